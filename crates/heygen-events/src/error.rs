@@ -1,0 +1,105 @@
+//! [`ParseError`]: why a body, or the data in it, could not be read.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::EventType;
+
+/// Why a body is not an event, or why its data does not fit its type.
+///
+/// The text never holds the body or a part of it: an event may carry presigned links and personal data.
+/// Cloning is cheap.
+#[derive(Clone)]
+pub struct ParseError {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kind: ParseErrorKind,
+    event_type: Option<EventType>,
+    source: serde_json::Error,
+}
+
+/// What was wrong, as far as a caller would act differently.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ParseErrorKind {
+    /// The body is not JSON, which includes bytes that are not UTF-8.
+    Syntax,
+    /// The body is JSON, but not an object that carries a name.
+    Envelope,
+    /// The envelope was read; its data does not fit the type of its name.
+    Payload,
+}
+
+impl ParseError {
+    /// What was wrong.
+    #[must_use]
+    pub fn kind(&self) -> ParseErrorKind {
+        self.inner.kind
+    }
+
+    /// Which event it was, where the name could be read: always for [`ParseErrorKind::Payload`], else never.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&EventType> {
+        self.inner.event_type.as_ref()
+    }
+
+    pub(crate) fn syntax(source: serde_json::Error) -> Self {
+        Self::new(ParseErrorKind::Syntax, None, source)
+    }
+
+    pub(crate) fn envelope(source: serde_json::Error) -> Self {
+        Self::new(ParseErrorKind::Envelope, None, source)
+    }
+
+    /// Positions in `source` count from the start of `event_data`, not of the body.
+    pub(crate) fn payload(event_type: EventType, source: serde_json::Error) -> Self {
+        Self::new(ParseErrorKind::Payload, Some(event_type), source)
+    }
+
+    fn new(kind: ParseErrorKind, event_type: Option<EventType>, source: serde_json::Error) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                event_type,
+                source,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.inner.kind, &self.inner.event_type) {
+            (ParseErrorKind::Syntax, _) => f.write_str("body is not JSON"),
+            (ParseErrorKind::Envelope, _) => f.write_str("body is not an event"),
+            (ParseErrorKind::Payload, None) => f.write_str("event_data does not fit"),
+            // Escaped, because an unknown name is text from outside and this line goes to logs.
+            (ParseErrorKind::Payload, Some(event_type)) => {
+                write!(
+                    f,
+                    "event_data does not fit {}",
+                    event_type.as_str().escape_debug()
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParseError")
+            .field("kind", &self.inner.kind)
+            .field("event_type", &self.inner.event_type)
+            .field("source", &self.inner.source)
+            .finish()
+    }
+}
+
+impl Error for ParseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.inner.source)
+    }
+}

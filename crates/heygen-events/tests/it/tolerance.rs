@@ -1,0 +1,434 @@
+//! Whatever HeyGen may send tomorrow is read, kept and written back.
+
+use heygen_events::payload::{AiClipping, AvatarVideoSuccess};
+use heygen_events::{Envelope, Event, EventType, ParseErrorKind, Payload};
+use serde_json::{Value, json};
+
+/// Reads a body, says what became of it, and proves that nothing was lost.
+#[track_caller]
+fn check(body: &str, fate: &str) {
+    let event = Event::from_slice(body.as_bytes()).unwrap();
+    let found = match &event.payload {
+        Payload::Unknown(_) => "unknown",
+        Payload::Unfit(_) => "unfit",
+        _ => "fits",
+    };
+    assert_eq!(found, fate, "{body}: {:?}", event.misfit());
+    assert_eq!(event.fits(), fate != "unfit", "{body}");
+
+    let written = serde_json::to_string(&event).unwrap();
+    match serde_json::from_str::<Value>(body) {
+        Ok(value) => {
+            assert_eq!(
+                serde_json::from_str::<Value>(&written).unwrap(),
+                value,
+                "{body}"
+            );
+            assert_eq!(Event::from_value(&value).unwrap(), event, "{body}");
+        }
+        // Beyond what a `Value` can hold, equal text is the proof.
+        Err(_) => assert_eq!(written, body),
+    }
+    assert_eq!(body.parse::<Event>().unwrap(), event);
+    assert_eq!(serde_json::from_str::<Event>(body).unwrap(), event);
+    assert_eq!(
+        written.parse::<Event>().unwrap(),
+        event,
+        "written and read again"
+    );
+}
+
+#[track_caller]
+fn check_data(event_type: &str, data: &str, fate: &str) {
+    check(
+        &format!(r#"{{"event_type":"{event_type}","event_data":{data}}}"#),
+        fate,
+    );
+}
+
+#[track_caller]
+fn check_error(body: &[u8], kind: ParseErrorKind) {
+    let error = Event::from_slice(body).unwrap_err();
+    assert_eq!(error.kind(), kind, "{}", String::from_utf8_lossy(body));
+    assert_eq!(error.event_type(), None);
+}
+
+#[test]
+fn names_nobody_knows() {
+    check_data("podcast.success", r#"{"podcast_id":"p1"}"#, "unknown");
+    check_data("podcast.success", "null", "unknown");
+    check_data("podcast.success", "[1,2]", "unknown");
+    check_data("podcast.success", r#""text""#, "unknown");
+    check_data("", "{}", "unknown");
+    check_data("avatar_video.failed", "{}", "unknown");
+    check(r#"{"event_type":"podcast.success"}"#, "unknown");
+}
+
+#[test]
+fn fields_nobody_knows_or_nobody_sent() {
+    check_data("avatar_video.success", r#"{"video_id":"v"}"#, "fits");
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"v","new":{"deep":[1,null]},"url":"u"}"#,
+        "fits",
+    );
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"","url":"","folder_id":""}"#,
+        "fits",
+    );
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"v","url":null,"folder_id":null,"gif_download_url":null}"#,
+        "fits",
+    );
+    check_data("avatar_video_caption.success", "{}", "fits");
+    check_data("hyperframes_video.fail", "{}", "fits");
+    check_data("batch.finished", r#"{"batch_id":7,"items":[null]}"#, "fits");
+    check_data(
+        "personalized_video",
+        r#"{"video_id":"v","contact_info":{"name":"A","tags":[1]}}"#,
+        "fits",
+    );
+    check_data(
+        "personalized_video",
+        r#"{"video_id":"v","contact_info":null}"#,
+        "fits",
+    );
+    check_data(
+        "ai_clipping.success",
+        r#"{"id":"j","clips":[{"id":"c","new":1,"title":null},{}],"created_at":1790000000}"#,
+        "fits",
+    );
+    check_data(
+        "ai_clipping.success",
+        r#"{"id":"j","clips":null,"created_at":"2026-07-01T00:00:00Z"}"#,
+        "fits",
+    );
+}
+
+#[test]
+fn numbers_for_text_leave_as_numbers() {
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":42,"callback_id":-1,"folder_id":0}"#,
+        "fits",
+    );
+    check_data("avatar_video.fail", r#"{"video_id":"v","msg":404}"#, "fits");
+    check_data(
+        "avatar_video.fail",
+        r#"{"video_id":"v","msg":1.50}"#,
+        "fits",
+    );
+    check_data(
+        "avatar_video.fail",
+        r#"{"video_id":18446744073709551615,"msg":1e21}"#,
+        "fits",
+    );
+    check_data(
+        "ai_clipping.fail",
+        r#"{"id":"j","progress":99.5,"source_duration":1e3}"#,
+        "fits",
+    );
+    check_data(
+        "avatar_video.fail",
+        r#"{"video_id":18446744073709551616}"#,
+        "unfit",
+    );
+    check_data("avatar_video.fail", r#"{"video_id":1.5}"#, "unfit");
+}
+
+#[test]
+fn data_of_the_wrong_shape_is_kept() {
+    for data in [
+        "[]",
+        "null",
+        r#""text""#,
+        "7",
+        "true",
+        r#"[{"video_id":"v"}]"#,
+    ] {
+        check_data("avatar_video.success", data, "unfit");
+        check_data("batch.finished", data, "unfit");
+    }
+    check_data("avatar_video.success", "{}", "unfit");
+    check_data("avatar_video.success", r#"{"video_id":null}"#, "unfit");
+    check_data("avatar_video.success", r#"{"video_id":["v"]}"#, "unfit");
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"v","url":["u"]}"#,
+        "unfit",
+    );
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"v","url":false}"#,
+        "unfit",
+    );
+    check_data("ai_clipping.success", r#"{"id":"j","clips":{}}"#, "unfit");
+    check_data(
+        "ai_clipping.success",
+        r#"{"id":"j","clips":[null]}"#,
+        "unfit",
+    );
+    check_data(
+        "ai_clipping.success",
+        r#"{"id":"j","progress":"99"}"#,
+        "unfit",
+    );
+    check(r#"{"event_type":"avatar_video.success"}"#, "unfit");
+    check(r#"{"event_type":"batch.finished"}"#, "unfit");
+}
+
+#[test]
+fn data_that_no_value_can_hold_is_kept() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for data in [
+        r#"{"video_id":"v","msg":"\ud800"}"#,
+        r#"{"video_id":"v","new":"\udc00\ud800"}"#,
+        r#"{"video_id":"v","\ud800":1}"#,
+        r#"{"video_id":"v","new":1e999}"#,
+        &format!(r#"{{"video_id":"v","new":{}}}"#, deep(200)),
+        &format!(r#"{{"video_id":"v","new":{}}}"#, deep(100_000)),
+    ] {
+        check_data("avatar_video.fail", data, "unfit");
+        check_data("podcast.fail", data, "unfit");
+    }
+    // A field that is only deep is within reach of a `Value`.
+    check_data(
+        "avatar_video.fail",
+        &format!(r#"{{"video_id":"v","new":{}}}"#, deep(100)),
+        "fits",
+    );
+}
+
+#[test]
+fn top_level_that_no_value_can_hold_is_kept() {
+    check(
+        r#"{"event_type":"podcast.fail","event_data":{},"trace":1e999}"#,
+        "unknown",
+    );
+    check(
+        r#"{"event_type":"podcast.fail","event_data":{},"trace":"\ud800"}"#,
+        "unknown",
+    );
+
+    // The key itself cannot be text, so it is seen as it was spelled.
+    let event: Event = r#"{"\ud800":1,"event_type":"batch.finished","event_data":{}}"#
+        .parse()
+        .unwrap();
+    assert_eq!(event.extra.get(r#""\ud800""#), Some(&json!(1)));
+}
+
+#[test]
+fn envelopes_with_more_in_them() {
+    let record = r#"{"event_id":"evt_1","event_type":"batch.finished","event_data":{},"created_at":"2026-03-25T12:05:00Z","x":[1]}"#;
+    check(record, "fits");
+    let event: Event = record.parse().unwrap();
+    assert_eq!(event.event_id.as_ref().map(|id| id.as_str()), Some("evt_1"));
+    assert_eq!(event.created_at.as_deref(), Some("2026-03-25T12:05:00Z"));
+    assert_eq!(event.extra.keys().collect::<Vec<_>>(), ["x"]);
+
+    for around in [
+        r#""event_id":null,"created_at":null"#,
+        r#""event_id":"","created_at":"""#,
+        r#""event_id":{},"created_at":[]"#,
+        r#""event_id":12,"created_at":1790000000.5"#,
+        r#""event_id":1e999"#,
+        r#""event":"other","callback_id":"c""#,
+    ] {
+        check(
+            &format!(r#"{{"event_type":"batch.finished","event_data":{{}},{around}}}"#),
+            "fits",
+        );
+    }
+}
+
+#[track_caller]
+fn check_event_id(around: &str, id: Option<&str>) {
+    let body = format!(r#"{{"event_type":"batch.finished","event_data":{{}}{around}}}"#);
+    let envelope = Envelope::from_slice(body.as_bytes()).unwrap();
+    assert_eq!(envelope.event_id(), id, "{body}");
+    assert_eq!(
+        envelope.to_event().event_id.as_ref().map(|id| id.as_str()),
+        id,
+        "{body}"
+    );
+}
+
+#[test]
+fn event_ids() {
+    check_event_id("", None);
+    check_event_id(r#","event_id":null"#, None);
+    check_event_id(r#","event_id":"""#, None);
+    check_event_id(r#","event_id":["e"]"#, None);
+    check_event_id(r#","event_id":"evt_1""#, Some("evt_1"));
+    check_event_id(r#","event_id":"evt_\u0031""#, Some("evt_1"));
+    check_event_id(r#","event_id":12"#, Some("12"));
+    // More digits than any number type holds are still the digits that were sent.
+    check_event_id(
+        r#","event_id":123456789012345678901234567890"#,
+        Some("123456789012345678901234567890"),
+    );
+    check_event_id(r#","event_id":"a","event_id":"b""#, Some("b"));
+}
+
+#[test]
+fn the_name_under_the_key_event() {
+    check(
+        r#"{"event":"avatar_video.success","event_data":{"video_id":"v"}}"#,
+        "fits",
+    );
+    check(r#"{"event":"podcast.success","event_data":{}}"#, "unknown");
+    check(
+        r#"{"event":"avatar_video.success","event_type":null,"event_data":{"video_id":"v"}}"#,
+        "fits",
+    );
+    let event: Event = r#"{"event":"a","event_type":"batch.finished","event_data":{}}"#
+        .parse()
+        .unwrap();
+    assert_eq!(event.event_type(), EventType::BatchFinished);
+}
+
+#[track_caller]
+fn check_last_wins(body: &str, video_id: &str, url: Option<&str>) {
+    let event: Event = body.parse().unwrap();
+    let Payload::AvatarVideoSuccess(AvatarVideoSuccess {
+        video_id: id,
+        url: link,
+        ..
+    }) = &event.payload
+    else {
+        panic!("{body}: {event:?}");
+    };
+    assert_eq!((id.as_str(), link.as_deref()), (video_id, url), "{body}");
+    check(body, "fits");
+}
+
+#[test]
+fn of_a_repeated_key_the_last_counts() {
+    let name = r#""event_type":"avatar_video.success""#;
+    check_last_wins(
+        &format!(r#"{{"event_type":"x",{name},"event_data":{{"video_id":"v"}}}}"#),
+        "v",
+        None,
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":1,"event_data":{{"video_id":"v"}}}}"#),
+        "v",
+        None,
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":{{"video_id":"a","video_id":"b"}}}}"#),
+        "b",
+        None,
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":{{"video_id":[],"video_id":"b"}}}}"#),
+        "b",
+        None,
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":{{"video_id":1,"video_id":"b"}}}}"#),
+        "b",
+        None,
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":{{"video_id":"b","url":null,"url":"u"}}}}"#),
+        "b",
+        Some("u"),
+    );
+    check_last_wins(
+        &format!(r#"{{{name},"event_data":{{"video_id":"b","url":"u","url":null}}}}"#),
+        "b",
+        None,
+    );
+}
+
+#[test]
+fn bodies_that_are_no_events() {
+    for body in [
+        "",
+        " ",
+        "{",
+        "[1",
+        "nul",
+        r#"{"event_type":"x"}}"#,
+        r#"{"event_type":"x",}"#,
+        "<html>",
+        r#"{"a":1 "b"}"#,
+    ] {
+        check_error(body.as_bytes(), ParseErrorKind::Syntax);
+    }
+    check_error(b"{\"event_type\":\"x\xff\"}", ParseErrorKind::Syntax);
+    check_error(b"\xff\xfe{}", ParseErrorKind::Syntax);
+    check_error("\u{feff}{}".as_bytes(), ParseErrorKind::Syntax);
+    for body in [
+        "[]",
+        "null",
+        "7",
+        r#""text""#,
+        "{}",
+        r#"{"event_type":null}"#,
+        r#"{"event_type":7}"#,
+        r#"{"event_type":"\ud800"}"#,
+        r#"{"event":[]}"#,
+    ] {
+        check_error(body.as_bytes(), ParseErrorKind::Envelope);
+    }
+}
+
+#[test]
+fn data_is_seen_as_received() {
+    let body = br#" { "event_type" : "batch.finished" , "event_data" : { "a" : [ 1 , 2.50 ] } } "#;
+    let envelope = Envelope::from_slice(body).unwrap();
+    assert_eq!(envelope.data_json(), Some(r#"{ "a" : [ 1 , 2.50 ] }"#));
+    assert_eq!(envelope.event_name(), "batch.finished");
+    assert_eq!(
+        Envelope::from_slice(br#"{"event_type":"x"}"#)
+            .unwrap()
+            .data_json(),
+        None
+    );
+}
+
+#[test]
+fn escaped_names_and_keys_read() {
+    let event: Event = r#"{"event\u005ftype":"avatar_video\u002esuccess","event_data":{"video\u005fid":"\u0076\"1"}}"#.parse().unwrap();
+    assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
+    assert_eq!(event.subject_id().as_deref(), Some("v\"1"));
+}
+
+#[test]
+fn what_was_changed_is_written_as_changed() {
+    let mut event: Event = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":7,"callback_id":null}}"#.parse().unwrap();
+    let Payload::AvatarVideoFail(video) = &mut event.payload else {
+        panic!("{event:?}")
+    };
+    video.msg = Some("no credit".to_owned());
+    video.callback_id = Some("c".into());
+    video
+        .extra
+        .insert("msg".to_owned(), json!("must not come twice"));
+    let expected = json!({"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":"no credit","callback_id":"c"}});
+    assert_eq!(serde_json::to_value(&event).unwrap(), expected);
+    assert_eq!(
+        serde_json::to_string(&event)
+            .unwrap()
+            .matches("msg")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn payloads_read_and_write_on_their_own() {
+    let job: AiClipping = serde_json::from_value(json!({"id": 5, "clips": [{"id": "c"}]})).unwrap();
+    assert_eq!(
+        serde_json::to_value(&job).unwrap(),
+        json!({"id": 5, "clips": [{"id": "c"}]})
+    );
+    let mut built = AiClipping::new("5");
+    built.clips = job.clips.clone();
+    assert_eq!(built, job, "equal by meaning, not by spelling");
+    assert!(serde_json::from_value::<AiClipping>(Value::Null).is_err());
+}
