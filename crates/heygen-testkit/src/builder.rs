@@ -1,0 +1,427 @@
+//! [`EventBuilder`]: a body made from the sample of an event.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    mem,
+};
+
+use bytes::Bytes;
+use heygen_events::EventType;
+use serde_json::Value;
+
+use crate::{
+    fixtures::{self, Fixture},
+    json::Json,
+};
+
+/// Makes the body of an event, starting from its sample.
+///
+/// Every builder has ids of its own, so that two bodies are two events: the fields of `event_data` that name the job (`id`
+/// and whatever ends in `_id`, except `callback_id` and `folder_id`) and a top-level `event_id` get new values of 32
+/// hexadecimal digits, also where they occur inside links. Where no such field has a value, `callback_id` gets a new one.
+/// [`keep_ids`](Self::keep_ids) leaves them all as they are in the sample. The same builder gives the same body each time.
+///
+/// Fields keep the order in which HeyGen documents them; a new field goes behind the others.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::{Event, EventType};
+/// use heygen_testkit::EventBuilder;
+///
+/// let body = EventBuilder::new(EventType::AvatarVideoFail)
+///     .set("msg", "the voice is gone")
+///     .null("callback_id")
+///     .body();
+///
+/// let event = Event::from_slice(&body)?;
+/// assert_eq!(event.failure_message().as_deref(), Some("the voice is gone"));
+/// assert_eq!(event.callback_id(), None);
+/// # Ok::<(), heygen_events::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EventBuilder {
+    sample: Json,
+    ids: Vec<(Value, Value)>,
+    edits: Vec<Edit>,
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Set(String, Json),
+    Without(String),
+}
+
+impl EventBuilder {
+    /// Starts from [`fixtures::sample`]; an event without one starts with empty data.
+    #[must_use]
+    pub fn new(event_type: impl Into<EventType>) -> Self {
+        let event_type = event_type.into();
+        match fixtures::sample(event_type.as_str()) {
+            Some(fixture) => Self::from_fixture(fixture),
+            None => Self::from_json(Json::Object(vec![
+                (
+                    EVENT_TYPE.to_owned(),
+                    Json::Scalar(event_type.as_str().into()),
+                ),
+                (EVENT_DATA.to_owned(), Json::object()),
+            ])),
+        }
+    }
+
+    /// Starts from any fixture, an odd or unfit one for instance.
+    #[must_use]
+    pub fn from_fixture(fixture: &Fixture) -> Self {
+        Self::from_json(read(fixture))
+    }
+
+    fn from_json(sample: Json) -> Self {
+        Self {
+            ids: fresh_ids(&sample),
+            sample,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Sets a field of `event_data`. A path with dots goes deeper: `clips.0.status`, `contact_info.email`.
+    #[must_use]
+    pub fn set(self, field: &str, value: impl Into<Value>) -> Self {
+        self.edit(Edit::Set(
+            format!("{EVENT_DATA}.{field}"),
+            value.into().into(),
+        ))
+    }
+
+    /// Sets a field of `event_data` to `null`.
+    #[must_use]
+    pub fn null(self, field: &str) -> Self {
+        self.set(field, Value::Null)
+    }
+
+    /// Takes a field out of `event_data`.
+    #[must_use]
+    pub fn without(self, field: &str) -> Self {
+        self.edit(Edit::Without(format!("{EVENT_DATA}.{field}")))
+    }
+
+    /// Replaces `event_data` as a whole, by something that does not fit for instance.
+    #[must_use]
+    pub fn data(self, value: impl Into<Value>) -> Self {
+        self.top(EVENT_DATA, value)
+    }
+
+    /// Sets a field beside `event_data`, such as `event_id`.
+    #[must_use]
+    pub fn top(self, field: &str, value: impl Into<Value>) -> Self {
+        self.edit(Edit::Set(field.to_owned(), value.into().into()))
+    }
+
+    /// Takes a field beside `event_data` out, or `event_data` itself.
+    #[must_use]
+    pub fn without_top(self, field: &str) -> Self {
+        self.edit(Edit::Without(field.to_owned()))
+    }
+
+    /// Keeps the ids of the sample, so that every such body is the same event.
+    #[must_use]
+    pub fn keep_ids(mut self) -> Self {
+        self.ids.clear();
+        self
+    }
+
+    /// Draws new ids once more: the next event of the same kind, with the same edits.
+    #[must_use]
+    pub fn renew_ids(mut self) -> Self {
+        self.ids = fresh_ids(&self.sample);
+        self
+    }
+
+    /// The body as compact JSON.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        self.build().compact()
+    }
+
+    /// The body as Python's `json.dumps` writes it: the same event in other bytes, and so with another signature.
+    #[must_use]
+    pub fn spaced_body(&self) -> Bytes {
+        self.build().spaced()
+    }
+
+    fn edit(mut self, edit: Edit) -> Self {
+        self.edits.push(edit);
+        self
+    }
+
+    fn build(&self) -> Json {
+        let mut json = self.sample.clone();
+        replace_ids(&mut json, "", &self.ids);
+        for edit in &self.edits {
+            match edit {
+                Edit::Set(path, value) => *json.at_mut(path) = value.clone(),
+                Edit::Without(path) => json.remove(path),
+            }
+        }
+        json
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "only the table makes fixtures, and a test reads each of them"
+)]
+fn read(fixture: &Fixture) -> Json {
+    serde_json::from_str(fixture.body).expect("a fixture is JSON")
+}
+
+/// The ids in a body, each with its successor.
+fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
+    let mut ids = Vec::new();
+    if let Some(data) = sample.field(EVENT_DATA) {
+        collect_ids(data, "", &|field| names_the_job(field), &mut ids);
+        if ids.is_empty() {
+            collect_ids(data, "", &|field| field == CALLBACK_ID, &mut ids);
+        }
+    }
+    if let Some(event_id) = sample.field(EVENT_ID) {
+        collect_ids(event_id, EVENT_ID, &|_| true, &mut ids);
+    }
+    ids
+}
+
+fn names_the_job(field: &str) -> bool {
+    let is_id = field == "id" || field.ends_with("_id");
+    is_id && !matches!(field, CALLBACK_ID | "folder_id")
+}
+
+fn collect_ids(
+    json: &Json,
+    name: &str,
+    wanted: &dyn Fn(&str) -> bool,
+    ids: &mut Vec<(Value, Value)>,
+) {
+    match json {
+        Json::Object(fields) => {
+            for (name, json) in fields {
+                collect_ids(json, name, wanted, ids);
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                collect_ids(item, "", wanted, ids);
+            }
+        }
+        Json::Scalar(old) if wanted(name) && ids.iter().all(|(known, _)| known != old) => {
+            ids.extend(successor(old).map(|new| (old.clone(), new)));
+        }
+        Json::Scalar(_) => {}
+    }
+}
+
+/// A new id of the same kind; what is no id has no successor.
+fn successor(old: &Value) -> Option<Value> {
+    match old {
+        Value::String(old) if !old.is_empty() => {
+            let prefix = if old.starts_with(EVENT_ID_PREFIX) {
+                EVENT_ID_PREFIX
+            } else {
+                ""
+            };
+            Some(format!("{prefix}{:016x}{:016x}", random(), random()).into())
+        }
+        // 53 bits: what every language reads exactly.
+        Value::Number(_) => Some((random() >> 11).into()),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    }
+}
+
+/// Enough to be new. The standard library seeds its hash maps with it; nothing secret is made of it.
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// Puts new ids in the place of old ones, also inside longer texts when the old one is long enough to be sure of.
+fn replace_ids(json: &mut Json, name: &str, ids: &[(Value, Value)]) {
+    match json {
+        Json::Object(fields) => {
+            for (name, json) in fields {
+                replace_ids(json, name, ids);
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                replace_ids(item, name, ids);
+            }
+        }
+        Json::Scalar(Value::String(text)) => {
+            for (old, new) in ids {
+                let (Some(old), Some(new)) = (old.as_str(), new.as_str()) else {
+                    continue;
+                };
+                if text == old || old.len() >= DISTINCT_LENGTH {
+                    *text = mem::take(text).replace(old, new);
+                }
+            }
+        }
+        Json::Scalar(value) if name == "id" || name.ends_with("_id") => {
+            if let Some((_, new)) = ids.iter().find(|(old, _)| old == value) {
+                *value = new.clone();
+            }
+        }
+        Json::Scalar(_) => {}
+    }
+}
+
+const EVENT_TYPE: &str = "event_type";
+const EVENT_DATA: &str = "event_data";
+const EVENT_ID: &str = "event_id";
+const CALLBACK_ID: &str = "callback_id";
+
+/// What HeyGen's documentation puts before the ids of events.
+const EVENT_ID_PREFIX: &str = "evt_";
+
+/// Shorter ids may occur in a text by chance.
+const DISTINCT_LENGTH: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(body: &Bytes) -> Value {
+        serde_json::from_slice(body).unwrap()
+    }
+
+    #[track_caller]
+    fn check(builder: &EventBuilder, expected: &Value) {
+        assert_eq!(&value(&builder.body()), expected);
+        assert_eq!(&value(&builder.spaced_body()), expected);
+    }
+
+    #[test]
+    fn edits_apply_in_order() {
+        let builder = || {
+            EventBuilder::new("video_translate.fail")
+                .keep_ids()
+                .data(json!({"a": 1}))
+        };
+        let check_data = |builder: &EventBuilder, data: Value| {
+            check(
+                builder,
+                &json!({"event_type": "video_translate.fail", "event_data": data}),
+            );
+        };
+        check_data(&builder(), json!({"a": 1}));
+        check_data(
+            &builder().set("a", 2).set("b.c", "d"),
+            json!({"a": 2, "b": {"c": "d"}}),
+        );
+        check_data(&builder().set("a", 2).without("a"), json!({}));
+        check_data(&builder().without("a").set("a", 2), json!({"a": 2}));
+        check_data(&builder().null("a"), json!({"a": null}));
+        check_data(&builder().data(json!([])), json!([]));
+        check(
+            &builder().without_top("event_data"),
+            &json!({"event_type": "video_translate.fail"}),
+        );
+        check(
+            &builder().top("event_id", "e1"),
+            &json!({"event_type": "video_translate.fail", "event_data": {"a": 1}, "event_id": "e1"}),
+        );
+    }
+
+    #[test]
+    fn an_unknown_event_starts_empty() {
+        check(
+            &EventBuilder::new("nobody.knows").set("x_id", 1),
+            &json!({"event_type": "nobody.knows", "event_data": {"x_id": 1}}),
+        );
+    }
+
+    #[test]
+    fn fields_keep_their_order() {
+        let body = EventBuilder::new("avatar_video.fail")
+            .set("video_id", "v1")
+            .set("msg", "no")
+            .body();
+        let expected = concat!(
+            r#"{"event_type":"avatar_video.fail","event_data":{"#,
+            r#""video_id":"v1","msg":"no","callback_id":"order-1042"}}"#
+        );
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn every_known_event_is_new_each_time() {
+        for fixture in fixtures::samples() {
+            let builder = EventBuilder::new(fixture.event_type);
+            assert_eq!(
+                builder.body(),
+                builder.clone().body(),
+                "{}",
+                fixture.event_type
+            );
+            let another = EventBuilder::new(fixture.event_type);
+            assert_ne!(builder.body(), another.body(), "{}", fixture.event_type);
+            assert_ne!(
+                builder.body(),
+                builder.clone().renew_ids().body(),
+                "{}",
+                fixture.event_type
+            );
+            let kept = value(&builder.keep_ids().body());
+            assert_eq!(kept, serde_json::from_str::<Value>(fixture.body).unwrap());
+        }
+    }
+
+    #[test]
+    fn ids_are_new_wherever_they_stand() {
+        let old =
+            serde_json::from_str::<Value>(fixtures::AI_CLIPPING_SUCCESS_RESOURCE.body).unwrap();
+        let new = value(&EventBuilder::new("ai_clipping.success").body());
+        for pointer in [
+            "/event_data/id",
+            "/event_data/clips/0/id",
+            "/event_data/clips/1/id",
+        ] {
+            let (old, new) = (old.pointer(pointer).unwrap(), new.pointer(pointer).unwrap());
+            assert_ne!(old, new);
+            let new = new.as_str().unwrap();
+            assert_eq!(new.len(), 32);
+            assert!(
+                new.bytes()
+                    .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            );
+        }
+        let clip = &new["event_data"]["clips"][0];
+        assert!(
+            clip["video_url"]
+                .as_str()
+                .unwrap()
+                .contains(clip["id"].as_str().unwrap())
+        );
+        assert_eq!(
+            new["event_data"]["callback_id"],
+            old["event_data"]["callback_id"]
+        );
+    }
+
+    #[test]
+    fn numbers_stay_numbers_and_event_ids_keep_their_prefix() {
+        let old = &fixtures::AVATAR_VIDEO_SUCCESS_ODD_NUMBER_IDS;
+        let new = value(&EventBuilder::from_fixture(old).body());
+        let old = serde_json::from_str::<Value>(old.body).unwrap();
+        assert!(new["event_data"]["video_id"].is_u64());
+        assert_ne!(new["event_data"]["video_id"], old["event_data"]["video_id"]);
+        assert_eq!(new["event_data"]["folder_id"], 17);
+
+        let old = &fixtures::AVATAR_VIDEO_SUCCESS_ODD_LOG_RECORD;
+        let new = value(&EventBuilder::from_fixture(old).body());
+        let old = serde_json::from_str::<Value>(old.body).unwrap();
+        assert!(new["event_id"].as_str().unwrap().starts_with("evt_"));
+        assert_ne!(new["event_id"], old["event_id"]);
+    }
+}

@@ -1,0 +1,318 @@
+//! [`Json`]: a value that keeps the order of its fields, and two ways to write it.
+//!
+//! `serde_json::Value` sorts fields unless a feature is on that would change every other crate of the build with it. A
+//! sender has to leave fields where HeyGen puts them.
+
+use std::{fmt, io};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{
+    Value,
+    ser::{CompactFormatter, Formatter},
+};
+
+/// A JSON value; an object is a list of fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Object(Vec<(String, Self)>),
+    Array(Vec<Self>),
+    /// A string, number, bool or null; never an object or array.
+    Scalar(Value),
+}
+
+impl Json {
+    pub(crate) fn object() -> Self {
+        Self::Object(Vec::new())
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => fields
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, json)| json),
+            Self::Array(_) | Self::Scalar(_) => None,
+        }
+    }
+
+    /// The field of that name, made when it is not there; what is no object becomes one.
+    pub(crate) fn field_mut(&mut self, name: &str) -> &mut Self {
+        if !matches!(self, Self::Object(_)) {
+            *self = Self::object();
+        }
+        match self {
+            Self::Object(fields) => {
+                let known = fields.iter().position(|(key, _)| key == name);
+                let place = known.unwrap_or(fields.len());
+                if known.is_none() {
+                    fields.push((name.to_owned(), Self::Scalar(Value::Null)));
+                }
+                &mut fields[place].1
+            }
+            Self::Array(_) | Self::Scalar(_) => self,
+        }
+    }
+
+    /// What stands at the end of a path of names and, in arrays, places; the way there is made where it is missing.
+    pub(crate) fn at_mut(&mut self, path: &str) -> &mut Self {
+        path.split('.').fold(self, Self::step_mut)
+    }
+
+    fn step_mut(&mut self, step: &str) -> &mut Self {
+        match self {
+            Self::Array(items) if place(items, step).is_none() => self.field_mut(step),
+            Self::Object(_) | Self::Scalar(_) => self.field_mut(step),
+            Self::Array(items) => {
+                let place = place(items, step).unwrap_or_default();
+                &mut items[place]
+            }
+        }
+    }
+
+    /// Takes out what stands at the end of a path, if it is there.
+    pub(crate) fn remove(&mut self, path: &str) {
+        let (first, rest) = match path.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        match (self, rest) {
+            (Self::Object(fields), None) => fields.retain(|(key, _)| key != first),
+            (Self::Object(fields), Some(rest)) => {
+                let inner = fields.iter_mut().find(|(key, _)| key == first);
+                if let Some((_, inner)) = inner {
+                    inner.remove(rest);
+                }
+            }
+            (Self::Array(items), rest) => match (place(items, first), rest) {
+                (Some(place), None) => drop(items.remove(place)),
+                (Some(place), Some(rest)) => items[place].remove(rest),
+                (None, _) => {}
+            },
+            (Self::Scalar(_), _) => {}
+        }
+    }
+
+    /// As short as JSON can be.
+    pub(crate) fn compact(&self) -> Bytes {
+        self.write(CompactFormatter)
+    }
+
+    /// As Python's `json.dumps` writes without options: a space behind `:` and `,`, nothing beyond ASCII.
+    pub(crate) fn spaced(&self) -> Bytes {
+        self.write(Spaced)
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "memory takes every write, and every key is text"
+    )]
+    fn write(&self, formatter: impl Formatter) -> Bytes {
+        let mut written = Vec::new();
+        let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
+        self.serialize(&mut serializer)
+            .expect("a value can be written");
+        written.into()
+    }
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(key, value)| (key, value.into()));
+                Self::Object(fields.collect())
+            }
+            Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
+            scalar => Self::Scalar(scalar),
+        }
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Object(fields) => {
+                serializer.collect_map(fields.iter().map(|(key, json)| (key, json)))
+            }
+            Self::Array(items) => serializer.collect_seq(items),
+            Self::Scalar(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+/// The place in an array that a step of a path names, if the array has it.
+fn place(items: &[Json], step: &str) -> Option<usize> {
+    step.parse().ok().filter(|place| *place < items.len())
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Scalar(Value::Null))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Scalar(value.into()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Scalar(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Scalar(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Scalar(value.into()))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Scalar(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            fields.push(entry);
+        }
+        Ok(Json::Object(fields))
+    }
+}
+
+/// Writes as Python does.
+struct Spaced;
+
+impl Spaced {
+    fn separate<W: ?Sized + io::Write>(writer: &mut W, first: bool) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
+    }
+}
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        Self::separate(writer, first)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        Self::separate(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for char in fragment.chars() {
+            if char.is_ascii() {
+                write!(writer, "{char}")?;
+                continue;
+            }
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Json {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[track_caller]
+    fn check(text: &str, compact: &str, spaced: &str) {
+        assert_eq!(read(text).compact(), compact);
+        assert_eq!(read(text).spaced(), spaced);
+    }
+
+    #[test]
+    fn order_and_values_survive() {
+        check(
+            r#"{ "b": [1, -2, 90071992547409931, 1.5, true, null, [], {}], "a": "é\n😀" }"#,
+            "{\"b\":[1,-2,90071992547409931,1.5,true,null,[],{}],\"a\":\"é\\n😀\"}",
+            "{\"b\": [1, -2, 90071992547409931, 1.5, true, null, [], {}], \"a\": \"\\u00e9\\n\\ud83d\\ude00\"}",
+        );
+    }
+
+    #[track_caller]
+    fn check_set(text: &str, path: &str, expected: &str) {
+        let mut json = read(text);
+        *json.at_mut(path) = Json::Scalar(7.into());
+        assert_eq!(json.compact(), expected);
+    }
+
+    #[test]
+    fn a_path_is_followed_or_made() {
+        check_set(r#"{"a":1,"b":2}"#, "a", r#"{"a":7,"b":2}"#);
+        check_set(r#"{"a":1}"#, "b", r#"{"a":1,"b":7}"#);
+        check_set(r#"{"a":1}"#, "a.b.c", r#"{"a":{"b":{"c":7}}}"#);
+        check_set(r#"{"a":[1,{"b":2}]}"#, "a.1.b", r#"{"a":[1,{"b":7}]}"#);
+        check_set(r#"{"a":[1]}"#, "a.0", r#"{"a":[7]}"#);
+        check_set(r#"{"a":[1]}"#, "a.1", r#"{"a":{"1":7}}"#);
+        check_set(r#"{"0":1}"#, "0", r#"{"0":7}"#);
+    }
+
+    #[track_caller]
+    fn check_remove(text: &str, path: &str, expected: &str) {
+        let mut json = read(text);
+        json.remove(path);
+        assert_eq!(json.compact(), expected);
+    }
+
+    #[test]
+    fn only_what_is_there_is_removed() {
+        check_remove(r#"{"a":1,"b":2}"#, "a", r#"{"b":2}"#);
+        check_remove(r#"{"a":1}"#, "b", r#"{"a":1}"#);
+        check_remove(r#"{"a":{"b":1,"c":2}}"#, "a.b", r#"{"a":{"c":2}}"#);
+        check_remove(r#"{"a":[1,{"b":2}]}"#, "a.1.b", r#"{"a":[1,{}]}"#);
+        check_remove(r#"{"a":[1,2]}"#, "a.0", r#"{"a":[2]}"#);
+        check_remove(r#"{"a":[1]}"#, "a.3", r#"{"a":[1]}"#);
+        check_remove(r#"{"a":1}"#, "a.b", r#"{"a":1}"#);
+    }
+}

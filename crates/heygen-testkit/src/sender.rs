@@ -1,0 +1,305 @@
+//! [`Sender`]: delivers bodies over HTTP as HeyGen does.
+
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use heygen_signature::{SIGNATURE, Secret};
+use http::{HeaderMap, HeaderName, Method, header::CONTENT_TYPE};
+use reqwest::{Client, Request, Url, redirect};
+
+use crate::request::{JSON, signature_value};
+
+mod error;
+mod report;
+mod retry;
+
+pub use error::{SendError, SendErrorKind};
+pub use report::{Answer, Attempt, AttemptError, AttemptErrorKind, DeliveryReport, ProbeReport};
+pub use retry::{Delays, RetryPolicy};
+
+/// Sends probes and deliveries to one address, as HeyGen does.
+///
+/// A fresh one sends unsigned and once; [`secret`](Self::secret) makes it sign, [`retry`](Self::retry) makes it persist.
+/// Redirects are not followed and no proxy is used. Clones share their connections.
+///
+/// # Examples
+///
+/// ```no_run
+/// use heygen_signature::Secret;
+/// use heygen_testkit::{EventBuilder, Sender};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let sender = Sender::new("http://127.0.0.1:8080/webhooks/heygen").secret(Secret::new("whsec_test")?);
+/// assert!(sender.probe().await?.passed());
+///
+/// let body = EventBuilder::new("avatar_video.success").body();
+/// assert!(sender.deliver(body.clone()).await?.accepted());
+/// assert!(!sender.tampered().deliver(body).await?.accepted());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sender {
+    url: String,
+    secret: Option<Secret>,
+    header_name: String,
+    tampered: bool,
+    retry: RetryPolicy,
+    duplicates: u32,
+    timeout: Duration,
+    probe_timeout: Duration,
+    client: Arc<OnceLock<Client>>,
+}
+
+impl Sender {
+    /// The time HeyGen gives the answer to a delivery: 10 s.
+    ///
+    /// # Source
+    ///
+    /// HeyGen documentation, “Webhooks” (v3): documented.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The time HeyGen gives the answer to a probe: 1 s.
+    ///
+    /// # Source
+    ///
+    /// HeyGen documentation, “Webhook Events”, “Register a Webhook Endpoint”: documented.
+    pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// Sends to `url`; `https` needs the feature `tls`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            secret: None,
+            header_name: SIGNATURE.to_owned(),
+            tampered: false,
+            retry: RetryPolicy::once(),
+            duplicates: 0,
+            timeout: Self::TIMEOUT,
+            probe_timeout: Self::PROBE_TIMEOUT,
+            client: Arc::default(),
+        }
+    }
+
+    /// Signs deliveries with this secret.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// Sends without a signature, as HeyGen does to the `callback_url` of a single job.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        self.secret = None;
+        self
+    }
+
+    /// Carries the signature in another header, `Heygen-Signature` for instance. Default: `Signature`.
+    #[must_use]
+    pub fn header_name(mut self, name: impl Into<String>) -> Self {
+        self.header_name = name.into();
+        self
+    }
+
+    /// Alters bodies after signing them: an object gets the field `"tampered":true` in front, anything else a space
+    /// behind it. A receiver that takes it does not check what it reads.
+    #[must_use]
+    pub fn tampered(mut self) -> Self {
+        self.tampered = true;
+        self
+    }
+
+    /// Tries again until the answer is 2xx or the policy ends. Default: [`RetryPolicy::once`].
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sends each body that was accepted so many times more, as deliveries that are made at least once sometimes are.
+    /// Default: 0.
+    #[must_use]
+    pub fn duplicates(mut self, count: u32) -> Self {
+        self.duplicates = count;
+        self
+    }
+
+    /// The time for the whole answer to a delivery. Default: [`TIMEOUT`](Self::TIMEOUT).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The time for the whole answer to a probe. Default: [`PROBE_TIMEOUT`](Self::PROBE_TIMEOUT).
+    #[must_use]
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.probe_timeout = timeout;
+        self
+    }
+
+    /// Asks the address whether it is there, as HeyGen does when an endpoint is registered.
+    ///
+    /// # Wire shape
+    ///
+    /// `OPTIONS` without a body or signature. HeyGen waits 1 s; that any 2xx passes is assumed.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when nothing could be sent at all; a refused connection or a missing answer is in the report.
+    pub async fn probe(&self) -> Result<ProbeReport, SendError> {
+        let client = self.client()?;
+        let request = Request::new(Method::OPTIONS, self.parsed_url()?);
+        let attempt = attempt(&client, request, self.probe_timeout).await;
+        Ok(ProbeReport { attempt })
+    }
+
+    /// Delivers a body, and reports every attempt.
+    ///
+    /// # Wire shape
+    ///
+    /// `POST`, `Content-Type: application/json`, and, where there is a secret, `Signature`: see [`heygen_signature`].
+    /// HeyGen waits 10 s for a 2xx.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when nothing could be sent at all; attempts that failed are in the report.
+    pub async fn deliver(&self, body: impl Into<Bytes>) -> Result<DeliveryReport, SendError> {
+        let client = self.client()?;
+        let delivery = self.delivery(body.into())?;
+        let attempt = || attempt(&client, delivery.request(), self.timeout);
+
+        let mut last = attempt().await;
+        let mut attempts = Vec::new();
+        for delay in self.retry.delays() {
+            if last.accepted() {
+                break;
+            }
+            tokio::time::sleep(delay).await;
+            attempts.push(mem::replace(&mut last, attempt().await));
+        }
+        let mut duplicates = Vec::new();
+        if last.accepted() {
+            for _ in 0..self.duplicates {
+                duplicates.push(attempt().await);
+            }
+        }
+        attempts.push(last);
+        Ok(DeliveryReport {
+            attempts,
+            duplicates,
+        })
+    }
+
+    fn delivery(&self, body: Bytes) -> Result<Delivery, SendError> {
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+        if let Some(secret) = &self.secret {
+            let name = HeaderName::try_from(&self.header_name).map_err(SendError::header_name)?;
+            headers.insert(name, signature_value(secret, &body));
+        }
+        Ok(Delivery {
+            url: self.parsed_url()?,
+            headers,
+            body: if self.tampered { tamper(&body) } else { body },
+        })
+    }
+
+    fn parsed_url(&self) -> Result<Url, SendError> {
+        let url = Url::parse(&self.url).map_err(SendError::url)?;
+        match url.scheme() {
+            "http" => Ok(url),
+            "https" if cfg!(feature = "tls") => Ok(url),
+            _ => Err(SendError::scheme()),
+        }
+    }
+
+    fn client(&self) -> Result<Client, SendError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = new_client().map_err(SendError::client)?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+}
+
+/// What every attempt of one delivery sends.
+struct Delivery {
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Delivery {
+    fn request(&self) -> Request {
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        *request.body_mut() = Some(self.body.clone().into());
+        request
+    }
+}
+
+fn tamper(body: &Bytes) -> Bytes {
+    match body.strip_prefix(b"{") {
+        Some(rest) if rest.trim_ascii_start().starts_with(b"}") => {
+            [b"{\"tampered\":true", rest].concat().into()
+        }
+        Some(rest) => [b"{\"tampered\":true,", rest].concat().into(),
+        None => [body.as_ref(), b" "].concat().into(),
+    }
+}
+
+fn new_client() -> reqwest::Result<Client> {
+    #[cfg(feature = "tls")]
+    install_crypto();
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        // The policy of the sender decides alone, and the report shows every attempt.
+        .retry(reqwest::retry::never())
+        .build()
+}
+
+/// Makes ring the cryptography of rustls, unless the program has chosen its own.
+#[cfg(feature = "tls")]
+fn install_crypto() {
+    use rustls::crypto::{CryptoProvider, ring};
+
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may be quicker; then theirs stays.
+        let _installed = ring::default_provider().install_default();
+    }
+}
+
+/// One request, and the answer or what came instead of it.
+async fn attempt(client: &Client, mut request: Request, timeout: Duration) -> Attempt {
+    *request.timeout_mut() = Some(timeout);
+    let started = Instant::now();
+    let result = exchange(client, request).await.map_err(AttemptError::new);
+    Attempt {
+        duration: started.elapsed(),
+        result,
+    }
+}
+
+async fn exchange(client: &Client, request: Request) -> reqwest::Result<Answer> {
+    let mut response = client.execute(request).await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > Answer::MAX_BODY_BYTES {
+            body.truncate(Answer::MAX_BODY_BYTES);
+            break;
+        }
+    }
+    Ok(Answer {
+        status: response.status(),
+        headers: mem::take(response.headers_mut()),
+        body: body.into(),
+    })
+}

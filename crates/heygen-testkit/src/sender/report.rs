@@ -1,0 +1,171 @@
+//! What came of a probe or a delivery.
+
+use std::{error::Error, fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// What came of a probe.
+#[derive(Debug)]
+pub struct ProbeReport {
+    pub(super) attempt: Attempt,
+}
+
+impl ProbeReport {
+    /// Whether HeyGen would go on with the registration: a 2xx in time.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.attempt.accepted()
+    }
+
+    /// The one request that was made.
+    #[must_use]
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+}
+
+/// What came of a delivery.
+#[derive(Debug)]
+pub struct DeliveryReport {
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) duplicates: Vec<Attempt>,
+}
+
+impl DeliveryReport {
+    /// Whether an attempt got a 2xx in time.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.attempts.last().is_some_and(Attempt::accepted)
+    }
+
+    /// Every attempt in order; only the last one can have been accepted.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The answer to the last attempt, if one came.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        self.attempts
+            .last()
+            .and_then(|attempt| attempt.result.as_ref().ok())
+    }
+
+    /// What came of the duplicates; none are sent when the delivery was not accepted.
+    #[must_use]
+    pub fn duplicates(&self) -> &[Attempt] {
+        &self.duplicates
+    }
+}
+
+/// One request.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Attempt {
+    /// How long it took, to the end of the answer or to the failure.
+    pub duration: Duration,
+    /// The answer, whatever its status.
+    pub result: Result<Answer, AttemptError>,
+}
+
+impl Attempt {
+    /// Whether HeyGen would count it as delivered: a 2xx in time.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.result
+            .as_ref()
+            .is_ok_and(|answer| answer.status.is_success())
+    }
+
+    /// The status of the answer, if one came.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.result.as_ref().ok().map(|answer| answer.status)
+    }
+}
+
+/// What a receiver answered.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, up to [`MAX_BODY_BYTES`](Self::MAX_BODY_BYTES).
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// What is kept of a body: 64 KiB. A longer one is cut, and the rest is not read.
+    pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+    /// The body as text; what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub struct AttemptError {
+    source: reqwest::Error,
+}
+
+/// How an attempt failed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AttemptErrorKind {
+    /// The answer did not end in time.
+    Timeout,
+    /// Nobody could be reached at the address.
+    Connect,
+    /// The connection broke, or what came was not HTTP.
+    Broken,
+}
+
+impl AttemptError {
+    pub(super) fn new(source: reqwest::Error) -> Self {
+        // The address may carry a token.
+        Self {
+            source: source.without_url(),
+        }
+    }
+
+    /// How it failed.
+    #[must_use]
+    pub fn kind(&self) -> AttemptErrorKind {
+        if self.source.is_timeout() {
+            AttemptErrorKind::Timeout
+        } else if self.source.is_connect() {
+            AttemptErrorKind::Connect
+        } else {
+            AttemptErrorKind::Broken
+        }
+    }
+
+    /// Whether the answer did not end in time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == AttemptErrorKind::Timeout
+    }
+}
+
+impl fmt::Display for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind() {
+            AttemptErrorKind::Timeout => "the answer did not come in time",
+            AttemptErrorKind::Connect => "the receiver cannot be reached",
+            AttemptErrorKind::Broken => "the connection broke before the answer was complete",
+        })
+    }
+}
+
+impl Error for AttemptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,99 @@
+//! The compiled-in fixtures are what they say they are.
+
+use std::collections::HashSet;
+
+use heygen_events::{Event, EventType, Outcome};
+use heygen_testkit::{
+    EventBuilder,
+    fixtures::{self, Provenance},
+};
+
+#[test]
+fn each_reads_as_the_event_it_names() {
+    for fixture in fixtures::all() {
+        let event = Event::from_slice(fixture.body.as_bytes()).unwrap();
+        let place = format!("{}/{}", fixture.event_type, fixture.case);
+        assert_eq!(event.event_name(), fixture.event_type, "{place}");
+        assert_eq!(
+            event.fits(),
+            fixture.provenance != Provenance::Unfit,
+            "{place}: {:?}",
+            event.misfit()
+        );
+        assert!(
+            fixture.case.starts_with(fixture.provenance.as_str()),
+            "{place}"
+        );
+        assert!(fixture.body.ends_with("}\n"), "{place}");
+    }
+}
+
+#[test]
+fn each_can_be_built_upon() {
+    for fixture in fixtures::all() {
+        let kept: serde_json::Value = serde_json::from_str(fixture.body).unwrap();
+        for body in [
+            EventBuilder::from_fixture(fixture).keep_ids().body(),
+            EventBuilder::from_fixture(fixture).keep_ids().spaced_body(),
+        ] {
+            assert_eq!(
+                serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
+                kept
+            );
+        }
+    }
+}
+
+#[test]
+fn no_two_have_the_same_name() {
+    let names: HashSet<_> = fixtures::all()
+        .map(|fixture| (fixture.event_type, fixture.case))
+        .collect();
+    assert_eq!(names.len(), fixtures::ALL.len());
+}
+
+#[test]
+fn every_known_event_has_a_sample() {
+    let samples: Vec<_> = fixtures::samples()
+        .map(|fixture| fixture.event_type)
+        .collect();
+    let known: Vec<_> = EventType::DOCUMENTED
+        .iter()
+        .map(EventType::as_str)
+        .collect();
+    assert_eq!(samples, known);
+}
+
+#[track_caller]
+fn check_sample(event_type: &str, case: Option<&str>) {
+    assert_eq!(
+        fixtures::sample(event_type).map(|fixture| fixture.case),
+        case
+    );
+}
+
+#[test]
+fn the_best_known_body_is_the_sample() {
+    check_sample("avatar_video.success", Some("documented-v3"));
+    check_sample("avatar_video.fail", Some("documented"));
+    check_sample("avatar_video_caption.success", Some("observed-fields"));
+    check_sample("ai_clipping.success", Some("resource"));
+    check_sample("batch.finished", Some("invented-minimal"));
+    check_sample("podcast.success", None);
+    check_sample("nobody.knows", None);
+}
+
+#[test]
+fn a_sample_has_what_its_event_is_for() {
+    for fixture in fixtures::samples() {
+        let event = Event::from_slice(fixture.body.as_bytes()).unwrap();
+        assert!(!event.lacks_media(), "{}", fixture.event_type);
+        let invented = fixture.provenance == Provenance::Invented;
+        if event.outcome() == Outcome::Failure && !invented {
+            assert!(!event.lacks_reason(), "{}", fixture.event_type);
+        }
+        if let Some(link) = event.media_url() {
+            assert!(link.starts_with("https://"), "{link}");
+        }
+    }
+}

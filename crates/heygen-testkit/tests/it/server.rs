@@ -1,0 +1,95 @@
+//! A receiver on loopback that answers as the test says and remembers what it got.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// What arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// How to answer the n-th request, counted from 0; `None` never answers.
+type Answers = dyn Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    pub(crate) async fn start(
+        answers: impl Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let server = Self {
+            url: format!("http://{}/webhooks/heygen", listener.local_addr().unwrap()),
+            seen: Arc::default(),
+        };
+        tokio::spawn(server.clone().accept(listener, Arc::new(answers)));
+        server
+    }
+
+    /// Answers with one status after the other, and with the last one from then on.
+    pub(crate) async fn with_statuses(statuses: &'static [u16]) -> Self {
+        Self::start(move |index| {
+            let status = statuses[index.min(statuses.len() - 1)];
+            Some(
+                Response::builder()
+                    .status(status)
+                    .body(Full::from(format!("answer {index}")))
+                    .unwrap(),
+            )
+        })
+        .await
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    async fn accept(self, listener: TcpListener, answers: Arc<Answers>) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (server, answers) = (self.clone(), answers.clone());
+            let service =
+                service_fn(move |request| server.clone().answer(request, answers.clone()));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    }
+
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        answers: Arc<Answers>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let seen = Seen {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        };
+        let index = {
+            let mut all = self.seen.lock().unwrap();
+            all.push(seen);
+            all.len() - 1
+        };
+        match answers(index) {
+            Some(response) => Ok(response),
+            None => std::future::pending().await,
+        }
+    }
+}
