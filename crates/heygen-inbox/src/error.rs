@@ -1,0 +1,84 @@
+//! [`InboxError`]: why the inbox could not do what was asked.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why the inbox could not do what was asked.
+///
+/// The message names the file and the step; the cause, where there is one, is in [`source`](Error::source).
+pub struct InboxError {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: InboxErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What kind of failure it was, as far as a caller would act differently.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum InboxErrorKind {
+    /// More is waiting to be written than the inbox accepts: try again in a moment.
+    Busy,
+    /// The store could not write or read: disk full, an I/O error, a damaged file.
+    Storage,
+    /// Another process has the inbox open for appending.
+    InUse,
+    /// The file was made by a newer version, or is something else altogether.
+    Version,
+    /// The inbox has been closed.
+    Closed,
+}
+
+impl InboxError {
+    /// A failure with a message in lower case and without a full stop.
+    pub fn new(kind: InboxErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                source: None,
+            }),
+        }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> InboxErrorKind {
+        self.inner.kind
+    }
+}
+
+impl fmt::Display for InboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for InboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxError")
+            .field("kind", &self.inner.kind)
+            .field("message", &self.inner.message)
+            .field("source", &self.inner.source)
+            .finish()
+    }
+}
+
+impl Error for InboxError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Inbox`]: what every store can do.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::{
+    AttemptResult, DeliveryId, Header, InboxError, Kept, NewDelivery, Query, Source, Summary,
+};
+
+/// A durable record of deliveries.
+///
+/// One process at a time appends to an inbox and hands out what is in it. Dropping a returned future does not undo what
+/// it asked for: an append whose caller has gone away is still kept.
+pub trait Inbox: Send + Sync + 'static {
+    /// Keeps a delivery, or finds that the same event is here already; returns only when either is certain to survive.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::InboxErrorKind::Busy) at once when too much is waiting already,
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written. In both cases nothing was kept, and the
+    /// sender has to be told so.
+    fn append(
+        &self,
+        delivery: NewDelivery,
+    ) -> impl Future<Output = Result<Appended, InboxError>> + Send;
+
+    /// Takes up to `limit` deliveries that are due at `now`, the longest due first, and marks them as being handled.
+    ///
+    /// What was claimed when the process died is pending again after the next open, its attempt counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the claim could not be recorded.
+    fn claim(
+        &self,
+        limit: usize,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<Claim, InboxError>> + Send;
+
+    /// Records how a handing-out ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; the delivery then stays claimed.
+    fn finish(&self, finish: Finish) -> impl Future<Output = Result<(), InboxError>> + Send;
+
+    /// Returns once something was appended after the last call.
+    fn appended(&self) -> impl Future<Output = ()> + Send;
+
+    /// What `query` asks for, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the store could not be read.
+    fn list(&self, query: Query) -> impl Future<Output = Result<Vec<Summary>, InboxError>> + Send;
+
+    /// One delivery, whole; `None` when there is none of that id.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the store could not be read.
+    fn get(&self, id: DeliveryId) -> impl Future<Output = Result<Option<Kept>, InboxError>> + Send;
+}
+
+/// The answer to an append.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Appended {
+    /// It was new, and is kept under this id.
+    New(DeliveryId),
+    /// The same event was kept before, under this id.
+    Duplicate(DeliveryId),
+}
+
+impl Appended {
+    /// The id under which the event is kept.
+    #[must_use]
+    pub fn id(self) -> DeliveryId {
+        match self {
+            Self::New(id) | Self::Duplicate(id) => id,
+        }
+    }
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Claim {
+    /// What the caller now has to hand out and to [`finish`](Inbox::finish).
+    pub deliveries: Vec<Claimed>,
+    /// When the next delivery falls due, where nothing more is due now.
+    pub next_due: Option<SystemTime>,
+}
+
+/// A delivery on its way to a handler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// The inbox's own id of the delivery.
+    pub id: DeliveryId,
+    /// When it came in, by the receiver's clock.
+    pub received_at: SystemTime,
+    /// Which way it came in.
+    pub source: Source,
+    /// 1 for the first handing-out.
+    pub attempt: u32,
+    /// The headers it came with. HeyGen signs none of them.
+    pub headers: Vec<Header>,
+    /// The bytes received.
+    pub body: Bytes,
+}
+
+impl Claimed {
+    pub(crate) fn new(
+        id: DeliveryId,
+        received_at: SystemTime,
+        source: Source,
+        attempt: u32,
+        headers: Vec<Header>,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            id,
+            received_at,
+            source,
+            attempt,
+            headers,
+            body,
+        }
+    }
+}
+
+/// How a handing-out ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Finish {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Which handing-out: the `attempt` of the [`Claimed`].
+    pub attempt: u32,
+    /// When the handler was called.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it ended with.
+    pub result: AttemptResult,
+    /// What the handler said about it, if anything.
+    pub detail: Option<String>,
+    /// When to hand it out again; only of use with [`AttemptResult::Retry`].
+    pub due_at: SystemTime,
+}
+
+impl Finish {
+    /// The end of an attempt without a word about it, due again at once if it is to be repeated.
+    #[must_use]
+    pub fn new(
+        claimed: &Claimed,
+        started_at: SystemTime,
+        duration: Duration,
+        result: AttemptResult,
+    ) -> Self {
+        Self {
+            id: claimed.id,
+            attempt: claimed.attempt,
+            started_at,
+            duration,
+            result,
+            detail: None,
+            due_at: started_at + duration,
+        }
+    }
+
+    /// Adds what the handler said.
+    #[must_use]
+    pub fn detail(mut self, detail: Option<String>) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// Sets when to hand it out again.
+    #[must_use]
+    pub fn due_at(mut self, due_at: SystemTime) -> Self {
+        self.due_at = due_at;
+        self
+    }
+}

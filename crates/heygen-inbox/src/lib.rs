@@ -1,0 +1,42 @@
+//! The durable record of deliveries.
+//!
+//! A receiver appends what HeyGen sent and answers 200 only after [`Inbox::append`] returned: from then on HeyGen will not
+//! send it again, so what is in here must survive. A dispatcher claims what is due, hands it to a handler and records how
+//! that went; anybody may list and look at any time.
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Inbox`] | what every store can do |
+//! | [`NewDelivery`] → [`Appended`] | what goes in, and whether it was new |
+//! | [`Claimed`], [`Finish`] | one handing-out of a delivery, and its result |
+//! | [`Summary`], [`Kept`] | one delivery in a list; one delivery whole |
+//! | [`Sameness`] | when two deliveries are the same event |
+//! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
+//! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
+//!
+//! Nothing here verifies a signature, speaks HTTP or runs a handler.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
+mod delivery;
+mod error;
+mod id;
+mod inbox;
+mod memory;
+mod record;
+mod sameness;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod time;
+
+pub use delivery::{Header, NewDelivery, Source};
+pub use error::{InboxError, InboxErrorKind};
+pub use id::{DeliveryId, DeliveryIdError};
+pub use inbox::{Appended, Claim, Claimed, Finish, Inbox};
+pub use memory::MemoryInbox;
+pub use record::{Attempt, AttemptResult, Kept, Query, Repeats, State, Summary};
+pub use sameness::Sameness;
+
+/// The examples of the README compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

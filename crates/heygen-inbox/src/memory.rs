@@ -1,0 +1,314 @@
+//! [`MemoryInbox`]: an inbox that lives and dies with its process.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::Notify;
+
+use crate::sameness::{Fingerprint, Sameness};
+use crate::time::{from_micros, to_micros};
+use crate::{
+    Appended, Attempt, AttemptResult, Claim, Claimed, DeliveryId, Finish, Inbox, InboxError,
+    InboxErrorKind, Kept, NewDelivery, Query, Repeats, State, Summary,
+};
+
+/// An inbox that lives and dies with its process.
+///
+/// For tests, and for those who accept that a restart loses what was not handled yet. It holds a bounded number of
+/// deliveries (default: 10,000): the oldest finished ones make room, and when none is finished, appends are refused as
+/// [`Busy`](InboxErrorKind::Busy), so that HeyGen sends again later. What made room is no longer known as a duplicate.
+///
+/// Clones share one inbox.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryInbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    entries: Mutex<Entries>,
+    appended: Notify,
+}
+
+#[derive(Debug)]
+struct Entries {
+    capacity: usize,
+    last_key: u64,
+    kept: BTreeMap<u64, Entry>,
+    due: BTreeSet<(i64, u64)>,
+    finished: BTreeSet<u64>,
+    fingerprints: HashMap<Fingerprint, u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    delivery: NewDelivery,
+    state: State,
+    due_at: i64,
+    handed_out: u32,
+    repeats: Repeats,
+    attempts: Vec<Attempt>,
+}
+
+impl MemoryInbox {
+    /// An empty inbox that holds up to 10,000 deliveries.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty inbox that holds up to `capacity` deliveries.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        let inbox = Self::default();
+        inbox.entries().capacity = capacity;
+        inbox
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // A panic while the lock was held cannot leave an entry half written: each change is made whole or not begun.
+        self.shared
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox for MemoryInbox {
+    async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        let appended = self.entries().append(delivery)?;
+        if matches!(appended, Appended::New(_)) {
+            self.shared.appended.notify_one();
+        }
+        Ok(appended)
+    }
+
+    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
+        Ok(self.entries().claim(limit, to_micros(now)))
+    }
+
+    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
+        self.entries().finish(finish);
+        Ok(())
+    }
+
+    async fn appended(&self) {
+        self.shared.appended.notified().await;
+    }
+
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        let entries = self.entries();
+        let wanted = entries
+            .kept
+            .iter()
+            .rev()
+            .map(|(key, entry)| entry.summary(*key))
+            .filter(|summary| query.matches(summary));
+        Ok(wanted.take(query.limit.unwrap_or(usize::MAX)).collect())
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        let entries = self.entries();
+        Ok((id.tag() == MEMORY_TAG)
+            .then(|| entries.kept.get(&id.key()))
+            .flatten()
+            .map(|entry| entry.whole(id.key())))
+    }
+}
+
+impl Entries {
+    fn append(&mut self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        if let Some(key) = self.find(delivery.sameness()) {
+            if let Some(entry) = self.kept.get_mut(&key) {
+                entry.repeats.count += 1;
+                entry.repeats.last_at = Some(delivery.received_at());
+                entry.repeats.last_headers = delivery.headers().to_vec();
+            }
+            return Ok(Appended::Duplicate(id_of(key)));
+        }
+        if self.kept.len() >= self.capacity {
+            self.make_room()?;
+        }
+        let received_at = to_micros(delivery.received_at());
+        let key = u64::try_from(received_at)
+            .unwrap_or(0)
+            .max(self.last_key + 1);
+        self.last_key = key;
+        for fingerprint in delivery.sameness().file_under() {
+            self.fingerprints.insert(fingerprint, key);
+        }
+        self.due.insert((received_at, key));
+        self.kept.insert(key, Entry::new(delivery, received_at));
+        Ok(Appended::New(id_of(key)))
+    }
+
+    fn find(&self, sameness: &Sameness) -> Option<u64> {
+        sameness
+            .look_under()
+            .iter()
+            .filter_map(|fingerprint| self.fingerprints.get(fingerprint))
+            .copied()
+            .find(|key| {
+                let kept = self.kept.get(key);
+                kept.is_some_and(|entry| entry.delivery.sameness().is_same(sameness))
+            })
+    }
+
+    fn make_room(&mut self) -> Result<(), InboxError> {
+        let oldest = self.finished.pop_first().ok_or_else(|| {
+            InboxError::new(
+                InboxErrorKind::Busy,
+                format!(
+                    "the inbox in memory holds {} deliveries, none of them finished",
+                    self.capacity
+                ),
+            )
+        })?;
+        if let Some(entry) = self.kept.remove(&oldest) {
+            for fingerprint in entry.delivery.sameness().file_under() {
+                if self.fingerprints.get(&fingerprint) == Some(&oldest) {
+                    self.fingerprints.remove(&fingerprint);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, limit: usize, now: i64) -> Claim {
+        let mut claim = Claim::default();
+        while claim.deliveries.len() < limit {
+            let Some(&(due_at, key)) = self.due.first() else {
+                return claim;
+            };
+            if due_at > now {
+                claim.next_due = Some(from_micros(due_at));
+                return claim;
+            }
+            self.due.pop_first();
+            if let Some(entry) = self.kept.get_mut(&key) {
+                claim.deliveries.push(entry.claim(key));
+            }
+        }
+        claim
+    }
+
+    /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
+    /// stays, unless the late word is done.
+    fn finish(&mut self, finish: Finish) {
+        let key = finish.id.key();
+        let ours = finish.id.tag() == MEMORY_TAG;
+        let Some(entry) = self.kept.get_mut(&key).filter(|_| ours) else {
+            return;
+        };
+        let is_current = entry.state == State::Claimed && entry.handed_out == finish.attempt;
+        if is_current || finish.result == AttemptResult::Done {
+            self.due.remove(&(entry.due_at, key));
+            entry.due_at = to_micros(finish.due_at);
+            entry.state = match finish.result {
+                AttemptResult::Done => State::Done,
+                AttemptResult::Dead => State::Dead,
+                AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
+            };
+            match entry.state {
+                State::Done | State::Dead => self.finished.insert(key),
+                State::Pending | State::Claimed => self.due.insert((entry.due_at, key)),
+            };
+        }
+        entry
+            .attempts
+            .retain(|attempt| attempt.number != finish.attempt);
+        entry.attempts.push(Attempt {
+            number: finish.attempt,
+            started_at: finish.started_at,
+            duration: finish.duration,
+            result: finish.result,
+            detail: finish.detail,
+        });
+        entry.attempts.sort_by_key(|attempt| attempt.number);
+    }
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self {
+            capacity: DEFAULT_CAPACITY,
+            last_key: 0,
+            kept: BTreeMap::new(),
+            due: BTreeSet::new(),
+            finished: BTreeSet::new(),
+            fingerprints: HashMap::new(),
+        }
+    }
+}
+
+impl Entry {
+    fn new(delivery: NewDelivery, due_at: i64) -> Self {
+        Self {
+            delivery,
+            state: State::Pending,
+            due_at,
+            handed_out: 0,
+            repeats: Repeats::default(),
+            attempts: Vec::new(),
+        }
+    }
+
+    fn claim(&mut self, key: u64) -> Claimed {
+        self.state = State::Claimed;
+        self.handed_out += 1;
+        Claimed::new(
+            id_of(key),
+            self.delivery.received_at(),
+            self.delivery.source(),
+            self.handed_out,
+            self.delivery.headers().to_vec(),
+            self.delivery.body().clone(),
+        )
+    }
+
+    fn summary(&self, key: u64) -> Summary {
+        let label = self.delivery.label().clone();
+        Summary {
+            id: id_of(key),
+            received_at: self.delivery.received_at(),
+            event_type: label.event_type,
+            subject_id: label.subject_id,
+            callback_id: label.callback_id,
+            outcome: label.outcome,
+            state: self.state,
+            attempts: self.handed_out,
+            source: self.delivery.source(),
+        }
+    }
+
+    fn whole(&self, key: u64) -> Kept {
+        Kept {
+            summary: self.summary(key),
+            due_at: (self.state == State::Pending).then(|| from_micros(self.due_at)),
+            event_id: self.delivery.sameness().event_id().map(str::to_owned),
+            headers: self.delivery.headers().to_vec(),
+            body: self.delivery.body().clone(),
+            repeats: self.repeats.clone(),
+            attempts: self.attempts.clone(),
+        }
+    }
+}
+
+impl Query {
+    fn matches(&self, summary: &Summary) -> bool {
+        let name_fits = self.event_type.is_none() || self.event_type == summary.event_type;
+        let state_fits = self.state.is_none_or(|state| state == summary.state);
+        let time_fits = self.since.is_none_or(|since| since <= summary.received_at);
+        name_fits && state_fits && time_fits
+    }
+}
+
+fn id_of(key: u64) -> DeliveryId {
+    DeliveryId::new(key, MEMORY_TAG)
+}
+
+const DEFAULT_CAPACITY: usize = 10_000;
+
+/// Ids of an inbox in memory mean nothing outside their process, so they need no tag of their own.
+const MEMORY_TAG: u32 = 0;

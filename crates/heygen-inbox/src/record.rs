@@ -1,0 +1,214 @@
+//! What the inbox tells of a delivery: [`Summary`] in a list, [`Kept`] whole, [`Attempt`] for each handing-out.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use heygen_events::Outcome;
+
+use crate::{DeliveryId, Header, Source};
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The inbox's own id of the delivery.
+    pub id: DeliveryId,
+    /// When it came in, by the receiver's clock.
+    pub received_at: SystemTime,
+    /// The event name; `None` when the body could not be read as an event.
+    pub event_type: Option<String>,
+    /// The id of what the event is about, where it has one.
+    pub subject_id: Option<String>,
+    /// What the caller gave when starting the job, if anything.
+    pub callback_id: Option<String>,
+    /// Whether the event tells of a success or a failure; `None` when the body could not be read.
+    pub outcome: Option<Outcome>,
+    /// How far the handing-out is.
+    pub state: State,
+    /// How often it was handed out so far.
+    pub attempts: u32,
+    /// Which way it came in.
+    pub source: Source,
+}
+
+/// One delivery, whole.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// What a list shows.
+    pub summary: Summary,
+    /// When it is to be handed out next, while it is pending.
+    pub due_at: Option<SystemTime>,
+    /// The `event_id` of the body, where it had one.
+    pub event_id: Option<String>,
+    /// The headers it first came with. HeyGen signs none of them.
+    pub headers: Vec<Header>,
+    /// The bytes received.
+    pub body: Bytes,
+    /// How often the same event came again.
+    pub repeats: Repeats,
+    /// Every handing-out that has ended, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Repeats {
+    /// How often.
+    pub count: u64,
+    /// When the last one came.
+    pub last_at: Option<SystemTime>,
+    /// The headers the last one came with: unsigned, so only of interest where they differ.
+    pub last_headers: Vec<Header>,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum State {
+    /// Waiting to be handed out, now or at its time.
+    Pending,
+    /// In the hands of a handler.
+    Claimed,
+    /// A handler said done.
+    Done,
+    /// Given up: a handler said never again, or the attempts ran out. Kept all the same.
+    Dead,
+}
+
+impl State {
+    /// Every state, in the order of a delivery's life.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Claimed, Self::Done, Self::Dead];
+
+    /// The word in lists, JSON and options.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Claimed => "claimed",
+            Self::Done => "done",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("`{word}` is not a state: pending, claimed, done or dead"))
+    }
+}
+
+/// One handing-out that has ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    /// When the handler was called.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it ended with.
+    pub result: AttemptResult,
+    /// What the handler said about it, if anything.
+    pub detail: Option<String>,
+}
+
+/// What one handing-out ended with.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum AttemptResult {
+    /// Handled; never handed out again.
+    Done,
+    /// Not handled; to be handed out again.
+    Retry,
+    /// Not handled, and not to be handed out again.
+    Dead,
+    /// The process ended meanwhile: nobody knows how far the handler came.
+    Interrupted,
+}
+
+impl AttemptResult {
+    /// The word in JSON and for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Retry => "retry",
+            Self::Dead => "dead",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for AttemptResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which deliveries a list is to show. Newest first.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_inbox::{Query, State};
+///
+/// let query = Query::default().event_type("avatar_video.fail").state(State::Pending).limit(20);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Query {
+    /// Only this event name.
+    pub event_type: Option<String>,
+    /// Only this state.
+    pub state: Option<State>,
+    /// Only what came in at this time or later.
+    pub since: Option<SystemTime>,
+    /// At most so many; `None` for all.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    /// Only this event name.
+    #[must_use]
+    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
+        self.event_type = Some(event_type.into());
+        self
+    }
+
+    /// Only this state.
+    #[must_use]
+    pub fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Only what came in at this time or later.
+    #[must_use]
+    pub fn since(mut self, since: SystemTime) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    /// At most so many.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}

@@ -1,0 +1,265 @@
+//! [`SqliteInbox`]: one SQLite file, written by one thread, read by anybody.
+//!
+//! The file is in WAL mode with `synchronous=FULL`: a commit has reached the disk when it returns. Appends that arrive
+//! while a commit is under way share the next one, so the rate rises with the load instead of stopping at the disk's
+//! commits a second. Users may open the file with `sqlite3`, and [`SqliteReader`] reads it while a server appends.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::{
+    Appended, Claim, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept, NewDelivery,
+    Query, Summary,
+};
+
+mod file;
+mod filter;
+mod reader;
+mod row;
+mod seen;
+mod store;
+mod writer;
+
+pub use reader::SqliteReader;
+
+use writer::{Ask, ClaimDue, Job, Writer};
+
+/// A durable inbox in one SQLite file. Clones share it.
+///
+/// While it is open no other process can append to the file; any may read. Dropping the last clone writes what is queued
+/// and closes the file; [`close`](Self::close) does the same and says whether it worked.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+/// use heygen_inbox::{Appended, Inbox, NewDelivery, Source, sqlite::SqliteInbox};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let inbox = SqliteInbox::open(folder.path().join("inbox.db"))?;
+/// let body = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"a","msg":"no credit"}}"#;
+/// let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body.into());
+/// assert!(matches!(inbox.append(delivery.clone()).await?, Appended::New(_)));
+/// assert!(matches!(inbox.append(delivery).await?, Appended::Duplicate(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteInbox {
+    shared: Arc<Shared>,
+}
+
+/// How an inbox works; the defaults suit a server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// How many appends may wait for the writer before more are refused as busy. Default: 4,096.
+    pub queue_capacity: usize,
+    /// How many requests share one commit at the most. Default: 1,024.
+    pub batch_len: usize,
+    /// How many fingerprints are held in memory before they are written to the index as one sorted run. Default: 524,288
+    /// (about 18 MiB).
+    pub run_len: usize,
+    /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
+    /// Default: 5 s.
+    pub lock_time: Duration,
+}
+
+struct Shared {
+    path: PathBuf,
+    jobs: mpsc::Sender<Job>,
+    reads: std::sync::mpsc::Sender<Read>,
+    appended: Arc<Notify>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+type Read = Box<dyn FnOnce(&SqliteReader) + Send>;
+
+impl SqliteInbox {
+    /// Opens the inbox at `path` with default options, making it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_with`](Self::open_with).
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
+        Self::open_with(path, SqliteOptions::default())
+    }
+
+    /// Opens the inbox at `path`, making it (readable by its owner alone) if there is none.
+    ///
+    /// What was claimed when the last process ended is pending again afterwards, its attempt counted.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`](InboxErrorKind::InUse) while another process has it open for appending,
+    /// [`Version`](InboxErrorKind::Version) when a newer version made it or it is no inbox,
+    /// [`Storage`](InboxErrorKind::Storage) when it cannot be opened, read or written.
+    pub fn open_with(path: impl Into<PathBuf>, options: SqliteOptions) -> Result<Self, InboxError> {
+        let path = path.into();
+        let appended = Arc::new(Notify::new());
+        let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
+        let writer = Writer::open(path.clone(), options, queue, Arc::clone(&appended))?;
+        let reader = SqliteReader::open(&path)?;
+        let (reads, read_queue) = std::sync::mpsc::channel::<Read>();
+        let threads = vec![
+            spawn("inbox-writer", move || writer.run())?,
+            spawn("inbox-reader", move || {
+                read_queue.into_iter().for_each(|read| read(&reader));
+            })?,
+        ];
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path,
+                jobs,
+                reads,
+                appended,
+                threads: Mutex::new(threads),
+            }),
+        })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Writes what is queued, then closes the file. Appends that come later are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when the file could not be brought up to date and closed; what was answered
+    /// before is in the file or its write-ahead log all the same.
+    pub async fn close(&self) -> Result<(), InboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .jobs
+            .send(Job::Close(reply))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
+    async fn ask<A: Ask + 'static>(&self, ask: A) -> Result<A::Answer, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .jobs
+            .send(Job::new(ask, reply))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&SqliteReader) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |reader| {
+            // Nobody waits any more: the answer may be dropped.
+            let _ = reply.send(read(reader));
+        });
+        self.shared.reads.send(read).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Inbox for SqliteInbox {
+    async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .jobs
+            .try_send(Job::new(delivery, reply))
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => InboxError::new(
+                    InboxErrorKind::Busy,
+                    "too many deliveries are waiting to be written",
+                ),
+                mpsc::error::TrySendError::Closed(_) => closed(),
+            })?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
+        self.ask(ClaimDue { limit, now }).await
+    }
+
+    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
+        self.ask(finish).await
+    }
+
+    async fn appended(&self) {
+        self.shared.appended.notified().await;
+    }
+
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        self.read(move |reader| reader.list(&query)).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        self.read(move |reader| reader.get(id)).await
+    }
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 4096,
+            batch_len: 1024,
+            run_len: 1 << 19,
+            lock_time: Duration::from_secs(5),
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteInbox")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Both threads end when their channel does. Waiting for them means that whoever drops the inbox finds everything
+        // written and the lock released; it takes no longer than the commits still queued.
+        let (closed_jobs, _) = mpsc::channel(1);
+        self.jobs = closed_jobs;
+        let (closed_reads, _) = std::sync::mpsc::channel();
+        self.reads = closed_reads;
+        let threads = self
+            .threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for handle in threads.drain(..) {
+            // A thread that panicked has said so on stderr; there is nothing left to save here.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, InboxError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| {
+            InboxError::new(
+                InboxErrorKind::Storage,
+                format!("cannot start thread {name}"),
+            )
+            .with_source(error)
+        })
+}
+
+fn closed() -> InboxError {
+    InboxError::new(InboxErrorKind::Closed, "the inbox is closed")
+}

@@ -1,0 +1,95 @@
+//! How our types stand in columns, for the one who writes and the one who reads.
+
+use std::str::FromStr;
+
+use heygen_events::Outcome;
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde_json::Value;
+
+use crate::time::from_micros;
+use crate::{AttemptResult, DeliveryId, Header, Source, State, Summary};
+
+/// What [`summary`] expects, in its order.
+pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
+     delivery.outcome, delivery.state, delivery.attempts, delivery.source";
+
+/// How many columns those are.
+pub(super) const SUMMARY_LEN: usize = 9;
+
+pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: DeliveryId::new(row.get::<_, i64>(0)?.cast_unsigned(), tag),
+        received_at: from_micros(row.get(1)?),
+        event_type: row.get(2)?,
+        subject_id: row.get(3)?,
+        callback_id: row.get(4)?,
+        outcome: optional_word(row, 5, outcome)?,
+        state: word(row, 6, |word| State::from_str(word).ok())?,
+        attempts: row.get(7)?,
+        source: source(row, 8)?,
+    })
+}
+
+pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
+    word(row, column, Source::from_word)
+}
+
+pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptResult> {
+    const ALL: [AttemptResult; 4] = [
+        AttemptResult::Done,
+        AttemptResult::Retry,
+        AttemptResult::Dead,
+        AttemptResult::Interrupted,
+    ];
+    word(row, column, |word| {
+        ALL.into_iter().find(|result| result.as_str() == word)
+    })
+}
+
+/// `[["name","value"],…]`
+pub(super) fn headers_to_text(headers: &[Header]) -> String {
+    let pairs = headers
+        .iter()
+        .map(|header| Value::from(vec![header.name.as_str(), header.value.as_str()]));
+    Value::from_iter(pairs).to_string()
+}
+
+pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Header>> {
+    let text = row.get_ref(column)?.as_str()?;
+    let pairs: Vec<(String, String)> = serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })?;
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| Header { name, value })
+        .collect())
+}
+
+fn outcome(word: &str) -> Option<Outcome> {
+    [Outcome::Success, Outcome::Failure, Outcome::Other]
+        .into_iter()
+        .find(|outcome| outcome.as_str() == word)
+}
+
+fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    optional_word(row, column, read)?.ok_or_else(|| unknown_word(column, "nothing"))
+}
+
+fn optional_word<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
+        return Ok(None);
+    };
+    read(text)
+        .map(Some)
+        .ok_or_else(|| unknown_word(column, text))
+}
+
+fn unknown_word(column: usize, word: &str) -> rusqlite::Error {
+    let reason = format!("`{word}` is not a word this program knows here");
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
+}

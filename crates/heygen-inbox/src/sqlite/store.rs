@@ -1,0 +1,457 @@
+//! [`Store`]: the statements, each run inside the writer's transaction.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+
+use super::SqliteOptions;
+use super::file::{cannot, open_for_writing};
+use super::row;
+use super::seen::Seen;
+use crate::time::{from_micros, to_micros};
+use crate::{
+    Appended, AttemptResult, Claim, Claimed, DeliveryId, Finish, InboxError, InboxErrorKind,
+    NewDelivery, State,
+};
+
+#[derive(Debug)]
+pub(super) struct Store {
+    connection: Connection,
+    seen: Seen,
+    tag: u32,
+    last_id: i64,
+    last_committed_id: i64,
+    in_hand: InHand,
+}
+
+/// What this process has claimed and not finished yet.
+#[derive(Debug, Default)]
+struct InHand {
+    ids: HashSet<i64>,
+    /// What the transaction under way adds and takes away.
+    claimed: Vec<i64>,
+    finished: Vec<i64>,
+}
+
+impl Store {
+    /// Opens the file. What is claimed there and not `in_hand` was so when its process ended, and is pending again.
+    pub(super) fn open(
+        path: &Path,
+        options: &SqliteOptions,
+        in_hand: &HashSet<i64>,
+        now: SystemTime,
+    ) -> Result<Self, InboxError> {
+        let mut connection = open_for_writing(path, options.lock_time)?;
+        let failed = |error| cannot("open", path, error);
+        let tag = match read_tag(&connection).map_err(failed)? {
+            Some(tag) => tag,
+            None => make_tag(&connection, path)?,
+        };
+        let seen = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
+        let last_id = connection
+            .query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
+                row.get(0)
+            })
+            .map_err(failed)?;
+        Ok(Self {
+            connection,
+            seen,
+            tag,
+            last_id,
+            last_committed_id: last_id,
+            in_hand: InHand {
+                ids: in_hand.clone(),
+                ..InHand::default()
+            },
+        })
+    }
+
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute(())?;
+        Ok(())
+    }
+
+    /// Writes up to `index_rows` waiting rows of the sameness index along with what the transaction holds, and commits.
+    pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
+        self.seen.write_some(&self.connection, index_rows)?;
+        self.connection.prepare_cached("COMMIT")?.execute(())?;
+        self.last_committed_id = self.last_id;
+        self.seen.committed(self.last_id);
+        self.in_hand.committed();
+        Ok(())
+    }
+
+    pub(super) fn roll_back(&mut self) {
+        if !self.connection.is_autocommit() {
+            // Should this fail too, SQLite rolls back when the connection is closed.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        self.last_id = self.last_committed_id;
+        self.seen.rolled_back();
+        self.in_hand.rolled_back();
+    }
+
+    /// Gives up the file, and tells what is still in hand.
+    pub(super) fn into_in_hand(self) -> HashSet<i64> {
+        self.in_hand.ids
+    }
+
+    /// The newest delivery, also of the transaction under way.
+    pub(super) fn last_id(&self) -> i64 {
+        self.last_id
+    }
+
+    pub(super) fn has_index_rows_waiting(&self) -> bool {
+        self.seen.is_freezing()
+    }
+
+    pub(super) fn append(&mut self, delivery: &NewDelivery) -> rusqlite::Result<Appended> {
+        if let Some(id) = self.seen.find(&self.connection, delivery.sameness())? {
+            self.count_repeat(id, delivery)?;
+            return Ok(Appended::Duplicate(self.id(id)));
+        }
+        let received_at = to_micros(delivery.received_at());
+        let id = received_at.max(self.last_id + 1);
+        self.last_id = id;
+        let label = delivery.label();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO delivery (id, received_at, source, event_type, subject_id, callback_id, outcome, event_id, \
+                 digest, state, due_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?2, 0)",
+            )?
+            .execute(params![
+                id,
+                received_at,
+                delivery.source().as_str(),
+                label.event_type,
+                label.subject_id,
+                label.callback_id,
+                label.outcome.map(|outcome| outcome.as_str()),
+                delivery.sameness().event_id(),
+                delivery.sameness().digest().0,
+            ])?;
+        self.connection
+            .prepare_cached("INSERT INTO content (id, headers, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![
+                id,
+                row::headers_to_text(delivery.headers()),
+                delivery.body().as_ref()
+            ])?;
+        self.seen.insert(delivery.sameness(), id);
+        Ok(Appended::New(self.id(id)))
+    }
+
+    fn count_repeat(&self, id: i64, delivery: &NewDelivery) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO repeat (id, count, last_at, last_headers) VALUES (?1, 1, ?2, ?3) ON CONFLICT (id) \
+                 DO UPDATE SET count = count + 1, last_at = excluded.last_at, last_headers = excluded.last_headers",
+            )?
+            .execute(params![
+                id,
+                to_micros(delivery.received_at()),
+                row::headers_to_text(delivery.headers())
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn claim(&mut self, limit: usize, now: SystemTime) -> rusqlite::Result<Claim> {
+        let now = to_micros(now);
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, received_at, source, attempts + 1, headers, body \
+             FROM (SELECT id FROM delivery WHERE state = 'pending' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2) \
+             JOIN delivery USING (id) JOIN content USING (id) ORDER BY due_at, id",
+        )?;
+        let deliveries: Vec<Claimed> = select
+            .query_map([now, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                self.claimed(row)
+            })?
+            .collect::<Result<_, _>>()?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE delivery SET state = 'claimed', attempts = ?2, claimed_at = ?3 WHERE id = ?1",
+        )?;
+        for claimed in &deliveries {
+            update.execute(params![key(claimed.id), claimed.attempt, now])?;
+            self.in_hand.claimed.push(key(claimed.id));
+        }
+        let is_all = deliveries.len() < limit;
+        let next_due = is_all.then(|| self.next_due()).transpose()?.flatten();
+        Ok(Claim {
+            deliveries,
+            next_due,
+        })
+    }
+
+    /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
+    /// stays, unless the late word is done.
+    pub(super) fn finish(&mut self, finish: &Finish) -> rusqlite::Result<()> {
+        if finish.id.tag() != self.tag {
+            return Ok(());
+        }
+        let id = key(finish.id);
+        let state = match finish.result {
+            AttemptResult::Done => State::Done,
+            AttemptResult::Dead => State::Dead,
+            AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
+        };
+        self.connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL \
+                 WHERE id = ?1 AND (?2 = 'done' OR (state = 'claimed' AND attempts = ?4))",
+            )?
+            .execute(params![
+                id,
+                state.as_str(),
+                to_micros(finish.due_at),
+                finish.attempt
+            ])?;
+        self.connection
+            .prepare_cached(INSERT_ATTEMPT)?
+            .execute(params![
+                id,
+                finish.attempt,
+                to_micros(finish.started_at),
+                i64::try_from(finish.duration.as_micros()).unwrap_or(i64::MAX),
+                finish.result.as_str(),
+                finish.detail,
+            ])?;
+        self.in_hand.finished.push(id);
+        Ok(())
+    }
+
+    /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.
+    pub(super) fn close(self) -> Result<(), rusqlite::Error> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
+        self.connection.close().map_err(|(_, error)| error)
+    }
+
+    fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<Claimed> {
+        Ok(Claimed::new(
+            self.id(row.get(0)?),
+            from_micros(row.get(1)?),
+            row::source(row, 2)?,
+            row.get(3)?,
+            row::headers(row, 4)?,
+            row.get::<_, Vec<u8>>(5)?.into(),
+        ))
+    }
+
+    fn next_due(&self) -> rusqlite::Result<Option<SystemTime>> {
+        let due_at: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT min(due_at) FROM delivery WHERE state = 'pending'")?
+            .query_row((), |row| row.get(0))?;
+        Ok(due_at.map(from_micros))
+    }
+
+    fn id(&self, key: i64) -> DeliveryId {
+        DeliveryId::new(key.cast_unsigned(), self.tag)
+    }
+}
+
+impl InHand {
+    fn committed(&mut self) {
+        self.ids.extend(self.claimed.drain(..));
+        for id in self.finished.drain(..) {
+            self.ids.remove(&id);
+        }
+    }
+
+    fn rolled_back(&mut self) {
+        self.claimed.clear();
+        self.finished.clear();
+    }
+}
+
+/// The tag of every id of this inbox; `None` in a file made a moment ago.
+pub(super) fn read_tag(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    connection
+        .query_row("SELECT value FROM inbox WHERE name = 'tag'", (), |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+fn make_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
+    let random = getrandom::u32().map_err(|error| {
+        InboxError::new(
+            InboxErrorKind::Storage,
+            "the system gives no random numbers",
+        )
+        .with_source(error)
+    })?;
+    let tag = DeliveryId::new(0, random).tag();
+    connection
+        .execute("INSERT INTO inbox (name, value) VALUES ('tag', ?1)", [tag])
+        .map_err(|error| cannot("prepare", path, error))?;
+    Ok(tag)
+}
+
+/// Ends the attempts that died with the last process, and reads what was seen.
+fn take_up(
+    connection: &mut Connection,
+    run_len: usize,
+    in_hand: &HashSet<i64>,
+    now: SystemTime,
+) -> rusqlite::Result<Seen> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let interrupted: Vec<(i64, u32, i64)> = transaction
+        .prepare("SELECT id, attempts, coalesce(claimed_at, received_at) FROM delivery WHERE state = 'claimed'")?
+        .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let interrupted = interrupted
+        .into_iter()
+        .filter(|(id, ..)| !in_hand.contains(id));
+    for (id, attempt, started_at) in interrupted {
+        let result = AttemptResult::Interrupted.as_str();
+        transaction.execute(
+            INSERT_ATTEMPT,
+            params![id, attempt, started_at, 0, result, None::<&str>],
+        )?;
+        transaction.execute(
+            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL WHERE id = ?1",
+            params![id, to_micros(now)],
+        )?;
+    }
+    let seen = Seen::load(&transaction, run_len)?;
+    transaction.commit()?;
+    Ok(seen)
+}
+
+fn key(id: DeliveryId) -> i64 {
+    id.key().cast_signed()
+}
+
+// An attempt ends once; should its end be told twice, the last word counts. Of a delivery that is gone nothing is recorded.
+const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)";
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Source;
+
+    fn delivery(filling: usize) -> NewDelivery {
+        let body = format!(
+            r#"{{"event_type":"x.y","event_data":"{}"}}"#,
+            "x".repeat(filling)
+        );
+        NewDelivery::new(
+            SystemTime::now(),
+            Source::Webhook,
+            Vec::new(),
+            Bytes::from(body),
+        )
+    }
+
+    fn append(store: &mut Store, deliveries: &[NewDelivery]) -> rusqlite::Result<Vec<Appended>> {
+        store.begin()?;
+        let appended = deliveries
+            .iter()
+            .map(|delivery| store.append(delivery))
+            .collect::<Result<_, _>>()?;
+        store.commit(usize::MAX)?;
+        Ok(appended)
+    }
+
+    #[test]
+    fn what_a_full_disk_refused_is_new_when_it_comes_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let options = SqliteOptions::default();
+        let mut store =
+            Store::open(&path, &options, &HashSet::new(), SystemTime::now()).expect("an inbox");
+        let kept = append(&mut store, &[delivery(1)]).expect("room for one");
+        let set_pages = |store: &Store, pages: i64| {
+            store
+                .connection
+                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                .expect("a limit");
+        };
+        // A limit below what is used means: no page more than there is.
+        set_pages(&store, 1);
+        for _ in 0..3 {
+            // The first would fit; it goes with the one that does not.
+            let failed = append(&mut store, &[delivery(2), delivery(1), delivery(100_000)]);
+            let code = failed.expect_err("no room").sqlite_error_code();
+            assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull));
+            store.roll_back();
+            assert_eq!(store.last_id(), key(kept[0].id()));
+        }
+        set_pages(&store, 1_000_000);
+        let appended = append(
+            &mut store,
+            &[delivery(2), delivery(1), delivery(100_000), delivery(2)],
+        );
+        let appended = appended.expect("room again");
+        let is_new: Vec<_> = appended
+            .iter()
+            .map(|appended| matches!(appended, Appended::New(_)))
+            .collect();
+        assert_eq!(is_new, [true, false, true, false]);
+        assert_eq!(appended[1].id(), kept[0].id());
+        assert_eq!(appended[3].id(), appended[0].id());
+    }
+
+    #[test]
+    fn opening_anew_leaves_alone_what_is_in_hand() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let now = SystemTime::now();
+        let open = |in_hand: &HashSet<i64>| {
+            Store::open(&path, &SqliteOptions::default(), in_hand, now).expect("an inbox")
+        };
+        let mut store = open(&HashSet::new());
+        append(&mut store, &[delivery(1), delivery(2), delivery(3)]).expect("appended");
+        store.begin().expect("begin");
+        let claimed = store
+            .claim(2, SystemTime::now())
+            .expect("a claim")
+            .deliveries;
+        store.commit(0).expect("commit");
+        // This claim comes to nothing.
+        store.begin().expect("begin");
+        assert_eq!(
+            store
+                .claim(2, SystemTime::now())
+                .expect("a claim")
+                .deliveries
+                .len(),
+            1
+        );
+        store.roll_back();
+        // This one has ended.
+        store.begin().expect("begin");
+        let finish = Finish::new(
+            &claimed[0],
+            now,
+            std::time::Duration::ZERO,
+            AttemptResult::Done,
+        );
+        store.finish(&finish).expect("an end");
+        store.commit(0).expect("commit");
+
+        let in_hand = store.into_in_hand();
+        assert_eq!(in_hand, HashSet::from([key(claimed[1].id)]));
+        let states = |store: &Store| {
+            let mut select = store
+                .connection
+                .prepare("SELECT state FROM delivery ORDER BY id")
+                .expect("a statement");
+            let states = select.query_map((), |row| row.get(0)).expect("rows");
+            states.collect::<Result<Vec<String>, _>>().expect("states")
+        };
+        assert_eq!(states(&open(&in_hand)), ["done", "claimed", "pending"]);
+        assert_eq!(
+            states(&open(&HashSet::new())),
+            ["done", "pending", "pending"]
+        );
+    }
+}

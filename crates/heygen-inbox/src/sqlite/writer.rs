@@ -1,0 +1,306 @@
+//! [`Writer`]: the one thread that writes. Whatever has gathered in its queue shares one transaction.
+
+use std::collections::HashSet;
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::SqliteOptions;
+use super::file::{AppendLock, cannot};
+use super::store::Store;
+use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, NewDelivery};
+
+/// What stands in the writer's queue.
+pub(super) enum Job {
+    Work(Box<dyn Work>),
+    Close(Reply<()>),
+}
+
+/// Something to be done inside a transaction, and answered after it.
+pub(super) trait Work: Send {
+    fn run(&mut self, store: &mut Store) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>);
+    fn refuse(self: Box<Self>, error: InboxError);
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, InboxError>>;
+
+/// A question to the store; [`Request`] makes it into [`Work`].
+pub(super) trait Ask: Send {
+    type Answer: Send;
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer>;
+}
+
+pub(super) struct ClaimDue {
+    pub(super) limit: usize,
+    pub(super) now: SystemTime,
+}
+
+struct Request<A: Ask> {
+    ask: A,
+    answer: Option<A::Answer>,
+    reply: Reply<A::Answer>,
+}
+
+pub(super) struct Writer {
+    path: PathBuf,
+    options: SqliteOptions,
+    queue: mpsc::Receiver<Job>,
+    appended: Arc<Notify>,
+    /// `None` after a failure that leaves open what is on the disk: the file is then opened anew before the next batch.
+    store: Option<Store>,
+    /// While there is no store: what this process has claimed and not finished.
+    in_hand: HashSet<i64>,
+    /// Index rows can wait: after a failure they do, until something else was written again.
+    has_failed: bool,
+    _lock: AppendLock,
+}
+
+/// What the writer found in its queue.
+enum Gathered {
+    Work(Vec<Box<dyn Work>>),
+    Close(Vec<Box<dyn Work>>, Reply<()>),
+    End,
+}
+
+impl Job {
+    pub(super) fn new<A: Ask + 'static>(ask: A, reply: Reply<A::Answer>) -> Self {
+        Self::Work(Box::new(Request {
+            ask,
+            answer: None,
+            reply,
+        }))
+    }
+}
+
+impl Ask for NewDelivery {
+    type Answer = Appended;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Appended> {
+        store.append(self)
+    }
+}
+
+impl Ask for ClaimDue {
+    type Answer = Claim;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
+        store.claim(self.limit, self.now)
+    }
+}
+
+impl Ask for Finish {
+    type Answer = ();
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
+        store.finish(self)
+    }
+}
+
+impl<A: Ask> Work for Request<A> {
+    fn run(&mut self, store: &mut Store) -> rusqlite::Result<()> {
+        self.answer = Some(self.ask.run(store)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(answer) = self.answer {
+            // Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
+            let _ = self.reply.send(Ok(answer));
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: InboxError) {
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+impl Writer {
+    pub(super) fn open(
+        path: PathBuf,
+        options: SqliteOptions,
+        queue: mpsc::Receiver<Job>,
+        appended: Arc<Notify>,
+    ) -> Result<Self, InboxError> {
+        let lock = AppendLock::take(&path)?;
+        let in_hand = HashSet::new();
+        let store = Store::open(&path, &options, &in_hand, SystemTime::now())?;
+        Ok(Self {
+            path,
+            options,
+            queue,
+            appended,
+            store: Some(store),
+            in_hand,
+            has_failed: false,
+            _lock: lock,
+        })
+    }
+
+    /// Works until every sender is gone or somebody asks to close.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.gather() {
+                Gathered::Work(batch) => self.work(batch),
+                Gathered::Close(batch, reply) => {
+                    self.work(batch);
+                    let closed = self.close();
+                    // The lock goes before the answer, so that whoever has it may open the file anew.
+                    drop(self);
+                    // The asker may be gone; the file is closed all the same.
+                    let _ = reply.send(closed);
+                    return;
+                }
+                Gathered::End => {
+                    if let Err(error) = self.close() {
+                        tracing::error!(%error, "the inbox was not closed cleanly; nothing in it is lost");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for the first job, then takes what else is there. While index rows wait, an empty queue is no reason to sleep.
+    fn gather(&mut self) -> Gathered {
+        let mut batch = Vec::new();
+        let store = self.store.as_ref().filter(|_| !self.has_failed);
+        let has_index_rows = store.is_some_and(Store::has_index_rows_waiting);
+        let mut next = match self.queue.try_recv() {
+            Ok(job) => Some(job),
+            Err(mpsc::error::TryRecvError::Empty) if has_index_rows => {
+                return Gathered::Work(batch);
+            }
+            Err(mpsc::error::TryRecvError::Empty) => self.queue.blocking_recv(),
+            Err(mpsc::error::TryRecvError::Disconnected) => None,
+        };
+        if next.is_none() {
+            return Gathered::End;
+        }
+        while let Some(job) = next.take() {
+            match job {
+                Job::Work(work) => batch.push(work),
+                Job::Close(reply) => return Gathered::Close(batch, reply),
+            }
+            if batch.len() < self.options.batch_len {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        Gathered::Work(batch)
+    }
+
+    /// One transaction: either all of it is on the disk and answered, or all of it is refused.
+    fn work(&mut self, mut batch: Vec<Box<dyn Work>>) {
+        let written = self.transact(&mut batch);
+        self.has_failed = written.is_err();
+        match written {
+            Ok(has_news) => {
+                batch.into_iter().for_each(Work::answer);
+                if has_news {
+                    self.appended.notify_one();
+                }
+            }
+            Err(failure) if failure.is_of_one_request => {
+                for work in batch {
+                    self.work(vec![work]);
+                }
+            }
+            Err(Failure { error, .. }) => {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(%error, cause, requests = batch.len(), "the inbox kept nothing of these");
+                for work in batch {
+                    work.refuse(error.again());
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<bool, Failure> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert(Store::open(
+                &self.path,
+                &self.options,
+                &self.in_hand,
+                SystemTime::now(),
+            )?),
+        };
+        let before = store.last_id();
+        // Every batch writes more index rows than it can add fingerprints, so that the rows waiting come to an end.
+        let index_rows = match batch.len() {
+            0 => IDLE_INDEX_ROWS,
+            jobs => 4 * jobs,
+        };
+        let written = store
+            .begin()
+            .and_then(|()| batch.iter_mut().try_for_each(|work| work.run(store)))
+            .and_then(|()| store.commit(index_rows));
+        let Err(error) = written else {
+            return Ok(store.last_id() > before);
+        };
+        store.roll_back();
+        let is_of_one_request = batch.len() > 1 && is_of_one_request(&error);
+        if !is_of_one_request
+            && !leaves_the_file_in_order(&error)
+            && let Some(store) = self.store.take()
+        {
+            self.in_hand = store.into_in_hand();
+        }
+        Err(Failure {
+            error: cannot("write to", &self.path, error),
+            is_of_one_request,
+        })
+    }
+
+    fn close(&mut self) -> Result<(), InboxError> {
+        let closed = self.store.take().map_or(Ok(()), Store::close);
+        closed.map_err(|error| cannot("close", &self.path, error))
+    }
+}
+
+/// Why a transaction came to nothing.
+struct Failure {
+    error: InboxError,
+    /// The others may be written without the one.
+    is_of_one_request: bool,
+}
+
+impl From<InboxError> for Failure {
+    fn from(error: InboxError) -> Self {
+        Self {
+            error,
+            is_of_one_request: false,
+        }
+    }
+}
+
+/// A value too long for SQLite, or a row that somebody wrote by hand and we cannot read.
+fn is_of_one_request(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode;
+    matches!(
+        error.sqlite_error_code(),
+        None | Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+    )
+}
+
+/// A full disk, another writer, and a row we cannot read leave the file as it was. After anything else, a failed fsync above all, nothing this
+/// process remembers of the file is trusted until it has been opened and read again.
+fn leaves_the_file_in_order(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode;
+    matches!(
+        error.sqlite_error_code(),
+        None | Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+impl InboxError {
+    /// The same refusal for everybody in a batch; the cause goes to the log once.
+    fn again(&self) -> Self {
+        Self::new(InboxErrorKind::Storage, self.to_string())
+    }
+}
+
+const IDLE_INDEX_ROWS: usize = 4096;

@@ -1,0 +1,411 @@
+//! What every inbox has to do. Each case runs on each inbox.
+
+use std::time::Duration;
+
+use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, Query, Repeats, State};
+
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
+};
+
+macro_rules! on_every_inbox {
+    ($($case:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::MemoryInbox::new()).await;
+            })*
+        }
+
+        #[cfg(feature = "sqlite")]
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("inbox.db");
+                super::$case(heygen_inbox::sqlite::SqliteInbox::open(path).unwrap()).await;
+            })*
+        }
+    };
+}
+
+on_every_inbox!(
+    the_same_event_is_kept_once,
+    repeats_are_counted_with_their_headers,
+    whatever_was_signed_is_kept_byte_for_byte,
+    lists_are_newest_first_and_filtered,
+    one_delivery_is_told_whole,
+    ids_rise_also_when_the_clock_does_not,
+    the_longest_due_are_claimed_first,
+    each_delivery_is_claimed_once,
+    an_end_is_recorded,
+    a_retry_comes_back_at_its_time,
+    a_late_end_does_not_undo_what_came_after,
+    an_end_of_what_is_not_there_changes_nothing,
+    an_append_wakes_who_waits,
+);
+
+async fn the_same_event_is_kept_once(inbox: impl Inbox) {
+    let spelled_otherwise =
+        r#" {"event_data" : {"video_id":"\u0061"}, "event_type": "avatar_video.success" }"#;
+    let gif = body("a").replace("avatar_video", "avatar_video_gif");
+    let caption = body("a").replace("avatar_video", "avatar_video_caption");
+    // Every body once more as it came, and one line for each that is the same as an earlier one, or nearly.
+    let steps: &[(&str, Option<usize>)] = &[
+        (&body("a"), None),
+        (&body("a"), Some(0)),
+        (spelled_otherwise, Some(0)),
+        (&body("b"), None),
+        (&gif, None),
+        (&caption, None),
+        (&body_with_id("e1", "a"), Some(0)),
+        (&body_with_id("e1", "c"), None),
+        (&body_with_id("e1", "d"), Some(7)),
+        (&body_with_id("e2", "c"), None),
+        (&body("c"), Some(9)),
+        (&body_with_id("e3", "f"), None),
+        (&body("f"), Some(11)),
+        (&body("d"), None),
+        ("not json", None),
+        ("not json", Some(14)),
+        ("not json ", None),
+        ("", None),
+        ("", Some(17)),
+    ];
+    let mut ids: Vec<DeliveryId> = Vec::new();
+    for (step, (body, earlier)) in steps.iter().enumerate() {
+        let appended = inbox.append(delivery(step as u64, body)).await.unwrap();
+        ids.push(appended.id());
+        match earlier {
+            None => {
+                new(appended);
+            }
+            // Where several are the same event, the newest is told.
+            Some(earlier) => assert_eq!(duplicate(appended), ids[*earlier], "step {step}: {body}"),
+        }
+    }
+    let new_ones = steps.iter().filter(|(_, earlier)| earlier.is_none());
+    assert_eq!(all_ids(&inbox).await.len(), new_ones.count());
+}
+
+async fn repeats_are_counted_with_their_headers(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.repeats, Repeats::default());
+    for seconds in [5, 7] {
+        duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap());
+    }
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.headers, [came_at(0)], "the first stay");
+    assert_eq!(kept.summary.received_at, at(0));
+    assert_eq!(kept.repeats.count, 2);
+    assert_eq!(kept.repeats.last_at, Some(at(7)));
+    assert_eq!(kept.repeats.last_headers, [came_at(7)]);
+}
+
+async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
+    let unreadable: &[&[u8]] = &[
+        b"",
+        b"not json",
+        b"[1,2]",
+        b"\xff\xfe\x00",
+        br#"{"event_data":{}}"#,
+        br#"{"event_type":7,"event_data":{}}"#,
+    ];
+    for (seconds, body) in unreadable.iter().enumerate() {
+        let id = new(inbox.append(delivery(seconds as u64, body)).await.unwrap());
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.body, body);
+        assert_eq!(kept.summary.event_type, None, "{body:?}");
+        assert_eq!(kept.summary.outcome, None);
+    }
+    let odd = " {\"event_type\":\"somebody.new\",\"event_data\":[null]}\r\n";
+    let id = append_new(&inbox, 10, odd).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.body, odd);
+    assert_eq!(kept.summary.event_type.as_deref(), Some("somebody.new"));
+    let claim = inbox.claim(100, at(10)).await.unwrap();
+    assert_eq!(
+        claim.deliveries.len(),
+        unreadable.len() + 1,
+        "all are handed out"
+    );
+}
+
+async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
+    let fail = body("b").replace("success", "fail");
+    let ids = [
+        append_new(&inbox, 0, &body("a")).await,
+        append_new(&inbox, 10, &fail).await,
+        append_new(&inbox, 20, &body("c")).await,
+        append_new(&inbox, 30, "not json").await,
+    ];
+    // The oldest is done, the next is in somebody's hands.
+    for claimed in inbox.claim(2, at(30)).await.unwrap().deliveries {
+        if claimed.id == ids[0] {
+            let finish = Finish::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
+            inbox.finish(finish).await.unwrap();
+        }
+    }
+    let query = Query::default;
+    let cases: &[(Query, &[usize])] = &[
+        (query(), &[3, 2, 1, 0]),
+        (query().limit(2), &[3, 2]),
+        (query().limit(0), &[]),
+        (query().event_type("avatar_video.success"), &[2, 0]),
+        (query().event_type("avatar_video"), &[]),
+        (query().state(State::Pending), &[3, 2]),
+        (query().state(State::Claimed), &[1]),
+        (query().state(State::Done), &[0]),
+        (query().state(State::Dead), &[]),
+        (query().since(at(10)), &[3, 2, 1]),
+        (query().since(at(10) + Duration::from_micros(1)), &[3, 2]),
+        (query().since(at(99)), &[]),
+        (
+            query()
+                .event_type("avatar_video.success")
+                .since(at(1))
+                .state(State::Pending)
+                .limit(5),
+            &[2],
+        ),
+    ];
+    for (query, expected) in cases {
+        let listed = inbox.list(query.clone()).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|summary| summary.id).collect();
+        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        assert_eq!(listed, expected, "{query:?}");
+    }
+}
+
+async fn one_delivery_is_told_whole(inbox: impl Inbox) {
+    let body = r#"{"event_id":"e1","event_type":"avatar_video.fail","event_data":{"video_id":"v","callback_id":"c","msg":"no"}}"#;
+    let id = append_new(&inbox, 3, body).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.id, id);
+    assert_eq!(kept.summary.received_at, at(3));
+    assert_eq!(
+        kept.summary.event_type.as_deref(),
+        Some("avatar_video.fail")
+    );
+    assert_eq!(kept.summary.subject_id.as_deref(), Some("v"));
+    assert_eq!(kept.summary.callback_id.as_deref(), Some("c"));
+    assert_eq!(
+        kept.summary.outcome.map(|outcome| outcome.as_str()),
+        Some("failure")
+    );
+    assert_eq!(kept.summary.state, State::Pending);
+    assert_eq!(kept.summary.attempts, 0);
+    assert_eq!(kept.summary.source.as_str(), "webhook");
+    assert_eq!(kept.due_at, Some(at(3)));
+    assert_eq!(kept.event_id.as_deref(), Some("e1"));
+    assert_eq!(kept.headers, [came_at(3)]);
+    assert_eq!(kept.body, body);
+    assert!(kept.attempts.is_empty());
+    assert_eq!(inbox.list(Query::default()).await.unwrap(), [kept.summary]);
+
+    let of_another_place = DeliveryId::new(id.key() + 1, id.tag());
+    let of_another_inbox = DeliveryId::new(id.key(), id.tag() ^ 1);
+    assert_eq!(inbox.get(of_another_place).await.unwrap(), None);
+    assert_eq!(inbox.get(of_another_inbox).await.unwrap(), None);
+}
+
+async fn ids_rise_also_when_the_clock_does_not(inbox: impl Inbox) {
+    let mut last = append_new(&inbox, 100, &body("first")).await;
+    for (place, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
+        let id = append_new(&inbox, seconds, &body(&place.to_string())).await;
+        assert!(id > last);
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(
+            kept.summary.received_at,
+            at(seconds),
+            "the time itself is told as it was"
+        );
+        last = id;
+    }
+    let since = inbox.list(Query::default().since(at(100))).await.unwrap();
+    assert_eq!(since.len(), 4);
+}
+
+async fn the_longest_due_are_claimed_first(inbox: impl Inbox) {
+    let late = append_new(&inbox, 20, &body("late")).await;
+    let early = append_new(&inbox, 10, &body("early")).await;
+    let middle = append_new(&inbox, 15, &body("middle")).await;
+    let ids = async |limit, seconds| {
+        let claim = inbox.claim(limit, at(seconds)).await.unwrap();
+        let ids: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
+        (ids, claim.next_due)
+    };
+    assert_eq!(
+        ids(5, 9).await,
+        (vec![], Some(at(10))),
+        "nothing is due yet"
+    );
+    assert_eq!(ids(0, 99).await, (vec![], None), "nothing is asked for");
+    assert_eq!(ids(1, 15).await, (vec![early], None), "more may be due");
+    assert_eq!(ids(5, 15).await, (vec![middle], Some(at(20))));
+    assert_eq!(ids(5, 20).await, (vec![late], None));
+    assert_eq!(ids(5, 99).await, (vec![], None));
+}
+
+async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 1).await;
+    assert_eq!(claimed.id, id);
+    assert_eq!(claimed.attempt, 1);
+    assert_eq!(claimed.received_at, at(0));
+    assert_eq!(claimed.headers, [came_at(0)]);
+    assert_eq!(claimed.body, body("a"));
+    assert!(inbox.claim(10, at(99)).await.unwrap().deliveries.is_empty());
+    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    assert!(inbox.claim(10, at(99)).await.unwrap().deliveries.is_empty());
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Claimed, 1)
+    );
+    assert_eq!(kept.due_at, None);
+}
+
+async fn an_end_is_recorded(inbox: impl Inbox) {
+    for (result, state) in [
+        (AttemptResult::Done, State::Done),
+        (AttemptResult::Dead, State::Dead),
+    ] {
+        let id = append_new(&inbox, 0, &body(result.as_str())).await;
+        let claimed = claim_one(&inbox, 1).await;
+        let duration = Duration::from_millis(1500);
+        let finish = Finish::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
+        inbox.finish(finish).await.unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, state);
+        assert_eq!(kept.due_at, None);
+        let [attempt] = kept.attempts.as_slice() else {
+            panic!("one attempt, not {:?}", kept.attempts);
+        };
+        assert_eq!((attempt.number, attempt.result), (1, result));
+        assert_eq!((attempt.started_at, attempt.duration), (at(1), duration));
+        assert_eq!(attempt.detail.as_deref(), Some("said so"));
+        assert!(
+            inbox
+                .claim(10, at(999))
+                .await
+                .unwrap()
+                .deliveries
+                .is_empty()
+        );
+        duplicate(
+            inbox
+                .append(delivery(5, body(result.as_str())))
+                .await
+                .unwrap(),
+        );
+        assert!(
+            inbox
+                .claim(10, at(999))
+                .await
+                .unwrap()
+                .deliveries
+                .is_empty()
+        );
+    }
+}
+
+async fn a_retry_comes_back_at_its_time(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
+        let early = inbox
+            .claim(10, at(seconds) - Duration::from_micros(1))
+            .await
+            .unwrap();
+        assert!(early.deliveries.is_empty());
+        assert_eq!(early.next_due, Some(at(seconds)));
+        let claimed = claim_one(&inbox, seconds).await;
+        assert_eq!(claimed.attempt, attempt);
+        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry)
+            .due_at(at(seconds + 10));
+        inbox.finish(finish).await.unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, State::Pending);
+        assert_eq!(kept.due_at, Some(at(seconds + 10)));
+    }
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    let numbers: Vec<_> = kept.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(kept.summary.attempts, 3);
+}
+
+async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let end = |claimed, result| Finish::new(claimed, at(1), Duration::ZERO, result);
+    let first = claim_one(&inbox, 0).await;
+    for _ in 0..2 {
+        // Told twice, as after a failure that left open whether it was written.
+        inbox
+            .finish(end(&first, AttemptResult::Retry))
+            .await
+            .unwrap();
+    }
+    let second = claim_one(&inbox, 5).await;
+    inbox
+        .finish(end(&first, AttemptResult::Retry))
+        .await
+        .unwrap();
+    inbox
+        .finish(end(&first, AttemptResult::Dead))
+        .await
+        .unwrap();
+    assert!(
+        inbox.claim(10, at(9)).await.unwrap().deliveries.is_empty(),
+        "still in hand"
+    );
+
+    // Done is done, whoever says it.
+    inbox
+        .finish(end(&first, AttemptResult::Done))
+        .await
+        .unwrap();
+    inbox
+        .finish(end(&second, AttemptResult::Retry))
+        .await
+        .unwrap();
+    assert!(inbox.claim(10, at(9)).await.unwrap().deliveries.is_empty());
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Done);
+    let attempts: Vec<_> = kept
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.number, attempt.result))
+        .collect();
+    assert_eq!(
+        attempts,
+        [(1, AttemptResult::Done), (2, AttemptResult::Retry)]
+    );
+}
+
+async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbox) {
+    append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    for id in [
+        DeliveryId::new(claimed.id.key() + 1, claimed.id.tag()),
+        DeliveryId::new(claimed.id.key(), claimed.id.tag() ^ 1),
+    ] {
+        let mut stranger = claimed.clone();
+        stranger.id = id;
+        let finish = Finish::new(&stranger, at(1), Duration::ZERO, AttemptResult::Done);
+        inbox.finish(finish).await.unwrap();
+        assert_eq!(inbox.get(id).await.unwrap(), None);
+    }
+    let kept = inbox.get(claimed.id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Claimed);
+    assert!(kept.attempts.is_empty());
+}
+
+async fn an_append_wakes_who_waits(inbox: impl Inbox) {
+    // Before the wait: the wait ends at once.
+    append_new(&inbox, 0, &body("a")).await;
+    inbox.appended().await;
+    // During the wait.
+    let (appended, ()) = tokio::join!(inbox.append(delivery(1, body("b"))), inbox.appended());
+    new(appended.unwrap());
+}

@@ -1,0 +1,18 @@
+//! Every inbox by the same rules, and the SQLite one through restarts, faults and crowds.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod conformance;
+mod memory;
+mod support;
+
+#[cfg(feature = "sqlite")]
+mod sqlite_crowd;
+#[cfg(feature = "sqlite")]
+mod sqlite_faults;
+#[cfg(all(feature = "sqlite", unix))]
+mod sqlite_full_disk;
+#[cfg(feature = "sqlite")]
+mod sqlite_reopen;
+#[cfg(feature = "sqlite")]
+mod texts;

@@ -1,0 +1,52 @@
+//! What is [`MemoryInbox`]'s own: its bound.
+
+use std::time::Duration;
+
+use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, MemoryInbox};
+
+use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate};
+
+#[tokio::test]
+async fn finished_deliveries_make_room_and_others_do_not() {
+    let inbox = MemoryInbox::with_capacity(2);
+    let first = append_new(&inbox, 9, &body("a")).await;
+    let claimed = claim_one(&inbox, 9).await;
+    let second = append_new(&inbox, 9, &body("b")).await;
+    let full = inbox.append(delivery(9, body("c"))).await.unwrap_err();
+    assert_eq!(full.kind(), InboxErrorKind::Busy);
+    assert_eq!(all_ids(&inbox).await, [second, first]);
+    duplicate(inbox.append(delivery(9, body("b"))).await.unwrap());
+
+    let finish = Finish::new(&claimed, at(9), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(finish).await.unwrap();
+    let third = append_new(&inbox, 9, &body("c")).await;
+    assert_eq!(all_ids(&inbox).await, [third, second]);
+    assert_eq!(inbox.get(first).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_id_is_never_given_twice() {
+    let inbox = MemoryInbox::with_capacity(1);
+    let mut ids = Vec::new();
+    for place in 0..3 {
+        // The clock stands still, and what was there is gone.
+        ids.push(append_new(&inbox, 0, &body(&place.to_string())).await);
+        let claimed = claim_one(&inbox, 0).await;
+        let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Dead);
+        inbox.finish(finish).await.unwrap();
+    }
+    assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
+}
+
+#[tokio::test]
+async fn what_made_room_is_forgotten() {
+    let inbox = MemoryInbox::with_capacity(1);
+    for _ in 0..3 {
+        for name in ["a", "b"] {
+            append_new(&inbox, 0, &body(name)).await;
+            let claimed = claim_one(&inbox, 0).await;
+            let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+            inbox.finish(finish).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Many at once: appending tasks, and readers beside them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
+use heygen_inbox::{Appended, Inbox, Query};
+
+use crate::support::{all_ids, body, body_with_id, delivery};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_bring_the_same_one_is_first() {
+    const TASKS: u64 = 8;
+    const EVENTS: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let inbox = inbox.clone();
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                for step in 0..EVENTS {
+                    // Each in an order of its own: 7 and 200 have no common divisor.
+                    let event = (step * 7 + task * 25) % EVENTS;
+                    let body = match event % 2 {
+                        0 => body(&event.to_string()),
+                        _ => body_with_id(&event.to_string(), "same"),
+                    };
+                    let appended = inbox.append(delivery(step, body)).await.unwrap();
+                    answers.push((event, appended));
+                }
+                answers
+            })
+        })
+        .collect();
+    let mut ids = HashMap::new();
+    let mut new = 0;
+    for task in tasks {
+        for (event, appended) in task.await.unwrap() {
+            new += u64::from(matches!(appended, Appended::New(_)));
+            let id = *ids.entry(event).or_insert(appended.id());
+            assert_eq!(appended.id(), id, "one event, one id");
+        }
+    }
+    assert_eq!(new, EVENTS);
+    assert_eq!(all_ids(&inbox).await.len() as u64, EVENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_look_on_while_it_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let is_over = Arc::clone(&is_over);
+        std::thread::spawn(move || {
+            let mut seen = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                // Opened anew each time, as by somebody who runs `inbox list` again and again.
+                let reader = SqliteReader::open(&path).unwrap();
+                let listed = reader.list(&Query::default()).unwrap();
+                assert!(listed.len() >= seen, "nothing goes away");
+                assert!(listed.is_sorted_by(|newer, older| newer.id > older.id));
+                seen = listed.len();
+                if let Some(newest) = listed.first() {
+                    assert!(reader.get(newest.id).unwrap().is_some());
+                }
+            }
+        })
+    };
+    for event in 0..300 {
+        inbox
+            .append(delivery(event, body(&event.to_string())))
+            .await
+            .unwrap();
+    }
+    is_over.store(true, Ordering::Relaxed);
+    reader.join().unwrap();
+    assert_eq!(all_ids(&inbox).await.len(), 300);
+}

@@ -1,0 +1,173 @@
+//! What an inbox does when it cannot: locks of others, a full queue, rows it cannot read.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
+use heygen_inbox::{Appended, Inbox, InboxErrorKind, Query};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::support::{
+    all_ids, append_new, at, body, claim_one, delivery, duplicate, new, poll_once_and_drop,
+};
+
+fn open(lock_time: Duration) -> (TempDir, PathBuf, SqliteInbox) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let mut options = SqliteOptions::default();
+    options.lock_time = lock_time;
+    options.queue_capacity = QUEUE;
+    options.batch_len = 1;
+    let inbox = SqliteInbox::open_with(&path, options).unwrap();
+    (folder, path, inbox)
+}
+
+/// Another program that keeps everybody else from writing until it is dropped.
+fn hold_lock(path: &Path) -> Connection {
+    let other = Connection::open(path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+#[tokio::test]
+async fn one_process_appends_at_a_time() {
+    let (folder, path, inbox) = open(LONG);
+    let mut ways = vec![path.clone(), folder.path().join("./inbox.db")];
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        ways.push(link);
+    }
+    for way in ways {
+        let error = SqliteInbox::open(&way).unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::InUse, "{}", way.display());
+    }
+    append_new(&inbox, 0, &body("a")).await;
+    drop(inbox);
+    assert!(SqliteInbox::open(&path).is_ok());
+}
+
+#[tokio::test]
+async fn a_full_queue_says_busy_at_once_and_loses_nothing() {
+    let (_folder, path, inbox) = open(LONG);
+    let lock = hold_lock(&path);
+    let mut waiting = Vec::new();
+    let mut refused = 0;
+    for event in 0..QUEUE * 4 {
+        let appending = {
+            let inbox = inbox.clone();
+            let delivery = delivery(event as u64, body(&event.to_string()));
+            async move { inbox.append(delivery).await }
+        };
+        let mut appending = Box::pin(appending);
+        match poll_once_and_drop(&mut appending).await {
+            None => waiting.push(appending),
+            Some(answer) => {
+                assert_eq!(answer.unwrap_err().kind(), InboxErrorKind::Busy);
+                refused += 1;
+            }
+        }
+    }
+    // One may be in the writer's hands beside those in the queue.
+    assert!(
+        (QUEUE..=QUEUE + 1).contains(&waiting.len()),
+        "{} wait",
+        waiting.len()
+    );
+    assert_eq!(refused + waiting.len(), QUEUE * 4);
+
+    drop(lock);
+    let accepted = waiting.len();
+    for appending in waiting {
+        new(appending.await.unwrap());
+    }
+    assert_eq!(all_ids(&inbox).await.len(), accepted);
+    append_new(&inbox, 99, &body("afterwards")).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
+    let (_folder, path, inbox) = open(Duration::from_millis(20));
+    let before = append_new(&inbox, 0, &body("before")).await;
+    let lock = hold_lock(&path);
+    for _ in 0..3 {
+        let error = inbox.append(delivery(1, body("a"))).await.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Storage);
+        let error = inbox.claim(1, at(1)).await.unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Storage);
+    }
+    assert_eq!(all_ids(&inbox).await, [before], "reading goes on");
+    drop(lock);
+    assert!(matches!(
+        inbox.append(delivery(2, body("a"))).await,
+        Ok(Appended::New(_))
+    ));
+    duplicate(inbox.append(delivery(3, body("a"))).await.unwrap());
+    duplicate(inbox.append(delivery(3, body("before"))).await.unwrap());
+    assert_eq!(inbox.claim(9, at(3)).await.unwrap().deliveries.len(), 2);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_stops_nobody_who_appends() {
+    let (_folder, path, inbox) = open(LONG);
+    append_new(&inbox, 0, &body("a")).await;
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("UPDATE delivery SET source = 'elsewhere'")
+        .unwrap();
+
+    let claim = inbox.claim(10, at(9)).await.unwrap_err();
+    assert_eq!(claim.kind(), InboxErrorKind::Storage);
+    let list = inbox.list(Query::default()).await.unwrap_err();
+    assert_eq!(list.kind(), InboxErrorKind::Storage);
+    let (claim, appended) =
+        tokio::join!(inbox.claim(10, at(9)), inbox.append(delivery(1, body("b"))));
+    assert!(claim.is_err());
+    new(appended.unwrap());
+
+    other
+        .execute_batch("UPDATE delivery SET source = 'webhook'")
+        .unwrap();
+    assert_eq!(inbox.claim(10, at(9)).await.unwrap().deliveries.len(), 2);
+}
+
+#[tokio::test]
+async fn an_unreadable_row_in_one_batch_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    append_new(&inbox, 0, &body("a")).await;
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("UPDATE content SET headers = 'none'")
+        .unwrap();
+
+    // While the lock is held all three gather in the queue; the first may go alone, the others share a transaction.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = inbox.append(delivery(1, body("b")));
+    let claim = inbox.claim(10, at(9));
+    let second = inbox.append(delivery(1, body("c")));
+    let release = async { other.execute_batch("ROLLBACK").unwrap() };
+    let (first, claim, second, ()) = tokio::join!(biased; first, claim, second, release);
+    new(first.unwrap());
+    assert!(claim.is_err());
+    new(second.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_in_hand_stays_there_when_others_held_the_file() {
+    let (_folder, path, inbox) = open(Duration::from_millis(20));
+    append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    let lock = hold_lock(&path);
+    assert!(inbox.append(delivery(1, body("b"))).await.is_err());
+    drop(lock);
+    append_new(&inbox, 1, &body("b")).await;
+    let claim = inbox.claim(10, at(9)).await.unwrap();
+    assert!(claim.deliveries.iter().all(|other| other.id != claimed.id));
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const QUEUE: usize = 4;

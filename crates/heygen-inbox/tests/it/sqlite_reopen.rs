@@ -1,0 +1,244 @@
+//! What an inbox file holds after its process has ended.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
+use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, State};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new,
+    poll_once_and_drop,
+};
+
+/// A file in a folder of its own.
+fn file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    (folder, path)
+}
+
+/// Runs of so few fingerprints that a test makes many.
+fn open_with_short_runs(path: &Path) -> SqliteInbox {
+    let mut options = SqliteOptions::default();
+    options.run_len = 8;
+    options.batch_len = 3;
+    SqliteInbox::open_with(path, options).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_kept_is_there_again() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let done = append_new(&inbox, 0, &body("done")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(finish).await.unwrap();
+    let pending = append_new(&inbox, 1, "not json").await;
+    let before = inbox.get(done).await.unwrap();
+    drop(inbox);
+
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(inbox.get(done).await.unwrap(), before);
+    assert_eq!(all_ids(&inbox).await, [pending, done]);
+    assert_eq!(
+        duplicate(inbox.append(delivery(5, body("done"))).await.unwrap()),
+        done
+    );
+    assert_eq!(
+        duplicate(inbox.append(delivery(5, "not json")).await.unwrap()),
+        pending
+    );
+    assert_eq!(claim_one(&inbox, 5).await.id, pending);
+}
+
+#[tokio::test]
+async fn what_was_in_hand_is_handed_out_again() {
+    let (_folder, path) = file();
+    let mut inbox = SqliteInbox::open(&path).unwrap();
+    let id = append_new(&inbox, 0, &body("a")).await;
+    // By the real clock: opening compares with it.
+    for attempt in 1..=3 {
+        let claim = inbox
+            .claim(10, std::time::SystemTime::now().max(at(1)))
+            .await
+            .unwrap();
+        let [claimed] = claim.deliveries.as_slice() else {
+            panic!("one is due, not {:?}", claim.deliveries);
+        };
+        assert_eq!((claimed.id, claimed.attempt), (id, attempt));
+        inbox.close().await.unwrap();
+        inbox = SqliteInbox::open(&path).unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, State::Pending);
+        assert_eq!(kept.attempts.len() as u32, attempt);
+        assert!(
+            kept.attempts
+                .iter()
+                .all(|attempt| attempt.result == AttemptResult::Interrupted)
+        );
+    }
+}
+
+#[tokio::test]
+async fn ids_rise_also_when_the_clock_was_set_back_meanwhile() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let first = append_new(&inbox, 1000, &body("a")).await;
+    drop(inbox);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let second = append_new(&inbox, 0, &body("b")).await;
+    assert!(second > first);
+    assert_eq!(second.tag(), first.tag(), "the file keeps its tag");
+}
+
+#[tokio::test]
+async fn a_captured_body_is_kept_once_under_any_headers() {
+    let (_folder, path) = file();
+    let inbox = open_with_short_runs(&path);
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for seconds in 1..=500 {
+        assert_eq!(
+            duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap()),
+            id
+        );
+    }
+    drop(inbox);
+    let inbox = open_with_short_runs(&path);
+    for seconds in 501..=1000 {
+        assert_eq!(
+            duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap()),
+            id
+        );
+    }
+    assert_eq!(all_ids(&inbox).await, [id]);
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.repeats.count, 1000);
+    assert_eq!(inbox.claim(10, at(9999)).await.unwrap().deliveries.len(), 1);
+}
+
+/// Appends many different events to an inbox of short runs, opening it anew every `reopen_every` and letting `damage` at
+/// the closed file; in the end, and after one more opening, each has to be known.
+async fn check_runs(body_of: impl Fn(u64) -> String, reopen_every: u64, damage: impl Fn(&Path)) {
+    let (_folder, path) = file();
+    let mut inbox = open_with_short_runs(&path);
+    let mut ids = Vec::new();
+    for event in 0..150 {
+        ids.push(append_new(&inbox, event, &body_of(event)).await);
+        let again = event / 2;
+        let found = inbox.append(delivery(event, body_of(again))).await.unwrap();
+        assert_eq!(
+            duplicate(found),
+            ids[again as usize],
+            "event {again} after {event}"
+        );
+        if event % reopen_every == reopen_every - 1 {
+            drop(inbox);
+            damage(&path);
+            inbox = open_with_short_runs(&path);
+        }
+    }
+    for _ in 0..2 {
+        for (event, id) in ids.iter().enumerate() {
+            let found = inbox
+                .append(delivery(999, body_of(event as u64)))
+                .await
+                .unwrap();
+            assert_eq!(duplicate(found), *id, "event {event} of all");
+        }
+        drop(inbox);
+        inbox = open_with_short_runs(&path);
+    }
+    assert_eq!(all_ids(&inbox).await.len(), ids.len());
+}
+
+fn without_id(event: u64) -> String {
+    body(&event.to_string())
+}
+
+fn with_id(event: u64) -> String {
+    // All of one digest: the id alone tells them apart.
+    body_with_id(&event.to_string(), "same")
+}
+
+fn some_with_id(event: u64) -> String {
+    match event % 3 {
+        0 => without_id(event),
+        _ => body_with_id(&format!("e{event}"), &event.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn sameness_reaches_through_runs() {
+    let whole = |_: &Path| {};
+    check_runs(without_id, 1000, whole).await;
+    check_runs(with_id, 1000, whole).await;
+    check_runs(some_with_id, 1000, whole).await;
+    check_runs(without_id, 37, whole).await;
+    check_runs(some_with_id, 37, whole).await;
+}
+
+#[tokio::test]
+async fn sameness_survives_an_end_in_the_middle_of_a_run() {
+    // As it is when the process ends after some rows of a run, and before the row that says the run is whole.
+    let unfinished = |path: &Path| {
+        let file = Connection::open(path).unwrap();
+        file.execute_batch(
+            "DELETE FROM seen WHERE run = (SELECT max(run) FROM seen_run) AND fingerprint > 0; \
+             DELETE FROM seen_run WHERE run = (SELECT max(run) FROM seen_run)",
+        )
+        .unwrap();
+    };
+    check_runs(without_id, 37, unfinished).await;
+    check_runs(some_with_id, 37, unfinished).await;
+}
+
+#[tokio::test]
+async fn sameness_survives_a_filter_that_cannot_be_read() {
+    let unreadable = |path: &Path| {
+        let file = Connection::open(path).unwrap();
+        file.execute_batch("UPDATE seen_run SET filter = x'00' WHERE run % 2 = 0")
+            .unwrap();
+    };
+    check_runs(some_with_id, 100, unreadable).await;
+}
+
+#[tokio::test]
+async fn an_append_whose_caller_has_gone_is_kept() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    for name in ["a", "b", "c"] {
+        poll_once_and_drop(inbox.append(delivery(0, body(name)))).await;
+    }
+    drop(inbox);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    for name in ["a", "b", "c"] {
+        duplicate(inbox.append(delivery(0, body(name))).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_queued_and_takes_no_more() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let twin = inbox.clone();
+    let (appended, closed) = tokio::join!(inbox.append(delivery(0, body("a"))), twin.close());
+    let id = new(appended.unwrap());
+    closed.unwrap();
+    let refused = [
+        inbox
+            .append(delivery(0, body("b")))
+            .await
+            .unwrap_err()
+            .kind(),
+        inbox.claim(1, at(0)).await.unwrap_err().kind(),
+        twin.close().await.unwrap_err().kind(),
+    ];
+    assert_eq!(refused, [InboxErrorKind::Closed; 3]);
+
+    // The old handle is still there, but the lock is not.
+    let anew = SqliteInbox::open(&path).unwrap();
+    assert_eq!(all_ids(&anew).await, [id]);
+}
