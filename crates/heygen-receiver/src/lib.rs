@@ -1,0 +1,71 @@
+//! Receives HeyGen webhooks: verified, kept before they are answered, typed, handed to your code until it says done.
+//!
+//! ```no_run
+//! use heygen_receiver::{Delivery, Secret, serve};
+//! use heygen_inbox::sqlite::SqliteInbox;
+//!
+//! # #[cfg(feature = "sqlite")]
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let secret = Secret::new(std::env::var("HEYGEN_WEBHOOK_SECRET")?)?;
+//!     let inbox = SqliteInbox::open("heygen-inbox.db")?;
+//!     serve("127.0.0.1:8080", secret, inbox, async |delivery: Delivery| {
+//!         let event = delivery.event().map_err(ToString::to_string)?;
+//!         println!("{}: {:?}", event.event_name(), event.media_url());
+//!         Ok::<(), String>(())
+//!     })
+//!     .await?;
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "sqlite"))]
+//! # fn main() {}
+//! ```
+//!
+//! | you want | take |
+//! |---|---|
+//! | all of it, as above | [`serve`] |
+//! | the webhook inside a server of your own | [`Receiver`], a `tower` service, and a [`Dispatcher`] beside it |
+//! | verified, typed events and nothing else | [`Unverified`], without default features |
+//!
+//! # Features
+//!
+//! - `sqlite` (default): `heygen-inbox` with its SQLite store.
+//!
+//! HeyGen's management API is not spoken here.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
+mod delivery;
+mod dispatcher;
+mod handler;
+mod limits;
+mod rejection;
+mod schedule;
+mod secrets;
+mod serve;
+mod server;
+mod service;
+mod unverified;
+
+pub use heygen_signature::{Secret, Secrets};
+
+pub use delivery::Delivery;
+pub use dispatcher::{DispatchOptions, Dispatcher};
+pub use handler::{Handled, Handler};
+pub use limits::Limits;
+pub use rejection::Rejection;
+pub use schedule::RetrySchedule;
+pub use secrets::ActiveSecrets;
+pub use serve::serve;
+pub use server::Server;
+pub use service::{Receiver, ReceiverOptions};
+pub use unverified::{Unverified, Verified};
+
+/// The examples of the README compile and hold.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// So does the example of the README that everybody reads first.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadme;

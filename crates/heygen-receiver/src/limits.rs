@@ -1,0 +1,54 @@
+//! [`Limits`]: how much a receiver takes on, and for how long.
+
+use std::time::Duration;
+
+/// How much a receiver takes on, and for how long. The defaults suit one machine on the open internet.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::Limits;
+///
+/// let mut limits = Limits::default();
+/// limits.max_body_bytes = 256 * 1024;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest body taken; more is answered 413. Default: 1 MiB.
+    pub max_body_bytes: usize,
+    /// How long a client may take for a request's header, from the first byte; for the first one, from connecting.
+    /// Default: 5 s.
+    pub header_time: Duration,
+    /// How long a client may take for a request's body; after that 408. Default: 10 s.
+    pub body_time: Duration,
+    /// How long the inbox may take to keep a delivery; after that 503. HeyGen itself waits 10 s for an answer. Default: 8 s.
+    pub commit_time: Duration,
+    /// How many connections are served at a time. A tenth more, at least 16, is answered, but only as far as probes go:
+    /// their posts get 503. What comes beyond that is closed at once. Default: 10,000.
+    pub max_connections: usize,
+    /// How long a connection may stay open without a request. Default: 60 s.
+    pub keep_alive: Duration,
+    /// How many bytes of bodies are in memory at a time, over all connections; more is answered 503. Default: 64 MiB.
+    pub max_buffered_bytes: usize,
+    /// What `Retry-After` says with a 503. Default: 10 s.
+    pub retry_after: Duration,
+    /// How long requests under way may take to end once the server is to stop. Default: 20 s.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1024 * 1024,
+            header_time: Duration::from_secs(5),
+            body_time: Duration::from_secs(10),
+            commit_time: Duration::from_secs(8),
+            max_connections: 10_000,
+            keep_alive: Duration::from_secs(60),
+            max_buffered_bytes: 64 * 1024 * 1024,
+            retry_after: Duration::from_secs(10),
+            shutdown_time: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Rejection`]: why a request was turned away, as far as the peer is told.
+
+use std::error::Error;
+use std::fmt;
+
+use http::StatusCode;
+
+/// Why a request was turned away.
+///
+/// The peer learns the status and one phrase; what the operator should know goes to the log.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Not the webhook path.
+    NotFound,
+    /// A method other than POST, OPTIONS, GET and HEAD.
+    MethodNotAllowed,
+    /// The body is encoded (compressed); nothing is inflated before it is verified.
+    EncodedBody,
+    /// The body is, or says it is, longer than [`max_body_bytes`](crate::Limits::max_body_bytes).
+    BodyTooLarge,
+    /// The body took longer than [`body_time`](crate::Limits::body_time).
+    BodyTooSlow,
+    /// The body ended before its end.
+    BodyBroken,
+    /// The signature is missing, malformed, ambiguous or of no secret in force.
+    Unauthorized,
+    /// There is no secret yet to check against.
+    NoSecret,
+    /// More is under way than memory allows, or the inbox's queue is full.
+    Overloaded,
+    /// The inbox could not keep the delivery.
+    NotKept,
+}
+
+impl Rejection {
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NoSecret | Self::Overloaded | Self::NotKept => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Whether a delivery is turned away before its body was read whole.
+    pub(crate) fn leaves_body_unread(self) -> bool {
+        match self {
+            Self::EncodedBody
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::BodyBroken
+            | Self::NoSecret
+            | Self::Overloaded => true,
+            Self::NotFound | Self::MethodNotAllowed | Self::Unauthorized | Self::NotKept => false,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not found",
+            Self::MethodNotAllowed => "method not allowed",
+            Self::EncodedBody => "encoded bodies are not taken",
+            Self::BodyTooLarge => "body too large",
+            Self::BodyTooSlow => "body too slow",
+            Self::BodyBroken => "body ended early",
+            Self::Unauthorized => "not authorized",
+            Self::NoSecret => "not ready yet",
+            Self::Overloaded => "too busy",
+            Self::NotKept => "could not be kept",
+        })
+    }
+}
+
+impl Error for Rejection {}

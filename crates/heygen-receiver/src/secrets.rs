@@ -1,0 +1,63 @@
+//! [`ActiveSecrets`]: the secrets in force now, which may change while requests come in.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use heygen_signature::{Secret, Secrets};
+
+/// The secrets in force now. Clones share them, so that whoever learns a new secret can set it under a running receiver.
+///
+/// At first there may be none: HeyGen shows an endpoint's secret only after the endpoint has answered a probe. Until one is
+/// set, deliveries are answered 503, which makes HeyGen send them again.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::{ActiveSecrets, Secret};
+///
+/// let active = ActiveSecrets::none();
+/// assert!(active.get().is_none());
+/// active.set(Secret::new("whsec_test")?.into());
+/// assert_eq!(active.get().map(|secrets| secrets.len()), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ActiveSecrets {
+    current: Arc<RwLock<Option<Arc<Secrets>>>>,
+}
+
+impl ActiveSecrets {
+    /// No secret yet: probes pass, deliveries are answered 503.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Puts these in the place of whatever was in force.
+    pub fn set(&self, secrets: Secrets) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Arc::new(secrets));
+    }
+
+    /// What is in force now.
+    #[must_use]
+    pub fn get(&self) -> Option<Arc<Secrets>> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl From<Secrets> for ActiveSecrets {
+    fn from(secrets: Secrets) -> Self {
+        let active = Self::none();
+        active.set(secrets);
+        active
+    }
+}
+
+impl From<Secret> for ActiveSecrets {
+    fn from(secret: Secret) -> Self {
+        Self::from(Secrets::from(secret))
+    }
+}

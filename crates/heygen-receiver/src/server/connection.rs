@@ -1,0 +1,150 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use heygen_inbox::Inbox;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::io_guard::{Activity, IoGuard};
+use crate::Receiver;
+
+/// How far a connection is served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Admission {
+    Full,
+    /// Over the limit: probes pass, deliveries are sent away.
+    ProbesOnly,
+}
+
+impl Admission {
+    /// For the connection that makes `open` of them; `None` when it is too many even for a 503.
+    pub(super) fn of(open: usize, max_connections: usize) -> Option<Self> {
+        if open <= max_connections {
+            return Some(Self::Full);
+        }
+        let reserve = (max_connections / 10).max(16);
+        (open - max_connections <= reserve).then_some(Self::ProbesOnly)
+    }
+}
+
+/// Serves until the peer or a limit ends the connection, or `stopping` turns true and the requests under way are answered.
+pub(super) async fn serve<I: Inbox>(
+    stream: TcpStream,
+    receiver: Receiver<I>,
+    admission: Admission,
+    stopping: watch::Receiver<bool>,
+) {
+    let limits = receiver.limits().clone();
+    let activity = Arc::new(Activity::new());
+    let io = TokioIo::new(IoGuard::new(stream, Arc::clone(&activity)));
+    let service = {
+        let activity = Arc::clone(&activity);
+        service_fn(move |request: Request<Incoming>| {
+            let in_flight = activity.request_begins();
+            let activity = Arc::clone(&activity);
+            let receiver = receiver.clone();
+            async move {
+                let response = match admission {
+                    Admission::Full => receiver.receive(request).await,
+                    Admission::ProbesOnly => receiver.shed(&request),
+                };
+                if response.headers().contains_key(http::header::CONNECTION) {
+                    activity.linger();
+                }
+                drop(in_flight);
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut stop = pin!(stop_is_asked(stopping));
+    let mut is_stopping = false;
+    let mut clock = pin!(tokio::time::sleep(LOOK_AGAIN));
+    let end = poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            // However it ended, there is nobody left to tell; what the peer did wrong is its own affair.
+            return Poll::Ready(End::Closed);
+        }
+        if !is_stopping && stop.as_mut().poll(cx).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(End::Closed);
+            }
+        }
+        // After every step of the connection: bytes that came or an answer that went may have moved the deadline.
+        loop {
+            let deadline = activity.deadline(&limits);
+            match deadline {
+                Some(deadline) if clock.deadline() != deadline => clock.as_mut().reset(deadline),
+                None if clock.is_elapsed() => clock.as_mut().reset(Instant::now() + LOOK_AGAIN),
+                Some(_) | None => {}
+            }
+            ready!(clock.as_mut().poll(cx));
+            if deadline.is_some() {
+                return Poll::Ready(End::Late);
+            }
+        }
+    })
+    .await;
+    match end {
+        End::Closed => {}
+        End::Late => {
+            // A peer on HTTP/2 is told; one on HTTP/1 that waits between requests just sees the end.
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(GOODBYE, connection).await;
+        }
+    }
+}
+
+enum End {
+    Closed,
+    /// The peer let its time run out.
+    Late,
+}
+
+/// Also when the server is gone without a word.
+async fn stop_is_asked(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Timed by `Activity`, which also sees the time before the first byte.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_WINDOW);
+    builder
+}
+
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_HEADERS: usize = 100;
+const MAX_STREAMS: u32 = 128;
+const H2_WINDOW: u32 = 256 * 1024;
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How often a connection with a request under way is looked at, should nothing else wake it.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);

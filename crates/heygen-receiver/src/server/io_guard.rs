@@ -1,0 +1,212 @@
+//! [`IoGuard`]: a connection's bytes, watched. [`Activity`]: what its watch knows.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use crate::Limits;
+
+/// Where a connection stands, and since when.
+///
+/// hyper times a header only from its first byte and only on HTTP/1; this watch also covers the time before the first byte,
+/// the choice of the protocol, and the wait between requests.
+#[derive(Debug)]
+pub(super) struct Activity {
+    opened: Instant,
+    in_flight: AtomicUsize,
+    /// Milliseconds after `opened` at which the present wait began.
+    since: AtomicU64,
+    /// Whether part of a header has come, and not all of it.
+    in_header: AtomicBool,
+    /// Whether the peer may still be sending what we did not want.
+    linger: AtomicBool,
+}
+
+impl Activity {
+    /// A new connection owes us a header at once.
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            since: AtomicU64::new(0),
+            in_header: AtomicBool::new(true),
+            linger: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn request_begins(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.in_header.store(false, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// When the present wait has lasted long enough to end the connection; `None` while a request is under way, which has
+    /// limits of its own.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let patience = match self.in_header.load(Ordering::Relaxed) {
+            true => limits.header_time,
+            false => limits.keep_alive,
+        };
+        Some(self.opened + Duration::from_millis(self.since.load(Ordering::Relaxed)) + patience)
+    }
+
+    pub(super) fn linger(&self) {
+        self.linger.store(true, Ordering::Relaxed);
+    }
+
+    fn bytes_came(&self) {
+        let is_waiting = self.in_flight.load(Ordering::Relaxed) == 0;
+        if is_waiting && !self.in_header.swap(true, Ordering::Relaxed) {
+            self.waits_from_now();
+        }
+    }
+
+    fn waits_from_now(&self) {
+        let since = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.since.store(since, Ordering::Relaxed);
+    }
+}
+
+/// A request under way.
+pub(super) struct InFlight(Arc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.waits_from_now();
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The stream under hyper. Tells the watch when bytes come, and ends a refused request gently.
+pub(super) struct IoGuard {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    closing: Option<Closing>,
+    first: First,
+}
+
+/// The first bytes tell the protocol. On HTTP/2 bytes may come at any time without being a header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum First {
+    /// So many bytes of the HTTP/2 preface have come.
+    Preface(usize),
+    Http1,
+    Http2,
+}
+
+/// After our answer to a request that we did not read whole: closing with unread bytes would make the system reset the
+/// connection, and the peer would lose the answer. So what still comes is thrown away, for a while.
+struct Closing {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+    shut: bool,
+}
+
+impl IoGuard {
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Self {
+            stream,
+            activity,
+            closing: None,
+            first: First::Preface(0),
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        if let First::Preface(seen) = self.first {
+            let expected = &PREFACE[seen..PREFACE.len().min(seen + bytes.len())];
+            self.first = match bytes.starts_with(expected) {
+                true if seen + expected.len() == PREFACE.len() => First::Http2,
+                true => First::Preface(seen + expected.len()),
+                false => First::Http1,
+            };
+        }
+        if self.first != First::Http2 {
+            self.activity.bytes_came();
+        }
+    }
+}
+
+impl AsyncRead for IoGuard {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let new = &buf.filled()[before..];
+        if !new.is_empty() {
+            this.note(new);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for IoGuard {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.activity.linger.load(Ordering::Relaxed) {
+            return Pin::new(&mut this.stream).poll_shutdown(cx);
+        }
+        let closing = this.closing.get_or_insert_with(|| Closing {
+            until: Box::pin(tokio::time::sleep(LINGER_TIME)),
+            left: LINGER_BYTES,
+            shut: false,
+        });
+        if !closing.shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            closing.shut = true;
+        }
+        let mut scrap = [0; 4096];
+        while closing.left > 0 && closing.until.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut scrap);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf))?;
+            let came = buf.filled().len();
+            if came == 0 {
+                break;
+            }
+            closing.left = closing.left.saturating_sub(came);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 8 * 1024 * 1024;

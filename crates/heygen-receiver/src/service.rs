@@ -1,0 +1,269 @@
+//! [`Receiver`]: one request in, verified, kept, answered.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use heygen_inbox::{Appended, Inbox, InboxErrorKind, NewDelivery, Source};
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body::Body;
+use http_body_util::Full;
+use tower_service::Service;
+
+mod answer;
+mod body;
+mod refusal_log;
+
+use self::body::{Budget, Share};
+use self::refusal_log::RefusalLog;
+use crate::{ActiveSecrets, Limits, Rejection, Unverified};
+
+/// Takes HeyGen's requests: verifies a delivery, keeps it in the inbox, and only then answers 200.
+///
+/// A cloneable [`tower` service](tower_service::Service) over `http` types: mount it in a server of your own, or give it to
+/// [`Server`](crate::Server). What was kept is handed to your code by a [`Dispatcher`](crate::Dispatcher).
+///
+/// # Wire shape
+///
+/// | request | answer |
+/// |---|---|
+/// | OPTIONS, GET, HEAD on the path | 204 with `Allow`, whatever the state of secrets and inbox |
+/// | POST, valid signature | 200 `{"status":"accepted","id":"…"}`, or `"duplicate"` when it was here before |
+/// | POST, signature missing, malformed, ambiguous or wrong | 401 |
+/// | POST with no secret in force, inbox failing or full, too much under way | 503 with `Retry-After` |
+/// | POST, body over the limit, too slow, encoded | 413, 408, 415 |
+/// | other method, other path | 405 with `Allow`, 404 |
+///
+/// # Examples
+///
+/// In axum, beside your own routes:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use heygen_inbox::MemoryInbox;
+/// use heygen_receiver::{Receiver, Secret};
+///
+/// let receiver = Receiver::new(Secret::new("whsec_test")?, MemoryInbox::new());
+/// let app: Router = Router::new()
+///     .route("/", get(async || "hello"))
+///     .route_service("/webhooks/heygen", receiver);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Receiver<I> {
+    shared: Arc<Shared<I>>,
+}
+
+/// Where a receiver listens within its server, and how much it takes on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceiverOptions {
+    /// The path deliveries come to; `None` when a router around it has chosen already. Default: `/webhooks/heygen`.
+    pub path: Option<String>,
+    /// How much it takes on, and for how long.
+    pub limits: Limits,
+}
+
+struct Shared<I> {
+    inbox: I,
+    secrets: ActiveSecrets,
+    options: ReceiverOptions,
+    budget: Budget,
+    refusal_log: RefusalLog,
+}
+
+impl<I: Inbox> Receiver<I> {
+    /// Takes deliveries at `/webhooks/heygen`, within the default [`Limits`].
+    #[must_use]
+    pub fn new(secrets: impl Into<ActiveSecrets>, inbox: I) -> Self {
+        Self::with(secrets, inbox, ReceiverOptions::default())
+    }
+
+    /// Takes deliveries as `options` say.
+    #[must_use]
+    pub fn with(secrets: impl Into<ActiveSecrets>, inbox: I, options: ReceiverOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                inbox,
+                secrets: secrets.into(),
+                budget: Budget::new(options.limits.max_buffered_bytes),
+                options,
+                refusal_log: RefusalLog::default(),
+            }),
+        }
+    }
+
+    /// The limits it works within.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.options.limits
+    }
+
+    /// Answers one request. Never fails: whatever is wrong becomes the answer's status.
+    pub async fn receive<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        match self.shared.route(&request) {
+            Route::Probe => answer::probe(),
+            Route::Deliver => match self.shared.deliver(request).await {
+                Ok(appended) => answer::kept(appended),
+                Err(rejection) => self
+                    .shared
+                    .reject(rejection, rejection.leaves_body_unread()),
+            },
+            Route::Reject(rejection) => self
+                .shared
+                .reject(rejection, !request.body().is_end_stream()),
+        }
+    }
+
+    /// Answers one request of a connection over the limit: probes pass, deliveries are sent away without being read.
+    pub(crate) fn shed<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        match self.shared.route(request) {
+            Route::Probe => answer::probe(),
+            Route::Deliver => self.shared.reject(Rejection::Overloaded, true),
+            Route::Reject(rejection) => self.shared.reject(rejection, true),
+        }
+    }
+}
+
+enum Route {
+    Probe,
+    Deliver,
+    Reject(Rejection),
+}
+
+impl<I> Shared<I> {
+    fn route<B>(&self, request: &Request<B>) -> Route {
+        let path = self.options.path.as_deref();
+        if path.is_some_and(|path| path != request.uri().path()) {
+            return Route::Reject(Rejection::NotFound);
+        }
+        match *request.method() {
+            Method::POST => Route::Deliver,
+            Method::OPTIONS | Method::GET | Method::HEAD => Route::Probe,
+            _ => Route::Reject(Rejection::MethodNotAllowed),
+        }
+    }
+
+    /// `is_unread`: part of the request may still be on its way, so that the connection cannot be used again.
+    fn reject(&self, rejection: Rejection, is_unread: bool) -> Response<Full<Bytes>> {
+        answer::rejected(rejection, self.options.limits.retry_after, is_unread)
+    }
+}
+
+impl<I: Inbox> Shared<I> {
+    async fn deliver<B>(self: &Arc<Self>, request: Request<B>) -> Result<Appended, Rejection>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let limits = &self.options.limits;
+        let (head, body) = request.into_parts();
+        if is_encoded(&head.headers) {
+            return Err(Rejection::EncodedBody);
+        }
+        body::check_declared_len(&body, limits)?;
+        let secrets = self.secrets.get().ok_or(Rejection::NoSecret)?;
+        let mut share = self.budget.share();
+        let body = body::read(body, limits, &mut share).await?;
+        let received_at = SystemTime::now();
+
+        let unverified = Unverified::new(head.headers, body);
+        if let Err(refusal) = unverified.check(&secrets) {
+            self.refusal_log.refused(&refusal, &unverified, &secrets);
+            return Err(Rejection::Unauthorized);
+        }
+        let verified = unverified.accept();
+        let headers = verified.headers();
+        let delivery =
+            NewDelivery::new(received_at, Source::Webhook, headers, verified.into_body());
+        self.keep(delivery, share).await
+    }
+
+    async fn keep(
+        self: &Arc<Self>,
+        delivery: NewDelivery,
+        share: Share,
+    ) -> Result<Appended, Rejection> {
+        let shared = Arc::clone(self);
+        let mut append = Box::pin(async move {
+            let appended = shared.inbox.append(delivery).await;
+            // What waits for the inbox is memory too.
+            drop(share);
+            appended
+        });
+        let kept = tokio::time::timeout(self.options.limits.commit_time, &mut append).await;
+        let Ok(kept) = kept else {
+            tracing::error!(
+                "the inbox took too long to keep a delivery; HeyGen is told to send it again"
+            );
+            // It waits on, and its memory is counted for as long.
+            tokio::spawn(append);
+            return Err(Rejection::NotKept);
+        };
+        kept.map_err(|error| match error.kind() {
+            InboxErrorKind::Busy => Rejection::Overloaded,
+            // The inbox has told the log what happened, once for everything that failed with it.
+            _ => Rejection::NotKept,
+        })
+    }
+}
+
+impl<I> Clone for Receiver<I> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<I> fmt::Debug for Receiver<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for ReceiverOptions {
+    fn default() -> Self {
+        Self {
+            path: Some(DEFAULT_PATH.to_owned()),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl<I, B> Service<Request<B>> for Receiver<I>
+where
+    I: Inbox,
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let receiver = self.clone();
+        Box::pin(async move { Ok(receiver.receive(request).await) })
+    }
+}
+
+/// `identity` says that nothing was done to the body.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+const DEFAULT_PATH: &str = "/webhooks/heygen";

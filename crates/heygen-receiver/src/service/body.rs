@@ -1,0 +1,179 @@
+//! Reading a body whole: bounded, timed, and within what memory allows over all requests.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+
+use crate::{Limits, Rejection};
+
+/// Refuses a body that says it is too long, before a byte of it is read.
+pub(super) fn check_declared_len(body: &impl Body, limits: &Limits) -> Result<(), Rejection> {
+    if body.size_hint().lower() > limits.max_body_bytes as u64 {
+        return Err(Rejection::BodyTooLarge);
+    }
+    Ok(())
+}
+
+/// Reads the body; what it holds in memory is on `share`.
+pub(super) async fn read<B>(body: B, limits: &Limits, share: &mut Share) -> Result<Bytes, Rejection>
+where
+    B: Body<Data = Bytes>,
+{
+    tokio::time::timeout(
+        limits.body_time,
+        collect(body, limits.max_body_bytes, share),
+    )
+    .await
+    .map_err(|_| Rejection::BodyTooSlow)?
+}
+
+async fn collect<B>(body: B, max_bytes: usize, share: &mut Share) -> Result<Bytes, Rejection>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut body = pin!(body);
+    let mut whole = Gathered::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Rejection::BodyBroken)?;
+        // Trailers carry nothing that we use.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > max_bytes {
+            return Err(Rejection::BodyTooLarge);
+        }
+        share.take(data.len())?;
+        whole.push(data);
+    }
+    Ok(whole.finish())
+}
+
+/// Most bodies come in one piece, which is then used as it is.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.all.extend_from_slice(&data);
+    }
+
+    fn finish(self) -> Bytes {
+        if self.all.is_empty() {
+            return self.first;
+        }
+        self.all.freeze()
+    }
+}
+
+/// How many bytes of bodies may be in memory at a time.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: Arc<AtomicUsize>,
+}
+
+/// What one request holds of the budget; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    left: Arc<AtomicUsize>,
+    held: usize,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self {
+            left: Arc::new(AtomicUsize::new(bytes)),
+        }
+    }
+
+    pub(super) fn share(&self) -> Share {
+        Share {
+            left: Arc::clone(&self.left),
+            held: 0,
+        }
+    }
+}
+
+impl Share {
+    fn take(&mut self, bytes: usize) -> Result<(), Rejection> {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            })
+            .map_err(|_| Rejection::Overloaded)?;
+        self.held += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.held, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_at_the_limit_is_read_and_one_byte_over_is_not() {
+        let budget = Budget::new(1000);
+        let limits = Limits {
+            max_body_bytes: 10,
+            ..Limits::default()
+        };
+        for (len, expected) in [(0, Ok(0)), (10, Ok(10)), (11, Err(Rejection::BodyTooLarge))] {
+            let body = http_body_util::Full::new(Bytes::from(vec![b'x'; len]));
+            let read = read(body, &limits, &mut budget.share()).await;
+            assert_eq!(read.map(|body| body.len()), expected);
+        }
+        assert_eq!(
+            budget.left.load(Ordering::Relaxed),
+            1000,
+            "everything was given back"
+        );
+    }
+
+    #[tokio::test]
+    async fn bodies_share_one_budget() {
+        let budget = Budget::new(15);
+        let limits = Limits::default();
+        let body = || http_body_util::Full::new(Bytes::from_static(b"0123456789"));
+        let mut first = budget.share();
+        assert!(read(body(), &limits, &mut first).await.is_ok());
+        assert_eq!(
+            read(body(), &limits, &mut budget.share()).await,
+            Err(Rejection::Overloaded)
+        );
+        drop(first);
+        assert!(read(body(), &limits, &mut budget.share()).await.is_ok());
+    }
+
+    #[test]
+    fn pieces_come_together_in_order() {
+        let mut gathered = Gathered::default();
+        for piece in ["", "ab", "", "c", "def"] {
+            gathered.push(Bytes::from(piece));
+        }
+        assert_eq!(gathered.finish(), "abcdef");
+    }
+}

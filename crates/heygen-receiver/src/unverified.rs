@@ -1,0 +1,165 @@
+//! [`Unverified`] and [`Verified`]: a request before its check, and after.
+
+use std::fmt;
+
+use bytes::Bytes;
+use heygen_events::{Event, ParseError};
+use heygen_inbox::Header;
+use heygen_signature::{Diagnosis, Match, Refusal, Secrets, diagnose, verify};
+use http::HeaderMap;
+
+use crate::Rejection;
+
+/// A request whose body was read whole and not checked yet.
+///
+/// For those who run a server of their own and keep nothing: [`verify`](Self::verify) is the only way to the event.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::{Secret, Secrets, Unverified};
+///
+/// let secrets = Secrets::from(Secret::new("whsec_test")?);
+/// let body = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"a","msg":"no credit"}}"#;
+///
+/// let mut headers = http::HeaderMap::new();
+/// let signature = secrets.iter().next().map(|secret| secret.sign(body.as_bytes()).to_string());
+/// headers.insert("Signature", signature.unwrap_or_default().parse()?);
+///
+/// let verified = Unverified::new(headers.clone(), body).verify(&secrets)?;
+/// assert_eq!(verified.event()?.failure_message().as_deref(), Some("no credit"));
+///
+/// assert!(Unverified::new(headers, "{}").verify(&secrets).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Unverified {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A request whose body is what HeyGen signed.
+pub struct Verified {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Unverified {
+    /// A request's headers and its body, byte for byte as received.
+    #[must_use]
+    pub fn new(headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self {
+            headers,
+            body: body.into(),
+        }
+    }
+
+    /// Checks the signature over the body. `secrets` holds more than one while a secret is being replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Unauthorized`] when the signature is missing, malformed, ambiguous, or of none of the secrets.
+    pub fn verify(self, secrets: &Secrets) -> Result<Verified, Rejection> {
+        match self.check(secrets) {
+            Ok(_) => Ok(self.accept()),
+            Err(_) => Err(Rejection::Unauthorized),
+        }
+    }
+
+    /// Why the check fails, for the operator and never for the peer. Costs several times what the check costs.
+    #[must_use]
+    pub fn diagnose(&self, secrets: &Secrets) -> Diagnosis {
+        diagnose(pairs(&self.headers), &self.body, secrets)
+    }
+
+    /// The check alone, for the caller that wants to look at what fails it.
+    pub(crate) fn check(&self, secrets: &Secrets) -> Result<Match, Refusal> {
+        verify(pairs(&self.headers), &self.body, secrets)
+    }
+
+    /// Only for what passed [`check`](Self::check).
+    pub(crate) fn accept(self) -> Verified {
+        Verified {
+            headers: self.headers,
+            body: self.body,
+        }
+    }
+
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.keys().map(http::HeaderName::as_str)
+    }
+}
+
+impl Verified {
+    /// The event in the body.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] when the body is not JSON or not an event; it was signed by HeyGen all the same.
+    pub fn event(&self) -> Result<Event, ParseError> {
+        Event::from_slice(&self.body)
+    }
+
+    /// The bytes that were signed.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The headers that are worth keeping: all but credentials and those of the connection. None of them is signed.
+    #[must_use]
+    pub fn headers(&self) -> Vec<Header> {
+        self.headers
+            .iter()
+            .filter(|(name, _)| !PASSED_OVER.contains(&name.as_str()))
+            .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
+            .collect()
+    }
+
+    pub(crate) fn into_body(self) -> Bytes {
+        self.body
+    }
+}
+
+impl fmt::Debug for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("Unverified", &self.headers, &self.body, f)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("Verified", &self.headers, &self.body, f)
+    }
+}
+
+/// Names and a length: headers can hold credentials, bodies hold presigned links.
+fn debug(name: &str, headers: &HeaderMap, body: &Bytes, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
+    f.debug_struct(name)
+        .field("header_names", &names)
+        .field("body_bytes", &body.len())
+        .finish()
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+}
+
+const PASSED_OVER: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -1,0 +1,155 @@
+//! Connections that take their time, and too many of them.
+
+use std::time::Duration;
+
+use heygen_inbox::MemoryInbox;
+
+use crate::client::{Client, ask, probe, request, signed};
+use crate::support::{PATH, body, start, until, within_patience};
+
+const SHORT: Duration = Duration::from_millis(40);
+/// For a request that is sent at once, also on a busy machine.
+const ENOUGH: Duration = Duration::from_millis(500);
+const LONG: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn a_header_has_to_come_in_time() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.header_time = SHORT;
+        limits.keep_alive = LONG;
+    })
+    .await;
+    let whole = probe();
+    let beginnings: &[&[u8]] = &[
+        b"",
+        b"P",
+        b"PRI * HT",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n",
+        &whole[..whole.len() - 1],
+    ];
+    for beginning in beginnings {
+        let mut client = Client::connect(server.address).await;
+        client.send(beginning).await;
+        client.rest().await;
+    }
+    // The same after a request that was answered, however patient the connection is between requests.
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.header_time = ENOUGH;
+        limits.keep_alive = LONG;
+    })
+    .await;
+    for beginning in &beginnings[4..] {
+        let mut client = Client::connect(server.address).await;
+        assert_eq!(client.ask(&whole).await.status, 204);
+        client.send(beginning).await;
+        assert_eq!(client.rest().await, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_trickles_gains_no_time() {
+    let server = start(MemoryInbox::new(), |limits| limits.header_time = SHORT).await;
+    let mut client = Client::connect(server.address).await;
+    client
+        .send(request("OPTIONS", PATH, &[]).strip_suffix(b"\r\n").unwrap())
+        .await;
+    within_patience(async {
+        loop {
+            let write = tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"a: b\r\n");
+            if write.await.is_err() {
+                return;
+            }
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_closed() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.header_time = LONG;
+        limits.keep_alive = SHORT;
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    assert_eq!(client.ask(signed(body("a"))).await.verdict(), "accepted");
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn a_header_that_is_too_long_is_refused() {
+    let server = start(MemoryInbox::new(), |_| {}).await;
+    let long = "x".repeat(64 * 1024);
+    assert_eq!(
+        ask(server.address, request("OPTIONS", PATH, &[("X", &long)]))
+            .await
+            .status,
+        431
+    );
+    let many = vec![("X", "y"); 200];
+    assert_eq!(
+        ask(server.address, request("OPTIONS", PATH, &many))
+            .await
+            .status,
+        431
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_http_harms_nobody() {
+    let server = start(MemoryInbox::new(), |_| {}).await;
+    let junk: &[&[u8]] = &[
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"\0\0\0\0\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\njunkjunkjunkjunk",
+    ];
+    for junk in junk {
+        let mut client = Client::connect(server.address).await;
+        client.send(junk).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream)
+            .await
+            .unwrap();
+        client.rest().await;
+    }
+    assert_eq!(ask(server.address, probe()).await.status, 204);
+}
+
+#[tokio::test]
+async fn over_the_limit_probes_pass_and_deliveries_are_sent_away() {
+    const FULL: usize = 2;
+    const RESERVE: usize = 16;
+    let server = start(MemoryInbox::new(), |limits| limits.max_connections = FULL).await;
+    let mut held = Vec::new();
+    for _ in 0..FULL + RESERVE {
+        let mut client = Client::connect(server.address).await;
+        assert_eq!(client.ask(probe()).await.status, 204);
+        held.push(client);
+    }
+    // Beyond the reserve there is not even an answer.
+    let mut beyond = Client::connect(server.address).await;
+    let _ = tokio::io::AsyncWriteExt::write_all(&mut beyond.stream, &probe()).await;
+    assert_eq!(beyond.rest().await, b"");
+
+    for (number, mut client) in held.into_iter().enumerate() {
+        let answer = client.ask(signed(body(&number.to_string()))).await;
+        if number < FULL {
+            assert_eq!(answer.verdict(), "accepted");
+            continue;
+        }
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.header("retry-after"), Some("10"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(client.rest().await, b"");
+    }
+    // All are gone, and there is room.
+    until(async || {
+        let mut client = Client::connect(server.address).await;
+        let sent =
+            tokio::io::AsyncWriteExt::write_all(&mut client.stream, &signed(body("late"))).await;
+        sent.is_ok() && client.rest_starts_with(b"HTTP/1.1 200").await
+    })
+    .await;
+}

@@ -1,0 +1,337 @@
+//! What a handler says, and what becomes of the delivery.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use heygen_inbox::{Attempt, AttemptResult, DeliveryId, Finish, Inbox, Kept, MemoryInbox, State};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::support::{Fault, Tampered, delivery, until};
+
+/// A dispatcher at work until it is dropped.
+struct Dispatching(JoinHandle<()>);
+
+impl Dispatching {
+    fn start<I: Inbox + Clone>(
+        inbox: &I,
+        handler: impl Handler,
+        set: impl FnOnce(&mut DispatchOptions),
+    ) -> Self {
+        let mut options = DispatchOptions::default();
+        options.schedule.first = Duration::from_millis(1);
+        set(&mut options);
+        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+        Self(tokio::spawn(dispatcher.run(std::future::pending())))
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn append(inbox: &impl Inbox, video_id: &str) -> DeliveryId {
+    inbox.append(delivery(video_id)).await.unwrap().id()
+}
+
+async fn get(inbox: &impl Inbox, id: DeliveryId) -> Kept {
+    inbox.get(id).await.unwrap().unwrap()
+}
+
+/// Waits until so many attempts have ended.
+async fn after_attempts(inbox: &impl Inbox, id: DeliveryId, count: usize) -> Kept {
+    until(async || get(inbox, id).await.attempts.len() >= count).await;
+    get(inbox, id).await
+}
+
+/// One delivery through one handler: what is recorded of its first attempt, and where it stands then.
+async fn check(handler: impl Handler, state: State, result: AttemptResult, detail: Option<&str>) {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a").await;
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.handler_time = Duration::from_millis(50);
+        options.schedule.first = Duration::from_secs(3600);
+    });
+    let kept = after_attempts(&inbox, id, 1).await;
+    assert_eq!(kept.summary.state, state);
+    let [
+        Attempt {
+            number: 1,
+            result: recorded,
+            detail: said,
+            ..
+        },
+    ] = kept.attempts.as_slice()
+    else {
+        panic!("one attempt, not {:?}", kept.attempts);
+    };
+    assert_eq!((*recorded, said.as_deref()), (result, detail));
+    match state {
+        State::Pending => {
+            assert!(kept.due_at.unwrap() > SystemTime::now() + Duration::from_secs(600));
+        }
+        _ => assert_eq!(kept.due_at, None),
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_handler_returns_is_recorded() {
+    use AttemptResult::{Dead, Done, Retry};
+    check(async |_: Delivery| {}, State::Done, Done, None).await;
+    check(
+        async |_: Delivery| Ok::<(), String>(()),
+        State::Done,
+        Done,
+        None,
+    )
+    .await;
+    check(
+        async |_: Delivery| Err("no disk".to_owned()),
+        State::Pending,
+        Retry,
+        Some("no disk"),
+    )
+    .await;
+    check(async |_: Delivery| Handled::Done, State::Done, Done, None).await;
+    check(
+        async |_: Delivery| Handled::retry("later"),
+        State::Pending,
+        Retry,
+        Some("later"),
+    )
+    .await;
+    check(
+        async |_: Delivery| Handled::dead("never"),
+        State::Dead,
+        Dead,
+        Some("never"),
+    )
+    .await;
+    let far = Handled::Retry {
+        after: Some(Duration::MAX),
+        reason: "long".to_owned(),
+    };
+    check(
+        move |_: Delivery| std::future::ready(far.clone()),
+        State::Pending,
+        Retry,
+        Some("long"),
+    )
+    .await;
+    check(
+        async |_: Delivery| std::future::pending::<()>().await,
+        State::Pending,
+        Retry,
+        Some("no answer within 50ms"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_retry_and_harms_nobody_else() {
+    async fn panics(delivery: Delivery) {
+        match delivery.event().unwrap().subject_id().as_deref() {
+            Some("text") => panic!("out of tape"),
+            Some("formatted") => panic!("out of {}", "glue"),
+            Some("value") => std::panic::panic_any(7),
+            _ => {}
+        }
+    }
+    let inbox = MemoryInbox::new();
+    let _dispatching = Dispatching::start(&inbox, panics, |options| {
+        options.schedule.first = Duration::from_secs(3600);
+    });
+    for (video_id, detail) in [
+        ("text", "the handler panicked: out of tape"),
+        ("formatted", "the handler panicked: out of glue"),
+        ("value", "the handler panicked"),
+    ] {
+        let id = append(&inbox, video_id).await;
+        let kept = after_attempts(&inbox, id, 1).await;
+        assert_eq!(kept.attempts[0].result, AttemptResult::Retry);
+        assert_eq!(kept.attempts[0].detail.as_deref(), Some(detail));
+    }
+    let id = append(&inbox, "fine").await;
+    let kept = after_attempts(&inbox, id, 1).await;
+    assert_eq!(kept.summary.state, State::Done);
+}
+
+#[tokio::test]
+async fn attempts_run_out() {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a").await;
+    let handler = |delivery: Delivery| {
+        let reason = format!("attempt {}", delivery.attempt());
+        async { Err(reason) }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 3);
+    let kept = after_attempts(&inbox, id, 3).await;
+    assert_eq!(kept.summary.state, State::Dead);
+    let attempts: Vec<_> = kept
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.result, attempt.detail.as_deref()))
+        .collect();
+    assert_eq!(
+        attempts,
+        [
+            (AttemptResult::Retry, Some("attempt 1")),
+            (AttemptResult::Retry, Some("attempt 2")),
+            (AttemptResult::Dead, Some("attempt 3")),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a").await;
+    // Twice it was handed out to a process that ended meanwhile.
+    for _ in 0..2 {
+        let claim = inbox.claim(1, SystemTime::now()).await.unwrap();
+        let finish = Finish::new(
+            &claim.deliveries[0],
+            SystemTime::now(),
+            Duration::ZERO,
+            AttemptResult::Interrupted,
+        );
+        inbox.finish(finish).await.unwrap();
+    }
+    let calls = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let calls = Arc::clone(&calls);
+        move |_: Delivery| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 2);
+    let kept = after_attempts(&inbox, id, 3).await;
+    assert_eq!(kept.summary.state, State::Dead);
+    assert_eq!(
+        kept.attempts[2].detail.as_deref(),
+        Some("the attempts ran out while it was being handled")
+    );
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn no_more_are_handed_out_at_a_time_than_was_said() {
+    const AT_A_TIME: usize = 3;
+    let inbox = MemoryInbox::new();
+    for number in 0..10 {
+        append(&inbox, &number.to_string()).await;
+    }
+    let inside = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let may_end = Arc::new(Semaphore::new(0));
+    let handler = {
+        let (inside, most, may_end) = (inside.clone(), most.clone(), may_end.clone());
+        move |_: Delivery| {
+            let (inside, most, may_end) = (inside.clone(), most.clone(), may_end.clone());
+            async move {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                may_end.acquire().await.unwrap().forget();
+                inside.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    };
+    let _dispatching =
+        Dispatching::start(&inbox, handler, |options| options.concurrency = AT_A_TIME);
+    let in_state = async |state| {
+        let query = heygen_inbox::Query::default().state(state);
+        inbox.list(query).await.unwrap().len()
+    };
+    for done in 0..7 {
+        until(async || {
+            inside.load(Ordering::SeqCst) == AT_A_TIME && in_state(State::Done).await == done
+        })
+        .await;
+        assert_eq!(
+            in_state(State::Claimed).await,
+            AT_A_TIME,
+            "the others stay in the inbox"
+        );
+        may_end.add_permits(1);
+    }
+    may_end.add_permits(AT_A_TIME);
+    until(async || in_state(State::Done).await == 10).await;
+    assert_eq!(most.load(Ordering::SeqCst), AT_A_TIME);
+}
+
+#[tokio::test]
+async fn a_delivery_is_handed_out_when_it_comes() {
+    let inbox = MemoryInbox::new();
+    let _dispatching = Dispatching::start(&inbox, async |_: Delivery| {}, |_| {});
+    let start = Instant::now();
+    for number in 0..40 {
+        let id = append(&inbox, &number.to_string()).await;
+        after_attempts(&inbox, id, 1).await;
+    }
+    // Looking once a second would take four times that.
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_handler_is_given_what_was_kept() {
+    let inbox = MemoryInbox::new();
+    let (tell, told) = oneshot::channel();
+    let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
+    let handler = move |delivery: Delivery| {
+        let first = tell.lock().unwrap().take();
+        async move {
+            match first {
+                Some(tell) => {
+                    tell.send(delivery).unwrap();
+                    Err("once more")
+                }
+                None => Ok(()),
+            }
+        }
+    };
+    let id = append(&inbox, "a").await;
+    let _dispatching = Dispatching::start(&inbox, handler, |_| {});
+    let delivery = told.await.unwrap();
+    assert_eq!((delivery.id(), delivery.attempt()), (id, 1));
+    assert_eq!(delivery.source(), heygen_inbox::Source::Webhook);
+    assert_eq!(delivery.body(), &crate::support::body("a"));
+    assert_eq!(
+        delivery.event().unwrap().event_name(),
+        "avatar_video.success"
+    );
+    let kept = after_attempts(&inbox, id, 2).await;
+    assert_eq!(delivery.received_at(), kept.summary.received_at);
+    assert_eq!(kept.summary.state, State::Done);
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_recorded_is_recorded_later() {
+    let failures = Arc::new(Semaphore::new(1));
+    let inbox = Tampered::new(Fault::FinishFails(failures.clone()));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let calls = Arc::clone(&calls);
+        move |_: Delivery| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        }
+    };
+    let id = append(&inbox, "a").await;
+    let _dispatching = Dispatching::start(&inbox, handler, |_| {});
+    let kept = after_attempts(&inbox, id, 1).await;
+    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(failures.available_permits(), 0);
+    assert_eq!(
+        calls.load(Ordering::SeqCst),
+        1,
+        "the handler is not called again for that"
+    );
+}

@@ -1,0 +1,112 @@
+//! The end of a dispatcher: what is under way ends, what does not is handed out again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use heygen_inbox::{Inbox, MemoryInbox, State};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handler};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::support::{Fault, Tampered, delivery, within_patience};
+
+/// A dispatcher at work, and the word that ends it.
+fn start<I: Inbox + Clone>(
+    inbox: &I,
+    handler: impl Handler,
+    shutdown_time: Duration,
+) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let mut options = DispatchOptions::default();
+    options.shutdown_time = shutdown_time;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+    let task = tokio::spawn(dispatcher.run(async {
+        // A test that ended without a word ends its dispatcher too.
+        let _ = stopped.await;
+    }));
+    (stop, task)
+}
+
+/// A handler that tells when it is called and then waits for a permit.
+fn waiting(permits: &Arc<Semaphore>) -> (impl Handler, mpsc::UnboundedReceiver<()>) {
+    let (calls, called) = mpsc::unbounded_channel();
+    let permits = Arc::clone(permits);
+    let handler = move |_: Delivery| {
+        let (calls, permits) = (calls.clone(), Arc::clone(&permits));
+        async move {
+            // The test may have seen enough.
+            let _ = calls.send(());
+            permits.acquire().await.unwrap().forget();
+        }
+    };
+    (handler, called)
+}
+
+#[tokio::test]
+async fn what_is_under_way_may_end() {
+    let inbox = MemoryInbox::new();
+    let permits = Arc::new(Semaphore::new(0));
+    let (handler, mut called) = waiting(&permits);
+    let (stop, task) = start(&inbox, handler, Duration::from_secs(3600));
+    let id = inbox.append(delivery("a")).await.unwrap().id();
+    within_patience(called.recv()).await.unwrap();
+    stop.send(()).unwrap();
+    let late = inbox.append(delivery("late")).await.unwrap().id();
+    permits.add_permits(2);
+    within_patience(task).await.unwrap();
+    let state = async |id| inbox.get(id).await.unwrap().unwrap().summary.state;
+    assert_eq!(state(id).await, State::Done);
+    let late = state(late).await;
+    assert!(
+        matches!(late, State::Pending | State::Done),
+        "in nobody's hands: {late}"
+    );
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn what_does_not_end_is_handed_out_again() {
+    use heygen_inbox::AttemptResult;
+    use heygen_inbox::sqlite::SqliteInbox;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let id = inbox.append(delivery("a")).await.unwrap().id();
+    let (handler, mut called) = waiting(&Arc::new(Semaphore::new(0)));
+    let (stop, task) = start(&inbox, handler, Duration::from_millis(20));
+    within_patience(called.recv()).await.unwrap();
+    stop.send(()).unwrap();
+    within_patience(task).await.unwrap();
+    inbox.close().await.unwrap();
+
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let permits = Arc::new(Semaphore::new(1));
+    let (handler, mut called) = waiting(&permits);
+    let (stop, task) = start(&inbox, handler, Duration::from_secs(3600));
+    within_patience(called.recv()).await.unwrap();
+    stop.send(()).unwrap();
+    within_patience(task).await.unwrap();
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    assert_eq!(results, [AttemptResult::Interrupted, AttemptResult::Done]);
+}
+
+#[tokio::test]
+async fn an_inbox_that_does_not_answer_does_not_hold_it_up() {
+    let inbox = Tampered::new(Fault::ClaimHangs);
+    let (stop, task) = start(&inbox, async |_: Delivery| {}, Duration::from_millis(20));
+    stop.send(()).unwrap();
+    within_patience(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_one_ends_at_once() {
+    let (stop, task) = start(
+        &MemoryInbox::new(),
+        async |_: Delivery| {},
+        Duration::from_secs(3600),
+    );
+    stop.send(()).unwrap();
+    within_patience(task).await.unwrap();
+}

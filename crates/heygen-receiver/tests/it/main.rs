@@ -1,0 +1,16 @@
+//! The receiver over real sockets, and the dispatcher over real inboxes.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod answers;
+mod client;
+mod connections;
+mod dispatcher;
+mod dispatcher_end;
+mod http2;
+mod limits;
+mod mounting;
+mod probes;
+mod shutdown;
+mod signature;
+mod support;

@@ -1,0 +1,96 @@
+//! The receiver inside somebody else's server.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use heygen_inbox::MemoryInbox;
+use heygen_receiver::{Receiver, ReceiverOptions};
+use heygen_testkit::signed_request;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use tower_service::Service as _;
+
+use crate::support::{PATH, body, count, secret};
+
+/// Answers a request as a server around the router would.
+async fn ask(app: &mut Router, request: Request<Body>) -> (StatusCode, String) {
+    let response = app.call(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn signed(path: &str) -> Request<Body> {
+    signed_request(path, body("a"), &secret()).map(Body::new)
+}
+
+fn empty(method: &str, path: &str) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::empty())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn as_a_route_in_axum() {
+    let inbox = MemoryInbox::new();
+    let receiver = Receiver::new(secret(), inbox.clone());
+    let mut app = Router::new()
+        .route("/", get(async || "hello"))
+        .route_service(PATH, receiver);
+    assert_eq!(ask(&mut app, empty("GET", "/")).await.1, "hello");
+    assert_eq!(
+        ask(&mut app, empty("OPTIONS", PATH)).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        ask(&mut app, empty("POST", PATH)).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    let (status, says) = ask(&mut app, signed(PATH)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(says.contains("accepted"));
+    assert_eq!(count(&inbox).await, 1);
+}
+
+#[tokio::test]
+async fn under_whatever_path_a_router_gives_it() {
+    let inbox = MemoryInbox::new();
+    let mut options = ReceiverOptions::default();
+    options.path = None;
+    let receiver = Receiver::with(secret(), inbox.clone(), options);
+    let mut app = Router::new().nest_service("/hooks", receiver);
+    assert_eq!(
+        ask(&mut app, empty("OPTIONS", "/hooks")).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(ask(&mut app, signed("/hooks/any")).await.0, StatusCode::OK);
+    assert_eq!(
+        ask(&mut app, empty("PUT", "/hooks")).await.0,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    assert_eq!(
+        ask(&mut app, signed("/elsewhere")).await.0,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(count(&inbox).await, 1);
+}
+
+#[tokio::test]
+async fn as_a_plain_service() {
+    let inbox = MemoryInbox::new();
+    let mut receiver = Receiver::new(secret(), inbox.clone());
+    let response = receiver
+        .call(signed_request(PATH, body("a"), &secret()))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    // Clones are one receiver.
+    let response = receiver
+        .clone()
+        .receive(signed_request(PATH, body("a"), &secret()))
+        .await;
+    let says = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(says.starts_with(br#"{"status":"duplicate""#));
+}

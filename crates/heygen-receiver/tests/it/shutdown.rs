@@ -1,0 +1,93 @@
+//! The end of a server: nothing new, nothing lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use heygen_inbox::MemoryInbox;
+use heygen_receiver::{Delivery, Secret, Server, serve};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::client::{Client, probe, signed};
+use crate::support::{Fault, Tampered, body, count, start, until};
+
+#[tokio::test]
+async fn connections_without_a_request_are_closed_and_new_ones_refused() {
+    let mut server = start(MemoryInbox::new(), |limits| {
+        limits.header_time = Duration::from_millis(500);
+    })
+    .await;
+    let address = server.address;
+    let mut idle = Client::connect(address).await;
+    assert_eq!(idle.ask(probe()).await.status, 204);
+    let silent = Client::connect(address).await;
+    let mut slow = Client::connect(address).await;
+    slow.send(&probe()[..7]).await;
+    server.ask_to_stop();
+    for client in [idle, silent, slow] {
+        assert_eq!(client.rest().await, b"");
+    }
+    until(async || TcpStream::connect(address).await.is_err()).await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_request_under_way_gets_its_answer_after_the_stop() {
+    let permits = Arc::new(Semaphore::new(0));
+    let inbox = Tampered::new(Fault::Waits(permits.clone()));
+    let mut server = start(inbox.clone(), |limits| limits.max_buffered_bytes = 100).await;
+    let address = server.address;
+    let mut busy = Client::connect(address).await;
+    let delivery = signed(crate::support::body_of_len(100));
+    busy.send(&delivery).await;
+    // All room for bodies is taken once its body was read.
+    until(async || crate::client::ask(address, signed("{}x")).await.status == 503).await;
+
+    server.ask_to_stop();
+    until(async || TcpStream::connect(address).await.is_err()).await;
+    permits.add_permits(1);
+    let answer = busy.answer().await;
+    assert_eq!(answer.verdict(), "accepted");
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(busy.rest().await, b"");
+    server.ended().await;
+    assert_eq!(count(&inbox).await, 1);
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_off() {
+    let mut server = start(Tampered::new(Fault::Hangs), |limits| {
+        limits.shutdown_time = Duration::from_millis(40);
+    })
+    .await;
+    let mut busy = Client::connect(server.address).await;
+    assert_eq!(busy.ask(probe()).await.status, 204);
+    busy.send(signed(body("a"))).await;
+    server.ask_to_stop();
+    server.ended().await;
+    busy.rest().await;
+}
+
+#[tokio::test]
+async fn a_server_that_serves_nobody_ends_at_once() {
+    let mut server = start(MemoryInbox::new(), |limits| {
+        limits.shutdown_time = Duration::from_secs(3600);
+    })
+    .await;
+    server.ask_to_stop();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    assert!(Server::bind(address).await.is_err());
+    let secret = Secret::new("whsec_test").unwrap();
+    let handler = async |_: Delivery| {};
+    assert!(
+        serve(address, secret, MemoryInbox::new(), handler)
+            .await
+            .is_err()
+    );
+}

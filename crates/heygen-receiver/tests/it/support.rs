@@ -1,0 +1,181 @@
+//! A server that runs, inboxes that misbehave, and patience that ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::{
+    Appended, Claim, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept, MemoryInbox,
+    NewDelivery, Query, Summary,
+};
+use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+pub(crate) const PATH: &str = "/webhooks/heygen";
+
+/// Long enough for a machine that does much else; whatever takes longer hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn secret() -> Secret {
+    Secret::new("whsec_test").unwrap()
+}
+
+/// A body about the video of that name.
+pub(crate) fn body(video_id: &str) -> String {
+    format!(r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{video_id}"}}}}"#)
+}
+
+/// A body of exactly so many bytes.
+pub(crate) fn body_of_len(len: usize) -> String {
+    let filling = "x".repeat(len - body("").len());
+    body(&filling)
+}
+
+/// A body for [`heygen_inbox`] directly.
+pub(crate) fn delivery(video_id: &str) -> NewDelivery {
+    let source = heygen_inbox::Source::Webhook;
+    NewDelivery::new(SystemTime::now(), source, Vec::new(), body(video_id).into())
+}
+
+pub(crate) async fn within_patience<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what)
+        .await
+        .unwrap_or_else(|_| panic!("it hangs"))
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    within_patience(async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+/// A server of this test's own.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn start<I: Inbox>(receiver: Receiver<I>) -> Self {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.serve(receiver, async {
+            // A test that ended without a word ends its server too.
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    pub(crate) fn ask_to_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Returns when the server has.
+    pub(crate) async fn ended(self) {
+        within_patience(self.task).await.unwrap();
+    }
+}
+
+/// A server with one secret, and limits that `set` changes.
+pub(crate) async fn start<I: Inbox>(inbox: I, set: impl FnOnce(&mut Limits)) -> Running {
+    start_with(secret(), inbox, set).await
+}
+
+pub(crate) async fn start_with<I: Inbox>(
+    secrets: impl Into<ActiveSecrets>,
+    inbox: I,
+    set: impl FnOnce(&mut Limits),
+) -> Running {
+    let mut options = ReceiverOptions::default();
+    set(&mut options.limits);
+    Running::start(Receiver::with(secrets, inbox, options)).await
+}
+
+/// How a [`Tampered`] inbox departs from the one in memory.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// Appends fail with this kind.
+    Fails(InboxErrorKind),
+    /// Appends never end.
+    Hangs,
+    /// Appends wait for a permit each.
+    Waits(Arc<Semaphore>),
+    /// Claims never end.
+    ClaimHangs,
+    /// So many ends are refused before one is recorded.
+    FinishFails(Arc<Semaphore>),
+}
+
+/// An inbox in memory with one fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Tampered {
+    pub(crate) inbox: MemoryInbox,
+    pub(crate) fault: Fault,
+}
+
+impl Tampered {
+    pub(crate) fn new(fault: Fault) -> Self {
+        let inbox = MemoryInbox::new();
+        Self { inbox, fault }
+    }
+}
+
+impl Inbox for Tampered {
+    async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        match &self.fault {
+            Fault::Fails(kind) => return Err(InboxError::new(*kind, "as the test wants")),
+            Fault::Hangs => std::future::pending::<()>().await,
+            Fault::Waits(permits) => permits.acquire().await.unwrap().forget(),
+            Fault::ClaimHangs | Fault::FinishFails(_) => {}
+        }
+        self.inbox.append(delivery).await
+    }
+
+    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
+        if let Fault::ClaimHangs = self.fault {
+            std::future::pending::<()>().await;
+        }
+        self.inbox.claim(limit, now).await
+    }
+
+    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
+        if let Fault::FinishFails(times) = &self.fault
+            && let Ok(permit) = times.try_acquire()
+        {
+            permit.forget();
+            return Err(InboxError::new(
+                InboxErrorKind::Storage,
+                "as the test wants",
+            ));
+        }
+        self.inbox.finish(finish).await
+    }
+
+    async fn appended(&self) {
+        self.inbox.appended().await;
+    }
+
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        self.inbox.list(query).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        self.inbox.get(id).await
+    }
+}
+
+/// How many deliveries are kept.
+pub(crate) async fn count(inbox: &impl Inbox) -> usize {
+    inbox.list(Query::default()).await.unwrap().len()
+}
