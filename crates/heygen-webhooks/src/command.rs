@@ -1,0 +1,25 @@
+//! The commands, a file each.
+
+use crate::cli::Command;
+use crate::failure::Failure;
+
+mod inbox;
+mod inspect;
+mod schema;
+mod serve;
+mod shell;
+mod trigger;
+mod verify;
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Trigger(options) => trigger::run(&options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Inbox(options) => inbox::run(&options),
+        Command::Schema(options) => schema::run(&options),
+        Command::Completions(options) => shell::completions(&options),
+        Command::Man(options) => shell::man(&options),
+    }
+}

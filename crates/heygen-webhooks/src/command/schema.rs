@@ -1,0 +1,23 @@
+//! `schema`: the JSON Schemas that stand in the program.
+
+use heygen_events::schema;
+
+use crate::cli::Schema;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn run(options: &Schema) -> Result<(), Failure> {
+    if options.list {
+        let names: String = schema::names().map(|name| format!("{name}\n")).collect();
+        output::write(names)?;
+        return Ok(());
+    }
+    let found = schema::named(&options.name).ok_or_else(|| {
+        Failure::usage(format!(
+            "there is no schema of `{}`: `schema --list` prints the names there are",
+            options.name
+        ))
+    })?;
+    output::write(schema::text(&found))?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! `trigger`: a signed sample delivery, as HeyGen would send it.
+
+use heygen_events::EventType;
+use heygen_testkit::{Attempt, EventBuilder, SendError, SendErrorKind, Sender};
+use serde_json::{Value, json};
+
+use crate::cli::Trigger;
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::secret;
+
+pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
+    let sender = sender(options)?;
+    let fields = options
+        .fields
+        .iter()
+        .map(|text| Field::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let event_types: Vec<EventType> = match &options.event_type {
+        Some(name) => vec![EventType::from(name.as_str())],
+        None => EventType::DOCUMENTED.to_vec(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let all_accepted = runtime.block_on(send_all(options, &sender, &event_types, &fields))?;
+    match all_accepted {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+fn sender(options: &Trigger) -> Result<Sender, Failure> {
+    let sender = Sender::new(&options.to)
+        .header_name(&options.header_name)
+        .duplicates(options.duplicates);
+    if options.unsigned {
+        return Ok(sender.unsigned());
+    }
+    let secrets = secret::require(&options.secret_file, ", or send with --unsigned")?;
+    let first = secrets.iter().next().cloned();
+    let signing = first.map_or(sender.clone(), |secret| sender.secret(secret));
+    Ok(match options.tamper {
+        true => signing.tampered(),
+        false => signing,
+    })
+}
+
+async fn send_all(
+    options: &Trigger,
+    sender: &Sender,
+    event_types: &[EventType],
+    fields: &[Field],
+) -> Result<bool, Failure> {
+    let mut all_accepted = true;
+    for event_type in event_types {
+        for _ in 0..options.count {
+            let body = body(options, event_type, fields);
+            let report = sender.deliver(body).await.map_err(cannot_send)?;
+            for attempt in report.attempts().iter().chain(report.duplicates()) {
+                output::write(line(options, event_type, attempt))?;
+                all_accepted &= attempt.accepted();
+            }
+        }
+    }
+    Ok(all_accepted)
+}
+
+fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> {
+    let mut builder = EventBuilder::new(event_type.clone());
+    if options.keep_ids {
+        builder = builder.keep_ids();
+    }
+    if let Some(event_id) = &options.event_id {
+        builder = builder.top("event_id", event_id.as_str());
+    }
+    for field in fields {
+        builder = builder.set(&field.name, field.value.clone());
+    }
+    builder.body().to_vec()
+}
+
+fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String {
+    let millis = attempt.duration.as_secs_f64() * 1000.0;
+    if options.json {
+        let (status, answer, error) = match &attempt.result {
+            Ok(answer) => (Some(answer.status.as_u16()), Some(answer.text()), None),
+            Err(error) => (None, None, Some(describe(error))),
+        };
+        let answer = answer.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        let line = json!({
+            "event_type": event_type.as_str(),
+            "accepted": attempt.accepted(),
+            "status": status,
+            "answer": answer,
+            "error": error,
+            "milliseconds": millis,
+        });
+        return format!("{line}\n");
+    }
+    let outcome = match &attempt.result {
+        Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),
+        Err(error) => format!("no answer: {}", describe(error)),
+    };
+    format!("{:<44}  {millis:>7.1} ms  {outcome}\n", event_type.as_str())
+}
+
+/// A wrong address or header name is a mistake on the command line; the rest is the system's.
+fn cannot_send(error: SendError) -> Failure {
+    match error.kind() {
+        SendErrorKind::Client => error.into(),
+        _ => Failure::usage(describe(&error)),
+    }
+}
+
+/// An error with all its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What `--set` asks for: `field=text` or `field:=json`.
+#[derive(Debug, PartialEq)]
+struct Field {
+    name: String,
+    value: Value,
+}
+
+impl Field {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--set {text}: give a field and its value, as in --set msg=hello"
+            ))
+        })?;
+        let value = match name.ends_with(':') {
+            false => Value::from(value),
+            true => serde_json::from_str(value).map_err(|error| {
+                Failure::usage(format!(
+                    "--set {text}: what follows `:=` must be JSON ({error}); for a text use `=`"
+                ))
+            })?,
+        };
+        let name = name.trim_end_matches(':');
+        if name.is_empty() {
+            return Err(Failure::usage(format!(
+                "--set {text}: the field has no name"
+            )));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<(&str, Value)>) {
+        let parsed = Field::parse(text)
+            .ok()
+            .map(|field| (field.name, field.value));
+        assert_eq!(
+            parsed,
+            expected.map(|(name, value)| (name.to_owned(), value)),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn texts_and_json() {
+        check("msg=a=b", Some(("msg", json!("a=b"))));
+        check("video_id=12", Some(("video_id", json!("12"))));
+        check("video_id:=12", Some(("video_id", json!(12))));
+        check("url:=null", Some(("url", Value::Null)));
+        check("msg=", Some(("msg", json!(""))));
+        for text in ["msg", "=x", ":=1", "msg:=hello"] {
+            check(text, None);
+        }
+    }
+}

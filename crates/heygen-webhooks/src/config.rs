@@ -1,0 +1,124 @@
+//! [`Config`]: how `serve` is to work, put together from flags, environment and file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heygen_receiver::Limits;
+use serde::Deserialize;
+
+use crate::cli::{LimitOptions, LogFormat, Serve};
+use crate::failure::Failure;
+
+/// How `serve` is to work.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: String,
+    pub(crate) path: String,
+    pub(crate) inbox: PathBuf,
+    pub(crate) secret_files: Vec<PathBuf>,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log: Option<String>,
+    pub(crate) limits: Limits,
+}
+
+/// The file: the options' long names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    listen: Option<String>,
+    path: Option<String>,
+    inbox: Option<PathBuf>,
+    secret_file: Vec<PathBuf>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+    max_body_bytes: Option<usize>,
+    max_connections: Option<usize>,
+    header_time: Option<u64>,
+    body_time: Option<u64>,
+    keep_alive: Option<u64>,
+}
+
+impl Config {
+    /// Flags and environment go before the file, the file before the defaults.
+    pub(crate) fn of(options: &Serve) -> Result<Self, Failure> {
+        let file = File::find(options.config.as_deref())?;
+        let limits = limits(&options.limits, &file);
+        let path = options
+            .path
+            .clone()
+            .or(file.path)
+            .unwrap_or_else(|| "/webhooks/heygen".to_owned());
+        if !path.starts_with('/') {
+            return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
+        }
+        Ok(Self {
+            listen: options
+                .listen
+                .clone()
+                .or(file.listen)
+                .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            path,
+            inbox: options
+                .inbox
+                .clone()
+                .or(file.inbox)
+                .unwrap_or_else(|| "./heygen-inbox.db".into()),
+            secret_files: match options.secret_file.is_empty() {
+                true => file.secret_file,
+                false => options.secret_file.clone(),
+            },
+            log_format: options
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            log: options.log.clone().or(file.log),
+            limits,
+        })
+    }
+}
+
+fn limits(options: &LimitOptions, file: &File) -> Limits {
+    let mut limits = Limits::default();
+    let seconds = |option: Option<u64>, in_file, default| {
+        option.or(in_file).map_or(default, Duration::from_secs)
+    };
+    let count = |option: Option<usize>, in_file, default| option.or(in_file).unwrap_or(default);
+    limits.max_body_bytes = count(
+        options.max_body_bytes,
+        file.max_body_bytes,
+        limits.max_body_bytes,
+    );
+    limits.max_connections = count(
+        options.max_connections,
+        file.max_connections,
+        limits.max_connections,
+    );
+    limits.header_time = seconds(options.header_time, file.header_time, limits.header_time);
+    limits.body_time = seconds(options.body_time, file.body_time, limits.body_time);
+    limits.keep_alive = seconds(options.keep_alive, file.keep_alive, limits.keep_alive);
+    limits
+}
+
+impl File {
+    /// The file that was named, else the one in the current folder, else nothing.
+    fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        match named {
+            Some(path) => Self::read(path),
+            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE)),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read configuration file {}", path.display()))?;
+        let file = toml::from_str(&text).map_err(|error| {
+            Failure::usage(format!("configuration file {}: {error}", path.display()))
+        })?;
+        Ok(file)
+    }
+}
+
+const DEFAULT_FILE: &str = "heygen-webhooks.toml";

@@ -1,0 +1,55 @@
+//! [`Failure`]: how a command ends when it does not end well.
+
+use std::io;
+use std::process::ExitCode;
+
+/// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It could not be done; the chain of causes is told.
+    Failed(anyhow::Error),
+    /// It was asked for something that makes no sense.
+    Usage(String),
+    /// The answer is no, and has been told already.
+    Said,
+    /// Whoever read our output has gone: nothing to say, and nothing wrong.
+    NobodyListens,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    #[expect(
+        clippy::print_stderr,
+        reason = "the one place where a command's failure is told"
+    )]
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Failed(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(1)
+            }
+            Self::Usage(message) => {
+                eprintln!("error: {message}");
+                ExitCode::from(2)
+            }
+            Self::Said => ExitCode::from(1),
+            Self::NobodyListens => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let pipe_is_broken = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        if pipe_is_broken {
+            return Self::NobodyListens;
+        }
+        Self::Failed(error)
+    }
+}

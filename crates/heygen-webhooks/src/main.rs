@@ -1,0 +1,25 @@
+//! The `heygen-webhooks` program: every capability of the crates as a subcommand. It parses, wires and prints.
+
+use std::process::ExitCode;
+
+mod cli;
+mod command;
+mod config;
+mod failure;
+mod input;
+mod logging;
+mod output;
+mod secret;
+mod view;
+mod when;
+
+fn main() -> ExitCode {
+    let command = match cli::parse() {
+        Ok(command) => command,
+        Err(code) => return code,
+    };
+    match command::run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

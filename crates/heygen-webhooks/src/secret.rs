@@ -1,0 +1,114 @@
+//! Where secrets come from: the environment and files, never a flag, which every process list would show.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heygen_signature::{Secret, Secrets};
+
+use crate::failure::Failure;
+
+/// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order; `None` when there is none.
+pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
+    let mut secrets = from_environment()?;
+    for file in files {
+        secrets.extend(from_file(file)?);
+    }
+    Ok(Secrets::from_iter(secrets))
+}
+
+/// As [`load`], for commands that cannot do without.
+pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Failure> {
+    load(files)?.ok_or_else(|| {
+        Failure::usage(format!(
+            "no signing secret: set {VARIABLE}, or name a file with --secret-file{otherwise}"
+        ))
+    })
+}
+
+fn from_environment() -> Result<Vec<Secret>, Failure> {
+    let Some(text) = env::var_os(VARIABLE) else {
+        return Ok(Vec::new());
+    };
+    let text = text
+        .into_string()
+        .map_err(|_| Failure::usage(format!("{VARIABLE} is not UTF-8")))?;
+    Ok(read(text.split(',')))
+}
+
+fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read secret file {}", file.display()))?;
+    let secrets = read(text.lines());
+    if secrets.is_empty() {
+        return Err(anyhow::anyhow!(
+            "secret file {} holds no secret: put one on a line",
+            file.display()
+        )
+        .into());
+    }
+    warn_if_others_can_read(file);
+    Ok(secrets)
+}
+
+/// White space around a secret is never part of it: it comes from editors and shells.
+fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Secret> {
+    texts
+        .map(str::trim)
+        .filter(|text| !text.starts_with('#'))
+        .filter_map(|text| Secret::new(text).ok())
+        .collect()
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_open =
+        fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if is_open {
+        tracing::warn!(
+            "secret file {0} can be read by others: chmod 600 {0}",
+            file.display()
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_: &Path) {}
+
+const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("secret");
+        fs::write(&file, text).expect("a file");
+        let read = from_file(&file).map(|secrets| {
+            secrets
+                .iter()
+                .map(|secret| secret.expose().to_owned())
+                .collect::<Vec<_>>()
+        });
+        match read {
+            Ok(secrets) => assert_eq!(secrets, expected),
+            Err(_) => assert!(expected.is_empty(), "{text:?} was refused"),
+        }
+    }
+
+    #[test]
+    fn a_secret_a_line() {
+        check("whsec_a", &["whsec_a"]);
+        check("whsec_a\n", &["whsec_a"]);
+        check(
+            "# old\r\nwhsec_a==\r\n\r\n  whsec_b \r\n",
+            &["whsec_a==", "whsec_b"],
+        );
+        check("", &[]);
+        check("\n \n# none\n", &[]);
+    }
+}

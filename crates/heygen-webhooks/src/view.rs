@@ -1,0 +1,125 @@
+//! What we show of an event: the same view for `inspect`, `serve` and `inbox show`, for people and for programs.
+
+use heygen_events::{Event, ParseError};
+use serde_json::{Value, json};
+
+use crate::output::{tame, without_query};
+
+/// The typed view, for programs. Absent is null.
+pub(crate) fn json(event: &Event) -> Value {
+    json!({
+        "event_type": event.event_name(),
+        "known": event.is_known(),
+        "fits": event.fits(),
+        "outcome": event.outcome().as_str(),
+        "subject_id": event.subject_id(),
+        "callback_id": event.callback_id(),
+        "callback_url": event.callback_url(),
+        "media_url": event.media_url(),
+        "media_kind": event.media_kind().map(|kind| kind.as_str()),
+        "failure_message": event.failure_message(),
+        "unknown_fields": event.unknown_fields(),
+    })
+}
+
+/// The same keys for a body that is no event.
+pub(crate) fn unreadable_json() -> Value {
+    json!({
+        "event_type": null,
+        "known": false,
+        "fits": false,
+        "outcome": null,
+        "subject_id": null,
+        "callback_id": null,
+        "callback_url": null,
+        "media_url": null,
+        "media_kind": null,
+        "failure_message": null,
+        "unknown_fields": [],
+    })
+}
+
+/// The typed view, for people: a line a fact.
+pub(crate) fn text(event: &Event, full: bool) -> String {
+    let link = |url: String| if full { url } else { without_query(&url) };
+    let misfit = event.misfit().map(explain);
+    let facts: [(&str, Option<String>); 10] = [
+        ("event", Some(tame(event.event_name()))),
+        (
+            "known",
+            (!event.is_known()).then(|| "no: this version has no type for it".to_owned()),
+        ),
+        ("fits", misfit.map(|reason| format!("no: {reason}"))),
+        ("outcome", Some(event.outcome().as_str().to_owned())),
+        ("subject", event.subject_id().map(|id| tame(&id))),
+        ("callback id", event.callback_id().map(|id| tame(&id))),
+        (
+            "callback url",
+            event
+                .callback_url()
+                .map(|url| tame(&link(url.into_owned()))),
+        ),
+        ("media", media(event, full)),
+        ("failure", reason(event)),
+        ("unknown fields", list(&event.unknown_fields())),
+    ];
+    facts
+        .into_iter()
+        .filter_map(|(name, fact)| Some(format!("{name:<15} {}\n", fact?)))
+        .collect()
+}
+
+/// The event in a few words: what a line of `serve` says after time and name.
+pub(crate) fn words(event: &Event, full: bool) -> String {
+    let mut words = Vec::new();
+    if !event.is_known() {
+        words.push("(new event name)".to_owned());
+    }
+    words.extend(event.subject_id().map(|id| tame(&id)));
+    words.extend(media(event, full));
+    words.extend(failure(event));
+    words.extend(
+        event
+            .callback_id()
+            .map(|id| format!("callback_id={}", tame(&id))),
+    );
+    words.extend(event.misfit().map(explain));
+    words.extend(list(&event.unknown_fields()).map(|fields| format!("unknown fields: {fields}")));
+    words.join("  ")
+}
+
+/// An error with its cause, in one line.
+pub(crate) fn explain(error: &ParseError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn media(event: &Event, full: bool) -> Option<String> {
+    let kind = event.media_kind().map_or("media", |kind| kind.as_str());
+    match event.media_url() {
+        Some(url) if full => Some(format!("{kind} {}", tame(&url))),
+        Some(url) => Some(format!("{kind} {}", tame(&without_query(&url)))),
+        None => event
+            .lacks_media()
+            .then(|| format!("{kind} without a link: ask HeyGen for it by id")),
+    }
+}
+
+fn failure(event: &Event) -> Option<String> {
+    Some(format!("failed: {}", reason(event)?))
+}
+
+fn reason(event: &Event) -> Option<String> {
+    match event.failure_message() {
+        Some(message) => Some(tame(&message)),
+        None => event
+            .lacks_reason()
+            .then(|| "HeyGen does not say why".to_owned()),
+    }
+}
+
+fn list(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| tame(&names.join(", ")))
+}

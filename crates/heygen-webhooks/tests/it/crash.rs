@@ -1,0 +1,134 @@
+//! Answered 2xx means kept, also when the process is killed in the middle of its work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use heygen_signature::Secret;
+use heygen_testkit::{EventBuilder, Sender};
+use tokio::sync::Notify;
+
+use crate::support::{Place, SECRET, Serve};
+
+const ROUNDS: usize = 6;
+const CLIENTS: usize = 16;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_there_after_sigkill_and_is_handed_out() {
+    let place = Place::new();
+    let mut answered = BTreeSet::new();
+    let mut handed_out = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let serve = place.serve(&["--json"]);
+        // Not a round number, so that the blow falls at another point of the batch every time.
+        let enough = 61 + 37 * round;
+        let (new, lines) = load_then_kill(serve, round, enough).await;
+        assert!(
+            new.len() >= enough,
+            "round {round} was under load: {} answers",
+            new.len()
+        );
+        answered.extend(new);
+        handed_out.extend(lines.iter().filter_map(|line| subject(line)));
+
+        let kept = count_by_subject(&place);
+        let lost: Vec<_> = answered
+            .iter()
+            .filter(|id| !kept.contains_key(*id))
+            .collect();
+        let twice: Vec<_> = kept.iter().filter(|(_, count)| **count != 1).collect();
+        assert!(
+            lost.is_empty(),
+            "answered and lost in round {round}: {lost:?}"
+        );
+        assert!(
+            twice.is_empty(),
+            "kept more than once in round {round}: {twice:?}"
+        );
+    }
+    hand_out_the_rest(&place, &answered, handed_out);
+}
+
+/// Everything that was answered comes out in the end, also what was in a handler's hands when the process died.
+fn hand_out_the_rest(place: &Place, answered: &BTreeSet<String>, mut handed_out: BTreeSet<String>) {
+    let serve = place.serve(&["--json"]);
+    while !answered.is_subset(&handed_out) {
+        let line = serve.line();
+        handed_out.extend(subject(&line));
+    }
+    serve.signal("TERM");
+    let (status, ..) = serve.wait();
+    assert_eq!(status, 0);
+    let left = place
+        .run(&[
+            "inbox", "list", "--json", "--limit", "0", "--state", "pending",
+        ])
+        .ok();
+    assert_eq!(
+        left.json(),
+        serde_json::json!([]),
+        "nothing is left to be handed out"
+    );
+}
+
+/// Delivers distinct events from many connections at once; kills the server once `enough` were answered.
+async fn load_then_kill(
+    serve: Serve,
+    round: usize,
+    enough: usize,
+) -> (BTreeSet<String>, Vec<String>) {
+    let answered = Arc::new(Mutex::new(BTreeSet::new()));
+    let count = Arc::new(AtomicUsize::new(0));
+    let is_enough = Arc::new(Notify::new());
+    let secret = Secret::new(SECRET).expect("a secret");
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let sender = Sender::new(&serve.url).secret(secret.clone());
+            let (answered, count, is_enough) = (answered.clone(), count.clone(), is_enough.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    let video_id = format!("{round}-{client}-{number}");
+                    let body = EventBuilder::new("avatar_video.success")
+                        .set("video_id", video_id.as_str())
+                        .body();
+                    let report = sender.deliver(body).await.expect("a request");
+                    if !report.accepted() {
+                        return;
+                    }
+                    answered.lock().expect("no panic").insert(video_id);
+                    if count.fetch_add(1, Ordering::SeqCst) + 1 == enough {
+                        is_enough.notify_one();
+                    }
+                }
+            })
+        })
+        .collect();
+    is_enough.notified().await;
+    let lines = tokio::task::spawn_blocking(|| serve.kill())
+        .await
+        .expect("killed");
+    for client in clients {
+        client.await.expect("a client ends when the server is gone");
+    }
+    let answered = std::mem::take(&mut *answered.lock().expect("no panic"));
+    (answered, lines)
+}
+
+fn count_by_subject(place: &Place) -> BTreeMap<String, usize> {
+    let list = place
+        .run(&["inbox", "list", "--json", "--limit", "0"])
+        .ok()
+        .json();
+    let mut counts = BTreeMap::new();
+    for line in list.as_array().expect("an array") {
+        let subject = line["subject_id"].as_str().expect("a subject").to_owned();
+        *counts.entry(subject).or_default() += 1;
+    }
+    counts
+}
+
+/// `None` for the line that was being written when the process died.
+fn subject(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    Some(line["subject_id"].as_str()?.to_owned())
+}

@@ -1,0 +1,206 @@
+//! `inbox list` and `inbox show`, beside a running server.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Serve};
+
+fn ids(place: &Place, arguments: &[&str]) -> Vec<String> {
+    let list = place
+        .run(&[&["inbox", "list", "--json"], arguments].concat())
+        .ok()
+        .json();
+    let lines = list.as_array().expect("an array").iter();
+    lines
+        .map(|line| line["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+/// A server that has handled three events, and their ids, oldest first.
+fn three_events(place: &Place) -> (Serve, Vec<String>) {
+    let serve = place.serve(&["--json"]);
+    let mut sent = Vec::new();
+    for arguments in [
+        &[
+            "avatar_video.success",
+            "--set",
+            "video_id=v1",
+            "--set",
+            "callback_id=c1",
+        ][..],
+        &["avatar_video.fail", "--set", "video_id=v2"][..],
+        &["batch.finished"][..],
+    ] {
+        let answer = serve
+            .trigger(place, &[arguments, &["--json"]].concat())
+            .ok()
+            .json();
+        sent.push(answer["answer"]["id"].as_str().expect("an id").to_owned());
+        serve.line();
+    }
+    // Handled is not yet recorded: a stop waits for the records.
+    serve.signal("TERM");
+    serve.wait();
+    (place.serve(&["--json"]), sent)
+}
+
+#[test]
+fn lists_filter_and_come_newest_first() {
+    let place = Place::new();
+    let (_serve, mut sent) = three_events(&place);
+    sent.reverse();
+    assert_eq!(ids(&place, &[]), sent);
+    assert_eq!(ids(&place, &["--limit", "2"]), sent[..2]);
+    assert_eq!(
+        ids(&place, &["--event-type", "avatar_video.fail"]),
+        sent[1..2]
+    );
+    assert_eq!(ids(&place, &["--state", "done"]), sent);
+    assert_eq!(ids(&place, &["--state", "dead"]), Vec::<String>::new());
+    assert_eq!(ids(&place, &["--since", "1h"]), sent);
+    assert_eq!(
+        ids(&place, &["--since", "2200-01-01"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_line_has_the_promised_keys() {
+    let place = Place::new();
+    let (_serve, sent) = three_events(&place);
+    let list = place
+        .run(&[
+            "inbox",
+            "list",
+            "--json",
+            "--event-type",
+            "avatar_video.success",
+        ])
+        .ok()
+        .json();
+    let mut line = list[0].clone();
+    let received_at = line["received_at"].take();
+    assert!(
+        received_at
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z') && time.len() == 27),
+        "{received_at}"
+    );
+    assert_eq!(
+        line,
+        json!({
+            "id": sent[0], "received_at": null, "event_type": "avatar_video.success", "subject_id": "v1",
+            "callback_id": "c1", "outcome": "success", "state": "done", "attempts": 1, "source": "webhook",
+        })
+    );
+    let people = place.run(&["inbox", "list"]).ok().stdout;
+    assert!(people.starts_with("ID "), "{people}");
+    assert_eq!(people.lines().count(), 4, "{people}");
+}
+
+#[test]
+fn show_tells_all_of_one() {
+    let place = Place::new();
+    let (serve, sent) = three_events(&place);
+    let shown: Value = place
+        .run(&["inbox", "show", &sent[1], "--json"])
+        .ok()
+        .json();
+    assert_eq!(shown["event"]["outcome"], "failure");
+    assert_eq!(shown["attempt_list"][0]["result"], "done");
+    let names: Vec<_> = shown["headers"]
+        .as_array()
+        .expect("pairs")
+        .iter()
+        .map(|pair| pair[0].clone())
+        .collect();
+    assert!(names.contains(&json!("signature")), "{names:?}");
+
+    let again = [
+        "avatar_video.success",
+        "--set",
+        "video_id=v1",
+        "--set",
+        "callback_id=c1",
+        "--keep-ids",
+    ];
+    serve.trigger(&place, &again).ok();
+    let people = place.run(&["inbox", "show", &sent[0]]).ok().stdout;
+    for text in [
+        "avatar_video.success",
+        "v1",
+        "c1",
+        "done",
+        "Headers (unsigned)",
+        "Body, ",
+    ] {
+        assert!(people.contains(text), "{text} is missing:\n{people}");
+    }
+}
+
+#[test]
+fn raw_is_byte_for_byte() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let body = "{ \"event_type\" : \"x.y\",\n\t\"event_data\":{\"a\":\"\\u00e9é\"} }\r\n";
+    let answer = post(&serve.url, body.as_bytes());
+    let id = answer["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        place.run(&["inbox", "show", &id, "--raw"]).ok().raw,
+        body.as_bytes()
+    );
+
+    let not_an_event = b"\xff\x00 no event";
+    let answer = post(&serve.url, not_an_event);
+    assert_eq!(answer["status"], "accepted");
+    let id = answer["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        place.run(&["inbox", "show", &id, "--raw"]).ok().raw,
+        not_an_event
+    );
+    let shown = place.run(&["inbox", "show", &id, "--json"]).ok().json();
+    assert_eq!(
+        (&shown["event_type"], &shown["outcome"], &shown["body"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    serve.line();
+    serve.line();
+    assert!(serve.line().contains("(unreadable)"));
+}
+
+#[test]
+fn mistakes_are_told() {
+    let place = Place::new();
+    let none = place.run(&["inbox", "list"]);
+    assert_eq!(none.status, 1);
+    assert!(
+        none.stderr.contains("there is no inbox") && none.stderr.contains("--inbox"),
+        "{}",
+        none.stderr
+    );
+    let _serve = place.serve(&[]);
+    let unknown = place.run(&["inbox", "show", "000000000000000"]);
+    assert_eq!(unknown.status, 1);
+    assert!(
+        unknown.stderr.contains("there is no delivery"),
+        "{}",
+        unknown.stderr
+    );
+    assert_eq!(place.run(&["inbox", "show", "17"]).status, 2);
+    assert_eq!(
+        place.run(&["inbox", "list", "--since", "yesterday"]).status,
+        2
+    );
+}
+
+fn post(url: &str, body: &[u8]) -> Value {
+    let secret = heygen_signature::Secret::new(crate::support::SECRET).expect("a secret");
+    let sender = heygen_testkit::Sender::new(url).secret(secret);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let report = runtime
+        .block_on(sender.deliver(body.to_vec()))
+        .expect("a request");
+    serde_json::from_str(&report.answer().expect("an answer").text()).expect("JSON")
+}

@@ -1,0 +1,191 @@
+//! `inspect`, `verify`, `schema`, `completions`, `man` and the help: what needs no server.
+
+use heygen_testkit::fixtures;
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// Key and body of the published test vector; its signature is `VECTOR`.
+const KEY: &str = "whsec_TS_YwqJ-HujAT0KvEMqxrg==";
+const BODY: &str = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"abc123","url":"https://example.com/v.mp4","callback_id":null}}"#;
+const VECTOR: &str = "8d8bcdb9c5823dfa062f5844c409a5bc737f7e02a685b3091944e2d1ad78db8e";
+
+#[test]
+fn inspect_shows_the_typed_view() {
+    let place = Place::new();
+    let seen = place
+        .run_with(&["inspect", "--json"], BODY.as_bytes(), &[])
+        .ok();
+    insta::assert_snapshot!(seen.stdout);
+    let file = place.file("body.json", BODY);
+    let people = place.run(&["inspect", file.to_str().expect("UTF-8")]).ok();
+    insta::assert_snapshot!(people.stdout);
+}
+
+#[test]
+fn inspect_reads_every_fixture() {
+    let place = Place::new();
+    for fixture in fixtures::all() {
+        let seen = place
+            .run_with(&["inspect", "--json"], fixture.body.as_bytes(), &[])
+            .ok()
+            .json();
+        assert_eq!(seen["event_type"], fixture.event_type, "{}", fixture.case);
+        assert_eq!(
+            seen["fits"],
+            !fixture.case.starts_with("unfit-"),
+            "{}: {}",
+            fixture.event_type,
+            fixture.case
+        );
+    }
+}
+
+#[test]
+fn inspect_says_what_is_no_event() {
+    let place = Place::new();
+    for body in ["", "hello", "[]", r#"{"event_data":{}}"#] {
+        let seen = place.run_with(&["inspect"], body.as_bytes(), &[]);
+        assert_eq!(seen.status, 1, "{body}");
+        assert!(
+            seen.stderr.starts_with("error: not an event: "),
+            "{}",
+            seen.stderr
+        );
+    }
+}
+
+#[test]
+fn verify_says_yes_or_why_not() {
+    let place = Place::new();
+    #[track_caller]
+    fn check(place: &Place, key: &str, signature: &str, body: &str, status: i32, reason: &str) {
+        let arguments = ["verify", "--json", "--signature", signature];
+        let ended = place.run_with(
+            &arguments,
+            body.as_bytes(),
+            &[("HEYGEN_WEBHOOK_SECRET", key)],
+        );
+        assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.json()["reason"], reason);
+        assert_eq!(ended.json()["verified"], status == 0);
+    }
+    check(&place, KEY, VECTOR, BODY, 0, "verified");
+    check(&place, KEY, &VECTOR.to_uppercase(), BODY, 0, "verified");
+    check(
+        &place,
+        &format!("whsec_other,{KEY}"),
+        VECTOR,
+        BODY,
+        0,
+        "verified",
+    );
+    check(&place, "whsec_other", VECTOR, BODY, 1, "matches-no-secret");
+    check(
+        &place,
+        KEY,
+        &format!("sha256={VECTOR}"),
+        BODY,
+        1,
+        "sha256-prefix",
+    );
+    check(&place, KEY, "hello", BODY, 1, "not-hex");
+    check(
+        &place,
+        KEY,
+        VECTOR,
+        &BODY.replace(':', ": ").replace("https: ", "https:"),
+        1,
+        "matches-reserialized-body",
+    );
+    assert_eq!(
+        place
+            .run_with(&["verify", "--signature", VECTOR], b"", &[])
+            .status,
+        2,
+        "no secret"
+    );
+}
+
+#[test]
+fn schemas_are_printed_by_name() {
+    let place = Place::new();
+    let names = place.run(&["schema", "--list"]).ok().stdout;
+    assert_eq!(names.lines().count(), 31);
+    for name in names.lines() {
+        let schema: Value = place.run(&["schema", name]).ok().json();
+        assert_eq!(
+            schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
+            "{name}"
+        );
+    }
+    let unknown = place.run(&["schema", "video.completed"]);
+    assert_eq!(unknown.status, 2);
+    assert!(
+        unknown.stderr.contains("schema --list"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
+fn packages_get_completions_and_man_pages() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(
+            place
+                .run(&["completions", shell])
+                .ok()
+                .stdout
+                .contains("heygen-webhooks"),
+            "{shell}"
+        );
+    }
+    assert!(
+        place
+            .run(&["man"])
+            .ok()
+            .stdout
+            .contains(".TH heygen-webhooks 1")
+    );
+    place.run(&["man", "--dir", "pages"]).ok();
+    for page in [
+        "heygen-webhooks.1",
+        "heygen-webhooks-serve.1",
+        "heygen-webhooks-inbox-show.1",
+    ] {
+        assert!(place.path().join("pages").join(page).exists(), "{page}");
+    }
+}
+
+#[test]
+fn help_version_and_misuse() {
+    let place = Place::new();
+    assert!(
+        place
+            .run(&["--version"])
+            .ok()
+            .stdout
+            .starts_with("heygen-webhooks 0.")
+    );
+    for command in [
+        "serve",
+        "trigger",
+        "inspect",
+        "verify",
+        "inbox",
+        "schema",
+        "completions",
+        "man",
+    ] {
+        let help = place.run(&[command, "--help"]).ok().stdout;
+        assert!(help.contains("Examples:"), "{command}: {help}");
+    }
+    assert_eq!(place.run(&[]).status, 2);
+    assert_eq!(place.run(&["fly"]).status, 2);
+    assert_eq!(
+        place.run(&["serve", "--secret", "whsec_x"]).status,
+        2,
+        "no flag takes a secret"
+    );
+}

@@ -1,0 +1,11 @@
+//! The built binary, used as a user would: by its arguments, its output, its exit status and its signals.
+
+#![expect(clippy::expect_used, reason = "a panic in a test is its report")]
+
+mod config;
+mod crash;
+mod inbox;
+mod looking;
+mod serve;
+mod support;
+mod trigger;

@@ -1,0 +1,204 @@
+//! `serve`: what it answers, prints and logs, and how it ends.
+
+use std::collections::BTreeSet;
+
+use heygen_events::EventType;
+use heygen_testkit::Sender;
+use serde_json::Value;
+
+use crate::support::{Place, SECRET};
+
+#[test]
+fn thirty_samples_become_thirty_lines() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    assert_eq!(serve.line(), format!("listening on {}", serve.url));
+    let sent = serve.trigger(&place, &["--all"]).ok();
+    assert_eq!(sent.stdout.lines().count(), 30);
+
+    let lines: Vec<_> = (0..30).map(|_| serve.line()).collect();
+    for event_type in EventType::DOCUMENTED {
+        let count = lines
+            .iter()
+            .filter(|line| {
+                line.split_whitespace()
+                    .any(|word| word == event_type.as_str())
+            })
+            .count();
+        assert_eq!(count, 1, "{event_type}: {lines:#?}");
+    }
+}
+
+#[test]
+fn json_lines_hold_the_view_and_the_event() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    serve.trigger(&place, &["--all"]).ok();
+    let lines: Vec<Value> = (0..30)
+        .map(|_| serde_json::from_str(&serve.line()).expect("JSON"))
+        .collect();
+    let names: BTreeSet<_> = lines
+        .iter()
+        .filter_map(|line| line["event_type"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        EventType::DOCUMENTED
+            .iter()
+            .map(EventType::as_str)
+            .collect()
+    );
+    for line in &lines {
+        assert_eq!(line["known"], true, "{line}");
+        assert_eq!(line["fits"], true, "{line}");
+        assert_eq!(line["attempt"], 1, "{line}");
+        assert_eq!(line["source"], "webhook", "{line}");
+        assert_eq!(line["event"]["event_type"], line["event_type"], "{line}");
+    }
+}
+
+#[test]
+fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let refused = serve.trigger(
+        &place,
+        &[
+            "avatar_video.success",
+            "--tamper",
+            "--set",
+            "msg=do-not-log-me",
+        ],
+    );
+    assert_eq!(refused.status, 1);
+    assert!(refused.stdout.contains("401"), "{}", refused.stdout);
+    let line = serve.log_line("delivery refused");
+    let log: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(log["reason"], "matches-no-secret");
+    assert!(
+        log["signature_like_headers"]
+            .as_str()
+            .is_some_and(|names| names.contains("signature")),
+        "{line}"
+    );
+    assert!(
+        !line.contains("do-not-log-me") && !line.contains(SECRET),
+        "{line}"
+    );
+    let kept = place.run(&["inbox", "list", "--json"]).ok();
+    assert_eq!(kept.json(), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn without_a_secret_probes_pass_and_deliveries_wait() {
+    let place = Place::new();
+    let serve = place.serve_with(&[], &[]);
+    let probe = Sender::new(&serve.url).probe().await.expect("a request");
+    assert_eq!(
+        probe.attempt().status().map(|status| status.as_u16()),
+        Some(204)
+    );
+    let refused = serve.trigger(&place, &["avatar_video.fail", "--json"]);
+    assert_eq!(refused.status, 1);
+    assert_eq!(refused.json()["status"], 503);
+}
+
+#[test]
+fn links_are_cut_unless_asked_for() {
+    let link = "url=https://resource2.heygen.ai/v.mp4?X-Amz-Signature=gives-access";
+    for (arguments, is_shown) in [(&[][..], false), (&["--full"][..], true)] {
+        let place = Place::new();
+        let serve = place.serve(arguments);
+        serve.line();
+        serve
+            .trigger(&place, &["avatar_video.success", "--set", link])
+            .ok();
+        let line = serve.line();
+        assert!(
+            line.contains("https://resource2.heygen.ai/v.mp4?"),
+            "{line}"
+        );
+        assert_eq!(line.contains("gives-access"), is_shown, "{line}");
+    }
+}
+
+#[test]
+fn repeats_are_answered_and_handed_out_once() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    serve.line();
+    let sent = serve
+        .trigger(
+            &place,
+            &["avatar_video.fail", "--duplicates", "2", "--json"],
+        )
+        .ok();
+    let answers: Vec<Value> = sent
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let statuses: Vec<_> = answers
+        .iter()
+        .map(|line| line["answer"]["status"].as_str().unwrap_or(""))
+        .collect();
+    assert_eq!(statuses, ["accepted", "duplicate", "duplicate"]);
+    assert_eq!(answers[0]["answer"]["id"], answers[2]["answer"]["id"]);
+
+    serve.trigger(&place, &["batch.finished"]).ok();
+    assert!(serve.line().contains("avatar_video.fail"));
+    assert!(
+        serve.line().contains("batch.finished"),
+        "the next line is the next event"
+    );
+}
+
+#[test]
+fn a_signal_ends_it_in_good_order() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let serve = place.serve(&[]);
+        serve.line();
+        serve.trigger(&place, &["avatar_video.success"]).ok();
+        serve.line();
+        serve.signal(signal);
+        let (status, rest, log) = serve.wait();
+        assert_eq!(status, 0, "{log:?}");
+        assert_eq!(rest, Vec::<String>::new());
+        let done = place
+            .run(&["inbox", "list", "--json", "--state", "done"])
+            .ok();
+        assert_eq!(
+            done.json().as_array().map(Vec::len),
+            Some(1),
+            "its handling was recorded"
+        );
+    }
+}
+
+#[test]
+fn one_inbox_is_one_servers() {
+    let place = Place::new();
+    let _serve = place.serve(&[]);
+    let second = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status, 1);
+    assert!(
+        second.stderr.contains("in use by another process"),
+        "{}",
+        second.stderr
+    );
+}
+
+#[test]
+fn secrets_are_replaced_without_a_gap() {
+    let place = Place::new();
+    let file = place.file("secret", "# the old one\nwhsec_old\nwhsec_new\n");
+    let file = file.to_str().expect("UTF-8");
+    let serve = place.serve_with(&["--secret-file", file], &[]);
+    for secret in ["whsec_old", "whsec_new"] {
+        let to = ["trigger", "avatar_video.success", "--to", &serve.url];
+        place
+            .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
+            .ok();
+    }
+}

@@ -1,0 +1,220 @@
+//! Starts the binary, in a folder of its own, and reads what it says.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub(crate) const SECRET: &str = "whsec_of_the_tests";
+
+/// A folder to run in; whatever commands leave behind goes with it.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+/// A running `serve`. Dropped, it is killed.
+pub(crate) struct Serve {
+    child: Child,
+    pub(crate) url: String,
+    lines: Receiver<String>,
+    log: Receiver<String>,
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) raw: Vec<u8>,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The command in this folder, without anything of the tests' own environment that could change what it does.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heygen-webhooks"));
+        command.args(arguments).current_dir(self.path());
+        let ours = std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| name.to_str().is_some_and(|name| name.starts_with("HEYGEN")));
+        ours.for_each(|name| {
+            command.env_remove(name);
+        });
+        command
+    }
+
+    /// Runs a command that knows the secret to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, b"", &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
+    }
+
+    pub(crate) fn run_with(
+        &self,
+        arguments: &[&str],
+        input: &[u8],
+        environment: &[(&str, &str)],
+    ) -> Ended {
+        let mut child = self
+            .command(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // A command that does not read its input closes it early.
+        let _ = child.stdin.take().expect("a pipe").write_all(input);
+        Ended::of(child.wait_with_output().expect("its output"))
+    }
+
+    /// Starts `serve` with the secret, on a free port.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Serve {
+        self.serve_with(arguments, &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
+    }
+
+    pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serve {
+        let arguments = [
+            &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"],
+            arguments,
+        ]
+        .concat();
+        let mut child = self
+            .command(&arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let lines = lines_of(child.stdout.take().expect("a pipe"));
+        let log = lines_of(child.stderr.take().expect("a pipe"));
+        let url = loop {
+            let line = log
+                .recv_timeout(PATIENCE)
+                .expect("a log line that says where it listens");
+            let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+            if let Some(url) = line["url"].as_str() {
+                break url.to_owned();
+            }
+        };
+        Serve {
+            child,
+            url,
+            lines,
+            log,
+        }
+    }
+}
+
+impl Serve {
+    /// The next line on standard output.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("another line")
+    }
+
+    /// The next log line that holds `text`.
+    pub(crate) fn log_line(&self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).expect("another log line");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// SIGKILL: no goodbye.
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+        self.lines.iter().collect()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .expect("a shell");
+        assert!(status.success(), "{kill}");
+    }
+
+    /// Waits for its end: exit status, the rest of its lines, and its log.
+    pub(crate) fn wait(mut self) -> (i32, Vec<String>, Vec<String>) {
+        let status = self.child.wait().expect("it ends");
+        (
+            status.code().unwrap_or(-1),
+            self.lines.iter().collect(),
+            self.log.iter().collect(),
+        )
+    }
+
+    pub(crate) fn trigger(&self, place: &Place, arguments: &[&str]) -> Ended {
+        place.run(&[&["trigger", "--to", &self.url], arguments].concat())
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            raw: output.stdout,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(
+            self.status, 0,
+            "stdout: {}\nstderr: {}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).expect("one JSON document")
+    }
+}
+
+fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Far beyond what anything takes: a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,155 @@
+//! `trigger`: what it sends.
+
+use heygen_events::Event;
+use serde_json::{Value, json};
+
+use crate::support::{Place, Serve};
+
+/// Sends with these arguments and returns the body that was kept.
+fn kept(place: &Place, serve: &Serve, arguments: &[&str]) -> Value {
+    let sent = serve
+        .trigger(place, &[arguments, &["--json"]].concat())
+        .ok();
+    let id = sent.json()["answer"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let shown = place.run(&["inbox", "show", &id, "--raw"]).ok();
+    serde_json::from_slice(&shown.raw).expect("a body")
+}
+
+#[test]
+fn fields_are_set_and_ids_are_fresh() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let first = kept(
+        &place,
+        &serve,
+        &[
+            "avatar_video.success",
+            "--set",
+            "folder_id=f",
+            "--set",
+            "url:=null",
+        ],
+    );
+    assert_eq!(first["event_data"]["folder_id"], "f");
+    assert_eq!(first["event_data"]["url"], Value::Null);
+    let second = kept(&place, &serve, &["avatar_video.success"]);
+    assert_ne!(
+        first["event_data"]["video_id"],
+        second["event_data"]["video_id"]
+    );
+    let given = kept(
+        &place,
+        &serve,
+        &[
+            "avatar_video.success",
+            "--set",
+            "video_id=mine",
+            "--event-id",
+            "evt_1",
+        ],
+    );
+    assert_eq!(given["event_data"]["video_id"], "mine");
+    assert_eq!(given["event_id"], "evt_1");
+}
+
+#[test]
+fn a_name_of_tomorrow_is_sent_and_kept() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let body = kept(
+        &place,
+        &serve,
+        &["podcast.episode.success", "--set", "id=7"],
+    );
+    assert_eq!(
+        body,
+        json!({"event_type": "podcast.episode.success", "event_data": {"id": "7"}})
+    );
+    let event = Event::from_slice(body.to_string().as_bytes()).expect("an event");
+    assert!(!event.is_known());
+    serve.line();
+    assert!(serve.line().contains("new event name"));
+}
+
+#[test]
+fn both_headers_are_taken_and_others_are_not() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    for (header, status) in [
+        ("Signature", 0),
+        ("heygen-signature", 0),
+        ("X-HeyGen-Signature", 1),
+    ] {
+        let sent = serve.trigger(&place, &["avatar_video.success", "--header-name", header]);
+        assert_eq!(sent.status, status, "{header}: {}", sent.stdout);
+    }
+    assert!(
+        serve
+            .log_line("delivery refused")
+            .contains("x-heygen-signature")
+    );
+}
+
+#[test]
+fn several_and_unsigned() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let sent = serve
+        .trigger(&place, &["video_agent.fail", "--count", "3"])
+        .ok();
+    assert_eq!(
+        sent.stdout
+            .lines()
+            .filter(|line| line.contains("accepted"))
+            .count(),
+        3
+    );
+    let refused = place.run_with(
+        &[
+            "trigger",
+            "video_agent.fail",
+            "--unsigned",
+            "--to",
+            &serve.url,
+        ],
+        b"",
+        &[],
+    );
+    assert_eq!(refused.status, 1);
+    assert!(refused.stdout.contains("401"), "{}", refused.stdout);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let place = Place::new();
+    #[track_caller]
+    fn check(ended: &crate::support::Ended, status: i32, message: &str) {
+        assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains(message), "{told}");
+    }
+    check(
+        &place.run_with(&["trigger", "avatar_video.fail"], b"", &[]),
+        2,
+        "no signing secret",
+    );
+    check(&place.run(&["trigger"]), 2, "EVENT_TYPE");
+    check(
+        &place.run(&["trigger", "a.b", "--set", "x"]),
+        2,
+        "give a field and its value",
+    );
+    check(
+        &place.run(&["trigger", "a.b", "--to", "http://127.0.0.1:1/"]),
+        1,
+        "no answer",
+    );
+    check(
+        &place.run(&["trigger", "a.b", "--to", "not a url"]),
+        2,
+        "is not a URL",
+    );
+}
