@@ -1,0 +1,148 @@
+//! `cargo xtask ci`: every check, cheapest first, up to the first failure.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::test;
+use crate::workspace::{self, Member};
+
+/// One command: what a person types to repeat it.
+struct Step {
+    arguments: Vec<String>,
+    environment: Option<(&'static str, &'static str)>,
+}
+
+/// Runs the steps; stops at the first that fails and says how to repeat it.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let members = workspace::members(root)?;
+    // Here rather than under `test` alone: clippy already builds SQLite.
+    test::ensure_c_compiler()?;
+    let started = Instant::now();
+    let mut durations = Vec::new();
+    for step in steps(&members) {
+        println!("\n==> {step}");
+        let duration = step.run(root)?;
+        println!("    done in {}", seconds(duration));
+        durations.push((step, duration));
+    }
+    println!("\nall {} steps passed", durations.len());
+    for (step, duration) in &durations {
+        println!("{:>9}  {step}", seconds(*duration));
+    }
+    println!("{:>9}  in all", seconds(started.elapsed()));
+    Ok(())
+}
+
+fn steps(members: &[Member]) -> Vec<Step> {
+    let mut steps = vec![
+        Step::new(&["fmt", "--all", "--check"]),
+        Step::new(&["xtask", "tidy", "--check"]),
+        Step::new(&["xtask", "schemas", "--check"]),
+        Step::new(&["xtask", "fixtures", "--check"]),
+        Step::new(&["xtask", "docs", "--check"]),
+    ];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));
+    // The doctests are part of it.
+    steps.push(Step::new(&test::CARGO_TEST));
+    let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
+    steps.push(Step {
+        environment: Some(("RUSTDOCFLAGS", "-D warnings")),
+        ..Step::new(&doc)
+    });
+    // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
+    steps.extend(members.iter().flat_map(alone));
+    steps
+}
+
+/// The member by itself: as most people add it, with nothing turned on, and with each feature.
+///
+/// Clippy rather than `check`: it takes as long, and denies the warnings that only such a build shows.
+fn alone(member: &Member) -> Vec<Step> {
+    let clippy = ["clippy", "--package", member.name()];
+    let mut variants: Vec<Vec<&str>> = vec![vec![]];
+    if member.manifest.contains_key("features") {
+        variants.push(vec!["--no-default-features"]);
+    }
+    for feature in member.features() {
+        variants.push(vec!["--no-default-features", "--features", feature]);
+    }
+    variants
+        .iter()
+        .map(|variant| Step::new(&[&clippy[..], variant, &DENY_WARNINGS].concat()))
+        .collect()
+}
+
+impl Step {
+    fn new(arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            environment: None,
+        }
+    }
+
+    fn run(&self, root: &Path) -> Result<Duration> {
+        let started = Instant::now();
+        let status = workspace::cargo(root)
+            .args(&self.arguments)
+            .envs(self.environment)
+            .status()
+            .with_context(|| format!("start `{self}`"))?;
+        if !status.success() {
+            bail!("a step failed; to repeat it: {self}");
+        }
+        Ok(started.elapsed())
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some((name, value)) = self.environment {
+            write!(f, "{name}='{value}' ")?;
+        }
+        write!(f, "cargo {}", self.arguments.join(" "))
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_feature_is_built_alone() {
+        let manifest = "[package]\nname = \"a\"\n[features]\ndefault = [\"x\"]\nx = []\ny = []\n";
+        let member = Member {
+            folder: "crates/a".to_owned(),
+            manifest: manifest.parse().unwrap(),
+        };
+        let commands: Vec<String> = alone(&member).iter().map(Step::to_string).collect();
+        assert_eq!(
+            commands,
+            [
+                "cargo clippy --package a -- -D warnings",
+                "cargo clippy --package a --no-default-features -- -D warnings",
+                "cargo clippy --package a --no-default-features --features x -- -D warnings",
+                "cargo clippy --package a --no-default-features --features y -- -D warnings",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_prints_as_it_is_typed() {
+        let members = [];
+        let commands: Vec<String> = steps(&members).iter().map(Step::to_string).collect();
+        let expected = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features";
+        assert!(
+            commands.iter().any(|command| command == expected),
+            "{commands:?}"
+        );
+    }
+}

@@ -1,0 +1,327 @@
+//! `cargo xtask fixtures`: the bodies in `fixtures/events` as constants of `heygen-testkit`, checked on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use heygen_events::EventType;
+use serde_json::Value;
+
+use crate::generated::Generated;
+use crate::workspace;
+
+/// One body of `fixtures/events`.
+#[derive(Debug)]
+pub(crate) struct Fixture {
+    /// Its path below `fixtures/`.
+    path: String,
+    /// The folder.
+    event_type: String,
+    /// The name of the file, without its ending.
+    case: String,
+    /// The file as it is.
+    pub(crate) body: String,
+}
+
+/// Where a fixture comes from: how its case begins, and the variant of the testkit's `Provenance`.
+const PROVENANCES: [(&str, &str); 6] = [
+    ("documented", "Documented"),
+    ("observed", "Observed"),
+    ("resource", "Resource"),
+    ("invented", "Invented"),
+    ("odd", "Odd"),
+    ("unfit", "Unfit"),
+];
+
+/// How the case of an event's sample may begin, best first.
+const SAMPLES: [&str; 5] = [
+    "documented-v3",
+    "documented",
+    "observed",
+    "resource",
+    "invented-minimal",
+];
+
+/// The file that compiles the fixtures in. Fails when a fixture or the list of them is not as it should be.
+pub(crate) fn generated(root: &Path) -> Result<Generated> {
+    let fixtures = read(root)?;
+    let readme = workspace::read(root, "fixtures/README.md")?;
+    let files = workspace::files_below(root, "fixtures")?;
+    check_list(&readme, &files).context("fixtures/README.md")?;
+    for event_type in EventType::DOCUMENTED {
+        if sample(&fixtures, event_type.as_str()).is_none() {
+            bail!("fixtures/events/{event_type} has no case that can be the sample of the event");
+        }
+    }
+    let table = "crates/heygen-testkit/src/fixtures/table.rs".to_owned();
+    Ok(Generated {
+        command: "cargo xtask fixtures",
+        folder: None,
+        files: BTreeMap::from([(table, text(&fixtures)?)]),
+    })
+}
+
+/// Every fixture, in the order of their paths, each checked to be the event that its folder names.
+pub(crate) fn read(root: &Path) -> Result<Vec<Fixture>> {
+    workspace::files_below(root, "fixtures/events")?
+        .iter()
+        .map(|path| {
+            let body = workspace::read(root, path)?;
+            Fixture::new(path, body).with_context(|| path.clone())
+        })
+        .collect()
+}
+
+/// The body that stands for an event: the best of its cases.
+pub(crate) fn sample<'a>(fixtures: &'a [Fixture], event_type: &str) -> Option<&'a Fixture> {
+    SAMPLES.iter().find_map(|wanted| {
+        fixtures.iter().find(|fixture| {
+            // An observed case says when (`observed-2025-01`); the others must match in full, for `documented-older`
+            // is no sample.
+            let is_wanted = fixture.case == *wanted
+                || *wanted == "observed" && fixture.case.starts_with("observed-");
+            fixture.event_type == event_type && is_wanted
+        })
+    })
+}
+
+impl Fixture {
+    fn new(path: &str, body: String) -> Result<Self> {
+        let path = path.strip_prefix("fixtures/").unwrap_or(path).to_owned();
+        let names: Vec<&str> = path.split('/').collect();
+        let ["events", event_type, file] = names[..] else {
+            bail!("a fixture is events/<event_type>/<case>.json");
+        };
+        let Some(case) = file.strip_suffix(".json") else {
+            bail!("a fixture ends in .json");
+        };
+        let value: Value = serde_json::from_str(&body).context("parse the JSON")?;
+        let name = value.get("event_type").or_else(|| value.get("event"));
+        if name.and_then(Value::as_str) != Some(event_type) {
+            bail!("the folder is {event_type}, and the body's event_type is not");
+        }
+        if !body.ends_with('\n') {
+            bail!("the last line is not ended");
+        }
+        Ok(Self {
+            event_type: event_type.to_owned(),
+            case: case.to_owned(),
+            body,
+            path,
+        })
+    }
+
+    /// Its path from the root.
+    pub(crate) fn path_in_repository(&self) -> String {
+        format!("fixtures/{}", self.path)
+    }
+
+    /// The variant of the testkit's `Provenance`.
+    pub(crate) fn provenance(&self) -> Result<&'static str> {
+        let start = self.case.split('-').next().unwrap_or_default();
+        PROVENANCES
+            .iter()
+            .find(|(word, _)| *word == start)
+            .map(|(_, variant)| *variant)
+            .with_context(|| {
+                let words = PROVENANCES.map(|(word, _)| word).join(", ");
+                format!("{}: the case begins with none of {words}", self.path)
+            })
+    }
+
+    fn constant(&self) -> String {
+        format!("{}_{}", self.event_type, self.case)
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+            .to_ascii_uppercase()
+    }
+}
+
+/// The text of the table: one constant each, then all of them.
+fn text(fixtures: &[Fixture]) -> Result<String> {
+    let mut text = HEADER.to_owned();
+    let mut all = String::new();
+    for fixture in fixtures {
+        let constant = fixture.constant();
+        let (open, close) = raw_quotes(&fixture.body);
+        write!(
+            text,
+            "\n/// `{path}`\n\
+             pub const {constant}: Fixture = Fixture {{\n    \
+                 event_type: {event_type:?},\n    \
+                 case: {case:?},\n    \
+                 provenance: Provenance::{provenance},\n    \
+                 body: {open}{body}{close},\n\
+             }};\n",
+            path = fixture.path,
+            event_type = fixture.event_type,
+            case = fixture.case,
+            provenance = fixture.provenance()?,
+            body = fixture.body,
+        )?;
+        writeln!(all, "    {constant},")?;
+    }
+    writeln!(text, "{ALL}{all}];")?;
+    Ok(text)
+}
+
+/// The delimiters of a raw string that can hold `body`: with as many `#` as it takes, and at least one.
+fn raw_quotes(body: &str) -> (String, String) {
+    let mut hashes = "#".to_owned();
+    while body.contains(&format!("\"{hashes}")) {
+        hashes.push('#');
+    }
+    (format!("r{hashes}\""), format!("\"{hashes}"))
+}
+
+/// Fails unless the rows of the table in the README are the files there are.
+fn check_list(readme: &str, files: &[String]) -> Result<()> {
+    let there: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|path| path.strip_prefix("fixtures/"))
+        .filter(|path| *path != "README.md")
+        .collect();
+    let mut listed = BTreeSet::new();
+    for path in readme.lines().filter_map(row) {
+        if !listed.insert(path) {
+            bail!("{path} is listed twice");
+        }
+    }
+    if let Some(path) = there.difference(&listed).next() {
+        bail!("{path} is not listed");
+    }
+    if let Some(path) = listed.difference(&there).next() {
+        bail!("{path} is listed and does not exist");
+    }
+    Ok(())
+}
+
+/// The path in the first column of a row, if the line is one: ``| `events/…` | … |``.
+fn row(line: &str) -> Option<&str> {
+    let (path, _) = line.strip_prefix("| `")?.split_once("` |")?;
+    Some(path)
+}
+
+const HEADER: &str = "\
+// @generated by `cargo xtask fixtures`; do not edit.
+
+//! Every file of `fixtures/events`, in the order of their paths.
+
+use super::{Fixture, Provenance};
+";
+
+const ALL: &str = "
+/// Every fixture, in the order of their paths.
+pub const ALL: &[Fixture] = &[
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, body: &str, expected: Result<&str, &str>) {
+        let fixture = Fixture::new(path, body.to_owned());
+        let constant = fixture.and_then(|fixture| {
+            fixture.provenance()?;
+            Ok(fixture.constant())
+        });
+        match (constant, expected) {
+            (Ok(constant), Ok(expected)) => assert_eq!(constant, expected),
+            (Err(error), Err(expected)) => {
+                assert!(format!("{error:#}").contains(expected), "{error:#}");
+            }
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_fixture_is_what_its_path_says() {
+        let body = "{\"event_type\":\"a.b\"}\n";
+        let path = "fixtures/events/a.b/odd-x.json";
+        check(path, body, Ok("A_B_ODD_X"));
+        check(path, "{\"event\":\"a.b\"}\n", Ok("A_B_ODD_X"));
+        check(path, "{\"event_type\":\"a.c\"}\n", Err("the folder is a.b"));
+        check(path, "{\"event_type\":\"a.b\"\n", Err("parse the JSON"));
+        check(path, "{\"event_type\":\"a.b\"}", Err("the last line"));
+        check(
+            "fixtures/events/a.b/new.json",
+            body,
+            Err("begins with none of"),
+        );
+        check("fixtures/events/a.b/odd.txt", body, Err("ends in .json"));
+        check(
+            "fixtures/events/odd.json",
+            body,
+            Err("events/<event_type>/<case>.json"),
+        );
+    }
+
+    #[track_caller]
+    fn check_sample(cases: &[&str], expected: Option<&str>) {
+        let fixtures: Vec<Fixture> = cases
+            .iter()
+            .map(|case| {
+                let path = format!("fixtures/events/a/{case}.json");
+                Fixture::new(&path, "{\"event_type\":\"a\"}\n".to_owned()).unwrap()
+            })
+            .collect();
+        let found = sample(&fixtures, "a").map(|fixture| fixture.case.as_str());
+        assert_eq!(found, expected);
+        assert!(sample(&fixtures, "b").is_none());
+    }
+
+    #[test]
+    fn the_sample_is_the_best_case() {
+        check_sample(
+            &["documented", "documented-older", "documented-v3"],
+            Some("documented-v3"),
+        );
+        check_sample(
+            &["documented-older", "observed-2025-01"],
+            Some("observed-2025-01"),
+        );
+        check_sample(&["invented-minimal", "resource"], Some("resource"));
+        check_sample(&["invented-minimal", "odd-x"], Some("invented-minimal"));
+        check_sample(&["documented-older", "odd-x", "invented-x"], None);
+    }
+
+    #[track_caller]
+    fn check_readme(rows: &[&str], expected: Result<(), &str>) {
+        let readme: String = rows
+            .iter()
+            .map(|row| format!("| `{row}` | odd | x |\n"))
+            .collect();
+        let files = [
+            "fixtures/README.md",
+            "fixtures/events/a/odd.json",
+            "fixtures/bodies/b.bin",
+        ];
+        let found = check_list(&readme, &files.map(str::to_owned));
+        assert_eq!(
+            found.map_err(|error| error.to_string()),
+            expected.map_err(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn the_readme_lists_what_there_is() {
+        let (event, body) = ("events/a/odd.json", "bodies/b.bin");
+        check_readme(&[event, body], Ok(()));
+        check_readme(&[event], Err("bodies/b.bin is not listed"));
+        check_readme(
+            &[event, body, event],
+            Err("events/a/odd.json is listed twice"),
+        );
+        check_readme(&[event, body, "x"], Err("x is listed and does not exist"));
+    }
+
+    #[test]
+    fn a_body_is_quoted_whatever_it_holds() {
+        assert_eq!(raw_quotes("{}"), ("r#\"".to_owned(), "\"#".to_owned()));
+        assert_eq!(
+            raw_quotes("\"#\" \"##"),
+            ("r###\"".to_owned(), "\"###".to_owned())
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! `cargo xtask schemas`: the JSON Schema of every event, one file each.
+
+use std::collections::BTreeMap;
+
+use heygen_events::{EventType, schema};
+
+use crate::generated::Generated;
+
+/// One schema for each documented name, and `any.json` for whatever comes.
+pub(crate) fn generated() -> Generated {
+    let mut files: BTreeMap<String, String> = EventType::DOCUMENTED
+        .iter()
+        .map(|event_type| {
+            let schema = schema::for_event(event_type);
+            (path(event_type), schema::text(&schema))
+        })
+        .collect();
+    files.insert(format!("{FOLDER}/any.json"), schema::text(&schema::any()));
+    Generated {
+        command: "cargo xtask schemas",
+        folder: Some(FOLDER),
+        files,
+    }
+}
+
+/// Where the schema of an event stands.
+pub(crate) fn path(event_type: &EventType) -> String {
+    format!("{FOLDER}/{event_type}.json")
+}
+
+const FOLDER: &str = "schemas/events";

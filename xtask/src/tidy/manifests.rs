@@ -1,0 +1,148 @@
+//! The manifests: one place for versions, the lints in force everywhere, folders named as their crates.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+use toml::{Table, Value};
+
+use super::Findings;
+use crate::workspace::{self, Member};
+
+/// What a package takes from the workspace.
+const INHERITED: [&str; 4] = ["edition", "license", "rust-version", "version"];
+
+/// Compares every manifest with these rules.
+pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) -> Result<()> {
+    let mut used = BTreeSet::new();
+    for member in members {
+        for problem in problems(member) {
+            findings.problem(format!("{}/Cargo.toml: {problem}", member.folder));
+        }
+        used.extend(dependencies(&member.manifest).map(|(name, _)| name.clone()));
+    }
+    let workspace = workspace::parse(root, "Cargo.toml")?;
+    let versions = workspace
+        .get("workspace")
+        .and_then(|table| table.get("dependencies"))
+        .and_then(Value::as_table);
+    for name in versions.into_iter().flat_map(Table::keys) {
+        if !used.contains(name) {
+            findings.problem(format!("Cargo.toml: no member depends on {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn problems(member: &Member) -> Vec<String> {
+    let mut problems = Vec::new();
+    let folder = member.folder.rsplit('/').next().unwrap_or_default();
+    if folder != member.name() {
+        problems.push(format!(
+            "the crate is called `{}` and its folder `{folder}`",
+            member.name()
+        ));
+    }
+    if !inherits(member.manifest.get("lints")) {
+        problems.push("`lints.workspace = true` is missing".to_owned());
+    }
+    let package = member.manifest.get("package");
+    for key in INHERITED {
+        if !inherits(package.and_then(|package| package.get(key))) {
+            problems.push(format!("`{key}.workspace = true` is missing"));
+        }
+    }
+    for (name, value) in dependencies(&member.manifest) {
+        if !inherits(Some(value)) {
+            problems.push(format!(
+                "`{name}` does not come from [workspace.dependencies], where versions stand"
+            ));
+        }
+    }
+    problems
+}
+
+fn inherits(value: Option<&Value>) -> bool {
+    value
+        .and_then(|value| value.get("workspace"))
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+/// Every dependency of every kind, those for one platform included.
+fn dependencies(manifest: &Table) -> impl Iterator<Item = (&String, &Value)> {
+    let platforms = manifest
+        .get("target")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flat_map(|targets| targets.iter().filter_map(|(_, target)| target.as_table()));
+    std::iter::once(manifest)
+        .chain(platforms)
+        .flat_map(|table| {
+            ["dependencies", "dev-dependencies", "build-dependencies"]
+                .into_iter()
+                .filter_map(|kind| table.get(kind).and_then(Value::as_table))
+        })
+        .flat_map(Table::iter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+        [package]
+        name = 'a'
+        edition.workspace = true
+        license.workspace = true
+        rust-version.workspace = true
+        version.workspace = true
+        [lints]
+        workspace = true
+        [dependencies]
+        serde.workspace = true
+        [target.'cfg(unix)'.dev-dependencies]
+        tokio = { workspace = true, features = ['rt'] }
+    ";
+
+    /// The problems of the good manifest with `from` replaced by `to`, each cut to its first words.
+    #[track_caller]
+    fn check(from: &str, to: &str, expected: &[&str]) {
+        assert!(GOOD.contains(from), "{from}");
+        let member = Member {
+            folder: "crates/a".to_owned(),
+            manifest: GOOD.replace(from, to).parse().unwrap(),
+        };
+        let found = problems(&member);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}");
+        }
+    }
+
+    #[test]
+    fn manifests_inherit() {
+        check("'a'", "'a'", &[]);
+        check(
+            "'a'",
+            "'b'",
+            &["the crate is called `b` and its folder `a`"],
+        );
+        check("[lints]", "[other]", &["`lints.workspace = true`"]);
+        check(
+            "edition.workspace = true",
+            "edition = '2024'",
+            &["`edition"],
+        );
+        check(
+            "serde.workspace = true",
+            "serde = '1'",
+            &["`serde` does not"],
+        );
+        check(
+            "workspace = true, features",
+            "version = '1', features",
+            &["`tokio` does not"],
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! The paths that documents name: each must exist.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Findings;
+use crate::workspace;
+
+/// Documents at the root; those in `docs/` are found.
+const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
+
+/// What a path in this repository begins with.
+const FOLDERS: [&str; 6] = [
+    ".ci/",
+    "crates/",
+    "docs/",
+    "fixtures/",
+    "schemas/",
+    "xtask/",
+];
+
+/// Looks up every path in every document.
+pub(super) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
+    let found = workspace::files_below(root, "docs")?;
+    let documents = DOCUMENTS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(found.into_iter().filter(|path| path.ends_with(".md")));
+    for document in documents {
+        if !root.join(&document).is_file() {
+            findings.problem(format!("{document} does not exist"));
+            continue;
+        }
+        let text = workspace::read(root, &document)?;
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let links = links(&text)
+            .into_iter()
+            .map(|link| format!("{folder}/{link}"));
+        let named = mentions(&text).into_iter().map(str::to_owned);
+        for path in named.chain(links) {
+            if !root.join(path.trim_start_matches('/')).exists() {
+                findings.problem(format!("{document} names {path}, which does not exist"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Paths in backticks, and words of code blocks that are paths of crates.
+///
+/// A path with a placeholder (`fixtures/events/<event_type>/`) or a pattern is no path.
+fn mentions(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut is_code_block = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code_block = !is_code_block;
+        } else if is_code_block {
+            let words = line.split_whitespace();
+            found.extend(
+                words.filter(|word| word.starts_with("crates/") || word.starts_with("xtask/")),
+            );
+        } else {
+            // Outside and inside take turns, beginning outside.
+            found.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    found.retain(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)));
+    found.retain(|path| !path.contains(|c: char| c.is_whitespace() || "<>{}*…$".contains(c)));
+    found
+}
+
+/// The targets of links into this repository, without their anchors.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .map(|target| target.split('#').next().unwrap_or(target))
+        .filter(|target| {
+            !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected_mentions: &[&str], expected_links: &[&str]) {
+        assert_eq!(mentions(text), expected_mentions);
+        assert_eq!(links(text), expected_links);
+    }
+
+    #[test]
+    fn paths_are_found() {
+        check(
+            "see `crates/a/src/lib.rs`, and `other/x`",
+            &["crates/a/src/lib.rs"],
+            &[],
+        );
+        check(
+            "`xtask/src/main.rs` `docs/`",
+            &["xtask/src/main.rs", "docs/"],
+            &[],
+        );
+        check(
+            "`fixtures/events/<event_type>/<case>.json` `schemas/*.json`",
+            &[],
+            &[],
+        );
+        check(
+            "```text\ncrates/a/  what it holds\n```\n",
+            &["crates/a/"],
+            &[],
+        );
+        check(
+            "[a](docs/a.md#b) [b](#c) [d](https://example.com/)",
+            &[],
+            &["docs/a.md"],
+        );
+    }
+}

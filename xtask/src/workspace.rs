@@ -1,0 +1,114 @@
+//! Where things are: the root, the members with their manifests, the files below a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use toml::Table;
+
+/// A member of the workspace.
+pub(crate) struct Member {
+    /// Its folder, relative to the root: `crates/heygen-events`.
+    pub(crate) folder: String,
+    /// Its `Cargo.toml`, parsed.
+    pub(crate) manifest: Table,
+}
+
+impl Member {
+    /// The package's name; empty when the manifest has none, which `tidy` reports.
+    pub(crate) fn name(&self) -> &str {
+        self.manifest
+            .get("package")
+            .and_then(|package| package.get("name"))
+            .and_then(toml::Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// The features that can be turned on one by one, without `default`.
+    pub(crate) fn features(&self) -> Vec<&str> {
+        self.manifest
+            .get("features")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flat_map(Table::keys)
+            .map(String::as_str)
+            .filter(|feature| *feature != "default")
+            .collect()
+    }
+}
+
+/// The root of the workspace.
+///
+/// Cargo tells at run time where the manifest is; what it told at build time may be a checkout that was moved since, or
+/// another one that shares the target directory.
+pub(crate) fn root() -> PathBuf {
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    xtask.parent().unwrap_or(&xtask).to_owned()
+}
+
+/// Every crate under `crates/`, by name, then `xtask`.
+pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
+    let mut folders = Vec::new();
+    let crates = root.join("crates");
+    for entry in fs::read_dir(&crates).with_context(|| format!("list {}", crates.display()))? {
+        let entry = entry.with_context(|| format!("list {}", crates.display()))?;
+        if entry.path().join("Cargo.toml").is_file() {
+            folders.push(format!("crates/{}", entry.file_name().to_string_lossy()));
+        }
+    }
+    folders.sort();
+    folders.push("xtask".to_owned());
+    folders
+        .into_iter()
+        .map(|folder| {
+            let manifest = parse(root, &format!("{folder}/Cargo.toml"))?;
+            Ok(Member { folder, manifest })
+        })
+        .collect()
+}
+
+/// A TOML file, parsed.
+pub(crate) fn parse(root: &Path, path: &str) -> Result<Table> {
+    read(root, path)?
+        .parse()
+        .with_context(|| format!("parse {path}"))
+}
+
+/// A text file, by its path relative to the root.
+pub(crate) fn read(root: &Path, path: &str) -> Result<String> {
+    fs::read_to_string(root.join(path)).with_context(|| format!("read {path}"))
+}
+
+/// Every file below `folder`, as sorted paths relative to the root with `/` between names.
+///
+/// A folder that does not exist has no files.
+pub(crate) fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let path = root.join(&folder);
+        if !path.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(&path).with_context(|| format!("list {folder}"))? {
+            let entry = entry.with_context(|| format!("list {folder}"))?;
+            let below = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                pending.push(below);
+            } else {
+                found.push(below);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The cargo that runs us, started in the root.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
