@@ -153,7 +153,7 @@ impl EventBuilder {
         self
     }
 
-    fn build(&self) -> Json {
+    pub(crate) fn build(&self) -> Json {
         let mut json = self.sample.clone();
         replace_ids(&mut json, "", &self.ids);
         for edit in &self.edits {
@@ -237,8 +237,9 @@ fn successor(old: &Value) -> Option<Value> {
     }
 }
 
-/// Enough to be new. The standard library seeds its hash maps with it; nothing secret is made of it.
-fn random() -> u64 {
+/// Enough to be new: the standard library seeds its hash maps with it. Nothing is made of it that must stay secret outside
+/// of a test.
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 

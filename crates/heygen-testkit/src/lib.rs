@@ -4,6 +4,7 @@
 //! - [`EventBuilder`]: a body of your own, made from the sample of an event.
 //! - [`signed_request`]: a signed delivery as a value, for a handler that can be called without a socket.
 //! - [`Sender`]: probes and deliveries over HTTP, with HeyGen's time limits, retries and duplicates.
+//! - `sandbox`, behind the feature of that name: HeyGen's webhook API on loopback, v1 and v3, which delivers signed events.
 //!
 //! # A handler's test, in five lines
 //!
@@ -42,13 +43,17 @@
 //!
 //! # Features
 //!
+//! - `sandbox`: the module of that name, and with it a server.
 //! - `tls`: [`Sender`] also sends to `https` addresses, by rustls with ring and the certificates of the system.
+//!   Also needed where another crate of the build makes reqwest use rustls without choosing its cryptography.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod builder;
 pub mod fixtures;
 mod json;
 mod request;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 mod sender;
 
 pub use builder::EventBuilder;

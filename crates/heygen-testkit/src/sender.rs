@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use heygen_signature::{SIGNATURE, Secret};
-use http::{HeaderMap, HeaderName, Method, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use reqwest::{Client, Request, Url, redirect};
 
 use crate::request::{JSON, signature_value};
@@ -47,7 +47,9 @@ pub struct Sender {
     url: String,
     secret: Option<Secret>,
     header_name: String,
+    extra_headers: Vec<(String, String)>,
     tampered: bool,
+    hanging_up: bool,
     retry: RetryPolicy,
     duplicates: u32,
     timeout: Duration,
@@ -77,7 +79,9 @@ impl Sender {
             url: url.into(),
             secret: None,
             header_name: SIGNATURE.to_owned(),
+            extra_headers: Vec::new(),
             tampered: false,
+            hanging_up: false,
             retry: RetryPolicy::once(),
             duplicates: 0,
             timeout: Self::TIMEOUT,
@@ -107,11 +111,35 @@ impl Sender {
         self
     }
 
+    /// Adds a header to deliveries, such as `Heygen-Event-Id`. It is not covered by the signature.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra_headers.push((name.into(), value.into()));
+        self
+    }
+
     /// Alters bodies after signing them: an object gets the field `"tampered":true` in front, anything else a space
     /// behind it. A receiver that takes it does not check what it reads.
     #[must_use]
     pub fn tampered(mut self) -> Self {
         self.tampered = true;
+        self
+    }
+
+    /// Hangs up as soon as an answer to a delivery begins, whatever it says: the connection is closed, the attempt counts
+    /// as [`Dropped`](AttemptErrorKind::Dropped). The receiver has then done its work, and the same event comes again.
+    #[must_use]
+    pub fn hanging_up(mut self) -> Self {
+        self.hanging_up = true;
+        // The connections of the others are kept open.
+        self.client = Arc::default();
+        self
+    }
+
+    /// Sends to another address, and keeps everything else, connections included.
+    #[must_use]
+    pub fn to(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
         self
     }
 
@@ -156,7 +184,7 @@ impl Sender {
     pub async fn probe(&self) -> Result<ProbeReport, SendError> {
         let client = self.client()?;
         let request = Request::new(Method::OPTIONS, self.parsed_url()?);
-        let attempt = attempt(&client, request, self.probe_timeout).await;
+        let attempt = attempt(&client, request, self.probe_timeout, false).await;
         Ok(ProbeReport { attempt })
     }
 
@@ -173,7 +201,7 @@ impl Sender {
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Result<DeliveryReport, SendError> {
         let client = self.client()?;
         let delivery = self.delivery(body.into())?;
-        let attempt = || attempt(&client, delivery.request(), self.timeout);
+        let attempt = || attempt(&client, delivery.request(), self.timeout, self.hanging_up);
 
         let mut last = attempt().await;
         let mut attempts = Vec::new();
@@ -203,6 +231,11 @@ impl Sender {
             let name = HeaderName::try_from(&self.header_name).map_err(SendError::header_name)?;
             headers.insert(name, signature_value(secret, &body));
         }
+        for (name, value) in &self.extra_headers {
+            let name = HeaderName::try_from(name).map_err(SendError::header_name)?;
+            let value = HeaderValue::try_from(value).map_err(SendError::header_value)?;
+            headers.insert(name, value);
+        }
         Ok(Delivery {
             url: self.parsed_url()?,
             headers,
@@ -223,7 +256,7 @@ impl Sender {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        let client = new_client().map_err(SendError::client)?;
+        let client = new_client(self.hanging_up).map_err(SendError::client)?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 }
@@ -254,10 +287,14 @@ fn tamper(body: &Bytes) -> Bytes {
     }
 }
 
-fn new_client() -> reqwest::Result<Client> {
+fn new_client(hanging_up: bool) -> reqwest::Result<Client> {
     #[cfg(feature = "tls")]
     install_crypto();
-    Client::builder()
+    let mut builder = Client::builder();
+    if hanging_up {
+        builder = builder.pool_max_idle_per_host(0);
+    }
+    builder
         .no_proxy()
         .redirect(redirect::Policy::none())
         // The policy of the sender decides alone, and the report shows every attempt.
@@ -277,10 +314,20 @@ fn install_crypto() {
 }
 
 /// One request, and the answer or what came instead of it.
-async fn attempt(client: &Client, mut request: Request, timeout: Duration) -> Attempt {
+async fn attempt(
+    client: &Client,
+    mut request: Request,
+    timeout: Duration,
+    hanging_up: bool,
+) -> Attempt {
     *request.timeout_mut() = Some(timeout);
     let started = Instant::now();
-    let result = exchange(client, request).await.map_err(AttemptError::new);
+    let result = if hanging_up {
+        let begun = client.execute(request).await.map(drop);
+        Err(begun.map_or_else(AttemptError::new, |()| AttemptError::dropped()))
+    } else {
+        exchange(client, request).await.map_err(AttemptError::new)
+    };
     Attempt {
         duration: started.elapsed(),
         result,

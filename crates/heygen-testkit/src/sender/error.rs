@@ -19,8 +19,10 @@ pub enum SendErrorKind {
     Url,
     /// The address is neither `http` nor, with the feature `tls`, `https`.
     Scheme,
-    /// The name of the signature header is not one that HTTP allows.
+    /// The name of the signature header, or of an added one, is not one that HTTP allows.
     HeaderName,
+    /// The value of an added header is not one that HTTP allows.
+    HeaderValue,
     /// The HTTP client cannot be set up; with `tls`, the certificates of the system may be missing.
     Client,
 }
@@ -44,6 +46,10 @@ impl SendError {
         Self::new(SendErrorKind::HeaderName, Some(Box::new(source)))
     }
 
+    pub(super) fn header_value(source: http::header::InvalidHeaderValue) -> Self {
+        Self::new(SendErrorKind::HeaderValue, Some(Box::new(source)))
+    }
+
     pub(super) fn client(source: reqwest::Error) -> Self {
         Self::new(SendErrorKind::Client, Some(Box::new(source)))
     }
@@ -63,7 +69,8 @@ impl fmt::Display for SendError {
             SendErrorKind::Scheme => {
                 "the address to send to is not http, and https needs the feature tls"
             }
-            SendErrorKind::HeaderName => "the name of the signature header is not a header name",
+            SendErrorKind::HeaderName => "the name of a header is not a header name",
+            SendErrorKind::HeaderValue => "the value of a header is not a header value",
             SendErrorKind::Client => "the HTTP client cannot be set up",
         })
     }

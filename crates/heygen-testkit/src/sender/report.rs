@@ -53,6 +53,12 @@ impl DeliveryReport {
             .and_then(|attempt| attempt.result.as_ref().ok())
     }
 
+    /// The last attempt alone.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn into_attempt(mut self) -> Option<Attempt> {
+        self.attempts.pop()
+    }
+
     /// What came of the duplicates; none are sent when the delivery was not accepted.
     #[must_use]
     pub fn duplicates(&self) -> &[Attempt] {
@@ -112,7 +118,8 @@ impl Answer {
 /// Why no answer came.
 #[derive(Debug)]
 pub struct AttemptError {
-    source: reqwest::Error,
+    /// `None` when we hung up ourselves.
+    source: Option<reqwest::Error>,
 }
 
 /// How an attempt failed.
@@ -125,25 +132,30 @@ pub enum AttemptErrorKind {
     Connect,
     /// The connection broke, or what came was not HTTP.
     Broken,
+    /// An answer came, but the sender [hung up](super::Sender::hanging_up) on it.
+    Dropped,
 }
 
 impl AttemptError {
     pub(super) fn new(source: reqwest::Error) -> Self {
         // The address may carry a token.
         Self {
-            source: source.without_url(),
+            source: Some(source.without_url()),
         }
+    }
+
+    pub(super) fn dropped() -> Self {
+        Self { source: None }
     }
 
     /// How it failed.
     #[must_use]
     pub fn kind(&self) -> AttemptErrorKind {
-        if self.source.is_timeout() {
-            AttemptErrorKind::Timeout
-        } else if self.source.is_connect() {
-            AttemptErrorKind::Connect
-        } else {
-            AttemptErrorKind::Broken
+        match &self.source {
+            None => AttemptErrorKind::Dropped,
+            Some(source) if source.is_timeout() => AttemptErrorKind::Timeout,
+            Some(source) if source.is_connect() => AttemptErrorKind::Connect,
+            Some(_) => AttemptErrorKind::Broken,
         }
     }
 
@@ -160,12 +172,16 @@ impl fmt::Display for AttemptError {
             AttemptErrorKind::Timeout => "the answer did not come in time",
             AttemptErrorKind::Connect => "the receiver cannot be reached",
             AttemptErrorKind::Broken => "the connection broke before the answer was complete",
+            AttemptErrorKind::Dropped => "the connection was dropped before the answer was read",
         })
     }
 }
 
 impl Error for AttemptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
+        match &self.source {
+            Some(source) => Some(source),
+            None => None,
+        }
     }
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod fixtures;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod sender;
 mod server;
 mod texts;

@@ -261,6 +261,34 @@ async fn a_long_answer_is_cut() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_is_not_told_the_answer_and_comes_again() {
+    let server = Server::with_statuses(&[200]).await;
+    let sender = sender(&server).retry(no_waiting(3)).hanging_up();
+    let report = sender.deliver("{}").await.unwrap();
+    assert!(!report.accepted());
+    assert_eq!(report.attempts().len(), 3);
+    for attempt in report.attempts() {
+        let error = attempt.result.as_ref().unwrap_err();
+        assert_eq!(error.kind(), AttemptErrorKind::Dropped);
+    }
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn headers_are_added_and_the_address_is_changed() {
+    let server = Server::with_statuses(&[200]).await;
+    let other = Server::with_statuses(&[200]).await;
+    let sender = sender(&server)
+        .header("Heygen-Event-Id", "evt_1")
+        .to(&other.url);
+    assert!(sender.deliver("{}").await.unwrap().accepted());
+    assert!(server.seen().is_empty());
+    let seen = other.seen().pop().unwrap();
+    assert_eq!(seen.headers["heygen-event-id"], "evt_1");
+    assert!(verifies(&seen));
+}
+
+#[tokio::test]
 async fn nobody_there_is_in_the_report() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/?token=private", listener.local_addr().unwrap());

@@ -1,16 +1,13 @@
 //! A receiver on loopback that answers as the test says and remembers what it got.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 /// What arrived.
 #[derive(Clone, Debug)]
@@ -27,7 +24,9 @@ type Answers = dyn Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync;
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: watch::Sender<Vec<Seen>>,
+    /// While it says so, answers wait.
+    held: watch::Sender<bool>,
 }
 
 impl Server {
@@ -37,7 +36,8 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let server = Self {
             url: format!("http://{}/webhooks/heygen", listener.local_addr().unwrap()),
-            seen: Arc::default(),
+            seen: watch::Sender::default(),
+            held: watch::Sender::default(),
         };
         tokio::spawn(server.clone().accept(listener, Arc::new(answers)));
         server
@@ -58,7 +58,26 @@ impl Server {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.borrow().clone()
+    }
+
+    /// Waits for so many requests, answered or not.
+    #[cfg(feature = "sandbox")]
+    pub(crate) async fn until_seen(&self, count: usize) -> Vec<Seen> {
+        let mut seen = self.seen.subscribe();
+        let seen = seen.wait_for(|seen| seen.len() >= count).await;
+        seen.unwrap().clone()
+    }
+
+    /// Keeps every answer back until [`release`](Self::release).
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
     }
 
     async fn accept(self, listener: TcpListener, answers: Arc<Answers>) {
@@ -82,11 +101,13 @@ impl Server {
             headers: head.headers,
             body: body.collect().await.unwrap().to_bytes(),
         };
-        let index = {
-            let mut all = self.seen.lock().unwrap();
+        let mut index = 0;
+        self.seen.send_modify(|all| {
+            index = all.len();
             all.push(seen);
-            all.len() - 1
-        };
+        });
+        let mut held = self.held.subscribe();
+        drop(held.wait_for(|held| !held).await.unwrap());
         match answers(index) {
             Some(response) => Ok(response),
             None => std::future::pending().await,

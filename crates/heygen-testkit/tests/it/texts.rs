@@ -20,6 +20,12 @@ async fn errors() {
     let gone_url = format!("http://{}/", gone.local_addr().unwrap());
     drop(gone);
     let secret = Secret::new("whsec_test").unwrap();
+    let accepting = Server::with_statuses(&[200]).await;
+    let report = Sender::new(&accepting.url).hanging_up().deliver("{}").await;
+    let report = report.unwrap();
+    let [dropped] = report.attempts() else {
+        panic!("one attempt");
+    };
 
     let lines = [
         send_error(Sender::new("?")).await,
@@ -29,8 +35,10 @@ async fn errors() {
                 .header_name("?"),
         )
         .await,
+        send_error(Sender::new("http://127.0.0.1/").header("heygen-event-id", "\n")).await,
         attempt_error(Sender::new(&silent.url).probe_timeout(Duration::from_millis(20))).await,
         attempt_error(Sender::new(gone_url).probe_timeout(Duration::from_secs(60))).await,
+        dropped.result.as_ref().unwrap_err().to_string(),
     ];
     insta::assert_snapshot!(lines.join("\n"));
 }

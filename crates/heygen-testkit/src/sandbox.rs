@@ -1,0 +1,235 @@
+//! HeyGen in a box: its webhook API, v1 and v3, stateful on loopback, with signed deliveries to what is registered there.
+//!
+//! As strict and as odd as what HeyGen documents, and told to misbehave where that is what a test wants. It speaks plain
+//! HTTP, so that any language can use it; `docs/sandbox.md` in the repository shows every call with curl, and says what is
+//! documented of HeyGen and what is assumed.
+//!
+//! Not here: rendering videos, and anything that outlives the process.
+//!
+//! # Examples
+//!
+//! Three lines stand for HeyGen; the rest is the receiver that is tested.
+//!
+//! ```
+//! use heygen_testkit::{EventBuilder, sandbox::Sandbox};
+//!
+//! # use std::convert::Infallible;
+//! # use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+//! # let url = format!("http://{}/webhooks/heygen", listener.local_addr()?);
+//! # tokio::spawn(async move {
+//! #     while let Ok((stream, _)) = listener.accept().await {
+//! #         let service = service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(Response::new(String::new())));
+//! #         tokio::spawn(http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), service));
+//! #     }
+//! # });
+//! let heygen = Sandbox::start().await?;
+//! let secret = heygen.register(&url).await?.secret; // probes the address, as HeyGen does
+//! let event_id = heygen.send(EventBuilder::new("avatar_video.success"));
+//!
+//! heygen.settled().await;
+//! assert_eq!(heygen.deliveries()[0].statuses(), [Some(200)]);
+//! # assert_eq!(heygen.deliveries()[0].event_id, event_id);
+//! # assert!(secret.expose().starts_with("whsec_"));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{error::Error, fmt, io, sync::Arc};
+
+use tokio::task::JoinHandle;
+
+mod builder;
+mod clock;
+mod control;
+mod delivery;
+mod endpoint;
+mod endpoints;
+mod fault;
+mod idempotency;
+mod input;
+mod misbehaviour;
+mod operation;
+mod outgoing;
+mod paging;
+mod record;
+mod refusal;
+mod reply;
+mod route;
+mod server;
+mod service;
+mod shared;
+mod state;
+mod v1;
+mod v3;
+
+pub use builder::Builder;
+pub use endpoint::Endpoint;
+pub use fault::Fault;
+pub use misbehaviour::{Link, Misbehaviour};
+pub use operation::{Operation, UnknownOperation};
+pub use outgoing::Outgoing;
+pub use record::{Delivery, DeliveryAttempt, DeliveryState};
+
+use endpoints::NewEndpoint;
+use refusal::{Api, Refusal};
+use shared::Shared;
+
+/// A running sandbox. Dropping it ends it at once; [`stop`](Self::stop) lets it finish what it has begun.
+pub struct Sandbox {
+    url: String,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts one on loopback, at a free port, with HeyGen's own times.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such port.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Starts from something else than the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The base address, without a slash at its end: what a client takes for `https://api.heygen.com`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Registers an address for all events, as the v3 operation does, probe included.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the address is neither `https` nor on loopback, or does not pass the probe.
+    pub async fn register(&self, url: impl Into<String>) -> Result<Endpoint, Refused> {
+        let url = url.into();
+        input::address(&url, Api::V3).map_err(Refused)?;
+        let new = NewEndpoint {
+            url,
+            events: None,
+            entity_id: None,
+        };
+        endpoints::create(&self.shared, new).await.map_err(Refused)
+    }
+
+    /// What is registered, in the order in which it was.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.shared.state().endpoints.clone()
+    }
+
+    /// Sets the status of an endpoint, which no operation of HeyGen does; only `enabled` gets deliveries. Whether there is
+    /// such an endpoint.
+    pub fn set_status(&self, endpoint_id: &str, status: impl Into<String>) -> bool {
+        match self.shared.state().endpoint_mut(endpoint_id) {
+            Ok(endpoint) => {
+                endpoint.status = status.into();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Plays the renderer: delivers an event to every endpoint that wants it, and returns its id in the log.
+    ///
+    /// Deliveries go on in the background, each on its own: `POST`, 10 s for the answer, and again after anything but a 2xx
+    /// until 24 h have passed.
+    ///
+    /// # Source
+    ///
+    /// HeyGen documentation, “Webhooks” (v3): documented, except for the waits between attempts; see [`RetryPolicy`]. That
+    /// a delivery ends when its endpoint is deleted, and that a retry goes to the address and under the secret of that
+    /// moment, is assumed.
+    ///
+    /// [`RetryPolicy`]: crate::RetryPolicy
+    pub fn send(&self, event: impl Into<Outgoing>) -> String {
+        self.shared.send(&event.into()).event_id
+    }
+
+    /// Every delivery with every attempt, in the order in which they were made up.
+    ///
+    /// The newest 10,000 are remembered; older ones are forgotten once they have ended.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.state().deliveries.values().cloned().collect()
+    }
+
+    /// Waits until every delivery has ended: accepted, given up or cancelled.
+    ///
+    /// An address that accepts nothing is tried for 24 h; [`Builder::time_scale`] makes that short.
+    pub async fn settled(&self) {
+        self.shared.settled().await;
+    }
+
+    /// Waits until the deliveries are as wanted. It looks after every attempt and every end.
+    pub async fn until(&self, mut wanted: impl FnMut(&[Delivery]) -> bool) {
+        self.shared
+            .until(|state| {
+                let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
+                wanted(&deliveries)
+            })
+            .await;
+    }
+
+    /// Misbehaves in this way, and no longer in the one before.
+    pub fn misbehave(&self, misbehaviour: Misbehaviour) {
+        self.shared.misbehave(misbehaviour);
+    }
+
+    /// What was odd about requests without being refused: both kinds of key, another body under the same
+    /// `Idempotency-Key`. The newest 100.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.shared.state().notes().iter().cloned().collect()
+    }
+
+    /// Forgets everything, and ends every delivery: as after the start.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+
+    /// Stops listening, answers what was asked, lets attempts under way end, and cancels the rest.
+    pub async fn stop(mut self) {
+        self.shared.stop();
+        // It can only fail by a panic, which was reported when it happened.
+        let _ended = (&mut self.server).await;
+        self.shared.join().await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.shared.abort();
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an address was not registered.
+#[derive(Debug)]
+pub struct Refused(Refusal);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message())
+    }
+}
+
+impl Error for Refused {}

@@ -1,0 +1,102 @@
+//! [`Endpoint`]: an address that is registered, and how either version of the API tells of it.
+
+use heygen_signature::Secret;
+use serde::Serialize;
+
+/// An endpoint as the sandbox keeps it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// 32 lower-case hexadecimal digits.
+    pub endpoint_id: String,
+    /// Where its deliveries go.
+    pub url: String,
+    /// The events it wants; `None` for all.
+    pub events: Option<Vec<String>>,
+    /// The one resource whose events it wants; `None` for all.
+    pub entity_id: Option<String>,
+    /// `enabled`, or what it was set to; only `enabled` gets deliveries.
+    pub status: String,
+    /// When it was created: ISO 8601 in UTC, without a zone.
+    pub created_at: String,
+    /// What its deliveries are signed with.
+    pub secret: Secret,
+    /// Its place among all that were ever created.
+    pub(super) position: u64,
+}
+
+/// The status of an endpoint that gets deliveries.
+pub(super) const ENABLED: &str = "enabled";
+
+/// An endpoint in v1 and in `GET /sandbox/state`: everything, the secret included.
+///
+/// # Source
+///
+/// HeyGen's API reference, “List Webhook Endpoints” (v1): documented.
+#[derive(Serialize)]
+pub(super) struct V1Endpoint<'a> {
+    url: &'a str,
+    username: &'a str,
+    events: Option<&'a [String]>,
+    created_at: &'a str,
+    entity_id: Option<&'a str>,
+    endpoint_id: &'a str,
+    status: &'a str,
+    secret: &'a str,
+}
+
+/// An endpoint in v3; its secret is told once.
+///
+/// # Source
+///
+/// HeyGen's API reference, `WebhookEndpointResponse` (v3): documented.
+#[derive(Serialize)]
+pub(super) struct V3Endpoint<'a> {
+    endpoint_id: &'a str,
+    url: &'a str,
+    events: Option<&'a [String]>,
+    status: &'a str,
+    created_at: String,
+    secret: Option<&'a str>,
+}
+
+impl Endpoint {
+    /// Whether an event goes there.
+    ///
+    /// # Source
+    ///
+    /// Filtering by subscription is documented. That an endpoint with an `entity_id` gets the events of exactly that
+    /// resource is assumed.
+    pub(super) fn wants(&self, event_type: &str, entity_id: Option<&str>) -> bool {
+        let subscribed = match &self.events {
+            Some(events) => events.iter().any(|event| event == event_type),
+            None => true,
+        };
+        let in_scope = self.entity_id.is_none() || self.entity_id.as_deref() == entity_id;
+        self.status == ENABLED && subscribed && in_scope
+    }
+
+    pub(super) fn v1<'a>(&'a self, username: &'a str) -> V1Endpoint<'a> {
+        V1Endpoint {
+            url: &self.url,
+            username,
+            events: self.events.as_deref(),
+            created_at: &self.created_at,
+            entity_id: self.entity_id.as_deref(),
+            endpoint_id: &self.endpoint_id,
+            status: &self.status,
+            secret: self.secret.expose(),
+        }
+    }
+
+    pub(super) fn v3(&self, with_secret: bool) -> V3Endpoint<'_> {
+        V3Endpoint {
+            endpoint_id: &self.endpoint_id,
+            url: &self.url,
+            events: self.events.as_deref(),
+            status: &self.status,
+            created_at: format!("{}Z", self.created_at),
+            secret: with_secret.then(|| self.secret.expose()),
+        }
+    }
+}

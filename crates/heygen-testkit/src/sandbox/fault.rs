@@ -1,0 +1,148 @@
+//! [`Fault`]: calls of the API that go wrong on request.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{
+    operation::Operation,
+    refusal::{Api, on_request},
+    reply::Reply,
+};
+
+/// What goes wrong with the next calls of the API.
+///
+/// # Wire shape
+///
+/// An item of `api` in [`Misbehaviour`](super::Misbehaviour): an object with the names below, each optional.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Fault {
+    on: Option<Operation>,
+    times: u32,
+    #[serde(deserialize_with = "read_status")]
+    status: Option<u16>,
+    retry_after: Option<u64>,
+    body: Option<String>,
+    cut_off: bool,
+    delay_ms: u64,
+}
+
+impl Fault {
+    /// `status`: refuses without carrying the operation out. 429 comes with `Retry-After`.
+    ///
+    /// What is not a final status of HTTP (200 to 599) counts as 500.
+    #[must_use]
+    pub fn refuse(status: u16) -> Self {
+        let status = if is_final(status) { status } else { 500 };
+        Self {
+            status: Some(status),
+            ..Self::default()
+        }
+    }
+
+    /// `cut_off`: carries the operation out, and closes the connection in the middle of the answer.
+    #[must_use]
+    pub fn cut_off() -> Self {
+        Self {
+            cut_off: true,
+            ..Self::default()
+        }
+    }
+
+    /// `delay_ms`: carries the operation out, and answers so much later, in whole milliseconds.
+    #[must_use]
+    pub fn slow(delay: Duration) -> Self {
+        Self {
+            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            ..Self::default()
+        }
+    }
+
+    /// `on`: only for this operation. Default: for each of them.
+    #[must_use]
+    pub fn on(mut self, operation: Operation) -> Self {
+        self.on = Some(operation);
+        self
+    }
+
+    /// `times`: how many calls it takes. Default: 1.
+    #[must_use]
+    pub fn times(mut self, calls: u32) -> Self {
+        self.times = calls;
+        self
+    }
+
+    /// `retry_after`: what `Retry-After` says in a refusal, in seconds. Default: 1 with status 429, else nothing.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// `body`: a refusal with this body, and no content type, as gateways send. Default: HeyGen's error for the status.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<String>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Whether this call is taken; one less remains then.
+    pub(super) fn takes(&mut self, operation: Operation) -> bool {
+        let meant = self.on.is_none_or(|on| on == operation);
+        if !meant || self.times == 0 {
+            return false;
+        }
+        self.times -= 1;
+        true
+    }
+
+    /// The answer in the place of the operation, if it is refused.
+    pub(super) fn refusal(&self, api: Api) -> Option<Reply> {
+        let status = StatusCode::from_u16(self.status?).ok()?;
+        let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
+        let retry_after = self.retry_after.or(is_limit.then_some(1));
+        let reply = on_request(status, retry_after, api);
+        Some(match &self.body {
+            Some(body) => reply.with_text(body.clone()),
+            None => reply,
+        })
+    }
+
+    pub(super) fn cuts_off(&self) -> bool {
+        self.cut_off
+    }
+
+    pub(super) fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+}
+
+impl Default for Fault {
+    fn default() -> Self {
+        Self {
+            on: None,
+            times: 1,
+            status: None,
+            retry_after: None,
+            body: None,
+            cut_off: false,
+            delay_ms: 0,
+        }
+    }
+}
+
+fn is_final(status: u16) -> bool {
+    (200..600).contains(&status)
+}
+
+fn read_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let status = Option::<u16>::deserialize(deserializer)?;
+    if status.is_none_or(is_final) {
+        Ok(status)
+    } else {
+        Err(de::Error::custom("status must be from 200 to 599"))
+    }
+}

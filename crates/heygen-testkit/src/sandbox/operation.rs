@@ -1,0 +1,138 @@
+//! The table of HeyGen's operations, and [`Operation`] made from it.
+
+use std::{error::Error, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $method:literal $path:literal;)+) => {
+        /// An operation of HeyGen's webhook API.
+        ///
+        /// # Wire shape
+        ///
+        /// In JSON it is its method and path: `"POST /v3/webhooks/endpoints"`.
+        ///
+        /// # Source
+        ///
+        /// HeyGen's API reference, v1 and v3: documented.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Operation {
+            $(
+                $(#[doc = $doc])+
+                #[doc = ""]
+                #[doc = concat!("`", $method, " ", $path, "`")]
+                $variant,
+            )+
+        }
+
+        impl Operation {
+            /// Every operation, v1 before v3.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The HTTP method.
+            #[must_use]
+            pub fn method(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $method,)+
+                }
+            }
+
+            /// The path; `{endpoint_id}` stands for an id.
+            #[must_use]
+            pub fn path(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $path,)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Adds an endpoint (v1).
+    V1Add = "POST" "/v1/webhook/endpoint.add";
+    /// Lists endpoints with their secrets (v1).
+    V1List = "GET" "/v1/webhook/endpoint.list";
+    /// Changes the address and the events of an endpoint (v1).
+    V1Update = "PATCH" "/v1/webhook/endpoint.update";
+    /// Deletes an endpoint (v1).
+    V1Delete = "DELETE" "/v1/webhook/endpoint.delete";
+    /// Lists the names of events (v1).
+    V1EventTypes = "GET" "/v1/webhook/webhook.list";
+    /// Creates an endpoint (v3).
+    Create = "POST" "/v3/webhooks/endpoints";
+    /// Lists endpoints without their secrets (v3).
+    List = "GET" "/v3/webhooks/endpoints";
+    /// Changes the address or the events of an endpoint (v3).
+    Update = "PATCH" "/v3/webhooks/endpoints/{endpoint_id}";
+    /// Deletes an endpoint (v3).
+    Delete = "DELETE" "/v3/webhooks/endpoints/{endpoint_id}";
+    /// Gives an endpoint a new secret (v3).
+    RotateSecret = "POST" "/v3/webhooks/endpoints/{endpoint_id}/rotate-secret";
+    /// Lists event types with descriptions (v3).
+    EventTypes = "GET" "/v3/webhooks/event-types";
+    /// Lists the events that were sent (v3).
+    Events = "GET" "/v3/webhooks/events";
+}
+
+/// A text that names no [`Operation`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UnknownOperation;
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
+    }
+}
+
+impl FromStr for Operation {
+    type Err = UnknownOperation;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOperation> {
+        let mut known = Self::ALL.iter().copied();
+        known
+            .find(|operation| operation.to_string() == text)
+            .ok_or(UnknownOperation)
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Display for UnknownOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no operation of HeyGen's webhook API has that method and path")
+    }
+}
+
+impl Error for UnknownOperation {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_operations_are_read_back_by_name() {
+        assert_eq!(Operation::ALL.len(), 12);
+        for operation in Operation::ALL {
+            assert_eq!(operation.to_string().parse(), Ok(*operation));
+        }
+        assert_eq!(
+            "GET /v3/webhooks".parse::<Operation>(),
+            Err(UnknownOperation)
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! [`Refusal`]: why an operation was not carried out, told in the words of either version.
+
+use http::{StatusCode, header::RETRY_AFTER};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{operation::Operation, reply::Reply};
+
+/// Which of the two APIs is spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Api {
+    V1,
+    V3,
+}
+
+impl From<Operation> for Api {
+    fn from(operation: Operation) -> Self {
+        if operation.path().starts_with("/v1/") {
+            Self::V1
+        } else {
+            Self::V3
+        }
+    }
+}
+
+/// Why an operation was not carried out.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// No key, or a wrong one.
+    Unauthorized,
+    /// A parameter that has to be there is not.
+    Missing(&'static str),
+    /// A parameter, or the body as a whole, is not as it has to be.
+    Invalid(Option<&'static str>, String),
+    /// The address did not pass the probe.
+    Unreachable(String),
+    /// No endpoint has that id.
+    NoSuchEndpoint,
+    /// A request with the same `Idempotency-Key` is being worked on.
+    InProgress,
+    /// The body is longer than the sandbox reads.
+    TooLarge,
+}
+
+impl Refusal {
+    pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(Some(param), message.into())
+    }
+
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Unauthorized => "The API key is missing or not valid.".to_owned(),
+            Self::Missing(param) => format!("{param} is required."),
+            Self::Invalid(_, message) => message.clone(),
+            Self::Unreachable(reason) => {
+                format!("The url did not answer an OPTIONS request with 2xx in time: {reason}.")
+            }
+            Self::NoSuchEndpoint => "There is no webhook endpoint with that id.".to_owned(),
+            Self::InProgress => {
+                "A request with the same Idempotency-Key is still being processed.".to_owned()
+            }
+            Self::TooLarge => "The request body is too large.".to_owned(),
+        }
+    }
+
+    /// # Source
+    ///
+    /// The envelopes and codes are documented. Which v1 code goes with which refusal is assumed, and so is what v3 says to
+    /// a failed probe.
+    pub(super) fn reply(&self, api: Api) -> Reply {
+        match api {
+            Api::V1 => {
+                let (status, code) = self.v1_code();
+                let body = json!({"code": code, "message": self.message(), "data": null});
+                Reply::json(status, &body)
+            }
+            Api::V3 => {
+                let (status, code, param) = self.v3_code();
+                Reply::json(status, &v3_error(code, &self.message(), param))
+            }
+        }
+    }
+
+    fn v1_code(&self) -> (StatusCode, u32) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, 400_112),
+            Self::Missing(_) => (StatusCode::BAD_REQUEST, 40_001),
+            Self::Invalid(..) | Self::Unreachable(_) | Self::NoSuchEndpoint => {
+                (StatusCode::BAD_REQUEST, 400_175)
+            }
+            Self::InProgress => (StatusCode::CONFLICT, 400_175),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 400_175),
+        }
+    }
+
+    fn v3_code(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", None),
+            Self::Missing(param) => (StatusCode::BAD_REQUEST, INVALID, Some(param)),
+            Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, INVALID, *param),
+            Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some("url")),
+            Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, "webhook_not_found", None),
+            Self::InProgress => (StatusCode::CONFLICT, "request_in_progress", None),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+        }
+    }
+}
+
+/// What is answered where no operation is.
+///
+/// v3 has a code for it; for v1 none is documented, so the body is empty, as a gateway's would be (assumed).
+pub(super) fn nothing_here(path: &str) -> Reply {
+    let status = StatusCode::NOT_FOUND;
+    if path.starts_with("/v1/") {
+        return Reply::empty(status);
+    }
+    let message = "There is nothing at this path.";
+    Reply::json(status, &v3_error("not_found", message, None))
+}
+
+/// A refusal on request, with a status that HeyGen documents a code for or a gateway's without a body.
+///
+/// No v1 code is documented for any of these, so that v1 answers are empty (assumed).
+pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api) -> Reply {
+    let code = match status.as_u16() {
+        400 => Some(INVALID),
+        401 => Some("unauthorized"),
+        402 => Some("insufficient_credit"),
+        403 => Some("forbidden"),
+        404 => Some("not_found"),
+        409 => Some("conflict"),
+        413 => Some("payload_too_large"),
+        429 => Some("rate_limit_exceeded"),
+        500 => Some("internal_error"),
+        504 => Some("gateway_timeout"),
+        _ => None,
+    };
+    let reply = match (code, api) {
+        (Some(code), Api::V3) => {
+            let message = "The sandbox was asked to refuse this call.";
+            Reply::json(status, &v3_error(code, message, None))
+        }
+        (None, _) | (_, Api::V1) => Reply::empty(status),
+    };
+    match retry_after {
+        Some(seconds) => reply.header(RETRY_AFTER, &seconds.to_string()),
+        None => reply,
+    }
+}
+
+fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {
+    #[derive(Serialize)]
+    struct Error<'a> {
+        code: &'static str,
+        message: &'a str,
+        /// Only where a parameter is at fault.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        param: Option<&'a str>,
+        doc_url: String,
+    }
+    let error = Error {
+        code,
+        message,
+        param,
+        doc_url: format!("{DOC_URL}#{}", code.replace('_', "-")),
+    };
+    json!({ "error": error })
+}
+
+const INVALID: &str = "invalid_parameter";
+const DOC_URL: &str = "https://developers.heygen.com/docs/error-codes";

@@ -1,0 +1,160 @@
+//! [`Shared`]: what the server, the deliveries and the handle have in common.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
+
+use super::{
+    builder::Settings, clock, misbehaviour::Misbehaviour, paging::Tokens, refusal::Refusal,
+    state::State,
+};
+use crate::Sender;
+
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) tokens: Tokens,
+    /// The account, as v1 names it in every endpoint.
+    pub(super) username: String,
+    /// Sends deliveries and probes.
+    pub(super) sender: Sender,
+    /// Sends deliveries whose answers are not read.
+    pub(super) hanging_up: Sender,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    stopping: watch::Sender<bool>,
+    deliveries: Mutex<JoinSet<()>>,
+    runtime: Handle,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        let sender = Sender::new("")
+            .timeout(settings.delivery_timeout)
+            .probe_timeout(settings.probe_timeout);
+        let state = State::new(settings.misbehaviour.clone());
+        Self {
+            tokens: Tokens::new(),
+            username: clock::new_id(),
+            hanging_up: sender.clone().hanging_up(),
+            sender,
+            state: Mutex::new(state),
+            changed: watch::Sender::default(),
+            stopping: watch::Sender::default(),
+            deliveries: Mutex::default(),
+            runtime: Handle::current(),
+            settings,
+        }
+    }
+
+    /// Never held across an await; a panic elsewhere leaves nothing half done in it.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what was odd about a request, for whoever looks at the state.
+    pub(super) fn note(&self, text: String) {
+        self.state().note(text);
+    }
+
+    /// Tells those who wait that deliveries have changed.
+    pub(super) fn changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Waits until the state is as wanted.
+    pub(super) async fn until(&self, mut wanted: impl FnMut(&State) -> bool) {
+        let mut changes = self.changed.subscribe();
+        while !wanted(&self.state()) {
+            // It cannot be closed: we hold the other end.
+            let _open = changes.changed().await;
+        }
+    }
+
+    /// Waits until every delivery has ended; what is held back is let go first.
+    pub(super) async fn settled(self: &Arc<Self>) {
+        self.release();
+        self.until(State::settled).await;
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut deliveries = self.deliveries();
+        while deliveries.try_join_next().is_some() {}
+        deliveries.spawn_on(task, &self.runtime);
+    }
+
+    /// Refuses an address that does not answer `OPTIONS`.
+    pub(super) async fn probe(&self, url: &str) -> Result<(), Refusal> {
+        if !self.settings.probe {
+            return Ok(());
+        }
+        let sender = self.sender.clone().to(url);
+        let report = match sender.probe().await {
+            Ok(report) => report,
+            Err(error) => return Err(Refusal::Unreachable(error.to_string())),
+        };
+        if report.passed() {
+            return Ok(());
+        }
+        Err(Refusal::Unreachable(match &report.attempt().result {
+            Ok(answer) => format!("the answer was {}", answer.status),
+            Err(error) => error.to_string(),
+        }))
+    }
+
+    pub(super) fn misbehave(self: &Arc<Self>, misbehaviour: Misbehaviour) {
+        self.release();
+        self.state().misbehaviour = misbehaviour;
+    }
+
+    /// As after the start.
+    pub(super) fn reset(&self) {
+        self.deliveries().abort_all();
+        self.state().reset(self.settings.misbehaviour.clone());
+        self.changed();
+    }
+
+    /// Waits, unless the sandbox stops meanwhile; whether it goes on.
+    pub(super) async fn pause(&self, time: Duration) -> bool {
+        if *self.stopping.borrow() {
+            return false;
+        }
+        if time.is_zero() {
+            return true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.stopped() => false,
+        }
+    }
+
+    /// Waits until the sandbox is to stop.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // It cannot be closed: we hold the other end.
+        let _open = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the deliveries under way have noticed the stop.
+    pub(super) async fn join(&self) {
+        let mut deliveries = std::mem::take(&mut *self.deliveries());
+        while deliveries.join_next().await.is_some() {}
+    }
+
+    /// Ends deliveries where they are.
+    pub(super) fn abort(&self) {
+        self.deliveries().abort_all();
+    }
+
+    fn deliveries(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.deliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

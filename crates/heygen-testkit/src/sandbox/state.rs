@@ -1,0 +1,168 @@
+//! [`State`]: what the sandbox remembers, in memory and bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use super::{
+    delivery::Plan,
+    endpoint::Endpoint,
+    idempotency::Answers,
+    misbehaviour::Misbehaviour,
+    record::{Delivery, DeliveryAttempt, DeliveryState},
+    refusal::Refusal,
+};
+use crate::json::Json;
+
+/// Everything that changes. v1 and v3 look at the same endpoints, which is assumed of HeyGen.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// In the order in which they were created.
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) answers: Answers,
+    pub(super) misbehaviour: Misbehaviour,
+    /// The deliveries of events that wait to be sent in another order.
+    pub(super) held: Vec<Vec<Plan>>,
+    pub(super) deliveries: BTreeMap<u64, Delivery>,
+    /// The oldest first.
+    log: VecDeque<LogRecord>,
+    notes: VecDeque<String>,
+    next_position: u64,
+}
+
+/// An event that was sent.
+///
+/// # Source
+///
+/// HeyGen's API reference, `WebhookEventResponse`: documented.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LogRecord {
+    pub(super) event_id: String,
+    pub(super) event_type: String,
+    pub(super) event_data: Json,
+    pub(super) created_at: String,
+    #[serde(skip)]
+    pub(super) entity_id: Option<String>,
+    #[serde(skip)]
+    pub(super) position: u64,
+    /// Whether any address accepted it.
+    #[serde(skip)]
+    pub(super) delivered: bool,
+}
+
+impl State {
+    pub(super) fn new(misbehaviour: Misbehaviour) -> Self {
+        Self {
+            misbehaviour,
+            ..Self::default()
+        }
+    }
+
+    /// A number that is greater than all before it, also after a reset.
+    pub(super) fn next_position(&mut self) -> u64 {
+        self.next_position += 1;
+        self.next_position
+    }
+
+    /// Forgets everything, except how far it has counted: a token, or a delivery under way, must not meet a stranger.
+    pub(super) fn reset(&mut self, misbehaviour: Misbehaviour) {
+        *self = Self {
+            next_position: self.next_position,
+            ..Self::new(misbehaviour)
+        };
+    }
+
+    pub(super) fn endpoint(&self, id: &str) -> Option<&Endpoint> {
+        let mut endpoints = self.endpoints.iter();
+        endpoints.find(|endpoint| endpoint.endpoint_id == id)
+    }
+
+    pub(super) fn endpoint_mut(&mut self, id: &str) -> Result<&mut Endpoint, Refusal> {
+        let mut endpoints = self.endpoints.iter_mut();
+        endpoints
+            .find(|endpoint| endpoint.endpoint_id == id)
+            .ok_or(Refusal::NoSuchEndpoint)
+    }
+
+    pub(super) fn delete_endpoint(&mut self, id: &str) -> Result<(), Refusal> {
+        let before = self.endpoints.len();
+        self.endpoints.retain(|endpoint| endpoint.endpoint_id != id);
+        if self.endpoints.len() == before {
+            return Err(Refusal::NoSuchEndpoint);
+        }
+        Ok(())
+    }
+
+    /// The log, the newest first, as the misbehaviour lets it be seen.
+    pub(super) fn log(&self) -> impl Iterator<Item = &LogRecord> {
+        let all = !self.misbehaviour.log_delivered_only;
+        let newest_first = self.log.iter().rev();
+        newest_first.filter(move |record| all || record.delivered)
+    }
+
+    pub(super) fn add_to_log(&mut self, record: LogRecord) {
+        push_bounded(&mut self.log, record, MAX_RECORDS);
+    }
+
+    pub(super) fn add_delivery(&mut self, delivery: Delivery) {
+        if self.deliveries.len() >= MAX_RECORDS {
+            let mut ended = self.deliveries.iter().filter(|(_, old)| old.ended());
+            if let Some(oldest) = ended.next().map(|(id, _)| *id) {
+                self.deliveries.remove(&oldest);
+            }
+        }
+        self.deliveries.insert(delivery.delivery_id, delivery);
+    }
+
+    pub(super) fn add_attempt(&mut self, plan: &Plan, attempt: DeliveryAttempt) {
+        if attempt.accepted() {
+            let mut log = self.log.iter_mut();
+            if let Some(record) = log.find(|record| record.position == plan.event_position) {
+                record.delivered = true;
+            }
+        }
+        if let Some(delivery) = self.deliveries.get_mut(&plan.delivery_id) {
+            delivery.attempts.push(attempt);
+        }
+    }
+
+    pub(super) fn set_delivery(&mut self, id: u64, state: DeliveryState) {
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.state = state;
+        }
+    }
+
+    /// Whether a delivery was tried, or never will be.
+    pub(super) fn tried(&self, id: u64) -> bool {
+        let delivery = self.deliveries.get(&id);
+        delivery.is_none_or(|delivery| delivery.ended() || !delivery.attempts.is_empty())
+    }
+
+    pub(super) fn settled(&self) -> bool {
+        self.deliveries.values().all(Delivery::ended)
+    }
+
+    pub(super) fn note(&mut self, text: String) {
+        push_bounded(&mut self.notes, text, MAX_NOTES);
+    }
+
+    pub(super) fn notes(&self) -> &VecDeque<String> {
+        &self.notes
+    }
+
+    pub(super) fn log_len(&self) -> usize {
+        self.log.len()
+    }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
+    if queue.len() >= most {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+/// How many events and how many deliveries are remembered; the oldest go first, deliveries only once they have ended.
+pub(super) const MAX_RECORDS: usize = 10_000;
+
+const MAX_NOTES: usize = 100;

@@ -1,0 +1,106 @@
+//! The five operations of v1.
+//!
+//! # Source
+//!
+//! HeyGen's API reference, v1: paths, fields and envelopes are documented, and so is that an update without `url` changes
+//! nothing. Assumed are: an update without `events` leaves them, a new address is probed as a first one is, a deletion
+//! answers `null`.
+
+use std::sync::Arc;
+
+use heygen_events::EventType;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    endpoints::{self, Change, NewEndpoint},
+    input::{self, Call, Fields, URL},
+    refusal::{Api, Refusal},
+    reply::Reply,
+    shared::Shared,
+};
+
+pub(super) async fn add(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
+    let fields = Fields::read(&call.body)?;
+    let url = fields.text(URL)?.ok_or(Refusal::Missing(URL))?;
+    input::address(&url, Api::V1)?;
+    let new = NewEndpoint {
+        url,
+        events: fields.events()?.flatten(),
+        entity_id: None,
+    };
+    let endpoint = endpoints::create(shared, new).await?;
+    Ok(success(endpoint.v1(&shared.username)))
+}
+
+pub(super) fn list(shared: &Shared) -> Reply {
+    let state = shared.state();
+    let endpoints = state.endpoints.iter();
+    let all: Vec<_> = endpoints
+        .map(|endpoint| endpoint.v1(&shared.username))
+        .collect();
+    success(all)
+}
+
+pub(super) async fn update(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
+    let fields = Fields::read(&call.body)?;
+    let id = fields.text(ENDPOINT_ID)?;
+    let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
+    let Some(url) = fields.text(URL)? else {
+        // Neither is looked at what else there is, nor said that it was not.
+        let mut state = shared.state();
+        let endpoint = state.endpoint_mut(&id)?;
+        return Ok(success(endpoint.v1(&shared.username)));
+    };
+    input::address(&url, Api::V1)?;
+    let change = Change {
+        url: Some(url),
+        events: fields.events()?,
+    };
+    let endpoint = endpoints::update(shared, &id, change).await?;
+    Ok(success(endpoint.v1(&shared.username)))
+}
+
+pub(super) fn delete(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
+    let id = call.query.get(ENDPOINT_ID);
+    let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
+    shared.state().delete_endpoint(id)?;
+    Ok(success(Value::Null))
+}
+
+pub(super) fn event_types() -> Reply {
+    let names = EventType::DOCUMENTED.iter().map(EventType::as_str);
+    let names: Vec<_> = names.filter(|name| is_in_v1(name)).collect();
+    success(names)
+}
+
+/// HeyGen's page of v1 does not have the families that came with v3.
+fn is_in_v1(name: &str) -> bool {
+    let came_later = [
+        "avatar_video_caption.",
+        "video_translate.preflight.",
+        "hyperframes_video.",
+        "ai_clipping.",
+        "batch.",
+    ];
+    !came_later.iter().any(|family| name.starts_with(family))
+}
+
+/// `{"code": 100, "data": …, "msg": null, "message": null}`
+fn success(data: impl Serialize) -> Reply {
+    #[derive(Serialize)]
+    struct Envelope<T> {
+        code: u32,
+        data: T,
+        msg: Option<()>,
+        message: Option<()>,
+    }
+    Reply::ok(&Envelope {
+        code: 100,
+        data,
+        msg: None,
+        message: None,
+    })
+}
+
+const ENDPOINT_ID: &str = "endpoint_id";

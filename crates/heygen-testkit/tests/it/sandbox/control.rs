@@ -1,0 +1,241 @@
+//! The sandbox's own routes, for other languages.
+
+use serde_json::{Value, json};
+
+use super::{Answered, Heygen, answered, json_of, masked, posts, registered};
+use crate::server::Server;
+use heygen_testkit::sandbox::Sandbox;
+
+/// Without a key: these are not HeyGen's.
+async fn post(heygen: &Heygen, path: &str, body: Value) -> Answered {
+    let request = heygen.keyless(&format!("POST {path}"));
+    answered(request.body(body.to_string())).await
+}
+
+async fn get(heygen: &Heygen, path: &str) -> Answered {
+    answered(heygen.keyless(&format!("GET {path}"))).await
+}
+
+#[tokio::test]
+async fn an_event_is_sent_and_its_attempts_are_shown() {
+    let (heygen, server, _) = registered(&[500, 200]).await;
+    let body = json!({
+        "event_type": "avatar_video.success",
+        "event_id": "evt_1",
+        "data": {"video_id": "v1", "url": null, "folder.name": "f"},
+        "without": ["gif_download_url", "video_page_url", "video_share_page_url", "folder_id", "callback_id"],
+        "entity_id": "p1",
+    });
+    let sent = post(&heygen, "/sandbox/events", body).await;
+    assert_eq!(sent.status, 202);
+    assert_eq!(
+        sent.body,
+        json!({"data": {"event_id": "evt_1", "deliveries": 1}})
+    );
+
+    let settled = get(&heygen, "/sandbox/settled").await;
+    let sent = json!({
+        "event_type": "avatar_video.success",
+        "event_data": {"video_id": "v1", "url": null, "folder": {"name": "f"}},
+        "event_id": "evt_1",
+    });
+    assert_eq!(json_of(&posts(&server)[0]), sent);
+    let mut body = settled.body;
+    let delivery = &mut body["data"][0];
+    let text = delivery["body"].take();
+    assert_eq!(text.as_str().unwrap().as_bytes(), posts(&server)[0].body);
+    for attempt in delivery["attempts"].as_array_mut().unwrap() {
+        assert!(attempt["duration_ms"].take().is_u64());
+    }
+    let attempt = |status: u16| json!({"url": server.url, "status": status, "error": null, "duplicate": false, "duration_ms": null});
+    let delivery_id = heygen.deliveries()[0].delivery_id;
+    assert_eq!(
+        masked(body),
+        json!({"data": [{
+            "delivery_id": delivery_id, "event_id": "evt_1", "event_type": "avatar_video.success",
+            "endpoint_id": "<id>", "state": "delivered", "attempts": [attempt(500), attempt(200)], "body": null,
+        }]})
+    );
+    let log = heygen.get("/v3/webhooks/events?entity_id=p1").await.body;
+    assert_eq!(log["data"][0]["event_data"], sent["event_data"]);
+
+    post(
+        &heygen,
+        "/sandbox/events",
+        json!({"event_type": "nobody.knows"}),
+    )
+    .await;
+    let settled = get(&heygen, "/sandbox/settled").await.body;
+    assert_eq!(settled["data"].as_array().unwrap().len(), 2);
+    let one = get(&heygen, "/sandbox/deliveries?event_id=evt_1")
+        .await
+        .body;
+    assert_eq!(one["data"].as_array().unwrap().len(), 1);
+    let data = json_of(&posts(&server)[2]);
+    assert_eq!(
+        data,
+        json!({"event_type": "nobody.knows", "event_data": {}})
+    );
+}
+
+#[tokio::test]
+async fn a_callback_url_is_called() {
+    let heygen = Heygen::with(Sandbox::builder()).await;
+    let server = Server::with_statuses(&[200]).await;
+    let body = json!({"event_type": "batch.finished", "callback_url": server.url});
+    let sent = post(&heygen, "/sandbox/events", body).await;
+    assert_eq!(sent.body["data"]["deliveries"], 1);
+    get(&heygen, "/sandbox/settled").await;
+    assert_eq!(server.seen().len(), 1);
+    assert!(!server.seen()[0].headers.contains_key("signature"));
+}
+
+#[tokio::test]
+async fn it_misbehaves_and_behaves_again() {
+    let (heygen, server, _) = registered(&[200]).await;
+    let body = json!({
+        "duplicates": 1, "delay_ms": 1, "reorder": 1, "drop_answers": 1, "link": "empty",
+        "event_type": "podcast.success", "data": [], "mid_2026_headers": true, "spaced": true,
+        "old_secret": true, "log_delivered_only": true,
+        "api": [{"on": "GET /v3/webhooks/event-types", "times": 1, "status": 503, "retry_after": 2,
+            "body": "busy", "cut_off": false, "delay_ms": 1}],
+    });
+    let set = post(&heygen, "/sandbox/misbehave", body.clone()).await;
+    assert_eq!(set.status, 200);
+    assert_eq!(set.body, json!({ "data": body }));
+    let event = json!({"event_type": "avatar_video.success"});
+    post(&heygen, "/sandbox/events", event.clone()).await;
+    get(&heygen, "/sandbox/settled").await;
+    assert_eq!(posts(&server).len(), 3);
+    let expected = r#"{"event_type": "podcast.success", "event_data": []}"#;
+    assert_eq!(posts(&server)[0].body, expected);
+    let request = heygen.request("GET /v3/webhooks/event-types");
+    let refused = request.send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.text().await.unwrap(), "busy");
+
+    post(&heygen, "/sandbox/misbehave", json!({})).await;
+    post(&heygen, "/sandbox/events", event).await;
+    get(&heygen, "/sandbox/settled").await;
+    assert_eq!(posts(&server).len(), 4);
+    assert!(posts(&server)[3].headers.contains_key("signature"));
+}
+
+/// A call that does not fit.
+async fn check_refused(path: &str, body: Value, message: &str) {
+    let heygen = Heygen::start().await;
+    let refused = post(&heygen, path, body).await;
+    assert_eq!(refused.status, 400);
+    let error = &refused.body["error"];
+    assert_eq!(error["code"], "invalid_parameter");
+    let text = error["message"].as_str().unwrap();
+    assert!(text.contains(message), "{text}");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused() {
+    let (events, misbehave) = ("/sandbox/events", "/sandbox/misbehave");
+    check_refused(events, json!({}), "missing field `event_type`").await;
+    check_refused(
+        events,
+        json!({"event_type": "a", "x": 1}),
+        "unknown field `x`",
+    )
+    .await;
+    check_refused(
+        events,
+        json!({"event_type": "a", "data": []}),
+        "an object of fields to set",
+    )
+    .await;
+    check_refused(
+        misbehave,
+        json!({"duplicate": 1}),
+        "unknown field `duplicate`",
+    )
+    .await;
+    check_refused(
+        misbehave,
+        json!({"api": [{"on": "GET /"}]}),
+        "no operation of HeyGen's",
+    )
+    .await;
+    check_refused(
+        misbehave,
+        json!({"api": [{"status": 99}]}),
+        "from 200 to 599",
+    )
+    .await;
+    check_refused(misbehave, json!({"link": "gone"}), "unknown variant `gone`").await;
+}
+
+#[tokio::test]
+async fn the_state_and_the_status_of_an_endpoint() {
+    let heygen = Heygen::start().await;
+    let endpoint = heygen
+        .create(json!({"url": "https://example.com", "entity_id": "p1"}))
+        .await;
+    let path = format!("PATCH /sandbox/endpoints/{}", endpoint.endpoint_id);
+    let set = answered(heygen.keyless(&path).body(r#"{"status":"disabled"}"#)).await;
+    assert_eq!(set.status, 200);
+    let expected = json!({
+        "url": "https://example.com", "username": "<id>", "events": null, "created_at": "<time>",
+        "entity_id": "p1", "endpoint_id": "<id>", "status": "disabled", "secret": "<secret>",
+    });
+    assert_eq!(masked(set.body), json!({ "data": expected }));
+    post(
+        &heygen,
+        "/sandbox/events",
+        json!({"event_type": "batch.finished"}),
+    )
+    .await;
+
+    let state = masked(get(&heygen, "/sandbox/state").await.body);
+    assert_eq!(
+        state,
+        json!({"data": {
+            "endpoints": [expected],
+            "events": 1,
+            "deliveries": 0,
+            "settled": true,
+            "misbehaviour": {
+                "duplicates": 0, "delay_ms": 0, "reorder": 0, "drop_answers": 0, "link": null,
+                "event_type": null, "data": null, "mid_2026_headers": false, "spaced": false,
+                "old_secret": false, "log_delivered_only": false, "api": [],
+            },
+            "notes": [],
+        }})
+    );
+    let path = "PATCH /sandbox/endpoints/e1";
+    let missing = answered(heygen.keyless(path).body(r#"{"status":"disabled"}"#)).await;
+    assert_eq!(missing.status, 404);
+}
+
+#[tokio::test]
+async fn a_reset_forgets_everything() {
+    let (heygen, server, _) = registered(&[200]).await;
+    post(&heygen, "/sandbox/misbehave", json!({"duplicates": 3})).await;
+    server.hold();
+    post(
+        &heygen,
+        "/sandbox/events",
+        json!({"event_type": "batch.finished"}),
+    )
+    .await;
+    server.until_seen(2).await;
+    let fresh = get(&Heygen::start().await, "/sandbox/state").await.body;
+    assert_ne!(get(&heygen, "/sandbox/state").await.body, fresh);
+
+    let reset = post(&heygen, "/sandbox/reset", Value::Null).await;
+    assert_eq!(reset.body, json!({"data": {}}));
+    assert_eq!(get(&heygen, "/sandbox/state").await.body, fresh);
+    assert_eq!(
+        get(&heygen, "/sandbox/settled").await.body,
+        json!({"data": []})
+    );
+    server.release();
+    heygen.register(&server.url).await.unwrap();
+    heygen.send(heygen_testkit::EventBuilder::new("batch.finished"));
+    heygen.settled().await;
+    assert_eq!(heygen.deliveries().len(), 1);
+}

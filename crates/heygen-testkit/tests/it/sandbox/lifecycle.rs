@@ -1,0 +1,116 @@
+//! Start, stop and drop.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use heygen_testkit::{
+    EventBuilder,
+    sandbox::{Misbehaviour, Sandbox},
+};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Heygen, answered, patient, posts, register};
+use crate::server::Server;
+
+fn address(sandbox: &Sandbox) -> SocketAddr {
+    sandbox
+        .url()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn it_listens_on_loopback_or_where_it_is_told() {
+    let sandbox = Sandbox::start().await.unwrap();
+    assert_eq!(address(&sandbox).ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let taken = address(&sandbox);
+    assert!(Sandbox::builder().listen(taken).start().await.is_err());
+    sandbox.stop().await;
+    let again = Sandbox::builder().listen(taken).start().await.unwrap();
+    assert_eq!(address(&again), taken);
+}
+
+#[tokio::test]
+async fn dropping_it_closes_everything() {
+    let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
+    let (server, _) = register(&heygen, &[500]).await;
+    heygen.send(EventBuilder::new("batch.finished"));
+    server.until_seen(2).await;
+    let taken = address(&heygen);
+    drop(heygen);
+    // The port is free once the server's task is gone.
+    loop {
+        match TcpListener::bind(taken).await {
+            Ok(_) => break,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+    assert!(TcpStream::connect(taken).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_asked_and_cancels_the_rest() {
+    let heygen = Heygen::with(Sandbox::builder()).await;
+    let (server, _) = register(&heygen, &[500]).await;
+    // The next attempt would come in five seconds, and the one after that in ten.
+    heygen.send(EventBuilder::new("batch.finished"));
+    heygen.until(|all| !all[0].attempts.is_empty()).await;
+
+    // Asked at a second address, which does not answer before the stop has begun.
+    let other = Server::with_statuses(&[204]).await;
+    other.hold();
+    let create = heygen.request("POST /v3/webhooks/endpoints");
+    let create = create.body(json!({"url": other.url}).to_string());
+    let asked = tokio::spawn(answered(create));
+    other.until_seen(1).await;
+    let Heygen { sandbox, client: _ } = heygen;
+    let url = sandbox.url().to_owned();
+    let stopping = tokio::spawn(sandbox.stop());
+    while TcpStream::connect(url.strip_prefix("http://").unwrap())
+        .await
+        .is_ok()
+    {
+        tokio::task::yield_now().await;
+    }
+    other.release();
+    assert_eq!(asked.await.unwrap().status, 200);
+    stopping.await.unwrap();
+    assert_eq!(posts(&server).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_secret_is_in_debug() {
+    let builder = Sandbox::builder().api_key("sesame").probe(false);
+    assert!(!format!("{builder:?}").contains("sesame"));
+    let sandbox = builder.start().await.unwrap();
+    let endpoint = sandbox.register("https://example.com").await.unwrap();
+    let text = format!("{sandbox:?} {endpoint:?}");
+    assert!(!text.contains("sesame") && !text.contains(endpoint.secret.expose()));
+}
+
+#[tokio::test]
+async fn it_can_misbehave_from_the_start_and_after_a_reset() {
+    let misbehaviour = Misbehaviour::default().duplicates(1);
+    let heygen = Heygen::with(Sandbox::builder().misbehaviour(misbehaviour)).await;
+    for _ in 0..2 {
+        let (server, _) = register(&heygen, &[200]).await;
+        heygen.send(EventBuilder::new("batch.finished"));
+        heygen.settled().await;
+        assert_eq!(posts(&server).len(), 2);
+        heygen.reset();
+    }
+}
+
+#[tokio::test]
+async fn a_probe_has_one_second_unless_another_time_is_set() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let silent = Server::start(|_| None).await;
+    let begun = Instant::now();
+    sandbox.register(&silent.url).await.unwrap_err();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
