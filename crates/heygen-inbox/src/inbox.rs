@@ -41,6 +41,10 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Records how a handing-out ended.
     ///
+    /// It may be told again when it is uncertain whether it was recorded. One that comes late, after the delivery was
+    /// handed out anew, is recorded among the attempts and changes nothing else, unless it says done. Of a delivery that is
+    /// not there nothing is recorded.
+    ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; the delivery then stays claimed.
