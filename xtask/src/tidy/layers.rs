@@ -49,6 +49,13 @@ const LAYERS: &[Layer] = &[
         never_bare: &[],
     },
     Layer {
+        name: "heygen-api",
+        members: &["heygen-events"],
+        names: None,
+        never: &["axum", "rusqlite"],
+        never_bare: &[],
+    },
+    Layer {
         name: "heygen-inbox",
         members: &["heygen-events"],
         names: None,

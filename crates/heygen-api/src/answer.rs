@@ -1,0 +1,101 @@
+//! [`Answer`]: what came back when the server said yes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::fields::{Fields, Misfit};
+use crate::page::{Page, PageRequest};
+use crate::{ApiError, IdempotencyKey};
+
+/// The top level of an answer, its fields not yet read: what lies deeper may be of no interest, or more than a [`Value`] can hold.
+pub(crate) type Top = BTreeMap<String, Box<RawValue>>;
+
+/// What came back when the server said yes.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) top: Top,
+}
+
+impl Answer {
+    /// The answer to a deletion that an earlier attempt had done already, as the error of the last one tells.
+    pub(crate) fn nothing(error: &ApiError) -> Self {
+        Self {
+            status: error.status().unwrap_or_default(),
+            request_id: error.request_id().map(str::to_owned),
+            attempts: error.attempts(),
+            key: None,
+            top: Top::new(),
+        }
+    }
+
+    /// The object under `data`.
+    pub(crate) fn object(&self) -> Result<Fields, ApiError> {
+        let read = || Fields::new(value(self.data()?, DATA)?, DATA);
+        read().map_err(|misfit| self.unexpected(&misfit))
+    }
+
+    /// The array under `data`, each element read.
+    pub(crate) fn list<T>(&self, read: ReadItem<T>) -> Result<Vec<T>, ApiError> {
+        let list = || {
+            let items: Vec<Box<RawValue>> = serde_json::from_str(self.data()?.get())
+                .map_err(|_| Misfit::new(DATA, "is not an array"))?;
+            let items = items.iter().enumerate();
+            items
+                .map(|(index, item)| read(item, &format!("{DATA}[{index}]")))
+                .collect::<Result<_, _>>()
+        };
+        list().map_err(|misfit| self.unexpected(&misfit))
+    }
+
+    /// The array under `data` with what is beside it.
+    pub(crate) fn page<T>(
+        &self,
+        request: &PageRequest,
+        read: ReadItem<T>,
+    ) -> Result<Page<T>, ApiError> {
+        Ok(Page {
+            items: self.list(read)?,
+            has_more: self.top_as("has_more").unwrap_or(false),
+            next_token: self
+                .top_as::<Option<String>>("next_token")
+                .flatten()
+                .filter(|token| !token.is_empty()),
+            limit: request.limit,
+        })
+    }
+
+    /// The error for an answer that lacks what was asked for.
+    pub(crate) fn unexpected(&self, misfit: &Misfit) -> ApiError {
+        ApiError::unexpected(misfit)
+            .with_answer(self.status, self.request_id.clone())
+            .with_attempts(self.attempts, self.key.as_ref())
+    }
+
+    fn data(&self) -> Result<&RawValue, Misfit> {
+        match self.top.get(DATA) {
+            Some(data) if data.get() != "null" => Ok(data),
+            _ => Err(Misfit::new(DATA, "is missing")),
+        }
+    }
+
+    fn top_as<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.top.get(name)?.get()).ok()
+    }
+}
+
+/// Reads one element; the text says where it stands.
+pub(crate) type ReadItem<T> = fn(&RawValue, &str) -> Result<T, Misfit>;
+
+/// The value at `place`, decoded.
+pub(crate) fn value(raw: &RawValue, place: &str) -> Result<Value, Misfit> {
+    // The error would quote what it could not read.
+    serde_json::from_str(raw.get()).map_err(|_| Misfit::new(place, "cannot be read"))
+}
+
+const DATA: &str = "data";

@@ -1,0 +1,132 @@
+//! [`Credentials`]: who is asking.
+
+use std::fmt;
+
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use crate::ApiError;
+
+/// An API key or an OAuth access token: one of the two, because HeyGen wants never both.
+///
+/// `Debug` hides it, and the memory is wiped when the last clone is dropped. White space around the text is cut, so that a
+/// line read from a file will do.
+///
+/// # Source
+///
+/// HeyGen's API reference, “Authentication”: documented. That v1 takes a bearer token is not documented.
+#[derive(Clone)]
+pub struct Credentials {
+    scheme: Scheme,
+    text: Zeroizing<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scheme {
+    ApiKey,
+    Bearer,
+}
+
+impl Credentials {
+    /// An API key, sent as `X-Api-Key`.
+    #[must_use]
+    pub fn api_key(key: impl Into<String>) -> Self {
+        Self::new(Scheme::ApiKey, key.into())
+    }
+
+    /// An OAuth access token, sent as `Authorization: Bearer`. Its use is billed to the web plan.
+    #[must_use]
+    pub fn bearer(token: impl Into<String>) -> Self {
+        Self::new(Scheme::Bearer, token.into())
+    }
+
+    fn new(scheme: Scheme, text: String) -> Self {
+        let given = Zeroizing::new(text);
+        Self {
+            scheme,
+            text: Zeroizing::new(given.trim().to_owned()),
+        }
+    }
+
+    /// The header that carries them.
+    pub(crate) fn header(&self) -> Result<(HeaderName, HeaderValue), ApiError> {
+        if self.text.is_empty() {
+            return Err(ApiError::config("the API key or token is empty"));
+        }
+        let (name, value) = match self.scheme {
+            Scheme::ApiKey => (
+                HeaderName::from_static("x-api-key"),
+                HeaderValue::from_str(&self.text),
+            ),
+            Scheme::Bearer => {
+                let value = Zeroizing::new(format!("Bearer {}", *self.text));
+                (AUTHORIZATION, HeaderValue::from_str(&value))
+            }
+        };
+        let mut value = value.map_err(|_| {
+            ApiError::config("the API key or token holds characters that no header can carry")
+        })?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    }
+
+    /// `text` without them, should the server have repeated what it was sent.
+    pub(crate) fn hide_in(&self, text: &str) -> String {
+        match self.text.is_empty() {
+            true => text.to_owned(),
+            false => text.replace(&*self.text, "[hidden]"),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.scheme {
+            Scheme::ApiKey => "Credentials(API key, hidden)",
+            Scheme::Bearer => "Credentials(bearer token, hidden)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(credentials: &Credentials, expected: Option<(&str, &str)>) {
+        let header = credentials.header().ok();
+        let found = header
+            .as_ref()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        assert_eq!(found, expected);
+        if let Some((_, value)) = header {
+            assert!(value.is_sensitive());
+        }
+    }
+
+    #[test]
+    fn each_has_its_header() {
+        check(&Credentials::api_key("k1"), Some(("x-api-key", "k1")));
+        check(&Credentials::api_key(" k1\r\n"), Some(("x-api-key", "k1")));
+        check(
+            &Credentials::bearer("t1"),
+            Some(("authorization", "Bearer t1")),
+        );
+        check(&Credentials::api_key(""), None);
+        check(&Credentials::bearer(" \n"), None);
+        check(&Credentials::api_key("k1\nX-Evil: 1"), None);
+    }
+
+    #[test]
+    fn nothing_shows_them() {
+        let key = Credentials::api_key("k-visible");
+        let token = Credentials::bearer("t-visible");
+        let shown = format!("{key:?} {token:#?}");
+        assert_eq!(
+            shown,
+            "Credentials(API key, hidden) Credentials(bearer token, hidden)"
+        );
+        assert_eq!(key.hide_in("no k-visible!"), "no [hidden]!");
+        assert_eq!(Credentials::api_key("").hide_in("text"), "text");
+    }
+}

@@ -1,0 +1,267 @@
+//! Recognises a refusal and makes an [`ApiError`] of it, whichever envelope it came in.
+//!
+//! | envelope | shape |
+//! |---|---|
+//! | v3 | `{"error":{"code":"…","message":"…","param":…,"doc_url":…}}` |
+//! | v1 | `{"code":400112,"message":"…","data":null}`, also with status 200 |
+//! | v2, on old paths | `{"data":null,"error":{"code":"…","message":"…"}}` |
+//!
+//! Gateways answer in HTML or not at all; then the status alone tells.
+
+use serde_json::{Map, Value};
+
+use super::{ApiError, ErrorKind, Said};
+use crate::credentials::Credentials;
+
+/// The refusal in an answer, or `None` when it is none. `body` is `None` when it is not a JSON object.
+pub(crate) fn find(
+    status: u16,
+    body: Option<&Map<String, Value>>,
+    credentials: &Credentials,
+) -> Option<ApiError> {
+    let success = (200..300).contains(&status);
+    let said = body.map(|body| said(body, credentials)).unwrap_or_default();
+    if success && !body.is_some_and(is_refusal) {
+        return None;
+    }
+    Some(ApiError::refused(
+        kind(status, said.code.as_deref().unwrap_or_default()),
+        said,
+    ))
+}
+
+/// Whether the body of an answer with status 2xx says no: a `code` of v1 that is not 100, or an `error` that is there.
+fn is_refusal(body: &Map<String, Value>) -> bool {
+    let code = body.get("code").filter(|code| !code.is_null());
+    let error = body.get("error").filter(|error| !error.is_null());
+    error.is_some() || code.is_some_and(|code| text(Some(code)).as_deref() != Some(V1_SUCCESS))
+}
+
+fn said(body: &Map<String, Value>, credentials: &Credentials) -> Said {
+    let nested = body.get("error").and_then(Value::as_object);
+    let from = nested.unwrap_or(body);
+    let clean = |value: Option<String>| {
+        let value = credentials.hide_in(&value?);
+        Some(value.chars().take(MAX_CHARS).collect())
+    };
+    let get = |name: &str| text(from.get(name));
+    Said {
+        code: clean(get("code")),
+        // v1 has two names for it, and `error` has been a plain text too.
+        message: clean(
+            get("message")
+                .or_else(|| get("msg"))
+                .or_else(|| text(body.get("error"))),
+        ),
+        param: clean(get("param")),
+        doc_url: clean(get("doc_url")),
+    }
+}
+
+/// A string that is not empty, or a number.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A status with a meaning of its own decides; where it only says “no” (2xx, 400, 422, any other), the code does.
+fn kind(status: u16, code: &str) -> ErrorKind {
+    let by_code = || {
+        CODES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(code))
+            .map(|(_, kind)| *kind)
+    };
+    match status {
+        401 => ErrorKind::Authentication,
+        402 => ErrorKind::PaymentRequired,
+        403 => ErrorKind::Forbidden,
+        404 | 410 => ErrorKind::NotFound,
+        409 => ErrorKind::Conflict,
+        429 if code.eq_ignore_ascii_case("quota_exceeded") => ErrorKind::QuotaExceeded,
+        429 => ErrorKind::RateLimited,
+        500.. => ErrorKind::Server,
+        400 | 422 => by_code().unwrap_or(ErrorKind::InvalidParameter),
+        _ => by_code().unwrap_or(ErrorKind::Refused),
+    }
+}
+
+const V1_SUCCESS: &str = "100";
+
+/// Nobody reads more of a message.
+const MAX_CHARS: usize = 1000;
+
+/// Codes that tell more than a vague status, words of v3 and numbers of v1.
+const CODES: &[(&str, ErrorKind)] = &[
+    ("unauthorized", ErrorKind::Authentication),
+    ("authentication_failed", ErrorKind::Authentication),
+    ("insufficient_credit", ErrorKind::PaymentRequired),
+    ("trial_limit_exceeded", ErrorKind::PaymentRequired),
+    ("plan_upgrade_required", ErrorKind::PaymentRequired),
+    ("forbidden", ErrorKind::Forbidden),
+    ("resource_access_denied", ErrorKind::Forbidden),
+    ("webhook_not_found", ErrorKind::NotFound),
+    ("not_found", ErrorKind::NotFound),
+    ("resource_not_found", ErrorKind::NotFound),
+    ("invalid_parameter", ErrorKind::InvalidParameter),
+    ("conflict", ErrorKind::Conflict),
+    ("request_in_progress", ErrorKind::Conflict),
+    ("rate_limit_exceeded", ErrorKind::RateLimited),
+    ("quota_exceeded", ErrorKind::QuotaExceeded),
+    ("internal_error", ErrorKind::Server),
+    ("40001", ErrorKind::InvalidParameter),  // MISSING_PARAMS
+    ("40009", ErrorKind::Authentication),    // INVALID_CREDENTIALS
+    ("40012", ErrorKind::InvalidParameter),  // INVALID_QUERY_PARAM
+    ("400101", ErrorKind::NotFound),         // USER_NOT_FOUND
+    ("400112", ErrorKind::Authentication),   // UNAUTHORIZED
+    ("400175", ErrorKind::InvalidParameter), // INVALID_PARAMETER
+    ("400561", ErrorKind::NotFound),         // SPACE_NOT_FOUND
+    ("400562", ErrorKind::Forbidden),        // FORBIDDEN
+    ("400573", ErrorKind::Forbidden),        // PERMISSION_DENIED
+    ("400599", ErrorKind::PaymentRequired),  // TIER_NOT_SUPPORT
+    ("400631", ErrorKind::Forbidden),        // USER_BLOCKED
+    ("401056", ErrorKind::Authentication),   // ACCESS_TOKEN_EXPIRED
+    ("401057", ErrorKind::Authentication),   // INVALID_ACCESS_TOKEN
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: &str, expected: Option<(ErrorKind, Option<&str>, Option<&str>)>) {
+        let value: Option<Value> = serde_json::from_str(body).ok();
+        let object = value.as_ref().and_then(Value::as_object);
+        let found = find(status, object, &Credentials::api_key("key-visible"));
+        let told = found
+            .as_ref()
+            .map(|error| (error.kind(), error.code(), error.message()));
+        assert_eq!(told, expected, "{status} {body}");
+    }
+
+    #[test]
+    fn what_is_no_refusal() {
+        check(200, r#"{"data":[]}"#, None);
+        check(201, r#"{"data":{},"error":null}"#, None);
+        check(
+            200,
+            r#"{"code":100,"data":null,"msg":null,"message":null}"#,
+            None,
+        );
+        check(200, r#"{"code":"100","data":null}"#, None);
+        check(200, r#"{"code":null,"data":[],"warning":{}}"#, None);
+        check(204, "", None);
+    }
+
+    #[test]
+    fn a_code_other_than_100_is_a_refusal_whatever_the_status() {
+        use ErrorKind as K;
+        let refused = |kind, code| Some((kind, Some(code), Some("no")));
+        let v1 = |code: &str| format!(r#"{{"code":{code},"message":"no","data":null}}"#);
+        check(200, &v1("400112"), refused(K::Authentication, "400112"));
+        check(200, &v1("400175"), refused(K::InvalidParameter, "400175"));
+        check(
+            200,
+            &v1("\"400562\""),
+            refused(ErrorKind::Forbidden, "400562"),
+        );
+        check(200, &v1("0"), refused(K::Refused, "0"));
+        check(400, &v1("400561"), refused(K::NotFound, "400561"));
+        check(400, &v1("499999"), refused(K::InvalidParameter, "499999"));
+        check(401, &v1("499999"), refused(K::Authentication, "499999"));
+        check(
+            400,
+            r#"{"code":40001,"msg":"no","message":null}"#,
+            refused(K::InvalidParameter, "40001"),
+        );
+    }
+
+    #[test]
+    fn the_error_object_of_v2_and_v3() {
+        use ErrorKind as K;
+        let refused = |kind, code| Some((kind, Some(code), Some("no")));
+        let v3 = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
+        check(
+            400,
+            &v3("invalid_parameter"),
+            refused(K::InvalidParameter, "invalid_parameter"),
+        );
+        check(
+            400,
+            &v3("WEBHOOK_NOT_FOUND"),
+            refused(K::NotFound, "WEBHOOK_NOT_FOUND"),
+        );
+        check(
+            200,
+            &v3("internal_error"),
+            refused(K::Server, "internal_error"),
+        );
+        check(200, &v3("new"), refused(K::Refused, "new"));
+        check(
+            429,
+            &v3("quota_exceeded"),
+            refused(K::QuotaExceeded, "quota_exceeded"),
+        );
+        check(
+            429,
+            &v3("Quota_Exceeded"),
+            refused(K::QuotaExceeded, "Quota_Exceeded"),
+        );
+        check(
+            429,
+            &v3("rate_limit_exceeded"),
+            refused(K::RateLimited, "rate_limit_exceeded"),
+        );
+        check(
+            400,
+            r#"{"data":null,"error":{"code":"unauthorized","message":"no"}}"#,
+            refused(K::Authentication, "unauthorized"),
+        );
+        check(
+            400,
+            r#"{"error":"no"}"#,
+            Some((K::InvalidParameter, None, Some("no"))),
+        );
+    }
+
+    #[test]
+    fn without_json_the_status_tells() {
+        use ErrorKind as K;
+        for (status, kind) in [
+            (301, K::Refused),
+            (400, K::InvalidParameter),
+            (401, K::Authentication),
+            (402, K::PaymentRequired),
+            (403, K::Forbidden),
+            (404, K::NotFound),
+            (405, K::Refused),
+            (409, K::Conflict),
+            (410, K::NotFound),
+            (413, K::Refused),
+            (422, K::InvalidParameter),
+            (429, K::RateLimited),
+            (500, K::Server),
+            (504, K::Server),
+            (599, K::Server),
+        ] {
+            check(status, "<html>key-visible</html>", Some((kind, None, None)));
+            check(status, "", Some((kind, None, None)));
+            check(status, "[1]", Some((kind, None, None)));
+            check(status, r#"{"error":null}"#, Some((kind, None, None)));
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_is_hidden_and_a_long_message_cut() {
+        let long = "x".repeat(5000);
+        let body = serde_json::json!({"error": {"code": "key-visible", "message": "no key-visible", "param": "key-visible",
+            "doc_url": format!("key-visible{long}")}});
+        let error = find(400, body.as_object(), &Credentials::api_key("key-visible")).unwrap();
+        let shown = format!("{error:?} {error}");
+        assert!(!shown.contains("visible") && shown.contains("no [hidden]"));
+        assert_eq!(error.doc_url().unwrap().chars().count(), MAX_CHARS);
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads `Retry-After`.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+
+/// How long the server asks to wait: whole seconds, or a date.
+///
+/// A date is compared with the server's own `Date`, where it is sent, because the two clocks may differ; else with `now`. One
+/// that has passed is no wait. What cannot be read is as good as missing.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = text(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let date = self::text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let wait = until.duration_since(date.unwrap_or(now));
+    Some(wait.unwrap_or(Duration::ZERO))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    /// 1994-11-06 08:49:37 UTC.
+    const NOW: Duration = Duration::from_secs(784_111_777);
+
+    #[track_caller]
+    fn check(retry_after_header: &str, date: Option<&str>, expected_seconds: Option<u64>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after_header.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        let found = retry_after(&headers, UNIX_EPOCH + NOW);
+        assert_eq!(
+            found,
+            expected_seconds.map(Duration::from_secs),
+            "{retry_after_header}"
+        );
+    }
+
+    #[test]
+    fn seconds_and_dates() {
+        check("17", None, Some(17));
+        check(" 0 ", None, Some(0));
+        check("99999999999", None, Some(99_999_999_999));
+        check("Sun, 06 Nov 1994 08:50:37 GMT", None, Some(60));
+        check("Sunday, 06-Nov-94 08:50:37 GMT", None, Some(60));
+        check("Sun, 06 Nov 1994 08:49:36 GMT", None, Some(0));
+        let behind = Some("Sun, 06 Nov 1994 08:50:30 GMT");
+        check("Sun, 06 Nov 1994 08:50:37 GMT", behind, Some(7));
+        check("Sun, 06 Nov 1994 08:50:37 GMT", Some("?"), Some(60));
+    }
+
+    #[test]
+    fn what_is_neither_is_nothing() {
+        check("", None, None);
+        check("-1", None, None);
+        check("1.5", None, None);
+        check("soon", None, None);
+        check("99999999999999999999", None, None);
+        assert_eq!(retry_after(&HeaderMap::new(), UNIX_EPOCH), None);
+    }
+}

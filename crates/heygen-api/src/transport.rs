@@ -1,0 +1,233 @@
+//! Carries out calls over HTTP. Nothing else in the crate sends anything.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+    USER_AGENT,
+};
+use reqwest::{Method, Request, Response, redirect};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::answer::{Answer, Top};
+use crate::call::Call;
+use crate::error::refusal;
+use crate::fields::Misfit;
+use crate::retry::after::retry_after;
+use crate::{ApiError, Credentials, ErrorKind, RetryPolicy};
+
+mod base_url;
+mod tls;
+
+pub(crate) use base_url::BaseUrl;
+
+/// Where and how to send.
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    base: BaseUrl,
+    credentials: Credentials,
+    headers: HeaderMap,
+    timeout: Duration,
+    retry: RetryPolicy,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        base: BaseUrl,
+        credentials: Credentials,
+        user_agent: &str,
+        timeout: Duration,
+        retry: RetryPolicy,
+    ) -> Result<Self, ApiError> {
+        let user_agent = HeaderValue::from_str(user_agent).map_err(|_| {
+            ApiError::config("the user agent holds characters that no header can carry")
+        })?;
+        let headers = HeaderMap::from_iter([
+            credentials.header()?,
+            (ACCEPT, JSON),
+            (USER_AGENT, user_agent),
+        ]);
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(base.is_https())?)
+            // A redirect would take the key to an address that nobody chose.
+            .redirect(redirect::Policy::none())
+            // What is sent again, and when, is decided here alone.
+            .retry(reqwest::retry::never());
+        if base.is_loopback() {
+            // A proxy's loopback is not ours.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| {
+            ApiError::config("the HTTP client cannot be set up").with_source(error.without_url())
+        })?;
+        Ok(Self {
+            http,
+            base,
+            credentials,
+            headers,
+            timeout,
+            retry,
+        })
+    }
+
+    /// Makes the request, again where that is safe and may help, and returns what a server that said yes has sent.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
+        let mut attempts = 0;
+        let mut outcome_unknown = false;
+        loop {
+            attempts += 1;
+            let error = match self.attempt(call, attempts).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error.with_attempts(attempts, call.key.as_ref()),
+            };
+            let is_done = call.not_found_is_done && error.kind() == ErrorKind::NotFound;
+            if is_done && outcome_unknown {
+                // An attempt before this one did it, and its answer was lost.
+                return Ok(Answer::nothing(&error));
+            }
+            outcome_unknown |= error.outcome_unknown();
+            // Without random bytes all clients wait alike, which is no reason not to wait.
+            let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
+            let Some(wait) = self.retry.wait(call.repeat, &error, attempts, roll) else {
+                return Err(error);
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, call: &Call, attempts: u32) -> Result<Answer, ApiError> {
+        let request = self.request(call)?;
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|error| self.failure(error))?;
+        let status = response.status().as_u16();
+        let request_id = response.headers().get("x-request-id").map(|id| {
+            self.credentials
+                .hide_in(&String::from_utf8_lossy(id.as_bytes()))
+        });
+        let wait = retry_after(response.headers(), SystemTime::now());
+
+        let read = match self.body(response).await {
+            Ok(body) => self.judge(status, &body, call),
+            // The answer broke off, but its status has said no already.
+            Err(_) if status >= 300 => self.judge(status, b"", call),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(top) => Ok(Answer {
+                status,
+                request_id,
+                attempts,
+                key: call.key.clone(),
+                top,
+            }),
+            Err(error) => Err(error.with_answer(status, request_id).with_retry_after(wait)),
+        }
+    }
+
+    fn request(&self, call: &Call) -> Result<Request, ApiError> {
+        let url = self.base.join(&call.path, &call.query);
+        let mut request = Request::new(call.method.clone(), url);
+        let headers = request.headers_mut();
+        *headers = self.headers.clone();
+        if let Some(key) = &call.key {
+            let value: Result<HeaderValue, InvalidHeaderValue> = key.as_str().try_into();
+            let value = value.map_err(|error| {
+                ApiError::config("the idempotency key is no header").with_source(error)
+            })?;
+            headers.insert(IDEMPOTENCY_KEY, value);
+        }
+        if let Some(body) = &call.body {
+            headers.insert(CONTENT_TYPE, JSON);
+            *request.body_mut() = Some(body.to_string().into());
+        } else if call.method == Method::POST {
+            // Some servers and proxies refuse a POST that does not say that it is empty.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        *request.timeout_mut() = Some(self.timeout);
+        Ok(request)
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ApiError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.failure(error))?
+        {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(ApiError::unexpected(&Misfit::new(
+                    "the body",
+                    "is longer than 32 MiB",
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The top level of an answer that says yes.
+    fn judge(&self, status: u16, body: &[u8], call: &Call) -> Result<Top, ApiError> {
+        let top: Result<Top, _> = serde_json::from_slice(body);
+        let refusal_fields = top.as_ref().ok().map(refusal_fields);
+        if let Some(refusal) = refusal::find(status, refusal_fields.as_ref(), &self.credentials) {
+            return Err(match status {
+                300..400 => refusal.with_what("redirected, and redirects are not followed"),
+                _ => refusal,
+            });
+        }
+        match top {
+            Ok(top) => Ok(top),
+            Err(_) if body.trim_ascii().is_empty() => match call.needs_no_body {
+                true => Ok(Top::new()),
+                false => Err(ApiError::unexpected(&Misfit::new("the body", "is empty"))),
+            },
+            Err(error) if error.is_data() => Err(ApiError::unexpected(&Misfit::new(
+                "the body",
+                "is not an object",
+            ))),
+            Err(error) => Err(ApiError::not_json(error)),
+        }
+    }
+
+    fn failure(&self, error: reqwest::Error) -> ApiError {
+        // The address may carry an id or a token of a list; who asked knows where.
+        let error = error.without_url();
+        if error.is_timeout() {
+            ApiError::timeout(self.timeout).with_source(error)
+        } else if error.is_builder() {
+            ApiError::config("the request cannot be made").with_source(error)
+        } else if error.is_connect() {
+            ApiError::not_connected(error)
+        } else {
+            ApiError::broken(error)
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("base_url", &self.base.as_str())
+            .field("credentials", &self.credentials)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fields that tell a refusal, decoded; the rest may be long.
+fn refusal_fields(top: &Top) -> Map<String, Value> {
+    let decode = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
+    ["code", "error", "message", "msg"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), decode(top.get(name)?)?)))
+        .collect()
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A page of 100 events is some hundred kilobytes.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;

@@ -1,0 +1,242 @@
+//! Lists over several pages.
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use futures_core::Stream;
+use heygen_api::v3::EventQuery;
+use heygen_api::{ApiError, Client, Endpoint, ErrorKind, EventType, PageRequest};
+
+use crate::answers::{V3_EVENT, v3_events, v3_page};
+use crate::server::{Reply, Server};
+
+/// Pages of one endpoint each, named by their number, with what stands beside.
+async fn pages(beside: &[&str]) -> Server {
+    let replies: Vec<_> = beside
+        .iter()
+        .enumerate()
+        .map(|(index, beside)| Reply::ok(v3_page(&[&index.to_string()], beside)))
+        .collect();
+    Server::playing(replies).await
+}
+
+fn more(token: &str) -> String {
+    format!(r#","has_more":true,"next_token":"{token}""#)
+}
+
+const END: &str = r#","has_more":false,"next_token":null"#;
+
+/// The ids in their order, and the error behind them.
+async fn walk(client: &Client) -> (Vec<String>, Option<ApiError>) {
+    let mut ids = Vec::new();
+    let mut endpoints = client.v3().endpoints_all();
+    while let Some(endpoint) = endpoints.next().await {
+        assert!(ids.len() < 10, "the list has no end");
+        match endpoint {
+            Ok(endpoint) => ids.push(endpoint.endpoint_id.to_string()),
+            Err(error) => {
+                assert!(endpoints.next().await.is_none(), "nothing follows an error");
+                return (ids, Some(error));
+            }
+        }
+    }
+    assert!(endpoints.next().await.is_none());
+    (ids, None)
+}
+
+async fn check(beside: &[&str], expected_ids: &[&str], expected_error: Option<&str>) -> Server {
+    let server = pages(beside).await;
+    let (ids, error) = walk(&server.client()).await;
+    assert_eq!(ids, expected_ids, "{beside:?}");
+    let error = error.map(|error| {
+        assert_eq!(error.kind(), ErrorKind::UnexpectedBody);
+        error.to_string()
+    });
+    assert_eq!(error.as_deref(), expected_error, "{beside:?}");
+    assert_eq!(server.seen().len(), expected_ids.len(), "{beside:?}");
+    server
+}
+
+#[tokio::test]
+async fn pages_follow_their_tokens() {
+    let server = check(&[&more("t/1"), &more("t 2"), END], &["0", "1", "2"], None).await;
+    let targets: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(
+        targets,
+        [
+            "/v3/webhooks/endpoints?limit=100",
+            "/v3/webhooks/endpoints?limit=100&token=t%2F1",
+            "/v3/webhooks/endpoints?limit=100&token=t+2",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn has_more_alone_tells_the_end() {
+    check(&[END], &["0"], None).await;
+    check(&[""], &["0"], None).await;
+    check(&[r#","next_token":"t""#], &["0"], None).await;
+    check(&[r#","has_more":false,"next_token":"t""#], &["0"], None).await;
+    check(&[r#","has_more":null,"next_token":"t""#], &["0"], None).await;
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_end_is_an_error_behind_its_items() {
+    let missing = "the answer is not as expected: next_token is missing, and has_more is true";
+    check(&[r#","has_more":true"#], &["0"], Some(missing)).await;
+    check(
+        &[r#","has_more":true,"next_token":null"#],
+        &["0"],
+        Some(missing),
+    )
+    .await;
+    check(
+        &[r#","has_more":true,"next_token":"""#],
+        &["0"],
+        Some(missing),
+    )
+    .await;
+    let again = "the answer is not as expected: next_token is one that was there before";
+    check(&[&more("a"), &more("a")], &["0", "1"], Some(again)).await;
+    let circle = [&*more("a"), &*more("b"), &*more("a")];
+    check(&circle, &["0", "1", "2"], Some(again)).await;
+}
+
+#[tokio::test]
+async fn an_empty_page_is_not_the_end() {
+    let replies = [
+        Reply::ok(v3_page(&[], &more("t"))),
+        Reply::ok(v3_page(&["a", "b"], END)),
+    ];
+    let server = Server::playing(replies).await;
+    let endpoints = server
+        .client()
+        .v3()
+        .endpoints_all()
+        .into_vec()
+        .await
+        .unwrap();
+    let ids: Vec<_> = endpoints
+        .iter()
+        .map(|one| one.endpoint_id.as_str())
+        .collect();
+    assert_eq!(ids, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn an_error_on_the_way_comes_behind_the_items_before_it() {
+    let replies = [
+        Reply::ok(v3_page(&["a", "b"], &more("t"))),
+        Reply::new(403, ""),
+    ];
+    let server = Server::playing(replies.clone()).await;
+    let (ids, error) = walk(&server.client()).await;
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(error.unwrap().kind(), ErrorKind::Forbidden);
+
+    let server = Server::playing(replies).await;
+    let all = server.client().v3().endpoints_all().into_vec().await;
+    assert_eq!(all.unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+#[tokio::test]
+async fn a_listing_is_a_stream() {
+    fn own<T: Send + 'static>(stream: T) -> T {
+        stream
+    }
+    let server = pages(&[&more("t"), END]).await;
+    // It outlives the client it was asked of.
+    let mut stream = pin!(own(server.client().v3().endpoints_all()));
+    let mut ids = Vec::new();
+    while let Some(endpoint) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        let endpoint: Endpoint = endpoint.unwrap();
+        ids.push(endpoint.endpoint_id.to_string());
+    }
+    assert_eq!(ids, ["0", "1"]);
+}
+
+#[tokio::test]
+async fn pages_one_by_one() {
+    let server = pages(&[&more("t"), END]).await;
+    let client = server.client();
+    let first = PageRequest::new().limit(1);
+    let page = client.v3().list_endpoints(&first).await.unwrap();
+    let next = page.next_request().unwrap();
+    assert_eq!(next, PageRequest::new().limit(1).token("t"));
+    let page = client.v3().list_endpoints(&next).await.unwrap();
+    assert_eq!(page.next_request(), None);
+}
+
+#[tokio::test]
+async fn the_log_is_walked_with_its_filters_and_from_its_token() {
+    let one = v3_events(&[V3_EVENT]);
+    let first = one.replace(r#""has_more":false,"next_token":null"#, &more("t2")[1..]);
+    let server = Server::playing([Reply::ok(first), Reply::ok(one)]).await;
+    let query = EventQuery::new()
+        .event_type(EventType::AvatarVideoSuccess)
+        .entity_id("p")
+        .page(PageRequest::new().token("t1"));
+    let mut events = server.client().v3().events_all(&query);
+    assert_eq!(
+        events.next_request(),
+        Some(&PageRequest::new().limit(100).token("t1"))
+    );
+    assert!(events.next().await.unwrap().is_ok());
+    assert_eq!(
+        events.next_request(),
+        Some(&PageRequest::new().limit(100).token("t2"))
+    );
+    assert!(events.next().await.unwrap().is_ok());
+    assert_eq!(events.next_request(), None);
+    assert!(events.next().await.is_none());
+
+    let targets: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    let base = "/v3/webhooks/events?event_type=avatar_video.success&entity_id=p&limit=100";
+    assert_eq!(
+        targets,
+        [format!("{base}&token=t1"), format!("{base}&token=t2")]
+    );
+}
+
+#[tokio::test]
+async fn a_limit_of_the_query_stands() {
+    let server = Server::playing([Reply::ok(v3_events(&[]))]).await;
+    let query = EventQuery::new().page(PageRequest::new().limit(7));
+    server
+        .client()
+        .v3()
+        .events_all(&query)
+        .into_vec()
+        .await
+        .unwrap();
+    assert_eq!(server.only().target, "/v3/webhooks/events?limit=7");
+}
+
+#[tokio::test]
+async fn event_types_have_pages_too() {
+    let page = |name: &str, beside: &str| {
+        Reply::ok(format!(r#"{{"data":[{{"event_type":"{name}"}}]{beside}}}"#))
+    };
+    let replies = [page("batch.finished", &more("t")), page("new.event", END)];
+    let server = Server::playing(replies).await;
+    let types = server
+        .client()
+        .v3()
+        .event_types_all()
+        .into_vec()
+        .await
+        .unwrap();
+    let known: Vec<_> = types
+        .iter()
+        .map(|entry| entry.event_type.is_known())
+        .collect();
+    assert_eq!(known, [true, false]);
+    let targets: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(
+        targets,
+        [
+            "/v3/webhooks/event-types",
+            "/v3/webhooks/event-types?token=t"
+        ]
+    );
+}
