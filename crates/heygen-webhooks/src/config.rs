@@ -64,7 +64,7 @@ impl Config {
                 .inbox
                 .clone()
                 .or(file.inbox)
-                .unwrap_or_else(|| "./heygen-inbox.db".into()),
+                .unwrap_or_else(|| default_inbox(options).into()),
             secret_files: match options.secret_file.is_empty() {
                 true => file.secret_file,
                 false => options.secret_file.clone(),
@@ -118,6 +118,14 @@ impl File {
             Failure::usage(format!("configuration file {}: {error}", path.display()))
         })?;
         Ok(file)
+    }
+}
+
+/// What is only played is kept apart from what is real.
+fn default_inbox(options: &Serve) -> &'static str {
+    match options.registration.sandbox {
+        true => "./heygen-sandbox.db",
+        false => "./heygen-inbox.db",
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Failure`]: how a command ends when it does not end well.
 
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -27,16 +28,26 @@ impl Failure {
     )]
     pub(crate) fn report(self) -> ExitCode {
         match self {
-            Self::Failed(error) => {
-                eprintln!("error: {error:#}");
+            Self::Failed(_) => {
+                eprintln!("error: {self}");
                 ExitCode::from(1)
             }
-            Self::Usage(message) => {
-                eprintln!("error: {message}");
+            Self::Usage(_) => {
+                eprintln!("error: {self}");
                 ExitCode::from(2)
             }
             Self::Said => ExitCode::from(1),
             Self::NobodyListens => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Usage(message) => f.write_str(message),
+            Self::Said | Self::NobodyListens => Ok(()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod api;
 mod cli;
 mod command;
 mod config;
@@ -10,6 +11,7 @@ mod input;
 mod logging;
 mod output;
 mod secret;
+mod secret_store;
 mod view;
 mod when;
 

@@ -79,6 +79,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "heygen-webhooks",
         members: &[
+            "heygen-api",
             "heygen-events",
             "heygen-inbox",
             "heygen-receiver",

@@ -1,189 +1,193 @@
-//! `serve`: the receiver, the inbox and the printing handler, put together.
-
-use std::future::Future;
-use std::process;
+//! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
 use anyhow::Context as _;
+use heygen_api::Client;
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_receiver::{
-    ActiveSecrets, Delivery, Dispatcher, Handled, Handler, Receiver, ReceiverOptions, Server,
-};
-use serde_json::{Value, json};
+use heygen_receiver::{ActiveSecrets, Dispatcher, Receiver, ReceiverOptions, Server};
 use tokio::sync::watch;
 
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::{logging, output, secret, view, when};
+use crate::secret_store::SecretStore;
+use crate::{api, logging, secret};
+
+mod printer;
+mod registration;
+mod secrets;
+mod show;
+mod signals;
+
+use printer::Printer;
+use registration::Registration;
+use secrets::SecretSources;
+use show::Show;
+use signals::{asked_to_stop, hangups, until_true};
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
     logging::start(config.log_format, config.log.as_deref())?;
-    let secrets = match secret::load(&config.secret_files)? {
-        Some(secrets) => secrets.into(),
-        None => ActiveSecrets::none(),
+    let sources = SecretSources {
+        files: config.secret_files.clone(),
+        store: SecretStore::beside(&config.inbox),
+    };
+    let active = ActiveSecrets::none();
+    sources.load_into(&active)?;
+    // Asked for before anything is opened: without a key there is nothing to start.
+    let client = match options.registration.public_url {
+        Some(_) => Some(api::connect(&options.api)?),
+        None => None,
     };
     let inbox = SqliteInbox::open(&config.inbox)?;
-    let printer = Printer {
-        json: options.json,
-        full: options.full,
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(&config, secrets, inbox, printer))
+    runtime.block_on(serve(options, &config, client, sources, active, inbox))
 }
 
 async fn serve(
+    options: &Serve,
     config: &Config,
-    secrets: ActiveSecrets,
+    client: Option<Client>,
+    sources: SecretSources,
+    active: ActiveSecrets,
     inbox: SqliteInbox,
-    printer: Printer,
 ) -> Result<(), Failure> {
     let server = Server::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let url = format!("http://{}{}", server.local_addr()?, config.path);
     tracing::info!(url, inbox = %config.inbox.display(), "listening");
-    match secrets.get() {
-        Some(secrets) => tracing::info!(secrets = secrets.len(), "deliveries are verified"),
-        None => tracing::warn!(
-            "no signing secret: probes pass, deliveries are answered 503 until HEYGEN_WEBHOOK_SECRET or --secret-file names one"
-        ),
-    }
+    tell_secrets(
+        &active,
+        options.registration.public_url.is_some() || options.registration.sandbox,
+    );
+    let printer = Printer::new(options.json, options.full);
     printer.started(&url)?;
 
-    let mut receiver_options = ReceiverOptions::default();
-    receiver_options.path = Some(config.path.clone());
-    receiver_options.limits = config.limits.clone();
-    let receiver = Receiver::with(secrets, inbox.clone(), receiver_options);
+    let (stop_serving, serving_stopped) = watch::channel(false);
+    let (stop_dispatching, dispatching_stopped) = watch::channel(false);
+    let receiver = receiver(config, active.clone(), inbox.clone());
+    let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
+    let handled = printer.handled();
+    let dispatcher = Dispatcher::new(inbox.clone(), printer);
+    let dispatching = tokio::spawn(dispatcher.run(until_true(dispatching_stopped)));
+    let asked = asked_to_stop()?;
+    let fresh = tokio::spawn(sources.clone().keep_fresh(active.clone(), hangups()?));
 
-    let (stop, stopped) = watch::channel(false);
-    let dispatcher = tokio::spawn(Dispatcher::new(inbox.clone(), printer).run(until_true(stopped)));
-    server.serve(receiver, asked_to_stop()?).await;
-    // The server has answered what it took; what it kept and was not handed out is handed out after the next start.
-    let _ = stop.send(true);
-    dispatcher.await?;
-    inbox.close().await?;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-async fn until_true(mut watched: watch::Receiver<bool>) {
-    // An error means that the other side is gone: time to stop as well.
-    let _ = watched.wait_for(|value| *value).await;
-}
-
-/// Resolves on the first SIGTERM or Ctrl-C. A second one ends the process at once: what was answered is kept all the same.
-#[cfg(unix)]
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (ask, asked) = watch::channel(false);
-    tokio::spawn(async move {
-        for is_second in [false, true] {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            };
-            if is_second {
-                tracing::warn!(signal = name, "stopping at once");
-                process::exit(1);
-            }
-            tracing::info!(
-                signal = name,
-                "stopping: what is under way is finished first"
-            );
-            let _ = ask.send(true);
+    let ended = async {
+        let show = match options.registration.sandbox {
+            true => Some(Show::start().await?),
+            false => None,
+        };
+        let registration = registration(options, config, client, show.as_ref(), &url, &sources)?;
+        let registered = match &registration {
+            Some(registration) => Some((registration, registration.ensure().await?)),
+            None => None,
+        };
+        sources.load_into(&active)?;
+        if let Some(show) = &show {
+            show.play(handled).await;
+            show.suggest(options.json)?;
         }
-    });
-    Ok(until_true(asked))
-}
-
-#[cfg(not(unix))]
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-/// Prints each event, a line for people or for programs.
-#[derive(Clone, Copy, Debug)]
-struct Printer {
-    json: bool,
-    full: bool,
-}
-
-impl Printer {
-    /// On standard output for people; programs read events there and nothing else, and find the address in the log.
-    fn started(self, url: &str) -> Result<(), Failure> {
-        if !self.json {
-            output::write(format!("listening on {url}\n"))?;
+        asked.await;
+        if let Some((registration, endpoint_id)) = registered
+            && (options.registration.deregister_on_exit || show.is_some())
+        {
+            registration.end(&endpoint_id).await;
         }
         Ok(())
     }
+    .await;
 
-    fn line(self, delivery: &Delivery) -> String {
-        match self.json {
-            true => format!("{}\n", line_json(delivery)),
-            false => self.line_text(delivery),
-        }
-    }
+    // Whether all went well or not: what was taken is answered, what was handed out is recorded.
+    let _ = stop_serving.send(true);
+    serving.await?;
+    // What was kept and not handed out is handed out after the next start.
+    let _ = stop_dispatching.send(true);
+    dispatching.await?;
+    fresh.abort();
+    inbox.close().await?;
+    tracing::info!("stopped");
+    ended
+}
 
-    fn line_text(self, delivery: &Delivery) -> String {
-        let (name, words) = match delivery.event() {
-            Ok(event) => (
-                output::tame(event.event_name()),
-                view::words(event, self.full),
-            ),
-            Err(error) => {
-                let size = delivery.body().len();
-                (
-                    "(unreadable)".to_owned(),
-                    format!("{size} bytes: {}", view::explain(error)),
-                )
-            }
-        };
-        let again = match delivery.attempt() {
-            1 => String::new(),
-            attempt => format!("  (attempt {attempt})"),
-        };
-        let received = when::short(delivery.received_at());
-        format!(
-            "{received}  {}  {name:<28}  {words}{again}\n",
-            delivery.id()
-        )
+fn receiver(config: &Config, active: ActiveSecrets, inbox: SqliteInbox) -> Receiver<SqliteInbox> {
+    let mut options = ReceiverOptions::default();
+    options.path = Some(config.path.clone());
+    options.limits = config.limits.clone();
+    Receiver::with(active, inbox, options)
+}
+
+fn tell_secrets(active: &ActiveSecrets, will_register: bool) {
+    match active.get() {
+        Some(secrets) => tracing::info!(secrets = secrets.len(), "deliveries are verified"),
+        None if will_register => {}
+        None => tracing::warn!(
+            "no signing secret: probes pass, deliveries are answered 503 until HEYGEN_WEBHOOK_SECRET, --secret-file or \
+             --public-url gives one"
+        ),
     }
 }
 
-impl Handler for Printer {
-    async fn handle(&self, delivery: Delivery) -> Handled {
-        match output::write(self.line(&delivery)) {
-            Ok(()) => Handled::Done,
-            Err(error) => Handled::retry(format!("standard output: {error}")),
+/// What to register, and where; `None` when nothing is to be registered.
+fn registration(
+    options: &Serve,
+    config: &Config,
+    client: Option<Client>,
+    show: Option<&Show>,
+    local_url: &str,
+    sources: &SecretSources,
+) -> Result<Option<Registration>, Failure> {
+    let (client, url) = match (show, client, &options.registration.public_url) {
+        (Some(show), ..) => {
+            let mut options = options.api.clone();
+            options.base_url = Some(show.base_url().to_owned());
+            (
+                api::client(&options, show.credentials())?,
+                local_url.to_owned(),
+            )
         }
-    }
-}
-
-/// The typed view, and around it what is known of the delivery; `event` is the body.
-fn line_json(delivery: &Delivery) -> Value {
-    let (mut line, event) = match delivery.event() {
-        Ok(event) => (view::json(event), json!(event)),
-        Err(_) => (view::unreadable_json(), Value::Null),
+        (None, Some(client), Some(url)) => (client, public_url(url, &config.path)),
+        (None, ..) => return Ok(None),
     };
-    let around = json!({
-        "id": delivery.id().to_string(),
-        "received_at": when::exact(delivery.received_at()),
-        "attempt": delivery.attempt(),
-        "source": delivery.source().as_str(),
-        "event": event,
-        "error": delivery.event().err().map(view::explain),
-    });
-    if let (Value::Object(line), Value::Object(around)) = (&mut line, around) {
-        line.extend(around);
+    Ok(Some(Registration {
+        client,
+        store: sources.store.clone(),
+        url,
+        events: options.registration.events.as_deref().map(api::events),
+        rotate: options.registration.rotate_secret,
+        has_configured_secret: secret::load(&config.secret_files)?.is_some(),
+    }))
+}
+
+/// An address without a path means the path that is served.
+fn public_url(url: &str, path: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |place| place + 3);
+    let rest = url[after_scheme..].trim_end_matches('/');
+    match rest.contains('/') {
+        true => url.to_owned(),
+        false => format!("{}{rest}{path}", &url[..after_scheme]),
     }
-    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_gets_the_path_it_lacks() {
+        let path = "/webhooks/heygen";
+        for (given, expected) in [
+            ("https://a.example", "https://a.example/webhooks/heygen"),
+            ("https://a.example/", "https://a.example/webhooks/heygen"),
+            (
+                "https://a.example:8443",
+                "https://a.example:8443/webhooks/heygen",
+            ),
+            ("https://a.example/hooks/h", "https://a.example/hooks/h"),
+        ] {
+            assert_eq!(public_url(given, path), expected);
+        }
+    }
 }

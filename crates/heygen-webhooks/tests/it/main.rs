@@ -6,6 +6,8 @@ mod config;
 mod crash;
 mod inbox;
 mod looking;
+mod registration;
 mod serve;
 mod support;
 mod trigger;
+mod tunnel;

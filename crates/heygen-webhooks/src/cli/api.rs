@@ -1,0 +1,26 @@
+//! The options of everything that speaks to HeyGen's API.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How HeyGen's API is reached. The key comes from HEYGEN_API_KEY or a file, an OAuth token from HEYGEN_OAUTH_TOKEN.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "HeyGen's API")]
+pub(crate) struct ApiOptions {
+    /// Where the API is; `http://127.0.0.1:8090` for a `sandbox` [default: https://api.heygen.com]
+    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_BASE_URL")]
+    pub(crate) base_url: Option<String>,
+    /// File with the API key; otherwise it is read from HEYGEN_API_KEY
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_API_KEY_FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ApiVersion {
+    /// The older operations, retired by HeyGen on 2026-11-01
+    V1,
+    /// The present ones
+    #[default]
+    V3,
+}

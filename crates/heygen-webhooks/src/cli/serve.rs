@@ -1,0 +1,122 @@
+//! The options of `serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::ApiOptions;
+
+/// Receive deliveries: verify, keep, answer, print
+///
+/// Answers HeyGen's probe at once, whether there is a secret or not. A delivery is checked against every secret, kept in
+/// the inbox file, and only then answered 200; then it is printed. Without a secret deliveries are answered 503, so that
+/// HeyGen sends them again while you configure one.
+///
+/// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files, which are read again on SIGHUP. Ends on SIGTERM and Ctrl-C after
+/// what is under way has been kept and answered.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  heygen-webhooks serve
+  HEYGEN_WEBHOOK_SECRET=whsec_… heygen-webhooks serve --listen 0.0.0.0:8080
+  heygen-webhooks serve --secret-file /run/secrets/heygen --inbox /var/lib/heygen/inbox.db --json
+  heygen-webhooks serve --sandbox
+  HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
+  heygen-webhooks serve --config heygen-webhooks.toml
+
+A configuration file holds the long names of the options, which stand above it in this order: flag, environment, file:
+  listen = \"0.0.0.0:8080\"
+  inbox = \"/var/lib/heygen/inbox.db\"
+  secret-file = [\"/run/secrets/heygen\"]
+  max-body-bytes = 1048576")]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
+    pub(crate) listen: Option<String>,
+    /// Path that deliveries come to [default: /webhooks/heygen]
+    #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
+    pub(crate) path: Option<String>,
+    /// File that keeps the deliveries; made when there is none [default: ./heygen-inbox.db]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_INBOX")]
+    pub(crate) inbox: Option<PathBuf>,
+    /// File with a signing secret a line; may be given several times
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
+        value_delimiter = ','
+    )]
+    pub(crate) secret_file: Vec<PathBuf>,
+    /// Print events as JSON, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print links whole; otherwise their query strings, which give access, are cut off
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) full: bool,
+    /// How the log on standard error is written [default: text]
+    #[arg(long, value_name = "FORMAT", env = "HEYGEN_WEBHOOKS_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug, or a filter as `tracing` reads it [default: info]
+    #[arg(long, value_name = "FILTER", env = "HEYGEN_WEBHOOKS_LOG")]
+    pub(crate) log: Option<String>,
+    /// Configuration file [default: ./heygen-webhooks.toml where it exists]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registration: RegistrationOptions,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+    #[command(flatten)]
+    pub(crate) api: ApiOptions,
+}
+
+/// How HeyGen is told where to send.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Registration at HeyGen")]
+pub(crate) struct RegistrationOptions {
+    /// Register this address at HeyGen, or find it there, and keep its secret beside the inbox; a path is added when it has none
+    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+    /// Subscribe to these events, separated by commas, or to `all` [default: all; a found endpoint keeps what it has]
+    #[arg(long, value_name = "EVENT_TYPES", value_delimiter = ',')]
+    pub(crate) events: Option<Vec<String>>,
+    /// Replace the secret when the endpoint is there and its secret is not known here
+    #[arg(long)]
+    pub(crate) rotate_secret: bool,
+    /// Delete the endpoint at the end, for an address behind a tunnel
+    #[arg(long)]
+    pub(crate) deregister_on_exit: bool,
+    /// Show everything offline: play HeyGen too, register there, receive one signed sample of every event; keeps them in
+    /// ./heygen-sandbox.db unless --inbox says otherwise
+    #[arg(long, conflicts_with = "public_url")]
+    pub(crate) sandbox: bool,
+}
+
+/// How much the receiver takes on.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitOptions {
+    /// Longest body taken [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "HEYGEN_WEBHOOKS_MAX_BODY_BYTES")]
+    pub(crate) max_body_bytes: Option<usize>,
+    /// Most connections served at a time [default: 10000]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_MAX_CONNECTIONS")]
+    pub(crate) max_connections: Option<usize>,
+    /// Seconds a client may take for a request's header [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HEADER_TIME")]
+    pub(crate) header_time: Option<u64>,
+    /// Seconds a client may take for a request's body [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIME")]
+    pub(crate) body_time: Option<u64>,
+    /// Seconds a connection may stay open without a request [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_KEEP_ALIVE")]
+    pub(crate) keep_alive: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}

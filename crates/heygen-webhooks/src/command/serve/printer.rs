@@ -1,0 +1,117 @@
+//! [`Printer`]: the handler that prints each event, a line for people or for programs.
+//! [`Handled`]: how many there were.
+
+use heygen_receiver::{self as receiver, Delivery, Handler};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::{output, view, when};
+
+#[derive(Clone, Debug)]
+pub(super) struct Printer {
+    json: bool,
+    full: bool,
+    handled: watch::Sender<usize>,
+}
+
+/// How many deliveries have been printed, for whoever waits for them.
+#[derive(Clone, Debug)]
+pub(super) struct Handled(watch::Receiver<usize>);
+
+impl Handled {
+    pub(super) fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Returns once there were so many, or the printer is gone.
+    pub(super) async fn reach(&mut self, count: usize) {
+        let _ = self.0.wait_for(|handled| *handled >= count).await;
+    }
+}
+
+impl Printer {
+    pub(super) fn new(json: bool, full: bool) -> Self {
+        Self {
+            json,
+            full,
+            handled: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) fn handled(&self) -> Handled {
+        Handled(self.handled.subscribe())
+    }
+
+    /// On standard output for people; programs read events there and nothing else, and find the address in the log.
+    pub(super) fn started(&self, url: &str) -> Result<(), Failure> {
+        if !self.json {
+            output::write(format!("listening on {url}\n"))?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, delivery: &Delivery) -> String {
+        match self.json {
+            true => format!("{}\n", line_json(delivery)),
+            false => self.line_text(delivery),
+        }
+    }
+
+    fn line_text(&self, delivery: &Delivery) -> String {
+        let (name, words) = match delivery.event() {
+            Ok(event) => (
+                output::tame(event.event_name()),
+                view::words(event, self.full),
+            ),
+            Err(error) => {
+                let size = delivery.body().len();
+                (
+                    "(unreadable)".to_owned(),
+                    format!("{size} bytes: {}", view::explain(error)),
+                )
+            }
+        };
+        let again = match delivery.attempt() {
+            1 => String::new(),
+            attempt => format!("  (attempt {attempt})"),
+        };
+        let received = when::short(delivery.received_at());
+        format!(
+            "{received}  {}  {name:<28}  {words}{again}\n",
+            delivery.id()
+        )
+    }
+}
+
+impl Handler for Printer {
+    async fn handle(&self, delivery: Delivery) -> receiver::Handled {
+        match output::write(self.line(&delivery)) {
+            Ok(()) => {
+                self.handled.send_modify(|count| *count += 1);
+                receiver::Handled::Done
+            }
+            Err(error) => receiver::Handled::retry(format!("standard output: {error}")),
+        }
+    }
+}
+
+/// The typed view, and around it what is known of the delivery; `event` is the body.
+fn line_json(delivery: &Delivery) -> Value {
+    let (mut line, event) = match delivery.event() {
+        Ok(event) => (view::json(event), json!(event)),
+        Err(_) => (view::unreadable_json(), Value::Null),
+    };
+    let around = json!({
+        "id": delivery.id().to_string(),
+        "received_at": when::exact(delivery.received_at()),
+        "attempt": delivery.attempt(),
+        "source": delivery.source().as_str(),
+        "event": event,
+        "error": delivery.event().err().map(view::explain),
+    });
+    if let (Value::Object(line), Value::Object(around)) = (&mut line, around) {
+        line.extend(around);
+    }
+    line
+}

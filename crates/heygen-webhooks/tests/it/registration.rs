@@ -1,0 +1,261 @@
+//! `serve --public-url` and `serve --sandbox`: the receiver registers itself.
+
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
+use serde_json::Value;
+
+use crate::support::{Place, Serve};
+use crate::tunnel::Tunnel;
+
+const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
+
+/// A server behind a tunnel that registers in the sandbox, and its tunnel.
+fn start(place: &Place, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
+    let url = tunnel.url();
+    let arguments = [
+        &["--json", "--public-url", &url, "--base-url", heygen.url()],
+        arguments,
+    ]
+    .concat();
+    let serve = place.serve_with(&arguments, &[KEY]);
+    tunnel.lead_to(&serve.url);
+    serve
+}
+
+/// Runs `serve` until it gives up by itself; its error.
+fn refused(place: &Place, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> String {
+    let (status, _, log) = start(place, heygen, tunnel, arguments).wait();
+    assert_eq!(status, 1, "{log:?}");
+    log.into_iter()
+        .find(|line| line.starts_with("error: "))
+        .expect("an error on standard error")
+}
+
+async fn sandbox() -> Sandbox {
+    Sandbox::builder()
+        .api_key(KEY.1)
+        .start()
+        .await
+        .expect("a sandbox")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_registers_keeps_its_secret_and_finds_itself_again() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let tunnel = Tunnel::new();
+    let url = tunnel.url();
+    let first = start(&place, &heygen, &tunnel, &[]);
+    first.log_line("registered at HeyGen");
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "v1"));
+    heygen.settled().await;
+    assert!(first.line().contains("v1"));
+    first.signal("TERM");
+    assert_eq!(first.wait().0, 0);
+    assert_secrets_are_private(&place);
+
+    // A new process behind another tunnel of the same address is not to be had here; the address is what counts.
+    let endpoint = heygen.endpoints().remove(0);
+    assert_eq!(
+        (heygen.endpoints().len(), endpoint.url.as_str()),
+        (1, url.as_str())
+    );
+    let serve = place.serve_with(
+        &["--json", "--public-url", &url, "--base-url", heygen.url()],
+        &[KEY],
+    );
+    serve.log_line("found at HeyGen");
+    let secret = endpoint.secret.expose();
+    let body = ["trigger", "avatar_video.fail", "--to", &serve.url];
+    place
+        .run_with(&body, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
+        .ok();
+    assert!(
+        serve.line().contains("avatar_video.fail"),
+        "the kept secret is in force"
+    );
+    assert_eq!(heygen.endpoints().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_nobody_knows_is_told_or_replaced() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let tunnel = Tunnel::new();
+    let first = start(&place, &heygen, &tunnel, &[]);
+    first.log_line("registered at HeyGen");
+    let url = heygen.endpoints()[0].url.clone();
+    first.signal("TERM");
+    first.wait();
+
+    let elsewhere = Place::new();
+    let again = ["--json", "--public-url", &url, "--base-url", heygen.url()];
+    let (status, _, log) = elsewhere.serve_with(&again, &[KEY]).wait();
+    assert_eq!(status, 1);
+    assert!(
+        log.iter().any(|line| line.contains("--rotate-secret")),
+        "{log:?}"
+    );
+
+    let old = heygen.endpoints()[0].secret.expose().to_owned();
+    let serve = elsewhere.serve_with(&[&again[..], &["--rotate-secret"]].concat(), &[KEY]);
+    serve.log_line("secret replaced");
+    let new = heygen.endpoints()[0].secret.expose().to_owned();
+    assert_ne!(old, new);
+    serve.log_line("found at HeyGen");
+    let to = ["trigger", "avatar_video.fail", "--to", &serve.url];
+    elsewhere
+        .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", &new)])
+        .ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_chosen_and_replaced() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let serve = start(
+        &place,
+        &heygen,
+        &Tunnel::new(),
+        &["--events", "avatar_video.success,avatar_video.fail"],
+    );
+    serve.log_line("registered at HeyGen");
+    let url = heygen.endpoints()[0].url.clone();
+    assert_eq!(
+        heygen.endpoints()[0].events.as_deref().map(<[String]>::len),
+        Some(2)
+    );
+    serve.signal("TERM");
+    serve.wait();
+    // The address is probed only when it changes, so the endpoint can be found without its tunnel.
+    let again = [
+        "--public-url",
+        &url,
+        "--base-url",
+        heygen.url(),
+        "--events",
+        "batch.finished",
+    ];
+    let serve = place.serve_with(&again, &[KEY]);
+    serve.log_line("subscription replaced");
+    assert_eq!(
+        heygen.endpoints()[0].events.as_deref(),
+        Some(&["batch.finished".to_owned()][..])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_tunnel_it_leaves_nothing_behind() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let serve = start(&place, &heygen, &Tunnel::new(), &["--deregister-on-exit"]);
+    serve.log_line("registered at HeyGen");
+    assert_eq!(heygen.endpoints().len(), 1);
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    assert_eq!(heygen.endpoints().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_cut_off_half_way_leaves_one_endpoint() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let create = Operation::ALL.iter().copied().find(|operation| {
+        operation.method() == "POST" && operation.path() == "/v3/webhooks/endpoints"
+    });
+    let cut_off = Fault::cut_off().on(create.expect("an operation")).times(1);
+    heygen.misbehave(Misbehaviour::default().fault(cut_off));
+    let serve = start(&place, &heygen, &Tunnel::new(), &[]);
+    serve.log_line("registered at HeyGen");
+    assert_eq!(heygen.endpoints().len(), 1);
+    heygen.send(EventBuilder::new("batch.finished"));
+    heygen.settled().await;
+    assert!(
+        serve.line().contains("batch.finished"),
+        "and its secret is the one that was kept"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_is_told() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let no_key = place.run_with(
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--public-url",
+            "https://a.example",
+        ],
+        b"",
+        &[],
+    );
+    assert_eq!(no_key.status, 2);
+    assert!(
+        no_key.stderr.contains("HEYGEN_API_KEY"),
+        "{}",
+        no_key.stderr
+    );
+
+    // The tunnel leads nowhere, so the probe fails.
+    let nowhere = Tunnel::new();
+    let url = nowhere.url();
+    nowhere.lead_to("http://127.0.0.1:1/");
+    let arguments = ["--public-url", &url, "--base-url", heygen.url()];
+    let (status, _, log) = place.serve_with(&arguments, &[KEY]).wait();
+    assert_eq!(status, 1, "{log:?}");
+    assert_eq!(heygen.endpoints().len(), 0);
+
+    let error = {
+        let other_key = Sandbox::builder()
+            .api_key("another")
+            .start()
+            .await
+            .expect("a sandbox");
+        refused(&place, &other_key, &Tunnel::new(), &[])
+    };
+    assert!(!error.contains(KEY.1), "{error}");
+}
+
+#[test]
+fn the_show_needs_nothing_and_shows_thirty() {
+    let place = Place::new();
+    let serve = place.serve_with(&["--sandbox", "--json"], &[]);
+    let mut names: Vec<_> = (0..30)
+        .map(|_| {
+            let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+            line["event_type"].as_str().expect("a name").to_owned()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 30);
+    serve.signal("INT");
+    let (status, rest, log) = serve.wait();
+    assert_eq!((status, rest.len()), (0, 0), "{log:?}");
+}
+
+#[test]
+fn a_hangup_reads_the_secrets_again() {
+    let place = Place::new();
+    let file = place.file("secret", "whsec_old\n");
+    let file = file.to_str().expect("UTF-8").to_owned();
+    let serve = place.serve_with(&["--secret-file", &file], &[]);
+    let to = ["trigger", "avatar_video.fail", "--to", &serve.url];
+    let send = |secret: &str| {
+        place
+            .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
+            .status
+    };
+    assert_eq!((send("whsec_old"), send("whsec_new")), (0, 1));
+    place.file("secret", "whsec_old\nwhsec_new\n");
+    serve.signal("HUP");
+    serve.log_line("secrets read again");
+    assert_eq!((send("whsec_old"), send("whsec_new")), (0, 0));
+}
+
+#[cfg(unix)]
+fn assert_secrets_are_private(place: &Place) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = place.path().join("heygen-inbox.db.secrets.json");
+    let mode = std::fs::metadata(file)
+        .expect("a file of secrets")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
