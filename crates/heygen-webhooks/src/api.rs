@@ -10,6 +10,10 @@ use heygen_events::EventType;
 use crate::cli::ApiOptions;
 use crate::failure::Failure;
 
+mod advice;
+
+pub(crate) use advice::failure;
+
 /// A client with the key or token that was configured.
 pub(crate) fn connect(options: &ApiOptions) -> Result<Client, Failure> {
     client(options, credentials(options)?)

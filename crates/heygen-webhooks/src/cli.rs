@@ -12,13 +12,18 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod api;
 mod body;
 mod inbox;
+mod management;
 mod program;
 mod serve;
 mod trigger;
 
-pub(crate) use api::ApiOptions;
+pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use body::{Inspect, Verify};
 pub(crate) use inbox::{Inbox, InboxFile, List, Show, StateOption};
+pub(crate) use management::{
+    Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
+    RotateSecret, UpdateEndpoint,
+};
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use serve::{LimitOptions, LogFormat, Serve};
 pub(crate) use trigger::Trigger;
@@ -67,6 +72,10 @@ pub(crate) enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Inbox(Inbox),
+    #[command(subcommand)]
+    Endpoints(Endpoints),
+    EventTypes(EventTypes),
+    Events(Events),
     Schema(Schema),
     Completions(Completions),
     Man(Man),

@@ -3,8 +3,12 @@
 use crate::cli::Command;
 use crate::failure::Failure;
 
+mod endpoints;
+mod event_types;
+mod events;
 mod inbox;
 mod inspect;
+mod management;
 mod schema;
 mod serve;
 mod shell;
@@ -18,6 +22,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(options) => inspect::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Inbox(options) => inbox::run(&options),
+        Command::Endpoints(options) => endpoints::run(&options),
+        Command::EventTypes(options) => event_types::run(&options),
+        Command::Events(options) => events::run(&options),
         Command::Schema(options) => schema::run(&options),
         Command::Completions(options) => shell::completions(&options),
         Command::Man(options) => shell::man(&options),

@@ -10,6 +10,7 @@ mod failure;
 mod input;
 mod logging;
 mod output;
+mod overlap;
 mod secret;
 mod secret_store;
 mod view;

@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod inbox;
 mod looking;
+mod management;
 mod registration;
 mod serve;
 mod support;

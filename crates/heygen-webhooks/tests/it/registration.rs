@@ -1,7 +1,9 @@
 //! `serve --public-url` and `serve --sandbox`: the receiver registers itself.
 
+use std::collections::BTreeSet;
+
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
+use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox};
 use serde_json::Value;
 
 use crate::support::{Place, Serve};
@@ -210,6 +212,58 @@ async fn what_stands_in_the_way_is_told() {
         refused(&place, &other_key, &Tunnel::new(), &[])
     };
     assert!(!error.contains(KEY.1), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_replaced_under_a_stream_loses_nothing() {
+    let place = Place::new();
+    // Five seconds become five milliseconds: what is refused in the moment of the change comes again soon.
+    let heygen = Sandbox::builder()
+        .api_key(KEY.1)
+        .time_scale(0.001)
+        .start()
+        .await
+        .expect("a sandbox");
+    let serve = start(&place, &heygen, &Tunnel::new(), &[]);
+    serve.log_line("registered at HeyGen");
+    let old = heygen.endpoints()[0].clone();
+    let mut sent = BTreeSet::new();
+    for number in 0..200 {
+        let video_id = format!("v{number}");
+        heygen.send(EventBuilder::new("avatar_video.success").set("video_id", video_id.as_str()));
+        sent.insert(video_id);
+        if number == 80 {
+            let rotate = [
+                "endpoints",
+                "rotate-secret",
+                &old.endpoint_id,
+                "--apply",
+                "--base-url",
+                heygen.url(),
+            ];
+            place.run_with(&rotate, b"", &[KEY]).ok();
+        }
+    }
+    assert_ne!(heygen.endpoints()[0].secret.expose(), old.secret.expose());
+    heygen.settled().await;
+    let was_accepted = |delivery: &Delivery| delivery.statuses().last() == Some(&Some(200));
+    assert!(heygen.deliveries().iter().all(was_accepted));
+    while !sent.is_empty() {
+        let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+        assert!(
+            sent.remove(line["subject_id"].as_str().expect("a subject")),
+            "handed out once: {line}"
+        );
+    }
+    // What HeyGen tries again may still carry the old one.
+    let late = ["trigger", "batch.finished", "--to", &serve.url];
+    place
+        .run_with(
+            &late,
+            b"",
+            &[("HEYGEN_WEBHOOK_SECRET", old.secret.expose())],
+        )
+        .ok();
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use heygen_api::{ApiError, Client, Endpoint, EndpointStatus, Events, v3};
 use heygen_events::id::EndpointId;
 
-use crate::api::error_chain;
+use crate::api::{self, error_chain};
+use crate::cli::ApiVersion;
 use crate::failure::Failure;
 use crate::secret_store::SecretStore;
 
@@ -165,7 +166,7 @@ impl Registration {
 }
 
 fn api_failure(error: ApiError) -> Failure {
-    anyhow::Error::new(error).context("HeyGen's API").into()
+    api::failure(ApiVersion::V3, error)
 }
 
 /// HeyGen tries a delivery again for 24 hours, and it is not known which secret then signs it.

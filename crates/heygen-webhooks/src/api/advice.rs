@@ -1,0 +1,97 @@
+//! [`failure`]: a refusal of HeyGen's API, told with what can be done about it.
+
+use heygen_api::{ApiError, ErrorKind};
+
+use super::error_chain;
+use crate::cli::ApiVersion;
+use crate::failure::Failure;
+use crate::output::tame;
+
+/// A failure that says what HeyGen said, and what can be done about it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+pub(crate) fn failure(version: ApiVersion, error: ApiError) -> Failure {
+    let mut text = format!("HeyGen's API: {}", error_chain(&error));
+    let advice = advice(version, &error);
+    if error.kind() == ErrorKind::Config {
+        return Failure::usage(text);
+    }
+    for advice in [advice, after(&error)].into_iter().flatten() {
+        text = format!("{text}\n  {advice}");
+    }
+    for (name, value) in [
+        ("request id", error.request_id()),
+        ("HeyGen says more at", error.doc_url()),
+    ] {
+        if let Some(value) = value {
+            text = format!("{text}\n  {name}: {}", tame(value));
+        }
+    }
+    anyhow::Error::msg(text).into()
+}
+
+fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
+    let advice = match error.kind() {
+        ErrorKind::Authentication => {
+            "check HEYGEN_API_KEY (or the key's file, or HEYGEN_OAUTH_TOKEN): HeyGen shows the key under Settings, API"
+        }
+        ErrorKind::PaymentRequired => "look at the plan and the credit of the account",
+        ErrorKind::Forbidden => {
+            "use the key of an account that may do this: what belongs to an organisation may need its administrator's"
+        }
+        ErrorKind::NotFound => match version {
+            ApiVersion::V1 => {
+                "HeyGen retired v1 on 2026-11-01: use v3, which is what is asked without --api v1"
+            }
+            ApiVersion::V3 => {
+                "`endpoints list` shows which ids there are; otherwise check --base-url"
+            }
+        },
+        ErrorKind::InvalidParameter => return Some(parameter(error.param())),
+        ErrorKind::RateLimited => {
+            return Some(match error.retry_after() {
+                Some(wait) => format!("try again in {} s", wait.as_secs().max(1)),
+                None => "try again in a minute".to_owned(),
+            });
+        }
+        ErrorKind::QuotaExceeded => {
+            "waiting a little does not help: look at the limits of the account's plan"
+        }
+        ErrorKind::Conflict => "something else is at work on it: look again in a moment",
+        ErrorKind::Server => "nothing is wrong here: try again in a while",
+        ErrorKind::Transport => "check the network, a proxy, and --base-url",
+        ErrorKind::Timeout => "try again; when it stays so, check the network and --base-url",
+        ErrorKind::UnexpectedBody | ErrorKind::Refused => {
+            "check --base-url: what answers there may not be HeyGen's API"
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+fn parameter(name: Option<&str>) -> String {
+    match name {
+        Some("url") => {
+            "the address has to be public and https, and to answer OPTIONS with 2xx within one second: is the receiver up, \
+             and does the proxy before it let OPTIONS through?"
+        }
+        Some("endpoint_id") => "`endpoints list` shows which ids there are",
+        Some("events" | "event_type") => "`event-types` lists the names that HeyGen takes",
+        Some(name) => return format!("mend `{}`", tame(name)),
+        None => {
+            "HeyGen does not name the value: check the id (`endpoints list`), that the address answers OPTIONS with 2xx \
+             within one second, and the names of events (`event-types`)"
+        }
+    }
+    .to_owned()
+}
+
+/// What was sent and not refused may have been done.
+fn after(error: &ApiError) -> Option<String> {
+    error.outcome_unknown().then(|| {
+        "if this was a change, it may have been made all the same: look with `endpoints list`"
+            .to_owned()
+    })
+}

@@ -1,0 +1,120 @@
+//! `endpoints rotate-secret`: a new secret, and no delivery lost over it.
+
+use heygen_events::id::EndpointId;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::new_secret::{self, NewSecret, WHAT_TO_DO};
+use crate::cli::{ApiVersion, RotateSecret};
+use crate::command::management::{self, Api};
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::secret_store::SecretStore;
+use crate::when;
+
+pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
+    if options.connection.api_version == ApiVersion::V1 {
+        return Err(Failure::usage(
+            "v1 cannot replace a secret: ask without --api v1",
+        ));
+    }
+    let api = Api::connect(&options.connection)?;
+    let store = match options.apply {
+        true => Some(store(options)?),
+        false => None,
+    };
+    let id = EndpointId::from(options.id.as_str());
+    let secret = management::run(rotate(&api, &id, store.is_some()))?;
+    match &store {
+        Some(store) => applied(options, &secret, store),
+        None => shown(options, &secret),
+    }
+}
+
+async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret, Failure> {
+    // The file says of each secret whose it is; asked for before, when nothing is lost by failing.
+    let url = match needs_url {
+        true => api.endpoint(id).await?.map(|endpoint| endpoint.url),
+        false => None,
+    };
+    let rotated = api.ask(api.client().v3().rotate_secret(id)).await?;
+    Ok(NewSecret {
+        endpoint_id: rotated.endpoint_id,
+        url: url.unwrap_or_default(),
+        secret: rotated.secret,
+    })
+}
+
+fn applied(options: &RotateSecret, secret: &NewSecret, store: &SecretStore) -> Result<(), Failure> {
+    let knew_old = store.knows(secret.endpoint_id.as_str()).unwrap_or(false);
+    let overlap = options.overlap.unwrap_or_default().0;
+    secret.keep(store, overlap)?;
+    let until = Timestamp::now()
+        .checked_add(overlap)
+        .unwrap_or(Timestamp::MAX)
+        .try_into()
+        .ok()
+        .filter(|_| knew_old);
+    let file = store.path().display().to_string();
+    if options.json {
+        output::json(&json!({
+            "endpoint_id": secret.endpoint_id.as_str(),
+            "secret": options.show.then(|| secret.secret.expose()),
+            "kept_in": file,
+            "old_accepted_until": until.map(when::exact),
+        }))?;
+        return Ok(());
+    }
+    let id = tame(secret.endpoint_id.as_str());
+    let shown = match options.show {
+        true => secret.text(),
+        false => String::new(),
+    };
+    let old = match until {
+        Some(_) if overlap.is_zero() => "The old one is no longer taken.".to_owned(),
+        Some(until) => format!("The old one is taken until {} too.", when::short(until)),
+        None => OLD_NOT_KEPT.to_owned(),
+    };
+    output::write(format!(
+        "the secret of endpoint {id} is replaced\n{shown}
+The new one is kept in {file}, and a `serve` that runs with this inbox takes it now.\n{old}\n"
+    ))?;
+    Ok(())
+}
+
+fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {
+    if options.json {
+        output::json(&json!({
+            "endpoint_id": secret.endpoint_id.as_str(),
+            "secret": secret.secret.expose(),
+            "kept_in": null,
+            "old_accepted_until": null,
+        }))?;
+        return Ok(());
+    }
+    output::write(format!(
+        "the secret of endpoint {} is replaced; the old one is invalid from now on\n{}{WHAT_TO_DO}
+Leave the old one beside it for 24 hours: HeyGen may try deliveries again that were signed with it.\n",
+        tame(secret.endpoint_id.as_str()),
+        secret.text()
+    ))?;
+    Ok(())
+}
+
+/// The secrets file of an inbox that is there: a new secret in the wrong folder would have `serve` refuse everything.
+fn store(options: &RotateSecret) -> Result<SecretStore, Failure> {
+    let inbox = new_secret::inbox_file(options.inbox.as_deref());
+    let store = new_secret::store(options.inbox.as_deref())?;
+    if !inbox.exists() && !store.path().exists() {
+        return Err(anyhow::anyhow!(
+            "there is no inbox {}, and nothing was replaced: name the one that `serve` uses with --inbox",
+            inbox.display()
+        )
+        .into());
+    }
+    Ok(store)
+}
+
+const OLD_NOT_KEPT: &str = "\
+The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, leave it there for 24
+hours more: HeyGen may try deliveries again that were signed with it.";

@@ -1,0 +1,126 @@
+//! `event-types`: what HeyGen offers, held against what this version knows.
+
+use heygen_events::EventType;
+use serde_json::{Map, Value, json};
+
+use super::management::{self, Api};
+use crate::cli::{ApiVersion, EventTypes};
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+
+/// An event that HeyGen offers, or that only this version knows.
+struct Row {
+    event_type: EventType,
+    description: Option<String>,
+    is_offered: bool,
+    extra: Map<String, Value>,
+}
+
+pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
+    let api = Api::connect(&options.connection)?;
+    let mut rows = management::run(offered(&api))?;
+    let missing: Vec<_> = EventType::DOCUMENTED
+        .iter()
+        .filter(|known| !rows.iter().any(|row| row.event_type == **known))
+        .cloned()
+        .map(|event_type| Row {
+            event_type,
+            description: None,
+            is_offered: false,
+            extra: Map::new(),
+        })
+        .collect();
+    if options.json {
+        rows.extend(missing);
+        let values: Vec<_> = rows.iter().map(Row::json).collect();
+        output::json_array(values.into_iter())?;
+        return Ok(());
+    }
+    output::write(text(&rows, &missing))?;
+    Ok(())
+}
+
+async fn offered(api: &Api) -> Result<Vec<Row>, Failure> {
+    let rows = match api.version() {
+        ApiVersion::V1 => api
+            .ask(api.client().v1().list_event_names())
+            .await?
+            .into_iter()
+            .map(|event_type| (event_type, None, Map::new()))
+            .collect(),
+        ApiVersion::V3 => api
+            .ask(api.client().v3().event_types_all().into_vec())
+            .await?
+            .into_iter()
+            .map(|entry| (entry.event_type, entry.description, entry.extra))
+            .collect::<Vec<_>>(),
+    };
+    let rows = rows
+        .into_iter()
+        .map(|(event_type, description, extra)| Row {
+            event_type,
+            description,
+            is_offered: true,
+            extra,
+        });
+    Ok(rows.collect())
+}
+
+fn text(rows: &[Row], missing: &[Row]) -> String {
+    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    let mut text = table(&["EVENT", "KNOWN", "DESCRIPTION"], &cells);
+    let new = rows.iter().filter(|row| !row.event_type.is_known());
+    for (heading, names) in [
+        ("New to this version, and received all the same", names(new)),
+        (
+            "Known to this version, and not in HeyGen's list",
+            names(missing.iter()),
+        ),
+    ] {
+        if !names.is_empty() {
+            text = format!("{text}\n{heading}: {names}\n");
+        }
+    }
+    text
+}
+
+fn names<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let names: Vec<_> = rows.map(|row| tame(row.event_type.as_str())).collect();
+    names.join(", ")
+}
+
+impl Row {
+    /// In HeyGen's words, or in ours where it gives none, as in v1.
+    fn description(&self) -> Option<&str> {
+        let ours = || {
+            self.event_type
+                .is_known()
+                .then(|| self.event_type.description())
+        };
+        self.description.as_deref().or_else(ours)
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            tame(self.event_type.as_str()),
+            match self.event_type.is_known() {
+                true => "yes".to_owned(),
+                false => "no".to_owned(),
+            },
+            self.description().map_or_else(|| "-".to_owned(), tame),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let mut fields = self.extra.clone();
+        for (name, value) in [
+            ("event_type", json!(self.event_type.as_str())),
+            ("description", json!(self.description())),
+            ("known", json!(self.event_type.is_known())),
+            ("offered", json!(self.is_offered)),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
+        fields.into()
+    }
+}

@@ -1,0 +1,255 @@
+//! Secrets: shown once, kept where that is asked for, and nowhere else.
+
+use serde_json::{Value, json};
+
+use super::{BOTH, Heygen, URL};
+
+#[test]
+fn a_created_endpoint_shows_its_secret_once() {
+    for api in BOTH {
+        let heygen = Heygen::start();
+        let made = heygen.run(&["endpoints", "create", URL, "--api", api]).ok();
+        let endpoint = heygen.first();
+        let secret = endpoint.secret.expose();
+        assert_eq!(made.stdout.matches(secret).count(), 1, "{}", made.stdout);
+        for part in [
+            &endpoint.endpoint_id,
+            URL,
+            "shown this once",
+            "HEYGEN_WEBHOOK_SECRET",
+        ] {
+            assert!(made.stdout.contains(part), "{part}: {}", made.stdout);
+        }
+        assert_eq!(endpoint.events, None);
+
+        for arguments in [&[][..], &["--json"]] {
+            let list = ["endpoints", "list", "--api", api];
+            let listed = heygen.run(&[&list, arguments].concat()).ok();
+            assert!(!listed.stdout.contains(secret), "{}", listed.stdout);
+            assert!(listed.stdout.contains(URL), "{}", listed.stdout);
+        }
+        assert!(
+            !heygen
+                .place
+                .path()
+                .join("heygen-inbox.db.secrets.json")
+                .exists()
+        );
+    }
+}
+
+#[test]
+fn programs_get_the_secret_in_its_field() {
+    for api in BOTH {
+        let heygen = Heygen::start();
+        let names = "avatar_video.success, avatar_video.fail";
+        let made = heygen
+            .run(&[
+                "endpoints",
+                "create",
+                URL,
+                "--events",
+                names,
+                "--api",
+                api,
+                "--json",
+            ])
+            .ok();
+        let endpoint = heygen.first();
+        let value = made.json();
+        assert_eq!(value["secret"], endpoint.secret.expose());
+        assert_eq!(value["endpoint_id"], endpoint.endpoint_id);
+        assert_eq!(value["kept_in"], Value::Null);
+        let events = json!(["avatar_video.success", "avatar_video.fail"]);
+        assert_eq!(value["events"], events);
+        assert_eq!(json!(endpoint.events), events);
+
+        let listed = heygen
+            .run(&["endpoints", "list", "--json", "--api", api])
+            .ok()
+            .json();
+        assert_eq!(listed[0]["url"], URL);
+        assert_eq!(listed[0]["events"], events);
+        assert_eq!(listed[0]["status"], "enabled");
+        assert_eq!(listed[0].get("secret"), Some(&Value::Null));
+        assert_eq!(listed[0]["username"].is_string(), api == "v1");
+    }
+}
+
+#[test]
+fn a_kept_secret_is_not_printed() {
+    for api in BOTH {
+        let heygen = Heygen::start();
+        let made = heygen
+            .run(&["endpoints", "create", URL, "--keep", "--api", api])
+            .ok();
+        let secret = heygen.first().secret.expose().to_owned();
+        assert!(!made.stdout.contains(&secret), "{}", made.stdout);
+        assert!(
+            made.stdout
+                .contains("kept in ./heygen-inbox.db.secrets.json"),
+            "{}",
+            made.stdout
+        );
+        let kept = &heygen.secrets_file()["secrets"][0];
+        assert_eq!(kept["secret"], secret);
+        assert_eq!(kept["url"], URL);
+
+        let shown = heygen
+            .run(&[
+                "endpoints",
+                "create",
+                URL,
+                "--keep",
+                "--show",
+                "--json",
+                "--api",
+                api,
+            ])
+            .ok()
+            .json();
+        assert_eq!(
+            shown["secret"],
+            heygen.sandbox.endpoints()[1].secret.expose()
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_kept_is_printed() {
+    let heygen = Heygen::start();
+    // The new content is written beside the file and renamed, which a folder in the way prevents.
+    std::fs::create_dir(heygen.place.path().join("heygen-inbox.db.secrets.json.new"))
+        .expect("a folder");
+    let made = heygen.run(&["endpoints", "create", URL, "--keep"]);
+    assert_eq!(made.status, 1);
+    assert!(
+        made.stdout.contains(heygen.first().secret.expose()),
+        "{}",
+        made.stdout
+    );
+    assert!(made.stderr.contains("could not be kept"), "{}", made.stderr);
+}
+
+#[test]
+fn a_damaged_secrets_file_is_seen_before_anything_is_done() {
+    let heygen = Heygen::start();
+    heygen.place.file("heygen-inbox.db.secrets.json", "no JSON");
+    let made = heygen.run(&["endpoints", "create", URL, "--keep"]);
+    made.told(1, &["is not a file of secrets"]);
+    assert!(heygen.sandbox.endpoints().is_empty());
+}
+
+#[test]
+fn a_deleted_endpoint_leaves_no_secret() {
+    let heygen = Heygen::start();
+    heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
+    let id = heygen.first().endpoint_id;
+    let deleted = heygen
+        .run(&["endpoints", "delete", &id, "--yes", "--json"])
+        .ok()
+        .json();
+    let expected =
+        json!({"endpoint_id": id, "url": URL, "deleted": true, "secret_forgotten": true});
+    assert_eq!(deleted, expected);
+    assert_eq!(heygen.secrets_file()["secrets"], json!([]));
+}
+
+#[test]
+fn a_replaced_secret_is_shown_once() {
+    let heygen = Heygen::start();
+    let old = heygen.create();
+    let rotate = ["endpoints", "rotate-secret", &old.endpoint_id];
+    let rotated = heygen.run(&rotate).ok();
+    let new = heygen.first().secret;
+    assert_ne!(new.expose(), old.secret.expose());
+    assert_eq!(
+        rotated.stdout.matches(new.expose()).count(),
+        1,
+        "{}",
+        rotated.stdout
+    );
+    assert!(
+        rotated.stdout.contains("shown this once"),
+        "{}",
+        rotated.stdout
+    );
+
+    let rotated = heygen.run(&[&rotate[..], &["--json"]].concat()).ok().json();
+    assert_eq!(rotated["secret"], heygen.first().secret.expose());
+    assert_eq!(rotated["endpoint_id"], old.endpoint_id);
+
+    heygen
+        .run(&[&rotate[..], &["--api", "v1"]].concat())
+        .told(2, &["v1 cannot replace a secret"]);
+    heygen
+        .run(&["endpoints", "rotate-secret", "nobody"])
+        .told(1, &["webhook_not_found", "endpoints list"]);
+}
+
+#[test]
+fn an_applied_secret_is_taken_beside_the_old_one() {
+    let heygen = Heygen::start();
+    heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
+    let old = heygen.first();
+    let serve = heygen.place.serve_with(&[], &[]);
+    let rotate = ["endpoints", "rotate-secret", &old.endpoint_id, "--apply"];
+    let rotated = heygen.run(&rotate).ok();
+    let new = heygen.first().secret;
+    for secret in [&old.secret, &new] {
+        assert!(
+            !rotated.stdout.contains(secret.expose()),
+            "{}",
+            rotated.stdout
+        );
+    }
+    assert!(
+        rotated.stdout.contains("The old one is taken until"),
+        "{}",
+        rotated.stdout
+    );
+    serve.log_line("secrets read again");
+    for secret in [&old.secret, &new] {
+        let trigger = ["trigger", "avatar_video.success", "--to", &serve.url];
+        let known = [("HEYGEN_WEBHOOK_SECRET", secret.expose())];
+        heygen.place.run_with(&trigger, b"", &known).ok();
+    }
+    let kept = heygen.secrets_file();
+    assert_eq!(kept["secrets"][0]["secret"], old.secret.expose());
+    assert!(kept["secrets"][0]["accepted_until"].is_string(), "{kept}");
+    assert_eq!(kept["secrets"][1]["secret"], new.expose());
+    assert_eq!(kept["secrets"][1]["url"], URL);
+    assert_eq!(kept["secrets"][1]["accepted_until"], Value::Null);
+
+    // Without any overlap the one before is forgotten at once.
+    let rotated = heygen.run(&[&rotate[..], &["--overlap", "0s", "--show", "--json"]].concat());
+    let rotated = rotated.ok().json();
+    assert_eq!(rotated["secret"], heygen.first().secret.expose());
+    assert_eq!(rotated["kept_in"], "./heygen-inbox.db.secrets.json");
+    assert!(rotated["old_accepted_until"].is_string(), "{rotated}");
+}
+
+#[test]
+fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
+    let heygen = Heygen::start();
+    let old = heygen.create();
+    let rotate = ["endpoints", "rotate-secret", &old.endpoint_id, "--apply"];
+    heygen
+        .run(&rotate)
+        .told(1, &["there is no inbox ./heygen-inbox.db", "--inbox"]);
+    assert_eq!(heygen.first().secret.expose(), old.secret.expose());
+
+    heygen.place.file("other.db", "");
+    let rotated = heygen
+        .run(&[&rotate[..], &["--inbox", "other.db"]].concat())
+        .ok();
+    assert!(
+        rotated.stdout.contains("The old one was not kept there"),
+        "{}",
+        rotated.stdout
+    );
+    assert!(heygen.place.path().join("other.db.secrets.json").exists());
+    heygen
+        .run(&[&rotate[..3], &["--overlap", "1h"]].concat())
+        .told(2, &["--apply"]);
+}
