@@ -4,6 +4,7 @@
 //! - [`EventBuilder`]: a body of your own, made from the sample of an event.
 //! - [`signed_request`]: a signed delivery as a value, for a handler that can be called without a socket.
 //! - [`Sender`]: probes and deliveries over HTTP, with HeyGen's time limits, retries and duplicates.
+//! - `drill`, behind the feature of that name: all of that against an endpoint in any language, and a scorecard.
 //! - `sandbox`, behind the feature of that name: HeyGen's webhook API on loopback, v1 and v3, which delivers signed events.
 //!
 //! # A handler's test, in five lines
@@ -43,12 +44,15 @@
 //!
 //! # Features
 //!
+//! - `drill`: the module of that name, and with it tokio's tasks.
 //! - `sandbox`: the module of that name, and with it a server.
 //! - `tls`: [`Sender`] also sends to `https` addresses, by rustls with ring and the certificates of the system.
 //!   Also needed where another crate of the build makes reqwest use rustls without choosing its cryptography.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod builder;
+#[cfg(feature = "drill")]
+pub mod drill;
 pub mod fixtures;
 mod json;
 mod request;

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use super::{Sandbox, misbehaviour::Misbehaviour, server, shared::Shared};
+use super::{Delivery, Sandbox, misbehaviour::Misbehaviour, server, shared::Shared};
 use crate::{RetryPolicy, Sender};
 
 /// Sets up a [`Sandbox`].
@@ -28,7 +28,11 @@ pub(super) struct Settings {
     pub(super) probe_timeout: Duration,
     pub(super) probe: bool,
     pub(super) misbehaviour: Misbehaviour,
+    pub(super) on_attempt: Option<OnAttempt>,
 }
+
+/// Whoever wants to know of every attempt.
+pub(super) type OnAttempt = Arc<dyn Fn(&Delivery) + Send + Sync>;
 
 impl Builder {
     pub(super) fn new() -> Self {
@@ -42,6 +46,7 @@ impl Builder {
                 probe_timeout: Sender::PROBE_TIMEOUT,
                 probe: true,
                 misbehaviour: Misbehaviour::default(),
+                on_attempt: None,
             },
         }
     }
@@ -105,6 +110,15 @@ impl Builder {
     #[must_use]
     pub fn misbehaviour(mut self, misbehaviour: Misbehaviour) -> Self {
         self.settings.misbehaviour = misbehaviour;
+        self
+    }
+
+    /// Tells of every attempt of a delivery when it has ended: the attempt is the last of the delivery's.
+    ///
+    /// It is called where deliveries are made, and is to return soon. Default: nobody is told.
+    #[must_use]
+    pub fn on_attempt(mut self, listener: impl Fn(&Delivery) + Send + Sync + 'static) -> Self {
+        self.settings.on_attempt = Some(Arc::new(listener));
         self
     }
 

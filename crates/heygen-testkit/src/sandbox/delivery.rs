@@ -169,6 +169,17 @@ impl Shared {
         }
     }
 
+    /// Calls whoever wants to know, without holding the state: the listener may look at it.
+    fn tell_of_attempt(&self, plan: &Plan) {
+        let Some(on_attempt) = &self.settings.on_attempt else {
+            return;
+        };
+        let delivery = self.state().deliveries.get(&plan.delivery_id).cloned();
+        if let Some(delivery) = delivery {
+            on_attempt(&delivery);
+        }
+    }
+
     /// The sender for the next attempt; `None` when the endpoint no longer takes deliveries.
     fn sender_for(&self, plan: &Plan, hangs_up: bool) -> Option<(String, Sender)> {
         let sender = if hangs_up {
@@ -260,6 +271,7 @@ async fn attempt(
     };
     let accepted = attempt.accepted();
     shared.state().add_attempt(plan, attempt);
+    shared.tell_of_attempt(plan);
     shared.changed();
     accepted
 }

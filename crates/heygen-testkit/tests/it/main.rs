@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+#[cfg(feature = "drill")]
+mod drill;
 mod fixtures;
 #[cfg(feature = "sandbox")]
 mod sandbox;

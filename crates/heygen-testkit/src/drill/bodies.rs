@@ -1,0 +1,78 @@
+//! The bodies that a drill sends.
+
+use bytes::Bytes;
+use heygen_events::EventType;
+
+use super::CALLBACK_ID;
+use crate::{EventBuilder, fixtures};
+
+/// An event as HeyGen documents it.
+pub(super) fn plain() -> Bytes {
+    ours(EventBuilder::new(EventType::AvatarVideoSuccess)).body()
+}
+
+/// White space, letters and escapes that no two JSON writers write alike, with white space around.
+pub(super) fn odd_white_space() -> Bytes {
+    let body = ours(EventBuilder::new(EventType::AvatarVideoFail))
+        .set("msg", "Größe <b> & 视频 / \u{1f3ac}")
+        .spaced_body();
+    [b"\n ", body.as_ref(), b" \r\n"].concat().into()
+}
+
+pub(super) fn unknown_event() -> Bytes {
+    EventBuilder::new("heygen_drill.success")
+        .set("id", "heygen-drill")
+        .set("callback_id", CALLBACK_ID)
+        .body()
+}
+
+/// A success without its link, in each way in which HeyGen may leave it out.
+pub(super) fn missing_media() -> [(&'static str, Bytes); 3] {
+    let builder = || ours(EventBuilder::new(EventType::AvatarVideoSuccess));
+    [
+        ("missing", builder().without("url").body()),
+        ("null", builder().null("url").body()),
+        ("empty", builder().set("url", "").body()),
+    ]
+}
+
+/// The link is there: what becomes of a missing one is another check.
+pub(super) fn null_fields() -> Bytes {
+    [
+        "gif_download_url",
+        "video_page_url",
+        "video_share_page_url",
+        "folder_id",
+        "callback_id",
+    ]
+    .into_iter()
+    .fold(
+        EventBuilder::new(EventType::AvatarVideoSuccess),
+        EventBuilder::null,
+    )
+    .body()
+}
+
+pub(super) fn extra_fields() -> Bytes {
+    ours(EventBuilder::from_fixture(
+        &fixtures::AVATAR_VIDEO_SUCCESS_ODD_EXTRA_FIELDS,
+    ))
+    .body()
+}
+
+pub(super) fn number_ids() -> Bytes {
+    EventBuilder::from_fixture(&fixtures::AVATAR_VIDEO_SUCCESS_ODD_NUMBER_IDS).body()
+}
+
+/// A documented field that has become long.
+pub(super) fn large() -> Bytes {
+    ours(EventBuilder::new(EventType::AvatarVideoFail))
+        .set("msg", "too long. ".repeat(LARGE_BYTES / 10))
+        .body()
+}
+
+fn ours(builder: EventBuilder) -> EventBuilder {
+    builder.set("callback_id", CALLBACK_ID)
+}
+
+const LARGE_BYTES: usize = 200 * 1024;
