@@ -11,20 +11,26 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod api;
 mod body;
+mod doctor;
+mod drill;
 mod inbox;
 mod management;
 mod program;
+mod sandbox;
 mod serve;
 mod trigger;
 
 pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use body::{Inspect, Verify};
+pub(crate) use doctor::Doctor;
+pub(crate) use drill::Drill;
 pub(crate) use inbox::{Inbox, InboxFile, List, Show, StateOption};
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,
 };
 pub(crate) use program::{Completions, Man, Schema};
+pub(crate) use sandbox::Sandbox;
 pub(crate) use serve::{LimitOptions, LogFormat, Serve};
 pub(crate) use trigger::Trigger;
 
@@ -72,10 +78,13 @@ pub(crate) enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Inbox(Inbox),
+    Doctor(Doctor),
     #[command(subcommand)]
     Endpoints(Endpoints),
     EventTypes(EventTypes),
     Events(Events),
+    Sandbox(Sandbox),
+    Drill(Drill),
     Schema(Schema),
     Completions(Completions),
     Man(Man),

@@ -3,12 +3,15 @@
 use crate::cli::Command;
 use crate::failure::Failure;
 
+mod doctor;
+mod drill;
 mod endpoints;
 mod event_types;
 mod events;
 mod inbox;
 mod inspect;
 mod management;
+mod sandbox;
 mod schema;
 mod serve;
 mod shell;
@@ -22,6 +25,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(options) => inspect::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Inbox(options) => inbox::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Drill(options) => drill::run(&options),
+        Command::Sandbox(options) => sandbox::run(&options),
         Command::Endpoints(options) => endpoints::run(&options),
         Command::EventTypes(options) => event_types::run(&options),
         Command::Events(options) => events::run(&options),

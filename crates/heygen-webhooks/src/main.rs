@@ -13,6 +13,7 @@ mod output;
 mod overlap;
 mod secret;
 mod secret_store;
+mod signals;
 mod view;
 mod when;
 

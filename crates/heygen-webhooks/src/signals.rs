@@ -7,14 +7,14 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 
-pub(super) async fn until_true(mut watched: watch::Receiver<bool>) {
+pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
     // An error means that the other side is gone: time to stop as well.
     let _ = watched.wait_for(|value| *value).await;
 }
 
 /// Resolves on the first SIGTERM or Ctrl-C. A second one ends the process at once: what was answered is kept all the same.
 #[cfg(unix)]
-pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -40,7 +40,7 @@ pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
@@ -50,7 +50,7 @@ pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Counts the SIGHUPs, which ask to read configuration anew.
 #[cfg(unix)]
-pub(super) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
+pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
     let (count, counted) = watch::channel(0);
@@ -64,7 +64,7 @@ pub(super) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
 
 /// There is no such signal here; the sender is leaked so that nobody takes silence for the end.
 #[cfg(not(unix))]
-pub(super) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
+pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     let (count, counted) = watch::channel(0);
     std::mem::forget(count);
     Ok(counted)

@@ -10,19 +10,18 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::secret_store::SecretStore;
+use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::{api, logging, secret};
 
 mod printer;
 mod registration;
 mod secrets;
 mod show;
-mod signals;
 
 use printer::Printer;
 use registration::Registration;
 use secrets::SecretSources;
 use show::Show;
-use signals::{asked_to_stop, hangups, until_true};
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
@@ -162,7 +161,7 @@ fn registration(
 }
 
 /// An address without a path means the path that is served.
-fn public_url(url: &str, path: &str) -> String {
+pub(super) fn public_url(url: &str, path: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |place| place + 3);
     let rest = url[after_scheme..].trim_end_matches('/');
     match rest.contains('/') {

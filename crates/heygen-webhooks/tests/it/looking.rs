@@ -169,6 +169,12 @@ fn help_version_and_misuse() {
             .starts_with("heygen-webhooks 0.")
     );
     for command in [
+        "endpoints",
+        "event-types",
+        "events",
+        "sandbox",
+        "drill",
+        "doctor",
         "serve",
         "trigger",
         "inspect",

@@ -4,10 +4,14 @@
 
 mod config;
 mod crash;
+mod doctor;
+mod drill;
+mod endpoint;
 mod inbox;
 mod looking;
 mod management;
 mod registration;
+mod sandbox;
 mod serve;
 mod support;
 mod trigger;

@@ -1,0 +1,219 @@
+//! `doctor`: whether deliveries can arrive, and what to do where they cannot.
+//!
+//! A file for each group of findings. They are looked into side by side, each with a time of its own, so that the whole
+//! takes less than 15 seconds, whatever hangs.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use heygen_api::{Client, Credentials};
+use reqwest::Url;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::cli::Doctor;
+use crate::failure::Failure;
+use crate::output::{self, without_query};
+use crate::secret_store::SecretStore;
+use crate::{api, command};
+
+mod account;
+mod address;
+mod endpoints;
+mod events;
+mod finding;
+mod inbox;
+mod sample;
+mod secrets;
+mod tls;
+
+use account::{Account, Why};
+use finding::{Finding, Level};
+use secrets::Known;
+
+/// What is to be looked at.
+#[derive(Debug)]
+struct Plan {
+    client: Result<Client, Why>,
+    /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
+    is_sandbox: bool,
+    address: Option<Url>,
+    inbox: PathBuf,
+    store: SecretStore,
+    secret_files: Vec<PathBuf>,
+    sample: bool,
+}
+
+pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
+    let plan = Plan::of(options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let note = Note::show();
+    let findings = runtime.block_on(examine(&plan));
+    note.clear();
+    // A name server or a disk that hangs must not keep us.
+    runtime.shutdown_background();
+    let is_healthy = findings
+        .iter()
+        .all(|finding| finding.level != Level::Problem);
+    match options.json {
+        true => output::json(&json!({
+            "healthy": is_healthy,
+            "public_url": plan.address.as_ref().map(|url| without_query(url.as_str())),
+            "findings": findings,
+        }))?,
+        false => output::write(text(&findings))?,
+    }
+    match is_healthy {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+impl Plan {
+    fn of(options: &Doctor) -> Result<Self, Failure> {
+        // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
+        api::client(&options.api, Credentials::api_key("none"))?;
+        let client = api::connect(&options.api).map_err(|failure| Why::NoKey(failure.to_string()));
+        let base_url = options.api.base_url.as_deref();
+        let is_sandbox = base_url
+            .and_then(|url| Url::parse(url.trim()).ok())
+            .is_some_and(|url| address::is_loopback(&url));
+        let address = options
+            .public_url
+            .as_deref()
+            .map(|url| public_address(url, &options.path))
+            .transpose()?;
+        Ok(Self {
+            client,
+            is_sandbox,
+            address,
+            inbox: options.file.inbox.clone(),
+            store: SecretStore::beside(&options.file.inbox),
+            secret_files: options.secret_file.clone(),
+            sample: !options.no_sample,
+        })
+    }
+}
+
+fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
+    let whole = command::serve::public_url(url, path);
+    let parsed = Url::parse(&whole)
+        .map_err(|error| Failure::usage(format!("--public-url is not a URL: {error}")))?;
+    match parsed.scheme() {
+        "http" | "https" => Ok(parsed),
+        _ => Err(Failure::usage("--public-url is neither https nor http")),
+    }
+}
+
+async fn examine(plan: &Plan) -> Vec<Finding> {
+    let known = Known::load(&plan.secret_files, &plan.store);
+    let (account_and_sample, address, inbox) = tokio::join!(
+        Box::pin(account_and_sample(plan, &known)),
+        Box::pin(address::findings(plan)),
+        look_into_inbox(plan.inbox.clone()),
+    );
+    let (account, sample) = account_and_sample;
+    let mut findings = vec![account.key()];
+    findings.extend(endpoints::findings(plan, &account));
+    findings.extend(events::findings(plan, &account));
+    findings.extend(secrets::findings(plan, &account, &known));
+    findings.extend(address);
+    findings.extend(sample);
+    findings.extend(inbox);
+    findings.push(rejected());
+    findings
+}
+
+/// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not for long.
+async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding>) {
+    let url = plan.address.as_ref().map(Url::as_str);
+    let sample = |account: Option<&Account>| {
+        let secret = known.for_sample(plan, account).cloned();
+        sample::findings(url, plan.sample, secret)
+    };
+    let client = match &plan.client {
+        Ok(client) => client.clone(),
+        Err(why) => return (Account::without(why), sample(None).await),
+    };
+    let mut asking = tokio::spawn(Account::ask(client, API_TIME));
+    match timeout(SAMPLE_WAITS, &mut asking).await {
+        Ok(account) => {
+            let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
+            let sample = sample(Some(&account)).await;
+            (account, sample)
+        }
+        Err(_) => {
+            let (account, sample) = tokio::join!(asking, sample(None));
+            let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
+            (account, sample)
+        }
+    }
+}
+
+async fn look_into_inbox(path: PathBuf) -> Vec<Finding> {
+    let looking = tokio::task::spawn_blocking(move || inbox::findings(&path));
+    match timeout(DISK_TIME, looking).await {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(_)) | Err(_) => finding::all_skipped(
+            &["inbox", "inbox.last-delivery", "inbox.backlog"],
+            "the inbox could not be read in time",
+        ),
+    }
+}
+
+/// The receiver keeps no list of what it refuses: whoever sends without a secret could fill it.
+fn rejected() -> Finding {
+    Finding::skipped(
+        "rejected",
+        "what was refused is not recorded: the log of `serve` has a line `delivery refused` for each, with the reason",
+    )
+}
+
+fn text(findings: &[Finding]) -> String {
+    let count = |level: Level| findings.iter().filter(|it| it.level == level).count();
+    let lines: String = findings.iter().map(Finding::text).collect();
+    let (problems, warnings, skipped) = (
+        count(Level::Problem),
+        count(Level::Warn),
+        count(Level::Skipped),
+    );
+    let verdict = match problems {
+        0 => "no problem was found",
+        _ => "deliveries may not arrive",
+    };
+    format!(
+        "{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, not looked at: {skipped})\n"
+    )
+}
+
+/// A word to whoever waits at a terminal.
+struct Note {
+    is_shown: bool,
+}
+
+impl Note {
+    fn show() -> Self {
+        let mut stderr = io::stderr();
+        let is_shown = stderr.is_terminal();
+        if is_shown {
+            // Nobody is helped by a failure to say that it takes a moment.
+            let _ = write!(stderr, "asking HeyGen, trying the address: a few seconds …");
+            let _ = stderr.flush();
+        }
+        Self { is_shown }
+    }
+
+    fn clear(self) {
+        if self.is_shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others.
+const SAMPLE_WAITS: Duration = Duration::from_secs(3);
+const API_TIME: Duration = Duration::from_secs(12);
+const DISK_TIME: Duration = Duration::from_secs(10);

@@ -1,0 +1,153 @@
+//! What HeyGen says: whether the key is good, what is registered, and what can be subscribed to.
+
+use std::future::Future;
+use std::time::Duration;
+
+use heygen_api::{ApiError, Client, Endpoint, ErrorKind};
+use heygen_events::EventType;
+use tokio::time::timeout;
+
+use super::finding::{Finding, Level};
+use crate::api::error_chain;
+
+/// HeyGen's three answers.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) v3: Result<Vec<Endpoint>, Why>,
+    pub(super) v1: Result<Vec<Endpoint>, Why>,
+    pub(super) catalogue: Result<Vec<EventType>, Why>,
+}
+
+/// Why HeyGen did not say.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// Nobody asked: there is no usable key.
+    NoKey(String),
+    /// It did not say in the time there is.
+    Late,
+    Refused(ErrorKind, String),
+}
+
+impl Account {
+    /// Asks everything at once; what is not there after `limit` is late.
+    pub(super) async fn ask(client: Client, limit: Duration) -> Self {
+        let v3 = async { client.v3().endpoints_all().into_vec().await };
+        let v1 = async { client.v1().list_endpoints().await };
+        let catalogue = async {
+            let entries = client.v3().event_types_all().into_vec().await?;
+            Ok(entries.into_iter().map(|entry| entry.event_type).collect())
+        };
+        let (v3, v1, catalogue) = tokio::join!(
+            within(limit, v3),
+            within(limit, v1),
+            within(limit, catalogue)
+        );
+        Self { v3, v1, catalogue }
+    }
+
+    pub(super) fn without(why: &Why) -> Self {
+        Self {
+            v3: Err(why.clone()),
+            v1: Err(why.clone()),
+            catalogue: Err(why.clone()),
+        }
+    }
+
+    /// Every endpoint that is known of: those of v3, and those that v1 alone lists.
+    pub(super) fn endpoints(&self) -> Vec<&Endpoint> {
+        let mut all: Vec<&Endpoint> = self.v3.iter().flatten().collect();
+        let only_v1 = self.v1.iter().flatten();
+        let only_v1: Vec<_> = only_v1
+            .filter(|endpoint| !all.iter().any(|known| is_same(known, endpoint)))
+            .collect();
+        all.extend(only_v1);
+        all
+    }
+
+    /// The secret that v1 shows of an endpoint.
+    pub(super) fn shown_secret(&self, endpoint: &Endpoint) -> Option<&str> {
+        let same = self
+            .v1
+            .iter()
+            .flatten()
+            .find(|shown| is_same(shown, endpoint))?;
+        Some(same.secret.as_ref()?.expose())
+    }
+
+    pub(super) fn key(&self) -> Finding {
+        let Err(why) = &self.v3 else {
+            return Finding::ok("key", "there, and HeyGen accepts it");
+        };
+        let todo = match why {
+            Why::NoKey(_) => {
+                "set HEYGEN_API_KEY (HeyGen shows the key under Settings, API), or name a file with --api-key-file"
+            }
+            Why::Refused(ErrorKind::Authentication, _) => {
+                "make a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
+            }
+            Why::Refused(ErrorKind::Forbidden | ErrorKind::PaymentRequired, _) => {
+                "use a key of an account and a plan that may manage webhooks"
+            }
+            Why::Late | Why::Refused(..) => {
+                "run again; if it stays so, look at the network, proxies, --base-url and HeyGen's status page"
+            }
+        };
+        Finding::problem("key", why.text("HeyGen"), todo)
+    }
+
+    pub(super) fn v1_finding(&self) -> Finding {
+        const ID: &str = "endpoints.v1";
+        match &self.v1 {
+            Ok(list) => Finding::ok(ID, format!("v1 still answers and lists {}", list.len())),
+            Err(Why::NoKey(_)) => Finding::skipped(ID, "not asked without a key"),
+            Err(Why::Refused(ErrorKind::NotFound | ErrorKind::Forbidden, _)) => {
+                Finding::ok(ID, "v1 is retired and no longer answers")
+            }
+            Err(why) => Finding::new(
+                ID,
+                // Where v3 does not answer either, that is told by the key already.
+                match self.v3 {
+                    Ok(_) => Level::Warn,
+                    Err(_) => Level::Skipped,
+                },
+                why.text("v1"),
+                self.v3.is_ok().then(|| {
+                    "endpoints that v1 alone knows are not looked at; v3 is what counts".to_owned()
+                }),
+            ),
+        }
+    }
+}
+
+impl Why {
+    pub(super) fn text(&self, who: &str) -> String {
+        match self {
+            Self::NoKey(text) => text.clone(),
+            Self::Late => format!("{who} did not answer in time"),
+            Self::Refused(ErrorKind::Authentication, text) => {
+                format!("{who} does not accept the key: {text}")
+            }
+            Self::Refused(_, text) => format!("{who}: {text}"),
+        }
+    }
+}
+
+/// Whether both are one endpoint. Whether the two versions write an id alike, with hyphens or without, is not documented.
+fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
+    let digits = |endpoint: &Endpoint| {
+        let id = endpoint.endpoint_id.as_str();
+        id.replace('-', "").to_ascii_lowercase()
+    };
+    digits(one) == digits(other)
+}
+
+async fn within<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, Why> {
+    match timeout(limit, Box::pin(asking)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Why::Refused(error.kind(), error_chain(&error))),
+        Err(_) => Err(Why::Late),
+    }
+}

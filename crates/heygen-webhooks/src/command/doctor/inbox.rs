@@ -1,0 +1,126 @@
+//! The inbox: what came, and what is waiting.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::{InboxError, InboxErrorKind, Query, State, Summary};
+
+use super::finding::{Finding, all_skipped};
+use super::sample;
+use crate::api::error_chain;
+use crate::{output, when};
+
+/// Blocks for as long as the disk takes.
+pub(super) fn findings(path: &Path) -> Vec<Finding> {
+    if !path.exists() {
+        let missing = Finding::warn(
+            "inbox",
+            format!("there is none at {}", path.display()),
+            "start `serve`, which makes it, or name the receiver's with --inbox; on another machine there is none to see",
+        );
+        return with_rest(missing, "there is no inbox here");
+    }
+    let reader = match SqliteReader::open(path) {
+        Ok(reader) => reader,
+        Err(error) => return with_rest(unreadable(&error), "the inbox cannot be read"),
+    };
+    match look(&reader) {
+        Ok((last, backlog)) => {
+            let what = format!("{}, of a version that this build reads", path.display());
+            vec![Finding::ok("inbox", what), last, backlog]
+        }
+        Err(error) => with_rest(unreadable(&error), "the inbox cannot be read"),
+    }
+}
+
+fn look(reader: &SqliteReader) -> Result<(Finding, Finding), InboxError> {
+    let newest = reader.list(&Query::default().limit(MOST))?;
+    let waiting = of_state(reader, State::Pending)?;
+    let dead = of_state(reader, State::Dead)?;
+    let last = newest.iter().find(|summary| !is_sample(summary));
+    Ok((last_delivery(last), backlog(&waiting, &dead)))
+}
+
+fn of_state(reader: &SqliteReader, state: State) -> Result<Vec<Summary>, InboxError> {
+    let mut found = reader.list(&Query::default().state(state).limit(MOST))?;
+    found.retain(|summary| !is_sample(summary));
+    Ok(found)
+}
+
+fn last_delivery(last: Option<&Summary>) -> Finding {
+    const ID: &str = "inbox.last-delivery";
+    let Some(last) = last else {
+        return Finding::warn(
+            ID,
+            "no delivery has come yet, beside samples of this command",
+            "nothing to mend if all else is well: it comes when HeyGen has something to say",
+        );
+    };
+    let name = last.event_type.as_deref().unwrap_or("(unreadable)");
+    let name = output::tame(name);
+    Finding::ok(ID, format!("{name}, {}", when::short(last.received_at)))
+}
+
+fn backlog(waiting: &[Summary], dead: &[Summary]) -> Finding {
+    const ID: &str = "inbox.backlog";
+    let what = format!(
+        "{} waiting to be handled, {} given up",
+        at_least(waiting),
+        at_least(dead)
+    );
+    // Newest first: the last one has waited longest.
+    let longest = waiting
+        .last()
+        .and_then(|oldest| SystemTime::now().duration_since(oldest.received_at).ok());
+    if longest.is_some_and(|longest| longest > LONG) {
+        let since = waiting.last().map(|oldest| when::short(oldest.received_at));
+        let since = since.unwrap_or_default();
+        return Finding::warn(
+            ID,
+            format!("{what}; the oldest since {since}"),
+            "see that the receiver runs, and why its handler does not say done: `inbox list --state pending`",
+        );
+    }
+    match dead.is_empty() {
+        true => Finding::ok(ID, what),
+        false => Finding::warn(
+            ID,
+            what,
+            "they are kept: `inbox list --state dead`, and `inbox show ID` says why",
+        ),
+    }
+}
+
+fn unreadable(error: &InboxError) -> Finding {
+    let todo = match error.kind() {
+        InboxErrorKind::Version => {
+            "use the version of heygen-webhooks that wrote it, or mend --inbox"
+        }
+        _ => "see that the file is an inbox and can be read by you",
+    };
+    Finding::problem("inbox", error_chain(error), todo)
+}
+
+fn with_rest(first: Finding, why: &str) -> Vec<Finding> {
+    let mut findings = vec![first];
+    findings.extend(all_skipped(&["inbox.last-delivery", "inbox.backlog"], why));
+    findings
+}
+
+fn is_sample(summary: &Summary) -> bool {
+    summary.event_type.as_deref() == Some(sample::EVENT_TYPE)
+}
+
+fn at_least(found: &[Summary]) -> String {
+    match found.len() >= MOST {
+        true => format!("{MOST} or more"),
+        false => found.len().to_string(),
+    }
+}
+
+/// Beyond that nobody counts.
+const MOST: usize = 1000;
+
+/// A handler may take its time, and a retry waits; longer than this deserves a look.
+const LONG: Duration = Duration::from_secs(15 * 60);

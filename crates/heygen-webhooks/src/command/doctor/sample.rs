@@ -1,0 +1,131 @@
+//! Two deliveries to the public address, as HeyGen would make them: one that has to be taken, and one that must not be.
+
+use heygen_signature::Secret;
+use heygen_testkit::{Attempt, EventBuilder, Sender};
+use jiff::Timestamp;
+
+use super::finding::{Finding, all_skipped};
+use crate::api::error_chain;
+
+pub(super) async fn findings(
+    url: Option<&str>,
+    wanted: bool,
+    secret: Option<Secret>,
+) -> Vec<Finding> {
+    if !wanted {
+        return all_skipped(&IDS, "left out: --no-sample");
+    }
+    let Some(url) = url else {
+        return all_skipped(&IDS, "give your address with --public-url");
+    };
+    let sender = Sender::new(url);
+    let signed = async {
+        match secret {
+            Some(secret) => signed(&sender.clone().secret(secret)).await,
+            None => Finding::skipped(IDS[0], "there is no secret here to sign with"),
+        }
+    };
+    let unsigned = unsigned(&sender);
+    let (signed, unsigned) = tokio::join!(signed, unsigned);
+    vec![signed, unsigned]
+}
+
+async fn signed(sender: &Sender) -> Finding {
+    const ID: &str = IDS[0];
+    let seen = match deliver(sender).await {
+        Ok(seen) => seen,
+        Err(what) => return Finding::problem(ID, what, "mend --public-url"),
+    };
+    let Some(status) = seen.status else {
+        return Finding::problem(
+            ID,
+            seen.text,
+            "see that the receiver runs and keeps up: HeyGen waits 10 s for an answer",
+        );
+    };
+    let todo = match status {
+        200..=299 => return Finding::ok(ID, seen.text),
+        300..=399 => "register the address that the redirect leads to",
+        401 | 403 => {
+            "the receiver does not accept the secret known here, or something on the way changes the body: compare the secrets; \
+             the receiver's log says more"
+        }
+        404 | 405 => "mend the path of the address, or where the proxy sends it",
+        413 => "something on the way limits bodies to less than a delivery: raise the limit",
+        503 => {
+            "the receiver has no secret yet, cannot keep deliveries, or is overloaded: its log says which"
+        }
+        _ => "see the log of the receiver and of every proxy before it",
+    };
+    Finding::problem(ID, seen.text, todo)
+}
+
+async fn unsigned(sender: &Sender) -> Finding {
+    const ID: &str = IDS[1];
+    let seen = match deliver(sender).await {
+        Ok(seen) => seen,
+        Err(what) => return Finding::problem(ID, what, "mend --public-url"),
+    };
+    match seen.status {
+        Some(200..=299) => Finding::problem(
+            ID,
+            format!("taken: {}", seen.text),
+            "the receiver believes anybody: have it check the signature, as `serve` does",
+        ),
+        Some(401 | 403) => Finding::ok(ID, format!("refused: {}", seen.text)),
+        Some(_) => Finding::warn(
+            ID,
+            format!("not taken, and not for its signature: {}", seen.text),
+            "see to the signed delivery first",
+        ),
+        None => Finding::skipped(ID, seen.text),
+    }
+}
+
+/// What came back.
+struct Seen {
+    status: Option<u16>,
+    text: String,
+}
+
+async fn deliver(sender: &Sender) -> Result<Seen, String> {
+    let report = sender
+        .deliver(body())
+        .await
+        .map_err(|error| error_chain(&error))?;
+    let attempt = report.attempts().last();
+    Ok(Seen {
+        status: attempt
+            .and_then(Attempt::status)
+            .map(|status| status.as_u16()),
+        text: attempt.map(describe).unwrap_or_default(),
+    })
+}
+
+pub(super) fn describe(attempt: &Attempt) -> String {
+    let millis = attempt.duration.as_secs_f64() * 1000.0;
+    match &attempt.result {
+        Ok(answer) => {
+            let said: String = answer.text().trim().chars().take(MOST_CHARS).collect();
+            format!("{} after {millis:.0} ms {said}", answer.status)
+                .trim_end()
+                .to_owned()
+        }
+        Err(error) => format!("no answer after {millis:.0} ms: {}", error_chain(error)),
+    }
+}
+
+/// Never the same twice: a duplicate would be answered without being kept.
+fn body() -> Vec<u8> {
+    EventBuilder::new(EVENT_TYPE)
+        .set("sent_by", "heygen-webhooks doctor")
+        .set("sent_at", Timestamp::now().to_string())
+        .body()
+        .to_vec()
+}
+
+/// Of nobody else, so that it can be told from what HeyGen sends.
+pub(super) const EVENT_TYPE: &str = "heygen-webhooks.doctor";
+
+const IDS: [&str; 2] = ["sample.signed", "sample.unsigned"];
+const MOST_CHARS: usize = 100;

@@ -1,0 +1,257 @@
+//! `drill`: our own `serve` passes, and an endpoint of twenty lines fails where it should.
+
+use std::collections::BTreeMap;
+
+use heygen_testkit::drill::Check;
+use serde_json::Value;
+
+use crate::endpoint::{self, naive};
+use crate::support::{Ended, Place, SECRET};
+
+/// The verdict of every check, by its name.
+fn verdicts(ended: &Ended) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let document = ended.json();
+    let checks = document["checks"].as_array().expect("a list").clone();
+    checks
+        .iter()
+        .map(|check| (text(&check["id"]), text(&check["verdict"])))
+        .collect()
+}
+
+fn with_verdict(ended: &Ended, wanted: &str) -> Vec<String> {
+    let verdicts = verdicts(ended);
+    let mut ids: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, verdict)| verdict == wanted)
+        .map(|(id, _)| id)
+        .collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn serve_passes() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let drilled = place.run(&["drill", &serve.url, "--json"]);
+    assert_eq!(drilled.status, 0, "{}{}", drilled.stdout, drilled.stderr);
+    let document = drilled.json();
+    assert_eq!(document["passed"], true);
+    assert_eq!(
+        document["checks"].as_array().map(Vec::len),
+        Some(Check::ALL.len())
+    );
+    assert_eq!(document["counts"]["fail"], 0);
+    assert_eq!(document["counts"]["skip"], 0);
+    assert_eq!(document["counts"]["note"], 2);
+    assert!(document["requests"].as_u64() >= Some(70), "{document}");
+    assert!(document["slowest_milliseconds"].is_number(), "{document}");
+    for check in document["checks"].as_array().expect("a list") {
+        for key in ["id", "title", "verdict", "seen", "cost"] {
+            assert!(check[key].is_string(), "{key}: {check}");
+        }
+        assert!(check["milliseconds"].is_number(), "{check}");
+    }
+    assert!(!drilled.stdout.contains(SECRET));
+}
+
+#[test]
+fn an_endpoint_of_twenty_lines_fails_where_it_should() {
+    let place = Place::new();
+    let drilled = place.run(&["drill", &endpoint::start(naive), "--json"]);
+    assert_eq!(drilled.status, 1, "{}", drilled.stderr);
+    assert_eq!(
+        with_verdict(&drilled, "fail"),
+        [
+            "burst-probe",
+            "missing-media",
+            "probe",
+            "tampered",
+            "unknown-event",
+            "unsigned",
+            "wrong-secret",
+        ]
+    );
+    assert_eq!(with_verdict(&drilled, "skip"), [""; 0]);
+    assert_eq!(drilled.json()["passed"], false);
+}
+
+#[test]
+fn people_read_what_a_failure_costs() {
+    let place = Place::new();
+    let drilled = place.run(&["drill", &endpoint::start(naive), "--only", "probe,valid"]);
+    assert_eq!(drilled.status, 1);
+    let text = &drilled.stdout;
+    for expected in [
+        "FAIL  probe",
+        "405",
+        "costs: HeyGen refuses to register the endpoint",
+        "pass  valid",
+        "1 passed, 1 failed; 2 requests, slowest delivery ",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "{text:?}");
+}
+
+#[test]
+fn junit_is_well_formed() {
+    let place = Place::new();
+    let url = format!("{}?a=1&token=<x>", endpoint::start(naive));
+    let drilled = place.run(&["drill", &url, "--burst", "0", "--junit", "drill.xml"]);
+    assert_eq!(drilled.status, 1, "{}", drilled.stderr);
+    let xml = std::fs::read_to_string(place.path().join("drill.xml")).expect("a file");
+    let elements = elements(&xml);
+    let count = |name: &str| elements.iter().filter(|element| *element == name).count();
+    assert_eq!(count("testsuite"), 1, "{xml}");
+    assert_eq!(count("testcase"), Check::ALL.len(), "{xml}");
+    assert_eq!(count("failure"), 6, "{xml}");
+    assert_eq!(count("skipped"), 2, "{xml}");
+    assert!(
+        xml.contains("failures=\"6\" errors=\"0\" skipped=\"2\""),
+        "{xml}"
+    );
+    assert!(!xml.contains("token"), "{xml}");
+}
+
+/// The names of all elements of a document, which has to be well-formed: every element ends where it should, and
+/// nothing but markup looks like it.
+fn elements(xml: &str) -> Vec<String> {
+    let body = xml
+        .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
+        .expect("a declaration");
+    assert!(!body.chars().any(|c| c.is_control() && c != '\n'), "{xml}");
+    let mut names = Vec::new();
+    let mut open: Vec<String> = Vec::new();
+    let mut pieces = body.split('<');
+    assert_eq!(pieces.next().map(str::trim), Some(""), "{xml}");
+    for piece in pieces {
+        let (tag, text) = piece.split_once('>').expect("a tag ends");
+        assert!(!text.contains('>'), "{piece}");
+        let entities = piece.split('&').skip(1);
+        for entity in entities {
+            let (name, _) = entity.split_once(';').expect("an entity ends");
+            assert!(
+                ["amp", "lt", "gt", "quot", "apos"].contains(&name),
+                "{name}"
+            );
+        }
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "{xml}");
+            continue;
+        }
+        let name = tag
+            .split([' ', '/'])
+            .next()
+            .expect("an element has a name")
+            .to_owned();
+        if !tag.ends_with('/') {
+            open.push(name.clone());
+        }
+        names.push(name);
+    }
+    assert!(open.is_empty(), "{open:?}");
+    names
+}
+
+#[test]
+fn a_wrong_secret_is_one_failure_and_the_rest_cannot_be_told() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let secret = place.file("secret", "whsec_of_somebody_else");
+    let secret = secret.to_str().expect("UTF-8");
+    let drilled = place.run_with(
+        &["drill", &serve.url, "--secret-file", secret, "--json"],
+        b"",
+        &[],
+    );
+    assert_eq!(drilled.status, 1, "{}", drilled.stderr);
+    assert_eq!(with_verdict(&drilled, "fail"), ["valid"]);
+    assert_eq!(
+        with_verdict(&drilled, "pass"),
+        ["latency", "probe", "redirect"]
+    );
+}
+
+#[test]
+fn without_a_secret_only_what_needs_none_is_checked() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let drilled = place.run_with(
+        &["drill", &serve.url, "--without-secret", "--json"],
+        b"",
+        &[],
+    );
+    assert_eq!(drilled.status, 0, "{}{}", drilled.stdout, drilled.stderr);
+    assert_eq!(
+        with_verdict(&drilled, "pass"),
+        ["latency", "probe", "redirect", "unsigned", "wrong-secret"]
+    );
+    let nothing_there = endpoint::start(|_| 404);
+    let drilled = place.run_with(
+        &["drill", &nothing_there, "--without-secret", "--json"],
+        b"",
+        &[],
+    );
+    assert_eq!(drilled.status, 1);
+    assert_eq!(with_verdict(&drilled, "fail"), ["probe"]);
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let place = Place::new();
+    let drilled = place.run(&["drill", &endpoint::start(|_| 308), "--json"]);
+    assert_eq!(drilled.status, 1);
+    assert_eq!(
+        with_verdict(&drilled, "fail"),
+        ["probe", "redirect", "valid"]
+    );
+}
+
+#[test]
+fn mistakes_are_told() {
+    let place = Place::new();
+    let url = "http://127.0.0.1:1/";
+    #[track_caller]
+    fn check(ended: &Ended, status: i32, message: &str) {
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status, status, "{told}");
+        assert!(told.contains(message), "{told}");
+    }
+    check(
+        &place.run_with(&["drill", url], b"", &[]),
+        2,
+        "--without-secret",
+    );
+    check(&place.run(&["drill", "nonsense"]), 2, "is not a URL");
+    check(
+        &place.run(&["drill", "ftp://a.example"]),
+        2,
+        "neither http nor https",
+    );
+    check(
+        &place.run(&["drill", url, "--only", "nothing"]),
+        2,
+        "missing-media",
+    );
+    check(
+        &place.run(&["drill", url, "--only", "probe", "--skip", "probe"]),
+        2,
+        "no check",
+    );
+    check(&place.run(&["drill", url]), 1, "cannot be reached");
+    check(
+        &place.run(&[
+            "drill",
+            url,
+            "--only",
+            "probe",
+            "--junit",
+            "no/such/folder.xml",
+        ]),
+        1,
+        "cannot write no/such/folder.xml",
+    );
+}

@@ -1,0 +1,84 @@
+//! Somebody else's endpoint: twenty lines in another language would do what these do.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use serde_json::Value;
+
+/// A request, as far as an endpoint of few lines looks at it.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Answers every request on a free port with the status that `answer` says, until the tests end.
+pub(crate) fn start(answer: fn(&Request) -> u16) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let url = format!(
+        "http://{}/webhook",
+        listener.local_addr().expect("an address")
+    );
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || serve(&stream, answer));
+        }
+    });
+    url
+}
+
+/// What a first version looks like: no `OPTIONS`, no signature, and a `KeyError` for whatever is not as expected.
+pub(crate) fn naive(request: &Request) -> u16 {
+    if request.method != "POST" {
+        return 405;
+    }
+    let Ok(event) = serde_json::from_slice::<Value>(&request.body) else {
+        return 400;
+    };
+    let data = &event["event_data"];
+    match event["event_type"].as_str() {
+        Some("avatar_video.success") => match data["url"].as_str() {
+            Some(url) if url.starts_with("https://") => 200,
+            _ => 500,
+        },
+        Some("avatar_video.fail") => 200,
+        _ => 400,
+    }
+}
+
+fn serve(stream: &TcpStream, answer: fn(&Request) -> u16) {
+    let Some(request) = read(stream) else {
+        return;
+    };
+    let status = answer(&request);
+    let head = format!(
+        "HTTP/1.1 {status} <Answer>\r\nContent-Length: 8\r\nLocation: /elsewhere\r\nConnection: close\r\n\r\n<\x1b[31m&\""
+    );
+    let mut stream = stream;
+    // Whoever asked may have gone.
+    let _ = stream.write_all(head.as_bytes());
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request {
+        method: first.split(' ').next()?.to_owned(),
+        body,
+    })
+}

@@ -1,0 +1,201 @@
+//! `sandbox`: HeyGen in a box, as a process.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use heygen_testkit::{Answer, Sender};
+use serde_json::{Value, json};
+
+use crate::endpoint;
+use crate::support::Place;
+
+/// A running `sandbox`. Dropped, it is killed.
+struct Sandbox {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Sandbox {
+    fn start(place: &Place, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = place
+            .command(&[&["sandbox", "--listen", "127.0.0.1:0"], arguments].concat())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        Self {
+            child,
+            lines: BufReader::new(stdout).lines(),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let line = self.lines.next().expect("another line");
+        line.expect("it is text")
+    }
+
+    fn json(&mut self) -> Value {
+        serde_json::from_str(&self.line()).expect("a line is JSON")
+    }
+
+    /// The exit status after a signal, and the lines that were left.
+    fn end(mut self, signal: &str) -> (Option<i32>, Vec<String>) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.expect("a shell").success(), "{kill}");
+        let lines = self.lines.by_ref().map_while(Result::ok).collect();
+        (self.child.wait().expect("it ends").code(), lines)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One POST to the sandbox, with a key.
+fn post(url: &str, key: &str, body: &Value) -> Answer {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let sender = Sender::new(url).header("x-api-key", key);
+    let report = runtime
+        .block_on(sender.deliver(body.to_string()))
+        .expect("it is sent");
+    report.answer().expect("an answer").clone()
+}
+
+#[test]
+fn attempts_are_lines_of_json() {
+    let place = Place::new();
+    let to = endpoint::start(|request| match request.method.as_str() {
+        "OPTIONS" => 204,
+        _ => 503,
+    });
+    // A day of retries takes no time, and ends.
+    let mut sandbox = Sandbox::start(&place, &["--json", "--time-scale", "0"], &[]);
+    let listening = sandbox.json();
+    assert_eq!(listening["type"], "listening");
+    let url = listening["url"].as_str().expect("an address").to_owned();
+
+    let created = post(
+        &format!("{url}/v3/webhooks/endpoints"),
+        "any",
+        &json!({"url": to}),
+    );
+    assert!(created.status.is_success(), "{}", created.text());
+    let sent = post(
+        &format!("{url}/sandbox/events"),
+        "any",
+        &json!({"event_type": "avatar_video.fail", "event_id": "evt_1"}),
+    );
+    assert_eq!(sent.status, 202, "{}", sent.text());
+    for number in [1, 2] {
+        let line = sandbox.json();
+        assert_eq!(line["type"], "attempt", "{line}");
+        assert_eq!(line["event_type"], "avatar_video.fail", "{line}");
+        assert_eq!(line["event_id"], "evt_1", "{line}");
+        assert_eq!(line["url"], to, "{line}");
+        assert_eq!(line["attempt"], number, "{line}");
+        assert_eq!(line["status"], 503, "{line}");
+        assert_eq!(line["accepted"], false, "{line}");
+        assert_eq!(line["duplicate"], false, "{line}");
+        assert!(line["milliseconds"].is_number(), "{line}");
+    }
+    let (status, _) = sandbox.end("TERM");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn people_get_examples_and_a_line_an_attempt() {
+    let place = Place::new();
+    let mut sandbox = Sandbox::start(&place, &[], &[]);
+    let first = sandbox.line();
+    let url = first.split(' ').next_back().expect("an address").to_owned();
+    assert!(url.starts_with("http://127.0.0.1:"), "{first}");
+    let mut examples = Vec::new();
+    loop {
+        let line = sandbox.line();
+        if line.contains("Ctrl-C") {
+            break;
+        }
+        examples.push(line);
+    }
+    let curls = examples
+        .iter()
+        .filter(|line| line.trim().starts_with("curl "));
+    assert_eq!(
+        curls.filter(|line| line.contains(&url)).count(),
+        5,
+        "{examples:#?}"
+    );
+
+    let to = format!("{}?token=hidden", endpoint::start(|_| 200));
+    post(
+        &format!("{url}/v3/webhooks/endpoints"),
+        "any",
+        &json!({"url": to}),
+    );
+    post(
+        &format!("{url}/sandbox/events"),
+        "any",
+        &json!({"event_type": "new\u{1b}.event"}),
+    );
+    assert_eq!(sandbox.line(), "");
+    let line = sandbox.line();
+    for expected in ["  200  ", "new\u{fffd}.event", "attempt 1", "/webhook?…"] {
+        assert!(line.contains(expected), "{expected}: {line}");
+    }
+    assert!(!line.contains("hidden"), "{line}");
+    let (status, rest) = sandbox.end("INT");
+    assert_eq!((status, rest), (Some(0), Vec::new()));
+}
+
+#[test]
+fn one_key_can_be_made_the_only_one() {
+    let place = Place::new();
+    let mut sandbox = Sandbox::start(
+        &place,
+        &["--json"],
+        &[("HEYGEN_WEBHOOKS_SANDBOX_KEY", "right")],
+    );
+    let listening = sandbox.json();
+    let url = format!(
+        "{}/v3/webhooks/endpoints",
+        listening["url"].as_str().expect("an address")
+    );
+    let new = json!({"url": endpoint::start(|_| 200)});
+    assert_eq!(post(&url, "wrong", &new).status, 401);
+    assert!(post(&url, "right", &new).status.is_success());
+}
+
+#[test]
+fn mistakes_are_told() {
+    let place = Place::new();
+    for (arguments, status) in [
+        (["sandbox", "--time-scale=-1"], 2),
+        (["sandbox", "--time-scale=NaN"], 2),
+        (["sandbox", "--time-scale=soon"], 2),
+        (["sandbox", "--listen=nowhere"], 2),
+    ] {
+        let ended = place.run(&arguments);
+        assert_eq!(ended.status, status, "{arguments:?}: {}", ended.stderr);
+    }
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let ended = place.run(&["sandbox", "--listen", &address]);
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("cannot listen on {address}")),
+        "{}",
+        ended.stderr
+    );
+}
