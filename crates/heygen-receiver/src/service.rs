@@ -21,6 +21,8 @@ mod refusal_log;
 
 use self::body::{Budget, Share};
 use self::refusal_log::RefusalLog;
+
+pub use self::refusal_log::RefusalNote;
 use crate::{ActiveSecrets, Limits, Rejection, Unverified};
 
 /// Takes HeyGen's requests: verifies a delivery, keeps it in the inbox, and only then answers 200.
@@ -101,6 +103,12 @@ impl<I: Inbox> Receiver<I> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.options.limits
+    }
+
+    /// Why deliveries were refused lately: at most one note every few seconds, the newest 20, oldest first.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<RefusalNote> {
+        self.shared.refusal_log.notes()
     }
 
     /// Answers one request. Never fails: whatever is wrong becomes the answer's status.
