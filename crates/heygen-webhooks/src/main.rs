@@ -11,6 +11,8 @@ mod input;
 mod logging;
 mod output;
 mod overlap;
+mod private_file;
+mod refusal_file;
 mod secret;
 mod secret_store;
 mod signals;

@@ -3,8 +3,8 @@
 //! HeyGen shows a secret once, when an endpoint is created or its secret replaced, so whoever learns one has to keep it.
 //! The file is its owner's alone (0600) and is replaced whole, so that a reader never sees half of it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,8 @@ use anyhow::Context as _;
 use heygen_signature::Secret;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::private_file;
 
 /// The secrets file of one inbox.
 #[derive(Clone, Debug)]
@@ -42,9 +44,9 @@ pub(crate) struct Stamp(Option<(SystemTime, u64)>);
 impl SecretStore {
     /// The file that belongs to this inbox. It need not exist.
     pub(crate) fn beside(inbox: &Path) -> Self {
-        let mut path = inbox.as_os_str().to_owned();
-        path.push(".secrets.json");
-        Self { path: path.into() }
+        Self {
+            path: private_file::beside(inbox, ".secrets.json"),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -140,25 +142,13 @@ impl SecretStore {
     /// One change at a time, also over processes: `serve` and `endpoints` may both have one.
     fn change(&self, change: impl FnOnce(&mut Content)) -> anyhow::Result<()> {
         let failed = || format!("cannot write {}", self.path.display());
-        let lock = private_file(&self.with_suffix(".lock")).with_context(failed)?;
+        let lock =
+            private_file::open(&private_file::beside(&self.path, ".lock")).with_context(failed)?;
         lock.lock().with_context(failed)?;
         let mut content = self.read()?;
         change(&mut content);
         let text = serde_json::to_string_pretty(&content).with_context(failed)?;
-        let new = self.with_suffix(".new");
-        let mut file = private_file(&new).with_context(failed)?;
-        file.set_len(0)
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&new, &self.path))
-            .with_context(failed)
-    }
-
-    fn with_suffix(&self, suffix: &str) -> PathBuf {
-        let mut path = self.path.as_os_str().to_owned();
-        path.push(suffix);
-        path.into()
+        private_file::replace(&self.path, &format!("{text}\n")).with_context(failed)
     }
 }
 
@@ -166,18 +156,6 @@ impl Entry {
     fn is_accepted(&self, now: Timestamp) -> bool {
         self.accepted_until.is_none_or(|until| now < until)
     }
-}
-
-/// Readable by its owner alone, from its first moment.
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use heygen_api::{Client, Credentials};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
 use tokio::time::timeout;
@@ -15,8 +16,9 @@ use tokio::time::timeout;
 use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
+use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
-use crate::{api, command};
+use crate::{api, command, when};
 
 mod account;
 mod address;
@@ -123,7 +125,7 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
     findings.extend(address);
     findings.extend(sample);
     findings.extend(inbox);
-    findings.push(rejected());
+    findings.push(rejected(&RefusalFile::beside(&plan.inbox)));
     findings
 }
 
@@ -164,12 +166,42 @@ async fn look_into_inbox(path: PathBuf) -> Vec<Finding> {
     }
 }
 
-/// The receiver keeps no list of what it refuses: whoever sends without a secret could fill it.
-fn rejected() -> Finding {
-    Finding::skipped(
-        "rejected",
-        "what was refused is not recorded: the log of `serve` has a line `delivery refused` for each, with the reason",
-    )
+/// What the receiver refused in the last day, and why. Requests without any signature are a stranger's (this command's own
+/// among them) and say nothing of HeyGen; one that is signed and does not verify may well be HeyGen's.
+fn rejected(file: &RefusalFile) -> Finding {
+    const ID: &str = "rejected";
+    let mut refused = match file.read() {
+        Ok(refused) => refused,
+        Err(error) => return Finding::skipped(ID, format!("{error:#}")),
+    };
+    let yesterday = Timestamp::now() - LATELY;
+    refused.retain(|refused| refused.at > yesterday);
+    let items = refused.iter().rev().map(|refused| {
+        let others = match refused.untold {
+            0 => String::new(),
+            untold => format!(", and {untold} before it"),
+        };
+        let headers = refused.signature_like_headers.join(", ");
+        let received = when::short(refused.at.try_into().unwrap_or(SystemTime::UNIX_EPOCH));
+        format!("{received} {} (headers: {headers}){others}", refused.reason)
+    });
+    let items: Vec<_> = items.collect();
+    let worst = refused
+        .iter()
+        .rev()
+        .find(|refused| refused.reason != NO_HEADER);
+    match worst {
+        Some(worst) => {
+            let what = "deliveries with a signature were refused in the last 24 hours";
+            Finding::warn(ID, what, worst.explanation.clone()).items(items)
+        }
+        None if items.is_empty() => Finding::ok(ID, "nothing was refused in the last 24 hours"),
+        None => Finding::ok(
+            ID,
+            "only requests without a signature, which HeyGen does not send to an endpoint",
+        )
+        .items(items),
+    }
 }
 
 fn text(findings: &[Finding]) -> String {
@@ -217,3 +249,8 @@ impl Note {
 const SAMPLE_WAITS: Duration = Duration::from_secs(3);
 const API_TIME: Duration = Duration::from_secs(12);
 const DISK_TIME: Duration = Duration::from_secs(10);
+
+const LATELY: Duration = Duration::from_secs(24 * 3600);
+
+/// The label of the one reason that says nothing of HeyGen.
+const NO_HEADER: &str = "no-signature-header";

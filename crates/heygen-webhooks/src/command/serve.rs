@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::{api, logging, secret};
 
 mod printer;
+mod refusals;
 mod registration;
 mod secrets;
 mod show;
@@ -67,6 +69,12 @@ async fn serve(
     let (stop_serving, serving_stopped) = watch::channel(false);
     let (stop_dispatching, dispatching_stopped) = watch::channel(false);
     let receiver = receiver(config, active.clone(), inbox.clone());
+    let refusal_file = RefusalFile::beside(&config.inbox);
+    let noting = tokio::spawn(refusals::write_down(
+        receiver.clone(),
+        refusal_file,
+        until_true(dispatching_stopped.clone()),
+    ));
     let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
     let handled = printer.handled();
     let dispatcher = Dispatcher::new(inbox.clone(), printer);
@@ -106,6 +114,7 @@ async fn serve(
     let _ = stop_dispatching.send(true);
     dispatching.await?;
     fresh.abort();
+    noting.await?;
     inbox.close().await?;
     tracing::info!("stopped");
     ended

@@ -103,6 +103,22 @@ impl Seen {
 }
 
 #[test]
+fn what_was_refused_is_told_with_the_reason() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let refused = serve.trigger(&place, &["avatar_video.fail", "--tamper"]);
+    assert_eq!(refused.status, 1);
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    heygen.examine(&place, &["--no-sample"], Some(SECRET)).is(
+        "rejected",
+        "warn",
+        "matches-no-secret",
+    );
+}
+
+#[test]
 fn all_is_well() {
     let heygen = HeyGen::start();
     let place = Place::new();
@@ -142,7 +158,7 @@ fn all_is_well() {
         .is("sample.unsigned", "ok", "401")
         .is("inbox", "ok", "heygen-inbox.db")
         .is("inbox.last-delivery", "warn", "no delivery has come yet")
-        .is("rejected", "skipped", "delivery refused");
+        .is("rejected", "ok", "");
     #[cfg(unix)]
     seen.is("secrets.files", "ok", "owner");
 
