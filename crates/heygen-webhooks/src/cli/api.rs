@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "HeyGen's API")]
 pub(crate) struct ApiOptions {
-    /// Where the API is; `http://127.0.0.1:8090` for a `sandbox` [default: https://api.heygen.com]
+    /// Where the API is; `http://127.0.0.1:8090` for a `sandbox` [default: that of HeyGen, api.heygen.com]
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_BASE_URL")]
     pub(crate) base_url: Option<String>,
     /// File with the API key; otherwise it is read from HEYGEN_API_KEY
