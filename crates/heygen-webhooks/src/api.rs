@@ -33,15 +33,21 @@ pub(crate) fn client(options: &ApiOptions, credentials: Credentials) -> Result<C
 }
 
 /// The subscription that `--events` asks for: names, or `all`.
-pub(crate) fn events(names: &[String]) -> Events {
+pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
     let names = names
         .iter()
         .map(|name| name.trim())
         .filter(|name| !name.is_empty());
     if names.clone().any(|name| name == "all") {
-        return Events::All;
+        return Ok(Events::All);
     }
-    Events::Only(names.map(EventType::from).collect())
+    let names: Vec<_> = names.map(EventType::from).collect();
+    if names.is_empty() {
+        return Err(Failure::usage(
+            "--events names no event: give names separated by commas, or `all`",
+        ));
+    }
+    Ok(Events::Only(names))
 }
 
 /// An error with all its causes, in one line.

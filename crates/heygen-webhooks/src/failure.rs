@@ -13,7 +13,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// The answer is no, and has been told already.
     Said,
-    /// Whoever read our output has gone: nothing to say, and nothing wrong.
+    /// Whoever read our output has gone: nothing to say, but not everything was done or told.
     NobodyListens,
 }
 
@@ -36,8 +36,7 @@ impl Failure {
                 eprintln!("error: {self}");
                 ExitCode::from(2)
             }
-            Self::Said => ExitCode::from(1),
-            Self::NobodyListens => ExitCode::SUCCESS,
+            Self::Said | Self::NobodyListens => ExitCode::from(1),
         }
     }
 }

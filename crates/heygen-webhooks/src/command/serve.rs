@@ -43,7 +43,10 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(options, &config, client, sources, active, inbox))
+    let ended = runtime.block_on(serve(options, &config, client, sources, active, inbox));
+    // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(
@@ -163,7 +166,12 @@ fn registration(
         client,
         store: sources.store.clone(),
         url,
-        events: options.registration.events.as_deref().map(api::events),
+        events: options
+            .registration
+            .events
+            .as_deref()
+            .map(api::events)
+            .transpose()?,
         rotate: options.registration.rotate_secret,
         has_configured_secret: secret::load(&config.secret_files)?.is_some(),
     }))

@@ -1,6 +1,8 @@
 //! `serve`: what it answers, prints and logs, and how it ends.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use heygen_events::EventType;
 use heygen_testkit::Sender;
@@ -201,4 +203,38 @@ fn secrets_are_replaced_without_a_gap() {
             .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
             .ok();
     }
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_stops_no_delivery_and_no_probe() {
+    let place = Place::new();
+    let mut child = place
+        .command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        .env("HEYGEN_WEBHOOK_SECRET", SECRET)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    log.read_line(&mut line).expect("a log line");
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let url = line["url"].as_str().expect("where it listens");
+    // Far more than a pipe holds.
+    let message = format!("msg={}", "x".repeat(2000));
+    let sent = [
+        "trigger",
+        "avatar_video.fail",
+        "--count",
+        "200",
+        "--set",
+        &message,
+        "--to",
+        url,
+    ];
+    place.run(&sent).ok();
+    let probe = Sender::new(url).probe().await.expect("a request");
+    assert!(probe.passed());
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
 }

@@ -22,7 +22,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
             "v1 takes no --entity-id: ask without --api v1",
         ));
     }
-    let events = events(&options.events)?;
+    let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
         true => Some(new_secret::store(options.inbox.as_deref())?),
@@ -84,7 +84,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
 }
 
 pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
-    let events = options.events.as_deref().map(events).transpose()?;
+    let events = options.events.as_deref().map(api::events).transpose()?;
     if options.connection.api_version == ApiVersion::V1 && options.url.is_none() {
         return Err(Failure::usage(
             "v1 needs --url, also where the address stays the same: without it HeyGen changes nothing and does not say so",
@@ -224,16 +224,6 @@ fn forget(options: &DeleteEndpoint, id: &EndpointId) -> bool {
         ));
         false
     })
-}
-
-/// Names, or `all`; HeyGen says which names it does not take.
-fn events(names: &[String]) -> Result<Events, Failure> {
-    match api::events(names) {
-        Events::Only(names) if names.is_empty() => Err(Failure::usage(
-            "--events names no event: give names separated by commas, or `all`",
-        )),
-        events => Ok(events),
-    }
 }
 
 fn no_such(id: &EndpointId) -> Failure {

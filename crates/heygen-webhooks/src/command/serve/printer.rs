@@ -1,9 +1,12 @@
 //! [`Printer`]: the handler that prints each event, a line for people or for programs.
 //! [`Handled`]: how many there were.
 
+use std::io;
+use std::sync::Arc;
+
 use heygen_receiver::{self as receiver, Delivery, Handler};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::failure::Failure;
 use crate::{output, view, when};
@@ -13,6 +16,8 @@ pub(super) struct Printer {
     json: bool,
     full: bool,
     handled: watch::Sender<usize>,
+    /// One line at a time, in the order in which they were asked for.
+    turn: Arc<Mutex<()>>,
 }
 
 /// How many deliveries have been printed, for whoever waits for them.
@@ -36,6 +41,7 @@ impl Printer {
             json,
             full,
             handled: watch::Sender::new(0),
+            turn: Arc::default(),
         }
     }
 
@@ -86,7 +92,18 @@ impl Printer {
 
 impl Handler for Printer {
     async fn handle(&self, delivery: Delivery) -> receiver::Handled {
-        match output::write(self.line(&delivery)) {
+        // Whoever reads our output may stop reading: then one thread waits for it, and the receiver goes on.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let line = self.line(&delivery);
+        let written = tokio::task::spawn_blocking(move || {
+            let written = output::write(line);
+            drop(turn);
+            written
+        });
+        match written
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+        {
             Ok(()) => {
                 self.handled.send_modify(|count| *count += 1);
                 receiver::Handled::Done
