@@ -1,11 +1,14 @@
 //! [`NewDelivery`]: what a receiver hands to the inbox.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Envelope, Event, Outcome};
 
+use crate::drift::{self, Drift};
+use crate::error::UnknownWord;
 use crate::sameness::Sameness;
 
 /// A delivery that passed its check and is to be kept.
@@ -20,6 +23,7 @@ pub struct NewDelivery {
     body: Bytes,
     label: Label,
     sameness: Sameness,
+    drift: Vec<Drift>,
 }
 
 /// What a list shows of a body. Everything is absent for a body that is not an event.
@@ -35,12 +39,22 @@ impl NewDelivery {
     /// A delivery as it came: `body` is kept byte for byte, whatever it holds.
     #[must_use]
     pub fn new(received_at: SystemTime, source: Source, headers: Vec<Header>, body: Bytes) -> Self {
-        let (label, sameness) = match Envelope::from_slice(&body) {
-            Ok(envelope) => (
-                Label::of(&envelope.to_event()),
-                Sameness::of_envelope(&envelope),
+        let (label, sameness, drift) = match Envelope::from_slice(&body) {
+            Ok(envelope) => {
+                let event = envelope.to_event();
+                let sameness = Sameness::of_envelope(&envelope);
+                (Label::of(&event), sameness, drift::of(&event))
+            }
+            Err(error) => (
+                Label::default(),
+                Sameness::of_unreadable(&body),
+                vec![Drift::unreadable(&error)],
             ),
-            Err(_) => (Label::default(), Sameness::of_unreadable(&body)),
+        };
+        // Nobody signed it: it must never be taken for what HeyGen signed, or stand in its way.
+        let sameness = match source.authenticity() {
+            Authenticity::Token => sameness.apart(source.as_str()),
+            Authenticity::Signature | Authenticity::Log => sameness,
         };
         Self {
             received_at,
@@ -49,6 +63,7 @@ impl NewDelivery {
             body,
             label,
             sameness,
+            drift,
         }
     }
 
@@ -82,6 +97,12 @@ impl NewDelivery {
         &self.sameness
     }
 
+    /// In what the body differs from what this version knows.
+    #[must_use]
+    pub fn drift(&self) -> &[Drift] {
+        &self.drift
+    }
+
     pub(crate) fn label(&self) -> &Label {
         &self.label
     }
@@ -98,34 +119,85 @@ impl Label {
     }
 }
 
-/// Which way a delivery came in, and so what vouches for it.
+/// Which way a delivery came in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Source {
     /// A POST to the webhook path, with a signature over the body that verified.
     Webhook,
+    /// A POST to a callback path, which nobody signed and whose address only those know who were given it.
+    Callback,
+    /// Read from HeyGen's own log of delivered events.
+    Backfill,
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Webhook, Self::Callback, Self::Backfill];
+
     /// The word in lists and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Callback => "callback",
+            Self::Backfill => "backfill",
         }
     }
 
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        [Self::Webhook]
-            .into_iter()
-            .find(|source| source.as_str() == word)
+    /// What vouches for a delivery that came this way.
+    #[must_use]
+    pub fn authenticity(self) -> Authenticity {
+        match self {
+            Self::Webhook => Authenticity::Signature,
+            Self::Callback => Authenticity::Token,
+            Self::Backfill => Authenticity::Log,
+        }
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Source {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
+        found.ok_or_else(|| UnknownWord::new(word, "a source: webhook, callback or backfill"))
+    }
+}
+
+/// What vouches for a delivery.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Authenticity {
+    /// HeyGen's signature over the body.
+    Signature,
+    /// Nothing but that the sender knew an unguessable address: whoever has seen that address can send anything.
+    Token,
+    /// HeyGen's log of events, read over TLS with the account's key.
+    Log,
+}
+
+impl Authenticity {
+    /// The word in headers, environment and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Token => "token",
+            Self::Log => "log",
+        }
+    }
+}
+
+impl fmt::Display for Authenticity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

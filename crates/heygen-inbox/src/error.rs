@@ -82,3 +82,27 @@ impl Error for InboxError {
             .map(|source| source as &(dyn Error + 'static))
     }
 }
+
+/// A word that is not one of those expected, such as the name of a state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownWord {
+    word: String,
+    expected: &'static str,
+}
+
+impl UnknownWord {
+    pub(crate) fn new(word: &str, expected: &'static str) -> Self {
+        Self {
+            word: word.to_owned(),
+            expected,
+        }
+    }
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not {}", self.word, self.expected)
+    }
+}
+
+impl Error for UnknownWord {}

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::{
-    AttemptResult, DeliveryId, Header, InboxError, Kept, NewDelivery, Query, Source, Summary,
+    AttemptResult, Counts, DeliveryId, Header, InboxError, Kept, NewDelivery, Query, Source,
+    Summary,
 };
 
 /// A durable record of deliveries.
@@ -26,7 +27,8 @@ pub trait Inbox: Send + Sync + 'static {
         delivery: NewDelivery,
     ) -> impl Future<Output = Result<Appended, InboxError>> + Send;
 
-    /// Takes up to `limit` deliveries that are due at `now`, the longest due first, and marks them as being handled.
+    /// Takes up to `limit` deliveries that are due at `now`, the longest due first, and marks them as being handled. With
+    /// [`Order::Subject`] one that is about the same as an earlier, unfinished one has to wait for that.
     ///
     /// What was claimed when the process died is pending again after the next open, its attempt counted.
     ///
@@ -37,6 +39,7 @@ pub trait Inbox: Send + Sync + 'static {
         &self,
         limit: usize,
         now: SystemTime,
+        order: Order,
     ) -> impl Future<Output = Result<Claim, InboxError>> + Send;
 
     /// Records how a handing-out ended.
@@ -66,6 +69,95 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the store could not be read.
     fn get(&self, id: DeliveryId) -> impl Future<Output = Result<Option<Kept>, InboxError>> + Send;
+
+    /// How much is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the store could not be read.
+    fn counts(&self) -> impl Future<Output = Result<Counts, InboxError>> + Send;
+
+    /// Returns when something was written and is certain to survive: what an append would wait for.
+    ///
+    /// # Errors
+    ///
+    /// As an append's.
+    fn ready(&self) -> impl Future<Output = Result<(), InboxError>> + Send;
+
+    /// How many requests wait to be written.
+    fn queue_len(&self) -> usize;
+
+    /// Deletes some of what is finished (done or dead), the oldest first; never what is pending or being handled.
+    ///
+    /// One step is small, so that appends do not wait for it; call it again with the [`Pruned::next`] of the last until
+    /// that is `None`. What was deleted is no longer known as a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; nothing was deleted then.
+    fn prune(&self, step: Prune) -> impl Future<Output = Result<Pruned, InboxError>> + Send;
+}
+
+/// In which order deliveries are claimed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Order {
+    /// The longest due first, whatever they are about.
+    #[default]
+    Due,
+    /// Deliveries about one subject (video id and so on) one at a time, in the order in which they were kept: the next is
+    /// claimed when the one before is done or dead. Other subjects do not wait, nor does what has no subject.
+    Subject,
+}
+
+/// One step of pruning.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Prune {
+    /// Only what was kept before this time.
+    pub before: SystemTime,
+    /// At most so many. Default: 200.
+    pub limit: usize,
+    /// Where the last step ended; what is older is not looked at again.
+    pub after: Option<DeliveryId>,
+}
+
+impl Prune {
+    /// The first step of deleting what was kept before this time.
+    #[must_use]
+    pub fn before(before: SystemTime) -> Self {
+        Self {
+            before,
+            limit: 200,
+            after: None,
+        }
+    }
+
+    /// Deletes at most so many in one step.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Goes on from where the last step ended.
+    #[must_use]
+    pub fn after(mut self, after: Option<DeliveryId>) -> Self {
+        self.after = after;
+        self
+    }
+}
+
+/// What one step of pruning did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// How many deliveries were deleted.
+    pub deleted: usize,
+    /// Where to go on; `None` when there is nothing more to delete.
+    pub next: Option<DeliveryId>,
+    /// How many bytes of storage are in use afterwards.
+    pub bytes: u64,
 }
 
 /// The answer to an append.
@@ -108,8 +200,10 @@ pub struct Claimed {
     pub received_at: SystemTime,
     /// Which way it came in.
     pub source: Source,
-    /// 1 for the first handing-out.
+    /// 1 for the first handing-out, over its whole life.
     pub attempt: u32,
+    /// With which attempt the present round began: 1, or the first after the last replay.
+    pub first_attempt: u32,
     /// The headers it came with. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
@@ -121,7 +215,7 @@ impl Claimed {
         id: DeliveryId,
         received_at: SystemTime,
         source: Source,
-        attempt: u32,
+        (first_attempt, attempt): (u32, u32),
         headers: Vec<Header>,
         body: Bytes,
     ) -> Self {
@@ -130,6 +224,7 @@ impl Claimed {
             received_at,
             source,
             attempt,
+            first_attempt,
             headers,
             body,
         }

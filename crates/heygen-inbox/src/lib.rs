@@ -18,6 +18,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod delivery;
+mod drift;
 mod error;
 mod id;
 mod inbox;
@@ -28,12 +29,13 @@ mod sameness;
 pub mod sqlite;
 mod time;
 
-pub use delivery::{Header, NewDelivery, Source};
-pub use error::{InboxError, InboxErrorKind};
+pub use delivery::{Authenticity, Header, NewDelivery, Source};
+pub use drift::{Drift, DriftCount, DriftKind};
+pub use error::{InboxError, InboxErrorKind, UnknownWord};
 pub use id::{DeliveryId, DeliveryIdError};
-pub use inbox::{Appended, Claim, Claimed, Finish, Inbox};
+pub use inbox::{Appended, Claim, Claimed, Finish, Inbox, Order, Prune, Pruned};
 pub use memory::MemoryInbox;
-pub use record::{Attempt, AttemptResult, Kept, Query, Repeats, State, Summary};
+pub use record::{Attempt, AttemptResult, Counts, Kept, Query, Repeats, State, Summary};
 pub use sameness::Sameness;
 
 /// The examples of the README compile and hold.

@@ -1,16 +1,18 @@
 //! [`MemoryInbox`]: an inbox that lives and dies with its process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
 use crate::sameness::{Fingerprint, Sameness};
-use crate::time::{from_micros, to_micros};
+use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
-    Appended, Attempt, AttemptResult, Claim, Claimed, DeliveryId, Finish, Inbox, InboxError,
-    InboxErrorKind, Kept, NewDelivery, Query, Repeats, State, Summary,
+    Appended, Attempt, AttemptResult, Claim, Claimed, Counts, DeliveryId, Finish, Inbox,
+    InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune, Pruned, Query, Repeats, State,
+    Summary,
 };
 
 /// An inbox that lives and dies with its process.
@@ -37,7 +39,13 @@ struct Entries {
     last_key: u64,
     kept: BTreeMap<u64, Entry>,
     due: BTreeSet<(i64, u64)>,
+    /// The time that was told last.
+    latest: i64,
     finished: BTreeSet<u64>,
+    /// Subject and key of what is pending or claimed.
+    unfinished: BTreeSet<(String, u64)>,
+    /// Of all bodies and headers.
+    bytes: u64,
     fingerprints: HashMap<Fingerprint, u64>,
 }
 
@@ -84,8 +92,13 @@ impl Inbox for MemoryInbox {
         Ok(appended)
     }
 
-    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
-        Ok(self.entries().claim(limit, to_micros(now)))
+    async fn claim(
+        &self,
+        limit: usize,
+        now: SystemTime,
+        order: Order,
+    ) -> Result<Claim, InboxError> {
+        Ok(self.entries().claim(limit, to_micros(now), order))
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
@@ -99,13 +112,13 @@ impl Inbox for MemoryInbox {
 
     async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
         let entries = self.entries();
-        let wanted = entries
-            .kept
-            .iter()
-            .rev()
-            .map(|(key, entry)| entry.summary(*key))
-            .filter(|summary| query.matches(summary));
-        Ok(wanted.take(query.limit.unwrap_or(usize::MAX)).collect())
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let summaries = entries.kept.iter().map(|(key, entry)| entry.summary(*key));
+        let wanted = summaries.filter(|summary| query.matches(summary));
+        Ok(match query.oldest_first {
+            true => wanted.take(limit).collect(),
+            false => wanted.rev().take(limit).collect(),
+        })
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
@@ -114,6 +127,22 @@ impl Inbox for MemoryInbox {
             .then(|| entries.kept.get(&id.key()))
             .flatten()
             .map(|entry| entry.whole(id.key())))
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        Ok(self.entries().counts())
+    }
+
+    async fn ready(&self) -> Result<(), InboxError> {
+        Ok(())
+    }
+
+    fn queue_len(&self) -> usize {
+        0
+    }
+
+    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+        Ok(self.entries().prune(&step))
     }
 }
 
@@ -138,6 +167,10 @@ impl Entries {
         for fingerprint in delivery.sameness().file_under() {
             self.fingerprints.insert(fingerprint, key);
         }
+        if let Some(subject_id) = &delivery.label().subject_id {
+            self.unfinished.insert((subject_id.clone(), key));
+        }
+        self.bytes += size(&delivery);
         self.due.insert((received_at, key));
         self.kept.insert(key, Entry::new(delivery, received_at));
         Ok(Appended::New(id_of(key)))
@@ -165,32 +198,111 @@ impl Entries {
                 ),
             )
         })?;
-        if let Some(entry) = self.kept.remove(&oldest) {
-            for fingerprint in entry.delivery.sameness().file_under() {
-                if self.fingerprints.get(&fingerprint) == Some(&oldest) {
-                    self.fingerprints.remove(&fingerprint);
-                }
-            }
-        }
+        self.forget(oldest);
         Ok(())
     }
 
-    fn claim(&mut self, limit: usize, now: i64) -> Claim {
+    /// Of what is finished already.
+    fn forget(&mut self, key: u64) {
+        let Some(entry) = self.kept.remove(&key) else {
+            return;
+        };
+        self.bytes -= size(&entry.delivery);
+        for fingerprint in entry.delivery.sameness().file_under() {
+            if self.fingerprints.get(&fingerprint) == Some(&key) {
+                self.fingerprints.remove(&fingerprint);
+            }
+        }
+    }
+
+    fn claim(&mut self, limit: usize, now: i64, order: Order) -> Claim {
+        if is_set_back(self.latest, now) {
+            self.retime(now);
+        }
+        self.latest = now;
         let mut claim = Claim::default();
+        let mut waiting_at = None;
         while claim.deliveries.len() < limit {
-            let Some(&(due_at, key)) = self.due.first() else {
+            let from = waiting_at.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.due.range((from, Bound::Unbounded)).next();
+            let Some(&(due_at, key)) = next else {
                 return claim;
             };
             if due_at > now {
                 claim.next_due = Some(from_micros(due_at));
                 return claim;
             }
-            self.due.pop_first();
+            if order == Order::Subject && self.waits_for_another(key) {
+                waiting_at = Some((due_at, key));
+                continue;
+            }
+            self.due.remove(&(due_at, key));
             if let Some(entry) = self.kept.get_mut(&key) {
                 claim.deliveries.push(entry.claim(key));
             }
         }
         claim
+    }
+
+    /// What would only be due when the clock is where it was, and did not ask for that, is due now.
+    fn retime(&mut self, now: i64) {
+        let ahead = |entry: &Entry| {
+            let mut attempts = entry.attempts.iter();
+            entry.handed_out == 0 || attempts.any(|attempt| to_micros(attempt.started_at) > now)
+        };
+        let kept = self.kept.iter_mut();
+        for (key, entry) in kept.filter(|(_, entry)| entry.due_at > now && ahead(entry)) {
+            if self.due.remove(&(entry.due_at, *key)) {
+                entry.due_at = now;
+                self.due.insert((now, *key));
+            }
+        }
+    }
+
+    fn waits_for_another(&self, key: u64) -> bool {
+        let entry = self.kept.get(&key);
+        let subject_id = entry.and_then(|entry| entry.delivery.label().subject_id.clone());
+        subject_id.is_some_and(|subject_id| {
+            let mut earlier = self
+                .unfinished
+                .range((subject_id.clone(), 0)..(subject_id, key));
+            earlier.next().is_some()
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        let in_state = |state| self.kept.values().filter(move |entry| entry.state == state);
+        Counts {
+            pending: in_state(State::Pending).count() as u64,
+            claimed: in_state(State::Claimed).count() as u64,
+            dead: in_state(State::Dead).count() as u64,
+            oldest_pending: in_state(State::Pending)
+                .map(|entry| entry.delivery.received_at())
+                .min(),
+            bytes: self.bytes,
+        }
+    }
+
+    fn prune(&mut self, step: &Prune) -> Pruned {
+        let before = to_micros(step.before).cast_unsigned();
+        let old: Vec<u64> = self
+            .finished
+            .range(..before)
+            .copied()
+            .take(step.limit)
+            .collect();
+        for key in &old {
+            self.finished.remove(key);
+            self.forget(*key);
+        }
+        Pruned {
+            deleted: old.len(),
+            next: old
+                .last()
+                .filter(|_| old.len() == step.limit)
+                .map(|key| id_of(*key)),
+            bytes: self.bytes,
+        }
     }
 
     /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
@@ -211,9 +323,16 @@ impl Entries {
                 AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
             };
             match entry.state {
-                State::Done | State::Dead => self.finished.insert(key),
-                State::Pending | State::Claimed => self.due.insert((entry.due_at, key)),
-            };
+                State::Done | State::Dead => {
+                    self.finished.insert(key);
+                    if let Some(subject_id) = &entry.delivery.label().subject_id {
+                        self.unfinished.remove(&(subject_id.clone(), key));
+                    }
+                }
+                State::Pending | State::Claimed => {
+                    self.due.insert((entry.due_at, key));
+                }
+            }
         }
         entry
             .attempts
@@ -236,7 +355,10 @@ impl Default for Entries {
             last_key: 0,
             kept: BTreeMap::new(),
             due: BTreeSet::new(),
+            latest: 0,
             finished: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            bytes: 0,
             fingerprints: HashMap::new(),
         }
     }
@@ -261,7 +383,7 @@ impl Entry {
             id_of(key),
             self.delivery.received_at(),
             self.delivery.source(),
-            self.handed_out,
+            (1, self.handed_out),
             self.delivery.headers().to_vec(),
             self.delivery.body().clone(),
         )
@@ -297,11 +419,26 @@ impl Entry {
 
 impl Query {
     fn matches(&self, summary: &Summary) -> bool {
-        let name_fits = self.event_type.is_none() || self.event_type == summary.event_type;
-        let state_fits = self.state.is_none_or(|state| state == summary.state);
-        let time_fits = self.since.is_none_or(|since| since <= summary.received_at);
-        name_fits && state_fits && time_fits
+        let fits =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        fits(&self.event_type, &summary.event_type)
+            && fits(&self.subject_id, &summary.subject_id)
+            && self.state.is_none_or(|state| state == summary.state)
+            && self.source.is_none_or(|source| source == summary.source)
+            && self.since.is_none_or(|since| since <= summary.received_at)
+            && self.until.is_none_or(|until| summary.received_at < until)
+            && self.after.is_none_or(|after| after < summary.id)
+            && self.before.is_none_or(|before| summary.id < before)
     }
+}
+
+/// What it takes up, near enough.
+fn size(delivery: &NewDelivery) -> u64 {
+    let headers = delivery.headers().iter();
+    let headers: usize = headers
+        .map(|header| header.name.len() + header.value.len())
+        .sum();
+    (headers + delivery.body().len()) as u64
 }
 
 fn id_of(key: u64) -> DeliveryId {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use heygen_events::Outcome;
 
+use crate::error::UnknownWord;
 use crate::{DeliveryId, Header, Source};
 
 /// One line of a list.
@@ -102,13 +103,11 @@ impl fmt::Display for State {
 }
 
 impl FromStr for State {
-    type Err = String;
+    type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == word)
-            .ok_or_else(|| format!("`{word}` is not a state: pending, claimed, done or dead"))
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == word);
+        found.ok_or_else(|| UnknownWord::new(word, "a state: pending, claimed, done or dead"))
     }
 }
 
@@ -161,7 +160,23 @@ impl fmt::Display for AttemptResult {
     }
 }
 
-/// Which deliveries a list is to show. Newest first.
+/// How much is in an inbox, as far as it can be told without going through all of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Waiting to be handed out, now or at their time.
+    pub pending: u64,
+    /// In the hands of a handler.
+    pub claimed: u64,
+    /// Given up.
+    pub dead: u64,
+    /// When the oldest of the pending came in.
+    pub oldest_pending: Option<SystemTime>,
+    /// How many bytes of storage are in use.
+    pub bytes: u64,
+}
+
+/// Which deliveries a list is to show. Newest first, unless it says otherwise.
 ///
 /// # Examples
 ///
@@ -177,8 +192,20 @@ pub struct Query {
     pub event_type: Option<String>,
     /// Only this state.
     pub state: Option<State>,
+    /// Only what is about this.
+    pub subject_id: Option<String>,
+    /// Only what came in this way.
+    pub source: Option<Source>,
     /// Only what came in at this time or later.
     pub since: Option<SystemTime>,
+    /// Only what came in before this time.
+    pub until: Option<SystemTime>,
+    /// Only what was kept after this one, which need not be there any more.
+    pub after: Option<DeliveryId>,
+    /// Only what was kept before this one, which need not be there any more.
+    pub before: Option<DeliveryId>,
+    /// The oldest first.
+    pub oldest_first: bool,
     /// At most so many; `None` for all.
     pub limit: Option<usize>,
 }
@@ -198,10 +225,52 @@ impl Query {
         self
     }
 
+    /// Only what is about this.
+    #[must_use]
+    pub fn subject_id(mut self, subject_id: impl Into<String>) -> Self {
+        self.subject_id = Some(subject_id.into());
+        self
+    }
+
+    /// Only what came in this way.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
     /// Only what came in at this time or later.
     #[must_use]
     pub fn since(mut self, since: SystemTime) -> Self {
         self.since = Some(since);
+        self
+    }
+
+    /// Only what came in before this time.
+    #[must_use]
+    pub fn until(mut self, until: SystemTime) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Only what was kept after this one.
+    #[must_use]
+    pub fn after(mut self, after: DeliveryId) -> Self {
+        self.after = Some(after);
+        self
+    }
+
+    /// Only what was kept before this one.
+    #[must_use]
+    pub fn before(mut self, before: DeliveryId) -> Self {
+        self.before = Some(before);
+        self
+    }
+
+    /// The oldest first.
+    #[must_use]
+    pub fn oldest_first(mut self) -> Self {
+        self.oldest_first = true;
         self
     }
 

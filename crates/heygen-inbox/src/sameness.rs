@@ -73,6 +73,20 @@ impl Sameness {
         }
     }
 
+    /// The same events in a world of their own: equal among themselves and to nothing outside of it.
+    pub(crate) fn apart(self, world: &str) -> Self {
+        let mut text = b"apart\0".to_vec();
+        canonical::write_bytes(&mut text, world.as_bytes());
+        match &self.event_id {
+            Some(event_id) => canonical::write_bytes(&mut text, event_id.as_bytes()),
+            None => text.extend_from_slice(&self.digest.0),
+        }
+        Self {
+            event_id: None,
+            digest: Digest::of(&text),
+        }
+    }
+
     #[cfg(feature = "sqlite")]
     pub(crate) fn from_parts(event_id: Option<Box<str>>, digest: Digest) -> Self {
         Self { event_id, digest }

@@ -13,21 +13,26 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
-    Appended, Claim, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept, NewDelivery,
-    Query, Summary,
+    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
+    NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
+mod drift;
+mod editor;
 mod file;
 mod filter;
+mod order;
+mod prune;
 mod reader;
 mod row;
 mod seen;
 mod store;
 mod writer;
 
+pub use editor::{Imported, Replayed, SqliteEditor};
 pub use reader::SqliteReader;
 
-use writer::{Ask, ClaimDue, Job, Writer};
+use writer::{Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
@@ -147,6 +152,33 @@ impl SqliteInbox {
         answer.await.map_err(|_| closed())?
     }
 
+    /// How far work that goes on over restarts has come, as [`set_bookmark`](Self::set_bookmark) kept it.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read.
+    pub async fn bookmark(&self, name: impl Into<String>) -> Result<Option<String>, InboxError> {
+        let name = name.into();
+        self.read(move |reader| reader.bookmark(&name)).await
+    }
+
+    /// Keeps how far work that goes on over restarts has come; `None` forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when it could not be written.
+    pub async fn set_bookmark(
+        &self,
+        name: impl Into<String>,
+        value: Option<String>,
+    ) -> Result<(), InboxError> {
+        self.ask(SetBookmark {
+            name: name.into(),
+            value,
+        })
+        .await
+    }
+
     /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
     async fn ask<A: Ask + 'static>(&self, ask: A) -> Result<A::Answer, InboxError> {
         let (reply, answer) = oneshot::channel();
@@ -188,8 +220,13 @@ impl Inbox for SqliteInbox {
         answer.await.map_err(|_| closed())?
     }
 
-    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
-        self.ask(ClaimDue { limit, now }).await
+    async fn claim(
+        &self,
+        limit: usize,
+        now: SystemTime,
+        order: Order,
+    ) -> Result<Claim, InboxError> {
+        self.ask(ClaimDue { limit, now, order }).await
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
@@ -206,6 +243,22 @@ impl Inbox for SqliteInbox {
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
         self.read(move |reader| reader.get(id)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        self.read(SqliteReader::counts).await
+    }
+
+    async fn ready(&self) -> Result<(), InboxError> {
+        self.ask(Touch).await
+    }
+
+    fn queue_len(&self) -> usize {
+        self.shared.jobs.max_capacity() - self.shared.jobs.capacity()
+    }
+
+    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+        self.ask(step).await
     }
 }
 

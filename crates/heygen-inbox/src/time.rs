@@ -1,4 +1,4 @@
-//! Times as the store writes them: whole microseconds since 1970.
+//! Times as the stores write them: whole microseconds since 1970.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,4 +11,9 @@ pub(crate) fn to_micros(time: SystemTime) -> i64 {
 
 pub(crate) fn from_micros(micros: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// Whether a clock that said `before` was set back until it says `now`: by more than clocks are corrected in passing.
+pub(crate) fn is_set_back(before: i64, now: i64) -> bool {
+    now < before.saturating_sub(2_000_000)
 }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_inbox::{AttemptResult, Claim, Claimed, Finish, Inbox, InboxErrorKind};
+use heygen_inbox::{AttemptResult, Claim, Claimed, Finish, Inbox, InboxErrorKind, Order};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::{Delivery, Handled, Handler, RetrySchedule};
@@ -26,6 +26,8 @@ pub struct DispatchOptions {
     pub concurrency: usize,
     /// How long a handler may take before the attempt counts as failed. Default: 60 s.
     pub handler_time: Duration,
+    /// Which delivery comes before which. Default: the longest due first, whatever it is about.
+    pub order: Order,
     /// When a delivery that was not handled is handed out again.
     pub schedule: RetrySchedule,
     /// How long handlers may take to end once the dispatcher is to stop; what they then have not ended is handed out again
@@ -102,7 +104,11 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         if free == 0 {
             return Claim::default();
         }
-        match self.inbox.claim(free, SystemTime::now()).await {
+        match self
+            .inbox
+            .claim(free, SystemTime::now(), self.options.order)
+            .await
+        {
             Ok(claim) => claim,
             Err(error) => {
                 tracing::error!(%error, "nothing can be handed out; trying again");
@@ -119,7 +125,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         async move {
             let started_at = SystemTime::now();
             let clock = Instant::now();
-            let handled = match options.schedule.is_over(claimed.attempt) {
+            let handled = match options.schedule.is_over(attempt_of_round(&claimed)) {
                 // Only a process that ended in the middle, again and again, gets this far.
                 true => Handled::dead("the attempts ran out while it was being handled"),
                 false => call(handler, claimed.clone(), options.handler_time).await,
@@ -147,6 +153,7 @@ impl Default for DispatchOptions {
         Self {
             concurrency: 16,
             handler_time: Duration::from_secs(60),
+            order: Order::Due,
             schedule: RetrySchedule::default(),
             shutdown_time: Duration::from_secs(10),
         }
@@ -199,7 +206,7 @@ fn finish(
         Handled::Done => end(AttemptResult::Done),
         Handled::Dead { reason } => end(AttemptResult::Dead).detail(Some(reason)),
         Handled::Retry { after, reason } => {
-            match schedule.wait_after(claimed.attempt, claimed.id) {
+            match schedule.wait_after(attempt_of_round(claimed), claimed.id) {
                 Some(wait) => {
                     let now = SystemTime::now();
                     let due_at = now.checked_add(after.unwrap_or(wait));
@@ -211,6 +218,11 @@ fn finish(
             }
         }
     }
+}
+
+/// The schedule begins anew with a replay; the numbers of the attempts go on.
+fn attempt_of_round(claimed: &Claimed) -> u32 {
+    claimed.attempt.saturating_sub(claimed.first_attempt) + 1
 }
 
 /// Tries until it is written: a result that is lost means that your code is called again for what it has done.

@@ -56,20 +56,22 @@ pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Conne
     prepared.map(|()| connection)
 }
 
+/// Opens an inbox to which another process may be appending: made or brought up to date only where none does.
+pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
+    match AppendLock::take(path) {
+        Ok(_lock) => open_for_writing(path, lock_time),
+        Err(error) if error.kind() == InboxErrorKind::InUse => {
+            let connection = open_current(path, lock_time)?;
+            tune(&connection).map_err(|error| cannot("prepare", path, error))?;
+            Ok(connection)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens an existing inbox for reading.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
-    if !path.exists() {
-        return Err(InboxError::new(
-            InboxErrorKind::Storage,
-            format!("there is no inbox at {}", path.display()),
-        ));
-    }
-    let connection = open(path, READER_LOCK_TIME)?;
-    check_kind(&connection, path)?;
-    let version = schema_version(&connection, path)?;
-    if version != MIGRATIONS.len() {
-        return Err(version_error(path, version));
-    }
+    let connection = open_current(path, READER_LOCK_TIME)?;
     connection
         .pragma_update(None, "query_only", true)
         .map_err(|error| cannot("prepare", path, error))?;
@@ -82,6 +84,23 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
         format!("cannot {step} inbox {}", path.display()),
     )
     .with_source(error)
+}
+
+/// Opens what is there, as long as it is of this program's version.
+fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
+    if !path.exists() {
+        return Err(InboxError::new(
+            InboxErrorKind::Storage,
+            format!("there is no inbox at {}", path.display()),
+        ));
+    }
+    let connection = open(path, lock_time)?;
+    check_kind(&connection, path)?;
+    let version = schema_version(&connection, path)?;
+    if version != MIGRATIONS.len() {
+        return Err(version_error(path, version));
+    }
+    Ok(connection)
 }
 
 fn open(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
@@ -102,6 +121,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), InboxError> {
     connection
         .query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))
         .map_err(failed)?;
+    tune(connection).map_err(failed)?;
+    migrate(connection, path)
+}
+
+fn tune(connection: &Connection) -> rusqlite::Result<()> {
     for (pragma, value) in [
         ("synchronous", "FULL"),
         ("wal_autocheckpoint", "4000"),
@@ -109,12 +133,10 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), InboxError> {
         ("cache_size", "-16384"),
         ("temp_store", "MEMORY"),
     ] {
-        connection
-            .pragma_update(None, pragma, value)
-            .map_err(failed)?;
+        connection.pragma_update(None, pragma, value)?;
     }
-    connection.set_prepared_statement_cache_capacity(32);
-    migrate(connection, path)
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
 }
 
 /// Refuses a database that somebody else made, before anything in it is touched.
@@ -217,7 +239,7 @@ const READER_LOCK_TIME: Duration = Duration::from_secs(5);
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"HyGn");
 
 /// What brings a file from each version to the next. A step that was released is never changed again.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +279,7 @@ mod tests {
         check_refused(
             &format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99"),
             InboxErrorKind::Version,
-            "inbox PATH has schema version 99, this program knows 1: a newer version made it: use that version",
+            "inbox PATH has schema version 99, this program knows 2: a newer version made it: use that version",
         );
     }
 

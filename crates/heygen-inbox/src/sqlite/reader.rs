@@ -7,11 +7,16 @@ use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
+use super::drift;
 use super::file::{cannot, open_for_reading};
+use super::order::WAITS;
+use super::prune::bytes_in_use;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
 use super::store::read_tag;
 use crate::time::{from_micros, to_micros};
-use crate::{Attempt, DeliveryId, InboxError, Kept, Query, Repeats, State, Summary};
+use crate::{
+    Attempt, Counts, DeliveryId, DriftCount, InboxError, Kept, Query, Repeats, State, Summary,
+};
 
 /// Looks into an inbox file, also while a server appends to it. Blocks for as long as the disk takes.
 #[derive(Debug)]
@@ -46,33 +51,14 @@ impl SqliteReader {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub fn list(&self, query: &Query) -> Result<Vec<Summary>, InboxError> {
-        let mut conditions = vec!["true"];
-        let mut values = Vec::new();
-        if let Some(event_type) = &query.event_type {
-            conditions.push("event_type = ?");
-            values.push(Value::from(event_type.clone()));
-        }
-        if let Some(state) = query.state {
-            // Written out, so that the indexes of pending and claimed deliveries can serve.
-            conditions.push(match state {
-                State::Pending => "state = 'pending'",
-                State::Claimed => "state = 'claimed'",
-                State::Done => "state = 'done'",
-                State::Dead => "state = 'dead'",
-            });
-        }
-        if let Some(since) = query.since {
-            // Ids are never below the time, so they narrow it down; the time itself decides.
-            conditions.push("id >= ? AND received_at >= ?");
-            values.extend([Value::from(to_micros(since)), Value::from(to_micros(since))]);
-        }
+        let (conditions, mut values) = conditions(query);
         let limit = query
             .limit
             .map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         values.push(Value::from(limit));
         let sql = format!(
-            "SELECT {SUMMARY_COLUMNS} FROM delivery WHERE {} ORDER BY id DESC LIMIT ?",
-            conditions.join(" AND ")
+            "SELECT {SUMMARY_COLUMNS} FROM delivery WHERE {conditions} ORDER BY id {} LIMIT ?",
+            if query.oldest_first { "ASC" } else { "DESC" }
         );
         self.rows(&sql, values, |row| row::summary(row, self.tag))
     }
@@ -107,6 +93,71 @@ impl SqliteReader {
         Ok(Some(kept))
     }
 
+    /// How much is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn counts(&self) -> Result<Counts, InboxError> {
+        let ask = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)?
+                .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
+        };
+        let counts = || {
+            // Each goes through one small index and nothing else.
+            let (pending, oldest): (i64, Option<i64>) = ask(
+                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_due WHERE state = 'pending'",
+            )?;
+            let (claimed, _) = ask(
+                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_claimed WHERE state = 'claimed'",
+            )?;
+            let (dead, _) = ask(
+                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_dead WHERE state = 'dead'",
+            )?;
+            Ok(Counts {
+                pending: pending.cast_unsigned(),
+                claimed: claimed.cast_unsigned(),
+                dead: dead.cast_unsigned(),
+                oldest_pending: oldest.map(from_micros),
+                bytes: bytes_in_use(&self.connection)?,
+            })
+        };
+        counts().map_err(|error| cannot("read", &self.path, error))
+    }
+
+    /// How many deliveries `query` asks for, without its limit. Goes through all that are in its range.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn count(&self, query: &Query) -> Result<u64, InboxError> {
+        let (conditions, values) = conditions(query);
+        let sql = format!("SELECT count(*) FROM delivery WHERE {conditions}");
+        let counts = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
+        Ok(counts.first().copied().unwrap_or(0).cast_unsigned())
+    }
+
+    /// In what events differed from what this version knows, what came in last first.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
+        drift::list(&self.connection, self.tag).map_err(|error| cannot("read", &self.path, error))
+    }
+
+    /// How far work that goes on over restarts has come.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+        let value = Value::from(name.to_owned());
+        let sql = "SELECT value FROM bookmark WHERE name = ?";
+        Ok(self.rows(sql, vec![value], |row| row.get(0))?.pop())
+    }
+
     fn kept(&self, row: &Row<'_>) -> rusqlite::Result<Kept> {
         let summary = row::summary(row, self.tag)?;
         let [
@@ -128,7 +179,9 @@ impl SqliteReader {
         };
         Ok(Kept {
             due_at: match summary.state {
-                State::Pending => Some(from_micros(row.get(due_at)?)),
+                State::Pending => Some(row.get(due_at)?)
+                    .filter(|due_at| *due_at < WAITS)
+                    .map(from_micros),
                 State::Claimed | State::Done | State::Dead => None,
             },
             event_id: row.get(event_id)?,
@@ -154,6 +207,49 @@ impl SqliteReader {
         };
         rows().map_err(|error| cannot("read", &self.path, error))
     }
+}
+
+/// What stands after WHERE, and its values.
+fn conditions(query: &Query) -> (String, Vec<Value>) {
+    let mut conditions = vec!["true"];
+    let mut values = Vec::new();
+    if let Some(event_type) = &query.event_type {
+        conditions.push("event_type = ?");
+        values.push(Value::from(event_type.clone()));
+    }
+    if let Some(subject_id) = &query.subject_id {
+        conditions.push("subject_id = ?");
+        values.push(Value::from(subject_id.clone()));
+    }
+    if let Some(source) = query.source {
+        conditions.push("source = ?");
+        values.push(Value::from(source.as_str().to_owned()));
+    }
+    if let Some(state) = query.state {
+        // Written out, so that the indexes of pending, claimed and dead deliveries can serve.
+        conditions.push(match state {
+            State::Pending => "state = 'pending'",
+            State::Claimed => "state = 'claimed'",
+            State::Done => "state = 'done'",
+            State::Dead => "state = 'dead'",
+        });
+    }
+    if let Some(since) = query.since {
+        // Ids are never below the time, so they narrow it down; the time itself decides.
+        conditions.push("id >= ? AND received_at >= ?");
+        values.extend([Value::from(to_micros(since)), Value::from(to_micros(since))]);
+    }
+    if let Some(until) = query.until {
+        conditions.push("received_at < ?");
+        values.push(Value::from(to_micros(until)));
+    }
+    for (bound, condition) in [(query.after, "id > ?"), (query.before, "id < ?")] {
+        if let Some(bound) = bound {
+            conditions.push(condition);
+            values.push(Value::from(bound.key().cast_signed()));
+        }
+    }
+    (conditions.join(" AND "), values)
 }
 
 fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {

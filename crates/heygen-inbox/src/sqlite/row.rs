@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use serde_json::Value;
 
 use crate::time::from_micros;
-use crate::{AttemptResult, DeliveryId, Header, Source, State, Summary};
+use crate::{AttemptResult, DeliveryId, DriftKind, Header, Source, State, Summary};
 
 /// What [`summary`] expects, in its order.
 pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
@@ -25,14 +25,22 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
         subject_id: row.get(3)?,
         callback_id: row.get(4)?,
         outcome: optional_word(row, 5, outcome)?,
-        state: word(row, 6, |word| State::from_str(word).ok())?,
+        state: state(row, 6)?,
         attempts: row.get(7)?,
         source: source(row, 8)?,
     })
 }
 
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
+    word(row, column, |word| State::from_str(word).ok())
+}
+
 pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
-    word(row, column, Source::from_word)
+    word(row, column, |word| Source::from_str(word).ok())
+}
+
+pub(super) fn drift_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<DriftKind> {
+    word(row, column, |word| DriftKind::from_str(word).ok())
 }
 
 pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptResult> {

@@ -22,8 +22,11 @@ pub(super) struct Seen {
     recent: Recent,
     freezing: Option<Freezing>,
     runs: Vec<Run>,
+    next_run: i64,
     /// What to undo in `recent` should the transaction fail.
     undo: Vec<(Fingerprint, Option<i64>)>,
+    /// Runs that the transaction under way deletes.
+    gone: Vec<i64>,
 }
 
 type Recent = HashMap<Fingerprint, i64, BuildHasherDefault<Already>>;
@@ -44,8 +47,66 @@ struct Run {
 }
 
 impl Seen {
-    /// Reads back what an earlier process left. Costs one pass over what is not in a run yet.
+    /// Reads back what an earlier process left, inside the caller's transaction. Costs one pass over what is not in a run
+    /// yet, and what is more than one run of that is written into one.
     pub(super) fn load(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
+        let (mut seen, covered) = Self::load_runs(connection, run_len)?;
+        // A run that was not finished is written anew.
+        let last_run = seen.runs.last().map_or(0, |run| run.run);
+        connection.execute("DELETE FROM seen WHERE run > ?1", [last_run])?;
+        seen.take_in(connection, covered, |seen, last_id| {
+            if seen.recent.len() >= seen.run_len {
+                seen.freeze(last_id);
+                seen.write_some(connection, usize::MAX)?;
+                seen.committed(last_id);
+            }
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    /// The same for one that writes no runs, because another process does.
+    pub(super) fn load_beside(connection: &Connection) -> rusqlite::Result<Self> {
+        let (mut seen, covered) = Self::load_runs(connection, usize::MAX)?;
+        seen.take_in(connection, covered, |_, _| Ok(()))?;
+        Ok(seen)
+    }
+
+    /// Takes in what other processes have added after `known`, inside the transaction under way. Gives the newest there is.
+    pub(super) fn catch_up(
+        &mut self,
+        connection: &Connection,
+        known: i64,
+    ) -> rusqlite::Result<i64> {
+        let mut statement = connection.prepare_cached(SINCE)?;
+        let mut rows = statement.query([known])?;
+        let mut last_id = known;
+        while let Some(row) = rows.next()? {
+            last_id = row.get(0)?;
+            self.insert(&sameness_of(row, 1)?, last_id);
+        }
+        Ok(last_id)
+    }
+
+    fn take_in(
+        &mut self,
+        connection: &Connection,
+        covered: i64,
+        mut after_each: impl FnMut(&mut Self, i64) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(SINCE)?;
+        let mut rows = statement.query([covered])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            self.insert(&sameness_of(row, 1)?, id);
+            self.undo.clear();
+            after_each(self, id)?;
+        }
+        Ok(())
+    }
+
+    /// The runs, and up to which delivery they cover everything.
+    fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<(Self, i64)> {
         let mut runs = Vec::new();
         let mut covered: i64 = 0;
         let mut statement =
@@ -59,26 +120,45 @@ impl Seen {
             });
             covered = row.get(1)?;
         }
-        // A run that was not finished is written anew.
-        let last_run = runs.last().map_or(0, |run| run.run);
-        connection.execute("DELETE FROM seen WHERE run > ?1", [last_run])?;
-
         let mut seen = Self {
             run_len: run_len.max(1),
             recent: Recent::default(),
             freezing: None,
+            next_run: runs.last().map_or(1, |run| run.run + 1),
             runs,
             undo: Vec::new(),
+            gone: Vec::new(),
         };
         seen.forget_old_filters();
-        let mut statement = connection
-            .prepare("SELECT id, event_id, digest FROM delivery WHERE id > ?1 ORDER BY id")?;
-        let mut rows = statement.query([covered])?;
-        while let Some(row) = rows.next()? {
-            seen.insert(&sameness_of(row, 1)?, row.get(0)?);
+        Ok((seen, covered))
+    }
+
+    /// Deletes up to `rows` index rows that only tell of deliveries before `first`, inside the caller's transaction. Gives
+    /// whether there is nothing more of that kind.
+    pub(super) fn prune(
+        &mut self,
+        connection: &Connection,
+        first: i64,
+        rows: usize,
+    ) -> rusqlite::Result<bool> {
+        let old: Option<i64> = connection
+            .prepare_cached("SELECT run FROM seen_run WHERE last_id < ?1 ORDER BY run LIMIT 1")?
+            .query_row([first], |row| row.get(0))
+            .optional()?;
+        let Some(run) = old else {
+            return Ok(true);
+        };
+        let deleted = connection
+            .prepare_cached(
+                "DELETE FROM seen WHERE run = ?1 AND fingerprint IN \
+                 (SELECT fingerprint FROM seen WHERE run = ?1 ORDER BY fingerprint LIMIT ?2)",
+            )?
+            .execute(params![run, i64::try_from(rows).unwrap_or(i64::MAX)])?;
+        if deleted < rows {
+            connection.execute("DELETE FROM seen_run WHERE run = ?1", [run])?;
+            self.gone.push(run);
         }
-        seen.undo.clear();
-        Ok(seen)
+        Ok(false)
     }
 
     /// The earlier delivery that is the same event, if there is one.
@@ -132,7 +212,10 @@ impl Seen {
         let Some(freezing) = &mut self.freezing else {
             return Ok(());
         };
-        let end = freezing.entries.len().min(freezing.written + rows);
+        let end = freezing
+            .entries
+            .len()
+            .min(freezing.written.saturating_add(rows));
         let mut insert = connection
             .prepare_cached("INSERT INTO seen (run, fingerprint, id) VALUES (?1, ?2, ?3)")?;
         for (fingerprint, id) in &freezing.entries[freezing.written..end] {
@@ -151,6 +234,8 @@ impl Seen {
     /// The transaction is on the disk. `last_id` is the newest delivery in it.
     pub(super) fn committed(&mut self, last_id: i64) {
         self.undo.clear();
+        let gone = std::mem::take(&mut self.gone);
+        self.runs.retain(|run| !gone.contains(&run.run));
         if let Some(freezing) = &mut self.freezing {
             freezing.committed = freezing.written;
         }
@@ -168,6 +253,7 @@ impl Seen {
 
     /// The transaction came to nothing.
     pub(super) fn rolled_back(&mut self) {
+        self.gone.clear();
         while let Some((fingerprint, before)) = self.undo.pop() {
             match before {
                 Some(id) => self.recent.insert(fingerprint, id),
@@ -180,11 +266,13 @@ impl Seen {
     }
 
     fn freeze(&mut self, last_id: i64) {
+        let run = self.next_run;
+        self.next_run += 1;
         let mut entries: Vec<_> = std::mem::take(&mut self.recent).into_iter().collect();
         // As the table orders them: by signed number.
         entries.sort_unstable_by_key(|(fingerprint, _)| fingerprint.0.cast_signed());
         self.freezing = Some(Freezing {
-            run: self.runs.last().map_or(1, |run| run.run + 1),
+            run,
             last_id,
             entries,
             committed: 0,
@@ -253,6 +341,8 @@ fn sameness_of(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Samen
     let digest = row.get(column + 1)?;
     Ok(Sameness::from_parts(row.get(column)?, Digest(digest)))
 }
+
+const SINCE: &str = "SELECT id, event_id, digest FROM delivery WHERE id > ?1 ORDER BY id";
 
 /// Fingerprints are parts of SHA-256 already: hashing them again would gain nothing.
 #[derive(Default)]

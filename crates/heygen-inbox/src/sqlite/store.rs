@@ -2,18 +2,19 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
-use super::SqliteOptions;
-use super::file::{cannot, open_for_writing};
-use super::row;
+use super::drift::DriftTally;
+use super::file::{cannot, open_beside, open_for_writing};
+use super::order::{self, Due};
 use super::seen::Seen;
-use crate::time::{from_micros, to_micros};
+use super::{SqliteOptions, prune, row};
+use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
-    Appended, AttemptResult, Claim, Claimed, DeliveryId, Finish, InboxError, InboxErrorKind,
-    NewDelivery, State,
+    Appended, Attempt, AttemptResult, Claim, Claimed, DeliveryId, Finish, InboxError,
+    InboxErrorKind, NewDelivery, Order, Prune, Pruned, State,
 };
 
 #[derive(Debug)]
@@ -24,6 +25,13 @@ pub(super) struct Store {
     last_id: i64,
     last_committed_id: i64,
     in_hand: InHand,
+    drift: DriftTally,
+    /// What the file is prepared for.
+    order: Order,
+    /// Changes when another process has written to the file.
+    data_version: i64,
+    /// The time that was told last.
+    latest: i64,
 }
 
 /// What this process has claimed and not finished yet.
@@ -33,6 +41,23 @@ struct InHand {
     /// What the transaction under way adds and takes away.
     claimed: Vec<i64>,
     finished: Vec<i64>,
+}
+
+/// What one transaction found in the file.
+struct Found {
+    seen: Seen,
+    last_id: i64,
+    data_version: i64,
+}
+
+impl Found {
+    fn of(connection: &Connection, seen: Seen) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seen,
+            last_id: last_id(connection)?,
+            data_version: data_version(connection)?,
+        })
+    }
 }
 
 impl Store {
@@ -49,36 +74,67 @@ impl Store {
             Some(tag) => tag,
             None => make_tag(&connection, path)?,
         };
-        let seen = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
-        let last_id = connection
-            .query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
-                row.get(0)
-            })
+        let found = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
+        let mut store = Self::over(connection, found, tag).map_err(failed)?;
+        store.in_hand.ids.clone_from(in_hand);
+        Ok(store)
+    }
+
+    /// Opens the file beside another process, which may be appending to it and handing out what is in it.
+    pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Self, InboxError> {
+        let mut connection = open_beside(path, lock_time)?;
+        let failed = |error| cannot("open", path, error);
+        let tag = match read_tag(&connection).map_err(failed)? {
+            Some(tag) => tag,
+            None => make_tag(&connection, path)?,
+        };
+        let found = connection
+            .transaction()
+            .and_then(|transaction| Found::of(&transaction, Seen::load_beside(&transaction)?))
             .map_err(failed)?;
+        Self::over(connection, found, tag).map_err(failed)
+    }
+
+    fn over(connection: Connection, found: Found, tag: u32) -> rusqlite::Result<Self> {
+        let Found {
+            seen,
+            last_id,
+            data_version,
+        } = found;
+        let order = order::found(&connection)?;
         Ok(Self {
             connection,
             seen,
             tag,
             last_id,
             last_committed_id: last_id,
-            in_hand: InHand {
-                ids: in_hand.clone(),
-                ..InHand::default()
-            },
+            in_hand: InHand::default(),
+            drift: DriftTally::default(),
+            order,
+            data_version,
+            latest: 0,
         })
     }
 
-    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+    /// Begins a transaction, and takes in what other processes have appended since the last.
+    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute(())?;
+        if data_version(&self.connection)? != self.data_version {
+            self.last_id = self.seen.catch_up(&self.connection, self.last_id)?;
+            self.order = order::found(&self.connection)?;
+        }
         Ok(())
     }
 
     /// Writes up to `index_rows` waiting rows of the sameness index along with what the transaction holds, and commits.
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
         self.seen.write_some(&self.connection, index_rows)?;
+        self.drift.write(&self.connection)?;
+        let data_version = data_version(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute(())?;
+        self.data_version = data_version;
         self.last_committed_id = self.last_id;
         self.seen.committed(self.last_id);
         self.in_hand.committed();
@@ -93,6 +149,9 @@ impl Store {
         self.last_id = self.last_committed_id;
         self.seen.rolled_back();
         self.in_hand.rolled_back();
+        self.drift.rolled_back();
+        // Whether an index was made or dropped in vain: what is there decides.
+        self.order = order::found(&self.connection).unwrap_or(self.order);
     }
 
     /// Gives up the file, and tells what is still in hand.
@@ -142,6 +201,7 @@ impl Store {
                 delivery.body().as_ref()
             ])?;
         self.seen.insert(delivery.sameness(), id);
+        self.drift.count(delivery, id);
         Ok(Appended::New(self.id(id)))
     }
 
@@ -159,31 +219,50 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn claim(&mut self, limit: usize, now: SystemTime) -> rusqlite::Result<Claim> {
+    pub(super) fn claim(
+        &mut self,
+        limit: usize,
+        now: SystemTime,
+        order: Order,
+    ) -> rusqlite::Result<Claim> {
         let now = to_micros(now);
-        let mut select = self.connection.prepare_cached(
-            "SELECT id, received_at, source, attempts + 1, headers, body \
-             FROM (SELECT id FROM delivery WHERE state = 'pending' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2) \
-             JOIN delivery USING (id) JOIN content USING (id) ORDER BY due_at, id",
-        )?;
-        let deliveries: Vec<Claimed> = select
-            .query_map([now, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                self.claimed(row)
-            })?
-            .collect::<Result<_, _>>()?;
-        let mut update = self.connection.prepare_cached(
-            "UPDATE delivery SET state = 'claimed', attempts = ?2, claimed_at = ?3 WHERE id = ?1",
-        )?;
-        for claimed in &deliveries {
-            update.execute(params![key(claimed.id), claimed.attempt, now])?;
-            self.in_hand.claimed.push(key(claimed.id));
+        if is_set_back(self.latest, now) {
+            retime(&self.connection, now)?;
         }
-        let is_all = deliveries.len() < limit;
-        let next_due = is_all.then(|| self.next_due()).transpose()?.flatten();
-        Ok(Claim {
-            deliveries,
-            next_due,
-        })
+        self.latest = now;
+        if order != self.order {
+            order::prepare(&self.connection, order)?;
+            self.order = order;
+        }
+        let due = match order {
+            Order::Due => Due::all(&self.connection, limit, now)?,
+            Order::Subject => order::due(&self.connection, limit, now)?,
+        };
+        let mut claim = Claim::default();
+        for id in due.ids {
+            claim.deliveries.push(self.take(id, now)?);
+        }
+        claim.next_due = match due.is_all {
+            true => self.next_due()?,
+            false if claim.deliveries.len() < limit => Some(from_micros(now)),
+            false => None,
+        };
+        Ok(claim)
+    }
+
+    fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<Claimed> {
+        self.connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
+            )?
+            .execute([id, now])?;
+        self.in_hand.claimed.push(id);
+        self.connection
+            .prepare_cached(
+                "SELECT id, received_at, source, first_attempt, attempts, headers, body \
+                 FROM delivery JOIN content USING (id) WHERE id = ?1",
+            )?
+            .query_row([id], |row| self.claimed(row))
     }
 
     /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
@@ -209,18 +288,74 @@ impl Store {
                 to_micros(finish.due_at),
                 finish.attempt
             ])?;
+        let attempt = Attempt {
+            number: finish.attempt,
+            started_at: finish.started_at,
+            duration: finish.duration,
+            result: finish.result,
+            detail: finish.detail.clone(),
+        };
+        self.insert_attempt(id, &attempt)?;
+        self.in_hand.finished.push(id);
+        if self.order == Order::Subject && matches!(state, State::Done | State::Dead) {
+            order::release_next(&self.connection, id, to_micros(finish.due_at))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert_attempt(&self, id: i64, attempt: &Attempt) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(INSERT_ATTEMPT)?
             .execute(params![
                 id,
-                finish.attempt,
-                to_micros(finish.started_at),
-                i64::try_from(finish.duration.as_micros()).unwrap_or(i64::MAX),
-                finish.result.as_str(),
-                finish.detail,
+                attempt.number,
+                to_micros(attempt.started_at),
+                i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+                attempt.result.as_str(),
+                attempt.detail,
             ])?;
-        self.in_hand.finished.push(id);
         Ok(())
+    }
+
+    /// Writes something, so that the commit has to reach the disk.
+    pub(super) fn touch(&self) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO inbox (name, value) VALUES ('ready', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
+            )?
+            .execute(())?;
+        Ok(())
+    }
+
+    pub(super) fn prune(&mut self, step: &Prune) -> rusqlite::Result<Pruned> {
+        prune::step(&self.connection, &mut self.seen, self.tag, step)
+    }
+
+    pub(super) fn set_bookmark(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        now: SystemTime,
+    ) -> rusqlite::Result<()> {
+        match value {
+            Some(value) => self.connection.execute(
+                "INSERT OR REPLACE INTO bookmark (name, value, set_at) VALUES (?1, ?2, ?3)",
+                params![name, value, to_micros(now)],
+            ),
+            None => self
+                .connection
+                .execute("DELETE FROM bookmark WHERE name = ?1", [name]),
+        }?;
+        Ok(())
+    }
+
+    /// For those who change rows of their own kind inside the transaction.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.
@@ -235,9 +370,9 @@ impl Store {
             self.id(row.get(0)?),
             from_micros(row.get(1)?),
             row::source(row, 2)?,
-            row.get(3)?,
-            row::headers(row, 4)?,
-            row.get::<_, Vec<u8>>(5)?.into(),
+            (row.get(3)?, row.get(4)?),
+            row::headers(row, 5)?,
+            row.get::<_, Vec<u8>>(6)?.into(),
         ))
     }
 
@@ -246,7 +381,9 @@ impl Store {
             .connection
             .prepare_cached("SELECT min(due_at) FROM delivery WHERE state = 'pending'")?
             .query_row((), |row| row.get(0))?;
-        Ok(due_at.map(from_micros))
+        Ok(due_at
+            .filter(|due_at| *due_at < order::WAITS)
+            .map(from_micros))
     }
 
     fn id(&self, key: i64) -> DeliveryId {
@@ -298,7 +435,7 @@ fn take_up(
     run_len: usize,
     in_hand: &HashSet<i64>,
     now: SystemTime,
-) -> rusqlite::Result<Seen> {
+) -> rusqlite::Result<Found> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let interrupted: Vec<(i64, u32, i64)> = transaction
         .prepare("SELECT id, attempts, coalesce(claimed_at, received_at) FROM delivery WHERE state = 'claimed'")?
@@ -318,9 +455,37 @@ fn take_up(
             params![id, to_micros(now)],
         )?;
     }
+    if last_id(&transaction)? > to_micros(now) {
+        retime(&transaction, to_micros(now))?;
+    }
     let seen = Seen::load(&transaction, run_len)?;
+    let found = Found::of(&transaction, seen)?;
     transaction.commit()?;
-    Ok(seen)
+    Ok(found)
+}
+
+fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
+        row.get(0)
+    })
+}
+
+/// The clock was set back: what would only be due when it is where it was, and did not ask for that, is due now.
+fn retime(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND \
+             (attempts < first_attempt OR \
+              EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND started_at > ?1))",
+        )?
+        .execute([now, order::WAITS])?;
+    Ok(())
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("PRAGMA data_version")?
+        .query_row((), |row| row.get(0))
 }
 
 fn key(id: DeliveryId) -> i64 {
@@ -412,7 +577,7 @@ mod tests {
         append(&mut store, &[delivery(1), delivery(2), delivery(3)]).expect("appended");
         store.begin().expect("begin");
         let claimed = store
-            .claim(2, SystemTime::now())
+            .claim(2, SystemTime::now(), Order::Due)
             .expect("a claim")
             .deliveries;
         store.commit(0).expect("commit");
@@ -420,7 +585,7 @@ mod tests {
         store.begin().expect("begin");
         assert_eq!(
             store
-                .claim(2, SystemTime::now())
+                .claim(2, SystemTime::now(), Order::Due)
                 .expect("a claim")
                 .deliveries
                 .len(),

@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::SqliteOptions;
 use super::file::{AppendLock, cannot};
 use super::store::Store;
-use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, NewDelivery};
+use crate::{
+    Appended, Claim, Finish, InboxError, InboxErrorKind, NewDelivery, Order, Prune, Pruned,
+};
 
 /// What stands in the writer's queue.
 pub(super) enum Job {
@@ -37,6 +39,15 @@ pub(super) trait Ask: Send {
 pub(super) struct ClaimDue {
     pub(super) limit: usize,
     pub(super) now: SystemTime,
+    pub(super) order: Order,
+}
+
+/// Whether a commit reaches the disk.
+pub(super) struct Touch;
+
+pub(super) struct SetBookmark {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
 }
 
 struct Request<A: Ask> {
@@ -88,7 +99,7 @@ impl Ask for ClaimDue {
     type Answer = Claim;
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
-        store.claim(self.limit, self.now)
+        store.claim(self.limit, self.now, self.order)
     }
 }
 
@@ -97,6 +108,30 @@ impl Ask for Finish {
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
         store.finish(self)
+    }
+}
+
+impl Ask for Touch {
+    type Answer = ();
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
+        store.touch()
+    }
+}
+
+impl Ask for Prune {
+    type Answer = Pruned;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Pruned> {
+        store.prune(self)
+    }
+}
+
+impl Ask for SetBookmark {
+    type Answer = ();
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
+        store.set_bookmark(&self.name, self.value.as_deref(), SystemTime::now())
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, Query, Repeats, State};
+use heygen_inbox::{
+    AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, Order, Query, Repeats, State,
+};
 
 use crate::support::{
     all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
@@ -124,7 +126,7 @@ async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.body, odd);
     assert_eq!(kept.summary.event_type.as_deref(), Some("somebody.new"));
-    let claim = inbox.claim(100, at(10)).await.unwrap();
+    let claim = inbox.claim(100, at(10), Order::Due).await.unwrap();
     assert_eq!(
         claim.deliveries.len(),
         unreadable.len() + 1,
@@ -141,7 +143,7 @@ async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
         append_new(&inbox, 30, "not json").await,
     ];
     // The oldest is done, the next is in somebody's hands.
-    for claimed in inbox.claim(2, at(30)).await.unwrap().deliveries {
+    for claimed in inbox.claim(2, at(30), Order::Due).await.unwrap().deliveries {
         if claimed.id == ids[0] {
             let finish = Finish::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
             inbox.finish(finish).await.unwrap();
@@ -232,7 +234,7 @@ async fn the_longest_due_are_claimed_first(inbox: impl Inbox) {
     let early = append_new(&inbox, 10, &body("early")).await;
     let middle = append_new(&inbox, 15, &body("middle")).await;
     let ids = async |limit, seconds| {
-        let claim = inbox.claim(limit, at(seconds)).await.unwrap();
+        let claim = inbox.claim(limit, at(seconds), Order::Due).await.unwrap();
         let ids: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
         (ids, claim.next_due)
     };
@@ -241,7 +243,7 @@ async fn the_longest_due_are_claimed_first(inbox: impl Inbox) {
         (vec![], Some(at(10))),
         "nothing is due yet"
     );
-    assert_eq!(ids(0, 99).await, (vec![], None), "nothing is asked for");
+    assert_eq!(ids(0, 15).await, (vec![], None), "nothing is asked for");
     assert_eq!(ids(1, 15).await, (vec![early], None), "more may be due");
     assert_eq!(ids(5, 15).await, (vec![middle], Some(at(20))));
     assert_eq!(ids(5, 20).await, (vec![late], None));
@@ -256,9 +258,23 @@ async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
     assert_eq!(claimed.received_at, at(0));
     assert_eq!(claimed.headers, [came_at(0)]);
     assert_eq!(claimed.body, body("a"));
-    assert!(inbox.claim(10, at(99)).await.unwrap().deliveries.is_empty());
+    assert!(
+        inbox
+            .claim(10, at(99), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
-    assert!(inbox.claim(10, at(99)).await.unwrap().deliveries.is_empty());
+    assert!(
+        inbox
+            .claim(10, at(99), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
@@ -288,7 +304,7 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
         assert_eq!(attempt.detail.as_deref(), Some("said so"));
         assert!(
             inbox
-                .claim(10, at(999))
+                .claim(10, at(999), Order::Due)
                 .await
                 .unwrap()
                 .deliveries
@@ -302,7 +318,7 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
         );
         assert!(
             inbox
-                .claim(10, at(999))
+                .claim(10, at(999), Order::Due)
                 .await
                 .unwrap()
                 .deliveries
@@ -315,7 +331,7 @@ async fn a_retry_comes_back_at_its_time(inbox: impl Inbox) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
         let early = inbox
-            .claim(10, at(seconds) - Duration::from_micros(1))
+            .claim(10, at(seconds) - Duration::from_micros(1), Order::Due)
             .await
             .unwrap();
         assert!(early.deliveries.is_empty());
@@ -356,7 +372,12 @@ async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
         .await
         .unwrap();
     assert!(
-        inbox.claim(10, at(9)).await.unwrap().deliveries.is_empty(),
+        inbox
+            .claim(10, at(9), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty(),
         "still in hand"
     );
 
@@ -369,7 +390,14 @@ async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
         .finish(end(&second, AttemptResult::Retry))
         .await
         .unwrap();
-    assert!(inbox.claim(10, at(9)).await.unwrap().deliveries.is_empty());
+    assert!(
+        inbox
+            .claim(10, at(9), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.summary.state, State::Done);
     let attempts: Vec<_> = kept

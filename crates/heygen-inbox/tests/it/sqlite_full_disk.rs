@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
 use heygen_inbox::{
-    AttemptResult, Finish, Inbox, InboxErrorKind, NewDelivery, Query, Source, State,
+    AttemptResult, Finish, Inbox, InboxErrorKind, NewDelivery, Order, Query, Source, State,
 };
 use rusqlite::Connection;
 
@@ -25,7 +25,7 @@ async fn child() {
     let claimed = {
         inbox.append(delivery(0, body("first"))).await.unwrap();
         inbox
-            .claim(1, SystemTime::now())
+            .claim(1, SystemTime::now(), Order::Due)
             .await
             .unwrap()
             .deliveries
@@ -60,7 +60,10 @@ async fn child() {
     );
     say(&format!("kept {}", appended.id()));
     // It was in hand all the time, and is not handed out anew because the file was.
-    let claim = inbox.claim(usize::MAX, SystemTime::now()).await.unwrap();
+    let claim = inbox
+        .claim(usize::MAX, SystemTime::now(), Order::Due)
+        .await
+        .unwrap();
     assert!(claim.deliveries.iter().all(|other| other.id != claimed.id));
     let finish = Finish::new(
         &claimed,

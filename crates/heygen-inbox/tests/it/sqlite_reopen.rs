@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
-use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, State};
+use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, Order, State};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ async fn what_was_in_hand_is_handed_out_again() {
     // By the real clock: opening compares with it.
     for attempt in 1..=3 {
         let claim = inbox
-            .claim(10, std::time::SystemTime::now().max(at(1)))
+            .claim(10, std::time::SystemTime::now().max(at(1)), Order::Due)
             .await
             .unwrap();
         let [claimed] = claim.deliveries.as_slice() else {
@@ -116,7 +116,15 @@ async fn a_captured_body_is_kept_once_under_any_headers() {
     assert_eq!(all_ids(&inbox).await, [id]);
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.repeats.count, 1000);
-    assert_eq!(inbox.claim(10, at(9999)).await.unwrap().deliveries.len(), 1);
+    assert_eq!(
+        inbox
+            .claim(10, at(9999), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .len(),
+        1
+    );
 }
 
 /// Appends many different events to an inbox of short runs, opening it anew every `reopen_every` and letting `damage` at
@@ -233,7 +241,7 @@ async fn closing_writes_what_is_queued_and_takes_no_more() {
             .await
             .unwrap_err()
             .kind(),
-        inbox.claim(1, at(0)).await.unwrap_err().kind(),
+        inbox.claim(1, at(0), Order::Due).await.unwrap_err().kind(),
         twin.close().await.unwrap_err().kind(),
     ];
     assert_eq!(refused, [InboxErrorKind::Closed; 3]);

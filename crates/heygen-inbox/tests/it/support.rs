@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{Appended, Claimed, DeliveryId, Header, Inbox, NewDelivery, Query, Source};
+use heygen_inbox::{
+    Appended, Claimed, DeliveryId, Header, Inbox, NewDelivery, Order, Query, Source,
+};
 
 /// So many seconds into the test's day.
 pub(crate) fn at(seconds: u64) -> SystemTime {
@@ -57,7 +59,7 @@ pub(crate) async fn append_new(inbox: &impl Inbox, seconds: u64, body: &str) -> 
 
 /// Claims the one delivery that is due.
 pub(crate) async fn claim_one(inbox: &impl Inbox, seconds: u64) -> Claimed {
-    let mut claim = inbox.claim(10, at(seconds)).await.unwrap();
+    let mut claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
     assert_eq!(claim.deliveries.len(), 1, "one is due");
     claim.deliveries.remove(0)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
-use heygen_inbox::{DeliveryId, Inbox, InboxError, MemoryInbox, State};
+use heygen_inbox::{DeliveryId, Inbox, InboxError, MemoryInbox, Order, State};
 use rusqlite::Connection;
 
 use crate::support::{at, body, delivery};
@@ -38,7 +38,7 @@ async fn errors() {
         chain(&made_by(folder, "a.db", "CREATE TABLE a (b)").unwrap_err()),
         chain(&made_by(folder, "b.db", "VACUUM").unwrap_err()),
     ];
-    let newer = made_by(folder, "inbox.db", "PRAGMA user_version = 2").unwrap_err();
+    let newer = made_by(folder, "inbox.db", "PRAGMA user_version = 9").unwrap_err();
     lines.push(chain(&newer));
 
     let other = Connection::open(&path).unwrap();
@@ -46,7 +46,7 @@ async fn errors() {
     lines.push(chain(
         &inbox.append(delivery(0, body("a"))).await.unwrap_err(),
     ));
-    lines.push(chain(&inbox.claim(1, at(0)).await.unwrap_err()));
+    lines.push(chain(&inbox.claim(1, at(0), Order::Due).await.unwrap_err()));
     drop(other);
 
     inbox.close().await.unwrap();
@@ -58,7 +58,7 @@ async fn errors() {
         .await;
     lines.push(chain(&full.unwrap_err()));
     lines.push(chain(&"42".parse::<DeliveryId>().unwrap_err()));
-    lines.push("lost".parse::<State>().unwrap_err());
+    lines.push(chain(&"lost".parse::<State>().unwrap_err()));
 
     let text = lines
         .join("\n")

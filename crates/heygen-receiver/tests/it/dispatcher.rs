@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_inbox::{Attempt, AttemptResult, DeliveryId, Finish, Inbox, Kept, MemoryInbox, State};
+use heygen_inbox::{
+    Attempt, AttemptResult, DeliveryId, Finish, Inbox, Kept, MemoryInbox, Order, State,
+};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -192,7 +194,7 @@ async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
     let id = append(&inbox, "a").await;
     // Twice it was handed out to a process that ended meanwhile.
     for _ in 0..2 {
-        let claim = inbox.claim(1, SystemTime::now()).await.unwrap();
+        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
         let finish = Finish::new(
             &claim.deliveries[0],
             SystemTime::now(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Appended, Claim, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept, MemoryInbox,
-    NewDelivery, Query, Summary,
+    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
+    MemoryInbox, NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
 use tokio::sync::{Semaphore, oneshot};
@@ -142,11 +142,16 @@ impl Inbox for Tampered {
         self.inbox.append(delivery).await
     }
 
-    async fn claim(&self, limit: usize, now: SystemTime) -> Result<Claim, InboxError> {
+    async fn claim(
+        &self,
+        limit: usize,
+        now: SystemTime,
+        order: Order,
+    ) -> Result<Claim, InboxError> {
         if let Fault::ClaimHangs = self.fault {
             std::future::pending::<()>().await;
         }
-        self.inbox.claim(limit, now).await
+        self.inbox.claim(limit, now, order).await
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
@@ -172,6 +177,26 @@ impl Inbox for Tampered {
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
         self.inbox.get(id).await
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        self.inbox.counts().await
+    }
+
+    async fn ready(&self) -> Result<(), InboxError> {
+        match &self.fault {
+            Fault::Fails(kind) => Err(InboxError::new(*kind, "as the test wants")),
+            Fault::Hangs => std::future::pending().await,
+            Fault::Waits(_) | Fault::ClaimHangs | Fault::FinishFails(_) => Ok(()),
+        }
+    }
+
+    fn queue_len(&self) -> usize {
+        self.inbox.queue_len()
+    }
+
+    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+        self.inbox.prune(step).await
     }
 }
 

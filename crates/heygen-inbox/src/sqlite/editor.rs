@@ -1,0 +1,238 @@
+//! [`SqliteEditor`]: changes an inbox beside the server that appends to it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::file::cannot;
+use super::store::Store;
+use crate::time::to_micros;
+use crate::{Appended, Attempt, DeliveryId, InboxError, NewDelivery, Prune, Pruned, State};
+
+/// Changes an inbox file, also while a server appends to it and hands out what is in it.
+///
+/// Both take turns by SQLite's own lock, and each takes in what the other has added before it adds anything itself. Every
+/// call is one transaction and blocks until it is on the disk; what comes in meanwhile at the server waits for it, so calls
+/// should stay small (some hundred deliveries). A server takes notice within a second.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+/// use heygen_inbox::{NewDelivery, Source, sqlite::SqliteEditor};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let mut editor = SqliteEditor::open(&folder.path().join("inbox.db"))?;
+/// let body = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"a","msg":"no credit"}}"#;
+/// let delivery = NewDelivery::new(SystemTime::now(), Source::Backfill, Vec::new(), body.into());
+/// let id = editor.append(&[delivery])?[0].id();
+/// assert_eq!(editor.replay(&[id], SystemTime::now())?.pending, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SqliteEditor {
+    store: Option<Store>,
+    path: PathBuf,
+    /// How many deliveries it remembers that are in no run of the index: after so many it looks at the file anew.
+    appended: usize,
+}
+
+/// A delivery with its past, as another inbox tells of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Imported {
+    /// What came in.
+    pub delivery: NewDelivery,
+    /// How far it had come there. What was claimed there is pending here.
+    pub state: State,
+    /// How often it was handed out there.
+    pub handed_out: u32,
+    /// Every handing-out that had ended there.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What a replay found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// How many are due now, with all their attempts before them.
+    pub pending: usize,
+    /// How many are in a handler's hands, and stay there.
+    pub claimed: usize,
+    /// How many are not in this inbox.
+    pub missing: usize,
+}
+
+impl SqliteEditor {
+    /// Opens the inbox at `path`, making it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Version`](crate::InboxErrorKind::Version) when a server of another version has it open or it is no inbox,
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read or written.
+    pub fn open(path: &Path) -> Result<Self, InboxError> {
+        Ok(Self {
+            store: Some(Store::open_beside(path, LOCK_TIME)?),
+            path: path.to_owned(),
+            appended: 0,
+        })
+    }
+
+    /// Keeps these as a receiver would, all of them or none, and says for each whether it was new.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
+    pub fn append(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<Appended>, InboxError> {
+        self.appended += deliveries.len();
+        self.transact(|store| {
+            deliveries
+                .iter()
+                .map(|delivery| store.append(delivery))
+                .collect()
+        })
+    }
+
+    /// Keeps these with their past, all of them or none. One that is here already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
+    pub fn import(&mut self, deliveries: &[Imported]) -> Result<Vec<Appended>, InboxError> {
+        self.appended += deliveries.len();
+        self.transact(|store| {
+            let import = |imported: &Imported| {
+                let appended = store.append(&imported.delivery)?;
+                if let Appended::New(id) = appended {
+                    give_past(store, id, imported)?;
+                }
+                Ok(appended)
+            };
+            deliveries.iter().map(import).collect()
+        })
+    }
+
+    /// Makes these due at `now`, whatever became of them before, with as many attempts as a new delivery has.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; nothing was changed then.
+    pub fn replay(&mut self, ids: &[DeliveryId], now: SystemTime) -> Result<Replayed, InboxError> {
+        self.transact(|store| {
+            let mut replayed = Replayed::default();
+            for id in ids {
+                match replay(store, *id, to_micros(now))? {
+                    Some(State::Claimed) => replayed.claimed += 1,
+                    Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+                    None => replayed.missing += 1,
+                }
+            }
+            Ok(replayed)
+        })
+    }
+
+    /// One step of pruning, as [`Inbox::prune`](crate::Inbox::prune).
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; nothing was deleted then.
+    pub fn prune(&mut self, step: &Prune) -> Result<Pruned, InboxError> {
+        self.transact(|store| store.prune(step))
+    }
+
+    /// Keeps how far work that goes on over restarts has come; `None` forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written.
+    pub fn set_bookmark(&mut self, name: &str, value: Option<&str>) -> Result<(), InboxError> {
+        self.transact(|store| store.set_bookmark(name, value, SystemTime::now()))
+    }
+
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
+        if self.appended > LOOK_ANEW {
+            self.store = None;
+            self.appended = 0;
+        }
+        // After any failure the file is opened anew: what is remembered of it may not be so.
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open_beside(&self.path, LOCK_TIME)?,
+        };
+        let done = store
+            .begin()
+            .and_then(|()| work(&mut store))
+            .and_then(|done| {
+                store.commit(0)?;
+                Ok(done)
+            });
+        let done = done.map_err(|error| {
+            store.roll_back();
+            cannot("write to", &self.path, error)
+        })?;
+        self.store = Some(store);
+        Ok(done)
+    }
+}
+
+impl Imported {
+    /// A delivery that was never handed out.
+    #[must_use]
+    pub fn new(delivery: NewDelivery) -> Self {
+        Self {
+            delivery,
+            state: State::Pending,
+            handed_out: 0,
+            attempts: Vec::new(),
+        }
+    }
+}
+
+fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
+    let state = match imported.state {
+        State::Claimed | State::Pending => State::Pending,
+        State::Done => State::Done,
+        State::Dead => State::Dead,
+    };
+    let key = id.key().cast_signed();
+    store
+        .connection()
+        .prepare_cached("UPDATE delivery SET state = ?2, attempts = ?3 WHERE id = ?1")?
+        .execute(params![key, state.as_str(), imported.handed_out])?;
+    for attempt in &imported.attempts {
+        store.insert_attempt(key, attempt)?;
+    }
+    Ok(())
+}
+
+/// The state it was in before; `None` when it is not there.
+fn replay(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Option<State>> {
+    if id.tag() != store.tag() {
+        return Ok(None);
+    }
+    let key = id.key().cast_signed();
+    let state = store
+        .connection()
+        .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
+        .query_row([key], |row| super::row::state(row, 0))
+        .optional()?;
+    if matches!(state, Some(State::Pending | State::Done | State::Dead)) {
+        store
+            .connection()
+            .prepare_cached(
+                "UPDATE delivery SET state = 'pending', due_at = ?2, first_attempt = attempts + 1 WHERE id = ?1",
+            )?
+            .execute([key, now])?;
+    }
+    Ok(state)
+}
+
+/// How long to wait for a turn. A server under full load takes one after the other.
+const LOCK_TIME: Duration = Duration::from_secs(30);
+
+/// About 20 MiB of what it remembers.
+const LOOK_ANEW: usize = 500_000;
