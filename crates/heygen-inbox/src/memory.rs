@@ -247,8 +247,8 @@ impl Entries {
     /// What would only be due when the clock is where it was, and did not ask for that, is due now.
     fn retime(&mut self, now: i64) {
         let ahead = |entry: &Entry| {
-            let mut attempts = entry.attempts.iter();
-            entry.handed_out == 0 || attempts.any(|attempt| to_micros(attempt.started_at) > now)
+            let last = entry.attempts.last();
+            entry.handed_out == 0 || last.is_some_and(|last| to_micros(last.started_at) > now)
         };
         let kept = self.kept.iter_mut();
         for (key, entry) in kept.filter(|(_, entry)| entry.due_at > now && ahead(entry)) {

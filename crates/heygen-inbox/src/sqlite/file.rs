@@ -284,6 +284,30 @@ mod tests {
     }
 
     #[test]
+    fn an_inbox_of_the_first_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let old = Connection::open(&path).expect("a new database");
+        old.execute_batch(&format!(
+            "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+             INSERT INTO delivery (id, received_at, source, digest, state, due_at, attempts) \
+             VALUES (7, 7, 'webhook', x'00', 'dead', 7, 15);",
+            MIGRATIONS[0]
+        ))
+        .expect("its content");
+        drop(old);
+        let connection = open_for_writing(&path, READER_LOCK_TIME).expect("an inbox");
+        let version = schema_version(&connection, &path).expect("a version");
+        assert_eq!(version, MIGRATIONS.len());
+        let found: (String, i64) = connection
+            .query_row("SELECT state, first_attempt FROM delivery", (), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .expect("what was there");
+        assert_eq!(found, ("dead".to_owned(), 1));
+    }
+
+    #[test]
     fn what_is_not_a_database_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");

@@ -476,7 +476,7 @@ fn retime(connection: &Connection, now: i64) -> rusqlite::Result<()> {
         .prepare_cached(
             "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND \
              (attempts < first_attempt OR \
-              EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND started_at > ?1))",
+              EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))",
         )?
         .execute([now, order::WAITS])?;
     Ok(())

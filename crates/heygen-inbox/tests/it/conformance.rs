@@ -2,34 +2,11 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{
-    AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, Order, Query, Repeats, State,
-};
+use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, Order, Query, Repeats, State};
 
 use crate::support::{
     all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
 };
-
-macro_rules! on_every_inbox {
-    ($($case:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::MemoryInbox::new()).await;
-            })*
-        }
-
-        #[cfg(feature = "sqlite")]
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                let folder = tempfile::tempdir().unwrap();
-                let path = folder.path().join("inbox.db");
-                super::$case(heygen_inbox::sqlite::SqliteInbox::open(path).unwrap()).await;
-            })*
-        }
-    };
-}
 
 on_every_inbox!(
     the_same_event_is_kept_once,

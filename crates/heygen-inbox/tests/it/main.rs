@@ -2,10 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
-mod conformance;
-mod memory;
+#[macro_use]
 mod support;
 
+mod conformance;
+mod memory;
+mod order;
+mod upkeep;
+
+#[cfg(feature = "sqlite")]
+mod sqlite_backlog;
+#[cfg(feature = "sqlite")]
+mod sqlite_beside;
 #[cfg(feature = "sqlite")]
 mod sqlite_crowd;
 #[cfg(feature = "sqlite")]

@@ -6,6 +6,28 @@ use heygen_inbox::{
     Appended, Claimed, DeliveryId, Header, Inbox, NewDelivery, Order, Query, Source,
 };
 
+/// Each case is run on each inbox.
+macro_rules! on_every_inbox {
+    ($($case:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(heygen_inbox::MemoryInbox::new()).await;
+            })*
+        }
+
+        #[cfg(feature = "sqlite")]
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("inbox.db");
+                super::$case(heygen_inbox::sqlite::SqliteInbox::open(path).unwrap()).await;
+            })*
+        }
+    };
+}
+
 /// So many seconds into the test's day.
 pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000 + seconds)

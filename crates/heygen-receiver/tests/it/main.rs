@@ -7,6 +7,8 @@ mod client;
 mod connections;
 mod dispatcher;
 mod dispatcher_end;
+#[cfg(feature = "sqlite")]
+mod dispatcher_order;
 mod http2;
 mod limits;
 mod mounting;

@@ -1,0 +1,352 @@
+//! Two processes at one inbox: a server that appends and hands out, and an editor beside it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::{
+    Appended, Attempt, AttemptResult, DriftKind, Finish, Inbox, MemoryInbox, Order, Prune, Query,
+    State,
+};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::support::{append_new, at, body, body_with_id, claim_one, delivery, duplicate, new};
+
+fn file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    (folder, path)
+}
+
+fn open_with_short_runs(path: &Path) -> SqliteInbox {
+    let mut options = SqliteOptions::default();
+    options.run_len = 8;
+    options.batch_len = 3;
+    SqliteInbox::open_with(path, options).unwrap()
+}
+
+#[tokio::test]
+async fn each_knows_what_the_other_kept() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let by_inbox = append_new(&inbox, 0, &body("a")).await;
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    let appended = editor
+        .append(&[delivery(1, body("a")), delivery(1, body("b"))])
+        .unwrap();
+    assert_eq!(duplicate(appended[0]), by_inbox);
+    let by_editor = new(appended[1]);
+    assert_eq!(
+        duplicate(inbox.append(delivery(2, body("b"))).await.unwrap()),
+        by_editor
+    );
+    let later = append_new(&inbox, 0, &body("c")).await;
+    assert!(later > by_editor, "ids rise over both");
+    assert_eq!(
+        duplicate(editor.append(&[delivery(3, body("c"))]).unwrap()[0]),
+        later
+    );
+    let claim = inbox.claim(10, at(9), Order::Due).await.unwrap();
+    let claimed: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
+    assert_eq!(claimed, [by_inbox, later, by_editor]);
+}
+
+/// Whoever keeps an event first, everybody knows it: over runs of the index, restarts and pruning by both.
+#[tokio::test]
+async fn every_event_is_kept_once_by_whomever() {
+    let (_folder, path) = file();
+    let mut inbox = open_with_short_runs(&path);
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    let mut kept = HashMap::new();
+    let mut random: u64 = 7;
+    let mut next = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for step in 0..1500 {
+        let number = next(400);
+        let text = match number % 3 {
+            0 => body_with_id(&format!("e{number}"), &number.to_string()),
+            _ => body(&number.to_string()),
+        };
+        let appended = match next(2) {
+            0 => inbox.append(delivery(step, text)).await.unwrap(),
+            _ => editor.append(&[delivery(step, text)]).unwrap()[0],
+        };
+        match (appended, kept.get(&number)) {
+            (Appended::New(id), None) => drop(kept.insert(number, id)),
+            (Appended::Duplicate(id), Some(known)) => assert_eq!(id, *known, "step {step}"),
+            (other, known) => panic!("step {step}, {number}: {other:?}, known {known:?}"),
+        }
+        match next(60) {
+            0 => {
+                drop(inbox);
+                inbox = open_with_short_runs(&path);
+            }
+            1 => editor = SqliteEditor::open(&path).unwrap(),
+            _ => {}
+        }
+    }
+    let all = inbox.list(Query::default()).await.unwrap();
+    assert_eq!(all.len(), kept.len());
+    let ids: HashSet<_> = all.iter().map(|summary| summary.id).collect();
+    assert_eq!(ids, kept.values().copied().collect());
+}
+
+#[tokio::test]
+async fn a_replay_gets_a_round_of_its_own() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for seconds in 0..3 {
+        let claimed = claim_one(&inbox, seconds).await;
+        assert_eq!(
+            (claimed.first_attempt, u64::from(claimed.attempt)),
+            (1, seconds + 1)
+        );
+        let result = if seconds == 2 {
+            AttemptResult::Dead
+        } else {
+            AttemptResult::Retry
+        };
+        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, result);
+        inbox.finish(finish).await.unwrap();
+    }
+    let in_hand = append_new(&inbox, 3, &body("b")).await;
+    claim_one(&inbox, 3).await;
+
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    let elsewhere = heygen_inbox::DeliveryId::new(id.key(), id.tag() ^ 1);
+    let replayed = editor.replay(&[id, in_hand, elsewhere], at(4)).unwrap();
+    assert_eq!(
+        (replayed.pending, replayed.claimed, replayed.missing),
+        (1, 1, 1)
+    );
+    let claimed = claim_one(&inbox, 4).await;
+    assert_eq!(
+        (claimed.id, claimed.first_attempt, claimed.attempt),
+        (id, 4, 4)
+    );
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.attempts.len(), 3, "the past stays");
+}
+
+#[tokio::test]
+async fn a_replayed_one_does_not_overtake_its_subject() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let ordered = async |seconds| {
+        let claim = inbox.claim(10, at(seconds), Order::Subject).await.unwrap();
+        claim.deliveries
+    };
+    let about =
+        |n: u64| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
+    let first = append_new(&inbox, 0, &about(1)).await;
+    let claimed = ordered(0).await.remove(0);
+    let done = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(done).await.unwrap();
+    append_new(&inbox, 1, &about(2)).await;
+    let second = ordered(1).await.remove(0);
+
+    SqliteEditor::open(&path)
+        .unwrap()
+        .replay(&[first], at(2))
+        .unwrap();
+    assert!(
+        ordered(2).await.is_empty(),
+        "the later one is being handled"
+    );
+    let done = Finish::new(&second, at(2), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(done).await.unwrap();
+    assert_eq!(ordered(2).await[0].id, first);
+}
+
+#[tokio::test]
+async fn what_is_imported_keeps_its_past() {
+    let (_folder, path) = file();
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    let mut done = Imported::new(delivery(0, body("done")));
+    done.state = State::Done;
+    done.handed_out = 2;
+    done.attempts = attempts_elsewhere().await;
+    let mut claimed = Imported::new(delivery(1, body("claimed")));
+    claimed.state = State::Claimed;
+    claimed.handed_out = 1;
+    let all = [done.clone(), claimed];
+    let appended = editor.import(&all).unwrap();
+    let (done_id, claimed_id) = (new(appended[0]), new(appended[1]));
+    duplicate(editor.import(&[done]).unwrap()[0]);
+
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let kept = inbox.get(done_id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Done, 2)
+    );
+    assert_eq!(kept.attempts, attempts_elsewhere().await);
+    let next = claim_one(&inbox, 5).await;
+    assert_eq!((next.id, next.attempt), (claimed_id, 2));
+}
+
+/// As another inbox tells of them: one to be repeated, and one that ended well.
+async fn attempts_elsewhere() -> Vec<Attempt> {
+    let inbox = MemoryInbox::new();
+    let id = append_new(&inbox, 0, &body("elsewhere")).await;
+    for (seconds, result) in [(0, AttemptResult::Retry), (1, AttemptResult::Done)] {
+        let claimed = claim_one(&inbox, seconds).await;
+        let finish = Finish::new(&claimed, at(seconds), Duration::from_millis(3), result);
+        inbox
+            .finish(finish.detail(Some("why".into())))
+            .await
+            .unwrap();
+    }
+    inbox.get(id).await.unwrap().unwrap().attempts
+}
+
+#[tokio::test]
+async fn pruning_takes_the_index_along() {
+    let (_folder, path) = file();
+    let inbox = open_with_short_runs(&path);
+    for number in 0..200 {
+        append_new(&inbox, number, &body(&number.to_string())).await;
+        let claimed = claim_one(&inbox, number).await;
+        let finish = Finish::new(&claimed, at(number), Duration::ZERO, AttemptResult::Done);
+        inbox.finish(finish).await.unwrap();
+    }
+    let rows = |table: &str| {
+        let connection = Connection::open(&path).unwrap();
+        let sql = format!("SELECT count(*) FROM {table}");
+        connection
+            .query_row(&sql, (), |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert!(rows("seen_run") > 10);
+    let mut next = None;
+    loop {
+        // By a server and by another process, in turn.
+        let pruned = inbox
+            .prune(Prune::before(at(190)).limit(20).after(next))
+            .await
+            .unwrap();
+        next = pruned.next;
+        if next.is_none() {
+            break;
+        }
+        let mut editor = SqliteEditor::open(&path).unwrap();
+        let pruned = editor
+            .prune(&Prune::before(at(190)).limit(20).after(next))
+            .unwrap();
+        next = pruned.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    for table in ["delivery", "content", "attempt"] {
+        assert_eq!(rows(table), 10, "{table}");
+    }
+    assert!(rows("seen") <= 24, "{}", rows("seen"));
+    for number in 0..200 {
+        let appended = inbox
+            .append(delivery(500, body(&number.to_string())))
+            .await
+            .unwrap();
+        assert_eq!(
+            matches!(appended, Appended::New(_)),
+            number < 190,
+            "{number}"
+        );
+    }
+    for number in 0..200 {
+        duplicate(
+            inbox
+                .append(delivery(600, body(&number.to_string())))
+                .await
+                .unwrap(),
+        );
+    }
+}
+
+#[tokio::test]
+async fn drift_is_counted_with_an_example() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let with_field =
+        |video: &str| body(video).replacen(r#""video_id""#, r#""mood":1,"video_id""#, 1);
+    let first = append_new(&inbox, 0, &with_field("a")).await;
+    duplicate(inbox.append(delivery(1, with_field("a"))).await.unwrap());
+    append_new(&inbox, 2, &with_field("b")).await;
+    append_new(&inbox, 3, "not json").await;
+    let reader = SqliteReader::open(&path).unwrap();
+    let drift = reader.drift().unwrap();
+    assert_eq!(drift.len(), 2);
+    assert_eq!(drift[0].drift.kind, DriftKind::Misfit);
+    let field = &drift[1];
+    assert_eq!(
+        (field.drift.kind, field.drift.name.as_str()),
+        (DriftKind::UnknownField, "mood")
+    );
+    assert_eq!(field.drift.event_type, "avatar_video.success");
+    assert_eq!(
+        (field.count, field.example),
+        (2, first),
+        "a duplicate is not counted"
+    );
+    assert_eq!((field.first_at, field.last_at), (at(0), at(2)));
+
+    // Ever new names do not fill the file.
+    for number in 0..1100 {
+        let body = format!(r#"{{"event_type":"new.{number}","event_data":{{}}}}"#);
+        append_new(&inbox, 10 + number, &body).await;
+    }
+    let drift = reader.drift().unwrap();
+    assert!(drift.len() <= 1003, "{}", drift.len());
+    let total: u64 = drift.iter().map(|one| one.count).sum();
+    assert_eq!(total, 1103);
+}
+
+#[tokio::test]
+async fn bookmarks_outlive_the_process() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(inbox.bookmark("backfill").await.unwrap(), None);
+    inbox
+        .set_bookmark("backfill", Some("page 7".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        inbox.bookmark("backfill").await.unwrap().as_deref(),
+        Some("page 7")
+    );
+    SqliteEditor::open(&path)
+        .unwrap()
+        .set_bookmark("backfill", Some("page 8"))
+        .unwrap();
+    drop(inbox);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(
+        inbox.bookmark("backfill").await.unwrap().as_deref(),
+        Some("page 8")
+    );
+    inbox.set_bookmark("backfill", None).await.unwrap();
+    assert_eq!(inbox.bookmark("backfill").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_editor_makes_no_inbox_of_what_is_none_and_one_of_nothing() {
+    let (folder, path) = file();
+    let other = folder.path().join("other.db");
+    Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE a (b)")
+        .unwrap();
+    assert!(SqliteEditor::open(&other).is_err());
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    new(editor.append(&[delivery(0, body("a"))]).unwrap()[0]);
+    // It leaves the file to whoever comes to serve it.
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(claim_one(&inbox, 1).await.attempt, 1);
+}

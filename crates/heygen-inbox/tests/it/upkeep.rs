@@ -1,0 +1,192 @@
+//! What keeps an inbox in order: counting, pruning, a clock that is set back, posts that nobody signed.
+
+use std::time::Duration;
+
+use heygen_inbox::{
+    AttemptResult, Authenticity, Finish, Inbox, NewDelivery, Order, Prune, Source, State,
+};
+
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new,
+};
+
+on_every_inbox!(
+    counts_tell_what_waits,
+    pruning_takes_what_is_finished_and_old,
+    pruning_goes_in_steps_past_what_stays,
+    a_clock_set_back_delays_nothing,
+    what_nobody_signed_stands_apart,
+    the_log_and_a_post_tell_of_one_event,
+    readiness_is_a_write,
+);
+
+async fn finish_one(inbox: &impl Inbox, seconds: u64, result: AttemptResult) {
+    let claimed = claim_one(inbox, seconds).await;
+    let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, result);
+    inbox
+        .finish(finish.due_at(at(seconds + 1000)))
+        .await
+        .unwrap();
+}
+
+async fn counts_tell_what_waits(inbox: impl Inbox) {
+    let empty = inbox.counts().await.unwrap();
+    assert_eq!((empty.pending, empty.claimed, empty.dead), (0, 0, 0));
+    assert_eq!(empty.oldest_pending, None);
+    for (seconds, result) in [
+        (0, AttemptResult::Done),
+        (1, AttemptResult::Dead),
+        (2, AttemptResult::Retry),
+    ] {
+        append_new(&inbox, seconds, &body(result.as_str())).await;
+        finish_one(&inbox, seconds, result).await;
+    }
+    append_new(&inbox, 3, &body("claimed")).await;
+    claim_one(&inbox, 3).await;
+    append_new(&inbox, 4, &body("new")).await;
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.claimed, counts.dead), (2, 1, 1));
+    assert_eq!(counts.oldest_pending, Some(at(2)));
+    assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
+}
+
+async fn pruning_takes_what_is_finished_and_old(inbox: impl Inbox) {
+    let mut ids = Vec::new();
+    for (seconds, result) in [
+        (0, AttemptResult::Done),
+        (1, AttemptResult::Dead),
+        (2, AttemptResult::Retry),
+        (10, AttemptResult::Done),
+    ] {
+        let name = format!("{seconds}");
+        ids.push(append_new(&inbox, seconds, &body(&name)).await);
+        finish_one(&inbox, seconds, result).await;
+    }
+    duplicate(inbox.append(delivery(3, body("0"))).await.unwrap());
+    let pruned = inbox.prune(Prune::before(at(10))).await.unwrap();
+    assert_eq!((pruned.deleted, pruned.next), (2, None));
+    assert_eq!(all_ids(&inbox).await, [ids[3], ids[2]]);
+    assert!(inbox.get(ids[0]).await.unwrap().is_none());
+
+    let again = append_new(&inbox, 20, &body("0")).await;
+    assert!(!ids.contains(&again), "what was pruned is no longer known");
+    duplicate(inbox.append(delivery(21, body("2"))).await.unwrap());
+    duplicate(inbox.append(delivery(21, body("10"))).await.unwrap());
+}
+
+async fn pruning_goes_in_steps_past_what_stays(inbox: impl Inbox) {
+    for number in 0..60 {
+        append_new(&inbox, number, &body(&number.to_string())).await;
+        // Every third is done; the others wait for another day.
+        let result = match number % 3 {
+            0 => AttemptResult::Done,
+            _ => AttemptResult::Retry,
+        };
+        let claimed = claim_one(&inbox, number).await;
+        let finish = Finish::new(&claimed, at(number), Duration::ZERO, result);
+        inbox.finish(finish.due_at(at(100_000))).await.unwrap();
+    }
+    let (mut deleted, mut steps, mut next) = (0, 0, None);
+    loop {
+        let step = Prune::before(at(1000)).limit(3).after(next);
+        let pruned = inbox.prune(step).await.unwrap();
+        assert!(pruned.deleted <= 3);
+        deleted += pruned.deleted;
+        steps += 1;
+        next = pruned.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(deleted, 20);
+    assert!((7..20).contains(&steps), "{steps} steps");
+    assert_eq!(inbox.counts().await.unwrap().pending, 40);
+}
+
+async fn a_clock_set_back_delays_nothing(inbox: impl Inbox) {
+    // The clock was a year ahead when these came in and when the second was tried.
+    const YEAR: u64 = 365 * 24 * 3600;
+    append_new(&inbox, YEAR, &body("tried")).await;
+    finish_one(&inbox, YEAR, AttemptResult::Retry).await;
+    append_new(&inbox, YEAR, &body("new")).await;
+    let claim = inbox.claim(10, at(5), Order::Due).await.unwrap();
+    assert_eq!(claim.deliveries.len(), 2);
+
+    // A wait that was asked for by the right clock stays.
+    for claimed in &claim.deliveries {
+        let finish = Finish::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
+        inbox.finish(finish.due_at(at(500))).await.unwrap();
+    }
+    assert!(
+        inbox
+            .claim(10, at(100), Order::Due)
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
+    let later = inbox.claim(10, at(50), Order::Due).await.unwrap();
+    assert!(
+        later.deliveries.is_empty(),
+        "set back again, and due at 500 all the same"
+    );
+}
+
+async fn what_nobody_signed_stands_apart(inbox: impl Inbox) {
+    let callback = |seconds, body: String| {
+        NewDelivery::new(at(seconds), Source::Callback, Vec::new(), body.into())
+    };
+    let forged = new(inbox
+        .append(callback(0, body_with_id("e1", "a")))
+        .await
+        .unwrap());
+    // What HeyGen signed is kept, whatever a stranger sent before.
+    let signed = append_new(&inbox, 1, &body_with_id("e1", "a")).await;
+    let signed_too = append_new(&inbox, 2, &body("b")).await;
+    new(inbox.append(callback(3, body("b"))).await.unwrap());
+    // The same post twice is one all the same.
+    let again = inbox
+        .append(callback(4, body_with_id("e1", "a")))
+        .await
+        .unwrap();
+    assert_eq!(duplicate(again), forged);
+    let again = inbox.append(delivery(5, body("b"))).await.unwrap();
+    assert_eq!(duplicate(again), signed_too);
+
+    let kept = inbox.get(forged).await.unwrap().unwrap();
+    assert_eq!(kept.summary.source.authenticity(), Authenticity::Token);
+    let kept = inbox.get(signed).await.unwrap().unwrap();
+    assert_eq!(kept.summary.source.authenticity(), Authenticity::Signature);
+}
+
+async fn the_log_and_a_post_tell_of_one_event(inbox: impl Inbox) {
+    let logged = |id: &str, video: &str| {
+        let body =
+            body_with_id(id, video).replacen('}', r#","created_at":"2026-11-01T00:00:00Z"}"#, 0);
+        NewDelivery::new(at(0), Source::Backfill, Vec::new(), body.into())
+    };
+    let posted = append_new(&inbox, 0, &body("a")).await;
+    assert_eq!(
+        duplicate(inbox.append(logged("e1", "a")).await.unwrap()),
+        posted
+    );
+    let found = new(inbox.append(logged("e2", "b")).await.unwrap());
+    assert_eq!(
+        duplicate(inbox.append(delivery(9, body("b"))).await.unwrap()),
+        found
+    );
+    assert_eq!(
+        duplicate(inbox.append(logged("e2", "b")).await.unwrap()),
+        found
+    );
+    let kept = inbox.get(found).await.unwrap().unwrap();
+    assert_eq!(kept.summary.source, Source::Backfill);
+    assert_eq!(kept.summary.state, State::Pending);
+}
+
+async fn readiness_is_a_write(inbox: impl Inbox) {
+    inbox.ready().await.unwrap();
+    inbox.ready().await.unwrap();
+    assert_eq!(inbox.queue_len(), 0);
+    assert!(all_ids(&inbox).await.is_empty());
+}

@@ -1,0 +1,131 @@
+//! One subject at a time, and a replay, through a dispatcher and a file.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox};
+use heygen_inbox::{AttemptResult, Inbox, NewDelivery, Order, Source, State};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled};
+use tokio::sync::oneshot;
+
+use crate::support::until;
+
+/// The `number`th event about a subject.
+fn about(subject: &str, number: u64) -> NewDelivery {
+    let body =
+        format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#);
+    NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body.into())
+}
+
+/// What a handler saw.
+#[derive(Default)]
+struct Seen {
+    in_hand: HashSet<String>,
+    most_at_once: usize,
+    order: HashMap<String, Vec<u64>>,
+}
+
+#[tokio::test]
+async fn each_subject_is_handled_in_order_while_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let subjects = ["a", "b", "c", "d"];
+    for number in 0..25 {
+        for subject in subjects {
+            inbox.append(about(subject, number)).await.unwrap();
+        }
+    }
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let handler = {
+        let seen = Arc::clone(&seen);
+        move |delivery: Delivery| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let event = delivery.event().unwrap();
+                let subject = event.subject_id().unwrap().into_owned();
+                let body = std::str::from_utf8(delivery.body()).unwrap();
+                let number = body.split(r#""n":"#).nth(1).unwrap();
+                let number: u64 = number.trim_end_matches('}').parse().unwrap();
+                {
+                    let mut seen = seen.lock().unwrap();
+                    assert!(
+                        seen.in_hand.insert(subject.clone()),
+                        "{subject} twice at once"
+                    );
+                    seen.most_at_once = seen.most_at_once.max(seen.in_hand.len());
+                }
+                tokio::task::yield_now().await;
+                let mut seen = seen.lock().unwrap();
+                seen.in_hand.remove(&subject);
+                // Some fail at first, and hold up those behind them and nobody else.
+                if number % 7 == 3 && delivery.attempt() == 1 {
+                    return Handled::retry("not yet");
+                }
+                seen.order.entry(subject).or_default().push(number);
+                Handled::Done
+            }
+        }
+    };
+    let mut options = DispatchOptions::default();
+    options.order = Order::Subject;
+    options.schedule.first = Duration::from_millis(1);
+    let dispatching = Dispatcher::with(inbox.clone(), handler, options);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let dispatching = tokio::spawn(dispatching.run(async {
+        let _ = stopped.await;
+    }));
+    until(async || {
+        let counts = inbox.counts().await.unwrap();
+        counts.pending + counts.claimed == 0
+    })
+    .await;
+    stop.send(()).unwrap();
+    dispatching.await.unwrap();
+    let seen = seen.lock().unwrap();
+    for subject in subjects {
+        assert_eq!(
+            seen.order[subject],
+            (0..25).collect::<Vec<_>>(),
+            "{subject}"
+        );
+    }
+    assert!(seen.most_at_once > 1, "subjects wait for one another");
+}
+
+#[tokio::test]
+async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let id = inbox.append(about("a", 1)).await.unwrap().id();
+    let handler = async |delivery: Delivery| match delivery.attempt() {
+        5 => Handled::Done,
+        _ => Handled::retry("not this time"),
+    };
+    let mut options = DispatchOptions::default();
+    options.schedule.first = Duration::from_millis(1);
+    options.schedule.attempts = 3;
+    let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+    let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+    let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
+    until(async || state().await == State::Dead).await;
+
+    // By another process, as `inbox replay` does it.
+    let replayed = SqliteEditor::open(&path)
+        .unwrap()
+        .replay(&[id], SystemTime::now());
+    assert_eq!(replayed.unwrap().pending, 1);
+    until(async || state().await == State::Done).await;
+    dispatching.abort();
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    let expected = [
+        AttemptResult::Retry,
+        AttemptResult::Retry,
+        AttemptResult::Dead,
+        AttemptResult::Retry,
+        AttemptResult::Done,
+    ];
+    assert_eq!(results, expected);
+}
