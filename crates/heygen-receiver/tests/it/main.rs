@@ -13,6 +13,7 @@ mod http2;
 mod limits;
 mod mounting;
 mod probes;
+mod retention;
 mod shutdown;
 mod signature;
 mod support;

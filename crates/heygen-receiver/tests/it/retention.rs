@@ -1,0 +1,94 @@
+//! What is finished goes when it is old or too much; what waits stays.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::{
+    AttemptResult, Finish, Inbox, MemoryInbox, NewDelivery, Order, Query, Source, State,
+};
+use heygen_receiver::Retention;
+use tokio::task::JoinHandle;
+
+use crate::support::until;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// So many deliveries of so many days ago, of which every other is done.
+async fn fill(inbox: &MemoryInbox, count: usize, age: Duration) {
+    for number in 0..count {
+        let body = format!(
+            r#"{{"event_type":"x.y","event_data":{{"video_id":"{number} {}"}},"filling":"{}"}}"#,
+            age.as_secs(),
+            "x".repeat(1000)
+        );
+        let received_at = SystemTime::now() - age;
+        let delivery = NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into());
+        inbox.append(delivery).await.unwrap();
+        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
+        let (result, wait) = match number % 2 {
+            0 => (AttemptResult::Done, Duration::ZERO),
+            _ => (AttemptResult::Retry, DAY),
+        };
+        let claimed = &claim.deliveries[0];
+        let finish = Finish::new(claimed, SystemTime::now(), Duration::ZERO, result);
+        inbox
+            .finish(finish.due_at(SystemTime::now() + wait))
+            .await
+            .unwrap();
+    }
+}
+
+fn run(inbox: &MemoryInbox, retention: Retention) -> JoinHandle<()> {
+    tokio::spawn(retention.run(inbox.clone(), std::future::pending()))
+}
+
+async fn count(inbox: &MemoryInbox, state: State) -> usize {
+    inbox
+        .list(Query::default().state(state))
+        .await
+        .unwrap()
+        .len()
+}
+
+#[tokio::test]
+async fn what_is_old_and_finished_goes() {
+    let inbox = MemoryInbox::new();
+    fill(&inbox, 40, 40 * DAY).await;
+    fill(&inbox, 10, DAY).await;
+    let mut retention = Retention::default();
+    retention.keep = Some(30 * DAY);
+    let task = run(&inbox, retention);
+    until(async || count(&inbox, State::Done).await == 5).await;
+    assert_eq!(count(&inbox, State::Pending).await, 25);
+    task.abort();
+}
+
+#[tokio::test]
+async fn the_oldest_go_while_there_is_too_much_and_then_no_more() {
+    let inbox = MemoryInbox::new();
+    fill(&inbox, 1200, DAY).await;
+    let mut retention = Retention::default();
+    let full = inbox.counts().await.unwrap().bytes;
+    let limit = full * 3 / 4;
+    retention.keep_bytes = Some(limit);
+    retention.pause = Duration::from_millis(1);
+    retention.every = Duration::from_millis(1);
+    let task = run(&inbox, retention);
+    until(async || inbox.counts().await.unwrap().bytes <= limit).await;
+    let left = count(&inbox, State::Done).await;
+    assert!((100..600).contains(&left), "{left} finished ones are left");
+    assert_eq!(count(&inbox, State::Pending).await, 600);
+    task.abort();
+}
+
+#[tokio::test]
+async fn what_waits_stays_however_much_it_is() {
+    let inbox = MemoryInbox::new();
+    fill(&inbox, 20, 40 * DAY).await;
+    let mut retention = Retention::default();
+    retention.keep = Some(DAY);
+    retention.keep_bytes = Some(1);
+    let task = run(&inbox, retention);
+    until(async || count(&inbox, State::Done).await == 0).await;
+    assert_eq!(count(&inbox, State::Pending).await, 10);
+    task.abort();
+}
