@@ -30,6 +30,7 @@
 //! # Features
 //!
 //! - `sqlite` (default): `heygen-inbox` with its SQLite store.
+//! - `rules`: [`handlers`] has `Rules`, which chooses a handler by the event's name.
 //!
 //! HeyGen's management API is not spoken here.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
@@ -37,6 +38,7 @@
 mod delivery;
 mod dispatcher;
 mod handler;
+pub mod handlers;
 mod limits;
 mod rejection;
 mod retention;

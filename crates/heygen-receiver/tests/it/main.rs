@@ -9,11 +9,15 @@ mod dispatcher;
 mod dispatcher_end;
 #[cfg(feature = "sqlite")]
 mod dispatcher_order;
+#[cfg(feature = "rules")]
+mod handing;
 mod http2;
 mod limits;
 mod mounting;
 mod probes;
 mod retention;
+#[cfg(feature = "rules")]
+mod rules;
 mod shutdown;
 mod signature;
 mod support;

@@ -1,0 +1,69 @@
+//! [`BoxHandler`]: any handler, behind one type.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::{Delivery, Handled, Handler};
+
+/// Any handler, its type forgotten: for a list of different ones, or for one that is chosen while the program runs.
+///
+/// [`Handler`] itself cannot be a `dyn` trait, because its method returns a future of the handler's own. This costs one
+/// allocation a delivery. Clones share the handler.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::handlers::BoxHandler;
+/// use heygen_receiver::{Delivery, Dispatcher, Handled};
+///
+/// let is_rehearsal = true;
+/// let handler = match is_rehearsal {
+///     true => BoxHandler::new(async |_: Delivery| {}),
+///     false => BoxHandler::new(async |_: Delivery| Handled::retry("not yet")),
+/// };
+/// let dispatcher = Dispatcher::new(heygen_inbox::MemoryInbox::new(), handler);
+/// # let _ = dispatcher;
+/// ```
+#[derive(Clone)]
+pub struct BoxHandler {
+    inner: Arc<dyn Erased>,
+}
+
+impl BoxHandler {
+    /// Forgets which handler it is.
+    pub fn new(handler: impl Handler) -> Self {
+        Self {
+            inner: Arc::new(handler),
+        }
+    }
+}
+
+impl Handler for BoxHandler {
+    async fn handle(&self, delivery: Delivery) -> Handled {
+        self.inner.handle_boxed(delivery).await
+    }
+}
+
+impl fmt::Debug for BoxHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxHandler").finish_non_exhaustive()
+    }
+}
+
+trait Erased: Send + Sync + 'static {
+    fn handle_boxed(
+        &self,
+        delivery: Delivery,
+    ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>>;
+}
+
+impl<H: Handler> Erased for H {
+    fn handle_boxed(
+        &self,
+        delivery: Delivery,
+    ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>> {
+        Box::pin(self.handle(delivery))
+    }
+}

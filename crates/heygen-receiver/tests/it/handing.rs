@@ -1,0 +1,71 @@
+//! One delivery through one handler, by way of a dispatcher and an inbox in memory.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::{
+    Attempt, AttemptResult, DeliveryId, Header, Inbox, Kept, MemoryInbox, NewDelivery, Source,
+};
+use heygen_receiver::{DispatchOptions, Dispatcher, Handler};
+use tokio::task::JoinHandle;
+
+use crate::support::until;
+
+/// A dispatcher at work until it is dropped.
+pub(crate) struct Handing {
+    pub(crate) inbox: MemoryInbox,
+    task: JoinHandle<()>,
+}
+
+impl Handing {
+    pub(crate) fn start(handler: impl Handler) -> Self {
+        Self::with(handler, |_| {})
+    }
+
+    /// What is to be handed out again waits an hour, unless `set` or the handler says otherwise.
+    pub(crate) fn with(handler: impl Handler, set: impl FnOnce(&mut DispatchOptions)) -> Self {
+        let inbox = MemoryInbox::new();
+        let mut options = DispatchOptions::default();
+        options.schedule.first = Duration::from_secs(3600);
+        set(&mut options);
+        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+        let task = tokio::spawn(dispatcher.run(std::future::pending()));
+        Self { inbox, task }
+    }
+
+    pub(crate) async fn append(&self, headers: &[(&str, &str)], body: &[u8]) -> DeliveryId {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| Header::new(name, value.as_bytes()));
+        let delivery = NewDelivery::new(
+            SystemTime::now(),
+            Source::Webhook,
+            headers.collect(),
+            body.to_vec().into(),
+        );
+        self.inbox.append(delivery).await.unwrap().id()
+    }
+
+    /// What is kept of it once so many attempts have ended.
+    pub(crate) async fn after(&self, id: DeliveryId, attempts: usize) -> Kept {
+        let kept = async || self.inbox.get(id).await.unwrap().unwrap();
+        until(async || kept().await.attempts.len() >= attempts).await;
+        kept().await
+    }
+
+    /// Hands it out, and tells how the first attempt ended.
+    pub(crate) async fn attempt(&self, body: &[u8]) -> Attempt {
+        let id = self.append(&[], body).await;
+        self.after(id, 1).await.attempts.swap_remove(0)
+    }
+
+    /// The same, in short.
+    pub(crate) async fn ends(&self, body: &[u8]) -> (AttemptResult, String) {
+        let attempt = self.attempt(body).await;
+        (attempt.result, attempt.detail.unwrap_or_default())
+    }
+}
+
+impl Drop for Handing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

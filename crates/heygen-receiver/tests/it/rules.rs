@@ -1,0 +1,107 @@
+//! Which handler a delivery goes to.
+
+use std::sync::{Arc, Mutex};
+
+use heygen_inbox::AttemptResult;
+use heygen_receiver::handlers::{BoxHandler, Rules};
+use heygen_receiver::{Delivery, Handled, Handler};
+
+use crate::handing::Handing;
+
+/// Tells that it was called, and by which event.
+fn named(name: &'static str, calls: &Arc<Mutex<Vec<String>>>) -> impl Handler {
+    let calls = Arc::clone(calls);
+    move |delivery: Delivery| {
+        let event = delivery
+            .event()
+            .map_or("-".to_owned(), |event| event.event_name().to_owned());
+        calls.lock().unwrap().push(format!("{name} {event}"));
+        std::future::ready(())
+    }
+}
+
+fn event(name: &str) -> Vec<u8> {
+    format!(r#"{{"event_type":"{name}","event_data":{{}}}}"#).into_bytes()
+}
+
+#[tokio::test]
+async fn the_first_rule_that_matches_is_taken() {
+    let calls = Arc::default();
+    let rules = Rules::new()
+        .on(
+            "avatar_video.success".parse().unwrap(),
+            named("success", &calls),
+        )
+        .on("avatar_video.*".parse().unwrap(), named("video", &calls))
+        .on("*.fail".parse().unwrap(), named("fail", &calls))
+        .otherwise(named("otherwise", &calls));
+    let handing = Handing::start(rules);
+    for body in [
+        event("avatar_video.success"),
+        event("avatar_video.fail"),
+        event("video_agent.fail"),
+        event("of_tomorrow"),
+        b"no event".to_vec(),
+    ] {
+        let attempt = handing.attempt(&body).await;
+        assert_eq!(attempt.result, AttemptResult::Done);
+    }
+    assert_eq!(
+        *calls.lock().unwrap(),
+        [
+            "success avatar_video.success",
+            "video avatar_video.fail",
+            "fail video_agent.fail",
+            "otherwise of_tomorrow",
+            "otherwise -"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_no_rule_takes_is_dead_and_says_so() {
+    let calls = Arc::default();
+    let handing =
+        Handing::start(Rules::new().on("video_agent.*".parse().unwrap(), named("agent", &calls)));
+    let (result, reason) = handing.ends(&event("batch.finished")).await;
+    assert_eq!(result, AttemptResult::Dead);
+    assert_eq!(reason, "no rule takes batch.finished");
+    let (result, reason) = handing.ends(b"\xff").await;
+    assert_eq!(result, AttemptResult::Dead);
+    assert_eq!(reason, "no rule takes what is not an event");
+    assert_eq!(*calls.lock().unwrap(), <[String; 0]>::default());
+}
+
+#[tokio::test]
+async fn a_star_takes_what_is_no_event_too() {
+    let calls = Arc::default();
+    let handing = Handing::start(
+        Rules::new()
+            .on("*.*".parse().unwrap(), named("dotted", &calls))
+            .on("*".parse().unwrap(), named("all", &calls)),
+    );
+    handing.attempt(b"{}").await;
+    assert_eq!(*calls.lock().unwrap(), ["all -"]);
+}
+
+#[tokio::test]
+async fn what_the_chosen_handler_says_is_what_the_rules_say() {
+    let handlers = [
+        BoxHandler::new(async |_: Delivery| Handled::dead("never")),
+        BoxHandler::new(async |_: Delivery| Err::<(), _>("no disk")),
+    ];
+    let [dead, retry] = handlers;
+    let handing = Handing::start(
+        Rules::new()
+            .on("a".parse().unwrap(), dead.clone())
+            .on("b".parse().unwrap(), BoxHandler::new(dead))
+            .otherwise(retry),
+    );
+    let ends = async |name| handing.ends(&event(name)).await;
+    assert_eq!(ends("a").await, (AttemptResult::Dead, "never".to_owned()));
+    assert_eq!(ends("b").await, (AttemptResult::Dead, "never".to_owned()));
+    assert_eq!(
+        ends("c").await,
+        (AttemptResult::Retry, "no disk".to_owned())
+    );
+}
