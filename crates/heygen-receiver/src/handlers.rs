@@ -2,9 +2,15 @@
 //! one place.
 
 mod boxed;
+#[cfg(feature = "lines")]
+mod lines;
 #[cfg(feature = "rules")]
 mod rules;
+#[cfg(feature = "lines")]
+mod timestamp;
 
 pub use boxed::BoxHandler;
+#[cfg(feature = "lines")]
+pub use lines::Lines;
 #[cfg(feature = "rules")]
 pub use rules::{Pattern, PatternError, PatternErrorKind, Rules};

@@ -10,9 +10,12 @@ mod dispatcher_end;
 #[cfg(feature = "sqlite")]
 mod dispatcher_order;
 #[cfg(feature = "rules")]
+#[cfg(any(feature = "lines", feature = "rules"))]
 mod handing;
 mod http2;
 mod limits;
+#[cfg(feature = "lines")]
+mod lines;
 mod mounting;
 mod probes;
 mod retention;

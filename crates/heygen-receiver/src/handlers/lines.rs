@@ -1,0 +1,136 @@
+//! [`Lines`]: writes each delivery as a line.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex as Blocking, PoisonError};
+
+use heygen_events::Event;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::timestamp::rfc3339;
+use crate::{Delivery, Handled, Handler};
+
+/// Writes one line for each delivery: to standard output, a file, a pipe.
+///
+/// The line is a JSON object, unless [`with`](Self::with) is given another format:
+///
+/// | field | |
+/// |---|---|
+/// | `id` | the [id](Delivery::id), the same every time the delivery is handed out |
+/// | `received_at` | when it came in: RFC 3339, UTC, microseconds |
+/// | `attempt` | 1 the first time |
+/// | `source` | which way it came in |
+/// | `event_type` | the event's name; `null` for a body that is not an event |
+/// | `event` | the whole body, as JSON; `null` for a body that is not an event |
+/// | `error` | why the body is not an event; absent otherwise |
+///
+/// Lines do not mix, and each is flushed before the delivery is done. Where whoever reads them has stopped, one thread waits and
+/// the runtime goes on; the attempts of the deliveries behind it end with
+/// [`handler_time`](crate::DispatchOptions::handler_time) and are retried. A write that fails is a retry too. Either way a line,
+/// or the beginning of one, may have been written before: tell by the `id`.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::handlers::Lines;
+///
+/// let json = Lines::stdout();
+/// let names = Lines::with(std::io::stdout(), |delivery| match delivery.event() {
+///     Ok(event) => event.event_name().to_owned(),
+///     Err(error) => error.to_string(),
+/// });
+/// # let _ = (json, names);
+/// ```
+pub struct Lines {
+    writer: Arc<Blocking<dyn Write + Send>>,
+    format: Box<dyn Fn(&Delivery) -> String + Send + Sync>,
+    /// One line at a time, in the order in which they were asked for. Waiting for it takes no thread.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Lines {
+    /// JSON lines on standard output.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self::new(io::stdout())
+    }
+
+    /// JSON lines into `writer`.
+    pub fn new(writer: impl Write + Send + 'static) -> Self {
+        Self::with(writer, json)
+    }
+
+    /// Lines as `format` makes them; the end of the line is added to each.
+    pub fn with(
+        writer: impl Write + Send + 'static,
+        format: impl Fn(&Delivery) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            writer: Arc::new(Blocking::new(writer)),
+            format: Box::new(format),
+            turn: Arc::default(),
+        }
+    }
+}
+
+impl Handler for Lines {
+    async fn handle(&self, delivery: Delivery) -> Handled {
+        let mut line = (self.format)(&delivery);
+        line.push('\n');
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let writer = Arc::clone(&self.writer);
+        let written = tokio::task::spawn_blocking(move || {
+            // A writer that panicked once may be asked again: the worst is half a line.
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = writer
+                .write_all(line.as_bytes())
+                .and_then(|()| writer.flush());
+            drop(turn);
+            written
+        });
+        match written.await {
+            Ok(Ok(())) => Handled::Done,
+            Ok(Err(error)) => Handled::retry(format!("the line could not be written: {error}")),
+            Err(error) => Handled::retry(format!("the line could not be written: {error}")),
+        }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    received_at: String,
+    attempt: u32,
+    source: &'static str,
+    event_type: Option<&'a str>,
+    event: Option<&'a Event>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn json(delivery: &Delivery) -> String {
+    let id = delivery.id().to_string();
+    let event = delivery.event();
+    let mut line = Line {
+        id: &id,
+        received_at: rfc3339(delivery.received_at()),
+        attempt: delivery.attempt(),
+        source: delivery.source().as_str(),
+        event_type: event.ok().map(Event::event_name),
+        event: event.ok(),
+        error: event.err().map(ToString::to_string),
+    };
+    serde_json::to_string(&line).unwrap_or_else(|error| {
+        line.event = None;
+        line.error = Some(error.to_string());
+        // Without the event there is nothing in it that might not be written.
+        serde_json::to_string(&line).unwrap_or_default()
+    })
+}
