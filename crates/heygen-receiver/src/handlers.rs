@@ -1,15 +1,23 @@
 //! Ready-made [`Handler`](crate::Handler)s, each in a feature of its own, and [`BoxHandler`] for keeping different ones in
 //! one place.
 
+#[cfg(feature = "forward")]
+mod authenticity;
 mod boxed;
+#[cfg(feature = "forward")]
+mod forward;
 #[cfg(feature = "lines")]
 mod lines;
+#[cfg(feature = "forward")]
+mod printable;
 #[cfg(feature = "rules")]
 mod rules;
-#[cfg(feature = "lines")]
+#[cfg(any(feature = "forward", feature = "lines"))]
 mod timestamp;
 
 pub use boxed::BoxHandler;
+#[cfg(feature = "forward")]
+pub use forward::{Forward, ForwardError, ForwardErrorKind, ForwardOptions};
 #[cfg(feature = "lines")]
 pub use lines::Lines;
 #[cfg(feature = "rules")]

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod answers;
+#[cfg(feature = "forward")]
+mod application;
 mod client;
 mod connections;
 mod dispatcher;
@@ -11,6 +13,9 @@ mod dispatcher_end;
 mod dispatcher_order;
 #[cfg(feature = "rules")]
 #[cfg(any(feature = "lines", feature = "rules"))]
+#[cfg(feature = "forward")]
+mod forward;
+#[cfg(any(feature = "forward", feature = "lines", feature = "rules"))]
 mod handing;
 mod http2;
 mod limits;

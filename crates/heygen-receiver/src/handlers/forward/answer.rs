@@ -1,0 +1,64 @@
+//! What an application answers, and what that says of the delivery.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::{Response, StatusCode};
+
+use super::retry_after::retry_after;
+use super::target::Target;
+use crate::Handled;
+use crate::handlers::printable::one_line;
+
+/// The status decides; the text is for whoever reads the record.
+pub(super) async fn judge(response: Response, target: &Target) -> Handled {
+    let status = response.status();
+    let after = retry_after(response.headers(), SystemTime::now());
+    let text = read(response).await;
+    if status.is_success() {
+        return Handled::Done;
+    }
+    let mut reason = format!("{target} answered {status}");
+    if status.is_redirection() {
+        reason.push_str(", and redirects are not followed: forward to the address it leads to");
+    } else if !text.is_empty() {
+        reason.push_str(": ");
+        reason.push_str(&text);
+    }
+    match status {
+        StatusCode::GONE => Handled::dead(reason),
+        _ => Handled::Retry {
+            after: after.map(|wait| wait.min(LONGEST_WAIT)),
+            reason,
+        },
+    }
+}
+
+/// The beginning of the text. Some more is read and thrown away, because only a connection whose answer was read to its end
+/// can carry the next delivery.
+async fn read(mut response: Response) -> String {
+    let mut start = Vec::new();
+    let mut read_bytes = 0;
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            read_bytes += chunk.len();
+            // Four more than are shown: a character may lie across the end.
+            let missing = (MAX_TEXT_BYTES + 4).saturating_sub(start.len());
+            start.extend_from_slice(&chunk[..chunk.len().min(missing)]);
+            if read_bytes > MAX_READ_BYTES {
+                break;
+            }
+        }
+    };
+    // What has not come by then changes nothing.
+    let _ = tokio::time::timeout(READING, reading).await;
+    let mut text = one_line(&start);
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
+}
+
+const MAX_TEXT_BYTES: usize = 200;
+const MAX_READ_BYTES: usize = 64 * 1024;
+const READING: Duration = Duration::from_secs(1);
+
+/// An application that is away for longer is asked again meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -1,0 +1,75 @@
+//! [`ForwardError`]: why nothing can be sent to an address.
+
+use std::error::Error;
+use std::fmt;
+
+/// The error for an address to which deliveries cannot be sent on.
+///
+/// The address is in none of its texts: it may hold a password.
+#[derive(Debug)]
+pub struct ForwardError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: ForwardErrorKind,
+    what: &'static str,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ForwardErrorKind {
+    /// The address is not one of an application; another has to be given.
+    Url,
+    /// Encryption cannot be set up on this machine.
+    Setup,
+}
+
+impl ForwardError {
+    pub(super) fn url(what: &'static str) -> Self {
+        Self::new(ForwardErrorKind::Url, what, None)
+    }
+
+    pub(super) fn no_url(source: impl Error + Send + Sync + 'static) -> Self {
+        let what = "the address to forward to is not a URL";
+        Self::new(ForwardErrorKind::Url, what, Some(Box::new(source)))
+    }
+
+    pub(super) fn setup(source: impl Error + Send + Sync + 'static) -> Self {
+        let what =
+            "the HTTP client cannot be set up: the certificates of the system may be missing";
+        Self::new(ForwardErrorKind::Setup, what, Some(Box::new(source)))
+    }
+
+    fn new(
+        kind: ForwardErrorKind,
+        what: &'static str,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            inner: Box::new(Inner { kind, what, source }),
+        }
+    }
+
+    /// What stands in the way.
+    #[must_use]
+    pub fn kind(&self) -> ForwardErrorKind {
+        self.inner.kind
+    }
+}
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.inner.what)
+    }
+}
+
+impl Error for ForwardError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.inner.source.as_deref()?;
+        Some(source)
+    }
+}

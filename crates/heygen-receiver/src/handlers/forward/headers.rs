@@ -1,0 +1,73 @@
+//! The headers of a delivery that is sent on.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Signature};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+
+use crate::Delivery;
+use crate::handlers::authenticity::authenticity;
+use crate::handlers::timestamp::rfc3339;
+
+pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTime) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for header in delivery.headers() {
+        // A header that came in can go out, except where a store has changed it; none is worth an attempt.
+        let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(header.name.as_bytes()),
+            HeaderValue::from_bytes(header.value.as_bytes()),
+        ) else {
+            continue;
+        };
+        if name == CONTENT_TYPE || name.as_str() == TIMESTAMP {
+            headers.insert(name, value);
+        } else if is_for_the_application(name.as_str()) {
+            headers.append(name, value);
+        }
+    }
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    if let Some(timestamp) = headers.get_mut(TIMESTAMP) {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        *timestamp = since.as_secs().into();
+    }
+    // reqwest leaves it out for an empty body, and some servers and proxies refuse a POST without it.
+    headers.insert(CONTENT_LENGTH, delivery.body().len().into());
+    headers.insert(USER_AGENT, OURS);
+    headers.insert("heygen-webhooks-attempt", delivery.attempt().into());
+    for (name, text) in [
+        (HEYGEN_SIGNATURE, signature.to_string()),
+        (SIGNATURE, signature.to_string()),
+        (
+            "heygen-webhooks-authenticity",
+            authenticity(delivery.source()).to_owned(),
+        ),
+        ("heygen-webhooks-id", delivery.id().to_string()),
+        (
+            "heygen-webhooks-received-at",
+            rfc3339(delivery.received_at()),
+        ),
+    ] {
+        // Digits, letters and dashes, all of them.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// Not what vouches for the original, and not what we say ourselves.
+fn is_for_the_application(name: &str) -> bool {
+    match name {
+        HEYGEN_SIGNATURE => false,
+        "x-request-id" | "traceparent" | "tracestate" => true,
+        name => name.starts_with("heygen-") && !name.starts_with("heygen-webhooks-"),
+    }
+}
+
+const TIMESTAMP: &str = "heygen-timestamp";
+const OURS: HeaderValue =
+    HeaderValue::from_static(concat!("heygen-webhooks/", env!("CARGO_PKG_VERSION")));

@@ -1,0 +1,385 @@
+//! Deliveries sent on to an application that takes them, refuses them, or does worse.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use heygen_inbox::{AttemptResult, State};
+use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions};
+use heygen_receiver::{ActiveSecrets, Secret, Secrets};
+use tokio::net::TcpListener;
+
+use crate::application::{Application, Request, answer};
+use crate::handing::Handing;
+use crate::support::{body, secret};
+
+fn forward(application: &Application) -> Forward {
+    Forward::new(&application.url, secret()).unwrap()
+}
+
+fn verified(request: &Request, secret: &Secret) -> bool {
+    let pairs = request.headers.iter();
+    let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_slice()));
+    // Both names of the header are there, and the check wants one.
+    ["signature", "heygen-signature"].iter().all(|wanted| {
+        let one = pairs.clone().filter(|(name, _)| name == wanted);
+        heygen_signature::verify(one, &request.body, &Secrets::new(secret.clone())).is_ok()
+    })
+}
+
+#[tokio::test]
+async fn the_body_is_sent_byte_for_byte_and_signed() {
+    let application = Application::always(answer("204 No Content", "", "")).await;
+    let handing = Handing::start(forward(&application));
+    let everything: Vec<u8> = (0..=255).collect();
+    let event = body(" é \\u0000 ");
+    for sent in [event.as_bytes(), everything.as_slice(), b""] {
+        let (result, reason) = handing.ends(sent).await;
+        assert_eq!(result, AttemptResult::Done, "{reason}");
+        let request = application.requests().pop().unwrap();
+        assert_eq!(request.body, sent);
+        assert!(verified(&request, &secret()), "{request:?}");
+        assert!(!verified(&request, &Secret::new("other").unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn the_application_is_told_what_is_known_of_the_delivery() {
+    let application = Application::always(answer("200 OK", "", "thanks")).await;
+    let handing = Handing::start(forward(&application));
+    let started = SystemTime::now();
+    let id = handing
+        .append(
+            &[
+                ("Content-Type", "application/json; charset=utf-8"),
+                ("Signature", "0000"),
+                ("Heygen-Signature", "0000"),
+                ("Heygen-Timestamp", "1700000000"),
+                ("Heygen-Event-Id", "evt_1"),
+                ("Heygen-Event-Id", "evt_2"),
+                ("Heygen-Webhooks-Authenticity", "invented"),
+                ("Heygen-Webhooks-Invented", "1"),
+                ("X-Request-Id", "é"),
+                ("Traceparent", "00-1-2-01"),
+                ("Tracestate", "a=b"),
+                ("Heygen-Weird", "a\u{1}b"),
+                ("Heygen weird", "1"),
+                ("X-Forwarded-For", "192.0.2.1"),
+                ("User-Agent", "HeyGen"),
+                ("Cookie", "a"),
+                ("Host", "public.example"),
+                ("Transfer-Encoding", "chunked"),
+                ("Connection", "close"),
+            ],
+            body("a").as_bytes(),
+        )
+        .await;
+    handing.after(id, 1).await;
+    let [request] = application.requests().try_into().unwrap();
+    assert_eq!(request.line, "POST /hook HTTP/1.1");
+    assert!(verified(&request, &secret()));
+    for (name, value) in [
+        ("content-type", "application/json; charset=utf-8"),
+        ("heygen-webhooks-id", id.to_string().as_str()),
+        ("heygen-webhooks-attempt", "1"),
+        ("heygen-webhooks-authenticity", "signature"),
+        ("x-request-id", "é"),
+        ("traceparent", "00-1-2-01"),
+        ("tracestate", "a=b"),
+    ] {
+        assert_eq!(request.header(name), value, "{name}");
+    }
+    let agent = request.header("user-agent");
+    assert!(agent.starts_with("heygen-webhooks/"), "{agent}");
+    assert_eq!(request.all("heygen-event-id"), [b"evt_1", b"evt_2"]);
+    let timestamp = request.header("heygen-timestamp").parse().unwrap();
+    let timestamp = UNIX_EPOCH + Duration::from_secs(timestamp);
+    assert!(timestamp + Duration::from_secs(2) > started);
+    let received = request.header("heygen-webhooks-received-at");
+    assert!(received.starts_with("20") && received.ends_with('Z'));
+    let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "content-length",
+            "content-type",
+            "heygen-event-id",
+            "heygen-signature",
+            "heygen-timestamp",
+            "heygen-webhooks-attempt",
+            "heygen-webhooks-authenticity",
+            "heygen-webhooks-id",
+            "heygen-webhooks-received-at",
+            "host",
+            "signature",
+            "traceparent",
+            "tracestate",
+            "user-agent",
+            "x-request-id",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn without_headers_it_is_json_and_has_no_timestamp() {
+    let application = Application::always(answer("200 OK", "", "")).await;
+    let handing = Handing::start(forward(&application));
+    handing.attempt(b"{}").await;
+    let [request] = application.requests().try_into().unwrap();
+    assert_eq!(request.header("content-type"), "application/json");
+    assert_eq!(request.all("heygen-timestamp"), [b""; 0]);
+}
+
+#[tokio::test]
+async fn two_deliveries_share_a_connection() {
+    let statuses = ["200 OK", "500 Internal Server Error", "204 No Content"];
+    let application = Application::start(move |number| {
+        let text = if number == 2 { "" } else { "a text" };
+        Some(answer(statuses[number], "", text))
+    })
+    .await;
+    let handing = Handing::start(forward(&application));
+    for _ in statuses {
+        let number = application.requests().len();
+        handing.attempt(body(&number.to_string()).as_bytes()).await;
+    }
+    let connections: Vec<_> = application
+        .requests()
+        .iter()
+        .map(|r| r.connection)
+        .collect();
+    assert_eq!(connections, [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn another_attempt_says_that_it_is_one() {
+    let application = Application::start(|number| {
+        let status = ["503 Service Unavailable", "200 OK"][number];
+        Some(answer(status, "", ""))
+    })
+    .await;
+    let handing = Handing::with(forward(&application), |options| {
+        options.schedule.first = Duration::from_millis(1);
+    });
+    let id = handing.append(&[], b"{}").await;
+    let kept = handing.after(id, 2).await;
+    assert_eq!(kept.summary.state, State::Done);
+    let [first, second] = application.requests().try_into().unwrap();
+    assert_eq!(first.header("heygen-webhooks-attempt"), "1");
+    assert_eq!(second.header("heygen-webhooks-attempt"), "2");
+    assert_eq!(
+        first.header("heygen-webhooks-id"),
+        second.header("heygen-webhooks-id")
+    );
+}
+
+/// How an attempt ends that is answered so, and after `URL answered ` the reason.
+async fn check(answer: Vec<u8>, result: AttemptResult, reason: &str) {
+    let application = Application::always(answer).await;
+    let handing = Handing::start(forward(&application));
+    let (found, said) = handing.ends(b"{}").await;
+    assert_eq!(found, result, "{said}");
+    let expected = match reason {
+        "" => String::new(),
+        reason => format!("{} answered {reason}", application.url),
+    };
+    assert_eq!(said, expected);
+    assert_eq!(application.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_status_decides() {
+    use AttemptResult::{Dead, Done, Retry};
+    check(answer("200 OK", "", "fine"), Done, "").await;
+    check(answer("299 Odd", "", ""), Done, "").await;
+    check(
+        answer("410 Gone", "", "no\nmore"),
+        Dead,
+        "410 Gone: no more",
+    )
+    .await;
+    check(answer("404 Not Found", "", ""), Retry, "404 Not Found").await;
+    check(
+        answer("500 Internal Server Error", "", "\x1b[31m\0oh"),
+        Retry,
+        "500 Internal Server Error: \u{fffd}[31m\u{fffd}oh",
+    )
+    .await;
+    check(
+        answer("418 I'm a teapot", "X-Odd: \u{ff}\u{80}\r\n", "tea"),
+        Retry,
+        "418 I'm a teapot: tea",
+    )
+    .await;
+    check(
+        answer("799 Odd", "", ""),
+        Retry,
+        "799 <unknown status code>",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Application::always(answer("200 OK", "", "")).await;
+    for status in ["301 Moved Permanently", "307 Temporary Redirect"] {
+        let location = format!("Location: {}?token=hush\r\n", elsewhere.url);
+        check(
+            answer(status, &location, "see there"),
+            AttemptResult::Retry,
+            &format!(
+                "{status}, and redirects are not followed: forward to the address it leads to"
+            ),
+        )
+        .await;
+    }
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_long_text_is_cut_and_one_without_end_does_not_hold_up() {
+    let long = "é".repeat(200_000);
+    check(
+        answer("500 Internal Server Error", "", &long),
+        AttemptResult::Retry,
+        &format!("500 Internal Server Error: {}", "é".repeat(100)),
+    )
+    .await;
+    // More is said to come than ever does.
+    for (status, result, reason) in [
+        (
+            "502 Bad Gateway",
+            AttemptResult::Retry,
+            "502 Bad Gateway: ab",
+        ),
+        ("200 OK", AttemptResult::Done, ""),
+    ] {
+        let endless = format!("HTTP/1.1 {status}\r\nContent-Length: 9999\r\n\r\nab");
+        check(endless.into_bytes(), result, reason).await;
+    }
+}
+
+/// How long the next attempt waits, in seconds, and the tests's own slowness added.
+async fn wait_after(status: &str, headers: &str) -> Duration {
+    let application = Application::always(answer(status, headers, "")).await;
+    let handing = Handing::start(forward(&application));
+    let id = handing.append(&[], b"{}").await;
+    let before = SystemTime::now();
+    let kept = handing.after(id, 1).await;
+    kept.due_at.unwrap().duration_since(before).unwrap()
+}
+
+#[tokio::test]
+async fn an_application_says_when_to_come_again() {
+    let seconds = Duration::from_secs;
+    let slowness = seconds(30);
+    let in_2_minutes = httpdate::fmt_http_date(SystemTime::now() + seconds(120));
+    let too_far = httpdate::fmt_http_date(SystemTime::now() + seconds(24 * 3600));
+    for (status, header, expected) in [
+        ("503 Service Unavailable", "600", seconds(600)),
+        ("429 Too Many Requests", "600", seconds(600)),
+        ("500 Internal Server Error", "600", seconds(600)),
+        (
+            "503 Service Unavailable",
+            in_2_minutes.as_str(),
+            seconds(119),
+        ),
+        ("503 Service Unavailable", "999999999999", seconds(3600)),
+        ("503 Service Unavailable", too_far.as_str(), seconds(3600)),
+    ] {
+        let found = wait_after(status, &format!("Retry-After: {header}\r\n")).await;
+        // To the second, as the header has it.
+        let least = expected - seconds(1);
+        assert!(
+            least <= found && found < expected + slowness,
+            "{status}, {header}: {found:?}"
+        );
+    }
+    // The schedule of the test waits an hour, more or less.
+    for headers in ["", "Retry-After: 0\r\n", "Retry-After: soon\r\n"] {
+        let found = wait_after("503 Service Unavailable", headers).await;
+        assert!(found > seconds(1200), "{headers:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_a_retry_before_the_dispatcher_gives_up() {
+    let application = Application::start(|_| None).await;
+    let mut options = ForwardOptions::default();
+    options.timeout = Duration::from_millis(50);
+    let url = format!("{}?token=hush", application.url);
+    let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
+    let (result, reason) = handing.ends(b"{}").await;
+    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(
+        reason,
+        format!("{} gave no answer within 50ms", application.url)
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_there_is_a_retry() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("http://{address}/?token=hush");
+    let handing = Handing::start(Forward::new(&url, secret()).unwrap());
+    let (result, reason) = handing.ends(b"{}").await;
+    assert_eq!(result, AttemptResult::Retry);
+    let expected = format!("http://{address}/ could not be reached: ");
+    assert!(reason.starts_with(&expected), "{reason}");
+    assert!(!reason.contains("hush"), "{reason}");
+    assert!(reason.to_lowercase().contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_a_retry() {
+    for bytes in [&b"\xff\xfe\0 no HTTP\r\n\r\n"[..], b"", b"HTTP/1.1 200"] {
+        let application = Application::start(move |_| Some(bytes.to_vec())).await;
+        let mut options = ForwardOptions::default();
+        options.timeout = Duration::from_millis(200);
+        let url = format!("{}?token=hush", application.url);
+        let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
+        let (result, reason) = handing.ends(b"{}").await;
+        assert_eq!(result, AttemptResult::Retry);
+        let expected = format!("{} gave no answer", application.url);
+        assert!(reason.starts_with(&expected), "{reason}");
+        assert!(!reason.contains("hush"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_unsigned_and_a_new_secret_signs_at_once() {
+    let application = Application::always(answer("200 OK", "", "")).await;
+    let secrets = ActiveSecrets::none();
+    let handing = Handing::start(Forward::new(&application.url, secrets.clone()).unwrap());
+    let (result, reason) = handing.ends(b"{}").await;
+    assert_eq!(result, AttemptResult::Retry);
+    assert!(reason.contains("no secret"), "{reason}");
+    assert_eq!(application.requests().len(), 0);
+
+    let newest = Secret::new("newest").unwrap();
+    let mut both = Secrets::new(newest.clone());
+    both.push(secret());
+    secrets.set(both);
+    handing.attempt(body("a").as_bytes()).await;
+    let [request] = application.requests().try_into().unwrap();
+    assert!(verified(&request, &newest));
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_and_not_repeated() {
+    for url in ["hush", "ftp://a.example/hush", "http://hush:hush@a.example"] {
+        let error = Forward::new(url, secret()).unwrap_err();
+        assert_eq!(error.kind(), ForwardErrorKind::Url);
+        assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+    }
+    let forward = Forward::new("http://a.example/b?key=hush", secret()).unwrap();
+    let debug = format!("{forward:?}");
+    assert!(
+        debug.contains("http://a.example/b\"") && !debug.contains("hush"),
+        "{debug}"
+    );
+    assert!(!debug.contains("whsec"), "{debug}");
+}
