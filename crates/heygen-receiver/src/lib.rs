@@ -30,6 +30,7 @@
 //! # Features
 //!
 //! - `sqlite` (default): `heygen-inbox` with its SQLite store.
+//! - `command`: [`handlers`] has `Command`, which runs a program for each delivery.
 //! - `forward`: [`handlers`] has `Forward`, which sends each delivery on to an application.
 //! - `lines`: [`handlers`] has `Lines`, which writes a line for each delivery.
 //! - `rules`: [`handlers`] has `Rules`, which chooses a handler by the event's name.

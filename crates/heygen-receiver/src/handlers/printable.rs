@@ -1,11 +1,21 @@
 //! Text of somebody else, made fit for a reason.
 
 /// On one line: bytes that are not UTF-8 and control characters are replaced, ends of lines become spaces.
-#[cfg(feature = "forward")]
 pub(super) fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let tame = text.chars().map(|character| match character {
         '\n' | '\r' | '\t' => ' ',
+        other => visible(other),
+    });
+    tame.collect::<String>().trim().to_owned()
+}
+
+/// On as many lines as there are: bytes that are not UTF-8 and other control characters are replaced.
+#[cfg(feature = "command")]
+pub(super) fn lines(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    let tame = text.chars().map(|character| match character {
+        '\n' | '\t' => character,
         other => visible(other),
     });
     tame.collect::<String>().trim().to_owned()
@@ -22,7 +32,15 @@ fn visible(character: char) -> char {
 mod tests {
     use super::*;
 
-    #[cfg(feature = "forward")]
+    #[cfg(feature = "command")]
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(
+            lines(b"\na\r\n\tb\x1b[31m\xff\n"),
+            "a\n\tb\u{fffd}[31m\u{fffd}"
+        );
+    }
+
     #[test]
     fn one_line_stays_one_line() {
         assert_eq!(
