@@ -6,6 +6,8 @@ mod answers;
 #[cfg(feature = "forward")]
 mod application;
 mod client;
+#[cfg(all(feature = "command", unix))]
+mod command;
 mod connections;
 mod dispatcher;
 mod dispatcher_end;
@@ -15,7 +17,12 @@ mod dispatcher_order;
 #[cfg(any(feature = "lines", feature = "rules"))]
 #[cfg(feature = "forward")]
 mod forward;
-#[cfg(any(feature = "forward", feature = "lines", feature = "rules"))]
+#[cfg(any(
+    all(feature = "command", unix),
+    feature = "forward",
+    feature = "lines",
+    feature = "rules"
+))]
 mod handing;
 mod http2;
 mod limits;

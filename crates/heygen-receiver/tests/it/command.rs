@@ -1,0 +1,359 @@
+//! Programs that take deliveries, refuse them, hang, and leave things behind.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use heygen_inbox::AttemptResult;
+use heygen_receiver::handlers::Command;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::handing::Handing;
+use crate::support::{PATIENCE, body, until, within_patience};
+
+/// What `script` runs in finds its folder in `$DIR`.
+fn sh(folder: &TempDir, script: &str) -> Command {
+    Command::new("/bin/sh")
+        .args(["-c", script, "sh"])
+        .env("DIR", folder.path())
+}
+
+/// Tells when nothing has it open for writing any more: a process that is gone has nothing open.
+struct Held {
+    path: PathBuf,
+    released: oneshot::Receiver<()>,
+}
+
+impl Held {
+    fn new(folder: &TempDir) -> Self {
+        let path = folder.path().join("held");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (tell, released) = oneshot::channel();
+        let ours = path.clone();
+        // No thread of the runtime, which would wait for it.
+        std::thread::spawn(move || {
+            let mut file = fs::File::open(ours).unwrap();
+            file.read_to_end(&mut Vec::new()).unwrap();
+            // A test that has failed does not listen.
+            let _ = tell.send(());
+        });
+        Self { path, released }
+    }
+
+    async fn released(self) {
+        within_patience(self.released).await.unwrap();
+        assert!(self.path.exists());
+    }
+}
+
+async fn is_written(path: &Path) -> String {
+    let read = || fs::read_to_string(path).unwrap_or_default();
+    until(async || read().ends_with('\n')).await;
+    read()
+}
+
+/// How the first attempt of such a script ends.
+async fn ends(script: &str, sent: &[u8]) -> (AttemptResult, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let handing = Handing::start(sh(&folder, script));
+    within_patience(handing.ends(sent)).await
+}
+
+#[tokio::test]
+async fn the_body_is_on_standard_input_byte_for_byte() {
+    let everything: Vec<u8> = (0..=255).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let handing = Handing::start(sh(&folder, r#"cat > "$DIR/body""#));
+    for sent in [everything.repeat(2000), everything, Vec::new()] {
+        let (result, reason) = handing.ends(&sent).await;
+        assert_eq!(result, AttemptResult::Done, "{reason}");
+        assert!(fs::read(folder.path().join("body")).unwrap() == sent);
+    }
+}
+
+#[tokio::test]
+async fn the_environment_tells_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"env | grep ^HEYGEN_ | sort > "$DIR/env""#;
+    let handing = Handing::start(sh(&folder, script).env("HEYGEN_EVENT_ID", "given"));
+    let seen = || fs::read_to_string(folder.path().join("env")).unwrap();
+
+    let sent = br#"{"event_type":"avatar_video.success","event_id":"evt_1","event_data":{"video_id":"v\u00001"}}"#;
+    let id = handing.append(&[], sent).await;
+    let kept = handing.after(id, 1).await;
+    assert_eq!(kept.attempts[0].result, AttemptResult::Done);
+    let seen_first = seen();
+    let (received, others): (Vec<_>, Vec<_>) = seen_first
+        .lines()
+        .partition(|line| line.starts_with("HEYGEN_RECEIVED_AT=20") && line.ends_with('Z'));
+    assert_eq!(received.len(), 1);
+    assert_eq!(
+        others,
+        [
+            "HEYGEN_ATTEMPT=1",
+            "HEYGEN_AUTHENTICITY=signature",
+            &format!("HEYGEN_DELIVERY_ID={id}"),
+            "HEYGEN_EVENT_ID=given",
+            "HEYGEN_EVENT_TYPE=avatar_video.success",
+            "HEYGEN_SUBJECT_ID=v\u{fffd}1",
+        ]
+    );
+
+    let (result, _) = handing.ends(b"no event").await;
+    assert_eq!(result, AttemptResult::Done);
+    let seen = seen();
+    assert!(
+        !seen.contains("EVENT_TYPE") && !seen.contains("SUBJECT_ID"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_name_as_long_as_a_body_stops_no_program() {
+    let name = "x".repeat(500_000);
+    let sent = format!(r#"{{"event_type":"{name}","event_data":{{}}}}"#);
+    let script = r#"test -z "${HEYGEN_EVENT_TYPE+set}""#;
+    let (result, reason) = ends(script, sent.as_bytes()).await;
+    assert_eq!(result, AttemptResult::Done, "{reason}");
+}
+
+/// In a process of its own, because this one's environment is everybody's.
+#[tokio::test]
+async fn our_secrets_are_not_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "command::writes_its_environment"])
+        .env("TEST_FOLDER", folder.path())
+        .env("HEYGEN_WEBHOOK_SECRET", "hush")
+        .env("HEYGEN_API_KEY", "hush")
+        .env("HEYGEN_WEBHOOKS_FORWARD_SECRET", "hush")
+        .env("HEYGEN_EVENT_ID", "somebody else's")
+        .env("HEYGEN_WEBHOOKS_INBOX", "kept")
+        .output()
+        .await
+        .unwrap();
+    let env = fs::read_to_string(folder.path().join("env"))
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert!(env.contains("HEYGEN_WEBHOOKS_INBOX=kept"), "{env}");
+    assert!(!env.contains("hush") && !env.contains("somebody"), "{env}");
+}
+
+#[tokio::test]
+#[ignore = "another test runs it, in an environment with secrets"]
+async fn writes_its_environment() {
+    let folder = std::env::var_os("TEST_FOLDER").unwrap();
+    let script = r#"env > "$TEST_FOLDER/env.new"; mv "$TEST_FOLDER/env.new" "$TEST_FOLDER/env""#;
+    let program = Command::new("/bin/sh").args(["-c", script]);
+    Handing::start(program).attempt(b"{}").await;
+    assert!(Path::new(&folder).join("env").exists());
+}
+
+#[tokio::test]
+async fn the_exit_status_decides() {
+    use AttemptResult::{Dead, Done, Retry};
+    for (script, result, reason) in [
+        ("exit 0", Done, ""),
+        ("echo all well >&2", Done, ""),
+        ("exit 1", Retry, "sh exited with status 1"),
+        (
+            "echo no disk >&2; exit 75",
+            Retry,
+            "sh exited with status 75, which asks for another attempt: no disk",
+        ),
+        (
+            "exit 65",
+            Dead,
+            "sh exited with status 65, which asks for no other attempt",
+        ),
+        ("kill -9 $$", Retry, "sh was ended by signal 9"),
+        ("kill -TERM $$", Retry, "sh was ended by signal 15"),
+        (
+            r"printf 'a\r\n\033[31mb\377\n' >&2; exit 3",
+            Retry,
+            "sh exited with status 3: a\n\u{fffd}[31mb\u{fffd}",
+        ),
+    ] {
+        let found = ends(script, b"{}").await;
+        assert_eq!(found, (result, reason.to_owned()), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_no_shell_s_business() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"printf '%s|' "$@" > "$DIR/arguments""#;
+    let program = sh(&folder, script).arg("$HOME; exit 1").args(["*", ""]);
+    let debug = format!("{program:?}");
+    assert!(!debug.contains("exit 1"), "{debug}");
+    let (result, _) = Handing::start(program).ends(b"{}").await;
+    assert_eq!(result, AttemptResult::Done);
+    let arguments = fs::read_to_string(folder.path().join("arguments")).unwrap();
+    assert_eq!(arguments, "$HOME; exit 1|*||");
+}
+
+#[tokio::test]
+async fn of_many_words_the_last_are_kept() {
+    let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done >&2; exit 1";
+    let (_, reason) = ends(script, b"{}").await;
+    assert!(reason.len() < 4200, "{}", reason.len());
+    assert!(reason.starts_with("sh exited with status 1: …"), "{reason}");
+    assert!(reason.ends_with("line 19998\nline 19999"), "{reason}");
+}
+
+#[tokio::test]
+async fn pipes_that_the_program_does_not_use_stop_nobody() {
+    let large = vec![b'x'; 1_000_000];
+    for (script, result) in [
+        ("exit 0", AttemptResult::Done),
+        ("exec <&-; exit 0", AttemptResult::Done),
+        ("exec 2>&-; cat > /dev/null", AttemptResult::Done),
+        ("exec 2>&- <&-; exit 1", AttemptResult::Retry),
+        // Speaks more than a pipe holds before it listens, and elsewhere too.
+        (
+            "head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; cat > /dev/null",
+            AttemptResult::Done,
+        ),
+    ] {
+        let (found, reason) = ends(script, &large).await;
+        assert_eq!(found, result, "{script}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_behind_is_not_waited_for_and_let_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = Held::new(&folder);
+    // It keeps standard error and standard input open until somebody opens `gate`.
+    let script = r#"
+        mkfifo "$DIR/gate"; exec 9>"$DIR/held"
+        { read line < "$DIR/gate"; echo "let be" > "$DIR/left"; } &
+        exec 9>&-; echo gone >&2; exit 3"#;
+    let program = sh(&folder, script);
+    let handing = Handing::start(program.clone());
+    let (result, reason) = within_patience(handing.ends(&vec![0; 1_000_000])).await;
+    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(reason, "sh exited with status 3: gone");
+    within_patience(program.all_ended()).await;
+    let gate = folder.path().join("gate");
+    tokio::task::spawn_blocking(move || fs::write(gate, "\n"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(is_written(&folder.path().join("left")).await, "let be\n");
+    held.released().await;
+}
+
+/// Nobody is left of a program that wrote its process id first: it is not even waited for.
+#[cfg(target_os = "linux")]
+fn assert_reaped(id: &str) {
+    let process = Path::new("/proc").join(id.trim());
+    assert!(!process.exists(), "{process:?}");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn assert_reaped(_: &str) {}
+
+#[tokio::test]
+async fn a_program_that_takes_too_long_is_ended_with_all_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = Held::new(&folder);
+    let script = r#"
+        exec 9>"$DIR/held"; trap 'echo asked to end >&2; exit 1' TERM
+        echo $$ > "$DIR/id"; echo at work >&2
+        sh -c 'sleep 1000; true' & wait"#;
+    let program = sh(&folder, script).timeout(Duration::from_secs(3));
+    let handing = Handing::start(program.clone());
+    let (result, reason) = within_patience(handing.ends(b"{}")).await;
+    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(
+        reason,
+        "sh was ended: it took longer than 3s: at work\nasked to end"
+    );
+    assert_reaped(&is_written(&folder.path().join("id")).await);
+    within_patience(program.all_ended()).await;
+    held.released().await;
+}
+
+/// Its own end is refused, and so is that of what it starts.
+const STUBBORN: &str = r#"
+    trap '' TERM; exec 9>"$DIR/held"; sleep 1000 &
+    echo $$ > "$DIR/id"; wait; sleep 1000"#;
+
+#[tokio::test]
+async fn a_program_that_refuses_to_end_is_ended_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = Held::new(&folder);
+    let program = sh(&folder, STUBBORN).timeout(Duration::from_secs(3));
+    let handing = Handing::start(program);
+    let (result, reason) = within_patience(handing.ends(b"{}")).await;
+    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(reason, "sh was ended: it took longer than 3s");
+    assert_reaped(&is_written(&folder.path().join("id")).await);
+    held.released().await;
+}
+
+#[tokio::test]
+async fn a_program_that_the_dispatcher_lets_go_of_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = Held::new(&folder);
+    let program = sh(&folder, STUBBORN);
+    let handing = Handing::start(program.clone());
+    handing.append(&[], b"{}").await;
+    let id = is_written(&folder.path().join("id")).await;
+    // As at the end of the shutdown time.
+    drop(handing);
+    within_patience(program.all_ended()).await;
+    assert_reaped(&id);
+    held.released().await;
+}
+
+#[test]
+fn a_program_does_not_outlive_the_runtime() {
+    for flavor in ["current thread", "multi thread"] {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Held::new(&folder);
+        let mut builder = match flavor {
+            "current thread" => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        let runtime = builder.enable_all().build().unwrap();
+        let id = runtime.block_on(async {
+            let handing = Handing::start(sh(&folder, STUBBORN));
+            handing.append(&[], b"{}").await;
+            let id = is_written(&folder.path().join("id")).await;
+            // Nobody lets go of it but the runtime itself.
+            std::mem::forget(handing);
+            id
+        });
+        drop(runtime);
+        assert_reaped(&id);
+        let mut released = held.released;
+        let start = std::time::Instant::now();
+        while released.try_recv().is_err() {
+            assert!(start.elapsed() < PATIENCE, "{flavor}: it lives");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_started_is_a_retry_that_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("plain"), body("a")).unwrap();
+    for (program, expected) in [
+        (path("missing"), "was not found: give its whole path"),
+        (path("plain"), "may not be run: make it executable"),
+        (PathBuf::from("a\0b"), "could not be started"),
+        (PathBuf::new(), "was not found"),
+    ] {
+        let handing = Handing::start(Command::new(program.clone()).arg("hush"));
+        let (result, reason) = handing.ends(b"{}").await;
+        assert_eq!(result, AttemptResult::Retry);
+        assert!(reason.contains(expected), "{program:?}: {reason}");
+        assert!(!reason.contains("hush"), "{reason}");
+    }
+}
