@@ -204,6 +204,7 @@ fn finish(
     let end = |result| Finish::new(claimed, started_at, duration, result);
     match handled {
         Handled::Done => end(AttemptResult::Done),
+        Handled::DoneWithNote { note } => end(AttemptResult::Done).detail(Some(note)),
         Handled::Dead { reason } => end(AttemptResult::Dead).detail(Some(reason)),
         Handled::Retry { after, reason } => {
             match schedule.wait_after(attempt_of_round(claimed), claimed.id) {

@@ -25,6 +25,11 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Handled {
     /// Handled; never hand it out again.
     Done,
+    /// Handled, with something to say about it.
+    DoneWithNote {
+        /// What to say, for the record.
+        note: String,
+    },
     /// Not handled: hand it out again.
     Retry {
         /// How long to wait; `None` leaves it to the [`RetrySchedule`](crate::RetrySchedule).

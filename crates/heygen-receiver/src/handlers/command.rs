@@ -49,8 +49,8 @@ use talk::{Tail, talk};
 /// | 65 (`EX_DATAERR`) | dead: trying again would not help |
 /// | anything else, also 75 (`EX_TEMPFAIL`), or a signal | a retry |
 ///
-/// The last 4 KiB of standard error go on record with an attempt that was not done; of one that was, they go to the log, at
-/// level debug. Standard output is thrown away: ours is for data.
+/// The last 4 KiB of standard error go on record with the attempt, however it ended. Standard output is thrown away: ours is
+/// for data.
 ///
 /// # Time
 ///
@@ -181,12 +181,8 @@ impl Command {
             false => format!("{name} {what}: {said}"),
         };
         match end {
-            Some(Ok(status)) if status.success() => {
-                if !said.is_empty() {
-                    tracing::debug!(program = %name, stderr = %said, "done");
-                }
-                Handled::Done
-            }
+            Some(Ok(status)) if status.success() && said.is_empty() => Handled::Done,
+            Some(Ok(status)) if status.success() => Handled::DoneWithNote { note: said },
             Some(Ok(status)) if status.code() == Some(EX_DATAERR) => {
                 Handled::dead(told(describe(status)))
             }

@@ -13,8 +13,6 @@ mod dispatcher;
 mod dispatcher_end;
 #[cfg(feature = "sqlite")]
 mod dispatcher_order;
-#[cfg(feature = "rules")]
-#[cfg(any(feature = "lines", feature = "rules"))]
 #[cfg(feature = "forward")]
 mod forward;
 #[cfg(any(

@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use tokio::process::Command;
 
 use crate::Delivery;
-use crate::handlers::authenticity::authenticity;
 use crate::handlers::timestamp::rfc3339;
 
 /// Ours without our secrets, and with what is known of the delivery.
@@ -35,7 +34,7 @@ pub(super) fn set(command: &mut Command, delivery: &Delivery) {
         ("HEYGEN_ATTEMPT", delivery.attempt().to_string()),
         (
             "HEYGEN_AUTHENTICITY",
-            authenticity(delivery.source()).to_owned(),
+            delivery.source().authenticity().as_str().to_owned(),
         ),
         ("HEYGEN_RECEIVED_AT", rfc3339(delivery.received_at())),
     ];

@@ -8,7 +8,6 @@ use reqwest::header::{
 };
 
 use crate::Delivery;
-use crate::handlers::authenticity::authenticity;
 use crate::handlers::timestamp::rfc3339;
 
 pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTime) -> HeaderMap {
@@ -43,7 +42,7 @@ pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTim
         (SIGNATURE, signature.to_string()),
         (
             "heygen-webhooks-authenticity",
-            authenticity(delivery.source()).to_owned(),
+            delivery.source().authenticity().as_str().to_owned(),
         ),
         ("heygen-webhooks-id", delivery.id().to_string()),
         (
