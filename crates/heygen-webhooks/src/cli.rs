@@ -13,6 +13,7 @@ mod api;
 mod body;
 mod doctor;
 mod drill;
+mod handing_out;
 mod inbox;
 mod management;
 mod program;
@@ -24,6 +25,7 @@ pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use body::{Inspect, Verify};
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
+pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{Inbox, InboxFile, List, Show, StateOption};
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
@@ -31,7 +33,7 @@ pub(crate) use management::{
 };
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use sandbox::Sandbox;
-pub(crate) use serve::{LimitOptions, LogFormat, Serve};
+pub(crate) use serve::{Keeping, LimitOptions, LogFormat, Serve};
 pub(crate) use trigger::Trigger;
 
 /// Parses the process's arguments; what cannot be run has been told by then.

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heygen_receiver::Limits;
+use heygen_receiver::{Limits, Retention};
 use serde::Deserialize;
 
-use crate::cli::{LimitOptions, LogFormat, Serve};
+use crate::cli::{Keeping, LimitOptions, LogFormat, Serve};
 use crate::failure::Failure;
+use crate::handing_out::{self, HandingOut};
+use crate::rule::Rule;
+use crate::span::{Size, Span};
 
 /// How `serve` is to work.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) log: Option<String>,
     pub(crate) limits: Limits,
+    pub(crate) handing_out: HandingOut,
+    pub(crate) retention: Retention,
+    pub(crate) callback_token_file: Option<PathBuf>,
 }
 
 /// The file: the options' long names.
@@ -38,13 +44,29 @@ struct File {
     header_time: Option<u64>,
     body_time: Option<u64>,
     keep_alive: Option<u64>,
+    forward: Option<String>,
+    forward_secret_file: Option<PathBuf>,
+    exec: Vec<String>,
+    print: bool,
+    on: Vec<Rule>,
+    ordered: bool,
+    concurrency: Option<usize>,
+    handler_time: Option<f64>,
+    retry_first: Option<f64>,
+    retry_longest: Option<f64>,
+    attempts: Option<u32>,
+    keep: Option<Span>,
+    keep_bytes: Option<Size>,
+    callback_token_file: Option<PathBuf>,
 }
 
 impl Config {
     /// Flags and environment go before the file, the file before the defaults.
     pub(crate) fn of(options: &Serve) -> Result<Self, Failure> {
-        let file = File::find(options.config.as_deref())?;
+        let mut file = File::find(options.config.as_deref())?;
         let limits = limits(&options.limits, &file);
+        let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
+        let retention = retention(&options.keeping, &file);
         let path = options
             .path
             .clone()
@@ -75,8 +97,21 @@ impl Config {
                 .unwrap_or(LogFormat::Text),
             log: options.log.clone().or(file.log),
             limits,
+            handing_out,
+            retention,
+            callback_token_file: options
+                .callback_token_file
+                .clone()
+                .or(file.callback_token_file),
         })
     }
+}
+
+fn retention(options: &Keeping, file: &File) -> Retention {
+    let mut retention = Retention::default();
+    retention.keep = options.keep.or(file.keep).map(|span| span.0);
+    retention.keep_bytes = options.keep_bytes.or(file.keep_bytes).map(|size| size.0);
+    retention
 }
 
 fn limits(options: &LimitOptions, file: &File) -> Limits {
@@ -102,6 +137,22 @@ fn limits(options: &LimitOptions, file: &File) -> Limits {
 }
 
 impl File {
+    fn take_handing_out(&mut self) -> handing_out::InFile {
+        handing_out::InFile {
+            forward: self.forward.take(),
+            forward_secret_file: self.forward_secret_file.take(),
+            exec: std::mem::take(&mut self.exec),
+            print: self.print,
+            on: std::mem::take(&mut self.on),
+            ordered: self.ordered,
+            concurrency: self.concurrency,
+            handler_time: self.handler_time,
+            retry_first: self.retry_first,
+            retry_longest: self.retry_longest,
+            attempts: self.attempts,
+        }
+    }
+
     /// The file that was named, else the one in the current folder, else nothing.
     fn find(named: Option<&Path>) -> Result<Self, Failure> {
         match named {

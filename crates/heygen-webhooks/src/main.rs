@@ -7,15 +7,18 @@ mod cli;
 mod command;
 mod config;
 mod failure;
+mod handing_out;
 mod input;
 mod logging;
 mod output;
 mod overlap;
 mod private_file;
 mod refusal_file;
+mod rule;
 mod secret;
 mod secret_store;
 mod signals;
+mod span;
 mod view;
 mod when;
 

@@ -27,6 +27,12 @@ pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Fai
     })
 }
 
+/// The secrets of one file.
+pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
+    let secrets = Secrets::from_iter(from_file(file)?);
+    secrets.ok_or_else(|| Failure::usage(format!("secret file {} holds no secret", file.display())))
+}
+
 fn from_environment() -> Result<Vec<Secret>, Failure> {
     let Some(text) = env::var_os(VARIABLE) else {
         return Ok(Vec::new());

@@ -66,8 +66,8 @@ const LAYERS: &[Layer] = &[
         name: "heygen-receiver",
         members: &["heygen-events", "heygen-inbox", "heygen-signature"],
         names: None,
-        never: &["axum", "reqwest"],
-        never_bare: SQLITE,
+        never: &["axum"],
+        never_bare: RECEIVER_CHOICES,
     },
     Layer {
         name: "heygen-testkit",
@@ -98,6 +98,9 @@ const LAYERS: &[Layer] = &[
         never_bare: &[],
     },
 ];
+
+/// SQLite, a client and what ends programs: each a choice of whoever receives.
+const RECEIVER_CHOICES: &[&str] = &["libsqlite3-sys", "reqwest", "rusqlite", "rustix", "rustls"];
 
 /// Compiles C, and is a choice.
 const SQLITE: &[&str] = &["libsqlite3-sys", "rusqlite"];

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ApiOptions;
+use super::{ApiOptions, HandingOut};
+use crate::span::{Size, Span};
 
-/// Receive deliveries: verify, keep, answer, print
+/// Receive deliveries: verify, keep, answer, and hand out until your code says done
 ///
 /// Answers HeyGen's probe at once, whether there is a secret or not. A delivery is checked against every secret, kept in
-/// the inbox file, and only then answered 200; then it is printed. Without a secret deliveries are answered 503, so that
+/// the inbox file, and only then answered 200; then it is printed, forwarded to an application or given to a program, again
+/// and again until that says done. Without a secret deliveries are answered 503, so that
 /// HeyGen sends them again while you configure one.
 ///
 /// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files, which are read again on SIGHUP. Ends on SIGTERM and Ctrl-C after
@@ -19,6 +21,9 @@ use super::ApiOptions;
   heygen-webhooks serve
   HEYGEN_WEBHOOK_SECRET=whsec_… heygen-webhooks serve --listen 0.0.0.0:8080
   heygen-webhooks serve --secret-file /run/secrets/heygen --inbox /var/lib/heygen/inbox.db --json
+  heygen-webhooks serve --forward http://localhost:3000/heygen --keep 30d
+  heygen-webhooks serve --on '*.fail=exec:/usr/local/bin/notify' --on '*=forward:http://localhost:3000/heygen'
+  heygen-webhooks serve --exec ./handle-event --verbose
   heygen-webhooks serve --sandbox
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
   heygen-webhooks serve --config heygen-webhooks.toml
@@ -27,7 +32,12 @@ A configuration file holds the long names of the options, which stand above it i
   listen = \"0.0.0.0:8080\"
   inbox = \"/var/lib/heygen/inbox.db\"
   secret-file = [\"/run/secrets/heygen\"]
-  max-body-bytes = 1048576")]
+  max-body-bytes = 1048576
+  forward = \"http://localhost:3000/heygen\"
+  keep = \"30d\"
+  [[on]]
+  event = \"*.fail\"
+  exec = [\"/usr/local/bin/notify\", \"--loud\"]")]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
@@ -46,6 +56,9 @@ pub(crate) struct Serve {
         value_delimiter = ','
     )]
     pub(crate) secret_file: Vec<PathBuf>,
+    /// File with a token a line: posts to PATH/callbacks/TOKEN are taken without a signature, for `callback_url`
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CALLBACK_TOKEN_FILE")]
+    pub(crate) callback_token_file: Option<PathBuf>,
     /// Print events as JSON, one a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -62,11 +75,27 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) handing_out: HandingOut,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
+    #[command(flatten)]
     pub(crate) registration: RegistrationOptions,
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
     #[command(flatten)]
     pub(crate) api: ApiOptions,
+}
+
+/// How long what is finished is kept.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Keeping")]
+pub(crate) struct Keeping {
+    /// Delete what is finished and older than this, such as 30d; what waits is never deleted [default: keep everything]
+    #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_KEEP")]
+    pub(crate) keep: Option<Span>,
+    /// Delete the oldest of what is finished while the inbox holds more than this, such as 10GiB [default: no limit]
+    #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_KEEP_BYTES")]
+    pub(crate) keep_bytes: Option<Size>,
 }
 
 /// How HeyGen is told where to send.

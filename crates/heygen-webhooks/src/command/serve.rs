@@ -80,7 +80,14 @@ async fn serve(
     ));
     let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
     let handled = printer.handled();
-    let dispatcher = Dispatcher::new(inbox.clone(), printer);
+    let built = config.handing_out.build(printer, &active)?;
+    let dispatcher = Dispatcher::with(
+        inbox.clone(),
+        built.handler.clone(),
+        config.handing_out.options.clone(),
+    );
+    let pruning = config.retention.clone();
+    let pruning = tokio::spawn(pruning.run(inbox.clone(), until_true(dispatching_stopped.clone())));
     let dispatching = tokio::spawn(dispatcher.run(until_true(dispatching_stopped)));
     let asked = asked_to_stop()?;
     let fresh = tokio::spawn(sources.clone().keep_fresh(active.clone(), hangups()?));
@@ -116,6 +123,8 @@ async fn serve(
     // What was kept and not handed out is handed out after the next start.
     let _ = stop_dispatching.send(true);
     dispatching.await?;
+    built.end().await;
+    pruning.await?;
     fresh.abort();
     noting.await?;
     inbox.close().await?;

@@ -7,6 +7,8 @@ mod crash;
 mod doctor;
 mod drill;
 mod endpoint;
+#[cfg(unix)]
+mod handing_out;
 mod inbox;
 mod looking;
 mod management;

@@ -1,0 +1,54 @@
+//! How deliveries are handed out: the options that `serve` and `dev` share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::rule::Rule;
+
+/// What is done with a delivery.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Handing out")]
+pub(crate) struct HandingOut {
+    /// POST each delivery to this address, signed as HeyGen signs: 2xx is done, 410 dead, anything else is tried again
+    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_FORWARD", conflicts_with_all = ["exec", "print"])]
+    pub(crate) forward: Option<String>,
+    /// File with the secret that forwarded deliveries are signed with [default: the receiver's own]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
+    pub(crate) forward_secret_file: Option<PathBuf>,
+    /// Run this program for each delivery, the body on its standard input: exit 0 is done, 65 dead, anything else is tried
+    /// again; no shell. Takes all that follows, so it comes last
+    #[arg(
+        long,
+        value_name = "CMD",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        conflicts_with = "print"
+    )]
+    pub(crate) exec: Vec<String>,
+    /// Print a line for each delivery; the default
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Do this with events of that name, `*` for any letters; several, the first that fits is taken:
+    /// PATTERN=forward:URL, PATTERN=exec:PROGRAM ARGUMENTS, PATTERN=print, PATTERN=ignore
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on: Vec<Rule>,
+    /// Hand out what is about one subject (video id and so on) one at a time, in the order received
+    #[arg(long)]
+    pub(crate) ordered: bool,
+    /// How many are handed out at a time [default: 16]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_CONCURRENCY")]
+    pub(crate) concurrency: Option<usize>,
+    /// Seconds a delivery may take before that counts as a failure [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HANDLER_TIME")]
+    pub(crate) handler_time: Option<f64>,
+    /// Seconds to wait after the first failure; twice as long after each more [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_FIRST")]
+    pub(crate) retry_first: Option<f64>,
+    /// Seconds to wait at the longest [default: 3600]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_LONGEST")]
+    pub(crate) retry_longest: Option<f64>,
+    /// After how many attempts a delivery is dead [default: 15]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_ATTEMPTS")]
+    pub(crate) attempts: Option<u32>,
+}

@@ -1,0 +1,236 @@
+//! [`HandingOut`]: what is done with deliveries, put together from flags, environment and file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heygen_inbox::Order;
+use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
+use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions, Handler};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::output::without_query;
+use crate::rule::{Action, Rule};
+use crate::secret;
+
+/// What is done with deliveries.
+#[derive(Debug)]
+pub(crate) struct HandingOut {
+    pub(crate) options: DispatchOptions,
+    rules: Vec<Rule>,
+    /// What no rule takes.
+    otherwise: Action,
+    forward_secret_file: Option<PathBuf>,
+}
+
+/// What stands about it in the configuration file.
+#[derive(Debug, Default)]
+pub(crate) struct InFile {
+    pub(crate) forward: Option<String>,
+    pub(crate) forward_secret_file: Option<PathBuf>,
+    pub(crate) exec: Vec<String>,
+    pub(crate) print: bool,
+    pub(crate) on: Vec<Rule>,
+    pub(crate) ordered: bool,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) handler_time: Option<f64>,
+    pub(crate) retry_first: Option<f64>,
+    pub(crate) retry_longest: Option<f64>,
+    pub(crate) attempts: Option<u32>,
+}
+
+/// The handler, and the programs it may have running when it is let go.
+pub(crate) struct Built {
+    pub(crate) handler: BoxHandler,
+    programs: Vec<Command>,
+}
+
+impl HandingOut {
+    /// Flags and environment go before the file, the file before the defaults.
+    pub(crate) fn of(options: &cli::HandingOut, file: InFile) -> Result<Self, Failure> {
+        let given = action(options.forward.as_ref(), &options.exec, options.print)?;
+        let in_file = action(file.forward.as_ref(), &file.exec, file.print)?;
+        let rules = match options.on.is_empty() {
+            true => file.on,
+            false => options.on.clone(),
+        };
+        Ok(Self {
+            rules,
+            otherwise: given.or(in_file).unwrap_or(Action::Print),
+            forward_secret_file: options
+                .forward_secret_file
+                .clone()
+                .or(file.forward_secret_file),
+            options: dispatch_options(&Merged {
+                is_ordered: options.ordered || file.ordered,
+                concurrency: options.concurrency.or(file.concurrency),
+                handler_time: options.handler_time.or(file.handler_time),
+                retry_first: options.retry_first.or(file.retry_first),
+                retry_longest: options.retry_longest.or(file.retry_longest),
+                attempts: options.attempts.or(file.attempts),
+            })?,
+        })
+    }
+
+    /// Whether anything is sent on to an application.
+    pub(crate) fn forwards(&self) -> bool {
+        self.actions()
+            .any(|action| matches!(action, Action::Forward(_)))
+    }
+
+    /// Whether anything is printed.
+    pub(crate) fn prints(&self) -> bool {
+        self.actions().any(|action| *action == Action::Print)
+    }
+
+    /// `own` are the receiver's secrets, which sign what is sent on unless there is a file with another one.
+    pub(crate) fn build(
+        &self,
+        printer: impl Handler + Clone,
+        own: &ActiveSecrets,
+    ) -> Result<Built, Failure> {
+        let secrets = match &self.forward_secret_file {
+            Some(file) => {
+                let secrets = secret::read_file(file)?;
+                secrets.into()
+            }
+            None => own.clone(),
+        };
+        let mut programs = Vec::new();
+        let mut build = |action: &Action| -> Result<BoxHandler, Failure> {
+            Ok(match action {
+                Action::Print => BoxHandler::new(printer.clone()),
+                Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
+                Action::Forward(url) => BoxHandler::new(self.forward(url, &secrets)?),
+                Action::Exec(command) => {
+                    let program = self.program(command)?;
+                    programs.push(program.clone());
+                    BoxHandler::new(program)
+                }
+            })
+        };
+        let mut rules = Rules::new();
+        for rule in &self.rules {
+            rules = rules.on(rule.pattern.clone(), build(&rule.action)?);
+        }
+        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
+        Ok(Built { handler, programs })
+    }
+
+    fn actions(&self) -> impl Iterator<Item = &Action> {
+        let rules = self.rules.iter().map(|rule| &rule.action);
+        rules.chain(std::iter::once(&self.otherwise))
+    }
+
+    fn forward(&self, url: &str, secrets: &ActiveSecrets) -> Result<Forward, Failure> {
+        let mut options = ForwardOptions::default();
+        options.timeout = options.timeout.min(self.time_inside());
+        Forward::with(url, secrets.clone(), options)
+            .with_context(|| format!("cannot forward to {}", without_query(url)))
+            .map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    fn program(&self, command: &[String]) -> Result<Command, Failure> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| Failure::usage("exec needs a program"))?;
+        Ok(Command::new(program)
+            .args(arguments)
+            .timeout(self.time_inside()))
+    }
+
+    /// Less than the dispatcher gives, so that what the handler itself says of a timeout gets on record: a program takes up
+    /// to two seconds to end.
+    fn time_inside(&self) -> Duration {
+        let whole = self.options.handler_time;
+        whole.saturating_sub(TO_END).max(whole / 2)
+    }
+}
+
+impl Built {
+    /// After the dispatcher has ended: what ignores being asked may outlive us otherwise.
+    pub(crate) async fn end(self) {
+        let ended = async {
+            for program in &self.programs {
+                program.all_ended().await;
+            }
+        };
+        if tokio::time::timeout(PROGRAMS_END, ended).await.is_err() {
+            tracing::warn!("programs that were started for deliveries are still running");
+        }
+    }
+}
+
+struct Merged {
+    is_ordered: bool,
+    concurrency: Option<usize>,
+    handler_time: Option<f64>,
+    retry_first: Option<f64>,
+    retry_longest: Option<f64>,
+    attempts: Option<u32>,
+}
+
+fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
+    let mut options = DispatchOptions::default();
+    if merged.is_ordered {
+        options.order = Order::Subject;
+    }
+    match merged.concurrency {
+        Some(0) => return Err(Failure::usage("concurrency must be at least 1")),
+        Some(concurrency) => options.concurrency = concurrency,
+        None => {}
+    }
+    match merged.attempts {
+        Some(0) => return Err(Failure::usage("attempts must be at least 1")),
+        Some(attempts) => options.schedule.attempts = attempts,
+        None => {}
+    }
+    for (name, given, option) in [
+        (
+            "handler-time",
+            merged.handler_time,
+            &mut options.handler_time,
+        ),
+        (
+            "retry-first",
+            merged.retry_first,
+            &mut options.schedule.first,
+        ),
+        (
+            "retry-longest",
+            merged.retry_longest,
+            &mut options.schedule.longest,
+        ),
+    ] {
+        let Some(seconds) = given else { continue };
+        let time = Duration::try_from_secs_f64(seconds).ok();
+        *option = time.filter(|time| !time.is_zero()).ok_or_else(|| {
+            Failure::usage(format!(
+                "{name} `{seconds}` is no number of seconds above 0"
+            ))
+        })?;
+    }
+    Ok(options)
+}
+
+/// What is to be done with what no rule takes, where that is said.
+fn action(
+    forward: Option<&String>,
+    exec: &[String],
+    print: bool,
+) -> Result<Option<Action>, Failure> {
+    match (forward, exec, print) {
+        (None, [], false) => Ok(None),
+        (Some(url), [], false) => Ok(Some(Action::Forward(url.clone()))),
+        (None, [_, ..], false) => Ok(Some(Action::Exec(exec.to_vec()))),
+        (None, [], true) => Ok(Some(Action::Print)),
+        _ => Err(Failure::usage(
+            "give one of forward, exec and print; what differs by event goes into rules (--on)",
+        )),
+    }
+}
+
+const TO_END: Duration = Duration::from_secs(3);
+
+const PROGRAMS_END: Duration = Duration::from_secs(3);

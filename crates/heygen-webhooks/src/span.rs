@@ -1,0 +1,123 @@
+//! [`Span`]: how long something lasts, and [`Size`]: how much something is, as people give them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How long: `30d`, `12h`, `90s`, `1d 6h`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+/// How much: a number of bytes, or `512MiB`, `10GiB`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "Number")]
+pub(crate) struct Size(pub(crate) u64);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || format!("`{text}` is not a span of time: give 90s, 30m, 12h or 30d");
+        let span: jiff::Span = text.parse().map_err(|_| advice())?;
+        // A day is 24 hours here: nobody prunes by the wall clock.
+        let day = jiff::SpanRelativeTo::days_are_24_hours();
+        let whole = span
+            .total((jiff::Unit::Second, day))
+            .map_err(|_| advice())?;
+        let span = Duration::try_from_secs_f64(whole).map_err(|_| advice())?;
+        match span.is_zero() {
+            true => Err(advice()),
+            false => Ok(Self(span)),
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || format!("`{text}` is not a size: give bytes, or 512MiB, 10GiB");
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let number: u64 = digits.trim().parse().map_err(|_| advice())?;
+        let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            "t" | "tib" => 1 << 40,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "tb" => 1_000_000_000_000,
+            _ => return Err(advice()),
+        };
+        number.checked_mul(unit).map(Self).ok_or_else(advice)
+    }
+}
+
+/// As it stands in a configuration file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Bytes(u64),
+    Text(String),
+}
+
+impl TryFrom<Number> for Size {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        match number {
+            Number::Bytes(bytes) => Ok(Self(bytes)),
+            Number::Text(text) => text.parse(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        let check = |text: &str, seconds: Option<u64>| {
+            let read = text.parse::<Span>().ok();
+            assert_eq!(
+                read,
+                seconds.map(|seconds| Span(Duration::from_secs(seconds))),
+                "{text}"
+            );
+        };
+        check("90s", Some(90));
+        check("12h", Some(43_200));
+        check("30d", Some(2_592_000));
+        check("1d 6h", Some(108_000));
+        for text in ["", "30", "0s", "-1d", "1 fortnight", "1mo"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let check = |text: &str, bytes: Option<u64>| {
+            assert_eq!(text.parse::<Size>().ok(), bytes.map(Size), "{text}");
+        };
+        check("1048576", Some(1_048_576));
+        check("512MiB", Some(536_870_912));
+        check("10 GiB", Some(10_737_418_240));
+        check("2GB", Some(2_000_000_000));
+        for text in ["", "GiB", "1.5G", "-1", "1 parsec", "99999999999999TiB"] {
+            check(text, None);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! What `serve` does with deliveries: forwards them, runs programs, tries again, gives up, goes on after a crash.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Place, SECRET, Serve};
+
+/// A program in the place's folder.
+fn script(place: &Place, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = place.file(name, format!("#!/bin/sh\n{text}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable file");
+    path
+}
+
+fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
+    let program = script(place, "handle", text);
+    let program = program.to_str().expect("a path");
+    place.serve(&[options, &["--exec", program]].concat())
+}
+
+fn list(place: &Place) -> Vec<Value> {
+    let list = place.run(&["inbox", "list", "--json"]).ok().json();
+    list.as_array().expect("an array").clone()
+}
+
+/// Waits until the newest delivery is in this state, and tells of it whole.
+fn newest_once(place: &Place, state: &str) -> Value {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let newest = list(place).into_iter().next();
+        if let Some(newest) = newest.filter(|newest| newest["state"] == state) {
+            let id = newest["id"].as_str().expect("an id");
+            return place.run(&["inbox", "show", id, "--json"]).ok().json();
+        }
+        assert!(Instant::now() < until, "never {state}: {:?}", list(place));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn results(delivery: &Value) -> Vec<&str> {
+    let attempts = delivery["attempt_list"].as_array().expect("attempts");
+    attempts
+        .iter()
+        .map(|attempt| attempt["result"].as_str().expect("a word"))
+        .collect()
+}
+
+#[test]
+fn an_application_that_verifies_heygen_works_behind_us() {
+    let front = Place::new();
+    let behind = Place::new();
+    // Our own receiver is such an application.
+    let application = behind.serve(&["--json"]);
+    let serve = front.serve(&["--forward", &application.url]);
+    serve
+        .trigger(
+            &front,
+            &["avatar_video.success", "--set", "note=é\u{1f600}"],
+        )
+        .ok();
+    let line: Value = serde_json::from_str(&application.line()).expect("JSON");
+    assert_eq!(line["event_type"], "avatar_video.success");
+    newest_once(&front, "done");
+
+    let sent = list(&front)[0]["id"].as_str().expect("an id").to_owned();
+    let taken = list(&behind)[0]["id"].as_str().expect("an id").to_owned();
+    let raw = |place: &Place, id: &str| place.run(&["inbox", "show", id, "--raw"]).ok().raw;
+    assert_eq!(raw(&front, &sent), raw(&behind, &taken), "byte for byte");
+    let headers =
+        behind.run(&["inbox", "show", &taken, "--json"]).ok().json()["headers"].to_string();
+    for expected in [
+        format!(r#"["heygen-webhooks-id","{sent}"]"#),
+        r#"["heygen-webhooks-attempt","1"]"#.to_owned(),
+        r#"["heygen-webhooks-authenticity","signature"]"#.to_owned(),
+    ] {
+        assert!(headers.contains(&expected), "{expected} in {headers}");
+    }
+}
+
+#[test]
+fn an_application_with_a_secret_of_its_own() {
+    let front = Place::new();
+    let behind = Place::new();
+    let application = behind.serve_with(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", "whsec_behind")]);
+    let file = front.file("behind.secret", "whsec_behind\n");
+    let file = file.to_str().expect("a path");
+    let serve = front.serve(&["--forward", &application.url, "--forward-secret-file", file]);
+    serve.trigger(&front, &["avatar_video.fail"]).ok();
+    application.line();
+    newest_once(&front, "done");
+}
+
+#[test]
+fn what_an_application_refuses_is_tried_again_until_it_is_there() {
+    let front = Place::new();
+    let behind = Place::new();
+    // It has no secret yet, and says 503.
+    let application = behind.serve_with(&[], &[]);
+    let url = application.url.clone();
+    let serve = front.serve(&[
+        "--forward",
+        &url,
+        "--retry-first",
+        "0.05",
+        "--attempts",
+        "1000",
+    ]);
+    serve.trigger(&front, &["avatar_video.success"]).ok();
+    serve.log_line("503");
+    let listen = url
+        .trim_start_matches("http://")
+        .split('/')
+        .next()
+        .expect("an address");
+    application.signal("TERM");
+    application.wait();
+    let again = ["serve", "--listen", listen, "--json", "--admin", "off"];
+    let mut application = behind
+        .command(&again)
+        .env("HEYGEN_WEBHOOK_SECRET", SECRET)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let delivery = newest_once(&front, "done");
+    application.kill().expect("it runs");
+    application.wait().expect("it ends");
+    let results = results(&delivery);
+    assert_eq!(results.last(), Some(&"done"));
+    assert!(
+        results.len() > 1
+            && results[..results.len() - 1]
+                .iter()
+                .all(|result| *result == "retry")
+    );
+}
+
+#[test]
+fn a_program_that_fails_twice_and_then_works() {
+    let place = Place::new();
+    let serve = serve_with_program(
+        &place,
+        &["--retry-first", "0.02"],
+        r#"cat > body; echo "attempt $HEYGEN_ATTEMPT of $HEYGEN_EVENT_TYPE" >&2; test "$HEYGEN_ATTEMPT" -ge 3 || exit 75"#,
+    );
+    serve.trigger(&place, &["avatar_video.fail"]).ok();
+    let delivery = newest_once(&place, "done");
+    assert_eq!(results(&delivery), ["retry", "retry", "done"]);
+    let said = |number: usize| {
+        delivery["attempt_list"][number]["detail"]
+            .as_str()
+            .unwrap_or("")
+    };
+    assert!(said(0).contains("status 75") && said(0).contains("attempt 1 of avatar_video.fail"));
+    assert_eq!(said(2), "attempt 3 of avatar_video.fail");
+    let body = fs::read(place.path().join("body")).expect("what it read");
+    let id = delivery["id"].as_str().expect("an id");
+    assert_eq!(body, place.run(&["inbox", "show", id, "--raw"]).ok().raw);
+}
+
+#[test]
+fn what_is_given_up_stays_visible_and_can_be_sent_again() {
+    let place = Place::new();
+    let serve = serve_with_program(
+        &place,
+        &["--retry-first", "0.01", "--attempts", "3"],
+        r#"cat >/dev/null; test -e mended"#,
+    );
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let dead = newest_once(&place, "dead");
+    assert_eq!(results(&dead), ["retry", "retry", "dead"]);
+    serve.trigger(&place, &["avatar_video.fail"]).ok();
+    newest_once(&place, "dead");
+
+    place.file("mended", "");
+    place.run(&["inbox", "replay", "--state", "dead"]).ok();
+    let until = Instant::now() + Duration::from_secs(60);
+    while list(&place)
+        .iter()
+        .any(|delivery| delivery["state"] != "done")
+    {
+        assert!(Instant::now() < until, "{:?}", list(&place));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let first = dead["id"].as_str().expect("an id");
+    let attempts = place.run(&["inbox", "attempts", first]).ok().stdout;
+    assert!(attempts.contains("done"), "{attempts}");
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_and_tried_again() {
+    let place = Place::new();
+    let serve = serve_with_program(
+        &place,
+        &["--handler-time", "2", "--retry-first", "0.01"],
+        r#"cat >/dev/null; test "$HEYGEN_ATTEMPT" -ge 2 || sleep 1000"#,
+    );
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let delivery = newest_once(&place, "done");
+    assert_eq!(results(&delivery), ["retry", "done"]);
+    let why = delivery["attempt_list"][0]["detail"].as_str().unwrap_or("");
+    assert!(why.contains("it took longer than"), "{why}");
+}
+
+#[test]
+fn what_was_in_hand_at_sigkill_is_handed_out_again() {
+    let place = Place::new();
+    let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT $$" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || exec sleep 1000"#;
+    let serve = serve_with_program(&place, &[], text);
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let begun = place.path().join("begun");
+    let until = Instant::now() + Duration::from_secs(60);
+    let first = loop {
+        match fs::read_to_string(&begun) {
+            Ok(text) if text.ends_with('\n') => break text,
+            _ => assert!(Instant::now() < until, "it never began"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    serve.kill();
+    // The program itself was started by us, and outlived the SIGKILL of its parent.
+    let orphan = first.split_whitespace().nth(1).expect("a process id");
+    let ended = std::process::Command::new("kill")
+        .args(["-KILL", orphan])
+        .status();
+    assert!(ended.expect("kill").success());
+
+    let _serve = serve_with_program(&place, &[], text);
+    let delivery = newest_once(&place, "done");
+    assert_eq!(results(&delivery), ["interrupted", "done"]);
+    assert_eq!(delivery["attempts"], 2);
+}
+
+#[test]
+fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
+    let place = Place::new();
+    let program = script(
+        &place,
+        "handle",
+        r#"cat >/dev/null; echo "$HEYGEN_EVENT_TYPE" >> handled"#,
+    );
+    let rule = format!("avatar_video.*=exec:{}", program.display());
+    let serve = place.serve(&[
+        "--json",
+        "--on",
+        "*.fail=ignore",
+        "--on",
+        &rule,
+        "--on",
+        "avatar_video.success=ignore",
+    ]);
+    for event in [
+        "avatar_video.fail",
+        "avatar_video.success",
+        "podcast.success",
+    ] {
+        serve.trigger(&place, &[event]).ok();
+    }
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(
+        line["event_type"], "podcast.success",
+        "what no rule takes is printed"
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    while list(&place)
+        .iter()
+        .any(|delivery| delivery["state"] != "done")
+    {
+        assert!(Instant::now() < until, "{:?}", list(&place));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    assert_eq!(handled, "avatar_video.success\n");
+}
+
+#[test]
+fn rules_stand_in_the_file_too() {
+    let place = Place::new();
+    let program = script(
+        &place,
+        "handle",
+        r#"cat >/dev/null; echo "$1|$2" >> handled"#,
+    );
+    place.file(
+        "heygen-webhooks.toml",
+        format!(
+            "ordered = true\nretry-first = 0.5\nkeep = \"30d\"\nkeep-bytes = \"1GiB\"\n\
+             [[on]]\nevent = \"*.fail\"\nexec = [{:?}, \"two words\", \"$HOME\"]\n",
+            program.display().to_string()
+        ),
+    );
+    let serve = place.serve(&[]);
+    serve.trigger(&place, &["avatar_video.fail"]).ok();
+    newest_once(&place, "done");
+    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    assert_eq!(handled, "two words|$HOME\n", "no shell");
+}
+
+#[test]
+fn events_of_one_subject_come_in_order() {
+    let place = Place::new();
+    let serve = serve_with_program(
+        &place,
+        &["--ordered", "--retry-first", "0.05"],
+        // The first of each subject fails at first; those behind it wait.
+        r#"cat >/dev/null
+           if test "$HEYGEN_EVENT_TYPE" = order.1 && test "$HEYGEN_ATTEMPT" = 1; then exit 75; fi
+           echo "$HEYGEN_SUBJECT_ID $HEYGEN_EVENT_TYPE" >> handled"#,
+    );
+    for number in 1..=4 {
+        for subject in ["a", "b"] {
+            let event = format!("order.{number}");
+            let set = format!("video_id={subject}");
+            serve.trigger(&place, &[&event, "--set", &set]).ok();
+        }
+    }
+    let handled = place.path().join("handled");
+    let read = || fs::read_to_string(&handled).unwrap_or_default();
+    let until = Instant::now() + Duration::from_secs(60);
+    while read().lines().count() < 8 {
+        assert!(Instant::now() < until, "{}", read());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for subject in ["a ", "b "] {
+        let text = read();
+        let of: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(subject))
+            .collect();
+        assert_eq!(
+            of,
+            ["order.1", "order.2", "order.3", "order.4"],
+            "{subject}"
+        );
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_starts() {
+    let place = Place::new();
+    for (arguments, expected) in [
+        (&["--forward", "ftp://a/b"][..], "ftp://a/b"),
+        (&["--forward", "http://user:pass@a/b"], "cannot forward"),
+        (&["--attempts", "0"], "at least 1"),
+        (&["--concurrency", "0"], "at least 1"),
+        (&["--handler-time", "-1"], "handler-time"),
+        (&["--on", "x"], "PATTERN=forward:URL"),
+        (&["--on", "x=mail:me"], "PATTERN=forward:URL"),
+        (&["--keep", "30"], "30d"),
+        (&["--keep-bytes", "much"], "10GiB"),
+        (&["--forward", "http://a", "--print"], "--print"),
+        (
+            &["--forward", "http://a", "--forward-secret-file", "nowhere"],
+            "nowhere",
+        ),
+    ] {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let ended = place.run(&arguments);
+        assert!(
+            ended.status == 2 || expected == "nowhere",
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+        assert!(ended.status != 0);
+        assert!(
+            ended.stderr.contains(expected),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("pass@"), "{}", ended.stderr);
+    }
+}
