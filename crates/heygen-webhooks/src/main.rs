@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod address;
 mod api;
 mod cli;
 mod command;

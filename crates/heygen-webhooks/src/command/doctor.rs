@@ -13,12 +13,13 @@ use reqwest::Url;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::address::{is_loopback, public_url};
 use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
 use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
-use crate::{api, command, when};
+use crate::{api, when};
 
 mod account;
 mod address;
@@ -82,7 +83,7 @@ impl Plan {
         let base_url = options.api.base_url.as_deref();
         let is_sandbox = base_url
             .and_then(|url| Url::parse(url.trim()).ok())
-            .is_some_and(|url| address::is_loopback(&url));
+            .is_some_and(|url| is_loopback(&url));
         let address = options
             .public_url
             .as_deref()
@@ -101,7 +102,7 @@ impl Plan {
 }
 
 fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
-    let whole = command::serve::public_url(url, path);
+    let whole = public_url(url, path);
     let parsed = Url::parse(&whole)
         .map_err(|error| Failure::usage(format!("--public-url is not a URL: {error}")))?;
     match parsed.scheme() {

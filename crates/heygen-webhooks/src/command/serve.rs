@@ -6,6 +6,7 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::{ActiveSecrets, Dispatcher, Receiver, ReceiverOptions, Server};
 use tokio::sync::watch;
 
+use crate::address::public_url;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -184,35 +185,4 @@ fn registration(
         rotate: options.registration.rotate_secret,
         has_configured_secret: secret::load(&config.secret_files)?.is_some(),
     }))
-}
-
-/// An address without a path means the path that is served.
-pub(super) fn public_url(url: &str, path: &str) -> String {
-    let after_scheme = url.find("://").map_or(0, |place| place + 3);
-    let rest = url[after_scheme..].trim_end_matches('/');
-    match rest.contains('/') {
-        true => url.to_owned(),
-        false => format!("{}{rest}{path}", &url[..after_scheme]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_url_gets_the_path_it_lacks() {
-        let path = "/webhooks/heygen";
-        for (given, expected) in [
-            ("https://a.example", "https://a.example/webhooks/heygen"),
-            ("https://a.example/", "https://a.example/webhooks/heygen"),
-            (
-                "https://a.example:8443",
-                "https://a.example:8443/webhooks/heygen",
-            ),
-            ("https://a.example/hooks/h", "https://a.example/hooks/h"),
-        ] {
-            assert_eq!(public_url(given, path), expected);
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! The public address: whether it can be reached at all, and what it says to a probe.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use heygen_testkit::{AttemptErrorKind, Sender};
@@ -11,6 +10,7 @@ use super::Plan;
 use super::finding::{Finding, all_skipped};
 use super::sample::describe;
 use super::tls;
+use crate::address::is_private;
 use crate::api::error_chain;
 
 pub(super) async fn findings(plan: &Plan) -> Vec<Finding> {
@@ -130,121 +130,9 @@ async fn status_of_get(url: &Url) -> Result<reqwest::StatusCode, String> {
     Ok(answer.status())
 }
 
-/// Whether both texts mean one address.
-pub(super) fn same_address(one: &str, other: &str) -> bool {
-    plain(one) == plain(other)
-}
-
-/// What two ways to write one address have in common.
-pub(super) fn plain(url: &str) -> String {
-    let text = Url::parse(url).map_or_else(|_| url.to_owned(), String::from);
-    text.trim_end_matches('/').to_owned()
-}
-
-/// Whether only this machine, or only its network, can reach it. Names are judged by what they say, and not looked up.
-pub(super) fn is_private(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
-    match host.parse::<IpAddr>() {
-        Ok(address) => is_private_ip(address),
-        Err(_) => {
-            let hidden = |name: &str| host == name || host.ends_with(&format!(".{name}"));
-            PRIVATE_NAMES.iter().any(|name| hidden(name)) || !host.contains('.')
-        }
-    }
-}
-
-/// Whether a URL leads to this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
-}
-
-fn is_private_ip(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || is_shared
-        }
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => is_private_ip(address.into()),
-            None => {
-                address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local()
-            }
-        },
-    }
-}
-
 const IDS: [&str; 4] = ["address", "address.options", "address.get", "address.tls"];
-const PRIVATE_NAMES: [&str; 6] = ["localhost", "local", "internal", "lan", "home.arpa", "test"];
 const PROBES: u32 = 5;
 const GET_TIME: Duration = Duration::from_secs(3);
 
 /// So near to the limit that HeyGen's way may be over it.
 const NEARLY: Duration = Duration::from_millis(700);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(url: &str, expected: bool) {
-        let url = Url::parse(url).expect("a URL");
-        assert_eq!(is_private(&url), expected, "{url}");
-    }
-
-    #[test]
-    fn what_heygen_cannot_reach() {
-        for url in [
-            "http://localhost:8080/",
-            "https://box.local/",
-            "https://db.internal./",
-            "https://intranet/",
-            "http://127.0.0.1/",
-            "http://10.1.2.3/",
-            "http://172.16.0.1/",
-            "http://192.168.0.1/",
-            "http://169.254.1.1/",
-            "http://100.64.0.1/",
-            "http://0.0.0.0/",
-            "http://[::1]/",
-            "http://[fd00::1]/",
-            "http://[fe80::1]/",
-            "http://[::ffff:10.0.0.1]/",
-        ] {
-            check(url, true);
-        }
-        for url in [
-            "https://hooks.example.com/",
-            "https://localhost.example.com/",
-            "https://1.1.1.1/",
-            "https://172.32.0.1/",
-            "https://100.128.0.1/",
-            "https://[2606:4700::1111]/",
-        ] {
-            check(url, false);
-        }
-    }
-
-    #[test]
-    fn one_address_written_twice() {
-        assert!(same_address(
-            "https://A.example:443/h",
-            "https://a.example/h/"
-        ));
-        assert!(!same_address("https://a.example/h", "https://a.example/H"));
-        assert!(!same_address("https://a.example/h", "http://a.example/h"));
-    }
-}

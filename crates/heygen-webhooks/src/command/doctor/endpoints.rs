@@ -7,8 +7,8 @@ use reqwest::Url;
 
 use super::Plan;
 use super::account::Account;
-use super::address::{is_private, plain, same_address};
 use super::finding::{Finding, Level, all_skipped};
+use crate::address::{is_private, plain, same_address};
 use crate::output::without_query;
 
 pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use super::show;
+use crate::address::same_address;
 use crate::api;
 use crate::cli::{ApiVersion, CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
 use crate::command::management::{self, Api, note};
@@ -93,7 +94,10 @@ pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
     let id = EndpointId::from(options.id.as_str());
     let api = Api::connect(&options.connection)?;
     let endpoint = management::run(change(&api, &id, options.url.as_deref(), events.clone()))?;
-    let is_as_asked = options.url.as_ref().is_none_or(|url| *url == endpoint.url)
+    let is_as_asked = options
+        .url
+        .as_ref()
+        .is_none_or(|url| same_address(url, &endpoint.url))
         && events
             .as_ref()
             .is_none_or(|events| events.is_same_set(&endpoint.events));

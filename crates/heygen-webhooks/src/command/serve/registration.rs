@@ -5,6 +5,7 @@ use std::time::Duration;
 use heygen_api::{ApiError, Client, Endpoint, EndpointStatus, Events, v3};
 use heygen_events::id::EndpointId;
 
+use crate::address::same_address;
 use crate::api::{self, error_chain};
 use crate::cli::ApiVersion;
 use crate::failure::Failure;
@@ -161,7 +162,7 @@ impl Registration {
     }
 
     fn is_ours(&self, endpoint: &Endpoint) -> bool {
-        endpoint.url.trim_end_matches('/') == self.url.trim_end_matches('/')
+        same_address(&endpoint.url, &self.url)
     }
 }
 

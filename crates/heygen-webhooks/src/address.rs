@@ -1,0 +1,155 @@
+//! Addresses: which are the same, and which nobody outside can reach.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+/// Whether both texts mean one address.
+pub(crate) fn same_address(one: &str, other: &str) -> bool {
+    plain(one) == plain(other)
+}
+
+/// What two ways to write one address have in common.
+pub(crate) fn plain(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else {
+        return url.trim_end_matches('/').to_owned();
+    };
+    let path = parsed.path().trim_end_matches('/').to_owned();
+    parsed.set_path(&path);
+    // Never sent, and so no part of where something is sent to.
+    parsed.set_fragment(None);
+    parsed.into()
+}
+
+/// Whether only this machine, or only its network, can reach it. Names are judged by what they say, and not looked up.
+pub(crate) fn is_private(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
+    match host.parse::<IpAddr>() {
+        Ok(address) => is_private_ip(address),
+        Err(_) => {
+            let hidden = |name: &str| host == name || host.ends_with(&format!(".{name}"));
+            PRIVATE_NAMES.iter().any(|name| hidden(name)) || !host.contains('.')
+        }
+    }
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+fn is_private_ip(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || is_shared
+        }
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => is_private_ip(address.into()),
+            None => {
+                address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local()
+            }
+        },
+    }
+}
+
+/// An address without a path means the path that is served.
+pub(crate) fn public_url(url: &str, path: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |place| place + 3);
+    let rest = url[after_scheme..].trim_end_matches('/');
+    match rest.contains('/') {
+        true => url.to_owned(),
+        false => format!("{}{rest}{path}", &url[..after_scheme]),
+    }
+}
+
+const PRIVATE_NAMES: [&str; 6] = ["localhost", "local", "internal", "lan", "home.arpa", "test"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expected: bool) {
+        let url = Url::parse(url).expect("a URL");
+        assert_eq!(is_private(&url), expected, "{url}");
+    }
+
+    #[test]
+    fn what_heygen_cannot_reach() {
+        for url in [
+            "http://localhost:8080/",
+            "https://box.local/",
+            "https://db.internal./",
+            "https://intranet/",
+            "http://127.0.0.1/",
+            "http://10.1.2.3/",
+            "http://172.16.0.1/",
+            "http://192.168.0.1/",
+            "http://169.254.1.1/",
+            "http://100.64.0.1/",
+            "http://0.0.0.0/",
+            "http://[::1]/",
+            "http://[fd00::1]/",
+            "http://[fe80::1]/",
+            "http://[::ffff:10.0.0.1]/",
+        ] {
+            check(url, true);
+        }
+        for url in [
+            "https://hooks.example.com/",
+            "https://localhost.example.com/",
+            "https://1.1.1.1/",
+            "https://172.32.0.1/",
+            "https://100.128.0.1/",
+            "https://[2606:4700::1111]/",
+        ] {
+            check(url, false);
+        }
+    }
+
+    #[test]
+    fn one_address_written_twice() {
+        assert!(same_address(
+            "https://A.example:443/h",
+            "https://a.example/h/"
+        ));
+        assert!(same_address("https://a.example", "https://a.example/#top"));
+        assert!(!same_address(
+            "https://a.example/h?to=/",
+            "https://a.example/h?to="
+        ));
+        assert!(!same_address("https://a.example/h", "https://a.example/H"));
+        assert!(!same_address("https://a.example/h", "http://a.example/h"));
+    }
+
+    #[test]
+    fn a_public_url_gets_the_path_it_lacks() {
+        let path = "/webhooks/heygen";
+        for (given, expected) in [
+            ("https://a.example", "https://a.example/webhooks/heygen"),
+            ("https://a.example/", "https://a.example/webhooks/heygen"),
+            (
+                "https://a.example:8443",
+                "https://a.example:8443/webhooks/heygen",
+            ),
+            ("https://a.example/hooks/h", "https://a.example/hooks/h"),
+        ] {
+            assert_eq!(public_url(given, path), expected);
+        }
+    }
+}
