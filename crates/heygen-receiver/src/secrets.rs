@@ -18,6 +18,8 @@ use heygen_signature::{Secret, Secrets};
 /// assert!(active.get().is_none());
 /// active.set(Secret::new("whsec_test")?.into());
 /// assert_eq!(active.get().map(|secrets| secrets.len()), Some(1));
+/// active.clear();
+/// assert!(active.get().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,12 @@ impl ActiveSecrets {
     pub fn set(&self, secrets: Secrets) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::new(secrets));
+    }
+
+    /// Takes every secret out of force: deliveries are answered 503 until others are set, probes pass.
+    pub fn clear(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = None;
     }
 
     /// What is in force now.
