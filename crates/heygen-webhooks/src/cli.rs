@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod api;
 mod body;
+mod config_file;
 mod doctor;
 mod drill;
 mod handing_out;
@@ -23,6 +24,7 @@ mod trigger;
 
 pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use body::{Inspect, Verify};
+pub(crate) use config_file::ConfigFile;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;

@@ -1,4 +1,5 @@
 //! [`Config`]: how `serve` is to work, put together from flags, environment and file.
+//! [`File`]: the file, which other commands read too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,10 @@ use anyhow::Context as _;
 use heygen_receiver::{Limits, Retention};
 use serde::Deserialize;
 
-use crate::cli::{Keeping, LimitOptions, LogFormat, Serve};
+use crate::cli::{ApiOptions, Keeping, LimitOptions, LogFormat, Serve};
 use crate::failure::Failure;
 use crate::handing_out::{self, HandingOut};
+use crate::places;
 use crate::rule::Rule;
 use crate::span::{Size, Span};
 
@@ -24,6 +26,14 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) log: Option<String>,
     pub(crate) limits: Limits,
+    pub(crate) public_url: Option<String>,
+    pub(crate) events: Option<Vec<String>>,
+    pub(crate) rotate_secret: bool,
+    pub(crate) deregister_on_exit: bool,
+    pub(crate) sandbox: bool,
+    pub(crate) json: bool,
+    pub(crate) full: bool,
+    pub(crate) api: ApiOptions,
     pub(crate) handing_out: HandingOut,
     pub(crate) retention: Retention,
     pub(crate) callback_token_file: Option<PathBuf>,
@@ -32,11 +42,17 @@ pub(crate) struct Config {
 /// The file: the options' long names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct File {
+pub(crate) struct File {
     listen: Option<String>,
-    path: Option<String>,
-    inbox: Option<PathBuf>,
-    secret_file: Vec<PathBuf>,
+    pub(crate) path: Option<String>,
+    pub(crate) inbox: Option<PathBuf>,
+    pub(crate) secret_file: Vec<PathBuf>,
+    pub(crate) public_url: Option<String>,
+    events: Option<Vec<String>>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key_file: Option<PathBuf>,
+    json: bool,
+    full: bool,
     log_format: Option<LogFormat>,
     log: Option<String>,
     max_body_bytes: Option<usize>,
@@ -64,39 +80,50 @@ impl Config {
     /// Flags and environment go before the file, the file before the defaults.
     pub(crate) fn of(options: &Serve) -> Result<Self, Failure> {
         let mut file = File::find(options.config.as_deref())?;
-        let limits = limits(&options.limits, &file);
         let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
+        let registration = &options.registration;
         let retention = retention(&options.keeping, &file);
-        let path = options
-            .path
-            .clone()
-            .or(file.path)
-            .unwrap_or_else(|| "/webhooks/heygen".to_owned());
+        let path = places::path(options.path.as_deref(), &file);
         if !path.starts_with('/') {
             return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
         }
+        let public_url = match registration.sandbox {
+            true => None,
+            false => registration.public_url.clone().or(file.public_url.clone()),
+        };
+        if public_url.is_none() && (registration.rotate_secret || registration.deregister_on_exit) {
+            return Err(Failure::usage(
+                "--rotate-secret and --deregister-on-exit concern the endpoint of --public-url: give the URL too",
+            ));
+        }
+        let inbox = options.inbox.as_deref();
         Ok(Self {
+            path,
+            inbox: match registration.sandbox {
+                true => places::show_inbox(inbox),
+                false => places::inbox(inbox, &file),
+            },
+            secret_files: places::secret_files(&options.secret_file, &file),
+            log_format: options
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            limits: limits(&options.limits, &file),
+            public_url,
+            rotate_secret: registration.rotate_secret,
+            deregister_on_exit: registration.deregister_on_exit,
+            sandbox: registration.sandbox,
+            // Each of the two as an option puts the other one in the file aside.
+            json: options.json || (file.json && !options.full),
+            full: options.full || (file.full && !options.json),
+            api: places::api(&options.api, &file),
+            events: registration.events.clone().or(file.events),
             listen: options
                 .listen
                 .clone()
                 .or(file.listen)
                 .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-            path,
-            inbox: options
-                .inbox
-                .clone()
-                .or(file.inbox)
-                .unwrap_or_else(|| default_inbox(options).into()),
-            secret_files: match options.secret_file.is_empty() {
-                true => file.secret_file,
-                false => options.secret_file.clone(),
-            },
-            log_format: options
-                .log_format
-                .or(file.log_format)
-                .unwrap_or(LogFormat::Text),
             log: options.log.clone().or(file.log),
-            limits,
             handing_out,
             retention,
             callback_token_file: options
@@ -154,7 +181,7 @@ impl File {
     }
 
     /// The file that was named, else the one in the current folder, else nothing.
-    fn find(named: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
             Some(path) => Self::read(path),
             None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE)),
@@ -169,14 +196,6 @@ impl File {
             Failure::usage(format!("configuration file {}: {error}", path.display()))
         })?;
         Ok(file)
-    }
-}
-
-/// What is only played is kept apart from what is real.
-fn default_inbox(options: &Serve) -> &'static str {
-    match options.registration.sandbox {
-        true => "./heygen-sandbox.db",
-        false => "./heygen-inbox.db",
     }
 }
 

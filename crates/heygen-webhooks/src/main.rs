@@ -13,6 +13,7 @@ mod input;
 mod logging;
 mod output;
 mod overlap;
+mod places;
 mod private_file;
 mod refusal_file;
 mod rule;

@@ -53,10 +53,22 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Cuts the query string off a link: with it anybody can fetch the file.
+/// Cuts the query string off a link, with which anybody can fetch the file, and `user:password@` out of it.
 pub(crate) fn without_query(link: &str) -> String {
+    let link = without_user(link);
     match link.find(['?', '#']) {
         Some(end) => format!("{}?…", &link[..end]),
+        None => link,
+    }
+}
+
+fn without_user(link: &str) -> String {
+    let Some((scheme, rest)) = link.split_once("://") else {
+        return link.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
         None => link.to_owned(),
     }
 }
@@ -83,6 +95,13 @@ mod tests {
             "https://a.b/c.mp4?…"
         );
         assert_eq!(without_query("https://a.b/c.mp4#t"), "https://a.b/c.mp4?…");
+        assert_eq!(without_query("https://me:pass@a.b/c"), "https://a.b/c");
+        assert_eq!(without_query("https://me:p@ss@a.b:1"), "https://a.b:1");
+        assert_eq!(
+            without_query("https://a.b/@c?to=d@e"),
+            "https://a.b/@c?…",
+            "an @ elsewhere is none"
+        );
     }
 
     #[test]

@@ -10,9 +10,14 @@ use jiff::{Span, SpanRelativeTo};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Overlap(pub(crate) Duration);
 
+impl Overlap {
+    /// As long as HeyGen tries a delivery again.
+    pub(crate) const DEFAULT: Self = Self(Duration::from_secs(24 * 3600));
+}
+
 impl Default for Overlap {
     fn default() -> Self {
-        Self(Duration::from_secs(24 * 3600))
+        Self::DEFAULT
     }
 }
 

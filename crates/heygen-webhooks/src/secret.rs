@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use heygen_signature::{Secret, Secrets};
 
 use crate::failure::Failure;
+use crate::private_file::is_open_to_others;
 
 /// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order; `None` when there is none.
 pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
@@ -27,13 +28,24 @@ pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Fai
     })
 }
 
+/// Says of each file that others can read, once, that it should not be so.
+pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
+    for file in files.iter().filter(|file| is_open_to_others(file)) {
+        tracing::warn!(
+            "secret file {0} can be read by others: chmod 600 {0}",
+            file.display()
+        );
+    }
+}
+
 /// The secrets of one file.
 pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
     let secrets = Secrets::from_iter(from_file(file)?);
     secrets.ok_or_else(|| Failure::usage(format!("secret file {} holds no secret", file.display())))
 }
 
-fn from_environment() -> Result<Vec<Secret>, Failure> {
+/// Every secret of `HEYGEN_WEBHOOK_SECRET`.
+pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
     let Some(text) = env::var_os(VARIABLE) else {
         return Ok(Vec::new());
     };
@@ -43,7 +55,8 @@ fn from_environment() -> Result<Vec<Secret>, Failure> {
     Ok(read(text.split(',')))
 }
 
-fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
+/// Every secret of a file, which has one at least.
+pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read secret file {}", file.display()))?;
     let secrets = read(text.lines());
@@ -54,7 +67,6 @@ fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
         )
         .into());
     }
-    warn_if_others_can_read(file);
     Ok(secrets)
 }
 
@@ -66,22 +78,6 @@ fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Secret> {
         .filter_map(|text| Secret::new(text).ok())
         .collect()
 }
-
-#[cfg(unix)]
-fn warn_if_others_can_read(file: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_open =
-        fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
-    if is_open {
-        tracing::warn!(
-            "secret file {0} can be read by others: chmod 600 {0}",
-            file.display()
-        );
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_others_can_read(_: &Path) {}
 
 const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
 

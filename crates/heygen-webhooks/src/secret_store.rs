@@ -3,7 +3,7 @@
 //! HeyGen shows a secret once, when an endpoint is created or its secret replaced, so whoever learns one has to keep it.
 //! The file is its owner's alone (0600) and is replaced whole, so that a reader never sees half of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,7 @@ use heygen_signature::Secret;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::same_address;
 use crate::private_file;
 
 /// The secrets file of one inbox.
@@ -71,6 +72,22 @@ impl SecretStore {
         Ok(self.read()?.secrets.iter().any(is_present))
     }
 
+    /// Proves that a secret could be kept, before HeyGen is asked for one that it shows only once.
+    pub(crate) fn prepare(&self) -> anyhow::Result<()> {
+        let _lock = self.lock()?;
+        let mut content = self.read()?;
+        // As much as one more would take.
+        content.secrets.push(Entry {
+            endpoint_id: "0".repeat(64),
+            url: "0".repeat(1024),
+            secret: "0".repeat(128),
+            kept_at: Timestamp::now(),
+            accepted_until: None,
+        });
+        let text = serde_json::to_string_pretty(&content).with_context(|| self.failed())?;
+        private_file::try_replace(&self.path, &text).with_context(|| self.failed())
+    }
+
     /// Keeps an endpoint's secret. One that was kept for it before is accepted for `overlap` longer: a delivery that HeyGen
     /// tries again may be signed with either.
     pub(crate) fn keep(
@@ -103,15 +120,36 @@ impl SecretStore {
         })
     }
 
-    /// Forgets an endpoint that is no more.
-    pub(crate) fn forget(&self, endpoint_id: &str) -> anyhow::Result<()> {
-        if !self.path.exists() {
-            return Ok(());
+    /// Forgets every secret of an endpoint that is no more; whether there was one. Nothing is written otherwise.
+    pub(crate) fn forget(&self, endpoint_id: &str) -> anyhow::Result<bool> {
+        let is_its = |entry: &Entry| entry.endpoint_id == endpoint_id;
+        if !self.read()?.secrets.iter().any(is_its) {
+            return Ok(false);
         }
-        self.change(|content| {
-            content
-                .secrets
-                .retain(|entry| entry.endpoint_id != endpoint_id);
+        self.change(|content| content.secrets.retain(|entry| !is_its(entry)))?;
+        Ok(true)
+    }
+
+    /// Says that HeyGen signs with a secret that was not kept here: the one that is kept is accepted for `overlap` longer.
+    /// Whether one was kept.
+    pub(crate) fn mark_replaced(
+        &self,
+        endpoint_id: &str,
+        overlap: Duration,
+    ) -> anyhow::Result<bool> {
+        self.expire(overlap, |entry| entry.endpoint_id == endpoint_id)
+    }
+
+    /// Says which endpoints HeyGen lists: secrets kept for this address and another endpoint are accepted for `overlap`
+    /// longer. Whether there were any.
+    pub(crate) fn expire_unlisted(
+        &self,
+        url: &str,
+        listed: &[&str],
+        overlap: Duration,
+    ) -> anyhow::Result<bool> {
+        self.expire(overlap, |entry| {
+            same_address(&entry.url, url) && !listed.contains(&entry.endpoint_id.as_str())
         })
     }
 
@@ -139,16 +177,43 @@ impl SecretStore {
         })
     }
 
-    /// One change at a time, also over processes: `serve` and `endpoints` may both have one.
+    /// Ends what is present and meant after `overlap`; whether anything was. Nothing is written otherwise.
+    fn expire(&self, overlap: Duration, is_meant: impl Fn(&Entry) -> bool) -> anyhow::Result<bool> {
+        let is_over = |entry: &Entry| entry.accepted_until.is_none() && is_meant(entry);
+        if !self.read()?.secrets.iter().any(is_over) {
+            return Ok(false);
+        }
+        let until = Timestamp::now()
+            .checked_add(overlap)
+            .unwrap_or(Timestamp::MAX);
+        self.change(|content| {
+            for entry in &mut content.secrets {
+                if entry.accepted_until.is_none() && is_meant(entry) {
+                    entry.accepted_until = Some(until);
+                }
+            }
+        })?;
+        Ok(true)
+    }
+
     fn change(&self, change: impl FnOnce(&mut Content)) -> anyhow::Result<()> {
-        let failed = || format!("cannot write {}", self.path.display());
-        let lock =
-            private_file::open(&private_file::beside(&self.path, ".lock")).with_context(failed)?;
-        lock.lock().with_context(failed)?;
+        let _lock = self.lock()?;
         let mut content = self.read()?;
         change(&mut content);
-        let text = serde_json::to_string_pretty(&content).with_context(failed)?;
-        private_file::replace(&self.path, &format!("{text}\n")).with_context(failed)
+        let text = serde_json::to_string_pretty(&content).with_context(|| self.failed())?;
+        private_file::replace(&self.path, &format!("{text}\n")).with_context(|| self.failed())
+    }
+
+    /// One change at a time, also over processes: `serve` and `endpoints` may both have one.
+    fn lock(&self) -> anyhow::Result<File> {
+        let lock = private_file::open(&private_file::beside(&self.path, ".lock"))
+            .with_context(|| self.failed())?;
+        lock.lock().with_context(|| self.failed())?;
+        Ok(lock)
+    }
+
+    fn failed(&self) -> String {
+        format!("cannot write {}", self.path.display())
     }
 }
 
@@ -202,9 +267,59 @@ mod tests {
         let later = now + Duration::from_secs(3700);
         assert_eq!(texts(&store, later), ["whsec_new", "whsec_other"]);
 
-        store.forget("e1").expect("written");
+        assert!(store.forget("e1").expect("written"));
+        assert!(!store.forget("e1").expect("nothing to do"));
         assert_eq!(texts(&store, now), ["whsec_other"]);
         assert!(!store.knows("e1").expect("readable"));
+    }
+
+    #[test]
+    fn a_secret_of_an_endpoint_that_is_gone_ends() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SecretStore::beside(&folder.path().join("inbox.db"));
+        let url = "https://a.example/h";
+        for (id, url) in [
+            ("e1", url),
+            ("e2", "https://A.example:443/h/"),
+            ("e3", "https://b.example/h"),
+        ] {
+            store
+                .keep(id, url, &format!("whsec_{id}"), Duration::ZERO)
+                .expect("kept");
+        }
+        let hour = Duration::from_secs(3600);
+        assert!(store.expire_unlisted(url, &["e1"], hour).expect("written"));
+        assert!(
+            !store
+                .expire_unlisted(url, &["e1"], hour)
+                .expect("nothing to do")
+        );
+        let (now, later) = (Timestamp::now(), Timestamp::now() + 2 * hour);
+        assert_eq!(texts(&store, now), ["whsec_e3", "whsec_e2", "whsec_e1"]);
+        assert_eq!(texts(&store, later), ["whsec_e3", "whsec_e1"]);
+        assert!(!store.knows("e2").expect("readable"));
+
+        assert!(store.mark_replaced("e3", hour).expect("written"));
+        assert!(!store.mark_replaced("nobody", hour).expect("nothing to do"));
+        assert_eq!(texts(&store, later), ["whsec_e1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_seen_before() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SecretStore::beside(&folder.path().join("inbox.db"));
+        store.prepare().expect("it can");
+        assert!(!store.path().exists(), "nothing is kept yet");
+        store
+            .keep("e1", "u", "whsec_x", Duration::ZERO)
+            .expect("kept");
+        store.prepare().expect("it can");
+        assert_eq!(texts(&store, Timestamp::now()), ["whsec_x"]);
+        let in_the_way = private_file::beside(store.path(), ".new");
+        fs::create_dir(in_the_way).expect("a folder");
+        assert!(store.prepare().is_err());
+        let nowhere = SecretStore::beside(&folder.path().join("none/inbox.db"));
+        assert!(nowhere.prepare().is_err());
     }
 
     #[test]

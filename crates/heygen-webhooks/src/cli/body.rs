@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ConfigFile;
+
 /// Show what a body says: one body in, the typed view out
 ///
 /// Exit status 0 also for an unknown event and for data that does not fit; 1 for a body that is no event.
@@ -45,6 +47,8 @@ pub(crate) struct Verify {
         value_delimiter = ','
     )]
     pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -24,14 +24,9 @@ pub(crate) struct Doctor {
     /// The address HeyGen sends to; a path is added when it has none
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
-    /// Path that is added to an address without one
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/webhooks/heygen",
-        env = "HEYGEN_WEBHOOKS_PATH"
-    )]
-    pub(crate) path: String,
+    /// Path that is added to an address without one [default: /webhooks/heygen]
+    #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
+    pub(crate) path: Option<String>,
     #[command(flatten)]
     pub(crate) file: InboxFile,
     /// File with a signing secret a line; may be given several times

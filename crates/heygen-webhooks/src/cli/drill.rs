@@ -6,6 +6,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use heygen_testkit::drill::{Check, Drill as Exercise};
 
+use super::ConfigFile;
+
 /// Check an endpoint, in any language, against everything HeyGen may send
 ///
 /// Sends a probe, deliveries as they should be, forged and odd ones, and a burst, and says what each failure would cost.
@@ -32,6 +34,8 @@ pub(crate) struct Drill {
         value_delimiter = ','
     )]
     pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// Make only the checks that need no secret
     #[arg(long)]
     pub(crate) without_secret: bool,

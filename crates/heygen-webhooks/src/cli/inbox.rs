@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::ConfigFile;
+use crate::failure::Failure;
+use crate::places;
 use crate::when::When;
 
 /// Look into the inbox, also while `serve` runs
@@ -18,14 +21,18 @@ pub(crate) enum Inbox {
 
 #[derive(Args, Debug)]
 pub(crate) struct InboxFile {
-    /// File that keeps the deliveries
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "./heygen-inbox.db",
-        env = "HEYGEN_WEBHOOKS_INBOX"
-    )]
-    pub(crate) inbox: PathBuf,
+    /// File that keeps the deliveries [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inbox: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+}
+
+impl InboxFile {
+    /// The one that was named, by whatever.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        Ok(places::inbox(self.inbox.as_deref(), &self.config.read()?))
+    }
 }
 
 /// List deliveries, newest first

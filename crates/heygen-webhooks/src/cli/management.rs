@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{ApiOptions, ApiVersion};
+use super::{ApiOptions, ApiVersion, ConfigFile};
 use crate::overlap::Overlap;
 
 /// See and change the endpoints that HeyGen sends to
@@ -48,7 +48,7 @@ pub(crate) struct ListEndpoints {
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --events avatar_video.success,avatar_video.fail
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --keep --inbox /var/lib/heygen/inbox.db
-  heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --json | jq -r .secret > secret.txt")]
+  (umask 077; heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --json | jq -r .secret > secret.txt)")]
 pub(crate) struct CreateEndpoint {
     /// Address that HeyGen is to send to: public, https
     #[arg(value_name = "URL")]
@@ -135,12 +135,12 @@ pub(crate) struct DeleteEndpoint {
 ///
 /// HeyGen signs with the new one at once. With --apply it goes to the file beside the inbox, and a `serve` that runs there
 /// takes it within a second, and the old one for --overlap longer, so that no delivery is lost. Otherwise it is printed,
-/// this once.
+/// this once, and an old one that is kept there is taken for 24 hours more.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks endpoints rotate-secret 0f3a… --apply
   heygen-webhooks endpoints rotate-secret 0f3a… --apply --inbox /var/lib/heygen/inbox.db --overlap 2h
-  heygen-webhooks endpoints rotate-secret 0f3a… --json | jq -r .secret > secret.txt")]
+  (umask 077; heygen-webhooks endpoints rotate-secret 0f3a… --json | jq -r .secret > secret.txt)")]
 pub(crate) struct RotateSecret {
     /// Id of the endpoint, as `endpoints list` prints it
     #[arg(value_name = "ID")]
@@ -149,7 +149,7 @@ pub(crate) struct RotateSecret {
     #[arg(long)]
     pub(crate) apply: bool,
     /// Inbox that `serve` uses [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE", requires = "apply")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) inbox: Option<PathBuf>,
     /// How long the old secret is taken too: HeyGen tries a delivery again for 24 hours [default: 24h]
     #[arg(long, value_name = "DURATION", requires = "apply")]
@@ -219,4 +219,6 @@ pub(crate) struct Connection {
     pub(crate) api_version: ApiVersion,
     #[command(flatten)]
     pub(crate) options: ApiOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
 }

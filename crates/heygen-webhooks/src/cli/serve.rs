@@ -28,10 +28,13 @@ use crate::span::{Size, Span};
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
   heygen-webhooks serve --config heygen-webhooks.toml
 
-A configuration file holds the long names of the options, which stand above it in this order: flag, environment, file:
+A configuration file holds the long names of the options, all but --sandbox, --rotate-secret, --deregister-on-exit and
+--config. A flag comes before the environment, and the environment before the file, which the other commands read too:
   listen = \"0.0.0.0:8080\"
   inbox = \"/var/lib/heygen/inbox.db\"
   secret-file = [\"/run/secrets/heygen\"]
+  public-url = \"https://hooks.example.com\"
+  events = [\"avatar_video.success\", \"avatar_video.fail\"]
   max-body-bytes = 1048576
   forward = \"http://localhost:3000/heygen\"
   keep = \"30d\"
@@ -45,8 +48,8 @@ pub(crate) struct Serve {
     /// Path that deliveries come to [default: /webhooks/heygen]
     #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
     pub(crate) path: Option<String>,
-    /// File that keeps the deliveries; made when there is none [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_INBOX")]
+    /// File that keeps the deliveries; made when there is none [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
+    #[arg(long, value_name = "FILE")]
     pub(crate) inbox: Option<PathBuf>,
     /// File with a signing secret a line; may be given several times
     #[arg(
@@ -115,7 +118,7 @@ pub(crate) struct RegistrationOptions {
     #[arg(long)]
     pub(crate) deregister_on_exit: bool,
     /// Show everything offline: play HeyGen too, register there, receive one signed sample of every event; keeps them in
-    /// ./heygen-sandbox.db unless --inbox says otherwise
+    /// ./heygen-sandbox.db unless --inbox itself says otherwise
     #[arg(long, conflicts_with = "public_url")]
     pub(crate) sandbox: bool,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ConfigFile;
+
 /// Send a signed sample delivery, as HeyGen would
 ///
 /// The body is a sample of the event with fresh ids. It is signed with the first secret of HEYGEN_WEBHOOK_SECRET or
@@ -64,6 +66,8 @@ pub(crate) struct Trigger {
         value_delimiter = ','
     )]
     pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// Print each answer as JSON, one a line
     #[arg(long)]
     pub(crate) json: bool,

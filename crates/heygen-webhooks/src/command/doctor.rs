@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::output::{self, without_query};
 use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
-use crate::{api, when};
+use crate::{api, places, when};
 
 mod account;
 mod address;
@@ -77,25 +77,28 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
 
 impl Plan {
     fn of(options: &Doctor) -> Result<Self, Failure> {
+        let file = options.file.config.read()?;
+        let api_options = places::api(&options.api, &file);
         // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
-        api::client(&options.api, Credentials::api_key("none"))?;
-        let client = api::connect(&options.api).map_err(|failure| Why::NoKey(failure.to_string()));
-        let base_url = options.api.base_url.as_deref();
+        api::client(&api_options, Credentials::api_key("none"))?;
+        let client = api::connect(&api_options).map_err(|failure| Why::NoKey(failure.to_string()));
+        let base_url = api_options.base_url.as_deref();
         let is_sandbox = base_url
             .and_then(|url| Url::parse(url.trim()).ok())
             .is_some_and(|url| is_loopback(&url));
-        let address = options
-            .public_url
-            .as_deref()
-            .map(|url| public_address(url, &options.path))
+        let path = places::path(options.path.as_deref(), &file);
+        let public_url = options.public_url.as_deref().or(file.public_url.as_deref());
+        let address = public_url
+            .map(|url| public_address(url, &path))
             .transpose()?;
+        let inbox = places::inbox(options.file.inbox.as_deref(), &file);
         Ok(Self {
             client,
             is_sandbox,
             address,
-            inbox: options.file.inbox.clone(),
-            store: SecretStore::beside(&options.file.inbox),
-            secret_files: options.secret_file.clone(),
+            store: SecretStore::beside(&inbox),
+            inbox,
+            secret_files: places::secret_files(&options.secret_file, &file),
             sample: !options.no_sample,
         })
     }

@@ -13,7 +13,7 @@ use crate::api::error_chain;
 use crate::cli::Drill;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
-use crate::secret;
+use crate::{places, secret};
 
 mod junit;
 
@@ -68,8 +68,9 @@ fn exercise(options: &Drill) -> Result<Exercise, Failure> {
     if wanted.all(|check| *check == Check::Probe) {
         return Ok(exercise);
     }
+    let files = places::secret_files(&options.secret_file, &options.config.read()?);
     let secrets = secret::require(
-        &options.secret_file,
+        &files,
         ", or make only what needs none with --without-secret",
     )?;
     let first = secrets.iter().next().cloned();

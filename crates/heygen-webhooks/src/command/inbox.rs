@@ -1,11 +1,13 @@
 //! `inbox list` and `inbox show`: look into the inbox, also while `serve` runs.
 
+use std::path::Path;
+
 use heygen_events::Event;
 use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{Attempt, DeliveryId, Header, Kept, Query, State, Summary};
 use serde_json::{Value, json};
 
-use crate::cli::{Inbox, InboxFile, List, Show, StateOption};
+use crate::cli::{Inbox, List, Show, StateOption};
 use crate::failure::Failure;
 use crate::output::{self, table, tame, without_query};
 use crate::{view, when};
@@ -23,7 +25,7 @@ fn list(options: &List) -> Result<(), Failure> {
     query.state = options.state.map(State::from);
     query.since = options.since.map(|since| since.system_time());
     query.limit = (options.limit > 0).then_some(options.limit);
-    let found = open(&options.file)?.list(&query)?;
+    let found = open(&options.file.path()?)?.list(&query)?;
     if options.json {
         output::json_array(found.iter().map(summary_json))?;
         return Ok(());
@@ -48,12 +50,10 @@ fn show(options: &Show) -> Result<(), Failure> {
         .id
         .parse()
         .map_err(|error| Failure::usage(format!("`{}`: {error}", options.id)))?;
-    let kept = open(&options.file)?.get(id)?.ok_or_else(|| {
-        anyhow::anyhow!(
-            "there is no delivery {id} in {}",
-            options.file.inbox.display()
-        )
-    })?;
+    let inbox = options.file.path()?;
+    let kept = open(&inbox)?
+        .get(id)?
+        .ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {}", inbox.display()))?;
     if options.raw {
         output::write(&kept.body)?;
     } else if options.json {
@@ -64,9 +64,9 @@ fn show(options: &Show) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(file: &InboxFile) -> Result<SqliteReader, Failure> {
-    SqliteReader::open(&file.inbox).map_err(|error| {
-        let hint = match file.inbox.exists() {
+fn open(inbox: &Path) -> Result<SqliteReader, Failure> {
+    SqliteReader::open(inbox).map_err(|error| {
+        let hint = match inbox.exists() {
             true => "",
             false => ": `serve` makes one, or name it with --inbox",
         };

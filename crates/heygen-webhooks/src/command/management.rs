@@ -2,28 +2,33 @@
 
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use heygen_api::{ApiError, Client, Endpoint};
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 
 use crate::cli::{ApiVersion, Connection};
+use crate::config::File;
 use crate::failure::Failure;
 use crate::output::tame;
-use crate::{api, when};
+use crate::{api, places, when};
 
 /// HeyGen's API in one of its versions.
 #[derive(Debug)]
 pub(super) struct Api {
     client: Client,
     version: ApiVersion,
+    file: File,
 }
 
 impl Api {
     pub(super) fn connect(connection: &Connection) -> Result<Self, Failure> {
+        let file = connection.config.read()?;
         Ok(Self {
-            client: api::connect(&connection.options)?,
+            client: api::connect(&places::api(&connection.options, &file))?,
             version: connection.api_version,
+            file,
         })
     }
 
@@ -33,6 +38,11 @@ impl Api {
 
     pub(super) fn version(&self) -> ApiVersion {
         self.version
+    }
+
+    /// The inbox beside which secrets are kept.
+    pub(super) fn inbox(&self, option: Option<&Path>) -> PathBuf {
+        places::inbox(option, &self.file)
     }
 
     /// What the API answers; a refusal is told with advice.

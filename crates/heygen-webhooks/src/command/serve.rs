@@ -1,5 +1,8 @@
 //! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use heygen_api::Client;
 use heygen_inbox::sqlite::SqliteInbox;
@@ -13,7 +16,7 @@ use crate::failure::Failure;
 use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
-use crate::{api, logging, secret};
+use crate::{api, logging};
 
 mod printer;
 mod refusals;
@@ -21,58 +24,58 @@ mod registration;
 mod secrets;
 mod show;
 
-use printer::Printer;
-use registration::Registration;
+use printer::{Handled, Printer};
+use registration::{Registration, Wanted};
 use secrets::SecretSources;
 use show::Show;
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
     logging::start(config.log_format, config.log.as_deref())?;
-    let sources = SecretSources {
-        files: config.secret_files.clone(),
-        store: SecretStore::beside(&config.inbox),
-    };
-    let active = ActiveSecrets::none();
-    sources.load_into(&active)?;
+    let sources = SecretSources::load(&config.secret_files, SecretStore::beside(&config.inbox))?;
     // Asked for before anything is opened: without a key there is nothing to start.
-    let client = match options.registration.public_url {
-        Some(_) => Some(api::connect(&options.api)?),
+    let client = match config.public_url {
+        Some(_) => Some(api::connect(&config.api)?),
         None => None,
     };
     let inbox = SqliteInbox::open(&config.inbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(options, &config, client, sources, active, inbox));
+    let ended = runtime.block_on(serve(&config, client, sources, inbox));
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
-    ended
+    match ended {
+        // A show has nothing left to do once nobody looks.
+        Err(Failure::NobodyListens) if config.sandbox => Ok(()),
+        ended => ended,
+    }
 }
 
 async fn serve(
-    options: &Serve,
     config: &Config,
     client: Option<Client>,
     sources: SecretSources,
-    active: ActiveSecrets,
     inbox: SqliteInbox,
 ) -> Result<(), Failure> {
+    // Before anybody can know that there is something to stop, or to read again.
+    let (asked, hangups) = (asked_to_stop()?, hangups()?);
     let server = Server::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let url = format!("http://{}{}", server.local_addr()?, config.path);
+    let address = server.local_addr()?;
+    let url = format!("http://{address}{}", config.path);
     tracing::info!(url, inbox = %config.inbox.display(), "listening");
     tell_secrets(
-        &active,
-        options.registration.public_url.is_some() || options.registration.sandbox,
+        sources.active(),
+        config.public_url.is_some() || config.sandbox,
     );
-    let printer = Printer::new(options.json, options.full);
+    let printer = Printer::new(config.json, config.full);
     printer.started(&url)?;
 
     let (stop_serving, serving_stopped) = watch::channel(false);
     let (stop_dispatching, dispatching_stopped) = watch::channel(false);
-    let receiver = receiver(config, active.clone(), inbox.clone());
+    let receiver = receiver(config, sources.active().clone(), inbox.clone());
     let refusal_file = RefusalFile::beside(&config.inbox);
     let noting = tokio::spawn(refusals::write_down(
         receiver.clone(),
@@ -80,8 +83,8 @@ async fn serve(
         until_true(dispatching_stopped.clone()),
     ));
     let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
-    let handled = printer.handled();
-    let built = config.handing_out.build(printer, &active)?;
+    let (handled, unread) = (printer.handled(), printer.unread());
+    let built = config.handing_out.build(printer, sources.active())?;
     let dispatcher = Dispatcher::with(
         inbox.clone(),
         built.handler.clone(),
@@ -90,32 +93,12 @@ async fn serve(
     let pruning = config.retention.clone();
     let pruning = tokio::spawn(pruning.run(inbox.clone(), until_true(dispatching_stopped.clone())));
     let dispatching = tokio::spawn(dispatcher.run(until_true(dispatching_stopped)));
-    let asked = asked_to_stop()?;
-    let fresh = tokio::spawn(sources.clone().keep_fresh(active.clone(), hangups()?));
+    let fresh = tokio::spawn(sources.clone().keep_fresh(hangups));
 
-    let ended = async {
-        let show = match options.registration.sandbox {
-            true => Some(Show::start().await?),
-            false => None,
-        };
-        let registration = registration(options, config, client, show.as_ref(), &url, &sources)?;
-        let registered = match &registration {
-            Some(registration) => Some((registration, registration.ensure().await?)),
-            None => None,
-        };
-        sources.load_into(&active)?;
-        if let Some(show) = &show {
-            show.play(handled).await;
-            show.suggest(options.json)?;
-        }
-        asked.await;
-        if let Some((registration, endpoint_id)) = registered
-            && (options.registration.deregister_on_exit || show.is_some())
-        {
-            registration.end(&endpoint_id).await;
-        }
-        Ok(())
-    }
+    let local_url = format!("http://{}{}", show::from_here(address), config.path);
+    let ended = Box::pin(register_and_wait(
+        config, client, sources, &local_url, handled, unread, asked,
+    ))
     .await;
 
     // Whether all went well or not: what was taken is answered, what was handed out is recorded.
@@ -130,6 +113,62 @@ async fn serve(
     noting.await?;
     inbox.close().await?;
     tracing::info!("stopped");
+    ended
+}
+
+/// Registers, plays the show where one was asked for, and returns when it is time to stop, which may be at any moment of it.
+async fn register_and_wait(
+    config: &Config,
+    client: Option<Client>,
+    sources: SecretSources,
+    local_url: &str,
+    handled: Handled,
+    unread: watch::Receiver<bool>,
+    asked: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let show = match config.sandbox {
+        true => Some(Show::start().await?),
+        false => None,
+    };
+    let registration = registration(config, client, show.as_ref(), local_url, sources)?;
+    let work = async {
+        if let Some(registration) = &registration {
+            registration.persist().await?;
+        }
+        if let Some(show) = &show {
+            show.play(handled).await;
+            if !config.json {
+                show.suggest(&config.inbox).await?;
+            }
+        }
+        std::future::pending().await
+    };
+    let mut work = pin!(work);
+    let show_unread = async {
+        match show.is_some() {
+            true => until_true(unread).await,
+            false => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = &mut work => ended,
+        () = asked => Ok(()),
+        () = show_unread => Err(Failure::NobodyListens),
+    };
+    let Some(registration) = &registration else {
+        return ended;
+    };
+    if ended.is_ok() {
+        // A secret that HeyGen is just making would be lost, and its endpoint in the way of the next start.
+        tokio::select! {
+            _ = work => {}
+            () = registration.secret_told() => {}
+            () = tokio::time::sleep(SECRET_GRACE) => {}
+        }
+    }
+    if config.deregister_on_exit || show.is_some() {
+        registration.end().await;
+    }
     ended
 }
 
@@ -153,16 +192,15 @@ fn tell_secrets(active: &ActiveSecrets, will_register: bool) {
 
 /// What to register, and where; `None` when nothing is to be registered.
 fn registration(
-    options: &Serve,
     config: &Config,
     client: Option<Client>,
     show: Option<&Show>,
     local_url: &str,
-    sources: &SecretSources,
+    sources: SecretSources,
 ) -> Result<Option<Registration>, Failure> {
-    let (client, url) = match (show, client, &options.registration.public_url) {
+    let (client, url) = match (show, client, &config.public_url) {
         (Some(show), ..) => {
-            let mut options = options.api.clone();
+            let mut options = config.api.clone();
             options.base_url = Some(show.base_url().to_owned());
             (
                 api::client(&options, show.credentials())?,
@@ -172,17 +210,14 @@ fn registration(
         (None, Some(client), Some(url)) => (client, public_url(url, &config.path)),
         (None, ..) => return Ok(None),
     };
-    Ok(Some(Registration {
-        client,
-        store: sources.store.clone(),
+    let events = config.events.as_deref().map(api::events).transpose()?;
+    let wanted = Wanted {
         url,
-        events: options
-            .registration
-            .events
-            .as_deref()
-            .map(api::events)
-            .transpose()?,
-        rotate: options.registration.rotate_secret,
-        has_configured_secret: secret::load(&config.secret_files)?.is_some(),
-    }))
+        events,
+        rotate: config.rotate_secret,
+    };
+    Ok(Some(Registration::new(client, sources, wanted)))
 }
+
+/// What is left of HeyGen's time to tell a secret once the process is to stop.
+const SECRET_GRACE: Duration = Duration::from_secs(3);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::Trigger;
 use crate::failure::Failure;
 use crate::output::{self, tame};
-use crate::secret;
+use crate::{places, secret};
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     let sender = sender(options)?;
@@ -37,7 +37,8 @@ fn sender(options: &Trigger) -> Result<Sender, Failure> {
     if options.unsigned {
         return Ok(sender.unsigned());
     }
-    let secrets = secret::require(&options.secret_file, ", or send with --unsigned")?;
+    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let secrets = secret::require(&files, ", or send with --unsigned")?;
     let first = secrets.iter().next().cloned();
     let signing = first.map_or(sender.clone(), |secret| sender.secret(secret));
     Ok(match options.tamper {

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::cli::Verify;
 use crate::failure::Failure;
-use crate::{input, output, secret};
+use crate::{input, output, places, secret};
 
 pub(super) fn run(options: &Verify) -> Result<(), Failure> {
-    let secrets = secret::require(&options.secret_file, "")?;
+    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let secrets = secret::require(&files, "")?;
     let body = input::read(&options.file)?;
     let header = (SIGNATURE, options.signature.as_bytes());
     let diagnosis = diagnose([header], &body, &secrets);

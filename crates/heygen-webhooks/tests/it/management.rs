@@ -8,6 +8,7 @@ use crate::support::{Ended, Place};
 
 mod endpoints;
 mod event_types;
+mod keeping;
 mod log;
 mod refusals;
 mod secrets;

@@ -10,6 +10,7 @@ use super::Plan;
 use super::account::Account;
 use super::endpoints::{name, ours};
 use super::finding::Finding;
+use crate::private_file::is_open_to_others;
 use crate::secret;
 use crate::secret_store::SecretStore;
 
@@ -151,7 +152,7 @@ fn files(plan: &Plan) -> Finding {
     }
     let open: Vec<_> = files
         .iter()
-        .filter(|file| others_can_read(file))
+        .filter(|file| is_open_to_others(file))
         .map(|file| file.display().to_string())
         .collect();
     match open.is_empty() {
@@ -166,18 +167,6 @@ fn knows(plan: &Plan, endpoint: &Endpoint) -> bool {
     plan.store
         .knows(endpoint.endpoint_id.as_str())
         .unwrap_or(false)
-}
-
-#[cfg(unix)]
-fn others_can_read(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-/// Who may read a file is not told by a mode here.
-#[cfg(not(unix))]
-fn others_can_read(_: &Path) -> bool {
-    false
 }
 
 const NONE: &str = "none known here: a receiver started here answers every delivery 503";

@@ -1,6 +1,7 @@
 //! `endpoints create`, `update` and `delete`.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use heygen_api::{Endpoint, Events, v1, v3};
@@ -14,7 +15,8 @@ use crate::api;
 use crate::cli::{ApiVersion, CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
 use crate::command::management::{self, Api, note};
 use crate::failure::Failure;
-use crate::output::{self, tame};
+use crate::output::{self, tame, without_query};
+use crate::secret_store::SecretStore;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let version = options.connection.api_version;
@@ -26,7 +28,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
-        true => Some(new_secret::store(options.inbox.as_deref())?),
+        true => Some(new_secret::store(&api.inbox(options.inbox.as_deref()))?),
         false => None,
     };
     let mut endpoint = management::run(async {
@@ -69,8 +71,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
             value["secret"] = secret.secret.expose().into();
         }
         value["kept_in"] = json!(kept_in);
-        output::json(&value)?;
-        return Ok(());
+        return told(&secret, store.is_some(), output::json(&value));
     }
     let shown = match is_shown {
         true => secret.text(),
@@ -80,8 +81,16 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
         Some(file) => format!("\nThe secret is kept in {file}, where `serve` finds it.\n"),
         None => WHAT_TO_DO.to_owned(),
     };
-    output::write([show::text(&endpoint), shown, what_next].concat())?;
-    Ok(())
+    let text = [show::text(&endpoint), shown, what_next].concat();
+    told(&secret, store.is_some(), output::write(text))
+}
+
+/// What is kept is not lost when nobody reads it here.
+fn told(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<(), Failure> {
+    match is_kept {
+        true => Ok(written?),
+        false => secret.told(written),
+    }
 }
 
 pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
@@ -174,7 +183,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
         }
         Ok(endpoint.url)
     })?;
-    let had_secret = forget(options, &id);
+    let had_secret = forget(&api.inbox(options.inbox.as_deref()), &id);
     if options.json {
         let value: Value = json!({
             "endpoint_id": id.as_str(),
@@ -192,7 +201,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     output::write(format!(
         "deleted endpoint {} ({}){secret}\n",
         tame(id.as_str()),
-        tame(&url)
+        tame(&without_query(&url))
     ))?;
     Ok(())
 }
@@ -204,7 +213,7 @@ fn is_confirmed(endpoint: &Endpoint) -> Result<bool, Failure> {
         stderr,
         "Delete endpoint {} for good, so that HeyGen sends nothing more to {}? [y/N] ",
         tame(endpoint.endpoint_id.as_str()),
-        tame(&endpoint.url)
+        tame(&without_query(&endpoint.url))
     )?;
     stderr.flush()?;
     let mut answer = String::new();
@@ -214,17 +223,11 @@ fn is_confirmed(endpoint: &Endpoint) -> Result<bool, Failure> {
 }
 
 /// Whether a secret of the endpoint was kept beside the inbox and is no more. The endpoint is gone in any case.
-fn forget(options: &DeleteEndpoint, id: &EndpointId) -> bool {
-    let forgotten = new_secret::store(options.inbox.as_deref()).and_then(|store| {
-        let is_known = store.knows(id.as_str())?;
-        if is_known {
-            store.forget(id.as_str())?;
-        }
-        Ok(is_known)
-    });
-    forgotten.unwrap_or_else(|failure| {
+fn forget(inbox: &Path, id: &EndpointId) -> bool {
+    let forgotten = SecretStore::beside(inbox).forget(id.as_str());
+    forgotten.unwrap_or_else(|error| {
         note(&format!(
-            "the endpoint is deleted; whether its secret is kept beside the inbox could not be seen: {failure}"
+            "the endpoint is deleted; its secret, where one is kept beside the inbox, could not be forgotten: {error:#}"
         ));
         false
     })

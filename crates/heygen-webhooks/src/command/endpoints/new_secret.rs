@@ -1,12 +1,11 @@
 //! [`NewSecret`]: a secret that HeyGen gives this once, to be shown or kept, and never lost in between.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use heygen_api::EndpointSecret;
 use heygen_events::id::EndpointId;
-use jiff::Timestamp;
 
 use crate::failure::Failure;
 use crate::output::{self, tame};
@@ -32,13 +31,25 @@ impl NewSecret {
         let Err(error) = kept else {
             return Ok(());
         };
-        output::write(self.text())?;
+        self.told(output::write(self.text()))?;
         Err(error
             .context(format!(
                 "the secret of endpoint {} could not be kept, so it is printed: put it into a --secret-file of `serve`",
                 tame(self.endpoint_id.as_str())
             ))
             .into())
+    }
+
+    /// What printing it came to: a secret that nobody saw is lost, also where the reader just went away.
+    pub(super) fn told(&self, written: io::Result<()>) -> Result<(), Failure> {
+        written.map_err(|error| {
+            let id = tame(self.endpoint_id.as_str());
+            anyhow::anyhow!(
+                "the secret of endpoint {id} could not be printed ({error}), and HeyGen does not tell it again: replace it \
+                 with `endpoints rotate-secret {id}`"
+            )
+            .into()
+        })
     }
 
     /// For people: the secret, and what it is.
@@ -56,18 +67,9 @@ Keep it as you keep passwords, and give it to the receiver: `serve` reads HEYGEN
 --secret-file, and reads these again on SIGHUP.
 ";
 
-/// The secrets file of this inbox, proven readable before HeyGen gives what has to go in there.
-pub(super) fn store(inbox: Option<&Path>) -> Result<SecretStore, Failure> {
-    let store = SecretStore::beside(&inbox_file(inbox));
-    store.accepted(Timestamp::now())?;
+/// The secrets file of this inbox, proven good before HeyGen gives what has to go in there.
+pub(super) fn store(inbox: &Path) -> Result<SecretStore, Failure> {
+    let store = SecretStore::beside(inbox);
+    store.prepare()?;
     Ok(store)
-}
-
-/// Read here and not by the parser, to which a set variable would be the same as the option.
-pub(super) fn inbox_file(option: Option<&Path>) -> PathBuf {
-    let variable = || env::var_os("HEYGEN_WEBHOOKS_INBOX").filter(|path| !path.is_empty());
-    match option {
-        Some(path) => path.to_owned(),
-        None => variable().map_or_else(|| "./heygen-inbox.db".into(), PathBuf::from),
-    }
 }

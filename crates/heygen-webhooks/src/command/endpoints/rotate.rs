@@ -1,14 +1,17 @@
 //! `endpoints rotate-secret`: a new secret, and no delivery lost over it.
 
+use std::path::Path;
+
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::new_secret::{self, NewSecret, WHAT_TO_DO};
+use super::new_secret::{NewSecret, WHAT_TO_DO};
 use crate::cli::{ApiVersion, RotateSecret};
-use crate::command::management::{self, Api};
+use crate::command::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::overlap::Overlap;
 use crate::secret_store::SecretStore;
 use crate::when;
 
@@ -19,16 +22,23 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
         ));
     }
     let api = Api::connect(&options.connection)?;
-    let store = match options.apply {
-        true => Some(store(options)?),
-        false => None,
-    };
+    let inbox = api.inbox(options.inbox.as_deref());
     let id = EndpointId::from(options.id.as_str());
-    let secret = management::run(rotate(&api, &id, store.is_some()))?;
-    match &store {
-        Some(store) => applied(options, &secret, store),
-        None => shown(options, &secret),
+    if options.apply {
+        let store = store(&inbox)?;
+        let knew_old = store.knows(id.as_str())?;
+        let secret = management::run(rotate(&api, &id, true))?;
+        return applied(options, &secret, &store, knew_old);
     }
+    let secret = management::run(rotate(&api, &id, false))?;
+    // The secret comes first: whatever becomes of the file, it is told only once.
+    let told = shown(options, &secret);
+    if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), Overlap::DEFAULT.0) {
+        note(&format!(
+            "the old secret, where it is kept beside the inbox, could not be marked as replaced: {error:#}"
+        ));
+    }
+    told
 }
 
 async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret, Failure> {
@@ -45,8 +55,12 @@ async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret
     })
 }
 
-fn applied(options: &RotateSecret, secret: &NewSecret, store: &SecretStore) -> Result<(), Failure> {
-    let knew_old = store.knows(secret.endpoint_id.as_str()).unwrap_or(false);
+fn applied(
+    options: &RotateSecret,
+    secret: &NewSecret,
+    store: &SecretStore,
+    knew_old: bool,
+) -> Result<(), Failure> {
     let overlap = options.overlap.unwrap_or_default().0;
     secret.keep(store, overlap)?;
     let until = Timestamp::now()
@@ -84,27 +98,24 @@ The new one is kept in {file}, and a `serve` that runs with this inbox takes it 
 
 fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {
     if options.json {
-        output::json(&json!({
+        return secret.told(output::json(&json!({
             "endpoint_id": secret.endpoint_id.as_str(),
             "secret": secret.secret.expose(),
             "kept_in": null,
             "old_accepted_until": null,
-        }))?;
-        return Ok(());
+        })));
     }
-    output::write(format!(
+    secret.told(output::write(format!(
         "the secret of endpoint {} is replaced; the old one is invalid from now on\n{}{WHAT_TO_DO}
 Leave the old one beside it for 24 hours: HeyGen may try deliveries again that were signed with it.\n",
         tame(secret.endpoint_id.as_str()),
         secret.text()
-    ))?;
-    Ok(())
+    )))
 }
 
 /// The secrets file of an inbox that is there: a new secret in the wrong folder would have `serve` refuse everything.
-fn store(options: &RotateSecret) -> Result<SecretStore, Failure> {
-    let inbox = new_secret::inbox_file(options.inbox.as_deref());
-    let store = new_secret::store(options.inbox.as_deref())?;
+fn store(inbox: &Path) -> Result<SecretStore, Failure> {
+    let store = SecretStore::beside(inbox);
     if !inbox.exists() && !store.path().exists() {
         return Err(anyhow::anyhow!(
             "there is no inbox {}, and nothing was replaced: name the one that `serve` uses with --inbox",
@@ -112,6 +123,7 @@ fn store(options: &RotateSecret) -> Result<SecretStore, Failure> {
         )
         .into());
     }
+    store.prepare()?;
     Ok(store)
 }
 

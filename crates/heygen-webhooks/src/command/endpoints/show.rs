@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::cli::{ApiVersion, ListEndpoints};
 use crate::command::management::{self, Api, moment};
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output::{self, table, tame, without_query};
 
 pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
     let api = Api::connect(&options.connection)?;
@@ -60,7 +60,7 @@ pub(super) fn text(endpoint: &Endpoint) -> String {
     };
     let facts = [
         ("id", tame(endpoint.endpoint_id.as_str())),
-        ("url", tame(&endpoint.url)),
+        ("url", tame(&without_query(&endpoint.url))),
         ("events", events),
         ("status", status(endpoint)),
         ("created", moment(endpoint.created_at.as_deref())),
@@ -74,7 +74,7 @@ pub(super) fn text(endpoint: &Endpoint) -> String {
 fn row(endpoint: &Endpoint) -> Vec<String> {
     vec![
         tame(endpoint.endpoint_id.as_str()),
-        tame(&endpoint.url),
+        tame(&without_query(&endpoint.url)),
         few(&endpoint.events),
         status(endpoint),
         moment(endpoint.created_at.as_deref()),

@@ -16,6 +16,8 @@ pub(super) struct Printer {
     json: bool,
     full: bool,
     handled: watch::Sender<usize>,
+    /// Whether whoever read our output has gone.
+    unread: watch::Sender<bool>,
     /// One line at a time, in the order in which they were asked for.
     turn: Arc<Mutex<()>>,
 }
@@ -41,12 +43,18 @@ impl Printer {
             json,
             full,
             handled: watch::Sender::new(0),
+            unread: watch::Sender::new(false),
             turn: Arc::default(),
         }
     }
 
     pub(super) fn handled(&self) -> Handled {
         Handled(self.handled.subscribe())
+    }
+
+    /// Becomes true when whoever read our output has gone.
+    pub(super) fn unread(&self) -> watch::Receiver<bool> {
+        self.unread.subscribe()
     }
 
     /// On standard output for people; programs read events there and nothing else, and find the address in the log.
@@ -108,7 +116,12 @@ impl Handler for Printer {
                 self.handled.send_modify(|count| *count += 1);
                 receiver::Handled::Done
             }
-            Err(error) => receiver::Handled::retry(format!("standard output: {error}")),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::BrokenPipe {
+                    self.unread.send_replace(true);
+                }
+                receiver::Handled::retry(format!("standard output: {error}"))
+            }
         }
     }
 }

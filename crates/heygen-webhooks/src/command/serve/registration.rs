@@ -1,57 +1,153 @@
 //! [`Registration`]: `serve --public-url` finds or makes its own endpoint at HeyGen and keeps the secret.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heygen_api::{ApiError, Client, Endpoint, EndpointStatus, Events, v3};
+use heygen_api::{Client, Endpoint, EndpointSecret, EndpointStatus, Events, IdempotencyKey, v3};
 use heygen_events::id::EndpointId;
+use heygen_receiver::Secret;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::secrets::SecretSources;
 use crate::address::same_address;
-use crate::api::{self, error_chain};
-use crate::cli::ApiVersion;
+use crate::api::error_chain;
 use crate::failure::Failure;
-use crate::secret_store::SecretStore;
+use crate::output::without_query;
+use crate::overlap::Overlap;
+
+mod trouble;
+
+use trouble::{Trouble, Waits};
 
 /// What is wanted at HeyGen.
 #[derive(Debug)]
-pub(super) struct Registration {
-    pub(super) client: Client,
-    pub(super) store: SecretStore,
+pub(super) struct Wanted {
     /// The address HeyGen is to send to.
     pub(super) url: String,
     /// What to subscribe to; `None` for everything on a new endpoint, and whatever an existing one has.
     pub(super) events: Option<Events>,
     /// Whether a secret that nobody knows may be replaced.
     pub(super) rotate: bool,
-    /// Whether the user gave a secret of their own, which may be this endpoint's.
-    pub(super) has_configured_secret: bool,
+}
+
+/// What is wanted, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Registration {
+    client: Client,
+    sources: SecretSources,
+    wanted: Wanted,
+    endpoint_id: Mutex<Option<EndpointId>>,
+    /// Of a creation of which it is not known whether it was carried out: with it HeyGen tells the secret again.
+    creation: Mutex<Option<IdempotencyKey>>,
+    /// While HeyGen makes a secret that it will tell once.
+    awaits_secret: watch::Sender<bool>,
 }
 
 impl Registration {
+    pub(super) fn new(client: Client, sources: SecretSources, wanted: Wanted) -> Self {
+        Self {
+            client,
+            sources,
+            wanted,
+            endpoint_id: Mutex::default(),
+            creation: Mutex::default(),
+            awaits_secret: watch::Sender::new(false),
+        }
+    }
+
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen probes it.
-    pub(super) async fn ensure(&self) -> Result<EndpointId, Failure> {
-        let endpoints = self
-            .client
-            .v3()
-            .endpoints_all()
-            .into_vec()
-            .await
-            .map_err(api_failure)?;
+    ///
+    /// While HeyGen cannot be asked it tries again, for as long as it takes: what HeyGen sends meanwhile must not be missed
+    /// because its API is down. Only a refusal that trying again does not mend is a failure.
+    pub(super) async fn persist(&self) -> Result<(), Failure> {
+        let mut waits = Waits::new();
+        let mut is_told = false;
+        loop {
+            let (failure, retry_after) = match self.ensure().await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Lasting(failure)) => return Err(failure),
+                Err(Trouble::Passing {
+                    failure,
+                    retry_after,
+                }) => (failure, retry_after),
+            };
+            let wait = waits.next(retry_after);
+            if !is_told {
+                self.tell(&failure);
+                is_told = true;
+            }
+            tracing::debug!(seconds = wait.as_secs(), "asking HeyGen again after a wait");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits until a secret that HeyGen is making is known, and kept.
+    pub(super) async fn secret_told(&self) {
+        let mut awaits = self.awaits_secret.subscribe();
+        // It cannot be closed: we hold the other end.
+        let _open = awaits.wait_for(|awaits| !awaits).await;
+    }
+
+    /// Ends the registration, for an address that will not be there again.
+    pub(super) async fn end(&self) {
+        let Some(endpoint_id) = lock(&self.endpoint_id).take() else {
+            return;
+        };
+        let client = self.client.v3();
+        let deletion = client.delete_endpoint(&endpoint_id);
+        let problem = match timeout(END_TIME, deletion).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error_chain(&error)),
+            Err(_) => Some(format!("no answer in {} s", END_TIME.as_secs())),
+        };
+        if let Some(problem) = problem {
+            tracing::error!(%endpoint_id, "could not be deregistered, delete it with `endpoints delete`: {problem}");
+            return;
+        }
+        tracing::info!(%endpoint_id, "deregistered at HeyGen");
+        if let Err(error) = self.sources.store().forget(endpoint_id.as_str()) {
+            tracing::error!("the secret of the deleted endpoint could not be forgotten: {error:#}");
+        }
+    }
+
+    fn tell(&self, failure: &Failure) {
+        let meanwhile = match self.sources.active().get() {
+            Some(_) => "deliveries under the secrets known here are taken meanwhile",
+            None => {
+                "probes pass meanwhile, and deliveries are answered 503 until a secret is known"
+            }
+        };
+        let failure = failure.to_string().replace("\n  ", "; ");
+        tracing::warn!(
+            url = without_query(&self.wanted.url),
+            "not registered yet, and tried again until it is; {meanwhile}: {failure}"
+        );
+    }
+
+    async fn ensure(&self) -> Result<(), Trouble> {
+        if lock(&self.creation).is_some() {
+            return self.create().await;
+        }
+        let endpoints = self.client.v3().endpoints_all().into_vec().await?;
+        self.expire_unlisted(&endpoints);
         let mut ours: Vec<Endpoint> = endpoints
             .into_iter()
-            .filter(|endpoint| self.is_ours(endpoint))
+            .filter(|endpoint| same_address(&endpoint.url, &self.wanted.url))
             .collect();
-        let known = ours.iter().position(|endpoint| {
-            self.store
-                .knows(endpoint.endpoint_id.as_str())
-                .unwrap_or(false)
-        });
         if ours.len() > 1 {
             tracing::warn!(
                 endpoints = ours.len(),
-                url = self.url,
+                url = without_query(&self.wanted.url),
                 "several endpoints at HeyGen have this URL: every event comes that often, and only deliveries of a known \
                  secret are taken; delete the others with `endpoints delete ID`"
             );
+        }
+        let mut known = None;
+        for (place, endpoint) in ours.iter().enumerate() {
+            if self.sources.store().knows(endpoint.endpoint_id.as_str())? {
+                known = known.or(Some(place));
+            }
         }
         match (known, ours.is_empty()) {
             (_, true) => self.create().await,
@@ -60,67 +156,82 @@ impl Registration {
         }
     }
 
-    /// Ends the registration, for an address that will not be there again.
-    pub(super) async fn end(&self, endpoint_id: &EndpointId) {
-        match self.client.v3().delete_endpoint(endpoint_id).await {
-            Ok(()) => tracing::info!(%endpoint_id, "deregistered at HeyGen"),
-            Err(error) => {
-                tracing::error!(%endpoint_id, "could not be deregistered, delete it with `endpoints delete`: {}", error_chain(&error));
-                return;
-            }
-        }
-        if let Err(error) = self.store.forget(endpoint_id.as_str()) {
-            tracing::error!("the secret of the deleted endpoint could not be forgotten: {error:#}");
+    /// What HeyGen no longer lists sends nothing new: its secret is good for nobody but a thief after the last retry.
+    fn expire_unlisted(&self, endpoints: &[Endpoint]) {
+        let listed: Vec<&str> = endpoints
+            .iter()
+            .map(|endpoint| endpoint.endpoint_id.as_str())
+            .collect();
+        let overlap = Overlap::DEFAULT.0;
+        let store = self.sources.store();
+        match store.expire_unlisted(&self.wanted.url, &listed, overlap) {
+            Ok(true) => tracing::info!(
+                url = without_query(&self.wanted.url),
+                "a secret is kept of an endpoint that HeyGen no longer lists: it is accepted for 24 h more"
+            ),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("old secrets could not be ended: {error:#}"),
         }
     }
 
-    async fn create(&self) -> Result<EndpointId, Failure> {
-        let new =
-            v3::NewEndpoint::new(&self.url).events(self.events.clone().unwrap_or(Events::All));
-        let endpoint = self
-            .client
-            .v3()
-            .create_endpoint(&new)
-            .await
-            .map_err(api_failure)?;
-        let endpoint_id = endpoint.endpoint_id;
-        let Some(secret) = endpoint.secret else {
-            return Err(anyhow::anyhow!(
-                "HeyGen made endpoint {endpoint_id} without telling its secret: run again with --rotate-secret"
-            )
-            .into());
+    async fn create(&self) -> Result<(), Trouble> {
+        self.sources.store().prepare()?;
+        let events = self.wanted.events.clone().unwrap_or(Events::All);
+        let new = v3::NewEndpoint::new(&self.wanted.url).events(events);
+        let pending = lock(&self.creation).take();
+        let key = match pending {
+            Some(key) => key,
+            None => IdempotencyKey::generate()?,
         };
-        self.store.keep(
-            endpoint_id.as_str(),
-            &self.url,
-            secret.expose(),
-            Duration::ZERO,
-        )?;
-        tracing::info!(%endpoint_id, url = self.url, secrets_file = %self.store.path().display(), "registered at HeyGen");
-        Ok(endpoint_id)
+        let client = self.client.v3();
+        let created = self
+            .awaiting_secret(async {
+                let endpoint = match client.create_endpoint_with_key(&new, &key).await {
+                    Ok(endpoint) => endpoint,
+                    Err(error) => {
+                        if error.outcome_unknown() {
+                            *lock(&self.creation) = Some(key.clone());
+                        }
+                        return Err(Trouble::from(error));
+                    }
+                };
+                let endpoint_id = endpoint.endpoint_id;
+                *lock(&self.endpoint_id) = Some(endpoint_id.clone());
+                let Some(secret) = endpoint.secret else {
+                    return Err(anyhow::anyhow!(
+                        "HeyGen made endpoint {endpoint_id} without telling its secret: run again with --rotate-secret"
+                    )
+                    .into());
+                };
+                self.keep(&endpoint_id, &secret, Duration::ZERO)?;
+                Ok(endpoint_id)
+            })
+            .await;
+        let endpoint_id = created?;
+        tracing::info!(
+            %endpoint_id,
+            url = without_query(&self.wanted.url),
+            secrets_file = %self.sources.store().path().display(),
+            "registered at HeyGen"
+        );
+        Ok(())
     }
 
-    async fn adopt(
-        &self,
-        endpoint: Endpoint,
-        secret_is_known: bool,
-    ) -> Result<EndpointId, Failure> {
+    async fn adopt(&self, endpoint: Endpoint, secret_is_known: bool) -> Result<(), Trouble> {
         let endpoint_id = endpoint.endpoint_id.clone();
         if !secret_is_known {
             self.find_secret(&endpoint_id).await?;
         }
+        // Not before: an endpoint whose secret nobody here knows is not ours to end.
+        *lock(&self.endpoint_id) = Some(endpoint_id.clone());
         if endpoint.status == Some(EndpointStatus::Disabled) {
             tracing::warn!(%endpoint_id, "HeyGen has disabled this endpoint and no operation is known that enables it: delete it and start again");
         }
-        match &self.events {
+        match &self.wanted.events {
             Some(events) if !events.is_same_set(&endpoint.events) => {
                 let update = v3::EndpointUpdate::events(events.clone());
-                let updated = self
-                    .client
-                    .v3()
-                    .update_endpoint(&endpoint_id, &update)
-                    .await
-                    .map_err(api_failure)?;
+                let client = self.client.v3();
+                let updated = client.update_endpoint(&endpoint_id, &update).await?;
                 if !events.is_same_set(&updated.events) {
                     tracing::warn!(%endpoint_id, "HeyGen did not take over the events that were asked for");
                 }
@@ -128,28 +239,24 @@ impl Registration {
             }
             _ => {}
         }
-        tracing::info!(%endpoint_id, url = self.url, "found at HeyGen");
-        Ok(endpoint_id)
+        tracing::info!(%endpoint_id, url = without_query(&self.wanted.url), "found at HeyGen");
+        Ok(())
     }
 
-    async fn find_secret(&self, endpoint_id: &EndpointId) -> Result<(), Failure> {
-        if self.rotate {
-            let rotated = self
-                .client
-                .v3()
-                .rotate_secret(endpoint_id)
-                .await
-                .map_err(api_failure)?;
-            self.store.keep(
-                endpoint_id.as_str(),
-                &self.url,
-                rotated.secret.expose(),
-                OVERLAP,
-            )?;
-            tracing::info!(%endpoint_id, secrets_file = %self.store.path().display(), "secret replaced");
+    async fn find_secret(&self, endpoint_id: &EndpointId) -> Result<(), Trouble> {
+        if self.wanted.rotate {
+            self.sources.store().prepare()?;
+            let client = self.client.v3();
+            self.awaiting_secret(async {
+                let rotated = client.rotate_secret(endpoint_id).await?;
+                self.keep(endpoint_id, &rotated.secret, Overlap::DEFAULT.0)
+            })
+            .await?;
+            let file = self.sources.store().path().display();
+            tracing::info!(%endpoint_id, secrets_file = %file, "secret replaced");
             return Ok(());
         }
-        if self.has_configured_secret {
+        if self.sources.has_configured() {
             tracing::info!(%endpoint_id, "taking the configured secret for this endpoint's: HeyGen does not show it again");
             return Ok(());
         }
@@ -161,14 +268,51 @@ impl Registration {
         .into())
     }
 
-    fn is_ours(&self, endpoint: &Endpoint) -> bool {
-        same_address(&endpoint.url, &self.url)
+    /// Keeps a secret and brings it into force. Into force it comes also where it cannot be kept: it is told only once, and
+    /// what HeyGen sends from now on is signed with it.
+    fn keep(
+        &self,
+        endpoint_id: &EndpointId,
+        secret: &EndpointSecret,
+        overlap: Duration,
+    ) -> Result<(), Trouble> {
+        let store = self.sources.store();
+        let kept = store.keep(
+            endpoint_id.as_str(),
+            &self.wanted.url,
+            secret.expose(),
+            overlap,
+        );
+        let Err(error) = kept else {
+            self.sources.refresh();
+            return Ok(());
+        };
+        let secret = Secret::new(secret.expose())
+            .map_err(|error| anyhow::Error::from(error).context("HeyGen told an empty secret"))?;
+        self.sources.hold(secret);
+        tracing::error!(
+            %endpoint_id,
+            "the secret of this endpoint could not be kept, and HeyGen does not tell it again: it is in force until this \
+             process ends. Mend what is in the way, then replace it with `endpoints rotate-secret {endpoint_id} --apply`: {error:#}"
+        );
+        Ok(())
+    }
+
+    /// Marks what must not be broken off when the process is told to stop.
+    async fn awaiting_secret<T>(
+        &self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        self.awaits_secret.send_replace(true);
+        let done = work.await;
+        self.awaits_secret.send_replace(false);
+        done
     }
 }
 
-fn api_failure(error: ApiError) -> Failure {
-    api::failure(ApiVersion::V3, error)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// HeyGen tries a delivery again for 24 hours, and it is not known which secret then signs it.
-const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+/// A process that is told to stop is not to wait much longer for an API that does not answer.
+const END_TIME: Duration = Duration::from_secs(10);

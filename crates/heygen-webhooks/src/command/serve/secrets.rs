@@ -1,45 +1,116 @@
 //! [`SecretSources`]: where `serve` gets its secrets from, and how it learns of a change.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heygen_receiver::{ActiveSecrets, Secrets};
+use heygen_receiver::{ActiveSecrets, Secret, Secrets};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::failure::Failure;
 use crate::secret;
-use crate::secret_store::SecretStore;
+use crate::secret_store::{SecretStore, Stamp};
 
-/// Environment and files, which the user changes, and the store, which `serve` itself and `endpoints` change.
+/// Environment and files, which the user changes, and the store, which `serve` itself and `endpoints` change. Clones share
+/// what is in force.
 #[derive(Clone, Debug)]
 pub(super) struct SecretSources {
-    pub(super) files: Vec<PathBuf>,
-    pub(super) store: SecretStore,
+    files: Vec<PathBuf>,
+    store: SecretStore,
+    /// Of the store when it was first read.
+    stamp: Stamp,
+    active: ActiveSecrets,
+    last: Arc<Mutex<Last>>,
+}
+
+/// What each source said when it could be read last: one that cannot be read now takes nothing from the others.
+#[derive(Debug, Default)]
+struct Last {
+    environment: Vec<Secret>,
+    /// In the order of the files.
+    files: Vec<Vec<Secret>>,
+    kept: Vec<Secret>,
+    /// Told by HeyGen and kept nowhere, because that failed.
+    held: Vec<Secret>,
 }
 
 impl SecretSources {
-    /// Reads all of them into `active`. Where there is no secret at all, what is active stays.
-    pub(super) fn load_into(&self, active: &ActiveSecrets) -> Result<(), Failure> {
-        let mut all: Vec<_> = secret::load(&self.files)?
-            .iter()
-            .flat_map(Secrets::iter)
-            .cloned()
-            .collect();
-        all.extend(self.store.accepted(Timestamp::now())?);
-        if let Some(secrets) = Secrets::from_iter(all) {
-            active.set(secrets);
+    /// Brings all of them into force. At the start each has to be readable.
+    pub(super) fn load(files: &[PathBuf], store: SecretStore) -> Result<Self, Failure> {
+        // Before it is read, so that no change in between is missed.
+        let stamp = store.stamp();
+        let last = Last {
+            environment: secret::from_environment()?,
+            files: files
+                .iter()
+                .map(|file| secret::from_file(file))
+                .collect::<Result<_, _>>()?,
+            kept: store.accepted(Timestamp::now())?,
+            held: Vec::new(),
+        };
+        secret::warn_of_open_files(files);
+        let sources = Self {
+            files: files.to_vec(),
+            store,
+            stamp,
+            active: ActiveSecrets::none(),
+            last: Arc::new(Mutex::new(last)),
+        };
+        sources.enforce(&sources.last());
+        Ok(sources)
+    }
+
+    pub(super) fn active(&self) -> &ActiveSecrets {
+        &self.active
+    }
+
+    pub(super) fn store(&self) -> &SecretStore {
+        &self.store
+    }
+
+    /// Whether the user gave a secret, by the environment or a file.
+    pub(super) fn has_configured(&self) -> bool {
+        let last = self.last();
+        !last.environment.is_empty() || !last.files.is_empty()
+    }
+
+    /// Reads all of them again. What cannot be read counts as it was when it could be.
+    pub(super) fn refresh(&self) {
+        let mut last = self.last();
+        for (file, secrets) in self.files.iter().zip(&mut last.files) {
+            match secret::from_file(file) {
+                Ok(read) => *secrets = read,
+                Err(error) => {
+                    tracing::error!(
+                        "secrets could not be read again, those in force stay: {error}"
+                    );
+                }
+            }
         }
-        Ok(())
+        match self.store.accepted(Timestamp::now()) {
+            Ok(read) => last.kept = read,
+            Err(error) => {
+                tracing::error!("secrets could not be read again, those in force stay: {error:#}");
+            }
+        }
+        self.enforce(&last);
+    }
+
+    /// Brings a secret into force that could not be kept, until the process ends.
+    pub(super) fn hold(&self, secret: Secret) {
+        let mut last = self.last();
+        last.held.push(secret);
+        self.enforce(&last);
     }
 
     /// Looks at the store several times a second, so that a replaced secret is known before HeyGen has much to send with
     /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
-    pub(super) async fn keep_fresh(self, active: ActiveSecrets, mut hangups: watch::Receiver<u64>) {
+    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut stamp = self.store.stamp();
+        let mut stamp = self.stamp.clone();
         let mut ticks_until_reload = RELOAD_TICKS;
         loop {
             let is_asked = tokio::select! {
@@ -57,19 +128,30 @@ impl SecretSources {
             }
             stamp = now;
             ticks_until_reload = RELOAD_TICKS;
-            match self.load_into(&active) {
-                Ok(()) if is_asked || has_changed => {
-                    let secrets = active.get().map_or(0, |secrets| secrets.len());
-                    tracing::info!(secrets, "secrets read again");
-                }
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::error!(
-                        "secrets could not be read again, those in force stay: {error}"
-                    );
-                }
+            self.refresh();
+            if is_asked || has_changed {
+                let secrets = self.active.get().map_or(0, |secrets| secrets.len());
+                tracing::info!(secrets, "secrets read again");
             }
         }
+    }
+
+    fn enforce(&self, last: &Last) {
+        let files = last.files.iter().flatten();
+        let all = last.environment.iter().chain(files);
+        let all = all.chain(&last.kept).chain(&last.held).cloned();
+        match Secrets::from_iter(all) {
+            Some(secrets) => self.active.set(secrets),
+            None if self.active.get().is_some() => {
+                tracing::warn!("no signing secret is left: deliveries are answered 503");
+                self.active.clear();
+            }
+            None => {}
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

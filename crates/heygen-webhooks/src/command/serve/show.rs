@@ -1,9 +1,15 @@
 //! `serve --sandbox`: the whole product in one command, offline.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
 use heygen_api::Credentials;
 use heygen_events::EventType;
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::printer::Handled;
 use crate::failure::Failure;
@@ -29,28 +35,38 @@ impl Show {
         Credentials::api_key(KEY)
     }
 
-    /// Has one signed sample of every event delivered, each after the one before has been handled.
+    /// Has one signed sample of every event delivered, each after the one before has been handled. When one is late, the
+    /// rest is sent without waiting.
     pub(super) async fn play(&self, mut handled: Handled) {
+        let mut is_late = false;
         for event_type in EventType::DOCUMENTED {
             let before = handled.count();
             self.sandbox.send(EventBuilder::new(event_type.clone()));
-            handled.reach(before + 1).await;
+            if is_late {
+                continue;
+            }
+            if timeout(PATIENCE, handled.reach(before + 1)).await.is_err() {
+                is_late = true;
+                tracing::warn!(
+                    event_type = event_type.as_str(),
+                    "this sample is not handled after {} s, and the others are sent without waiting: is the output read, \
+                     and the log free of errors?",
+                    PATIENCE.as_secs()
+                );
+            }
         }
     }
 
     /// What a newcomer may want to do next.
-    pub(super) fn suggest(&self, json: bool) -> Result<(), Failure> {
-        if json {
-            return Ok(());
-        }
+    pub(super) async fn suggest(&self, inbox: &Path) -> Result<(), Failure> {
         let url = self.sandbox.url();
-        output::write(format!(
+        let text = format!(
             "
 That was one signed sample of each of the {count} known events, registered for, delivered, verified, kept and handled as at
 HeyGen. It stays up; from a second terminal try:
 
   curl {url}/sandbox/events -d '{{\"event_type\":\"avatar_video.fail\",\"data\":{{\"msg\":\"no credit\"}}}}'
-  heygen-webhooks inbox list --inbox heygen-sandbox.db
+  heygen-webhooks inbox list --inbox {inbox}
   HEYGEN_API_KEY={KEY} heygen-webhooks endpoints list --base-url {url}
   HEYGEN_API_KEY={KEY} heygen-webhooks events --base-url {url}
 
@@ -58,10 +74,45 @@ Ctrl-C ends it. At HeyGen itself: HEYGEN_API_KEY=… heygen-webhooks serve --pub
 
 ",
             count = EventType::DOCUMENTED.len(),
-        ))?;
+            inbox = inbox.display(),
+        );
+        // Whoever stops reading stops a thread, and not the answer to Ctrl-C.
+        spawn_blocking(move || output::write(text)).await??;
         Ok(())
     }
 }
 
+/// Where the sandbox, which is on this machine, reaches a server that listens at `address`: it takes plain http on loopback
+/// alone.
+pub(super) fn from_here(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    address
+}
+
 /// The sandbox is on loopback and forgets everything: its key protects nothing.
 const KEY: &str = "sandbox";
+
+/// Far more than a sample takes from being sent to being printed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_listens_on_loopback() {
+        for (address, expected) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("127.0.0.2:80", "127.0.0.2:80"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(from_here(address).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Where things are that several commands need: the inbox, the files of secrets, the path that deliveries come to. By flag,
+//! then environment, then configuration file, then default, and the same for every command.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::cli::ApiOptions;
+use crate::config::File;
+
+/// The inbox. The variable is read here and not by the parser, to which a set variable is the same as the option.
+pub(crate) fn inbox(option: Option<&Path>, file: &File) -> PathBuf {
+    let variable = || {
+        let path = env::var_os("HEYGEN_WEBHOOKS_INBOX").filter(|path| !path.is_empty());
+        path.map(PathBuf::from)
+    };
+    option
+        .map(Path::to_owned)
+        .or_else(variable)
+        .or_else(|| file.inbox.clone())
+        .unwrap_or_else(|| INBOX.into())
+}
+
+/// The inbox of the show. What is only played is kept apart from what is real, unless the command line itself says where.
+pub(crate) fn show_inbox(option: Option<&Path>) -> PathBuf {
+    option.map_or_else(|| SHOW_INBOX.into(), Path::to_owned)
+}
+
+/// The files of secrets that the user made; `options` are those of flag and environment.
+pub(crate) fn secret_files(options: &[PathBuf], file: &File) -> Vec<PathBuf> {
+    match options.is_empty() {
+        true => file.secret_file.clone(),
+        false => options.to_vec(),
+    }
+}
+
+/// The path that deliveries come to.
+pub(crate) fn path(option: Option<&str>, file: &File) -> String {
+    let path = option.or(file.path.as_deref());
+    path.unwrap_or(PATH).to_owned()
+}
+
+/// How HeyGen's API is reached.
+pub(crate) fn api(options: &ApiOptions, file: &File) -> ApiOptions {
+    ApiOptions {
+        base_url: options.base_url.clone().or_else(|| file.base_url.clone()),
+        api_key_file: options
+            .api_key_file
+            .clone()
+            .or_else(|| file.api_key_file.clone()),
+    }
+}
+
+const INBOX: &str = "./heygen-inbox.db";
+const SHOW_INBOX: &str = "./heygen-sandbox.db";
+const PATH: &str = "/webhooks/heygen";

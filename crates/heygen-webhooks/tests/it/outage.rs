@@ -1,0 +1,215 @@
+//! `serve --public-url` while something is wrong with HeyGen's API, with the disk, or with the time to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
+use heygen_testkit::{EventBuilder, Sender};
+use serde_json::{Value, json};
+
+use crate::support::{Place, Serve, eventually};
+use crate::tunnel::Tunnel;
+
+const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
+const FILE: &str = "heygen-inbox.db.secrets.json";
+
+/// A server behind a tunnel that registers at `base_url`.
+fn start(place: &Place, base_url: &str, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
+    let url = tunnel.url();
+    let arguments = [
+        &["--json", "--public-url", &url, "--base-url", base_url],
+        arguments,
+    ]
+    .concat();
+    let serve = place.serve_with(&arguments, &[KEY]);
+    tunnel.lead_to(&serve.url);
+    serve
+}
+
+async fn sandbox_with(fault: Fault) -> Sandbox {
+    Sandbox::builder()
+        .misbehaviour(Misbehaviour::default().fault(fault))
+        .start()
+        .await
+        .expect("a sandbox")
+}
+
+fn kept(place: &Place) -> Value {
+    let text = std::fs::read(place.path().join(FILE)).expect("a secrets file");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    // An endpoint that was registered before.
+    let before = json!({"secrets": [{
+        "endpoint_id": "before",
+        "url": tunnel.url(),
+        "secret": "whsec_kept",
+        "kept_at": "2026-11-01T00:00:00Z",
+        "accepted_until": null,
+    }]});
+    place.file(FILE, before.to_string());
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address: SocketAddr = nobody.local_addr().expect("its address");
+    drop(nobody);
+
+    let serve = start(&place, &format!("http://{address}"), &tunnel, &[]);
+    let warning = serve.log_line("tried again until it is");
+    assert!(
+        warning.contains("under the secrets known here"),
+        "{warning}"
+    );
+    let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+    place
+        .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", "whsec_kept")])
+        .ok();
+    assert!(serve.line().contains("batch.finished"));
+
+    // It comes back, and knows nothing of the endpoint.
+    let heygen = Sandbox::builder().listen(address).start().await;
+    let heygen = heygen.expect("a sandbox where nobody was");
+    serve.log_line("registered at HeyGen");
+    let kept = kept(&place);
+    assert_eq!(kept["secrets"][0]["endpoint_id"], "before");
+    assert!(kept["secrets"][0]["accepted_until"].is_string(), "{kept}");
+    heygen.send(EventBuilder::new("avatar_video.fail"));
+    assert!(serve.line().contains("avatar_video.fail"));
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let down = Fault::refuse(503).times(3).retry_after(1);
+    let heygen = sandbox_with(down).await;
+    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let warning = serve.log_line("tried again until it is");
+    assert!(warning.contains("503 until a secret is known"), "{warning}");
+    let probe = Sender::new(&serve.url).probe().await.expect("a request");
+    assert!(probe.passed());
+    serve.log_line("registered at HeyGen");
+    heygen.send(EventBuilder::new("batch.finished"));
+    assert!(serve.line().contains("batch.finished"));
+}
+
+#[test]
+fn it_stops_while_the_api_does_not_answer() {
+    for signal in ["TERM", "INT"] {
+        let (place, tunnel) = (Place::new(), Tunnel::new());
+        let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", mute.local_addr().expect("its address"));
+        let serve = start(&place, &url, &tunnel, &[]);
+        let _asked = mute.accept().expect("it asks");
+        serve.signal(signal);
+        let (status, _, log) = serve.wait();
+        assert_eq!(status, 0, "{log:?}");
+    }
+}
+
+#[test]
+fn a_signal_right_after_the_first_line_finds_it_ready() {
+    let place = Place::new();
+    let serve = place.serve_with(&[], &[]);
+    serve.signal("HUP");
+    serve.log_line("secrets read again");
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_on_its_way_is_waited_for_when_it_is_told_to_stop() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
+    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    eventually(|| !heygen.endpoints().is_empty());
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    assert_eq!(
+        kept(&place)["secrets"][0]["secret"],
+        heygen.endpoints()[0].secret.expose()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_cannot_be_kept_is_in_force() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
+    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    // Made, and not answered yet: a folder in the way prevents that the new file is written.
+    eventually(|| !heygen.endpoints().is_empty());
+    std::fs::create_dir(place.path().join(format!("{FILE}.new"))).expect("a folder");
+    let error = serve.log_line("could not be kept");
+    assert!(error.contains("endpoints rotate-secret"), "{error}");
+    heygen.send(EventBuilder::new("batch.finished"));
+    assert!(serve.line().contains("batch.finished"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_registered_whose_secret_could_not_be_kept() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let heygen = Sandbox::start().await.expect("a sandbox");
+    std::fs::create_dir(place.path().join(format!("{FILE}.new"))).expect("a folder");
+    let (status, _, log) = start(&place, heygen.url(), &tunnel, &[]).wait();
+    assert_eq!(status, 1, "{log:?}");
+    assert!(heygen.endpoints().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_after_the_registration_leaves_nothing_behind() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let heygen = sandbox_with(Fault::refuse(403).on(Operation::Update)).await;
+    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    serve.log_line("registered at HeyGen");
+    serve.signal("TERM");
+    serve.wait();
+    let url = tunnel.url();
+    let again = [
+        "--public-url",
+        &url,
+        "--base-url",
+        heygen.url(),
+        "--events",
+        "batch.finished",
+        "--deregister-on-exit",
+    ];
+    let (status, _, log) = place.serve_with(&again, &[KEY]).wait();
+    assert_eq!(status, 1, "{log:?}");
+    assert!(heygen.endpoints().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unreadable_source_takes_nothing_from_the_others() {
+    let place = Place::new();
+    let file = place.file("secret", "whsec_of_a_file\n");
+    let serve = place.serve_with(&["--secret-file", "secret"], &[]);
+    std::fs::remove_file(file).expect("it was there");
+    let new = json!({"secrets": [{
+        "endpoint_id": "e1",
+        "url": "https://a.example/",
+        "secret": "whsec_kept",
+        "kept_at": "2026-11-01T00:00:00Z",
+        "accepted_until": null,
+    }]});
+    place.file(FILE, new.to_string());
+    serve.log_line("could not be read again");
+    serve.log_line("secrets read again");
+    for secret in ["whsec_of_a_file", "whsec_kept"] {
+        let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+        place
+            .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
+            .ok();
+    }
+}
+
+#[test]
+fn what_concerns_an_endpoint_needs_its_address() {
+    let place = Place::new();
+    for option in ["--rotate-secret", "--deregister-on-exit"] {
+        let ended = place.run(&["serve", "--listen", "127.0.0.1:0", option]);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        assert!(ended.stderr.contains("--public-url"), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,104 @@
+//! What stands in the configuration file holds for every command, and environment and flag stand above it.
+
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::support::{Place, SECRET};
+use crate::tunnel::Tunnel;
+
+#[test]
+fn the_inbox_is_the_same_for_every_command() {
+    let place = Place::new();
+    place.file("heygen-webhooks.toml", "inbox = \"of-the-file.db\"\n");
+    let serve = place.serve(&[]);
+    serve.trigger(&place, &["batch.finished"]).ok();
+    let count = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let list = [&["inbox", "list", "--json"], arguments].concat();
+        let ended = place.run_with(&list, b"", environment);
+        (ended.status == 0).then(|| ended.json().as_array().map_or(0, Vec::len))
+    };
+    assert_eq!(count(&[], &[]), Some(1));
+    assert_eq!(count(&["--inbox", "none.db"], &[]), None);
+    let variable = [("HEYGEN_WEBHOOKS_INBOX", "none.db")];
+    assert_eq!(count(&[], &variable), None);
+    assert_eq!(count(&["--inbox", "of-the-file.db"], &variable), Some(1));
+
+    place.file("other.toml", "inbox = \"none.db\"\n");
+    assert_eq!(count(&["--config", "other.toml"], &[]), None);
+    assert_eq!(
+        count(&[], &[("HEYGEN_WEBHOOKS_CONFIG", "other.toml")]),
+        None
+    );
+}
+
+#[test]
+fn files_of_secrets_are_the_same_for_every_command() {
+    let place = Place::new();
+    place.file("heygen-webhooks.toml", "secret-file = [\"secret\"]\n");
+    place.file("secret", SECRET);
+    let serve = place.serve_with(&[], &[]);
+    let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+    place.run_with(&trigger, b"", &[]).ok();
+    let verify = ["verify", "--signature", &"0".repeat(64), "--json"];
+    let verified = place.run_with(&verify, b"{}", &[]);
+    assert_eq!(verified.status, 1, "{}", verified.stderr);
+    let drill = ["drill", &serve.url, "--only", "valid"];
+    place.run_with(&drill, b"", &[]).ok();
+    let doctor = place
+        .run_with(&["doctor", "--no-sample", "--json"], b"", &[])
+        .json();
+    let findings = doctor["findings"].as_array().expect("findings");
+    let secrets = findings.iter().find(|finding| finding["id"] == "secrets");
+    let secrets = secrets.expect("of secrets");
+    assert!(
+        secrets["what"]
+            .as_str()
+            .is_some_and(|what| what.starts_with("1 known")),
+        "{secrets}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_registration_stands_in_the_file() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let heygen = Sandbox::builder().api_key("key").start().await;
+    let heygen = heygen.expect("a sandbox");
+    place.file("key", "key\n");
+    place.file(
+        "heygen-webhooks.toml",
+        format!(
+            "inbox = \"mine.db\"\npublic-url = \"{}\"\nbase-url = \"{}\"\napi-key-file = \"key\"\n\
+             events = [\"batch.finished\"]\njson = true\n",
+            tunnel.url(),
+            heygen.url()
+        ),
+    );
+    let serve = place.serve_with(&[], &[]);
+    tunnel.lead_to(&serve.url);
+    serve.log_line("registered at HeyGen");
+    assert_eq!(
+        heygen.endpoints()[0].events,
+        Some(vec!["batch.finished".to_owned()])
+    );
+    heygen.send(EventBuilder::new("batch.finished"));
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(line["event_type"], "batch.finished");
+
+    let rotate = [
+        "endpoints",
+        "rotate-secret",
+        &heygen.endpoints()[0].endpoint_id,
+        "--apply",
+        "--json",
+    ];
+    let rotated = place.run_with(&rotate, b"", &[]).ok().json();
+    assert_eq!(rotated["kept_in"], json!("mine.db.secrets.json"));
+    let create = ["endpoints", "create", "https://hooks.example/", "--keep"];
+    let refused = place.run_with(&create, b"", &[]);
+    assert_eq!(
+        refused.status, 1,
+        "nobody answers there: {}",
+        refused.stdout
+    );
+}
