@@ -24,6 +24,7 @@ mod filter;
 mod order;
 mod prune;
 mod reader;
+mod rejected;
 mod row;
 mod seen;
 mod store;
@@ -31,6 +32,10 @@ mod writer;
 
 pub use editor::{Imported, Replayed, SqliteEditor};
 pub use reader::SqliteReader;
+pub use rejected::{
+    NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
+    RingOptions, rejected_path,
+};
 
 use writer::{Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
 

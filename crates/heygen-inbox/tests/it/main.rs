@@ -15,6 +15,8 @@ mod sqlite_backlog;
 #[cfg(feature = "sqlite")]
 mod sqlite_beside;
 #[cfg(feature = "sqlite")]
+mod rejected;
+#[cfg(feature = "sqlite")]
 mod sqlite_crowd;
 #[cfg(feature = "sqlite")]
 mod sqlite_faults;

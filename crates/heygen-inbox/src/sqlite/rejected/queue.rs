@@ -1,0 +1,171 @@
+//! [`Queue`]: what waits to be written, bounded. [`Writer`]: the thread that writes it.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::store::Store;
+use super::{NewRejected, RingOptions};
+use crate::InboxError;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    dropped: AtomicU64,
+    /// Posts and bytes that may wait, of each [`Class`].
+    room: [Load; 2],
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<NewRejected>,
+    loads: [Load; 2],
+    is_closed: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Load {
+    posts: usize,
+    bytes: usize,
+}
+
+pub(super) struct Writer {
+    path: PathBuf,
+    options: RingOptions,
+    queue: Arc<Queue>,
+    /// `None` until there is something to write, and after a failure.
+    store: Option<Store>,
+    told_at: Option<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new(options: &RingOptions) -> Self {
+        let unsigned = Load {
+            posts: options.queue_capacity / 4,
+            bytes: options.queue_bytes / 4,
+        };
+        let signed = Load {
+            posts: options.queue_capacity - unsigned.posts,
+            bytes: options.queue_bytes - unsigned.bytes,
+        };
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            room: [unsigned, signed],
+        }
+    }
+
+    pub(super) fn push(&self, rejected: NewRejected) {
+        let class = usize::from(rejected.is_signed);
+        let bytes = rejected.len();
+        let room = self.room[class];
+        let mut state = self.state();
+        let load = &mut state.loads[class];
+        if load.posts >= room.posts || load.bytes + bytes > room.bytes {
+            drop(state);
+            self.drop_posts(1);
+            return;
+        }
+        load.posts += 1;
+        load.bytes += bytes;
+        state.waiting.push_back(rejected);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Everything that waits, once there is something; `None` at the end.
+    fn take(&self) -> Option<Vec<NewRejected>> {
+        let mut state = self.state();
+        while state.waiting.is_empty() {
+            if state.is_closed {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.loads = Default::default();
+        Some(state.waiting.drain(..).collect())
+    }
+
+    /// Returns after that time, or at once when there is nothing more to come.
+    fn pause(&self, time: Duration) {
+        let state = self.state();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, time, |state| !state.is_closed);
+        drop(waited);
+    }
+
+    fn drop_posts(&self, posts: usize) {
+        self.dropped.fetch_add(posts as u64, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    pub(super) fn new(path: PathBuf, options: RingOptions, queue: Arc<Queue>) -> Self {
+        Self {
+            path,
+            options,
+            queue,
+            store: None,
+            told_at: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while let Some(batch) = self.queue.take() {
+            if let Err(error) = self.write(&batch) {
+                // Opened anew before the next batch: it may have been moved away, or there may be room again.
+                self.store = None;
+                self.queue.drop_posts(batch.len());
+                self.tell(&error, batch.len());
+            }
+            drop(batch);
+            self.queue.pause(self.options.commit_pause);
+        }
+    }
+
+    fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
+        let store = match &mut self.store {
+            // Whoever removed the file wants a new one, not one that nobody can see.
+            Some(store) if self.path.exists() => store,
+            none => none.insert(Store::open(&self.path, &self.options)?),
+        };
+        store.write(batch)
+    }
+
+    /// At most once a minute: a stranger decides how often this happens.
+    fn tell(&mut self, error: &InboxError, posts: usize) {
+        let now = Instant::now();
+        let is_early = self
+            .told_at
+            .is_some_and(|told| now.duration_since(told) < BETWEEN_LINES);
+        if is_early {
+            return;
+        }
+        self.told_at = Some(now);
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(%error, cause, posts, "posts turned away were not recorded; deliveries are kept all the same");
+    }
+}
+
+const BETWEEN_LINES: Duration = Duration::from_secs(60);

@@ -1,0 +1,197 @@
+//! [`RejectedFile`]: looks at what was turned away, also while a server records more.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::file::{cannot, open_existing};
+use crate::sqlite::row;
+use crate::time::from_micros;
+use crate::{Header, InboxError};
+
+/// Looks at the posts that were turned away, and removes some, also while a server records more. Blocks for as long as the
+/// disk takes.
+#[derive(Debug)]
+pub struct RejectedFile {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RejectedSummary {
+    /// A number that stays the same and is never used again.
+    pub id: u64,
+    /// When it first came.
+    pub first_at: SystemTime,
+    /// When it last came.
+    pub last_at: SystemTime,
+    /// How often it came: the same body with the same signatures.
+    pub count: u64,
+    /// Why it was turned away, in a word that stays the same.
+    pub reason: String,
+    /// What to do about it, in a sentence, where somebody looked.
+    pub explanation: Option<String>,
+    /// Whether it carried a well-formed signature.
+    pub is_signed: bool,
+    /// How long its body is, in bytes; `None` when it was not read whole.
+    pub body_bytes: Option<u64>,
+}
+
+/// One post, whole.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// What a list shows.
+    pub summary: RejectedSummary,
+    /// The names of all its headers.
+    pub header_names: Vec<String>,
+    /// Its signature headers, with their values.
+    pub signatures: Vec<Header>,
+    /// The bytes received; `None` when they were not read whole.
+    pub body: Option<Bytes>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RejectedCounts {
+    /// How many posts carry a well-formed signature.
+    pub signed: u64,
+    /// How many posts do not.
+    pub unsigned: u64,
+    /// How many bytes they count with, in whole pages.
+    pub bytes: u64,
+}
+
+impl RejectedFile {
+    /// Opens the file; `None` when there is none, because nothing was turned away yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be read,
+    /// [`Version`](crate::InboxErrorKind::Version) when another version made it or it is something else.
+    pub fn open(path: &Path) -> Result<Option<Self>, InboxError> {
+        let connection = open_existing(path)?;
+        Ok(connection.map(|connection| Self {
+            connection,
+            path: path.to_owned(),
+        }))
+    }
+
+    /// What came last first; at most `limit` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn list(&self, limit: Option<usize>) -> Result<Vec<RejectedSummary>, InboxError> {
+        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let sql = format!("SELECT {SUMMARY} FROM rejected ORDER BY last_at DESC, id DESC LIMIT ?1");
+        let rows = || {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            statement.query_map([limit], summary)?.collect()
+        };
+        self.done("read", rows())
+    }
+
+    /// One post, whole; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError> {
+        let sql =
+            format!("SELECT {SUMMARY}, header_names, signatures, body FROM rejected WHERE id = ?1");
+        let row = || {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            statement.query_row([id.cast_signed()], whole).optional()
+        };
+        self.done("read", row())
+    }
+
+    /// Removes these; says how many of them were there.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be written; nothing was removed then.
+    pub fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
+        let remove = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            let mut removed = 0;
+            for id in ids {
+                removed += transaction
+                    .prepare_cached("DELETE FROM rejected WHERE id = ?1")?
+                    .execute([id.cast_signed()])?;
+            }
+            transaction.commit()?;
+            Ok(removed)
+        };
+        self.done("write", remove())
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn counts(&self) -> Result<RejectedCounts, InboxError> {
+        let counts = self.connection.query_row(
+            "SELECT coalesce(sum(is_signed), 0), coalesce(sum(1 - is_signed), 0), coalesce(sum(cost), 0) FROM rejected",
+            (),
+            |row| {
+                Ok(RejectedCounts {
+                    signed: row.get::<_, i64>(0)?.cast_unsigned(),
+                    unsigned: row.get::<_, i64>(1)?.cast_unsigned(),
+                    bytes: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            },
+        );
+        self.done("read", counts)
+    }
+
+    fn done<T>(&self, step: &str, result: rusqlite::Result<T>) -> Result<T, InboxError> {
+        result.map_err(|error| cannot(step, &self.path, error))
+    }
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("summary", &self.summary)
+            .field("header_names", &self.header_names)
+            .finish_non_exhaustive()
+    }
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<RejectedSummary> {
+    Ok(RejectedSummary {
+        id: row.get::<_, i64>(0)?.cast_unsigned(),
+        first_at: from_micros(row.get(1)?),
+        last_at: from_micros(row.get(2)?),
+        count: row.get::<_, i64>(3)?.cast_unsigned(),
+        reason: row.get(4)?,
+        explanation: row.get(5)?,
+        is_signed: row.get(6)?,
+        body_bytes: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
+    })
+}
+
+fn whole(row: &Row<'_>) -> rusqlite::Result<Rejected> {
+    let names = row.get_ref(8)?.as_str()?;
+    let header_names = serde_json::from_str(names).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(8, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(Rejected {
+        summary: summary(row)?,
+        header_names,
+        signatures: row::headers(row, 9)?,
+        body: row.get::<_, Option<Vec<u8>>>(10)?.map(Bytes::from),
+    })
+}
+
+const SUMMARY: &str =
+    "id, first_at, last_at, count, reason, explanation, is_signed, octet_length(body)";

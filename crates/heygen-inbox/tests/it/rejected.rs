@@ -1,0 +1,291 @@
+//! What was turned away: bounded, fair, readable beside the server and after its end.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use heygen_inbox::sqlite::{
+    NewRejected, RejectedFile, RejectedRing, RingOptions, SqliteInbox, rejected_path,
+};
+use heygen_inbox::{Header, Inbox, InboxErrorKind};
+use rusqlite::Connection;
+
+use crate::support::{append_new, at, body};
+
+const CHILD: &str = "HEYGEN_INBOX_TEST_REJECTED";
+
+fn unsigned(seconds: u64, body: impl Into<Vec<u8>>) -> NewRejected {
+    NewRejected::new(at(seconds), "missing-signature").body(body.into())
+}
+
+fn signed(seconds: u64, signature: &str, body: impl Into<Vec<u8>>) -> NewRejected {
+    NewRejected::new(at(seconds), "signature-mismatch")
+        .header_names(["host", "signature", "authorization"])
+        .signatures([Header::new("Signature", signature.as_bytes())], true)
+        .body(body.into())
+}
+
+/// Options under which nothing waits long.
+fn options() -> RingOptions {
+    let mut options = RingOptions::default();
+    options.commit_pause = Duration::ZERO;
+    options
+}
+
+/// Records them one by one, none dropped, and ends.
+fn write(path: &Path, options: RingOptions, posts: impl IntoIterator<Item = NewRejected>) {
+    let ring = RejectedRing::start(path, options).unwrap();
+    for post in posts {
+        loop {
+            let before = ring.dropped();
+            ring.record(post.clone());
+            if ring.dropped() == before {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn open(path: &Path) -> RejectedFile {
+    RejectedFile::open(path).unwrap().unwrap()
+}
+
+#[test]
+fn what_is_recorded_is_there_to_look_at_and_to_remove() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = rejected_path(&folder.path().join("inbox.db"));
+    assert!(path.ends_with("inbox.db.rejected"));
+    let ring = RejectedRing::start(&path, options()).unwrap();
+    assert_eq!(ring.path(), path);
+    drop(ring);
+    assert!(RejectedFile::open(&path).unwrap().is_none());
+    assert!(!path.exists(), "what turns nothing away leaves no file");
+
+    let explained = signed(2, "abc", "{1}").explanation(Some("do this".to_owned()));
+    let unread = NewRejected::new(at(4), "body-too-large");
+    write(
+        &path,
+        options(),
+        [
+            unsigned(1, "{1}"),
+            signed(2, "abc", "{1}"),
+            unread.clone(),
+            explained,
+            unread,
+            signed(3, "abd", "{1}"),
+        ],
+    );
+    let file = open(&path);
+    let list = file.list(None).unwrap();
+    let lines: Vec<_> = list
+        .iter()
+        .map(|line| (line.reason.as_str(), line.count, line.body_bytes))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("body-too-large", 2, None),
+            ("signature-mismatch", 1, Some(3)),
+            ("signature-mismatch", 2, Some(3)),
+            ("missing-signature", 1, Some(3)),
+        ]
+    );
+    assert_eq!(file.list(Some(1)).unwrap(), list[..1]);
+    assert_eq!((list[2].first_at, list[2].last_at), (at(2), at(2)));
+    assert_eq!(list[2].explanation.as_deref(), Some("do this"));
+
+    let whole = file.get(list[2].id).unwrap().unwrap();
+    assert_eq!(whole.summary, list[2]);
+    assert_eq!(whole.header_names, ["host", "signature", "authorization"]);
+    assert_eq!(whole.signatures, [Header::new("signature", b"abc")]);
+    assert_eq!(whole.body.as_deref(), Some(b"{1}".as_slice()));
+    assert!(!format!("{whole:?}").contains("abc"));
+
+    let counts = file.counts().unwrap();
+    assert_eq!((counts.signed, counts.unsigned), (2, 2));
+    let gone = list[2].id;
+    assert_eq!(file.remove(&[gone, 999]).unwrap(), 1);
+    assert_eq!(file.get(gone).unwrap(), None);
+    // Its number is not used again, not even when it was the last.
+    file.remove(&list.iter().map(|line| line.id).collect::<Vec<_>>())
+        .unwrap();
+    write(&path, options(), [unsigned(9, "new")]);
+    assert!(file.list(None).unwrap()[0].id > list.iter().map(|line| line.id).max().unwrap());
+}
+
+#[tokio::test]
+async fn a_flood_of_unsigned_posts_displaces_no_signed_one_and_does_not_touch_the_inbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox_path = folder.path().join("inbox.db");
+    let path = rejected_path(&inbox_path);
+    let inbox = SqliteInbox::open(&inbox_path).unwrap();
+    let ring = RejectedRing::start(&path, RingOptions::default()).unwrap();
+    let before = inbox.counts().await.unwrap().bytes;
+    let flood = |from: u64| {
+        for number in from..from + 2500 {
+            ring.record(unsigned(number, number.to_string()));
+        }
+    };
+    flood(0);
+    // In the midst of it, with the queue of the others full.
+    ring.record(signed(0, "the one", "{}"));
+    flood(2500);
+    assert_eq!(
+        inbox.counts().await.unwrap().bytes,
+        before,
+        "another file altogether"
+    );
+    append_new(&inbox, 0, &body("a")).await;
+    let dropped = ring.dropped();
+    assert!(dropped > 0, "more than may wait");
+    drop(ring);
+
+    let file = open(&path);
+    let counts = file.counts().unwrap();
+    assert_eq!(counts.signed, 1);
+    assert!(counts.unsigned > 0 && counts.unsigned <= 250, "{counts:?}");
+    assert!(file.list(None).unwrap().iter().any(|line| line.is_signed));
+    // And when nothing is dropped.
+    write(
+        &path,
+        options(),
+        (0..5000).map(|number| unsigned(number, format!("again {number}"))),
+    );
+    let counts = file.counts().unwrap();
+    assert_eq!((counts.signed, counts.unsigned), (1, 250));
+    let newest = &file.list(None).unwrap()[0];
+    let newest = file.get(newest.id).unwrap().unwrap();
+    assert_eq!(newest.body.as_deref(), Some(b"again 4999".as_slice()));
+}
+
+#[test]
+fn it_stays_within_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let mut small = options();
+    small.max_bytes = 1 << 20;
+    let posts = (0..400).map(|number| {
+        let len = 100 + (number as usize * 7919) % 30_000;
+        let filling = format!("{number}-{}", "x".repeat(len));
+        match number % 2 {
+            0 => unsigned(number, filling),
+            _ => signed(number, &number.to_string(), filling),
+        }
+    });
+    write(&path, small.clone(), posts);
+    let file = open(&path);
+    let counts = file.counts().unwrap();
+    assert!(counts.bytes <= 1 << 20, "{counts:?}");
+    assert!(counts.signed > 5 && counts.unsigned > 5, "{counts:?}");
+    // A page or two for the header and the schema, and the indexes.
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes <= (1 << 20) + (64 << 10), "{bytes}");
+    // Longer than all there is room for: told of, without the body, and nothing else goes for it.
+    write(&path, small, [unsigned(1000, "x".repeat(1 << 19))]);
+    let after = file.counts().unwrap();
+    let newest = &file.list(Some(1)).unwrap()[0];
+    assert_eq!((newest.last_at, newest.body_bytes), (at(1000), None));
+    assert!(after.unsigned >= counts.unsigned);
+}
+
+#[test]
+fn what_comes_again_and_again_is_not_the_oldest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let mut few = options();
+    few.max_posts = 4;
+    let posts = (0..10).flat_map(|number| {
+        let other = signed(number, "a", number.to_string());
+        [signed(number, "a", "retried"), other]
+    });
+    write(&path, few, posts);
+    let list = open(&path).list(None).unwrap();
+    assert_eq!(list.len(), 3);
+    assert!(list.iter().any(|line| line.count == 10));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE customers (name TEXT)")
+        .unwrap();
+    let ring = RejectedRing::start(&path, options()).unwrap();
+    ring.record(unsigned(0, "a"));
+    while ring.dropped() < 1 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(
+        RejectedFile::open(&path).unwrap_err().kind(),
+        InboxErrorKind::Version
+    );
+    // Once it is out of the way, what comes is recorded.
+    std::fs::remove_file(&path).unwrap();
+    ring.record(unsigned(1, "b"));
+    drop(ring);
+    assert_eq!(open(&path).list(None).unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn it_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    write(&path, options(), [unsigned(0, "a")]);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// The child's part: records until it is killed. Does nothing in an ordinary run.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let ring = RejectedRing::start(Path::new(&path), options()).unwrap();
+    for number in 0..u64::MAX {
+        ring.record(signed(number, "a", number.to_string()));
+        if number % 100 == 0 && Path::new(&path).exists() {
+            writeln!(std::io::stdout(), "\n> recording").unwrap();
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+#[test]
+fn after_a_kill_it_is_readable_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "rejected::child", "--nocapture"])
+        .env(CHILD, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let recording = lines
+        .map(Result::unwrap)
+        .filter(|line| line == "> recording");
+    assert_eq!(recording.take(5).count(), 5);
+    // Beside it, too.
+    let beside = open(&path);
+    beside.list(None).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(beside);
+
+    let check: String = Connection::open(&path)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok");
+    let before = open(&path).counts().unwrap().signed;
+    assert!(before > 0);
+    write(&path, options(), [signed(0, "after", "{}")]);
+    assert_eq!(open(&path).counts().unwrap().signed, (before + 1).min(750));
+}
