@@ -6,10 +6,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use heygen_events::Envelope;
 use heygen_inbox::{AttemptResult, Claim, Claimed, Finish, Inbox, InboxErrorKind, Order};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::{Delivery, Handled, Handler, RetrySchedule};
+use crate::{Delivery, Handled, Handler, ObservedAttempt, Observers, RetrySchedule};
 
 /// Takes what is due out of the inbox, hands it to the handler, and records how that went.
 pub struct Dispatcher<I, H> {
@@ -33,6 +34,8 @@ pub struct DispatchOptions {
     /// How long handlers may take to end once the dispatcher is to stop; what they then have not ended is handed out again
     /// after the next start. Default: 10 s.
     pub shutdown_time: Duration,
+    /// Who is told how attempts end. Default: nobody.
+    pub observers: Observers,
 }
 
 impl<I: Inbox, H: Handler> Dispatcher<I, H> {
@@ -131,11 +134,9 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 false => call(handler, claimed.clone(), options.handler_time).await,
             };
             let duration = clock.elapsed();
-            record(
-                &inbox,
-                finish(&claimed, started_at, duration, handled, &options.schedule),
-            )
-            .await;
+            let finish = finish(&claimed, started_at, duration, handled, &options.schedule);
+            tell(&options.observers, &claimed, &finish);
+            record(&inbox, finish).await;
         }
     }
 }
@@ -156,6 +157,7 @@ impl Default for DispatchOptions {
             order: Order::Due,
             schedule: RetrySchedule::default(),
             shutdown_time: Duration::from_secs(10),
+            observers: Observers::default(),
         }
     }
 }
@@ -224,6 +226,19 @@ fn finish(
 /// The schedule begins anew with a replay; the numbers of the attempts go on.
 fn attempt_of_round(claimed: &Claimed) -> u32 {
     claimed.attempt.saturating_sub(claimed.first_attempt) + 1
+}
+
+fn tell(observers: &Observers, claimed: &Claimed, finish: &Finish) {
+    if observers.is_empty() {
+        return;
+    }
+    let envelope = Envelope::from_slice(&claimed.body).ok();
+    let event_type = envelope.as_ref().map(Envelope::event_name);
+    observers.attempted(&ObservedAttempt {
+        event_type,
+        result: finish.result,
+        duration: finish.duration,
+    });
 }
 
 /// Tries until it is written: a result that is lost means that your code is called again for what it has done.

@@ -38,11 +38,13 @@
 //! HeyGen's management API is not spoken here.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+mod callback_tokens;
 mod delivery;
 mod dispatcher;
 mod handler;
 pub mod handlers;
 mod limits;
+mod observer;
 mod rejection;
 mod retention;
 mod schedule;
@@ -54,10 +56,14 @@ mod unverified;
 
 pub use heygen_signature::{Secret, Secrets};
 
+pub use callback_tokens::{CallbackTokenError, CallbackTokenErrorKind, CallbackTokens};
 pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};
 pub use handler::{Handled, Handler};
 pub use limits::Limits;
+pub use observer::{
+    ObservedAttempt, ObservedDelivery, ObservedPost, ObservedRejection, Observer, Observers,
+};
 pub use rejection::Rejection;
 pub use retention::Retention;
 pub use schedule::RetrySchedule;

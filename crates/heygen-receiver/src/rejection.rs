@@ -49,6 +49,23 @@ impl Rejection {
         }
     }
 
+    /// A short word that stays the same, for metrics and programs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::EncodedBody => "encoded-body",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyTooSlow => "body-too-slow",
+            Self::BodyBroken => "body-broken",
+            Self::Unauthorized => "unauthorized",
+            Self::NoSecret => "no-secret",
+            Self::Overloaded => "overloaded",
+            Self::NotKept => "not-kept",
+        }
+    }
+
     /// Whether a delivery is turned away before its body was read whole.
     pub(crate) fn leaves_body_unread(self) -> bool {
         match self {

@@ -6,10 +6,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use heygen_inbox::{Appended, Inbox, InboxErrorKind, NewDelivery, Source};
+use heygen_inbox::{Appended, Inbox, InboxErrorKind, NewDelivery};
+use heygen_signature::Secrets;
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
@@ -18,12 +19,17 @@ use tower_service::Service;
 mod answer;
 mod body;
 mod refusal_log;
+mod way;
 
 use self::body::{Budget, Share};
 use self::refusal_log::RefusalLog;
+use self::way::Way;
 
 pub use self::refusal_log::RefusalNote;
-use crate::{ActiveSecrets, Limits, Rejection, Unverified};
+use crate::{
+    ActiveSecrets, CallbackTokens, Limits, ObservedDelivery, ObservedPost, Observers, Rejection,
+    Unverified,
+};
 
 /// Takes HeyGen's requests: verifies a delivery, keeps it in the inbox, and only then answers 200.
 ///
@@ -40,6 +46,9 @@ use crate::{ActiveSecrets, Limits, Rejection, Unverified};
 /// | POST with no secret in force, inbox failing or full, too much under way | 503 with `Retry-After` |
 /// | POST, body over the limit, too slow, encoded | 413, 408, 415 |
 /// | other method, other path | 405 with `Allow`, 404 |
+///
+/// The same at `<path>/callbacks/<token>` under each of the [`CallbackTokens`], but that nothing has to be signed and no
+/// secret be known. Under any other token that path is like any other: 404.
 ///
 /// # Examples
 ///
@@ -65,7 +74,14 @@ pub struct Receiver<I> {
 #[non_exhaustive]
 pub struct ReceiverOptions {
     /// The path deliveries come to; `None` when a router around it has chosen already. Default: `/webhooks/heygen`.
+    ///
+    /// With `None`, a path whose last segment but one is `callbacks` is that of a callback, whatever stands before; so give the
+    /// receiver a route such as `/hooks/callbacks/{token}` too, where there are [`callback_tokens`](Self::callback_tokens).
     pub path: Option<String>,
+    /// The tokens that open the path of callbacks, which nobody signs. Default: none.
+    pub callback_tokens: CallbackTokens,
+    /// Who is told what happens. Default: nobody.
+    pub observers: Observers,
     /// How much it takes on, and for how long.
     pub limits: Limits,
 }
@@ -118,42 +134,45 @@ impl<I: Inbox> Receiver<I> {
     {
         match self.shared.route(&request) {
             Route::Probe => answer::probe(),
-            Route::Deliver => match self.shared.deliver(request).await {
+            Route::Deliver(way) => match self.shared.deliver(request, way).await {
                 Ok(appended) => answer::kept(appended),
                 Err(rejection) => self
                     .shared
                     .reject(rejection, rejection.leaves_body_unread()),
             },
-            Route::Reject(rejection) => self
-                .shared
-                .reject(rejection, !request.body().is_end_stream()),
+            Route::Reject(rejection) => {
+                self.shared.tell(rejection, None);
+                self.shared
+                    .reject(rejection, !request.body().is_end_stream())
+            }
         }
     }
 
     /// Answers one request of a connection over the limit: probes pass, deliveries are sent away without being read.
     pub(crate) fn shed<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        match self.shared.route(request) {
-            Route::Probe => answer::probe(),
-            Route::Deliver => self.shared.reject(Rejection::Overloaded, true),
-            Route::Reject(rejection) => self.shared.reject(rejection, true),
-        }
+        let rejection = match self.shared.route(request) {
+            Route::Probe => return answer::probe(),
+            Route::Deliver(_) => Rejection::Overloaded,
+            Route::Reject(rejection) => rejection,
+        };
+        self.shared.tell(rejection, None);
+        self.shared.reject(rejection, true)
     }
 }
 
 enum Route {
     Probe,
-    Deliver,
+    Deliver(Way),
     Reject(Rejection),
 }
 
 impl<I> Shared<I> {
     fn route<B>(&self, request: &Request<B>) -> Route {
-        let path = self.options.path.as_deref();
-        if path.is_some_and(|path| path != request.uri().path()) {
+        let Some(way) = Way::of(request.uri().path(), &self.options) else {
             return Route::Reject(Rejection::NotFound);
-        }
+        };
         match *request.method() {
-            Method::POST => Route::Deliver,
+            Method::POST => Route::Deliver(way),
             Method::OPTIONS | Method::GET | Method::HEAD => Route::Probe,
             _ => Route::Reject(Rejection::MethodNotAllowed),
         }
@@ -163,34 +182,74 @@ impl<I> Shared<I> {
     fn reject(&self, rejection: Rejection, is_unread: bool) -> Response<Full<Bytes>> {
         answer::rejected(rejection, self.options.limits.retry_after, is_unread)
     }
+
+    /// Tells the observers of a request that was turned away for what its label says.
+    fn tell(&self, rejection: Rejection, post: Option<ObservedPost<'_>>) {
+        let observers = &self.options.observers;
+        observers.rejected(rejection, rejection.label(), post);
+    }
 }
 
 impl<I: Inbox> Shared<I> {
-    async fn deliver<B>(self: &Arc<Self>, request: Request<B>) -> Result<Appended, Rejection>
+    async fn deliver<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        way: Way,
+    ) -> Result<Appended, Rejection>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let (head, body) = request.into_parts();
+        let mut share = self.budget.share();
+        let read = self.read(&head.headers, body, way, &mut share).await;
+        let (body, secrets) = read.inspect_err(|rejection| {
+            self.tell(*rejection, Some(ObservedPost::new(&head.headers)));
+        })?;
+        let received_at = SystemTime::now();
+
+        let unverified = Unverified::new(head.headers, body);
+        if let Some(secrets) = secrets
+            && let Err(refusal) = unverified.check(&secrets)
+        {
+            let diagnosis = self.refusal_log.refused(&refusal, &unverified, &secrets);
+            self.options.observers.rejected(
+                Rejection::Unauthorized,
+                refusal_log::word(&refusal),
+                Some(unverified.observed(diagnosis.as_ref())),
+            );
+            return Err(Rejection::Unauthorized);
+        }
+        // Signed, or come to an address that only those know who may send.
+        let accepted = unverified.accept();
+        let headers = accepted.headers();
+        let delivery = NewDelivery::new(received_at, way.source(), headers, accepted.into_body());
+        self.keep(delivery, share)
+            .await
+            .inspect_err(|rejection| self.tell(*rejection, None))
+    }
+
+    /// The whole body, and the secrets to check it against where its way in asks for a signature.
+    async fn read<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        way: Way,
+        share: &mut Share,
+    ) -> Result<(Bytes, Option<Arc<Secrets>>), Rejection>
     where
         B: Body<Data = Bytes> + Send,
     {
         let limits = &self.options.limits;
-        let (head, body) = request.into_parts();
-        if is_encoded(&head.headers) {
+        if is_encoded(headers) {
             return Err(Rejection::EncodedBody);
         }
         body::check_declared_len(&body, limits)?;
-        let secrets = self.secrets.get().ok_or(Rejection::NoSecret)?;
-        let mut share = self.budget.share();
-        let body = body::read(body, limits, &mut share).await?;
-        let received_at = SystemTime::now();
-
-        let unverified = Unverified::new(head.headers, body);
-        if let Err(refusal) = unverified.check(&secrets) {
-            self.refusal_log.refused(&refusal, &unverified, &secrets);
-            return Err(Rejection::Unauthorized);
-        }
-        let verified = unverified.accept();
-        let headers = verified.headers();
-        let delivery =
-            NewDelivery::new(received_at, Source::Webhook, headers, verified.into_body());
-        self.keep(delivery, share).await
+        let secrets = match way {
+            Way::Webhook => Some(self.secrets.get().ok_or(Rejection::NoSecret)?),
+            Way::Callback => None,
+        };
+        let body = body::read(body, limits, share).await?;
+        Ok((body, secrets))
     }
 
     async fn keep(
@@ -198,6 +257,13 @@ impl<I: Inbox> Shared<I> {
         delivery: NewDelivery,
         share: Share,
     ) -> Result<Appended, Rejection> {
+        let source = delivery.source();
+        let observers = &self.options.observers;
+        let drift = match observers.is_empty() {
+            true => Vec::new(),
+            false => delivery.drift().to_vec(),
+        };
+        let clock = Instant::now();
         let shared = Arc::clone(self);
         let mut append = Box::pin(async move {
             let appended = shared.inbox.append(delivery).await;
@@ -214,11 +280,18 @@ impl<I: Inbox> Shared<I> {
             tokio::spawn(append);
             return Err(Rejection::NotKept);
         };
-        kept.map_err(|error| match error.kind() {
+        let appended = kept.map_err(|error| match error.kind() {
             InboxErrorKind::Busy => Rejection::Overloaded,
             // The inbox has told the log what happened, once for everything that failed with it.
             _ => Rejection::NotKept,
-        })
+        })?;
+        observers.kept(&ObservedDelivery {
+            appended,
+            source,
+            commit_time: clock.elapsed(),
+            drift: &drift,
+        });
+        Ok(appended)
     }
 }
 
@@ -242,6 +315,8 @@ impl Default for ReceiverOptions {
     fn default() -> Self {
         Self {
             path: Some(DEFAULT_PATH.to_owned()),
+            callback_tokens: CallbackTokens::none(),
+            observers: Observers::default(),
             limits: Limits::default(),
         }
     }

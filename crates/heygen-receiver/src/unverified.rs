@@ -8,7 +8,7 @@ use heygen_inbox::Header;
 use heygen_signature::{Diagnosis, Match, Refusal, Secrets, diagnose, verify};
 use http::HeaderMap;
 
-use crate::Rejection;
+use crate::{ObservedPost, Rejection};
 
 /// A request whose body was read whole and not checked yet.
 ///
@@ -76,12 +76,19 @@ impl Unverified {
         verify(pairs(&self.headers), &self.body, secrets)
     }
 
-    /// Only for what passed [`check`](Self::check).
+    /// Only for what passed [`check`](Self::check), or came by a way on which nothing is signed.
     pub(crate) fn accept(self) -> Verified {
         Verified {
             headers: self.headers,
             body: self.body,
         }
+    }
+
+    pub(crate) fn observed<'a>(&'a self, diagnosis: Option<&'a Diagnosis>) -> ObservedPost<'a> {
+        let mut post = ObservedPost::new(&self.headers);
+        post.body = Some(&self.body);
+        post.diagnosis = diagnosis;
+        post
     }
 
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_signature::{Refusal, Secrets, signature_like_headers};
+use heygen_signature::{Diagnosis, HeaderError, Refusal, Secrets, signature_like_headers};
 
 use crate::Unverified;
 
@@ -45,10 +45,14 @@ impl RefusalLog {
         self.state().notes.iter().cloned().collect()
     }
 
-    pub(super) fn refused(&self, refusal: &Refusal, unverified: &Unverified, secrets: &Secrets) {
-        let Some(untold) = self.may_tell(Instant::now()) else {
-            return;
-        };
+    /// Says what the matter is, where that was found out.
+    pub(super) fn refused(
+        &self,
+        refusal: &Refusal,
+        unverified: &Unverified,
+        secrets: &Secrets,
+    ) -> Option<Diagnosis> {
+        let untold = self.may_tell(Instant::now())?;
         let diagnosis = unverified.diagnose(secrets);
         let headers: Vec<_> = signature_like_headers(unverified.header_names()).collect();
         tracing::warn!(
@@ -68,6 +72,7 @@ impl RefusalLog {
                 .collect(),
             untold,
         });
+        Some(diagnosis)
     }
 
     fn keep(&self, note: RefusalNote) {
@@ -94,6 +99,18 @@ impl RefusalLog {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The refusal in a word, which costs nothing to find.
+pub(super) fn word(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Header(HeaderError::Missing) => "missing-signature",
+        Refusal::Header(HeaderError::Malformed) => "malformed-signature",
+        Refusal::Header(HeaderError::Ambiguous) => "ambiguous-signature",
+        Refusal::Mismatch(_) => "signature-mismatch",
+        // Whatever else a later version may find.
+        _ => "bad-signature",
     }
 }
 

@@ -5,6 +5,7 @@
 mod answers;
 #[cfg(feature = "forward")]
 mod application;
+mod callbacks;
 mod client;
 #[cfg(all(feature = "command", unix))]
 mod command;
@@ -27,6 +28,7 @@ mod limits;
 #[cfg(feature = "lines")]
 mod lines;
 mod mounting;
+mod observers;
 mod probes;
 mod retention;
 #[cfg(feature = "rules")]

@@ -1,0 +1,44 @@
+//! A ring of posts that were turned away is an observer: it keeps those that may be worth a second look.
+
+use heygen_inbox::sqlite::{NewRejected, RejectedRing};
+
+use super::{ObservedRejection, Observer};
+use crate::Rejection;
+
+impl Observer for RejectedRing {
+    fn rejected(&self, rejected: &ObservedRejection<'_>) {
+        let Some(post) = &rejected.post else {
+            return;
+        };
+        if !is_worth_keeping(rejected.rejection) {
+            return;
+        }
+        let reason = post
+            .diagnosis
+            .map_or(rejected.reason, |diagnosis| diagnosis.label());
+        let record = NewRejected::new(rejected.at, reason)
+            .explanation(post.diagnosis.map(ToString::to_string))
+            .header_names(post.header_names())
+            .signatures(post.signatures(), post.is_signed());
+        self.record(match post.body {
+            Some(body) => record.body(body.clone()),
+            None => record,
+        });
+    }
+}
+
+/// What is only told to come again is sent again by itself, and what came to no path of ours is not ours.
+fn is_worth_keeping(rejection: Rejection) -> bool {
+    match rejection {
+        Rejection::Unauthorized
+        | Rejection::EncodedBody
+        | Rejection::BodyTooLarge
+        | Rejection::BodyTooSlow
+        | Rejection::BodyBroken
+        | Rejection::NoSecret => true,
+        Rejection::NotFound
+        | Rejection::MethodNotAllowed
+        | Rejection::Overloaded
+        | Rejection::NotKept => false,
+    }
+}

@@ -1,0 +1,191 @@
+//! What observers are told, and what the ring of posts turned away keeps of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use heygen_inbox::{Appended, AttemptResult, MemoryInbox};
+use heygen_receiver::{
+    ActiveSecrets, DispatchOptions, Dispatcher, Handled, ObservedAttempt, ObservedDelivery,
+    ObservedRejection, Observer, Receiver, ReceiverOptions,
+};
+
+use crate::client::{ask, post, probe, request, sign, signed};
+use crate::support::{Running, body, body_of_len, delivery, secret, until};
+
+/// A line for each thing told.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn note(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Notes {
+    fn kept(&self, kept: &ObservedDelivery<'_>) {
+        assert!(kept.commit_time < Duration::from_secs(60));
+        let is_new = matches!(kept.appended, Appended::New(_));
+        let drift: Vec<_> = kept.drift.iter().map(|drift| drift.kind.as_str()).collect();
+        self.note(format!("kept {} new={is_new} {drift:?}", kept.source));
+    }
+
+    fn rejected(&self, rejected: &ObservedRejection<'_>) {
+        let post = rejected.post.as_ref();
+        let body = post.and_then(|post| post.body).map(bytes::Bytes::len);
+        let signed = post.map(|post| (post.signatures().count(), post.is_signed()));
+        self.note(format!("{} {signed:?} {body:?}", rejected.reason));
+    }
+
+    fn attempted(&self, attempt: &ObservedAttempt<'_>) {
+        self.note(format!("{:?} {}", attempt.event_type, attempt.result));
+    }
+}
+
+fn options(observer: impl Observer) -> ReceiverOptions {
+    let mut options = ReceiverOptions::default();
+    options.limits.max_body_bytes = 100;
+    options.observers.add(observer);
+    options
+}
+
+#[tokio::test]
+async fn what_is_kept_and_what_is_turned_away() {
+    let notes = Notes::default();
+    let mut options = options(notes.clone());
+    let others = Notes::default();
+    options.observers.add(others.clone());
+    let receiver = Receiver::with(secret(), MemoryInbox::new(), options);
+    let server = Running::start(receiver).await;
+    let body = body("a");
+    let strange = r#"{"event_type":"somebody.new","event_data":7}"#;
+    let requests = [
+        probe(),
+        signed(&body),
+        signed(&body),
+        signed(strange),
+        post(&body, &[]),
+        post(&body, &[("Signature", "?")]),
+        post(&body, &[("Signature", &sign(b"{}")), ("Cookie", "a")]),
+        signed(body_of_len(101)),
+        post(&body, &[("Content-Encoding", "gzip")]),
+        request("PUT", crate::support::PATH, &[]),
+        request("GET", "/", &[]),
+    ];
+    for request in requests {
+        ask(server.address, request).await;
+    }
+    let told = notes.take();
+    assert_eq!(
+        told,
+        [
+            "kept webhook new=true []",
+            "kept webhook new=false []",
+            "kept webhook new=true [\"unknown_event\"]",
+            "missing-signature Some((0, false)) Some(67)",
+            "malformed-signature Some((1, false)) Some(67)",
+            "signature-mismatch Some((1, true)) Some(67)",
+            "body-too-large Some((1, true)) None",
+            "encoded-body Some((0, false)) None",
+            "method-not-allowed None None",
+            "not-found None None",
+        ]
+    );
+    assert_eq!(others.take(), told);
+}
+
+#[tokio::test]
+async fn how_attempts_end() {
+    let notes = Notes::default();
+    let inbox = MemoryInbox::new();
+    let mut options = DispatchOptions::default();
+    options.observers.add(notes.clone());
+    let handler = async |delivery: heygen_receiver::Delivery| match delivery.attempt() {
+        1 => Handled::Retry {
+            after: Some(Duration::ZERO),
+            reason: "once more".to_owned(),
+        },
+        _ => Handled::Done,
+    };
+    let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+    let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+    heygen_inbox::Inbox::append(&inbox, delivery("a"))
+        .await
+        .unwrap();
+    let mut told = Vec::new();
+    until(async || {
+        told.extend(notes.take());
+        told.len() >= 2
+    })
+    .await;
+    let name = "Some(\"avatar_video.success\")";
+    assert_eq!(told, [format!("{name} retry"), format!("{name} done")]);
+    assert_eq!(AttemptResult::Retry.as_str(), "retry");
+    dispatching.abort();
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn the_ring_keeps_what_may_be_worth_a_second_look() {
+    use heygen_inbox::sqlite::{RejectedFile, RejectedRing, RingOptions};
+    use heygen_signature::{Secrets, verify};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db.rejected");
+    let ring = RejectedRing::start(&path, RingOptions::default()).unwrap();
+    let secrets = ActiveSecrets::none();
+    let receiver = Receiver::with(secrets.clone(), MemoryInbox::new(), options(ring));
+    let server = Running::start(receiver).await;
+    let later = signed(body("a"));
+    ask(server.address, &later).await;
+    secrets.set(heygen_receiver::Secret::new("another").unwrap().into());
+    for request in [
+        later.clone(),
+        later,
+        signed(body_of_len(101)),
+        request("GET", "/", &[]),
+        request("PUT", crate::support::PATH, &[]),
+        post(body("b"), &[("Authorization", "hidden")]),
+    ] {
+        ask(server.address, request).await;
+    }
+    drop(server);
+
+    let file = async || {
+        let mut found = None;
+        until(async || {
+            found = RejectedFile::open(&path).unwrap();
+            let len = found.as_ref().map(|file| file.list(None).unwrap().len());
+            len == Some(4)
+        })
+        .await;
+        found.unwrap()
+    };
+    let file = file().await;
+    let list = file.list(None).unwrap();
+    let lines: Vec<_> = list
+        .iter()
+        .map(|line| (line.reason.as_str(), line.count, line.is_signed))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("missing-signature", 1, false),
+            ("body-too-large", 1, true),
+            // The first of these was looked at closely.
+            ("matches-no-secret", 2, true),
+            ("no-secret", 1, true),
+        ]
+    );
+    let whole = file.get(list[0].id).unwrap().unwrap();
+    assert!(whole.header_names.contains(&"authorization".to_owned()));
+    let whole = file.get(list[2].id).unwrap().unwrap();
+    let pairs = whole.signatures.iter();
+    let pairs = pairs.map(|header| (header.name.as_str(), header.value.as_bytes()));
+    let body = whole.body.unwrap();
+    assert!(verify(pairs, &body, &Secrets::from(secret())).is_ok());
+}
