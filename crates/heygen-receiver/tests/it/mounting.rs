@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use heygen_inbox::MemoryInbox;
-use heygen_receiver::{Receiver, ReceiverOptions};
+use heygen_receiver::{CallbackTokens, Receiver, ReceiverOptions};
 use heygen_testkit::signed_request;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -93,4 +93,30 @@ async fn as_a_plain_service() {
         .await;
     let says = response.into_body().collect().await.unwrap().to_bytes();
     assert!(says.starts_with(br#"{"status":"duplicate""#));
+}
+
+#[tokio::test]
+async fn callbacks_are_a_route_of_their_own() {
+    let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+    let post = |path: String| {
+        let request = Request::builder().method("POST").uri(path);
+        request.body(Body::from(body("a"))).unwrap()
+    };
+    for path in [Some(PATH.to_owned()), None] {
+        let inbox = MemoryInbox::new();
+        let mut options = ReceiverOptions::default();
+        options.path = path;
+        options.callback_tokens = CallbackTokens::new([token]).unwrap();
+        let receiver = Receiver::with(secret(), inbox.clone(), options);
+        let mut app = Router::new()
+            .route_service(PATH, receiver.clone())
+            .route_service(&format!("{PATH}/callbacks/{{token}}"), receiver);
+        assert_eq!(ask(&mut app, signed(PATH)).await.0, StatusCode::OK);
+        let (status, says) = ask(&mut app, post(format!("{PATH}/callbacks/{token}"))).await;
+        assert_eq!(status, StatusCode::OK, "{says}");
+        let (status, _) = ask(&mut app, post(format!("{PATH}/callbacks/{token}x"))).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        let (status, _) = ask(&mut app, post(PATH.to_owned())).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
 }

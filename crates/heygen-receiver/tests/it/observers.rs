@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use heygen_inbox::{Appended, AttemptResult, MemoryInbox};
 use heygen_receiver::{
-    ActiveSecrets, DispatchOptions, Dispatcher, Handled, ObservedAttempt, ObservedDelivery,
-    ObservedRejection, Observer, Receiver, ReceiverOptions,
+    DispatchOptions, Dispatcher, Handled, ObservedAttempt, ObservedDelivery, ObservedRejection,
+    Observer, Receiver, ReceiverOptions,
 };
 
 use crate::client::{ask, post, probe, request, sign, signed};
@@ -137,7 +137,7 @@ async fn the_ring_keeps_what_may_be_worth_a_second_look() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db.rejected");
     let ring = RejectedRing::start(&path, RingOptions::default()).unwrap();
-    let secrets = ActiveSecrets::none();
+    let secrets = heygen_receiver::ActiveSecrets::none();
     let receiver = Receiver::with(secrets.clone(), MemoryInbox::new(), options(ring));
     let server = Running::start(receiver).await;
     let later = signed(body("a"));
