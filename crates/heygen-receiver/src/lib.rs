@@ -34,6 +34,8 @@
 //! - `forward`: [`handlers`] has `Forward`, which sends each delivery on to an application.
 //! - `lines`: [`handlers`] has `Lines`, which writes a line for each delivery.
 //! - `rules`: [`handlers`] has `Rules`, which chooses a handler by the event's name.
+//! - `sqlite` (default): `heygen-inbox` with its SQLite store; a ring of rejected posts is an [`Observer`].
+//! - `metrics`: `Metrics`, an [`Observer`] that counts for Prometheus.
 //!
 //! HeyGen's management API is not spoken here.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
@@ -44,6 +46,8 @@ mod dispatcher;
 mod handler;
 pub mod handlers;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observer;
 mod rejection;
 mod retention;
@@ -61,6 +65,8 @@ pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};
 pub use handler::{Handled, Handler};
 pub use limits::Limits;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use observer::{
     ObservedAttempt, ObservedDelivery, ObservedPost, ObservedRejection, Observer, Observers,
 };

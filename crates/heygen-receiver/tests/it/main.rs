@@ -27,6 +27,8 @@ mod http2;
 mod limits;
 #[cfg(feature = "lines")]
 mod lines;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod mounting;
 mod observers;
 mod probes;

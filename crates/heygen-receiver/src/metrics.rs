@@ -1,0 +1,233 @@
+//! [`Metrics`]: counts what happens, and writes it as text for Prometheus.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use heygen_inbox::{Appended, Inbox};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+mod drift;
+mod scraped;
+
+use self::drift::DriftCounter;
+use self::scraped::Scraped;
+use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
+
+/// Counts what happens, as an [`Observer`] of a receiver and a dispatcher, and writes it for Prometheus. Clones share it.
+///
+/// | metric, after `heygen_webhooks_` | labels | what it tells |
+/// |---|---|---|
+/// | `deliveries_total` | `result` (accepted, duplicate), `source` | what was answered 200 |
+/// | `rejected_total` | `reason` | what was turned away |
+/// | `attempts_total` | `result` (done, retry, dead) | how handlers ended |
+/// | `handler_seconds` | `result` | how long they took |
+/// | `commit_seconds` | | how long the inbox took to keep a delivery |
+/// | `drift_total` | `kind`, `event_type`, `name` | what this version does not know; beyond 200 names the rest is `other` |
+/// | `pending`, `claimed`, `dead` | | deliveries in the inbox |
+/// | `oldest_pending_age_seconds` | | how long the oldest of the pending waits; 0 when there is none |
+/// | `inbox_bytes`, `append_queue_length` | | storage in use; requests waiting to be written |
+/// | `rejected_ring_dropped_total` | | posts turned away that were not recorded |
+///
+/// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that HeyGen sent; never an
+/// address, a token, a signature or an id. While the inbox does not answer, the metrics that are asked from it are absent.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+/// use heygen_inbox::MemoryInbox;
+/// use heygen_receiver::{Metrics, Receiver, ReceiverOptions, Secret};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let metrics = Metrics::new(SystemTime::now());
+/// let inbox = MemoryInbox::new();
+/// let mut options = ReceiverOptions::default();
+/// options.observers.add(metrics.clone());
+/// let receiver = Receiver::with(Secret::new("whsec_test")?, inbox.clone(), options);
+///
+/// assert!(metrics.scrape(&inbox).await.contains("heygen_webhooks_pending 0\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: Registry,
+    deliveries: Family<Labels<2>, Counter>,
+    rejected: Family<Labels<1>, Counter>,
+    attempts: Family<Labels<1>, Counter>,
+    handler: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    commit: Histogram,
+    drift: DriftCounter,
+    scraped: Arc<Scraped>,
+    /// When the inbox was last asked. Held while it is, so that one scrape asks for all that come meanwhile.
+    asked: tokio::sync::Mutex<Option<Instant>>,
+}
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+impl Metrics {
+    /// Nothing counted yet, of a process that began at `started_at`.
+    #[must_use]
+    pub fn new(started_at: SystemTime) -> Self {
+        let mut registry = Registry::default();
+        let deliveries = Family::default();
+        let rejected = Family::default();
+        let attempts = Family::default();
+        let handler = Family::new_with_constructor(handler_histogram as fn() -> Histogram);
+        let commit = Histogram::new(COMMIT_BUCKETS);
+        let drift = DriftCounter::default();
+        let scraped = Arc::new(Scraped::default());
+        let named = |name: &str| format!("heygen_webhooks_{name}");
+        registry.register(
+            named("deliveries"),
+            "Deliveries that were answered 200",
+            deliveries.clone(),
+        );
+        registry.register(
+            named("rejected"),
+            "Requests that were turned away",
+            rejected.clone(),
+        );
+        registry.register(
+            named("attempts"),
+            "Attempts of handlers that ended",
+            attempts.clone(),
+        );
+        registry.register(
+            named("handler_seconds"),
+            "How long handlers took",
+            handler.clone(),
+        );
+        registry.register(
+            named("commit_seconds"),
+            "How long the inbox took to keep a delivery",
+            commit.clone(),
+        );
+        registry.register(
+            named("drift"),
+            "Differences of deliveries from what this version knows",
+            drift.family(),
+        );
+        registry.register_collector(Box::new(Arc::clone(&scraped)));
+        registry.register(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970",
+            ConstGauge::new(seconds_of(started_at)),
+        );
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                deliveries,
+                rejected,
+                attempts,
+                handler,
+                commit,
+                drift,
+                scraped,
+                asked: tokio::sync::Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Adds how many posts a ring of rejected posts dropped, asked at every scrape.
+    #[must_use]
+    pub fn rejected_ring_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.shared.scraped.set_dropped(dropped);
+        self
+    }
+
+    /// All of it, as text of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
+    /// second old; an inbox that does not answer within 2 s is not waited for.
+    pub async fn scrape<I: Inbox>(&self, inbox: &I) -> String {
+        self.ask(inbox).await;
+        let mut text = String::new();
+        match encode(&mut text, &self.shared.registry) {
+            Ok(()) => text,
+            // Writing into a text does not fail; half a scrape would be worse than none.
+            Err(fmt::Error) => "# EOF\n".to_owned(),
+        }
+    }
+
+    async fn ask<I: Inbox>(&self, inbox: &I) {
+        let scraped = &self.shared.scraped;
+        scraped.set_queue_len(inbox.queue_len());
+        let mut asked = self.shared.asked.lock().await;
+        if asked.is_some_and(|asked| asked.elapsed() < BETWEEN_QUESTIONS) {
+            return;
+        }
+        let counts = tokio::time::timeout(QUESTION_TIME, inbox.counts()).await;
+        scraped.set_counts(counts.ok().and_then(Result::ok));
+        *asked = Some(Instant::now());
+    }
+
+    /// The type of the text, as Prometheus reads it.
+    pub const CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl Observer for Metrics {
+    fn kept(&self, kept: &ObservedDelivery<'_>) {
+        let shared = &self.shared;
+        let is_new = matches!(kept.appended, Appended::New(_));
+        let result = if is_new { "accepted" } else { "duplicate" };
+        let labels = [("result", result), ("source", kept.source.as_str())];
+        shared.deliveries.get_or_create(&labels).inc();
+        shared.commit.observe(kept.commit_time.as_secs_f64());
+        if is_new {
+            shared.drift.count(kept.drift);
+        }
+    }
+
+    fn rejected(&self, rejected: &ObservedRejection<'_>) {
+        let labels = [("reason", rejected.reason)];
+        self.shared.rejected.get_or_create(&labels).inc();
+    }
+
+    fn attempted(&self, attempt: &ObservedAttempt<'_>) {
+        let labels = [("result", attempt.result.as_str())];
+        self.shared.attempts.get_or_create(&labels).inc();
+        let handler = self.shared.handler.get_or_create(&labels);
+        handler.observe(attempt.duration.as_secs_f64());
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn handler_histogram() -> Histogram {
+    Histogram::new(HANDLER_BUCKETS)
+}
+
+fn seconds_of(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+/// What a lock protects here is whole at every moment.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const COMMIT_BUCKETS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.5, 8.0,
+];
+const HANDLER_BUCKETS: [f64; 11] = [
+    0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0,
+];
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
+const QUESTION_TIME: Duration = Duration::from_secs(2);

@@ -1,0 +1,50 @@
+//! [`DriftCounter`]: counts by names that come from outside, and so only so many of them.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use heygen_inbox::Drift;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use super::locked;
+
+#[derive(Debug, Default)]
+pub(super) struct DriftCounter {
+    family: Family<DriftLabels, Counter>,
+    known: Mutex<HashSet<Drift>>,
+}
+
+type DriftLabels = [(&'static str, String); 3];
+
+impl DriftCounter {
+    pub(super) fn family(&self) -> Family<DriftLabels, Counter> {
+        self.family.clone()
+    }
+
+    pub(super) fn count(&self, drift: &[Drift]) {
+        for drift in drift {
+            let (event_type, name) = match self.has_place(drift) {
+                true => (drift.event_type.as_str(), drift.name.as_str()),
+                false => (OTHER, OTHER),
+            };
+            let labels = [
+                ("kind", drift.kind.as_str().to_owned()),
+                ("event_type", event_type.to_owned()),
+                ("name", name.to_owned()),
+            ];
+            self.family.get_or_create(&labels).inc();
+        }
+    }
+
+    fn has_place(&self, drift: &Drift) -> bool {
+        let mut known = locked(&self.known);
+        if known.contains(drift) {
+            return true;
+        }
+        known.len() < MAX_NAMES && known.insert(drift.clone())
+    }
+}
+
+const OTHER: &str = "other";
+const MAX_NAMES: usize = 200;

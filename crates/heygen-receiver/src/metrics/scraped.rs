@@ -1,0 +1,103 @@
+//! [`Scraped`]: what is asked at a scrape, and not counted as it happens.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use heygen_inbox::Counts;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric as _};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::locked;
+
+#[derive(Default)]
+pub(super) struct Scraped {
+    state: Mutex<State>,
+    dropped: Mutex<Option<Dropped>>,
+}
+
+type Dropped = Box<dyn Fn() -> u64 + Send + Sync>;
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    queue_len: Option<u64>,
+    counts: Option<Counts>,
+}
+
+impl Scraped {
+    pub(super) fn set_queue_len(&self, len: usize) {
+        locked(&self.state).queue_len = Some(len as u64);
+    }
+
+    pub(super) fn set_counts(&self, counts: Option<Counts>) {
+        locked(&self.state).counts = counts;
+    }
+
+    pub(super) fn set_dropped(&self, dropped: impl Fn() -> u64 + Send + Sync + 'static) {
+        *locked(&self.dropped) = Some(Box::new(dropped));
+    }
+}
+
+impl Collector for Scraped {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let State { queue_len, counts } = locked(&self.state).clone();
+        let mut encoder = Gauges(&mut encoder);
+        if let Some(len) = queue_len {
+            encoder.write(
+                "append_queue_length",
+                "Requests that wait to be written to the inbox",
+                len,
+            )?;
+        }
+        if let Some(counts) = counts {
+            encoder.write("pending", "Deliveries to be handed out", counts.pending)?;
+            encoder.write("claimed", "Deliveries being handled", counts.claimed)?;
+            encoder.write("dead", "Deliveries that were given up", counts.dead)?;
+            encoder.write("inbox_bytes", "Storage that the inbox uses", counts.bytes)?;
+            let age = counts.oldest_pending.map_or(0.0, |oldest| {
+                let age = SystemTime::now().duration_since(oldest);
+                age.unwrap_or_default().as_secs_f64()
+            });
+            encoder.write(
+                "oldest_pending_age_seconds",
+                "How long the oldest of the pending deliveries waits",
+                age,
+            )?;
+        }
+        let dropped = locked(&self.dropped).as_ref().map(|dropped| dropped());
+        let Some(dropped) = dropped else {
+            return Ok(());
+        };
+        let counter = ConstCounter::new(dropped);
+        let metric = encoder.0.encode_descriptor(
+            "heygen_webhooks_rejected_ring_dropped",
+            "Posts turned away that were not recorded",
+            None,
+            counter.metric_type(),
+        )?;
+        counter.encode(metric)
+    }
+}
+
+impl fmt::Debug for Scraped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scraped")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Gauges<'a, 'e>(&'a mut DescriptorEncoder<'e>);
+
+impl Gauges<'_, '_> {
+    fn write<N: EncodeGaugeValue>(&mut self, name: &str, help: &str, value: N) -> fmt::Result {
+        let name = format!("heygen_webhooks_{name}");
+        let gauge = ConstGauge::new(value);
+        let metric = self
+            .0
+            .encode_descriptor(&name, help, None, gauge.metric_type())?;
+        gauge.encode(metric)
+    }
+}

@@ -1,0 +1,169 @@
+//! What is counted, read as Prometheus reads it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use heygen_inbox::{Inbox, MemoryInbox};
+use heygen_receiver::{
+    CallbackTokens, DispatchOptions, Dispatcher, Handled, Metrics, Receiver, ReceiverOptions,
+};
+
+use crate::client::{ask, post, request, sign, signed};
+use crate::support::{PATH, Running, body, delivery, secret, until};
+
+/// Samples by name and labels; every line is looked at.
+fn read(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    let mut families = BTreeMap::new();
+    let (lines, end) = text.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(end, "# EOF");
+    for line in lines.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert!(families.insert(name, kind).is_none(), "{name} comes twice");
+        } else if line.starts_with("# ") {
+            assert!(line.starts_with("# HELP "), "{line}");
+        } else {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let name = series.split('{').next().unwrap();
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{line}"
+            );
+            let family = families.iter().find(|(family, kind)| {
+                let suffixes: &[&str] = match **kind {
+                    "counter" => &["_total"],
+                    "gauge" => &[""],
+                    _ => &["_bucket", "_sum", "_count"],
+                };
+                suffixes
+                    .iter()
+                    .any(|suffix| name.strip_suffix(suffix) == Some(family))
+            });
+            assert!(family.is_some(), "{line} without its type");
+            let is_new = samples.insert(series.to_owned(), value.parse().unwrap());
+            assert!(is_new.is_none(), "{line} comes twice");
+        }
+    }
+    samples
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let started_at = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    let metrics = Metrics::new(started_at).rejected_ring_dropped(|| 7);
+    let inbox = MemoryInbox::new();
+    let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+    let mut options = ReceiverOptions::default();
+    options.observers.add(metrics.clone());
+    options.callback_tokens = CallbackTokens::new([token]).unwrap();
+    let server = Running::start(Receiver::with(secret(), inbox.clone(), options)).await;
+    let strange = r#"{"event_type":"a \"new\"\none\\","event_data":7}"#;
+    let callback = String::from_utf8(post(body("c"), &[])).unwrap();
+    let callback = callback.replacen(PATH, &format!("{PATH}/callbacks/{token}"), 1);
+    let signature = sign(b"{}");
+    for request in [
+        signed(body("a")),
+        signed(body("a")),
+        signed(body("b")),
+        signed(strange),
+        signed(strange),
+        callback.into_bytes(),
+        post(body("a"), &[]),
+        post(body("a"), &[("Signature", &signature)]),
+        post(body("b"), &[("Signature", &signature)]),
+        request("GET", &format!("{PATH}/callbacks/{token}x"), &[]),
+    ] {
+        ask(server.address, request).await;
+    }
+    let text = metrics.scrape(&inbox).await;
+    assert!(!text.contains(token) && !text.contains(&signature));
+    let samples = read(&text);
+    let expect = |series: &str, value: f64| {
+        let series = format!("heygen_webhooks_{series}");
+        assert_eq!(samples.get(&series), Some(&value), "{series} in {text}");
+    };
+    expect(
+        r#"deliveries_total{result="accepted",source="webhook"}"#,
+        3.0,
+    );
+    expect(
+        r#"deliveries_total{result="duplicate",source="webhook"}"#,
+        2.0,
+    );
+    expect(
+        r#"deliveries_total{result="accepted",source="callback"}"#,
+        1.0,
+    );
+    expect(r#"rejected_total{reason="missing-signature"}"#, 1.0);
+    expect(r#"rejected_total{reason="signature-mismatch"}"#, 2.0);
+    expect(r#"rejected_total{reason="not-found"}"#, 1.0);
+    expect("commit_seconds_count", 6.0);
+    expect(r#"commit_seconds_bucket{le="+Inf"}"#, 6.0);
+    expect("pending", 4.0);
+    expect("claimed", 0.0);
+    expect("dead", 0.0);
+    expect("append_queue_length", 0.0);
+    expect("rejected_ring_dropped_total", 7.0);
+    let name = r#"a \"new\"\none\\"#;
+    expect(
+        &format!(r#"drift_total{{kind="unknown_event",event_type="{name}",name="{name}"}}"#),
+        1.0,
+    );
+    assert_eq!(samples["process_start_time_seconds"], 1_790_000_000.0);
+    let age = samples["heygen_webhooks_oldest_pending_age_seconds"];
+    assert!(age > 0.0 && age < 60.0, "{age}");
+    assert!(samples.contains_key("heygen_webhooks_inbox_bytes"));
+}
+
+#[tokio::test]
+async fn how_attempts_end_is_counted() {
+    let metrics = Metrics::new(SystemTime::now());
+    let inbox = MemoryInbox::new();
+    let mut options = DispatchOptions::default();
+    options.observers.add(metrics.clone());
+    let handler = async |delivery: heygen_receiver::Delivery| match delivery.attempt() {
+        1 => Handled::Retry {
+            after: Some(Duration::ZERO),
+            reason: "once more".to_owned(),
+        },
+        _ => Handled::dead("enough"),
+    };
+    inbox.append(delivery("a")).await.unwrap();
+    let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+    let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+    until(async || inbox.counts().await.unwrap().dead == 1).await;
+    let samples = read(&metrics.scrape(&inbox).await);
+    for result in ["retry", "dead"] {
+        let of = |name: &str| samples[&format!("heygen_webhooks_{name}{{result=\"{result}\"}}")];
+        assert_eq!(of("attempts_total"), 1.0);
+        assert_eq!(of("handler_seconds_count"), 1.0);
+    }
+    assert_eq!(samples["heygen_webhooks_dead"], 1.0);
+    assert_eq!(samples["heygen_webhooks_oldest_pending_age_seconds"], 0.0);
+    dispatching.abort();
+}
+
+#[tokio::test]
+async fn names_from_outside_are_counted_up_to_a_number() {
+    let metrics = Metrics::new(SystemTime::now());
+    let inbox = MemoryInbox::new();
+    let mut options = ReceiverOptions::default();
+    options.observers.add(metrics.clone());
+    let receiver = Receiver::with(secret(), inbox.clone(), options);
+    for number in 0..250 {
+        let body = format!(r#"{{"event_type":"new.{number}","event_data":{{}}}}"#);
+        let request = heygen_testkit::signed_request(PATH, body, &secret());
+        assert_eq!(receiver.receive(request).await.status(), 200);
+    }
+    let samples = read(&metrics.scrape(&inbox).await);
+    let drift = samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("heygen_webhooks_drift_total"));
+    assert_eq!(drift.count(), 201);
+    let others =
+        r#"heygen_webhooks_drift_total{kind="unknown_event",event_type="other",name="other"}"#;
+    assert_eq!(samples[others], 50.0);
+}
