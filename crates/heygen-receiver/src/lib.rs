@@ -36,10 +36,13 @@
 //! - `rules`: [`handlers`] has `Rules`, which chooses a handler by the event's name.
 //! - `sqlite` (default): `heygen-inbox` with its SQLite store; a ring of rejected posts is an [`Observer`].
 //! - `metrics`: `Metrics`, an [`Observer`] that counts for Prometheus.
+//! - `admin`: `Admin`, a listener apart for health, readiness and metrics.
 //!
 //! HeyGen's management API is not spoken here.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod callback_tokens;
 mod delivery;
 mod dispatcher;
@@ -60,6 +63,8 @@ mod unverified;
 
 pub use heygen_signature::{Secret, Secrets};
 
+#[cfg(feature = "admin")]
+pub use admin::{Admin, AdminPages};
 pub use callback_tokens::{CallbackTokenError, CallbackTokenErrorKind, CallbackTokens};
 pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod answers;
 #[cfg(feature = "forward")]
 mod application;

@@ -113,6 +113,9 @@ pub(crate) enum Fault {
     Waits(Arc<Semaphore>),
     /// Claims never end.
     ClaimHangs,
+    /// Nothing can be written while this is true.
+    #[cfg(feature = "admin")]
+    FailsWhile(Arc<std::sync::atomic::AtomicBool>),
     /// So many ends are refused before one is recorded.
     FinishFails(Arc<Semaphore>),
 }
@@ -137,6 +140,8 @@ impl Inbox for Tampered {
             Fault::Fails(kind) => return Err(InboxError::new(*kind, "as the test wants")),
             Fault::Hangs => std::future::pending::<()>().await,
             Fault::Waits(permits) => permits.acquire().await.unwrap().forget(),
+            #[cfg(feature = "admin")]
+            Fault::FailsWhile(_) => self.ready().await?,
             Fault::ClaimHangs | Fault::FinishFails(_) => {}
         }
         self.inbox.append(delivery).await
@@ -187,6 +192,12 @@ impl Inbox for Tampered {
         match &self.fault {
             Fault::Fails(kind) => Err(InboxError::new(*kind, "as the test wants")),
             Fault::Hangs => std::future::pending().await,
+            #[cfg(feature = "admin")]
+            Fault::FailsWhile(is_so) if is_so.load(std::sync::atomic::Ordering::Relaxed) => Err(
+                InboxError::new(InboxErrorKind::Storage, "as the test wants"),
+            ),
+            #[cfg(feature = "admin")]
+            Fault::FailsWhile(_) => Ok(()),
             Fault::Waits(_) | Fault::ClaimHangs | Fault::FinishFails(_) => Ok(()),
         }
     }

@@ -1,0 +1,204 @@
+//! The admin listener: alive, ready or not, and the metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heygen_inbox::{Inbox, InboxErrorKind, MemoryInbox};
+use heygen_receiver::{Admin, AdminPages};
+use tokio::net::TcpStream;
+
+use crate::client::{Answer, Client, ask, request};
+use crate::support::{Fault, Tampered, until, within_patience};
+
+async fn start<I: Inbox>(pages: AdminPages<I>) -> std::net::SocketAddr {
+    let admin = Admin::bind("127.0.0.1:0").await.unwrap();
+    let address = admin.local_addr().unwrap();
+    tokio::spawn(admin.serve(pages, std::future::pending()));
+    address
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
+    ask(address, request("GET", path, &[])).await
+}
+
+#[tokio::test]
+async fn whatever_is_asked_of_it() {
+    let address = start(AdminPages::new(MemoryInbox::new())).await;
+    let ready = r#"{"status":"ready","checks":{"inbox":"ok","shutdown":"ok"}}"#;
+    for (method, path, status, says) in [
+        ("GET", "/healthz", 200, r#"{"status":"ok"}"#),
+        ("HEAD", "/healthz", 200, ""),
+        ("GET", "/readyz", 200, ready),
+        ("GET", "/readyz?verbose", 200, ready),
+        ("HEAD", "/readyz", 200, ""),
+        ("GET", "/metrics", 404, r#"{"error":"not found"}"#),
+        ("GET", "/", 404, r#"{"error":"not found"}"#),
+        ("PUT", "/nothing", 404, r#"{"error":"not found"}"#),
+        ("POST", "/readyz", 405, r#"{"error":"method not allowed"}"#),
+    ] {
+        let answer = ask(address, request(method, path, &[])).await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (status, says),
+            "{method} {path}"
+        );
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let allow = (status == 405).then_some("GET, HEAD");
+        assert_eq!(answer.header("allow"), allow);
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn metrics_are_shown_where_there_are_some() {
+    let metrics = heygen_receiver::Metrics::new(std::time::SystemTime::now());
+    let address = start(AdminPages::new(MemoryInbox::new()).metrics(metrics)).await;
+    let answer = get(address, "/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(answer.body.contains("\nheygen_webhooks_pending 0\n"));
+    assert!(answer.body.ends_with("# EOF\n"));
+    let head = ask(address, request("HEAD", "/metrics", &[])).await;
+    assert_eq!(head.header("content-type"), answer.header("content-type"));
+}
+
+#[tokio::test]
+async fn readiness_follows_the_inbox_and_goes_when_shutdown_begins() {
+    let is_failing = Arc::new(AtomicBool::new(true));
+    let inbox = Tampered::new(Fault::FailsWhile(Arc::clone(&is_failing)));
+    let pages = AdminPages::new(inbox);
+    let address = start(pages.clone()).await;
+    let answer = get(address, "/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        answer.body,
+        r#"{"status":"not ready","checks":{"inbox":"failed","shutdown":"ok"}}"#
+    );
+    assert_eq!(get(address, "/healthz").await.status, 200);
+    is_failing.store(false, Ordering::Relaxed);
+    until(async || get(address, "/readyz").await.status == 200).await;
+    is_failing.store(true, Ordering::Relaxed);
+    until(async || get(address, "/readyz").await.status == 503).await;
+
+    pages.begin_shutdown();
+    let answer = get(address, "/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains(r#""shutdown":"begun""#));
+    assert_eq!(get(address, "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_inbox_that_hangs_or_is_busy_is_not_ready() {
+    for (fault, says) in [
+        (Fault::Hangs, "timed out"),
+        (Fault::Fails(InboxErrorKind::Busy), "busy"),
+    ] {
+        let address = start(AdminPages::new(Tampered::new(fault))).await;
+        // All of them wait for the one that asks, and no longer than it does.
+        let askers: Vec<_> = (0..20)
+            .map(|_| tokio::spawn(async move { get(address, "/readyz").await }))
+            .collect();
+        for asker in askers {
+            let answer = within_patience(asker).await.unwrap();
+            assert_eq!(answer.status, 503);
+            assert!(answer.body.contains(says), "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_are_served_at_a_time() {
+    let address = start(AdminPages::new(MemoryInbox::new())).await;
+    // They say nothing, and each holds a place.
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let one_more = Client::connect(address).await;
+    assert_eq!(one_more.rest().await, b"", "closed at once");
+    drop(silent);
+    until(async || {
+        let mut client = Client::connect(address).await;
+        client.send(request("GET", "/healthz", &[])).await;
+        client.rest_starts_with(b"HTTP/1.1 200").await
+    })
+    .await;
+}
+
+#[cfg(all(feature = "sqlite", target_os = "linux"))]
+mod full_disk {
+    //! A file that may not grow: a child process under a limit of the shell's, lifted from outside.
+
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use heygen_inbox::Inbox as _;
+    use heygen_inbox::sqlite::SqliteInbox;
+    use heygen_receiver::AdminPages;
+
+    use super::{get, start};
+    use crate::support::{delivery, until};
+
+    const FILE: &str = "HEYGEN_RECEIVER_TEST_FULL_DISK";
+
+    fn say(line: &str) {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\n> {line}").unwrap();
+        out.flush().unwrap();
+    }
+
+    /// The child's part: does nothing in an ordinary run.
+    #[tokio::test]
+    async fn child() {
+        let Some(path) = std::env::var_os(FILE) else {
+            return;
+        };
+        let inbox = SqliteInbox::open(Path::new(&path)).unwrap();
+        let address = start(AdminPages::new(inbox.clone())).await;
+        assert_eq!(get(address, "/readyz").await.status, 200);
+        let filling = "x".repeat(20_000);
+        let mut number = 0;
+        while inbox
+            .append(delivery(&format!("{number}{filling}")))
+            .await
+            .is_ok()
+        {
+            number += 1;
+        }
+        // What is smaller may still fit; it does not for long.
+        until(async || get(address, "/readyz").await.status == 503).await;
+        say("full");
+        until(async || get(address, "/readyz").await.status == 200).await;
+        say("ready");
+    }
+
+    #[test]
+    fn an_inbox_on_a_full_disk_is_not_ready_until_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", r#"trap '' XFSZ; ulimit -S -f 512; exec "$@""#, "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "admin::full_disk::child", "--nocapture"])
+            .env(FILE, folder.path().join("inbox.db"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if line == "> full" {
+                let lifted = Command::new("prlimit")
+                    .args(["--fsize=unlimited", "--pid", &child.id().to_string()])
+                    .status();
+                assert!(lifted.unwrap().success());
+            }
+            said.extend(line.strip_prefix("> ").map(str::to_owned));
+        }
+        assert!(child.wait().unwrap().success());
+        assert_eq!(said, ["full", "ready"]);
+    }
+}
