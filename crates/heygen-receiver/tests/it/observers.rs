@@ -189,3 +189,50 @@ async fn the_ring_keeps_what_may_be_worth_a_second_look() {
     let body = whole.body.unwrap();
     assert!(verify(pairs, &body, &Secrets::from(secret())).is_ok());
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_flood_of_strangers_hides_nothing_and_delays_nothing() {
+    use heygen_inbox::sqlite::{RejectedFile, RejectedRing, RingOptions, SqliteInbox};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db.rejected");
+    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let ring = RejectedRing::start(&path, RingOptions::default()).unwrap();
+    let dropped = {
+        let ring = ring.clone();
+        move || ring.dropped()
+    };
+    let receiver = Receiver::with(secret(), inbox.clone(), options(ring));
+    let server = Running::start(receiver).await;
+    let mut client = crate::client::Client::connect(server.address).await;
+    let mut kept = 0;
+    for number in 0..5000 {
+        let answer = client.ask(post(body(&number.to_string()), &[])).await;
+        assert_eq!(answer.status, 401);
+        if number == 2500 {
+            let of_other_secret = sign(b"another body");
+            let request = post(body("a"), &[("Signature", &of_other_secret)]);
+            assert_eq!(client.ask(request).await.status, 401);
+        }
+        if number % 100 == 0 {
+            let answer = client.ask(signed(body(&format!("kept {number}")))).await;
+            assert_eq!(answer.verdict(), "accepted");
+            kept += 1;
+        }
+    }
+    assert_eq!(crate::support::count(&inbox).await, kept);
+    let unsigned = 5000;
+    // The last of them is written soon.
+    until(async || {
+        let Some(file) = RejectedFile::open(&path).unwrap() else {
+            return false;
+        };
+        let counts = file.counts().unwrap();
+        counts.signed == 1 && counts.unsigned == 250.min(unsigned - dropped())
+    })
+    .await;
+    let file = RejectedFile::open(&path).unwrap().unwrap();
+    let list = file.list(None).unwrap();
+    assert_eq!(list.iter().filter(|line| line.is_signed).count(), 1);
+}
