@@ -47,22 +47,22 @@ impl Collector for Scraped {
         if let Some(len) = queue_len {
             encoder.write(
                 "append_queue_length",
-                "Requests that wait to be written to the inbox",
+                "Requests that wait to be written to the inbox.",
                 len,
             )?;
         }
         if let Some(counts) = counts {
-            encoder.write("pending", "Deliveries to be handed out", counts.pending)?;
-            encoder.write("claimed", "Deliveries being handled", counts.claimed)?;
-            encoder.write("dead", "Deliveries that were given up", counts.dead)?;
-            encoder.write("inbox_bytes", "Storage that the inbox uses", counts.bytes)?;
+            encoder.write("pending", "Deliveries to be handed out.", counts.pending)?;
+            encoder.write("claimed", "Deliveries being handled.", counts.claimed)?;
+            encoder.write("dead", "Deliveries that were given up.", counts.dead)?;
+            encoder.write("inbox_bytes", "Storage that the inbox uses.", counts.bytes)?;
             let age = counts.oldest_pending.map_or(0.0, |oldest| {
                 let age = SystemTime::now().duration_since(oldest);
                 age.unwrap_or_default().as_secs_f64()
             });
             encoder.write(
                 "oldest_pending_age_seconds",
-                "How long the oldest of the pending deliveries waits",
+                "How long the oldest of the pending deliveries waits.",
                 age,
             )?;
         }
@@ -73,7 +73,7 @@ impl Collector for Scraped {
         let counter = ConstCounter::new(dropped);
         let metric = encoder.0.encode_descriptor(
             "heygen_webhooks_rejected_ring_dropped",
-            "Posts turned away that were not recorded",
+            "Posts turned away that were not recorded.",
             None,
             counter.metric_type(),
         )?;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heygen_inbox::{Inbox, InboxErrorKind, MemoryInbox};
-use heygen_receiver::{Admin, AdminPages};
+use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, Client, ask, request};
-use crate::support::{Fault, Tampered, until, within_patience};
+use crate::support::{Fault, Tampered, delivery, until, within_patience};
 
 async fn start<I: Inbox>(pages: AdminPages<I>) -> std::net::SocketAddr {
     let admin = Admin::bind("127.0.0.1:0").await.unwrap();
@@ -107,6 +107,24 @@ async fn an_inbox_that_hangs_or_is_busy_is_not_ready() {
             assert!(answer.body.contains(says), "{}", answer.body);
         }
     }
+}
+
+#[tokio::test]
+async fn handlers_that_hang_take_nothing_from_it() {
+    let inbox = MemoryInbox::new();
+    for number in 0..50 {
+        let delivery = delivery(&number.to_string());
+        inbox.append(delivery).await.unwrap();
+    }
+    let handler = async |_: Delivery| std::future::pending::<()>().await;
+    let dispatcher = Dispatcher::new(inbox.clone(), handler);
+    let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+    until(async || inbox.counts().await.unwrap().claimed > 0).await;
+    let address = start(AdminPages::new(inbox)).await;
+    for path in ["/readyz", "/healthz"] {
+        assert_eq!(get(address, path).await.status, 200);
+    }
+    dispatching.abort();
 }
 
 #[tokio::test]
