@@ -235,8 +235,11 @@ fn tell(observers: &Observers, claimed: &Claimed, finish: &Finish) {
     let envelope = Envelope::from_slice(&claimed.body).ok();
     let event_type = envelope.as_ref().map(Envelope::event_name);
     observers.attempted(&ObservedAttempt {
+        id: finish.id,
+        number: finish.attempt,
         event_type,
         result: finish.result,
+        detail: finish.detail.as_deref(),
         duration: finish.duration,
     });
 }

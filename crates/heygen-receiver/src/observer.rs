@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use heygen_inbox::{Appended, AttemptResult, Drift, Header, Source};
+use heygen_inbox::{Appended, AttemptResult, DeliveryId, Drift, Header, Source};
 use heygen_signature::{Diagnosis, HEYGEN_SIGNATURE, SIGNATURE, find_signature};
 use http::HeaderMap;
 
@@ -110,10 +110,16 @@ pub struct ObservedPost<'a> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ObservedAttempt<'a> {
+    /// Which delivery it was.
+    pub id: DeliveryId,
+    /// Which handing-out of it: 1 for the first.
+    pub number: u32,
     /// The name of the event; `None` when the body could not be read as one.
     pub event_type: Option<&'a str>,
     /// What it ended with.
     pub result: AttemptResult,
+    /// What was said about it, if anything.
+    pub detail: Option<&'a str>,
     /// How long the handler took.
     pub duration: Duration,
 }

@@ -37,6 +37,18 @@ pub(crate) struct Config {
     pub(crate) handing_out: HandingOut,
     pub(crate) retention: Retention,
     pub(crate) callback_token_file: Option<PathBuf>,
+    pub(crate) admin: AdminAddress,
+}
+
+/// Where health, readiness and metrics are told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum AdminAddress {
+    /// At the usual place, if that is free.
+    Default,
+    /// There, and nowhere else.
+    At(String),
+    /// Nowhere.
+    Off,
 }
 
 /// The file: the options' long names.
@@ -74,6 +86,7 @@ pub(crate) struct File {
     keep: Option<Span>,
     keep_bytes: Option<Size>,
     callback_token_file: Option<PathBuf>,
+    admin: Option<String>,
 }
 
 impl Config {
@@ -130,6 +143,11 @@ impl Config {
                 .callback_token_file
                 .clone()
                 .or(file.callback_token_file),
+            admin: match options.admin.clone().or(file.admin) {
+                None => AdminAddress::Default,
+                Some(word) if word == "off" => AdminAddress::Off,
+                Some(address) => AdminAddress::At(address),
+            },
         })
     }
 }

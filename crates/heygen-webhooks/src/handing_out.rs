@@ -6,13 +6,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use heygen_inbox::Order;
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
-use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions, Handler};
+use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
 
 use crate::cli;
 use crate::failure::Failure;
 use crate::output::without_query;
+use crate::printer::Printer;
 use crate::rule::{Action, Rule};
 use crate::secret;
+
+mod counted;
+
+pub(crate) use counted::{Count, Counted};
 
 /// What is done with deliveries.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(crate) struct HandingOut {
     /// What no rule takes.
     otherwise: Action,
     forward_secret_file: Option<PathBuf>,
+    /// How long a delivery may take, where that is said.
+    handler_time: Option<Duration>,
 }
 
 /// What stands about it in the configuration file.
@@ -42,7 +49,7 @@ pub(crate) struct InFile {
 
 /// The handler, and the programs it may have running when it is let go.
 pub(crate) struct Built {
-    pub(crate) handler: BoxHandler,
+    pub(crate) handler: Counted,
     programs: Vec<Command>,
 }
 
@@ -55,8 +62,13 @@ impl HandingOut {
             true => file.on,
             false => options.on.clone(),
         };
+        let handler_time = options.handler_time.or(file.handler_time);
+        let handler_time = handler_time
+            .map(|given| seconds("handler-time", given))
+            .transpose()?;
         Ok(Self {
             rules,
+            handler_time,
             otherwise: given.or(in_file).unwrap_or(Action::Print),
             forward_secret_file: options
                 .forward_secret_file
@@ -65,7 +77,7 @@ impl HandingOut {
             options: dispatch_options(&Merged {
                 is_ordered: options.ordered || file.ordered,
                 concurrency: options.concurrency.or(file.concurrency),
-                handler_time: options.handler_time.or(file.handler_time),
+                handler_time,
                 retry_first: options.retry_first.or(file.retry_first),
                 retry_longest: options.retry_longest.or(file.retry_longest),
                 attempts: options.attempts.or(file.attempts),
@@ -79,17 +91,8 @@ impl HandingOut {
             .any(|action| matches!(action, Action::Forward(_)))
     }
 
-    /// Whether anything is printed.
-    pub(crate) fn prints(&self) -> bool {
-        self.actions().any(|action| *action == Action::Print)
-    }
-
     /// `own` are the receiver's secrets, which sign what is sent on unless there is a file with another one.
-    pub(crate) fn build(
-        &self,
-        printer: impl Handler + Clone,
-        own: &ActiveSecrets,
-    ) -> Result<Built, Failure> {
+    pub(crate) fn build(&self, printer: &Printer, own: &ActiveSecrets) -> Result<Built, Failure> {
         let secrets = match &self.forward_secret_file {
             Some(file) => {
                 let secrets = secret::read_file(file)?;
@@ -115,6 +118,7 @@ impl HandingOut {
             rules = rules.on(rule.pattern.clone(), build(&rule.action)?);
         }
         let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
+        let handler = Counted::new(handler);
         Ok(Built { handler, programs })
     }
 
@@ -125,7 +129,9 @@ impl HandingOut {
 
     fn forward(&self, url: &str, secrets: &ActiveSecrets) -> Result<Forward, Failure> {
         let mut options = ForwardOptions::default();
-        options.timeout = options.timeout.min(self.time_inside());
+        if let Some(time) = self.handler_time {
+            options.timeout = time;
+        }
         Forward::with(url, secrets.clone(), options)
             .with_context(|| format!("cannot forward to {}", without_query(url)))
             .map_err(|error| Failure::usage(format!("{error:#}")))
@@ -137,14 +143,7 @@ impl HandingOut {
             .ok_or_else(|| Failure::usage("exec needs a program"))?;
         Ok(Command::new(program)
             .args(arguments)
-            .timeout(self.time_inside()))
-    }
-
-    /// Less than the dispatcher gives, so that what the handler itself says of a timeout gets on record: a program takes up
-    /// to two seconds to end.
-    fn time_inside(&self) -> Duration {
-        let whole = self.options.handler_time;
-        whole.saturating_sub(TO_END).max(whole / 2)
+            .timeout(self.handler_time.unwrap_or(HANDLER_TIME)))
     }
 }
 
@@ -165,7 +164,7 @@ impl Built {
 struct Merged {
     is_ordered: bool,
     concurrency: Option<usize>,
-    handler_time: Option<f64>,
+    handler_time: Option<Duration>,
     retry_first: Option<f64>,
     retry_longest: Option<f64>,
     attempts: Option<u32>,
@@ -186,32 +185,21 @@ fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
         Some(attempts) => options.schedule.attempts = attempts,
         None => {}
     }
-    for (name, given, option) in [
-        (
-            "handler-time",
-            merged.handler_time,
-            &mut options.handler_time,
-        ),
-        (
-            "retry-first",
-            merged.retry_first,
-            &mut options.schedule.first,
-        ),
-        (
-            "retry-longest",
-            merged.retry_longest,
-            &mut options.schedule.longest,
-        ),
-    ] {
-        let Some(seconds) = given else { continue };
-        let time = Duration::try_from_secs_f64(seconds).ok();
-        *option = time.filter(|time| !time.is_zero()).ok_or_else(|| {
-            Failure::usage(format!(
-                "{name} `{seconds}` is no number of seconds above 0"
-            ))
-        })?;
+    if let Some(given) = merged.retry_first {
+        options.schedule.first = seconds("retry-first", given)?;
     }
+    if let Some(given) = merged.retry_longest {
+        options.schedule.longest = seconds("retry-longest", given)?;
+    }
+    // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
+    options.handler_time = merged.handler_time.unwrap_or(HANDLER_TIME) + TO_END;
     Ok(options)
+}
+
+fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
+    let time = Duration::try_from_secs_f64(given).ok();
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| Failure::usage(format!("{name} `{given}` is no number of seconds above 0")))
 }
 
 /// What is to be done with what no rule takes, where that is said.
@@ -230,6 +218,8 @@ fn action(
         )),
     }
 }
+
+const HANDLER_TIME: Duration = Duration::from_secs(60);
 
 const TO_END: Duration = Duration::from_secs(3);
 

@@ -14,6 +14,7 @@ mod logging;
 mod output;
 mod overlap;
 mod places;
+mod printer;
 mod private_file;
 mod refusal_file;
 mod rule;
@@ -23,6 +24,7 @@ mod signals;
 mod span;
 mod view;
 mod when;
+mod work;
 
 fn main() -> ExitCode {
     let command = match cli::parse() {

@@ -11,11 +11,11 @@ mod order;
 mod upkeep;
 
 #[cfg(feature = "sqlite")]
+mod rejected;
+#[cfg(feature = "sqlite")]
 mod sqlite_backlog;
 #[cfg(feature = "sqlite")]
 mod sqlite_beside;
-#[cfg(feature = "sqlite")]
-mod rejected;
 #[cfg(feature = "sqlite")]
 mod sqlite_crowd;
 #[cfg(feature = "sqlite")]

@@ -62,6 +62,9 @@ pub(crate) struct Serve {
     /// File with a token a line: posts to PATH/callbacks/TOKEN are taken without a signature, for `callback_url`
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CALLBACK_TOKEN_FILE")]
     pub(crate) callback_token_file: Option<PathBuf>,
+    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
+    pub(crate) admin: Option<String>,
     /// Print events as JSON, one a line
     #[arg(long)]
     pub(crate) json: bool,

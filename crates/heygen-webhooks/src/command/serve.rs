@@ -1,30 +1,35 @@
 //! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_api::Client;
-use heygen_inbox::sqlite::SqliteInbox;
-use heygen_receiver::{ActiveSecrets, Dispatcher, Receiver, ReceiverOptions, Server};
+use heygen_inbox::sqlite::{RejectedRing, RingOptions, SqliteInbox, rejected_path};
+use heygen_receiver::{
+    ActiveSecrets, AdminPages, Metrics, Observers, Receiver, ReceiverOptions, Server,
+};
 use tokio::sync::watch;
 
 use crate::address::public_url;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::handing_out::{Built, Count};
+use crate::printer::Printer;
 use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
+use crate::work::Work;
 use crate::{api, logging};
 
-mod printer;
+mod admin;
+mod callbacks;
 mod refusals;
 mod registration;
 mod secrets;
 mod show;
 
-use printer::{Handled, Printer};
 use registration::{Registration, Wanted};
 use secrets::SecretSources;
 use show::Show;
@@ -38,11 +43,13 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         Some(_) => Some(api::connect(&config.api)?),
         None => None,
     };
+    let printer = Printer::new(config.json, config.full);
+    let built = config.handing_out.build(&printer, sources.active())?;
     let inbox = SqliteInbox::open(&config.inbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(&config, client, sources, inbox));
+    let ended = runtime.block_on(serve(&config, client, sources, inbox, printer, built));
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
     match ended {
@@ -57,6 +64,8 @@ async fn serve(
     client: Option<Client>,
     sources: SecretSources,
     inbox: SqliteInbox,
+    printer: Printer,
+    built: Built,
 ) -> Result<(), Failure> {
     // Before anybody can know that there is something to stop, or to read again.
     let (asked, hangups) = (asked_to_stop()?, hangups()?);
@@ -70,47 +79,68 @@ async fn serve(
         sources.active(),
         config.public_url.is_some() || config.sandbox,
     );
-    let printer = Printer::new(config.json, config.full);
+    let admin = admin::bind(&config.admin).await?;
     printer.started(&url)?;
 
     let (stop_serving, serving_stopped) = watch::channel(false);
-    let (stop_dispatching, dispatching_stopped) = watch::channel(false);
-    let receiver = receiver(config, sources.active().clone(), inbox.clone());
-    let refusal_file = RefusalFile::beside(&config.inbox);
+    let tokens = callbacks::load(config.callback_token_file.as_deref())?;
+    let ring = RejectedRing::start(rejected_path(&config.inbox), RingOptions::default())?;
+    let metrics = Metrics::new(SystemTime::now()).rejected_ring_dropped({
+        let ring = ring.clone();
+        move || ring.dropped()
+    });
+    let mut observers = Observers::default();
+    observers.add(metrics.clone());
+    observers.add(ring);
+    let pages = AdminPages::new(inbox.clone()).metrics(metrics.clone());
+
+    let mut receiver = ReceiverOptions::default();
+    receiver.path = Some(config.path.clone());
+    receiver.limits = config.limits.clone();
+    receiver.observers = observers;
+    receiver.callback_tokens = tokens.clone();
+    let receiver = Receiver::with(sources.active().clone(), inbox.clone(), receiver);
+    let serving = tokio::spawn(server.serve(receiver.clone(), until_true(serving_stopped)));
+
+    let count = built.handler.count();
+    let mut dispatching = config.handing_out.options.clone();
+    dispatching.observers.add(metrics);
+    let work = Work::start(&inbox, built, dispatching, &config.retention);
     let noting = tokio::spawn(refusals::write_down(
-        receiver.clone(),
-        refusal_file,
-        until_true(dispatching_stopped.clone()),
+        receiver,
+        RefusalFile::beside(&config.inbox),
+        until_true(work.stopped()),
     ));
-    let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
-    let (handled, unread) = (printer.handled(), printer.unread());
-    let built = config.handing_out.build(printer, sources.active())?;
-    let dispatcher = Dispatcher::with(
-        inbox.clone(),
-        built.handler.clone(),
-        config.handing_out.options.clone(),
-    );
-    let pruning = config.retention.clone();
-    let pruning = tokio::spawn(pruning.run(inbox.clone(), until_true(dispatching_stopped.clone())));
-    let dispatching = tokio::spawn(dispatcher.run(until_true(dispatching_stopped)));
-    let fresh = tokio::spawn(sources.clone().keep_fresh(hangups));
+    let administering = admin::start(admin, pages.clone(), work.stopped());
+    let fresh = [
+        tokio::spawn(sources.clone().keep_fresh(hangups.clone())),
+        tokio::spawn(callbacks::keep_fresh(
+            tokens,
+            config.callback_token_file.clone(),
+            hangups,
+        )),
+    ];
 
     let local_url = format!("http://{}{}", show::from_here(address), config.path);
     let ended = Box::pin(register_and_wait(
-        config, client, sources, &local_url, handled, unread, asked,
+        config,
+        client,
+        sources,
+        &local_url,
+        count,
+        printer.unread(),
+        asked,
     ))
     .await;
 
     // Whether all went well or not: what was taken is answered, what was handed out is recorded.
+    pages.begin_shutdown();
     let _ = stop_serving.send(true);
     serving.await?;
-    // What was kept and not handed out is handed out after the next start.
-    let _ = stop_dispatching.send(true);
-    dispatching.await?;
-    built.end().await;
-    pruning.await?;
-    fresh.abort();
+    work.end().await?;
+    fresh.iter().for_each(tokio::task::JoinHandle::abort);
     noting.await?;
+    administering.await?;
     inbox.close().await?;
     tracing::info!("stopped");
     ended
@@ -122,7 +152,7 @@ async fn register_and_wait(
     client: Option<Client>,
     sources: SecretSources,
     local_url: &str,
-    handled: Handled,
+    count: Count,
     unread: watch::Receiver<bool>,
     asked: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
@@ -136,7 +166,7 @@ async fn register_and_wait(
             registration.persist().await?;
         }
         if let Some(show) = &show {
-            show.play(handled).await;
+            show.play(count).await;
             if !config.json {
                 show.suggest(&config.inbox).await?;
             }
@@ -170,13 +200,6 @@ async fn register_and_wait(
         registration.end().await;
     }
     ended
-}
-
-fn receiver(config: &Config, active: ActiveSecrets, inbox: SqliteInbox) -> Receiver<SqliteInbox> {
-    let mut options = ReceiverOptions::default();
-    options.path = Some(config.path.clone());
-    options.limits = config.limits.clone();
-    Receiver::with(active, inbox, options)
 }
 
 fn tell_secrets(active: &ActiveSecrets, will_register: bool) {

@@ -347,7 +347,7 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
         (&["--forward", "http://user:pass@a/b"], "cannot forward"),
         (&["--attempts", "0"], "at least 1"),
         (&["--concurrency", "0"], "at least 1"),
-        (&["--handler-time", "-1"], "handler-time"),
+        (&["--handler-time", "0"], "handler-time"),
         (&["--on", "x"], "PATTERN=forward:URL"),
         (&["--on", "x=mail:me"], "PATTERN=forward:URL"),
         (&["--keep", "30"], "30d"),

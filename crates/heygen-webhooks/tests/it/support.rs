@@ -93,7 +93,15 @@ impl Place {
 
     pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serve {
         let arguments = [
-            &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"],
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+            ],
             arguments,
         ]
         .concat();

@@ -11,8 +11,8 @@ use heygen_testkit::sandbox::Sandbox;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::printer::Handled;
 use crate::failure::Failure;
+use crate::handing_out::Count;
 use crate::output;
 
 /// HeyGen in a box, and the key to it.
@@ -37,10 +37,10 @@ impl Show {
 
     /// Has one signed sample of every event delivered, each after the one before has been handled. When one is late, the
     /// rest is sent without waiting.
-    pub(super) async fn play(&self, mut handled: Handled) {
+    pub(super) async fn play(&self, mut handled: Count) {
         let mut is_late = false;
         for event_type in EventType::DOCUMENTED {
-            let before = handled.count();
+            let before = handled.now();
             self.sandbox.send(EventBuilder::new(event_type.clone()));
             if is_late {
                 continue;

@@ -1,10 +1,9 @@
 //! [`Printer`]: the handler that prints each event, a line for people or for programs.
-//! [`Handled`]: how many there were.
 
 use std::io;
 use std::sync::Arc;
 
-use heygen_receiver::{self as receiver, Delivery, Handler};
+use heygen_receiver::{Delivery, Handled, Handler};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
@@ -12,53 +11,32 @@ use crate::failure::Failure;
 use crate::{output, view, when};
 
 #[derive(Clone, Debug)]
-pub(super) struct Printer {
+pub(crate) struct Printer {
     json: bool,
     full: bool,
-    handled: watch::Sender<usize>,
     /// Whether whoever read our output has gone.
     unread: watch::Sender<bool>,
     /// One line at a time, in the order in which they were asked for.
     turn: Arc<Mutex<()>>,
 }
 
-/// How many deliveries have been printed, for whoever waits for them.
-#[derive(Clone, Debug)]
-pub(super) struct Handled(watch::Receiver<usize>);
-
-impl Handled {
-    pub(super) fn count(&self) -> usize {
-        *self.0.borrow()
-    }
-
-    /// Returns once there were so many, or the printer is gone.
-    pub(super) async fn reach(&mut self, count: usize) {
-        let _ = self.0.wait_for(|handled| *handled >= count).await;
-    }
-}
-
 impl Printer {
-    pub(super) fn new(json: bool, full: bool) -> Self {
+    pub(crate) fn new(json: bool, full: bool) -> Self {
         Self {
             json,
             full,
-            handled: watch::Sender::new(0),
             unread: watch::Sender::new(false),
             turn: Arc::default(),
         }
     }
 
-    pub(super) fn handled(&self) -> Handled {
-        Handled(self.handled.subscribe())
-    }
-
     /// Becomes true when whoever read our output has gone.
-    pub(super) fn unread(&self) -> watch::Receiver<bool> {
+    pub(crate) fn unread(&self) -> watch::Receiver<bool> {
         self.unread.subscribe()
     }
 
     /// On standard output for people; programs read events there and nothing else, and find the address in the log.
-    pub(super) fn started(&self, url: &str) -> Result<(), Failure> {
+    pub(crate) fn started(&self, url: &str) -> Result<(), Failure> {
         if !self.json {
             output::write(format!("listening on {url}\n"))?;
         }
@@ -99,7 +77,7 @@ impl Printer {
 }
 
 impl Handler for Printer {
-    async fn handle(&self, delivery: Delivery) -> receiver::Handled {
+    async fn handle(&self, delivery: Delivery) -> Handled {
         // Whoever reads our output may stop reading: then one thread waits for it, and the receiver goes on.
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let line = self.line(&delivery);
@@ -112,15 +90,12 @@ impl Handler for Printer {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
         {
-            Ok(()) => {
-                self.handled.send_modify(|count| *count += 1);
-                receiver::Handled::Done
-            }
+            Ok(()) => Handled::Done,
             Err(error) => {
                 if error.kind() == io::ErrorKind::BrokenPipe {
                     self.unread.send_replace(true);
                 }
-                receiver::Handled::retry(format!("standard output: {error}"))
+                Handled::retry(format!("standard output: {error}"))
             }
         }
     }

@@ -1,0 +1,64 @@
+//! The tokens of callback paths: read at the start and on SIGHUP.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heygen_receiver::CallbackTokens;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::secret;
+
+/// The tokens of the file, a line each; none without a file.
+pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
+    let tokens = CallbackTokens::none();
+    if let Some(file) = file {
+        read_into(&tokens, file)?;
+        secret::warn_of_open_files(&[file.to_owned()]);
+        tracing::info!(
+            tokens = tokens.len(),
+            "callbacks are taken at PATH/callbacks/TOKEN"
+        );
+    }
+    Ok(tokens)
+}
+
+/// Reads the file again on every SIGHUP. What cannot be read leaves those in force.
+pub(super) async fn keep_fresh(
+    tokens: CallbackTokens,
+    file: Option<PathBuf>,
+    mut hangups: watch::Receiver<u64>,
+) {
+    let Some(file) = file else { return };
+    while hangups.changed().await.is_ok() {
+        match read_into(&tokens, &file) {
+            Ok(()) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
+            Err(error) => tracing::error!(
+                "callback tokens could not be read again, those in force stay: {error}"
+            ),
+        }
+    }
+}
+
+fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read callback token file {}", file.display()))?;
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<_> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    if lines.is_empty() {
+        return Err(Failure::usage(format!(
+            "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
+            file.display()
+        )));
+    }
+    tokens.set(lines).map_err(|error| {
+        Failure::usage(format!(
+            "callback token file {}: token number {}: {error}",
+            file.display(),
+            error.place() + 1
+        ))
+    })
+}
