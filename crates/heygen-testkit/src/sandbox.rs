@@ -164,7 +164,8 @@ impl Sandbox {
         self.shared.state().deliveries.values().cloned().collect()
     }
 
-    /// Waits until every delivery has ended: accepted, given up or cancelled.
+    /// Waits until every delivery has ended: accepted, given up or cancelled. What is held back to be sent in another order
+    /// is let go, also what is sent during the wait.
     ///
     /// An address that accepts nothing is tried for 24 h; [`Builder::time_scale`] makes that short.
     pub async fn settled(&self) {
@@ -172,13 +173,14 @@ impl Sandbox {
     }
 
     /// Waits until the deliveries are as wanted. It looks after every attempt and every end.
+    ///
+    /// `wanted` may ask the sandbox, and may be what makes it send.
     pub async fn until(&self, mut wanted: impl FnMut(&[Delivery]) -> bool) {
-        self.shared
-            .until(|state| {
-                let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
-                wanted(&deliveries)
-            })
-            .await;
+        let mut changes = self.shared.changes();
+        // The closure is not ours: nothing is locked while it runs.
+        while !wanted(&self.deliveries()) {
+            changes.next().await;
+        }
     }
 
     /// Misbehaves in this way, and no longer in the one before.
@@ -199,6 +201,9 @@ impl Sandbox {
     }
 
     /// Stops listening, answers what was asked, lets attempts under way end, and cancels the rest.
+    ///
+    /// A request that is not complete, or whose answer is not read, is not waited for longer than a second beyond the
+    /// probe's time.
     pub async fn stop(mut self) {
         self.shared.stop();
         // It can only fail by a panic, which was reported when it happened.

@@ -238,6 +238,9 @@ async fn deliver(shared: &Shared, plan: &Plan) -> DeliveryState {
         }
     }
     for _ in 0..plan.duplicates {
+        if shared.is_stopping() {
+            break;
+        }
         let Some(sender) = shared.sender_for(plan, false) else {
             break;
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::fault::Fault;
@@ -38,6 +38,7 @@ use crate::json::Json;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Misbehaviour {
+    #[serde(deserialize_with = "read_duplicates")]
     pub(super) duplicates: u32,
     pub(super) delay_ms: u64,
     pub(super) reorder: usize,
@@ -65,10 +66,12 @@ pub enum Link {
 }
 
 impl Misbehaviour {
-    /// `duplicates`: every accepted delivery is made so many times more.
+    /// `duplicates`: every accepted delivery is made so many times more, at most 1,000 times.
+    ///
+    /// More counts as 1,000 here, and is refused as JSON.
     #[must_use]
     pub fn duplicates(mut self, count: u32) -> Self {
-        self.duplicates = count;
+        self.duplicates = count.min(MAX_DUPLICATES);
         self
     }
 
@@ -194,6 +197,20 @@ fn replace_links(json: &mut Json, value: &Value) {
     }
 }
 
+fn read_duplicates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let count = u32::deserialize(deserializer)?;
+    if count <= MAX_DUPLICATES {
+        Ok(count)
+    } else {
+        Err(de::Error::custom(format_args!(
+            "duplicates must be at most {MAX_DUPLICATES}"
+        )))
+    }
+}
+
+/// Every attempt is remembered, and each is a request.
+const MAX_DUPLICATES: u32 = 1000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_knows_are_refused() {
+    fn names_that_nobody_knows_and_floods_are_refused() {
         assert!(serde_json::from_str::<Misbehaviour>(r#"{"duplicate":1}"#).is_err());
+        assert!(serde_json::from_str::<Misbehaviour>(r#"{"duplicates":1001}"#).is_err());
         let read = serde_json::from_str::<Misbehaviour>("{}").unwrap();
         assert_eq!(read, Misbehaviour::default());
     }

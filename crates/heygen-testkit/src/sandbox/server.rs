@@ -7,6 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{service::answer, shared::Shared};
@@ -31,7 +32,12 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    // A body that never comes, or an answer that nobody reads, would keep us for ever.
+    let last = shared.settings.probe_timeout + LAST_ANSWERS;
+    let _all_ended = timeout(last, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
 }
 
 async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
@@ -51,5 +57,7 @@ async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
     }
 }
 
+/// How much longer than a probe, which an answer may have to wait for, what was asked before the stop may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! One request in, one answer out.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, Request, Response, StatusCode,
@@ -9,6 +9,7 @@ use http::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::{
     idempotency,
@@ -48,7 +49,12 @@ pub(super) async fn answer(
 }
 
 async fn read(head: &request::Parts, id: &str, body: Incoming) -> Result<Call, Refusal> {
-    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    let Ok(body) = timeout(BODY_TIMEOUT, whole).await else {
+        let message = "The request body did not come in time.".to_owned();
+        return Err(Refusal::Invalid(None, message));
+    };
+    let body = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge),
         // Most likely nobody is there to read this; what matters is that nothing is carried out.
@@ -147,6 +153,9 @@ async fn carry_out(
         Operation::Events => v3::events(shared, call),
     }
 }
+
+/// As long as the sandbox lets a receiver take for an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than any documented body needs.
 const MAX_BODY_BYTES: usize = 1024 * 1024;

@@ -64,19 +64,30 @@ impl Shared {
         self.changed.send_replace(());
     }
 
-    /// Waits until the state is as wanted.
+    /// What changes from now on.
+    pub(super) fn changes(&self) -> Changes {
+        Changes(self.changed.subscribe())
+    }
+
+    /// Waits until the state is as wanted, which is judged under its lock.
     pub(super) async fn until(&self, mut wanted: impl FnMut(&State) -> bool) {
-        let mut changes = self.changed.subscribe();
+        let mut changes = self.changes();
         while !wanted(&self.state()) {
-            // It cannot be closed: we hold the other end.
-            let _open = changes.changed().await;
+            changes.next().await;
         }
     }
 
-    /// Waits until every delivery has ended; what is held back is let go first.
+    /// Waits until every delivery has ended. What is held back is let go, and also what is held back meanwhile: no more of
+    /// it may come to complete the group.
     pub(super) async fn settled(self: &Arc<Self>) {
-        self.release();
-        self.until(State::settled).await;
+        let mut changes = self.changes();
+        loop {
+            self.release();
+            if self.state().settled() {
+                return;
+            }
+            changes.next().await;
+        }
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -105,8 +116,9 @@ impl Shared {
     }
 
     pub(super) fn misbehave(self: &Arc<Self>, misbehaviour: Misbehaviour) {
-        self.release();
         self.state().misbehaviour = misbehaviour;
+        // Afterwards, so that nothing is held back under the old one any more.
+        self.release();
     }
 
     /// As after the start.
@@ -118,7 +130,7 @@ impl Shared {
 
     /// Waits, unless the sandbox stops meanwhile; whether it goes on.
     pub(super) async fn pause(&self, time: Duration) -> bool {
-        if *self.stopping.borrow() {
+        if self.is_stopping() {
             return false;
         }
         if time.is_zero() {
@@ -128,6 +140,11 @@ impl Shared {
             () = tokio::time::sleep(time) => true,
             () = self.stopped() => false,
         }
+    }
+
+    /// Whether the sandbox is to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Waits until the sandbox is to stop.
@@ -156,5 +173,16 @@ impl Shared {
         self.deliveries
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells of every change of the deliveries since it was made.
+pub(super) struct Changes(watch::Receiver<()>);
+
+impl Changes {
+    /// Waits for a change since the last one that was told.
+    pub(super) async fn next(&mut self) {
+        // It cannot be closed: whoever waits holds the sandbox, and with it the other end.
+        let _open = self.0.changed().await;
     }
 }

@@ -10,9 +10,13 @@ use heygen_testkit::{
     sandbox::{Misbehaviour, Sandbox},
 };
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
-use super::{Heygen, answered, patient, posts, register};
+use super::{AMPLE, Heygen, answered, client, patient, posts, register};
 use crate::server::Server;
 
 fn address(sandbox: &Sandbox) -> SocketAddr {
@@ -113,4 +117,54 @@ async fn a_probe_has_one_second_unless_another_time_is_set() {
     let begun = Instant::now();
     sandbox.register(&silent.url).await.unwrap_err();
     assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_body_that_never_comes() {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let mut half = TcpStream::connect(address(&sandbox)).await.unwrap();
+    let head = "POST /sandbox/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
+    half.write_all(head.as_bytes()).await.unwrap();
+    // Connections are accepted in turn: once this one is answered, the other one is there.
+    let state = format!("{}/sandbox/state", sandbox.url());
+    assert!(
+        client()
+            .get(state)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
+    timeout(AMPLE, sandbox.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_waits_may_ask_meanwhile() {
+    let heygen = Heygen::start().await;
+    let mut is_sent = false;
+    heygen
+        .until(|seen| {
+            assert_eq!(seen.len(), heygen.deliveries().len());
+            if !is_sent {
+                is_sent = true;
+                heygen.send(EventBuilder::new("batch.finished"));
+            }
+            heygen.endpoints().is_empty()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_held_back_during_a_wait_is_let_go() {
+    let heygen = Heygen::start().await;
+    let (_server, _) = register(&heygen, &[200]).await;
+    heygen.misbehave(Misbehaviour::default().reorder(2));
+    heygen.send(EventBuilder::new("batch.finished"));
+    let settled = timeout(AMPLE, heygen.settled());
+    let (settled, _id) = tokio::join!(settled, async {
+        heygen.send(EventBuilder::new("batch.finished"))
+    });
+    settled.unwrap();
+    assert_eq!(heygen.deliveries().len(), 2);
 }
