@@ -5,10 +5,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use heygen_signature::Secret;
 use http::StatusCode;
-use tokio::task::JoinSet;
 
 use super::{Check, CheckResult, Drill, Scorecard, Verdict, bodies};
-use crate::{Attempt, AttemptErrorKind, SendError, Sender, builder::random};
+use crate::{Attempt, SendError, Sender};
+
+mod burst;
+mod forged;
+mod seen;
+
+use burst::BurstSeen;
+use forged::another_secret;
+use seen::{Seen, accepted, millis, noted};
 
 /// Makes the checks of a drill, one after the other.
 pub(super) async fn run(
@@ -54,22 +61,6 @@ struct Session<'a> {
     answers: usize,
     late: usize,
     redirects: Vec<StatusCode>,
-}
-
-/// What came of one request.
-#[derive(Clone, Debug)]
-struct Seen {
-    status: Option<StatusCode>,
-    timed_out: bool,
-    duration: Duration,
-    words: String,
-}
-
-/// What came of a burst.
-#[derive(Debug)]
-struct BurstSeen {
-    deliveries: Vec<Seen>,
-    probes: Vec<Seen>,
 }
 
 impl<'a> Session<'a> {
@@ -220,48 +211,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A delivery that is to be refused. That it is proves something only where a good one is taken.
-    async fn forged(&mut self, sender: Sender) -> Result<Told, SendError> {
-        let plain = match self.signed.clone() {
-            Some(signed) => Some(self.plain(&signed).await?.1),
-            None => None,
-        };
-        if let Some(plain) = plain.as_ref().filter(|plain| plain.status.is_none()) {
-            return Ok((
-                Verdict::Skip,
-                format!("the plain delivery got none: {}", plain.words),
-            ));
-        }
-        let seen = self.deliver(&sender, bodies::plain()).await?;
-        let words = seen.words.clone();
-        if seen.accepted() {
-            return Ok((Verdict::Fail, format!("taken: {words}")));
-        }
-        let is_refusal = seen.status.is_some_and(|status| status.is_client_error());
-        let nobody_there = matches!(
-            seen.status,
-            Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
-        );
-        Ok(match plain {
-            Some(plain) if plain.accepted() && is_refusal => (Verdict::Pass, words),
-            Some(plain) if plain.accepted() => (
-                Verdict::Fail,
-                format!("not taken, and not refused with a 4xx: {words}"),
-            ),
-            Some(_) => (
-                Verdict::Skip,
-                format!(
-                    "the plain delivery is not accepted either, so this proves nothing: {words}"
-                ),
-            ),
-            None if is_refusal && !nobody_there => (Verdict::Pass, words),
-            None => (
-                Verdict::Skip,
-                format!("nothing seems to take deliveries there: {words}"),
-            ),
-        })
-    }
-
     async fn missing_media(&mut self, sender: &Sender) -> Result<Told, SendError> {
         let mut refused = Vec::new();
         for (how, body) in bodies::missing_media() {
@@ -274,54 +223,6 @@ impl<'a> Session<'a> {
             true => (Verdict::Pass, "all three are accepted".to_owned()),
             false => (Verdict::Fail, refused.join("; ")),
         })
-    }
-
-    async fn burst(&mut self, check: Check, sender: &Sender) -> Result<Told, SendError> {
-        if self.drill.burst == 0 {
-            return Ok((Verdict::Skip, "a burst of none".to_owned()));
-        }
-        let burst = match self.burst.take() {
-            Some(burst) => burst,
-            None => self.send_burst(sender).await?,
-        };
-        let told = match check {
-            Check::BurstProbe => told_of_many(
-                &burst.probes,
-                burst.probes.len(),
-                "probes answered with 2xx",
-            ),
-            _ => told_of_many(&burst.deliveries, self.drill.burst, "deliveries accepted"),
-        };
-        self.burst = Some(burst);
-        Ok(told)
-    }
-
-    async fn send_burst(&mut self, sender: &Sender) -> Result<BurstSeen, SendError> {
-        let mut under_way = JoinSet::new();
-        for _ in 0..self.drill.burst {
-            let (sender, body) = (sender.clone(), bodies::plain());
-            under_way.spawn(async move { sender.deliver(body).await });
-        }
-        let mut reports = Vec::new();
-        let mut probes = Vec::new();
-        loop {
-            probes.push(self.probe().await?);
-            let all = async {
-                while let Some(report) = under_way.join_next().await {
-                    reports.push(report);
-                }
-            };
-            // What is under way ends by itself: every delivery has its time.
-            if tokio::time::timeout(PROBE_PAUSE, all).await.is_ok() {
-                break;
-            }
-        }
-        let mut deliveries = Vec::new();
-        // A task that panicked is missing in the count, and that is told.
-        for report in reports.into_iter().flatten() {
-            deliveries.push(self.saw_delivery(report?.attempts().last()));
-        }
-        Ok(BurstSeen { deliveries, probes })
     }
 
     fn latency(&self) -> Told {
@@ -384,107 +285,6 @@ impl<'a> Session<'a> {
             .extend(seen.status.filter(StatusCode::is_redirection));
     }
 }
-
-impl Seen {
-    fn of(attempt: Option<&Attempt>) -> Self {
-        let Some(attempt) = attempt else {
-            return Self {
-                status: None,
-                timed_out: false,
-                duration: Duration::ZERO,
-                words: "nothing was sent".to_owned(),
-            };
-        };
-        let after = millis(attempt.duration);
-        let (timed_out, words) = match &attempt.result {
-            Ok(answer) if answer.status.is_success() => {
-                (false, format!("{} after {after}", answer.status))
-            }
-            Ok(answer) => {
-                let text = answer.text();
-                let line: String = text
-                    .trim()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(MAX_QUOTE)
-                    .collect();
-                let quote = if line.is_empty() {
-                    line
-                } else {
-                    format!(" “{line}”")
-                };
-                (false, format!("{} after {after}{quote}", answer.status))
-            }
-            Err(error) => (
-                error.kind() == AttemptErrorKind::Timeout,
-                format!("no answer after {after}: {error}"),
-            ),
-        };
-        Self {
-            status: attempt.status(),
-            timed_out,
-            duration: attempt.duration,
-            words,
-        }
-    }
-
-    fn accepted(&self) -> bool {
-        self.status.is_some_and(|status| status.is_success())
-    }
-}
-
-fn accepted(seen: &Seen) -> Told {
-    match seen.accepted() {
-        true => (Verdict::Pass, seen.words.clone()),
-        false => (Verdict::Fail, seen.words.clone()),
-    }
-}
-
-fn noted(seen: &Seen) -> Told {
-    let taken = match seen.accepted() {
-        true => "taken",
-        false => "not taken",
-    };
-    (Verdict::Note, format!("{taken}: {}", seen.words))
-}
-
-fn told_of_many(all: &[Seen], sent: usize, what: &str) -> Told {
-    let slowest = all
-        .iter()
-        .map(|seen| seen.duration)
-        .max()
-        .unwrap_or_default();
-    let accepted = all.iter().filter(|seen| seen.accepted()).count();
-    let words = format!(
-        "{accepted} of {sent} {what}, the slowest after {}",
-        millis(slowest)
-    );
-    match all.iter().find(|seen| !seen.accepted()) {
-        Some(seen) => (
-            Verdict::Fail,
-            format!("{words}; one of the others: {}", seen.words),
-        ),
-        None if accepted < sent => (Verdict::Fail, words),
-        None => (Verdict::Pass, words),
-    }
-}
-
-/// A secret that is nobody's.
-fn another_secret() -> Option<Secret> {
-    Secret::new(format!("whsec_{:016x}{:016x}", random(), random())).ok()
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{} ms", duration.as_millis())
-}
-
-/// Between two probes during a burst.
-const PROBE_PAUSE: Duration = Duration::from_millis(100);
-
-/// How many characters of an answer are quoted.
-const MAX_QUOTE: usize = 120;
 
 #[cfg(test)]
 mod tests {
