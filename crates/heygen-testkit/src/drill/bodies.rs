@@ -4,7 +4,7 @@ use bytes::Bytes;
 use heygen_events::EventType;
 
 use super::CALLBACK_ID;
-use crate::{EventBuilder, fixtures};
+use crate::{EventBuilder, builder::random, fixtures};
 
 /// An event as HeyGen documents it.
 pub(super) fn plain() -> Bytes {
@@ -20,8 +20,9 @@ pub(super) fn odd_white_space() -> Bytes {
 }
 
 pub(super) fn unknown_event() -> Bytes {
+    // A fresh id, as events with a sample get one: the same body again would be a duplicate, which says nothing of its kind.
     EventBuilder::new("heygen_drill.success")
-        .set("id", "heygen-drill")
+        .set("id", format!("heygen-drill-{:016x}", random()))
         .set("callback_id", CALLBACK_ID)
         .body()
 }
@@ -76,3 +77,15 @@ fn ours(builder: EventBuilder) -> EventBuilder {
 }
 
 const LARGE_BYTES: usize = 200 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_new_is_new() {
+        for body in [plain, odd_white_space, unknown_event, extra_fields, large] {
+            assert_ne!(body(), body());
+        }
+    }
+}

@@ -144,3 +144,15 @@ async fn a_late_replay_and_a_duplicate_are_told_apart() {
     assert_eq!(seen[0].body, seen[3].body);
     assert_ne!(seen[0].body, seen[1].body);
 }
+
+#[tokio::test]
+async fn what_is_told_of_all_deliveries_needs_no_other_check() {
+    for check in [Check::Latency, Check::Redirect] {
+        let server = Server::with_statuses(&[204]).await;
+        let alone = drill(&server).only(&[check]);
+        let scorecard = alone.run(|_| {}).await.unwrap();
+        assert_eq!(with_verdict(&scorecard, Verdict::Pass), [check]);
+        assert!(scorecard.passed());
+        assert_eq!(scorecard.requests(), 1);
+    }
+}
