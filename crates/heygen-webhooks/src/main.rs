@@ -20,6 +20,7 @@ mod refusal_file;
 mod rule;
 mod secret;
 mod secret_store;
+mod sending;
 mod signals;
 mod span;
 mod view;

@@ -8,7 +8,7 @@ use super::ConfigFile;
 
 /// Send a signed sample delivery, as HeyGen would
 ///
-/// The body is a sample of the event with fresh ids. It is signed with the first secret of HEYGEN_WEBHOOK_SECRET or
+/// The body is a sample of the event with fresh ids; an event nobody knows gets a fresh id. It is signed with the first secret of HEYGEN_WEBHOOK_SECRET or
 /// --secret-file. Exit status 0 when every delivery was answered with a 2xx.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -17,7 +17,7 @@ use super::ConfigFile;
   heygen-webhooks trigger video_translate.success --set url:=null
   heygen-webhooks trigger --all --to https://example.com/webhooks/heygen
   heygen-webhooks trigger avatar_video.success --tamper        # must be answered 401
-  heygen-webhooks trigger something.new --set id=1             # an event nobody knows yet")]
+  heygen-webhooks trigger something.new --set name=x           # an event nobody knows yet")]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["event_type", "all"])))]
 pub(crate) struct Trigger {
     /// Name of the event, known or not

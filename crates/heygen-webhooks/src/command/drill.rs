@@ -6,14 +6,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use heygen_testkit::drill::{Check, CheckResult, Drill as Exercise, Scorecard, Verdict};
-use heygen_testkit::{SendError, SendErrorKind};
 use serde_json::{Value, json};
 
-use crate::api::error_chain;
 use crate::cli::Drill;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
-use crate::{places, secret};
+use crate::{places, secret, sending};
 
 mod junit;
 
@@ -29,7 +27,9 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
             told = output::write(line(result));
         }
     };
-    let scorecard = runtime.block_on(exercise.run(tell)).map_err(cannot_send)?;
+    let scorecard = runtime
+        .block_on(exercise.run(tell))
+        .map_err(sending::failure)?;
     if let Some(file) = &options.junit {
         write_junit(file, &options.url, &scorecard)?;
     }
@@ -173,14 +173,6 @@ fn write_junit(file: &Path, url: &str, scorecard: &Scorecard) -> Result<(), Fail
     fs::write(file, junit::document(&without_query(url), scorecard))
         .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
-}
-
-/// A wrong address is a mistake on the command line; the rest is the system's.
-fn cannot_send(error: SendError) -> Failure {
-    match error.kind() {
-        SendErrorKind::Url | SendErrorKind::Scheme => Failure::usage(error_chain(&error)),
-        _ => error.into(),
-    }
 }
 
 const VERDICTS: [(Verdict, &str); 5] = [

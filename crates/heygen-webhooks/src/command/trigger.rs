@@ -1,13 +1,16 @@
 //! `trigger`: a signed sample delivery, as HeyGen would send it.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use heygen_events::EventType;
-use heygen_testkit::{Attempt, EventBuilder, SendError, SendErrorKind, Sender};
+use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
 
+use crate::api::error_chain;
 use crate::cli::Trigger;
 use crate::failure::Failure;
 use crate::output::{self, tame};
-use crate::{places, secret};
+use crate::{places, secret, sending};
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     let sender = sender(options)?;
@@ -57,7 +60,7 @@ async fn send_all(
     for event_type in event_types {
         for _ in 0..options.count {
             let body = body(options, event_type, fields);
-            let report = sender.deliver(body).await.map_err(cannot_send)?;
+            let report = sender.deliver(body).await.map_err(sending::failure)?;
             for attempt in report.attempts().iter().chain(report.duplicates()) {
                 output::write(line(options, event_type, attempt))?;
                 all_accepted &= attempt.accepted();
@@ -71,6 +74,9 @@ fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> 
     let mut builder = EventBuilder::new(event_type.clone());
     if options.keep_ids {
         builder = builder.keep_ids();
+    } else if !event_type.is_known() {
+        // There is no sample with ids to make fresh, and the same body twice would be a duplicate.
+        builder = builder.set("id", fresh_id());
     }
     if let Some(event_id) = &options.event_id {
         builder = builder.top("event_id", event_id.as_str());
@@ -81,12 +87,17 @@ fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> 
     builder.body().to_vec()
 }
 
+/// Enough to be new: the standard library seeds its hash maps with it.
+fn fresh_id() -> String {
+    format!("{:016x}", RandomState::new().hash_one(0))
+}
+
 fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String {
     let millis = attempt.duration.as_secs_f64() * 1000.0;
     if options.json {
         let (status, answer, error) = match &attempt.result {
             Ok(answer) => (Some(answer.status.as_u16()), Some(answer.text()), None),
-            Err(error) => (None, None, Some(describe(error))),
+            Err(error) => (None, None, Some(error_chain(error))),
         };
         let answer = answer.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         let line = json!({
@@ -101,28 +112,9 @@ fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String 
     }
     let outcome = match &attempt.result {
         Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),
-        Err(error) => format!("no answer: {}", describe(error)),
+        Err(error) => format!("no answer: {}", error_chain(error)),
     };
     format!("{:<44}  {millis:>7.1} ms  {outcome}\n", event_type.as_str())
-}
-
-/// A wrong address or header name is a mistake on the command line; the rest is the system's.
-fn cannot_send(error: SendError) -> Failure {
-    match error.kind() {
-        SendErrorKind::Client => error.into(),
-        _ => Failure::usage(describe(&error)),
-    }
-}
-
-/// An error with all its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What `--set` asks for: `field=text` or `field:=json`.

@@ -153,3 +153,18 @@ fn mistakes_are_told() {
         "is not a URL",
     );
 }
+
+#[test]
+fn an_event_nobody_knows_is_a_new_one_every_time() {
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let count = |arguments: &[&str]| {
+        let sent = ["something.new", "--count", "3", "--json"];
+        let sent = serve.trigger(&place, &[&sent, arguments].concat()).ok();
+        let is_new = |line: &&str| line.contains("\"status\":\"accepted\"");
+        sent.stdout.lines().filter(is_new).count()
+    };
+    assert_eq!(count(&[]), 3);
+    assert_eq!(count(&["--set", "id=1"]), 1);
+    assert_eq!(count(&["--keep-ids"]), 1);
+}
