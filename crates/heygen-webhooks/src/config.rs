@@ -135,7 +135,7 @@ impl Config {
                 .listen
                 .clone()
                 .or(file.listen)
-                .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+                .unwrap_or_else(|| places::LISTEN.to_owned()),
             log: options.log.clone().or(file.log),
             handing_out,
             retention,

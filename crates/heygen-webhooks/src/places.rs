@@ -50,6 +50,23 @@ pub(crate) fn api(options: &ApiOptions, file: &File) -> ApiOptions {
     }
 }
 
+macro_rules! listen {
+    () => {
+        "127.0.0.1:8080"
+    };
+}
+macro_rules! path {
+    () => {
+        "/webhooks/heygen"
+    };
+}
+
+/// Where `serve` listens when nothing else is said.
+pub(crate) const LISTEN: &str = listen!();
+
+/// Where a `serve` is to be found of which nothing else is said.
+pub(crate) const LOCAL_URL: &str = concat!("http://", listen!(), path!());
+
+const PATH: &str = path!();
 const INBOX: &str = "./heygen-inbox.db";
 const SHOW_INBOX: &str = "./heygen-sandbox.db";
-const PATH: &str = "/webhooks/heygen";

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::ConfigFile;
+use crate::places::LOCAL_URL;
 
 /// Send a signed sample delivery, as HeyGen would
 ///
@@ -30,7 +31,7 @@ pub(crate) struct Trigger {
     #[arg(
         long,
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080/webhooks/heygen",
+        default_value = LOCAL_URL,
         env = "HEYGEN_WEBHOOKS_TO"
     )]
     pub(crate) to: String,
