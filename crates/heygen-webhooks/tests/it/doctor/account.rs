@@ -1,0 +1,112 @@
+//! What HeyGen says: the key, what is registered, the names of events.
+
+use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation};
+use serde_json::json;
+
+use super::servers::closed_address;
+use super::{HeyGen, KEY, examine};
+use crate::support::{Place, SECRET};
+
+#[test]
+fn a_key_that_is_missing_wrong_or_not_heard() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let base_url = ["--base-url", heygen.sandbox.url()];
+    examine(&place, &base_url, &[])
+        .problems(&["key"])
+        .is("key", "problem", "HEYGEN_API_KEY")
+        .is("endpoints", "skipped", "")
+        .is("endpoints.v1", "skipped", "")
+        .is("events.known", "skipped", "");
+    examine(&place, &base_url, &[("HEYGEN_API_KEY", "wrong-key")])
+        .problems(&["key"])
+        .is("key", "problem", "does not accept the key");
+    let closed = format!("http://{}", closed_address());
+    examine(&place, &["--base-url", &closed], &[("HEYGEN_API_KEY", KEY)])
+        .problems(&["key"])
+        .is("key", "problem", "HeyGen: ");
+}
+
+#[test]
+fn what_is_registered_and_cannot_work() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    let url = ["--public-url", serve.url.as_str()];
+
+    let seen = heygen.examine(&place, &url, Some(SECRET));
+    seen.problems(&["endpoints", "endpoints.registered"]);
+    heygen
+        .examine(&place, &[], Some(SECRET))
+        .problems(&[])
+        .is("endpoints", "warn", "none");
+
+    heygen.register("https://elsewhere.example/hook?token=hidden");
+    let seen = heygen.examine(&place, &url, Some(SECRET));
+    seen.problems(&["endpoints.registered"])
+        .is("endpoints.foreign", "ok", "elsewhere.example");
+    assert!(!seen.ended.stdout.contains("hidden"));
+
+    let (first, secret) = heygen.register(&serve.url);
+    let (second, _) = heygen.register(&serve.url);
+    let secrets = format!("{SECRET},{secret}");
+    let seen = heygen.examine(&place, &url, Some(&secrets));
+    seen.is("endpoints.duplicates", "warn", &first)
+        .is("endpoints.duplicates", "warn", &second)
+        .is("endpoints.registered", "ok", "")
+        .is("secrets", "problem", "signs with another one");
+
+    heygen.sandbox.set_status(&first, "disabled");
+    heygen
+        .examine(&place, &url, Some(&secrets))
+        .is("endpoints.disabled", "problem", &first);
+    heygen.sandbox.set_status(&first, "resting");
+    heygen
+        .examine(&place, &url, Some(&secrets))
+        .is("endpoints.disabled", "warn", "resting");
+}
+
+#[test]
+fn v1_may_be_gone() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    heygen.without_v1();
+    heygen
+        .examine(&place, &[], None)
+        .problems(&[])
+        .is("endpoints.v1", "ok", "retired");
+}
+
+#[test]
+fn names_that_are_new_and_names_that_nobody_wants() {
+    use heygen_api::{Client, Credentials, v3::NewEndpoint};
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let client = Client::builder(Credentials::api_key(KEY)).base_url(heygen.sandbox.url());
+    let client = client.build().expect("a client");
+    let new = NewEndpoint::new("https://a.example/").event("avatar_video.success");
+    heygen
+        .runtime
+        .block_on(client.v3().create_endpoint(&new))
+        .expect("created");
+    let catalogue = json!({"data": [
+        {"event_type": "avatar_video.fail"},
+        {"event_type": "podcast.success"},
+    ], "has_more": false});
+    let fault = Fault::refuse(200)
+        .on(Operation::EventTypes)
+        .body(catalogue.to_string());
+    heygen
+        .sandbox
+        .misbehave(Misbehaviour::default().fault(fault));
+    heygen
+        .examine(&place, &[], Some(SECRET))
+        .is("events.known", "warn", "podcast.success")
+        .is("events.offered", "warn", "avatar_video.success")
+        .is("events.subscribed", "problem", "nothing will come");
+    heygen.examine(&place, &[], Some(SECRET)).problems(&[]).is(
+        "events.subscribed",
+        "ok",
+        "to 1 of 30 events",
+    );
+}

@@ -1,0 +1,81 @@
+//! The public address, as HeyGen would find it.
+
+use super::servers::{certificates, closed_address, small_server, tls_server};
+use super::{HeyGen, KEY, examine};
+use crate::support::{Place, SECRET};
+
+#[test]
+fn an_address_where_nobody_is() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let url = format!("http://{}/", closed_address());
+    heygen.register(&format!("{url}webhooks/heygen"));
+    heygen
+        .examine(&place, &["--public-url", &url], Some(SECRET))
+        .is("endpoints.registered", "ok", "")
+        .problems(&["secrets", "address.options", "sample.signed"])
+        .is("address.options", "problem", "probe 1 of 5")
+        .is("address.get", "warn", "")
+        .is("sample.unsigned", "skipped", "no answer");
+}
+
+#[test]
+fn an_address_that_does_not_answer_options() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let url = small_server(|head| match head.starts_with("OPTIONS") {
+        true => None,
+        false => Some("200 OK"),
+    });
+    heygen
+        .examine(&place, &["--public-url", &url], Some(SECRET))
+        .is("address.options", "problem", "within 1 s")
+        .is("address.get", "ok", "200")
+        .is("sample.signed", "ok", "200")
+        .is("sample.unsigned", "problem", "taken");
+    let refusing = small_server(|_| Some("405 Method Not Allowed"));
+    heygen
+        .examine(&place, &["--public-url", &refusing], Some(SECRET))
+        .is("address.options", "problem", "405")
+        .is("address.get", "warn", "405")
+        .is("sample.signed", "problem", "mend the path")
+        .is("sample.unsigned", "warn", "405");
+}
+
+#[test]
+fn private_and_plain_addresses_at_the_real_heygen() {
+    let place = Place::new();
+    let seen = examine(
+        &place,
+        &["--public-url", "http://127.0.0.1:1/", "--no-sample"],
+        &[("SSL_CERT_FILE", &certificates(&place))],
+    );
+    seen.is("address", "problem", "cannot reach")
+        .is("address.tls", "problem", "plain http");
+}
+
+#[test]
+fn tls_is_tried_and_told() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let (url, certificate) = tls_server();
+    let (_, other) = tls_server();
+    let trusted = place.file("trusted.pem", certificate);
+    let foreign = place.file("foreign.pem", other);
+    let run = |certificates: &std::path::Path| {
+        let file = certificates.to_str().expect("UTF-8");
+        examine(
+            &place,
+            &["--base-url", heygen.sandbox.url(), "--public-url", &url],
+            &[("HEYGEN_API_KEY", KEY), ("SSL_CERT_FILE", file)],
+        )
+    };
+    run(&trusted)
+        .is("address.tls", "ok", "TLS 1.3")
+        .is("address.tls", "ok", "elliptic curve 256")
+        .is("address.options", "ok", "5 probes passed")
+        .is("address.get", "ok", "200");
+    run(&foreign)
+        .is("address.tls", "problem", "public authority")
+        .is("address.options", "problem", "");
+}

@@ -1,0 +1,114 @@
+//! Servers that are there, half there, or not there, and a certificate.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use crate::support::Place;
+
+/// An address at which nobody listens.
+pub(super) fn closed_address() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+/// A server that answers each request by its head with a status line, or leaves it without an answer.
+pub(super) fn small_server(answer: fn(&str) -> Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer_one(stream, answer));
+        }
+    });
+    url
+}
+
+fn answer_one(mut stream: TcpStream, answer: fn(&str) -> Option<&'static str>) {
+    let mut buffer = [0; 4096];
+    let read = stream.read(&mut buffer).unwrap_or(0);
+    let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+    match answer(&head) {
+        Some(status) => {
+            let text =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(text.as_bytes());
+        }
+        // Until the other side has had enough.
+        None => drop(stream.read(&mut buffer)),
+    }
+}
+
+/// A file with a certificate: a machine may have none, and then there is no https.
+pub(super) fn certificates(place: &Place) -> String {
+    let (_, certificate) = tls_server();
+    let file = place.file("some.pem", certificate);
+    file.to_str().expect("UTF-8").to_owned()
+}
+
+/// A server that answers 200 to everything behind TLS, and its certificate.
+pub(super) fn tls_server() -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]);
+    let certificate = parameters
+        .and_then(|it| it.self_signed(&key))
+        .expect("a certificate");
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .expect("versions")
+    .with_no_client_auth()
+    .with_single_cert(vec![certificate.der().clone()], private)
+    .expect("a configuration");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let config = config.clone();
+            thread::spawn(move || {
+                let connection = rustls::ServerConnection::new(config).expect("a connection");
+                let mut stream = rustls::StreamOwned::new(connection, stream);
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    let _ = stream.write_all(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                    );
+                    stream.conn.send_close_notify();
+                    let _ = stream.flush();
+                }
+            });
+        }
+    });
+    (
+        format!("https://localhost:{port}/hook"),
+        pem(certificate.der()),
+    )
+}
+
+fn pem(der: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for (place, chunk) in der.chunks(3).enumerate() {
+        let mut group = [0; 4];
+        group[1..=chunk.len()].copy_from_slice(chunk);
+        let number = u32::from_be_bytes(group);
+        for digit in 0..4 {
+            let value = (number >> (18 - 6 * digit)) & 63;
+            let is_there = digit <= chunk.len();
+            text.push(if is_there {
+                char::from(DIGITS[value as usize])
+            } else {
+                '='
+            });
+        }
+        if place % 16 == 15 {
+            text.push('\n');
+        }
+    }
+    text.push_str("\n-----END CERTIFICATE-----\n");
+    text
+}
