@@ -95,6 +95,20 @@ async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
     assert!(serve.line().contains("batch.finished"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_whose_answer_never_came_is_made_once() {
+    let (place, tunnel) = (Place::new(), Tunnel::new());
+    // As often as the client itself asks again.
+    let cut_off = Fault::cut_off().on(Operation::Create).times(3);
+    let heygen = sandbox_with(cut_off).await;
+    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    serve.log_line("tried again until it is");
+    serve.log_line("registered at HeyGen");
+    assert_eq!(heygen.endpoints().len(), 1);
+    heygen.send(EventBuilder::new("batch.finished"));
+    assert!(serve.line().contains("batch.finished"));
+}
+
 #[test]
 fn it_stops_while_the_api_does_not_answer() {
     for signal in ["TERM", "INT"] {

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heygen_api::{Client, Endpoint, EndpointSecret, EndpointStatus, Events, IdempotencyKey, v3};
+use heygen_api::{
+    Client, Endpoint, EndpointSecret, EndpointStatus, ErrorKind, Events, IdempotencyKey, v3,
+};
 use heygen_events::id::EndpointId;
 use heygen_receiver::Secret;
 use tokio::sync::watch;
@@ -38,10 +40,19 @@ pub(super) struct Registration {
     sources: SecretSources,
     wanted: Wanted,
     endpoint_id: Mutex<Option<EndpointId>>,
-    /// Of a creation of which it is not known whether it was carried out: with it HeyGen tells the secret again.
-    creation: Mutex<Option<IdempotencyKey>>,
+    /// The last creation that was not answered as it should be.
+    creation: Mutex<Option<Creation>>,
     /// While HeyGen makes a secret that it will tell once.
     awaits_secret: watch::Sender<bool>,
+}
+
+/// A creation that may have been carried out all the same.
+#[derive(Clone, Debug)]
+struct Creation {
+    /// With it HeyGen gives the first answer again, and with that the secret.
+    key: IdempotencyKey,
+    /// Whether HeyGen did not answer at all, so that it may be at work on it still.
+    is_open: bool,
 }
 
 impl Registration {
@@ -126,9 +137,6 @@ impl Registration {
     }
 
     async fn ensure(&self) -> Result<(), Trouble> {
-        if lock(&self.creation).is_some() {
-            return self.create().await;
-        }
         let endpoints = self.client.v3().endpoints_all().into_vec().await?;
         self.expire_unlisted(&endpoints);
         let mut ours: Vec<Endpoint> = endpoints
@@ -149,9 +157,14 @@ impl Registration {
                 known = known.or(Some(place));
             }
         }
-        match (known, ours.is_empty()) {
-            (_, true) => self.create().await,
+        let pending = lock(&self.creation).clone();
+        match (known, pending) {
             (Some(place), _) => self.adopt(ours.swap_remove(place), true).await,
+            // Most likely the one that was made before the answer was lost.
+            (None, Some(creation)) if creation.is_open || !ours.is_empty() => {
+                self.create(creation.key).await
+            }
+            (None, _) if ours.is_empty() => self.create(IdempotencyKey::generate()?).await,
             (None, _) => self.adopt(ours.swap_remove(0), false).await,
         }
     }
@@ -174,27 +187,24 @@ impl Registration {
         }
     }
 
-    async fn create(&self) -> Result<(), Trouble> {
+    async fn create(&self, key: IdempotencyKey) -> Result<(), Trouble> {
         self.sources.store().prepare()?;
         let events = self.wanted.events.clone().unwrap_or(Events::All);
         let new = v3::NewEndpoint::new(&self.wanted.url).events(events);
-        let pending = lock(&self.creation).take();
-        let key = match pending {
-            Some(key) => key,
-            None => IdempotencyKey::generate()?,
-        };
         let client = self.client.v3();
         let created = self
             .awaiting_secret(async {
                 let endpoint = match client.create_endpoint_with_key(&new, &key).await {
                     Ok(endpoint) => endpoint,
                     Err(error) => {
-                        if error.outcome_unknown() {
-                            *lock(&self.creation) = Some(key.clone());
-                        }
+                        // HeyGen that has failed may answer the same under this key for a day.
+                        let is_open =
+                            error.outcome_unknown() && error.kind() != ErrorKind::Server;
+                        *lock(&self.creation) = Some(Creation { key, is_open });
                         return Err(Trouble::from(error));
                     }
                 };
+                *lock(&self.creation) = None;
                 let endpoint_id = endpoint.endpoint_id;
                 *lock(&self.endpoint_id) = Some(endpoint_id.clone());
                 let Some(secret) = endpoint.secret else {

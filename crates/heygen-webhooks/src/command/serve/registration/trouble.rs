@@ -31,6 +31,7 @@ impl From<ApiError> for Trouble {
             | ErrorKind::QuotaExceeded => true,
             // 409 while HeyGen is still at work on what was asked for before.
             ErrorKind::Conflict => error.has_code("request_in_progress"),
+            ErrorKind::UnexpectedBody => breaks_off(&error),
             _ => false,
         };
         let failure = api::failure(ApiVersion::V3, error);
@@ -42,6 +43,14 @@ impl From<ApiError> for Trouble {
             false => Self::Lasting(failure),
         }
     }
+}
+
+/// Whether the answer began as it should: what answers otherwise than HeyGen does is not HeyGen.
+fn breaks_off(error: &ApiError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<serde_json::Error>())
+        .is_some_and(serde_json::Error::is_eof)
 }
 
 impl From<Failure> for Trouble {
