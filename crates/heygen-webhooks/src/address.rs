@@ -70,10 +70,13 @@ fn is_private_ip(address: IpAddr) -> bool {
 /// An address without a path means the path that is served.
 pub(crate) fn public_url(url: &str, path: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |place| place + 3);
-    let rest = url[after_scheme..].trim_end_matches('/');
-    match rest.contains('/') {
+    let (scheme, rest) = url.split_at(after_scheme);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (place, query) = rest.split_at(end);
+    let host = place.trim_end_matches('/');
+    match host.contains('/') {
         true => url.to_owned(),
-        false => format!("{}{rest}{path}", &url[..after_scheme]),
+        false => format!("{scheme}{host}{path}{query}"),
     }
 }
 
@@ -148,6 +151,10 @@ mod tests {
                 "https://a.example:8443/webhooks/heygen",
             ),
             ("https://a.example/hooks/h", "https://a.example/hooks/h"),
+            (
+                "https://a.example/?to=/b",
+                "https://a.example/webhooks/heygen?to=/b",
+            ),
         ] {
             assert_eq!(public_url(given, path), expected);
         }
