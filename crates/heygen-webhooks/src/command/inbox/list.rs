@@ -1,0 +1,56 @@
+//! `inbox list`: what came in, newest first.
+
+use heygen_inbox::{Query, State, Summary};
+
+use super::json::summary_json;
+use super::{path, reader};
+use crate::cli::List;
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+use crate::when;
+
+pub(super) fn run(options: &List) -> Result<(), Failure> {
+    let mut query = Query::default();
+    query.event_type.clone_from(&options.event_type);
+    query.state = options.state.map(State::from);
+    query.since = options.since.map(|since| since.system_time());
+    query.limit = (options.limit > 0).then_some(options.limit);
+    let found = reader(&path(&options.file)?)?.list(&query)?;
+    if options.json {
+        output::json_array(found.iter().map(summary_json))?;
+        return Ok(());
+    }
+    let rows: Vec<_> = found.iter().map(row).collect();
+    let heads = [
+        "ID",
+        "RECEIVED",
+        "EVENT",
+        "SUBJECT",
+        "CALLBACK ID",
+        "OUTCOME",
+        "STATE",
+        "ATTEMPTS",
+    ];
+    output::write(table(&heads, &rows))?;
+    Ok(())
+}
+
+fn row(summary: &Summary) -> Vec<String> {
+    let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), tame);
+    vec![
+        summary.id.to_string(),
+        when::short(summary.received_at),
+        summary
+            .event_type
+            .as_deref()
+            .map_or_else(|| "(unreadable)".to_owned(), tame),
+        text(&summary.subject_id),
+        text(&summary.callback_id),
+        summary
+            .outcome
+            .map_or("-", |outcome| outcome.as_str())
+            .to_owned(),
+        summary.state.to_string(),
+        summary.attempts.to_string(),
+    ]
+}

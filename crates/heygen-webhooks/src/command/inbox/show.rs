@@ -1,0 +1,20 @@
+//! `inbox show`: one delivery, whole.
+
+use super::json::kept_json;
+use super::kept;
+use super::text::kept_text;
+use crate::cli::Show;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn run(options: &Show) -> Result<(), Failure> {
+    let kept = kept(&options.file, &options.id)?;
+    if options.raw {
+        output::write(&kept.body)?;
+    } else if options.json {
+        output::json(&kept_json(&kept))?;
+    } else {
+        output::write(kept_text(&kept, options.full))?;
+    }
+    Ok(())
+}
