@@ -28,7 +28,7 @@ pub(crate) use config_file::ConfigFile;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;
-pub(crate) use inbox::{Inbox, InboxFile, List, Show, StateOption};
+pub(crate) use inbox::{Attempts, Drift, Inbox, InboxFile, List, Selection, Show, StateOption};
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,

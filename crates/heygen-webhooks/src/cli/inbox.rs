@@ -9,8 +9,10 @@ use crate::failure::Failure;
 use crate::places;
 
 mod look;
+mod selection;
 
-pub(crate) use look::{List, Show};
+pub(crate) use look::{Attempts, Drift, List, Show};
+pub(crate) use selection::Selection;
 
 /// Look into the inbox, also while `serve` runs
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,8 @@ pub(crate) use look::{List, Show};
 pub(crate) enum Inbox {
     List(List),
     Show(Show),
+    Attempts(Attempts),
+    Drift(Drift),
 }
 
 #[derive(Args, Debug)]

@@ -9,8 +9,11 @@ use crate::cli::{Inbox, InboxFile, StateOption};
 use crate::failure::Failure;
 use crate::output::tame;
 
+mod attempts;
+mod drift;
 mod json;
 mod list;
+mod selection;
 mod show;
 mod text;
 
@@ -18,6 +21,8 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
     match options {
         Inbox::List(options) => list::run(options),
         Inbox::Show(options) => show::run(options),
+        Inbox::Attempts(options) => attempts::run(options),
+        Inbox::Drift(options) => drift::run(options),
     }
 }
 

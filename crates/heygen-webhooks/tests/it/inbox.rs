@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Serve};
 
+mod attempts;
+mod drift;
+
 fn ids(place: &Place, arguments: &[&str]) -> Vec<String> {
     let list = place
         .run(&[&["inbox", "list", "--json"], arguments].concat())
@@ -57,6 +60,8 @@ fn lists_filter_and_come_newest_first() {
     assert_eq!(ids(&place, &["--state", "done"]), sent);
     assert_eq!(ids(&place, &["--state", "dead"]), Vec::<String>::new());
     assert_eq!(ids(&place, &["--since", "1h"]), sent);
+    assert_eq!(ids(&place, &["--subject", "v2"]), sent[1..2]);
+    assert_eq!(ids(&place, &["--until", "1h"]), Vec::<String>::new());
     assert_eq!(
         ids(&place, &["--since", "2200-01-01"]),
         Vec::<String>::new()

@@ -1,9 +1,8 @@
-//! The options of `inbox list` and `inbox show`.
+//! The options of the `inbox` commands that look and change nothing.
 
 use clap::Args;
 
-use super::{InboxFile, StateOption};
-use crate::when::When;
+use super::{InboxFile, Selection};
 
 /// List deliveries, newest first
 #[derive(Args, Debug)]
@@ -14,15 +13,8 @@ use crate::when::When;
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) file: InboxFile,
-    /// Only this event
-    #[arg(long, value_name = "EVENT_TYPE")]
-    pub(crate) event_type: Option<String>,
-    /// Only this state
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Option<StateOption>,
-    /// Only what came in since: a time (2026-11-01, 2026-11-01T12:00:00Z) or how long ago (90s, 30m, 2h, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) since: Option<When>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
     /// At most so many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
@@ -51,4 +43,36 @@ pub(crate) struct Show {
     /// Print links whole; otherwise their query strings, which give access, are cut off
     #[arg(long, conflicts_with_all = ["json", "raw"])]
     pub(crate) full: bool,
+}
+
+/// Show every time a delivery was handed out, how that ended, and when it is due next
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  heygen-webhooks inbox attempts 01jd…
+  heygen-webhooks inbox attempts 01jd… --json | jq -r '.attempt_list[].detail'")]
+pub(crate) struct Attempts {
+    /// Id of the delivery, as `inbox list` prints it
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) file: InboxFile,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show in what events differ from what this version knows: new names, new fields, data that does not fit
+///
+/// Such deliveries are kept and handed out like any other. What differs is counted as they come in; the delivery named
+/// with each is the first of its kind.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  heygen-webhooks inbox drift
+  heygen-webhooks inbox drift --json | jq -r '.[] | select(.kind == \"unknown_event\") | .event_type'")]
+pub(crate) struct Drift {
+    #[command(flatten)]
+    pub(crate) file: InboxFile,
+    /// Print a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
 }

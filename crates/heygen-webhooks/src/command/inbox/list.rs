@@ -1,6 +1,6 @@
 //! `inbox list`: what came in, newest first.
 
-use heygen_inbox::{Query, State, Summary};
+use heygen_inbox::Summary;
 
 use super::json::summary_json;
 use super::{path, reader};
@@ -10,10 +10,7 @@ use crate::output::{self, table, tame};
 use crate::when;
 
 pub(super) fn run(options: &List) -> Result<(), Failure> {
-    let mut query = Query::default();
-    query.event_type.clone_from(&options.event_type);
-    query.state = options.state.map(State::from);
-    query.since = options.since.map(|since| since.system_time());
+    let mut query = options.selection.query();
     query.limit = (options.limit > 0).then_some(options.limit);
     let found = reader(&path(&options.file)?)?.list(&query)?;
     if options.json {

@@ -1,0 +1,27 @@
+//! `inbox attempts`.
+
+use super::three_events;
+use crate::support::Place;
+
+#[test]
+fn every_handing_out_is_told() {
+    let place = Place::new();
+    let (_serve, sent) = three_events(&place);
+    let told = place
+        .run(&["inbox", "attempts", &sent[0], "--json"])
+        .ok()
+        .json();
+    assert_eq!(told["id"], sent[0].as_str());
+    assert_eq!(told["state"], "done");
+    assert_eq!(told["due_at"], serde_json::Value::Null);
+    assert_eq!(told["attempt_list"][0]["number"], 1);
+    assert_eq!(told["attempt_list"][0]["result"], "done");
+    let people = place.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
+    assert!(
+        people.starts_with(&format!("{} is done", sent[0])) && people.contains("STARTED"),
+        "{people}"
+    );
+    assert_eq!(place.run(&["inbox", "attempts", "17"]).status, 2);
+    let unknown = place.run(&["inbox", "attempts", "000000000000000"]);
+    assert_eq!(unknown.status, 1);
+}

@@ -1,0 +1,46 @@
+//! `inbox drift`.
+
+use serde_json::json;
+
+use super::post;
+use crate::support::Place;
+
+#[test]
+fn what_this_version_does_not_know_is_counted_and_shown() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    let none = place.run(&["inbox", "drift"]).ok();
+    assert!(
+        none.stderr.contains("as this version knows it"),
+        "{}",
+        none.stderr
+    );
+    let bodies = [
+        r#"{"event_type":"moon.landed","event_data":{"n":1}}"#,
+        r#"{"event_type":"moon.landed","event_data":{"n":2}}"#,
+        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":"m","mood":"\u001b[2J"}}"#,
+    ];
+    let ids: Vec<_> = bodies
+        .iter()
+        .map(|body| post(&serve.url, body.as_bytes())["id"].clone())
+        .collect();
+    let list = place.run(&["inbox", "drift", "--json"]).ok().json();
+    let list = list.as_array().expect("an array");
+    let find = |kind: &str| {
+        let found = list.iter().find(|found| found["kind"] == kind);
+        found.expect(kind).clone()
+    };
+    let event = find("unknown_event");
+    assert_eq!(
+        (&event["event_type"], &event["count"], &event["example"]),
+        (&json!("moon.landed"), &json!(2), &ids[0])
+    );
+    let field = find("unknown_field");
+    assert_eq!(
+        (&field["event_type"], &field["name"], &field["example"]),
+        (&json!("avatar_video.fail"), &json!("mood"), &ids[2])
+    );
+    let people = place.run(&["inbox", "drift"]).ok();
+    assert!(people.stdout.contains("new event"), "{}", people.stdout);
+    assert!(people.stderr.contains("inbox show "), "{}", people.stderr);
+}
