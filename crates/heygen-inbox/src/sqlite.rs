@@ -27,6 +27,7 @@ mod reader;
 mod rejected;
 mod row;
 mod seen;
+mod stats;
 mod store;
 mod writer;
 
@@ -36,6 +37,7 @@ pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
     RingOptions, rejected_path,
 };
+pub use stats::{Stats, StatsGroup};
 
 use writer::{Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
 
