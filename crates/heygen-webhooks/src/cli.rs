@@ -28,7 +28,9 @@ pub(crate) use config_file::ConfigFile;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;
-pub(crate) use inbox::{Attempts, Drift, Inbox, InboxFile, List, Selection, Show, StateOption};
+pub(crate) use inbox::{
+    Attempts, Drift, Inbox, InboxFile, List, Selection, Show, StateOption, Stats, Tail,
+};
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,

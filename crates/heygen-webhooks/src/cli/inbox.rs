@@ -11,7 +11,7 @@ use crate::places;
 mod look;
 mod selection;
 
-pub(crate) use look::{Attempts, Drift, List, Show};
+pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use selection::Selection;
 
 /// Look into the inbox, also while `serve` runs
@@ -23,6 +23,8 @@ pub(crate) enum Inbox {
     List(List),
     Show(Show),
     Attempts(Attempts),
+    Tail(Tail),
+    Stats(Stats),
     Drift(Drift),
 }
 

@@ -10,11 +10,15 @@ use crate::failure::Failure;
 use crate::output::tame;
 
 mod attempts;
+mod chunks;
 mod drift;
 mod json;
 mod list;
 mod selection;
 mod show;
+mod size;
+mod stats;
+mod tail;
 mod text;
 
 pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
@@ -22,6 +26,8 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
         Inbox::List(options) => list::run(options),
         Inbox::Show(options) => show::run(options),
         Inbox::Attempts(options) => attempts::run(options),
+        Inbox::Tail(options) => tail::run(options),
+        Inbox::Stats(options) => stats::run(options),
         Inbox::Drift(options) => drift::run(options),
     }
 }

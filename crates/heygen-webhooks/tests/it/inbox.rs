@@ -6,6 +6,8 @@ use crate::support::{Place, Serve};
 
 mod attempts;
 mod drift;
+mod stats;
+mod tail;
 
 fn ids(place: &Place, arguments: &[&str]) -> Vec<String> {
     let list = place

@@ -76,3 +76,46 @@ pub(crate) struct Drift {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// Count what is in the inbox: by state, event and source, what came in lately, how handing out went
+///
+/// Also shows how long the oldest pending delivery has waited, and how much room the inbox takes. A million deliveries
+/// take a second or two.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  heygen-webhooks inbox stats
+  heygen-webhooks inbox stats --all
+  heygen-webhooks inbox stats --json | jq .states.dead")]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) file: InboxFile,
+    /// Every event name, not only the 20 most frequent
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON object, which always has every event name
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Follow what comes in: the newest deliveries, then each new one as it is kept, until Ctrl-C
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  heygen-webhooks inbox tail
+  heygen-webhooks inbox tail --event-type avatar_video.fail
+  heygen-webhooks inbox tail --json -n 0 | jq -r .subject_id")]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) file: InboxFile,
+    /// Begin with so many of those that are there
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub(crate) lines: usize,
+    /// Only this event
+    #[arg(long, value_name = "EVENT_TYPE")]
+    pub(crate) event_type: Option<String>,
+    /// Only what is about this video, session and so on
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,24 @@
+//! How much, for people, and how large a file is with what SQLite keeps beside it.
+
+use std::fs;
+use std::path::Path;
+
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::private_file;
+
+/// `12.3 MiB`
+pub(super) fn bytes(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+/// `1,234,567`
+pub(super) fn count(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// The file and its write-ahead log.
+pub(super) fn on_disk(inbox: &Path) -> u64 {
+    let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    len(inbox) + len(&private_file::beside(inbox, "-wal"))
+}

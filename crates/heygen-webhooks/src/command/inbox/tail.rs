@@ -1,0 +1,109 @@
+//! `inbox tail`: follows what comes in.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
+use tokio::time::sleep;
+
+use super::chunks::{CHUNK, newest, next_id};
+use super::json::summary_json;
+use super::{path, reader};
+use crate::cli::Tail;
+use crate::command::management;
+use crate::failure::Failure;
+use crate::output::tame;
+use crate::{signals, when};
+
+pub(super) fn run(options: &Tail) -> Result<(), Failure> {
+    let path = path(&options.file)?;
+    match management::run(follow(options, path)) {
+        // Whoever reads has seen enough.
+        Err(Failure::NobodyListens) => Ok(()),
+        ended => ended,
+    }
+}
+
+async fn follow(options: &Tail, path: &Path) -> Result<(), Failure> {
+    let stopped = signals::asked_to_stop()?;
+    tokio::pin!(stopped);
+    let reader = reader(path)?;
+    let mut after = newest(&reader)?;
+    print(options, &first(options, &reader, after)?)?;
+    loop {
+        let chunk = since(&reader, after)?;
+        after = chunk.last().map(|last| last.id).or(after);
+        print(options, &chunk)?;
+        if chunk.len() == CHUNK {
+            continue;
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = &mut stopped => return Ok(()),
+        }
+    }
+}
+
+/// What to begin with, oldest first.
+fn first(
+    options: &Tail,
+    reader: &SqliteReader,
+    newest: Option<DeliveryId>,
+) -> Result<Vec<Summary>, InboxError> {
+    let mut query = Query::default().limit(options.lines);
+    query.event_type.clone_from(&options.event_type);
+    query.subject_id.clone_from(&options.subject);
+    query.before = newest.map(next_id);
+    if newest.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut first = reader.list(&query)?;
+    first.reverse();
+    Ok(first)
+}
+
+/// All that is new, wanted or not: looking for what is wanted alone would go through the rest again every time.
+fn since(reader: &SqliteReader, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
+    let mut query = Query::default().oldest_first().limit(CHUNK);
+    query.after = after;
+    reader.list(&query)
+}
+
+fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    for summary in found.iter().filter(|summary| is_wanted(options, summary)) {
+        match options.json {
+            true => writeln!(stdout, "{}", summary_json(summary))?,
+            false => writeln!(stdout, "{}", line(summary))?,
+        }
+    }
+    stdout.flush()
+}
+
+fn is_wanted(options: &Tail, summary: &Summary) -> bool {
+    let is_as_asked = |asked: &Option<String>, found| asked.is_none() || asked == found;
+    is_as_asked(&options.event_type, &summary.event_type)
+        && is_as_asked(&options.subject, &summary.subject_id)
+}
+
+fn line(summary: &Summary) -> String {
+    let event_type = summary.event_type.as_deref();
+    let mut words = vec![
+        when::short(summary.received_at),
+        summary.id.to_string(),
+        event_type.map_or_else(|| "(unreadable)".to_owned(), tame),
+    ];
+    words.extend(summary.subject_id.as_deref().map(tame));
+    words.extend(
+        summary
+            .callback_id
+            .as_deref()
+            .map(|id| format!("callback_id={}", tame(id))),
+    );
+    words.join("  ")
+}
+
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(250);

@@ -1,0 +1,67 @@
+//! `inbox stats`.
+
+use serde_json::json;
+
+use super::{post, three_events};
+use crate::support::Place;
+
+#[test]
+fn everything_is_counted() {
+    let place = Place::new();
+    let (serve, _) = three_events(&place);
+    post(&serve.url, b"no event");
+    serve.line();
+    let mut told = place.run(&["inbox", "stats", "--json"]).ok().json();
+    // Whether the last one is done already is for the server to know.
+    let states = told["states"].take();
+    let sum: u64 = ["pending", "claimed", "done", "dead"]
+        .iter()
+        .filter_map(|state| states[*state].as_u64())
+        .sum();
+    assert_eq!(sum, 4, "{states}");
+    assert!(states["done"].as_u64() >= Some(3), "{states}");
+    assert_eq!(told["total"], 4);
+    assert_eq!(
+        told["sources"],
+        json!({"webhook": 4, "callback": 0, "backfill": 0})
+    );
+    assert_eq!(told["received_last_hour"], 4);
+    assert_eq!(told["received_last_day"], 4);
+    assert!(told["attempts_last_day"]["done"].as_u64() >= Some(3));
+    assert!(told["bytes_in_use"].as_u64() > Some(4096));
+    assert!(told["bytes_on_disk"].as_u64() > Some(4096));
+    let events = told["event_types"].as_array().expect("an array");
+    assert_eq!(events.len(), 4);
+    assert!(events.contains(&json!({"event_type": null, "count": 1})));
+
+    let people = place.run(&["inbox", "stats"]).ok().stdout;
+    for text in ["deliveries      4\n", "avatar_video.fail", "(unreadable)"] {
+        assert!(people.contains(text), "{text} is missing:\n{people}");
+    }
+}
+
+#[test]
+fn the_most_frequent_come_first_and_the_rest_on_demand() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    for name in 0..22 {
+        let event = |n| format!(r#"{{"event_type":"kind{name:02}.x","event_data":{{"n":{n}}}}}"#);
+        for n in 0..if name == 7 { 2 } else { 1 } {
+            post(&serve.url, event(n).as_bytes());
+        }
+    }
+    let people = place.run(&["inbox", "stats"]).ok().stdout;
+    assert!(people.contains("and 2 more: --all"), "{people}");
+    assert!(!people.contains("kind21.x"), "{people}");
+    let first = people.split_once("EVENT").expect("a table").1;
+    assert!(
+        first
+            .lines()
+            .nth(1)
+            .expect("a line")
+            .starts_with("kind07.x"),
+        "{people}"
+    );
+    let all = place.run(&["inbox", "stats", "--all"]).ok().stdout;
+    assert!(all.contains("kind21.x") && !all.contains("--all"), "{all}");
+}

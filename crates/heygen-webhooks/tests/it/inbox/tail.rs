@@ -1,0 +1,100 @@
+//! `inbox tail`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use super::{post, three_events};
+use crate::support::Place;
+
+struct Tail {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Tail {
+    fn start(place: &Place, arguments: &[&str]) -> Self {
+        let mut child = place
+            .command(&[&["inbox", "tail"], arguments].concat())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn id(&mut self) -> Value {
+        let line: Value = serde_json::from_str(&self.line()).expect("a line is JSON");
+        line["id"].clone()
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn event(name: &str, number: u32) -> String {
+    format!(r#"{{"event_type":"{name}","event_data":{{"n":{number}}}}}"#)
+}
+
+#[test]
+fn begins_with_the_newest_and_follows_in_order() {
+    let place = Place::new();
+    let (serve, sent) = three_events(&place);
+    let mut tail = Tail::start(&place, &["--json", "-n", "2"]);
+    assert_eq!([tail.id(), tail.id()], [sent[1].as_str(), sent[2].as_str()]);
+    for number in 0..5 {
+        let id = post(&serve.url, event("a.b", number).as_bytes())["id"].clone();
+        assert_eq!(tail.id(), id);
+    }
+}
+
+#[test]
+fn only_what_was_asked_for() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    let mut tail = Tail::start(&place, &["--event-type", "wanted.x"]);
+    for number in 0..3 {
+        post(&serve.url, event("other.x", number).as_bytes());
+        let id = post(&serve.url, event("wanted.x", number).as_bytes())["id"].clone();
+        let line = tail.line();
+        assert!(
+            line.contains(id.as_str().expect("an id")) && line.contains("wanted.x"),
+            "{line}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ends_well_when_asked_to_and_when_nobody_reads() {
+    let place = Place::new();
+    let (serve, sent) = three_events(&place);
+    let mut tail = Tail::start(&place, &["--json", "-n", "1"]);
+    assert_eq!(tail.id(), sent[2].as_str());
+    let kill = format!("kill -INT {}", tail.child.id());
+    let asked = Command::new("sh").args(["-c", &kill]).status();
+    assert!(asked.expect("a shell").success());
+    assert_eq!(tail.child.wait().expect("it ends").code(), Some(0));
+
+    let mut child = place
+        .command(&["inbox", "tail", "-n", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    // Something to say, whether it has begun by now or not.
+    post(&serve.url, event("a.b", 1).as_bytes());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
