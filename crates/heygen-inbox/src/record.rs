@@ -141,7 +141,29 @@ pub enum AttemptResult {
     Interrupted,
 }
 
+impl Attempt {
+    /// A handing-out of which nothing more is said.
+    #[must_use]
+    pub fn new(
+        number: u32,
+        started_at: SystemTime,
+        duration: Duration,
+        result: AttemptResult,
+    ) -> Self {
+        Self {
+            number,
+            started_at,
+            duration,
+            result,
+            detail: None,
+        }
+    }
+}
+
 impl AttemptResult {
+    /// Every result.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Retry, Self::Dead, Self::Interrupted];
+
     /// The word in JSON and for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -157,6 +179,15 @@ impl AttemptResult {
 impl fmt::Display for AttemptResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AttemptResult {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|result| result.as_str() == word);
+        found.ok_or_else(|| UnknownWord::new(word, "a result: done, retry, dead or interrupted"))
     }
 }
 

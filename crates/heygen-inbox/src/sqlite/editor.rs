@@ -8,7 +8,9 @@ use rusqlite::{OptionalExtension as _, params};
 use super::file::cannot;
 use super::store::Store;
 use crate::time::to_micros;
-use crate::{Appended, Attempt, DeliveryId, InboxError, NewDelivery, Prune, Pruned, State};
+use crate::{
+    Appended, Attempt, DeliveryId, InboxError, NewDelivery, Prune, Pruned, Repeats, State,
+};
 
 /// Changes an inbox file, also while a server appends to it and hands out what is in it.
 ///
@@ -50,6 +52,10 @@ pub struct Imported {
     pub handed_out: u32,
     /// Every handing-out that had ended there.
     pub attempts: Vec<Attempt>,
+    /// How often it had come again there.
+    pub repeats: Repeats,
+    /// Whether to hand it out anew, whatever became of it there, with as many attempts as a new delivery has.
+    pub is_replayed: bool,
 }
 
 /// What a replay found.
@@ -103,10 +109,12 @@ impl SqliteEditor {
         self.appended += deliveries.len();
         self.transact(|store| {
             let import = |imported: &Imported| {
-                let appended = store.append(&imported.delivery)?;
-                if let Appended::New(id) = appended {
-                    give_past(store, id, imported)?;
+                // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+                if let Some(id) = store.find(&imported.delivery)? {
+                    return Ok(Appended::Duplicate(id));
                 }
+                let appended = store.append(&imported.delivery)?;
+                give_past(store, appended.id(), imported)?;
                 Ok(appended)
             };
             deliveries.iter().map(import).collect()
@@ -188,23 +196,50 @@ impl Imported {
             state: State::Pending,
             handed_out: 0,
             attempts: Vec::new(),
+            repeats: Repeats::default(),
+            is_replayed: false,
         }
     }
 }
 
 fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
     let state = match imported.state {
+        _ if imported.is_replayed => State::Pending,
         State::Claimed | State::Pending => State::Pending,
         State::Done => State::Done,
         State::Dead => State::Dead,
     };
+    let first_attempt = match imported.is_replayed {
+        true => i64::from(imported.handed_out) + 1,
+        false => 1,
+    };
     let key = id.key().cast_signed();
     store
         .connection()
-        .prepare_cached("UPDATE delivery SET state = ?2, attempts = ?3 WHERE id = ?1")?
-        .execute(params![key, state.as_str(), imported.handed_out])?;
+        .prepare_cached(
+            "UPDATE delivery SET state = ?2, attempts = ?3, first_attempt = ?4 WHERE id = ?1",
+        )?
+        .execute(params![
+            key,
+            state.as_str(),
+            imported.handed_out,
+            first_attempt
+        ])?;
     for attempt in &imported.attempts {
         store.insert_attempt(key, attempt)?;
+    }
+    if let Some(last_at) = imported.repeats.last_at {
+        store
+            .connection()
+            .prepare_cached(
+                "INSERT INTO repeat (id, count, last_at, last_headers) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                key,
+                imported.repeats.count.cast_signed(),
+                to_micros(last_at),
+                super::row::headers_to_text(&imported.repeats.last_headers)
+            ])?;
     }
     Ok(())
 }
@@ -236,3 +271,65 @@ const LOCK_TIME: Duration = Duration::from_secs(30);
 
 /// About 20 MiB of what it remembers.
 const LOOK_ANEW: usize = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteReader;
+    use crate::{AttemptResult, Source};
+
+    fn imported(state: State) -> Imported {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
+        let mut imported = Imported::new(NewDelivery::new(at, Source::Webhook, Vec::new(), body));
+        imported.state = state;
+        imported.handed_out = 3;
+        imported.attempts = vec![Attempt::new(3, at, Duration::ZERO, AttemptResult::Dead)];
+        imported.repeats.count = 2;
+        imported.repeats.last_at = Some(at);
+        imported
+    }
+
+    #[test]
+    fn a_past_comes_along_and_importing_again_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let mut editor = SqliteEditor::open(&path).expect("an inbox");
+        let past = imported(State::Dead);
+        let id = editor.import(std::slice::from_ref(&past)).expect("imported")[0].id();
+        let reader = SqliteReader::open(&path).expect("an inbox");
+        let kept = reader.get(id).expect("readable").expect("it is there");
+        assert_eq!(
+            (kept.summary.state, kept.summary.attempts),
+            (State::Dead, 3)
+        );
+        assert_eq!(
+            (&kept.attempts, &kept.repeats),
+            (&past.attempts, &past.repeats)
+        );
+        let again = editor.import(&[past]).expect("imported");
+        assert_eq!(again, [Appended::Duplicate(id)]);
+        assert_eq!(reader.get(id).expect("readable"), Some(kept));
+    }
+
+    #[test]
+    fn what_is_replayed_on_import_begins_a_new_round() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let mut editor = SqliteEditor::open(&path).expect("an inbox");
+        let mut past = imported(State::Dead);
+        past.is_replayed = true;
+        editor.import(&[past]).expect("imported");
+        let mut store = Store::open_beside(&path, LOCK_TIME).expect("an inbox");
+        store.begin().expect("a transaction");
+        let claim = store
+            .claim(1, SystemTime::now(), crate::Order::Due)
+            .expect("a claim");
+        let rounds: Vec<_> = claim
+            .deliveries
+            .iter()
+            .map(|claimed| (claimed.first_attempt, claimed.attempt))
+            .collect();
+        assert_eq!(rounds, [(4, 4)]);
+    }
+}

@@ -44,15 +44,7 @@ pub(super) fn drift_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Drift
 }
 
 pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptResult> {
-    const ALL: [AttemptResult; 4] = [
-        AttemptResult::Done,
-        AttemptResult::Retry,
-        AttemptResult::Dead,
-        AttemptResult::Interrupted,
-    ];
-    word(row, column, |word| {
-        ALL.into_iter().find(|result| result.as_str() == word)
-    })
+    word(row, column, |word| AttemptResult::from_str(word).ok())
 }
 
 /// `[["name","value"],…]`

@@ -205,6 +205,12 @@ impl Store {
         Ok(Appended::New(self.id(id)))
     }
 
+    /// The same event, where it is here already. Nothing is changed.
+    pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<DeliveryId>> {
+        let found = self.seen.find(&self.connection, delivery.sameness())?;
+        Ok(found.map(|id| self.id(id)))
+    }
+
     fn count_repeat(&self, id: i64, delivery: &NewDelivery) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
