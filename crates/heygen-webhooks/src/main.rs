@@ -11,6 +11,7 @@ mod failure;
 mod handing_out;
 mod input;
 mod logging;
+mod new_file;
 mod output;
 mod overlap;
 mod places;

@@ -296,7 +296,10 @@ mod tests {
         let path = folder.path().join("inbox.db");
         let mut editor = SqliteEditor::open(&path).expect("an inbox");
         let past = imported(State::Dead);
-        let id = editor.import(std::slice::from_ref(&past)).expect("imported")[0].id();
+        let id = editor
+            .import(std::slice::from_ref(&past))
+            .expect("imported")[0]
+            .id();
         let reader = SqliteReader::open(&path).expect("an inbox");
         let kept = reader.get(id).expect("readable").expect("it is there");
         assert_eq!(

@@ -8,13 +8,15 @@ use super::ConfigFile;
 use crate::failure::Failure;
 use crate::places;
 
+mod carry;
 mod look;
 mod selection;
 
+pub(crate) use carry::{Export, Format, Import};
 pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use selection::Selection;
 
-/// Look into the inbox, also while `serve` runs
+/// Look into the inbox and change what is there, also while `serve` runs
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   heygen-webhooks inbox list --since 2h --event-type avatar_video.fail
@@ -26,6 +28,8 @@ pub(crate) enum Inbox {
     Tail(Tail),
     Stats(Stats),
     Drift(Drift),
+    Export(Export),
+    Import(Import),
 }
 
 #[derive(Args, Debug)]

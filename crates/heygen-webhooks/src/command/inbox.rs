@@ -1,4 +1,4 @@
-//! The `inbox` commands, a file each: look into the inbox, also while `serve` runs.
+//! The `inbox` commands, a file each. All of them work while `serve` runs.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,11 @@ use crate::output::tame;
 mod attempts;
 mod chunks;
 mod drift;
+mod export;
+mod import;
 mod json;
 mod list;
+mod progress;
 mod selection;
 mod show;
 mod size;
@@ -29,6 +32,8 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
         Inbox::Tail(options) => tail::run(options),
         Inbox::Stats(options) => stats::run(options),
         Inbox::Drift(options) => drift::run(options),
+        Inbox::Export(options) => export::run(options),
+        Inbox::Import(options) => import::run(options),
     }
 }
 

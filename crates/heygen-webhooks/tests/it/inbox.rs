@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::support::{Place, Serve};
 
 mod attempts;
+mod carry;
 mod drift;
+mod past;
 mod stats;
 mod tail;
 

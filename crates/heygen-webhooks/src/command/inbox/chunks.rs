@@ -1,7 +1,47 @@
-//! Going through an inbox in pieces that fit into memory.
+//! [`Chunks`]: what a query asks for, in pieces that fit into memory.
 
 use heygen_inbox::sqlite::SqliteReader;
-use heygen_inbox::{DeliveryId, InboxError, Query};
+use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
+
+/// Goes through what a query asks for, oldest first, without what comes in meanwhile.
+#[derive(Debug)]
+pub(super) struct Chunks<'a> {
+    reader: &'a SqliteReader,
+    query: Query,
+    is_over: bool,
+}
+
+impl<'a> Chunks<'a> {
+    pub(super) fn new(reader: &'a SqliteReader, query: Query) -> Result<Self, InboxError> {
+        let newest = newest(reader)?;
+        let mut query = query.oldest_first().limit(CHUNK);
+        query.before = newest.map(next_id);
+        Ok(Self {
+            reader,
+            query,
+            is_over: newest.is_none(),
+        })
+    }
+
+    fn next_chunk(&mut self) -> Result<Vec<Summary>, InboxError> {
+        let chunk = self.reader.list(&self.query)?;
+        self.is_over = chunk.len() < CHUNK;
+        self.query.after = chunk.last().map(|last| last.id);
+        Ok(chunk)
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Result<Vec<Summary>, InboxError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.is_over).then(|| {
+            let chunk = self.next_chunk();
+            self.is_over |= chunk.is_err();
+            chunk
+        })
+    }
+}
 
 /// The delivery that was kept last.
 pub(super) fn newest(reader: &SqliteReader) -> Result<Option<DeliveryId>, InboxError> {

@@ -17,6 +17,14 @@ pub(super) fn count(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
+/// `3 deliveries`, `1 delivery`
+pub(super) fn deliveries(number: u64) -> String {
+    match number {
+        1 => "1 delivery".to_owned(),
+        _ => format!("{} deliveries", count(number)),
+    }
+}
+
 /// The file and its write-ahead log.
 pub(super) fn on_disk(inbox: &Path) -> u64 {
     let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -1,0 +1,299 @@
+//! Reads one line of an export. Nothing here depends on anything but the line and a time, whatever the line holds.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use heygen_inbox::sqlite::Imported;
+use heygen_inbox::{Attempt, Header, NewDelivery, Source, State};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// Why a line cannot be taken in, for a person to read.
+#[derive(Debug, PartialEq)]
+pub(super) struct LineError(String);
+
+/// What is read of a line. The rest follows from the body, or stands there for people.
+#[derive(Deserialize)]
+struct Record {
+    received_at: Timestamp,
+    source: String,
+    state: String,
+    attempts: u32,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    #[serde(default)]
+    repeats: RepeatsRecord,
+    #[serde(default)]
+    attempt_list: Vec<AttemptRecord>,
+}
+
+#[derive(Default, Deserialize)]
+struct RepeatsRecord {
+    count: u64,
+    last_at: Option<Timestamp>,
+    last_headers: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+struct AttemptRecord {
+    number: u32,
+    started_at: Timestamp,
+    milliseconds: f64,
+    result: String,
+    detail: Option<String>,
+}
+
+/// Reads one line. What came in after `latest` is refused.
+///
+/// # Errors
+///
+/// When it is no such line, or says what cannot be.
+pub(super) fn read(line: &[u8], latest: SystemTime) -> Result<Imported, LineError> {
+    let record: Record =
+        serde_json::from_slice(line).map_err(|error| LineError(error.to_string()))?;
+    let received_at = moment(record.received_at)?;
+    if received_at > latest {
+        return Err(LineError("received_at is in the future".to_owned()));
+    }
+    let source: Source = word(&record.source)?;
+    let state: State = word(&record.state)?;
+    let body = body(record.body, record.body_base64)?;
+    let attempts = attempts(record.attempts, record.attempt_list)?;
+    let delivery = NewDelivery::new(received_at, source, headers(&record.headers), body.into());
+    let mut imported = Imported::new(delivery);
+    imported.state = state;
+    imported.handed_out = record.attempts;
+    imported.attempts = attempts;
+    if record.repeats.count > MOST_REPEATS {
+        return Err(LineError("repeats.count cannot be so large".to_owned()));
+    }
+    imported.repeats.count = record.repeats.count;
+    imported.repeats.last_at = record.repeats.last_at.map(moment).transpose()?;
+    imported.repeats.last_headers = headers(&record.repeats.last_headers);
+    Ok(imported)
+}
+
+fn body(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, LineError> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(base64)) => STANDARD
+            .decode(base64)
+            .map_err(|error| LineError(format!("body_base64: {error}"))),
+        (None, None) => Err(LineError("neither body nor body_base64".to_owned())),
+        (Some(_), Some(_)) => Err(LineError("both body and body_base64".to_owned())),
+    }
+}
+
+/// Their numbers are checked: the next attempt must get one that none of them has.
+fn attempts(handed_out: u32, records: Vec<AttemptRecord>) -> Result<Vec<Attempt>, LineError> {
+    if handed_out > MOST_ATTEMPTS {
+        return Err(LineError("attempts cannot be so large".to_owned()));
+    }
+    let mut last = 0;
+    let mut attempts = Vec::with_capacity(records.len());
+    for record in records {
+        if record.number <= last || record.number > handed_out {
+            return Err(LineError(format!(
+                "attempt_list: number {} does not fit",
+                record.number
+            )));
+        }
+        last = record.number;
+        attempts.push(attempt(record)?);
+    }
+    Ok(attempts)
+}
+
+fn attempt(record: AttemptRecord) -> Result<Attempt, LineError> {
+    let is_possible = (0.0..LONGEST_MILLISECONDS).contains(&record.milliseconds);
+    if !is_possible {
+        return Err(LineError("attempt_list: milliseconds cannot be".to_owned()));
+    }
+    // Whole microseconds, as they are kept; the bounds make sure that they fit.
+    let micros = (record.milliseconds * 1000.0).round() as u64;
+    let mut attempt = Attempt::new(
+        record.number,
+        moment(record.started_at)?,
+        Duration::from_micros(micros),
+        word(&record.result)?,
+    );
+    attempt.detail = record.detail;
+    Ok(attempt)
+}
+
+fn headers(pairs: &[(String, String)]) -> Vec<Header> {
+    pairs
+        .iter()
+        .map(|(name, value)| Header::new(name, value.as_bytes()))
+        .collect()
+}
+
+fn moment(moment: Timestamp) -> Result<SystemTime, LineError> {
+    SystemTime::try_from(moment)
+        .ok()
+        .filter(|time| *time >= SystemTime::UNIX_EPOCH)
+        .ok_or_else(|| LineError(format!("{moment} is before 1970")))
+}
+
+fn word<T: std::str::FromStr<Err: fmt::Display>>(word: &str) -> Result<T, LineError> {
+    word.parse()
+        .map_err(|error: T::Err| LineError(error.to_string()))
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LineError {}
+
+/// Far beyond any, and far below where counting on would overflow.
+const MOST_ATTEMPTS: u32 = 1_000_000_000;
+const MOST_REPEATS: u64 = 1 << 60;
+
+/// Three thousand years.
+const LONGEST_MILLISECONDS: f64 = 1e14;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn good() -> Value {
+        json!({
+            "id": "1jvzvd2br00zzzz", "received_at": "2026-09-21T14:13:20.120003Z", "event_type": "a.b",
+            "source": "callback", "state": "dead", "attempts": 2, "headers": [["A", "b"]], "body": "{}",
+            "repeats": {"count": 1, "last_at": "2026-09-21T14:13:21.000001Z", "last_headers": []},
+            "attempt_list": [{
+                "number": 2, "started_at": "2026-09-21T14:13:22.000009Z", "milliseconds": 1234.567,
+                "result": "dead", "detail": "no",
+            }],
+        })
+    }
+
+    fn latest() -> SystemTime {
+        let latest: Timestamp = "2026-11-24T00:00:00Z".parse().expect("a time");
+        latest.try_into().expect("a time of the system")
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Value), expected: Result<(), &str>) {
+        let mut line = good();
+        change(&mut line);
+        let read = read(line.to_string().as_bytes(), latest());
+        match (read, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (read, _) => panic!("{line}: {read:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_line_says_everything() {
+        let imported = read(good().to_string().as_bytes(), latest()).expect("good");
+        let micros = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            since.expect("after 1970").as_micros() % 1_000_000
+        };
+        assert_eq!(micros(imported.delivery.received_at()), 120_003);
+        assert_eq!(imported.delivery.source(), Source::Callback);
+        assert_eq!(&imported.delivery.body()[..], b"{}");
+        assert_eq!((imported.state, imported.handed_out), (State::Dead, 2));
+        let attempt = &imported.attempts[0];
+        assert_eq!(attempt.duration, Duration::from_micros(1_234_567));
+        assert_eq!(micros(attempt.started_at), 9);
+        assert_eq!(attempt.detail.as_deref(), Some("no"));
+        assert_eq!(imported.repeats.count, 1);
+    }
+
+    #[test]
+    fn what_may_be_otherwise() {
+        check(|line| line["new_field"] = json!({"a": [1]}), Ok(()));
+        check(|line| line["event_type"] = json!(7), Ok(()));
+        check(
+            |line| line["repeats"] = json!({"count": 0, "last_at": null, "last_headers": []}),
+            Ok(()),
+        );
+        check(
+            |line| {
+                line["body"] = Value::Null;
+                line["body_base64"] = "/wA=".into();
+            },
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        check(|line| *line = json!([]), Err("invalid"));
+        check(|line| line["received_at"] = json!(7), Err("invalid type"));
+        check(|line| line["received_at"] = "soon".into(), Err("year"));
+        check(
+            |line| line["received_at"] = "2027-01-01T00:00:00Z".into(),
+            Err("future"),
+        );
+        check(
+            |line| line["received_at"] = "1969-01-01T00:00:00Z".into(),
+            Err("1970"),
+        );
+        check(|line| line["source"] = "friend".into(), Err("source"));
+        check(|line| line["state"] = "lost".into(), Err("state"));
+        check(|line| line["state"] = json!(["done"]), Err("invalid type"));
+        check(|line| line["attempts"] = json!(-1), Err("invalid value"));
+        check(|line| line["attempts"] = json!(1), Err("does not fit"));
+        check(|line| line["attempts"] = json!(u32::MAX), Err("so large"));
+        check(
+            |line| line["headers"] = json!([["a"]]),
+            Err("invalid length"),
+        );
+        check(|line| line["body"] = Value::Null, Err("neither"));
+        check(|line| line["body_base64"] = "/wA=".into(), Err("both"));
+        check(
+            |line| line["repeats"]["count"] = json!(u64::MAX),
+            Err("so large"),
+        );
+        check(
+            |line| line["attempt_list"][0]["milliseconds"] = json!(1e300),
+            Err("milliseconds"),
+        );
+        check(
+            |line| line["attempt_list"][0]["milliseconds"] = json!(-1),
+            Err("milliseconds"),
+        );
+        check(
+            |line| line["attempt_list"][0]["result"] = "well".into(),
+            Err("result"),
+        );
+        check(
+            |line| line["attempt_list"][0]["number"] = json!(0),
+            Err("does not fit"),
+        );
+        check(
+            |line| {
+                let again = line["attempt_list"][0].clone();
+                line["attempt_list"] = json!([again, again]);
+            },
+            Err("does not fit"),
+        );
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused() {
+        for line in [
+            &b"\xff\xfe"[..],
+            b"{",
+            b"null",
+            br#"{"body":"\ud800"}"#,
+            br#"{"body":"a","body":"b"}"#,
+            "[".repeat(1_000_000).as_bytes(),
+            format!("{{\"x\":{}", "[".repeat(1_000_000)).as_bytes(),
+        ] {
+            assert!(read(line, latest()).is_err());
+        }
+    }
+}

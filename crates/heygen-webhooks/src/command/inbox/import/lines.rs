@@ -1,0 +1,103 @@
+//! [`Lines`]: lines of bounded length.
+
+use std::io::{self, BufRead, Read as _};
+
+/// Goes through lines without ever holding more of one than [`LONGEST`] bytes.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    from: R,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Line {
+    /// Without its end.
+    Whole(Vec<u8>),
+    /// What was longer was passed over.
+    TooLong,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self { from }
+    }
+
+    fn read(&mut self) -> io::Result<Option<Line>> {
+        let mut line = Vec::new();
+        // One more than fits, and the line break, tell whether it is too long.
+        let most = LONGEST as u64 + 1;
+        self.from.by_ref().take(most).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if line.pop_if(|last| *last == b'\n').is_none() && line.len() > LONGEST {
+            self.skip()?;
+            return Ok(Some(Line::TooLong));
+        }
+        Ok(Some(Line::Whole(line)))
+    }
+
+    /// Passes over the rest of a line.
+    fn skip(&mut self) -> io::Result<()> {
+        loop {
+            let buffer = self.from.fill_buf()?;
+            let (len, is_end) = match buffer.iter().position(|byte| *byte == b'\n') {
+                Some(place) => (place + 1, true),
+                None => (buffer.len(), buffer.is_empty()),
+            };
+            self.from.consume(len);
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = io::Result<Line>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+impl Line {
+    /// How much was read, as far as it is known.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64 + 1,
+            Self::TooLong => LONGEST as u64,
+        }
+    }
+}
+
+/// Bodies are a megabyte at the most, unless somebody allowed more; JSON may make a few of one.
+pub(super) const LONGEST: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &[u8], expected: &[Line]) {
+        let lines: io::Result<Vec<_>> = Lines::new(text).collect();
+        assert!(lines.expect("readable") == expected);
+    }
+
+    #[test]
+    fn lines_are_bounded() {
+        let whole = |text: &[u8]| Line::Whole(text.to_vec());
+        check(b"", &[]);
+        check(b"a\n\nb", &[whole(b"a"), whole(b""), whole(b"b")]);
+        let longest = vec![b'x'; LONGEST];
+        check(&longest, &[whole(&longest)]);
+        check(
+            &[&longest[..], b"\na"].concat(),
+            &[whole(&longest), whole(b"a")],
+        );
+        check(&[&longest[..], b"x"].concat(), &[Line::TooLong]);
+        check(
+            &[&longest[..], &longest[..], b"\na\n"].concat(),
+            &[Line::TooLong, whole(b"a")],
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! [`NewFile`]: a file that gets its name once it is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::Context as _;
+
+use crate::private_file;
+
+/// A file being made under a name beside its own, readable by its owner alone. Dropped before it is kept, it is gone.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    target: PathBuf,
+    path: PathBuf,
+    file: File,
+    is_kept: bool,
+}
+
+impl NewFile {
+    pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
+        // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
+        let path = private_file::beside(target, &format!(".{}.new", process::id()));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let file = options
+            .open(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self {
+            target: target.to_owned(),
+            path,
+            file,
+            is_kept: false,
+        })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts it in its place, and on the disk, instead of what may be there.
+    pub(crate) fn keep(mut self) -> anyhow::Result<()> {
+        let kept = self
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.path, &self.target));
+        kept.with_context(|| format!("cannot write {}", self.target.display()))?;
+        self.is_kept = true;
+        sync_folder(&self.target).with_context(|| format!("cannot write {}", self.target.display()))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // What cannot be deleted is found by whoever looks why.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The new name has to survive too.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn it_is_there_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("a.txt");
+        fs::write(&target, "old").expect("a file");
+        let names = || {
+            let names = fs::read_dir(folder.path()).expect("a folder");
+            names.count()
+        };
+        let given_up = NewFile::create(&target).expect("a file");
+        given_up.file().write_all(b"half").expect("written");
+        drop(given_up);
+        assert_eq!(
+            (fs::read(&target).expect("a file"), names()),
+            (b"old".to_vec(), 1)
+        );
+
+        let kept = NewFile::create(&target).expect("a file");
+        kept.file().write_all(b"whole").expect("written");
+        kept.keep().expect("kept");
+        assert_eq!(
+            (fs::read(&target).expect("a file"), names()),
+            (b"whole".to_vec(), 1)
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&target).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `inbox export` and `inbox import`.
+
+use serde_json::{Value, json};
+
+use super::past::{delivery, import, of_state, text};
+use super::{post, three_events};
+use crate::support::Place;
+
+fn export(place: &Place, arguments: &[&str]) -> Vec<Value> {
+    let told = place
+        .run(&[&["inbox", "export"], arguments].concat())
+        .ok()
+        .stdout;
+    let lines = told.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect()
+}
+
+/// An inbox gives its own ids.
+fn without_ids(mut lines: Vec<Value>) -> Vec<Value> {
+    for line in &mut lines {
+        line["id"].take();
+    }
+    lines
+}
+
+#[test]
+fn what_is_exported_and_imported_is_exported_equal() {
+    let place = Place::new();
+    let (serve, sent) = three_events(&place);
+    post(&serve.url, b"\xff\x00 no event");
+    serve.line();
+    serve.signal("TERM");
+    serve.wait();
+    import(
+        &place,
+        &[delivery("v7", "dead", 3), delivery("v8", "pending", 2)],
+    );
+    let lines = export(&place, &[]);
+    assert_eq!(lines.len(), 6);
+    assert_eq!(lines[0]["id"], sent[0].as_str());
+    assert_eq!(lines[3]["body_base64"], "/wAgbm8gZXZlbnQ=");
+    assert_eq!(lines[4]["attempt_list"][0]["milliseconds"], 1.5);
+
+    let other = Place::new();
+    let arguments = ["inbox", "import", "-", "--json"];
+    let import = |expected: Value| {
+        let told = other.run_with(&arguments, text(&lines).as_bytes(), &[]);
+        assert_eq!(told.ok().json(), expected);
+        assert_eq!(without_ids(export(&other, &[])), without_ids(lines.clone()));
+    };
+    import(json!({"new": 6, "duplicate": 0, "bad": 0}));
+    // Once more changes nothing.
+    import(json!({"new": 0, "duplicate": 6, "bad": 0}));
+}
+
+#[test]
+fn an_export_goes_to_a_file_whole_and_beside_a_server() {
+    let place = Place::new();
+    let (_serve, sent) = three_events(&place);
+    let told = place
+        .run(&[
+            "inbox",
+            "export",
+            "--subject",
+            "v2",
+            "--output",
+            "out.jsonl",
+            "--json",
+        ])
+        .ok()
+        .json();
+    assert_eq!(told["exported"], 1);
+    let path = place.path().join("out.jsonl");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let line: Value = serde_json::from_str(&text).expect("one line");
+    assert_eq!(line["id"], sent[1].as_str());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).expect("a file").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+    let itself = place.run(&["inbox", "export", "--output", "heygen-inbox.db"]);
+    assert_eq!(itself.status, 2, "{}", itself.stderr);
+    assert_eq!(export(&place, &[]).len(), 3);
+}
+
+#[test]
+fn csv_calculates_nothing() {
+    let place = Place::new();
+    let mut bad = delivery("=HYPERLINK(\"http://a.b\")", "done", 1);
+    bad["source"] = "backfill".into();
+    import(&place, &[bad]);
+    let table = place
+        .run(&["inbox", "export", "--format", "csv"])
+        .ok()
+        .stdout;
+    let lines: Vec<_> = table.split("\r\n").collect();
+    assert!(
+        lines[0].starts_with("id,received_at,event_type,"),
+        "{table}"
+    );
+    assert!(
+        lines[1].contains(",\"'=HYPERLINK(\"\"http://a.b\"\")\","),
+        "{table}"
+    );
+    assert!(lines[1].contains(",done,1,backfill,\"{"), "{table}");
+    assert_eq!(lines.len(), 3, "{table}");
+}
+
+#[test]
+fn bad_lines_are_told_and_lose_no_other() {
+    let place = Place::new();
+    let good = [delivery("v1", "done", 2), delivery("v2", "dead", 1)];
+    let input = format!(
+        "{}nonsense\n\n{{\"body\":\"\\ud800\"}}\n{}\n",
+        text(&good[..1]),
+        good[1]
+    );
+    let strict = place.run_with(&["inbox", "import", "-", "--strict"], input.as_bytes(), &[]);
+    assert_eq!(strict.status, 1);
+    assert!(
+        strict.stdout.starts_with("1 new, 0 here already, 1 "),
+        "{}",
+        strict.stdout
+    );
+    let file = place.file("in.jsonl", &input);
+    let file = file.to_str().expect("a path");
+    let told = place.run(&["inbox", "import", file]);
+    assert_eq!(told.status, 1);
+    assert!(
+        told.stderr.contains("line 2: ") && told.stderr.contains("line 4: "),
+        "{}",
+        told.stderr
+    );
+    assert!(
+        told.stdout.starts_with("1 new, 1 here already, 2 "),
+        "{}",
+        told.stdout
+    );
+    assert_eq!(of_state(&place, "done").len(), 1);
+    assert_eq!(of_state(&place, "dead").len(), 1);
+}
+
+#[test]
+fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    let lines = text(&[delivery("v1", "dead", 2)]);
+    let arguments = ["inbox", "import", "-", "--replay"];
+    place.run_with(&arguments, lines.as_bytes(), &[]).ok();
+    let line = serve.line();
+    assert!(line.contains("\"v1\""), "{line}");
+    // It is here now, and stays as it is.
+    let again = place.run_with(&arguments, lines.as_bytes(), &[]).ok();
+    assert!(
+        again.stdout.starts_with("0 new, 1 here already"),
+        "{}",
+        again.stdout
+    );
+}

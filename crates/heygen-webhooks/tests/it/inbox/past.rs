@@ -1,0 +1,51 @@
+//! Inboxes with a past: deliveries in any state and of any age, by way of `inbox import`.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::support::Place;
+
+/// One delivery as a line of an export: about `subject`, so many days old.
+pub(super) fn delivery(subject: &str, state: &str, days: i64) -> Value {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
+    let attempts = match state {
+        "pending" => json!([]),
+        _ => json!([{
+            "number": 1, "started_at": format!("{at:.6}"), "milliseconds": 1.5,
+            "result": state, "detail": "=of before, \"quoted\"",
+        }]),
+    };
+    let body = json!({
+        "event_type": "avatar_video.success",
+        "event_data": {"video_id": subject, "url": "https://a.b/c.mp4"},
+    });
+    json!({
+        "received_at": format!("{at:.6}"),
+        "source": "webhook",
+        "state": state,
+        "attempts": attempts.as_array().map_or(0, Vec::len),
+        "headers": [["signature", "00ff"]],
+        "body": body.to_string(),
+        "repeats": {"count": 1, "last_at": format!("{at:.6}"), "last_headers": [["x", "y"]]},
+        "attempt_list": attempts,
+    })
+}
+
+pub(super) fn text(lines: &[Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Takes them into the inbox of this place.
+pub(super) fn import(place: &Place, lines: &[Value]) {
+    let arguments = ["inbox", "import", "-", "--json"];
+    let told = place.run_with(&arguments, text(lines).as_bytes(), &[]).ok();
+    assert_eq!(
+        told.json(),
+        json!({"new": lines.len(), "duplicate": 0, "bad": 0})
+    );
+}
+
+/// The ids of those in a state, newest first.
+pub(super) fn of_state(place: &Place, state: &str) -> Vec<String> {
+    super::ids(place, &["--state", state, "--limit", "0"])
+}
