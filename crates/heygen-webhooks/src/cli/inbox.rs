@@ -9,10 +9,12 @@ use crate::failure::Failure;
 use crate::places;
 
 mod carry;
+mod change;
 mod look;
 mod selection;
 
 pub(crate) use carry::{Export, Format, Import};
+pub(crate) use change::{Prune, Replay};
 pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use selection::Selection;
 
@@ -20,7 +22,8 @@ pub(crate) use selection::Selection;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   heygen-webhooks inbox list --since 2h --event-type avatar_video.fail
-  heygen-webhooks inbox show 01jd…")]
+  heygen-webhooks inbox show 01jd…
+  heygen-webhooks inbox replay --state dead --since 2h")]
 pub(crate) enum Inbox {
     List(List),
     Show(Show),
@@ -28,8 +31,10 @@ pub(crate) enum Inbox {
     Tail(Tail),
     Stats(Stats),
     Drift(Drift),
+    Replay(Replay),
     Export(Export),
     Import(Import),
+    Prune(Prune),
 }
 
 #[derive(Args, Debug)]

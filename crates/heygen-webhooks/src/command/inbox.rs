@@ -11,12 +11,15 @@ use crate::output::tame;
 
 mod attempts;
 mod chunks;
+mod confirm;
 mod drift;
 mod export;
 mod import;
 mod json;
 mod list;
 mod progress;
+mod prune;
+mod replay;
 mod selection;
 mod show;
 mod size;
@@ -34,6 +37,8 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
         Inbox::Drift(options) => drift::run(options),
         Inbox::Export(options) => export::run(options),
         Inbox::Import(options) => import::run(options),
+        Inbox::Replay(options) => replay::run(options),
+        Inbox::Prune(options) => prune::run(options),
     }
 }
 

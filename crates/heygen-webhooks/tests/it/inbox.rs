@@ -8,6 +8,8 @@ mod attempts;
 mod carry;
 mod drift;
 mod past;
+mod prune;
+mod replay;
 mod stats;
 mod tail;
 

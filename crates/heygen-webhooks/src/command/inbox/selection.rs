@@ -14,4 +14,20 @@ impl Selection {
         query.until = self.until.map(|until| until.system_time());
         query
     }
+
+    /// Whether it leaves nothing out.
+    pub(super) fn is_everything(&self) -> bool {
+        let Self {
+            event_type,
+            state,
+            subject,
+            since,
+            until,
+        } = self;
+        event_type.is_none()
+            && state.is_none()
+            && subject.is_none()
+            && since.is_none()
+            && until.is_none()
+    }
 }

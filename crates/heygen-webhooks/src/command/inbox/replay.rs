@@ -1,0 +1,186 @@
+//! `inbox replay`: hands deliveries out again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use heygen_inbox::sqlite::{Replayed, SqliteEditor, SqliteReader};
+use heygen_inbox::{DeliveryId, State, Summary};
+use serde_json::json;
+
+use super::chunks::{CHUNK, Chunks};
+use super::confirm::confirm;
+use super::{delivery_id, path, progress, reader, size};
+use crate::cli::Replay;
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+
+/// What was asked for, and what it is.
+#[derive(Debug, Default)]
+struct Chosen {
+    ids: Vec<DeliveryId>,
+    /// How many of each event and state.
+    kinds: BTreeMap<(Option<String>, &'static str), u64>,
+    /// Ids that were named and are not there.
+    missing: Vec<DeliveryId>,
+}
+
+pub(super) fn run(options: &Replay) -> Result<(), Failure> {
+    check_use(options)?;
+    let path = path(&options.file)?;
+    let chosen = Chosen::find(&reader(path)?, options)?;
+    if !options.json {
+        output::write(chosen.text())?;
+    }
+    if options.dry_run {
+        return report(options, &chosen, Replayed::default());
+    }
+    let number = chosen.ids.len() as u64;
+    if number > ASK_ABOVE && !options.yes {
+        let deliveries = size::deliveries(number);
+        confirm(&format!("Hand {deliveries} out again?"))?;
+    }
+    let replayed = replay(path, &chosen.ids)?;
+    report(options, &chosen, replayed)
+}
+
+/// Never everything by accident.
+fn check_use(options: &Replay) -> Result<(), Failure> {
+    let is_chosen = !options.selection.is_everything();
+    let ways = [!options.ids.is_empty(), is_chosen, options.all];
+    match ways.iter().filter(|way| **way).count() {
+        1 => Ok(()),
+        0 => Err(Failure::usage(
+            "nothing is chosen: name deliveries by id, choose by --state, --event-type, --subject, --since or --until, \
+             or give --all",
+        )),
+        _ => Err(Failure::usage(
+            "give ids, or options that choose, or --all: not more than one of these",
+        )),
+    }
+}
+
+fn replay(path: &Path, ids: &[DeliveryId]) -> Result<Replayed, Failure> {
+    let mut sum = Replayed::default();
+    if ids.is_empty() {
+        return Ok(sum);
+    }
+    let mut editor = SqliteEditor::open(path)?;
+    let progress = progress::deliveries(ids.len() as u64)?;
+    for chunk in ids.chunks(CHUNK) {
+        let replayed = editor.replay(chunk, SystemTime::now())?;
+        sum.pending += replayed.pending;
+        sum.claimed += replayed.claimed;
+        sum.missing += replayed.missing;
+        progress.inc(chunk.len() as u64);
+    }
+    progress.finish_and_clear();
+    Ok(sum)
+}
+
+/// An id that was named and is not there is a failure; of others nobody knew.
+fn report(options: &Replay, chosen: &Chosen, replayed: Replayed) -> Result<(), Failure> {
+    let missing = chosen.missing.len() + replayed.missing;
+    if options.json {
+        let kinds = chosen.kinds.iter().map(|((event_type, state), count)| {
+            json!({"event_type": event_type, "state": state, "count": count})
+        });
+        output::json(&json!({
+            "chosen": chosen.ids.len(),
+            "kinds": kinds.collect::<Vec<_>>(),
+            "replayed": replayed.pending,
+            "in_hand": replayed.claimed,
+            "missing": missing,
+            "dry_run": options.dry_run,
+        }))?;
+    } else {
+        output::write(outcome_text(options, replayed, missing))?;
+    }
+    match chosen.missing.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+fn outcome_text(options: &Replay, replayed: Replayed, missing: usize) -> String {
+    let mut lines = Vec::new();
+    if options.dry_run {
+        lines.push("nothing was changed: this was a dry run".to_owned());
+    } else {
+        let deliveries = size::deliveries(replayed.pending as u64);
+        lines.push(format!("{deliveries} to be handed out again"));
+    }
+    if replayed.claimed > 0 {
+        lines.push(format!(
+            "{} in a handler's hands now, and left there",
+            size::deliveries(replayed.claimed as u64)
+        ));
+    }
+    if missing > 0 {
+        lines.push(format!(
+            "{} not in this inbox",
+            size::deliveries(missing as u64)
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+impl Chosen {
+    fn find(reader: &SqliteReader, options: &Replay) -> Result<Self, Failure> {
+        let mut chosen = Self::default();
+        if options.ids.is_empty() {
+            for chunk in Chunks::new(reader, options.selection.query())? {
+                chunk?.iter().for_each(|summary| chosen.add(summary));
+            }
+            return Ok(chosen);
+        }
+        let mut ids: Vec<_> = options
+            .ids
+            .iter()
+            .map(|id| delivery_id(id))
+            .collect::<Result<_, _>>()?;
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            match reader.get(id)? {
+                Some(kept) => chosen.add(&kept.summary),
+                None => chosen.missing.push(id),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn add(&mut self, summary: &Summary) {
+        self.ids.push(summary.id);
+        let kind = (summary.event_type.clone(), State::as_str(summary.state));
+        *self.kinds.entry(kind).or_default() += 1;
+    }
+
+    fn text(&self) -> String {
+        let name = |event_type: &Option<String>| match event_type {
+            Some(event_type) => tame(event_type),
+            None => "(unreadable)".to_owned(),
+        };
+        let rows: Vec<_> = self
+            .kinds
+            .iter()
+            .map(|((event_type, state), count)| {
+                vec![name(event_type), (*state).to_owned(), size::count(*count)]
+            })
+            .collect();
+        let mut text = match rows.is_empty() {
+            true => "no delivery is as asked for\n".to_owned(),
+            false => table(&["EVENT", "STATE", "COUNT"], &rows),
+        };
+        for id in &self.missing {
+            text.push_str("not in this inbox: ");
+            text.push_str(&id.to_string());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// So many are handed out again without a question.
+const ASK_ABOVE: u64 = 100;

@@ -1,0 +1,58 @@
+//! `inbox prune`.
+
+use super::past::{delivery, import, of_state};
+use super::post;
+use crate::support::Place;
+
+#[test]
+fn what_is_old_and_finished_goes_and_the_rest_stays() {
+    let place = Place::new();
+    import(
+        &place,
+        &[
+            delivery("v1", "done", 40),
+            delivery("v2", "dead", 39),
+            delivery("v3", "pending", 38),
+            delivery("v4", "done", 2),
+        ],
+    );
+    let prune = |arguments: &[&str]| {
+        place.run(&[&["inbox", "prune", "--older-than", "30d"], arguments].concat())
+    };
+    let dry = prune(&["--dry-run"]).ok().stdout;
+    assert!(dry.starts_with("2 deliveries kept before "), "{dry}");
+    let unasked = prune(&[]);
+    assert!(
+        unasked.status == 2 && unasked.stderr.contains("--yes"),
+        "{}",
+        unasked.stderr
+    );
+    assert_eq!(of_state(&place, "done").len(), 2);
+    let told = prune(&["--yes", "--json"]).ok().json();
+    assert_eq!((&told["found"], &told["deleted"]), (&2.into(), &2.into()));
+    assert_eq!(of_state(&place, "pending").len(), 1);
+    assert_eq!(of_state(&place, "done").len(), 1);
+    assert_eq!(of_state(&place, "dead").len(), 0);
+    let told = prune(&["--json"]).ok().json();
+    assert_eq!((&told["found"], &told["deleted"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn many_go_beside_a_server_that_goes_on() {
+    let place = Place::new();
+    let many: Vec<_> = (0..450)
+        .map(|number| delivery(&format!("v{number}"), "done", 40))
+        .collect();
+    import(&place, &many);
+    let serve = place.serve(&["--json"]);
+    let told = place
+        .run(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"])
+        .ok()
+        .json();
+    assert_eq!(told["deleted"], 450);
+    assert!(told["bytes_in_use_after"].as_u64() < told["bytes_in_use_before"].as_u64());
+    let body = many[0]["body"].as_str().expect("a body");
+    let answer = post(&serve.url, body.as_bytes());
+    assert_eq!(answer["status"], "accepted", "no longer a duplicate");
+    serve.line();
+}

@@ -1,0 +1,103 @@
+//! `inbox replay`.
+
+use serde_json::{Value, json};
+
+use super::past::{delivery, import, of_state};
+use crate::support::Place;
+
+fn replay(place: &Place, arguments: &[&str]) -> Value {
+    let arguments = [&["inbox", "replay", "--json"], arguments].concat();
+    place.run(&arguments).ok().json()
+}
+
+#[test]
+fn a_dead_one_is_handed_out_again_while_a_server_runs() {
+    let place = Place::new();
+    import(
+        &place,
+        &[delivery("v1", "dead", 3), delivery("v2", "dead", 2)],
+    );
+    let ids = of_state(&place, "dead");
+    let serve = place.serve(&["--json"]);
+    let told = replay(&place, &[&ids[1]]);
+    assert_eq!(
+        (&told["chosen"], &told["replayed"], &told["missing"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    let line = serve.line();
+    assert!(line.contains("\"v1\""), "{line}");
+    serve.signal("TERM");
+    serve.wait();
+    let kept = place
+        .run(&["inbox", "attempts", &ids[1], "--json"])
+        .ok()
+        .json();
+    let results: Vec<_> = kept["attempt_list"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|attempt| (&attempt["number"], &attempt["result"]))
+        .collect();
+    assert_eq!(
+        results,
+        [(&json!(1), &json!("dead")), (&json!(2), &json!("done"))]
+    );
+    assert_eq!(of_state(&place, "dead"), ids[..1]);
+}
+
+#[test]
+fn it_says_which_and_changes_nothing_in_a_dry_run() {
+    let place = Place::new();
+    import(
+        &place,
+        &[
+            delivery("v1", "dead", 3),
+            delivery("v2", "dead", 2),
+            delivery("v3", "done", 1),
+        ],
+    );
+    let dry = place
+        .run(&["inbox", "replay", "--all", "--dry-run"])
+        .ok()
+        .stdout;
+    assert!(
+        dry.contains("avatar_video.success  dead   2") && dry.contains("dry run"),
+        "{dry}"
+    );
+    assert_eq!(of_state(&place, "dead").len(), 2);
+    let told = replay(&place, &["--state", "dead", "--since", "60h"]);
+    assert_eq!(told["replayed"], 1);
+    assert_eq!(
+        told["kinds"],
+        json!([{"event_type": "avatar_video.success", "state": "dead", "count": 1}])
+    );
+    assert_eq!(replay(&place, &["--subject", "v3"])["replayed"], 1);
+    assert_eq!(of_state(&place, "pending").len(), 2);
+    assert_eq!(of_state(&place, "dead").len(), 1);
+}
+
+#[test]
+fn nothing_is_replayed_by_accident() {
+    let place = Place::new();
+    let many: Vec<_> = (0..101)
+        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .collect();
+    import(&place, &many);
+    let status = |arguments: &[&str]| {
+        let told = place.run(&[&["inbox", "replay"], arguments].concat());
+        (told.status, told.stderr)
+    };
+    let (none, why) = status(&[]);
+    assert!(none == 2 && why.contains("--all"), "{why}");
+    assert_eq!(status(&["--all", "--state", "done"]).0, 2);
+    assert_eq!(status(&["17"]).0, 2);
+    let (unasked, why) = status(&["--all"]);
+    assert!(unasked == 2 && why.contains("--yes"), "{why}");
+    assert_eq!(of_state(&place, "done").len(), 101);
+    assert_eq!(status(&["000000000000000"]).0, 1);
+    assert_eq!(status(&["--all", "--yes"]).0, 0);
+    assert_eq!(of_state(&place, "pending").len(), 101);
+    let none = Place::new();
+    assert_eq!(none.run(&["inbox", "replay", "--all"]).status, 1);
+    assert!(!none.path().join("heygen-inbox.db").exists());
+}
