@@ -17,6 +17,8 @@ use crate::{
     NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
+mod backup;
+mod check;
 mod drift;
 mod editor;
 mod file;
@@ -31,6 +33,7 @@ mod stats;
 mod store;
 mod writer;
 
+pub use check::{Depth, Flaw};
 pub use editor::{Imported, Replayed, SqliteEditor};
 pub use reader::SqliteReader;
 pub use rejected::{

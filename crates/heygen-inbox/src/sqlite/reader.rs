@@ -7,6 +7,8 @@ use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
+use super::backup;
+use super::check::{self, Depth, Flaw};
 use super::drift;
 use super::file::{cannot, open_for_reading};
 use super::order::WAITS;
@@ -16,7 +18,8 @@ use super::stats::{self, Stats};
 use super::store::read_tag;
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, Counts, DeliveryId, DriftCount, InboxError, Kept, Query, Repeats, State, Summary,
+    Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, Query, Repeats,
+    State, Summary,
 };
 
 /// Looks into an inbox file, also while a server appends to it. Blocks for as long as the disk takes.
@@ -148,6 +151,39 @@ impl SqliteReader {
     pub fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         stats::stats(&self.connection, attempts_since)
             .map_err(|error| cannot("read", &self.path, error))
+    }
+
+    /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later than `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read for another reason than damage.
+    pub fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
+        check::check(&self.connection, self.tag, depth, now)
+            .map_err(|error| cannot("check", &self.path, error))
+    }
+
+    /// Writes a consistent copy of everything that is committed now to a new file, or an empty one, also while a server
+    /// appends. Tells how many pages of how many are copied. The copy is one file that needs none beside it, and has been
+    /// checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not be written, or the copy
+    /// is damaged, as the inbox then probably is. What was written by then stays.
+    pub fn backup(&self, to: &Path, progress: impl FnMut(u64, u64)) -> Result<(), InboxError> {
+        let flaws = backup::copy(&self.connection, to, progress)
+            .map_err(|error| cannot("copy", &self.path, error))?;
+        match flaws.first() {
+            None => Ok(()),
+            Some(flaw) => Err(InboxError::new(
+                InboxErrorKind::Storage,
+                format!(
+                    "the copy of inbox {} is damaged: {flaw}",
+                    self.path.display()
+                ),
+            )),
+        }
     }
 
     /// In what events differed from what this version knows, what came in last first.

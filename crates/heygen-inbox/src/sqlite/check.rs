@@ -1,0 +1,348 @@
+//! Looks for damage: [`Flaw`]s of the file, and of what stands in it.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_events::Outcome;
+use rusqlite::{Connection, ErrorCode, params};
+
+use super::row;
+use crate::time::to_micros;
+use crate::{AttemptResult, DeliveryId, DriftKind, Source, State};
+
+/// How closely to look at the file itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Depth {
+    /// SQLite's `quick_check`: every page, without comparing indexes with their tables.
+    #[default]
+    Quick,
+    /// SQLite's `integrity_check`: the same, and every entry of every index. Takes several times as long.
+    Full,
+}
+
+/// Something that is wrong with an inbox.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Flaw {
+    /// What is wrong, for a person to read.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+    /// The first delivery that has it, where it is about deliveries.
+    pub example: Option<DeliveryId>,
+}
+
+/// Everything that is wrong; nothing, as it should be. Damage that stops the looking is the last flaw.
+pub(super) fn check(
+    connection: &Connection,
+    tag: u32,
+    depth: Depth,
+    now: SystemTime,
+) -> rusqlite::Result<Vec<Flaw>> {
+    let mut flaws = Vec::new();
+    match look(connection, tag, depth, now, &mut flaws) {
+        Ok(()) => Ok(flaws),
+        Err(error) if is_damage(&error) => {
+            flaws.push(Flaw::of_file(format!("the file is damaged: {error}")));
+            Ok(flaws)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => matches!(
+            failure.code,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
+        ),
+        // A value that is not of the type of its column.
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// What SQLite says of the file; nothing when it is sound.
+pub(super) fn file_flaws(connection: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {
+    let pragma = match depth {
+        Depth::Quick => "PRAGMA quick_check(20)",
+        Depth::Full => "PRAGMA integrity_check(20)",
+    };
+    let mut said: Vec<String> = connection
+        .prepare(pragma)?
+        .query_map((), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    said.retain(|line| line != "ok");
+    Ok(said)
+}
+
+fn look(
+    connection: &Connection,
+    tag: u32,
+    depth: Depth,
+    now: SystemTime,
+    flaws: &mut Vec<Flaw>,
+) -> rusqlite::Result<()> {
+    let said = file_flaws(connection, depth)?;
+    flaws.extend(said.into_iter().map(Flaw::of_file));
+    orphans(connection, flaws)?;
+    for (what, condition) in rules(now) {
+        let sql = format!("SELECT count(*), min(id) FROM {condition}");
+        let (count, example) =
+            connection.query_row(&sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        flaws.extend(Flaw::of_deliveries(what, count, example, tag));
+    }
+    for (what, sql) in HEADERS {
+        let (count, example) = unreadable_headers(connection, sql)?;
+        flaws.extend(Flaw::of_deliveries(what, count, example, tag));
+    }
+    Ok(())
+}
+
+/// Rows that belong to a delivery that is not there.
+fn orphans(connection: &Connection, flaws: &mut Vec<Flaw>) -> rusqlite::Result<()> {
+    let found: Vec<(String, i64)> = connection
+        .prepare("SELECT \"table\", count(*) FROM pragma_foreign_key_check GROUP BY 1")?
+        .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    flaws.extend(found.into_iter().map(|(table, count)| Flaw {
+        what: format!("rows of table {table} belong to no delivery"),
+        count: count.cast_unsigned(),
+        example: None,
+    }));
+    Ok(())
+}
+
+/// What must not be: in words, and as what stands after FROM where it is.
+fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
+    let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Other].map(Outcome::as_str);
+    let states = list(&State::ALL.map(State::as_str));
+    let sources = list(&Source::ALL.map(Source::as_str));
+    let outcomes = list(&outcomes);
+    let results = list(&AttemptResult::ALL.map(AttemptResult::as_str));
+    let kinds = list(&DriftKind::ALL.map(DriftKind::as_str));
+    let latest = to_micros(now + CLOCKS_DIFFER);
+    vec![
+        (
+            "deliveries without headers and body",
+            "delivery WHERE NOT EXISTS (SELECT 1 FROM content WHERE content.id = delivery.id)".to_owned(),
+        ),
+        (
+            "deliveries of an unknown state",
+            format!("delivery WHERE state NOT IN ({states})"),
+        ),
+        (
+            "deliveries from an unknown source",
+            format!("delivery WHERE source NOT IN ({sources})"),
+        ),
+        (
+            "deliveries with an unknown outcome",
+            format!("delivery WHERE outcome NOT IN ({outcomes})"),
+        ),
+        (
+            "deliveries of a time to come (was the clock set back?)",
+            format!("delivery WHERE id > {latest}"),
+        ),
+        (
+            "deliveries that were kept before they came",
+            "delivery WHERE id < received_at OR received_at < 0".to_owned(),
+        ),
+        (
+            "deliveries whose digest has another length",
+            "delivery WHERE length(digest) <> 16".to_owned(),
+        ),
+        (
+            "deliveries whose state does not fit the time of their handing-out",
+            "delivery WHERE (state = 'claimed') <> (claimed_at IS NOT NULL) \
+             OR (state = 'claimed' AND attempts < 1)"
+                .to_owned(),
+        ),
+        (
+            "deliveries whose attempts are counted wrong",
+            "delivery WHERE attempts NOT BETWEEN 0 AND 4294967295 OR first_attempt NOT BETWEEN 1 AND attempts + 1"
+                .to_owned(),
+        ),
+        (
+            "attempts that were never counted",
+            "(SELECT delivery_id AS id FROM attempt JOIN delivery ON delivery.id = delivery_id \
+              WHERE number NOT BETWEEN 1 AND attempts)"
+                .to_owned(),
+        ),
+        (
+            "attempts with an unknown result",
+            format!("(SELECT delivery_id AS id FROM attempt WHERE result NOT IN ({results}))"),
+        ),
+        (
+            "differences from what is known, of an unknown kind",
+            format!("(SELECT example AS id FROM drift WHERE kind NOT IN ({kinds}))"),
+        ),
+    ]
+}
+
+fn unreadable_headers(connection: &Connection, sql: &str) -> rusqlite::Result<(i64, Option<i64>)> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(params![])?;
+    let mut found = (0, None);
+    while let Some(row) = rows.next()? {
+        if row::headers(row, 1).is_err() {
+            found = (found.0 + 1, found.1.or(Some(row.get(0)?)));
+        }
+    }
+    Ok(found)
+}
+
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+    quoted.join(", ")
+}
+
+impl Flaw {
+    fn of_file(what: String) -> Self {
+        Self {
+            what,
+            count: 1,
+            example: None,
+        }
+    }
+
+    fn of_deliveries(what: &str, count: i64, example: Option<i64>, tag: u32) -> Option<Self> {
+        (count > 0).then(|| Self {
+            what: what.to_owned(),
+            count: count.cast_unsigned(),
+            example: example.map(|key| DeliveryId::new(key.cast_unsigned(), tag)),
+        })
+    }
+}
+
+const HEADERS: [(&str, &str); 2] = [
+    (
+        "deliveries whose headers cannot be read",
+        "SELECT id, headers FROM content ORDER BY id",
+    ),
+    (
+        "repeats whose headers cannot be read",
+        "SELECT id, last_headers FROM repeat ORDER BY id",
+    ),
+];
+
+/// So far apart the clocks of two machines may be, by which one file was written.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::NewDelivery;
+    use crate::sqlite::{SqliteEditor, SqliteReader};
+
+    fn inbox(path: &Path) -> DeliveryId {
+        let mut editor = SqliteEditor::open(path).expect("an inbox");
+        let delivery = NewDelivery::new(
+            SystemTime::now(),
+            Source::Webhook,
+            Vec::new(),
+            r#"{"event_type":"a.b","event_data":{}}"#.into(),
+        );
+        let repeated = [delivery.clone(), delivery];
+        editor.append(&repeated).expect("appended")[0].id()
+    }
+
+    fn flaws(path: &Path) -> Vec<Flaw> {
+        let reader = SqliteReader::open(path).expect("an inbox");
+        let check = |depth| reader.check(depth, SystemTime::now()).expect("readable");
+        let found = check(Depth::Quick);
+        assert_eq!(check(Depth::Full), found);
+        found
+    }
+
+    #[track_caller]
+    fn check_found(damage: &str, expected: &str) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let id = inbox(&path);
+        assert_eq!(flaws(&path), []);
+        let connection = Connection::open(&path).expect("a database");
+        connection
+            .execute_batch(&format!("PRAGMA foreign_keys = OFF; {damage}"))
+            .expect("damage");
+        let found = flaws(&path);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].what.as_str(), found[0].count), (expected, 1));
+        assert!(found[0].example.is_none_or(|example| example == id));
+    }
+
+    #[test]
+    fn damage_is_found() {
+        check_found("DELETE FROM content", "deliveries without headers and body");
+        check_found(
+            "INSERT INTO content VALUES (7, '[]', x'00')",
+            "rows of table content belong to no delivery",
+        );
+        check_found(
+            "UPDATE delivery SET state = 'lost'",
+            "deliveries of an unknown state",
+        );
+        check_found(
+            "UPDATE delivery SET source = 'x'",
+            "deliveries from an unknown source",
+        );
+        check_found(
+            "UPDATE delivery SET outcome = 'x'",
+            "deliveries with an unknown outcome",
+        );
+        check_found(
+            "UPDATE delivery SET received_at = id + 1",
+            "deliveries that were kept before they came",
+        );
+        check_found(
+            "UPDATE delivery SET digest = x'00'",
+            "deliveries whose digest has another length",
+        );
+        check_found(
+            "UPDATE delivery SET claimed_at = 1",
+            "deliveries whose state does not fit the time of their handing-out",
+        );
+        check_found(
+            "UPDATE delivery SET attempts = 4294967296",
+            "deliveries whose attempts are counted wrong",
+        );
+        check_found(
+            "UPDATE delivery SET first_attempt = 2",
+            "deliveries whose attempts are counted wrong",
+        );
+        check_found(
+            "INSERT INTO attempt SELECT id, 1, 0, 0, 'done', NULL FROM delivery",
+            "attempts that were never counted",
+        );
+        check_found(
+            "UPDATE delivery SET attempts = 1; INSERT INTO attempt SELECT id, 1, 0, 0, 'x', NULL FROM delivery",
+            "attempts with an unknown result",
+        );
+        check_found(
+            "UPDATE drift SET kind = 'x'",
+            "differences from what is known, of an unknown kind",
+        );
+        check_found(
+            "UPDATE content SET headers = '{}'",
+            "deliveries whose headers cannot be read",
+        );
+        check_found(
+            "UPDATE repeat SET last_headers = '[[1]]'",
+            "repeats whose headers cannot be read",
+        );
+    }
+
+    #[test]
+    fn a_time_to_come_is_found() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        inbox(&path);
+        let reader = SqliteReader::open(&path).expect("an inbox");
+        let earlier = SystemTime::now() - 2 * CLOCKS_DIFFER;
+        let found = reader.check(Depth::Quick, earlier).expect("readable");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}
