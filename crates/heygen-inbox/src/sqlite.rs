@@ -33,7 +33,7 @@ mod stats;
 mod store;
 mod writer;
 
-pub use check::{Depth, Flaw};
+pub use check::{Depth, Flaw, is_damaged};
 pub use editor::{Imported, Replayed, SqliteEditor};
 pub use reader::SqliteReader;
 pub use rejected::{

@@ -29,8 +29,8 @@ pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{
-    Attempts, Drift, Export, Format, Import, Inbox, InboxFile, List, Prune, Replay, Selection,
-    Show, StateOption, Stats, Tail,
+    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, Prune, Replay,
+    Selection, Show, StateOption, Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,

@@ -40,6 +40,11 @@ impl NewFile {
         })
     }
 
+    /// Its name as long as it is not whole.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn file(&self) -> &File {
         &self.file
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use super::row;
 use crate::time::to_micros;
-use crate::{AttemptResult, DeliveryId, DriftKind, Source, State};
+use crate::{AttemptResult, DeliveryId, DriftKind, InboxError, Source, State};
 
 /// How closely to look at the file itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -48,6 +48,14 @@ pub(super) fn check(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether an inbox could not be opened or read because its file is damaged.
+#[must_use]
+pub fn is_damaged(error: &InboxError) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref())
+        .is_some_and(is_damage)
 }
 
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {

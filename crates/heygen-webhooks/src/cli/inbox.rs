@@ -10,11 +10,13 @@ use crate::places;
 
 mod carry;
 mod change;
+mod keep;
 mod look;
 mod selection;
 
 pub(crate) use carry::{Export, Format, Import};
 pub(crate) use change::{Prune, Replay};
+pub(crate) use keep::{Backup, Check};
 pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use selection::Selection;
 
@@ -35,6 +37,8 @@ pub(crate) enum Inbox {
     Export(Export),
     Import(Import),
     Prune(Prune),
+    Check(Check),
+    Backup(Backup),
 }
 
 #[derive(Args, Debug)]

@@ -1,15 +1,18 @@
 //! The `inbox` commands, a file each. All of them work while `serve` runs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use heygen_inbox::sqlite::SqliteReader;
-use heygen_inbox::{DeliveryId, Kept, State};
+use heygen_inbox::{DeliveryId, InboxError, Kept, State};
 
 use crate::cli::{Inbox, InboxFile, StateOption};
 use crate::failure::Failure;
 use crate::output::tame;
 
 mod attempts;
+mod backup;
+mod check;
 mod chunks;
 mod confirm;
 mod drift;
@@ -39,6 +42,8 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
         Inbox::Import(options) => import::run(options),
         Inbox::Replay(options) => replay::run(options),
         Inbox::Prune(options) => prune::run(options),
+        Inbox::Check(options) => check::run(options),
+        Inbox::Backup(options) => backup::run(options),
     }
 }
 
@@ -48,15 +53,17 @@ fn path(file: &InboxFile) -> Result<PathBuf, Failure> {
 }
 
 fn reader(path: &Path) -> Result<SqliteReader, Failure> {
-    SqliteReader::open(path).map_err(|error| {
-        let hint = match path.exists() {
-            true => "",
-            false => ": `serve` makes one, or name it with --inbox",
-        };
-        anyhow::Error::from(error)
-            .context(format!("cannot look into the inbox{hint}"))
-            .into()
-    })
+    SqliteReader::open(path).map_err(|error| cannot_look(path, error))
+}
+
+fn cannot_look(path: &Path, error: InboxError) -> Failure {
+    let hint = match path.exists() {
+        true => "",
+        false => ": `serve` makes one, or name it with --inbox",
+    };
+    anyhow::Error::from(error)
+        .context(format!("cannot look into the inbox{hint}"))
+        .into()
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
@@ -70,6 +77,14 @@ fn kept(file: &InboxFile, id: &str) -> Result<Kept, Failure> {
     let path = path(file)?;
     let kept = reader(&path)?.get(id)?;
     kept.ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {}", path.display()).into())
+}
+
+/// Whether both paths lead to one file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
 }
 
 impl From<StateOption> for State {

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::support::{Place, Serve};
 
 mod attempts;
+mod backup;
 mod carry;
+mod check;
 mod drift;
 mod past;
 mod prune;

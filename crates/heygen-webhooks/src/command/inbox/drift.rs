@@ -11,7 +11,7 @@ use crate::output::{self, table, tame};
 use crate::when;
 
 pub(super) fn run(options: &Drift) -> Result<(), Failure> {
-    let found = reader(path(&options.file)?)?.drift()?;
+    let found = reader(&path(&options.file)?)?.drift()?;
     if options.json {
         output::json_array(found.iter().map(drift_json))?;
         return Ok(());

@@ -1,15 +1,13 @@
 //! `inbox export`: writes deliveries out, a few at a time.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use heygen_inbox::Kept;
 use heygen_inbox::sqlite::SqliteReader;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::{path, progress, reader, size};
+use super::{is_same_file, path, progress, reader, size};
 use crate::cli::{Export, Format};
 use crate::failure::Failure;
 use crate::new_file::NewFile;
@@ -19,7 +17,7 @@ mod csv;
 mod jsonl;
 
 pub(super) fn run(options: &Export) -> Result<(), Failure> {
-    let path = path(&options.file)?;
+    let path = &path(&options.file)?;
     let reader = reader(path)?;
     let Some(output) = &options.output else {
         write(&reader, options, io::stdout().lock(), &mut || {})?;
@@ -76,13 +74,6 @@ fn line(format: Format, kept: &Kept) -> String {
     match format {
         Format::Jsonl => jsonl::line(kept),
         Format::Csv => csv::line(kept),
-    }
-}
-
-pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
     }
 }
 

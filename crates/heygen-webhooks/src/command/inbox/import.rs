@@ -42,7 +42,7 @@ pub(super) fn run(options: &Import) -> Result<(), Failure> {
         progress = progress::bytes(file.metadata()?.len())?;
         Box::new(BufReader::new(file))
     };
-    let mut editor = SqliteEditor::open(path(&options.file)?)?;
+    let mut editor = SqliteEditor::open(&path(&options.file)?)?;
     let mut tally = Tally::default();
     let taken_in = tally.take_in(options, &mut editor, from, &progress);
     progress.finish_and_clear();

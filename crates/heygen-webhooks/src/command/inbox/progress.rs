@@ -1,5 +1,7 @@
 //! How far long work is, on standard error where that is a terminal.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
@@ -15,6 +17,21 @@ pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
 /// A bar towards the end of a file.
 pub(super) fn bytes(len: u64) -> Result<ProgressBar, Failure> {
     bar(len, "{wide_bar} {bytes} of {total_bytes}, {eta} left")
+}
+
+/// A bar towards a number of pages that becomes known at the first of them.
+pub(super) fn pages() -> Result<ProgressBar, Failure> {
+    bar(0, "{wide_bar} {percent} %, {eta} left")
+}
+
+/// Something of which nobody knows how long it takes.
+pub(super) fn spinner(what: &'static str) -> Result<ProgressBar, Failure> {
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?;
+    let spinner = ProgressBar::new_spinner()
+        .with_style(style)
+        .with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    Ok(spinner)
 }
 
 fn bar(len: u64, template: &str) -> Result<ProgressBar, Failure> {

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::{output, when};
 
 pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
-    let path = path(&options.file)?;
+    let path = &path(&options.file)?;
     let before = options.older_than.system_time();
     let reader = reader(path)?;
     let found = count_finished(&reader, before)?;

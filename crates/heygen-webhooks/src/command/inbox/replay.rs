@@ -27,7 +27,7 @@ struct Chosen {
 
 pub(super) fn run(options: &Replay) -> Result<(), Failure> {
     check_use(options)?;
-    let path = path(&options.file)?;
+    let path = &path(&options.file)?;
     let chosen = Chosen::find(&reader(path)?, options)?;
     if !options.json {
         output::write(chosen.text())?;

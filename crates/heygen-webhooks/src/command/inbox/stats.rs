@@ -25,7 +25,7 @@ struct Told {
 }
 
 pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
-    let path = path(&options.file)?;
+    let path = &path(&options.file)?;
     let told = Told::ask(&reader(path)?, on_disk(path), SystemTime::now())?;
     match options.json {
         true => output::json(&told.json())?,

@@ -18,7 +18,7 @@ use crate::output::tame;
 use crate::{signals, when};
 
 pub(super) fn run(options: &Tail) -> Result<(), Failure> {
-    let path = path(&options.file)?;
+    let path = &path(&options.file)?;
     match management::run(follow(options, path)) {
         // Whoever reads has seen enough.
         Err(Failure::NobodyListens) => Ok(()),

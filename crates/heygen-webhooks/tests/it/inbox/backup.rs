@@ -1,0 +1,125 @@
+//! `inbox backup`.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use heygen_signature::Secret;
+use heygen_testkit::{EventBuilder, Sender};
+use tokio::time::{sleep, timeout};
+
+use super::past::{delivery, import};
+use crate::support::{Place, SECRET};
+
+fn subjects(place: &Place, inbox: &str) -> BTreeSet<String> {
+    let list = place
+        .run(&["inbox", "list", "--json", "--limit", "0", "--inbox", inbox])
+        .ok()
+        .json();
+    let lines = list.as_array().expect("an array").iter();
+    lines
+        .map(|line| line["subject_id"].as_str().expect("a subject").to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
+    let place = Place::new();
+    let serve = place.serve(&["--json"]);
+    let answered = Arc::new(Mutex::new(BTreeSet::new()));
+    let is_enough = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let secret = Secret::new(SECRET).expect("a secret");
+            let sender = Sender::new(&serve.url).secret(secret);
+            let (answered, is_enough) = (answered.clone(), is_enough.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    let video_id = format!("{client}-{number}");
+                    let event = EventBuilder::new("avatar_video.success");
+                    let body = event.set("video_id", video_id.as_str()).body();
+                    let report = sender.deliver(body).await.expect("a request");
+                    assert!(report.accepted());
+                    answered.lock().expect("no panic").insert(video_id);
+                    if is_enough.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    for round in 0..3 {
+        // Each copy is made of something.
+        let seen = answered.lock().expect("no panic").len();
+        let more = async {
+            while answered.lock().expect("no panic").len() < seen + 50 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), more)
+            .await
+            .expect("the server answers");
+        let before = answered.lock().expect("no panic").clone();
+        let copy = format!("copy-{round}.db");
+        let told = place.run(&["inbox", "backup", &copy, "--json"]).ok().json();
+        let check = place.run(&["inbox", "check", "--full", "--inbox", &copy]);
+        check.ok();
+        let copied = subjects(&place, &copy);
+        assert_eq!(told["deliveries"].as_u64(), Some(copied.len() as u64));
+        let lost: Vec<_> = before.difference(&copied).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+    is_enough.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.expect("a client ends");
+    }
+    drop(serve);
+
+    // Restored, it is served, and knows what it holds.
+    std::fs::remove_file(place.path().join("heygen-inbox.db-wal")).expect("a log");
+    std::fs::remove_file(place.path().join("heygen-inbox.db-shm")).expect("its index");
+    let restored = place.path().join("heygen-inbox.db");
+    std::fs::rename(place.path().join("copy-2.db"), restored).expect("moved");
+    let serve = place.serve(&["--json"]);
+    let body = EventBuilder::new("avatar_video.success").set("video_id", "0-0");
+    let secret = Secret::new(SECRET).expect("a secret");
+    let sender = Sender::new(&serve.url).secret(secret);
+    let report = sender.deliver(body.body()).await.expect("a request");
+    assert!(report.accepted());
+}
+
+#[test]
+fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
+    let place = Place::new();
+    import(&place, &[delivery("v1", "dead", 3)]);
+    let backup = |arguments: &[&str]| place.run(&[&["inbox", "backup"], arguments].concat());
+    let told = backup(&["copy.db"]).ok().stdout;
+    assert!(
+        told.starts_with("1 delivery in copy.db") && told.contains("To restore"),
+        "{told}"
+    );
+    let names: BTreeSet<_> = std::fs::read_dir(place.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("copy"))
+        .collect();
+    assert_eq!(names, BTreeSet::from(["copy.db".into()]));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let copy = std::fs::metadata(place.path().join("copy.db")).expect("a file");
+        assert_eq!(copy.permissions().mode() & 0o777, 0o600);
+    }
+    let again = backup(&["copy.db"]);
+    assert!(
+        again.status == 2 && again.stderr.contains("--force"),
+        "{}",
+        again.stderr
+    );
+    backup(&["copy.db", "--force"]).ok();
+    assert_eq!(backup(&["heygen-inbox.db", "--force"]).status, 2);
+    place.file("other.db-wal", "");
+    assert_eq!(backup(&["other.db"]).status, 2);
+    assert_eq!(backup(&["no/such/folder/copy.db"]).status, 1);
+}

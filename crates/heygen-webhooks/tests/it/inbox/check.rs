@@ -1,0 +1,63 @@
+//! `inbox check`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use super::past::{delivery, import};
+use super::three_events;
+use crate::support::Place;
+
+#[test]
+fn a_sound_inbox_is_sound_beside_a_server_and_without() {
+    let place = Place::new();
+    let (serve, _) = three_events(&place);
+    for arguments in [&["inbox", "check"][..], &["inbox", "check", "--full"]] {
+        let told = place.run(arguments).ok().stdout;
+        assert!(told.contains("is sound"), "{told}");
+    }
+    drop(serve);
+    import(&place, &[delivery("v1", "dead", 3)]);
+    let told = place.run(&["inbox", "check", "--json"]).ok().json();
+    assert_eq!(told, serde_json::json!({"sound": true, "flaws": []}));
+    assert_eq!(
+        place.run(&["inbox", "check", "--inbox", "none.db"]).status,
+        1
+    );
+}
+
+#[test]
+fn damage_is_found_and_told() {
+    // In the middle of the data, and in all of it: then not even the tag can be read.
+    check_damage(0.4, 0.7);
+    check_damage(0.0, 1.0);
+}
+
+#[track_caller]
+fn check_damage(from: f64, to: f64) {
+    let place = Place::new();
+    let many: Vec<_> = (0..200)
+        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .collect();
+    import(&place, &many);
+    let path = place.path().join("heygen-inbox.db");
+    let len = fs::metadata(&path).expect("a file").len();
+    let mut file = OpenOptions::new().write(true).open(&path).expect("a file");
+    let pages = len / 4096 - 1;
+    let page = |part: f64| 1 + (part * pages as f64) as u64;
+    file.seek(SeekFrom::Start(4096 * page(from)))
+        .expect("a place");
+    for _ in page(from)..page(to) {
+        file.write_all(&[0x5a; 4096]).expect("damage");
+    }
+    drop(file);
+    let told = place.run(&["inbox", "check"]);
+    assert_eq!(told.status, 1);
+    assert!(
+        told.stdout.contains("wrong: ") && told.stdout.contains("backup"),
+        "{}{}",
+        told.stdout,
+        told.stderr
+    );
+    let told = place.run(&["inbox", "check", "--json"]);
+    assert_eq!((told.status, &told.json()["sound"]), (1, &false.into()));
+}
