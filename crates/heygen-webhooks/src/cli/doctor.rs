@@ -11,9 +11,10 @@ use super::{ApiOptions, InboxFile};
 /// Asks HeyGen what is registered, tries the public address as HeyGen would, and looks at secrets and inbox. Nothing at
 /// HeyGen is changed. Takes less than 15 seconds. Exit status 0 when there is no problem; warnings are none.
 ///
-/// With --public-url it also sends that address two deliveries of an event named `heygen-webhooks.doctor`: one signed with
-/// your secret, which the receiver keeps and hands to your handler as any event it does not know; and one unsigned, which
-/// it has to refuse, and which its log will tell of. --no-sample leaves both out.
+/// With a public URL, by option, environment or configuration file, it also sends that address two deliveries of an event
+/// named `heygen-webhooks.doctor`: one signed with your secret, which the receiver keeps and hands to your handler as any
+/// event it does not know; and one unsigned, which it has to refuse, and which its log will tell of. --no-sample leaves both
+/// out.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   HEYGEN_API_KEY=… heygen-webhooks doctor --public-url https://hooks.example.com
