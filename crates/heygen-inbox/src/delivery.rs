@@ -145,6 +145,14 @@ impl Source {
         }
     }
 
+    /// Whether somebody sent it here. Reading the log again, which happens every few minutes, is not the event coming again.
+    pub(crate) fn is_received(self) -> bool {
+        match self {
+            Self::Webhook | Self::Callback => true,
+            Self::Backfill => false,
+        }
+    }
+
     /// What vouches for a delivery that came this way.
     #[must_use]
     pub fn authenticity(self) -> Authenticity {

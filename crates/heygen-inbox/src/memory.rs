@@ -149,7 +149,9 @@ impl Inbox for MemoryInbox {
 impl Entries {
     fn append(&mut self, delivery: NewDelivery) -> Result<Appended, InboxError> {
         if let Some(key) = self.find(delivery.sameness()) {
-            if let Some(entry) = self.kept.get_mut(&key) {
+            if delivery.source().is_received()
+                && let Some(entry) = self.kept.get_mut(&key)
+            {
                 entry.repeats.count += 1;
                 entry.repeats.last_at = Some(delivery.received_at());
                 entry.repeats.last_headers = delivery.headers().to_vec();

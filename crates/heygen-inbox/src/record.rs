@@ -54,7 +54,8 @@ pub struct Kept {
     pub attempts: Vec<Attempt>,
 }
 
-/// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request.
+/// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request. That it was found
+/// in HeyGen's log again does not count.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Repeats {

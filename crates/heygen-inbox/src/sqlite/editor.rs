@@ -100,6 +100,23 @@ impl SqliteEditor {
         })
     }
 
+    /// Says for each under which id the same event is here already, and adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn find(
+        &mut self,
+        deliveries: &[NewDelivery],
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        self.transact(|store| {
+            deliveries
+                .iter()
+                .map(|delivery| store.find(delivery))
+                .collect()
+        })
+    }
+
     /// Keeps these with their past, all of them or none. One that is here already stays as it is.
     ///
     /// # Errors
@@ -334,5 +351,27 @@ mod tests {
             .map(|claimed| (claimed.first_attempt, claimed.attempt))
             .collect();
         assert_eq!(rounds, [(4, 4)]);
+    }
+
+    #[test]
+    fn looking_adds_nothing() {
+        let folder = tempfile::tempdir().expect("it works");
+        let mut editor = SqliteEditor::open(&folder.path().join("inbox.db")).expect("it works");
+        let delivery = |id: &str| {
+            let body = format!(r#"{{"event_type":"batch.finished","event_data":{{"id":"{id}"}}}}"#);
+            NewDelivery::new(
+                SystemTime::now(),
+                Source::Backfill,
+                Vec::new(),
+                body.into_bytes().into(),
+            )
+        };
+        let kept = editor.append(&[delivery("a")]).expect("it works")[0].id();
+        for _ in 0..2 {
+            let found = editor
+                .find(&[delivery("b"), delivery("a")])
+                .expect("it works");
+            assert_eq!(found, [None, Some(kept)]);
+        }
     }
 }

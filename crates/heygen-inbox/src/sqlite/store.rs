@@ -170,7 +170,9 @@ impl Store {
 
     pub(super) fn append(&mut self, delivery: &NewDelivery) -> rusqlite::Result<Appended> {
         if let Some(id) = self.seen.find(&self.connection, delivery.sameness())? {
-            self.count_repeat(id, delivery)?;
+            if delivery.source().is_received() {
+                self.count_repeat(id, delivery)?;
+            }
             return Ok(Appended::Duplicate(self.id(id)));
         }
         let received_at = to_micros(delivery.received_at());

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, Order, Query, Repeats, State};
+use heygen_inbox::{
+    AttemptResult, DeliveryId, Finish, Inbox, NewDelivery, Order, Query, Repeats, Source, State,
+};
 
 use crate::support::{
     all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
@@ -11,6 +13,7 @@ use crate::support::{
 on_every_inbox!(
     the_same_event_is_kept_once,
     repeats_are_counted_with_their_headers,
+    what_stands_in_the_log_too_is_no_repeat,
     whatever_was_signed_is_kept_byte_for_byte,
     lists_are_newest_first_and_filtered,
     one_delivery_is_told_whole,
@@ -80,6 +83,16 @@ async fn repeats_are_counted_with_their_headers(inbox: impl Inbox) {
     assert_eq!(kept.repeats.count, 2);
     assert_eq!(kept.repeats.last_at, Some(at(7)));
     assert_eq!(kept.repeats.last_headers, [came_at(7)]);
+}
+
+async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
+    assert_eq!(duplicate(inbox.append(logged).await.unwrap()), id);
+    let repeats = inbox.get(id).await.unwrap().unwrap().repeats;
+    assert_eq!((repeats.count, repeats.last_at), (1, Some(at(5))));
+    assert_eq!(repeats.last_headers, [came_at(5)]);
 }
 
 async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
