@@ -3,13 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::sync::mpsc::{Sender, channel};
+use std::{process, thread};
 
 use anyhow::Context as _;
 
-use crate::private_file;
+use crate::failure::Failure;
+use crate::{private_file, signals};
 
-/// A file being made under a name beside its own, readable by its owner alone. Dropped before it is kept, it is gone.
+/// A file being made under a name beside its own, readable by its owner alone. Dropped before it is kept, it is gone,
+/// and so it is when the process is asked to stop.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     target: PathBuf,
@@ -22,6 +25,11 @@ impl NewFile {
     pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
         // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
         let path = private_file::beside(target, &format!(".{}.new", process::id()));
+        let (listening, listens) = channel();
+        let half_made = path.clone();
+        thread::spawn(move || gone_when_asked_to_stop(&half_made, &listening));
+        // From now on. An error means that nobody listens: the file would only stay behind, no reason not to make it.
+        let _ = listens.recv();
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -68,6 +76,21 @@ impl Drop for NewFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Ends the process, as the signal would have.
+fn gone_when_asked_to_stop(path: &Path, listening: &Sender<()>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let asked_to_stop = signals::asked_to_stop()?;
+        let _ = listening.send(());
+        asked_to_stop.await;
+        // It may have got its name meanwhile.
+        let _ = fs::remove_file(path);
+        process::exit(1)
+    })
 }
 
 /// The new name has to survive too.

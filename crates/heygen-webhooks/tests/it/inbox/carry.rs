@@ -161,3 +161,37 @@ fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
         again.stdout
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_stopped_leaves_nothing_half_made() {
+    use std::process::{Command, Stdio};
+
+    let place = Place::new();
+    let many: Vec<_> = (0..3000)
+        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .collect();
+    import(&place, &many);
+    let names = || {
+        let entries = std::fs::read_dir(place.path()).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let out = names.filter(|name| name.to_string_lossy().starts_with("out"));
+        out.collect::<Vec<_>>()
+    };
+    let mut child = place
+        .command(&["inbox", "export", "--output", "out.jsonl"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    while names().is_empty() && child.try_wait().expect("its state").is_none() {
+        std::thread::yield_now();
+    }
+    let kill = format!("kill -INT {}", child.id());
+    let _ = Command::new("sh").args(["-c", &kill]).status();
+    let status = child.wait().expect("it ends");
+    match status.success() {
+        // It was quicker than the signal.
+        true => assert_eq!(names(), ["out.jsonl"]),
+        false => assert!(names().is_empty(), "{:?}", names()),
+    }
+}
