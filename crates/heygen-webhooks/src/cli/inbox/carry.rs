@@ -12,6 +12,8 @@ use super::{InboxFile, Selection};
 /// stands in its place where it is not UTF-8. CSV holds the columns of `inbox list` and the body, for a spreadsheet: a
 /// field that begins with = + - @, a tab or a carriage return gets a ' before it, so that no spreadsheet takes what
 /// somebody sent for a formula.
+///
+/// A delivery that is damaged is told and passed over, and the exit status is 1.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks inbox export > deliveries.jsonl

@@ -83,5 +83,5 @@ impl From<Flaw> for Wrong {
 }
 
 const WHAT_TO_DO: &str = "What to do: stop `serve`, copy the file and what stands beside it (-wal, -shm), and restore the \
-last backup that `inbox check` finds sound, as docs/operations.md describes. `inbox export` writes out what can still be \
-read; `inbox import` takes it into the restored inbox. Then look after the disk.\n";
+last backup that `inbox check` finds sound, as docs/operations.md describes. `inbox export` passes over \
+deliveries that cannot be read; `inbox import` takes the others into the restored inbox. Then look after the disk.\n";

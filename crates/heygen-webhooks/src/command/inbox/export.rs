@@ -1,14 +1,18 @@
 //! `inbox export`: writes deliveries out, a few at a time.
 
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use heygen_inbox::Kept;
-use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::sqlite::{SqliteReader, is_damaged};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
 use super::{is_same_file, path, progress, reader, size};
+use crate::api::error_chain;
 use crate::cli::{Export, Format};
+use crate::command::management::note;
 use crate::failure::Failure;
 use crate::new_file::NewFile;
 use crate::output;
@@ -16,54 +20,89 @@ use crate::output;
 mod csv;
 mod jsonl;
 
+/// How many were written, and how many could not be read.
+#[derive(Debug, Default)]
+struct Written {
+    deliveries: u64,
+    damaged: u64,
+}
+
 pub(super) fn run(options: &Export) -> Result<(), Failure> {
     let path = &path(&options.file)?;
     let reader = reader(path)?;
-    let Some(output) = &options.output else {
-        write(&reader, options, io::stdout().lock(), &mut || {})?;
-        return Ok(());
+    let written = match &options.output {
+        None => write(
+            &reader,
+            options,
+            io::stdout().lock(),
+            &ProgressBar::hidden(),
+        )?,
+        Some(output) if is_same_file(path, output) => {
+            return Err(Failure::usage("--output would replace the inbox itself"));
+        }
+        Some(output) => write_file(&reader, options, output)?,
     };
-    if is_same_file(path, output) {
-        return Err(Failure::usage("--output would replace the inbox itself"));
+    match written.damaged {
+        0 => Ok(()),
+        damaged => Err(anyhow::anyhow!(
+            "{} passed over: `inbox check` tells more",
+            size::deliveries(damaged)
+        )
+        .into()),
     }
+}
+
+fn write_file(reader: &SqliteReader, options: &Export, output: &Path) -> Result<Written, Failure> {
     let file = NewFile::create(output)?;
     let progress = progress::deliveries(reader.count(&options.selection.query())?)?;
-    let written = write(&reader, options, file.file(), &mut || progress.inc(1));
+    let written = write(reader, options, file.file(), &progress);
     progress.finish_and_clear();
     let written = written?;
     file.keep()?;
     match options.json {
-        true => output::json(&json!({"exported": written, "file": output}))?,
+        true => output::json(&json!({
+            "exported": written.deliveries,
+            "damaged": written.damaged,
+            "file": output,
+        }))?,
         false => output::write(format!(
             "{} written to {}\n",
-            size::deliveries(written),
+            size::deliveries(written.deliveries),
             output.display()
         ))?,
     }
-    Ok(())
+    Ok(written)
 }
 
-/// Gives how many were written.
+/// One that is damaged is told and passed over: the others may be all that is left.
 fn write(
     reader: &SqliteReader,
     options: &Export,
     to: impl Write,
-    each: &mut dyn FnMut(),
-) -> Result<u64, Failure> {
+    progress: &ProgressBar,
+) -> Result<Written, Failure> {
     let mut to = BufWriter::with_capacity(BUFFER, to);
     if options.format == Format::Csv {
         to.write_all(csv::head().as_bytes())?;
     }
-    let mut written = 0;
+    let mut written = Written::default();
     for chunk in Chunks::new(reader, options.selection.query())? {
         for summary in chunk? {
-            // One that was pruned meanwhile is not there any more.
-            let Some(kept) = reader.get(summary.id)? else {
-                continue;
-            };
-            to.write_all(line(options.format, &kept).as_bytes())?;
-            written += 1;
-            each();
+            progress.inc(1);
+            match reader.get(summary.id) {
+                Ok(Some(kept)) => {
+                    to.write_all(line(options.format, &kept).as_bytes())?;
+                    written.deliveries += 1;
+                }
+                // Pruned meanwhile.
+                Ok(None) => {}
+                Err(error) if is_damaged(&error) => {
+                    let told = format!("{}: {}", summary.id, error_chain(&error));
+                    progress.suspend(|| note(&told));
+                    written.damaged += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     to.flush()?;

@@ -162,6 +162,32 @@ fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
     );
 }
 
+#[test]
+fn what_is_damaged_is_passed_over_and_told() {
+    let place = Place::new();
+    let mut large = delivery("v2", "done", 2);
+    large["body"] = "Z".repeat(20_000).into();
+    import(
+        &place,
+        &[delivery("v1", "done", 3), large, delivery("v3", "done", 1)],
+    );
+    // A page of nothing but the body names the next of such: now one that cannot be.
+    let path = place.path().join("heygen-inbox.db");
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let page = bytes
+        .chunks_mut(4096)
+        .find(|page| page[4..].iter().all(|byte| *byte == b'Z'))
+        .expect("a page of the body");
+    page[..4].fill(0xff);
+    std::fs::write(&path, bytes).expect("damage");
+
+    let id = super::ids(&place, &[])[1].clone();
+    let told = place.run(&["inbox", "export"]);
+    assert_eq!((told.status, told.stdout.lines().count()), (1, 2));
+    assert!(told.stderr.contains(&id), "{}", told.stderr);
+    assert_eq!(place.run(&["inbox", "check"]).status, 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_export_that_is_stopped_leaves_nothing_half_made() {
