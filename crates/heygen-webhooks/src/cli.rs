@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod api;
+mod backfill;
 mod body;
 mod config_file;
 mod doctor;
@@ -23,6 +24,7 @@ mod serve;
 mod trigger;
 
 pub(crate) use api::{ApiOptions, ApiVersion};
+pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};
 pub(crate) use config_file::ConfigFile;
 pub(crate) use doctor::Doctor;
@@ -90,6 +92,7 @@ pub(crate) enum Command {
     Endpoints(Endpoints),
     EventTypes(EventTypes),
     Events(Events),
+    Backfill(Backfill),
     Sandbox(Sandbox),
     Drill(Drill),
     Schema(Schema),

@@ -3,6 +3,7 @@
 use crate::cli::Command;
 use crate::failure::Failure;
 
+mod backfill;
 mod doctor;
 mod drill;
 mod endpoints;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Endpoints(options) => endpoints::run(&options),
         Command::EventTypes(options) => event_types::run(&options),
         Command::Events(options) => events::run(&options),
+        Command::Backfill(options) => backfill::run(&options),
         Command::Schema(options) => schema::run(&options),
         Command::Completions(options) => shell::completions(&options),
         Command::Man(options) => shell::man(&options),

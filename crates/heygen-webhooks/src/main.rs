@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod address;
 mod api;
+mod backfill;
 mod cli;
 mod command;
 mod config;

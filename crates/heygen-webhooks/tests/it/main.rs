@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 
+mod backfill;
 mod config;
 mod crash;
 mod doctor;

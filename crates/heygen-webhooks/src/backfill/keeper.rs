@@ -1,0 +1,180 @@
+//! [`Keeper`]: the inbox that is filled, in one of three ways.
+
+use std::collections::HashSet;
+use std::future::{Future, poll_fn};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteReader};
+use heygen_inbox::{Appended, Inbox as _, InboxError, InboxErrorKind, NewDelivery, Sameness};
+
+/// The inbox that is filled.
+#[derive(Debug)]
+pub(crate) enum Keeper {
+    /// That of this process, which hands out what is in it.
+    Server(SqliteInbox),
+    /// One beside which a server may run, or none. Writing blocks the thread for as long as the disk takes.
+    Beside {
+        editor: Box<SqliteEditor>,
+        reader: SqliteReader,
+    },
+    /// Nothing is written; what a real one would find new is counted. `None` where there is no inbox yet.
+    DryRun {
+        inbox: Option<(Box<SqliteEditor>, SqliteReader)>,
+        seen: HashSet<Sameness>,
+    },
+}
+
+impl Keeper {
+    /// The inbox at `path`, made when there is none, also while a server appends to it.
+    pub(crate) fn beside(path: &Path) -> Result<Self, InboxError> {
+        let (editor, reader) = open(path)?;
+        Ok(Self::Beside { editor, reader })
+    }
+
+    /// Looks at the inbox at `path` and changes nothing.
+    pub(crate) fn dry_run(path: &Path) -> Result<Self, InboxError> {
+        let inbox = path.exists().then(|| open(path)).transpose()?;
+        Ok(Self::DryRun {
+            inbox,
+            seen: HashSet::new(),
+        })
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        match self {
+            Self::DryRun { .. } => true,
+            Self::Server(_) | Self::Beside { .. } => false,
+        }
+    }
+
+    /// Keeps what is not there yet, in this order; how many that were.
+    pub(super) async fn keep(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, InboxError> {
+        let new = match self {
+            Self::Server(inbox) => count_new(&append_all(inbox, deliveries).await?),
+            Self::Beside { editor, .. } if deliveries.is_empty() => 0,
+            Self::Beside { editor, .. } => count_new(&editor.append(&deliveries)?),
+            Self::DryRun { inbox, seen } => {
+                let found = match inbox {
+                    Some((editor, _)) => editor.find(&deliveries)?,
+                    None => vec![None; deliveries.len()],
+                };
+                let missing = deliveries
+                    .iter()
+                    .zip(found)
+                    .filter(|(_, found)| found.is_none());
+                missing
+                    .filter(|(delivery, _)| seen.insert(delivery.sameness().clone()))
+                    .count()
+            }
+        };
+        Ok(new as u64)
+    }
+
+    pub(super) async fn bookmark(&mut self, name: &str) -> Result<Option<String>, InboxError> {
+        match self {
+            Self::Server(inbox) => inbox.bookmark(name).await,
+            Self::Beside { reader, .. } => reader.bookmark(name),
+            Self::DryRun { inbox, .. } => match inbox {
+                Some((_, reader)) => reader.bookmark(name),
+                None => Ok(None),
+            },
+        }
+    }
+
+    pub(super) async fn set_bookmark(
+        &mut self,
+        name: &str,
+        value: String,
+    ) -> Result<(), InboxError> {
+        match self {
+            Self::Server(inbox) => inbox.set_bookmark(name, Some(value)).await,
+            Self::Beside { editor, .. } => editor.set_bookmark(name, Some(&value)),
+            Self::DryRun { .. } => Ok(()),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<(Box<SqliteEditor>, SqliteReader), InboxError> {
+    // The editor first: it makes the file.
+    let editor = Box::new(SqliteEditor::open(path)?);
+    Ok((editor, SqliteReader::open(path)?))
+}
+
+fn count_new(appended: &[Appended]) -> usize {
+    let new = appended
+        .iter()
+        .filter(|appended| matches!(appended, Appended::New(_)));
+    new.count()
+}
+
+/// Appends all of them together, so that they share a commit, and in their order. What HeyGen sends goes before: where there
+/// is no room in the queue, this waits.
+async fn append_all(
+    inbox: &SqliteInbox,
+    mut deliveries: Vec<NewDelivery>,
+) -> Result<Vec<Appended>, InboxError> {
+    let mut appended = Vec::with_capacity(deliveries.len());
+    let mut waits = 0;
+    while !deliveries.is_empty() {
+        let appends = deliveries
+            .iter()
+            .map(|delivery| inbox.append(delivery.clone()))
+            .collect();
+        let mut turned_away = Vec::new();
+        let mut busy = None;
+        for (answer, delivery) in join_all(appends).await.into_iter().zip(deliveries) {
+            match answer {
+                Ok(one) => appended.push(one),
+                Err(error) if error.kind() == InboxErrorKind::Busy => {
+                    turned_away.push(delivery);
+                    busy = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = busy {
+            waits += 1;
+            if waits > MAX_WAITS {
+                return Err(error);
+            }
+            tokio::time::sleep(ROOM).await;
+        }
+        deliveries = turned_away;
+    }
+    Ok(appended)
+}
+
+/// All of them at once; each is begun in its turn.
+async fn join_all<T>(futures: Vec<impl Future<Output = T> + Send>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
+    poll_fn(|context| {
+        let mut is_pending = false;
+        for (future, answer) in &mut waiting {
+            if answer.is_none() {
+                match Pin::as_mut(future).poll(context) {
+                    Poll::Ready(value) => *answer = Some(value),
+                    Poll::Pending => is_pending = true,
+                }
+            }
+        }
+        match is_pending {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    })
+    .await;
+    waiting
+        .into_iter()
+        .filter_map(|(_, answer)| answer)
+        .collect()
+}
+
+/// How long to wait for room in the queue, and how often: a minute in all.
+const ROOM: Duration = Duration::from_millis(200);
+const MAX_WAITS: u32 = 300;
