@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::{fault::Fault, log_order::LogOrder};
 use crate::json::Json;
 
 /// How the sandbox misbehaves, until it is told otherwise. A fresh one behaves.
@@ -50,6 +50,7 @@ pub struct Misbehaviour {
     pub(super) spaced: bool,
     pub(super) old_secret: bool,
     pub(super) log_delivered_only: bool,
+    pub(super) log_order: LogOrder,
     #[serde(rename = "api")]
     pub(super) faults: Vec<Fault>,
 }
@@ -149,6 +150,13 @@ impl Misbehaviour {
     #[must_use]
     pub fn log_delivered_only(mut self) -> Self {
         self.log_delivered_only = true;
+        self
+    }
+
+    /// `log_order`: which way `GET /v3/webhooks/events` comes. HeyGen documents none; otherwise the newest event is first.
+    #[must_use]
+    pub fn log_order(mut self, order: LogOrder) -> Self {
+        self.log_order = order;
         self
     }
 

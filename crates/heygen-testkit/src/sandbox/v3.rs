@@ -6,7 +6,7 @@
 //! update means all, an empty list means none, the log begins with the newest, an endpoint that does not exist is told
 //! before a body that does not fit, and the address is probed as in v1.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use heygen_events::EventType;
 use serde::Serialize;
@@ -96,7 +96,12 @@ pub(super) fn events(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
         event_type.is_none_or(|name| record.event_type == name)
             && entity_id.is_none_or(|id| record.entity_id.as_deref() == Some(id))
     });
-    let items = wanted.map(|record| (record.position, record));
+    let order = state.misbehaviour.log_order;
+    let mut items: Vec<_> = wanted
+        .map(|record| (order.rank(record.position), record))
+        .collect();
+    items.sort_unstable_by_key(|(rank, _)| Reverse(*rank));
+    let items = items.into_iter();
     Ok(Reply::ok(&shared.tokens.page(&request, items)))
 }
 

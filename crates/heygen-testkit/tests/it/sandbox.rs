@@ -18,6 +18,7 @@ mod delivery;
 mod faults;
 mod idempotency;
 mod lifecycle;
+mod log_order;
 mod misbehaviour;
 mod refusals;
 mod v1;

@@ -96,7 +96,7 @@ async fn it_misbehaves_and_behaves_again() {
     let body = json!({
         "duplicates": 1, "delay_ms": 1, "reorder": 1, "drop_answers": 1, "link": "empty",
         "event_type": "podcast.success", "data": [], "mid_2026_headers": true, "spaced": true,
-        "old_secret": true, "log_delivered_only": true,
+        "old_secret": true, "log_delivered_only": true, "log_order": "shuffled",
         "api": [{"on": "GET /v3/webhooks/event-types", "times": 1, "status": 503, "retry_after": 2,
             "body": "busy", "cut_off": false, "delay_ms": 1}],
     });
@@ -201,7 +201,8 @@ async fn the_state_and_the_status_of_an_endpoint() {
             "misbehaviour": {
                 "duplicates": 0, "delay_ms": 0, "reorder": 0, "drop_answers": 0, "link": null,
                 "event_type": null, "data": null, "mid_2026_headers": false, "spaced": false,
-                "old_secret": false, "log_delivered_only": false, "api": [],
+                "old_secret": false, "log_delivered_only": false, "log_order": "newest_first",
+                "api": [],
             },
             "notes": [],
         }})
