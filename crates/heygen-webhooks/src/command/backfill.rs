@@ -21,14 +21,19 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     let is_complete = matches!(ended, Ok(Ok(End::Done)));
     let told = match options.json {
         true => output::json(&document(&tally, is_complete, options.dry_run)),
+        // Without a page there is nothing to tell but what went wrong.
+        false if tally.pages == 0 => Ok(()),
         false => output::write(summary(&tally, options)),
     };
-    match ended? {
+    let ended = ended?;
+    if !is_complete && tally.pages > 0 && !options.dry_run {
+        management::note(
+            "this is not all: what was taken is kept, and the next run goes on from here",
+        );
+    }
+    match ended {
         Ok(End::Done) => Ok(told?),
-        Ok(End::Stopped) => {
-            management::note("interrupted: run it again to go on from here");
-            Err(Failure::Said)
-        }
+        Ok(End::Stopped) => Err(Failure::Said),
         Err(PassError::Api(error)) => Err(api::failure(ApiVersion::V3, error)),
         Err(error) => Err(error.into()),
     }
