@@ -58,6 +58,11 @@ impl Complete {
         back(self.last_at, CLOCKS)
     }
 
+    /// Whether it can be believed: one from the future was written while the clock was wrong, and would leave out too much.
+    pub(super) fn is_past(&self, now: Timestamp) -> bool {
+        self.deep_at <= now && self.last_at <= now
+    }
+
     pub(super) fn is_deep_enough(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.deep_at);
         !age.is_negative() && age < DAY

@@ -140,6 +140,7 @@ impl Backfill {
     fn plan(&self, bookmark: &Bookmark, depth: Depth, now: Timestamp) -> Plan {
         let before = bookmark.complete.filter(|complete| {
             !self.again
+                && complete.is_past(now)
                 && reaches(complete.since, self.since)
                 && reaches(self.since, Some(complete.floor()))
         });

@@ -323,6 +323,20 @@ async fn what_does_not_say_when_it_was_made_is_taken() {
     assert_eq!(pass(&mut work, Depth::Deep).await, (Done, [1, 6, 0, 0, 1]));
 }
 
+/// Its place in the log may be anywhere, and so may that of what is behind it.
+#[tokio::test]
+async fn an_old_acquaintance_without_a_time_ends_nothing() {
+    let world = World::new().await;
+    let untimed = [A.json(), Record("odd", 0).json_made("null"), B.json()].join(",");
+    let mut work = world.beside();
+    world.answers([answer(&untimed, None)]);
+    let first = pass(&mut work, Depth::Between).await;
+    assert_eq!(first, (Done, [1, 3, 0, 0, 0]));
+    world.answers([answer(&untimed, Some("t1")), page(&[C], None)]);
+    let second = pass(&mut work, Depth::Between).await;
+    assert_eq!(second, (Done, [2, 1, 3, 0, 0]));
+}
+
 #[tokio::test]
 async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
     const OLD: Record = Record("old", 4 * DAY);
@@ -349,6 +363,30 @@ async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
         pass(&mut world.beside(), Depth::Deep).await,
         (Done, [1, 0, 1, 0, 1])
     );
+}
+
+/// The clock was a year ahead, and is right again.
+#[tokio::test]
+async fn a_pass_that_will_have_been_leaves_nothing_out() {
+    let world = World::new().await;
+    let mut work = world.beside();
+    let ahead = Timestamp::now() + SignedDuration::from_hours(24 * 365);
+    let complete = bookmark::Complete {
+        since: None,
+        deep_at: ahead,
+        last_at: ahead,
+    };
+    let bookmark = bookmark::Bookmark {
+        complete: Some(complete),
+        unfinished: None,
+    };
+    let text = serde_json::to_string(&bookmark).expect("JSON");
+    let set = work.keeper.set_bookmark("backfill", text);
+    set.await.expect("written");
+    for expected in [[1, 2, 0, 0, 0], [1, 0, 2, 0, 0]] {
+        world.pages(&[&[A, B]]);
+        assert_eq!(pass(&mut work, Depth::Between).await, (Done, expected));
+    }
 }
 
 /// A pass over the last hours alone leaves a gap behind it, which the next has to fill.
