@@ -24,11 +24,6 @@ impl Descent {
     pub(super) fn holds(&self) -> bool {
         !self.has_risen && self.last < self.first
     }
-
-    /// Whether everything that follows is older than this.
-    pub(super) fn is_below(&self, bound: Timestamp) -> bool {
-        self.holds() && self.last.is_some_and(|last| last < bound)
-    }
 }
 
 #[cfg(test)]
@@ -42,10 +37,6 @@ mod tests {
             descent.see(Timestamp::from_second(*second).expect("a time"));
         }
         assert_eq!(descent.holds(), holds, "{seconds:?}");
-        assert_eq!(
-            descent.is_below(Timestamp::from_second(4).expect("a time")),
-            holds && seconds.ends_with(&[3])
-        );
     }
 
     #[test]

@@ -81,6 +81,8 @@ enum Way {
 /// A page that was kept, as far as it tells whether another is needed.
 struct Taken {
     newest: Option<Timestamp>,
+    /// Whether every record says when it was made.
+    is_timed: bool,
     is_all_known: bool,
 }
 
@@ -203,7 +205,8 @@ impl Backfill {
             is_first = false;
             let taken = self.take(&page, plan.lower, &mut descent, tally).await?;
             tell(tally);
-            if !page.has_more || plan.is_below(&descent) {
+            let is_below = descent.holds() && taken.is_below(plan.lower);
+            if !page.has_more || is_below {
                 return self.note_complete(bookmark, &plan).await;
             }
             if let Some(before) = plan.shallow
@@ -268,7 +271,8 @@ impl Backfill {
         tally.unreadable += unreadable;
         tally.skipped += skipped;
         Ok(Taken {
-            newest: newest.filter(|_| is_timed),
+            newest,
+            is_timed,
             is_all_known: new == 0,
         })
     }
@@ -312,19 +316,17 @@ impl Backfill {
     }
 }
 
-impl Plan {
-    fn is_below(&self, descent: &Descent) -> bool {
-        self.lower.is_some_and(|lower| descent.is_below(lower))
-    }
-}
-
 impl Taken {
+    /// Whether everything here that says when it was made is older than this. One old record at the end of a page may be
+    /// one that came into the log late.
+    fn is_below(&self, bound: Option<Timestamp>) -> bool {
+        let newest = self.newest.zip(bound);
+        newest.is_some_and(|(newest, bound)| newest < bound)
+    }
+
     /// Whether everything here was there at an earlier pass, and is in the inbox.
     fn is_old_news(&self, before: &Complete) -> bool {
-        self.is_all_known
-            && self
-                .newest
-                .is_some_and(|newest| newest < before.known_before())
+        self.is_all_known && self.is_timed && self.is_below(Some(before.known_before()))
     }
 }
 

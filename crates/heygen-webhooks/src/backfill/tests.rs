@@ -290,7 +290,9 @@ async fn what_came_by_post_since_the_last_pass_ends_nothing() {
 async fn since_ends_a_log_that_falls_and_leaves_out_of_any_other() {
     let since = || SystemTime::now() - Duration::from_secs(150 * 60);
     for (pages, expected) in [
-        (&[&[A, B, C][..], &[D], &[E]][..], [1, 2, 0, 0, 1]),
+        (&[&[A, B, C][..], &[D], &[E]][..], [2, 2, 0, 0, 2]),
+        // One that came into the log late, at the end of a page.
+        (&[&[A, E], &[B], &[D]], [3, 2, 0, 0, 2]),
         (&[&[E, D], &[C, B], &[A]], [3, 2, 0, 0, 3]),
         (&[&[C], &[A], &[E, B]], [3, 2, 0, 0, 2]),
     ] {
@@ -341,6 +343,7 @@ async fn an_old_acquaintance_without_a_time_ends_nothing() {
 async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
     const OLD: Record = Record("old", 4 * DAY);
     const OLDER: Record = Record("older", 5 * DAY);
+    const OLDEST: Record = Record("oldest", 6 * DAY);
     let world = World::new().await;
     world.pages(&[&[A, OLD]]);
     assert_eq!(
@@ -348,20 +351,20 @@ async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
         (Done, [1, 2, 0, 0, 0])
     );
     // As if it had been there, and pruned since.
-    world.pages(&[&[A, OLDER], &[F]]);
+    world.pages(&[&[A, OLDER], &[OLDEST], &[F]]);
     assert_eq!(
         pass(&mut world.beside(), Depth::Deep).await,
-        (Done, [1, 0, 1, 0, 1])
+        (Done, [2, 0, 1, 0, 2])
     );
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
     world.pages(&[&[A, OLDER]]);
     let mut again = world.beside().again_since(long_ago);
     assert_eq!(pass(&mut again, Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
     // Which says nothing of what was before that: the earlier pass still stands.
-    world.pages(&[&[A, OLD], &[F]]);
+    world.pages(&[&[A, OLD], &[OLDEST], &[F]]);
     assert_eq!(
         pass(&mut world.beside(), Depth::Deep).await,
-        (Done, [1, 0, 1, 0, 1])
+        (Done, [2, 0, 1, 0, 2])
     );
 }
 
