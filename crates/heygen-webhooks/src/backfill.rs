@@ -51,10 +51,6 @@ impl Backfill {
     }
 
     /// The whole log, into the inbox of this process.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for those that run a server: `serve`, `dev`")
-    )]
     pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: SqliteInbox) -> Self {
         let query = LogQuery::whole(base_url);
         Self::new(client, query, Keeper::Server(inbox))

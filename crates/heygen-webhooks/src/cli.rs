@@ -13,6 +13,7 @@ mod api;
 mod backfill;
 mod body;
 mod config_file;
+mod dev;
 mod doctor;
 mod drill;
 mod handing_out;
@@ -27,6 +28,7 @@ pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};
 pub(crate) use config_file::ConfigFile;
+pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;
@@ -82,6 +84,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Box<Serve>),
+    Dev(Box<Dev>),
     Trigger(Trigger),
     Inspect(Inspect),
     Verify(Verify),

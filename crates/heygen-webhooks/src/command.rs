@@ -4,6 +4,7 @@ use crate::cli::Command;
 use crate::failure::Failure;
 
 mod backfill;
+mod dev;
 mod doctor;
 mod drill;
 mod endpoints;
@@ -22,6 +23,7 @@ mod verify;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::run(&options),
+        Command::Dev(options) => dev::run(&options),
         Command::Trigger(options) => trigger::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::Verify(options) => verify::run(&options),

@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) callback_token_file: Option<PathBuf>,
     pub(crate) admin: AdminAddress,
+    /// How often HeyGen's log is gone over, where that is wanted.
+    pub(crate) backfill: Option<Duration>,
 }
 
 /// Where health, readiness and metrics are told.
@@ -65,7 +67,7 @@ pub(crate) struct File {
     pub(crate) api_key_file: Option<PathBuf>,
     json: bool,
     full: bool,
-    log_format: Option<LogFormat>,
+    pub(crate) log_format: Option<LogFormat>,
     log: Option<String>,
     max_body_bytes: Option<usize>,
     max_connections: Option<usize>,
@@ -87,6 +89,8 @@ pub(crate) struct File {
     keep_bytes: Option<Size>,
     callback_token_file: Option<PathBuf>,
     admin: Option<String>,
+    backfill: bool,
+    backfill_interval: Option<f64>,
 }
 
 impl Config {
@@ -96,6 +100,7 @@ impl Config {
         let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
         let registration = &options.registration;
         let retention = retention(&options.keeping, &file);
+        let backfill = backfill(options, &file)?;
         let path = places::path(options.path.as_deref(), &file);
         if !path.starts_with('/') {
             return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
@@ -143,6 +148,7 @@ impl Config {
                 .callback_token_file
                 .clone()
                 .or(file.callback_token_file),
+            backfill,
             admin: match options.admin.clone().or(file.admin) {
                 None => AdminAddress::Default,
                 Some(word) if word == "off" => AdminAddress::Off,
@@ -150,6 +156,21 @@ impl Config {
             },
         })
     }
+}
+
+fn backfill(options: &Serve, file: &File) -> Result<Option<Duration>, Failure> {
+    let interval = options.backfill_interval.or(file.backfill_interval);
+    if !(options.backfill || file.backfill) || options.registration.sandbox {
+        return Ok(None);
+    }
+    let seconds = interval.unwrap_or(3600.0);
+    let interval = Duration::try_from_secs_f64(seconds).ok();
+    let interval = interval.filter(|interval| *interval >= Duration::from_secs(1));
+    interval.map(Some).ok_or_else(|| {
+        Failure::usage(format!(
+            "backfill-interval `{seconds}` is no number of seconds from 1 on"
+        ))
+    })
 }
 
 fn retention(options: &Keeping, file: &File) -> Retention {
@@ -182,7 +203,7 @@ fn limits(options: &LimitOptions, file: &File) -> Limits {
 }
 
 impl File {
-    fn take_handing_out(&mut self) -> handing_out::InFile {
+    pub(crate) fn take_handing_out(&mut self) -> handing_out::InFile {
         handing_out::InFile {
             forward: self.forward.take(),
             forward_secret_file: self.forward_secret_file.take(),

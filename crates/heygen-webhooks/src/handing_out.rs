@@ -85,10 +85,11 @@ impl HandingOut {
         })
     }
 
-    /// Whether anything is sent on to an application.
-    pub(crate) fn forwards(&self) -> bool {
-        self.actions()
-            .any(|action| matches!(action, Action::Forward(_)))
+    /// Whether something is sent on to an application that has no secret of its own.
+    pub(crate) fn needs_receivers_secret(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        let forwards = |action: &Action| matches!(action, Action::Forward(_));
+        self.forward_secret_file.is_none() && (actions.any(forwards) || forwards(&self.otherwise))
     }
 
     /// `own` are the receiver's secrets, which sign what is sent on unless there is a file with another one.
@@ -120,11 +121,6 @@ impl HandingOut {
         let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
         let handler = Counted::new(handler);
         Ok(Built { handler, programs })
-    }
-
-    fn actions(&self) -> impl Iterator<Item = &Action> {
-        let rules = self.rules.iter().map(|rule| &rule.action);
-        rules.chain(std::iter::once(&self.otherwise))
     }
 
     fn forward(&self, url: &str, secrets: &ActiveSecrets) -> Result<Forward, Failure> {

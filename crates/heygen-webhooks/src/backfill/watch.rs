@@ -32,10 +32,6 @@ impl Backfill {
     ///
     /// What was new is logged. Whatever goes wrong is logged once until it works again, and tried again: soon at first, then
     /// at growing intervals, and never before HeyGen wants to be asked again.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for those that run a server: `serve`, `dev`")
-    )]
     pub(crate) async fn watch(mut self, interval: Duration, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut troubles = Troubles::default();

@@ -24,6 +24,7 @@ use crate::span::{Size, Span};
   heygen-webhooks serve --forward http://localhost:3000/heygen --keep 30d
   heygen-webhooks serve --on '*.fail=exec:/usr/local/bin/notify' --on '*=forward:http://localhost:3000/heygen'
   heygen-webhooks serve --exec ./handle-event --verbose
+  HEYGEN_API_KEY=… heygen-webhooks serve --secret-file /run/secrets/heygen --backfill
   heygen-webhooks serve --sandbox
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
   heygen-webhooks serve --config heygen-webhooks.toml
@@ -80,6 +81,16 @@ pub(crate) struct Serve {
     /// Configuration file [default: ./heygen-webhooks.toml where it exists]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Take in from HeyGen's log of events what the inbox lacks: at the start, and then at intervals; needs an API key
+    #[arg(long)]
+    pub(crate) backfill: bool,
+    /// Seconds between two looks at that log [default: 3600]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HEYGEN_WEBHOOKS_BACKFILL_INTERVAL"
+    )]
+    pub(crate) backfill_interval: Option<f64>,
     #[command(flatten)]
     pub(crate) handing_out: HandingOut,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use crate::backfill::{Backfill as Work, End, Keeper, LogQuery, PassError, Tally}
 use crate::cli::{ApiVersion, Backfill};
 use crate::failure::Failure;
 use crate::output;
+use crate::places;
 use crate::signals::asked_to_stop;
 
 pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
@@ -41,15 +42,17 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
 
 fn work(options: &Backfill) -> Result<Work, Failure> {
     // Asked for before the inbox is made: without a key there is nothing to start.
-    let client = api::connect(&options.api)?;
+    let api_options = places::api(&options.api, &options.file.config.read()?);
+    let client = api::connect(&api_options)?;
     let query = LogQuery {
-        base_url: options.api.base_url.clone(),
+        base_url: api_options.base_url,
         event_type: options.event_type.clone(),
         entity_id: options.entity_id.clone(),
     };
+    let inbox = options.file.path()?;
     let keeper = match options.dry_run {
-        true => Keeper::dry_run(&options.file.inbox),
-        false => Keeper::beside(&options.file.inbox),
+        true => Keeper::dry_run(&inbox),
+        false => Keeper::beside(&inbox),
     }?;
     let work = Work::new(client, query, keeper);
     Ok(match options.since {

@@ -12,6 +12,7 @@ use heygen_receiver::{
 use tokio::sync::watch;
 
 use crate::address::public_url;
+use crate::backfill::Backfill;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -39,9 +40,10 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     logging::start(config.log_format, config.log.as_deref())?;
     let sources = SecretSources::load(&config.secret_files, SecretStore::beside(&config.inbox))?;
     // Asked for before anything is opened: without a key there is nothing to start.
-    let client = match config.public_url {
-        Some(_) => Some(api::connect(&config.api)?),
-        None => None,
+    let needs_api = config.public_url.is_some() || config.backfill.is_some();
+    let client = match needs_api {
+        true => Some(api::connect(&config.api)?),
+        false => None,
     };
     let printer = Printer::new(config.json, config.full);
     let built = config.handing_out.build(&printer, sources.active())?;
@@ -111,6 +113,14 @@ async fn serve(
         RefusalFile::beside(&config.inbox),
         until_true(work.stopped()),
     ));
+    let backfilling = client
+        .clone()
+        .zip(config.backfill)
+        .map(|(client, interval)| {
+            let base_url = config.api.base_url.as_deref();
+            let backfill = Backfill::into_inbox(client, base_url, inbox.clone());
+            tokio::spawn(backfill.watch(interval, until_true(work.stopped())))
+        });
     let administering = admin::start(admin, pages.clone(), work.stopped());
     let fresh = [
         tokio::spawn(sources.clone().keep_fresh(hangups.clone())),
@@ -138,6 +148,9 @@ async fn serve(
     let _ = stop_serving.send(true);
     serving.await?;
     work.end().await?;
+    if let Some(backfilling) = backfilling {
+        backfilling.await?;
+    }
     fresh.iter().for_each(tokio::task::JoinHandle::abort);
     noting.await?;
     administering.await?;

@@ -13,6 +13,8 @@ mod handing_out;
 mod inbox;
 mod looking;
 mod management;
+#[cfg(unix)]
+mod operations;
 mod outage;
 mod places;
 mod registration;

@@ -1,0 +1,87 @@
+//! `dev`: hands out what HeyGen's log tells of, for local work without a public address.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_receiver::{ActiveSecrets, Retention};
+
+use crate::backfill::Backfill;
+use crate::cli::{Dev, LogFormat};
+use crate::failure::Failure;
+use crate::handing_out::HandingOut;
+use crate::printer::Printer;
+use crate::signals::asked_to_stop;
+use crate::work::Work;
+use crate::{api, logging, output, places, secret};
+
+pub(super) fn run(options: &Dev) -> Result<(), Failure> {
+    let mut file = options.config.read()?;
+    let log_format = options.log_format.or(file.log_format);
+    logging::start(
+        log_format.unwrap_or(LogFormat::Text),
+        options.log.as_deref(),
+    )?;
+    let interval = Duration::try_from_secs_f64(options.interval)
+        .ok()
+        .filter(|interval| *interval >= SHORTEST)
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "interval `{}` is no number of seconds from {} on",
+                options.interval,
+                SHORTEST.as_secs_f64()
+            ))
+        })?;
+    let api_options = places::api(&options.api, &file);
+    let secret_files = places::secret_files(&options.secret_file, &file);
+    let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
+    let secrets = ActiveSecrets::none();
+    match secret::load(&secret_files)? {
+        Some(own) => secrets.set(own),
+        None if handing_out.needs_receivers_secret() => {
+            return Err(Failure::usage(
+                "no secret to sign with: set HEYGEN_WEBHOOK_SECRET (or --forward-secret-file) to what your application \
+                 verifies with; any text will do as long as both have the same",
+            ));
+        }
+        None => {}
+    }
+    let printer = Printer::new(options.json, options.full);
+    let built = handing_out.build(&printer, &secrets)?;
+    let client = api::connect(&api_options)?;
+    let inbox = SqliteInbox::open(&options.inbox)?;
+    let since = options.since.map_or_else(
+        || SystemTime::now() - LATE_CLOCK,
+        |since| since.system_time(),
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let asked = asked_to_stop()?;
+        let backfill =
+            Backfill::into_inbox(client, api_options.base_url.as_deref(), inbox.clone()).since(since);
+        tracing::info!(
+            inbox = %options.inbox.display(),
+            interval = options.interval,
+            "asking HeyGen's log for what is new; whether it has events that no endpoint took is not documented"
+        );
+        if !options.json {
+            output::write("waiting for events of HeyGen's log; Ctrl-C ends it\n")?;
+        }
+        let retention = Retention::default();
+        let work = Work::start(&inbox, built, handing_out.options.clone(), &retention);
+        backfill.watch(interval, asked).await;
+        work.end().await?;
+        inbox.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    });
+    // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
+    runtime.shutdown_background();
+    ended
+}
+
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// HeyGen's clock tells when an event was made, and ours when we began: neither may be trusted to the second.
+const LATE_CLOCK: Duration = Duration::from_secs(2);
