@@ -124,24 +124,26 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Option<Action>) {
+    fn check(text: &str, expected: Option<&Action>) {
         let rule = text.parse::<Rule>().ok();
-        assert_eq!(rule.map(|rule| rule.action), expected, "{text}");
+        assert_eq!(rule.map(|rule| rule.action).as_ref(), expected, "{text}");
     }
 
     #[test]
     fn rules_on_the_command_line() {
         let exec = |words: &[&str]| Action::Exec(words.iter().map(ToString::to_string).collect());
-        check("avatar_video.*=print", Some(Action::Print));
+        check("avatar_video.*=print", Some(&Action::Print));
         check(
             "*=forward:http://localhost:3000/hook?a=b",
-            Some(Action::Forward("http://localhost:3000/hook?a=b".to_owned())),
+            Some(&Action::Forward(
+                "http://localhost:3000/hook?a=b".to_owned(),
+            )),
         );
         check(
             "*.fail=exec:/bin/notify  --loud x=y",
-            Some(exec(&["/bin/notify", "--loud", "x=y"])),
+            Some(&exec(&["/bin/notify", "--loud", "x=y"])),
         );
-        check("live_avatar.*=ignore", Some(Action::Ignore));
+        check("live_avatar.*=ignore", Some(&Action::Ignore));
         for text in [
             "",
             "print",
