@@ -33,8 +33,9 @@ pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{
-    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, Prune, Replay,
-    Selection, Show, StateOption, Stats, Tail,
+    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, ListRejected,
+    Prune, Rejected, Replay, Reverify, SecretFiles, Selection, Show, ShowRejected, StateOption,
+    Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,

@@ -19,6 +19,7 @@ mod places;
 mod printer;
 mod private_file;
 mod refusal_file;
+mod rejected;
 mod rule;
 mod secret;
 mod secret_store;

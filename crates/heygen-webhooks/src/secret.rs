@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heygen_signature::{Secret, Secrets};
+use jiff::Timestamp;
 
 use crate::failure::Failure;
 use crate::private_file::is_open_to_others;
+use crate::secret_store::SecretStore;
 
 /// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order; `None` when there is none.
 pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
@@ -17,6 +19,14 @@ pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
         secrets.extend(from_file(file)?);
     }
     Ok(Secrets::from_iter(secrets))
+}
+
+/// Every secret that a `serve` started now would accept: as [`load`], and those that HeyGen told and that were kept.
+pub(crate) fn accepted(files: &[PathBuf], store: &SecretStore) -> Result<Option<Secrets>, Failure> {
+    let configured = load(files)?;
+    let kept = store.accepted(Timestamp::now())?;
+    let configured = configured.iter().flat_map(|all| all.iter()).cloned();
+    Ok(Secrets::from_iter(configured.chain(kept)))
 }
 
 /// As [`load`], for commands that cannot do without.

@@ -12,12 +12,14 @@ mod carry;
 mod change;
 mod keep;
 mod look;
+mod rejected;
 mod selection;
 
 pub(crate) use carry::{Export, Format, Import};
 pub(crate) use change::{Prune, Replay};
 pub(crate) use keep::{Backup, Check};
 pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
+pub(crate) use rejected::{ListRejected, Rejected, Reverify, SecretFiles, ShowRejected};
 pub(crate) use selection::Selection;
 
 /// Look into the inbox and change what is there, also while `serve` runs
@@ -39,6 +41,8 @@ pub(crate) enum Inbox {
     Prune(Prune),
     Check(Check),
     Backup(Backup),
+    #[command(subcommand)]
+    Rejected(Rejected),
 }
 
 #[derive(Args, Debug)]

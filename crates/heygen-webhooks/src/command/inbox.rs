@@ -22,6 +22,7 @@ mod json;
 mod list;
 mod progress;
 mod prune;
+mod rejected;
 mod replay;
 mod selection;
 mod show;
@@ -44,6 +45,7 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
         Inbox::Prune(options) => prune::run(options),
         Inbox::Check(options) => check::run(options),
         Inbox::Backup(options) => backup::run(options),
+        Inbox::Rejected(options) => rejected::run(options),
     }
 }
 

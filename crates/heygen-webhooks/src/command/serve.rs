@@ -123,7 +123,11 @@ async fn serve(
         });
     let administering = admin::start(admin, pages.clone(), work.stopped());
     let fresh = [
-        tokio::spawn(sources.clone().keep_fresh(hangups.clone())),
+        tokio::spawn(
+            sources
+                .clone()
+                .keep_fresh(hangups.clone(), rejected_path(&config.inbox)),
+        ),
         tokio::spawn(callbacks::keep_fresh(
             tokens,
             config.callback_token_file.clone(),

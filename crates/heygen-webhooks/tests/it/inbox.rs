@@ -11,6 +11,8 @@ mod check;
 mod drift;
 mod past;
 mod prune;
+#[cfg(unix)]
+mod rejected;
 mod replay;
 mod stats;
 mod tail;

@@ -14,6 +14,14 @@ pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
     )
 }
 
+/// A bar towards a known number of posts that were turned away.
+pub(super) fn posts(number: u64) -> Result<ProgressBar, Failure> {
+    bar(
+        number,
+        "{wide_bar} {human_pos} of {human_len} posts, {eta} left",
+    )
+}
+
 /// A bar towards the end of a file.
 pub(super) fn bytes(len: u64) -> Result<ProgressBar, Failure> {
     bar(len, "{wide_bar} {bytes} of {total_bytes}, {eta} left")

@@ -25,6 +25,14 @@ pub(super) fn deliveries(number: u64) -> String {
     }
 }
 
+/// `3 posts`, `1 post`
+pub(super) fn posts(number: u64) -> String {
+    match number {
+        1 => "1 post".to_owned(),
+        _ => format!("{} posts", count(number)),
+    }
+}
+
 /// The file and its write-ahead log.
 pub(super) fn on_disk(inbox: &Path) -> u64 {
     let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -96,7 +96,7 @@ fn headers_text(headers: &[Header]) -> String {
 }
 
 /// JSON over several lines with its links cut; what is not JSON as text, as far as it is text.
-fn body_text(body: &[u8], full: bool) -> String {
+pub(super) fn body_text(body: &[u8], full: bool) -> String {
     match serde_json::from_slice::<Value>(body) {
         Ok(value) if full => format!("{value:#}"),
         Ok(value) => format!("{:#}", with_links_cut(value)),

@@ -1,9 +1,10 @@
 //! [`SecretSources`]: where `serve` gets its secrets from, and how it learns of a change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use heygen_inbox::sqlite::{RejectedFile, RejectedSummary};
 use heygen_receiver::{ActiveSecrets, Secret, Secrets};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -107,7 +108,9 @@ impl SecretSources {
 
     /// Looks at the store several times a second, so that a replaced secret is known before HeyGen has much to send with
     /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
-    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>) {
+    ///
+    /// `rejected` is the file of what was turned away: some of it may verify now.
+    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>, rejected: PathBuf) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stamp = self.stamp.clone();
@@ -132,6 +135,8 @@ impl SecretSources {
             if is_asked || has_changed {
                 let secrets = self.active.get().map_or(0, |secrets| secrets.len());
                 tracing::info!(secrets, "secrets read again");
+                let rejected = rejected.clone();
+                tokio::task::spawn_blocking(move || tell_rejected(&rejected));
             }
         }
     }
@@ -152,6 +157,24 @@ impl SecretSources {
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Points to what a wrong secret may have turned away.
+fn tell_rejected(path: &Path) {
+    // The file is looked at for a hint and nothing more: one that cannot be read is told by those who need it.
+    let found = RejectedFile::open(path).and_then(|file| match file {
+        Some(file) => file.list(None),
+        None => Ok(Vec::new()),
+    });
+    let found = found.unwrap_or_default();
+    let may_verify = |post: &&RejectedSummary| post.is_signed && post.body_bytes.is_some();
+    let posts = found.iter().filter(may_verify).count();
+    if posts > 0 {
+        tracing::info!(
+            posts,
+            "signed posts that were turned away may verify now: `inbox rejected reverify` takes them in"
+        );
     }
 }
 

@@ -1,0 +1,65 @@
+//! `inbox rejected show`: one post, whole, and what the present secrets make of it.
+
+use heygen_inbox::sqlite::Rejected;
+use heygen_signature::{Diagnosis, Secrets, diagnose};
+
+use super::json::rejected_json;
+use super::text::rejected_text;
+use super::{missing, open, secrets};
+use crate::cli::ShowRejected;
+use crate::command::inbox::path;
+use crate::failure::Failure;
+use crate::output;
+
+/// What the present secrets make of a post.
+pub(super) enum Now {
+    Checked(Diagnosis),
+    /// Why nobody can say.
+    Unknown(String),
+}
+
+pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
+    let inbox = path(&options.file)?;
+    let post = match open(&inbox)? {
+        Some(file) => file.get(options.id)?,
+        None => None,
+    };
+    let post = post.ok_or_else(|| anyhow::anyhow!(missing(options.id, &inbox)))?;
+    if options.raw {
+        let body = post.body.as_deref();
+        let body = body.ok_or_else(|| {
+            anyhow::anyhow!(
+                "the body of post {} was not read, or not kept",
+                post.summary.id
+            )
+        })?;
+        output::write(body)?;
+        return Ok(());
+    }
+    // To look at it takes no secret: one that cannot be read is told with the rest.
+    let now = now(&post, secrets(&options.file, &options.secrets));
+    match (options.json, &now) {
+        (true, Now::Checked(diagnosis)) => output::json(&rejected_json(&post, Some(diagnosis)))?,
+        (true, Now::Unknown(_)) => output::json(&rejected_json(&post, None))?,
+        (false, now) => output::write(rejected_text(&post, now))?,
+    }
+    Ok(())
+}
+
+fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Now {
+    let Some(body) = &post.body else {
+        return Now::Unknown("cannot be checked: its body was not read, or not kept".to_owned());
+    };
+    match secrets {
+        Ok(Some(secrets)) => Now::Checked(diagnose(pairs(post), body, &secrets)),
+        Ok(None) => Now::Unknown("not checked: no signing secret is known here".to_owned()),
+        Err(failure) => Now::Unknown(format!("not checked: {failure}")),
+    }
+}
+
+/// Its signature headers, as they are verified.
+pub(super) fn pairs(post: &Rejected) -> impl Iterator<Item = (&str, &[u8])> {
+    post.signatures
+        .iter()
+        .map(|header| (header.name.as_str(), header.value.as_bytes()))
+}

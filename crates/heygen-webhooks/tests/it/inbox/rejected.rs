@@ -1,0 +1,211 @@
+//! `inbox rejected`: what was turned away is looked at, and taken in once the secret was mended.
+
+use serde_json::{Value, json};
+
+use super::{ids, post};
+use crate::support::{Place, SECRET, Serve, eventually};
+
+/// Spelled as no JSON library would, so that a body that was written anew shows.
+const BODY: &str = "{ \"event_type\" : \"avatar_video.fail\",\n\t\"event_data\":{\"video_id\":\"a\",\"msg\":\"\\u00e9é\"} }\r\n";
+
+/// A server that was given a wrong secret.
+fn misled(place: &Place) -> Serve {
+    place.file("secret", "whsec_wrong");
+    place.serve_with(&["--json", "--secret-file", "secret"], &[])
+}
+
+fn mend(place: &Place, serve: &Serve) {
+    place.file("secret", SECRET);
+    serve.signal("HUP");
+    serve.log_line("secrets read again");
+}
+
+/// What was turned away, as soon as there are so many.
+fn rejected(place: &Place, number: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    eventually(|| {
+        let list = place.run_with(&["inbox", "rejected", "list", "--json"], b"", &[]);
+        found = list.ok().json().as_array().expect("an array").clone();
+        found.len() == number
+    });
+    found
+}
+
+fn reverify(place: &Place, arguments: &[&str]) -> Value {
+    let command = ["inbox", "rejected", "reverify", "--json"];
+    let arguments = [&command[..], &["--secret-file", "secret"], arguments].concat();
+    place.run_with(&arguments, b"", &[]).ok().json()
+}
+
+fn counts(told: &Value) -> [&Value; 4] {
+    ["checked", "verified", "new", "duplicate"].map(|key| &told[key])
+}
+
+#[test]
+fn what_a_wrong_secret_turned_away_is_taken_in_once_it_is_mended() {
+    let place = Place::new();
+    let serve = misled(&place);
+    post(&serve.url, BODY.as_bytes());
+    serve.trigger(&place, &["batch.finished", "--tamper"]);
+    serve.trigger(&place, &["batch.finished", "--unsigned"]);
+    let found = rejected(&place, 3);
+    let told = reverify(&place, &[]);
+    assert_eq!(counts(&told), [&json!(3), &json!(0), &json!(0), &json!(0)]);
+    assert_eq!(
+        told["not_verified"],
+        json!({"matches-no-secret": 2, "no-signature-header": 1})
+    );
+
+    mend(&place, &serve);
+    serve.log_line("may verify now");
+    let dry = reverify(&place, &["--dry-run"]);
+    assert_eq!(counts(&dry), [&json!(3), &json!(1), &json!(0), &json!(0)]);
+    assert_eq!(rejected(&place, 3), found, "a dry run changes nothing");
+    assert_eq!(ids(&place, &[]), Vec::<String>::new());
+
+    let told = reverify(&place, &[]);
+    assert_eq!(counts(&told), [&json!(3), &json!(1), &json!(1), &json!(0)]);
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(line["event_type"], "avatar_video.fail");
+    let id = told["deliveries"][0]["id"].as_str().expect("an id");
+    assert_eq!(
+        place.run(&["inbox", "show", id, "--raw"]).ok().raw,
+        BODY.as_bytes()
+    );
+    let kept = place.run(&["inbox", "show", id, "--json"]).ok().json();
+    let first = found
+        .iter()
+        .find(|post| post["id"] == told["deliveries"][0]["post"]);
+    assert_eq!(
+        kept["received_at"],
+        first.expect("it was listed")["first_at"]
+    );
+    assert_eq!(kept["source"], "webhook");
+    assert_eq!(kept["headers"][0][0], "signature");
+
+    let again = reverify(&place, &[]);
+    assert_eq!(counts(&again), [&json!(2), &json!(0), &json!(0), &json!(0)]);
+    let left = rejected(&place, 2);
+    assert!(left.iter().all(|post| found.contains(post)), "{left:?}");
+    assert_eq!(ids(&place, &[]), [id]);
+}
+
+#[test]
+fn it_works_without_a_server_and_knows_what_came_again() {
+    let place = Place::new();
+    let serve = misled(&place);
+    post(&serve.url, BODY.as_bytes());
+    post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
+    rejected(&place, 2);
+    mend(&place, &serve);
+    // HeyGen tries again, and is heard this time.
+    assert_eq!(post(&serve.url, BODY.as_bytes())["status"], "accepted");
+    serve.line();
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    let told = reverify(&place, &[]);
+    assert_eq!(counts(&told), [&json!(2), &json!(2), &json!(1), &json!(1)]);
+    assert_eq!(rejected(&place, 0), Vec::<Value>::new());
+    assert_eq!(ids(&place, &[]).len(), 2);
+
+    let serve = place.serve_with(&["--json", "--secret-file", "secret"], &[]);
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(line["subject_id"], "b", "{line}");
+    let again = post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
+    assert_eq!(again["status"], "duplicate");
+}
+
+#[test]
+fn only_those_that_are_named() {
+    let place = Place::new();
+    let serve = misled(&place);
+    for video in ["a", "b"] {
+        let body = BODY.replace("\"a\"", &format!("\"{video}\""));
+        post(&serve.url, body.as_bytes());
+    }
+    let newest = rejected(&place, 2)[0]["id"].to_string();
+    place.file("secret", SECRET);
+    let told = reverify(&place, &[&newest]);
+    assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
+    assert_ne!(rejected(&place, 1)[0]["id"].to_string(), newest);
+    // The wrong secret is still in force there: what was taken in is handed out all the same.
+    assert!(serve.line().contains("\"b\""));
+    let command = ["inbox", "rejected", "reverify", "--secret-file", "secret"];
+    let gone = place.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
+    assert_eq!(gone.status, 1);
+    assert!(gone.stdout.contains("there is no post"), "{}", gone.stdout);
+}
+
+#[test]
+fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
+    let place = Place::new();
+    let serve = misled(&place);
+    post(&serve.url, BODY.as_bytes());
+    rejected(&place, 1);
+    let command = ["inbox", "rejected", "reverify", "--json"];
+    let none = place.run_with(&command, b"", &[]);
+    assert_eq!(none.status, 2, "{}", none.stdout);
+    assert!(
+        none.stderr.contains("HEYGEN_WEBHOOK_SECRET"),
+        "{}",
+        none.stderr
+    );
+    let kept = json!({"secrets": [{
+        "endpoint_id": "e", "url": "https://hooks.example", "secret": SECRET,
+        "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
+    }]});
+    place.file("heygen-inbox.db.secrets.json", kept.to_string());
+    let told = place.run_with(&command, b"", &[]).ok().json();
+    assert_eq!(told["new"], 1);
+}
+
+#[test]
+fn lists_and_one_post_for_people_and_programs() {
+    let place = Place::new();
+    assert_eq!(place.run(&["inbox", "rejected", "list"]).status, 1);
+    let serve = misled(&place);
+    let list = |arguments: &[&str]| {
+        let arguments = [&["inbox", "rejected", "list"], arguments].concat();
+        place.run(&arguments).ok().stdout
+    };
+    assert_eq!(list(&[]), "nothing was turned away\n");
+    assert_eq!(list(&["--json"]), "[\n]\n");
+    serve.trigger(&place, &["batch.finished", "--unsigned"]);
+    rejected(&place, 1);
+    post(&serve.url, BODY.as_bytes());
+    post(&serve.url, BODY.as_bytes());
+    eventually(|| rejected(&place, 2)[0]["count"] == 2);
+    let newest = &rejected(&place, 2)[0];
+    assert_eq!(newest["signed"], true);
+    assert_eq!(newest["body_bytes"], BODY.len());
+    let people = list(&["--limit", "1"]);
+    assert!(people.starts_with("ID  LAST"), "{people}");
+    for text in ["  2  ", "yes", "reverify", "matches no secret"] {
+        assert!(people.contains(text), "{text} is missing:\n{people}");
+    }
+    assert!(!people.contains("no-signature-header"), "{people}");
+
+    let id = newest["id"].to_string();
+    let show = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let arguments = [&["inbox", "rejected", "show", &id], arguments].concat();
+        place.run_with(&arguments, b"", environment).ok()
+    };
+    assert_eq!(show(&["--raw"], &[]).raw, BODY.as_bytes());
+    let signature = show(&["--json"], &[]).json()["signatures"][0][1].clone();
+    let signature = signature.as_str().expect("a text");
+    assert_eq!(signature.len(), 64);
+    let unknown = show(&[], &[]).stdout;
+    assert!(unknown.contains("no signing secret is known"), "{unknown}");
+    assert!(unknown.contains(&signature[..8]), "{unknown}");
+    assert!(!unknown.contains(&signature[..9]), "{unknown}");
+    let trimmed = format!("\"{SECRET}\"");
+    let wrong = show(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", &trimmed)]).json();
+    assert_eq!(wrong["now"]["reason"], "matches-trimmed-secret");
+    let mended = show(&[], &[("HEYGEN_WEBHOOK_SECRET", SECRET)]).stdout;
+    assert!(
+        mended.contains("verified") && mended.contains("reverify"),
+        "{mended}"
+    );
+    assert_eq!(place.run(&["inbox", "rejected", "show", "999"]).status, 1);
+    assert_eq!(place.run(&["inbox", "rejected", "show", "x"]).status, 2);
+}
