@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use heygen_inbox::sqlite::RingOptions;
 use heygen_receiver::{Limits, Retention};
 use serde::Deserialize;
 
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) api: ApiOptions,
     pub(crate) handing_out: HandingOut,
     pub(crate) retention: Retention,
+    /// How much of what was turned away is kept; `None` for nothing.
+    pub(crate) rejected: Option<RingOptions>,
     pub(crate) callback_token_file: Option<PathBuf>,
     pub(crate) admin: AdminAddress,
     /// How often HeyGen's log is gone over, where that is wanted.
@@ -87,6 +90,8 @@ pub(crate) struct File {
     attempts: Option<u32>,
     keep: Option<Span>,
     keep_bytes: Option<Size>,
+    rejected_count: Option<usize>,
+    rejected_bytes: Option<Size>,
     callback_token_file: Option<PathBuf>,
     admin: Option<String>,
     backfill: bool,
@@ -101,6 +106,7 @@ impl Config {
         let registration = &options.registration;
         let retention = retention(&options.keeping, &file);
         let backfill = backfill(options, &file)?;
+        let rejected = rejected(&options.keeping, &file);
         let path = places::path(options.path.as_deref(), &file);
         if !path.starts_with('/') {
             return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
@@ -144,6 +150,7 @@ impl Config {
             log: options.log.clone().or(file.log),
             handing_out,
             retention,
+            rejected,
             callback_token_file: options
                 .callback_token_file
                 .clone()
@@ -178,6 +185,17 @@ fn retention(options: &Keeping, file: &File) -> Retention {
     retention.keep = options.keep.or(file.keep).map(|span| span.0);
     retention.keep_bytes = options.keep_bytes.or(file.keep_bytes).map(|size| size.0);
     retention
+}
+
+fn rejected(options: &Keeping, file: &File) -> Option<RingOptions> {
+    let mut ring = RingOptions::default();
+    if let Some(posts) = options.rejected_count.or(file.rejected_count) {
+        ring.max_posts = posts;
+    }
+    if let Some(size) = options.rejected_bytes.or(file.rejected_bytes) {
+        ring.max_bytes = size.0;
+    }
+    (ring.max_posts > 0 && ring.max_bytes > 0).then_some(ring)
 }
 
 fn limits(options: &LimitOptions, file: &File) -> Limits {

@@ -103,7 +103,7 @@ pub(crate) struct Serve {
     pub(crate) api: ApiOptions,
 }
 
-/// How long what is finished is kept.
+/// How long what is finished is kept, and how much of what was turned away.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Keeping")]
 pub(crate) struct Keeping {
@@ -113,6 +113,12 @@ pub(crate) struct Keeping {
     /// Delete the oldest of what is finished while the inbox holds more than this, such as 10GiB [default: no limit]
     #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_KEEP_BYTES")]
     pub(crate) keep_bytes: Option<Size>,
+    /// Keep so many of the posts that were turned away, for `inbox rejected`; 0 for none [default: 1000]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_REJECTED_COUNT")]
+    pub(crate) rejected_count: Option<usize>,
+    /// Keep at most so much of them; 0 for none [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_REJECTED_BYTES")]
+    pub(crate) rejected_bytes: Option<Size>,
 }
 
 /// How HeyGen is told where to send.

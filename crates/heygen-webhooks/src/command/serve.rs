@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_api::Client;
-use heygen_inbox::sqlite::{RejectedRing, RingOptions, SqliteInbox, rejected_path};
+use heygen_inbox::sqlite::{RejectedRing, SqliteInbox, rejected_path};
 use heygen_receiver::{
     ActiveSecrets, AdminPages, Metrics, Observers, Receiver, ReceiverOptions, Server,
 };
@@ -86,14 +86,17 @@ async fn serve(
 
     let (stop_serving, serving_stopped) = watch::channel(false);
     let tokens = callbacks::load(config.callback_token_file.as_deref())?;
-    let ring = RejectedRing::start(rejected_path(&config.inbox), RingOptions::default())?;
-    let metrics = Metrics::new(SystemTime::now()).rejected_ring_dropped({
-        let ring = ring.clone();
-        move || ring.dropped()
-    });
+    let mut metrics = Metrics::new(SystemTime::now());
     let mut observers = Observers::default();
+    if let Some(options) = &config.rejected {
+        let ring = RejectedRing::start(rejected_path(&config.inbox), options.clone())?;
+        metrics = metrics.rejected_ring_dropped({
+            let ring = ring.clone();
+            move || ring.dropped()
+        });
+        observers.add(ring);
+    }
     observers.add(metrics.clone());
-    observers.add(ring);
     let pages = AdminPages::new(inbox.clone()).metrics(metrics.clone());
 
     let mut receiver = ReceiverOptions::default();

@@ -209,3 +209,31 @@ fn lists_and_one_post_for_people_and_programs() {
     assert_eq!(place.run(&["inbox", "rejected", "show", "999"]).status, 1);
     assert_eq!(place.run(&["inbox", "rejected", "show", "x"]).status, 2);
 }
+
+#[test]
+fn how_much_is_kept_is_a_setting() {
+    let place = Place::new();
+    place.file("heygen-webhooks.toml", "rejected-count = 2\n");
+    let turn_away = |serve: &Serve, number: usize| {
+        for video in 0..number {
+            let body = BODY.replace("\"a\"", &format!("\"{video}\""));
+            post(&serve.url, body.as_bytes());
+        }
+        serve.signal("TERM");
+    };
+    let serve = misled(&place);
+    turn_away(&serve, 9);
+    assert_eq!(serve.wait().0, 0);
+    assert_eq!(rejected(&place, 2)[0]["signed"], true);
+    for off in [["--rejected-count", "0"], ["--rejected-bytes", "0"]] {
+        let other = Place::new();
+        let serve = other.serve_with(&off, &[("HEYGEN_WEBHOOK_SECRET", "whsec_wrong")]);
+        turn_away(&serve, 1);
+        assert_eq!(serve.wait().0, 0);
+        let ring = other.path().join("heygen-inbox.db.rejected");
+        assert!(!ring.exists(), "{off:?}");
+        assert_eq!(rejected(&other, 0), Vec::<Value>::new());
+    }
+    let mistake = place.run(&["serve", "--rejected-bytes", "much"]);
+    assert_eq!(mistake.status, 2);
+}
