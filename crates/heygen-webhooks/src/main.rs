@@ -18,7 +18,6 @@ mod overlap;
 mod places;
 mod printer;
 mod private_file;
-mod refusal_file;
 mod rejected;
 mod rule;
 mod secret;

@@ -1,4 +1,4 @@
-//! Why posts are turned away: what each reason means.
+//! Why posts are turned away: what each reason means, and which of them may have been HeyGen's.
 
 use heygen_inbox::sqlite::RejectedSummary;
 
@@ -8,6 +8,12 @@ pub(crate) fn explanation(summary: &RejectedSummary) -> &str {
         .explanation
         .as_deref()
         .unwrap_or_else(|| of_reason(&summary.reason))
+}
+
+/// Whether it tells something of HeyGen. A request without any signature is a stranger's; one with a signature that does
+/// not verify, or cannot be read, may well be HeyGen's.
+pub(crate) fn may_be_heygens(summary: &RejectedSummary) -> bool {
+    summary.is_signed || BROKEN_SIGNATURE.contains(&summary.reason.as_str())
 }
 
 /// Where nobody looked into the post itself: what its reason says.
@@ -33,3 +39,12 @@ fn of_reason(reason: &str) -> &'static str {
         _ => "",
     }
 }
+
+/// What a signature of HeyGen's may have become on its way, or in another program's hands.
+const BROKEN_SIGNATURE: &[&str] = &[
+    "malformed-signature",
+    "ambiguous-signature",
+    "not-hex",
+    "sha256-prefix",
+    "only-x-heygen-signature",
+];

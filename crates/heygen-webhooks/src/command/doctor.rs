@@ -5,10 +5,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use heygen_api::{Client, Credentials};
-use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
 use tokio::time::timeout;
@@ -17,9 +16,8 @@ use crate::address::{is_loopback, public_url};
 use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
-use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
-use crate::{api, places, when};
+use crate::{api, places};
 
 mod account;
 mod address;
@@ -27,6 +25,7 @@ mod endpoints;
 mod events;
 mod finding;
 mod inbox;
+mod rejected;
 mod sample;
 mod secrets;
 mod tls;
@@ -116,10 +115,11 @@ fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
 
 async fn examine(plan: &Plan) -> Vec<Finding> {
     let known = Known::load(&plan.secret_files, &plan.store);
-    let (account_and_sample, address, inbox) = tokio::join!(
+    let (account_and_sample, address, inbox, rejected) = tokio::join!(
         Box::pin(account_and_sample(plan, &known)),
         Box::pin(address::findings(plan)),
         look_into_inbox(plan.inbox.clone()),
+        look_into_rejected(plan.inbox.clone()),
     );
     let (account, sample) = account_and_sample;
     let mut findings = vec![account.key()];
@@ -129,7 +129,7 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
     findings.extend(address);
     findings.extend(sample);
     findings.extend(inbox);
-    findings.push(rejected(&RefusalFile::beside(&plan.inbox)));
+    findings.push(rejected);
     findings
 }
 
@@ -170,41 +170,13 @@ async fn look_into_inbox(path: PathBuf) -> Vec<Finding> {
     }
 }
 
-/// What the receiver refused in the last day, and why. Requests without any signature are a stranger's (this command's own
-/// among them) and say nothing of HeyGen; one that is signed and does not verify may well be HeyGen's.
-fn rejected(file: &RefusalFile) -> Finding {
-    const ID: &str = "rejected";
-    let mut refused = match file.read() {
-        Ok(refused) => refused,
-        Err(error) => return Finding::skipped(ID, format!("{error:#}")),
-    };
-    let yesterday = Timestamp::now() - LATELY;
-    refused.retain(|refused| refused.at > yesterday);
-    let items = refused.iter().rev().map(|refused| {
-        let others = match refused.untold {
-            0 => String::new(),
-            untold => format!(", and {untold} before it"),
-        };
-        let headers = refused.signature_like_headers.join(", ");
-        let received = when::short(refused.at.try_into().unwrap_or(SystemTime::UNIX_EPOCH));
-        format!("{received} {} (headers: {headers}){others}", refused.reason)
-    });
-    let items: Vec<_> = items.collect();
-    let worst = refused
-        .iter()
-        .rev()
-        .find(|refused| refused.reason != NO_HEADER);
-    match worst {
-        Some(worst) => {
-            let what = "deliveries with a signature were refused in the last 24 hours";
-            Finding::warn(ID, what, worst.explanation.clone()).items(items)
+async fn look_into_rejected(inbox: PathBuf) -> Finding {
+    let looking = tokio::task::spawn_blocking(move || rejected::finding(&inbox));
+    match timeout(DISK_TIME, looking).await {
+        Ok(Ok(finding)) => finding,
+        Ok(Err(_)) | Err(_) => {
+            Finding::skipped(rejected::ID, "what was refused could not be read in time")
         }
-        None if items.is_empty() => Finding::ok(ID, "nothing was refused in the last 24 hours"),
-        None => Finding::ok(
-            ID,
-            "only requests without a signature, which HeyGen does not send to an endpoint",
-        )
-        .items(items),
     }
 }
 
@@ -253,8 +225,3 @@ impl Note {
 const SAMPLE_WAITS: Duration = Duration::from_secs(3);
 const API_TIME: Duration = Duration::from_secs(12);
 const DISK_TIME: Duration = Duration::from_secs(10);
-
-const LATELY: Duration = Duration::from_secs(24 * 3600);
-
-/// The label of the one reason that says nothing of HeyGen.
-const NO_HEADER: &str = "no-signature-header";

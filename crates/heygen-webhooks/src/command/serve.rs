@@ -18,7 +18,6 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::handing_out::{Built, Count};
 use crate::printer::Printer;
-use crate::refusal_file::RefusalFile;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::work::Work;
@@ -26,7 +25,6 @@ use crate::{api, logging};
 
 mod admin;
 mod callbacks;
-mod refusals;
 mod registration;
 mod secrets;
 mod show;
@@ -105,17 +103,12 @@ async fn serve(
     receiver.observers = observers;
     receiver.callback_tokens = tokens.clone();
     let receiver = Receiver::with(sources.active().clone(), inbox.clone(), receiver);
-    let serving = tokio::spawn(server.serve(receiver.clone(), until_true(serving_stopped)));
+    let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
 
     let count = built.handler.count();
     let mut dispatching = config.handing_out.options.clone();
     dispatching.observers.add(metrics);
     let work = Work::start(&inbox, built, dispatching, &config.retention);
-    let noting = tokio::spawn(refusals::write_down(
-        receiver,
-        RefusalFile::beside(&config.inbox),
-        until_true(work.stopped()),
-    ));
     let backfilling = client
         .clone()
         .zip(config.backfill)
@@ -159,7 +152,6 @@ async fn serve(
         backfilling.await?;
     }
     fresh.iter().for_each(tokio::task::JoinHandle::abort);
-    noting.await?;
     administering.await?;
     inbox.close().await?;
     tracing::info!("stopped");

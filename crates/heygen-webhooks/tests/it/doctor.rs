@@ -8,6 +8,7 @@ use crate::support::{Ended, Place, SECRET};
 
 mod account;
 mod address;
+mod rejected;
 mod secrets;
 mod servers;
 

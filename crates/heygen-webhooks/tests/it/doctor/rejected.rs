@@ -1,0 +1,61 @@
+//! What was refused, as `doctor` tells it.
+
+use serde_json::{Value, json};
+
+use super::HeyGen;
+use crate::support::{Place, SECRET, eventually};
+
+fn listed(place: &Place) -> Vec<Value> {
+    let list = ["inbox", "rejected", "list", "--json", "--limit", "0"];
+    let list = place.run(&list).ok().json();
+    list.as_array().expect("an array").clone()
+}
+
+#[test]
+fn a_flood_of_strangers_hides_nothing_of_heygen() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let serve = place.serve(&["--rejected-count", "40"]);
+    let look = || heygen.examine(&place, &["--no-sample"], Some(SECRET));
+    serve.trigger(&place, &["batch.finished", "--unsigned"]);
+    eventually(|| listed(&place).len() == 1);
+    look().is("rejected", "ok", "only requests without a signature");
+
+    serve.trigger(&place, &["avatar_video.fail", "--tamper"]);
+    let flood = ["batch.finished", "--unsigned", "--count", "60"];
+    serve.trigger(&place, &flood);
+    eventually(|| {
+        let listed = listed(&place);
+        let signed = listed.iter().filter(|post| post["signed"] == true);
+        (signed.count(), listed.len()) == (1, 11)
+    });
+    let seen = look();
+    seen.is("rejected", "warn", "deliveries with a signature");
+    let items = seen.finding("rejected")["items"].as_array().expect("items");
+    let first = items[0].as_str().expect("a text");
+    assert!(first.ends_with("(headers: signature)"), "{first}");
+    // In a flood not every post is looked into: the words of those that are not begin the same way.
+    let todo = seen.finding("rejected")["todo"].as_str().expect("a text");
+    assert!(
+        todo.starts_with("the signature matches no secret"),
+        "{todo}"
+    );
+    assert!(todo.contains("inbox rejected reverify"), "{todo}");
+}
+
+#[test]
+fn what_was_turned_away_unread_is_told_too() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let serve = place.serve(&["--max-body-bytes", "20"]);
+    for _ in 0..2 {
+        let refused = serve.trigger(&place, &["batch.finished", "--keep-ids", "--json"]);
+        assert_eq!(refused.json()["status"], json!(413));
+    }
+    eventually(|| matches!(&listed(&place)[..], [post] if post["count"] == 2));
+    heygen
+        .examine(&place, &["--no-sample"], Some(SECRET))
+        .is("rejected", "warn", "body-too-large")
+        .is("rejected", "warn", "--max-body-bytes")
+        .is("rejected", "warn", "2 times");
+}
