@@ -81,7 +81,7 @@ pub use schedule::RetrySchedule;
 pub use secrets::ActiveSecrets;
 pub use serve::serve;
 pub use server::Server;
-pub use service::{Receiver, ReceiverOptions, RefusalNote};
+pub use service::{Receiver, ReceiverOptions};
 pub use unverified::{Unverified, Verified};
 
 /// The examples of the README compile and hold.

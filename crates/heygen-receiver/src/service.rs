@@ -25,7 +25,6 @@ use self::body::{Budget, Share};
 use self::refusal_log::RefusalLog;
 use self::way::Way;
 
-pub use self::refusal_log::RefusalNote;
 use crate::{
     ActiveSecrets, CallbackTokens, Limits, ObservedDelivery, ObservedPost, Observers, Rejection,
     Unverified,
@@ -119,12 +118,6 @@ impl<I: Inbox> Receiver<I> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.options.limits
-    }
-
-    /// Why deliveries were refused lately: at most one note every few seconds, the newest 20, oldest first.
-    #[must_use]
-    pub fn refusals(&self) -> Vec<RefusalNote> {
-        self.shared.refusal_log.notes()
     }
 
     /// Answers one request. Never fails: whatever is wrong becomes the answer's status.

@@ -1,29 +1,11 @@
 //! [`RefusalLog`]: tells the operator why deliveries are refused, without letting a stranger fill the log.
-//! [`RefusalNote`]: the same for programs.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use heygen_signature::{Diagnosis, HeaderError, Refusal, Secrets, signature_like_headers};
 
 use crate::Unverified;
-
-/// Why a delivery was refused: for the operator, never for the peer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RefusalNote {
-    /// When.
-    pub at: SystemTime,
-    /// The reason in a word that stays the same: the `label` of the diagnosis.
-    pub reason: &'static str,
-    /// The reason in a sentence that says what to do.
-    pub explanation: String,
-    /// Which headers of the request look like signatures; the first eight.
-    pub signature_like_headers: Vec<String>,
-    /// How many were refused before it without a note, since the note before.
-    pub untold: u64,
-}
 
 /// One line every few seconds, with how many refusals it stands for. Finding out why costs several times the check itself,
 /// so that too is done only for the refusals that get a line.
@@ -36,15 +18,9 @@ pub(super) struct RefusalLog {
 struct State {
     last_line: Option<Instant>,
     untold: u64,
-    notes: VecDeque<RefusalNote>,
 }
 
 impl RefusalLog {
-    /// The newest notes, oldest first.
-    pub(super) fn notes(&self) -> Vec<RefusalNote> {
-        self.state().notes.iter().cloned().collect()
-    }
-
     /// Says what the matter is, where that was found out.
     pub(super) fn refused(
         &self,
@@ -61,26 +37,7 @@ impl RefusalLog {
             refused_before_without_a_line = untold,
             "delivery refused ({refusal}): {diagnosis}",
         );
-        self.keep(RefusalNote {
-            at: SystemTime::now(),
-            reason: diagnosis.label(),
-            explanation: diagnosis.to_string(),
-            signature_like_headers: headers
-                .iter()
-                .take(NOTED_HEADERS)
-                .map(ToString::to_string)
-                .collect(),
-            untold,
-        });
         Some(diagnosis)
-    }
-
-    fn keep(&self, note: RefusalNote) {
-        let notes = &mut self.state().notes;
-        notes.push_back(note);
-        if notes.len() > NOTES {
-            notes.pop_front();
-        }
     }
 
     /// How many refusals had no line since the last one, when it is time for a line.
@@ -115,8 +72,6 @@ pub(super) fn word(refusal: &Refusal) -> &'static str {
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
-const NOTES: usize = 20;
-const NOTED_HEADERS: usize = 8;
 
 #[cfg(test)]
 mod tests {
