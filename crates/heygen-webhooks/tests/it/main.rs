@@ -5,6 +5,8 @@
 mod backfill;
 mod config;
 mod crash;
+#[cfg(unix)]
+mod dev;
 mod doctor;
 mod drill;
 mod endpoint;

@@ -130,7 +130,7 @@ async fn every_command_of_the_page_works_as_printed() {
     let trace = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{said}\n{trace}");
     // What was there before the backup is there after the restore, and the event of the log was taken in.
-    for expected in ["avatar_video.fail", "avatar_video.success", "1 new"] {
+    for expected in ["avatar_video.fail", "avatar_video.success", "backfill  1"] {
         assert!(said.contains(expected), "{expected}:\n{said}\n{trace}");
     }
 }

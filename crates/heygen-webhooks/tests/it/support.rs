@@ -105,18 +105,10 @@ impl Place {
             arguments,
         ]
         .concat();
-        let mut child = self
-            .command(&arguments)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let lines = lines_of(child.stdout.take().expect("a pipe"));
-        let log = lines_of(child.stderr.take().expect("a pipe"));
-        let url = loop {
-            let line = log
+        let mut serve = self.start(&arguments, environment);
+        serve.url = loop {
+            let line = serve
+                .log
                 .recv_timeout(PATIENCE)
                 .expect("a log line that says where it listens");
             let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
@@ -124,11 +116,24 @@ impl Place {
                 break url.to_owned();
             }
         };
+        serve
+    }
+
+    /// Starts a command that goes on, and does not wait for anything.
+    pub(crate) fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serve {
+        let mut child = self
+            .command(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         Serve {
+            url: String::new(),
+            lines: lines_of(child.stdout.take().expect("a pipe")),
+            log: lines_of(child.stderr.take().expect("a pipe")),
             child,
-            url,
-            lines,
-            log,
         }
     }
 }

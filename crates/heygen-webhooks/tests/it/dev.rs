@@ -1,0 +1,149 @@
+//! `dev` and `serve --backfill`: what HeyGen's log tells of is handed out, without a public address.
+
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use serde_json::Value;
+
+use crate::endpoint;
+use crate::support::{Place, SECRET, Serve};
+
+const KEY: &str = "key-of-the-tests";
+
+/// HeyGen, with an endpoint somewhere that takes everything, so that its log fills.
+async fn heygen() -> Sandbox {
+    let heygen = Sandbox::builder()
+        .api_key(KEY)
+        .start()
+        .await
+        .expect("a sandbox");
+    let elsewhere = endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    heygen
+}
+
+async fn send(heygen: &Sandbox, video_id: &str) {
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", video_id));
+    heygen.settled().await;
+}
+
+fn environment(heygen: &Sandbox) -> [(&str, &str); 3] {
+    [
+        ("HEYGEN_API_KEY", KEY),
+        ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+    ]
+}
+
+fn dev(place: &Place, heygen: &Sandbox, arguments: &[&str]) -> Serve {
+    let fixed = ["dev", "--interval", "0.1", "--log-format", "json"];
+    place.start(&[&fixed, arguments].concat(), &environment(heygen))
+}
+
+fn subject(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    line["subject_id"].as_str().expect("a subject").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_is_forwarded_as_serve_would() {
+    let heygen = heygen().await;
+    let behind = Place::new();
+    let application = behind.serve(&["--json"]);
+    let place = Place::new();
+    let dev = dev(&place, &heygen, &["--forward", &application.url]);
+    dev.log_line("asking HeyGen's log");
+    for video_id in ["first", "second"] {
+        send(&heygen, video_id).await;
+        assert_eq!(subject(&application.line()), video_id);
+    }
+    let taken = behind
+        .run(&["inbox", "list", "--json", "--limit", "1"])
+        .ok()
+        .json();
+    let id = taken[0]["id"].as_str().expect("an id").to_owned();
+    let shown = behind.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let headers = shown["headers"].to_string();
+    assert!(
+        headers.contains(r#"["heygen-webhooks-authenticity","log"]"#),
+        "{headers}"
+    );
+
+    dev.signal("TERM");
+    let (status, ..) = dev.wait();
+    assert_eq!(status, 0);
+    let kept = place
+        .run(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"])
+        .ok()
+        .json();
+    let states: Vec<_> = kept
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|one| &one["state"])
+        .collect();
+    assert_eq!(states, ["done", "done"]);
+    assert_eq!(kept[0]["source"], "backfill");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_before_is_handed_out_where_it_is_asked_for() {
+    let heygen = heygen().await;
+    send(&heygen, "before").await;
+    let place = Place::new();
+    let dev = dev(&place, &heygen, &["--since", "1h", "--json"]);
+    assert_eq!(subject(&dev.line()), "before");
+    dev.signal("TERM");
+    assert_eq!(dev.wait().0, 0);
+    // The same inbox again: what was handled is not handed out twice.
+    let dev = self::dev(&place, &heygen, &["--since", "1h", "--json"]);
+    send(&heygen, "after").await;
+    assert_eq!(subject(&dev.line()), "after");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_it_needs() {
+    let heygen = heygen().await;
+    let place = Place::new();
+    let [key, base_url, secret] = environment(&heygen);
+    let check = |environment: &[(&str, &str)], arguments: &[&str], expected: &str| {
+        let ended = place.run_with(&[&["dev"], arguments].concat(), b"", environment);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    };
+    check(
+        &[key, base_url],
+        &["--forward", "http://localhost:1/hook"],
+        "any text will do",
+    );
+    check(&[base_url, secret], &[], "HEYGEN_API_KEY");
+    check(&[key, base_url], &["--interval", "0"], "interval");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_takes_in_what_it_missed() {
+    let heygen = heygen().await;
+    send(&heygen, "missed").await;
+    let place = Place::new();
+    let arguments = ["--json", "--backfill", "--backfill-interval", "1"];
+    let serve = place.serve_with(&arguments, &environment(&heygen));
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(
+        (&line["subject_id"], &line["source"]),
+        (&"missed".into(), &"backfill".into())
+    );
+    // And goes on looking.
+    send(&heygen, "missed later").await;
+    assert_eq!(subject(&serve.line()), "missed later");
+    // What comes by POST after all is known.
+    let again = serve
+        .trigger(&place, &["avatar_video.success", "--set", "video_id=other"])
+        .ok();
+    assert!(again.stdout.contains("accepted"), "{}", again.stdout);
+    serve.signal("TERM");
+    let (status, ..) = serve.wait();
+    assert_eq!(status, 0);
+
+    let ended = place.run(&["serve", "--listen", "127.0.0.1:0", "--backfill"]);
+    assert_eq!(ended.status, 2);
+    assert!(ended.stderr.contains("HEYGEN_API_KEY"), "{}", ended.stderr);
+}
