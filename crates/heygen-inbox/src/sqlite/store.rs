@@ -4,18 +4,23 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, params};
+
+mod handing;
+mod opening;
+
+pub(super) use opening::read_tag;
+
+use handing::InHand;
+use opening::{Found, make_tag, take_up};
 
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
-use super::order::{self, Due};
+use super::order;
 use super::seen::Seen;
 use super::{SqliteOptions, prune, row};
-use crate::time::{from_micros, is_set_back, to_micros};
-use crate::{
-    Appended, Attempt, AttemptResult, Claim, Claimed, DeliveryId, Finish, InboxError,
-    InboxErrorKind, NewDelivery, Order, Prune, Pruned, State,
-};
+use crate::time::to_micros;
+use crate::{Appended, DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -32,32 +37,6 @@ pub(super) struct Store {
     data_version: i64,
     /// The time that was told last.
     latest: i64,
-}
-
-/// What this process has claimed and not finished yet.
-#[derive(Debug, Default)]
-struct InHand {
-    ids: HashSet<i64>,
-    /// What the transaction under way adds and takes away.
-    claimed: Vec<i64>,
-    finished: Vec<i64>,
-}
-
-/// What one transaction found in the file.
-struct Found {
-    seen: Seen,
-    last_id: i64,
-    data_version: i64,
-}
-
-impl Found {
-    fn of(connection: &Connection, seen: Seen) -> rusqlite::Result<Self> {
-        Ok(Self {
-            seen,
-            last_id: last_id(connection)?,
-            data_version: data_version(connection)?,
-        })
-    }
 }
 
 impl Store {
@@ -227,104 +206,6 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn claim(
-        &mut self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> rusqlite::Result<Claim> {
-        let now = to_micros(now);
-        if is_set_back(self.latest, now) {
-            retime(&self.connection, now)?;
-        }
-        self.latest = now;
-        if order != self.order {
-            order::prepare(&self.connection, order)?;
-            self.order = order;
-        }
-        let due = match order {
-            Order::Due => Due::all(&self.connection, limit, now)?,
-            Order::Subject => order::due(&self.connection, limit, now)?,
-        };
-        let mut claim = Claim::default();
-        for id in due.ids {
-            claim.deliveries.push(self.take(id, now)?);
-        }
-        claim.next_due = match due.is_all {
-            true => self.next_due()?,
-            false if claim.deliveries.len() < limit => Some(from_micros(now)),
-            false => None,
-        };
-        Ok(claim)
-    }
-
-    fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<Claimed> {
-        self.connection
-            .prepare_cached(
-                "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
-            )?
-            .execute([id, now])?;
-        self.in_hand.claimed.push(id);
-        self.connection
-            .prepare_cached(
-                "SELECT id, received_at, source, first_attempt, attempts, headers, body \
-                 FROM delivery JOIN content USING (id) WHERE id = ?1",
-            )?
-            .query_row([id], |row| self.claimed(row))
-    }
-
-    /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
-    /// stays, unless the late word is done.
-    pub(super) fn finish(&mut self, finish: &Finish) -> rusqlite::Result<()> {
-        if finish.id.tag() != self.tag {
-            return Ok(());
-        }
-        let id = key(finish.id);
-        let state = match finish.result {
-            AttemptResult::Done => State::Done,
-            AttemptResult::Dead => State::Dead,
-            AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
-        };
-        self.connection
-            .prepare_cached(
-                "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL \
-                 WHERE id = ?1 AND (?2 = 'done' OR (state = 'claimed' AND attempts = ?4))",
-            )?
-            .execute(params![
-                id,
-                state.as_str(),
-                to_micros(finish.due_at),
-                finish.attempt
-            ])?;
-        let attempt = Attempt {
-            number: finish.attempt,
-            started_at: finish.started_at,
-            duration: finish.duration,
-            result: finish.result,
-            detail: finish.detail.clone(),
-        };
-        self.insert_attempt(id, &attempt)?;
-        self.in_hand.finished.push(id);
-        if self.order == Order::Subject && matches!(state, State::Done | State::Dead) {
-            order::release_next(&self.connection, id, to_micros(finish.due_at))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn insert_attempt(&self, id: i64, attempt: &Attempt) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(INSERT_ATTEMPT)?
-            .execute(params![
-                id,
-                attempt.number,
-                to_micros(attempt.started_at),
-                i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
-                attempt.result.as_str(),
-                attempt.detail,
-            ])?;
-        Ok(())
-    }
-
     /// Writes something, so that the commit has to reach the disk.
     pub(super) fn touch(&self) -> rusqlite::Result<()> {
         self.connection
@@ -373,121 +254,9 @@ impl Store {
         self.connection.close().map_err(|(_, error)| error)
     }
 
-    fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<Claimed> {
-        Ok(Claimed::new(
-            self.id(row.get(0)?),
-            from_micros(row.get(1)?),
-            row::source(row, 2)?,
-            (row.get(3)?, row.get(4)?),
-            row::headers(row, 5)?,
-            row.get::<_, Vec<u8>>(6)?.into(),
-        ))
-    }
-
-    fn next_due(&self) -> rusqlite::Result<Option<SystemTime>> {
-        let due_at: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT min(due_at) FROM delivery WHERE state = 'pending'")?
-            .query_row((), |row| row.get(0))?;
-        Ok(due_at
-            .filter(|due_at| *due_at < order::WAITS)
-            .map(from_micros))
-    }
-
     fn id(&self, key: i64) -> DeliveryId {
         DeliveryId::new(key.cast_unsigned(), self.tag)
     }
-}
-
-impl InHand {
-    fn committed(&mut self) {
-        self.ids.extend(self.claimed.drain(..));
-        for id in self.finished.drain(..) {
-            self.ids.remove(&id);
-        }
-    }
-
-    fn rolled_back(&mut self) {
-        self.claimed.clear();
-        self.finished.clear();
-    }
-}
-
-/// The tag of every id of this inbox; `None` in a file made a moment ago.
-pub(super) fn read_tag(connection: &Connection) -> rusqlite::Result<Option<u32>> {
-    connection
-        .query_row("SELECT value FROM inbox WHERE name = 'tag'", (), |row| {
-            row.get(0)
-        })
-        .optional()
-}
-
-fn make_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
-    let random = getrandom::u32().map_err(|error| {
-        InboxError::new(
-            InboxErrorKind::Storage,
-            "the system gives no random numbers",
-        )
-        .with_source(error)
-    })?;
-    let tag = DeliveryId::new(0, random).tag();
-    connection
-        .execute("INSERT INTO inbox (name, value) VALUES ('tag', ?1)", [tag])
-        .map_err(|error| cannot("prepare", path, error))?;
-    Ok(tag)
-}
-
-/// Ends the attempts that died with the last process, and reads what was seen.
-fn take_up(
-    connection: &mut Connection,
-    run_len: usize,
-    in_hand: &HashSet<i64>,
-    now: SystemTime,
-) -> rusqlite::Result<Found> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let interrupted: Vec<(i64, u32, i64)> = transaction
-        .prepare("SELECT id, attempts, coalesce(claimed_at, received_at) FROM delivery WHERE state = 'claimed'")?
-        .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
-    let interrupted = interrupted
-        .into_iter()
-        .filter(|(id, ..)| !in_hand.contains(id));
-    for (id, attempt, started_at) in interrupted {
-        let result = AttemptResult::Interrupted.as_str();
-        transaction.execute(
-            INSERT_ATTEMPT,
-            params![id, attempt, started_at, 0, result, None::<&str>],
-        )?;
-        transaction.execute(
-            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL WHERE id = ?1",
-            params![id, to_micros(now)],
-        )?;
-    }
-    if last_id(&transaction)? > to_micros(now) {
-        retime(&transaction, to_micros(now))?;
-    }
-    let seen = Seen::load(&transaction, run_len)?;
-    let found = Found::of(&transaction, seen)?;
-    transaction.commit()?;
-    Ok(found)
-}
-
-fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
-        row.get(0)
-    })
-}
-
-/// The clock was set back: what would only be due when it is where it was, and did not ask for that, is due now.
-fn retime(connection: &Connection, now: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND \
-             (attempts < first_attempt OR \
-              EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))",
-        )?
-        .execute([now, order::WAITS])?;
-    Ok(())
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -500,16 +269,12 @@ fn key(id: DeliveryId) -> i64 {
     id.key().cast_signed()
 }
 
-// An attempt ends once; should its end be told twice, the last word counts. Of a delivery that is gone nothing is recorded.
-const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)";
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::Source;
+    use crate::{AttemptResult, Finish, Source};
 
     fn delivery(filling: usize) -> NewDelivery {
         let body = format!(

@@ -1,0 +1,96 @@
+//! What the file holds when it is opened, and what an ended process left in it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::data_version;
+use super::handing::{INSERT_ATTEMPT, retime};
+use crate::sqlite::file::cannot;
+use crate::sqlite::seen::Seen;
+use crate::time::to_micros;
+use crate::{AttemptResult, DeliveryId, InboxError, InboxErrorKind};
+
+/// What one transaction found in the file.
+pub(super) struct Found {
+    pub(super) seen: Seen,
+    pub(super) last_id: i64,
+    pub(super) data_version: i64,
+}
+
+impl Found {
+    pub(super) fn of(connection: &Connection, seen: Seen) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seen,
+            last_id: last_id(connection)?,
+            data_version: data_version(connection)?,
+        })
+    }
+}
+
+/// The tag of every id of this inbox; `None` in a file made a moment ago.
+pub(in crate::sqlite) fn read_tag(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    connection
+        .query_row("SELECT value FROM inbox WHERE name = 'tag'", (), |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+pub(super) fn make_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
+    let random = getrandom::u32().map_err(|error| {
+        InboxError::new(
+            InboxErrorKind::Storage,
+            "the system gives no random numbers",
+        )
+        .with_source(error)
+    })?;
+    let tag = DeliveryId::new(0, random).tag();
+    connection
+        .execute("INSERT INTO inbox (name, value) VALUES ('tag', ?1)", [tag])
+        .map_err(|error| cannot("prepare", path, error))?;
+    Ok(tag)
+}
+
+/// Ends the attempts that died with the last process, and reads what was seen.
+pub(super) fn take_up(
+    connection: &mut Connection,
+    run_len: usize,
+    in_hand: &HashSet<i64>,
+    now: SystemTime,
+) -> rusqlite::Result<Found> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let interrupted: Vec<(i64, u32, i64)> = transaction
+        .prepare("SELECT id, attempts, coalesce(claimed_at, received_at) FROM delivery WHERE state = 'claimed'")?
+        .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let interrupted = interrupted
+        .into_iter()
+        .filter(|(id, ..)| !in_hand.contains(id));
+    for (id, attempt, started_at) in interrupted {
+        let result = AttemptResult::Interrupted.as_str();
+        transaction.execute(
+            INSERT_ATTEMPT,
+            params![id, attempt, started_at, 0, result, None::<&str>],
+        )?;
+        transaction.execute(
+            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL WHERE id = ?1",
+            params![id, to_micros(now)],
+        )?;
+    }
+    if last_id(&transaction)? > to_micros(now) {
+        retime(&transaction, to_micros(now))?;
+    }
+    let seen = Seen::load(&transaction, run_len)?;
+    let found = Found::of(&transaction, seen)?;
+    transaction.commit()?;
+    Ok(found)
+}
+
+fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
+        row.get(0)
+    })
+}
