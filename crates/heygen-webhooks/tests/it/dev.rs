@@ -36,7 +36,8 @@ fn environment(heygen: &Sandbox) -> [(&str, &str); 3] {
 
 fn dev(place: &Place, heygen: &Sandbox, arguments: &[&str]) -> Serve {
     let fixed = ["dev", "--interval", "0.1", "--log-format", "json"];
-    place.start(&[&fixed, arguments].concat(), &environment(heygen))
+    let command = place.command(&[&fixed, arguments].concat());
+    place.begin(command, &environment(heygen))
 }
 
 fn subject(line: &str) -> String {

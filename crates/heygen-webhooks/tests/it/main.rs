@@ -19,6 +19,8 @@ mod management;
 mod operations;
 mod outage;
 mod places;
+#[cfg(unix)]
+mod promises;
 mod registration;
 mod sandbox;
 mod serve;

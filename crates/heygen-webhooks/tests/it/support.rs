@@ -105,7 +105,12 @@ impl Place {
             arguments,
         ]
         .concat();
-        let mut serve = self.start(&arguments, environment);
+        self.start(self.command(&arguments), environment)
+    }
+
+    /// Starts what is or becomes a `serve` that logs JSON.
+    pub(crate) fn start(&self, command: Command, environment: &[(&str, &str)]) -> Serve {
+        let mut serve = self.begin(command, environment);
         serve.url = loop {
             let line = serve
                 .log
@@ -119,10 +124,10 @@ impl Place {
         serve
     }
 
-    /// Starts a command that goes on, and does not wait for anything.
-    pub(crate) fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serve {
-        let mut child = self
-            .command(arguments)
+    /// Starts what goes on, and does not wait for anything.
+    pub(crate) fn begin(&self, mut command: Command, environment: &[(&str, &str)]) -> Serve {
+        let mut child = command
+            .current_dir(self.path())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -152,6 +157,17 @@ impl Serve {
                 return line;
             }
         }
+    }
+
+    /// Where health, readiness and metrics are. Asked before anything else is read of the log.
+    pub(crate) fn admin(&self) -> String {
+        let line = self.log_line(r#""admin":"http"#);
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+        line["admin"].as_str().expect("an address").to_owned()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no goodbye.

@@ -1,0 +1,100 @@
+//! What `serve` promises to whoever runs it for months, proved from outside: by requests, signals, limits of the system, and
+//! what stands in the inbox afterwards.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use heygen_signature::Secret;
+use serde_json::Value;
+
+use crate::support::{Place, SECRET, Serve};
+
+mod admin;
+
+/// An answer, read to the end of its connection.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+/// One request on a connection of its own.
+fn ask(url: &str, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let rest = url.strip_prefix("http://").expect("an address");
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let fields = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let length = match method {
+        "POST" => format!("Content-Length: {}\r\n", body.len()),
+        _ => String::new(),
+    };
+    let head = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{}{length}\r\n",
+        fields.collect::<String>()
+    );
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let patience = Some(Duration::from_secs(60));
+    stream.set_read_timeout(patience).expect("a socket");
+    let request = [head.as_bytes(), body].concat();
+    stream.write_all(&request).expect("it is taken");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = String::from_utf8(answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a header");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Answer {
+        status: status.expect("a status"),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+fn get(url: &str) -> Answer {
+    ask(url, "GET", &[], b"")
+}
+
+fn sign(body: &str) -> String {
+    let secret = Secret::new(SECRET).expect("a secret");
+    secret.sign(body.as_bytes()).to_string()
+}
+
+/// Posts a signed body; it is taken.
+#[track_caller]
+fn post(serve: &Serve, body: &str) -> Value {
+    let signature = sign(body);
+    let answer = ask(
+        &serve.url,
+        "POST",
+        &[("Signature", &signature)],
+        body.as_bytes(),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// An event of this name about this subject.
+fn event(name: &str, subject: &str) -> String {
+    format!(r#"{{"event_type":"{name}","event_data":{{"video_id":"{subject}"}}}}"#)
+}
+
+/// A program in the place's folder.
+fn script(place: &Place, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = place.file(name, format!("#!/bin/sh\n{text}\n"));
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("an executable file");
+    path
+}
+
+/// The value of a series of `/metrics`, named without its common prefix.
+fn metric(metrics: &str, series: &str) -> Option<f64> {
+    let series = format!("heygen_webhooks_{series} ");
+    let line = metrics.lines().find(|line| line.starts_with(&series))?;
+    line[series.len()..].parse().ok()
+}

@@ -1,0 +1,197 @@
+//! The admin listener of a running `serve`: what it counts, what it says of readiness, where it listens.
+
+use std::net::TcpListener;
+
+use super::{ask, event, get, metric, post, script, sign};
+use crate::support::{Place, SECRET, eventually};
+
+const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+
+/// `serve` with exactly these options about its admin listener.
+fn arguments<'a>(admin: &[&'a str]) -> Vec<&'a str> {
+    let all = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+    [&all, admin].concat()
+}
+
+#[test]
+fn what_happens_is_counted_and_nothing_secret_is_told() {
+    let place = Place::new();
+    let program = script(
+        &place,
+        "handle",
+        r#"cat >/dev/null
+           case "$HEYGEN_EVENT_TYPE" in
+             order.dead) exit 65;;
+             order.twice) test "$HEYGEN_ATTEMPT" -ge 2 || exit 75;;
+             order.hang) while ! test -e go; do sleep 0.05; done;;
+           esac"#,
+    );
+    place.file("tokens", TOKEN);
+    let serve = place.serve(&[
+        "--callback-token-file",
+        "tokens",
+        "--concurrency",
+        "1",
+        "--retry-first",
+        "0.02",
+        "--log",
+        "debug",
+        "--exec",
+        program.to_str().expect("a path"),
+    ]);
+    let admin = serve.admin();
+    let metrics = || get(&format!("{admin}/metrics")).body;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let url = format!("{admin}{path}");
+        assert_eq!(get(&url).status, 200, "{path}");
+        let head = ask(&url, "HEAD", &[], b"");
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+        assert!(!head.head.contains("content-length: 0"), "{}", head.head);
+        assert_eq!(ask(&url, "DELETE", &[], b"").status, 405, "{path}");
+    }
+
+    let known = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a","url":"https://a.b/c","new_field":1}}"#;
+    assert_eq!(post(&serve, known)["status"], "accepted");
+    assert_eq!(post(&serve, known)["status"], "duplicate");
+    post(&serve, &event("order.dead", "b"));
+    post(&serve, &event("order.twice", "c"));
+    let wrong = sign("another body");
+    let body = event("order.forged", "d");
+    for headers in [&[("Signature", wrong.as_str())][..], &[]] {
+        assert_eq!(
+            ask(&serve.url, "POST", headers, body.as_bytes()).status,
+            401
+        );
+    }
+    let callback = format!("{}/callbacks/{TOKEN}", serve.url);
+    assert_eq!(ask(&callback, "POST", &[], body.as_bytes()).status, 200);
+    let ended = |result: &str| {
+        let series = format!("attempts_total{{result=\"{result}\"}}");
+        metric(&metrics(), &series).unwrap_or_default()
+    };
+    eventually(|| ended("done") == 3.0 && ended("retry") == 1.0 && ended("dead") == 1.0);
+    eventually(|| metric(&metrics(), "dead") == Some(1.0));
+    let text = metrics();
+    for (series, expected) in [
+        (
+            r#"deliveries_total{result="accepted",source="webhook"}"#,
+            3.0,
+        ),
+        (
+            r#"deliveries_total{result="duplicate",source="webhook"}"#,
+            1.0,
+        ),
+        (
+            r#"deliveries_total{result="accepted",source="callback"}"#,
+            1.0,
+        ),
+        (r#"rejected_total{reason="missing-signature"}"#, 1.0),
+        (r#"rejected_total{reason="signature-mismatch"}"#, 1.0),
+        (r#"handler_seconds_count{result="done"}"#, 3.0),
+        ("commit_seconds_count", 5.0),
+        ("rejected_ring_dropped_total", 0.0),
+    ] {
+        assert_eq!(metric(&text, series), Some(expected), "{series} in {text}");
+    }
+    let drift = |kind: &str, event_type: &str, name: &str| {
+        let labels = format!(r#"{{kind="{kind}",event_type="{event_type}",name="{name}"}}"#);
+        metric(&text, &format!("drift_total{labels}"))
+    };
+    for name in ["order.dead", "order.twice", "order.forged"] {
+        assert_eq!(drift("unknown_event", name, name), Some(1.0), "{text}");
+    }
+    let field = drift("unknown_field", "avatar_video.success", "new_field");
+    assert_eq!(field, Some(1.0), "{text}");
+
+    // One hangs, and the other waits behind it.
+    post(&serve, &event("order.hang", "e"));
+    post(&serve, &event("order.waits", "f"));
+    let age = || metric(&metrics(), "oldest_pending_age_seconds").unwrap_or_default();
+    eventually(|| metric(&metrics(), "claimed") == Some(1.0));
+    eventually(|| metric(&metrics(), "pending") == Some(1.0) && age() > 0.0);
+    let before = age();
+    eventually(|| age() > before);
+    assert_eq!(get(&format!("{admin}/readyz")).status, 200);
+    let while_hanging = metrics();
+    place.file("go", "");
+    eventually(|| metric(&metrics(), "pending") == Some(0.0) && age() == 0.0);
+    eventually(|| metric(&metrics(), "claimed") == Some(0.0));
+
+    let last = metrics();
+    serve.signal("TERM");
+    let (status, out, log) = serve.wait();
+    assert_eq!(status, 0);
+    let log = log.join("\n");
+    assert!(
+        log.contains("order.twice"),
+        "debug tells of attempts: {log}"
+    );
+    let all = [text, while_hanging, last, out.join("\n"), log].concat();
+    for secret in [SECRET, TOKEN, &wrong, &sign(known)] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
+
+#[test]
+fn switched_off_there_is_none() {
+    let place = Place::new();
+    let command = place.command(&arguments(&["--admin", "off"]));
+    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    post(&serve, &event("order.new", "a"));
+    #[cfg(target_os = "linux")]
+    assert_eq!(listening(serve.process_id()), 1, "HeyGen's alone");
+    serve.signal("TERM");
+    let (status, _, log) = serve.wait();
+    assert_eq!(status, 0);
+    assert!(log.iter().all(|line| !line.contains("/metrics")), "{log:?}");
+}
+
+/// How many sockets of a process listen.
+#[cfg(target_os = "linux")]
+fn listening(process_id: u32) -> usize {
+    let all = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let inodes: Vec<_> = all
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|columns| columns.get(3) == Some(&"0A"))
+        .map(|columns| format!("socket:[{}]", columns[9]))
+        .collect();
+    let files = std::fs::read_dir(format!("/proc/{process_id}/fd")).expect("a folder");
+    files
+        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+        .filter(|link| {
+            inodes
+                .iter()
+                .any(|inode| link.as_os_str() == inode.as_str())
+        })
+        .count()
+}
+
+#[test]
+fn where_the_default_port_is_taken_it_serves_without() {
+    // By us, or by whoever else runs here; then it is taken just as well.
+    let _taken = TcpListener::bind("127.0.0.1:9180");
+    let place = Place::new();
+    let command = place.command(&arguments(&[]));
+    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let warning = serve.log_line("no admin listener");
+    assert!(
+        warning.contains("WARN")
+            && warning.contains("127.0.0.1:9180")
+            && warning.contains("--admin"),
+        "{warning}"
+    );
+    assert_eq!(post(&serve, &event("order.new", "a"))["status"], "accepted");
+}
+
+#[test]
+fn where_the_port_that_was_asked_for_is_taken_it_does_not_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let place = Place::new();
+    let ended = place.run(&arguments(&["--admin", &address]));
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    let expected = format!("cannot listen on {address} for --admin");
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+    assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
+}
