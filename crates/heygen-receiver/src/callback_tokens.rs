@@ -150,29 +150,22 @@ impl fmt::Debug for CallbackTokens {
 
 impl fmt::Display for CallbackTokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.place + 1;
-        match self.kind {
-            CallbackTokenErrorKind::TooShort => {
-                write!(
-                    f,
-                    "callback token {number} has fewer than {MIN_LEN} characters"
-                )
-            }
-            CallbackTokenErrorKind::TooLong => {
-                write!(
-                    f,
-                    "callback token {number} has more than {MAX_LEN} characters"
-                )
-            }
-            CallbackTokenErrorKind::BadCharacter => write!(
-                f,
-                "callback token {number} has a character other than A-Z, a-z, 0-9, - and _"
-            ),
-        }
+        write!(f, "callback token {} has {}", self.place + 1, self.kind)
     }
 }
 
 impl Error for CallbackTokenError {}
+
+/// What it has, for messages that tell in words of their own which one it was: `fewer than 22 characters`.
+impl fmt::Display for CallbackTokenErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => write!(f, "fewer than {MIN_LEN} characters"),
+            Self::TooLong => write!(f, "more than {MAX_LEN} characters"),
+            Self::BadCharacter => f.write_str("a character other than A-Z, a-z, 0-9, - and _"),
+        }
+    }
+}
 
 fn check(token: &str) -> Result<(), CallbackTokenErrorKind> {
     if token.len() > MAX_LEN {

@@ -69,6 +69,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     // Before anybody can know that there is something to stop, or to read again.
     let (asked, hangups) = (asked_to_stop()?, hangups()?);
+    let tokens = callbacks::load(config.callback_token_file.as_deref())?;
     let server = Server::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -83,7 +84,6 @@ async fn serve(
     printer.started(&url)?;
 
     let (stop_serving, serving_stopped) = watch::channel(false);
-    let tokens = callbacks::load(config.callback_token_file.as_deref())?;
     let mut metrics = Metrics::new(SystemTime::now());
     let mut observers = Observers::default();
     if let Some(options) = &config.rejected {

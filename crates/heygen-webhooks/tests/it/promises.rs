@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::support::{Place, SECRET, Serve};
 
 mod admin;
+mod callbacks;
 
 /// An answer, read to the end of its connection.
 struct Answer {
@@ -90,6 +91,12 @@ fn script(place: &Place, name: &str, text: &str) -> PathBuf {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&path, mode).expect("an executable file");
     path
+}
+
+fn list(place: &Place) -> Vec<Value> {
+    let arguments = ["inbox", "list", "--json", "--limit", "0"];
+    let list = place.run(&arguments).ok().json();
+    list.as_array().expect("an array").clone()
 }
 
 /// The value of a series of `/metrics`, named without its common prefix.

@@ -44,21 +44,21 @@ pub(super) async fn keep_fresh(
 fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<(), Failure> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read callback token file {}", file.display()))?;
-    let lines = text.lines().map(str::trim);
-    let lines: Vec<_> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
-    if lines.is_empty() {
+    let lines = text.lines().map(str::trim).zip(1..);
+    let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+    let (found, numbers): (Vec<_>, Vec<_>) = lines.unzip();
+    if found.is_empty() {
         return Err(Failure::usage(format!(
             "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
             file.display()
         )));
     }
-    tokens.set(lines).map_err(|error| {
+    tokens.set(found).map_err(|error| {
+        let number: usize = numbers.get(error.place()).copied().unwrap_or_default();
         Failure::usage(format!(
-            "callback token file {}: token number {}: {error}",
+            "callback token file {}, line {number}: the token has {}",
             file.display(),
-            error.place() + 1
+            error.kind()
         ))
     })
 }

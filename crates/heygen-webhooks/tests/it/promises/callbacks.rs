@@ -1,0 +1,148 @@
+//! `serve --callback-token-file`: what nobody signed is taken where the token stands in the path, and nowhere else.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Answer, ask, list, post, script};
+use crate::support::{Place, Serve, eventually};
+
+const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+const OTHER: &str = "b3RoZXItdG9rZW4tb3RoZXI0";
+
+fn at(serve: &Serve, token: &str) -> String {
+    format!("{}/callbacks/{token}", serve.url)
+}
+
+fn callback(serve: &Serve, token: &str, body: &str) -> Answer {
+    ask(&at(serve, token), "POST", &[], body.as_bytes())
+}
+
+fn probe(serve: &Serve, token: &str) -> u16 {
+    ask(&at(serve, token), "OPTIONS", &[], b"").status
+}
+
+fn event_with_id(event_id: &str, video_id: &str) -> String {
+    format!(
+        r#"{{"event_id":"{event_id}","event_type":"avatar_video.success","event_data":{{"video_id":"{video_id}","url":"https://a.b/c"}}}}"#
+    )
+}
+
+#[test]
+fn whoever_knows_the_token_is_heard_and_handlers_see_that_nobody_signed() {
+    let place = Place::new();
+    let program = script(
+        &place,
+        "handle",
+        r#"cat >/dev/null; echo "$HEYGEN_SUBJECT_ID $HEYGEN_AUTHENTICITY ${HEYGEN_WEBHOOK_SECRET-hidden}" >> handled"#,
+    );
+    place.file(
+        "tokens",
+        format!("# made for the jobs of one project\n\n{TOKEN}\n"),
+    );
+    let rule = format!("avatar_video.fail=exec:{}", program.display());
+    let serve = place.serve(&["--json", "--on", &rule, "--callback-token-file", "tokens"]);
+    let body = event_with_id("evt_1", "a");
+    let answer = callback(&serve, TOKEN, &body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(line["source"], "callback");
+    assert_eq!(list(&place)[0]["source"], "callback");
+    assert_eq!(probe(&serve, TOKEN), 204);
+
+    let failed = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"b","msg":"no"}}"#;
+    assert_eq!(callback(&serve, TOKEN, failed).status, 200);
+    let handled = place.path().join("handled");
+    eventually(|| fs::read_to_string(&handled).is_ok_and(|text| text.ends_with('\n')));
+    let handled = fs::read_to_string(handled).expect("what was handled");
+    assert_eq!(handled, "b token hidden\n");
+
+    for wrong in [OTHER, &TOKEN[..22], ""] {
+        assert_eq!(callback(&serve, wrong, &body).status, 404, "{wrong}");
+        assert_eq!(probe(&serve, wrong), 404, "{wrong}");
+    }
+    // Without a token in its path it has to be signed.
+    assert_eq!(ask(&serve.url, "POST", &[], body.as_bytes()).status, 401);
+    assert_eq!(list(&place).len(), 2);
+}
+
+#[test]
+fn what_nobody_signed_stands_in_the_way_of_nothing() {
+    let place = Place::new();
+    place.file("tokens", TOKEN);
+    let serve = place.serve(&["--json", "--callback-token-file", "tokens"]);
+    let source = || {
+        let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+        (line["source"].clone(), line["subject_id"].clone())
+    };
+    // Whoever has the token and guesses the id of an event must not keep the event out.
+    let answer = callback(&serve, TOKEN, &event_with_id("evt_1", "forged"));
+    assert!(answer.body.contains("accepted"), "{}", answer.body);
+    assert_eq!(source(), ("callback".into(), "forged".into()));
+    let answer = post(&serve, &event_with_id("evt_1", "genuine"));
+    assert_eq!(answer["status"], "accepted");
+    assert_eq!(source(), ("webhook".into(), "genuine".into()));
+    // Nor is a callback kept out by what was signed; the same one again is.
+    assert_eq!(
+        post(&serve, &event_with_id("evt_2", "x"))["status"],
+        "accepted"
+    );
+    assert_eq!(source(), ("webhook".into(), "x".into()));
+    let body = event_with_id("evt_2", "x");
+    let answer = callback(&serve, TOKEN, &body);
+    assert!(answer.body.contains("accepted"), "{}", answer.body);
+    assert_eq!(source(), ("callback".into(), "x".into()));
+    let answer = callback(&serve, TOKEN, &body);
+    assert!(answer.body.contains("duplicate"), "{}", answer.body);
+}
+
+#[test]
+fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
+    let place = Place::new();
+    place.file("tokens", TOKEN);
+    let serve = place.serve(&["--callback-token-file", "tokens"]);
+    assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 404));
+    place.file("tokens", format!("{TOKEN}\n{OTHER}\n"));
+    serve.signal("HUP");
+    serve.log_line("callback tokens read again");
+    assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
+    place.file("tokens", format!("{OTHER}\nshort-one\n"));
+    serve.signal("HUP");
+    let refused = serve.log_line("callback tokens could not be read again");
+    assert!(
+        refused.contains("line 2") && !refused.contains("short-one"),
+        "{refused}"
+    );
+    assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
+    place.file("tokens", OTHER);
+    serve.signal("HUP");
+    serve.log_line("callback tokens read again");
+    assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
+}
+
+#[test]
+fn a_file_that_holds_no_tokens_is_refused_without_telling_them() {
+    for (text, expected) in [
+        (&format!("# tokens\n\n{TOKEN}\nhunter2\n")[..], "line 4"),
+        ("hunter2-with spaces that are long enough", "line 1"),
+        ("# hunter2\n", "holds no token"),
+    ] {
+        let place = Place::new();
+        place.file("tokens", text);
+        let arguments = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "off",
+            "--callback-token-file",
+            "tokens",
+        ];
+        let ended = place.run(&arguments);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains(expected), "{told}");
+        assert!(!told.contains("hunter2") && !told.contains(TOKEN), "{told}");
+        assert!(!told.contains("listening"), "nothing was started: {told}");
+    }
+}
