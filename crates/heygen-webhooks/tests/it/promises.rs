@@ -1,18 +1,21 @@
 //! What `serve` promises to whoever runs it for months, proved from outside: by requests, signals, limits of the system, and
 //! what stands in the inbox afterwards.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use heygen_signature::Secret;
+use heygen_testkit::Sender;
 use serde_json::Value;
 
 use crate::support::{Place, SECRET, Serve};
 
 mod admin;
 mod callbacks;
+mod crashes;
 
 /// An answer, read to the end of its connection.
 struct Answer {
@@ -84,6 +87,10 @@ fn event(name: &str, subject: &str) -> String {
     format!(r#"{{"event_type":"{name}","event_data":{{"video_id":"{subject}"}}}}"#)
 }
 
+fn sender(serve: &Serve) -> Sender {
+    Sender::new(&serve.url).secret(Secret::new(SECRET).expect("a secret"))
+}
+
 /// A program in the place's folder.
 fn script(place: &Place, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
@@ -93,10 +100,41 @@ fn script(place: &Place, name: &str, text: &str) -> PathBuf {
     path
 }
 
+/// Starts `serve` with a program as its handler.
+fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
+    let program = script(place, "handle", text);
+    let program = program.to_str().expect("a path");
+    place.serve(&[options, &["--exec", program]].concat())
+}
+
 fn list(place: &Place) -> Vec<Value> {
     let arguments = ["inbox", "list", "--json", "--limit", "0"];
     let list = place.run(&arguments).ok().json();
     list.as_array().expect("an array").clone()
+}
+
+/// How often each subject is in the inbox.
+fn by_subject(place: &Place) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for delivery in list(place) {
+        let subject = delivery["subject_id"].as_str().expect("a subject");
+        *counts.entry(subject.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// All of it, and every attempt.
+fn show(place: &Place, delivery: &Value) -> Value {
+    let id = delivery["id"].as_str().expect("an id");
+    place.run(&["inbox", "show", id, "--json"]).ok().json()
+}
+
+fn results(delivery: &Value) -> Vec<&str> {
+    let attempts = delivery["attempt_list"].as_array().expect("attempts");
+    attempts
+        .iter()
+        .map(|attempt| attempt["result"].as_str().expect("a word"))
+        .collect()
 }
 
 /// The value of a series of `/metrics`, named without its common prefix.
@@ -104,4 +142,35 @@ fn metric(metrics: &str, series: &str) -> Option<f64> {
     let series = format!("heygen_webhooks_{series} ");
     let line = metrics.lines().find(|line| line.starts_with(&series))?;
     line[series.len()..].parse().ok()
+}
+
+/// A delivery so many days old, as a line of an export. What is finished was handed out once.
+fn old(subject: &str, state: &str, days: i64, filling: usize) -> Value {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+    let filling = "x".repeat(filling);
+    let body = format!(
+        r#"{{"event_type":"order.old","event_data":{{"video_id":"{subject}","filling":"{filling}"}}}}"#
+    );
+    serde_json::json!({
+        "received_at": at.to_string(),
+        "source": "webhook",
+        "state": state,
+        "attempts": u32::from(state != "pending"),
+        "headers": [],
+        "body": body,
+    })
+}
+
+/// Takes such lines into the inbox of this place.
+fn import(place: &Place, lines: impl IntoIterator<Item = Value>) {
+    let text: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
+    let arguments = ["inbox", "import", "-", "--strict"];
+    place.run_with(&arguments, text.as_bytes(), &[]).ok();
+}
+
+/// Whether every delivery is in this state.
+fn are_all(place: &Place, state: &str) -> bool {
+    list(place)
+        .iter()
+        .all(|delivery| delivery["state"] == state)
 }

@@ -1,0 +1,144 @@
+//! `serve` that dies while handlers work: by their own doing, and in the middle of many.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use super::{
+    are_all, by_subject, event, import, list, old, results, script, sender, serve_with_program,
+    show,
+};
+use crate::support::{Place, Serve, eventually};
+
+const KILLED: i32 = -1;
+
+#[test]
+fn what_a_handler_was_given_when_it_killed_us_comes_again() {
+    let place = Place::new();
+    import(&place, [old("a", "pending", 0, 0)]);
+    let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || kill -KILL $PPID"#;
+    assert_eq!(serve_with_program(&place, &[], text).wait().0, KILLED);
+    assert_eq!(list(&place)[0]["state"], "claimed");
+    let _serve = serve_with_program(&place, &[], text);
+    eventually(|| are_all(&place, "done"));
+    let delivery = show(&place, &list(&place)[0]);
+    assert_eq!(results(&delivery), ["interrupted", "done"]);
+    assert_eq!(delivery["attempts"], 2);
+    let begun = fs::read_to_string(place.path().join("begun")).expect("what began");
+    assert_eq!(begun, "1\n2\n");
+}
+
+#[test]
+fn what_kills_us_every_time_is_given_up() {
+    let place = Place::new();
+    import(
+        &place,
+        [old("a", "pending", 0, 0), old("b", "pending", 0, 0)],
+    );
+    // One at a time, so that the other is not taken down with it.
+    let options = ["--attempts", "3", "--concurrency", "1"];
+    let text = r#"cat >/dev/null
+        test "$HEYGEN_SUBJECT_ID" = a || exit 0
+        echo "$HEYGEN_ATTEMPT" >> begun; kill -KILL $PPID"#;
+    for _ in 0..3 {
+        assert_eq!(serve_with_program(&place, &options, text).wait().0, KILLED);
+    }
+    let serve = serve_with_program(&place, &options, text);
+    eventually(|| {
+        let states: BTreeSet<_> = list(&place)
+            .iter()
+            .map(|one| one["state"].to_string())
+            .collect();
+        states == BTreeSet::from([r#""dead""#.to_owned(), r#""done""#.to_owned()])
+    });
+    serve.log_line("given up");
+    let found = list(&place)
+        .into_iter()
+        .find(|one| one["subject_id"] == "a");
+    let delivery = show(&place, &found.expect("it is kept"));
+    let expected = ["interrupted", "interrupted", "interrupted", "dead"];
+    assert_eq!(results(&delivery), expected);
+    let why = delivery["attempt_list"][3]["detail"].as_str().unwrap_or("");
+    assert!(why.contains("attempts ran out"), "{why}");
+    let begun = fs::read_to_string(place.path().join("begun")).expect("what began");
+    assert_eq!(begun, "1\n2\n3\n", "the program was not started once more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_get_all_that_was_answered_however_often_we_are_killed() {
+    let place = Place::new();
+    let text = r#"cat >/dev/null; sleep 0.02; echo "$HEYGEN_SUBJECT_ID" >> handled"#;
+    let program = script(&place, "handle", text);
+    let handler = ["--exec", program.to_str().expect("a path")];
+    let answered = kill_under_load(&place, &handler).await;
+    assert!(
+        list(&place)
+            .iter()
+            .any(|one| one["attempts"].as_u64() > Some(1)),
+        "the blow never fell on a handler at work"
+    );
+    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    let handled: BTreeSet<_> = handled.lines().map(str::to_owned).collect();
+    assert_eq!(answered.difference(&handled).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_gets_all_that_was_answered_however_often_we_are_killed() {
+    let (place, behind) = (Place::new(), Place::new());
+    let application = behind.serve(&["--on", "*=ignore"]);
+    let answered = kill_under_load(&place, &["--forward", &application.url]).await;
+    let handled: BTreeSet<_> = by_subject(&behind).into_keys().collect();
+    assert_eq!(answered.difference(&handled).count(), 0);
+}
+
+/// Rounds of load that end with SIGKILL, and one that hands out the rest. What was answered is there once, and done.
+async fn kill_under_load(place: &Place, handler: &[&str]) -> BTreeSet<String> {
+    let arguments = [&["--concurrency", "8", "--retry-first", "0.05"], handler].concat();
+    let mut answered = BTreeSet::new();
+    for round in 0..4 {
+        let serve = place.serve(&arguments);
+        answered.extend(load_then_kill(serve, round, 41 + 23 * round).await);
+    }
+    let serve = place.serve(&arguments);
+    eventually(|| are_all(place, "done"));
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    let kept = by_subject(place);
+    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
+    assert!(answered.iter().all(|subject| kept.contains_key(subject)));
+    answered
+}
+
+async fn load_then_kill(serve: Serve, round: usize, enough: usize) -> BTreeSet<String> {
+    let answered = Arc::new(Mutex::new(BTreeSet::new()));
+    let (count, is_enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let sender = sender(&serve);
+            let (answered, count, is_enough) = (answered.clone(), count.clone(), is_enough.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    let subject = format!("{round}-{client}-{number}");
+                    let body = event("order.new", &subject);
+                    if !sender.deliver(body).await.expect("a request").accepted() {
+                        return;
+                    }
+                    answered.lock().expect("no panic").insert(subject);
+                    if count.fetch_add(1, Ordering::SeqCst) + 1 == enough {
+                        is_enough.notify_one();
+                    }
+                }
+            })
+        })
+        .collect();
+    is_enough.notified().await;
+    let killed = tokio::task::spawn_blocking(|| serve.kill()).await;
+    killed.expect("killed");
+    for client in clients {
+        client.await.expect("a client ends when the server is gone");
+    }
+    std::mem::take(&mut *answered.lock().expect("no panic"))
+}
