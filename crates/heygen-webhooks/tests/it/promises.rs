@@ -16,6 +16,7 @@ use crate::support::{Place, SECRET, Serve};
 mod admin;
 mod callbacks;
 mod crashes;
+mod full_disk;
 
 /// An answer, read to the end of its connection.
 struct Answer {
