@@ -17,6 +17,7 @@ mod admin;
 mod callbacks;
 mod crashes;
 mod full_disk;
+mod keeping;
 
 /// An answer, read to the end of its connection.
 struct Answer {

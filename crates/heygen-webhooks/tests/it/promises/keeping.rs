@@ -1,0 +1,93 @@
+//! `serve --keep` and `--keep-bytes`: what is finished goes, what waits stays, and deliveries come in all the while.
+
+use std::collections::BTreeSet;
+
+use super::{by_subject, event, get, import, list, metric, old, post, serve_with_program};
+use crate::support::{Place, eventually};
+
+const NOT_NOW: &[&str] = &["--retry-first", "3600"];
+
+#[test]
+fn what_is_finished_and_old_goes_and_nothing_else() {
+    let place = Place::new();
+    let finished = (0..1500).map(|number| match number % 10 {
+        0 => old(&format!("old-{number}"), "dead", 40, 0),
+        _ => old(&format!("old-{number}"), "done", 40, 0),
+    });
+    import(&place, finished);
+    import(
+        &place,
+        (0..3).map(|number| old(&format!("waits-{number}"), "pending", 400, 0)),
+    );
+    import(
+        &place,
+        (0..3).map(|number| old(&format!("young-{number}"), "done", 20, 0)),
+    );
+    let options = [&["--keep", "30d"], NOT_NOW].concat();
+    let serve = serve_with_program(&place, &options, "cat >/dev/null; exit 75");
+    let mut expected: BTreeSet<_> = (0..3)
+        .flat_map(|number| [format!("waits-{number}"), format!("young-{number}")])
+        .collect();
+    let mut sent = 0;
+    eventually(|| {
+        for _ in 0..10 {
+            let subject = format!("new-{sent}");
+            assert_eq!(
+                post(&serve, &event("order.new", &subject))["status"],
+                "accepted"
+            );
+            expected.insert(subject);
+            sent += 1;
+        }
+        by_subject(&place)
+            .keys()
+            .all(|subject| !subject.starts_with("old-"))
+    });
+    serve.log_line("pruned");
+    let kept: BTreeSet<_> = by_subject(&place).into_keys().collect();
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn the_oldest_finished_go_until_the_rest_fits() {
+    let place = Place::new();
+    let lines = (0..1200).map(|number| match number % 300 {
+        0 => old(&format!("waits-{number}"), "pending", 3, 2000),
+        _ => old(&format!("old-{number:04}"), "done", 3, 2000),
+    });
+    import(&place, lines);
+    let options = [&["--keep-bytes", "1MiB"], NOT_NOW].concat();
+    let serve = serve_with_program(&place, &options, "cat >/dev/null; exit 75");
+    let metrics = format!("{}/metrics", serve.admin());
+    let bytes = || metric(&get(&metrics).body, "inbox_bytes").unwrap_or(f64::MAX);
+    let mut sent = 0;
+    eventually(|| {
+        post(&serve, &event("order.new", &format!("new-{sent}")));
+        sent += 1;
+        bytes() <= f64::from(1 << 20) + 20_000.0
+    });
+    serve.log_line("pruned");
+    let kept: Vec<_> = list(&place)
+        .iter()
+        .map(|delivery| {
+            delivery["subject_id"]
+                .as_str()
+                .expect("a subject")
+                .to_owned()
+        })
+        .collect();
+    let of = |prefix: &str| -> Vec<String> {
+        let these = kept.iter().filter(|subject| subject.starts_with(prefix));
+        these.cloned().collect()
+    };
+    assert_eq!((of("waits-").len(), of("new-").len()), (4, sent));
+    // The newest come first: those that are left are the newest of all.
+    let left = of("old-");
+    assert!(left.len() > 100 && left.len() < 600, "{}", left.len());
+    let newest = (0..1200).rev().filter(|number| number % 300 != 0);
+    let newest: Vec<_> = newest
+        .map(|number| format!("old-{number:04}"))
+        .take(left.len())
+        .collect();
+    assert_eq!(left, newest);
+}
