@@ -15,8 +15,10 @@ use crate::support::{Place, SECRET, Serve};
 
 mod admin;
 mod callbacks;
+mod clock;
 mod crashes;
 mod full_disk;
+mod hanging;
 mod keeping;
 
 /// An answer, read to the end of its connection.
