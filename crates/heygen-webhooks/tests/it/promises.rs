@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::support::{Place, SECRET, Serve};
 
 mod admin;
+mod backlog;
 mod callbacks;
 mod clock;
 mod crashes;

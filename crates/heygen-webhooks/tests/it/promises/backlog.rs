@@ -1,0 +1,71 @@
+//! `serve` with a long backlog: it is there at once, and its memory does not grow with what waits.
+
+use std::fs;
+use std::time::SystemTime;
+
+use heygen_inbox::sqlite::SqliteEditor;
+use heygen_inbox::{NewDelivery, Source};
+
+use super::{event, get, metric, sender};
+use crate::support::{Place, eventually};
+
+const PENDING: usize = 100_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
+    let place = Place::new();
+    fill(&place);
+    let serve = place.serve(&["--on", "*=ignore"]);
+    let metrics = format!("{}/metrics", serve.admin());
+    let before = memory(serve.process_id(), "VmRSS");
+    let sender = sender(&serve);
+    let pending = || metric(&get(&metrics).body, "pending").unwrap_or(f64::MAX);
+    let mut sent = 0;
+    loop {
+        for _ in 0..50 {
+            let probe = sender.probe().await.expect("a request");
+            assert!(probe.passed(), "{:?}", probe.attempt());
+            let body = event("order.new", &format!("new-{sent}"));
+            let report = sender.deliver(body).await.expect("a request");
+            assert!(report.accepted(), "{:?}", report.attempts());
+            sent += 1;
+        }
+        if pending() < PENDING as f64 / 2.0 {
+            break;
+        }
+    }
+    assert!(
+        pending() > 0.0,
+        "it was not drained before anything came in"
+    );
+    eventually(|| pending() == 0.0);
+    let most = memory(serve.process_id(), "VmHWM");
+    assert!(most < before + (64 << 10), "{before} KiB, then {most} KiB");
+}
+
+fn fill(place: &Place) {
+    let path = place.path().join("heygen-inbox.db");
+    let mut editor = SqliteEditor::open(&path).expect("an inbox");
+    let now = SystemTime::now();
+    let numbers: Vec<_> = (0..PENDING).collect();
+    for chunk in numbers.chunks(5000) {
+        let deliveries: Vec<_> = chunk
+            .iter()
+            .map(|number| {
+                let body = event("order.old", &format!("old-{number}")).into();
+                NewDelivery::new(now, Source::Webhook, Vec::new(), body)
+            })
+            .collect();
+        editor.append(&deliveries).expect("kept");
+    }
+}
+
+/// In KiB, as Linux tells.
+fn memory(process_id: u32, what: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process_id}/status")).expect("a process");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.expect("a number").parse().expect("a number")
+}
