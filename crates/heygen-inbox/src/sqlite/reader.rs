@@ -76,7 +76,17 @@ impl SqliteReader {
         if id.tag() != self.tag {
             return Ok(None);
         }
-        let key = id.key().cast_signed();
+        // One transaction is one moment: a server may be recording the end of an attempt.
+        let moment = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|error| cannot("read", &self.path, error))?;
+        let kept = self.get_now(id.key().cast_signed())?;
+        drop(moment);
+        Ok(kept)
+    }
+
+    fn get_now(&self, key: i64) -> Result<Option<Kept>, InboxError> {
         let sql = format!(
             "SELECT {SUMMARY_COLUMNS}, due_at, event_id, headers, body, count, last_at, last_headers \
              FROM delivery JOIN content USING (id) LEFT JOIN repeat USING (id) WHERE delivery.id = ?"
@@ -109,6 +119,8 @@ impl SqliteReader {
                 .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
         };
         let counts = || {
+            // Of one moment, so that what changes its state meanwhile is counted once.
+            let _moment = self.connection.unchecked_transaction()?;
             // Each goes through one small index and nothing else.
             let (pending, oldest): (i64, Option<i64>) = ask(
                 "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_due WHERE state = 'pending'",

@@ -23,6 +23,8 @@ mod sqlite_faults;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_full_disk;
 #[cfg(feature = "sqlite")]
+mod sqlite_moment;
+#[cfg(feature = "sqlite")]
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
 mod texts;

@@ -1,0 +1,47 @@
+//! What is read of one delivery is of one moment, whatever a server does with it meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
+use heygen_inbox::{AttemptResult, Finish, Inbox, Order, State};
+
+use crate::support::{body, delivery};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_and_its_attempts_are_of_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let reader = SqliteReader::open(&path).unwrap();
+    let looking = tokio::task::spawn_blocking({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                let kept = reader.get(id).unwrap().unwrap();
+                let ended = match kept.summary.state {
+                    State::Claimed => kept.summary.attempts - 1,
+                    _ => kept.summary.attempts,
+                };
+                let last = kept.attempts.last().map_or(0, |attempt| attempt.number);
+                assert_eq!(last, ended, "{:?}", kept.summary);
+            }
+        }
+    });
+    hand_out_often(&inbox).await;
+    is_over.store(true, Ordering::Relaxed);
+    looking.await.unwrap();
+}
+
+async fn hand_out_often(inbox: &SqliteInbox) {
+    for _ in 0..500 {
+        let now = SystemTime::now();
+        let claim = inbox.claim(1, now, Order::Due).await.unwrap();
+        let claimed = &claim.deliveries[0];
+        let finish = Finish::new(claimed, now, Duration::ZERO, AttemptResult::Retry);
+        inbox.finish(finish.due_at(now)).await.unwrap();
+    }
+}
