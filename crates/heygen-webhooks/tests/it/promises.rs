@@ -15,6 +15,7 @@ use crate::support::{Place, SECRET, Serve};
 
 mod admin;
 mod backlog;
+mod beside;
 mod callbacks;
 mod clock;
 mod crashes;

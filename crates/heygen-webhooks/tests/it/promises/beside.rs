@@ -1,0 +1,90 @@
+//! The commands of `inbox` beside a `serve` under load: each does its work, and every delivery is answered all the while.
+
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::{are_all, by_subject, event, import, old, sender};
+use crate::support::{Place, eventually};
+
+/// Follows until it is dropped.
+struct Tail(Child);
+
+impl Tail {
+    fn start(place: &Place) -> Self {
+        let mut tail = place.command(&["inbox", "tail", "--json"]);
+        tail.stdin(Stdio::null()).stdout(Stdio::null());
+        Self(tail.spawn().expect("the binary starts"))
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_works_and_every_delivery_is_answered() {
+    let place = Place::new();
+    import(
+        &place,
+        (0..500).map(|number| old(&format!("old-{number}"), "done", 40, 0)),
+    );
+    let serve = place.serve(&["--on", "*=ignore"]);
+    let mut tail = Tail::start(&place);
+    let (sent, is_over) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let sender = sender(&serve);
+            let (sent, is_over) = (sent.clone(), is_over.clone());
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !is_over.load(Ordering::SeqCst) {
+                    let body = event("order.new", &format!("new-{client}-{number}"));
+                    let report = sender.deliver(body).await.expect("a request");
+                    assert!(report.accepted(), "{:?}", report.attempts());
+                    let probe = sender.probe().await.expect("a request");
+                    assert!(probe.passed(), "{:?}", probe.attempt());
+                    number += 1;
+                    sent.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for round in 0..3 {
+        // Each round has deliveries of its own.
+        let before = sent.load(Ordering::SeqCst);
+        eventually(|| sent.load(Ordering::SeqCst) > before + 20);
+        let copy = format!("copy-{round}.db");
+        for arguments in [
+            &["stats", "--json"][..],
+            &["list", "--json", "--limit", "0"],
+            &["replay", "--all", "--yes", "--json"],
+            &["export", "--output", "out.jsonl"],
+            &["prune", "--older-than", "30d", "--yes", "--json"],
+            &["import", "out.jsonl"],
+            &["check", "--full"],
+            &["backup", &copy],
+        ] {
+            place.run(&[&["inbox"], arguments].concat()).ok();
+        }
+    }
+    is_over.store(true, Ordering::SeqCst);
+    for client in clients {
+        client
+            .await
+            .expect("every delivery and every probe was answered");
+    }
+    let ended = tail.0.try_wait().expect("it can be asked");
+    assert!(ended.is_none(), "tail goes on: {ended:?}");
+    eventually(|| are_all(&place, "done"));
+    let kept = by_subject(&place);
+    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
+    let new = kept.keys().filter(|subject| subject.starts_with("new-"));
+    assert_eq!(new.count(), sent.load(Ordering::SeqCst));
+}
