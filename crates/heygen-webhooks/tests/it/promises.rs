@@ -14,11 +14,13 @@ use serde_json::Value;
 use crate::support::{Place, SECRET, Serve};
 
 mod admin;
+#[cfg(target_os = "linux")]
 mod backlog;
 mod beside;
 mod callbacks;
 mod clock;
 mod crashes;
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod hanging;
 mod keeping;
