@@ -16,6 +16,19 @@ pub(super) struct AppendLock {
 }
 
 impl AppendLock {
+    /// A command that opens the file beside a server holds the lock for a moment, to bring the file up to date.
+    pub(super) fn take_patiently(path: &Path) -> Result<Self, InboxError> {
+        for _ in 0..LOCK_TRIES {
+            match Self::take(path) {
+                Err(error) if error.kind() == InboxErrorKind::InUse => {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                taken => return taken,
+            }
+        }
+        Self::take(path)
+    }
+
     /// Makes the inbox file when there is none: only what exists has one name that all its names lead to.
     pub(super) fn take(path: &Path) -> Result<Self, InboxError> {
         make_private(path)?;
@@ -142,11 +155,12 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
 /// Refuses a database that somebody else made, before anything in it is touched.
 fn check_kind(connection: &Connection, path: &Path) -> Result<(), InboxError> {
     let failed = |error| cannot("read", path, error);
-    let kind: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(failed)?;
+    // In this order: what another process makes in between has tables and a kind at once.
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+        .map_err(failed)?;
+    let kind: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(failed)?;
     let is_ours = kind == APPLICATION_ID || (kind == 0 && tables == 0);
     if is_ours {
@@ -231,6 +245,9 @@ fn cannot_open(path: &Path, error: io::Error) -> InboxError {
     )
     .with_source(error)
 }
+
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// A reader meets a lock only where the file is being made or brought up to date.
 const READER_LOCK_TIME: Duration = Duration::from_secs(5);

@@ -118,8 +118,7 @@ fn is_behind(connection: &Connection, id: i64, subject_id: &str) -> rusqlite::Re
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM delivery WHERE subject_id = ?2 AND id < ?1 AND state IN ('pending', 'claimed')) \
-             OR EXISTS (SELECT 1 FROM delivery WHERE subject_id = ?2 AND id > ?1 AND state IN ('pending', 'claimed') \
-                        AND state = 'claimed')",
+             OR EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_claimed WHERE +subject_id = ?2 AND id > ?1 AND state = 'claimed')",
         )?
         .query_row(params![id, subject_id], |row| row.get(0))
 }

@@ -1,6 +1,6 @@
 //! One step of pruning: a few of the oldest finished deliveries, and of the index rows that only told of such.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::seen::Seen;
 use crate::time::to_micros;
@@ -15,10 +15,17 @@ pub(super) fn step(
     let after = step.after.map_or(0, |after| after.key().cast_signed());
     // A long row of what is not finished is passed over in small steps too.
     let look_at = step.limit.saturating_mul(LOOKED_AT_FOR_ONE);
+    // Ids are never below the time. After a clock that was ahead they are far above it for long, and the time itself decides.
+    let sql = match ids_run_ahead(connection)? {
+        false => {
+            "SELECT id, state IN ('done', 'dead') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
+        }
+        true => {
+            "SELECT id, state IN ('done', 'dead') AND received_at < ?2 FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?3"
+        }
+    };
     let rows: Vec<(i64, bool)> = connection
-        .prepare_cached(
-            "SELECT id, state IN ('done', 'dead') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-        )?
+        .prepare_cached(sql)?
         .query_map(
             params![
                 after,
@@ -28,6 +35,7 @@ pub(super) fn step(
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?
         .collect::<Result<_, _>>()?;
+    remember_last_id(connection)?;
     let mut deleted = 0;
     let mut last = after;
     for (id, is_finished) in &rows {
@@ -60,6 +68,26 @@ pub(super) fn bytes_in_use(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((pages * ask("page_size")?).cast_unsigned())
 }
 
+/// Whether the newest delivery came in long before what its id says.
+fn ids_run_ahead(connection: &Connection) -> rusqlite::Result<bool> {
+    let newest: Option<(i64, i64)> = connection
+        .prepare_cached("SELECT id, received_at FROM delivery ORDER BY id DESC LIMIT 1")?
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(newest.is_some_and(|(id, received_at)| id - received_at > AHEAD))
+}
+
+/// Should the newest delivery be deleted: nobody may write below it.
+fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox (name, value) SELECT 'last_id', max(id) FROM delivery HAVING max(id) IS NOT NULL \
+             ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+        )?
+        .execute(())?;
+    Ok(())
+}
+
 fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     for table in [
         "DELETE FROM attempt WHERE delivery_id = ?1",
@@ -77,6 +105,9 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
         .prepare_cached("SELECT coalesce(min(id), 9223372036854775807) FROM delivery")?
         .query_row((), |row| row.get(0))
 }
+
+/// An hour, in microseconds.
+const AHEAD: i64 = 3_600_000_000;
 
 const LOOKED_AT_FOR_ONE: usize = 10;
 const INDEX_ROWS: usize = 2000;

@@ -72,20 +72,14 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Takes in what other processes have added after `known`, inside the transaction under way. Gives the newest there is.
-    pub(super) fn catch_up(
-        &mut self,
-        connection: &Connection,
-        known: i64,
-    ) -> rusqlite::Result<i64> {
+    /// Takes in what other processes have added after `known`, inside the transaction under way.
+    pub(super) fn catch_up(&mut self, connection: &Connection, known: i64) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(SINCE)?;
         let mut rows = statement.query([known])?;
-        let mut last_id = known;
         while let Some(row) = rows.next()? {
-            last_id = row.get(0)?;
-            self.insert(&sameness_of(row, 1)?, last_id);
+            self.insert(&sameness_of(row, 1)?, row.get(0)?);
         }
-        Ok(last_id)
+        Ok(())
     }
 
     fn take_in(

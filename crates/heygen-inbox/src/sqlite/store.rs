@@ -12,7 +12,7 @@ mod opening;
 pub(super) use opening::read_tag;
 
 use handing::InHand;
-use opening::{Found, make_tag, take_up};
+use opening::{Found, last_id, make_tag, take_up};
 
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
@@ -101,7 +101,8 @@ impl Store {
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute(())?;
         if data_version(&self.connection)? != self.data_version {
-            self.last_id = self.seen.catch_up(&self.connection, self.last_id)?;
+            self.seen.catch_up(&self.connection, self.last_id)?;
+            self.last_id = last_id(&self.connection)?.max(self.last_id);
             self.order = order::found(&self.connection)?;
         }
         Ok(())

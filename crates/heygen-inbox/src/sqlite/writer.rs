@@ -160,7 +160,7 @@ impl Writer {
         queue: mpsc::Receiver<Job>,
         appended: Arc<Notify>,
     ) -> Result<Self, InboxError> {
-        let lock = AppendLock::take(&path)?;
+        let lock = AppendLock::take_patiently(&path)?;
         let in_hand = HashSet::new();
         let store = Store::open(&path, &options, &in_hand, SystemTime::now())?;
         Ok(Self {

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, DriftKind, Finish, Inbox, MemoryInbox, Order, Prune, Query,
-    State,
+    Appended, Attempt, AttemptResult, Claimed, DeliveryId, DriftKind, Finish, Inbox, MemoryInbox,
+    Order, Prune, Query, State,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -349,4 +349,109 @@ async fn an_editor_makes_no_inbox_of_what_is_none_and_one_of_nothing() {
     // It leaves the file to whoever comes to serve it.
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(claim_one(&inbox, 1).await.attempt, 1);
+}
+
+/// An older event of a subject waits for a younger one that is being handled.
+async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
+    let inbox = SqliteInbox::open(path).unwrap();
+    let about = |n| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
+    let first = append_new(&inbox, 0, &about(1)).await;
+    let claimed = ordered(&inbox, at(0)).await.remove(0);
+    let done = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(done).await.unwrap();
+    append_new(&inbox, 1, &about(2)).await;
+    let second = ordered(&inbox, at(1)).await.remove(0);
+    let mut editor = SqliteEditor::open(path).unwrap();
+    editor.replay(&[first], at(2)).unwrap();
+    assert!(ordered(&inbox, at(2)).await.is_empty());
+    (inbox, second)
+}
+
+async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<Claimed> {
+    let claim = inbox.claim(10, now, Order::Subject).await.unwrap();
+    claim.deliveries
+}
+
+#[tokio::test]
+async fn a_subject_goes_on_after_a_retry_of_the_younger() {
+    let (_folder, path) = file();
+    let (inbox, second) = older_waits_for_younger(&path).await;
+    let retry = Finish::new(&second, at(3), Duration::ZERO, AttemptResult::Retry);
+    inbox.finish(retry.due_at(at(10))).await.unwrap();
+    let claimed = ordered(&inbox, at(4)).await;
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].id < second.id, "the older goes first now");
+}
+
+#[tokio::test]
+async fn a_subject_goes_on_after_a_crash_of_the_younger() {
+    let (_folder, path) = file();
+    let (inbox, second) = older_waits_for_younger(&path).await;
+    drop(inbox);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    // By the real clock: opening compares with it.
+    let claimed = ordered(&inbox, SystemTime::now()).await;
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].id < second.id, "the older goes first now");
+}
+
+#[tokio::test]
+async fn nobody_writes_below_what_was_pruned() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    append_new(&inbox, 1000, &body("a")).await;
+    let claimed = claim_one(&inbox, 1000).await;
+    let done = Finish::new(&claimed, at(1000), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(done).await.unwrap();
+    assert_eq!(
+        inbox.prune(Prune::before(at(2000))).await.unwrap().deleted,
+        1
+    );
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    let old = new(editor.append(&[delivery(500, body("b"))]).unwrap()[0]);
+    assert!(old > claimed.id);
+    assert_eq!(
+        duplicate(inbox.append(delivery(2000, body("b"))).await.unwrap()),
+        old
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_nobody() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let damaged = append_new(&inbox, 0, &body("a")).await;
+    let lost = append_new(&inbox, 1, &body("b")).await;
+    let sound = append_new(&inbox, 2, &body("c")).await;
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let key = |id: DeliveryId| id.key().cast_signed();
+    other
+        .execute(
+            "UPDATE content SET headers = 'x' WHERE id = ?1",
+            [key(damaged)],
+        )
+        .unwrap();
+    other
+        .execute("DELETE FROM content WHERE id = ?1", [key(lost)])
+        .unwrap();
+    assert_eq!(claim_one(&inbox, 3).await.id, sound);
+    assert_eq!(inbox.counts().await.unwrap().dead, 2);
+}
+
+#[tokio::test]
+async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    append_new(&inbox, 100_000_000, &body("ahead")).await;
+    for seconds in 0..5 {
+        append_new(&inbox, seconds, &body(&seconds.to_string())).await;
+    }
+    let claim = inbox.claim(10, at(100_000_001), Order::Due).await.unwrap();
+    for claimed in &claim.deliveries {
+        let done = Finish::new(claimed, at(10), Duration::ZERO, AttemptResult::Done);
+        inbox.finish(done).await.unwrap();
+    }
+    let pruned = inbox.prune(Prune::before(at(50_000_000))).await.unwrap();
+    assert_eq!(pruned.deleted, 5);
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
-use heygen_inbox::{Appended, Inbox, InboxErrorKind, Order, Query};
+use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions};
+use heygen_inbox::{Appended, Inbox, InboxErrorKind, Order, Query, State};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -118,41 +118,38 @@ async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_stops_nobody_who_appends() {
+async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
     let (_folder, path, inbox) = open(LONG);
-    append_new(&inbox, 0, &body("a")).await;
+    let id = append_new(&inbox, 0, &body("a")).await;
     let other = Connection::open(&path).unwrap();
     other
         .execute_batch("UPDATE delivery SET source = 'elsewhere'")
         .unwrap();
 
-    let claim = inbox.claim(10, at(9), Order::Due).await.unwrap_err();
-    assert_eq!(claim.kind(), InboxErrorKind::Storage);
     let list = inbox.list(Query::default()).await.unwrap_err();
     assert_eq!(list.kind(), InboxErrorKind::Storage);
     let (claim, appended) = tokio::join!(
         inbox.claim(10, at(9), Order::Due),
         inbox.append(delivery(1, body("b")))
     );
-    assert!(claim.is_err());
+    assert!(claim.unwrap().deliveries.len() <= 1);
     new(appended.unwrap());
 
     other
         .execute_batch("UPDATE delivery SET source = 'webhook'")
         .unwrap();
-    assert_eq!(
-        inbox
-            .claim(10, at(9), Order::Due)
-            .await
-            .unwrap()
-            .deliveries
-            .len(),
-        2
-    );
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Dead);
+    let why = kept.attempts[0].detail.as_deref().unwrap_or_default();
+    assert!(why.contains("elsewhere"), "{why}");
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    assert_eq!(editor.replay(&[id], at(10)).unwrap().pending, 1);
+    let claim = inbox.claim(10, at(10), Order::Due).await.unwrap();
+    assert!(claim.deliveries.iter().any(|claimed| claimed.id == id));
 }
 
 #[tokio::test]
-async fn an_unreadable_row_in_one_batch_fails_alone() {
+async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
     let inbox = SqliteInbox::open(&path).unwrap();
@@ -170,8 +167,9 @@ async fn an_unreadable_row_in_one_batch_fails_alone() {
     let release = async { other.execute_batch("ROLLBACK").unwrap() };
     let (first, claim, second, ()) = tokio::join!(biased; first, claim, second, release);
     new(first.unwrap());
-    assert!(claim.is_err());
+    assert!(claim.is_ok());
     new(second.unwrap());
+    assert_eq!(inbox.counts().await.unwrap().dead, 1);
 }
 
 #[tokio::test]

@@ -66,11 +66,12 @@ fn open(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
 /// Refuses a database that somebody else made, before anything in it is touched.
 fn check_kind(connection: &Connection, path: &Path) -> Result<(), InboxError> {
     let failed = |error| cannot("read", path, error);
-    let kind: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(failed)?;
+    // In this order: what another process makes in between has tables and a kind at once.
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+        .map_err(failed)?;
+    let kind: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(failed)?;
     if kind == APPLICATION_ID || (kind == 0 && tables == 0) {
         return Ok(());

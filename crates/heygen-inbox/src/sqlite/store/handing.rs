@@ -42,7 +42,11 @@ impl Store {
         };
         let mut claim = Claim::default();
         for id in due.ids {
-            claim.deliveries.push(self.take(id, now)?);
+            match self.take(id, now) {
+                Ok(claimed) => claim.deliveries.push(claimed),
+                Err(error) if is_of_the_row(&error) => self.give_up(id, now, &error)?,
+                Err(error) => return Err(error),
+            }
         }
         claim.next_due = match due.is_all {
             true => self.next_due()?,
@@ -67,6 +71,29 @@ impl Store {
             .query_row([id], |row| self.claimed(row))
     }
 
+    /// A row that cannot be read must not hold up all the others, today and for ever.
+    fn give_up(&mut self, id: i64, now: i64, error: &rusqlite::Error) -> rusqlite::Result<()> {
+        tracing::error!(
+            delivery = %self.id(id),
+            %error,
+            "a delivery cannot be read and is given up; `inbox check` tells of damage"
+        );
+        self.connection
+            .prepare_cached("UPDATE delivery SET state = 'dead', claimed_at = NULL WHERE id = ?1")?
+            .execute([id])?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
+                 SELECT id, min(attempts, 4294967295), ?2, 0, 'dead', ?3 FROM delivery WHERE id = ?1",
+            )?
+            .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
+        self.in_hand.finished.push(id);
+        if self.order == Order::Subject {
+            order::release_next(&self.connection, id, now)?;
+        }
+        Ok(())
+    }
+
     /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
     /// stays, unless the late word is done.
     pub(in crate::sqlite) fn finish(&mut self, finish: &Finish) -> rusqlite::Result<()> {
@@ -87,7 +114,7 @@ impl Store {
             .execute(params![
                 id,
                 state.as_str(),
-                to_micros(finish.due_at),
+                to_micros(finish.due_at).min(order::WAITS - 1),
                 finish.attempt
             ])?;
         let attempt = Attempt {
@@ -99,8 +126,12 @@ impl Store {
         };
         self.insert_attempt(id, &attempt)?;
         self.in_hand.finished.push(id);
-        if self.order == Order::Subject && matches!(state, State::Done | State::Dead) {
-            order::release_next(&self.connection, id, to_micros(finish.due_at))?;
+        if self.order == Order::Subject {
+            let ended_at = finish
+                .started_at
+                .checked_add(finish.duration)
+                .unwrap_or(finish.started_at);
+            order::release_next(&self.connection, id, to_micros(ended_at))?;
         }
         Ok(())
     }
@@ -143,6 +174,11 @@ impl Store {
             .filter(|due_at| *due_at < order::WAITS)
             .map(from_micros))
     }
+}
+
+/// What stands in the row is at fault, not the file.
+fn is_of_the_row(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code().is_none()
 }
 
 impl InHand {

@@ -9,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::data_version;
 use super::handing::{INSERT_ATTEMPT, retime};
 use crate::sqlite::file::cannot;
+use crate::sqlite::order;
 use crate::sqlite::seen::Seen;
 use crate::time::to_micros;
-use crate::{AttemptResult, DeliveryId, InboxError, InboxErrorKind};
+use crate::{AttemptResult, DeliveryId, InboxError, InboxErrorKind, Order};
 
 /// What one transaction found in the file.
 pub(super) struct Found {
@@ -69,6 +70,7 @@ pub(super) fn take_up(
     let interrupted = interrupted
         .into_iter()
         .filter(|(id, ..)| !in_hand.contains(id));
+    let order = order::found(&transaction)?;
     for (id, attempt, started_at) in interrupted {
         let result = AttemptResult::Interrupted.as_str();
         transaction.execute(
@@ -79,6 +81,9 @@ pub(super) fn take_up(
             "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL WHERE id = ?1",
             params![id, to_micros(now)],
         )?;
+        if order == Order::Subject {
+            order::release_next(&transaction, id, to_micros(now))?;
+        }
     }
     if last_id(&transaction)? > to_micros(now) {
         retime(&transaction, to_micros(now))?;
@@ -89,8 +94,13 @@ pub(super) fn take_up(
     Ok(found)
 }
 
-fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT coalesce(max(id), 0) FROM delivery", (), |row| {
-        row.get(0)
-    })
+/// The newest id there ever was, also when its delivery has been pruned: what is written below it would be overlooked by
+/// others who have the file open.
+pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(id) FROM delivery), 0), \
+                        coalesce((SELECT value FROM inbox WHERE name = 'last_id'), 0))",
+        )?
+        .query_row((), |row| row.get(0))
 }
