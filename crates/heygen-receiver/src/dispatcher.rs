@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -135,7 +136,11 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             };
             let duration = clock.elapsed();
             let finish = finish(&claimed, started_at, duration, handled, &options.schedule);
-            tell(&options.observers, &claimed, &finish);
+            // Whoever looks on must not keep the result from its record.
+            let told = AssertUnwindSafe(|| tell(&options.observers, &claimed, &finish));
+            if catch_unwind(told).is_err() {
+                tracing::error!("an observer panicked");
+            }
             record(&inbox, finish).await;
         }
     }

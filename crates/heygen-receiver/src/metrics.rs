@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{Appended, Inbox};
+use heygen_inbox::{Appended, AttemptResult, Inbox, Source};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,7 +17,7 @@ mod scraped;
 
 use self::drift::DriftCounter;
 use self::scraped::Scraped;
-use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
+use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer, Rejection};
 
 /// Counts what happens, as an [`Observer`] of a receiver and a dispatcher, and writes it for Prometheus. Clones share it.
 ///
@@ -119,6 +119,21 @@ impl Metrics {
             "Differences of deliveries from what this version knows",
             drift.family(),
         );
+        // From the start at 0, so that the first of its kind is an increase that an alert sees.
+        for label in Rejection::ALL.map(Rejection::label) {
+            drop(rejected.get_or_create(&[("reason", label)]));
+        }
+        for label in Rejection::UNAUTHORIZED {
+            drop(rejected.get_or_create(&[("reason", label)]));
+        }
+        for result in AttemptResult::ALL {
+            drop(attempts.get_or_create(&[("result", result.as_str())]));
+        }
+        for source in Source::ALL {
+            for result in ["accepted", "duplicate"] {
+                drop(deliveries.get_or_create(&[("result", result), ("source", source.as_str())]));
+            }
+        }
         registry.register_collector(Box::new(Arc::clone(&scraped)));
         registry.register(
             "process_start_time_seconds",

@@ -34,6 +34,29 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Every one that has a reason of its own; [`UNAUTHORIZED`](Self::UNAUTHORIZED) has the reasons of the other.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 9] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::EncodedBody,
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::BodyBroken,
+        Self::NoSecret,
+        Self::Overloaded,
+        Self::NotKept,
+    ];
+
+    /// Why a post is unauthorized.
+    #[cfg(feature = "metrics")]
+    pub(crate) const UNAUTHORIZED: [&'static str; 4] = [
+        "missing-signature",
+        "malformed-signature",
+        "ambiguous-signature",
+        "signature-mismatch",
+    ];
+
     /// The status it is answered with.
     #[must_use]
     pub fn status(self) -> StatusCode {
