@@ -17,7 +17,9 @@ pub(crate) struct HandingOut {
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
     pub(crate) forward_secret_file: Option<PathBuf>,
     /// Run this program for each delivery, the body on its standard input: exit 0 is done, 65 dead, anything else is tried
-    /// again; no shell. Takes all that follows, so it comes last
+    /// again; no shell. It finds HEYGEN_EVENT_TYPE, HEYGEN_EVENT_ID, HEYGEN_SUBJECT_ID (each only where the event has one),
+    /// HEYGEN_DELIVERY_ID, HEYGEN_ATTEMPT, HEYGEN_AUTHENTICITY and HEYGEN_RECEIVED_AT in its environment, and none of our
+    /// secrets. Takes all that follows, so it comes last
     #[arg(
         long,
         value_name = "CMD",

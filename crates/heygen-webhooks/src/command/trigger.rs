@@ -10,6 +10,7 @@ use crate::api::error_chain;
 use crate::cli::Trigger;
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::secret_store::SecretStore;
 use crate::{places, secret, sending};
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
@@ -40,8 +41,14 @@ fn sender(options: &Trigger) -> Result<Sender, Failure> {
     if options.unsigned {
         return Ok(sender.unsigned());
     }
-    let files = places::secret_files(&options.secret_file, &options.config.read()?);
-    let secrets = secret::require(&files, ", or send with --unsigned")?;
+    let file = options.config.read()?;
+    let files = places::secret_files(&options.secret_file, &file);
+    // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
+    let store = SecretStore::beside(&places::inbox(None, &file));
+    let secrets = match secret::accepted(&files, &store)? {
+        Some(secrets) => secrets,
+        None => secret::require(&files, ", or send with --unsigned")?,
+    };
     let first = secrets.iter().next().cloned();
     let signing = first.map_or(sender.clone(), |secret| sender.secret(secret));
     Ok(match options.tamper {

@@ -30,7 +30,7 @@ pub(crate) struct Check {
 /// The copy holds everything that was answered before the command began. It is checked before it gets its name, and is
 /// readable by you alone. Secrets are not in it.
 ///
-/// To restore it: stop `serve`, delete the -wal and -shm files beside the inbox, move the copy into its place, start
+/// To restore it: stop `serve`, put the inbox aside together with its -wal file, move the copy into its place, start
 /// `serve`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -40,14 +40,12 @@ pub(super) fn run(options: &Backup) -> Result<(), Failure> {
     }
     output::write(format!(
         "{} in {}, {}\n\
-         To restore: stop `serve`, delete {}, move the copy to {}, start `serve`.\n",
+         To restore: stop `serve`, put {inbox} and {inbox}-wal aside together (the second holds what came in last), move the \
+         copy to {inbox}, start `serve`.\n",
         size::deliveries(deliveries),
         options.to.display(),
         size::bytes(bytes),
-        ["-wal", "-shm"]
-            .map(|suffix| private_file::beside(path, suffix).display().to_string())
-            .join(" and "),
-        path.display()
+        inbox = path.display(),
     ))?;
     Ok(())
 }
