@@ -99,8 +99,15 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// SQLite, a client and what ends programs: each a choice of whoever receives.
-const RECEIVER_CHOICES: &[&str] = &["libsqlite3-sys", "reqwest", "rusqlite", "rustix", "rustls"];
+/// SQLite, a client, TLS and what ends programs: each a choice of whoever receives.
+const RECEIVER_CHOICES: &[&str] = &[
+    "libsqlite3-sys",
+    "reqwest",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "tokio-rustls",
+];
 
 /// Compiles C, and is a choice.
 const SQLITE: &[&str] = &["libsqlite3-sys", "rusqlite"];
