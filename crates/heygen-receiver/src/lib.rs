@@ -36,6 +36,7 @@
 //! - `rules`: [`handlers`] has `Rules`, which chooses a handler by the event's name.
 //! - `sqlite` (default): `heygen-inbox` with its SQLite store; a ring of rejected posts is an [`Observer`].
 //! - `metrics`: `Metrics`, an [`Observer`] that counts for Prometheus.
+//! - `tls`: `ServerTls`, with which [`Server`] speaks TLS itself.
 //! - `admin`: `Admin`, a listener apart for health, readiness and metrics.
 //!
 //! HeyGen's management API is not spoken here.
@@ -81,6 +82,8 @@ pub use schedule::RetrySchedule;
 pub use secrets::ActiveSecrets;
 pub use serve::serve;
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use server::{ServerTls, TlsError, TlsErrorKind};
 pub use service::{Receiver, ReceiverOptions};
 pub use unverified::{Unverified, Verified};
 

@@ -1,4 +1,5 @@
-//! [`Server`]: accepts connections, HTTP/1.1 and HTTP/2, and sees to it that none of them costs more than its share.
+//! [`Server`]: accepts connections, HTTP/1.1 and HTTP/2, plain or under TLS, and sees to it that none of them costs more than
+//! its share.
 
 use std::future::Future;
 use std::io;
@@ -17,13 +18,20 @@ use crate::Receiver;
 
 mod connection;
 mod io_guard;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
 
 use self::connection::Admission;
+#[cfg(feature = "tls")]
+pub use self::tls::{ServerTls, TlsError, TlsErrorKind};
+use self::transport::Transport;
 
 /// A listening server. [`local_addr`](Self::local_addr) tells where, [`serve`](Self::serve) starts answering.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    transport: Transport,
 }
 
 impl Server {
@@ -34,7 +42,21 @@ impl Server {
     /// When the address cannot be listened on: in use, not ours, or not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener })
+        Ok(Self {
+            listener,
+            transport: Transport::Plain,
+        })
+    }
+
+    /// Speaks TLS, and nothing else: what comes in plain is closed. The handshake counts towards
+    /// [`header_time`](crate::Limits::header_time), and the connection counts from its first moment.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: ServerTls) -> Self {
+        Self {
+            transport: Transport::Tls(tls),
+            ..self
+        }
     }
 
     /// Where it listens.
@@ -64,7 +86,13 @@ impl Server {
                     let Some(admission) = Admission::of(place.number, limits.max_connections) else {
                         continue;
                     };
-                    let serving = connection::serve(stream, receiver.clone(), admission, stopping.clone());
+                    let serving = connection::serve(
+                        stream,
+                        self.transport.clone(),
+                        receiver.clone(),
+                        admission,
+                        stopping.clone(),
+                    );
                     connections.spawn(async move {
                         serving.await;
                         drop(place);

@@ -13,11 +13,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use super::io_guard::{Activity, IoGuard};
+#[cfg(feature = "tls")]
+use super::tls::ServerTls;
+use super::transport::Transport;
 use crate::Receiver;
 
 /// How far a connection is served.
@@ -42,12 +48,63 @@ impl Admission {
 /// Serves until the peer or a limit ends the connection, or `stopping` turns true and the requests under way are answered.
 pub(super) async fn serve<I: Inbox>(
     stream: TcpStream,
+    transport: Transport,
     receiver: Receiver<I>,
     admission: Admission,
     stopping: watch::Receiver<bool>,
 ) {
-    let limits = receiver.limits().clone();
+    // From here on the peer owes us a header, whatever has to be said before it.
     let activity = Arc::new(Activity::new());
+    match transport {
+        Transport::Plain => serve_http(stream, activity, receiver, admission, stopping).await,
+        #[cfg(feature = "tls")]
+        Transport::Tls(tls) => {
+            let time = receiver.limits().header_time;
+            // Boxed, so that plain connections need not have the room.
+            let shaking = Box::pin(shake_hands(stream, &tls, time, stopping.clone()));
+            if let Some(stream) = shaking.await {
+                Box::pin(serve_http(stream, activity, receiver, admission, stopping)).await;
+            }
+        }
+    }
+}
+
+/// `None` when the peer speaks no TLS, or not as we do, or takes longer than `time`, or when the server stops.
+#[cfg(feature = "tls")]
+async fn shake_hands(
+    stream: TcpStream,
+    tls: &ServerTls,
+    time: Duration,
+    stopping: watch::Receiver<bool>,
+) -> Option<TlsStream<TcpStream>> {
+    tokio::select! {
+        shaken = tokio::time::timeout(time, tls.acceptor().accept(stream)) => match shaken {
+            Ok(Ok(stream)) => Some(stream),
+            // What the peer did wrong is its own affair: the internet is full of those who only try.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!("a TLS handshake took too long");
+                None
+            }
+        },
+        () = stop_is_asked(stopping) => None,
+    }
+}
+
+async fn serve_http<S, I>(
+    stream: S,
+    activity: Arc<Activity>,
+    receiver: Receiver<I>,
+    admission: Admission,
+    stopping: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Inbox,
+{
+    let limits = receiver.limits().clone();
     let io = TokioIo::new(IoGuard::new(stream, Arc::clone(&activity)));
     let service = {
         let activity = Arc::clone(&activity);

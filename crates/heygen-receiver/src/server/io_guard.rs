@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
@@ -88,8 +87,10 @@ impl Drop for InFlight {
 }
 
 /// The stream under hyper. Tells the watch when bytes come, and ends a refused request gently.
-pub(super) struct IoGuard {
-    stream: TcpStream,
+///
+/// Under TLS it lies above it and sees what was decrypted: the bytes of a handshake, or half a record, prolong nothing.
+pub(super) struct IoGuard<S> {
+    stream: S,
     activity: Arc<Activity>,
     closing: Option<Closing>,
     first: First,
@@ -112,8 +113,8 @@ struct Closing {
     shut: bool,
 }
 
-impl IoGuard {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+impl<S> IoGuard<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             activity,
@@ -137,7 +138,7 @@ impl IoGuard {
     }
 }
 
-impl AsyncRead for IoGuard {
+impl<S: AsyncRead + Unpin> AsyncRead for IoGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -154,7 +155,7 @@ impl AsyncRead for IoGuard {
     }
 }
 
-impl AsyncWrite for IoGuard {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for IoGuard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

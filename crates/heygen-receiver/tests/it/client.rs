@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::{PATH, secret, within_patience};
 
 /// One connection.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     unread: Vec<u8>,
 }
 
@@ -44,15 +44,23 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = within_patience(TcpStream::connect(address)).await.unwrap();
+        Self::over(within_patience(TcpStream::connect(address)).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
         let unread = Vec::new();
         Self { stream, unread }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        within_patience(self.stream.write_all(bytes.as_ref()))
-            .await
-            .unwrap();
+        within_patience(async {
+            self.stream.write_all(bytes.as_ref()).await?;
+            self.stream.flush().await
+        })
+        .await
+        .unwrap();
     }
 
     /// The next answer; that to a `HEAD` has no body.

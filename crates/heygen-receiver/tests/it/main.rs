@@ -40,3 +40,5 @@ mod rules;
 mod shutdown;
 mod signature;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

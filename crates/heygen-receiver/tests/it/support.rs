@@ -63,7 +63,10 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start<I: Inbox>(receiver: Receiver<I>) -> Self {
-        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(Server::bind("127.0.0.1:0").await.unwrap(), receiver)
+    }
+
+    pub(crate) fn start_on<I: Inbox>(server: Server, receiver: Receiver<I>) -> Self {
         let address = server.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.serve(receiver, async {

@@ -1,0 +1,166 @@
+//! [`ServerTls`]: the certificate that a server shows, which may change while it serves.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::TlsAcceptor;
+
+use self::error::Inner;
+pub use self::error::{TlsError, TlsErrorKind};
+
+mod error;
+
+/// The certificate chain and the key that a [`Server`](crate::Server) shows. Clones share them, so that a renewed certificate
+/// can be put in force under a running server: connections that are open keep the old one, the next handshake shows the new.
+///
+/// TLS 1.2 and 1.3 by rustls and ring, HTTP/2 and HTTP/1.1 by ALPN, no certificate asked of the client, no early data.
+///
+/// # Examples
+///
+/// ```no_run
+/// use heygen_receiver::{Server, ServerTls};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let tls = ServerTls::from_pem_files("fullchain.pem", "privkey.pem")?;
+/// let server = Server::bind("0.0.0.0:443").await?.tls(tls.clone());
+/// // After a renewal, while `server` serves:
+/// tls.replace_with_pem_files("fullchain.pem", "privkey.pem")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ServerTls {
+    current: Arc<RwLock<Shown>>,
+}
+
+/// What is in force.
+#[derive(Clone)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    certificate: CertificateDer<'static>,
+}
+
+impl ServerTls {
+    /// A chain of certificates, the server's own first, and its key: both PEM, the key as PKCS#8, PKCS#1 or SEC1.
+    ///
+    /// # Errors
+    ///
+    /// A [`TlsErrorKind`] for each thing that can be the matter with them.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let shown = Shown::of_pem(certificates, key).map_err(TlsError::from)?;
+        Ok(Self {
+            current: Arc::new(RwLock::new(shown)),
+        })
+    }
+
+    /// As [`from_pem`](Self::from_pem), from two files, or twice the same one. Reads them now and does not watch them.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem`](Self::from_pem), and [`TlsErrorKind::CannotRead`].
+    pub fn from_pem_files(
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, TlsError> {
+        let shown = Shown::of_files(certificates.as_ref(), key.as_ref())?;
+        Ok(Self {
+            current: Arc::new(RwLock::new(shown)),
+        })
+    }
+
+    /// Puts what these files hold in force.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem_files`](Self::from_pem_files); what was in force then stays.
+    pub fn replace_with_pem_files(
+        &self,
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<(), TlsError> {
+        let shown = Shown::of_files(certificates.as_ref(), key.as_ref())?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        Ok(())
+    }
+
+    /// The server's own certificate that is in force, as DER.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        self.shown().certificate.to_vec()
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.shown().config)
+    }
+
+    fn shown(&self) -> Shown {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
+
+impl Shown {
+    fn of_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
+        let read = |path: &Path| fs::read(path).map_err(|cause| TlsError::cannot_read(path, cause));
+        let (chain, secret) = (read(certificates)?, read(key)?);
+        Self::of_pem(&chain, &secret).map_err(|inner| TlsError::of_files(inner, certificates, key))
+    }
+
+    fn of_pem(certificates: &[u8], key: &[u8]) -> Result<Self, Inner> {
+        let chain = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| Inner::BadCertificatePem)?;
+        let certificate = chain.first().cloned().ok_or(Inner::NoCertificate)?;
+        let key = PrivateKeyDer::pem_slice_iter(key)
+            .next()
+            .ok_or(Inner::NoKey)?
+            // Not told further: its words may be those of the key.
+            .map_err(|_| Inner::BadKeyPem)?;
+        let provider = Arc::new(ring::default_provider());
+        let certified = certified(chain, key, &provider)?;
+        // The cryptography is chosen here, so that no process-wide default is set or needed.
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(Inner::Setup)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            certificate,
+        })
+    }
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Inner> {
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(Inner::UnusableKey)?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Every key of ring can tell.
+        Ok(()) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(Inner::KeyDoesNotFit),
+        Err(error) => Err(Inner::UnusableCertificate(error)),
+    }
+}
