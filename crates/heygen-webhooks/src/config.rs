@@ -21,6 +21,8 @@ use crate::span::{Size, Span};
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: String,
+    /// `None` for plain HTTP.
+    pub(crate) tls: Option<TlsFiles>,
     pub(crate) path: String,
     pub(crate) inbox: PathBuf,
     pub(crate) secret_files: Vec<PathBuf>,
@@ -45,6 +47,14 @@ pub(crate) struct Config {
     pub(crate) backfill: Option<Duration>,
 }
 
+/// The files, both PEM, of what the server shows under TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
 /// Where health, readiness and metrics are told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum AdminAddress {
@@ -61,6 +71,8 @@ pub(crate) enum AdminAddress {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct File {
     listen: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     pub(crate) path: Option<String>,
     pub(crate) inbox: Option<PathBuf>,
     pub(crate) secret_file: Vec<PathBuf>,
@@ -107,6 +119,7 @@ impl Config {
         let retention = retention(&options.keeping, &file);
         let backfill = backfill(options, &file)?;
         let rejected = rejected(&options.keeping, &file);
+        let tls = tls(options, &file)?;
         let path = places::path(options.path.as_deref(), &file);
         if !path.starts_with('/') {
             return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
@@ -122,6 +135,7 @@ impl Config {
         }
         let inbox = options.inbox.as_deref();
         Ok(Self {
+            tls,
             path,
             inbox: match registration.sandbox {
                 true => places::show_inbox(inbox),
@@ -162,6 +176,28 @@ impl Config {
                 Some(address) => AdminAddress::At(address),
             },
         })
+    }
+}
+
+fn tls(options: &Serve, file: &File) -> Result<Option<TlsFiles>, Failure> {
+    // The show's HeyGen is on this machine and sends plain.
+    if options.registration.sandbox {
+        return Ok(None);
+    }
+    let certificate = options.tls.tls_cert.as_ref().or(file.tls_cert.as_ref());
+    let key = options.tls.tls_key.as_ref().or(file.tls_key.as_ref());
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failure::usage(
+            "--tls-cert needs the key of the certificate: --tls-key",
+        )),
+        (None, Some(_)) => Err(Failure::usage(
+            "--tls-key needs the certificate of the key: --tls-cert",
+        )),
     }
 }
 

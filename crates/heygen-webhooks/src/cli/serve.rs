@@ -14,8 +14,8 @@ use crate::span::{Size, Span};
 /// and again until that says done. Without a secret deliveries are answered 503, so that
 /// HeyGen sends them again while you configure one.
 ///
-/// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files, which are read again on SIGHUP. Ends on SIGTERM and Ctrl-C after
-/// what is under way has been kept and answered.
+/// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files, which are read again on SIGHUP, as
+/// is the certificate. Ends on SIGTERM and Ctrl-C after what is under way has been kept and answered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks serve
@@ -27,6 +27,7 @@ use crate::span::{Size, Span};
   HEYGEN_API_KEY=… heygen-webhooks serve --secret-file /run/secrets/heygen --backfill
   heygen-webhooks serve --sandbox
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
+  heygen-webhooks serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   heygen-webhooks serve --config heygen-webhooks.toml
 
 A configuration file holds the long names of the options, all but --sandbox, --rotate-secret, --deregister-on-exit and
@@ -92,6 +93,8 @@ pub(crate) struct Serve {
     )]
     pub(crate) backfill_interval: Option<f64>,
     #[command(flatten)]
+    pub(crate) tls: TlsOptions,
+    #[command(flatten)]
     pub(crate) handing_out: HandingOut,
     #[command(flatten)]
     pub(crate) keeping: Keeping,
@@ -101,6 +104,18 @@ pub(crate) struct Serve {
     pub(crate) limits: LimitOptions,
     #[command(flatten)]
     pub(crate) api: ApiOptions,
+}
+
+/// What encrypts connections, where no reverse proxy does.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsOptions {
+    /// Serve https with the certificates of this PEM file, the server's own first; read again on SIGHUP [default: plain http]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// How long what is finished is kept, and how much of what was turned away.
@@ -139,7 +154,7 @@ pub(crate) struct RegistrationOptions {
     pub(crate) deregister_on_exit: bool,
     /// Show everything offline: play HeyGen too, register there, receive one signed sample of every event; keeps them in
     /// ./heygen-sandbox.db unless --inbox itself says otherwise
-    #[arg(long, conflicts_with = "public_url")]
+    #[arg(long, conflicts_with_all = ["public_url", "tls_cert", "tls_key"])]
     pub(crate) sandbox: bool,
 }
 

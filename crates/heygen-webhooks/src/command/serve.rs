@@ -28,6 +28,7 @@ mod callbacks;
 mod registration;
 mod secrets;
 mod show;
+mod tls;
 
 use registration::{Registration, Wanted};
 use secrets::SecretSources;
@@ -70,11 +71,17 @@ async fn serve(
     // Before anybody can know that there is something to stop, or to read again.
     let (asked, hangups) = (asked_to_stop()?, hangups()?);
     let tokens = callbacks::load(config.callback_token_file.as_deref())?;
-    let server = Server::bind(&config.listen)
+    let certificate = tls::load(config.tls.as_ref())?;
+    let mut server = Server::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let mut scheme = "http";
+    if let Some(certificate) = &certificate {
+        server = server.tls(certificate.clone());
+        scheme = "https";
+    }
     let address = server.local_addr()?;
-    let url = format!("http://{address}{}", config.path);
+    let url = format!("{scheme}://{address}{}", config.path);
     tracing::info!(url, inbox = %config.inbox.display(), "listening");
     tell_secrets(
         sources.active(),
@@ -124,6 +131,11 @@ async fn serve(
                 .clone()
                 .keep_fresh(hangups.clone(), rejected_path(&config.inbox)),
         ),
+        tokio::spawn(tls::keep_fresh(
+            certificate,
+            config.tls.clone(),
+            hangups.clone(),
+        )),
         tokio::spawn(callbacks::keep_fresh(
             tokens,
             config.callback_token_file.clone(),

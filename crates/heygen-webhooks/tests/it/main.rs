@@ -12,6 +12,7 @@ mod drill;
 mod endpoint;
 #[cfg(unix)]
 mod handing_out;
+mod identity;
 mod inbox;
 mod looking;
 mod management;
@@ -26,5 +27,7 @@ mod sandbox;
 mod serve;
 mod show;
 mod support;
+#[cfg(unix)]
+mod tls;
 mod trigger;
 mod tunnel;

@@ -92,20 +92,7 @@ impl Place {
     }
 
     pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serve {
-        let arguments = [
-            &[
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-            ],
-            arguments,
-        ]
-        .concat();
-        self.start(self.command(&arguments), environment)
+        self.start(self.command(&with_free_ports(arguments)), environment)
     }
 
     /// Starts what is or becomes a `serve` that logs JSON.
@@ -122,6 +109,13 @@ impl Place {
             }
         };
         serve
+    }
+
+    /// As [`serve`](Self::serve), with its log still to be read from the start.
+    #[cfg(unix)]
+    pub(crate) fn serve_logging(&self, arguments: &[&str]) -> Serve {
+        let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+        self.begin(self.command(&with_free_ports(arguments)), &environment)
     }
 
     /// Starts what goes on, and does not wait for anything.
@@ -231,6 +225,19 @@ impl Ended {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).expect("one JSON document")
     }
+}
+
+fn with_free_ports<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ];
+    [&serve, arguments].concat()
 }
 
 /// Waits until it is so.

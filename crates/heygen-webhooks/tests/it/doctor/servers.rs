@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
+use crate::identity::Identity;
 use crate::support::Place;
 
 /// An address at which nobody listens.
@@ -49,19 +50,15 @@ pub(super) fn certificates(place: &Place) -> String {
 
 /// A server that answers 200 to everything behind TLS, and its certificate.
 pub(super) fn tls_server() -> (String, String) {
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]);
-    let certificate = parameters
-        .and_then(|it| it.self_signed(&key))
-        .expect("a certificate");
-    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let me = Identity::new();
+    let (chain, key) = me.for_rustls();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
     ))
     .with_safe_default_protocol_versions()
     .expect("versions")
     .with_no_client_auth()
-    .with_single_cert(vec![certificate.der().clone()], private)
+    .with_single_cert(chain, key)
     .expect("a configuration");
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -83,32 +80,5 @@ pub(super) fn tls_server() -> (String, String) {
             });
         }
     });
-    (
-        format!("https://localhost:{port}/hook"),
-        pem(certificate.der()),
-    )
-}
-
-fn pem(der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for (place, chunk) in der.chunks(3).enumerate() {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
-        let number = u32::from_be_bytes(group);
-        for digit in 0..4 {
-            let value = (number >> (18 - 6 * digit)) & 63;
-            let is_there = digit <= chunk.len();
-            text.push(if is_there {
-                char::from(DIGITS[value as usize])
-            } else {
-                '='
-            });
-        }
-        if place % 16 == 15 {
-            text.push('\n');
-        }
-    }
-    text.push_str("\n-----END CERTIFICATE-----\n");
-    text
+    (format!("https://localhost:{port}/hook"), me.certificate)
 }
