@@ -8,7 +8,12 @@ use super::Findings;
 use crate::workspace;
 
 /// Documents at the root; those in `docs/` are found.
-const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
+const DOCUMENTS: [&str; 4] = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+];
 
 /// What a path in this repository begins with.
 const FOLDERS: [&str; 6] = [
