@@ -11,6 +11,7 @@
 
 mod ci;
 mod docs;
+mod faults;
 mod fixtures;
 mod generated;
 mod schemas;
@@ -48,6 +49,7 @@ fn run(words: &[&str]) -> Result<()> {
             docs::page(&root)?.run(&root, mode)?;
             docs::readme(&root)?.run(&root, mode)
         }
+        ["faults", ref rest @ ..] => faults::run(&root, rest),
         // Nothing that tidy finds can be mended without a decision, so both forms check.
         ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
         [] | ["help" | "--help" | "-h"] => {
@@ -74,6 +76,7 @@ Usage: cargo xtask COMMAND
   schemas [--check]   schemas/events/*.json, from the types of heygen-events
   fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
   docs [--check]      docs/events.md, and the table of events in README.md
+  faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
   tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
 
 With --check nothing is written: stale files are named, and the command that mends them.

@@ -92,7 +92,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "xtask",
-        members: &["heygen-events"],
+        members: &["heygen-events", "heygen-signature"],
         names: None,
         never: &["hyper", "reqwest", "rusqlite", "tokio"],
         never_bare: &[],

@@ -1,0 +1,100 @@
+//! `cargo xtask faults`: breaks the release binary in every way it promises to survive, and counts what became of each
+//! delivery.
+//!
+//! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
+//! [`server`] runs a receiver, [`client`] and [`load`] send to it, [`audit`] compares what was answered with what the inbox
+//! holds, [`table`] shows that. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what
+//! it started.
+
+mod audit;
+mod client;
+mod event;
+mod ground;
+mod kills;
+mod load;
+mod options;
+mod random;
+mod server;
+mod sink;
+mod table;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use ground::Ground;
+use options::{Command, Options};
+use table::Row;
+
+/// One way to break the receiver.
+struct Fault {
+    /// What `--only` takes and the table shows.
+    name: &'static str,
+    /// What is done, and what must hold, in a sentence or two.
+    what: &'static str,
+    run: fn(&Ground) -> Result<Row>,
+}
+
+/// In the order in which they run.
+const FAULTS: &[Fault] = &[Fault {
+    name: "kills",
+    what: kills::WHAT,
+    run: kills::run,
+}];
+
+/// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
+pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
+    let names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+    let options = match Options::parse(words, &names)? {
+        Command::Help => {
+            print!("{}", help());
+            return Ok(());
+        }
+        Command::Run(options) => options,
+    };
+    let ground = Ground::new(root, &options)?;
+    eprintln!("seed {}", ground.seed());
+    let mut rows = Vec::new();
+    for fault in FAULTS.iter().filter(|fault| options.includes(fault.name)) {
+        eprintln!("{}: {}", fault.name, fault.what);
+        let row = (fault.run)(&ground).with_context(|| {
+            let seed = ground.seed();
+            format!(
+                "fault `{}` (seed {seed}) did not come to its end",
+                fault.name
+            )
+        })?;
+        rows.push(row);
+    }
+    print!("{}", table::render(&rows));
+    let wrong = rows.iter().filter(|row| !row.is_sound()).count();
+    if wrong > 0 {
+        bail!("{wrong} of {} faults were not survived", rows.len());
+    }
+    Ok(())
+}
+
+fn help() -> String {
+    let faults: String = FAULTS
+        .iter()
+        .map(|fault| format!("  {:<8} {}\n", fault.name, fault.what))
+        .collect();
+    format!("{HELP}\nFaults:\n{faults}")
+}
+
+const HELP: &str = "\
+Usage: cargo xtask faults [--quick] [--only NAME]... [--seed NUMBER] [--binary FILE]
+
+Builds heygen-webhooks in release mode, breaks it, and prints for each fault what was sent, answered, kept, lost and
+duplicated. The exit status is 1 when anything was lost or duplicated. Loopback only; ends by itself.
+
+  --quick         a short run: 20 kills instead of 200, and less of everything else
+  --only NAME     this fault only; may be given several times
+  --seed NUMBER   where the random instants come from [default: the time; printed, so that a run can be had again]
+  --binary FILE   this binary instead of a release build of the sources here
+
+Examples:
+  cargo xtask faults
+  cargo xtask faults --quick
+  cargo xtask faults --only kills --seed 7
+";

@@ -1,0 +1,215 @@
+//! [`Ground`]: the release binary and a folder for all faults; [`Home`]: the folder of one inbox file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::audit::Audit;
+use super::event::{Events, SECRET};
+use super::load::Ledger;
+use super::options::Options;
+use super::random::Random;
+use super::server::Server;
+use crate::workspace;
+
+/// What every fault runs on. Its folder lies in the target directory, on a real disk, and is removed at the end.
+#[derive(Debug)]
+pub(super) struct Ground {
+    binary: PathBuf,
+    folder: PathBuf,
+    seed: u64,
+    quick: bool,
+}
+
+impl Ground {
+    /// Builds the binary and makes the folder.
+    pub(super) fn new(root: &Path, options: &Options) -> Result<Self> {
+        let binary = match &options.binary {
+            Some(binary) => {
+                fs::canonicalize(binary).with_context(|| format!("find {}", binary.display()))?
+            }
+            None => build(root)?,
+        };
+        let name = format!("faults-{}", std::process::id());
+        let ours = std::env::current_exe().context("find xtask itself")?;
+        let folder = ours.with_file_name(name);
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(Self {
+            binary,
+            folder,
+            seed: options.seed,
+            quick: options.quick,
+        })
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Random numbers for this fault, whichever other faults run.
+    pub(super) fn random(&self, fault: &str) -> Random {
+        let salt = fault
+            .bytes()
+            .fold(0, |salt: u64, byte| (salt << 8) ^ u64::from(byte));
+        Random::new(self.seed ^ salt)
+    }
+
+    /// `full`, or `quick` on a short run.
+    pub(super) fn size<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// A new folder with no inbox in it yet.
+    pub(super) fn home(&self, name: &str) -> Result<Home> {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(Home {
+            binary: self.binary.clone(),
+            folder,
+        })
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the target directory, where `cargo clean` finds it.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The folder of one inbox file. Commands run in it see nothing of the environment's own HEYGEN settings.
+#[derive(Clone, Debug)]
+pub(super) struct Home {
+    binary: PathBuf,
+    folder: PathBuf,
+}
+
+impl Home {
+    pub(super) fn inbox(&self) -> PathBuf {
+        self.folder.join("inbox.db")
+    }
+
+    /// Starts `serve` with these options beside the usual ones, and waits until it listens.
+    pub(super) fn serve(&self, options: &[&str]) -> Result<Server> {
+        let mut command = self.command();
+        command
+            .args(["serve", "--json", "--log-format", "json", "--inbox"])
+            .arg(self.inbox())
+            .args(["--listen", "127.0.0.1:0", "--admin", "off"])
+            .args(options);
+        Server::start(command)
+    }
+
+    /// The binary, to run here.
+    pub(super) fn command(&self) -> Command {
+        self.prepared(Command::new(&self.binary))
+    }
+
+    /// Runs a command on the inbox to its end.
+    pub(super) fn run(&self, words: &[&str]) -> Result<Output> {
+        self.command()
+            .args(words)
+            .arg("--inbox")
+            .arg(self.inbox())
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
+    }
+
+    /// The subject of every record in the inbox, or of every record in that state.
+    pub(super) fn subjects(&self, state: Option<&str>) -> Result<Vec<String>> {
+        let mut words = vec!["inbox", "list", "--json", "--limit", "0"];
+        words.extend(state.iter().flat_map(|state| ["--state", state]));
+        let output = self.run(&words)?;
+        if !output.status.success() {
+            bail!("`{}` failed: {}", words.join(" "), told(&output));
+        }
+        let records: Vec<Value> =
+            serde_json::from_slice(&output.stdout).context("read what inbox list printed")?;
+        let subject = |record: &Value| record["subject_id"].as_str().unwrap_or_default().to_owned();
+        Ok(records.iter().map(subject).collect())
+    }
+
+    /// Lists the inbox and compares it with what was answered.
+    pub(super) fn audit(&self, ledger: &Ledger, events: &Events) -> Result<Audit> {
+        let subjects = self.subjects(None)?;
+        Ok(Audit::of(
+            ledger,
+            events,
+            subjects.iter().map(String::as_str),
+        ))
+    }
+
+    /// What `inbox check` finds wrong.
+    pub(super) fn flaws(&self) -> Result<Option<String>> {
+        let output = self.run(&["inbox", "check", "--full"])?;
+        Ok((!output.status.success()).then(|| told(&output)))
+    }
+
+    /// Waits until nothing waits to be handed out; says what is left when that takes too long.
+    pub(super) fn left_to_hand_out(&self) -> Result<usize> {
+        let started = Instant::now();
+        loop {
+            let pending = self.subjects(Some("pending"))?.len();
+            let left = pending + self.subjects(Some("claimed"))?.len();
+            if left == 0 || started.elapsed() > LONGEST_HANDING_OUT {
+                return Ok(left);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command.current_dir(&self.folder);
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.to_string_lossy().starts_with("HEYGEN")) {
+            command.env_remove(name);
+        }
+        command.env("HEYGEN_WEBHOOK_SECRET", SECRET);
+        command
+    }
+}
+
+/// What a command said, in one line.
+pub(super) fn told(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().take(5).collect::<Vec<_>>().join("; ")
+}
+
+/// Builds the binary; cargo tells where it is.
+fn build(root: &Path) -> Result<PathBuf> {
+    let mut cargo = workspace::cargo(root);
+    // What cargo told us of xtask is no setting of this build; build scripts that look at it would run again every time.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            cargo.env_remove(&name);
+        }
+    }
+    let output = cargo
+        .args(["build", "--release", "--package", "heygen-webhooks"])
+        .args(["--bin", "heygen-webhooks"])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit())
+        .output()
+        .context("start cargo build")?;
+    if !output.status.success() {
+        bail!("the release build of heygen-webhooks failed");
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built no executable")
+}
+
+const LONGEST_HANDING_OUT: Duration = Duration::from_secs(120);

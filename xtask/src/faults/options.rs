@@ -1,0 +1,132 @@
+//! [`Options`]: the command line of `cargo xtask faults`.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+
+/// What the command line asks for.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Command {
+    Help,
+    Run(Options),
+}
+
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Options {
+    /// A short run.
+    pub(super) quick: bool,
+    /// Only these faults; empty for all.
+    pub(super) only: Vec<String>,
+    /// Where the random instants come from.
+    pub(super) seed: u64,
+    /// This binary instead of one that is built.
+    pub(super) binary: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads `words`; `names` are the faults there are.
+    pub(super) fn parse(words: &[&str], names: &[&str]) -> Result<Command> {
+        let mut options = Self {
+            quick: false,
+            only: Vec::new(),
+            seed: seed_of_now(),
+            binary: None,
+        };
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            match word {
+                "--help" | "-h" => return Ok(Command::Help),
+                "--quick" => options.quick = true,
+                "--only" => {
+                    let name = *words.next().context("--only needs the name of a fault")?;
+                    if !names.contains(&name) {
+                        bail!("there is no fault `{name}`: {}", names.join(", "));
+                    }
+                    options.only.push(name.to_owned());
+                }
+                "--binary" => {
+                    let binary = *words.next().context("--binary needs a file")?;
+                    options.binary = Some(binary.into());
+                }
+                "--seed" => {
+                    let seed = *words.next().context("--seed needs a number")?;
+                    options.seed = seed
+                        .parse()
+                        .with_context(|| format!("--seed needs a number, not `{seed}`"))?;
+                }
+                _ => bail!("`{word}` is no option of `cargo xtask faults`; see --help"),
+            }
+        }
+        Ok(Command::Run(options))
+    }
+
+    pub(super) fn includes(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
+/// Short enough to be typed again.
+fn seed_of_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 2] = ["kills", "queue"];
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Result<(bool, &[&str], Option<u64>), &str>) {
+        match (Options::parse(words, &NAMES), expected) {
+            (Ok(Command::Run(options)), Ok((quick, only, seed))) => {
+                assert_eq!(options.quick, quick);
+                assert_eq!(options.only, only);
+                assert!(seed.is_none_or(|seed| options.seed == seed), "{options:?}");
+            }
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_read() {
+        check(&[], Ok((false, &[], None)));
+        check(&["--quick"], Ok((true, &[], None)));
+        check(
+            &["--only", "queue", "--seed", "7"],
+            Ok((false, &["queue"], Some(7))),
+        );
+        check(
+            &["--only", "kills", "--only", "queue"],
+            Ok((false, &["kills", "queue"], None)),
+        );
+        check(
+            &["--only", "kill"],
+            Err("there is no fault `kill`: kills, queue"),
+        );
+        check(&["--only"], Err("--only needs"));
+        check(&["--binary"], Err("--binary needs"));
+        check(&["--seed", "x"], Err("not `x`"));
+        check(&["--fast"], Err("`--fast` is no option"));
+        let help = Options::parse(&["--quick", "--help"], &NAMES).unwrap();
+        assert_eq!(help, Command::Help);
+    }
+
+    #[test]
+    fn without_a_choice_every_fault_is_included() {
+        let mut options = Options {
+            quick: false,
+            only: Vec::new(),
+            seed: 0,
+            binary: None,
+        };
+        assert!(options.includes("kills"));
+        options.only.push("queue".to_owned());
+        assert!(!options.includes("kills"));
+        assert!(options.includes("queue"));
+    }
+}

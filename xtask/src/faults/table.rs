@@ -1,0 +1,189 @@
+//! [`Row`]: what one fault did, and the table of all.
+
+use super::audit::Audit;
+
+/// One fault, audited.
+#[derive(Debug)]
+pub(super) struct Row {
+    name: &'static str,
+    kills: u64,
+    audit: Audit,
+    notes: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Row {
+    /// There is no row without an audit.
+    pub(super) fn new(name: &'static str, kills: u64, audit: Audit) -> Self {
+        Self {
+            name,
+            kills,
+            audit,
+            notes: Vec::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// Says what else matters.
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Says what is wrong beside a lost or doubled delivery.
+    pub(super) fn wrong(&mut self, wrong: impl Into<String>) {
+        self.wrong.push(wrong.into());
+    }
+
+    /// Whether the fault was survived.
+    pub(super) fn is_sound(&self) -> bool {
+        self.audit.is_sound() && self.wrong.is_empty()
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let Audit {
+            requests,
+            answered,
+            kept,
+            lost,
+            duplicated,
+            invented: _,
+        } = self.audit;
+        let numbers = [self.kills, requests, answered, kept, lost, duplicated];
+        let [kills, requests, answered, kept, lost, duplicated] =
+            numbers.map(|number| number.to_string());
+        [
+            self.name.to_owned(),
+            kills,
+            requests,
+            answered,
+            kept,
+            lost,
+            duplicated,
+        ]
+    }
+
+    fn lines(&self) -> String {
+        let mut lines: String = self
+            .notes
+            .iter()
+            .map(|note| format!("- {}: {note}\n", self.name))
+            .collect();
+        if self.audit.invented > 0 {
+            let invented = self.audit.invented;
+            let name = self.name;
+            lines.extend([format!(
+                "- {name}: WRONG: {invented} records of what nobody sent\n"
+            )]);
+        }
+        lines.extend(
+            self.wrong
+                .iter()
+                .map(|wrong| format!("- {}: WRONG: {wrong}\n", self.name)),
+        );
+        lines
+    }
+}
+
+/// The table, as Markdown that is aligned for people too, and under it what else each fault has to say.
+pub(super) fn render(rows: &[Row]) -> String {
+    let header = HEADER.map(str::to_owned);
+    let cells: Vec<[String; 7]> = rows.iter().map(Row::cells).collect();
+    let mut widths = HEADER.map(str::len);
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let mut text = line(&header, &widths);
+    let rules: Vec<String> = widths
+        .iter()
+        .enumerate()
+        .map(|(column, &width)| match column {
+            0 => "-".repeat(width + 2),
+            _ => format!("{}:", "-".repeat(width + 1)),
+        })
+        .collect();
+    text.extend(["|", &rules.join("|"), "|\n"]);
+    text.extend(cells.iter().map(|row| line(row, &widths)));
+    let lines: String = rows.iter().map(Row::lines).collect();
+    if !lines.is_empty() {
+        text.push('\n');
+        text.push_str(&lines);
+    }
+    text
+}
+
+fn line(cells: &[String; 7], widths: &[usize; 7]) -> String {
+    let cells: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .enumerate()
+        .map(|(column, (cell, &width))| match column {
+            0 => format!(" {cell:<width$} "),
+            _ => format!(" {cell:>width$} "),
+        })
+        .collect();
+    format!("|{}|\n", cells.join("|"))
+}
+
+const HEADER: [&str; 7] = [
+    "fault",
+    "kills",
+    "requests",
+    "answered",
+    "kept",
+    "lost",
+    "duplicated",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audit() -> Audit {
+        Audit {
+            requests: 12_345,
+            answered: 12_000,
+            kept: 12_010,
+            ..Audit::default()
+        }
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_says_what_else_matters() {
+        let mut kills = Row::new("kills", 200, audit());
+        kills.note("seed 7");
+        let torn = Row::new("torn", 1, Audit { lost: 1, ..audit() });
+        assert!(kills.is_sound());
+        assert!(!torn.is_sound());
+        assert_eq!(
+            render(&[kills, torn]),
+            "\
+| fault | kills | requests | answered |  kept | lost | duplicated |
+|-------|------:|---------:|---------:|------:|-----:|-----------:|
+| kills |   200 |    12345 |    12000 | 12010 |    0 |          0 |
+| torn  |     1 |    12345 |    12000 | 12010 |    1 |          0 |
+
+- kills: seed 7
+"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_makes_a_row_unsound() {
+        let mut row = Row::new("queue", 0, audit());
+        row.wrong("3 answers 500");
+        assert!(!row.is_sound());
+        assert!(render(&[row]).ends_with("\n\n- queue: WRONG: 3 answers 500\n"));
+        let row = Row::new(
+            "queue",
+            0,
+            Audit {
+                invented: 2,
+                ..audit()
+            },
+        );
+        assert!(!row.is_sound());
+        assert!(render(&[row]).contains("WRONG: 2 records"));
+    }
+}
