@@ -12,7 +12,10 @@ mod event;
 mod ground;
 mod kills;
 mod load;
+mod open_files;
 mod options;
+mod probes;
+mod queue;
 mod random;
 mod server;
 mod sink;
@@ -36,11 +39,18 @@ struct Fault {
 }
 
 /// In the order in which they run.
-const FAULTS: &[Fault] = &[Fault {
-    name: "kills",
-    what: kills::WHAT,
-    run: kills::run,
-}];
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "kills",
+        what: kills::WHAT,
+        run: kills::run,
+    },
+    Fault {
+        name: "queue",
+        what: queue::WHAT,
+        run: queue::run,
+    },
+];
 
 /// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {

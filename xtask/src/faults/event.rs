@@ -22,7 +22,18 @@ impl Events {
 
     /// The bytes of a POST that delivers this event.
     pub(super) fn request(&self, number: u64) -> Vec<u8> {
+        self.request_of(&self.body(number))
+    }
+
+    /// The same with a body of about so many bytes.
+    pub(super) fn large_request(&self, number: u64, bytes: usize) -> Vec<u8> {
         let body = self.body(number);
+        let filler = "x".repeat(bytes.saturating_sub(body.len()));
+        let filled = format!("\"filler\":\"{filler}\",\"callback_id\"");
+        self.request_of(&body.replacen("\"callback_id\"", &filled, 1))
+    }
+
+    fn request_of(&self, body: &str) -> Vec<u8> {
         let signature = self.secret.sign(body.as_bytes());
         let length = body.len();
         format!(
@@ -77,6 +88,9 @@ mod tests {
         assert_ne!(events.request(7), events.request(8));
         assert_eq!(events.number("kills-1-7"), Some(7));
         assert_eq!(events.number("kills-2-7"), None);
+        for number in 0..4 {
+            assert!(events.large_request(number, 10_000).len() > 10_000);
+        }
     }
 
     #[test]

@@ -120,11 +120,9 @@ impl Round {
                     .push(format!("{} after kill {kill}: {audit:?}", self.name));
             }
         }
-        ledger.add(deliver_all(
-            server.address,
-            &self.events,
-            &ledger.unanswered(),
-        ));
+        let again = ledger.unanswered();
+        let request = |number| self.events.request(number);
+        ledger.add(deliver_all(server.address, &again, request));
         let left = self.home.left_to_hand_out()?;
         handed_out.extend(server.stop()?);
         handed_out.extend(self.sink.taken());

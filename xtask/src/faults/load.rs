@@ -135,13 +135,17 @@ fn deliver(
     ledger
 }
 
-/// Delivers these and nothing else, over one connection, until each was answered 2xx; gives up after some time.
-pub(super) fn deliver_all(address: SocketAddr, events: &Events, numbers: &[u64]) -> Ledger {
+/// Delivers these, made by `request`, and nothing else, over one connection, until each was answered 2xx; gives up after some time.
+pub(super) fn deliver_all(
+    address: SocketAddr,
+    numbers: &[u64],
+    request: impl Fn(u64) -> Vec<u8>,
+) -> Ledger {
     let mut client = Client::new(address);
     let mut ledger = Ledger::default();
     for &number in numbers {
         for _ in 0..TRIES {
-            ledger.note(number, &client.exchange(&events.request(number)));
+            ledger.note(number, &client.exchange(&request(number)));
             if ledger.answered.contains(&number) {
                 break;
             }

@@ -1,6 +1,7 @@
 //! [`Server`]: a running `serve`. Dropped, it is killed.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -25,8 +26,16 @@ pub(super) struct Server {
 /// Resident memory in KiB.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Memory {
+    pub(super) now: u64,
     /// The most since the process began.
     pub(super) peak: u64,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [now, peak] = [self.now, self.peak].map(|kib| kib / 1024);
+        write!(f, "{now} MiB, at most {peak} MiB")
+    }
 }
 
 impl Server {
@@ -174,6 +183,7 @@ fn memory_of(status: &str) -> Option<Memory> {
         line.trim().trim_end_matches("kB").trim().parse().ok()
     };
     Some(Memory {
+        now: kib("VmRSS:")?,
         peak: kib("VmHWM:")?,
     })
 }
@@ -189,7 +199,13 @@ mod tests {
     #[test]
     fn memory_is_read_from_proc() {
         let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
-        assert_eq!(memory_of(status), Some(Memory { peak: 20_480 }));
+        assert_eq!(
+            memory_of(status),
+            Some(Memory {
+                now: 10_240,
+                peak: 20_480
+            })
+        );
         assert_eq!(memory_of("Name:\tx\n"), None);
     }
 
