@@ -8,6 +8,7 @@
 
 mod audit;
 mod client;
+mod drops;
 mod event;
 mod ground;
 mod kills;
@@ -49,6 +50,11 @@ const FAULTS: &[Fault] = &[
         name: "queue",
         what: queue::WHAT,
         run: queue::run,
+    },
+    Fault {
+        name: "drops",
+        what: drops::WHAT,
+        run: drops::run,
     },
 ];
 
