@@ -3,7 +3,7 @@
 //!
 //! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
 //! [`server`] runs a receiver, [`client`] and [`load`] send to it, [`audit`] compares what was answered with what the inbox
-//! holds, [`table`] shows that. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what
+//! holds, [`table`] shows that, [`page`] writes it down. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what
 //! it started.
 
 mod audit;
@@ -15,6 +15,7 @@ mod kills;
 mod load;
 mod open_files;
 mod options;
+mod page;
 mod probes;
 mod queue;
 mod random;
@@ -82,7 +83,15 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         })?;
         rows.push(row);
     }
-    print!("{}", table::render(&rows));
+    let table = table::render(&rows);
+    print!("{table}");
+    if options.write {
+        let faults: Vec<_> = FAULTS
+            .iter()
+            .map(|fault| (fault.name, fault.what))
+            .collect();
+        page::write(root, &page::generated(&faults, &options, &table))?;
+    }
     let wrong = rows.iter().filter(|row| !row.is_sound()).count();
     if wrong > 0 {
         bail!("{wrong} of {} faults were not survived", rows.len());
@@ -99,7 +108,7 @@ fn help() -> String {
 }
 
 const HELP: &str = "\
-Usage: cargo xtask faults [--quick] [--only NAME]... [--seed NUMBER] [--binary FILE]
+Usage: cargo xtask faults [--quick] [--only NAME]... [--seed NUMBER] [--binary FILE] [--write]
 
 Builds heygen-webhooks in release mode, breaks it, and prints for each fault what was sent, answered, kept, lost and
 duplicated. The exit status is 1 when anything was lost or duplicated. Loopback only; ends by itself.
@@ -108,6 +117,7 @@ duplicated. The exit status is 1 when anything was lost or duplicated. Loopback 
   --only NAME     this fault only; may be given several times
   --seed NUMBER   where the random instants come from [default: the time; printed, so that a run can be had again]
   --binary FILE   this binary instead of a release build of the sources here
+  --write         put the table into docs/reliability.md, good or bad; of a full run of all faults only
 
 Examples:
   cargo xtask faults

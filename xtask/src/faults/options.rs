@@ -22,6 +22,8 @@ pub(super) struct Options {
     pub(super) seed: u64,
     /// This binary instead of one that is built.
     pub(super) binary: Option<PathBuf>,
+    /// Renew docs/reliability.md.
+    pub(super) write: bool,
 }
 
 impl Options {
@@ -32,11 +34,13 @@ impl Options {
             only: Vec::new(),
             seed: seed_of_now(),
             binary: None,
+            write: false,
         };
         let mut words = words.iter();
         while let Some(&word) = words.next() {
             match word {
                 "--help" | "-h" => return Ok(Command::Help),
+                "--write" => options.write = true,
                 "--quick" => options.quick = true,
                 "--only" => {
                     let name = *words.next().context("--only needs the name of a fault")?;
@@ -57,6 +61,9 @@ impl Options {
                 }
                 _ => bail!("`{word}` is no option of `cargo xtask faults`; see --help"),
             }
+        }
+        if options.write && (options.quick || !options.only.is_empty()) {
+            bail!("--write is for a full run: leave out --quick and --only");
         }
         Ok(Command::Run(options))
     }
@@ -111,6 +118,8 @@ mod tests {
         check(&["--only"], Err("--only needs"));
         check(&["--binary"], Err("--binary needs"));
         check(&["--seed", "x"], Err("not `x`"));
+        check(&["--write", "--quick"], Err("full run"));
+        check(&["--only", "kills", "--write"], Err("full run"));
         check(&["--fast"], Err("`--fast` is no option"));
         let help = Options::parse(&["--quick", "--help"], &NAMES).unwrap();
         assert_eq!(help, Command::Help);
@@ -123,6 +132,7 @@ mod tests {
             only: Vec::new(),
             seed: 0,
             binary: None,
+            write: false,
         };
         assert!(options.includes("kills"));
         options.only.push("queue".to_owned());
