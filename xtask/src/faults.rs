@@ -21,6 +21,7 @@ mod queue;
 mod random;
 mod server;
 mod sink;
+mod slow;
 mod table;
 
 use std::path::Path;
@@ -56,6 +57,11 @@ const FAULTS: &[Fault] = &[
         name: "drops",
         what: drops::WHAT,
         run: drops::run,
+    },
+    Fault {
+        name: "slow",
+        what: slow::WHAT,
+        run: slow::run,
     },
 ];
 
