@@ -8,6 +8,7 @@
 
 mod audit;
 mod client;
+mod disk;
 mod drops;
 mod event;
 mod ground;
@@ -62,6 +63,11 @@ const FAULTS: &[Fault] = &[
         name: "slow",
         what: slow::WHAT,
         run: slow::run,
+    },
+    Fault {
+        name: "disk",
+        what: disk::WHAT,
+        run: disk::run,
     },
 ];
 

@@ -96,7 +96,11 @@ impl Home {
 
     /// Starts `serve` with these options beside the usual ones, and waits until it listens.
     pub(super) fn serve(&self, options: &[&str]) -> Result<Server> {
-        let mut command = self.command();
+        self.serve_through(self.command(), options)
+    }
+
+    /// The same, with `command` leading to the binary.
+    pub(super) fn serve_through(&self, mut command: Command, options: &[&str]) -> Result<Server> {
         command
             .args(["serve", "--json", "--log-format", "json", "--inbox"])
             .arg(self.inbox())
@@ -108,6 +112,14 @@ impl Home {
     /// The binary, to run here.
     pub(super) fn command(&self) -> Command {
         self.prepared(Command::new(&self.binary))
+    }
+
+    /// Another program that ends up as the binary: `words`, then the binary and its arguments.
+    pub(super) fn command_through(&self, words: &[&str]) -> Command {
+        let mut words = words.iter();
+        let mut command = Command::new(words.next().unwrap_or(&"env"));
+        command.args(words).arg(&self.binary);
+        self.prepared(command)
     }
 
     /// Runs a command on the inbox to its end.

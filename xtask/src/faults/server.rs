@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -69,6 +69,15 @@ impl Server {
                 bail!("serve ended instead of listening ({status}): {log}")
             }
         }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("look after heygen-webhooks")
     }
 
     /// SIGKILL: no goodbye. Returns the subjects of what it printed.
