@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heygen_inbox::Inbox;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -41,11 +41,19 @@ impl Server {
     ///
     /// When the address cannot be listened on: in use, not ours, or not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Self {
-            listener,
-            transport: Transport::Plain,
-        })
+        let mut refused = None;
+        for address in lookup_host(address).await? {
+            match listen(address) {
+                Ok(listener) => {
+                    return Ok(Self {
+                        listener,
+                        transport: Transport::Plain,
+                    });
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
     }
 
     /// Speaks TLS, and nothing else: what comes in plain is closed. The handshake counts towards
@@ -164,5 +172,21 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
     )
 }
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As tokio's own listener: elsewhere it would let two servers share an address.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// How many connections may wait to be accepted. One that finds no room is tried again by its system after a second, and a
+/// second is all that a probe has.
+const BACKLOG: u32 = 4096;
 
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
