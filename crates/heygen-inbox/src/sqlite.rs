@@ -23,6 +23,7 @@ mod drift;
 mod editor;
 mod file;
 mod filter;
+mod kind;
 mod order;
 mod prune;
 mod reader;

@@ -1,12 +1,12 @@
-//! The file itself: made, locked, opened, brought to the current schema.
+//! The inbox file: locked by the one who hands out, opened by whoever may.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::kind::{FileKind, cannot_open, make_private};
 use crate::{InboxError, InboxErrorKind};
 
 /// Held while a process appends to the inbox; the lock goes with the process, however it ends.
@@ -63,10 +63,7 @@ impl AppendLock {
 
 /// Opens for writing, making the file when there is none and bringing its schema up to date.
 pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
-    make_private(path)?;
-    let mut connection = open(path, lock_time)?;
-    let prepared = prepare(&mut connection, path);
-    prepared.map(|()| connection)
+    INBOX.open_for_writing(path, lock_time)
 }
 
 /// Opens an inbox to which another process may be appending: made or brought up to date only where none does.
@@ -75,7 +72,7 @@ pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection
         Ok(_lock) => open_for_writing(path, lock_time),
         Err(error) if error.kind() == InboxErrorKind::InUse => {
             let connection = open_current(path, lock_time)?;
-            tune(&connection).map_err(|error| cannot("prepare", path, error))?;
+            INBOX.tune(&connection, path)?;
             Ok(connection)
         }
         Err(error) => Err(error),
@@ -92,11 +89,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
 }
 
 pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
-    InboxError::new(
-        InboxErrorKind::Storage,
-        format!("cannot {step} inbox {}", path.display()),
-    )
-    .with_source(error)
+    INBOX.cannot(step, path, error)
 }
 
 /// Opens what is there, as long as it is of this program's version.
@@ -107,156 +100,36 @@ fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxErr
             format!("there is no inbox at {}", path.display()),
         ));
     }
-    let connection = open(path, lock_time)?;
-    check_kind(&connection, path)?;
-    let version = schema_version(&connection, path)?;
-    if version != MIGRATIONS.len() {
-        return Err(version_error(path, version));
+    let connection = INBOX.open(path, lock_time)?;
+    match INBOX.version(&connection, path)? {
+        version if version == INBOX.migrations.len() => Ok(connection),
+        version => Err(INBOX.version_error(path, version)),
     }
-    Ok(connection)
 }
 
-fn open(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
-    // Without CREATE: the file is made by us, with its permissions, or it is a mistake.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| cannot("open", path, error))?;
-    connection
-        .busy_timeout(lock_time)
-        .map_err(|error| cannot("open", path, error))?;
-    Ok(connection)
-}
-
-fn prepare(connection: &mut Connection, path: &Path) -> Result<(), InboxError> {
-    check_kind(connection, path)?;
-    let failed = |error| cannot("prepare", path, error);
-    // WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns.
-    connection
-        .query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))
-        .map_err(failed)?;
-    tune(connection).map_err(failed)?;
-    migrate(connection, path)
-}
-
-fn tune(connection: &Connection) -> rusqlite::Result<()> {
-    for (pragma, value) in [
+const INBOX: FileKind = FileKind {
+    application_id: i32::from_be_bytes(*b"HyGn"),
+    migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
+    pragmas: &[
+        // A commit is on the disk when it returns.
         ("synchronous", "FULL"),
         ("wal_autocheckpoint", "4000"),
         ("journal_size_limit", "67108864"),
         ("cache_size", "-16384"),
         ("temp_store", "MEMORY"),
-    ] {
-        connection.pragma_update(None, pragma, value)?;
-    }
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// Refuses a database that somebody else made, before anything in it is touched.
-fn check_kind(connection: &Connection, path: &Path) -> Result<(), InboxError> {
-    let failed = |error| cannot("read", path, error);
-    // In this order: what another process makes in between has tables and a kind at once.
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
-        .map_err(failed)?;
-    let kind: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(failed)?;
-    let is_ours = kind == APPLICATION_ID || (kind == 0 && tables == 0);
-    if is_ours {
-        return Ok(());
-    }
-    Err(InboxError::new(
-        InboxErrorKind::Version,
-        format!("{} is a SQLite database, but not an inbox", path.display()),
-    ))
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), InboxError> {
-    let found = schema_version(connection, path)?;
-    if found > MIGRATIONS.len() {
-        return Err(version_error(path, found));
-    }
-    for (step, migration) in MIGRATIONS.iter().enumerate().skip(found) {
-        let failed = |error| cannot("migrate", path, error);
-        let transaction = connection.transaction().map_err(failed)?;
-        transaction.execute_batch(migration).map_err(failed)?;
-        transaction
-            .pragma_update(None, "user_version", as_version(step + 1))
-            .map_err(failed)?;
-        transaction
-            .pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn schema_version(connection: &Connection, path: &Path) -> Result<usize, InboxError> {
-    let version: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(|error| cannot("read", path, error))?;
-    Ok(version as usize)
-}
-
-fn as_version(steps: usize) -> u32 {
-    u32::try_from(steps).unwrap_or(u32::MAX)
-}
-
-fn version_error(path: &Path, found: usize) -> InboxError {
-    let known = MIGRATIONS.len();
-    let advice = if found > known {
-        "a newer version made it: use that version"
-    } else {
-        "start `serve` once with this version to bring it up to date"
-    };
-    InboxError::new(
-        InboxErrorKind::Version,
-        format!(
-            "inbox {} has schema version {found}, this program knows {known}: {advice}",
-            path.display()
-        ),
-    )
-}
-
-/// Makes the file, readable by its owner alone, when there is none.
-///
-/// One that exists is not even opened: closing it would drop every lock that this process holds on it, SQLite's included,
-/// and the next program to look into the inbox would take itself for the last and delete the log we write to.
-fn make_private(path: &Path) -> Result<(), InboxError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(cannot_open(path, error)),
-    }
-}
-
-fn cannot_open(path: &Path, error: io::Error) -> InboxError {
-    InboxError::new(
-        InboxErrorKind::Storage,
-        format!("cannot open {}", path.display()),
-    )
-    .with_source(error)
-}
+    ],
+    object: "inbox",
+    title: "inbox ",
+    otherwise: "not an inbox",
+    if_older: "start `serve` once with this version to bring it up to date",
+    if_newer: "a newer version made it: use that version",
+};
 
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// A reader meets a lock only where the file is being made or brought up to date.
 const READER_LOCK_TIME: Duration = Duration::from_secs(5);
-
-/// Stands in the header of every inbox file: `HyGn`.
-const APPLICATION_ID: i32 = i32::from_be_bytes(*b"HyGn");
-
-/// What brings a file from each version to the next. A step that was released is never changed again.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 #[cfg(test)]
 mod tests {
@@ -294,7 +167,10 @@ mod tests {
     #[test]
     fn a_newer_schema_is_not_guessed() {
         check_refused(
-            &format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99"),
+            &format!(
+                "PRAGMA application_id = {}; PRAGMA user_version = 99",
+                INBOX.application_id
+            ),
             InboxErrorKind::Version,
             "inbox PATH has schema version 99, this program knows 2: a newer version made it: use that version",
         );
@@ -306,16 +182,16 @@ mod tests {
         let path = folder.path().join("inbox.db");
         let old = Connection::open(&path).expect("a new database");
         old.execute_batch(&format!(
-            "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+            "{} PRAGMA application_id = {}; PRAGMA user_version = 1;
              INSERT INTO delivery (id, received_at, source, digest, state, due_at, attempts) \
              VALUES (7, 7, 'webhook', x'00', 'dead', 7, 15);",
-            MIGRATIONS[0]
+            INBOX.migrations[0], INBOX.application_id
         ))
         .expect("its content");
         drop(old);
         let connection = open_for_writing(&path, READER_LOCK_TIME).expect("an inbox");
-        let version = schema_version(&connection, &path).expect("a version");
-        assert_eq!(version, MIGRATIONS.len());
+        let version = INBOX.version(&connection, &path).expect("a version");
+        assert_eq!(version, INBOX.migrations.len());
         let found: (String, i64) = connection
             .query_row("SELECT state, first_attempt FROM delivery", (), |row| {
                 Ok((row.get(0)?, row.get(1)?))

@@ -100,6 +100,26 @@ pub fn rejected_path(inbox: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// How much there may be, or how much there is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Room {
+    posts: u64,
+    bytes: u64,
+}
+
+impl Room {
+    fn new(posts: u64, bytes: u64) -> Self {
+        Self { posts, bytes }
+    }
+
+    /// A quarter is for what carries no well-formed signature, the rest for what does. Neither kind displaces the other.
+    fn shares(self) -> [Self; 2] {
+        let unsigned = Self::new(self.posts / 4, self.bytes / 4);
+        let signed = Self::new(self.posts - unsigned.posts, self.bytes - unsigned.bytes);
+        [unsigned, signed]
+    }
+}
+
 impl RejectedRing {
     /// Starts the thread that writes. The file at `path` is opened, or made, when there is something to write.
     ///

@@ -8,28 +8,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::store::Store;
-use super::{NewRejected, RingOptions};
+use super::{NewRejected, RingOptions, Room};
 use crate::InboxError;
 
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     dropped: AtomicU64,
-    /// Posts and bytes that may wait, of each [`Class`].
-    room: [Load; 2],
+    /// For posts without and with a well-formed signature.
+    room: [Room; 2],
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<NewRejected>,
-    loads: [Load; 2],
+    loads: [Room; 2],
     is_closed: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Load {
-    posts: usize,
-    bytes: usize,
 }
 
 pub(super) struct Writer {
@@ -43,25 +37,18 @@ pub(super) struct Writer {
 
 impl Queue {
     pub(super) fn new(options: &RingOptions) -> Self {
-        let unsigned = Load {
-            posts: options.queue_capacity / 4,
-            bytes: options.queue_bytes / 4,
-        };
-        let signed = Load {
-            posts: options.queue_capacity - unsigned.posts,
-            bytes: options.queue_bytes - unsigned.bytes,
-        };
+        let room = Room::new(options.queue_capacity as u64, options.queue_bytes as u64);
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
-            room: [unsigned, signed],
+            room: room.shares(),
         }
     }
 
     pub(super) fn push(&self, rejected: NewRejected) {
         let class = usize::from(rejected.is_signed);
-        let bytes = rejected.len();
+        let bytes = rejected.len() as u64;
         let room = self.room[class];
         let mut state = self.state();
         let load = &mut state.loads[class];

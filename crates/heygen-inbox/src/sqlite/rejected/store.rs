@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction,
 use sha2::{Digest as _, Sha256};
 
 use super::file::{cannot, open_for_writing};
-use super::{NewRejected, RingOptions};
+use super::{NewRejected, RingOptions, Room};
 use crate::InboxError;
 use crate::sqlite::row::headers_to_text;
 use crate::time::to_micros;
@@ -18,20 +18,13 @@ pub(super) struct Store {
     room: [Room; 2],
 }
 
-/// How much there may be, or how much there is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Room {
-    posts: u64,
-    bytes: u64,
-}
-
 impl Store {
     pub(super) fn open(path: &Path, options: &RingOptions) -> Result<Self, InboxError> {
         let connection = open_for_writing(path, options.lock_time)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
-            room: rooms(options),
+            room: Room::new(options.max_posts as u64, options.max_bytes).shares(),
         })
     }
 
@@ -93,23 +86,6 @@ impl NewRejected {
         }
         hash.finalize().to_vec()
     }
-}
-
-/// A quarter is for what carries no well-formed signature. Neither kind displaces the other.
-fn rooms(options: &RingOptions) -> [Room; 2] {
-    let all = Room {
-        posts: options.max_posts as u64,
-        bytes: options.max_bytes,
-    };
-    let unsigned = Room {
-        posts: all.posts / 4,
-        bytes: all.bytes / 4,
-    };
-    let signed = Room {
-        posts: all.posts - unsigned.posts,
-        bytes: all.bytes - unsigned.bytes,
-    };
-    [unsigned, signed]
 }
 
 fn used(transaction: &Transaction<'_>) -> rusqlite::Result<[Room; 2]> {
