@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{InboxError, InboxErrorKind};
@@ -65,6 +66,10 @@ impl FileKind {
                 .pragma_update(None, pragma, value)
                 .map_err(|error| self.cannot("prepare", path, error))?;
         }
+        // A plan that looks at the values bound to it is made anew for each of them.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| self.cannot("prepare", path, error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     }
