@@ -43,7 +43,8 @@ pub use rejected::{
 };
 pub use stats::{Stats, StatsGroup};
 
-use writer::{Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
+use store::NewRow;
+use writer::{Append, Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
@@ -218,9 +219,10 @@ impl SqliteInbox {
 impl Inbox for SqliteInbox {
     async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
         let (reply, answer) = oneshot::channel();
+        let row = NewRow::new(delivery);
         self.shared
             .jobs
-            .try_send(Job::new(delivery, reply))
+            .try_send(Job::Append(Box::new(Append { row, reply })))
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => InboxError::new(
                     InboxErrorKind::Busy,

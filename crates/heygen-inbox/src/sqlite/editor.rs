@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::file::cannot;
-use super::store::Store;
+use super::store::{NewRow, Store};
 use crate::time::to_micros;
 use crate::{
     Appended, Attempt, DeliveryId, InboxError, NewDelivery, Prune, Pruned, Repeats, State,
@@ -92,12 +92,8 @@ impl SqliteEditor {
     /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
     pub fn append(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<Appended>, InboxError> {
         self.appended += deliveries.len();
-        self.transact(|store| {
-            deliveries
-                .iter()
-                .map(|delivery| store.append(delivery))
-                .collect()
-        })
+        let rows: Vec<_> = deliveries.iter().cloned().map(NewRow::new).collect();
+        self.transact(|store| store.append(&rows))
     }
 
     /// Says for each under which id the same event is here already, and adds nothing.
@@ -130,7 +126,8 @@ impl SqliteEditor {
                 if let Some(id) = store.find(&imported.delivery)? {
                     return Ok(Appended::Duplicate(id));
                 }
-                let appended = store.append(&imported.delivery)?;
+                let row = NewRow::new(imported.delivery.clone());
+                let appended = store.append_one(&row)?;
                 give_past(store, appended.id(), imported)?;
                 Ok(appended)
             };

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use heygen_events::Outcome;
 use rusqlite::Row;
 use rusqlite::types::Type;
-use serde_json::Value;
 
 use crate::time::from_micros;
 use crate::{AttemptResult, DeliveryId, DriftKind, Header, Source, State, Summary};
@@ -49,10 +48,12 @@ pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<A
 
 /// `[["name","value"],…]`
 pub(super) fn headers_to_text(headers: &[Header]) -> String {
-    let pairs = headers
+    let pairs: Vec<_> = headers
         .iter()
-        .map(|header| Value::from(vec![header.name.as_str(), header.value.as_str()]));
-    Value::from_iter(pairs).to_string()
+        .map(|header| (header.name.as_str(), header.value.as_str()))
+        .collect();
+    // Text always can be written as JSON.
+    serde_json::to_string(&pairs).unwrap_or_else(|_| "[]".to_owned())
 }
 
 pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Header>> {

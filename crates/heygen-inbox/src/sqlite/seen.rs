@@ -155,6 +155,15 @@ impl Seen {
         Ok(false)
     }
 
+    /// Whether [`find`](Self::find) has anything to look at; nearly always it has not when the event is new. A
+    /// run so old that its filter is not held may know anything.
+    pub(super) fn may_know(&self, sameness: &Sameness) -> bool {
+        sameness.look_under().into_iter().any(|fingerprint| {
+            self.in_memory(fingerprint).is_some()
+                || self.runs.iter().any(|run| run.may_hold(fingerprint))
+        })
+    }
+
     /// The earlier delivery that is the same event, if there is one.
     pub(super) fn find(
         &self,
@@ -162,9 +171,7 @@ impl Seen {
         sameness: &Sameness,
     ) -> rusqlite::Result<Option<i64>> {
         for fingerprint in sameness.look_under() {
-            let in_memory = self.recent.get(&fingerprint).copied();
-            let in_memory = in_memory.or_else(|| self.freezing.as_ref()?.get(fingerprint));
-            if let Some(id) = in_memory
+            if let Some(id) = self.in_memory(fingerprint)
                 && is_same(connection, id, sameness)?
             {
                 return Ok(Some(id));
@@ -183,6 +190,11 @@ impl Seen {
             }
         }
         Ok(None)
+    }
+
+    fn in_memory(&self, fingerprint: Fingerprint) -> Option<i64> {
+        let recent = self.recent.get(&fingerprint).copied();
+        recent.or_else(|| self.freezing.as_ref()?.get(fingerprint))
     }
 
     pub(super) fn insert(&mut self, sameness: &Sameness, id: i64) {

@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, params};
 
+mod appending;
 mod handing;
 mod opening;
 
+pub(super) use appending::NewRow;
 pub(super) use opening::read_tag;
 
+use appending::Inserts;
 use handing::InHand;
 use opening::{Found, last_id, make_tag, take_up};
 
@@ -18,13 +21,14 @@ use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
 use super::order;
 use super::seen::Seen;
-use super::{SqliteOptions, prune, row};
+use super::{SqliteOptions, prune};
 use crate::time::to_micros;
-use crate::{Appended, DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
+use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Connection,
+    inserts: Inserts,
     seen: Seen,
     tag: u32,
     last_id: i64,
@@ -83,6 +87,7 @@ impl Store {
         let order = order::found(&connection)?;
         Ok(Self {
             connection,
+            inserts: Inserts::new(),
             seen,
             tag,
             last_id,
@@ -148,63 +153,10 @@ impl Store {
         self.seen.is_freezing()
     }
 
-    pub(super) fn append(&mut self, delivery: &NewDelivery) -> rusqlite::Result<Appended> {
-        if let Some(id) = self.seen.find(&self.connection, delivery.sameness())? {
-            if delivery.source().is_received() {
-                self.count_repeat(id, delivery)?;
-            }
-            return Ok(Appended::Duplicate(self.id(id)));
-        }
-        let received_at = to_micros(delivery.received_at());
-        let id = received_at.max(self.last_id + 1);
-        self.last_id = id;
-        let label = delivery.label();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO delivery (id, received_at, source, event_type, subject_id, callback_id, outcome, event_id, \
-                 digest, state, due_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?2, 0)",
-            )?
-            .execute(params![
-                id,
-                received_at,
-                delivery.source().as_str(),
-                label.event_type,
-                label.subject_id,
-                label.callback_id,
-                label.outcome.map(|outcome| outcome.as_str()),
-                delivery.sameness().event_id(),
-                delivery.sameness().digest().0,
-            ])?;
-        self.connection
-            .prepare_cached("INSERT INTO content (id, headers, body) VALUES (?1, ?2, ?3)")?
-            .execute(params![
-                id,
-                row::headers_to_text(delivery.headers()),
-                delivery.body().as_ref()
-            ])?;
-        self.seen.insert(delivery.sameness(), id);
-        self.drift.count(delivery, id);
-        Ok(Appended::New(self.id(id)))
-    }
-
     /// The same event, where it is here already. Nothing is changed.
     pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<DeliveryId>> {
         let found = self.seen.find(&self.connection, delivery.sameness())?;
         Ok(found.map(|id| self.id(id)))
-    }
-
-    fn count_repeat(&self, id: i64, delivery: &NewDelivery) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO repeat (id, count, last_at, last_headers) VALUES (?1, 1, ?2, ?3) ON CONFLICT (id) \
-                 DO UPDATE SET count = count + 1, last_at = excluded.last_at, last_headers = excluded.last_headers",
-            )?
-            .execute(params![
-                id,
-                to_micros(delivery.received_at()),
-                row::headers_to_text(delivery.headers())
-            ])?;
-        Ok(())
     }
 
     /// Writes something, so that the commit has to reach the disk.
@@ -275,7 +227,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{AttemptResult, Finish, Source};
+    use crate::{Appended, AttemptResult, Finish, Source};
 
     fn delivery(filling: usize) -> NewDelivery {
         let body = format!(
@@ -292,10 +244,8 @@ mod tests {
 
     fn append(store: &mut Store, deliveries: &[NewDelivery]) -> rusqlite::Result<Vec<Appended>> {
         store.begin()?;
-        let appended = deliveries
-            .iter()
-            .map(|delivery| store.append(delivery))
-            .collect::<Result<_, _>>()?;
+        let rows: Vec<_> = deliveries.iter().cloned().map(NewRow::new).collect();
+        let appended = store.append(&rows)?;
         store.commit(usize::MAX)?;
         Ok(appended)
     }

@@ -10,15 +10,20 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::SqliteOptions;
 use super::file::{AppendLock, cannot};
-use super::store::Store;
-use crate::{
-    Appended, Claim, Finish, InboxError, InboxErrorKind, NewDelivery, Order, Prune, Pruned,
-};
+use super::store::{NewRow, Store};
+use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned};
 
 /// What stands in the writer's queue.
 pub(super) enum Job {
+    Append(Box<Append>),
     Work(Box<dyn Work>),
     Close(Reply<()>),
+}
+
+/// A delivery to be kept. Those of one transaction are written together.
+pub(super) struct Append {
+    pub(super) row: NewRow,
+    pub(super) reply: Reply<Appended>,
 }
 
 /// Something to be done inside a transaction, and answered after it.
@@ -72,9 +77,23 @@ pub(super) struct Writer {
 
 /// What the writer found in its queue.
 enum Gathered {
-    Work(Vec<Box<dyn Work>>),
-    Close(Vec<Box<dyn Work>>, Reply<()>),
+    Work(Batch),
+    Close(Batch, Reply<()>),
     End,
+}
+
+/// What shares one transaction. Nobody asks for anything before an earlier question of his was answered, so the order in which
+/// they stood in the queue need not be kept.
+#[derive(Default)]
+struct Batch {
+    appends: Vec<Append>,
+    works: Vec<Box<dyn Work>>,
+}
+
+/// The answers to the appends of a batch, and whether anything was new.
+struct Written {
+    appended: Vec<Appended>,
+    has_news: bool,
 }
 
 impl Job {
@@ -84,14 +103,6 @@ impl Job {
             answer: None,
             reply,
         }))
-    }
-}
-
-impl Ask for NewDelivery {
-    type Answer = Appended;
-
-    fn run(&self, store: &mut Store) -> rusqlite::Result<Appended> {
-        store.append(self)
     }
 }
 
@@ -143,7 +154,6 @@ impl<A: Ask> Work for Request<A> {
 
     fn answer(self: Box<Self>) {
         if let Some(answer) = self.answer {
-            // Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
             let _ = self.reply.send(Ok(answer));
         }
     }
@@ -201,7 +211,7 @@ impl Writer {
 
     /// Waits for the first job, then takes what else is there. While index rows wait, an empty queue is no reason to sleep.
     fn gather(&mut self) -> Gathered {
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         let store = self.store.as_ref().filter(|_| !self.has_failed);
         let has_index_rows = store.is_some_and(Store::has_index_rows_waiting);
         let mut next = match self.queue.try_recv() {
@@ -217,7 +227,8 @@ impl Writer {
         }
         while let Some(job) = next.take() {
             match job {
-                Job::Work(work) => batch.push(work),
+                Job::Append(append) => batch.appends.push(*append),
+                Job::Work(work) => batch.works.push(work),
                 Job::Close(reply) => return Gathered::Close(batch, reply),
             }
             if batch.len() < self.options.batch_len {
@@ -228,32 +239,28 @@ impl Writer {
     }
 
     /// One transaction: either all of it is on the disk and answered, or all of it is refused.
-    fn work(&mut self, mut batch: Vec<Box<dyn Work>>) {
+    fn work(&mut self, mut batch: Batch) {
         let written = self.transact(&mut batch);
         self.has_failed = written.is_err();
         match written {
-            Ok(has_news) => {
-                batch.into_iter().for_each(Work::answer);
+            Ok(Written { appended, has_news }) => {
+                batch.answer(appended);
                 if has_news {
                     self.appended.notify_one();
                 }
             }
             Err(failure) if failure.is_of_one_request => {
-                for work in batch {
-                    self.work(vec![work]);
-                }
+                batch.into_single().for_each(|batch| self.work(batch));
             }
             Err(Failure { error, .. }) => {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(%error, cause, requests = batch.len(), "the inbox kept nothing of these");
-                for work in batch {
-                    work.refuse(error.again());
-                }
+                batch.refuse(&error);
             }
         }
     }
 
-    fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<bool, Failure> {
+    fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
         let store = match &mut self.store {
             Some(store) => store,
             none => none.insert(Store::open(
@@ -271,10 +278,14 @@ impl Writer {
         };
         let written = store
             .begin()
-            .and_then(|()| batch.iter_mut().try_for_each(|work| work.run(store)))
-            .and_then(|()| store.commit(index_rows));
-        let Err(error) = written else {
-            return Ok(store.last_id() > before);
+            .and_then(|()| batch.run(store))
+            .and_then(|appended| store.commit(index_rows).map(|()| appended));
+        let error = match written {
+            Ok(appended) => {
+                let has_news = store.last_id() > before;
+                return Ok(Written { appended, has_news });
+            }
+            Err(error) => error,
         };
         store.roll_back();
         let is_of_one_request = batch.len() > 1 && is_of_one_request(&error);
@@ -293,6 +304,48 @@ impl Writer {
     fn close(&mut self) -> Result<(), InboxError> {
         let closed = self.store.take().map_or(Ok(()), Store::close);
         closed.map_err(|error| cannot("close", &self.path, error))
+    }
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.appends.len() + self.works.len()
+    }
+
+    fn run(&mut self, store: &mut Store) -> rusqlite::Result<Vec<Appended>> {
+        let appended = store.append(self.appends.iter().map(|append| &append.row))?;
+        self.works.iter_mut().try_for_each(|work| work.run(store))?;
+        Ok(appended)
+    }
+
+    /// Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
+    fn answer(self, appended: Vec<Appended>) {
+        for (append, appended) in self.appends.into_iter().zip(appended) {
+            let _ = append.reply.send(Ok(appended));
+        }
+        self.works.into_iter().for_each(Work::answer);
+    }
+
+    fn refuse(self, error: &InboxError) {
+        for append in self.appends {
+            let _ = append.reply.send(Err(error.again()));
+        }
+        for work in self.works {
+            work.refuse(error.again());
+        }
+    }
+
+    /// Each of them by itself.
+    fn into_single(self) -> impl Iterator<Item = Self> {
+        let appends = self.appends.into_iter().map(|append| Self {
+            appends: vec![append],
+            works: Vec::new(),
+        });
+        let works = self.works.into_iter().map(|work| Self {
+            appends: Vec::new(),
+            works: vec![work],
+        });
+        appends.chain(works)
     }
 }
 
