@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod handing_out;
 mod input;
+mod lines;
 mod logging;
 mod new_file;
 mod output;

@@ -1,13 +1,13 @@
 //! [`Printer`]: the handler that prints each event, a line for people or for programs.
 
 use std::io;
-use std::sync::Arc;
 
 use heygen_receiver::{Delivery, Handled, Handler};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::lines::Lines;
 use crate::{output, view, when};
 
 #[derive(Clone, Debug)]
@@ -16,18 +16,17 @@ pub(crate) struct Printer {
     full: bool,
     /// Whether whoever read our output has gone.
     unread: watch::Sender<bool>,
-    /// One line at a time, in the order in which they were asked for.
-    turn: Arc<Mutex<()>>,
+    lines: Lines,
 }
 
 impl Printer {
-    pub(crate) fn new(json: bool, full: bool) -> Self {
-        Self {
+    pub(crate) fn start(json: bool, full: bool) -> io::Result<Self> {
+        Ok(Self {
             json,
             full,
             unread: watch::Sender::new(false),
-            turn: Arc::default(),
-        }
+            lines: Lines::start()?,
+        })
     }
 
     /// Becomes true when whoever read our output has gone.
@@ -78,18 +77,7 @@ impl Printer {
 
 impl Handler for Printer {
     async fn handle(&self, delivery: Delivery) -> Handled {
-        // Whoever reads our output may stop reading: then one thread waits for it, and the receiver goes on.
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let line = self.line(&delivery);
-        let written = tokio::task::spawn_blocking(move || {
-            let written = output::write(line);
-            drop(turn);
-            written
-        });
-        match written
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-        {
+        match self.lines.write(self.line(&delivery)).await {
             Ok(()) => Handled::Done,
             Err(error) => {
                 if error.kind() == io::ErrorKind::BrokenPipe {

@@ -45,7 +45,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         }
         None => {}
     }
-    let printer = Printer::new(options.json, options.full);
+    let printer = Printer::start(options.json, options.full)?;
     let built = handing_out.build(&printer, &secrets)?;
     let client = api::connect(&api_options)?;
     let inbox = SqliteInbox::open(&options.inbox)?;

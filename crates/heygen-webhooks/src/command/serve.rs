@@ -44,7 +44,7 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         true => Some(api::connect(&config.api)?),
         false => None,
     };
-    let printer = Printer::new(config.json, config.full);
+    let printer = Printer::start(config.json, config.full)?;
     let built = config.handing_out.build(&printer, sources.active())?;
     let inbox = SqliteInbox::open(&config.inbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
