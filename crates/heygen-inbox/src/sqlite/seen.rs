@@ -13,6 +13,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+mod run;
+
+use self::run::{Freezing, Run};
 use super::filter::Filter;
 use crate::sameness::{Digest, Fingerprint, Sameness};
 
@@ -30,21 +33,6 @@ pub(super) struct Seen {
 }
 
 type Recent = HashMap<Fingerprint, i64, BuildHasherDefault<Already>>;
-
-#[derive(Debug)]
-struct Freezing {
-    run: i64,
-    last_id: i64,
-    entries: Vec<(Fingerprint, i64)>,
-    committed: usize,
-    written: usize,
-}
-
-#[derive(Debug)]
-struct Run {
-    run: i64,
-    filter: Option<Filter>,
-}
 
 impl Seen {
     /// Reads back what an earlier process left, inside the caller's transaction. Costs one pass over what is not in a run
@@ -291,46 +279,6 @@ impl Seen {
         for run in &mut self.runs[..old] {
             run.filter = None;
         }
-    }
-}
-
-impl Freezing {
-    fn get(&self, fingerprint: Fingerprint) -> Option<i64> {
-        let order = |entry: &(Fingerprint, i64)| entry.0.0.cast_signed();
-        let place = self
-            .entries
-            .binary_search_by_key(&fingerprint.0.cast_signed(), order)
-            .ok()?;
-        Some(self.entries[place].1)
-    }
-
-    fn is_written(&self) -> bool {
-        self.written == self.entries.len()
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::of(self.entries.iter().map(|(fingerprint, _)| *fingerprint))
-    }
-}
-
-impl Run {
-    fn may_hold(&self, fingerprint: Fingerprint) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| filter.may_hold(fingerprint))
-    }
-
-    fn get(
-        &self,
-        connection: &Connection,
-        fingerprint: Fingerprint,
-    ) -> rusqlite::Result<Option<i64>> {
-        connection
-            .prepare_cached("SELECT id FROM seen WHERE run = ?1 AND fingerprint = ?2")?
-            .query_row(params![self.run, fingerprint.0.cast_signed()], |row| {
-                row.get(0)
-            })
-            .optional()
     }
 }
 
