@@ -142,17 +142,22 @@ async fn serve_http<S, I>(
                 return Poll::Ready(End::Closed);
             }
         }
-        // After every step of the connection: bytes that came or an answer that went may have moved the deadline.
+        // After every step of the connection: bytes that came or an answer that went may have moved the deadline. The clock
+        // follows at once only where it would ring too late; one that rings too early is set anew then, which spares a busy
+        // connection two settings a request.
         loop {
             let deadline = activity.deadline(&limits);
-            match deadline {
-                Some(deadline) if clock.deadline() != deadline => clock.as_mut().reset(deadline),
-                None if clock.is_elapsed() => clock.as_mut().reset(Instant::now() + LOOK_AGAIN),
-                Some(_) | None => {}
+            if let Some(deadline) = deadline
+                && deadline < clock.deadline()
+            {
+                clock.as_mut().reset(deadline);
             }
             ready!(clock.as_mut().poll(cx));
-            if deadline.is_some() {
-                return Poll::Ready(End::Late);
+            let now = Instant::now();
+            match deadline {
+                Some(deadline) if deadline <= now => return Poll::Ready(End::Late),
+                Some(deadline) => clock.as_mut().reset(deadline),
+                None => clock.as_mut().reset(now + LOOK_AGAIN),
             }
         }
     })
