@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
+mod batch;
+
+use self::batch::{Batch, Held};
 use super::SqliteOptions;
 use super::file::{AppendLock, cannot};
 use super::store::{NewRow, Store};
@@ -28,6 +31,8 @@ pub(super) struct Append {
 
 /// Something to be done inside a transaction, and answered after it.
 pub(super) trait Work: Send {
+    /// As [`Ask::CAN_WAIT`].
+    fn can_wait(&self) -> bool;
     fn run(&mut self, store: &mut Store) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>);
     fn refuse(self: Box<Self>, error: InboxError);
@@ -38,6 +43,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, InboxError>>;
 /// A question to the store; [`Request`] makes it into [`Work`].
 pub(super) trait Ask: Send {
     type Answer: Send;
+    /// Whether many appends go first, for a while.
+    const CAN_WAIT: bool = false;
     fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer>;
 }
 
@@ -72,6 +79,7 @@ pub(super) struct Writer {
     in_hand: HashSet<i64>,
     /// Index rows can wait: after a failure they do, until something else was written again.
     has_failed: bool,
+    held: Held,
     _lock: AppendLock,
 }
 
@@ -80,14 +88,6 @@ enum Gathered {
     Work(Batch),
     Close(Batch, Reply<()>),
     End,
-}
-
-/// What shares one transaction. Nobody asks for anything before an earlier question of his was answered, so the order in which
-/// they stood in the queue need not be kept.
-#[derive(Default)]
-struct Batch {
-    appends: Vec<Append>,
-    works: Vec<Box<dyn Work>>,
 }
 
 /// The answers to the appends of a batch, and whether anything was new.
@@ -108,6 +108,8 @@ impl Job {
 
 impl Ask for ClaimDue {
     type Answer = Claim;
+    // Whoever sends has ten seconds for his answer, and a handler has no such limit.
+    const CAN_WAIT: bool = true;
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
         store.claim(self.limit, self.now, self.order)
@@ -147,6 +149,10 @@ impl Ask for SetBookmark {
 }
 
 impl<A: Ask> Work for Request<A> {
+    fn can_wait(&self) -> bool {
+        A::CAN_WAIT
+    }
+
     fn run(&mut self, store: &mut Store) -> rusqlite::Result<()> {
         self.answer = Some(self.ask.run(store)?);
         Ok(())
@@ -181,6 +187,7 @@ impl Writer {
             store: Some(store),
             in_hand,
             has_failed: false,
+            held: Held::default(),
             _lock: lock,
         })
     }
@@ -209,14 +216,18 @@ impl Writer {
         }
     }
 
-    /// Waits for the first job, then takes what else is there. While index rows wait, an empty queue is no reason to sleep.
+    /// Waits for the first job, then takes what else is there. While index rows or what was held back wait, an empty queue is
+    /// no reason to sleep.
     fn gather(&mut self) -> Gathered {
         let mut batch = Batch::default();
         let store = self.store.as_ref().filter(|_| !self.has_failed);
         let has_index_rows = store.is_some_and(Store::has_index_rows_waiting);
         let mut next = match self.queue.try_recv() {
             Ok(job) => Some(job),
-            Err(mpsc::error::TryRecvError::Empty) if has_index_rows => {
+            Err(mpsc::error::TryRecvError::Empty)
+                if has_index_rows || !self.held.works.is_empty() =>
+            {
+                self.held.release_into(&mut batch.works, 0, Instant::now());
                 return Gathered::Work(batch);
             }
             Err(mpsc::error::TryRecvError::Empty) => self.queue.blocking_recv(),
@@ -228,13 +239,19 @@ impl Writer {
         while let Some(job) = next.take() {
             match job {
                 Job::Append(append) => batch.appends.push(*append),
+                Job::Work(work) if work.can_wait() => self.held.works.push(work),
                 Job::Work(work) => batch.works.push(work),
-                Job::Close(reply) => return Gathered::Close(batch, reply),
+                Job::Close(reply) => {
+                    batch.works.append(&mut self.held.works);
+                    return Gathered::Close(batch, reply);
+                }
             }
             if batch.len() < self.options.batch_len {
                 next = self.queue.try_recv().ok();
             }
         }
+        self.held
+            .release_into(&mut batch.works, batch.appends.len(), Instant::now());
         Gathered::Work(batch)
     }
 
@@ -304,48 +321,6 @@ impl Writer {
     fn close(&mut self) -> Result<(), InboxError> {
         let closed = self.store.take().map_or(Ok(()), Store::close);
         closed.map_err(|error| cannot("close", &self.path, error))
-    }
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        self.appends.len() + self.works.len()
-    }
-
-    fn run(&mut self, store: &mut Store) -> rusqlite::Result<Vec<Appended>> {
-        let appended = store.append(self.appends.iter().map(|append| &append.row))?;
-        self.works.iter_mut().try_for_each(|work| work.run(store))?;
-        Ok(appended)
-    }
-
-    /// Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
-    fn answer(self, appended: Vec<Appended>) {
-        for (append, appended) in self.appends.into_iter().zip(appended) {
-            let _ = append.reply.send(Ok(appended));
-        }
-        self.works.into_iter().for_each(Work::answer);
-    }
-
-    fn refuse(self, error: &InboxError) {
-        for append in self.appends {
-            let _ = append.reply.send(Err(error.again()));
-        }
-        for work in self.works {
-            work.refuse(error.again());
-        }
-    }
-
-    /// Each of them by itself.
-    fn into_single(self) -> impl Iterator<Item = Self> {
-        let appends = self.appends.into_iter().map(|append| Self {
-            appends: vec![append],
-            works: Vec::new(),
-        });
-        let works = self.works.into_iter().map(|work| Self {
-            appends: Vec::new(),
-            works: vec![work],
-        });
-        appends.chain(works)
     }
 }
 

@@ -1,0 +1,138 @@
+//! [`Batch`]: what shares one transaction. [`Held`]: what waits for a moment with fewer appends.
+
+use std::time::{Duration, Instant};
+
+use super::{Append, Work};
+use crate::sqlite::store::Store;
+use crate::{Appended, InboxError};
+
+/// What shares one transaction. Nobody asks for anything before an earlier question of his was answered, so the order in which
+/// they stood in the queue need not be kept.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) appends: Vec<Append>,
+    pub(super) works: Vec<Box<dyn Work>>,
+}
+
+/// What waits for a moment with fewer appends.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) works: Vec<Box<dyn Work>>,
+    since: Option<Instant>,
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.appends.len() + self.works.len()
+    }
+
+    pub(super) fn run(&mut self, store: &mut Store) -> rusqlite::Result<Vec<Appended>> {
+        let appended = store.append(self.appends.iter().map(|append| &append.row))?;
+        self.works.iter_mut().try_for_each(|work| work.run(store))?;
+        Ok(appended)
+    }
+
+    /// Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
+    pub(super) fn answer(self, appended: Vec<Appended>) {
+        for (append, appended) in self.appends.into_iter().zip(appended) {
+            let _ = append.reply.send(Ok(appended));
+        }
+        self.works.into_iter().for_each(Work::answer);
+    }
+
+    pub(super) fn refuse(self, error: &InboxError) {
+        for append in self.appends {
+            let _ = append.reply.send(Err(error.again()));
+        }
+        for work in self.works {
+            work.refuse(error.again());
+        }
+    }
+
+    /// Each of them by itself.
+    pub(super) fn into_single(self) -> impl Iterator<Item = Self> {
+        let appends = self.appends.into_iter().map(|append| Self {
+            appends: vec![append],
+            works: Vec::new(),
+        });
+        let works = self.works.into_iter().map(|work| Self {
+            appends: Vec::new(),
+            works: vec![work],
+        });
+        appends.chain(works)
+    }
+}
+
+impl Held {
+    /// Lets go what was held back, unless there are many appends and it has not waited for long.
+    pub(super) fn release_into(
+        &mut self,
+        works: &mut Vec<Box<dyn Work>>,
+        appends: usize,
+        now: Instant,
+    ) {
+        if self.works.is_empty() {
+            return;
+        }
+        let since = *self.since.get_or_insert(now);
+        if appends < MANY_APPENDS || now.duration_since(since) >= LONGEST_HOLD {
+            works.append(&mut self.works);
+            self.since = None;
+        }
+    }
+}
+
+/// As many in one batch as come only when they come by the thousand a second.
+const MANY_APPENDS: usize = 16;
+
+/// Handing out goes on under any load, though slowly.
+const LONGEST_HOLD: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use tokio::sync::oneshot;
+
+    use super::super::{ClaimDue, Job};
+    use super::*;
+    use crate::Order;
+
+    fn claim() -> Box<dyn Work> {
+        let (reply, _) = oneshot::channel();
+        let ask = ClaimDue {
+            limit: 1,
+            now: SystemTime::UNIX_EPOCH,
+            order: Order::Due,
+        };
+        match Job::new(ask, reply) {
+            Job::Work(work) => work,
+            Job::Append(_) | Job::Close(_) => panic!("a question is work"),
+        }
+    }
+
+    #[test]
+    fn claims_wait_for_many_appends_and_not_for_ever() {
+        let start = Instant::now();
+        let mut held = Held::default();
+        let released = |held: &mut Held, appends, now| {
+            let mut works = Vec::new();
+            held.release_into(&mut works, appends, now);
+            works.len()
+        };
+        held.works.push(claim());
+        assert_eq!(released(&mut held, MANY_APPENDS - 1, start), 1);
+        held.works.push(claim());
+        assert_eq!(released(&mut held, MANY_APPENDS, start), 0);
+        assert_eq!(
+            released(&mut held, MANY_APPENDS, start + LONGEST_HOLD / 2),
+            0
+        );
+        held.works.push(claim());
+        assert_eq!(released(&mut held, MANY_APPENDS, start + LONGEST_HOLD), 2);
+        // The next waits anew.
+        held.works.push(claim());
+        assert_eq!(released(&mut held, MANY_APPENDS, start + LONGEST_HOLD), 0);
+        assert_eq!(released(&mut held, 0, start + LONGEST_HOLD), 1);
+    }
+}
