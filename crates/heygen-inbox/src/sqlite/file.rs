@@ -92,6 +92,15 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
     INBOX.cannot(step, path, error)
 }
 
+/// Whoever made the file ended after its tables and before its tag.
+pub(super) fn unfinished(path: &Path) -> InboxError {
+    let message = format!(
+        "inbox {} was not finished by whoever made it: start `serve` once to finish it",
+        path.display()
+    );
+    InboxError::new(InboxErrorKind::Version, message)
+}
+
 /// Opens what is there, as long as it is of this program's version.
 fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
     if !path.exists() {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use super::backup;
 use super::check::{self, Depth, Flaw};
 use super::drift;
-use super::file::{cannot, open_for_reading};
+use super::file::{cannot, open_for_reading, unfinished};
 use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
@@ -40,8 +40,8 @@ impl SqliteReader {
     pub fn open(path: &Path) -> Result<Self, InboxError> {
         let connection = open_for_reading(path)?;
         let tag = read_tag(&connection)
-            .and_then(|tag| tag.ok_or(rusqlite::Error::QueryReturnedNoRows))
-            .map_err(|error| cannot("read", path, error))?;
+            .map_err(|error| cannot("read", path, error))?
+            .ok_or_else(|| unfinished(path))?;
         Ok(Self {
             connection,
             path: path.to_owned(),

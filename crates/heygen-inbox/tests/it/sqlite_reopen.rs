@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
 use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, Order, State};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -249,4 +249,24 @@ async fn closing_writes_what_is_queued_and_takes_no_more() {
     // The old handle is still there, but the lock is not.
     let anew = SqliteInbox::open(&path).unwrap();
     assert_eq!(all_ids(&anew).await, [id]);
+}
+
+#[tokio::test]
+async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() {
+    let (_folder, path) = file();
+    drop(SqliteInbox::open(&path).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("DELETE FROM inbox WHERE name = 'tag'")
+        .unwrap();
+    let error = SqliteReader::open(&path).unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Version);
+    assert!(
+        error
+            .to_string()
+            .ends_with("was not finished by whoever made it: start `serve` once to finish it"),
+        "{error}"
+    );
+    drop(SqliteInbox::open(&path).unwrap());
+    assert!(SqliteReader::open(&path).is_ok());
 }
