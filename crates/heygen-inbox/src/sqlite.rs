@@ -19,6 +19,7 @@ use crate::{
 
 mod backup;
 mod check;
+mod checkpoint;
 mod drift;
 mod editor;
 mod file;
@@ -32,6 +33,7 @@ mod row;
 mod seen;
 mod stats;
 mod store;
+mod trust;
 mod writer;
 
 pub use check::{Depth, Flaw, is_damaged};

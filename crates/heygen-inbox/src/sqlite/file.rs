@@ -122,6 +122,7 @@ const INBOX: FileKind = FileKind {
     pragmas: &[
         // A commit is on the disk when it returns.
         ("synchronous", "FULL"),
+        // For whoever writes beside the one writer, which looks after the log itself (`checkpoint.rs`).
         ("wal_autocheckpoint", "4000"),
         ("journal_size_limit", "67108864"),
         ("cache_size", "-16384"),

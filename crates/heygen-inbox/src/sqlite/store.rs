@@ -17,10 +17,12 @@ use appending::Inserts;
 use handing::InHand;
 use opening::{Found, last_id, make_tag, take_up};
 
+use super::checkpoint::Log;
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
 use super::order;
 use super::seen::Seen;
+use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
 use crate::time::to_micros;
 use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
@@ -34,6 +36,8 @@ pub(super) struct Store {
     last_id: i64,
     last_committed_id: i64,
     in_hand: InHand,
+    answered: Answered,
+    log: Log,
     drift: DriftTally,
     /// What the file is prepared for.
     order: Order,
@@ -60,6 +64,7 @@ impl Store {
         let found = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
         let mut store = Self::over(connection, found, tag).map_err(failed)?;
         store.in_hand.ids.clone_from(in_hand);
+        store.log.watch(&mut store.connection).map_err(failed)?;
         Ok(store)
     }
 
@@ -93,6 +98,8 @@ impl Store {
             last_id,
             last_committed_id: last_id,
             in_hand: InHand::default(),
+            answered: Answered::default(),
+            log: Log::default(),
             drift: DriftTally::default(),
             order,
             data_version,
@@ -123,6 +130,7 @@ impl Store {
         self.last_committed_id = self.last_id;
         self.seen.committed(self.last_id);
         self.in_hand.committed();
+        self.answered.committed();
         Ok(())
     }
 
@@ -134,14 +142,32 @@ impl Store {
         self.last_id = self.last_committed_id;
         self.seen.rolled_back();
         self.in_hand.rolled_back();
+        self.answered.rolled_back();
         self.drift.rolled_back();
         // Whether an index was made or dropped in vain: what is there decides.
         self.order = order::found(&self.connection).unwrap_or(self.order);
     }
 
-    /// Gives up the file, and tells what is still in hand.
-    pub(super) fn into_in_hand(self) -> HashSet<i64> {
-        self.in_hand.ids
+    /// Gives up the file, and tells what must outlast that.
+    pub(super) fn into_remembered(self) -> Remembered {
+        Remembered {
+            in_hand: self.in_hand.ids,
+            answered: self.answered,
+        }
+    }
+
+    /// What was answered while the file was open before.
+    pub(super) fn go_on_from(&mut self, answered: Answered) {
+        self.answered = answered;
+    }
+
+    pub(super) fn has_long_log(&self) -> bool {
+        self.log.is_long()
+    }
+
+    /// Brings the log into the file, as far as readers allow.
+    pub(super) fn bring_log_in(&mut self) -> rusqlite::Result<()> {
+        self.log.bring_in(&self.connection)
     }
 
     /// The newest delivery, also of the transaction under way.
@@ -201,9 +227,8 @@ impl Store {
     }
 
     /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.
-    pub(super) fn close(self) -> Result<(), rusqlite::Error> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
+    pub(super) fn close(mut self) -> Result<(), rusqlite::Error> {
+        self.bring_log_in()?;
         self.connection.close().map_err(|(_, error)| error)
     }
 
@@ -327,7 +352,7 @@ mod tests {
         store.finish(&finish).expect("an end");
         store.commit(0).expect("commit");
 
-        let in_hand = store.into_in_hand();
+        let in_hand = store.into_remembered().in_hand;
         assert_eq!(in_hand, HashSet::from([key(claimed[1].id)]));
         let states = |store: &Store| {
             let mut select = store

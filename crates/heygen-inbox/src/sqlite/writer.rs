@@ -14,6 +14,7 @@ use self::batch::{Batch, Held};
 use super::SqliteOptions;
 use super::file::{AppendLock, cannot};
 use super::store::{NewRow, Store};
+use super::trust::{self, Remembered};
 use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned};
 
 /// What stands in the writer's queue.
@@ -73,10 +74,11 @@ pub(super) struct Writer {
     options: SqliteOptions,
     queue: mpsc::Receiver<Job>,
     appended: Arc<Notify>,
-    /// `None` after a failure that leaves open what is on the disk: the file is then opened anew before the next batch.
+    /// `None` after a failure that leaves open what is on the disk: the file is then opened anew, and checked, before the
+    /// next batch.
     store: Option<Store>,
-    /// While there is no store: what this process has claimed and not finished.
-    in_hand: HashSet<i64>,
+    /// While there is no store: what it knew.
+    remembered: Remembered,
     /// Index rows can wait: after a failure they do, until something else was written again.
     has_failed: bool,
     held: Held,
@@ -177,15 +179,14 @@ impl Writer {
         appended: Arc<Notify>,
     ) -> Result<Self, InboxError> {
         let lock = AppendLock::take_patiently(&path)?;
-        let in_hand = HashSet::new();
-        let store = Store::open(&path, &options, &in_hand, SystemTime::now())?;
+        let store = Store::open(&path, &options, &HashSet::new(), SystemTime::now())?;
         Ok(Self {
             path,
             options,
             queue,
             appended,
             store: Some(store),
-            in_hand,
+            remembered: Remembered::default(),
             has_failed: false,
             held: Held::default(),
             _lock: lock,
@@ -265,6 +266,7 @@ impl Writer {
                 if has_news {
                     self.appended.notify_one();
                 }
+                self.bring_log_in();
             }
             Err(failure) if failure.is_of_one_request => {
                 batch.into_single().for_each(|batch| self.work(batch));
@@ -280,11 +282,10 @@ impl Writer {
     fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
         let store = match &mut self.store {
             Some(store) => store,
-            none => none.insert(Store::open(
+            none => none.insert(trust::reopen(
                 &self.path,
                 &self.options,
-                &self.in_hand,
-                SystemTime::now(),
+                &mut self.remembered,
             )?),
         };
         let before = store.last_id();
@@ -306,16 +307,37 @@ impl Writer {
         };
         store.roll_back();
         let is_of_one_request = batch.len() > 1 && is_of_one_request(&error);
-        if !is_of_one_request
-            && !leaves_the_file_in_order(&error)
-            && let Some(store) = self.store.take()
-        {
-            self.in_hand = store.into_in_hand();
+        if !is_of_one_request {
+            self.give_up_unless_in_order(&error);
         }
         Err(Failure {
             error: cannot("write to", &self.path, error),
             is_of_one_request,
         })
+    }
+
+    /// After the answers, which need not wait for it.
+    fn bring_log_in(&mut self) {
+        let Some(store) = self.store.as_mut().filter(|store| store.has_long_log()) else {
+            return;
+        };
+        if let Err(error) = store.bring_log_in() {
+            tracing::error!(
+                %error,
+                inbox = %self.path.display(),
+                "the log was not brought into the inbox; what was answered is in the log, which grows meanwhile"
+            );
+            self.has_failed = true;
+            self.give_up_unless_in_order(&error);
+        }
+    }
+
+    fn give_up_unless_in_order(&mut self, error: &rusqlite::Error) {
+        if !leaves_the_file_in_order(error)
+            && let Some(store) = self.store.take()
+        {
+            self.remembered = store.into_remembered();
+        }
     }
 
     fn close(&mut self) -> Result<(), InboxError> {
@@ -350,7 +372,7 @@ fn is_of_one_request(error: &rusqlite::Error) -> bool {
 }
 
 /// A full disk, another writer, and a row we cannot read leave the file as it was. After anything else, a failed fsync above all, nothing this
-/// process remembers of the file is trusted until it has been opened and read again.
+/// process remembers of the file is trusted until it has been opened anew and checked.
 fn leaves_the_file_in_order(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(

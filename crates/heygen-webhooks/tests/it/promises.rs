@@ -21,6 +21,8 @@ mod callbacks;
 mod clock;
 mod crashes;
 #[cfg(target_os = "linux")]
+mod disk_errors;
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod hanging;
 mod keeping;

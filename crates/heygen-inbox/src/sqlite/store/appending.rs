@@ -61,6 +61,7 @@ impl Store {
         let id = to_micros(row.delivery.received_at()).max(self.last_id + 1);
         self.last_id = id;
         self.seen.insert(row.delivery.sameness(), id);
+        self.answered.add(id, row.delivery.sameness().digest());
         self.drift.count(&row.delivery, id);
         waiting.push((id, row));
         if waiting.len() == ROWS_AT_ONCE {

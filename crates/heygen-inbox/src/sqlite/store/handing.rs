@@ -88,6 +88,7 @@ impl Store {
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
         self.in_hand.finished.push(id);
+        self.answered.end(id);
         if self.order == Order::Subject {
             order::release_next(&self.connection, id, now)?;
         }
@@ -126,6 +127,9 @@ impl Store {
         };
         self.insert_attempt(id, &attempt)?;
         self.in_hand.finished.push(id);
+        if matches!(state, State::Done | State::Dead) {
+            self.answered.end(id);
+        }
         if self.order == Order::Subject {
             let ended_at = finish
                 .started_at

@@ -69,7 +69,11 @@ async fn fill(sender: &Sender) -> Told {
                     let answer = report.answer().expect("an answer");
                     let mut told = told.lock().expect("no panic");
                     match answer.status.as_u16() {
-                        200 => told.answered.insert(subject),
+                        // Opened anew, the inbox may have found room once more.
+                        200 => {
+                            refusals = 0;
+                            told.answered.insert(subject)
+                        }
                         503 => {
                             assert!(answer.headers.contains_key("retry-after"));
                             refusals += 1;
