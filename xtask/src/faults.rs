@@ -2,11 +2,12 @@
 //! delivery.
 //!
 //! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
-//! [`server`] runs a receiver, [`client`] and [`load`] send to it, [`audit`] compares what was answered with what the inbox
+//! [`server`] runs a receiver, [`shim`] has its calls fail, [`client`] and [`load`] send to it, [`audit`] compares what was answered with what the inbox
 //! holds, [`table`] shows that, [`page`] writes it down. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what
 //! it started.
 
 mod audit;
+mod calls;
 mod client;
 mod disk;
 mod drops;
@@ -20,7 +21,9 @@ mod page;
 mod probes;
 mod queue;
 mod random;
+mod read_only;
 mod server;
+mod shim;
 mod sink;
 mod slow;
 mod table;
@@ -69,6 +72,16 @@ const FAULTS: &[Fault] = &[
         what: disk::WHAT,
         run: disk::run,
     },
+    Fault {
+        name: "read-only",
+        what: read_only::WHAT,
+        run: read_only::run,
+    },
+    Fault {
+        name: "calls",
+        what: calls::WHAT,
+        run: calls::run,
+    },
 ];
 
 /// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
@@ -114,7 +127,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
 fn help() -> String {
     let faults: String = FAULTS
         .iter()
-        .map(|fault| format!("  {:<8} {}\n", fault.name, fault.what))
+        .map(|fault| format!("  {:<9} {}\n", fault.name, fault.what))
         .collect();
     format!("{HELP}\nFaults:\n{faults}")
 }

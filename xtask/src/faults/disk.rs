@@ -52,7 +52,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
 
     let mut row = Row::new("disk", 0, home.audit(&ledger, &events)?);
     row.note(format!(
-        "{rounds} times, {refused} posts 503, {} without an answer; a read-only file is not tried",
+        "{rounds} times, {refused} posts 503, {} without an answer",
         ledger.broken
     ));
     if refused == 0 {
@@ -99,7 +99,12 @@ fn limit_files(server: &Server, bytes: &str) -> Result<()> {
 }
 
 /// Whether this event is taken within a few seconds; what came of each try is noted.
-fn takes_again(server: &Server, events: &Events, number: u64, ledger: &mut Ledger) -> bool {
+pub(super) fn takes_again(
+    server: &Server,
+    events: &Events,
+    number: u64,
+    ledger: &mut Ledger,
+) -> bool {
     let mut client = Client::new(server.address);
     for _ in 0..PATIENCE_TRIES {
         ledger.note(number, &client.exchange(&events.request(number)));

@@ -33,6 +33,19 @@ impl Events {
         self.request_of(&body.replacen("\"callback_id\"", &filled, 1))
     }
 
+    /// A line for `inbox import`: this event, kept long ago and in this state.
+    pub(super) fn line(&self, number: u64, state: &str) -> String {
+        let line = serde_json::json!({
+            "received_at": "2025-01-01T12:00:00Z",
+            "source": "webhook",
+            "state": state,
+            "attempts": u8::from(state != "pending"),
+            "headers": [],
+            "body": self.body(number),
+        });
+        format!("{line}\n")
+    }
+
     fn request_of(&self, body: &str) -> Vec<u8> {
         let signature = self.secret.sign(body.as_bytes());
         let length = body.len();

@@ -15,6 +15,7 @@ use super::load::Ledger;
 use super::options::Options;
 use super::random::Random;
 use super::server::Server;
+use super::shim::Shim;
 use crate::workspace;
 
 /// What every fault runs on. Its folder lies in the target directory, on a real disk, and is removed at the end.
@@ -122,15 +123,29 @@ impl Home {
         self.prepared(command)
     }
 
+    /// The folder itself.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes whatever is in the folder.
+    pub(super) fn empty(&self) -> Result<()> {
+        let folder = &self.folder;
+        fs::remove_dir_all(folder)
+            .and_then(|()| fs::create_dir_all(folder))
+            .with_context(|| format!("empty {}", folder.display()))
+    }
+
     /// Runs a command on the inbox to its end.
     pub(super) fn run(&self, words: &[&str]) -> Result<Output> {
-        self.command()
-            .args(words)
-            .arg("--inbox")
-            .arg(self.inbox())
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
+        run(self.command(), words, &self.inbox())
+    }
+
+    /// The same, with the shim in it.
+    pub(super) fn run_under(&self, shim: &Shim, words: &[&str]) -> Result<Output> {
+        let mut command = self.command();
+        shim.load_into(&mut command);
+        run(command, words, &self.inbox())
     }
 
     /// The subject of every record in the inbox, or of every record in that state.
@@ -185,6 +200,16 @@ impl Home {
         command.env("HEYGEN_WEBHOOK_SECRET", SECRET);
         command
     }
+}
+
+fn run(mut command: Command, words: &[&str], inbox: &Path) -> Result<Output> {
+    command
+        .args(words)
+        .arg("--inbox")
+        .arg(inbox)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
 }
 
 /// What a command said, in one line.
