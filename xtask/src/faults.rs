@@ -9,6 +9,7 @@
 mod audit;
 mod calls;
 mod client;
+mod clock;
 mod disk;
 mod drops;
 mod event;
@@ -27,6 +28,7 @@ mod shim;
 mod sink;
 mod slow;
 mod table;
+mod torn;
 
 use std::path::Path;
 
@@ -81,6 +83,16 @@ const FAULTS: &[Fault] = &[
         name: "calls",
         what: calls::WHAT,
         run: calls::run,
+    },
+    Fault {
+        name: "torn",
+        what: torn::WHAT,
+        run: torn::run,
+    },
+    Fault {
+        name: "clock",
+        what: clock::WHAT,
+        run: clock::run,
     },
 ];
 

@@ -1,4 +1,4 @@
-//! [`Shim`]: the library of `shim.c`, loaded into one of our processes to have its calls fail.
+//! [`Shim`]: the library of `shim.c`, loaded into one of our processes to have its calls fail and its clock jump.
 
 use std::fs;
 use std::io;
@@ -86,7 +86,14 @@ impl Shim {
             .env("LD_PRELOAD", self.folder.join(LIBRARY))
             .env("SHIM_FILES", &self.files)
             .env("SHIM_PLAN", self.folder.join(PLAN))
-            .env("SHIM_FAILED", self.folder.join(FAILED));
+            .env("SHIM_FAILED", self.folder.join(FAILED))
+            .env("SHIM_CLOCK", self.folder.join(CLOCK));
+    }
+
+    /// The same, and has every write noted, which takes time.
+    pub(super) fn load_noting(&self, command: &mut Command) {
+        self.load_into(command);
+        command.env("SHIM_NOTES", self.folder.join(NOTES));
     }
 
     /// From now on these calls fail; what failed before is forgotten.
@@ -121,6 +128,16 @@ impl Shim {
         read(&self.folder.join(FAILED))
     }
 
+    /// The writes and synchronisations so far.
+    pub(super) fn notes(&self) -> Result<String> {
+        read(&self.folder.join(NOTES))
+    }
+
+    /// Sets the wall clock of the process so many seconds ahead.
+    pub(super) fn set_clock(&self, seconds: i64) -> Result<()> {
+        self.put(CLOCK, &format!("{seconds}\n"))
+    }
+
     /// Whole or not at all: the process reads it at any moment.
     fn put(&self, name: &str, text: &str) -> Result<()> {
         let new = self.folder.join("new");
@@ -151,6 +168,8 @@ const SOURCE: &str = include_str!("shim.c");
 const LIBRARY: &str = "shim.so";
 const PLAN: &str = "plan";
 const FAILED: &str = "failed";
+const NOTES: &str = "notes";
+const CLOCK: &str = "clock";
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -196,5 +215,24 @@ mod tests {
         check("read,truncate", 1, "a.db", "truncate 1 a.db\n");
         check("sync", 1, "*", "");
         check("any", 1, "-wal", "");
+    }
+
+    #[test]
+    fn the_clock_goes_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = Shim::build(folder.path(), folder.path().join("a.db")).unwrap();
+        shim.set_clock(10 * 365 * 24 * 3600).unwrap();
+        let mut command = Command::new("date");
+        command.arg("+%Y");
+        let year = |command: &mut Command| -> u32 {
+            let output = command.output().unwrap();
+            String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .parse()
+                .unwrap()
+        };
+        let now = year(&mut command);
+        shim.load_into(&mut command);
+        assert!((now + 9..=now + 11).contains(&year(&mut command)));
     }
 }
