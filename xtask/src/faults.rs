@@ -27,6 +27,7 @@ mod server;
 mod shim;
 mod sink;
 mod slow;
+mod slow_http;
 mod table;
 mod torn;
 
@@ -68,6 +69,11 @@ const FAULTS: &[Fault] = &[
         name: "slow",
         what: slow::WHAT,
         run: slow::run,
+    },
+    Fault {
+        name: "slowhttptest",
+        what: slow_http::WHAT,
+        run: slow_http::run,
     },
     Fault {
         name: "disk",
@@ -139,7 +145,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
 fn help() -> String {
     let faults: String = FAULTS
         .iter()
-        .map(|fault| format!("  {:<9} {}\n", fault.name, fault.what))
+        .map(|fault| format!("  {:<12} {}\n", fault.name, fault.what))
         .collect();
     format!("{HELP}\nFaults:\n{faults}")
 }

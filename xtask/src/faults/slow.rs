@@ -18,16 +18,18 @@ use super::open_files;
 use super::probes::{Connection, Prober};
 use super::table::Row;
 
-pub(super) const WHAT: &str = "2,000 connections that send headers or bodies a byte at a time beside normal traffic, and a \
+pub(super) const WHAT: &str = "10,000 connections that send headers or bodies a byte at a time beside normal traffic, and a \
 chunked body of 1 GiB without a length: normal traffic and probes pass, the slow are cut off, 413 and memory flat";
 
 pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let connections = ground.size(2000, 500);
+    let wanted = ground.size(10_000, 500);
     let lasting = Duration::from_secs(ground.size(45, 15));
-    let files = open_files::raise(WANTED_FILES)?;
+    let files = open_files::raise(wanted + OTHER_FILES)?;
+    let connections = wanted.min(files.saturating_sub(OTHER_FILES));
     let home = ground.home("slow")?;
     let events = Events::new("slow")?;
-    let server = home.serve(&[])?;
+    // Room for the slow and for the others: how many are served is not what is tried here.
+    let server = home.serve(&["--max-connections", "12000"])?;
     let address = server.address;
 
     let next = Arc::new(AtomicU64::new(0));
@@ -62,7 +64,11 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         "beside them {NORMAL} normal connections, {refused} of whose posts failed; {}",
         probes.told()
     ));
-    row.note("`slowhttptest` is not used");
+    if connections < wanted {
+        row.note(format!(
+            "NOT with {wanted} connections: no more than {files} files may be open here"
+        ));
+    }
     if let Some(wrong) = probes.wrong() {
         row.wrong(wrong);
     }
@@ -71,9 +77,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
             "{refused} normal posts failed beside the slow ones"
         ));
     }
-    if files < connections + 100 || slow.most_open < connections {
+    if slow.most_open < connections {
         row.wrong(format!(
-            "only {} slow connections were open at a time ({files} files may be)",
+            "only {} slow connections were open at a time",
             slow.most_open
         ));
     }
@@ -248,7 +254,9 @@ fn send_endless(address: SocketAddr) -> Endless {
 }
 
 const NORMAL: usize = 8;
-const WANTED_FILES: u64 = 8192;
+
+/// What else is open in this process and in the server, generously.
+const OTHER_FILES: u64 = 1000;
 
 /// A header takes longer than its 5 s at this pace, and a body longer than its 10 s.
 const BETWEEN_BYTES: Duration = Duration::from_millis(100);
