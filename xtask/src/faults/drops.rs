@@ -57,7 +57,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let server = home.serve(&[])?;
     let left = home.left_to_hand_out()?;
     let kept: BTreeSet<u64> = home
-        .subjects(None)?
+        .subjects()?
         .iter()
         .filter_map(|subject| events.number(subject))
         .collect();

@@ -178,10 +178,14 @@ impl Round {
             .iter()
             .filter_map(|subject| self.events.number(subject))
             .collect();
-        let missing = ledger.answered.difference(&handed_out).count();
-        if missing > 0 {
-            told.wrong
-                .push(format!("{name}: {missing} events reached no handler"));
+        let missing: Vec<u64> = ledger.answered.difference(&handed_out).copied().collect();
+        if let Some(first) = missing.first() {
+            let count = missing.len();
+            let subject = format!("{name}-{first}");
+            let record = self.home.record(&subject)?;
+            told.wrong.push(format!(
+                "{name}: {count} events reached no handler; the first is {record}"
+            ));
         }
         told.wrong
             .extend(ledger.unexpected().map(|what| format!("{name}: {what}")));
