@@ -2,13 +2,12 @@
 //! delivery.
 //!
 //! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
-//! [`server`] runs a receiver, [`shim`] has its calls fail, [`client`] and [`load`] send to it, [`audit`] compares what was answered with what the inbox
-//! holds, [`table`] shows that, [`page`] writes it down. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what
-//! it started.
+//! [`server`] runs a receiver, [`shim`] has its calls fail, [`load`] sends to it, [`audit`] compares what was answered with
+//! what the inbox holds, [`table`] shows that, [`page`] writes it down. No fault has a row without an audit. Everything is on
+//! loopback, bounded, and ends only what it started.
 
 mod audit;
 mod calls;
-mod client;
 mod clock;
 mod disk;
 mod drops;
@@ -19,7 +18,6 @@ mod load;
 mod open_files;
 mod options;
 mod page;
-mod probes;
 mod queue;
 mod random;
 mod read_only;
@@ -133,7 +131,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
             .iter()
             .map(|fault| (fault.name, fault.what))
             .collect();
-        page::write(root, &page::generated(&faults, &options, &table))?;
+        page::PAGE.write(root, &page::generated(&faults, &options, &table))?;
     }
     let wrong = rows.iter().filter(|row| !row.is_sound()).count();
     if wrong > 0 {

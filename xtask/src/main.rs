@@ -10,11 +10,17 @@
 )]
 
 mod ci;
+mod client;
+mod debian;
 mod docs;
 mod faults;
 mod fixtures;
 mod generated;
+mod page;
+mod probes;
+mod process;
 mod schemas;
+mod table;
 mod test;
 mod tidy;
 mod workspace;

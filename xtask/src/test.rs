@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{debian, workspace};
 
 /// What provides the compiler and the headers on Debian and its relatives.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
@@ -38,17 +38,14 @@ pub(crate) fn ensure_c_compiler() -> Result<()> {
         return Ok(());
     }
     let packages = DEBIAN_PACKAGES.join(" ");
-    let is_debian = Path::new("/etc/debian_version").is_file();
-    if !is_debian || !is_root() {
+    if !debian::may_install() {
         bail!(
             "`{compiler}` compiles no C, and SQLite is built from source: install a C compiler \
              (Debian and Ubuntu: `apt-get install {packages}`) or name one in CC"
         );
     }
     println!("no C compiler: installing {packages}");
-    apt_get(&["update"])?;
-    let install = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[&install[..], &DEBIAN_PACKAGES].concat())?;
+    debian::install(&DEBIAN_PACKAGES)?;
     if !compiles(&compiler) {
         bail!("`{compiler}` still compiles no C after installing {packages}");
     }
@@ -79,25 +76,6 @@ fn compiles(compiler: &str) -> bool {
             input.write_all(b"#include <stdio.h>\nint main(void) { return puts(\"\") == EOF; }\n");
     }
     child.wait().is_ok_and(|status| status.success())
-}
-
-pub(crate) fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-pub(crate) fn apt_get(arguments: &[&str]) -> Result<()> {
-    let status = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .status()
-        .context("start apt-get")?;
-    if !status.success() {
-        bail!("`apt-get {}` failed", arguments.join(" "));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

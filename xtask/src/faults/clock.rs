@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::event::Events;
 use super::ground::{Ground, Home, told};
 use super::load::{Load, deliver_all};
-use super::probes::{Connection, Prober};
 use super::shim::Shim;
 use super::sink::Sink;
 use super::table::Row;
+use crate::probes::{Connection, Prober};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
 or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is handed out until done";

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::client::Client;
 use super::event::Events;
 use super::ground::Ground;
 use super::load::{Ledger, Load, deliver_all};
 use super::server::Server;
 use super::table::Row;
+use crate::client::Client;
 
 pub(super) const WHAT: &str = "the limit of file sizes is lowered again and again while 16 connections deliver, so that writes fail \
 in the middle of commits, and raised again: 503 while it lasts, taken again \

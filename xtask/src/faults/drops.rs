@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use super::audit::count;
-use super::client::connect;
 use super::event::Events;
 use super::ground::Ground;
 use super::load::{Ledger, deliver_all};
 use super::random::Random;
 use super::table::Row;
+use crate::client::connect;
 
 pub(super) const WHAT: &str = "clients that close the connection at once, in the middle of the body, or a moment after sending; \
 what was kept is handed out, and what they send again is taken once";

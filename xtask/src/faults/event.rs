@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use heygen_signature::Secret;
 
+use crate::client::PATH;
+
 /// Makes signed bodies of numbered events.
 #[derive(Clone, Debug)]
 pub(super) struct Events {
@@ -83,9 +85,6 @@ impl Events {
         )
     }
 }
-
-/// Where deliveries go.
-pub(super) const PATH: &str = "/webhooks/heygen";
 
 /// Known to nobody but the servers of these faults, which listen on loopback for minutes.
 pub(super) const SECRET: &str = "whsec_of_the_faults";

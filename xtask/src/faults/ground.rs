@@ -34,7 +34,9 @@ impl Ground {
             Some(binary) => {
                 fs::canonicalize(binary).with_context(|| format!("find {}", binary.display()))?
             }
-            None => build(root)?,
+            None => workspace::build_release(root, "heygen-webhooks", &["heygen-webhooks"])?
+                .pop()
+                .context("no binary was built")?,
         };
         let name = format!("faults-{}", std::process::id());
         let ours = std::env::current_exe().context("find xtask itself")?;
@@ -249,36 +251,6 @@ pub(super) fn told(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     text.lines().take(5).collect::<Vec<_>>().join("; ")
-}
-
-/// Builds the binary; cargo tells where it is.
-fn build(root: &Path) -> Result<PathBuf> {
-    let mut cargo = workspace::cargo(root);
-    // What cargo told us of xtask is no setting of this build; build scripts that look at it would run again every time.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
-            cargo.env_remove(&name);
-        }
-    }
-    let output = cargo
-        .args(["build", "--release", "--package", "heygen-webhooks"])
-        .args(["--bin", "heygen-webhooks"])
-        .arg("--message-format=json-render-diagnostics")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("start cargo build")?;
-    if !output.status.success() {
-        bail!("the release build of heygen-webhooks failed");
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo built no executable")
 }
 
 const LONGEST_HANDING_OUT: Duration = Duration::from_secs(120);

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::audit::{Audit, count};
-use super::client::Client;
 use super::event::Events;
 use super::ground::{Ground, Home};
 use super::load::{Ledger, Load, deliver_all};
@@ -17,6 +16,7 @@ use super::random::Random;
 use super::server::Server;
 use super::sink::Sink;
 use super::table::Row;
+use crate::client::Client;
 
 pub(super) const WHAT: &str = "SIGKILL at random instants while 24 connections deliver and handlers say done or retry; each time \
 the inbox is opened again by a restart and listed, and what had no answer is sent again";

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use super::client::Client;
 use super::event::Events;
+use crate::client::Client;
 
 /// What was sent, and what came of it. Events go by their numbers.
 #[derive(Clone, Debug, Default)]

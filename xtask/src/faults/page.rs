@@ -1,19 +1,12 @@
-//! docs/reliability.md: the part between its markers, from a run.
-
-use std::fs;
-use std::path::Path;
-use std::thread;
-
-use anyhow::{Context, Result, bail};
+//! docs/reliability.md: what of it comes from a run.
 
 use super::options::Options;
-use crate::workspace;
+use crate::page::{Page, machine};
 
-/// Writes the page; everything outside the markers stays as it is.
-pub(super) fn write(root: &Path, generated: &str) -> Result<()> {
-    let page = between_markers(&workspace::read(root, PATH)?, generated).context(PATH)?;
-    fs::write(root.join(PATH), page).with_context(|| format!("write {PATH}"))
-}
+pub(super) const PAGE: Page = Page {
+    path: "docs/reliability.md",
+    marker: "faults",
+};
 
 /// What goes between the markers.
 pub(super) fn generated(faults: &[(&str, &str)], options: &Options, table: &str) -> String {
@@ -33,57 +26,9 @@ pub(super) fn generated(faults: &[(&str, &str)], options: &Options, table: &str)
     )
 }
 
-/// Cores, memory and kernel; what cannot be read is not told.
-fn machine() -> String {
-    let mut words = Vec::new();
-    if let Ok(cores) = thread::available_parallelism() {
-        words.push(format!("{cores} cores"));
-    }
-    let memory = fs::read_to_string("/proc/meminfo").ok();
-    if let Some(kib) = memory.as_deref().and_then(total_kib) {
-        words.push(format!("{} GiB of memory", kib / (1024 * 1024)));
-    }
-    if let Ok(release) = fs::read_to_string("/proc/sys/kernel/osrelease") {
-        words.push(format!("Linux {}", release.trim()));
-    }
-    words.join(", ")
-}
-
-fn total_kib(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
-}
-
-fn between_markers(text: &str, generated: &str) -> Result<String> {
-    let found = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some(format!("{before}{BEGIN}\n{generated}{END}{after}"))
-    });
-    match found {
-        Some(text) => Ok(text),
-        None => bail!("`{BEGIN}` and after it `{END}` are missing: the figures go between them"),
-    }
-}
-
-const PATH: &str = "docs/reliability.md";
-const BEGIN: &str = "<!-- faults:begin -->";
-const END: &str = "<!-- faults:end -->";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_is_between_the_markers_changes() {
-        let page = "a\n<!-- faults:begin -->\nold\n<!-- faults:end -->\nb\n";
-        let fresh = "a\n<!-- faults:begin -->\nT\n<!-- faults:end -->\nb\n";
-        assert_eq!(between_markers(page, "T\n").unwrap(), fresh);
-        assert_eq!(between_markers(fresh, "T\n").unwrap(), fresh);
-        assert!(between_markers("a\n", "T\n").is_err());
-        assert!(between_markers("<!-- faults:end --><!-- faults:begin -->", "T\n").is_err());
-    }
 
     #[test]
     fn the_page_names_every_fault_and_the_run() {
@@ -98,6 +43,5 @@ mod tests {
         assert!(text.contains("- **kills**: SIGKILL.\n"), "{text}");
         assert!(text.contains("--seed 7 --binary FILE --write"), "{text}");
         assert!(text.ends_with(":\n\n| table |\n"), "{text}");
-        assert_eq!(total_kib("MemTotal:   24682496 kB\n"), Some(24_682_496));
     }
 }

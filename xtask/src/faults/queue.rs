@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::audit::Audit;
-use super::client::Client;
 use super::event::Events;
 use super::ground::{Ground, Home};
 use super::load::{Ledger, deliver_all};
 use super::open_files;
-use super::probes::{Connection, Prober};
 use super::server::Server;
 use super::table::Row;
+use crate::client::Client;
+use crate::probes::{Connection, Prober};
 
 pub(super) const WHAT: &str = "more posts than the queue holds and more bytes of bodies than memory is for, while another program \
 locks the file; four times as many connections as are served: 503 and nothing else, probes pass, memory is bounded";

@@ -1,18 +1,18 @@
 //! [`Server`]: a running `serve`. Dropped, it is killed.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fmt;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::process::{self, Memory};
 
 /// The process, the thread that reads what it prints, and the one that reads its log.
 #[derive(Debug)]
@@ -21,21 +21,6 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     printed: Arc<Mutex<BTreeSet<String>>>,
     readers: Vec<JoinHandle<()>>,
-}
-
-/// Resident memory in KiB.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Memory {
-    pub(super) now: u64,
-    /// The most since the process began.
-    pub(super) peak: u64,
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [now, peak] = [self.now, self.peak].map(|kib| kib / 1024);
-        write!(f, "{now} MiB, at most {peak} MiB")
-    }
 }
 
 impl Server {
@@ -89,25 +74,8 @@ impl Server {
 
     /// SIGTERM, and waits for its end. Returns the subjects of what it printed.
     pub(super) fn stop(mut self) -> Result<BTreeSet<String>> {
-        let id = self.child.id();
-        let kill = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {id}")])
-            .status();
-        kill.context("start sh")?;
-        let started = Instant::now();
-        let status = loop {
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .context("look after heygen-webhooks")?
-            {
-                break status;
-            }
-            if started.elapsed() > LONGEST_STOP {
-                bail!("serve did not end after SIGTERM");
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
+        let status = process::terminate(&mut self.child, LONGEST_STOP)?
+            .context("serve did not end after SIGTERM")?;
         if !status.success() {
             bail!("serve ended on SIGTERM with {status}");
         }
@@ -116,7 +84,7 @@ impl Server {
 
     /// From /proc; `None` where there is none.
     pub(super) fn memory(&self) -> Option<Memory> {
-        memory_of(&fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?)
+        process::memory(self.child.id())
     }
 
     fn printed(&mut self) -> BTreeSet<String> {
@@ -186,17 +154,6 @@ fn listening(line: &str) -> Option<SocketAddr> {
     url.split('/').next()?.parse().ok()
 }
 
-fn memory_of(status: &str) -> Option<Memory> {
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().trim_end_matches("kB").trim().parse().ok()
-    };
-    Some(Memory {
-        now: kib("VmRSS:")?,
-        peak: kib("VmHWM:")?,
-    })
-}
-
 const LONGEST_START: Duration = Duration::from_secs(60);
 const LONGEST_STOP: Duration = Duration::from_secs(60);
 const LAST_LINES: usize = 5;
@@ -204,19 +161,6 @@ const LAST_LINES: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_from_proc() {
-        let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
-        assert_eq!(
-            memory_of(status),
-            Some(Memory {
-                now: 10_240,
-                peak: 20_480
-            })
-        );
-        assert_eq!(memory_of("Name:\tx\n"), None);
-    }
 
     #[test]
     fn the_log_says_where_it_listens() {

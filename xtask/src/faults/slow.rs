@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::client::{connect, read_answer};
-use super::event::{Events, PATH};
+use super::event::Events;
 use super::ground::Ground;
 use super::load::{Load, deliver_all};
 use super::open_files;
-use super::probes::{Connection, Prober};
 use super::table::Row;
+use crate::client::{PATH, connect, read_answer};
+use crate::probes::{Connection, Prober};
 
 pub(super) const WHAT: &str = "10,000 connections that send headers or bodies a byte at a time beside normal traffic, and a \
 chunked body of 1 GiB without a length: normal traffic and probes pass, the slow are cut off, 413 and memory flat";

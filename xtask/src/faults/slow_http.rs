@@ -1,6 +1,5 @@
 //! Debian's `slowhttptest`, in its four modes.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,13 +7,14 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result, bail};
 
 use super::audit::Audit;
-use super::event::{Events, PATH};
+use super::event::Events;
 use super::ground::Ground;
 use super::load::{Load, deliver_all};
 use super::open_files;
-use super::probes::{Connection, Prober};
 use super::table::Row;
-use crate::test::{apt_get, is_root};
+use crate::client::PATH;
+use crate::debian;
+use crate::probes::{Connection, Prober};
 
 pub(super) const WHAT: &str = "Debian's `slowhttptest` with 1,500 connections in each of its modes (slow headers, slow bodies, slow \
 reading, ranges) beside normal traffic, which passes, as probes do; the slow are cut off";
@@ -176,12 +176,11 @@ fn ensure_installed() -> Result<()> {
     if is_there() {
         return Ok(());
     }
-    if !Path::new("/etc/debian_version").is_file() || !is_root() {
+    if !debian::may_install() {
         bail!("`{PROGRAM}` is missing: apt-get install {PROGRAM}");
     }
     eprintln!("no {PROGRAM}: installing it");
-    apt_get(&["update"])?;
-    apt_get(&["install", "--yes", "--no-install-recommends", PROGRAM])?;
+    debian::install(&[PROGRAM])?;
     if !is_there() {
         bail!("`{PROGRAM}` is still missing after it was installed");
     }

@@ -1,6 +1,7 @@
 //! [`Row`]: what one fault did, and the table of all.
 
 use super::audit::Audit;
+use crate::table::Table;
 
 /// One fault, audited.
 #[derive(Debug)]
@@ -84,46 +85,19 @@ impl Row {
     }
 }
 
-/// The table, as Markdown that is aligned for people too, and under it what else each fault has to say.
+/// The table, and under it what else each fault has to say.
 pub(super) fn render(rows: &[Row]) -> String {
-    let header = HEADER.map(str::to_owned);
-    let cells: Vec<[String; 7]> = rows.iter().map(Row::cells).collect();
-    let mut widths = HEADER.map(str::len);
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
+    let mut table = Table::new(1, &HEADER);
+    for row in rows {
+        table.row(row.cells());
     }
-    let mut text = line(&header, &widths);
-    let rules: Vec<String> = widths
-        .iter()
-        .enumerate()
-        .map(|(column, &width)| match column {
-            0 => "-".repeat(width + 2),
-            _ => format!("{}:", "-".repeat(width + 1)),
-        })
-        .collect();
-    text.extend(["|", &rules.join("|"), "|\n"]);
-    text.extend(cells.iter().map(|row| line(row, &widths)));
+    let mut text = table.render();
     let lines: String = rows.iter().map(Row::lines).collect();
     if !lines.is_empty() {
         text.push('\n');
         text.push_str(&lines);
     }
     text
-}
-
-fn line(cells: &[String; 7], widths: &[usize; 7]) -> String {
-    let cells: Vec<String> = cells
-        .iter()
-        .zip(widths)
-        .enumerate()
-        .map(|(column, (cell, &width))| match column {
-            0 => format!(" {cell:<width$} "),
-            _ => format!(" {cell:>width$} "),
-        })
-        .collect();
-    format!("|{}|\n", cells.join("|"))
 }
 
 const HEADER: [&str; 7] = [

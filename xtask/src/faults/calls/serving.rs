@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::super::client::Client;
 use super::super::event::Events;
 use super::super::ground::{Ground, Home};
 use super::super::load::{Ledger, deliver_all};
 use super::super::server::Server;
 use super::super::shim::{EIO, Failing, Lasting, Shim};
 use super::{MOST_CALLS, QUICK_STEP, Sum, Way, calls_told};
+use crate::client::Client;
 
 /// A start that fails must be an end with an error, and the next start find everything.
 pub(super) fn starts(ground: &Ground, way: Way) -> Result<Sum> {

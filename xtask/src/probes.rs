@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::client::Client;
+use crate::client::Client;
 
 /// Which connection the probes take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     /// A new one for each, as HeyGen does.
     New,
     /// One that was there before.
@@ -21,21 +21,21 @@ pub(super) enum Connection {
 
 /// Probes until it is stopped.
 #[derive(Debug)]
-pub(super) struct Prober {
+pub(crate) struct Prober {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Probes>,
 }
 
 /// How long each took.
 #[derive(Debug, Default)]
-pub(super) struct Probes {
+pub(crate) struct Probes {
     times: Vec<Duration>,
     failed: usize,
 }
 
 impl Prober {
     /// The first probe has been answered, or has failed, when this returns.
-    pub(super) fn start(address: SocketAddr, connection: Connection) -> Self {
+    pub(crate) fn start(address: SocketAddr, connection: Connection) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = stop.clone();
         let mut probes = Probes::default();
@@ -54,7 +54,7 @@ impl Prober {
         Self { stop, thread }
     }
 
-    pub(super) fn stop(self) -> Result<Probes> {
+    pub(crate) fn stop(self) -> Result<Probes> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
             .join()
@@ -63,16 +63,20 @@ impl Prober {
 }
 
 impl Probes {
+    /// The 99th percentile and the longest.
+    pub(crate) fn times(&self) -> [Duration; 2] {
+        [self.quantile(99), self.quantile(100)]
+    }
+
     /// `OPTIONS p99 3.1 ms, longest 4.0 ms, of 400`.
-    pub(super) fn told(&self) -> String {
-        let [p99, longest] =
-            [self.quantile(99), self.quantile(100)].map(|time| time.as_secs_f64() * 1000.0);
+    pub(crate) fn told(&self) -> String {
+        let [p99, longest] = self.times().map(|time| time.as_secs_f64() * 1000.0);
         let count = self.times.len();
         format!("OPTIONS p99 {p99:.1} ms, longest {longest:.1} ms, of {count}")
     }
 
     /// What is wrong: a probe that failed, or took longer than HeyGen waits.
-    pub(super) fn wrong(&self) -> Option<String> {
+    pub(crate) fn wrong(&self) -> Option<String> {
         let late = self
             .times
             .iter()

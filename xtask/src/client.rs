@@ -4,17 +4,15 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::event::PATH;
-
 /// Sends requests one after the other, over a connection that is made anew when the last one ended.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     stream: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             stream: None,
@@ -24,13 +22,13 @@ impl Client {
     /// Sends `request` and waits for its status.
     ///
     /// An error says nothing about whether the request was taken.
-    pub(super) fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         self.send(request)?;
         self.receive()
     }
 
     /// Sends `request` and waits for nothing.
-    pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<()> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => BufReader::new(connect(self.address)?),
@@ -41,7 +39,7 @@ impl Client {
     }
 
     /// The status of the request that was sent last.
-    pub(super) fn receive(&mut self) -> io::Result<u16> {
+    pub(crate) fn receive(&mut self) -> io::Result<u16> {
         let mut stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         let (status, goes_on) = read_answer(&mut stream)?;
         if goes_on {
@@ -51,13 +49,13 @@ impl Client {
     }
 
     /// HeyGen's probe.
-    pub(super) fn probe(&mut self) -> io::Result<u16> {
+    pub(crate) fn probe(&mut self) -> io::Result<u16> {
         self.exchange(format!("OPTIONS {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
     }
 }
 
 /// A connection on which nothing waits for ever.
-pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -66,7 +64,7 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Reads one answer whole: its status, and whether the connection goes on.
-pub(super) fn read_answer(stream: &mut BufReader<TcpStream>) -> io::Result<(u16, bool)> {
+pub(crate) fn read_answer(stream: &mut BufReader<TcpStream>) -> io::Result<(u16, bool)> {
     let line = read_line(stream)?;
     let status = line
         .split(' ')
@@ -104,5 +102,8 @@ fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     Ok(line)
 }
 
+/// Where deliveries go.
+pub(crate) const PATH: &str = "/webhooks/heygen";
+
 /// Longer than the receiver takes for anything.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
