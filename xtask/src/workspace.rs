@@ -49,7 +49,7 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(&xtask).to_owned()
 }
 
-/// Every crate under `crates/`, by name, then `xtask`.
+/// Every crate under `crates/`, by name, then those of `xtask`.
 pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
     let mut folders = Vec::new();
     let crates = root.join("crates");
@@ -60,7 +60,7 @@ pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
         }
     }
     folders.sort();
-    folders.push("xtask".to_owned());
+    folders.extend(["xtask", "xtask/bench"].map(str::to_owned));
     folders
         .into_iter()
         .map(|folder| {

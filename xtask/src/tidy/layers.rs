@@ -97,6 +97,19 @@ const LAYERS: &[Layer] = &[
         never: &["hyper", "reqwest", "rusqlite", "tokio"],
         never_bare: &[],
     },
+    Layer {
+        name: "xtask-bench",
+        members: &[
+            "heygen-events",
+            "heygen-inbox",
+            "heygen-receiver",
+            "heygen-signature",
+            "heygen-testkit",
+        ],
+        names: None,
+        never: &["axum"],
+        never_bare: &[],
+    },
 ];
 
 /// SQLite, a client, TLS and what ends programs: each a choice of whoever receives.

@@ -36,8 +36,8 @@ pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) ->
 
 fn problems(member: &Member) -> Vec<String> {
     let mut problems = Vec::new();
-    let folder = member.folder.rsplit('/').next().unwrap_or_default();
-    if folder != member.name() {
+    let folder = member.folder.trim_start_matches("crates/");
+    if folder.replace('/', "-") != member.name() {
         problems.push(format!(
             "the crate is called `{}` and its folder `{folder}`",
             member.name()

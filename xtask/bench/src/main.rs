@@ -1,0 +1,82 @@
+//! `xtask-bench MEASURE ARGUMENTS`: the programs that `cargo xtask bench` starts and measures.
+//!
+//! Servers listen until they are ended; every other measure prints one line of JSON and ends.
+
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "`cargo xtask bench` reads what these print, and a developer their errors"
+)]
+
+mod dispatch;
+mod limit;
+mod parse;
+mod requests;
+mod store;
+mod verified;
+
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use heygen_signature::Secret;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match *words {
+        ["limit", address] => limit::run(number(address)?),
+        ["verified", address] => verified::run(number(address)?, secret()?),
+        ["requests", folder, count] => requests::write(folder.as_ref(), &secret()?, number(count)?),
+        ["fill", file, from, to] => store::fill(file.as_ref(), number(from)?..number(to)?),
+        ["append", file, concurrency, seconds, first] => {
+            let (concurrency, seconds) = (number(concurrency)?, number(seconds)?);
+            let measured = store::append(file.as_ref(), concurrency, seconds, number(first)?)?;
+            println!("{measured}");
+            Ok(())
+        }
+        ["parse", rounds] => {
+            println!("{}", parse::run(number(rounds)?)?);
+            Ok(())
+        }
+        ["dispatch", file, concurrency, seconds] => {
+            let measured = dispatch::run(file.as_ref(), number(concurrency)?, number(seconds)?)?;
+            println!("{measured}");
+            Ok(())
+        }
+        _ => bail!(
+            "`{}` is not measured here; see xtask/bench/src/main.rs",
+            words.join(" ")
+        ),
+    }
+}
+
+fn number<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(word: &str) -> Result<T> {
+    word.parse().with_context(|| format!("read `{word}`"))
+}
+
+/// What requests are signed with, and checked against.
+fn secret() -> Result<Secret> {
+    let secret = std::env::var(SECRET).context(SECRET)?;
+    Secret::new(secret).context(SECRET)
+}
+
+/// The runtime of `serve`.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
+}
+
+const SECRET: &str = "HEYGEN_WEBHOOK_SECRET";
