@@ -17,6 +17,32 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     apt_get(&[&install[..], packages].concat())
 }
 
+/// Unpacks a package into `folder`. Nothing is installed, no service is started, and nobody has to be root.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    if !is_debian() {
+        bail!("this is no Debian: `{package}` is fetched with apt-get");
+    }
+    let downloaded = Command::new("apt-get")
+        .args(["download", package])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .context("start apt-get")?;
+    if !downloaded.status.success() {
+        let text = String::from_utf8_lossy(&downloaded.stderr);
+        bail!("`apt-get download {package}` failed: {}", text.trim());
+    }
+    let unpacked = Command::new("sh")
+        .args(["-c", "dpkg-deb --extract ./\"$0\"_*.deb .", package])
+        .current_dir(folder)
+        .status()
+        .context("start dpkg-deb")?;
+    if !unpacked.success() {
+        bail!("`dpkg-deb --extract` of {package} failed");
+    }
+    Ok(())
+}
+
 fn is_debian() -> bool {
     Path::new("/etc/debian_version").is_file()
 }

@@ -9,6 +9,7 @@
     reason = "a developer reads what these commands print"
 )]
 
+mod bench;
 mod ci;
 mod client;
 mod debian;
@@ -55,6 +56,7 @@ fn run(words: &[&str]) -> Result<()> {
             docs::page(&root)?.run(&root, mode)?;
             docs::readme(&root)?.run(&root, mode)
         }
+        ["bench", ref rest @ ..] => bench::run(&root, rest),
         ["faults", ref rest @ ..] => faults::run(&root, rest),
         // Nothing that tidy finds can be mended without a decision, so both forms check.
         ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
@@ -82,6 +84,7 @@ Usage: cargo xtask COMMAND
   schemas [--check]   schemas/events/*.json, from the types of heygen-events
   fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
   docs [--check]      docs/events.md, and the table of events in README.md
+  bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
   tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
 

@@ -78,6 +78,17 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_have_their_markers() {
+        for (path, marker) in [
+            ("docs/reliability.md", "faults"),
+            ("docs/benchmarks.md", "bench"),
+        ] {
+            let text = workspace::read(&workspace::root(), path).unwrap();
+            assert!(between_markers(&text, marker, "").is_ok(), "{path}");
+        }
+    }
+
+    #[test]
     fn memory_is_read_from_proc() {
         assert_eq!(total_kib("MemTotal:   24682496 kB\n"), Some(24_682_496));
         assert_eq!(total_kib(""), None);

@@ -63,6 +63,11 @@ impl Prober {
 }
 
 impl Probes {
+    /// How many there were.
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
     /// The 99th percentile and the longest.
     pub(crate) fn times(&self) -> [Duration; 2] {
         [self.quantile(99), self.quantile(100)]

@@ -1,0 +1,71 @@
+-- Sends events of which no two are the same, each rightly signed. What differs was computed before (see
+-- xtask/bench/src/requests.rs); a request is assembled from the template and its row. The rows are mapped, not read, because
+-- LuaJIT has little memory of its own.
+--
+-- Arguments: folder, first row, how many rows, how many threads.
+
+local ffi = require("ffi")
+ffi.cdef([[
+int open(const char *path, int flags, ...);
+void *mmap(void *address, size_t length, int protection, int flags, int file, long offset);
+]])
+
+local ID, SIGNATURE = 32, 64
+local ROW = ID + SIGNATURE
+local PROT_READ, MAP_PRIVATE = 1, 2
+
+local threads = 0
+
+function setup(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local rows, first, count, step, sent
+local text, length, places
+
+function init(args)
+  local folder = args[1]
+  first, count, step = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  -- The threads take turns: of two, one has the even rows and the other the odd ones.
+  sent = number
+  local file = ffi.C.open(folder .. "/rows", 0)
+  assert(file >= 0, "cannot open the rows")
+  local bytes = (first + count) * ROW
+  local mapped = ffi.C.mmap(nil, bytes, PROT_READ, MAP_PRIVATE, file, 0)
+  assert(ffi.cast("intptr_t", mapped) ~= -1, "cannot map the rows")
+  rows = ffi.cast("const char *", mapped)
+  local template = read(folder .. "/template")
+  length = #template
+  text = ffi.new("char[?]", length)
+  ffi.copy(text, template, length)
+  places = {}
+  for place in read(folder .. "/layout"):gmatch("%d+") do
+    places[#places + 1] = tonumber(place)
+  end
+end
+
+function request()
+  local row = rows + (first + sent % count) * ROW
+  sent = sent + step
+  ffi.copy(text + places[1], row + ID, SIGNATURE)
+  for place = 2, #places do
+    ffi.copy(text + places[place], row, ID)
+  end
+  return ffi.string(text, length)
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    "measured requests=%d microseconds=%d p50=%d p99=%d longest=%d connect=%d read=%d write=%d status=%d timeout=%d\n",
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
+    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end
