@@ -21,6 +21,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use heygen_signature::Secret;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
