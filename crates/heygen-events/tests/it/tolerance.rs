@@ -130,6 +130,12 @@ fn numbers_for_text_leave_as_numbers() {
         r#"{"id":"j","progress":99.5,"source_duration":1e3}"#,
         "fits",
     );
+    // Read and written without care for the last bit, this one would come back as another.
+    check_data(
+        "avatar_video.success",
+        r#"{"video_id":"v","duration":12.466666666666666666666666666666}"#,
+        "fits",
+    );
     check_data(
         "avatar_video.fail",
         r#"{"video_id":18446744073709551616}"#,
