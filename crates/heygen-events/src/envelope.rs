@@ -70,13 +70,12 @@ impl<'a> Envelope<'a> {
         };
         match Top::read(text, Keys::Decoded).or_else(|_| Top::read(text, Keys::AsSpelled)) {
             Ok(top) => Self::from_top(top),
-            // An array is refused at its first byte, when nobody has seen yet whether the rest is JSON. The error of
-            // that refusal may quote the body, so it goes no further.
-            Err(error) if error.is_data() => Err(match serde_json::from_str::<&RawValue>(text) {
+            // An array is refused at its first byte, when nobody has seen yet whether the rest is JSON, and a number that
+            // is out of range (`1e999`) as if it were none. The error of a refusal may quote the body, so it goes no further.
+            Err(_) => Err(match serde_json::from_str::<&RawValue>(text) {
                 Ok(_) => ParseError::envelope(Error::custom("the body is not an object")),
                 Err(error) => ParseError::syntax(error),
             }),
-            Err(error) => Err(ParseError::syntax(error)),
         }
     }
 

@@ -373,6 +373,8 @@ fn bodies_that_are_no_events() {
         "null",
         "7",
         r#""text""#,
+        "1e999",
+        r#""\ud800""#,
         "{}",
         r#"{"event_type":null}"#,
         r#"{"event_type":7}"#,
