@@ -25,6 +25,8 @@ mod editor;
 mod file;
 mod filter;
 mod kind;
+#[cfg(feature = "import")]
+mod line;
 mod order;
 mod prune;
 mod reader;
@@ -38,6 +40,8 @@ mod writer;
 
 pub use check::{Depth, Flaw, is_damaged};
 pub use editor::{Imported, Replayed, SqliteEditor};
+#[cfg(feature = "import")]
+pub use line::LineError;
 pub use reader::SqliteReader;
 pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,

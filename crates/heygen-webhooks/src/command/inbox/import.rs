@@ -18,7 +18,6 @@ use crate::command::management::note;
 use crate::failure::Failure;
 use crate::output;
 
-mod line;
 mod lines;
 
 use lines::{Line, Lines};
@@ -70,7 +69,9 @@ impl Tally {
             let line = line.with_context(|| format!("cannot read {}", options.from.display()))?;
             let read = match &line {
                 Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
-                Line::Whole(bytes) => line::read(bytes, latest).map_err(|error| error.to_string()),
+                Line::Whole(bytes) => {
+                    Imported::from_line(bytes, latest).map_err(|error| error.to_string())
+                }
                 Line::TooLong => Err(format!(
                     "longer than {}",
                     size::bytes(lines::LONGEST as u64)
@@ -138,8 +139,7 @@ impl Tally {
     }
 }
 
-/// So far ahead of ours may the clock of another machine be. Later times are refused: every delivery that came after such a
-/// one would have to stand behind it.
+/// So far ahead of ours may the clock of another machine be; later times are refused.
 const TOLERANCE: Duration = Duration::from_secs(10 * 60);
 
 /// Long lines make smaller steps.

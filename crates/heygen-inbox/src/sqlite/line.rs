@@ -1,18 +1,21 @@
 //! Reads one line of an export. Nothing here depends on anything but the line and a time, whatever the line holds.
+//!
+//! The binary's `inbox export` writes such lines.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use heygen_inbox::sqlite::Imported;
-use heygen_inbox::{Attempt, Header, NewDelivery, Source, State};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// Why a line cannot be taken in, for a person to read.
-#[derive(Debug, PartialEq)]
-pub(super) struct LineError(String);
+use super::Imported;
+use crate::{Attempt, Header, NewDelivery, Source, State};
+
+/// Why a line of an export cannot be taken in, for a person to read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LineError(String);
 
 /// What is read of a line. The rest follows from the body, or stands there for people.
 #[derive(Deserialize)]
@@ -46,34 +49,55 @@ struct AttemptRecord {
     detail: Option<String>,
 }
 
-/// Reads one line. What came in after `latest` is refused.
-///
-/// # Errors
-///
-/// When it is no such line, or says what cannot be.
-pub(super) fn read(line: &[u8], latest: SystemTime) -> Result<Imported, LineError> {
-    let record: Record =
-        serde_json::from_slice(line).map_err(|error| LineError(error.to_string()))?;
-    let received_at = moment(record.received_at)?;
-    if received_at > latest {
-        return Err(LineError("received_at is in the future".to_owned()));
+impl Imported {
+    /// Reads one line of an export, without its end. What came in after `latest` is refused: every delivery that came after
+    /// such a one would have to stand behind it.
+    ///
+    /// # Wire shape
+    ///
+    /// `{"received_at": time, "source": word, "state": word, "attempts": number, "headers": [[name, value]], "body": text}`,
+    /// with `body_base64` in the place of `body` where that is no text. `repeats` and `attempt_list` may be missing, other
+    /// keys may be there: what they say follows from the body, or is for people.
+    ///
+    /// # Errors
+    ///
+    /// When it is no such line, or says what cannot be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use heygen_inbox::sqlite::Imported;
+    ///
+    /// let line = br#"{"received_at":"2026-09-21T14:13:20Z","source":"webhook","state":"done","attempts":1,"headers":[],"body":"{}"}"#;
+    /// let imported = Imported::from_line(line, SystemTime::now())?;
+    /// assert_eq!(&imported.delivery.body()[..], b"{}");
+    /// # Ok::<(), heygen_inbox::sqlite::LineError>(())
+    /// ```
+    pub fn from_line(line: &[u8], latest: SystemTime) -> Result<Self, LineError> {
+        let record: Record =
+            serde_json::from_slice(line).map_err(|error| LineError(error.to_string()))?;
+        let received_at = moment(record.received_at)?;
+        if received_at > latest {
+            return Err(LineError("received_at is in the future".to_owned()));
+        }
+        let source: Source = word(&record.source)?;
+        let state: State = word(&record.state)?;
+        let body = body(record.body, record.body_base64)?;
+        let attempts = attempts(record.attempts, record.attempt_list)?;
+        let delivery = NewDelivery::new(received_at, source, headers(&record.headers), body.into());
+        let mut imported = Self::new(delivery);
+        imported.state = state;
+        imported.handed_out = record.attempts;
+        imported.attempts = attempts;
+        if record.repeats.count > MOST_REPEATS {
+            return Err(LineError("repeats.count cannot be so large".to_owned()));
+        }
+        imported.repeats.count = record.repeats.count;
+        imported.repeats.last_at = record.repeats.last_at.map(moment).transpose()?;
+        imported.repeats.last_headers = headers(&record.repeats.last_headers);
+        Ok(imported)
     }
-    let source: Source = word(&record.source)?;
-    let state: State = word(&record.state)?;
-    let body = body(record.body, record.body_base64)?;
-    let attempts = attempts(record.attempts, record.attempt_list)?;
-    let delivery = NewDelivery::new(received_at, source, headers(&record.headers), body.into());
-    let mut imported = Imported::new(delivery);
-    imported.state = state;
-    imported.handed_out = record.attempts;
-    imported.attempts = attempts;
-    if record.repeats.count > MOST_REPEATS {
-        return Err(LineError("repeats.count cannot be so large".to_owned()));
-    }
-    imported.repeats.count = record.repeats.count;
-    imported.repeats.last_at = record.repeats.last_at.map(moment).transpose()?;
-    imported.repeats.last_headers = headers(&record.repeats.last_headers);
-    Ok(imported)
 }
 
 fn body(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, LineError> {
@@ -185,7 +209,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut Value), expected: Result<(), &str>) {
         let mut line = good();
         change(&mut line);
-        let read = read(line.to_string().as_bytes(), latest());
+        let read = Imported::from_line(line.to_string().as_bytes(), latest());
         match (read, expected) {
             (Ok(_), Ok(())) => {}
             (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
@@ -195,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_good_line_says_everything() {
-        let imported = read(good().to_string().as_bytes(), latest()).expect("good");
+        let imported = Imported::from_line(good().to_string().as_bytes(), latest()).expect("good");
         let micros = |time: SystemTime| {
             let since = time.duration_since(SystemTime::UNIX_EPOCH);
             since.expect("after 1970").as_micros() % 1_000_000
@@ -293,7 +317,7 @@ mod tests {
             "[".repeat(1_000_000).as_bytes(),
             format!("{{\"x\":{}", "[".repeat(1_000_000)).as_bytes(),
         ] {
-            assert!(read(line, latest()).is_err());
+            assert!(Imported::from_line(line, latest()).is_err());
         }
     }
 }
