@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
+use serde_json::value::RawValue;
 
 use crate::payload::field::{FieldType, required};
 
@@ -191,7 +192,11 @@ pub(crate) fn write_text<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     if number && let Ok(number) = text.parse::<Number>() {
-        return number.serialize(serializer);
+        return match RawValue::from_string(text.to_owned()) {
+            // An id of more digits than a number holds would come back as another id.
+            Ok(digits) if number.to_string() != text => digits.serialize(serializer),
+            Ok(_) | Err(_) => number.serialize(serializer),
+        };
     }
     serializer.serialize_str(text)
 }

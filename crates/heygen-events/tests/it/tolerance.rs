@@ -279,6 +279,13 @@ fn event_ids() {
 }
 
 #[test]
+fn digits_that_no_number_holds_are_written_back() {
+    let body = r#"{"event_type":"batch.finished","event_id":18446744073709551616,"event_data":{},"created_at":1e-999}"#;
+    let event: Event = body.parse().unwrap();
+    assert_eq!(serde_json::to_string(&event).unwrap(), body);
+}
+
+#[test]
 fn the_name_under_the_key_event() {
     check(
         r#"{"event":"avatar_video.success","event_data":{"video_id":"v"}}"#,
