@@ -6,8 +6,11 @@
     reason = "a row of a table reads better without borrows"
 )]
 
+mod bodies;
 mod errors;
 mod fixtures;
+mod hostile;
+mod invariants;
 mod questions;
 #[cfg(feature = "schema")]
 mod schemas;

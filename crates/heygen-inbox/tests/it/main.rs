@@ -6,6 +6,10 @@
 mod support;
 
 mod conformance;
+mod hostile;
+#[cfg(feature = "import")]
+mod invariants_of_import;
+mod invariants_of_sameness;
 mod memory;
 mod order;
 mod upkeep;

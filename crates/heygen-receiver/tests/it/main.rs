@@ -25,7 +25,9 @@ mod forward;
     feature = "rules"
 ))]
 mod handing;
+mod hostile;
 mod http2;
+mod invariants;
 mod limits;
 #[cfg(feature = "lines")]
 mod lines;

@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod diagnosis;
+mod hostile;
+mod invariants;
 mod texts;

@@ -14,6 +14,7 @@ mod prune;
 #[cfg(unix)]
 mod rejected;
 mod replay;
+mod round_trip;
 mod stats;
 mod tail;
 

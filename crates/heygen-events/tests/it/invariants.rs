@@ -1,0 +1,60 @@
+//! What holds for every body, whoever wrote it. The fuzz target `event` holds the same, on bytes that nobody thought of.
+
+use heygen_events::{Envelope, Event, ParseErrorKind};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Panics when something does not hold.
+pub(crate) fn hold(body: &[u8]) {
+    let envelope = match Envelope::from_slice(body) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let is_json = serde_json::from_slice::<&RawValue>(body).is_ok();
+            let expected = match is_json {
+                true => ParseErrorKind::Envelope,
+                false => ParseErrorKind::Syntax,
+            };
+            assert_eq!(error.kind(), expected);
+            assert_eq!(Event::from_slice(body).unwrap_err().kind(), expected);
+            return;
+        }
+    };
+    let event = Event::from_slice(body).unwrap();
+    assert_eq!(event.event_name(), envelope.event_name());
+    assert_eq!(event.event_type(), envelope.event_type());
+    assert_eq!(
+        event.event_id.as_ref().map(|id| id.as_str()),
+        envelope.event_id()
+    );
+    assert_eq!(event, envelope.to_event());
+
+    let written = serde_json::to_vec(&event).unwrap();
+    let again = Event::from_slice(&written).unwrap();
+    assert_eq!(again, event, "written and read again");
+    assert_eq!(answers(&again), answers(&event));
+    assert_eq!(
+        serde_json::to_vec(&again).unwrap(),
+        written,
+        "written once more"
+    );
+    // What no `Value` can hold is compared above, as text.
+    if let Ok(read) = serde_json::from_slice::<Value>(body) {
+        let back: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(back, read, "written back");
+        assert_eq!(serde_json::to_value(&event).unwrap(), read);
+        // It may have lost digits that the text had, and nothing else.
+        let of_value = Event::from_value(&read).unwrap();
+        assert_eq!(of_value.event_type(), event.event_type());
+        assert_eq!(serde_json::to_value(&of_value).unwrap(), read);
+    }
+}
+
+/// Every question that can be asked of an event.
+fn answers(event: &Event) -> String {
+    let links = (event.callback_url(), event.media_url(), event.media_kind());
+    let reasons = (event.failure_message(), event.lacks_reason());
+    let ids = (event.subject_id(), event.callback_id());
+    let fields = (event.fits(), event.is_known(), event.unknown_fields());
+    let outcome = (event.outcome(), event.lacks_media());
+    format!("{links:?} {reasons:?} {ids:?} {fields:?} {outcome:?}")
+}

@@ -1,0 +1,128 @@
+//! What holds for every line that is to be imported, whoever wrote it. The fuzz target `import` holds the same.
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteReader};
+use heygen_inbox::{Appended, Attempt, DeliveryId, Kept, State};
+use tempfile::TempDir;
+
+/// Panics when something does not hold.
+pub(crate) fn hold(line: &[u8]) {
+    let latest = SystemTime::UNIX_EPOCH + LATEST;
+    let Ok(imported) = Imported::from_line(line, latest) else {
+        return;
+    };
+    let received_at = imported.delivery.received_at();
+    assert!((SystemTime::UNIX_EPOCH..=latest).contains(&received_at));
+    let numbers: Vec<u32> = imported.attempts.iter().map(|one| one.number).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    assert!(
+        numbers
+            .iter()
+            .all(|number| (1..=imported.handed_out).contains(number))
+    );
+
+    INBOX.with_borrow_mut(|inbox| {
+        let inbox = match inbox {
+            Some(inbox) if inbox.taken_in < ENOUGH => inbox,
+            _ => inbox.insert(Inbox::new()),
+        };
+        if let Some(kept) = inbox.import(&imported) {
+            check(&kept, &imported);
+        }
+    });
+}
+
+fn check(kept: &Kept, imported: &Imported) {
+    let delivery = &imported.delivery;
+    assert_eq!(kept.body, delivery.body(), "byte for byte");
+    assert_eq!(kept.headers, delivery.headers());
+    let summary = &kept.summary;
+    assert_eq!(summary.source, delivery.source());
+    assert_eq!(micros(summary.received_at), micros(delivery.received_at()));
+    let state = match imported.state {
+        State::Claimed => State::Pending,
+        state => state,
+    };
+    assert_eq!(
+        (summary.state, summary.attempts),
+        (state, imported.handed_out)
+    );
+
+    let attempts = |attempts: &[Attempt]| -> Vec<_> {
+        let attempts = attempts.iter();
+        attempts
+            .map(|one| {
+                (
+                    one.number,
+                    micros(one.started_at),
+                    one.duration,
+                    one.result,
+                    one.detail.clone(),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(attempts(&kept.attempts), attempts(&imported.attempts));
+    let repeats = &imported.repeats;
+    assert_eq!(
+        kept.repeats.last_at.map(micros),
+        repeats.last_at.map(micros)
+    );
+    if repeats.last_at.is_some() {
+        assert_eq!(kept.repeats.count, repeats.count);
+        assert_eq!(kept.repeats.last_headers, repeats.last_headers);
+    }
+}
+
+/// What is kept of a time.
+fn micros(time: SystemTime) -> u128 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_micros()
+}
+
+/// An inbox for many lines, because opening one takes longer than all that is done with a line.
+struct Inbox {
+    editor: SqliteEditor,
+    reader: SqliteReader,
+    taken_in: usize,
+    _folder: TempDir,
+}
+
+impl Inbox {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        Self {
+            editor: SqliteEditor::open(&path).unwrap(),
+            reader: SqliteReader::open(&path).unwrap(),
+            taken_in: 0,
+            _folder: folder,
+        }
+    }
+
+    /// As it is kept; `None` when the same event was in an earlier line.
+    fn import(&mut self, imported: &Imported) -> Option<Kept> {
+        self.taken_in += 1;
+        let appended = self.editor.import(std::slice::from_ref(imported)).unwrap();
+        match appended[..] {
+            [Appended::New(id)] => Some(self.get(id)),
+            _ => None,
+        }
+    }
+
+    fn get(&self, id: DeliveryId) -> Kept {
+        self.reader.get(id).unwrap().unwrap()
+    }
+}
+
+thread_local! {
+    static INBOX: RefCell<Option<Inbox>> = const { RefCell::new(None) };
+}
+
+/// The year 2033.
+const LATEST: Duration = Duration::from_secs(2_000_000_000);
+
+/// After so many lines the inbox has grown enough.
+const ENOUGH: usize = 1000;

@@ -1,0 +1,97 @@
+//! What holds for every request, whoever sent it. The fuzz target `signature_header` holds the same.
+
+use heygen_signature::{Diagnosis, Secret, Secrets, diagnose, find_signature, verify};
+
+/// Panics when something does not hold for a request that is written `name: value` a line, an empty line, the body.
+///
+/// In a value, `{first}`, `{second}` and `{other}` stand for what these secrets sign the body with, so that whatever makes
+/// requests need not know how to sign to get past the first door.
+pub(crate) fn hold(request: &[u8]) {
+    let (head, body) = split(request);
+    let head = sign(head, body);
+    let headers: Vec<(&str, &[u8])> = head
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = std::str::from_utf8(&line[..colon]).ok()?;
+            Some((name, &line[colon + 1..]))
+        })
+        .collect();
+    let secrets = Secrets::try_from(vec![secret(FIRST), secret(SECOND)]).unwrap();
+
+    let verified = verify(headers.iter().copied(), body, &secrets);
+    let expected = signer(&headers, body);
+    assert_eq!(verified.ok().map(|found| found.index()), expected);
+    let read = find_signature(headers.iter().copied());
+    assert!(
+        read.is_ok() || expected.is_none(),
+        "what cannot be read signs nothing"
+    );
+
+    let diagnosis = diagnose(headers.iter().copied(), body, &secrets);
+    match diagnosis {
+        Diagnosis::Verified { secret } => assert_eq!(Some(secret), expected),
+        _ => assert_eq!(expected, None, "{diagnosis}"),
+    }
+    let told = format!("{diagnosis} {diagnosis:?} {verified:?} {read:?} {secrets:?}");
+    for hidden in [FIRST, SECOND, OTHER].map(|text| text.trim_matches([' ', '"'])) {
+        let bare = hidden.trim_start_matches("whsec_");
+        assert!(!told.contains(bare), "a secret is told");
+    }
+}
+
+/// Which secret signed it, by the rule as the protocol has it and without any code of the crate but the signing.
+fn signer(headers: &[(&str, &[u8])], body: &[u8]) -> Option<usize> {
+    let values = |wanted: &str| -> Vec<&[u8]> {
+        let named = headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        named.map(|(_, value)| *value).collect()
+    };
+    let mut values_that_decide = values("Signature");
+    if values_that_decide.is_empty() {
+        values_that_decide = values("Heygen-Signature");
+    }
+    let [value] = values_that_decide[..] else {
+        return None;
+    };
+    let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
+    [FIRST, SECOND].iter().position(|text| {
+        let signature = secret(text).sign(body).to_string();
+        signature.eq_ignore_ascii_case(value)
+    })
+}
+
+fn split(request: &[u8]) -> (&[u8], &[u8]) {
+    let end = request.windows(2).position(|pair| pair == b"\n\n");
+    end.map_or((request, &[]), |end| (&request[..end], &request[end + 2..]))
+}
+
+fn sign(head: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut signed = Vec::with_capacity(head.len());
+    let mut rest = head;
+    while let Some((first, after)) = rest.split_first() {
+        let found = PLACEHOLDERS
+            .iter()
+            .find(|(mark, _)| rest.starts_with(mark.as_bytes()));
+        if let Some((mark, text)) = found {
+            signed.extend_from_slice(secret(text).sign(body).to_string().as_bytes());
+            rest = &rest[mark.len()..];
+        } else {
+            signed.push(*first);
+            rest = after;
+        }
+    }
+    signed
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text).unwrap()
+}
+
+const PLACEHOLDERS: [(&str, &str); 3] =
+    [("{first}", FIRST), ("{second}", SECOND), ("{other}", OTHER)];
+const FIRST: &str = "whsec_dGhlIGZpcnN0IG9mIHRoZW0=";
+/// With what people leave around a secret, so that a diagnosis has something to find.
+const SECOND: &str = " \"dGhlIHNlY29uZCBvZiB0aGVt\" ";
+const OTHER: &str = "dGhlIHNlY29uZCBvZiB0aGVt";

@@ -1,0 +1,108 @@
+//! `inbox export` into `inbox import`, whatever an inbox holds.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteReader};
+use heygen_inbox::{Attempt, AttemptResult, Header, Kept, NewDelivery, Query, Source, State};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::support::Place;
+
+proptest! {
+    // Each case starts two processes.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn what_is_exported_comes_in_equal(deliveries in vec(imported(), 1..24)) {
+        let (place, other) = (Place::new(), Place::new());
+        let path = place.path().join("heygen-inbox.db");
+        SqliteEditor::open(&path).unwrap().import(&deliveries).unwrap();
+        let lines = place.run(&["inbox", "export"]).ok().stdout;
+        let told = other.run_with(&["inbox", "import", "-", "--json"], lines.as_bytes(), &[]);
+        prop_assert_eq!(&told.ok().json()["bad"], 0);
+        let (sent, received) = (everything(&path), everything(&other.path().join("heygen-inbox.db")));
+        prop_assert!(!sent.is_empty());
+        prop_assert_eq!(received.len(), sent.len());
+        for (received, mut sent) in received.into_iter().zip(sent) {
+            // An inbox gives its own ids, and hands out by its own clock.
+            sent.summary.id = received.summary.id;
+            sent.due_at = received.due_at;
+            prop_assert_eq!(received, sent);
+        }
+    }
+}
+
+/// Every delivery, oldest first.
+fn everything(path: &Path) -> Vec<Kept> {
+    let reader = SqliteReader::open(path).unwrap();
+    let mut query = Query::default();
+    query.oldest_first = true;
+    let list = reader.list(&query).unwrap();
+    list.iter()
+        .map(|summary| reader.get(summary.id).unwrap().unwrap())
+        .collect()
+}
+
+fn imported() -> impl Strategy<Value = Imported> {
+    let body = prop_oneof![
+        vec(any::<u8>(), 0..60),
+        ".{0,40}".prop_map(String::into_bytes),
+        "[a-c]".prop_map(|id| {
+            format!(r#"{{"event_type":"batch.finished","event_data":{{"id":"{id}"}}}}"#)
+                .into_bytes()
+        }),
+    ];
+    let attempts = vec(
+        (
+            time(),
+            0..1_u64 << 40,
+            select(&AttemptResult::ALL[..]),
+            prop::option::of(".{0,9}"),
+        ),
+        0..3,
+    );
+    let repeats = prop::option::of((1..9_u64, time(), headers()));
+    let source = select(&Source::ALL[..]);
+    let state = select(&State::ALL[..]);
+    (time(), source, state, headers(), body, attempts, repeats).prop_map(
+        |(received_at, source, state, headers, body, attempts, repeats)| {
+            let delivery = NewDelivery::new(received_at, source, headers, body.into());
+            let mut imported = Imported::new(delivery);
+            imported.state = state;
+            imported.handed_out = attempts.len() as u32;
+            imported.attempts = (1..)
+                .zip(attempts)
+                .map(|(number, (started_at, micros, result, detail))| {
+                    let duration = Duration::from_micros(micros);
+                    let mut attempt = Attempt::new(number, started_at, duration, result);
+                    attempt.detail = detail;
+                    attempt
+                })
+                .collect();
+            if let Some((count, last_at, last_headers)) = repeats {
+                imported.repeats.count = count;
+                imported.repeats.last_at = Some(last_at);
+                imported.repeats.last_headers = last_headers;
+            }
+            imported
+        },
+    )
+}
+
+fn headers() -> impl Strategy<Value = Vec<Header>> {
+    vec(("[A-Za-z-]{1,9}", vec(any::<u8>(), 0..9)), 0..3).prop_map(|headers| {
+        let headers = headers.iter();
+        headers
+            .map(|(name, value)| Header::new(name, value))
+            .collect()
+    })
+}
+
+/// In the past, to the microsecond.
+fn time() -> impl Strategy<Value = SystemTime> {
+    (0..1_700_000_000_000_000_u64)
+        .prop_map(|micros| SystemTime::UNIX_EPOCH + Duration::from_micros(micros))
+}
