@@ -16,6 +16,7 @@ mod debian;
 mod docs;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod generated;
 mod page;
 mod probes;
@@ -58,6 +59,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["bench", ref rest @ ..] => bench::run(&root, rest),
         ["faults", ref rest @ ..] => faults::run(&root, rest),
+        ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
         // Nothing that tidy finds can be mended without a decision, so both forms check.
         ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
         [] | ["help" | "--help" | "-h"] => {
@@ -86,6 +88,7 @@ Usage: cargo xtask COMMAND
   docs [--check]      docs/events.md, and the table of events in README.md
   bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
+  fuzz [OPTIONS]      throws at what reads strangers' bytes whatever reaches more of its code
   tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
 
 With --check nothing is written: stale files are named, and the command that mends them.

@@ -1,0 +1,15 @@
+//! A body: as an event, and as what an inbox compares.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/heygen-events/tests/it/invariants.rs"]
+mod event;
+#[path = "../../crates/heygen-inbox/tests/it/invariants_of_sameness.rs"]
+mod sameness;
+
+fuzz_target!(|body: &[u8]| {
+    event::hold(body);
+    sameness::hold(body);
+});
