@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::deny;
 use crate::test;
 use crate::workspace::{self, Member};
 
@@ -32,6 +33,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         println!("{:>9}  {step}", seconds(*duration));
     }
     println!("{:>9}  in all", seconds(started.elapsed()));
+    if let Some(not_run) = deny::not_run(root) {
+        println!("\n{not_run}");
+    }
     Ok(())
 }
 
@@ -42,6 +46,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
         Step::new(&["xtask", "schemas", "--check"]),
         Step::new(&["xtask", "fixtures", "--check"]),
         Step::new(&["xtask", "docs", "--check"]),
+        Step::new(&["xtask", "deny"]),
     ];
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
     steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));

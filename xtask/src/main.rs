@@ -13,6 +13,7 @@ mod bench;
 mod ci;
 mod client;
 mod debian;
+mod deny;
 mod docs;
 mod faults;
 mod fixtures;
@@ -58,6 +59,7 @@ fn run(words: &[&str]) -> Result<()> {
             docs::readme(&root)?.run(&root, mode)
         }
         ["bench", ref rest @ ..] => bench::run(&root, rest),
+        ["deny"] => deny::run(&root),
         ["faults", ref rest @ ..] => faults::run(&root, rest),
         ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
         // Nothing that tidy finds can be mended without a decision, so both forms check.
@@ -87,6 +89,7 @@ Usage: cargo xtask COMMAND
   fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
   docs [--check]      docs/events.md, and the table of events in README.md
   bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
+  deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
   fuzz [OPTIONS]      throws at what reads strangers' bytes whatever reaches more of its code
   tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
