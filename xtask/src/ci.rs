@@ -50,6 +50,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
     ];
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
     steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));
+    steps.extend(fuzz_targets());
     // The doctests are part of it.
     steps.push(Step::new(&test::CARGO_TEST));
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
@@ -60,6 +61,17 @@ fn steps(members: &[Member]) -> Vec<Step> {
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     steps.extend(members.iter().flat_map(alone));
     steps
+}
+
+/// The fuzz targets are a workspace of their own, checked without the C++ of libFuzzer. Nothing runs them here: the property
+/// tests hold the same rules.
+fn fuzz_targets() -> [Step; 2] {
+    let place = ["--manifest-path", "fuzz/Cargo.toml"];
+    let clippy = ["--locked", "--no-default-features"];
+    [
+        Step::new(&[&["fmt"], &place[..], &["--check"]].concat()),
+        Step::new(&[&["clippy"], &place[..], &clippy[..], &DENY_WARNINGS].concat()),
+    ]
 }
 
 /// The member by itself: as most people add it, with nothing turned on, and with each feature.
