@@ -16,11 +16,12 @@ const DOCUMENTS: [&str; 4] = [
 ];
 
 /// What a path in this repository begins with.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     ".ci/",
     "crates/",
     "docs/",
     "fixtures/",
+    "fuzz/",
     "schemas/",
     "xtask/",
 ];
