@@ -37,12 +37,13 @@ proptest! {
 
 /// Every delivery, oldest first.
 fn everything(path: &Path) -> Vec<Kept> {
-    let reader = SqliteReader::open(path).unwrap();
+    let reader = SqliteReader::open(path).expect("an inbox");
     let mut query = Query::default();
     query.oldest_first = true;
-    let list = reader.list(&query).unwrap();
+    let list = reader.list(&query).expect("a list");
     list.iter()
-        .map(|summary| reader.get(summary.id).unwrap().unwrap())
+        .map(|summary| reader.get(summary.id).expect("it is read"))
+        .map(|kept| kept.expect("it is there"))
         .collect()
 }
 
