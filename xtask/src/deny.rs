@@ -1,7 +1,7 @@
 //! `cargo xtask deny`: what is in the tree of dependencies, against `deny.toml`.
 //!
 //! Licences, bans, sources and yanked versions are told by manifests and the registry, and are always checked. What is known
-//! to be vulnerable stands in RustSec's database, a git repository that not every machine reaches: where it is neither
+//! to be vulnerable stands in `RustSec`'s database, a git repository that not every machine reaches: where it is neither
 //! reached nor on the disk, that part is not run, and says so; [`not_run`] lets `ci` say it once more at its end.
 
 mod stand_in;
@@ -39,7 +39,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     if let Some(database) = database() {
         println!(
-            "RustSec's database is not reached; as it was when {} was fetched:",
+            "`RustSec`'s database is not reached; as it was when {} was fetched:",
             database.display()
         );
         return check(deny().args(["--offline", "check", "advisories"]));
@@ -66,7 +66,7 @@ fn check(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Where cargo-deny has put RustSec's database, if it ever reached it.
+/// Where cargo-deny has put `RustSec`'s database, if it ever reached it.
 fn database() -> Option<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
         let home = env::var_os("HOME")?;
@@ -82,5 +82,5 @@ fn database() -> Option<PathBuf> {
 const FOLDER: &str = "target/deny";
 const NOTE: &str = "target/deny/not-run.txt";
 
-const NOT_RUN: &str = "NOT RUN: known vulnerabilities (advisories), because RustSec's database is out of reach; \
+const NOT_RUN: &str = "NOT RUN: known vulnerabilities (advisories), because `RustSec`'s database is out of reach; \
                        yanked versions, licences, bans and sources were checked";

@@ -1,7 +1,7 @@
 //! A database of advisories about nothing.
 //!
 //! cargo-deny asks the registry for yanked versions only while it checks advisories, and does that only with a database
-//! that has at least one. So where RustSec's is out of reach it gets this one, in a folder apart from the true ones.
+//! that has at least one. So where `RustSec`'s is out of reach it gets this one, in a folder apart from the true ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(super) fn write(root: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Has git take the stand-in where the program asks for RustSec's.
+/// Has git take the stand-in where the program asks for `RustSec`'s.
 pub(super) fn use_for<'a>(root: &Path, command: &'a mut Command) -> &'a mut Command {
     command
         .env("GIT_CONFIG_COUNT", "1")
