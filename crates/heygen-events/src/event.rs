@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::envelope::{CREATED_AT, EVENT, EVENT_DATA, EVENT_ID, EVENT_TYPE};
 use crate::id::{EventId, write_text};
-use crate::{Envelope, EventType, ParseError, Payload};
+use crate::{Envelope, EventType, ParseError, Payload, usual};
 
 /// One webhook event.
 ///
@@ -87,7 +87,10 @@ impl Event {
     /// # Ok::<(), heygen_events::ParseError>(())
     /// ```
     pub fn from_slice(body: &[u8]) -> Result<Self, ParseError> {
-        Envelope::from_slice(body).map(|envelope| envelope.to_event())
+        match usual::read(body) {
+            Some(event) => Ok(event),
+            None => Envelope::from_slice(body).map(|envelope| envelope.to_event()),
+        }
     }
 
     /// Reads an event that is already parsed JSON, such as a record of the delivery log.

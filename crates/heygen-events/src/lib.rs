@@ -52,6 +52,7 @@ pub mod payload;
 mod questions;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod usual;
 
 pub use envelope::Envelope;
 pub use error::{ParseError, ParseErrorKind};

@@ -41,7 +41,7 @@ pub use video_agent::{VideoAgentFail, VideoAgentSuccess};
 pub use video_translate::{VideoTranslateFail, VideoTranslateSuccess};
 
 use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -98,6 +98,18 @@ macro_rules! payloads {
                     let reason = ParseError::payload(event_type.clone(), error);
                     Self::Unfit(Unfit::new(event_type, data.map(ToOwned::to_owned), reason))
                 })
+            }
+
+            /// Reads data straight from the body, by the type of its name. Data that does not fit is an error here.
+            pub(crate) fn read_fitting<'de, D: Deserializer<'de>>(
+                event_type: &EventType,
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                match event_type {
+                    $(EventType::$variant => Deserialize::deserialize(deserializer).map(Self::$variant),)+
+                    EventType::Unknown(name) => Deserialize::deserialize(deserializer)
+                        .map(|data| Self::Unknown(UnknownEvent::new(name.clone(), Some(data)))),
+                }
             }
 
             pub(crate) fn lookup(&self) -> &dyn Lookup {
