@@ -71,7 +71,7 @@ const MARKS: &[Mark] = &[
         bound: Bound::AtMost(1.0),
     },
     Mark {
-        what: "typed parse, of the time of `Value`, worst of the fixtures",
+        what: "typed parse, of the time of `Value`, worst of the fixtures that fit",
         figure: "typed/value worst",
         bound: Bound::AtMost(1.0),
     },
