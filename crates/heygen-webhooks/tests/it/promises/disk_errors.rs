@@ -9,7 +9,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use heygen_inbox::sqlite::{Depth, SqliteReader};
-use heygen_inbox::{InboxErrorKind, Query};
+use heygen_inbox::{InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 
@@ -199,6 +199,12 @@ impl Stage {
         status == 200
     }
 
+    fn count(&self, state: State) -> usize {
+        let reader = SqliteReader::open(&self.place.path().join(INBOX)).expect("an inbox");
+        let list = reader.list(&Query::default().state(state));
+        list.expect("a list").len()
+    }
+
     fn readiness(&self) -> u16 {
         super::get(&format!("{}/readyz", self.admin)).status
     }
@@ -221,6 +227,8 @@ impl Stage {
 async fn a_commit_that_does_not_reach_the_disk_is_refused_and_the_same_process_goes_on() {
     let mut stage = Stage::new();
     assert!(stage.send(0).await);
+    // A commit that records what became of it is not the one that is to fail.
+    eventually(|| stage.count(State::Done) == 1);
     stage.shim.plan(&format!("1 sync 1 1 {EIO} {INBOX}-wal"));
     assert!(!stage.send(0).await, "its fsync failed");
     assert!(stage.shim.has_failed());
