@@ -39,7 +39,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     if let Some(database) = database() {
         println!(
-            "`RustSec`'s database is not reached; as it was when {} was fetched:",
+            "RustSec's database is not reached; as it was when {} was fetched:",
             database.display()
         );
         return check(deny().args(["--offline", "check", "advisories"]));
@@ -82,5 +82,5 @@ fn database() -> Option<PathBuf> {
 const FOLDER: &str = "target/deny";
 const NOTE: &str = "target/deny/not-run.txt";
 
-const NOT_RUN: &str = "NOT RUN: known vulnerabilities (advisories), because `RustSec`'s database is out of reach; \
+const NOT_RUN: &str = "NOT RUN: known vulnerabilities (advisories), because RustSec's database is out of reach; \
                        yanked versions, licences, bans and sources were checked";
