@@ -227,7 +227,8 @@ impl Ended {
     }
 }
 
-fn with_free_ports<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+/// The arguments of a `serve` that any number of tests can run at a time.
+pub(crate) fn with_free_ports<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let serve = [
         "serve",
         "--listen",

@@ -13,7 +13,7 @@ use heygen_inbox::{InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 
-use crate::support::{Place, SECRET, Serve, eventually};
+use crate::support::{Place, SECRET, Serve, eventually, with_free_ports};
 
 mod shim;
 
@@ -159,18 +159,8 @@ impl Stage {
     fn new() -> Self {
         let (place, shim) = (Place::new(), Shim::build());
         let inbox = place.path().join(INBOX);
-        let arguments = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-            "--inbox",
-            inbox.to_str().expect("a path"),
-        ];
-        let mut command = place.command(&arguments);
+        let options = ["--inbox", inbox.to_str().expect("a path")];
+        let mut command = place.command(&with_free_ports(&options));
         shim.load_into(&mut command, &inbox);
         let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
         let secret = Secret::new(SECRET).expect("a secret");

@@ -7,21 +7,11 @@ use std::sync::{Arc, Mutex};
 use heygen_testkit::Sender;
 
 use super::{are_all, by_subject, get, list, sender};
-use crate::support::{Place, SECRET, Serve, eventually};
+use crate::support::{Place, SECRET, Serve, eventually, with_free_ports};
 
 /// `serve` whose files may have so many blocks of half a KiB or one, as the shell counts.
 fn start(place: &Place, blocks: u32) -> Serve {
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-        "--json",
-    ];
-    let plain = place.command(&arguments);
+    let plain = place.command(&with_free_ports(&["--json"]));
     let mut command = Command::new("sh");
     let limit = format!(r#"trap '' XFSZ; ulimit -S -f {blocks}; exec "$@""#);
     command
