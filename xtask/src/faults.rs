@@ -2,9 +2,9 @@
 //! delivery.
 //!
 //! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
-//! [`server`] runs a receiver, [`shim`] has its calls fail, [`load`] sends to it, [`audit`] compares what was answered with
-//! what the inbox holds, [`table`] shows that, [`page`] writes it down. No fault has a row without an audit. Everything is on
-//! loopback, bounded, and ends only what it started.
+//! [`server`] runs a receiver, [`shim`] has its calls fail, [`load`] sends to it, [`outage`] does while its files fail,
+//! [`audit`] compares what was answered with what the inbox holds, [`table`] shows that, [`page`] writes it down. No fault
+//! has a row without an audit. Everything is on loopback, bounded, and ends only what it started.
 
 mod audit;
 mod calls;
@@ -17,6 +17,7 @@ mod kills;
 mod load;
 mod open_files;
 mod options;
+mod outage;
 mod page;
 mod queue;
 mod random;

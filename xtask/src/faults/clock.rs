@@ -31,22 +31,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let events = Events::new(format!("clock-{}", ground.seed()))?;
     import_old(&home, &events)?;
     let sink = Sink::start()?;
-    let rule = format!("*.fail=forward:{}", sink.url());
     let mut command = home.command();
     shim.load_into(&mut command);
-    let options = [
-        "--on",
-        &rule,
-        "--on",
-        "*=print",
-        "--retry-first",
-        "0.05",
-        "--retry-longest",
-        "0.2",
-        "--attempts",
-        "10000",
-    ];
-    let server = home.serve_through(command, &options)?;
+    let server = sink.serve(&home, command)?;
     let prober = Prober::start(server.address, Connection::New);
     let next = Arc::new(AtomicU64::new(0));
     let load = Load::start(server.address, CONNECTIONS, &events, &next, Vec::new());

@@ -131,20 +131,8 @@ impl Round {
     }
 
     fn serve(&self, told: &mut Told) -> Result<Server> {
-        let rule = format!("*.fail=forward:{}", self.sink.url());
         let started = Instant::now();
-        let server = self.home.serve(&[
-            "--on",
-            &rule,
-            "--on",
-            "*=print",
-            "--retry-first",
-            "0.05",
-            "--retry-longest",
-            "0.2",
-            "--attempts",
-            "10000",
-        ])?;
+        let server = self.sink.serve(&self.home, self.home.command())?;
         told.longest_start = told.longest_start.max(started.elapsed());
         let probe = Client::new(server.address).probe();
         if !matches!(probe, Ok(200..=299)) {

@@ -2,17 +2,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 
-use super::disk::takes_again;
 use super::event::Events;
 use super::ground::{Ground, Home, told};
-use super::load::{Ledger, Load, deliver_all};
+use super::outage::Outages;
 use super::shim::{EROFS, Failing, Lasting, Shim};
 use super::table::Row;
 
@@ -26,62 +21,26 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let events = Events::new(format!("read-only-{}", ground.seed()))?;
     let mut command = home.command();
     shim.load_into(&mut command);
-    let mut server = home.serve_through(command, &[])?;
-    let next = Arc::new(AtomicU64::new(0));
-    let load = Load::start(server.address, CONNECTIONS, &events, &next, Vec::new());
-    let mut ledger = Ledger::default();
-    let mut late = 0;
+    let server = home.serve_through(command, &[])?;
+    let mut outages = Outages::under_load(server, events);
     let mut unclear = Vec::new();
     for _ in 0..rounds {
-        thread::sleep(BETWEEN);
+        Outages::wait();
         shim.fail(READ_ONLY)?;
-        thread::sleep(BETWEEN);
+        Outages::wait();
         let output = home.run_under(&shim, &["inbox", "import", "/dev/null"])?;
         if output.status.success() || !is_clear(&told(&output)) {
             unclear.push(told(&output));
         }
         shim.relent()?;
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if !takes_again(&server, &events, number, &mut ledger) {
-            late += 1;
-        }
+        outages.is_over();
     }
-    ledger.add(load.stop()?);
-    let refused = ledger.refused.get(&503).copied().unwrap_or_default();
-    let ended = server.ended()?;
-    let again = ledger.unanswered();
-    ledger.add(deliver_all(server.address, &again, |number| {
-        events.request(number)
-    }));
-    server.stop()?;
+    let stopped = outages.stop()?;
     let start = at_the_start(&home, &mut shim, &mut unclear)?;
-
-    let mut row = Row::new("read-only", 0, home.audit(&ledger, &events)?);
-    row.note(format!(
-        "{rounds} times, {refused} posts 503, {} without an answer; {start}",
-        ledger.broken
-    ));
-    if refused == 0 {
-        row.wrong("nothing was refused");
-    }
-    if late > 0 {
-        row.wrong(format!("{late} times nothing was taken soon after it"));
-    }
+    let mut row = stopped.row("read-only", &home)?;
+    row.note(start);
     for said in unclear {
         row.wrong(format!("not told that the file is read-only: {said}"));
-    }
-    if let Some(status) = ended {
-        row.wrong(format!("serve ended ({status})"));
-    }
-    if let Some(what) = ledger.unexpected() {
-        row.wrong(what);
-    }
-    let unanswered = ledger.unanswered().len();
-    if unanswered > 0 {
-        row.wrong(format!("{unanswered} events were never taken"));
-    }
-    if let Some(flaws) = home.flaws()? {
-        row.wrong(flaws);
     }
     Ok(row)
 }
@@ -142,6 +101,3 @@ const READ_ONLY: Failing<'_> = Failing {
     error: EROFS,
     of: "*",
 };
-
-const CONNECTIONS: usize = 16;
-const BETWEEN: Duration = Duration::from_millis(300);

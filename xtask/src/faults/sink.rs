@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+
+use super::ground::Home;
+use super::server::Server;
 
 /// Listens until it is dropped.
 #[derive(Debug)]
@@ -49,8 +53,22 @@ impl Sink {
         })
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://{}/", self.address)
+    /// Starts a receiver whose failures are forwarded here, and soon once more where that is asked for; the rest it prints.
+    pub(super) fn serve(&self, home: &Home, command: Command) -> Result<Server> {
+        let rule = format!("*.fail=forward:http://{}/", self.address);
+        let options = [
+            "--on",
+            &rule,
+            "--on",
+            "*=print",
+            "--retry-first",
+            "0.05",
+            "--retry-longest",
+            "0.2",
+            "--attempts",
+            "10000",
+        ];
+        home.serve_through(command, &options)
     }
 
     /// How often it said to come again.
