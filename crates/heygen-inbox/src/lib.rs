@@ -13,7 +13,7 @@
 //! | [`Sameness`] | when two deliveries are the same event |
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
 //! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
-//! | `sqlite::Imported::from_line` | one line of what the binary's `inbox export` wrote (feature `import`) |
+//! | `Imported::from_line` | one line of what the binary's `inbox export` wrote (feature `import`) |
 //! | [`sqlite::RejectedRing`] | what was turned away lately, bounded, in a file of its own (feature `sqlite`) |
 //!
 //! Nothing here verifies a signature, speaks HTTP or runs a handler.
@@ -23,22 +23,28 @@ mod delivery;
 mod drift;
 mod error;
 mod id;
+mod imported;
 mod inbox;
 mod memory;
 mod record;
 mod sameness;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod stats;
 mod time;
 
 pub use delivery::{Authenticity, Header, NewDelivery, Source};
 pub use drift::{Drift, DriftCount, DriftKind};
 pub use error::{InboxError, InboxErrorKind, UnknownWord};
 pub use id::{DeliveryId, DeliveryIdError};
+pub use imported::Imported;
+#[cfg(feature = "import")]
+pub use imported::LineError;
 pub use inbox::{Appended, Claim, Claimed, Finish, Inbox, Order, Prune, Pruned};
 pub use memory::MemoryInbox;
-pub use record::{Attempt, AttemptResult, Counts, Kept, Query, Repeats, State, Summary};
+pub use record::{Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, State, Summary};
 pub use sameness::Sameness;
+pub use stats::{Stats, StatsGroup};
 
 /// The examples of the README compile and hold.
 #[cfg(doctest)]

@@ -208,6 +208,18 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+/// What a replay found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// How many are due now, with all their attempts before them.
+    pub pending: usize,
+    /// How many are in a handler's hands, and stay there.
+    pub claimed: usize,
+    /// How many are not in this inbox.
+    pub missing: usize,
+}
+
 /// Which deliveries a list is to show. Newest first, unless it says otherwise.
 ///
 /// # Examples

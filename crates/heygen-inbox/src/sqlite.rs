@@ -25,8 +25,6 @@ mod editor;
 mod file;
 mod filter;
 mod kind;
-#[cfg(feature = "import")]
-mod line;
 mod order;
 mod prune;
 mod reader;
@@ -39,15 +37,12 @@ mod trust;
 mod writer;
 
 pub use check::{Depth, Flaw, is_damaged};
-pub use editor::{Imported, Replayed, SqliteEditor};
-#[cfg(feature = "import")]
-pub use line::LineError;
+pub use editor::SqliteEditor;
 pub use reader::SqliteReader;
 pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
     RingOptions, rejected_path,
 };
-pub use stats::{Stats, StatsGroup};
 
 use store::NewRow;
 use writer::{Append, Ask, ClaimDue, Job, SetBookmark, Touch, Writer};

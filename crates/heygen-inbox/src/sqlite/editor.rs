@@ -9,7 +9,7 @@ use super::file::cannot;
 use super::store::{NewRow, Store};
 use crate::time::to_micros;
 use crate::{
-    Appended, Attempt, DeliveryId, InboxError, NewDelivery, Prune, Pruned, Repeats, State,
+    Appended, DeliveryId, Imported, InboxError, NewDelivery, Prune, Pruned, Replayed, State,
 };
 
 /// Changes an inbox file, also while a server appends to it and hands out what is in it.
@@ -38,36 +38,6 @@ pub struct SqliteEditor {
     path: PathBuf,
     /// How many deliveries it remembers that are in no run of the index: after so many it looks at the file anew.
     appended: usize,
-}
-
-/// A delivery with its past, as another inbox tells of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Imported {
-    /// What came in.
-    pub delivery: NewDelivery,
-    /// How far it had come there. What was claimed there is pending here.
-    pub state: State,
-    /// How often it was handed out there.
-    pub handed_out: u32,
-    /// Every handing-out that had ended there.
-    pub attempts: Vec<Attempt>,
-    /// How often it had come again there.
-    pub repeats: Repeats,
-    /// Whether to hand it out anew, whatever became of it there, with as many attempts as a new delivery has.
-    pub is_replayed: bool,
-}
-
-/// What a replay found.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Replayed {
-    /// How many are due now, with all their attempts before them.
-    pub pending: usize,
-    /// How many are in a handler's hands, and stay there.
-    pub claimed: usize,
-    /// How many are not in this inbox.
-    pub missing: usize,
 }
 
 impl SqliteEditor {
@@ -201,21 +171,6 @@ impl SqliteEditor {
     }
 }
 
-impl Imported {
-    /// A delivery that was never handed out.
-    #[must_use]
-    pub fn new(delivery: NewDelivery) -> Self {
-        Self {
-            delivery,
-            state: State::Pending,
-            handed_out: 0,
-            attempts: Vec::new(),
-            repeats: Repeats::default(),
-            is_replayed: false,
-        }
-    }
-}
-
 fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
     let state = match imported.state {
         _ if imported.is_replayed => State::Pending,
@@ -290,7 +245,7 @@ const LOOK_ANEW: usize = 500_000;
 mod tests {
     use super::*;
     use crate::sqlite::SqliteReader;
-    use crate::{AttemptResult, Source};
+    use crate::{Attempt, AttemptResult, Source};
 
     fn imported(state: State) -> Imported {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);

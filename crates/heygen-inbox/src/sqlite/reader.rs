@@ -14,12 +14,12 @@ use super::file::{cannot, open_for_reading, unfinished};
 use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
-use super::stats::{self, Stats};
+use super::stats;
 use super::store::read_tag;
 use crate::time::{from_micros, to_micros};
 use crate::{
     Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, Query, Repeats,
-    State, Summary,
+    State, Stats, Summary,
 };
 
 /// Looks into an inbox file, also while a server appends to it. Blocks for as long as the disk takes.

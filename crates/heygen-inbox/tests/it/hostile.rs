@@ -59,9 +59,9 @@ fn small() -> impl Strategy<Value = Value> {
     })
 }
 
-#[cfg(feature = "import")]
+#[cfg(all(feature = "import", feature = "sqlite"))]
 mod import {
-    use heygen_inbox::sqlite::Imported;
+    use heygen_inbox::Imported;
     use proptest::sample::select;
     use serde_json::{Map, json};
 

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteReader};
+use heygen_inbox::Imported;
+use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
 use heygen_inbox::{Appended, Attempt, DeliveryId, Kept, State};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ mod support;
 
 mod conformance;
 mod hostile;
-#[cfg(feature = "import")]
+#[cfg(all(feature = "import", feature = "sqlite"))]
 mod invariants_of_import;
 mod invariants_of_sameness;
 mod memory;

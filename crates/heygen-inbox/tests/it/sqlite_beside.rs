@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::Imported;
+use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
 use heygen_inbox::{
     Appended, Attempt, AttemptResult, Claimed, DeliveryId, DriftKind, Finish, Inbox, MemoryInbox,
     Order, Prune, Query, State,

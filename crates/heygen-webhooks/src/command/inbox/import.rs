@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_inbox::Appended;
-use heygen_inbox::sqlite::{Imported, SqliteEditor};
+use heygen_inbox::Imported;
+use heygen_inbox::sqlite::SqliteEditor;
 use indicatif::ProgressBar;
 use serde_json::json;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::{Replayed, SqliteEditor, SqliteReader};
+use heygen_inbox::Replayed;
+use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
 use heygen_inbox::{DeliveryId, State, Summary};
 use serde_json::json;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteReader, Stats};
+use heygen_inbox::Stats;
+use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{Counts, Query, Source, State};
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{Imported, SqliteEditor, SqliteReader};
+use heygen_inbox::Imported;
+use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
 use heygen_inbox::{Attempt, AttemptResult, Header, Kept, NewDelivery, Query, Source, State};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -67,12 +67,12 @@ impl Imported {
     ///
     /// ```
     /// use std::time::SystemTime;
-    /// use heygen_inbox::sqlite::Imported;
+    /// use heygen_inbox::Imported;
     ///
     /// let line = br#"{"received_at":"2026-09-21T14:13:20Z","source":"webhook","state":"done","attempts":1,"headers":[],"body":"{}"}"#;
     /// let imported = Imported::from_line(line, SystemTime::now())?;
     /// assert_eq!(&imported.delivery.body()[..], b"{}");
-    /// # Ok::<(), heygen_inbox::sqlite::LineError>(())
+    /// # Ok::<(), heygen_inbox::LineError>(())
     /// ```
     pub fn from_line(line: &[u8], latest: SystemTime) -> Result<Self, LineError> {
         let record: Record =
