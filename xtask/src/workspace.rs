@@ -60,7 +60,7 @@ pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
         }
     }
     folders.sort();
-    folders.extend(["xtask", "xtask/bench"].map(str::to_owned));
+    folders.extend(["xtask", "xtask/bench", "xtask/nats"].map(str::to_owned));
     folders
         .into_iter()
         .map(|folder| {

@@ -92,7 +92,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "xtask",
-        members: &["heygen-events", "heygen-signature"],
+        members: &["heygen-events", "heygen-signature", "xtask-nats"],
         names: None,
         never: &["hyper", "reqwest", "rusqlite", "tokio"],
         never_bare: &[],
@@ -105,9 +105,17 @@ const LAYERS: &[Layer] = &[
             "heygen-receiver",
             "heygen-signature",
             "heygen-testkit",
+            "xtask-nats",
         ],
         names: None,
         never: &["axum"],
+        never_bare: &[],
+    },
+    Layer {
+        name: "xtask-nats",
+        members: &[],
+        names: Some(&["anyhow", "serde_json", "tempfile"]),
+        never: &["tokio"],
         never_bare: &[],
     },
 ];

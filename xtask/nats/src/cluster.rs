@@ -1,0 +1,332 @@
+//! Several servers that form a cluster.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::options::{Membership, Options};
+use crate::program::Program;
+use crate::server::{Server, with_other_ports_on_a_clash};
+use crate::{ports, wait};
+
+/// A cluster on loopback, with JetStream. Its nodes are `n0`, `n1` and so on, and told by these numbers.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts a cluster of `size` nodes and waits until it is [ready](Self::wait_until_ready).
+    ///
+    /// # Errors
+    ///
+    /// When the program is missing or a node ends, with the end of its log, or when they are not ready in time.
+    pub fn start(program: Program, size: usize, options: &Options) -> Result<Self> {
+        with_other_ports_on_a_clash(|| {
+            let mut cluster = Self::new(program, size, options)?;
+            match cluster.restart_all() {
+                Ok(()) => Ok(Ok(cluster)),
+                Err(error) if cluster.nodes.iter().any(Server::lost_its_ports) => Ok(Err(error)),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn new(program: Program, size: usize, options: &Options) -> Result<Self> {
+        let listens = (0..size)
+            .map(|_| ports::free())
+            .collect::<Result<Vec<_>>>()?;
+        let nodes = (0..size).map(|node| {
+            let others = listens
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != node);
+            let membership = Membership {
+                listen: listens[node],
+                routes: others.map(|(_, address)| *address).collect(),
+            };
+            Server::new(program, options, &name(node), Some(&membership))
+        });
+        Ok(Self {
+            nodes: nodes.collect::<Result<_>>()?,
+        })
+    }
+
+    /// How many nodes it has, those included that do not run.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A node.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    #[must_use]
+    pub fn node(&self, node: usize) -> &Server {
+        &self.nodes[node]
+    }
+
+    /// A node, to pause it, or to stop it in order.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn node_mut(&mut self, node: usize) -> &mut Server {
+        &mut self.nodes[node]
+    }
+
+    /// The URL of each node.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(Server::url).collect()
+    }
+
+    /// Ends a node at once, with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn kill(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].kill()
+    }
+
+    /// Starts a node again, on the same ports and data, and waits until it listens; one that still runs is stopped first.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, with the end of its log, or does not listen in time.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn restart(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].restart()
+    }
+
+    /// Stops all nodes in order, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// When one has not ended in time.
+    pub fn stop_all(&mut self) -> Result<()> {
+        self.nodes.iter_mut().try_for_each(Server::stop)
+    }
+
+    /// Ends all nodes at once, with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn kill_all(&mut self) -> Result<()> {
+        self.nodes.iter_mut().try_for_each(Server::kill)
+    }
+
+    /// Starts all nodes, on the same ports and data, and waits until the cluster is [ready](Self::wait_until_ready);
+    /// those that still run are stopped first.
+    ///
+    /// # Errors
+    ///
+    /// When one ends, with the end of its log, or they are not ready in time.
+    pub fn restart_all(&mut self) -> Result<()> {
+        self.stop_all()?;
+        self.nodes.iter_mut().try_for_each(Server::spawn)?;
+        self.nodes
+            .iter_mut()
+            .try_for_each(Server::wait_until_ready)?;
+        self.wait_until_ready()
+    }
+
+    /// Waits until every node runs, is healthy, has routes to all others and knows the same meta leader.
+    ///
+    /// # Errors
+    ///
+    /// When one has ended, with the end of its log, or they are not ready in time.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            node.check_running()
+                .map_err(|error| node.with_log(&error))?;
+        }
+        wait::until("the cluster to be ready", || {
+            let asked = self
+                .nodes
+                .iter()
+                .try_for_each(|node| self.check_ready(node));
+            Ok(asked.map_err(|error| format!("{error:#}")))
+        })
+        .map_err(|error| {
+            self.nodes
+                .iter()
+                .fold(error, |error, node| node.with_log(&error))
+        })
+    }
+
+    /// The node that leads a stream, once the greater part of all nodes agree on it and it says so itself.
+    ///
+    /// The stream is found by its name in any account.
+    ///
+    /// # Errors
+    ///
+    /// When they do not agree in time, or no node runs that knows the stream.
+    pub fn leader_of_stream(&self, stream: &str) -> Result<usize> {
+        let path = "/jsz?accounts=true&streams=true&config=true";
+        let what = format!("a leader of stream {stream}");
+        self.wait_for_leader(&what, path, |answer| leader_of(answer, stream))
+    }
+
+    /// The node that leads the cluster's own group, once the greater part of all nodes agree on it and it says so itself.
+    ///
+    /// # Errors
+    ///
+    /// When they do not agree in time.
+    pub fn meta_leader(&self) -> Result<usize> {
+        self.wait_for_leader("a meta leader", "/jsz", meta_leader_of)
+    }
+
+    /// The meta leader as one node sees it now; `None` when it sees none.
+    ///
+    /// # Errors
+    ///
+    /// When the node does not answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn meta_leader_seen_by(&self, node: usize) -> Result<Option<usize>> {
+        let answer = self.nodes[node].monitor("/jsz")?;
+        Ok(meta_leader_of(&answer).and_then(|name| self.number(&name)))
+    }
+
+    /// The nodes that one node has routes to now. Nodes that do not answer are left out: they are known by what they tell.
+    ///
+    /// # Errors
+    ///
+    /// When the node itself does not answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn routes_of(&self, node: usize) -> Result<Vec<usize>> {
+        let answer = self.nodes[node].monitor("/routez")?;
+        let routes = answer["routes"].as_array().map_or(&[][..], Vec::as_slice);
+        // Newer servers have several routes to each other, older ones do not tell whose name is at the other end.
+        let has_route_to = |other: &Server| {
+            let id = other.monitor("/varz").ok()?["server_id"].clone();
+            Some(routes.iter().any(|route| route["remote_id"] == id))
+        };
+        Ok((0..self.size())
+            .filter(|&other| has_route_to(&self.nodes[other]).unwrap_or(false))
+            .collect())
+    }
+
+    fn check_ready(&self, node: &Server) -> Result<()> {
+        node.monitor("/healthz")?;
+        let number = self.number(node.name()).context("a node has no number")?;
+        let routes = self.routes_of(number)?;
+        if routes.len() + 1 != self.size() {
+            bail!("{} has routes to the nodes {routes:?} alone", node.name());
+        }
+        let [own, first] = [number, 0].map(|node| self.meta_leader_seen_by(node));
+        let (own, first) = (own?, first?);
+        if own.is_none() || own != first {
+            bail!(
+                "{} sees {own:?} as meta leader, and n0 {first:?}",
+                node.name()
+            );
+        }
+        Ok(())
+    }
+
+    fn wait_for_leader(
+        &self,
+        what: &str,
+        path: &str,
+        leader: impl Fn(&Value) -> Option<String>,
+    ) -> Result<usize> {
+        wait::until(what, || {
+            let seen: Vec<Option<usize>> = self
+                .nodes
+                .iter()
+                .map(|node| leader(&node.monitor(path).ok()?))
+                .map(|name| self.number(&name?))
+                .collect();
+            Ok(agreed(&seen).ok_or_else(|| format!("the nodes see {seen:?}")))
+        })
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| node.name() == name)
+    }
+}
+
+/// The leader that more than half of the nodes see, itself among them.
+fn agreed(seen: &[Option<usize>]) -> Option<usize> {
+    (0..seen.len()).find(|&node| {
+        let votes = seen.iter().filter(|&&seen| seen == Some(node)).count();
+        votes * 2 > seen.len() && seen[node] == Some(node)
+    })
+}
+
+fn meta_leader_of(answer: &Value) -> Option<String> {
+    named(&answer["meta_cluster"]["leader"])
+}
+
+fn leader_of(answer: &Value, stream: &str) -> Option<String> {
+    let accounts = answer["account_details"].as_array()?;
+    let mut streams = accounts
+        .iter()
+        .filter_map(|account| account["stream_detail"].as_array())
+        .flatten();
+    let found = streams.find(|detail| detail["name"] == stream)?;
+    named(&found["cluster"]["leader"])
+}
+
+fn named(value: &Value) -> Option<String> {
+    let name = value.as_str().filter(|name| !name.is_empty())?;
+    Some(name.to_owned())
+}
+
+fn name(node: usize) -> String {
+    format!("n{node}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_leader_is_one_that_most_see_and_that_says_so() {
+        assert_eq!(agreed(&[Some(1), Some(1), Some(1)]), Some(1));
+        assert_eq!(agreed(&[None, Some(1), Some(1)]), Some(1));
+        // What was cut off may see itself as the leader for a while.
+        assert_eq!(agreed(&[Some(0), Some(2), Some(2)]), Some(2));
+        assert_eq!(agreed(&[Some(1), None, Some(1)]), None);
+        assert_eq!(agreed(&[None, None, Some(2)]), None);
+        assert_eq!(agreed(&[None, Some(1), Some(1), None]), None);
+    }
+
+    #[test]
+    fn a_stream_is_found_in_any_account() {
+        let answer = json!({
+            "meta_cluster": { "leader": "" },
+            "account_details": [
+                { "name": "$G" },
+                { "name": "A", "stream_detail": [
+                    { "name": "X", "cluster": { "leader": "n0" } },
+                    { "name": "Y", "cluster": { "leader": "n2" } },
+                    { "name": "Z", "cluster": {} },
+                ] },
+            ],
+        });
+        assert_eq!(leader_of(&answer, "Y").as_deref(), Some("n2"));
+        assert_eq!(leader_of(&answer, "Z"), None);
+        assert_eq!(leader_of(&answer, "W"), None);
+        assert_eq!(meta_leader_of(&answer), None);
+    }
+}

@@ -1,0 +1,329 @@
+//! One `nats-server` process.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::options::{Membership, Options, Setting};
+use crate::program::Program;
+use crate::{monitor, ports, wait};
+
+/// One server on loopback, with JetStream in a temporary folder. It is killed when this is dropped, and its data deleted.
+#[derive(Debug)]
+pub struct Server {
+    program: Program,
+    name: String,
+    client: SocketAddr,
+    monitor: SocketAddr,
+    folder: TempDir,
+    /// `None` while it does not run.
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server and waits until it is healthy.
+    ///
+    /// # Errors
+    ///
+    /// When the program is missing or ends, with the end of its log, or when it is not ready in time.
+    pub fn start(program: Program, options: &Options) -> Result<Self> {
+        with_other_ports_on_a_clash(|| {
+            let mut server = Self::new(program, options, ALONE, None)?;
+            server.spawn()?;
+            match server.wait_until_ready() {
+                Ok(()) => Ok(Ok(server)),
+                Err(error) if server.lost_its_ports() => Ok(Err(error)),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// Prepares a server that does not run yet.
+    pub(crate) fn new(
+        program: Program,
+        options: &Options,
+        name: &str,
+        cluster: Option<&Membership>,
+    ) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("nats-");
+        let folder = match &options.below {
+            Some(below) => builder.tempdir_in(below),
+            None => builder.tempdir(),
+        };
+        let folder = folder.context("make a folder for nats-server")?;
+        let server = Self {
+            program,
+            name: name.to_owned(),
+            client: ports::free()?,
+            monitor: ports::free()?,
+            folder,
+            child: None,
+        };
+        let text = options.text(&Setting {
+            name,
+            client: server.client,
+            monitor: server.monitor,
+            store: &server.store(),
+            knows_sync_always: program.knows_sync_always()?,
+            cluster,
+        });
+        fs::write(server.config(), text).context("write the configuration of nats-server")?;
+        Ok(server)
+    }
+
+    /// Which program it is.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
+    /// Its name: `single`, or `n0`, `n1` and so on in a cluster.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `nats://127.0.0.1:PORT`. The port stays the same however often it is started again.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.client)
+    }
+
+    /// Where it listens for clients.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// `http://127.0.0.1:PORT`, where it tells about itself.
+    #[must_use]
+    pub fn monitor_url(&self) -> String {
+        format!("http://{}", self.monitor)
+    }
+
+    /// The id of its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Where JetStream keeps its files.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// All that it has logged since it was first started.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn log(&self) -> Result<String> {
+        fs::read_to_string(self.log_file()).context("read the log of nats-server")
+    }
+
+    /// What its monitoring port answers to a path, such as `/varz` or `/jsz?streams=true`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer with 200 and JSON; `/healthz` of a server that is not healthy does not.
+    pub fn monitor(&self, path: &str) -> Result<Value> {
+        monitor::get(self.monitor, path)
+    }
+
+    /// Ends it at once, with SIGKILL. Nothing happens when it does not run.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        child.kill().context("kill nats-server")?;
+        child.wait().context("wait for nats-server to end")?;
+        Ok(())
+    }
+
+    /// Lets it end in order, with SIGTERM, and waits for that. Nothing happens when it does not run.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended in time; it still runs then.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.child.is_none() {
+            return Ok(());
+        }
+        self.signal("TERM")?;
+        // A paused process would get the other signal only afterwards.
+        self.signal("CONT")?;
+        wait::until("nats-server to end", || self.ended())?;
+        self.child = None;
+        Ok(())
+    }
+
+    /// Stops it in the middle of what it does, with SIGSTOP: connections stay open, and nothing is answered.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or the system refuses.
+    pub fn pause(&mut self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets a paused server go on.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or the system refuses.
+    pub fn resume(&mut self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    /// Starts it again, on the same ports and data, and waits until it is ready; one that still runs is stopped first.
+    ///
+    /// A node of a cluster is waited for only until it listens: healthy it is not before the others are there.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, with the end of its log, or is not ready in time.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts the process, and does not wait until it is ready.
+    pub(crate) fn spawn(&mut self) -> Result<()> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .context("open the log of nats-server")?;
+        let path = self.program.path()?;
+        let child = Command::new(&path)
+            .arg("-c")
+            .arg(self.config())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("open the log twice")?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
+        // `/healthz` of a node waits for its cluster.
+        let path = match self.is_alone() {
+            true => "/healthz",
+            false => "/varz",
+        };
+        let what = format!("{} to answer", self.name);
+        let waited = wait::until(&what, || {
+            self.check_running()?;
+            Ok(self.answers(path).map_err(|error| format!("{error:#}")))
+        });
+        waited.map_err(|error| self.with_log(&error))
+    }
+
+    /// An error when it has ended by itself.
+    pub(crate) fn check_running(&mut self) -> Result<()> {
+        match self.ended()? {
+            Ok(()) => bail!("nats-server {} has ended", self.name),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The error, with the end of the log.
+    pub(crate) fn with_log(&self, error: &anyhow::Error) -> anyhow::Error {
+        let log = self.log().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        anyhow!(
+            "{error:#}\nthe end of the log of {}:\n{}",
+            self.name,
+            end.join("\n")
+        )
+    }
+
+    /// Whether it has ended because somebody else had one of its ports.
+    pub(crate) fn lost_its_ports(&self) -> bool {
+        self.log()
+            .is_ok_and(|log| log.contains("address already in use"))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.name == ALONE
+    }
+
+    fn answers(&self, path: &str) -> Result<()> {
+        TcpStream::connect_timeout(&self.client, Duration::from_secs(5))
+            .with_context(|| format!("connect to {}", self.client))?;
+        self.monitor(path).map(drop)
+    }
+
+    /// `Ok(Err(_))` while it runs.
+    fn ended(&mut self) -> Result<Result<(), String>> {
+        let Some(child) = &mut self.child else {
+            return Ok(Ok(()));
+        };
+        let status = child.try_wait().context("look after nats-server")?;
+        Ok(status.map(drop).ok_or_else(|| "it still runs".to_owned()))
+    }
+
+    fn signal(&mut self, name: &str) -> Result<()> {
+        // The id of a process that has ended may be somebody else's by now; until `try_wait` has seen that, it is not.
+        self.check_running()?;
+        let Some(id) = self.pid() else {
+            bail!("nats-server {} does not run", self.name);
+        };
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {id}")])
+            .status()
+            .context("start sh")?;
+        if !status.success() {
+            bail!("`kill -{name}` of nats-server {} failed", self.name);
+        }
+        Ok(())
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("nats-server.conf")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("nats-server.log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nobody can be told of a failure, and the folder is deleted whatever happens.
+        let _ = self.kill();
+    }
+}
+
+/// Starts something until no port of it was taken by somebody else meanwhile; `start` returns `Ok(Err(_))` when one was.
+pub(crate) fn with_other_ports_on_a_clash<T>(
+    mut start: impl FnMut() -> Result<Result<T>>,
+) -> Result<T> {
+    for _ in 1..TRIES {
+        if let Ok(started) = start()? {
+            return Ok(started);
+        }
+    }
+    start()?
+}
+
+const ALONE: &str = "single";
+const LOG_LINES: usize = 30;
+const TRIES: u32 = 5;

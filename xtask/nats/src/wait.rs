@@ -1,0 +1,53 @@
+//! Waiting for what another process does: asking until the answer is there.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How long anything is waited for. A machine that does much else is slow, and nothing here measures time.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks until there is an answer, for [`PATIENCE`] at the most.
+///
+/// `ask` returns `Ok(Ok(answer))`, or `Ok(Err(why))` for “not yet”. `what` completes “waited for …”.
+///
+/// # Errors
+///
+/// The error of `ask`, at once; or that the answer did not come, with the last `why`.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
+    let started = Instant::now();
+    loop {
+        match ask()? {
+            Ok(answer) => return Ok(answer),
+            Err(why) if started.elapsed() > PATIENCE => {
+                bail!("waited {} s for {what}: {why}", PATIENCE.as_secs());
+            }
+            Err(_) => thread::sleep(PAUSE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_until_there_is_an_answer() {
+        let mut asked = 0;
+        let answer = until("the third time", || {
+            asked += 1;
+            Ok((asked == 3).then_some("three").ok_or(String::new()))
+        });
+        assert_eq!(answer.unwrap(), "three");
+        assert_eq!(asked, 3);
+    }
+
+    #[test]
+    fn an_error_ends_the_waiting() {
+        let answer: Result<()> = until("nothing", || bail!("it is gone"));
+        assert_eq!(answer.unwrap_err().to_string(), "it is gone");
+    }
+}

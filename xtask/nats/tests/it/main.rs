@@ -1,0 +1,5 @@
+//! Real servers, of both programs. `cargo xtask nats` brings them.
+
+mod client;
+mod cluster;
+mod server;
