@@ -22,6 +22,7 @@ mod generated;
 mod page;
 mod probes;
 mod process;
+mod python;
 mod schemas;
 mod table;
 mod test;

