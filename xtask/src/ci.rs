@@ -51,6 +51,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
     steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));
     steps.extend(fuzz_targets());
+    steps.push(Step::new(&["xtask", "nats"]));
     // The doctests are part of it.
     steps.push(Step::new(&test::CARGO_TEST));
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];

@@ -22,6 +22,26 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !is_debian() {
         bail!("this is no Debian: `{package}` is fetched with apt-get");
     }
+    download(package, folder).or_else(|error| {
+        // Images of containers come without the lists of packages.
+        if !is_root() {
+            return Err(error);
+        }
+        apt_get(&["update"])?;
+        download(package, folder)
+    })?;
+    let unpacked = Command::new("sh")
+        .args(["-c", "dpkg-deb --extract ./\"$0\"_*.deb .", package])
+        .current_dir(folder)
+        .status()
+        .context("start dpkg-deb")?;
+    if !unpacked.success() {
+        bail!("`dpkg-deb --extract` of {package} failed");
+    }
+    Ok(())
+}
+
+fn download(package: &str, folder: &Path) -> Result<()> {
     let downloaded = Command::new("apt-get")
         .args(["download", package])
         .current_dir(folder)
@@ -31,14 +51,6 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !downloaded.status.success() {
         let text = String::from_utf8_lossy(&downloaded.stderr);
         bail!("`apt-get download {package}` failed: {}", text.trim());
-    }
-    let unpacked = Command::new("sh")
-        .args(["-c", "dpkg-deb --extract ./\"$0\"_*.deb .", package])
-        .current_dir(folder)
-        .status()
-        .context("start dpkg-deb")?;
-    if !unpacked.success() {
-        bail!("`dpkg-deb --extract` of {package} failed");
     }
     Ok(())
 }

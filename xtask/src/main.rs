@@ -19,6 +19,7 @@ mod faults;
 mod fixtures;
 mod fuzz;
 mod generated;
+mod nats;
 mod page;
 mod probes;
 mod process;
@@ -63,6 +64,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["deny"] => deny::run(&root),
         ["faults", ref rest @ ..] => faults::run(&root, rest),
         ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
+        ["nats"] => nats::run(&root),
         // Nothing that tidy finds can be mended without a decision, so both forms check.
         ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
         [] | ["help" | "--help" | "-h"] => {
@@ -93,6 +95,7 @@ Usage: cargo xtask COMMAND
   deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
   fuzz [OPTIONS]      throws at what reads strangers' bytes whatever reaches more of its code
+  nats                the nats-server programs that tests start: the current one, and Debian's
   tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
 
 With --check nothing is written: stale files are named, and the command that mends them.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what the tests need, then the tests.
 //!
-//! They need one thing that cargo does not bring: a C compiler with the headers of the C library, because SQLite is
-//! built from source.
+//! They need two things that cargo does not bring: a C compiler with the headers of the C library, because SQLite is
+//! built from source, and the servers of [`nats`].
 
 use std::env;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{debian, workspace};
+use crate::{debian, nats, workspace};
 
 /// What provides the compiler and the headers on Debian and its relatives.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
@@ -21,6 +21,7 @@ pub(crate) const CARGO_TEST: [&str; 3] = ["test", "--workspace", "--all-features
 /// Prepares, then tests.
 pub(crate) fn run(root: &Path) -> Result<()> {
     ensure_c_compiler()?;
+    nats::ensure(root)?;
     let status = workspace::cargo(root)
         .args(CARGO_TEST)
         .status()
