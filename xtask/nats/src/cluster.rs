@@ -1,8 +1,11 @@
 //! Several servers that form a cluster.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::gate::Gate;
 use crate::options::{Membership, Options};
 use crate::program::Program;
 use crate::server::{Server, with_other_ports_on_a_clash};
@@ -12,6 +15,16 @@ use crate::{ports, wait};
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
+    /// From each node to each other; none with direct routes.
+    gates: Vec<Way>,
+    is_cut: Vec<bool>,
+}
+
+#[derive(Debug)]
+struct Way {
+    from: usize,
+    to: usize,
+    gate: Gate,
 }
 
 impl Cluster {
@@ -35,20 +48,37 @@ impl Cluster {
         let listens = (0..size)
             .map(|_| ports::free())
             .collect::<Result<Vec<_>>>()?;
-        let nodes = (0..size).map(|node| {
-            let others = listens
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != node);
+        // Another cluster may get a port of this one after it: with the same name they would become one.
+        let name = format!("test-{}-{}", std::process::id(), listens[0].port());
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            gates: Vec::new(),
+            is_cut: vec![false; size],
+        };
+        for (from, &listen) in listens.iter().enumerate() {
+            let mut routes = Vec::new();
+            for (to, &direct) in listens.iter().enumerate() {
+                if to == from {
+                    continue;
+                }
+                if options.has_direct_routes {
+                    routes.push(direct);
+                    continue;
+                }
+                let gate = Gate::to(direct)?;
+                routes.push(gate.address());
+                cluster.gates.push(Way { from, to, gate });
+            }
             let membership = Membership {
-                listen: listens[node],
-                routes: others.map(|(_, address)| *address).collect(),
+                name: name.clone(),
+                listen,
+                advertise: (!options.has_direct_routes).then_some(NOWHERE),
+                routes,
             };
-            Server::new(program, options, &name(node), Some(&membership))
-        });
-        Ok(Self {
-            nodes: nodes.collect::<Result<_>>()?,
-        })
+            let server = Server::new(program, options, &format!("n{from}"), Some(&membership))?;
+            cluster.nodes.push(server);
+        }
+        Ok(cluster)
     }
 
     /// How many nodes it has, those included that do not run.
@@ -106,6 +136,36 @@ impl Cluster {
     /// When there is no such node.
     pub fn restart(&mut self, node: usize) -> Result<()> {
         self.nodes[node].restart()
+    }
+
+    /// Cuts a node off from all other nodes: connections between them are closed, and new ones too. Clients still reach it.
+    ///
+    /// Nothing is waited for. The others notice at once; that there is no meta leader any more it notices after seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the nodes have [direct routes](Options::direct_routes).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn cut(&mut self, node: usize) -> Result<()> {
+        self.set_cut(node, true)
+    }
+
+    /// Lets a node that was cut off reach the others again, but those that are still cut off themselves.
+    ///
+    /// Nothing is waited for: [`wait_until_ready`](Self::wait_until_ready) does that.
+    ///
+    /// # Errors
+    ///
+    /// When the nodes have [direct routes](Options::direct_routes).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn heal(&mut self, node: usize) -> Result<()> {
+        self.set_cut(node, false)
     }
 
     /// Stops all nodes in order, one after the other.
@@ -223,6 +283,17 @@ impl Cluster {
             .collect())
     }
 
+    fn set_cut(&mut self, node: usize, is_cut: bool) -> Result<()> {
+        if self.gates.is_empty() {
+            bail!("the nodes have direct routes: none can be cut off");
+        }
+        self.is_cut[node] = is_cut;
+        for Way { from, to, gate } in &self.gates {
+            gate.set_open(!self.is_cut[*from] && !self.is_cut[*to]);
+        }
+        Ok(())
+    }
+
     fn check_ready(&self, node: &Server) -> Result<()> {
         node.monitor("/healthz")?;
         let number = self.number(node.name()).context("a node has no number")?;
@@ -290,9 +361,9 @@ fn named(value: &Value) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn name(node: usize) -> String {
-    format!("n{node}")
-}
+/// Where nodes are told to look for each other: nobody listens there, so that all they have is their ways through our gates.
+/// Without it each would tell the others where the gate leads.
+const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
 
 #[cfg(test)]
 mod tests {

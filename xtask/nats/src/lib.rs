@@ -18,6 +18,7 @@
 //! ```
 
 mod cluster;
+mod gate;
 mod monitor;
 mod options;
 mod ports;

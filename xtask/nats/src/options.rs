@@ -9,6 +9,7 @@ pub struct Options {
     sync_interval: Option<String>,
     jetstream: String,
     config: String,
+    pub(crate) has_direct_routes: bool,
     pub(crate) below: Option<PathBuf>,
 }
 
@@ -51,6 +52,13 @@ impl Options {
         self
     }
 
+    /// Lets the nodes of a cluster reach each other without us between them: for measuring. None can be cut off then.
+    #[must_use]
+    pub fn direct_routes(mut self) -> Self {
+        self.has_direct_routes = true;
+        self
+    }
+
     /// The configuration file.
     pub(crate) fn text(&self, setting: &Setting<'_>) -> String {
         let sync = match &self.sync_interval {
@@ -90,21 +98,30 @@ pub(crate) struct Setting<'a> {
 /// A server's part in a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
+    /// The name of the cluster: whoever finds itself in another leaves again.
+    pub(crate) name: String,
     /// Where it listens for the other nodes.
     pub(crate) listen: SocketAddr,
+    /// Where others tell each other that it is, if not there.
+    pub(crate) advertise: Option<SocketAddr>,
     /// Where it reaches each of the others.
     pub(crate) routes: Vec<SocketAddr>,
 }
 
 impl Membership {
     fn text(&self) -> String {
+        let advertise = self
+            .advertise
+            .map(|address| format!("advertise: \"{address}\"\n"))
+            .unwrap_or_default();
         let routes: Vec<String> = self
             .routes
             .iter()
             .map(|address| format!("\"nats-route://{address}\""))
             .collect();
         format!(
-            "cluster {{\nname: \"test\"\nlisten: \"{listen}\"\nroutes: [{routes}]\n}}\n",
+            "cluster {{\nname: \"{name}\"\nlisten: \"{listen}\"\n{advertise}routes: [{routes}]\n}}\n",
+            name = self.name,
             listen = self.listen,
             routes = routes.join(", "),
         )
@@ -118,6 +135,8 @@ mod tests {
     #[track_caller]
     fn check(options: &Options, knows_sync_always: bool, expected: &[&str], absent: &[&str]) {
         let membership = Membership {
+            name: "test".to_owned(),
+            advertise: Some(([127, 0, 0, 1], 6).into()),
             listen: ([127, 0, 0, 1], 3).into(),
             routes: vec![([127, 0, 0, 1], 4).into(), ([127, 0, 0, 1], 5).into()],
         };
@@ -144,7 +163,12 @@ mod tests {
         check(
             &Options::new(),
             true,
-            &[always, "store_dir: \"/store\"", routes],
+            &[
+                always,
+                "store_dir: \"/store\"",
+                routes,
+                "advertise: \"127.0.0.1:6\"",
+            ],
             &[],
         );
         check(&Options::new(), false, &[], &["sync_interval"]);
