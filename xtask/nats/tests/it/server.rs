@@ -43,6 +43,23 @@ fn every_write_is_synced_where_the_server_can() {
 }
 
 #[test]
+fn settings_reach_the_server() {
+    for program in Program::ALL {
+        let options = Options::new()
+            .config("max_payload: 2KB")
+            .config("authorization { user: a, password: b }")
+            .jetstream("max_file_store: 1MB");
+        let server = Server::start(program, &options).unwrap();
+        let varz = server.monitor("/varz").unwrap();
+        assert_eq!(varz["max_payload"], 2048);
+        assert_eq!(varz["auth_required"], true);
+        assert_eq!(varz["jetstream"]["config"]["max_storage"], 1024 * 1024);
+        let refused = request(server.address(), "answer", "{}").unwrap_err();
+        assert!(refused.to_string().contains("Authorization"), "{refused}");
+    }
+}
+
+#[test]
 fn it_stops_in_order_also_when_it_is_paused() {
     let mut server = Server::start(Program::Current, &Options::new()).unwrap();
     server.pause().unwrap();
