@@ -30,6 +30,8 @@ pub enum InboxErrorKind {
     Version,
     /// The inbox has been closed.
     Closed,
+    /// A store of this kind cannot do it at all.
+    Unsupported,
 }
 
 impl InboxError {

@@ -25,6 +25,8 @@ mod error;
 mod id;
 mod imported;
 mod inbox;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 mod memory;
 mod record;
 mod sameness;

@@ -324,4 +324,18 @@ impl Query {
         self.limit = Some(limit);
         self
     }
+
+    /// Whether it asks for this one; its limit and order aside.
+    pub(crate) fn matches(&self, summary: &Summary) -> bool {
+        let fits =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        fits(&self.event_type, &summary.event_type)
+            && fits(&self.subject_id, &summary.subject_id)
+            && self.state.is_none_or(|state| state == summary.state)
+            && self.source.is_none_or(|source| source == summary.source)
+            && self.since.is_none_or(|since| since <= summary.received_at)
+            && self.until.is_none_or(|until| summary.received_at < until)
+            && self.after.is_none_or(|after| after < summary.id)
+            && self.before.is_none_or(|before| summary.id < before)
+    }
 }

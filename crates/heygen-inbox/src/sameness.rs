@@ -107,7 +107,7 @@ impl Sameness {
         self.event_id.as_deref()
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }

@@ -6,7 +6,7 @@ use heygen_inbox::{AttemptResult, Claimed, DeliveryId, Finish, Inbox, Order};
 
 use crate::support::{append_new, at};
 
-on_every_inbox!(
+on_every_inbox_that_keeps_order!(
     one_of_each_subject_at_a_time,
     a_retry_holds_up_its_subject_alone,
     a_dead_one_lets_the_next_go,
@@ -14,6 +14,23 @@ on_every_inbox!(
     the_order_can_be_given_up_and_asked_for_again,
     a_long_row_of_one_subject_holds_nobody_up,
 );
+
+#[cfg(feature = "jetstream")]
+#[tokio::test]
+async fn a_stream_says_that_it_keeps_no_order() {
+    let server = crate::support::server(xtask_nats::Program::Current);
+    let inbox = crate::support::on_server(&server).await;
+    append_new(&inbox, 0, &about("a", 1)).await;
+    let error = inbox.claim(1, at(0), Order::Subject).await.unwrap_err();
+    assert_eq!(error.kind(), heygen_inbox::InboxErrorKind::Unsupported);
+    assert!(error.to_string().contains("SQLite"), "{error}");
+    let claimed = inbox.claim(1, at(0), Order::Due).await.unwrap();
+    assert_eq!(
+        claimed.deliveries.len(),
+        1,
+        "without an order it is handed out"
+    );
+}
 
 /// The `number`th event about a subject.
 fn about(subject: &str, number: u64) -> String {

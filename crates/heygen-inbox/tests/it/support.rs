@@ -9,6 +9,31 @@ use heygen_inbox::{
 /// Each case is run on each inbox.
 macro_rules! on_every_inbox {
     ($($case:ident),* $(,)?) => {
+        on_every_inbox_that_keeps_order!($($case),*);
+
+        #[cfg(feature = "jetstream")]
+        mod jetstream {
+            $(#[tokio::test]
+            async fn $case() {
+                let server = crate::support::server(xtask_nats::Program::Current);
+                super::$case(crate::support::on_server(&server).await).await;
+            })*
+        }
+
+        #[cfg(feature = "jetstream")]
+        mod jetstream_2_9 {
+            $(#[tokio::test]
+            async fn $case() {
+                let server = crate::support::server(xtask_nats::Program::Debian);
+                super::$case(crate::support::on_server(&server).await).await;
+            })*
+        }
+    };
+}
+
+/// Each case is run on each inbox that can hand out what is about the same in its order, which streams cannot.
+macro_rules! on_every_inbox_that_keeps_order {
+    ($($case:ident),* $(,)?) => {
         mod memory {
             $(#[tokio::test]
             async fn $case() {
@@ -26,6 +51,24 @@ macro_rules! on_every_inbox {
             })*
         }
     };
+}
+
+/// A server of its own for a test.
+#[cfg(feature = "jetstream")]
+pub(crate) fn server(program: xtask_nats::Program) -> xtask_nats::Server {
+    xtask_nats::Server::start(program, &xtask_nats::Options::new()).unwrap()
+}
+
+/// The inbox on a server.
+#[cfg(feature = "jetstream")]
+pub(crate) async fn on_server(
+    server: &xtask_nats::Server,
+) -> heygen_inbox::jetstream::JetStreamInbox {
+    use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
+    let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
+    JetStreamInbox::open(&address, JetStreamOptions::default())
+        .await
+        .unwrap()
 }
 
 /// So many seconds into the test's day.

@@ -1,0 +1,202 @@
+//! Taking in: published, and answered when the stream has acknowledged.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::publish::PublishAck;
+use tokio::time::Instant;
+
+use super::message::{message_id, publication};
+use super::record::Record;
+use super::{JetStreamInbox, Shared};
+use crate::{Appended, InboxError, InboxErrorKind, NewDelivery, State};
+
+impl JetStreamInbox {
+    pub(super) async fn take_in(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
+        let shared = &self.shared;
+        let _turn = Turn::take(&shared.waiting, shared.options.queue_capacity)?;
+        shared.link.check_connected()?;
+        self.follow();
+        if let Some(sequence) = shared.find(delivery).await? {
+            shared.count_repeat(sequence, delivery).await;
+            return Ok(Appended::Duplicate(shared.link.id(sequence)));
+        }
+        match shared.publish(delivery, None).await? {
+            Published::New(sequence) => {
+                shared.appended_to.fetch_max(sequence, Ordering::Relaxed);
+                self.tell_appended();
+                Ok(Appended::New(shared.link.id(sequence)))
+            }
+            Published::Known(sequence) => {
+                shared.count_repeat(sequence, delivery).await;
+                Ok(Appended::Duplicate(shared.link.id(sequence)))
+            }
+        }
+    }
+}
+
+/// What a publication came to.
+pub(super) enum Published {
+    New(u64),
+    /// The same event is there.
+    Known(u64),
+}
+
+impl Shared {
+    /// Where the same event is, as far as it is remembered here.
+    pub(super) async fn find(&self, delivery: &NewDelivery) -> Result<Option<u64>, InboxError> {
+        for sequence in self.seen.candidates(delivery.sameness()) {
+            let Some(kept) = self.link.event(sequence).await? else {
+                continue;
+            };
+            if kept.to_delivery().sameness().is_same(delivery.sameness()) {
+                return Ok(Some(sequence));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Publishes an event that is not known here; the servers may know it.
+    pub(super) async fn publish(
+        &self,
+        delivery: &NewDelivery,
+        past: Option<State>,
+    ) -> Result<Published, InboxError> {
+        let link = &self.link;
+        let subject = link.names.event(delivery.label().event_type.as_deref());
+        let plain_id = message_id(delivery.sameness());
+        let mut id = plain_id.clone();
+        let deadline = Instant::now() + self.options.publish_time;
+        loop {
+            let message = publication(delivery, &id, past).expected_stream(link.names.events());
+            let sent = link.context.send_publish(subject.clone(), message).await;
+            let acknowledged = match sent {
+                Ok(acknowledgement) => acknowledgement.await,
+                Err(error) => Err(error),
+            };
+            match acknowledged {
+                Ok(PublishAck {
+                    duplicate: false,
+                    sequence,
+                    ..
+                }) => {
+                    self.seen.insert(delivery.sameness().file_under(), sequence);
+                    return Ok(Published::New(sequence));
+                }
+                // The same message is just being replicated: it is not certain yet that it will be kept.
+                Ok(PublishAck { sequence: 0, .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(UNDER_WAY).await;
+                }
+                Ok(PublishAck { sequence: 0, .. }) => return Err(self.under_way()),
+                // What was deleted meanwhile is no duplicate, though the servers remember its id.
+                Ok(PublishAck { sequence, .. }) => match link.event(sequence).await? {
+                    Some(kept) if kept.to_delivery().sameness().is_same(delivery.sameness()) => {
+                        return Ok(Published::Known(sequence));
+                    }
+                    Some(_) | None => id = format!("{plain_id}-{sequence}"),
+                },
+                Err(error) if may_pass(&error) && Instant::now() < deadline => {
+                    link.check_connected()?;
+                    tokio::time::sleep(UNDER_WAY).await;
+                }
+                Err(error) => return Err(self.refused(error)),
+            }
+        }
+    }
+
+    /// The event is kept in any case; that it came again is for people to see.
+    async fn count_repeat(&self, sequence: u64, delivery: &NewDelivery) {
+        if !delivery.source().is_received() {
+            return;
+        }
+        let counted = self.link.change_record(sequence, |record| {
+            let mut record = record.unwrap_or_else(Record::new);
+            record.repeat(delivery.received_at(), delivery.headers());
+            Some(record)
+        });
+        if let Err(error) = counted.await {
+            tracing::warn!(%error, "that a delivery came again could not be recorded");
+        }
+    }
+
+    fn refused(&self, error: PublishError) -> InboxError {
+        let place = self.link.names.events();
+        let message = match error.kind() {
+            PublishErrorKind::StreamNotFound => {
+                format!("no server has the stream {place}, or it has no leader")
+            }
+            PublishErrorKind::TimedOut => format!(
+                "the stream {place} did not acknowledge within {:?}",
+                self.options.publish_time
+            ),
+            PublishErrorKind::MaxPayloadExceeded => format!(
+                "the delivery is larger than the {} bytes a message may have: raise max_payload at the servers",
+                self.link.client.max_payload()
+            ),
+            PublishErrorKind::MaxAckPending => {
+                return InboxError::new(InboxErrorKind::Busy, "too much waits for the stream")
+                    .with_source(error);
+            }
+            _ => format!("the stream {place} refused a delivery"),
+        };
+        InboxError::new(InboxErrorKind::Storage, message).with_source(error)
+    }
+
+    fn under_way(&self) -> InboxError {
+        InboxError::new(
+            InboxErrorKind::Storage,
+            format!(
+                "the stream {} is still taking in the same event",
+                self.link.names.events()
+            ),
+        )
+    }
+}
+
+/// Whether trying again may end otherwise. A stream whose leader is just being elected answers nothing, or that there is none; what
+/// it took in all the same it knows by its id.
+fn may_pass(error: &PublishError) -> bool {
+    matches!(
+        error.kind(),
+        PublishErrorKind::TimedOut
+            | PublishErrorKind::BrokenPipe
+            | PublishErrorKind::StreamNotFound
+    ) || is_under_way(error)
+}
+
+/// Whether the servers are just taking in the same message, which newer ones say with an error of its own.
+fn is_under_way(error: &PublishError) -> bool {
+    use std::error::Error as _;
+    let told = error
+        .source()
+        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    told.is_some_and(|told| told.error_code().0 == MESSAGE_ID_UNDER_WAY)
+}
+
+/// One of those that wait for their acknowledgement.
+struct Turn<'a>(&'a AtomicUsize);
+
+impl<'a> Turn<'a> {
+    fn take(waiting: &'a AtomicUsize, capacity: usize) -> Result<Self, InboxError> {
+        if waiting.fetch_add(1, Ordering::Relaxed) >= capacity {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(InboxError::new(
+                InboxErrorKind::Busy,
+                format!("{capacity} deliveries wait for the stream already"),
+            ));
+        }
+        Ok(Self(waiting))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+const UNDER_WAY: Duration = Duration::from_millis(50);
+
+/// nats-server, `JSStreamDuplicateMessageConflict`: the client names no constant for it.
+const MESSAGE_ID_UNDER_WAY: u64 = 10_158;

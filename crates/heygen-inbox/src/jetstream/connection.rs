@@ -1,0 +1,135 @@
+//! Reaching the servers, and saying what went wrong there.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use tokio::time::Instant;
+
+use super::{Address, JetStreamOptions};
+use crate::{InboxError, InboxErrorKind};
+
+/// Connects, trying for as long as the options say. Later it reconnects by itself, for ever.
+pub(super) async fn connect(
+    address: &Address,
+    options: &JetStreamOptions,
+) -> Result<(Client, Context), InboxError> {
+    let servers: Vec<String> = address.servers().collect();
+    let deadline = Instant::now() + options.connect_time;
+    let client = loop {
+        let ways = ways(address, options).await?;
+        match ways.connect(&servers[..]).await {
+            Ok(client) => break client,
+            Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
+                return Err(cannot("connect to", address, error));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no server was reached; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    };
+    let context = ContextBuilder::new()
+        .timeout(options.answer_time)
+        .ack_timeout(options.answer_time)
+        .max_ack_inflight(options.queue_capacity.max(1).saturating_mul(2))
+        .build(client.clone());
+    Ok((client, context))
+}
+
+async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOptions, InboxError> {
+    let access = &options.access;
+    let place = address.to_string();
+    let mut ways = ConnectOptions::new()
+        .name(&options.name)
+        .connection_timeout(ONE_SERVER)
+        .require_tls(address.is_tls())
+        .reconnect_delay_callback(|attempts| {
+            (PAUSE / 2 * attempts.min(6) as u32).min(LONGEST_PAUSE)
+        })
+        .event_callback(move |event| {
+            let place = place.clone();
+            async move { tell(&place, &event) }
+        });
+    match address.user() {
+        Some((user, Some(password))) => {
+            ways = ways.user_and_password(user.to_owned(), password.to_owned());
+        }
+        Some((token, None)) => ways = ways.token(token.to_owned()),
+        None => {}
+    }
+    if let Some((user, password)) = &access.user_and_password {
+        ways = ways.user_and_password(user.clone(), password.clone());
+    }
+    if let Some(token) = &access.token {
+        ways = ways.token(token.clone());
+    }
+    if let Some(seed) = &access.nkey_seed {
+        ways = ways.nkey(seed.clone());
+    }
+    if let Some(file) = &access.credentials_file {
+        let read = ways.credentials_file(file).await;
+        ways = read.map_err(|error| unreadable("credentials", file, error))?;
+    }
+    if let Some(file) = &access.ca_file {
+        ways = ways.add_root_certificates(file.clone());
+    }
+    if let Some((certificate, key)) = &access.client_certificate {
+        ways = ways.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(ways)
+}
+
+fn tell(place: &str, event: &Event) {
+    match event {
+        Event::Connected => tracing::info!(inbox = place, "connected to NATS"),
+        Event::Disconnected => tracing::warn!(
+            inbox = place,
+            "the connection to NATS is lost; deliveries are refused until it is back"
+        ),
+        Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
+            tracing::warn!(inbox = place, "NATS: {event}");
+        }
+        Event::LameDuckMode | Event::Draining | Event::Closed => {
+            tracing::debug!(inbox = place, "NATS: {event}");
+        }
+    }
+}
+
+/// Whether trying again would bring the same.
+fn is_for_good(error: &ConnectError) -> bool {
+    matches!(
+        error.kind(),
+        ConnectErrorKind::ServerParse
+            | ConnectErrorKind::Authentication
+            | ConnectErrorKind::AuthorizationViolation
+            | ConnectErrorKind::Tls
+    )
+}
+
+fn unreadable(what: &str, file: &std::path::Path, error: std::io::Error) -> InboxError {
+    let message = format!("cannot read the {what} in {}", file.display());
+    InboxError::new(InboxErrorKind::Storage, message).with_source(error)
+}
+
+/// A step that failed at the servers.
+pub(super) fn cannot(
+    step: &str,
+    place: &impl fmt::Display,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> InboxError {
+    InboxError::new(
+        InboxErrorKind::Storage,
+        format!("cannot {step} the inbox at {place}"),
+    )
+    .with_source(error)
+}
+
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// For one server, before the next is tried.
+const ONE_SERVER: Duration = Duration::from_secs(3);

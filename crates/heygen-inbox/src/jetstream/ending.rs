@@ -1,0 +1,162 @@
+//! The end of a handing-out: recorded, and only then acknowledged, with a reference to what is to be handed out again and a copy of
+//! what is given up.
+
+use std::sync::atomic::Ordering;
+
+use async_nats::Subject;
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::message::PublishMessage;
+use serde::{Deserialize, Serialize};
+
+use super::hand::Out;
+use super::message::{Stored, headers};
+use super::record::Record;
+use super::{JetStreamInbox, Shared};
+use crate::time::to_micros;
+use crate::{Finish, InboxError, State};
+
+/// The payload of a reference.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Reference {
+    pub(super) generation: u32,
+}
+
+impl JetStreamInbox {
+    pub(super) async fn end(&self, finish: &Finish) -> Result<(), InboxError> {
+        let shared = &self.shared;
+        let Some(sequence) = shared.link.sequence(finish.id) else {
+            return Ok(());
+        };
+        let out = shared.hand().out(sequence).cloned();
+        let out = out.filter(|out| out.attempt == finish.attempt);
+        let event = match &out {
+            Some(out) => out.event.clone(),
+            // It comes late, or is about nothing that ever was.
+            None => match shared.link.event(sequence).await? {
+                Some(event) => event,
+                None => return Ok(()),
+            },
+        };
+        let record = shared.record_end(&event, finish, out.as_ref()).await?;
+        if let Some(out) = out {
+            shared.settle(&record, &out, sequence).await?;
+            shared.hand().ended(sequence, finish.attempt);
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    async fn record_end(
+        &self,
+        event: &Stored,
+        finish: &Finish,
+        out: Option<&Out>,
+    ) -> Result<Record, InboxError> {
+        let sequence = event.sequence;
+        let started_at = to_micros(finish.started_at);
+        // The first time nothing is there yet, which is tried without looking.
+        let mut found = match out {
+            Some(out) if !out.is_recorded => None,
+            Some(_) | None => self.link.record(sequence).await?,
+        };
+        loop {
+            let (mut record, revision) = match found {
+                Some(found) => (found.record, found.revision),
+                None => (Record::new(), 0),
+            };
+            let is_unrecorded = out.is_none_or(|out| !out.is_recorded);
+            if is_unrecorded && record.handed_out < finish.attempt {
+                record.begin(finish.attempt, started_at);
+            }
+            record.end(finish);
+            if record.state() == State::Dead && record.dead_sequence == 0 {
+                record.dead_sequence = self.bury(event, finish).await?;
+            }
+            let written = self.link.write_record(sequence, &record, revision).await?;
+            if written.is_some() {
+                return Ok(record);
+            }
+            found = self.link.record(sequence).await?;
+        }
+    }
+
+    /// Does what follows from an end that is recorded. It may be done twice.
+    async fn settle(&self, record: &Record, out: &Out, sequence: u64) -> Result<(), InboxError> {
+        let is_ours = record.handed_out == out.attempt;
+        match record.state() {
+            State::Done | State::Dead => {}
+            State::Pending if is_ours => {
+                self.refer(sequence, record.generation).await?;
+                self.may_be_references.store(true, Ordering::Relaxed);
+            }
+            State::Pending => {}
+            // Another worker has it under the same acknowledgement.
+            State::Claimed => return Ok(()),
+        }
+        self.say(&out.ticket.reply, AckKind::Ack).await
+    }
+
+    /// Sees to it that there is a reference of this generation.
+    pub(super) async fn refer(&self, sequence: u64, generation: u32) -> Result<(), InboxError> {
+        let payload = serde_json::to_vec(&Reference { generation });
+        let payload = payload.map_err(|error| self.link.cannot("write to", error))?;
+        let message = PublishMessage::build()
+            .payload(payload.into())
+            .message_id(format!("{sequence}-{generation}"))
+            .expected_stream(self.link.names.again());
+        let written = self
+            .publish_to(self.link.names.reference(sequence), message)
+            .await?;
+        self.referred_to.fetch_max(written, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Puts a copy among the dead letters; its place there.
+    pub(super) async fn bury(&self, event: &Stored, finish: &Finish) -> Result<u64, InboxError> {
+        let delivery = event.to_delivery();
+        let id = format!("{}-{}", event.sequence, finish.attempt);
+        let mut headers = headers(&delivery, &id, None);
+        headers.insert(DELIVERY, finish.id.to_string().as_str());
+        headers.insert(ATTEMPTS, finish.attempt.to_string().as_str());
+        if let Some(detail) = &finish.detail {
+            // A header cannot hold the end of a line, nor should it be long.
+            let detail: String = detail.chars().take(500).collect();
+            headers.insert(REASON, detail.escape_default().to_string().as_str());
+        }
+        let subject = self
+            .link
+            .names
+            .dead_letter(delivery.label().event_type.as_deref());
+        let letter = PublishMessage::build()
+            .payload(delivery.body().clone())
+            .headers(headers);
+        self.publish_to(subject, letter.expected_stream(self.link.names.dead()))
+            .await
+    }
+
+    pub(super) async fn publish_to(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<u64, InboxError> {
+        let sent = self.link.context.send_publish(subject, message).await;
+        let acknowledged = match sent {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        let acknowledgement = acknowledged.map_err(|error| self.link.cannot("write to", error))?;
+        Ok(acknowledgement.sequence)
+    }
+
+    /// Tells a consumer how it stands with something it gave out.
+    pub(super) async fn say(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
+        let said = self.link.client.publish(reply.clone(), kind.into()).await;
+        said.map_err(|error| self.link.cannot("write to", error))
+    }
+}
+
+/// Headers of a dead letter, beside those of its event.
+const DELIVERY: &str = "Heygen-Inbox-Delivery";
+const ATTEMPTS: &str = "Heygen-Inbox-Attempts";
+const REASON: &str = "Heygen-Inbox-Reason";

@@ -1,0 +1,222 @@
+//! A delivery as a message of the stream: the payload is the body, byte for byte, the headers say the rest.
+
+use std::time::SystemTime;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::sameness::{Fingerprint, Sameness};
+use crate::{Header, NewDelivery, Source, State};
+
+/// A message of the stream of events, read.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) sequence: u64,
+    pub(super) received_at: SystemTime,
+    pub(super) source: Source,
+    pub(super) headers: Vec<Header>,
+    pub(super) body: Bytes,
+    /// How far it had come in the inbox it was carried from, if in one.
+    pub(super) past: Option<State>,
+}
+
+impl Stored {
+    /// What others published without our headers is read too: nobody vouches for it, so it is taken for what came to a callback
+    /// path.
+    pub(super) fn read(
+        sequence: u64,
+        stored_at: SystemTime,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Self {
+        let text = |name: &str| headers.get(name).map(|value| value.as_str());
+        Self {
+            sequence,
+            received_at: received_at(headers).unwrap_or(stored_at),
+            source: source(headers),
+            headers: text(REQUEST_HEADERS).map(read_headers).unwrap_or_default(),
+            body,
+            past: past(headers),
+        }
+    }
+
+    pub(super) fn to_delivery(&self) -> NewDelivery {
+        NewDelivery::new(
+            self.received_at,
+            self.source,
+            self.headers.clone(),
+            self.body.clone(),
+        )
+    }
+}
+
+pub(super) fn received_at(headers: &HeaderMap) -> Option<SystemTime> {
+    let time: Timestamp = headers.get(RECEIVED_AT)?.as_str().parse().ok()?;
+    time.try_into().ok()
+}
+
+pub(super) fn source(headers: &HeaderMap) -> Source {
+    let word = headers
+        .get(SOURCE)
+        .and_then(|word| word.as_str().parse().ok());
+    word.unwrap_or(Source::Callback)
+}
+
+pub(super) fn past(headers: &HeaderMap) -> Option<State> {
+    headers.get(PAST)?.as_str().parse().ok()
+}
+
+/// Under which fingerprints the event is to be found.
+pub(super) fn fingerprints(headers: &HeaderMap) -> impl Iterator<Item = Fingerprint> {
+    let text = headers.get(FINGERPRINTS).map(|text| text.as_str());
+    text.unwrap_or_default()
+        .split(',')
+        .filter_map(|digits| u64::from_str_radix(digits, 16).ok().map(Fingerprint))
+}
+
+/// What is published for a delivery. `past` says how far it had come elsewhere, where it is carried here from another inbox.
+pub(super) fn publication(
+    delivery: &NewDelivery,
+    message_id: &str,
+    past: Option<State>,
+) -> PublishMessage {
+    PublishMessage::build()
+        .payload(delivery.body().clone())
+        .headers(headers(delivery, message_id, past))
+}
+
+/// The headers of what is published.
+pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<State>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(MESSAGE_ID, message_id);
+    if let Ok(time) = Timestamp::try_from(delivery.received_at()) {
+        headers.insert(RECEIVED_AT, time.to_string().as_str());
+    }
+    headers.insert(SOURCE, delivery.source().as_str());
+    headers.insert(AUTHENTICITY, delivery.source().authenticity().as_str());
+    if let Some(event_id) = delivery.sameness().event_id().filter(|id| is_plain(id)) {
+        headers.insert(EVENT_ID, event_id);
+    }
+    let fingerprints: Vec<_> = delivery
+        .sameness()
+        .file_under()
+        .map(|fingerprint| format!("{:016x}", fingerprint.0))
+        .collect();
+    headers.insert(FINGERPRINTS, fingerprints.join(",").as_str());
+    headers.insert(REQUEST_HEADERS, write_headers(delivery.headers()).as_str());
+    if let Some(past) = past {
+        headers.insert(PAST, past.as_str());
+    }
+    headers
+}
+
+/// What the servers know duplicates by: the `event_id` where there is one, otherwise the digest. Short, since the servers keep
+/// each in memory for as long as their duplicate window.
+pub(super) fn message_id(sameness: &Sameness) -> String {
+    let hex = |bytes: &[u8]| -> String {
+        use std::fmt::Write as _;
+        bytes.iter().take(16).fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    match sameness.event_id() {
+        Some(event_id) => format!("e{}", hex(&Sha256::digest(event_id.as_bytes()))),
+        None => format!("d{}", hex(&sameness.digest().0)),
+    }
+}
+
+/// A JSON array of names and values, in ASCII: a header cannot hold the end of a line.
+fn write_headers(headers: &[Header]) -> String {
+    let pairs: Vec<_> = headers
+        .iter()
+        .map(|header| (&header.name, &header.value))
+        .collect();
+    // Pairs of strings always are JSON, and its escapes leave no end of a line.
+    serde_json::to_string(&pairs).unwrap_or_default()
+}
+
+fn read_headers(text: &str) -> Vec<Header> {
+    let pairs: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
+    pairs
+        .into_iter()
+        .map(|(name, value)| Header::new(&name, value.as_bytes()))
+        .collect()
+}
+
+/// Whether a header can hold it as it is.
+fn is_plain(text: &str) -> bool {
+    text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+const RECEIVED_AT: &str = "Heygen-Inbox-Received-At";
+const SOURCE: &str = "Heygen-Inbox-Source";
+const AUTHENTICITY: &str = "Heygen-Inbox-Authenticity";
+const EVENT_ID: &str = "Heygen-Inbox-Event-Id";
+const FINGERPRINTS: &str = "Heygen-Inbox-Fingerprints";
+const REQUEST_HEADERS: &str = "Heygen-Inbox-Request-Headers";
+const PAST: &str = "Heygen-Inbox-Past";
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn what_is_published_reads_back_the_same() {
+        let at = UNIX_EPOCH + Duration::from_micros(1_790_000_000_123_456);
+        let headers = vec![
+            Header::new("Heygen-Signature", b"ab"),
+            Header::new("X-Odd", "é\r\n\t\u{fffd}".as_bytes()),
+        ];
+        let body = br#"{"event_id":"e 1","event_type":"a.b","event_data":{}}"#;
+        let delivery = NewDelivery::new(at, Source::Backfill, headers.clone(), body[..].into());
+        let published = publication(&delivery, "id", Some(State::Dead));
+        let message = published.outbound_message("heygen.events.a.b");
+        let sent = message.headers.expect("headers");
+        let stored = Stored::read(7, SystemTime::UNIX_EPOCH, &sent, message.payload);
+        assert_eq!(stored.sequence, 7);
+        assert_eq!(stored.received_at, at);
+        assert_eq!(stored.source, Source::Backfill);
+        assert_eq!(stored.headers, headers);
+        assert_eq!(&stored.body[..], body);
+        assert_eq!(stored.past, Some(State::Dead));
+        let found: Vec<_> = fingerprints(&sent).collect();
+        let filed: Vec<_> = delivery.sameness().file_under().collect();
+        assert_eq!(found, filed);
+        assert!(stored.to_delivery().sameness().is_same(delivery.sameness()));
+    }
+
+    #[test]
+    fn what_others_publish_is_read_and_vouched_for_by_nobody() {
+        let stored = Stored::read(1, UNIX_EPOCH, &HeaderMap::new(), Bytes::from_static(b"{}"));
+        assert_eq!(stored.source, Source::Callback);
+        assert_eq!(stored.received_at, UNIX_EPOCH);
+        let mut odd = HeaderMap::new();
+        odd.insert(RECEIVED_AT, "yesterday");
+        odd.insert(SOURCE, "heygen");
+        odd.insert(PAST, "lost");
+        odd.insert(REQUEST_HEADERS, "{");
+        odd.insert(FINGERPRINTS, "xyz,,1");
+        let stored = Stored::read(1, UNIX_EPOCH, &odd, Bytes::new());
+        assert_eq!((stored.source, stored.past), (Source::Callback, None));
+        assert_eq!(fingerprints(&odd).count(), 1);
+    }
+
+    #[test]
+    fn ids_of_messages_tell_events_apart() {
+        let id = |body: &str| message_id(&Sameness::of(body.as_bytes()));
+        let with_id = r#"{"event_id":"e1","event_type":"a.b","event_data":{}}"#;
+        let without = r#"{"event_type":"a.b","event_data":{}}"#;
+        assert_eq!(id(with_id), id(&with_id.replace("a.b", "c.d")));
+        assert_ne!(id(with_id), id(&with_id.replace("e1", "e2")));
+        assert_ne!(id(with_id), id(without));
+        assert_eq!(id(without).len(), 33);
+    }
+}

@@ -1,0 +1,324 @@
+//! [`Record`]: what became of an event, kept beside it, the newest word under a subject of its own.
+//!
+//! It is changed by reading, changing and writing under the condition that nobody wrote meanwhile, so any number of workers and
+//! commands may do so.
+
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use serde::{Deserialize, Serialize};
+
+use super::link::Link;
+use crate::time::{from_micros, to_micros};
+use crate::{Attempt, AttemptResult, Finish, Header, InboxError, Repeats, State};
+
+/// What became of an event. An event without one was never handed out, or is in the hands of the first that got it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct Record {
+    pub(super) state: Word,
+    /// When it is to be handed out again, in microseconds since 1970.
+    #[serde(default)]
+    pub(super) due_at: i64,
+    /// How often it was handed out so far.
+    #[serde(default)]
+    pub(super) handed_out: u32,
+    #[serde(default = "one")]
+    pub(super) first_attempt: u32,
+    /// Which reference is to be followed; an older one is not.
+    #[serde(default)]
+    pub(super) generation: u32,
+    /// Where its copy among the dead letters is; 0 when there is none.
+    #[serde(default)]
+    pub(super) dead_sequence: u64,
+    #[serde(default)]
+    pub(super) attempts: Vec<AttemptRecord>,
+    #[serde(default)]
+    pub(super) repeats: RepeatsRecord,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Word {
+    #[default]
+    Pending,
+    Claimed,
+    Done,
+    Dead,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct AttemptRecord {
+    number: u32,
+    started_at: i64,
+    micros: u64,
+    result: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct RepeatsRecord {
+    count: u64,
+    #[serde(default)]
+    last_at: Option<i64>,
+    #[serde(default)]
+    last_headers: Vec<(String, String)>,
+}
+
+/// A record as it stands in the stream.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    /// Its place in the stream of records, by which the next write knows that nobody wrote meanwhile.
+    pub(super) revision: u64,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self {
+            first_attempt: 1,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.state {
+            Word::Pending => State::Pending,
+            Word::Claimed => State::Claimed,
+            Word::Done => State::Done,
+            Word::Dead => State::Dead,
+        }
+    }
+
+    /// Whether anything was said about handing it out; otherwise it only tells of repeats.
+    pub(super) fn is_begun(&self) -> bool {
+        self.handed_out > 0
+            || !self.attempts.is_empty()
+            || self.state != Word::Pending
+            || self.generation > 0
+    }
+
+    /// Takes down an end. One that comes late, after the delivery was handed out anew, is recorded; what became of the delivery
+    /// meanwhile stays, unless the late word is done.
+    pub(super) fn end(&mut self, finish: &Finish) {
+        let is_current = self.state == Word::Claimed && self.handed_out == finish.attempt;
+        if is_current || finish.result == AttemptResult::Done {
+            self.due_at = to_micros(finish.due_at);
+            self.state = match finish.result {
+                AttemptResult::Done => Word::Done,
+                AttemptResult::Dead => Word::Dead,
+                AttemptResult::Retry | AttemptResult::Interrupted => {
+                    self.generation += 1;
+                    Word::Pending
+                }
+            };
+        }
+        self.take_down(AttemptRecord {
+            number: finish.attempt,
+            started_at: to_micros(finish.started_at),
+            micros: u64::try_from(finish.duration.as_micros()).unwrap_or(u64::MAX),
+            result: finish.result.as_str().to_owned(),
+            detail: finish.detail.clone(),
+        });
+    }
+
+    /// When the handler was last called, by the clock of its machine.
+    pub(super) fn last_started_at(&self) -> Option<i64> {
+        self.attempts.last().map(|attempt| attempt.started_at)
+    }
+
+    /// Begins the next attempt; what was begun before and has no end was interrupted.
+    pub(super) fn begin(&mut self, attempt: u32, now: i64) {
+        for number in 1..attempt {
+            let is_known = self.attempts.iter().any(|known| known.number == number);
+            // Those of long ago are not kept for ever.
+            if !is_known && number + MAX_ATTEMPTS as u32 > attempt {
+                self.take_down(AttemptRecord {
+                    number,
+                    started_at: now,
+                    micros: 0,
+                    result: AttemptResult::Interrupted.as_str().to_owned(),
+                    detail: None,
+                });
+            }
+        }
+        self.state = Word::Claimed;
+        self.handed_out = attempt;
+    }
+
+    /// Makes it due at `now`, with as many attempts before it as a new delivery has.
+    pub(super) fn replay(&mut self, now: i64) {
+        self.state = Word::Pending;
+        self.due_at = now;
+        self.first_attempt = self.handed_out + 1;
+        self.generation += 1;
+        self.dead_sequence = 0;
+    }
+
+    pub(super) fn repeat(&mut self, at: std::time::SystemTime, headers: &[Header]) {
+        self.repeats.count += 1;
+        self.repeats.last_at = Some(to_micros(at));
+        self.repeats.last_headers = pairs(headers);
+    }
+
+    pub(super) fn set_repeats(&mut self, repeats: &Repeats) {
+        self.repeats = RepeatsRecord {
+            count: repeats.count,
+            last_at: repeats.last_at.map(to_micros),
+            last_headers: pairs(&repeats.last_headers),
+        };
+    }
+
+    pub(super) fn set_attempts(&mut self, attempts: &[Attempt]) {
+        for attempt in attempts {
+            self.take_down(AttemptRecord {
+                number: attempt.number,
+                started_at: to_micros(attempt.started_at),
+                micros: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
+                result: attempt.result.as_str().to_owned(),
+                detail: attempt.detail.clone(),
+            });
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = match state {
+            State::Pending | State::Claimed => Word::Pending,
+            State::Done => Word::Done,
+            State::Dead => Word::Dead,
+        };
+    }
+
+    pub(super) fn repeats(&self) -> Repeats {
+        Repeats {
+            count: self.repeats.count,
+            last_at: self.repeats.last_at.map(from_micros),
+            last_headers: self
+                .repeats
+                .last_headers
+                .iter()
+                .map(|(name, value)| Header::new(name, value.as_bytes()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.attempts.iter().map(AttemptRecord::read).collect()
+    }
+
+    fn take_down(&mut self, mut attempt: AttemptRecord) {
+        attempt.detail = attempt.detail.map(bounded);
+        self.attempts.retain(|known| known.number != attempt.number);
+        self.attempts.push(attempt);
+        self.attempts.sort_by_key(|attempt| attempt.number);
+        let surplus = self.attempts.len().saturating_sub(MAX_ATTEMPTS);
+        self.attempts.drain(..surplus);
+    }
+}
+
+impl AttemptRecord {
+    fn read(&self) -> Attempt {
+        // A word of a later version is not known here: what is certain is that the attempt ended.
+        let result = self.result.parse().unwrap_or(AttemptResult::Interrupted);
+        let mut attempt = Attempt::new(
+            self.number,
+            from_micros(self.started_at),
+            std::time::Duration::from_micros(self.micros),
+            result,
+        );
+        attempt.detail.clone_from(&self.detail);
+        attempt
+    }
+}
+
+impl Link {
+    /// As the stream's leader has it.
+    pub(super) async fn record(&self, sequence: u64) -> Result<Option<Found>, InboxError> {
+        let subject = self.names.record(sequence);
+        match self.records.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => Ok(Some(Found {
+                record: self.read_record(&message.payload)?,
+                revision: message.sequence,
+            })),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(self.cannot("read from", error)),
+        }
+    }
+
+    pub(super) fn read_record(&self, payload: &[u8]) -> Result<Record, InboxError> {
+        serde_json::from_slice(payload)
+            .map_err(|error| self.cannot("understand a record of", error))
+    }
+
+    /// Writes it unless somebody else wrote since `revision` (0: since ever); `None` tells that somebody did.
+    pub(super) async fn write_record(
+        &self,
+        sequence: u64,
+        record: &Record,
+        revision: u64,
+    ) -> Result<Option<u64>, InboxError> {
+        let text = serde_json::to_vec(record).map_err(|error| self.cannot("write to", error))?;
+        let message = PublishMessage::build()
+            .payload(text.into())
+            .expected_stream(self.names.records())
+            .expected_last_subject_sequence(revision);
+        let subject = self.names.record(sequence);
+        let sent = self.context.send_publish(subject, message).await;
+        let acknowledged = match sent {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        match acknowledged {
+            Ok(acknowledgement) => Ok(Some(acknowledgement.sequence)),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+            Err(error) => Err(self.cannot("write to", error)),
+        }
+    }
+
+    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to write.
+    pub(super) async fn change_record(
+        &self,
+        sequence: u64,
+        mut change: impl FnMut(Option<Record>) -> Option<Record>,
+    ) -> Result<Option<Record>, InboxError> {
+        loop {
+            let found = self.record(sequence).await?;
+            let revision = found.as_ref().map_or(0, |found| found.revision);
+            let Some(changed) = change(found.map(|found| found.record)) else {
+                return Ok(None);
+            };
+            let written = self.write_record(sequence, &changed, revision).await?;
+            if written.is_some() {
+                return Ok(Some(changed));
+            }
+        }
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn pairs(headers: &[Header]) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|header| (header.name.clone(), header.value.clone()))
+        .collect()
+}
+
+/// What a handler said is for people; a message of the stream has its limits.
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_DETAIL {
+        let end = (0..=MAX_DETAIL)
+            .rev()
+            .find(|place| text.is_char_boundary(*place))
+            .unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Of each event so many attempts are kept, the newest. Each takes some hundred bytes, and a message has its limits.
+const MAX_ATTEMPTS: usize = 100;
+const MAX_DETAIL: usize = 4096;

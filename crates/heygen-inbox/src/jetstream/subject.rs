@@ -1,0 +1,200 @@
+//! Names of streams and subjects, and event names as parts of subjects.
+
+use std::fmt::Write as _;
+
+/// The names of one inbox's streams and subjects.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    stream: String,
+    prefix: String,
+}
+
+impl Names {
+    pub(super) fn new(stream: &str, prefix: &str) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// One message an event.
+    pub(super) fn events(&self) -> String {
+        self.stream.clone()
+    }
+
+    /// A copy of each event that was given up.
+    pub(super) fn dead(&self) -> String {
+        format!("{}_DEAD", self.stream)
+    }
+
+    /// What became of each event, the newest word a subject.
+    pub(super) fn records(&self) -> String {
+        format!("{}_RECORDS", self.stream)
+    }
+
+    /// References to what is to be handed out again.
+    pub(super) fn again(&self) -> String {
+        format!("{}_AGAIN", self.stream)
+    }
+
+    pub(super) fn all_of(&self, part: &str) -> String {
+        format!("{}.{part}.>", self.prefix)
+    }
+
+    pub(super) fn event(&self, event_type: Option<&str>) -> String {
+        format!("{}.events.{}", self.prefix, tokens(event_type))
+    }
+
+    pub(super) fn dead_letter(&self, event_type: Option<&str>) -> String {
+        format!("{}.dead.{}", self.prefix, tokens(event_type))
+    }
+
+    pub(super) fn record(&self, sequence: u64) -> String {
+        format!("{}.records.event.{sequence}", self.prefix)
+    }
+
+    pub(super) fn record_filter(&self) -> String {
+        format!("{}.records.event.*", self.prefix)
+    }
+
+    pub(super) fn bookmark(&self, name: &str) -> String {
+        format!("{}.records.bookmark.{}", self.prefix, token(name))
+    }
+
+    pub(super) fn readiness(&self) -> String {
+        format!("{}.records.ready", self.prefix)
+    }
+
+    pub(super) fn reference(&self, sequence: u64) -> String {
+        format!("{}.again.{sequence}", self.prefix)
+    }
+
+    /// No stream keeps it: it tells workers to look at once.
+    pub(super) fn wake(&self) -> String {
+        format!("{}.wake", self.prefix)
+    }
+
+    /// The event's name, from the subject it was published on; `None` for a body that is none. A name that was cut is told as it
+    /// was cut.
+    pub(super) fn event_type_of(&self, subject: &str) -> Option<String> {
+        let name = subject
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(".events.")?;
+        (name != UNREADABLE).then(|| decoded(name))
+    }
+}
+
+/// The number at the end of a subject.
+pub(super) fn number_of(subject: &str) -> Option<u64> {
+    subject.rsplit('.').next()?.parse().ok()
+}
+
+/// An event's name as the last tokens of a subject: its dots part tokens, as in `avatar_video.success`. Whatever a subject
+/// cannot hold stands as `%` and two hexadecimal digits, and what is longer than a subject should be is cut.
+fn tokens(event_type: Option<&str>) -> String {
+    let Some(name) = event_type else {
+        return UNREADABLE.to_owned();
+    };
+    let tokens: Vec<String> = name.split('.').map(token).collect();
+    // An empty token is none: the dot beside it is written otherwise.
+    let whole = match tokens.iter().any(String::is_empty) {
+        true => token(name),
+        false => tokens.join("."),
+    };
+    match whole.as_str() {
+        "" => "%".to_owned(),
+        UNREADABLE => format!("%{:02X}{}", UNREADABLE.as_bytes()[0], &UNREADABLE[1..]),
+        _ => whole,
+    }
+}
+
+fn token(text: &str) -> String {
+    let mut token = String::with_capacity(text.len().min(MAX_NAME));
+    for byte in text.bytes() {
+        if token.len() + 3 > MAX_NAME {
+            break;
+        }
+        let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%');
+        if is_plain {
+            token.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(token, "%{byte:02X}");
+        }
+    }
+    token
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                if *first != b'%' {
+                    bytes.push(*first);
+                }
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The last token of what could not be read as an event.
+const UNREADABLE: &str = "_unreadable";
+
+/// Longer than any event name there is, and short of what servers take for a subject (4 KiB with everything else on the line).
+const MAX_NAME: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event_type: Option<&str>, subject: &str) {
+        let names = Names::new("HEYGEN", "heygen");
+        let found = names.event(event_type);
+        assert_eq!(found, subject);
+        assert_eq!(names.event_type_of(&found).as_deref(), event_type);
+        assert!(
+            !subject.contains("..") && !subject.ends_with('.') && !subject.contains(' '),
+            "{subject}"
+        );
+    }
+
+    #[test]
+    fn event_names_are_subjects_and_come_back() {
+        check(
+            Some("avatar_video.success"),
+            "heygen.events.avatar_video.success",
+        );
+        check(None, "heygen.events._unreadable");
+        check(Some("_unreadable"), "heygen.events.%5Funreadable");
+        check(Some(""), "heygen.events.%");
+        check(Some("a..b"), "heygen.events.a%2E%2Eb");
+        check(Some(".a"), "heygen.events.%2Ea");
+        check(Some("a."), "heygen.events.a%2E");
+        check(Some("a b.*.>"), "heygen.events.a%20b.%2A.%3E");
+        check(Some("100%"), "heygen.events.100%25");
+        check(Some("é\n"), "heygen.events.%C3%A9%0A");
+    }
+
+    #[test]
+    fn a_name_of_any_length_fits() {
+        let names = Names::new("HEYGEN", "heygen");
+        for name in ["x".repeat(100_000), "é".repeat(100_000), "a.".repeat(5_000)] {
+            let subject = names.event(Some(&name));
+            assert!(subject.len() <= 4000, "{}", subject.len());
+        }
+    }
+}
