@@ -4,12 +4,14 @@ use std::io::{BufRead as _, BufReader, Error, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
+use xtask_nats::until;
 
 /// Sends one request to a server and returns the JSON of the answer.
 pub(crate) fn request(server: SocketAddr, subject: &str, body: &str) -> Result<Value> {
     let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let request = format!(
         "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{body}\r\n",
         body.len()
@@ -34,8 +36,21 @@ pub(crate) fn request(server: SocketAddr, subject: &str, body: &str) -> Result<V
     }
 }
 
+/// Asks again until JetStream has answered with something else than an error.
+///
+/// A leader that was just elected refuses for a moment, or nobody listens yet, and what is sent then is lost.
+pub(crate) fn ask(server: SocketAddr, subject: &str, body: &str) -> anyhow::Result<Value> {
+    until("an answer of JetStream", || {
+        let answer = request(server, subject, body).map_err(|error| error.to_string());
+        Ok(answer.and_then(|answer| match &answer["error"] {
+            Value::Null => Ok(answer),
+            error => Err(error.to_string()),
+        }))
+    })
+}
+
 /// Makes a stream `KEPT` of the subjects `kept.>`, in files.
-pub(crate) fn create_stream(server: SocketAddr, replicas: usize) -> Result<Value> {
+pub(crate) fn create_stream(server: SocketAddr, replicas: usize) -> anyhow::Result<Value> {
     let config = json!({
         "name": "KEPT",
         "subjects": ["kept.>"],
@@ -43,11 +58,19 @@ pub(crate) fn create_stream(server: SocketAddr, replicas: usize) -> Result<Value
         "retention": "limits",
         "num_replicas": replicas,
     });
-    request(server, "$JS.API.STREAM.CREATE.KEPT", &config.to_string())
+    ask(server, "$JS.API.STREAM.CREATE.KEPT", &config.to_string())
+}
+
+/// Has `KEPT` take in a message, and returns its number.
+pub(crate) fn publish(server: SocketAddr) -> anyhow::Result<u64> {
+    let acknowledged = ask(server, "kept.it", "it")?;
+    acknowledged["seq"]
+        .as_u64()
+        .context("an acknowledgement has no number")
 }
 
 /// How many messages `KEPT` has.
-pub(crate) fn messages(server: SocketAddr) -> Result<Value> {
-    let info = request(server, "$JS.API.STREAM.INFO.KEPT", "")?;
+pub(crate) fn messages(server: SocketAddr) -> anyhow::Result<Value> {
+    let info = ask(server, "$JS.API.STREAM.INFO.KEPT", "")?;
     Ok(info["state"]["messages"].clone())
 }
