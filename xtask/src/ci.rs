@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::deny;
+use crate::deploy;
 use crate::test;
 use crate::workspace::{self, Member};
 
@@ -33,7 +34,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         println!("{:>9}  {step}", seconds(*duration));
     }
     println!("{:>9}  in all", seconds(started.elapsed()));
-    if let Some(not_run) = deny::not_run(root) {
+    for not_run in [deny::not_run(root), deploy::not_run(root)]
+        .into_iter()
+        .flatten()
+    {
         println!("\n{not_run}");
     }
     Ok(())
@@ -46,6 +50,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
         Step::new(&["xtask", "schemas", "--check"]),
         Step::new(&["xtask", "fixtures", "--check"]),
         Step::new(&["xtask", "docs", "--check"]),
+        Step::new(&["xtask", "deploy", "--check"]),
         Step::new(&["xtask", "deny"]),
     ];
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];

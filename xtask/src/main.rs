@@ -14,6 +14,7 @@ mod ci;
 mod client;
 mod debian;
 mod deny;
+mod deploy;
 mod docs;
 mod faults;
 mod fixtures;
@@ -62,6 +63,8 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["bench", ref rest @ ..] => bench::run(&root, rest),
         ["deny"] => deny::run(&root),
+        // Nothing that it finds can be mended without a decision, so both forms check.
+        ["deploy", ref rest @ ..] => mode(rest).and_then(|_| deploy::run(&root)),
         ["faults", ref rest @ ..] => faults::run(&root, rest),
         ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
         ["nats"] => nats::run(&root),
@@ -93,6 +96,7 @@ Usage: cargo xtask COMMAND
   docs [--check]      docs/events.md, and the table of events in README.md
   bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
   deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
+  deploy [--check]    the examples in deploy/: manifests, units, configurations and what they name; both forms only check
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
   fuzz [OPTIONS]      throws at what reads strangers' bytes whatever reaches more of its code
   nats                the nats-server programs that tests start: the current one, and Debian's

@@ -16,9 +16,10 @@ const DOCUMENTS: [&str; 4] = [
 ];
 
 /// What a path in this repository begins with.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 8] = [
     ".ci/",
     "crates/",
+    "deploy/",
     "docs/",
     "fixtures/",
     "fuzz/",
