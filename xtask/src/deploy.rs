@@ -43,8 +43,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
     configurations.extend(examples(root, "deploy/systemd", ".conf")?);
     configurations.extend(examples(root, "deploy/compose", ".conf")?);
+    crate::nats::ensure(root)?;
     nats::check(
-        &root.join(nats::PROGRAM),
+        &xtask_nats::Program::Current.path()?,
         &configurations,
         &accounts,
         &mut problems,
