@@ -10,7 +10,6 @@
 use std::time::SystemTime;
 
 use heygen_api::Client;
-use heygen_inbox::sqlite::SqliteInbox;
 use jiff::Timestamp;
 
 mod bookmark;
@@ -27,6 +26,7 @@ pub(crate) use keeper::Keeper;
 pub(crate) use log::LogQuery;
 pub(crate) use pass::{End, PassError, Tally};
 
+use crate::store::Store;
 use log::Log;
 
 /// One inbox, and the log it is filled from.
@@ -51,7 +51,7 @@ impl Backfill {
     }
 
     /// The whole log, into the inbox of this process.
-    pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: SqliteInbox) -> Self {
+    pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: Store) -> Self {
         let query = LogQuery::whole(base_url);
         Self::new(client, query, Keeper::Server(inbox))
     }

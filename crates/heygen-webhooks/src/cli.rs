@@ -19,10 +19,12 @@ mod drill;
 mod handing_out;
 mod inbox;
 mod management;
+mod nats;
 mod program;
 mod sandbox;
 mod serve;
 mod trigger;
+mod work;
 
 pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use backfill::Backfill;
@@ -35,16 +37,18 @@ pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{
     Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, ListRejected,
     Prune, Rejected, Replay, Reverify, SecretFiles, Selection, Show, ShowRejected, StateOption,
-    Stats, Tail,
+    Stats, Tail, cannot_look,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,
 };
+pub(crate) use nats::{NatsAccess, NatsPromise, NatsStreams};
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use serve::{Keeping, LimitOptions, LogFormat, Serve};
 pub(crate) use trigger::Trigger;
+pub(crate) use work::Work;
 
 /// Parses the process's arguments; what cannot be run has been told by then.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
@@ -85,6 +89,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Box<Serve>),
+    Work(Box<Work>),
     Dev(Box<Dev>),
     Trigger(Trigger),
     Inspect(Inspect),

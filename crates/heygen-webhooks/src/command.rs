@@ -19,10 +19,12 @@ mod serve;
 mod shell;
 mod trigger;
 mod verify;
+mod work;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::run(&options),
+        Command::Work(options) => work::run(&options),
         Command::Dev(options) => dev::run(&options),
         Command::Trigger(options) => trigger::run(&options),
         Command::Inspect(options) => inspect::run(&options),

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use crate::cli::{ApiOptions, Keeping, LimitOptions, LogFormat, Serve};
 use crate::failure::Failure;
 use crate::handing_out::{self, HandingOut};
+use crate::nats::{self, Nats, Promise};
+use crate::place::Place;
 use crate::places;
 use crate::rule::Rule;
 use crate::span::{Size, Span};
@@ -24,7 +26,11 @@ pub(crate) struct Config {
     /// `None` for plain HTTP.
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) path: String,
-    pub(crate) inbox: PathBuf,
+    pub(crate) inbox: Place,
+    pub(crate) nats: Nats,
+    pub(crate) promise: Promise,
+    /// Whether deliveries are handed out here, too.
+    pub(crate) is_working: bool,
     pub(crate) secret_files: Vec<PathBuf>,
     pub(crate) log_format: LogFormat,
     pub(crate) log: Option<String>,
@@ -66,6 +72,16 @@ pub(crate) enum AdminAddress {
     Off,
 }
 
+impl AdminAddress {
+    pub(crate) fn of(option: Option<&String>, file: &File) -> Self {
+        match option.or(file.admin.as_ref()).map(String::as_str) {
+            None => Self::Default,
+            Some("off") => Self::Off,
+            Some(address) => Self::At(address.to_owned()),
+        }
+    }
+}
+
 /// The file: the options' long names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -80,10 +96,10 @@ pub(crate) struct File {
     events: Option<Vec<String>>,
     pub(crate) base_url: Option<String>,
     pub(crate) api_key_file: Option<PathBuf>,
-    json: bool,
-    full: bool,
+    pub(crate) json: bool,
+    pub(crate) full: bool,
     pub(crate) log_format: Option<LogFormat>,
-    log: Option<String>,
+    pub(crate) log: Option<String>,
     max_body_bytes: Option<usize>,
     max_connections: Option<usize>,
     header_time: Option<u64>,
@@ -108,6 +124,22 @@ pub(crate) struct File {
     admin: Option<String>,
     backfill: bool,
     backfill_interval: Option<f64>,
+    nats_creds: Option<PathBuf>,
+    nats_nkey_file: Option<PathBuf>,
+    nats_user: Option<String>,
+    nats_password_file: Option<PathBuf>,
+    nats_token_file: Option<PathBuf>,
+    nats_ca: Option<PathBuf>,
+    nats_cert: Option<PathBuf>,
+    nats_key: Option<PathBuf>,
+    nats_subjects: Option<String>,
+    nats_monitor: Vec<String>,
+    require_sync: bool,
+    replicas: Option<usize>,
+    max_age: Option<Span>,
+    max_bytes: Option<Size>,
+    duplicate_window: Option<Span>,
+    ack_wait: Option<f64>,
 }
 
 impl Config {
@@ -134,13 +166,20 @@ impl Config {
             ));
         }
         let inbox = options.inbox.as_deref();
+        let inbox = match registration.sandbox {
+            true => places::show_inbox(inbox),
+            false => places::inbox(inbox, &file),
+        }?;
+        let admin = AdminAddress::of(options.admin.as_ref(), &file);
+        let is_working = !options.no_work;
+        check_place(&inbox, is_working, &handing_out)?;
         Ok(Self {
             tls,
             path,
-            inbox: match registration.sandbox {
-                true => places::show_inbox(inbox),
-                false => places::inbox(inbox, &file),
-            },
+            nats: Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?,
+            promise: Promise::of(&options.nats_promise, &file.nats()),
+            inbox,
+            is_working,
             secret_files: places::secret_files(&options.secret_file, &file),
             log_format: options
                 .log_format
@@ -170,12 +209,26 @@ impl Config {
                 .clone()
                 .or(file.callback_token_file),
             backfill,
-            admin: match options.admin.clone().or(file.admin) {
-                None => AdminAddress::Default,
-                Some(word) if word == "off" => AdminAddress::Off,
-                Some(address) => AdminAddress::At(address),
-            },
+            admin,
         })
+    }
+}
+
+/// What streams cannot do, and what a file is not for.
+pub(crate) fn check_place(
+    inbox: &Place,
+    is_working: bool,
+    handing_out: &HandingOut,
+) -> Result<(), Failure> {
+    match inbox {
+        Place::Streams(_) if handing_out.is_ordered() => Err(Failure::usage(
+            "--ordered: an inbox on streams hands out to many workers at once and keeps no order; leave it out, or keep the inbox \
+             in a file",
+        )),
+        Place::File(_) if !is_working => Err(Failure::usage(
+            "--no-work leaves handing out to `work`, which needs an inbox on streams: --inbox nats://host:4222/STREAM",
+        )),
+        Place::Streams(_) | Place::File(_) => Ok(()),
     }
 }
 
@@ -270,6 +323,27 @@ impl File {
             retry_first: self.retry_first,
             retry_longest: self.retry_longest,
             attempts: self.attempts,
+        }
+    }
+
+    pub(crate) fn nats(&self) -> nats::InFile {
+        nats::InFile {
+            nats_creds: self.nats_creds.clone(),
+            nats_nkey_file: self.nats_nkey_file.clone(),
+            nats_user: self.nats_user.clone(),
+            nats_password_file: self.nats_password_file.clone(),
+            nats_token_file: self.nats_token_file.clone(),
+            nats_ca: self.nats_ca.clone(),
+            nats_cert: self.nats_cert.clone(),
+            nats_key: self.nats_key.clone(),
+            nats_subjects: self.nats_subjects.clone(),
+            nats_monitor: self.nats_monitor.clone(),
+            require_sync: self.require_sync,
+            replicas: self.replicas,
+            max_age: self.max_age,
+            max_bytes: self.max_bytes,
+            duplicate_window: self.duplicate_window,
+            ack_wait: self.ack_wait,
         }
     }
 

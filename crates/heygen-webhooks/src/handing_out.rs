@@ -85,6 +85,10 @@ impl HandingOut {
         })
     }
 
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.options.order == Order::Subject
+    }
+
     /// Whether something is sent on to an application that has no secret of its own.
     pub(crate) fn needs_receivers_secret(&self) -> bool {
         let mut actions = self.rules.iter().map(|rule| &rule.action);

@@ -6,23 +6,25 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::ApiOptions;
 use crate::config::File;
+use crate::failure::Failure;
+use crate::place::Place;
 
-/// The inbox. The variable is read here and not by the parser, to which a set variable is the same as the option.
-pub(crate) fn inbox(option: Option<&Path>, file: &File) -> PathBuf {
+/// The inbox, in a file or on streams. The variable is read here and not by the parser, to which a set variable is the same as the option.
+pub(crate) fn inbox(option: Option<&Path>, file: &File) -> Result<Place, Failure> {
     let variable = || {
         let path = env::var_os("HEYGEN_WEBHOOKS_INBOX").filter(|path| !path.is_empty());
         path.map(PathBuf::from)
     };
-    option
+    let named = option
         .map(Path::to_owned)
         .or_else(variable)
-        .or_else(|| file.inbox.clone())
-        .unwrap_or_else(|| INBOX.into())
+        .or_else(|| file.inbox.clone());
+    Place::read(named.unwrap_or_else(|| INBOX.into()))
 }
 
 /// The inbox of the show. What is only played is kept apart from what is real, unless the command line itself says where.
-pub(crate) fn show_inbox(option: Option<&Path>) -> PathBuf {
-    option.map_or_else(|| SHOW_INBOX.into(), Path::to_owned)
+pub(crate) fn show_inbox(option: Option<&Path>) -> Result<Place, Failure> {
+    Place::read(option.map_or_else(|| SHOW_INBOX.into(), Path::to_owned))
 }
 
 /// The files of secrets that the user made; `options` are those of flag and environment.

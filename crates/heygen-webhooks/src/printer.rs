@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::lines::Lines;
+use crate::place::Place;
 use crate::{output, view, when};
 
 #[derive(Clone, Debug)]
@@ -38,6 +39,14 @@ impl Printer {
     pub(crate) fn started(&self, url: &str) -> Result<(), Failure> {
         if !self.json {
             output::write(format!("listening on {url}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever started it that it is at work.
+    pub(crate) fn working(&self, place: &Place) -> Result<(), Failure> {
+        if !self.json {
+            output::write(format!("working on {place}\n"))?;
         }
         Ok(())
     }

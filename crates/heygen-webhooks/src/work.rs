@@ -1,7 +1,6 @@
 //! [`Work`]: hands out what is in the inbox and prunes what is finished, until it is told to end.
 
 use heygen_inbox::AttemptResult;
-use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::{DispatchOptions, Dispatcher, ObservedAttempt, Observer, Retention};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -10,6 +9,7 @@ use crate::failure::Failure;
 use crate::handing_out::Built;
 use crate::output::tame;
 use crate::signals::until_true;
+use crate::store::Store;
 
 /// What goes on beside whatever fills the inbox.
 pub(crate) struct Work {
@@ -20,22 +20,25 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn start(
-        inbox: &SqliteInbox,
+        inbox: &Store,
         built: Built,
         mut options: DispatchOptions,
         retention: &Retention,
     ) -> Self {
-        let (stop, stopped) = watch::channel(false);
+        let mut work = Self::prune(inbox, built, retention);
         options.observers.add(Teller);
-        let dispatcher = Dispatcher::with(inbox.clone(), built.handler.clone(), options);
-        let pruning = retention
-            .clone()
-            .run(inbox.clone(), until_true(stopped.clone()));
+        let dispatcher = Dispatcher::with(inbox.clone(), work.built.handler.clone(), options);
+        let stopped = until_true(work.stopped());
+        work.tasks.push(tokio::spawn(dispatcher.run(stopped)));
+        work
+    }
+
+    /// Hands out nothing: others do.
+    pub(crate) fn prune(inbox: &Store, built: Built, retention: &Retention) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let pruning = retention.clone().run(inbox.clone(), until_true(stopped));
         Self {
-            tasks: vec![
-                tokio::spawn(dispatcher.run(until_true(stopped))),
-                tokio::spawn(pruning),
-            ],
+            tasks: vec![tokio::spawn(pruning)],
             stop,
             built,
         }

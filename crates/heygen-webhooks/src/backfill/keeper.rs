@@ -2,41 +2,43 @@
 
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
-use std::path::Path;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteReader};
 use heygen_inbox::{Appended, Inbox as _, InboxError, InboxErrorKind, NewDelivery, Sameness};
+
+use crate::nats::Nats;
+use crate::place::Place;
+use crate::store::{Editor, Reader, Store};
 
 /// The inbox that is filled.
 #[derive(Debug)]
 pub(crate) enum Keeper {
     /// That of this process, which hands out what is in it.
-    Server(SqliteInbox),
+    Server(Store),
     /// One beside which a server may run, or none. Writing blocks the thread for as long as the disk takes.
     Beside {
-        editor: Box<SqliteEditor>,
-        reader: SqliteReader,
+        editor: Box<Editor>,
+        reader: Box<Reader>,
     },
     /// Nothing is written; what a real one would find new is counted. `None` where there is no inbox yet.
     DryRun {
-        inbox: Option<(Box<SqliteEditor>, SqliteReader)>,
+        inbox: Option<(Box<Editor>, Box<Reader>)>,
         seen: HashSet<Sameness>,
     },
 }
 
 impl Keeper {
-    /// The inbox at `path`, made when there is none, also while a server appends to it.
-    pub(crate) fn beside(path: &Path) -> Result<Self, InboxError> {
-        let (editor, reader) = open(path)?;
+    /// The inbox at `place`, made when there is none, also while a server appends to it.
+    pub(crate) fn beside(place: &Place, nats: &Nats) -> Result<Self, InboxError> {
+        let (editor, reader) = open(place, nats)?;
         Ok(Self::Beside { editor, reader })
     }
 
-    /// Looks at the inbox at `path` and changes nothing.
-    pub(crate) fn dry_run(path: &Path) -> Result<Self, InboxError> {
-        let inbox = path.exists().then(|| open(path)).transpose()?;
+    /// Looks at the inbox at `place` and changes nothing.
+    pub(crate) fn dry_run(place: &Place, nats: &Nats) -> Result<Self, InboxError> {
+        let inbox = place.may_exist().then(|| open(place, nats)).transpose()?;
         Ok(Self::DryRun {
             inbox,
             seen: HashSet::new(),
@@ -53,7 +55,10 @@ impl Keeper {
     /// Keeps what is not there yet, in this order; how many that were.
     pub(super) async fn keep(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, InboxError> {
         let new = match self {
-            Self::Server(inbox) => count_new(&append_all(inbox, deliveries).await?),
+            Self::Server(inbox) => {
+                inbox.caught_up().await;
+                count_new(&append_all(inbox, deliveries).await?)
+            }
             Self::Beside { editor, .. } if deliveries.is_empty() => 0,
             Self::Beside { editor, .. } => count_new(&editor.append(&deliveries)?),
             Self::DryRun { inbox, seen } => {
@@ -90,17 +95,17 @@ impl Keeper {
         value: String,
     ) -> Result<(), InboxError> {
         match self {
-            Self::Server(inbox) => inbox.set_bookmark(name, Some(value)).await,
-            Self::Beside { editor, .. } => editor.set_bookmark(name, Some(&value)),
+            Self::Server(inbox) => inbox.set_bookmark(name, value).await,
+            Self::Beside { editor, .. } => editor.set_bookmark(name, &value),
             Self::DryRun { .. } => Ok(()),
         }
     }
 }
 
-fn open(path: &Path) -> Result<(Box<SqliteEditor>, SqliteReader), InboxError> {
+fn open(place: &Place, nats: &Nats) -> Result<(Box<Editor>, Box<Reader>), InboxError> {
     // The editor first: it makes the file.
-    let editor = Box::new(SqliteEditor::open(path)?);
-    Ok((editor, SqliteReader::open(path)?))
+    let editor = Box::new(Editor::open(place, nats)?);
+    Ok((editor, Box::new(Reader::open(place, nats)?)))
 }
 
 fn count_new(appended: &[Appended]) -> usize {
@@ -113,7 +118,7 @@ fn count_new(appended: &[Appended]) -> usize {
 /// Appends all of them together, so that they share a commit, and in their order. What HeyGen sends goes before: where there
 /// is no room in the queue, this waits.
 async fn append_all(
-    inbox: &SqliteInbox,
+    inbox: &Store,
     mut deliveries: Vec<NewDelivery>,
 ) -> Result<Vec<Appended>, InboxError> {
     let mut appended = Vec::with_capacity(deliveries.len());

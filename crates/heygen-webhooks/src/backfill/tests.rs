@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use heygen_api::{Client, Credentials, ErrorKind, RetryPolicy};
-use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
 use heygen_inbox::{Appended, Inbox as _, NewDelivery, Query, Source};
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use jiff::SignedDuration;
@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::pass::Depth;
 use super::*;
+use crate::nats::Nats;
+use crate::place::Place;
 
 mod trouble;
 
@@ -56,7 +58,7 @@ impl World {
     }
 
     fn beside(&self) -> Backfill {
-        let keeper = Keeper::beside(&self.path()).expect("an inbox");
+        let keeper = Keeper::beside(&Place::File(self.path()), &Nats::default()).expect("an inbox");
         Backfill::new(self.client(), LogQuery::whole(None), keeper)
     }
 
@@ -213,7 +215,7 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
     let text = "{ \"event_type\":\"avatar_video.fail\" ,\n\"event_data\":{\"n\":12345678901234567890123,\"n\":1e999},\"event_id\":\"x\"}";
     let world = World::new().await;
     world.answers([answer(text, None), answer(text, None)]);
-    let inbox = SqliteInbox::open(world.path()).expect("an inbox");
+    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
     let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
     assert_eq!(
         pass(&mut server, Depth::Between).await,
@@ -229,7 +231,7 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
 #[tokio::test]
 async fn a_post_and_its_record_are_one_event_in_either_order() {
     let world = World::new().await;
-    let inbox = SqliteInbox::open(world.path()).expect("an inbox");
+    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
     let first = inbox.append(A.posted()).await.expect("kept");
     world.pages(&[&[A, B]]);
     let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
@@ -269,7 +271,7 @@ async fn what_came_by_post_since_the_last_pass_ends_nothing() {
     const NEW: Record = Record("new", 1);
     const NEWER: Record = Record("newer", 0);
     let world = World::new().await;
-    let inbox = SqliteInbox::open(world.path()).expect("an inbox");
+    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
     let mut work = Backfill::into_inbox(world.client(), None, inbox.clone());
     world.pages(&[&[B, C]]);
     assert_eq!(
@@ -427,7 +429,8 @@ async fn what_is_no_event_is_kept_and_counted() {
 async fn a_dry_run_counts_and_changes_nothing() {
     let world = World::new().await;
     let dry = || {
-        let keeper = Keeper::dry_run(&world.path()).expect("nothing to open");
+        let keeper =
+            Keeper::dry_run(&Place::File(world.path()), &Nats::default()).expect("nothing to open");
         Backfill::new(world.client(), LogQuery::whole(None), keeper)
     };
     // The second page has what new events pushed off the first.

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use heygen_inbox::InboxError;
 
-use super::ConfigFile;
+use super::{ConfigFile, NatsAccess, NatsStreams};
 use crate::failure::Failure;
+use crate::nats::Nats;
+use crate::place::Place;
 use crate::places;
+use crate::store::{Editor, Reader};
 
 mod carry;
 mod change;
@@ -47,18 +51,54 @@ pub(crate) enum Inbox {
 
 #[derive(Args, Debug)]
 pub(crate) struct InboxFile {
-    /// File that keeps the deliveries [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE")]
+    /// File that keeps the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM [env: HEYGEN_WEBHOOKS_INBOX]
+    /// [default: ./heygen-inbox.db]
+    #[arg(long, value_name = "FILE|URL")]
     pub(crate) inbox: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+    #[command(flatten)]
+    pub(crate) nats: NatsAccess,
 }
 
 impl InboxFile {
     /// The one that was named, by whatever.
-    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        Ok(places::inbox(self.inbox.as_deref(), &self.config.read()?))
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        places::inbox(self.inbox.as_deref(), &self.config.read()?)
     }
+
+    /// The one that was named, to look into.
+    pub(crate) fn reader(&self) -> Result<Reader, Failure> {
+        let place = self.place()?;
+        Reader::open(&place, &self.nats(&place)?).map_err(|error| cannot_look(&place, error))
+    }
+
+    /// The one that was named, to change it; made where there is none.
+    pub(crate) fn editor(&self) -> Result<Editor, Failure> {
+        let place = self.place()?;
+        Ok(Editor::open(&place, &self.nats(&place)?)?)
+    }
+
+    /// How the servers are reached, where it is on some.
+    pub(crate) fn nats(&self, place: &Place) -> Result<Nats, Failure> {
+        match place {
+            Place::File(_) => Ok(Nats::default()),
+            Place::Streams(_) => {
+                let file = self.config.read()?.nats();
+                Nats::of(&self.nats, &NatsStreams::default(), &file)
+            }
+        }
+    }
+}
+
+pub(crate) fn cannot_look(place: &Place, error: InboxError) -> Failure {
+    let hint = match place.may_exist() {
+        true => "",
+        false => ": `serve` makes one, or name it with --inbox",
+    };
+    anyhow::Error::from(error)
+        .context(format!("cannot look into the inbox{hint}"))
+        .into()
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

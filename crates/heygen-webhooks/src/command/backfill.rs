@@ -49,10 +49,11 @@ fn work(options: &Backfill) -> Result<Work, Failure> {
         event_type: options.event_type.clone(),
         entity_id: options.entity_id.clone(),
     };
-    let inbox = options.file.path()?;
+    let inbox = options.file.place()?;
+    let nats = options.file.nats(&inbox)?;
     let keeper = match options.dry_run {
-        true => Keeper::dry_run(&inbox),
-        false => Keeper::beside(&inbox),
+        true => Keeper::dry_run(&inbox, &nats),
+        false => Keeper::beside(&inbox, &nats),
     }?;
     let work = Work::new(client, query, keeper);
     Ok(match options.since {

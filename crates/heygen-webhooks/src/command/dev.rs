@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::handing_out::HandingOut;
 use crate::printer::Printer;
 use crate::signals::asked_to_stop;
+use crate::store::Store;
 use crate::work::Work;
 use crate::{api, logging, output, places, secret};
 
@@ -48,7 +49,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let printer = Printer::start(options.json, options.full)?;
     let built = handing_out.build(&printer, &secrets)?;
     let client = api::connect(&api_options)?;
-    let inbox = SqliteInbox::open(&options.inbox)?;
+    let inbox = Store::File(SqliteInbox::open(&options.inbox)?);
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
         |since| since.system_time(),

@@ -15,7 +15,9 @@ use tokio::time::timeout;
 use crate::address::{is_loopback, public_url};
 use crate::cli::Doctor;
 use crate::failure::Failure;
+use crate::nats::Nats;
 use crate::output::{self, without_query};
+use crate::place::Place;
 use crate::secret_store::SecretStore;
 use crate::{api, places};
 
@@ -41,7 +43,8 @@ struct Plan {
     /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
     is_sandbox: bool,
     address: Option<Url>,
-    inbox: PathBuf,
+    inbox: Place,
+    nats: Nats,
     store: SecretStore,
     secret_files: Vec<PathBuf>,
     sample: bool,
@@ -90,13 +93,15 @@ impl Plan {
         let address = public_url
             .map(|url| public_address(url, &path))
             .transpose()?;
-        let inbox = places::inbox(options.file.inbox.as_deref(), &file);
+        let inbox = options.file.place()?;
+        let nats = options.file.nats(&inbox)?;
         Ok(Self {
             client,
             is_sandbox,
             address,
-            store: SecretStore::beside(&inbox),
+            store: SecretStore::beside(&inbox.beside()),
             inbox,
+            nats,
             secret_files: places::secret_files(&options.secret_file, &file),
             sample: !options.no_sample,
         })
@@ -118,8 +123,8 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
     let (account_and_sample, address, inbox, rejected) = tokio::join!(
         Box::pin(account_and_sample(plan, &known)),
         Box::pin(address::findings(plan)),
-        look_into_inbox(plan.inbox.clone()),
-        look_into_rejected(plan.inbox.clone()),
+        look_into_inbox(plan.inbox.clone(), plan.nats.clone()),
+        look_into_rejected(plan.inbox.beside()),
     );
     let (account, sample) = account_and_sample;
     let mut findings = vec![account.key()];
@@ -159,8 +164,8 @@ async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding
     }
 }
 
-async fn look_into_inbox(path: PathBuf) -> Vec<Finding> {
-    let looking = tokio::task::spawn_blocking(move || inbox::findings(&path));
+async fn look_into_inbox(place: Place, nats: Nats) -> Vec<Finding> {
+    let looking = tokio::task::spawn_blocking(move || inbox::findings(&place, &nats));
     match timeout(DISK_TIME, looking).await {
         Ok(Ok(findings)) => findings,
         Ok(Err(_)) | Err(_) => finding::all_skipped(

@@ -1,10 +1,9 @@
 //! The `inbox` commands, a file each. All of them work while `serve` runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use heygen_inbox::sqlite::SqliteReader;
-use heygen_inbox::{DeliveryId, InboxError, Kept, State};
+use heygen_inbox::{DeliveryId, Kept, State};
 
 use crate::cli::{Inbox, InboxFile, StateOption};
 use crate::failure::Failure;
@@ -49,25 +48,6 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
     }
 }
 
-/// Where the inbox is.
-fn path(file: &InboxFile) -> Result<PathBuf, Failure> {
-    file.path()
-}
-
-fn reader(path: &Path) -> Result<SqliteReader, Failure> {
-    SqliteReader::open(path).map_err(|error| cannot_look(path, error))
-}
-
-fn cannot_look(path: &Path, error: InboxError) -> Failure {
-    let hint = match path.exists() {
-        true => "",
-        false => ": `serve` makes one, or name it with --inbox",
-    };
-    anyhow::Error::from(error)
-        .context(format!("cannot look into the inbox{hint}"))
-        .into()
-}
-
 fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
     text.parse()
         .map_err(|error| Failure::usage(format!("`{}`: {error}", tame(text))))
@@ -76,9 +56,9 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
 /// The one delivery that a command is about.
 fn kept(file: &InboxFile, id: &str) -> Result<Kept, Failure> {
     let id = delivery_id(id)?;
-    let path = path(file)?;
-    let kept = reader(&path)?.get(id)?;
-    kept.ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {}", path.display()).into())
+    let kept = file.reader()?.get(id)?;
+    let place = file.place()?;
+    kept.ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {place}").into())
 }
 
 /// Whether both paths lead to one file.

@@ -40,9 +40,9 @@ impl Api {
         self.version
     }
 
-    /// The inbox beside which secrets are kept.
-    pub(super) fn inbox(&self, option: Option<&Path>) -> PathBuf {
-        places::inbox(option, &self.file)
+    /// Beside what secrets are kept: the inbox, or what stands for it where that is on streams.
+    pub(super) fn inbox(&self, option: Option<&Path>) -> Result<PathBuf, Failure> {
+        Ok(places::inbox(option, &self.file)?.beside())
     }
 
     /// What the API answers; a refusal is told with advice.

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_api::Client;
-use heygen_inbox::sqlite::{RejectedRing, SqliteInbox, rejected_path};
+use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
-    ActiveSecrets, AdminPages, Metrics, Observers, Receiver, ReceiverOptions, Server,
+    ActiveSecrets, AdminPages, Limits, Metrics, Observers, Receiver, ReceiverOptions, Server,
 };
 use tokio::sync::watch;
 
@@ -20,10 +20,11 @@ use crate::handing_out::{Built, Count};
 use crate::printer::Printer;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
+use crate::store::Store;
 use crate::work::Work;
 use crate::{api, logging};
 
-mod admin;
+pub(super) mod admin;
 mod callbacks;
 mod registration;
 mod secrets;
@@ -37,7 +38,10 @@ use show::Show;
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
     logging::start(config.log_format, config.log.as_deref())?;
-    let sources = SecretSources::load(&config.secret_files, SecretStore::beside(&config.inbox))?;
+    let sources = SecretSources::load(
+        &config.secret_files,
+        SecretStore::beside(&config.inbox.beside()),
+    )?;
     // Asked for before anything is opened: without a key there is nothing to start.
     let needs_api = config.public_url.is_some() || config.backfill.is_some();
     let client = match needs_api {
@@ -46,11 +50,13 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     };
     let printer = Printer::start(config.json, config.full)?;
     let built = config.handing_out.build(&printer, sources.active())?;
-    let inbox = SqliteInbox::open(&config.inbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(&config, client, sources, inbox, printer, built));
+    let ended = runtime.block_on(async {
+        let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
+        serve(&config, client, sources, inbox, printer, built).await
+    });
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
     match ended {
@@ -64,7 +70,7 @@ async fn serve(
     config: &Config,
     client: Option<Client>,
     sources: SecretSources,
-    inbox: SqliteInbox,
+    inbox: Store,
     printer: Printer,
     built: Built,
 ) -> Result<(), Failure> {
@@ -82,7 +88,7 @@ async fn serve(
     }
     let address = server.local_addr()?;
     let url = format!("{scheme}://{address}{}", config.path);
-    tracing::info!(url, inbox = %config.inbox.display(), "listening");
+    tracing::info!(url, inbox = %config.inbox, "listening");
     tell_secrets(
         sources.active(),
         config.public_url.is_some() || config.sandbox,
@@ -90,11 +96,12 @@ async fn serve(
     let admin = admin::bind(&config.admin).await?;
     printer.started(&url)?;
 
+    let beside = config.inbox.beside();
     let (stop_serving, serving_stopped) = watch::channel(false);
     let mut metrics = Metrics::new(SystemTime::now());
     let mut observers = Observers::default();
     if let Some(options) = &config.rejected {
-        let ring = RejectedRing::start(rejected_path(&config.inbox), options.clone())?;
+        let ring = RejectedRing::start(rejected_path(&beside), options.clone())?;
         metrics = metrics.rejected_ring_dropped({
             let ring = ring.clone();
             move || ring.dropped()
@@ -106,7 +113,7 @@ async fn serve(
 
     let mut receiver = ReceiverOptions::default();
     receiver.path = Some(config.path.clone());
-    receiver.limits = config.limits.clone();
+    receiver.limits = limits(config, &inbox);
     receiver.observers = observers;
     receiver.callback_tokens = tokens.clone();
     let receiver = Receiver::with(sources.active().clone(), inbox.clone(), receiver);
@@ -115,7 +122,10 @@ async fn serve(
     let count = built.handler.count();
     let mut dispatching = config.handing_out.options.clone();
     dispatching.observers.add(metrics);
-    let work = Work::start(&inbox, built, dispatching, &config.retention);
+    let work = match config.is_working {
+        true => Work::start(&inbox, built, dispatching, &config.retention),
+        false => Work::prune(&inbox, built, &config.retention),
+    };
     let backfilling = client
         .clone()
         .zip(config.backfill)
@@ -129,7 +139,7 @@ async fn serve(
         tokio::spawn(
             sources
                 .clone()
-                .keep_fresh(hangups.clone(), rejected_path(&config.inbox)),
+                .keep_fresh(hangups.clone(), rejected_path(&beside)),
         ),
         tokio::spawn(tls::keep_fresh(
             certificate,
@@ -224,6 +234,21 @@ async fn register_and_wait(
         registration.end().await;
     }
     ended
+}
+
+/// What no message could hold is refused for its length, at once, and not each time it is sent again.
+fn limits(config: &Config, inbox: &Store) -> Limits {
+    let mut limits = config.limits.clone();
+    if let Some(max_body_bytes) = inbox.max_body_bytes()
+        && max_body_bytes < limits.max_body_bytes
+    {
+        tracing::info!(
+            max_body_bytes,
+            "bodies are taken up to what a message of NATS can hold; max_payload at the servers raises it"
+        );
+        limits.max_body_bytes = max_body_bytes;
+    }
+    limits
 }
 
 fn tell_secrets(active: &ActiveSecrets, will_register: bool) {

@@ -44,7 +44,7 @@ fn sender(options: &Trigger) -> Result<Sender, Failure> {
     let file = options.config.read()?;
     let files = places::secret_files(&options.secret_file, &file);
     // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
-    let store = SecretStore::beside(&places::inbox(None, &file));
+    let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
     let secrets = match secret::accepted(&files, &store)? {
         Some(secrets) => secrets,
         None => secret::require(&files, ", or send with --unsigned")?,

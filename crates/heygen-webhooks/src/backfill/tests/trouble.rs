@@ -180,7 +180,7 @@ async fn told_to_stop_it_stops_between_pages_also_while_it_waits() {
 #[tokio::test]
 async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
     let world = World::new().await;
-    let inbox = SqliteInbox::open(world.path()).expect("an inbox");
+    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
     world.answers([
         Fault::refuse(500),
         Fault::refuse(401),
@@ -213,7 +213,7 @@ async fn more_than_the_queue_takes_waits_for_room() {
     let world = World::new().await;
     let mut options = heygen_inbox::sqlite::SqliteOptions::default();
     options.queue_capacity = 2;
-    let inbox = SqliteInbox::open_with(world.path(), options).expect("an inbox");
+    let inbox = Store::File(SqliteInbox::open_with(world.path(), options).expect("an inbox"));
     world.pages(&[&[A, B, C, D, E, F]]);
     let mut work = Backfill::into_inbox(world.client(), None, inbox);
     assert_eq!(

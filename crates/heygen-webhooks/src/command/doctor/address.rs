@@ -12,6 +12,7 @@ use super::sample::describe;
 use super::tls;
 use crate::address::is_private;
 use crate::api::error_chain;
+use crate::web;
 
 pub(super) async fn findings(plan: &Plan) -> Vec<Finding> {
     let Some(url) = &plan.address else {
@@ -121,11 +122,7 @@ async fn get(url: &Url) -> Finding {
 
 async fn status_of_get(url: &Url) -> Result<reqwest::StatusCode, String> {
     let failed = |error: reqwest::Error| error_chain(&error.without_url());
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none());
-    builder = builder.tls_backend_preconfigured(tls::config(url.scheme() == "https")?);
-    let client = builder.build().map_err(failed)?;
+    let client = web::client(url.scheme() == "https")?;
     let answer = client.get(url.clone()).send().await.map_err(failed)?;
     Ok(answer.status())
 }

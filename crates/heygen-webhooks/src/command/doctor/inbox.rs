@@ -1,40 +1,44 @@
 //! The inbox: what came, and what is waiting.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{InboxError, InboxErrorKind, Query, State, Summary};
 
 use super::finding::{Finding, all_skipped};
 use super::sample;
 use crate::api::error_chain;
+use crate::nats::Nats;
+use crate::place::Place;
+use crate::store::Reader;
 use crate::{output, when};
 
 /// Blocks for as long as the disk takes.
-pub(super) fn findings(path: &Path) -> Vec<Finding> {
-    if !path.exists() {
+pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
+    if !place.may_exist() {
         let missing = Finding::warn(
             "inbox",
-            format!("there is none at {}", path.display()),
+            format!("there is none at {place}"),
             "start `serve`, which makes it, or name the receiver's with --inbox; on another machine there is none to see",
         );
         return with_rest(missing, "there is no inbox here");
     }
-    let reader = match SqliteReader::open(path) {
+    let reader = match Reader::open(place, nats) {
         Ok(reader) => reader,
         Err(error) => return with_rest(unreadable(&error), "the inbox cannot be read"),
     };
     match look(&reader) {
         Ok((last, backlog)) => {
-            let what = format!("{}, of a version that this build reads", path.display());
+            let what = match place {
+                Place::File(_) => format!("{place}, of a version that this build reads"),
+                Place::Streams(_) => format!("{place}, and its servers answer"),
+            };
             vec![Finding::ok("inbox", what), last, backlog]
         }
         Err(error) => with_rest(unreadable(&error), "the inbox cannot be read"),
     }
 }
 
-fn look(reader: &SqliteReader) -> Result<(Finding, Finding), InboxError> {
+fn look(reader: &Reader) -> Result<(Finding, Finding), InboxError> {
     let newest = reader.list(&Query::default().limit(MOST))?;
     let waiting = of_state(reader, State::Pending)?;
     let dead = of_state(reader, State::Dead)?;
@@ -42,7 +46,7 @@ fn look(reader: &SqliteReader) -> Result<(Finding, Finding), InboxError> {
     Ok((last_delivery(last), backlog(&waiting, &dead)))
 }
 
-fn of_state(reader: &SqliteReader, state: State) -> Result<Vec<Summary>, InboxError> {
+fn of_state(reader: &Reader, state: State) -> Result<Vec<Summary>, InboxError> {
     let mut found = reader.list(&Query::default().state(state).limit(MOST))?;
     found.retain(|summary| !is_sample(summary));
     Ok(found)

@@ -12,10 +12,8 @@ use reqwest::Url;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
-use rustls_platform_verifier::{BuilderVerifierExt as _, Verifier};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::ObjectIdentifier;
@@ -50,19 +48,6 @@ pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
             "see that the port speaks TLS and answers quickly",
         ),
     }
-}
-
-/// With the certificates of the system; where nothing is encrypted, none are loaded.
-pub(super) fn config(https: bool) -> Result<ClientConfig, String> {
-    let failed = |error: rustls::Error| format!("TLS cannot be set up here: {error}");
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?;
-    let builder = match https {
-        true => builder.with_platform_verifier().map_err(failed)?,
-        false => builder.with_root_certificates(RootCertStore::empty()),
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 /// What a handshake that succeeded has shown.

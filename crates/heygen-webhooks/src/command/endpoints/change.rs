@@ -28,7 +28,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
-        true => Some(new_secret::store(&api.inbox(options.inbox.as_deref()))?),
+        true => Some(new_secret::store(&api.inbox(options.inbox.as_deref())?)?),
         false => None,
     };
     let mut endpoint = management::run(async {
@@ -183,7 +183,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
         }
         Ok(endpoint.url)
     })?;
-    let had_secret = forget(&api.inbox(options.inbox.as_deref()), &id);
+    let had_secret = forget(&api.inbox(options.inbox.as_deref())?, &id);
     if options.json {
         let value: Value = json!({
             "endpoint_id": id.as_str(),

@@ -22,7 +22,7 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
         ));
     }
     let api = Api::connect(&options.connection)?;
-    let inbox = api.inbox(options.inbox.as_deref());
+    let inbox = api.inbox(options.inbox.as_deref())?;
     let id = EndpointId::from(options.id.as_str());
     if options.apply {
         let store = store(&inbox)?;

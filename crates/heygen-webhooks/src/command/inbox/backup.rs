@@ -6,15 +6,19 @@ use heygen_inbox::Query;
 use heygen_inbox::sqlite::SqliteReader;
 use serde_json::json;
 
-use super::{is_same_file, path, progress, reader, size};
-use crate::cli::Backup;
+use super::{is_same_file, progress, size};
+use crate::cli::{Backup, cannot_look};
 use crate::failure::Failure;
 use crate::new_file::NewFile;
 use crate::{output, private_file};
 
 pub(super) fn run(options: &Backup) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
-    let reader = reader(path)?;
+    let place = options.file.place()?;
+    let path = place.file(
+        "inbox backup",
+        "`inbox export` writes every delivery with its past, and `nats stream backup` copies the streams themselves",
+    )?;
+    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
     check_target(options, path)?;
     let file = NewFile::create(&options.to)?;
     let progress = progress::pages()?;

@@ -7,11 +7,12 @@ use heygen_inbox::sqlite::{Depth, Flaw, SqliteReader, is_damaged};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{cannot_look, path, progress, size};
+use super::{progress, size};
 use crate::api::error_chain;
-use crate::cli::Check;
+use crate::cli::{Check, cannot_look};
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::place::Place;
 
 /// Something that is wrong, as it is told.
 #[derive(Debug, Serialize)]
@@ -22,12 +23,16 @@ struct Wrong {
 }
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
+    let place = &options.file.place()?;
+    let path = place.file(
+        "inbox check",
+        "its servers look after it; `nats stream report` and /readyz of `serve` and `work` tell how it stands",
+    )?;
     let depth = match options.full {
         true => Depth::Full,
         false => Depth::Quick,
     };
-    let wrong = look(path, depth)?;
+    let wrong = look(place, path, depth)?;
     if options.json {
         output::json(&json!({"sound": wrong.is_empty(), "flaws": wrong}))?;
     } else if wrong.is_empty() {
@@ -43,7 +48,7 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
 }
 
 /// What is wrong. A file that is damaged too badly to be opened is wrong too, and no failure to look.
-fn look(path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
+fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
     let reader = match SqliteReader::open(path) {
         Ok(reader) => reader,
         Err(error) if is_damaged(&error) => {
@@ -53,7 +58,7 @@ fn look(path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
                 example: None,
             }]);
         }
-        Err(error) => return Err(cannot_look(path, error)),
+        Err(error) => return Err(cannot_look(place, error)),
     };
     let progress = progress::spinner("reading the inbox")?;
     let flaws = reader.check(depth, SystemTime::now());

@@ -1,18 +1,19 @@
 //! [`Chunks`]: what a query asks for, in pieces that fit into memory.
 
-use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
+
+use crate::store::Reader;
 
 /// Goes through what a query asks for, oldest first, without what comes in meanwhile.
 #[derive(Debug)]
 pub(super) struct Chunks<'a> {
-    reader: &'a SqliteReader,
+    reader: &'a Reader,
     query: Query,
     is_over: bool,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(reader: &'a SqliteReader, query: Query) -> Result<Self, InboxError> {
+    pub(super) fn new(reader: &'a Reader, query: Query) -> Result<Self, InboxError> {
         let newest = newest(reader)?;
         let mut query = query.oldest_first().limit(CHUNK);
         query.before = newest.map(next_id);
@@ -44,7 +45,7 @@ impl Iterator for Chunks<'_> {
 }
 
 /// The delivery that was kept last.
-pub(super) fn newest(reader: &SqliteReader) -> Result<Option<DeliveryId>, InboxError> {
+pub(super) fn newest(reader: &Reader) -> Result<Option<DeliveryId>, InboxError> {
     let newest = reader.list(&Query::default().limit(1))?;
     Ok(newest.first().map(|newest| newest.id))
 }

@@ -1,17 +1,23 @@
 //! `inbox drift`: in what events differ from what this version knows.
 
+use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{DriftCount, DriftKind};
 use serde_json::{Value, json};
 
-use super::{path, reader};
-use crate::cli::Drift;
+use crate::cli::{Drift, cannot_look};
 use crate::command::management::note;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::when;
 
 pub(super) fn run(options: &Drift) -> Result<(), Failure> {
-    let found = reader(&path(&options.file)?)?.drift()?;
+    let place = options.file.place()?;
+    let path = place.file(
+        "inbox drift",
+        "what differs in new deliveries, /metrics of each receiver counts, and its log tells",
+    )?;
+    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
+    let found = reader.drift()?;
     if options.json {
         output::json_array(found.iter().map(drift_json))?;
         return Ok(());

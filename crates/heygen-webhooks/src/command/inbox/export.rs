@@ -4,18 +4,20 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use heygen_inbox::Kept;
-use heygen_inbox::sqlite::{SqliteReader, is_damaged};
+use heygen_inbox::sqlite::is_damaged;
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::{is_same_file, path, progress, reader, size};
+use super::{is_same_file, progress, size};
 use crate::api::error_chain;
 use crate::cli::{Export, Format};
 use crate::command::management::note;
 use crate::failure::Failure;
 use crate::new_file::NewFile;
 use crate::output;
+use crate::place::Place;
+use crate::store::Reader;
 
 mod csv;
 mod jsonl;
@@ -28,8 +30,8 @@ struct Written {
 }
 
 pub(super) fn run(options: &Export) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
-    let reader = reader(path)?;
+    let place = options.file.place()?;
+    let reader = options.file.reader()?;
     let written = match &options.output {
         None => write(
             &reader,
@@ -37,7 +39,7 @@ pub(super) fn run(options: &Export) -> Result<(), Failure> {
             io::stdout().lock(),
             &ProgressBar::hidden(),
         )?,
-        Some(output) if is_same_file(path, output) => {
+        Some(output) if matches!(&place, Place::File(path) if is_same_file(path, output)) => {
             return Err(Failure::usage("--output would replace the inbox itself"));
         }
         Some(output) => write_file(&reader, options, output)?,
@@ -52,7 +54,7 @@ pub(super) fn run(options: &Export) -> Result<(), Failure> {
     }
 }
 
-fn write_file(reader: &SqliteReader, options: &Export, output: &Path) -> Result<Written, Failure> {
+fn write_file(reader: &Reader, options: &Export, output: &Path) -> Result<Written, Failure> {
     let file = NewFile::create(output)?;
     let progress = progress::deliveries(reader.count(&options.selection.query())?)?;
     let written = write(reader, options, file.file(), &progress);
@@ -76,7 +78,7 @@ fn write_file(reader: &SqliteReader, options: &Export, output: &Path) -> Result<
 
 /// One that is damaged is told and passed over: the others may be all that is left.
 fn write(
-    reader: &SqliteReader,
+    reader: &Reader,
     options: &Export,
     to: impl Write,
     progress: &ProgressBar,

@@ -6,18 +6,17 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use heygen_inbox::Appended;
-use heygen_inbox::Imported;
-use heygen_inbox::sqlite::SqliteEditor;
+use heygen_inbox::{Appended, Imported};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::CHUNK;
-use super::{path, progress, size};
+use super::{progress, size};
 use crate::cli::Import;
 use crate::command::management::note;
 use crate::failure::Failure;
 use crate::output;
+use crate::store::Editor;
 
 mod lines;
 
@@ -42,7 +41,7 @@ pub(super) fn run(options: &Import) -> Result<(), Failure> {
         progress = progress::bytes(file.metadata()?.len())?;
         Box::new(BufReader::new(file))
     };
-    let mut editor = SqliteEditor::open(&path(&options.file)?)?;
+    let mut editor = options.file.editor()?;
     let mut tally = Tally::default();
     let taken_in = tally.take_in(options, &mut editor, from, &progress);
     progress.finish_and_clear();
@@ -59,7 +58,7 @@ impl Tally {
     fn take_in(
         &mut self,
         options: &Import,
-        editor: &mut SqliteEditor,
+        editor: &mut Editor,
         from: impl BufRead,
         progress: &ProgressBar,
     ) -> Result<(), Failure> {
@@ -101,7 +100,7 @@ impl Tally {
     fn import(
         &mut self,
         options: &Import,
-        editor: &mut SqliteEditor,
+        editor: &mut Editor,
         chunk: &mut Vec<Imported>,
     ) -> Result<(), Failure> {
         if options.replay {

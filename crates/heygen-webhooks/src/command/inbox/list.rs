@@ -3,7 +3,6 @@
 use heygen_inbox::Summary;
 
 use super::json::summary_json;
-use super::{path, reader};
 use crate::cli::List;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
@@ -12,7 +11,7 @@ use crate::when;
 pub(super) fn run(options: &List) -> Result<(), Failure> {
     let mut query = options.selection.query();
     query.limit = (options.limit > 0).then_some(options.limit);
-    let found = reader(&path(&options.file)?)?.list(&query)?;
+    let found = options.file.reader()?.list(&query)?;
     if options.json {
         output::json_array(found.iter().map(summary_json))?;
         return Ok(());

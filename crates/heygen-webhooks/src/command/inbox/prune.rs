@@ -1,24 +1,21 @@
 //! `inbox prune`: deletes old deliveries that are finished, in small steps.
 
-use std::path::Path;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
-use heygen_inbox::{DeliveryId, InboxError, Prune, Query, State};
+use heygen_inbox::Prune;
 use serde_json::json;
 
 use super::confirm::confirm;
-use super::{path, progress, reader, size};
+use super::{progress, size};
 use crate::cli;
 use crate::failure::Failure;
 use crate::{output, when};
 
 pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
     let before = options.older_than.system_time();
-    let reader = reader(path)?;
-    let found = count_finished(&reader, before)?;
+    let reader = options.file.reader()?;
+    let found = reader.count_finished(before)?;
     let bytes_before = reader.counts()?.bytes;
     // A reader that stays open would keep the write-ahead log from being used again.
     drop(reader);
@@ -32,7 +29,7 @@ pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
                 when::short(before)
             ))?;
         }
-        (deleted, bytes_after) = prune(path, before, found)?;
+        (deleted, bytes_after) = prune(options, before, found)?;
     }
     if options.json {
         output::json(&json!({
@@ -63,8 +60,8 @@ pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
 }
 
 /// How many were deleted, and how many bytes are in use afterwards.
-fn prune(path: &Path, before: SystemTime, found: u64) -> Result<(u64, u64), Failure> {
-    let mut editor = SqliteEditor::open(path)?;
+fn prune(options: &cli::Prune, before: SystemTime, found: u64) -> Result<(u64, u64), Failure> {
+    let mut editor = options.file.editor()?;
     let progress = progress::deliveries(found)?;
     let mut step = Prune::before(before);
     let mut deleted = 0;
@@ -80,15 +77,6 @@ fn prune(path: &Path, before: SystemTime, found: u64) -> Result<(u64, u64), Fail
         // What waits at a server gets its turn.
         thread::sleep(PAUSE);
     }
-}
-
-fn count_finished(reader: &SqliteReader, before: SystemTime) -> Result<u64, InboxError> {
-    // Pruning goes by when a delivery was kept, which is what its id says.
-    let micros = before.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let key = u64::try_from(micros.as_micros()).unwrap_or(u64::MAX);
-    let bound = DeliveryId::new(key, 0);
-    let finished = |state| reader.count(&Query::default().before(bound).state(state));
-    Ok(finished(State::Done)? + finished(State::Dead)?)
 }
 
 /// Between two steps.

@@ -1,12 +1,10 @@
 //! `inbox rejected`: the posts that `serve` turned away lately, a file for each command.
 
-use std::path::Path;
-
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 
-use super::path;
 use crate::cli::{InboxFile, Rejected, SecretFiles};
 use crate::failure::Failure;
+use crate::place::Place;
 use crate::places;
 use crate::secret;
 use crate::secret_store::SecretStore;
@@ -27,12 +25,11 @@ pub(super) fn run(options: &Rejected) -> Result<(), Failure> {
 }
 
 /// What was turned away from the inbox at `inbox`; `None` when nothing was.
-fn open(inbox: &Path) -> Result<Option<RejectedFile>, Failure> {
-    let file = RejectedFile::open(&rejected_path(inbox))?;
-    if file.is_none() && !inbox.exists() {
+fn open(inbox: &Place) -> Result<Option<RejectedFile>, Failure> {
+    let file = RejectedFile::open(&rejected_path(&inbox.beside()))?;
+    if file.is_none() && !inbox.may_exist() {
         return Err(anyhow::anyhow!(
-            "there is no inbox at {}: `serve` makes one, or name it with --inbox",
-            inbox.display()
+            "there is no inbox at {inbox}: `serve` makes one, or name it with --inbox"
         )
         .into());
     }
@@ -45,11 +42,11 @@ fn secrets(
     options: &SecretFiles,
 ) -> Result<Option<heygen_signature::Secrets>, Failure> {
     let files = places::secret_files(&options.secret_file, &file.config.read()?);
-    secret::accepted(&files, &SecretStore::beside(&path(file)?))
+    secret::accepted(&files, &SecretStore::beside(&file.place()?.beside()))
 }
 
-fn missing(id: u64, inbox: &Path) -> String {
-    let path = rejected_path(inbox);
+fn missing(id: u64, inbox: &Place) -> String {
+    let path = rejected_path(&inbox.beside());
     format!(
         "there is no post {id} in {}, or not any more",
         path.display()

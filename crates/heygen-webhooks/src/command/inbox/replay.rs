@@ -1,20 +1,18 @@
 //! `inbox replay`: hands deliveries out again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::SystemTime;
 
-use heygen_inbox::Replayed;
-use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
-use heygen_inbox::{DeliveryId, State, Summary};
+use heygen_inbox::{DeliveryId, Replayed, State, Summary};
 use serde_json::json;
 
 use super::chunks::{CHUNK, Chunks};
 use super::confirm::confirm;
-use super::{delivery_id, path, progress, reader, size};
+use super::{delivery_id, progress, size};
 use crate::cli::Replay;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
+use crate::store::Reader;
 
 /// What was asked for, and what it is.
 #[derive(Debug, Default)]
@@ -28,8 +26,7 @@ struct Chosen {
 
 pub(super) fn run(options: &Replay) -> Result<(), Failure> {
     check_use(options)?;
-    let path = &path(&options.file)?;
-    let chosen = Chosen::find(&reader(path)?, options)?;
+    let chosen = Chosen::find(&options.file.reader()?, options)?;
     if !options.json {
         output::write(chosen.text())?;
     }
@@ -41,7 +38,7 @@ pub(super) fn run(options: &Replay) -> Result<(), Failure> {
         let deliveries = size::deliveries(number);
         confirm(&format!("Hand {deliveries} out again?"))?;
     }
-    let replayed = replay(path, &chosen.ids)?;
+    let replayed = replay(options, &chosen.ids)?;
     report(options, &chosen, replayed)
 }
 
@@ -61,12 +58,12 @@ fn check_use(options: &Replay) -> Result<(), Failure> {
     }
 }
 
-fn replay(path: &Path, ids: &[DeliveryId]) -> Result<Replayed, Failure> {
+fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Replayed, Failure> {
     let mut sum = Replayed::default();
     if ids.is_empty() {
         return Ok(sum);
     }
-    let mut editor = SqliteEditor::open(path)?;
+    let mut editor = options.file.editor()?;
     let progress = progress::deliveries(ids.len() as u64)?;
     for chunk in ids.chunks(CHUNK) {
         let replayed = editor.replay(chunk, SystemTime::now())?;
@@ -128,7 +125,7 @@ fn outcome_text(options: &Replay, replayed: Replayed, missing: usize) -> String 
 }
 
 impl Chosen {
-    fn find(reader: &SqliteReader, options: &Replay) -> Result<Self, Failure> {
+    fn find(reader: &Reader, options: &Replay) -> Result<Self, Failure> {
         let mut chosen = Self::default();
         if options.ids.is_empty() {
             for chunk in Chunks::new(reader, options.selection.query())? {

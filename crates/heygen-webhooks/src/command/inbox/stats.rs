@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::Stats;
-use heygen_inbox::sqlite::SqliteReader;
-use heygen_inbox::{Counts, Query, Source, State};
+use heygen_inbox::{Counts, Query, Source, State, Stats};
 use serde_json::{Map, Value, json};
 
 use super::size::{bytes, count, on_disk};
-use super::{path, reader};
 use crate::cli;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
+use crate::place::Place;
+use crate::store::Reader;
 use crate::when;
 
 /// Everything that is told.
@@ -21,13 +20,17 @@ struct Told {
     counts: Counts,
     last_hour: u64,
     last_day: u64,
-    bytes_on_disk: u64,
+    bytes_on_disk: Option<u64>,
     now: SystemTime,
 }
 
 pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
-    let told = Told::ask(&reader(path)?, on_disk(path), SystemTime::now())?;
+    let bytes_on_disk = match options.file.place()? {
+        Place::File(path) => Some(on_disk(&path)),
+        Place::Streams(_) => None,
+    };
+    let reader = options.file.reader()?;
+    let told = Told::ask(&reader, bytes_on_disk, SystemTime::now())?;
     match options.json {
         true => output::json(&told.json())?,
         false => output::write(told.text(options.all))?,
@@ -37,8 +40,8 @@ pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
 
 impl Told {
     fn ask(
-        reader: &SqliteReader,
-        bytes_on_disk: u64,
+        reader: &Reader,
+        bytes_on_disk: Option<u64>,
         now: SystemTime,
     ) -> Result<Self, heygen_inbox::InboxError> {
         let since = |ago| now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -131,8 +134,11 @@ impl Told {
             ("last hour", count(self.last_hour)),
             ("last 24 hours", count(self.last_day)),
             ("in use", bytes(self.counts.bytes)),
-            ("on disk", bytes(self.bytes_on_disk)),
         ]);
+        facts.extend(
+            self.bytes_on_disk
+                .map(|on_disk| ("on disk", bytes(on_disk))),
+        );
         let facts: String = facts
             .into_iter()
             .map(|(name, fact)| format!("{name:<15} {fact}\n"))

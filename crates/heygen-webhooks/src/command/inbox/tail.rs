@@ -1,35 +1,32 @@
 //! `inbox tail`: follows what comes in.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
-use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
 use tokio::time::sleep;
 
 use super::chunks::{CHUNK, newest, next_id};
 use super::json::summary_json;
-use super::{path, reader};
 use crate::cli::Tail;
 use crate::command::management;
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::store::Reader;
 use crate::{signals, when};
 
 pub(super) fn run(options: &Tail) -> Result<(), Failure> {
-    let path = &path(&options.file)?;
-    match management::run(follow(options, path)) {
+    match management::run(follow(options)) {
         // Whoever reads has seen enough.
         Err(Failure::NobodyListens) => Ok(()),
         ended => ended,
     }
 }
 
-async fn follow(options: &Tail, path: &Path) -> Result<(), Failure> {
+async fn follow(options: &Tail) -> Result<(), Failure> {
     let stopped = signals::asked_to_stop()?;
     tokio::pin!(stopped);
-    let reader = reader(path)?;
+    let reader = options.file.reader()?;
     let mut after = newest(&reader)?;
     print(options, &first(options, &reader, after)?)?;
     loop {
@@ -49,7 +46,7 @@ async fn follow(options: &Tail, path: &Path) -> Result<(), Failure> {
 /// What to begin with, oldest first.
 fn first(
     options: &Tail,
-    reader: &SqliteReader,
+    reader: &Reader,
     newest: Option<DeliveryId>,
 ) -> Result<Vec<Summary>, InboxError> {
     let mut query = Query::default().limit(options.lines);
@@ -65,7 +62,7 @@ fn first(
 }
 
 /// All that is new, wanted or not: looking for what is wanted alone would go through the rest again every time.
-fn since(reader: &SqliteReader, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
+fn since(reader: &Reader, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
     let mut query = Query::default().oldest_first().limit(CHUNK);
     query.after = after;
     reader.list(&query)

@@ -1,7 +1,6 @@
 //! The admin listener of `serve`: health, readiness and metrics, apart from what HeyGen reaches.
 
 use anyhow::Context as _;
-use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::{Admin, AdminPages};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -9,9 +8,10 @@ use tokio::task::JoinHandle;
 use crate::config::AdminAddress;
 use crate::failure::Failure;
 use crate::signals::until_true;
+use crate::store::Store;
 
 /// Listens where it was told to. The default address may be taken, by another `serve` for instance; then there is none.
-pub(super) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failure> {
+pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failure> {
     let (address, is_default) = match address {
         AdminAddress::Off => return Ok(None),
         AdminAddress::Default => (DEFAULT, true),
@@ -38,9 +38,9 @@ pub(super) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failur
     }
 }
 
-pub(super) fn start(
+pub(in crate::command) fn start(
     admin: Option<Admin>,
-    pages: AdminPages<SqliteInbox>,
+    pages: AdminPages<Store>,
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {

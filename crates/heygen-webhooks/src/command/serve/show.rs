@@ -1,7 +1,6 @@
 //! `serve --sandbox`: the whole product in one command, offline.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use heygen_api::Credentials;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 use crate::handing_out::Count;
 use crate::output;
+use crate::place::Place;
 
 /// HeyGen in a box, and the key to it.
 pub(super) struct Show {
@@ -58,7 +58,7 @@ impl Show {
     }
 
     /// What a newcomer may want to do next.
-    pub(super) async fn suggest(&self, inbox: &Path) -> Result<(), Failure> {
+    pub(super) async fn suggest(&self, inbox: &Place) -> Result<(), Failure> {
         let url = self.sandbox.url();
         let text = format!(
             "
@@ -74,7 +74,7 @@ Ctrl-C ends it. At HeyGen itself: HEYGEN_API_KEY=… heygen-webhooks serve --pub
 
 ",
             count = EventType::DOCUMENTED.len(),
-            inbox = inbox.display(),
+            inbox = inbox,
         );
         // Whoever stops reading stops a thread, and not the answer to Ctrl-C.
         spawn_blocking(move || output::write(text)).await??;

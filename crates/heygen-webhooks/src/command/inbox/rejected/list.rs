@@ -7,14 +7,14 @@ use heygen_inbox::sqlite::RejectedSummary;
 use super::json::summary_json;
 use super::{NOTHING, open};
 use crate::cli::ListRejected;
-use crate::command::inbox::{path, size};
+use crate::command::inbox::size;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::{rejected, when};
 
 pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
     let limit = (options.limit > 0).then_some(options.limit);
-    let found = match open(&path(&options.file)?)? {
+    let found = match open(&options.file.place()?)? {
         Some(file) => file.list(limit)?,
         None => Vec::new(),
     };

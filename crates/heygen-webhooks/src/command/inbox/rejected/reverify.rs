@@ -1,32 +1,31 @@
 //! `inbox rejected reverify`: takes in what verifies with the present secrets.
 
-use std::path::Path;
-
-use heygen_inbox::sqlite::{Rejected, RejectedFile, SqliteEditor};
+use heygen_inbox::sqlite::{Rejected, RejectedFile};
 use heygen_inbox::{Appended, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
 
 use super::outcome::Outcome;
 use super::show::pairs;
 use super::{open, secrets};
-use crate::cli;
-use crate::command::inbox::{path, progress};
+use crate::cli::{self, InboxFile};
+use crate::command::inbox::progress;
 use crate::failure::Failure;
 use crate::output;
+use crate::store::Editor;
 
 /// Verified posts on their way into the inbox. Only [`Taker::take`] puts one there.
 struct Taker<'a> {
-    inbox: &'a Path,
+    options: &'a InboxFile,
     file: &'a RejectedFile,
     /// Opened when there is something to take in, which makes an inbox where there is none.
-    editor: Option<SqliteEditor>,
+    editor: Option<Editor>,
     ids: Vec<u64>,
     batch: Vec<NewDelivery>,
     batch_bytes: usize,
 }
 
 pub(super) fn run(options: &cli::Reverify) -> Result<(), Failure> {
-    let inbox = path(&options.file)?;
+    let inbox = options.file.place()?;
     let secrets = secrets(&options.file, &options.secrets)?.ok_or_else(|| {
         Failure::usage(
             "no signing secret: set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file, or name with --inbox the one \
@@ -42,12 +41,11 @@ pub(super) fn run(options: &cli::Reverify) -> Result<(), Failure> {
             },
         );
     };
-    let outcome = reverify(&inbox, &file, &secrets, options)?;
+    let outcome = reverify(&file, &secrets, options)?;
     report(options, &outcome)
 }
 
 fn reverify(
-    inbox: &Path,
     file: &RejectedFile,
     secrets: &Secrets,
     options: &cli::Reverify,
@@ -55,7 +53,7 @@ fn reverify(
     let ids = chosen(file, &options.ids)?;
     let progress = progress::posts(ids.len() as u64)?;
     let mut outcome = Outcome::default();
-    let mut taker = Taker::new(inbox, file);
+    let mut taker = Taker::new(&options.file, file);
     for id in ids {
         match file.get(id)? {
             None => outcome.missing.push(id),
@@ -114,9 +112,9 @@ fn check(post: &Rejected, secrets: &Secrets) -> Result<NewDelivery, &'static str
 }
 
 impl<'a> Taker<'a> {
-    fn new(inbox: &'a Path, file: &'a RejectedFile) -> Self {
+    fn new(options: &'a InboxFile, file: &'a RejectedFile) -> Self {
         Self {
-            inbox,
+            options,
             file,
             editor: None,
             ids: Vec::new(),
@@ -148,7 +146,7 @@ impl<'a> Taker<'a> {
         }
         let editor = match &mut self.editor {
             Some(editor) => editor,
-            none => none.insert(SqliteEditor::open(self.inbox)?),
+            none => none.insert(self.options.editor()?),
         };
         let answers = editor.append(&self.batch)?;
         appended.extend(self.ids.iter().copied().zip(answers));

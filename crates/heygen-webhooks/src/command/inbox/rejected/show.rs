@@ -7,7 +7,6 @@ use super::json::rejected_json;
 use super::text::rejected_text;
 use super::{missing, open, secrets};
 use crate::cli::ShowRejected;
-use crate::command::inbox::path;
 use crate::failure::Failure;
 use crate::output;
 
@@ -19,7 +18,7 @@ pub(super) enum Now {
 }
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
-    let inbox = path(&options.file)?;
+    let inbox = options.file.place()?;
     let post = match open(&inbox)? {
         Some(file) => file.get(options.id)?,
         None => None,

@@ -1,0 +1,90 @@
+//! `work`: hands out what receivers keep on streams.
+
+use std::time::SystemTime;
+
+use heygen_receiver::{ActiveSecrets, AdminPages, Metrics, Retention};
+
+use super::serve::admin;
+use crate::cli::{LogFormat, Work as Options};
+use crate::config::{AdminAddress, check_place};
+use crate::failure::Failure;
+use crate::handing_out::HandingOut;
+use crate::nats::{Nats, Promise};
+use crate::place::Place;
+use crate::printer::Printer;
+use crate::signals::asked_to_stop;
+use crate::store::Store;
+use crate::work::Work;
+use crate::{logging, places, secret};
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let mut file = options.config.read()?;
+    let log_format = options.log_format.or(file.log_format);
+    let log = options.log.clone().or_else(|| file.log.clone());
+    logging::start(log_format.unwrap_or(LogFormat::Text), log.as_deref())?;
+    let place = places::inbox(options.inbox.as_deref(), &file)?;
+    let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
+    if let Place::File(path) = &place {
+        return Err(Failure::usage(format!(
+            "`work` shares an inbox on streams, --inbox nats://host:4222/STREAM, and {} is a file: of a file `serve` hands out itself",
+            path.display()
+        )));
+    }
+    check_place(&place, true, &handing_out)?;
+    let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
+    let promise = Promise::of(&options.nats_promise, &file.nats());
+    let secrets = secrets(
+        &handing_out,
+        &places::secret_files(&options.secret_file, &file),
+    )?;
+    let json = options.json || (file.json && !options.full);
+    let full = options.full || (file.full && !options.json);
+    let printer = Printer::start(json, full)?;
+    let built = handing_out.build(&printer, &secrets)?;
+    let admin_address = AdminAddress::of(options.admin.as_ref(), &file);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let asked = asked_to_stop()?;
+        let inbox = Store::open_promising(&place, &nats, &promise).await?;
+        let admin = admin::bind(&admin_address).await?;
+        tracing::info!(inbox = %place, "working");
+        printer.working(&place)?;
+        let metrics = Metrics::new(SystemTime::now());
+        let pages = AdminPages::new(inbox.clone()).metrics(metrics.clone());
+        let mut dispatching = handing_out.options.clone();
+        dispatching.observers.add(metrics);
+        // Receivers prune, each as it was told.
+        let work = Work::start(&inbox, built, dispatching, &Retention::default());
+        let administering = admin::start(admin, pages.clone(), work.stopped());
+        asked.await;
+        pages.begin_shutdown();
+        work.end().await?;
+        administering.await?;
+        inbox.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    });
+    // A line that nobody reads must not keep the process: its delivery is handed out again.
+    runtime.shutdown_background();
+    ended
+}
+
+/// What forwarded deliveries are signed with.
+fn secrets(
+    handing_out: &HandingOut,
+    files: &[std::path::PathBuf],
+) -> Result<ActiveSecrets, Failure> {
+    let secrets = ActiveSecrets::none();
+    match secret::load(files)? {
+        Some(own) => secrets.set(own),
+        None if handing_out.needs_receivers_secret() => {
+            return Err(Failure::usage(
+                "no secret to sign with: set --forward-secret-file (or HEYGEN_WEBHOOK_SECRET) to what your application verifies with",
+            ));
+        }
+        None => {}
+    }
+    Ok(secrets)
+}
