@@ -5,6 +5,7 @@
 mod backfill;
 mod config;
 mod crash;
+mod deploy;
 #[cfg(unix)]
 mod dev;
 mod doctor;
