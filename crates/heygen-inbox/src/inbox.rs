@@ -12,7 +12,7 @@ use crate::{
 
 /// A durable record of deliveries.
 ///
-/// One process at a time appends to an inbox and hands out what is in it. Dropping a returned future does not undo what
+/// How many processes at a time may append to it and hand out what is in it, each store says: one to a file, any number to streams. Dropping a returned future does not undo what
 /// it asked for: an append whose caller has gone away is still kept.
 pub trait Inbox: Send + Sync + 'static {
     /// Keeps a delivery, or finds that the same event is here already; returns only when either is certain to survive.
@@ -30,11 +30,13 @@ pub trait Inbox: Send + Sync + 'static {
     /// Takes up to `limit` deliveries that are due at `now`, the longest due first, and marks them as being handled. With
     /// [`Order::Subject`] one that is about the same as an earlier, unfinished one has to wait for that.
     ///
-    /// What was claimed when the process died is pending again after the next open, its attempt counted.
+    /// What was claimed when the process died is handed out again, its attempt counted: after the next open, or by another process
+    /// once it is certain that this one is gone.
     ///
     /// # Errors
     ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the claim could not be recorded.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the claim could not be recorded,
+    /// [`Unsupported`](crate::InboxErrorKind::Unsupported) for an order that this store cannot keep.
     fn claim(
         &self,
         limit: usize,

@@ -13,6 +13,7 @@
 //! | [`Sameness`] | when two deliveries are the same event |
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
 //! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
+//! | `jetstream::JetStreamInbox` | streams of NATS JetStream, for more than one machine (feature `jetstream`) |
 //! | `Imported::from_line` | one line of what the binary's `inbox export` wrote (feature `import`) |
 //! | [`sqlite::RejectedRing`] | what was turned away lately, bounded, in a file of its own (feature `sqlite`) |
 //!

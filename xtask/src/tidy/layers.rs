@@ -60,7 +60,7 @@ const LAYERS: &[Layer] = &[
         members: &["heygen-events"],
         names: None,
         never: &["axum", "hyper", "reqwest"],
-        never_bare: SQLITE,
+        never_bare: STORES,
     },
     Layer {
         name: "heygen-receiver",
@@ -131,7 +131,7 @@ const RECEIVER_CHOICES: &[&str] = &[
 ];
 
 /// Compiles C, and is a choice.
-const SQLITE: &[&str] = &["libsqlite3-sys", "rusqlite"];
+const STORES: &[&str] = &["async-nats", "libsqlite3-sys", "rusqlite"];
 
 /// Reached by nobody, not even by tests: the operator's OpenSSL is nothing a receiver should depend on.
 const NOWHERE: &[&str] = &["native-tls", "openssl-sys"];
