@@ -54,6 +54,7 @@ mod handing;
 mod link;
 mod looking;
 mod message;
+mod opening;
 mod options;
 mod promise;
 mod pruning;
@@ -67,7 +68,8 @@ pub use options::{Access, JetStreamOptions, StreamOptions};
 pub use promise::{Doubt, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 
 use hand::Hand;
-use link::{Link, Missing};
+use link::Link;
+use opening::Missing;
 use seen::Seen;
 
 /// An inbox on streams of NATS JetStream, for any number of receivers and workers. Clones share one connection.

@@ -1,5 +1,6 @@
 //! Deleting what is finished and old.
 
+use async_nats::jetstream::stream::DeleteMessageErrorKind;
 use futures_util::StreamExt as _;
 
 use super::JetStreamInbox;
@@ -67,8 +68,14 @@ impl JetStreamInbox {
                     // It may have been deleted by hand.
                     let _ = link.dead.delete_message(dead_sequence).await;
                 }
-                let event = link.events.delete_message(sequence).await;
-                event.map_err(|error| link.cannot("delete from", error))?;
+                match link.events.delete_message(sequence).await {
+                    Ok(_) => {}
+                    // Another receiver prunes too.
+                    Err(error)
+                        if matches!(error.kind(), DeleteMessageErrorKind::JetStream(_))
+                            && link.event(sequence).await?.is_none() => {}
+                    Err(error) => return Err(link.cannot("delete from", error)),
+                }
                 let record = link
                     .records
                     .purge()

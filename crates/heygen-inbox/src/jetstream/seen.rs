@@ -131,17 +131,28 @@ async fn read_on(
         })
         .await?;
     let mut messages = consumer.messages().await?;
+    let mut silent_looks = 0;
     loop {
         // Without a message the inbox may be gone as well.
         let message = match tokio::time::timeout(LOOK_UP, messages.next()).await {
             Ok(Some(message)) => message?,
             Ok(None) => return Err("the stream's messages ended".into()),
-            Err(_) if shared.strong_count() == 0 => return Ok(()),
-            Err(_) => continue,
+            Err(_) => {
+                let Some(shared) = shared.upgrade() else {
+                    return Ok(());
+                };
+                silent_looks += 1;
+                // What was there at the start may have been deleted since: then nothing comes.
+                if silent_looks >= SILENT_LOOKS && link.is_connected() {
+                    shared.seen.caught_up.send_replace(true);
+                }
+                continue;
+            }
         };
         let Some(shared) = shared.upgrade() else {
             return Ok(());
         };
+        silent_looks = 0;
         let info = message.info()?;
         let (sequence, pending) = (info.stream_sequence, info.pending);
         if let Some(headers) = &message.headers {
@@ -153,4 +164,7 @@ async fn read_on(
 }
 
 const AGAIN: Duration = Duration::from_secs(1);
+/// After so many looks in vain there is nothing more to come.
+const SILENT_LOOKS: u32 = 5;
+
 const LOOK_UP: Duration = Duration::from_secs(1);

@@ -1,0 +1,393 @@
+//! [`Opening`]: the streams and consumers of one inbox, made where they are missing, and checked where they are there.
+
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::consumer::pull::Config as PullConfig;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::context::{
+    ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamErrorKind,
+};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
+use tokio::time::Instant;
+
+use super::connection::cannot;
+use super::subject::Names;
+use super::{Address, JetStreamOptions, StreamOptions};
+use crate::{InboxError, InboxErrorKind};
+
+/// Whether missing streams are made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Missing {
+    Make,
+    Refuse,
+}
+
+/// What it takes to open the streams.
+pub(super) struct Opening<'a> {
+    address: &'a Address,
+    context: &'a Context,
+    names: Names,
+    options: &'a JetStreamOptions,
+    missing: Missing,
+    /// Where nothing is asked for, what there can be.
+    replicas: usize,
+}
+
+/// What is open.
+pub(super) struct Opened {
+    pub(super) events: Stream,
+    pub(super) dead: Stream,
+    pub(super) records: Stream,
+    pub(super) again: Stream,
+    pub(super) workers: PullConsumer,
+    pub(super) again_workers: PullConsumer,
+    /// How the options differ from what is there, in words.
+    pub(super) differences: Vec<String>,
+}
+
+/// Why a step failed.
+struct Trouble {
+    error: InboxError,
+    /// Whether a cluster that has just been started, or is electing, may answer otherwise in a moment.
+    may_pass: bool,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new(
+        address: &'a Address,
+        client: &Client,
+        context: &'a Context,
+        options: &'a JetStreamOptions,
+        missing: Missing,
+    ) -> Self {
+        Self {
+            address,
+            context,
+            names: Names::new(address.stream(), &options.streams.subject_prefix),
+            options,
+            missing,
+            replicas: replicas(&options.streams, client),
+        }
+    }
+
+    pub(super) fn into_names(self) -> Names {
+        self.names
+    }
+
+    /// Opens all of them, trying for as long as the options say.
+    pub(super) async fn open(&self) -> Result<Opened, InboxError> {
+        let deadline = Instant::now() + self.options.connect_time;
+        loop {
+            match Box::pin(self.open_once()).await {
+                Ok(opened) => return Ok(opened),
+                Err(trouble) if trouble.may_pass && Instant::now() < deadline => {
+                    tracing::debug!(error = %trouble.error, "not open yet; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(trouble) => return Err(trouble.error),
+            }
+        }
+    }
+
+    async fn open_once(&self) -> Result<Opened, Trouble> {
+        let mut differences = Vec::new();
+        let wanted = self.events();
+        let events = self.stream(wanted.clone()).await?;
+        let found = &events.cached_info().config;
+        compare(&wanted, found, &self.options.streams, &mut differences);
+        // What stands beside the events is as safe as they are.
+        let replicas = found.num_replicas;
+        let beside = async |mut wanted: Config| {
+            wanted.num_replicas = replicas;
+            self.stream(wanted).await
+        };
+        let dead = beside(self.dead()).await?;
+        let records = beside(self.records()).await?;
+        let again = beside(self.again()).await?;
+        let workers = self.consumer(&events).await?;
+        let again_workers = self.consumer(&again).await?;
+        let ack_wait = workers.cached_info().config.ack_wait;
+        if ack_wait != self.options.ack_wait {
+            let asked = self.options.ack_wait;
+            differences.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
+        }
+        Ok(Opened {
+            events,
+            dead,
+            records,
+            again,
+            workers,
+            again_workers,
+            differences,
+        })
+    }
+
+    fn events(&self) -> Config {
+        let streams = &self.options.streams;
+        let mut config = self.config(self.names.events(), self.names.all_of("events"));
+        config.discard = DiscardPolicy::New;
+        config.duplicate_window = match streams.max_age {
+            Some(max_age) => streams.duplicate_window.min(max_age),
+            None => streams.duplicate_window,
+        };
+        config.max_bytes = streams
+            .max_bytes
+            .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        config.description = Some("HeyGen webhook deliveries, one message an event".to_owned());
+        config
+    }
+
+    fn dead(&self) -> Config {
+        let mut config = self.config(self.names.dead(), self.names.all_of("dead"));
+        config.description = Some("Deliveries that were given up".to_owned());
+        config
+    }
+
+    fn records(&self) -> Config {
+        let mut config = self.config(self.names.records(), self.names.all_of("records"));
+        config.max_messages_per_subject = 1;
+        config.description = Some("What became of each delivery".to_owned());
+        config
+    }
+
+    fn again(&self) -> Config {
+        let mut config = self.config(self.names.again(), self.names.all_of("again"));
+        config.retention = RetentionPolicy::WorkQueue;
+        config.max_age = Duration::ZERO;
+        config.description = Some("References to what is to be handed out again".to_owned());
+        config
+    }
+
+    fn config(&self, name: String, subjects: String) -> Config {
+        Config {
+            name,
+            subjects: vec![subjects],
+            storage: StorageType::File,
+            num_replicas: self.replicas,
+            max_age: self.options.streams.max_age.unwrap_or_default(),
+            max_bytes: -1,
+            max_messages: -1,
+            max_messages_per_subject: -1,
+            max_consumers: -1,
+            allow_direct: true,
+            ..Config::default()
+        }
+    }
+
+    /// Opens a stream, makes it where it is missing, and refuses one that is something else. Nothing that is there is changed.
+    async fn stream(&self, wanted: Config) -> Result<Stream, Trouble> {
+        let name = wanted.name.clone();
+        let found = match self.context.get_stream(&name).await {
+            Ok(stream) => stream,
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(ref told)
+                    if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                {
+                    if self.missing == Missing::Refuse {
+                        return Err(self.storage(&format!("there is no stream {name}")).into());
+                    }
+                    self.make(wanted.clone()).await?
+                }
+                GetStreamErrorKind::JetStream(ref told)
+                    if told.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED
+                        || told.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT =>
+                {
+                    let what = "JetStream is switched off there, or for this account";
+                    return Err(self.storage(what).with_source(error).into());
+                }
+                _ => return Err(Trouble::passing(cannot("open", self.address, error))),
+            },
+        };
+        let config = &found.cached_info().config;
+        if config.subjects != wanted.subjects || config.retention != wanted.retention {
+            return Err(InboxError::new(
+                InboxErrorKind::Version,
+                format!(
+                    "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, not {:?} and {:?}; name \
+                     another one",
+                    self.address,
+                    config.subjects,
+                    config.retention,
+                    wanted.subjects,
+                    wanted.retention
+                ),
+            )
+            .into());
+        }
+        if config.max_messages_per_subject != wanted.max_messages_per_subject
+            && wanted.max_messages_per_subject == 1
+        {
+            return Err(InboxError::new(
+                InboxErrorKind::Version,
+                format!(
+                    "the stream {name} at {} must keep 1 message a subject",
+                    self.address
+                ),
+            )
+            .into());
+        }
+        Ok(found)
+    }
+
+    async fn make(&self, wanted: Config) -> Result<Stream, Trouble> {
+        let name = wanted.name.clone();
+        match self.context.create_stream(wanted).await {
+            Ok(stream) => {
+                tracing::info!(stream = name, replicas = self.replicas, "stream made");
+                Ok(stream)
+            }
+            Err(error) => {
+                let told = match error.kind() {
+                    CreateStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
+                    _ => None,
+                };
+                match told {
+                    // Somebody else made it in this moment.
+                    Some(ErrorCode::STREAM_NAME_EXIST) => {
+                        let found = self.context.get_stream(&name).await;
+                        found.map_err(|error| {
+                            Trouble::passing(cannot("open", self.address, error))
+                        })
+                    }
+                    Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => Err(self
+                        .storage(&format!(
+                            "another stream of this account takes the subjects {}.… already: give this inbox a prefix of its own",
+                            self.options.streams.subject_prefix
+                        ))
+                        .with_source(error)
+                        .into()),
+                    _ => {
+                        let what = format!(
+                            "cannot make the stream {name} with {} replicas",
+                            self.replicas
+                        );
+                        let is_lasting = told.is_some_and(|told| {
+                            told != ErrorCode::CLUSTER_NOT_AVAILABLE
+                                && told != ErrorCode::CLUSTER_NO_PEERS
+                        });
+                        Err(Trouble {
+                            error: self.storage(&what).with_source(error),
+                            may_pass: !is_lasting,
+                        })
+                    }
+                }
+            }
+        }
+    }
+
+    /// The one that all workers share. An existing one keeps its settings.
+    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, Trouble> {
+        let config = PullConfig {
+            durable_name: Some(CONSUMER.to_owned()),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.options.ack_wait,
+            max_deliver: -1,
+            max_ack_pending: -1,
+            ..PullConfig::default()
+        };
+        let found = stream.consumer_info(CONSUMER).await;
+        let made = match found {
+            Ok(_) => stream
+                .get_consumer(CONSUMER)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
+                let made = stream.create_consumer(config).await;
+                made.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let consumer = made.map_err(|error| {
+            Trouble::passing(cannot("open the consumers of", self.address, error))
+        })?;
+        let policy = consumer.cached_info().config.ack_policy;
+        if policy != AckPolicy::Explicit {
+            return Err(InboxError::new(
+                InboxErrorKind::Version,
+                format!(
+                    "the consumer `{CONSUMER}` of {} at {} is not ours: its ack policy is {policy:?}",
+                    stream.cached_info().config.name,
+                    self.address
+                ),
+            )
+            .into());
+        }
+        Ok(consumer)
+    }
+
+    fn storage(&self, what: &str) -> InboxError {
+        InboxError::new(
+            InboxErrorKind::Storage,
+            format!("cannot open the inbox at {}: {what}", self.address),
+        )
+    }
+}
+
+impl Trouble {
+    fn passing(error: InboxError) -> Self {
+        Self {
+            error,
+            may_pass: true,
+        }
+    }
+}
+
+impl From<InboxError> for Trouble {
+    fn from(error: InboxError) -> Self {
+        Self {
+            error,
+            may_pass: false,
+        }
+    }
+}
+
+/// Three where there can be three.
+fn replicas(streams: &StreamOptions, client: &Client) -> usize {
+    let info = client.server_info();
+    let is_cluster = info.cluster.is_some_and(|name| !name.is_empty());
+    streams.replicas.unwrap_or(if is_cluster { 3 } else { 1 })
+}
+
+/// In what the stream differs from what is asked for. It is said and not mended: a stream may be somebody's for other reasons too.
+fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: &mut Vec<String>) {
+    let mut differ = |what: &str, found: String, wanted: String| {
+        if found != wanted {
+            differences.push(format!("{what} is {found}, not {wanted}"));
+        }
+    };
+    if asked.replicas.is_some() {
+        differ(
+            "the number of replicas",
+            found.num_replicas.to_string(),
+            wanted.num_replicas.to_string(),
+        );
+    }
+    differ(
+        "max age",
+        format!("{:?}", found.max_age),
+        format!("{:?}", wanted.max_age),
+    );
+    let bytes = |bytes: i64| match bytes {
+        1.. => format!("{bytes} bytes"),
+        _ => "unlimited".to_owned(),
+    };
+    differ(
+        "the most it holds",
+        bytes(found.max_bytes),
+        bytes(wanted.max_bytes),
+    );
+    differ(
+        "the duplicate window",
+        format!("{:?}", found.duplicate_window),
+        format!("{:?}", wanted.duplicate_window),
+    );
+}
+
+/// The name of the consumers that all workers share.
+const CONSUMER: &str = "workers";
+
+/// How long to wait before trying again.
+const PAUSE: Duration = Duration::from_millis(250);
