@@ -113,20 +113,42 @@ impl Shared {
                 .await?;
             got = references.len();
             self.looked_for_references(got);
-            for given in references {
-                self.take_reference(given, now).await?;
-            }
+            self.take_all(references, now, Way::Reference(0)).await?;
         }
         if got < limit {
             let events = self
                 .fetch_written(&self.link.workers, limit - got, &self.appended_to)
                 .await?;
             got += events.len();
-            for given in events {
-                self.take_event(given, now).await?;
-            }
+            self.take_all(events, now, Way::Event).await?;
         }
         Ok(got)
+    }
+
+    /// One that cannot be looked up now keeps nobody else; the servers give it out again after the ack wait.
+    async fn take_all(&self, given: Vec<Given>, now: i64, way: Way) -> Result<(), InboxError> {
+        let mut failed = None;
+        for given in given {
+            let is_free = way == Way::Event && given.ticket.delivered == 1;
+            if failed.is_some() && !is_free {
+                continue;
+            }
+            let reply = given.ticket.reply.clone();
+            let taken = match way {
+                Way::Event => self.take_event(given, now).await,
+                Way::Reference(_) => self.take_reference(given, now).await,
+            };
+            match taken {
+                Ok(()) => {}
+                // Whoever wrote its record may know what is to be done; nothing is lost until then.
+                Err(error) if error.kind() == InboxErrorKind::Version => {
+                    tracing::error!(%error, "a delivery is put off");
+                    self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await?;
+                }
+                Err(error) => failed = Some(failed.unwrap_or(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Gets what there is, at least what this process has written: a consumer hears of that a little later than the writer.
@@ -378,6 +400,9 @@ const MAX_HELD: usize = 1000;
 
 /// What is due later than that is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
+
+/// When to try again what another version has to handle.
+const PUT_OFF: Duration = Duration::from_secs(60);
 
 /// How often to look for references when nothing tells that there are some.
 const LOOK_FOR_REFERENCES: Duration = Duration::from_millis(250);

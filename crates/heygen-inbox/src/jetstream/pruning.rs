@@ -64,6 +64,12 @@ impl JetStreamInbox {
         let deleting = doomed
             .into_iter()
             .map(|(sequence, dead_sequence)| async move {
+                // It may have been replayed since it was looked at, or not have been seen to be.
+                let record = link.record(sequence).await?.map(|found| found.record);
+                if record.is_some_and(|record| !matches!(record.state(), State::Done | State::Dead))
+                {
+                    return Ok(());
+                }
                 if dead_sequence > 0 {
                     // It may have been deleted by hand.
                     let _ = link.dead.delete_message(dead_sequence).await;

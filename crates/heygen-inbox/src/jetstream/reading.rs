@@ -94,10 +94,14 @@ impl Shared {
         let asked = sequences.into_iter().map(|sequence| async move {
             let subject = self.link.names.record(sequence);
             match self.link.records.direct_get_last_for_subject(subject).await {
-                Ok(message) => {
-                    let record = self.link.read_record(&message.payload)?;
-                    Ok(Some((sequence, record)))
-                }
+                // One that cannot be read hides no other.
+                Ok(message) => match self.link.read_record(&message.payload) {
+                    Ok(record) => Ok(Some((sequence, record))),
+                    Err(error) => {
+                        tracing::warn!(%error, sequence, "passed over");
+                        Ok(None)
+                    }
+                },
                 Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
                 Err(error) => Err(self.link.cannot("read from", error)),
             }
@@ -133,7 +137,9 @@ impl Shared {
             {
                 let message = message.map_err(cannot)?;
                 is_over = message.info().map_err(cannot)?.pending == 0;
-                let record = self.link.read_record(&message.payload)?;
+                let Ok(record) = self.link.read_record(&message.payload) else {
+                    continue;
+                };
                 for attempt in record.attempts() {
                     if to_micros(attempt.started_at) >= since {
                         *results.entry(attempt.result).or_default() += 1;

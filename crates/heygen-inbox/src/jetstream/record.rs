@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::link::Link;
 use crate::time::{from_micros, to_micros};
-use crate::{Attempt, AttemptResult, Finish, Header, InboxError, Repeats, State};
+use crate::{Attempt, AttemptResult, Finish, Header, InboxError, InboxErrorKind, Repeats, State};
 
 /// What became of an event. An event without one was never handed out, or is in the hands of the first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -246,8 +246,10 @@ impl Link {
     }
 
     pub(super) fn read_record(&self, payload: &[u8]) -> Result<Record, InboxError> {
-        serde_json::from_slice(payload)
-            .map_err(|error| self.cannot("understand a record of", error))
+        serde_json::from_slice(payload).map_err(|error| {
+            let message = "a record of what became of a delivery cannot be read: another version wrote it, or another program";
+            InboxError::new(InboxErrorKind::Version, message).with_source(error)
+        })
     }
 
     /// Writes it unless somebody else wrote since `revision` (0: since ever); `None` tells that somebody did.
