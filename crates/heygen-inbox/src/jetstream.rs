@@ -58,6 +58,7 @@ mod opening;
 mod options;
 mod promise;
 mod pruning;
+mod pulse;
 mod reading;
 mod record;
 mod seen;

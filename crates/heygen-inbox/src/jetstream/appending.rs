@@ -70,12 +70,7 @@ impl Shared {
         let deadline = Instant::now() + self.options.publish_time;
         loop {
             let message = publication(delivery, &id, past).expected_stream(link.names.events());
-            let sent = link.context.send_publish(subject.clone(), message).await;
-            let acknowledged = match sent {
-                Ok(acknowledgement) => acknowledgement.await,
-                Err(error) => Err(error),
-            };
-            match acknowledged {
+            match link.publish(subject.clone(), message).await {
                 Ok(PublishAck {
                     duplicate: false,
                     sequence,

@@ -140,11 +140,7 @@ impl Shared {
         subject: String,
         message: PublishMessage,
     ) -> Result<u64, InboxError> {
-        let sent = self.link.context.send_publish(subject, message).await;
-        let acknowledged = match sent {
-            Ok(acknowledgement) => acknowledgement.await,
-            Err(error) => Err(error),
-        };
+        let acknowledged = self.link.publish(subject, message).await;
         let acknowledgement = acknowledged.map_err(|error| self.link.cannot("write to", error))?;
         Ok(acknowledgement.sequence)
     }

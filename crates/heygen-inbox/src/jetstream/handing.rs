@@ -200,6 +200,11 @@ impl Shared {
             Ok(messages)
         };
         let fetched = tokio::time::timeout(FETCH_TIME, fetching).await;
+        match &fetched {
+            Ok(Ok(_)) => self.link.pulse.answered(),
+            Ok(Err(_)) => {}
+            Err(_) => self.link.pulse.unanswered(&self.link.client).await,
+        }
         let messages = fetched.map_err(|_| {
             InboxError::new(
                 InboxErrorKind::Storage,
@@ -412,4 +417,4 @@ const CATCH_UP_TIME: Duration = Duration::from_secs(1);
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
 
 /// The servers answer at once that there is nothing; a cluster may just have no leader.
-const FETCH_TIME: Duration = Duration::from_secs(5);
+const FETCH_TIME: Duration = Duration::from_secs(3);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use async_nats::{Client, connection};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +15,7 @@ use super::connection::{cannot, connect};
 use super::message::Stored;
 use super::opening::{Missing, Opening};
 use super::promise::{self, Doubt};
+use super::pulse::Pulse;
 use super::subject::Names;
 use super::{Address, JetStreamOptions};
 use crate::{DeliveryId, InboxError, InboxErrorKind};
@@ -30,6 +34,7 @@ pub(super) struct Link {
     pub(super) workers: PullConsumer,
     /// Hands out references to what is to be handed out again.
     pub(super) again_workers: PullConsumer,
+    pub(super) pulse: Pulse,
     pub(super) ack_wait: Duration,
     pub(super) doubts: Vec<Doubt>,
     /// How the options differ from what is there, in words.
@@ -51,6 +56,7 @@ impl Link {
         Ok(Self {
             place: address.to_string(),
             doubts: promise::doubts(&client.server_info(), &opened.events.cached_info().config),
+            pulse: Pulse::new(address.hosts().len() > 1),
             names: opening.into_names(),
             client,
             ack_wait: opened.workers.cached_info().config.ack_wait,
@@ -64,6 +70,26 @@ impl Link {
             differences: opened.differences,
             context,
         })
+    }
+
+    /// Publishes, and waits for the acknowledgement once.
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let acknowledged = match self.context.send_publish(subject, message).await {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        match &acknowledged {
+            Ok(_) => self.pulse.answered(),
+            Err(error) if error.kind() == PublishErrorKind::TimedOut => {
+                self.pulse.unanswered(&self.client).await;
+            }
+            Err(_) => {}
+        }
+        acknowledged
     }
 
     pub(super) fn cannot(

@@ -265,12 +265,7 @@ impl Link {
             .expected_stream(self.names.records())
             .expected_last_subject_sequence(revision);
         let subject = self.names.record(sequence);
-        let sent = self.context.send_publish(subject, message).await;
-        let acknowledged = match sent {
-            Ok(acknowledgement) => acknowledgement.await,
-            Err(error) => Err(error),
-        };
-        match acknowledged {
+        match self.publish(subject, message).await {
             Ok(acknowledgement) => Ok(Some(acknowledgement.sequence)),
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
             Err(error) => Err(self.cannot("write to", error)),
