@@ -68,9 +68,12 @@ impl Shared {
         let plain_id = message_id(delivery.sameness());
         let mut id = plain_id.clone();
         let deadline = Instant::now() + self.options.publish_time;
+        let mut is_tried = false;
         loop {
             let message = publication(delivery, &id, past).expected_stream(link.names.events());
-            match link.publish(subject.clone(), message).await {
+            let acknowledged = link.publish(subject.clone(), message).await;
+            let was_tried = std::mem::replace(&mut is_tried, true);
+            match acknowledged {
                 Ok(PublishAck {
                     duplicate: false,
                     sequence,
@@ -86,6 +89,11 @@ impl Shared {
                 Ok(PublishAck { sequence: 0, .. }) => return Err(self.under_way()),
                 // What was deleted meanwhile is no duplicate, though the servers remember its id.
                 Ok(PublishAck { sequence, .. }) => match link.event(sequence).await? {
+                    // An earlier try of ours, of which only the answer did not come.
+                    Some(kept) if was_tried && kept.is_of(delivery) => {
+                        self.seen.insert(delivery.sameness().file_under(), sequence);
+                        return Ok(Published::New(sequence));
+                    }
                     Some(kept) if kept.to_delivery().sameness().is_same(delivery.sameness()) => {
                         return Ok(Published::Known(sequence));
                     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use async_nats::Subject;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::hand::Out;
@@ -18,7 +19,15 @@ use crate::{Finish, InboxError, State};
 /// The payload of a reference.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Reference {
-    pub(super) generation: u32,
+    generation: u32,
+}
+
+impl Reference {
+    /// The generation that a payload tells.
+    pub(super) fn read(payload: &[u8]) -> Option<u32> {
+        let reference: Self = serde_json::from_slice(payload).ok()?;
+        Some(reference.generation)
+    }
 }
 
 impl JetStreamInbox {
@@ -70,11 +79,16 @@ impl Shared {
                 record.begin(finish.attempt, started_at);
             }
             record.end(finish);
+            let obsolete = record.take_obsolete_letter();
             if record.state() == State::Dead && record.dead_sequence == 0 {
                 record.dead_sequence = self.bury(event, finish).await?;
             }
             let written = self.link.write_record(sequence, &record, revision).await?;
             if written.is_some() {
+                if let Some(letter) = obsolete {
+                    // It may have been deleted by hand.
+                    let _ = self.link.dead.delete_message(letter).await;
+                }
                 return Ok(record);
             }
             found = self.link.record(sequence).await?;
@@ -90,11 +104,28 @@ impl Shared {
                 self.refer(sequence, record.generation).await?;
                 self.may_be_references.store(true, Ordering::Relaxed);
             }
-            State::Pending => {}
-            // Another worker has it under the same acknowledgement.
-            State::Claimed => return Ok(()),
+            // Another worker has it under the same acknowledgement, or had it and may have ended before it made a reference.
+            State::Pending | State::Claimed => return Ok(()),
         }
         self.say(&out.ticket.reply, AckKind::Ack).await
+    }
+
+    /// The same, where there may be one from longer ago than the servers know duplicates.
+    pub(super) async fn refer_if_missing(
+        &self,
+        sequence: u64,
+        generation: u32,
+    ) -> Result<(), InboxError> {
+        let subject = self.link.names.reference(sequence);
+        let newest = self.link.again.get_last_raw_message_by_subject(&subject);
+        match newest.await {
+            Ok(message) if Reference::read(&message.payload) >= Some(generation) => Ok(()),
+            Ok(_) => self.refer(sequence, generation).await,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                self.refer(sequence, generation).await
+            }
+            Err(error) => Err(self.link.cannot("read from", error)),
+        }
     }
 
     /// Sees to it that there is a reference of this generation.

@@ -112,6 +112,10 @@ impl Ticket {
                 first_attempt,
                 due_at: not_of_a_wrong_clock(received_at, received_at, now),
             }),
+            // Whoever recorded what is newer may have ended before it made the reference.
+            Way::Reference(of) if of < generation && state == Word::Pending => {
+                Step::Refer(generation)
+            }
             Way::Reference(of) if of != generation => Step::Drop,
             Way::Reference(_) => Step::HandOut(Next {
                 attempt: handed_out + 1,
@@ -202,14 +206,15 @@ impl Hand {
         self.out.insert(sequence, out);
     }
 
-    /// The servers gave out anew what a handler of ours still has: from now on that counts.
+    /// The servers gave out anew what a handler of ours still has: from now on that counts. What comes another way is something
+    /// else: the handing-out after this one.
     pub(super) fn renew(&mut self, sequence: u64, ticket: &Ticket) -> bool {
         match self.out.get_mut(&sequence) {
-            Some(out) => {
+            Some(out) if out.ticket.way == ticket.way => {
                 out.ticket = ticket.clone();
                 true
             }
-            None => false,
+            Some(_) | None => false,
         }
     }
 
@@ -383,11 +388,12 @@ mod tests {
         check(&ticket(Way::Reference(1), 1), None, None, Step::Drop);
         let mut replayed = retried;
         replayed.replay(NOW);
+        // That newer one may not have been made.
         check(
             &ticket(Way::Reference(1), 1),
             None,
             Some(replayed.clone()),
-            Step::Drop,
+            Step::Refer(2),
         );
         check(
             &ticket(Way::Reference(2), 9),
@@ -397,6 +403,12 @@ mod tests {
         );
         // Its worker is gone.
         replayed.begin(2, NOW);
+        check(
+            &ticket(Way::Reference(1), 2),
+            None,
+            Some(replayed.clone()),
+            Step::Drop,
+        );
         check(
             &ticket(Way::Reference(2), 2),
             None,

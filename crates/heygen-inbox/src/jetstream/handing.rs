@@ -71,13 +71,12 @@ impl JetStreamInbox {
         self.keep_extending();
         let now = to_micros(now);
         shared.hand().drop_unheard(shared.link.ack_wait);
+        let begun_at = Instant::now();
         loop {
-            let (missing, room) = {
-                let hand = shared.hand();
-                let missing = limit - hand.due_len(now, limit);
-                (missing, MAX_HELD.saturating_sub(hand.held_len()))
-            };
-            if missing == 0 || room == 0 || shared.fetch(missing.min(room), now).await? == 0 {
+            let due = shared.hand().due_len(now, limit);
+            // What is due does not wait until all that is not was looked at.
+            let is_enough = due > 0 && begun_at.elapsed() > LOOKING_TIME;
+            if due == limit || is_enough || shared.fetch(limit, now).await? == 0 {
                 break;
             }
         }
@@ -104,20 +103,23 @@ impl JetStreamInbox {
 }
 
 impl Shared {
-    /// Gets up to `limit` from the servers; how many they gave, of which some may have come to nothing.
+    /// Gets what is missing of `limit` from the servers; how many they gave, of which some may have come to nothing. New events do
+    /// not wait for references to what is not due yet, however many there are.
     async fn fetch(&self, limit: usize, now: i64) -> Result<usize, InboxError> {
+        let missing = || limit - self.hand().due_len(now, limit);
         let mut got = 0;
         if self.is_to_look_for_references() {
             let references = self
-                .fetch_written(&self.link.again_workers, limit, &self.referred_to)
+                .fetch_written(&self.link.again_workers, missing(), &self.referred_to)
                 .await?;
             got = references.len();
             self.looked_for_references(got);
             self.take_all(references, now, Way::Reference(0)).await?;
         }
-        if got < limit {
+        let missing = missing();
+        if missing > 0 {
             let events = self
-                .fetch_written(&self.link.workers, limit - got, &self.appended_to)
+                .fetch_written(&self.link.workers, missing, &self.appended_to)
                 .await?;
             got += events.len();
             self.take_all(events, now, Way::Event).await?;
@@ -230,7 +232,9 @@ impl Shared {
         }
         let headers = message.headers.unwrap_or_default();
         let event = Stored::read(sequence, stored_at, &headers, message.payload);
-        let is_first = ticket.delivered == 1 && event.past.is_none();
+        // A consumer that was made anew gives out everything once more.
+        let is_first =
+            ticket.delivered == 1 && event.past.is_none() && stored_at >= self.link.given_out_since;
         let found = match is_first {
             true => None,
             false => self.link.record(sequence).await?,
@@ -244,11 +248,11 @@ impl Shared {
             mut ticket,
             ..
         } = given;
-        let reference = serde_json::from_slice::<Reference>(&message.payload).ok();
-        let Some((sequence, reference)) = number_of(&message.subject).zip(reference) else {
+        let generation = Reference::read(&message.payload);
+        let Some((sequence, generation)) = number_of(&message.subject).zip(generation) else {
             return self.say(&ticket.reply, AckKind::Term).await;
         };
-        ticket.way = Way::Reference(reference.generation);
+        ticket.way = Way::Reference(generation);
         if self.hand().renew(sequence, &ticket) {
             return Ok(());
         }
@@ -273,7 +277,7 @@ impl Shared {
         match ticket.step(received_at, event.past, record, now) {
             Step::Drop => self.say(&ticket.reply, AckKind::Ack).await,
             Step::Refer(generation) => {
-                self.refer(event.sequence, generation).await?;
+                self.refer_if_missing(event.sequence, generation).await?;
                 self.say(&ticket.reply, AckKind::Ack).await
             }
             Step::HandOut(next) => {
@@ -402,6 +406,9 @@ async fn extend(shared: Weak<Shared>, every: Duration) {
 
 /// How many may wait here for their time; beyond, the servers are asked to give them out later.
 const MAX_HELD: usize = 1000;
+
+/// For how long to look for more than what is found to be due.
+const LOOKING_TIME: Duration = Duration::from_millis(100);
 
 /// What is due later than that is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! [`Link`]: the connection, the streams and the consumers of one inbox.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
@@ -36,6 +36,8 @@ pub(super) struct Link {
     pub(super) again_workers: PullConsumer,
     pub(super) pulse: Pulse,
     pub(super) ack_wait: Duration,
+    /// When the consumer of events was made: it does not know what was handed out before.
+    pub(super) given_out_since: SystemTime,
     pub(super) doubts: Vec<Doubt>,
     /// How the options differ from what is there, in words.
     pub(super) differences: Vec<String>,
@@ -60,6 +62,7 @@ impl Link {
             names: opening.into_names(),
             client,
             ack_wait: opened.workers.cached_info().config.ack_wait,
+            given_out_since: opened.workers.cached_info().created.into(),
             tag: tag(&opened.events),
             events: opened.events,
             dead: opened.dead,

@@ -51,6 +51,14 @@ impl Stored {
             self.body.clone(),
         )
     }
+
+    /// Whether it is this very delivery, and not the same event come another time.
+    pub(super) fn is_of(&self, delivery: &NewDelivery) -> bool {
+        self.received_at == delivery.received_at()
+            && self.source == delivery.source()
+            && self.headers == delivery.headers()
+            && self.body == delivery.body()
+    }
 }
 
 pub(super) fn received_at(headers: &HeaderMap) -> Option<SystemTime> {

@@ -122,6 +122,12 @@ impl Record {
         });
     }
 
+    /// The place of a copy among the dead letters of what is done after all.
+    pub(super) fn take_obsolete_letter(&mut self) -> Option<u64> {
+        let is_obsolete = self.state == Word::Done && self.dead_sequence > 0;
+        is_obsolete.then(|| std::mem::take(&mut self.dead_sequence))
+    }
+
     /// When the handler was last called, by the clock of its machine.
     pub(super) fn last_started_at(&self) -> Option<i64> {
         self.attempts.last().map(|attempt| attempt.started_at)

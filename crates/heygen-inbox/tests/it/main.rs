@@ -1,4 +1,4 @@
-//! Every inbox by the same rules, and the SQLite one through restarts, faults and crowds.
+//! Every inbox by the same rules, the SQLite one through restarts, faults and crowds, the one on JetStream with real servers.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
@@ -32,3 +32,8 @@ mod sqlite_moment;
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
 mod texts;
+
+#[cfg(feature = "jetstream")]
+mod jetstream_support;
+#[cfg(feature = "jetstream")]
+mod jetstream_workers;

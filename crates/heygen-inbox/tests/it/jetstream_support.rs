@@ -1,0 +1,167 @@
+//! What tests of the store on JetStream share: servers, processes of their own, the streams as others see them.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::stream::Config;
+use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
+use heygen_inbox::{AttemptResult, Claimed, Finish, Inbox, Kept, Order};
+use tokio::runtime::Runtime;
+use xtask_nats::{Options, PATIENCE, Program, Server};
+
+use crate::support::at;
+
+/// After how long a worker that says nothing is taken for gone.
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(1);
+
+/// A server that acknowledges before it writes: what these tests look at does not depend on it, and it is faster.
+pub(crate) fn fast_server() -> Server {
+    Server::start(Program::Current, &Options::new().sync_interval("2m")).unwrap()
+}
+
+pub(crate) fn options() -> JetStreamOptions {
+    let mut options = JetStreamOptions::default();
+    options.ack_wait = ACK_WAIT;
+    options
+}
+
+pub(crate) async fn open(url: &str, options: JetStreamOptions) -> JetStreamInbox {
+    let address = format!("{url}/HEYGEN").parse().unwrap();
+    JetStreamInbox::open(&address, options).await.unwrap()
+}
+
+/// A process of its own. Nothing goes on in it but while it does something: between, it is as if stopped, and when it is dropped,
+/// its connection is closed without a word.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) inbox: JetStreamInbox,
+    runtime: Runtime,
+}
+
+impl Process {
+    pub(crate) fn start(url: &str, options: JetStreamOptions) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let inbox = runtime.block_on(open(url, options));
+        Self { inbox, runtime }
+    }
+
+    pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Claims until something is handed out.
+    pub(crate) fn claim_soon(&self, seconds: u64) -> Claimed {
+        self.run(claim_soon(&self.inbox, seconds))
+    }
+
+    pub(crate) fn finish(&self, claimed: &Claimed, result: AttemptResult) {
+        self.run(self.inbox.finish(end(claimed, result))).unwrap();
+    }
+
+    pub(crate) fn get(&self, claimed: &Claimed) -> Kept {
+        self.run(self.inbox.get(claimed.id)).unwrap().unwrap()
+    }
+}
+
+/// Claims until something is handed out.
+pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> Claimed {
+    let begun_at = Instant::now();
+    loop {
+        let mut claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
+        match claim.deliveries.len() {
+            0 => assert!(begun_at.elapsed() < PATIENCE, "nothing is handed out"),
+            1 => return claim.deliveries.remove(0),
+            more => panic!("{more} are handed out at once"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits for what has to come.
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, work).await;
+    waited.unwrap()
+}
+
+/// The end of a handing-out at the second 1, due again at once.
+pub(crate) fn end(claimed: &Claimed, result: AttemptResult) -> Finish {
+    Finish::new(claimed, at(1), Duration::ZERO, result)
+}
+
+/// The attempts of a delivery, as numbers and results.
+pub(crate) fn attempts(kept: &Kept) -> Vec<(u32, AttemptResult)> {
+    let attempts = kept.attempts.iter();
+    attempts
+        .map(|attempt| (attempt.number, attempt.result))
+        .collect()
+}
+
+/// The streams, as somebody else who has a client sees them.
+pub(crate) struct Streams {
+    pub(crate) context: Context,
+}
+
+impl Streams {
+    pub(crate) async fn on(url: &str) -> Self {
+        Self::of(async_nats::connect(url).await.unwrap())
+    }
+
+    pub(crate) fn of(client: async_nats::Client) -> Self {
+        let context = async_nats::jetstream::new(client);
+        Self { context }
+    }
+
+    pub(crate) async fn config(&self, stream: &str) -> Config {
+        let stream = self.context.get_stream(stream).await.unwrap();
+        stream.cached_info().config.clone()
+    }
+
+    pub(crate) async fn change(&self, stream: &str, change: impl FnOnce(&mut Config)) {
+        let mut config = self.config(stream).await;
+        change(&mut config);
+        self.context.update_stream(config).await.unwrap();
+    }
+
+    /// Lets the making of references fail, or not any more.
+    pub(crate) async fn refuse_references(&self, is_so: bool) {
+        self.change("HEYGEN_AGAIN", |config| {
+            config.max_message_size = if is_so { 1 } else { -1 };
+        })
+        .await;
+    }
+
+    pub(crate) async fn len(&self, stream: &str) -> u64 {
+        let stream = self.context.get_stream(stream).await.unwrap();
+        stream.cached_info().state.messages
+    }
+
+    /// What the consumers still have to give out, or have given out and not been told the end of.
+    pub(crate) async fn left(&self) -> u64 {
+        let mut left = 0;
+        for stream in ["HEYGEN", "HEYGEN_AGAIN"] {
+            let stream = self.context.get_stream(stream).await.unwrap();
+            let consumer: PullConsumer = stream.get_consumer("workers").await.unwrap();
+            let info = consumer.cached_info();
+            left += info.num_pending + info.num_ack_pending as u64;
+        }
+        left
+    }
+
+    /// Claims until nothing is left that could be handed out; nothing must be.
+    pub(crate) async fn nothing_comes(&self, inbox: &JetStreamInbox, seconds: u64) {
+        let begun_at = Instant::now();
+        loop {
+            let claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
+            assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
+            if self.left().await == 0 {
+                return;
+            }
+            assert!(begun_at.elapsed() < PATIENCE, "something stays");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

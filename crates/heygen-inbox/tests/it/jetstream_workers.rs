@@ -1,0 +1,463 @@
+//! Several processes that share an inbox on JetStream: who gets what, and what becomes of it when one ends in the middle.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, InboxErrorKind, Order, State};
+use xtask_nats::{Options, PATIENCE, Program, Server};
+
+use crate::jetstream_support::{
+    ACK_WAIT, Process, Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
+};
+use crate::support::{append_new, at, body, claim_one, delivery, duplicate, new};
+
+#[tokio::test]
+async fn each_delivery_is_claimed_by_one() {
+    let server = fast_server();
+    let (first, second) = (
+        open(&server.url(), options()).await,
+        open(&server.url(), options()).await,
+    );
+    for n in 0..40 {
+        let inbox = if n % 2 == 0 { &first } else { &second };
+        append_new(inbox, n, &body(&format!("v{n}"))).await;
+    }
+    let (one, other) = tokio::join!(claim_all(&first), claim_all(&second));
+    let mut times: HashMap<DeliveryId, usize> = HashMap::new();
+    for id in one.iter().chain(&other) {
+        *times.entry(*id).or_default() += 1;
+    }
+    assert_eq!(times.len(), 40, "each is claimed");
+    assert!(times.values().all(|times| *times == 1), "once");
+    assert!(!one.is_empty() && !other.is_empty(), "by both");
+}
+
+async fn claim_all(inbox: &JetStreamInbox) -> Vec<DeliveryId> {
+    let mut ids = Vec::new();
+    loop {
+        let claim = inbox.claim(3, at(100), Order::Due).await.unwrap();
+        if claim.deliveries.is_empty() {
+            return ids;
+        }
+        for claimed in claim.deliveries {
+            assert_eq!(claimed.attempt, 1);
+            ids.push(claimed.id);
+        }
+    }
+}
+
+#[test]
+fn what_a_process_had_that_ended_goes_to_another() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let id = first.run(append_new(&first.inbox, 0, &body("a")));
+    let claimed = first.run(claim_one(&first.inbox, 0));
+    assert_eq!((claimed.id, claimed.attempt), (id, 1));
+    drop(first);
+
+    let second = Process::start(&server.url(), options());
+    let again = second.claim_soon(5);
+    assert_eq!((again.id, again.attempt, again.first_attempt), (id, 2, 1));
+    assert_eq!(
+        attempts(&second.get(&again)),
+        [(1, AttemptResult::Interrupted)]
+    );
+    second.finish(&again, AttemptResult::Retry);
+    let third = second.claim_soon(5);
+    assert_eq!(third.attempt, 3);
+    drop(second);
+
+    // The same with what came by a reference.
+    let last = Process::start(&server.url(), options());
+    let fourth = last.claim_soon(5);
+    assert_eq!(fourth.attempt, 4);
+    last.finish(&fourth, AttemptResult::Done);
+    let kept = last.get(&fourth);
+    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(
+        attempts(&kept),
+        [
+            (1, AttemptResult::Interrupted),
+            (2, AttemptResult::Retry),
+            (3, AttemptResult::Interrupted),
+            (4, AttemptResult::Done),
+        ]
+    );
+    last.run(async {
+        let streams = Streams::on(&server.url()).await;
+        streams.nothing_comes(&last.inbox, 99).await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_handled_stays_with_its_worker() {
+    let server = fast_server();
+    let (first, second) = (
+        open(&server.url(), options()).await,
+        open(&server.url(), options()).await,
+    );
+    append_new(&first, 0, &body("new")).await;
+    append_new(&first, 0, &body("again")).await;
+    let claimed = first.claim(10, at(0), Order::Due).await.unwrap().deliveries;
+    let [new, again] = &claimed[..] else {
+        panic!("two are due");
+    };
+    first
+        .finish(end(again, AttemptResult::Retry))
+        .await
+        .unwrap();
+    let again = claim_soon(&first, 2).await;
+    assert_eq!(again.attempt, 2);
+    // For as long as it would take twice.
+    let begun_at = Instant::now();
+    while begun_at.elapsed() < ACK_WAIT * 2 {
+        let claim = second.claim(10, at(5), Order::Due).await.unwrap();
+        assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for claimed in [new, &again] {
+        first
+            .finish(end(claimed, AttemptResult::Done))
+            .await
+            .unwrap();
+        let kept = second.get(claimed.id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, State::Done);
+        assert_eq!(kept.summary.attempts, claimed.attempt);
+    }
+}
+
+#[test]
+fn what_one_puts_off_the_other_hands_out_at_its_time() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let second = Process::start(&server.url(), options());
+    let id = first.run(append_new(&first.inbox, 0, &body("a")));
+    let claimed = first.claim_soon(0);
+    let retry = end(&claimed, AttemptResult::Retry).due_at(at(30));
+    first.run(first.inbox.finish(retry)).unwrap();
+
+    let early = second.run(in_time(async {
+        // It has to hear of the reference first.
+        loop {
+            let claim = second.inbox.claim(1, at(29), Order::Due).await.unwrap();
+            assert!(claim.deliveries.is_empty(), "not yet");
+            if let Some(due) = claim.next_due {
+                return due;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }));
+    assert_eq!(early, at(30));
+    let again = second.claim_soon(30);
+    assert_eq!((again.id, again.attempt), (id, 2));
+    second.finish(&again, AttemptResult::Done);
+
+    let replayed = second.run(second.inbox.replay(&[id], at(40))).unwrap();
+    assert_eq!((replayed.pending, replayed.missing), (1, 0));
+    let anew = first.claim_soon(40);
+    assert_eq!((anew.id, anew.attempt, anew.first_attempt), (id, 3, 3));
+    first.finish(&anew, AttemptResult::Done);
+}
+
+#[test]
+fn a_late_end_is_recorded_and_changes_nothing() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let second = Process::start(&server.url(), options());
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let late = first.claim_soon(0);
+    let claimed = second.claim_soon(5);
+    assert_eq!((claimed.id, claimed.attempt), (late.id, 2));
+    for result in [AttemptResult::Retry, AttemptResult::Dead] {
+        first.finish(&late, result);
+        let kept = second.get(&claimed);
+        assert_eq!(kept.summary.state, State::Claimed);
+        assert_eq!(attempts(&kept), [(1, result)]);
+    }
+    second.finish(&claimed, AttemptResult::Done);
+    first.run(async {
+        let streams = Streams::on(&server.url()).await;
+        streams.nothing_comes(&first.inbox, 99).await;
+    });
+    let kept = second.get(&claimed);
+    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(
+        attempts(&kept),
+        [(1, AttemptResult::Dead), (2, AttemptResult::Done)]
+    );
+}
+
+#[test]
+fn a_worker_that_was_away_is_handed_the_retry_of_another() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let second = Process::start(&server.url(), options());
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let late = first.claim_soon(0);
+    let claimed = second.claim_soon(5);
+    second.finish(&claimed, AttemptResult::Retry);
+    drop(second);
+    // Its own handler is still at the first attempt.
+    let third = first.claim_soon(5);
+    assert_eq!((third.id, third.attempt), (late.id, 3));
+    first.finish(&late, AttemptResult::Retry);
+    first.finish(&third, AttemptResult::Retry);
+    let fourth = first.claim_soon(5);
+    assert_eq!(fourth.attempt, 4);
+    first.finish(&fourth, AttemptResult::Done);
+}
+
+/// Runs with a process that ends after it recorded that `attempt` has to be made again, and before it made the reference.
+fn a_reference_that_was_never_made(attempt: u32) {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let mut claimed = first.claim_soon(0);
+    while claimed.attempt < attempt {
+        first.finish(&claimed, AttemptResult::Retry);
+        claimed = first.claim_soon(2);
+    }
+    let streams = first.run(Streams::on(&server.url()));
+    first.run(streams.refuse_references(true));
+    let refused = first.run(first.inbox.finish(end(&claimed, AttemptResult::Retry)));
+    assert_eq!(refused.unwrap_err().kind(), InboxErrorKind::Storage);
+    assert_eq!(first.get(&claimed).attempts.len(), attempt as usize);
+    drop(first);
+
+    let second = Process::start(&server.url(), options());
+    let streams = second.run(Streams::on(&server.url()));
+    second.run(streams.refuse_references(false));
+    let again = second.claim_soon(5);
+    assert_eq!((again.id, again.attempt), (claimed.id, attempt + 1));
+    second.finish(&again, AttemptResult::Done);
+    second.run(streams.nothing_comes(&second.inbox, 99));
+}
+
+#[test]
+fn an_end_between_the_record_and_the_first_reference_loses_nothing() {
+    a_reference_that_was_never_made(1);
+}
+
+#[test]
+fn an_end_between_the_record_and_a_later_reference_loses_nothing() {
+    a_reference_that_was_never_made(3);
+}
+
+#[test]
+fn a_late_end_does_not_stand_for_a_reference_that_was_never_made() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let second = Process::start(&server.url(), options());
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let late = first.claim_soon(0);
+    let claimed = second.claim_soon(5);
+    let streams = first.run(Streams::on(&server.url()));
+    first.run(streams.refuse_references(true));
+    let refused = second.run(second.inbox.finish(end(&claimed, AttemptResult::Retry)));
+    refused.unwrap_err();
+    drop(second);
+    first.finish(&late, AttemptResult::Retry);
+    first.run(streams.refuse_references(false));
+    let third = first.claim_soon(5);
+    assert_eq!((third.id, third.attempt), (late.id, 3));
+    first.finish(&third, AttemptResult::Done);
+    first.run(streams.nothing_comes(&first.inbox, 99));
+}
+
+#[test]
+fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
+    // Acknowledgements of the first user come to nothing.
+    let server = Server::start(
+        Program::Current,
+        &Options::new().sync_interval("2m").config(
+            "authorization { users: [\n\
+             { user: mute, password: m, permissions: { publish: { deny: \"$JS.ACK.>\" } } }\n\
+             { user: sound, password: s }\n\
+             ] }",
+        ),
+    )
+    .unwrap();
+    let as_user = |user: &str| server.url().replace("//", &format!("//{user}@"));
+    let sound = as_user("sound:s");
+    let second = Process::start(&sound, options());
+    let client = async_nats::ConnectOptions::with_user_and_password("sound".into(), "s".into());
+    let streams = second.run(async { Streams::of(client.connect(server.url()).await.unwrap()) });
+    // As if it was long ago: the servers know no duplicate any more.
+    second.run(streams.change("HEYGEN_AGAIN", |config| {
+        config.duplicate_window = Duration::from_millis(100);
+    }));
+
+    let first = Process::start(&as_user("mute:m"), options());
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let claimed = first.claim_soon(0);
+    let retry = end(&claimed, AttemptResult::Retry).due_at(at(20));
+    first.run(first.inbox.finish(retry)).unwrap();
+    drop(first);
+    let is_one_left = async {
+        while streams.left().await != 1 {
+            let claim = second.inbox.claim(10, at(10), Order::Due).await.unwrap();
+            assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    second.run(in_time(is_one_left));
+    assert_eq!(second.run(streams.len("HEYGEN_AGAIN")), 1, "one reference");
+    let again = second.claim_soon(20);
+    assert_eq!(again.attempt, 2);
+    second.finish(&again, AttemptResult::Done);
+    second.run(streams.nothing_comes(&second.inbox, 99));
+}
+
+#[test]
+fn an_end_is_told_again_after_it_was_recorded_in_part() {
+    let server = fast_server();
+    let first = Process::start(&server.url(), options());
+    let streams = first.run(Streams::on(&server.url()));
+    first.run(append_new(&first.inbox, 0, &body("a")));
+    let claimed = first.claim_soon(0);
+    let retry = || end(&claimed, AttemptResult::Retry);
+    first.run(streams.refuse_references(true));
+    for _ in 0..2 {
+        let refused = first.run(first.inbox.finish(retry())).unwrap_err();
+        assert_eq!(refused.kind(), InboxErrorKind::Storage);
+    }
+    first.run(streams.refuse_references(false));
+    for _ in 0..2 {
+        first.run(first.inbox.finish(retry())).unwrap();
+    }
+    let again = first.claim_soon(2);
+    assert_eq!(again.attempt, 2);
+    assert_eq!(attempts(&first.get(&again)), [(1, AttemptResult::Retry)]);
+    first.finish(&again, AttemptResult::Done);
+    first.run(streams.nothing_comes(&first.inbox, 99));
+}
+
+#[tokio::test]
+async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let streams = Streams::on(&server.url()).await;
+    let odd = " {\"event_type\":\"avatar_video.fail\",\"event_data\":{\"video_id\":\"ü\"}}\r\n";
+    let id = append_new(&inbox, 0, odd).await;
+    let claimed = claim_one(&inbox, 0).await;
+    let reason = "no\nwords é".to_owned();
+    let dead = || end(&claimed, AttemptResult::Dead).detail(Some(reason.clone()));
+    for _ in 0..2 {
+        inbox.finish(dead()).await.unwrap();
+    }
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
+    assert_eq!(inbox.counts().await.unwrap().dead, 1);
+    let letters = streams.context.get_stream("HEYGEN_DEAD").await.unwrap();
+    let letter = letters
+        .get_last_raw_message_by_subject("heygen.dead.avatar_video.fail")
+        .await
+        .unwrap();
+    assert_eq!(letter.payload, odd);
+    let header = |name: &str| {
+        letter
+            .headers
+            .get(name)
+            .map(|value| value.as_str().to_owned())
+    };
+    assert_eq!(
+        header("Heygen-Inbox-Delivery"),
+        Some(id.to_string()),
+        "whose copy it is"
+    );
+    assert_eq!(header("Heygen-Inbox-Attempts").as_deref(), Some("1"));
+    assert_eq!(
+        header("Heygen-Inbox-Reason").as_deref(),
+        Some("no\\nwords \\u{e9}")
+    );
+    assert_eq!(header("Heygen-Inbox-Source").as_deref(), Some("webhook"));
+
+    inbox.replay(&[id], at(5)).await.unwrap();
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
+    let anew = claim_soon(&inbox, 5).await;
+    assert_eq!((anew.attempt, anew.first_attempt), (2, 2));
+    assert_eq!(anew.body, odd);
+    inbox.finish(end(&anew, AttemptResult::Dead)).await.unwrap();
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
+
+    // Done is done, also late.
+    let late = Finish::new(&claimed, at(1), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(late).await.unwrap();
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
+    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+}
+
+#[tokio::test]
+async fn new_events_do_not_wait_for_many_that_are_put_off() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let put_off = 1100;
+    let appending = (0..put_off).map(|n| inbox.append(delivery(0, body(&format!("v{n}")))));
+    for appended in futures_util::future::join_all(appending).await {
+        new(appended.unwrap());
+    }
+    let mut left = put_off;
+    let begun_at = Instant::now();
+    while left > 0 {
+        assert!(begun_at.elapsed() < PATIENCE, "{left} are not handed out");
+        let claim = inbox.claim(200, at(0), Order::Due).await.unwrap();
+        left -= claim.deliveries.len();
+        let ends = claim.deliveries.iter().map(|claimed| {
+            let retry = end(claimed, AttemptResult::Retry).due_at(at(50));
+            inbox.finish(retry)
+        });
+        for ended in futures_util::future::join_all(ends).await {
+            ended.unwrap();
+        }
+    }
+    // What waits is taken here first, as much of it as there is room for.
+    let streams = Streams::on(&server.url()).await;
+    let mut is_waiting = false;
+    while !is_waiting {
+        assert!(begun_at.elapsed() < PATIENCE, "some are not put off");
+        let claim = inbox.claim(200, at(1), Order::Due).await.unwrap();
+        is_waiting = claim.next_due.is_some() && streams.left().await == put_off as u64;
+    }
+    let id = append_new(&inbox, 2, &body("new")).await;
+    let claimed = claim_soon(&inbox, 2).await;
+    assert_eq!(claimed.id, id);
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    append_new(&inbox, 0, &body("done")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    inbox
+        .finish(end(&claimed, AttemptResult::Done))
+        .await
+        .unwrap();
+    append_new(&inbox, 0, &body("put off")).await;
+    let put_off = claim_one(&inbox, 0).await;
+    let retry = end(&put_off, AttemptResult::Retry).due_at(at(9));
+    inbox.finish(retry).await.unwrap();
+    let new = append_new(&inbox, 0, &body("new")).await;
+    drop(inbox);
+
+    let streams = Streams::on(&server.url()).await;
+    let stream = streams.context.get_stream("HEYGEN").await.unwrap();
+    stream.delete_consumer("workers").await.unwrap();
+    let inbox = open(&server.url(), options()).await;
+    let claimed = claim_soon(&inbox, 1).await;
+    assert_eq!((claimed.id, claimed.attempt), (new, 1));
+    inbox
+        .finish(end(&claimed, AttemptResult::Done))
+        .await
+        .unwrap();
+    let again = claim_soon(&inbox, 9).await;
+    assert_eq!((again.id, again.attempt), (put_off.id, 2));
+    inbox
+        .finish(end(&again, AttemptResult::Done))
+        .await
+        .unwrap();
+    streams.nothing_comes(&inbox, 99).await;
+    duplicate(inbox.append(delivery(0, body("done"))).await.unwrap());
+}
