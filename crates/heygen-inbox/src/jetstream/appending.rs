@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use tokio::time::Instant;
@@ -141,6 +142,11 @@ impl Shared {
                 return InboxError::new(InboxErrorKind::Busy, "too much waits for the stream")
                     .with_source(error);
             }
+            _ if is_full(&error) => {
+                format!(
+                    "the stream {place} is full: raise its max bytes, or prune what is finished"
+                )
+            }
             _ => format!("the stream {place} refused a delivery"),
         };
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
@@ -170,11 +176,22 @@ fn may_pass(error: &PublishError) -> bool {
 
 /// Whether the servers are just taking in the same message, which newer ones say with an error of its own.
 fn is_under_way(error: &PublishError) -> bool {
+    told(error).is_some_and(|told| told.error_code().0 == MESSAGE_ID_UNDER_WAY)
+}
+
+/// Whether there is no room for more, by the stream's own limit or the account's.
+fn is_full(error: &PublishError) -> bool {
+    told(error).is_some_and(|told| {
+        let is_ours = told.error_code() == ErrorCode::STREAM_STORE_FAILED
+            && told.to_string().contains("maximum bytes");
+        is_ours || told.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
+    })
+}
+
+/// What the servers said.
+fn told(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
     use std::error::Error as _;
-    let told = error
-        .source()
-        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
-    told.is_some_and(|told| told.error_code().0 == MESSAGE_ID_UNDER_WAY)
+    error.source()?.downcast_ref()
 }
 
 /// One of those that wait for their acknowledgement.

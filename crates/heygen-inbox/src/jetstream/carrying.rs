@@ -175,6 +175,7 @@ impl JetStreamInbox {
     /// [`Storage`](crate::InboxErrorKind::Storage) when the stream could not be read.
     pub async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
         let link = &self.shared.link;
+        link.check_connected()?;
         let subject = link.names.bookmark(name);
         match link.records.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {

@@ -47,6 +47,7 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
         .name(&options.name)
         .connection_timeout(ONE_SERVER)
         .ping_interval(PING)
+        .request_timeout(Some(options.answer_time))
         .require_tls(address.is_tls())
         .reconnect_delay_callback(|attempts| {
             (PAUSE / 2 * attempts.min(6) as u32).min(LONGEST_PAUSE)

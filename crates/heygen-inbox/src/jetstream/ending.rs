@@ -171,6 +171,7 @@ impl Shared {
         subject: String,
         message: PublishMessage,
     ) -> Result<u64, InboxError> {
+        self.link.check_connected()?;
         let acknowledged = self.link.publish(subject, message).await;
         let acknowledgement = acknowledged.map_err(|error| self.link.cannot("write to", error))?;
         Ok(acknowledgement.sequence)
@@ -178,7 +179,10 @@ impl Shared {
 
     /// Tells a consumer how it stands with something it gave out.
     pub(super) async fn say(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
-        let said = self.link.client.publish(reply.clone(), kind.into()).await;
+        let saying = self.link.client.publish(reply.clone(), kind.into());
+        // It waits while much is to be written to a server that reads nothing.
+        let said = tokio::time::timeout(self.options.answer_time, saying).await;
+        let said = said.map_err(|error| self.link.cannot("write to", error))?;
         said.map_err(|error| self.link.cannot("write to", error))
     }
 }

@@ -129,6 +129,7 @@ impl Link {
 
     /// One event; `None` when there is none of that sequence.
     pub(super) async fn event(&self, sequence: u64) -> Result<Option<Stored>, InboxError> {
+        self.check_connected()?;
         if sequence == 0 {
             return Ok(None);
         }

@@ -107,6 +107,7 @@ impl JetStreamInbox {
         let shared = &self.shared;
         let link = &shared.link;
         let info = async |stream: &Stream| {
+            link.check_connected()?;
             let info = stream.get_info().await;
             info.map(|info| info.state)
                 .map_err(|error| link.cannot("read from", error))
@@ -244,6 +245,7 @@ impl Shared {
         &self,
         consumer: &PullConsumer,
     ) -> Result<async_nats::jetstream::consumer::Info, InboxError> {
+        self.link.check_connected()?;
         let info = consumer.get_info().await;
         info.map_err(|error| self.link.cannot("read from", error))
     }

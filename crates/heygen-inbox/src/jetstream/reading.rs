@@ -171,6 +171,7 @@ pub(super) struct Stretches {
 
 impl Stretches {
     pub(super) async fn new(shared: &Shared, query: &Query) -> Result<Self, InboxError> {
+        shared.link.check_connected()?;
         let info = shared.link.events.get_info().await;
         let state = info
             .map_err(|error| shared.link.cannot("read from", error))?

@@ -240,6 +240,7 @@ impl AttemptRecord {
 impl Link {
     /// As the stream's leader has it.
     pub(super) async fn record(&self, sequence: u64) -> Result<Option<Found>, InboxError> {
+        self.check_connected()?;
         let subject = self.names.record(sequence);
         match self.records.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => Ok(Some(Found {
@@ -265,6 +266,7 @@ impl Link {
         record: &Record,
         revision: u64,
     ) -> Result<Option<u64>, InboxError> {
+        self.check_connected()?;
         let text = serde_json::to_vec(record).map_err(|error| self.cannot("write to", error))?;
         let message = PublishMessage::build()
             .payload(text.into())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, InboxErrorKind, Order, State};
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
@@ -392,7 +392,7 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
 #[tokio::test]
 async fn new_events_do_not_wait_for_many_that_are_put_off() {
     let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let inbox = open(&server.url(), JetStreamOptions::default()).await;
     let put_off = 1100;
     let appending = (0..put_off).map(|n| inbox.append(delivery(0, body(&format!("v{n}")))));
     for appended in futures_util::future::join_all(appending).await {

@@ -1,0 +1,192 @@
+//! Servers that are killed, stopped or full: what the store on JetStream says meanwhile, and that it goes on by itself.
+
+use std::time::{Duration, Instant};
+
+use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::{AttemptResult, Inbox, InboxError, InboxErrorKind, Order, Prune, Query, State};
+use xtask_nats::{PATIENCE, Program};
+
+use crate::jetstream_support::{claim_soon, end, fast_server, in_time, open, options};
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new, server,
+};
+
+#[track_caller]
+fn check_storage<T: std::fmt::Debug>(result: Result<T, InboxError>) {
+    assert_eq!(result.unwrap_err().kind(), InboxErrorKind::Storage);
+}
+
+/// Asks until the connection is there again.
+async fn until_ready(inbox: &JetStreamInbox) {
+    let begun_at = Instant::now();
+    while let Err(error) = inbox.ready().await {
+        assert!(begun_at.elapsed() < PATIENCE, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn goes_on_after_a_kill(program: Program) {
+    let mut server = server(program);
+    let inbox = open(&server.url(), options()).await;
+    let in_hand = append_new(&inbox, 0, &body("in hand")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    let waiting = append_new(&inbox, 1, &body("waiting")).await;
+    inbox.ready().await.unwrap();
+
+    server.kill().unwrap();
+    // The first may be on its way when the connection breaks.
+    check_storage(in_time(inbox.append(delivery(2, body("lost")))).await);
+    let begun_at = Instant::now();
+    for n in 0..100 {
+        let appended = in_time(inbox.append(delivery(2, body(&format!("lost{n}")))));
+        check_storage(appended.await);
+    }
+    assert!(begun_at.elapsed() < options().publish_time, "at once");
+    check_storage(in_time(inbox.ready()).await);
+    check_storage(in_time(inbox.claim(10, at(3), Order::Due)).await);
+    check_storage(in_time(inbox.finish(end(&claimed, AttemptResult::Done))).await);
+    check_storage(in_time(inbox.get(in_hand)).await);
+    check_storage(in_time(inbox.list(Query::default())).await);
+    check_storage(in_time(inbox.counts()).await);
+    check_storage(in_time(inbox.prune(Prune::before(at(9)))).await);
+    assert_eq!(inbox.queue_len(), 0);
+
+    server.restart().unwrap();
+    until_ready(&inbox).await;
+    let late = append_new(&inbox, 4, &body("lost")).await;
+    assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
+    inbox
+        .finish(end(&claimed, AttemptResult::Done))
+        .await
+        .unwrap();
+    let kept = inbox.get(in_hand).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Done);
+    let mut handed_out = Vec::new();
+    while handed_out.len() < 2 {
+        assert!(begun_at.elapsed() < PATIENCE, "{handed_out:?}");
+        let claim = inbox.claim(10, at(5), Order::Due).await.unwrap();
+        handed_out.extend(claim.deliveries.iter().map(|claimed| claimed.id));
+    }
+    assert_eq!(handed_out, [waiting, late]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_is_told_at_once_and_found_again() {
+    goes_on_after_a_kill(Program::Current).await;
+}
+
+#[tokio::test]
+async fn so_it_is_with_2_9() {
+    goes_on_after_a_kill(Program::Debian).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_makes_no_second_event() {
+    let mut server = fast_server();
+    let mut options = options();
+    options.answer_time = Duration::from_millis(300);
+    options.publish_time = PATIENCE;
+    let inbox = open(&server.url(), options.clone()).await;
+    let known = append_new(&inbox, 0, &body("known")).await;
+
+    // The server answers late, so that it is asked more than once.
+    server.pause().unwrap();
+    let appending = inbox.append(delivery(1, body_with_id("e1", "a")));
+    let resuming = async {
+        tokio::time::sleep(options.answer_time * 3).await;
+        server.resume().unwrap();
+    };
+    let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
+    let id = new(appended.unwrap());
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.repeats.count, 0, "nobody sent it again");
+
+    // The server answers too late.
+    options.publish_time = Duration::from_millis(500);
+    let hasty = open(&server.url(), options).await;
+    server.pause().unwrap();
+    let waiting = (0..50).map(|n| hasty.append(delivery(2, body(&format!("b{n}")))));
+    for appended in in_time(futures_util::future::join_all(waiting)).await {
+        check_storage(appended);
+    }
+    check_storage(in_time(hasty.ready()).await);
+    check_storage(in_time(hasty.claim(1, at(3), Order::Due)).await);
+    assert_eq!(hasty.queue_len(), 0);
+    server.resume().unwrap();
+    until_ready(&hasty).await;
+    for n in 0..50 {
+        // HeyGen sends it again.
+        hasty
+            .append(delivery(4, body(&format!("b{n}"))))
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        duplicate(hasty.append(delivery(5, body("known"))).await.unwrap()),
+        known
+    );
+    assert_eq!(all_ids(&inbox).await.len(), 52);
+}
+
+#[tokio::test]
+async fn more_than_may_wait_is_refused_as_busy() {
+    let mut server = fast_server();
+    let mut options = options();
+    options.queue_capacity = 2;
+    options.publish_time = PATIENCE;
+    let inbox = open(&server.url(), options).await;
+    server.pause().unwrap();
+    let bodies = ["a", "b", "c", "d"].map(body);
+    let appending: Vec<_> = bodies
+        .iter()
+        .map(|body| {
+            let (inbox, delivery) = (inbox.clone(), delivery(0, body));
+            tokio::spawn(async move { inbox.append(delivery).await })
+        })
+        .collect();
+    let [first, second, third, fourth] = appending.try_into().unwrap();
+    for refused in [third, fourth] {
+        let error = in_time(refused).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), InboxErrorKind::Busy);
+    }
+    assert_eq!(inbox.queue_len(), 2);
+    server.resume().unwrap();
+    for appended in [first, second] {
+        new(in_time(appended).await.unwrap().unwrap());
+    }
+    assert_eq!(inbox.queue_len(), 0);
+    new(inbox.append(delivery(0, body("c"))).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_full_stream_refuses_and_takes_in_again_after_pruning() {
+    let server = fast_server();
+    let mut options = options();
+    options.streams.max_bytes = Some(1_000_000);
+    let inbox = open(&server.url(), options).await;
+    let large = |n: usize| body(&format!("{n}{}", "x".repeat(100_000)));
+    let mut kept = Vec::new();
+    let refused = loop {
+        assert!(kept.len() < 20, "it is full by now");
+        match inbox.append(delivery(0, large(kept.len()))).await {
+            Ok(appended) => kept.push(new(appended)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), InboxErrorKind::Storage);
+    assert!(refused.to_string().contains("full"), "{refused:?}");
+    assert!(kept.len() > 5, "{}", kept.len());
+    // Nothing unhandled was deleted for room, and what there is can be handled.
+    assert_eq!(all_ids(&inbox).await.len(), kept.len());
+    for _ in &kept {
+        let claim = inbox.claim(1, at(1), Order::Due).await.unwrap();
+        inbox
+            .finish(end(&claim.deliveries[0], AttemptResult::Done))
+            .await
+            .unwrap();
+    }
+    let pruned = inbox.prune(Prune::before(at(1))).await.unwrap();
+    assert_eq!(pruned.deleted, kept.len());
+    new(inbox.append(delivery(2, large(99))).await.unwrap());
+    claim_soon(&inbox, 2).await;
+}
