@@ -22,7 +22,9 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
+    /// A link is followed; a device or a pipe, whose place a file would take, is refused.
     pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
+        let target = &followed(target)?;
         // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
         let path = private_file::beside(target, &format!(".{}.new", process::id()));
         let (listening, listens) = channel();
@@ -76,6 +78,18 @@ impl Drop for NewFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn followed(target: &Path) -> anyhow::Result<PathBuf> {
+    let Ok(real) = fs::canonicalize(target) else {
+        return Ok(target.to_owned());
+    };
+    anyhow::ensure!(
+        real.is_file(),
+        "{} is no file: it would be replaced by one",
+        target.display()
+    );
+    Ok(real)
 }
 
 /// Ends the process, as the signal would have.
@@ -143,5 +157,29 @@ mod tests {
             let mode = fs::metadata(&target).expect("a file").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_device_is_replaced_and_a_link_stays_one() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // It stands for a device, which only root can make.
+        let special = folder.path().join("special");
+        let _listener = UnixListener::bind(&special).expect("a socket");
+        let error = NewFile::create(&special).expect_err("refused");
+        assert!(error.to_string().contains("is no file"), "{error}");
+        assert!(NewFile::create(folder.path()).is_err(), "nor a folder");
+
+        let (target, link) = (folder.path().join("a.txt"), folder.path().join("link"));
+        fs::write(&target, "old").expect("a file");
+        symlink(&target, &link).expect("a link");
+        let kept = NewFile::create(&link).expect("a file");
+        kept.file().write_all(b"new").expect("written");
+        kept.keep().expect("kept");
+        assert_eq!(fs::read(&target).expect("a file"), b"new");
+        assert!(link.is_symlink());
     }
 }
