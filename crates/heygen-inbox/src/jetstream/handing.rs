@@ -204,8 +204,7 @@ impl Shared {
         let fetched = tokio::time::timeout(FETCH_TIME, fetching).await;
         match &fetched {
             Ok(Ok(_)) => self.link.pulse.answered(),
-            Ok(Err(_)) => {}
-            Err(_) => self.link.pulse.unanswered(&self.link.client).await,
+            Ok(Err(_)) | Err(_) => self.link.pulse.unanswered(&self.link.client).await,
         }
         let messages = fetched.map_err(|_| {
             InboxError::new(

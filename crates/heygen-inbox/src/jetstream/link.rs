@@ -58,7 +58,9 @@ impl Link {
         Ok(Self {
             place: address.to_string(),
             doubts: promise::doubts(&client.server_info(), &opened.events.cached_info().config),
-            pulse: Pulse::new(address.hosts().len() > 1),
+            pulse: Pulse::new(
+                address.hosts().len() > 1 || opened.events.cached_info().config.num_replicas > 1,
+            ),
             names: opening.into_names(),
             client,
             ack_wait: opened.workers.cached_info().config.ack_wait,
@@ -87,7 +89,13 @@ impl Link {
         };
         match &acknowledged {
             Ok(_) => self.pulse.answered(),
-            Err(error) if error.kind() == PublishErrorKind::TimedOut => {
+            // A server that knows of no leader says so at once.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    PublishErrorKind::TimedOut | PublishErrorKind::StreamNotFound
+                ) =>
+            {
                 self.pulse.unanswered(&self.client).await;
             }
             Err(_) => {}

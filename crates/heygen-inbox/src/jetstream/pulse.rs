@@ -39,8 +39,8 @@ impl Pulse {
                 server = client.server_info().server_name,
                 "nothing was answered for {SILENCE:?}: connecting anew, in case this server is cut off from the others"
             );
-            // It only fails when the client is closed.
-            let _ = client.force_reconnect().await;
+            // It only fails when the client is closed, and only waits where that cannot be told either.
+            let _ = tokio::time::timeout(SILENCE, client.force_reconnect()).await;
         }
     }
 

@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
-use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
+use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 
 use super::Shared;
+use super::link::Link;
 use super::message::Stored;
 use super::record::Record;
 use super::subject::number_of;
@@ -38,11 +40,45 @@ impl Shared {
         filter: &str,
         is_without_bodies: bool,
     ) -> Result<Vec<Seen>, InboxError> {
+        let deadline = Instant::now() + READ_TIME;
+        let mut found = Vec::new();
+        let mut next = first;
+        loop {
+            let read = self.read_on(next, last, filter, is_without_bodies).await?;
+            found.extend(read.0);
+            if let Some(newest) = found.last() {
+                next = newest.event.sequence + 1;
+            }
+            let is_whole = read.1 || next > last;
+            if is_whole
+                || self
+                    .link
+                    .is_over(&self.link.events, filter, next, last)
+                    .await?
+            {
+                return Ok(found);
+            }
+            if Instant::now() > deadline {
+                return Err(self.link.cannot("read from", BEHIND));
+            }
+            tokio::time::sleep(BEHIND_PAUSE).await;
+        }
+    }
+
+    /// As many of them as the server that reads has, and whether it had all: it may be behind the stream's leader.
+    async fn read_on(
+        &self,
+        first: u64,
+        last: u64,
+        filter: &str,
+        is_without_bodies: bool,
+    ) -> Result<(Vec<Seen>, bool), InboxError> {
         let cannot =
             |error: Box<dyn std::error::Error + Send + Sync>| self.link.cannot("read from", error);
         let consumer = reader(&self.link.events, first, filter, is_without_bodies).await;
         let consumer = consumer.map_err(|error| cannot(error.into()))?;
         let mut found = Vec::new();
+        let mut is_whole = false;
         'reading: loop {
             let wanted = usize::try_from(last + 1 - first)
                 .unwrap_or(STRETCH)
@@ -62,6 +98,7 @@ impl Shared {
                 let info = message.info().map_err(cannot)?;
                 let (sequence, pending) = (info.stream_sequence, info.pending);
                 let stored_at = info.published.into();
+                is_whole = sequence >= last;
                 if sequence > last {
                     break 'reading;
                 }
@@ -83,7 +120,7 @@ impl Shared {
         // It would go by itself after a while; a list of many stretches would leave many.
         let name = consumer.cached_info().name.clone();
         let _ = self.link.events.delete_consumer(&name).await;
-        Ok(found)
+        Ok((found, is_whole))
     }
 
     /// The records of some events, as any replica has them.
@@ -119,13 +156,53 @@ impl Shared {
         &self,
         since: i64,
     ) -> Result<(HashMap<u64, State>, Vec<(AttemptResult, u64)>), InboxError> {
-        let cannot =
-            |error: Box<dyn std::error::Error + Send + Sync>| self.link.cannot("read from", error);
         let mut states = HashMap::new();
         let mut results: HashMap<AttemptResult, u64> = HashMap::new();
+        let last = self.link.last_sequence(&self.link.records).await?;
         let filter = self.link.names.record_filter();
-        let consumer = reader(&self.link.records, 1, &filter, false).await;
+        let deadline = Instant::now() + READ_TIME;
+        let mut next = 1;
+        loop {
+            let read_to = self.read_records(next, |sequence, record| {
+                for attempt in record.attempts() {
+                    if to_micros(attempt.started_at) >= since {
+                        *results.entry(attempt.result).or_default() += 1;
+                    }
+                }
+                if record.is_begun() {
+                    states.insert(sequence, record.state());
+                }
+            });
+            next = read_to.await?.map_or(next, |read_to| read_to + 1);
+            if self
+                .link
+                .is_over(&self.link.records, &filter, next, last)
+                .await?
+            {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(self.link.cannot("read from", BEHIND));
+            }
+            tokio::time::sleep(BEHIND_PAUSE).await;
+        }
+        let mut results: Vec<_> = results.into_iter().collect();
+        results.sort_by_key(|(result, _)| result.as_str());
+        Ok((states, results))
+    }
+
+    /// Tells the records from a place of their stream on, as many as the server that reads has; the place of the last.
+    async fn read_records(
+        &self,
+        first: u64,
+        mut tell: impl FnMut(u64, Record),
+    ) -> Result<Option<u64>, InboxError> {
+        let cannot =
+            |error: Box<dyn std::error::Error + Send + Sync>| self.link.cannot("read from", error);
+        let filter = self.link.names.record_filter();
+        let consumer = reader(&self.link.records, first, &filter, false).await;
         let consumer = consumer.map_err(|error| cannot(error.into()))?;
+        let mut read_to = None;
         let mut is_over = false;
         while !is_over {
             let fetch = consumer.fetch().max_messages(STRETCH).messages().await;
@@ -136,27 +213,49 @@ impl Shared {
                 .map_err(|error| cannot(error.into()))?
             {
                 let message = message.map_err(cannot)?;
-                is_over = message.info().map_err(cannot)?.pending == 0;
+                let info = message.info().map_err(cannot)?;
+                is_over = info.pending == 0;
+                read_to = Some(info.stream_sequence);
                 let Ok(record) = self.link.read_record(&message.payload) else {
                     continue;
                 };
-                for attempt in record.attempts() {
-                    if to_micros(attempt.started_at) >= since {
-                        *results.entry(attempt.result).or_default() += 1;
-                    }
-                }
-                if let Some(sequence) = number_of(&message.subject)
-                    && record.is_begun()
-                {
-                    states.insert(sequence, record.state());
+                if let Some(sequence) = number_of(&message.subject) {
+                    tell(sequence, record);
                 }
             }
         }
         let name = consumer.cached_info().name.clone();
         let _ = self.link.records.delete_consumer(&name).await;
-        let mut results: Vec<_> = results.into_iter().collect();
-        results.sort_by_key(|(result, _)| result.as_str());
-        Ok((states, results))
+        Ok(read_to)
+    }
+}
+
+impl Link {
+    /// Whether a stream's leader knows of no message from `first` to `last` whose subject fits.
+    pub(super) async fn is_over(
+        &self,
+        stream: &Stream,
+        filter: &str,
+        first: u64,
+        last: u64,
+    ) -> Result<bool, InboxError> {
+        if first > last {
+            return Ok(true);
+        }
+        self.check_connected()?;
+        match stream.get_first_raw_message_by_subject(filter, first).await {
+            Ok(message) => Ok(message.sequence > last),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(true),
+            Err(error) => Err(self.cannot("read from", error)),
+        }
+    }
+
+    /// The newest place of a stream, as its leader has it.
+    async fn last_sequence(&self, stream: &Stream) -> Result<u64, InboxError> {
+        self.check_connected()?;
+        let info = stream.get_info().await;
+        let info = info.map_err(|error| self.cannot("read from", error))?;
+        Ok(info.state.last_sequence)
     }
 }
 
@@ -243,3 +342,6 @@ const STRETCH: usize = 1024;
 const AT_A_TIME: usize = 64;
 
 const READ_TIME: Duration = Duration::from_secs(5);
+
+const BEHIND: &str = "the server that reads stays behind the one that leads the stream";
+const BEHIND_PAUSE: Duration = Duration::from_millis(50);

@@ -109,16 +109,20 @@ async fn read_on(
     let state = link.events.get_info().await?.state;
     let oldest = state.last_sequence.saturating_sub(events as u64);
     let first = next.unwrap_or(oldest.max(state.first_sequence)).max(1);
-    let is_known = |shared: &Shared, sequence: u64| {
-        if sequence >= state.last_sequence {
+    let all = link.names.all_of("events");
+    // What a consumer says of that may come from a server that is behind the stream's leader.
+    let is_known = async |read_to: u64| {
+        let last = state.last_sequence;
+        link.is_over(&link.events, &all, read_to + 1, last).await
+    };
+    let tell_known = || {
+        if let Some(shared) = shared.upgrade() {
             shared.seen.caught_up.send_replace(true);
         }
     };
-    if first > state.last_sequence || state.messages == 0 {
-        let Some(shared) = shared.upgrade() else {
-            return Ok(());
-        };
-        is_known(&shared, state.last_sequence);
+    let mut is_caught_up = state.messages == 0 || is_known(first - 1).await?;
+    if is_caught_up {
+        tell_known();
     }
     let consumer = link
         .events
@@ -131,20 +135,18 @@ async fn read_on(
         })
         .await?;
     let mut messages = consumer.messages().await?;
-    let mut silent_looks = 0;
     loop {
         // Without a message the inbox may be gone as well.
         let message = match tokio::time::timeout(LOOK_UP, messages.next()).await {
             Ok(Some(message)) => message?,
             Ok(None) => return Err("the stream's messages ended".into()),
+            Err(_) if shared.strong_count() == 0 => return Ok(()),
             Err(_) => {
-                let Some(shared) = shared.upgrade() else {
-                    return Ok(());
-                };
-                silent_looks += 1;
-                // What was there at the start may have been deleted since: then nothing comes.
-                if silent_looks >= SILENT_LOOKS && link.is_connected() {
-                    shared.seen.caught_up.send_replace(true);
+                // What was to come may have been deleted.
+                let read_to = next.map_or(first - 1, |next| next - 1);
+                if !is_caught_up && is_known(read_to).await? {
+                    is_caught_up = true;
+                    tell_known();
                 }
                 continue;
             }
@@ -152,19 +154,19 @@ async fn read_on(
         let Some(shared) = shared.upgrade() else {
             return Ok(());
         };
-        silent_looks = 0;
         let info = message.info()?;
         let (sequence, pending) = (info.stream_sequence, info.pending);
         if let Some(headers) = &message.headers {
             shared.seen.insert(fingerprints(headers), sequence);
         }
         *next = Some(sequence + 1);
-        is_known(&shared, if pending == 0 { u64::MAX } else { sequence });
+        let may_be_last = pending == 0 || sequence >= state.last_sequence;
+        if !is_caught_up && may_be_last && is_known(sequence).await? {
+            is_caught_up = true;
+            tell_known();
+        }
     }
 }
 
 const AGAIN: Duration = Duration::from_secs(1);
-/// After so many looks in vain there is nothing more to come.
-const SILENT_LOOKS: u32 = 5;
-
 const LOOK_UP: Duration = Duration::from_secs(1);

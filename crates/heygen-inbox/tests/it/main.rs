@@ -36,6 +36,8 @@ mod texts;
 #[cfg(feature = "jetstream")]
 mod jetstream_away;
 #[cfg(feature = "jetstream")]
+mod jetstream_cluster;
+#[cfg(feature = "jetstream")]
 mod jetstream_support;
 #[cfg(feature = "jetstream")]
 mod jetstream_workers;

@@ -1,0 +1,238 @@
+//! Three servers under load, of which some are killed or cut off: whatever was acknowledged is handed out and finished.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::{AttemptResult, DeliveryId, Inbox, Order, Query, State};
+use tokio::runtime::Runtime;
+use xtask_nats::{Cluster, Options, Program, until};
+
+use crate::jetstream_support::{end, open, options};
+use crate::support::{at, body, delivery};
+
+/// What all tasks count.
+#[derive(Debug, Default)]
+struct Figures {
+    acknowledged: Mutex<HashSet<DeliveryId>>,
+    /// How often each was handed out.
+    handed_out: Mutex<HashMap<DeliveryId, usize>>,
+    finished: Mutex<HashSet<DeliveryId>>,
+    refused: AtomicUsize,
+    slowest_append: Mutex<Duration>,
+    is_over: AtomicBool,
+    is_drained: AtomicBool,
+}
+
+/// A cluster with two receivers and two workers at it.
+struct Load {
+    runtime: Runtime,
+    inboxes: Vec<JetStreamInbox>,
+    figures: Arc<Figures>,
+    receivers: Vec<tokio::task::JoinHandle<usize>>,
+    workers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(cluster: &Cluster) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let urls = cluster.urls().join(",").replace(",nats://", ",");
+        let open_one = || {
+            let mut options = options();
+            options.ack_wait = Duration::from_secs(3);
+            runtime.block_on(open(&urls, options))
+        };
+        let inboxes: Vec<JetStreamInbox> = (0..4).map(|_| open_one()).collect();
+        assert_eq!(inboxes[0].replicas(), 3);
+        let figures = Arc::new(Figures::default());
+        let mut receivers = Vec::new();
+        let mut workers = Vec::new();
+        for (number, inbox) in inboxes.iter().enumerate() {
+            let (inbox, figures) = (inbox.clone(), Arc::clone(&figures));
+            match number % 2 {
+                0 => receivers.push(runtime.spawn(receive(number, inbox, figures))),
+                _ => workers.push(runtime.spawn(work(inbox, figures))),
+            }
+        }
+        Self {
+            runtime,
+            inboxes,
+            figures,
+            receivers,
+            workers,
+        }
+    }
+
+    /// Waits until so many more were acknowledged, and as many finished.
+    fn goes_on(&self, what: &str, more: usize) {
+        let len = |ids: &Mutex<HashSet<DeliveryId>>| ids.lock().unwrap().len();
+        let before = (len(&self.figures.acknowledged), len(&self.figures.finished));
+        until(what, || {
+            let now = (len(&self.figures.acknowledged), len(&self.figures.finished));
+            let is_so = now.0 >= before.0 + more && now.1 >= before.1 + more;
+            Ok(is_so
+                .then_some(())
+                .ok_or_else(|| format!("{now:?} after {before:?}")))
+        })
+        .unwrap();
+    }
+
+    fn check(self, what: &str) {
+        let Self {
+            runtime,
+            inboxes,
+            figures,
+            receivers,
+            workers,
+        } = self;
+        figures.is_over.store(true, Ordering::Relaxed);
+        let mut sent = 0;
+        for receiver in receivers {
+            sent += runtime.block_on(receiver).unwrap();
+        }
+        let acknowledged = figures.acknowledged.lock().unwrap().clone();
+        until("all that was acknowledged to be finished", || {
+            let finished = figures.finished.lock().unwrap();
+            let left = acknowledged.difference(&finished).count();
+            Ok((left == 0)
+                .then_some(())
+                .ok_or_else(|| format!("{left} are left")))
+        })
+        .unwrap();
+        figures.is_drained.store(true, Ordering::Relaxed);
+        for worker in workers {
+            runtime.block_on(worker).unwrap();
+        }
+        let handed_out = figures.handed_out.lock().unwrap().clone();
+        let all = runtime.block_on(inboxes[0].list(Query::default())).unwrap();
+        let mut not_done: Vec<_> = all
+            .iter()
+            .filter(|kept| kept.state != State::Done)
+            .collect();
+        not_done.truncate(5);
+        // Each that was tried again is handed out twice.
+        let tried_again = handed_out.keys().filter(|id| is_tried_again(**id)).count();
+        let doubled = handed_out.values().sum::<usize>() - handed_out.len() - tried_again;
+        #[expect(clippy::print_stdout, reason = "figures for people")]
+        {
+            println!(
+                "{what}: {} acknowledged, {} refused, {} handed out, {doubled} more than once, the slowest append {:?}",
+                acknowledged.len(),
+                figures.refused.load(Ordering::Relaxed),
+                handed_out.len(),
+                figures.slowest_append.lock().unwrap(),
+            );
+        }
+        assert_eq!(acknowledged.len(), sent, "each event under one id");
+        assert_eq!(all.len(), sent, "each event is kept once");
+        assert!(not_done.is_empty(), "{not_done:?}");
+        assert!(acknowledged.iter().all(|id| handed_out.contains_key(id)));
+    }
+}
+
+/// Sends one event after the other, each until it is acknowledged, as HeyGen does; how many.
+async fn receive(number: usize, inbox: JetStreamInbox, figures: Arc<Figures>) -> usize {
+    let mut sent = 0;
+    while !figures.is_over.load(Ordering::Relaxed) {
+        let text = body(&format!("r{number}-{sent}"));
+        loop {
+            let begun_at = Instant::now();
+            let appended = inbox.append(delivery(0, &text)).await;
+            let took = begun_at.elapsed();
+            {
+                let mut slowest = figures.slowest_append.lock().unwrap();
+                *slowest = took.max(*slowest);
+            }
+            match appended {
+                Ok(appended) => {
+                    figures.acknowledged.lock().unwrap().insert(appended.id());
+                    break;
+                }
+                Err(_) => {
+                    figures.refused.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        sent += 1;
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    sent
+}
+
+fn is_tried_again(id: DeliveryId) -> bool {
+    id.key().is_multiple_of(10)
+}
+
+async fn work(inbox: JetStreamInbox, figures: Arc<Figures>) {
+    while !figures.is_drained.load(Ordering::Relaxed) {
+        let Ok(claim) = inbox.claim(8, at(1), Order::Due).await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        if claim.deliveries.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for claimed in claim.deliveries {
+            let times = {
+                let mut handed_out = figures.handed_out.lock().unwrap();
+                let times = handed_out.entry(claimed.id).or_default();
+                *times += 1;
+                *times
+            };
+            let result = match is_tried_again(claimed.id) && times == 1 {
+                true => AttemptResult::Retry,
+                false => AttemptResult::Done,
+            };
+            while inbox.finish(end(&claimed, result)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            if result == AttemptResult::Done {
+                figures.finished.lock().unwrap().insert(claimed.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_servers_are_killed_and_cut_off() {
+    let mut cluster = Cluster::start(Program::Current, 3, &Options::new()).unwrap();
+    let load = Load::start(&cluster);
+    load.goes_on("work before anything happens", 50);
+
+    let leader = cluster.leader_of_stream("HEYGEN").unwrap();
+    cluster.kill(leader).unwrap();
+    load.goes_on("work without the leader", 50);
+    cluster.restart(leader).unwrap();
+    cluster.wait_until_ready().unwrap();
+
+    let leader = cluster.leader_of_stream("HEYGEN").unwrap();
+    cluster.cut(leader).unwrap();
+    load.goes_on("work without the one that was cut off", 50);
+    cluster.heal(leader).unwrap();
+    cluster.wait_until_ready().unwrap();
+    load.goes_on("work after it was let in again", 50);
+
+    cluster.kill_all().unwrap();
+    cluster.restart_all().unwrap();
+    load.goes_on("work after all were killed", 50);
+    load.check("three servers");
+}
+
+#[test]
+fn nothing_is_lost_when_the_leader_of_2_9_is_killed() {
+    let mut cluster = Cluster::start(Program::Debian, 3, &Options::new()).unwrap();
+    let load = Load::start(&cluster);
+    load.goes_on("work before anything happens", 30);
+    let leader = cluster.leader_of_stream("HEYGEN").unwrap();
+    cluster.kill(leader).unwrap();
+    load.goes_on("work without the leader", 30);
+    cluster.restart(leader).unwrap();
+    load.check("three servers of 2.9");
+}
