@@ -124,7 +124,8 @@ impl JetStreamInbox {
     /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, it turned us away, or a stream could be
     /// neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream of that name is something else.
     pub async fn open(address: &Address, options: JetStreamOptions) -> Result<Self, InboxError> {
-        let link = Link::open(address, &options, Missing::Make).await?;
+        // Much is on its way at once; whoever opens an inbox need not carry that in a future of its own.
+        let link = Box::pin(Link::open(address, &options, Missing::Make)).await?;
         Ok(Self::of(link, options))
     }
 
@@ -137,7 +138,7 @@ impl JetStreamInbox {
         address: &Address,
         options: JetStreamOptions,
     ) -> Result<Self, InboxError> {
-        let link = Link::open(address, &options, Missing::Refuse).await?;
+        let link = Box::pin(Link::open(address, &options, Missing::Refuse)).await?;
         Ok(Self::of(link, options))
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -77,12 +78,26 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
         ways = read.map_err(|error| unreadable("credentials", file, error))?;
     }
     if let Some(file) = &access.ca_file {
+        check_certificates(file).await?;
         ways = ways.add_root_certificates(file.clone());
     }
     if let Some((certificate, key)) = &access.client_certificate {
         ways = ways.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(ways)
+}
+
+/// A file without any would otherwise only be told as one that trusts nobody.
+async fn check_certificates(file: &Path) -> Result<(), InboxError> {
+    let path = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
+    let read = read.map_err(std::io::Error::other).and_then(|read| read);
+    let text = read.map_err(|error| unreadable("certificates", file, error))?;
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(());
+    }
+    let message = format!("there is no certificate in {}", file.display());
+    Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
 fn tell(place: &str, event: &Event) {
@@ -109,10 +124,18 @@ fn is_for_good(error: &ConnectError) -> bool {
             | ConnectErrorKind::Authentication
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::Tls
-    )
+    ) || is_of_tls(error)
 }
 
-fn unreadable(what: &str, file: &std::path::Path, error: std::io::Error) -> InboxError {
+/// Whether a handshake failed: on a certificate, or because the other side does not speak TLS at all.
+fn is_of_tls(error: &ConnectError) -> bool {
+    let told = error
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    told.is_some_and(|told| told.kind() == std::io::ErrorKind::InvalidData)
+}
+
+fn unreadable(what: &str, file: &Path, error: std::io::Error) -> InboxError {
     let message = format!("cannot read the {what} in {}", file.display());
     InboxError::new(InboxErrorKind::Storage, message).with_source(error)
 }

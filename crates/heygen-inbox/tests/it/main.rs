@@ -34,6 +34,8 @@ mod sqlite_reopen;
 mod texts;
 
 #[cfg(feature = "jetstream")]
+mod jetstream_access;
+#[cfg(feature = "jetstream")]
 mod jetstream_away;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;

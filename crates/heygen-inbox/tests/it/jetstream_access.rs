@@ -1,0 +1,372 @@
+//! How the store on JetStream says who it is, over TLS and without, and what it may do with the fewest permissions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use heygen_inbox::jetstream::{Access, JetStreamInbox, JetStreamOptions};
+use heygen_inbox::{
+    AttemptResult, Imported, Inbox, InboxError, InboxErrorKind, Order, Prune, Query, State,
+};
+use nkeys::KeyPair as Nkey;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use tempfile::TempDir;
+use xtask_nats::{Options, PATIENCE, Program, Server};
+
+use crate::jetstream_support::{claim_soon, end, in_time};
+use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate, new};
+
+fn start(config: &str) -> Server {
+    let options = Options::new().sync_interval("\"2m\"").config(config);
+    Server::start(Program::Current, &options).unwrap()
+}
+
+fn with(set: impl FnOnce(&mut Access)) -> JetStreamOptions {
+    let mut options = JetStreamOptions::default();
+    // What cannot be mended by waiting is told before that.
+    options.connect_time = PATIENCE * 2;
+    set(&mut options.access);
+    options
+}
+
+async fn try_open(url: &str, options: JetStreamOptions) -> Result<JetStreamInbox, InboxError> {
+    let address = format!("{url}/HEYGEN").parse().unwrap();
+    let opened = in_time(JetStreamInbox::open(&address, options.clone())).await;
+    let told = match &opened {
+        Ok(inbox) => format!("{options:?} {inbox:?}"),
+        Err(error) => format!("{options:?} {error:?} {error}"),
+    };
+    assert!(!told.contains(SECRET), "{told}");
+    for seed in [options.access.nkey_seed, options.access.token]
+        .into_iter()
+        .flatten()
+    {
+        assert!(!told.contains(&seed), "{told}");
+    }
+    opened
+}
+
+/// It opens, and it keeps something.
+async fn check(url: &str, options: JetStreamOptions) {
+    let inbox = try_open(url, options).await.unwrap();
+    inbox.append(delivery(0, body("a"))).await.unwrap();
+}
+
+async fn check_refused(url: &str, options: JetStreamOptions, reason: &str) {
+    let error = try_open(url, options).await.unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::Storage);
+    let told = all_of(&error);
+    assert!(told.contains(reason), "{told}");
+}
+
+/// An error and its causes, as a log shows them.
+fn all_of(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", all_of(source)),
+        None => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_user_and_a_password() {
+    let server = start(&format!(
+        "authorization {{ user: ann, password: \"{SECRET}\" }}"
+    ));
+    let user = |password: &str| {
+        with(|access| access.user_and_password = Some(("ann".into(), password.into())))
+    };
+    check(&server.url(), user(SECRET)).await;
+    let in_address = server.url().replace("//", &format!("//ann:{SECRET}@"));
+    check(&in_address, with(|_| ())).await;
+    let violation = "authorization violation";
+    check_refused(&server.url(), user("wrong"), violation).await;
+    check_refused(&server.url(), with(|_| ()), violation).await;
+}
+
+#[tokio::test]
+async fn a_token() {
+    let server = start(&format!("authorization {{ token: \"{SECRET}\" }}"));
+    let token = |token: &str| with(|access| access.token = Some(token.into()));
+    check(&server.url(), token(SECRET)).await;
+    let in_address = server.url().replace("//", &format!("//{SECRET}@"));
+    check(&in_address, with(|_| ())).await;
+    check_refused(&server.url(), token("wrong"), "authorization violation").await;
+}
+
+#[tokio::test]
+async fn the_seed_of_an_nkey() {
+    let (ours, other) = (Nkey::new_user(), Nkey::new_user());
+    let server = start(&format!(
+        "authorization {{ users: [{{ nkey: {} }}] }}",
+        ours.public_key()
+    ));
+    let seed = |seed: String| with(|access| access.nkey_seed = Some(seed));
+    check(&server.url(), seed(ours.seed().unwrap())).await;
+    let violation = "authorization violation";
+    check_refused(&server.url(), seed(other.seed().unwrap()), violation).await;
+    check_refused(&server.url(), seed(SECRET.into()), "signing nonce").await;
+}
+
+#[tokio::test]
+async fn a_file_of_credentials() {
+    let (operator, user) = (Nkey::new_operator(), Nkey::new_user());
+    let (account, system) = (Nkey::new_account(), Nkey::new_account());
+    let none = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let mut limits = none.clone();
+    for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
+        limits[limit] = json!(-1);
+    }
+    let of_operator = json!({ "type": "operator", "version": 2 });
+    let of_account = json!({ "type": "account", "version": 2, "limits": limits });
+    let of_system = json!({ "type": "account", "version": 2, "limits": none });
+    let mut of_user = none;
+    of_user["type"] = json!("user");
+    of_user["version"] = json!(2);
+    let server = start(&format!(
+        "operator: {}\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{ {}: {}\n{}: {} }}",
+        token(&operator, &operator, &of_operator),
+        system.public_key(),
+        system.public_key(),
+        token(&operator, &system, &of_system),
+        account.public_key(),
+        token(&operator, &account, &of_account),
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, issuer: &Nkey| {
+        let jwt = token(issuer, &user, &of_user);
+        let seed = user.seed().unwrap();
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
+        write(&folder, name, &text)
+    };
+    let with_file = |file: PathBuf| with(|access| access.credentials_file = Some(file));
+    check(&server.url(), with_file(file("sound.creds", &account))).await;
+    let stranger = Nkey::new_account();
+    let violation = "authorization violation";
+    check_refused(
+        &server.url(),
+        with_file(file("other.creds", &stranger)),
+        violation,
+    )
+    .await;
+    let missing = folder.path().join("missing.creds");
+    check_refused(
+        &server.url(),
+        with_file(missing),
+        "cannot read the credentials",
+    )
+    .await;
+    let empty = write(&folder, "empty.creds", SECRET);
+    check_refused(
+        &server.url(),
+        with_file(empty),
+        "cannot read the credentials",
+    )
+    .await;
+}
+
+/// A JWT of NATS: that `subject` is what `claims` say.
+fn token(issuer: &Nkey, subject: &Nkey, claims: &serde_json::Value) -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!(
+        "{}.{}",
+        part(json!({ "typ": "JWT", "alg": "ed25519-nkey" })),
+        part(json!({
+            "jti": subject.public_key(), "iat": 1_700_000_000, "name": "test",
+            "iss": issuer.public_key(), "sub": subject.public_key(), "nats": claims,
+        })),
+    );
+    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(signed.as_bytes()).unwrap());
+    format!("{signed}.{signature}")
+}
+
+/// A certificate and its key, in files.
+struct Identity {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// An authority of the test's own.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    fn new(folder: &TempDir, name: &str) -> Self {
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let issuer = CertifiedIssuer::self_signed(parameters, key).unwrap();
+        let file = write(folder, name, &pem("CERTIFICATE", issuer.der()));
+        Self { issuer, file }
+    }
+
+    fn identity(&self, folder: &TempDir, name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let parameters = CertificateParams::new(names).unwrap();
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        let certificate = pem("CERTIFICATE", certificate.der());
+        Identity {
+            certificate: write(folder, &format!("{name}.pem"), &certificate),
+            key: write(
+                folder,
+                &format!("{name}.key"),
+                &pem("PRIVATE KEY", &key.serialize_der()),
+            ),
+        }
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn tls(identity: &Identity, more: &str) -> String {
+    format!(
+        "tls {{ cert_file: \"{}\", key_file: \"{}\", {more} }}",
+        identity.certificate.display(),
+        identity.key.display(),
+    )
+}
+
+fn trusting(file: &Path) -> JetStreamOptions {
+    with(|access| access.ca_file = Some(file.to_owned()))
+}
+
+fn as_tls(server: &Server) -> String {
+    server.url().replace("nats://", "tls://")
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_known_by_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(&folder, "ca.pem");
+    let other = Authority::new(&folder, "other.pem");
+    let server = start(&tls(&authority.identity(&folder, "server"), ""));
+    check(&as_tls(&server), trusting(&authority.file)).await;
+    check(&server.url(), trusting(&authority.file)).await;
+    let by_name = as_tls(&server).replace("127.0.0.1", "localhost");
+    check(&by_name, trusting(&authority.file)).await;
+    check_refused(&as_tls(&server), trusting(&other.file), "certificate").await;
+    check_refused(&as_tls(&server), with(|_| ()), "").await;
+    let missing = folder.path().join("missing.pem");
+    check_refused(
+        &as_tls(&server),
+        trusting(&missing),
+        "cannot read the certificates",
+    )
+    .await;
+    let nothing = write(&folder, "nothing.pem", "nothing\n");
+    check_refused(&as_tls(&server), trusting(&nothing), "no certificate").await;
+}
+
+#[tokio::test]
+async fn a_server_may_ask_for_our_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(&folder, "ca.pem");
+    let other = Authority::new(&folder, "other.pem");
+    let more = format!("ca_file: \"{}\", verify: true", authority.file.display());
+    let server = start(&tls(&authority.identity(&folder, "server"), &more));
+    let showing = |identity: Identity| {
+        let mut options = trusting(&authority.file);
+        options.access.client_certificate = Some((identity.certificate, identity.key));
+        options
+    };
+    let ours = authority.identity(&folder, "ours");
+    check(&as_tls(&server), showing(ours)).await;
+    let theirs = other.identity(&folder, "theirs");
+    check_refused(&as_tls(&server), showing(theirs), "").await;
+    check_refused(&as_tls(&server), trusting(&authority.file), "").await;
+}
+
+#[tokio::test]
+async fn who_insists_on_tls_gets_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(&folder, "ca.pem");
+    let server = start("");
+    check_refused(&as_tls(&server), trusting(&authority.file), "").await;
+}
+
+#[tokio::test]
+async fn the_account_of_the_examples_may_do_all_that_is_needed() {
+    let user = Nkey::new_user();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../deploy/nats/accounts.conf"
+    );
+    let text = fs::read_to_string(file).unwrap();
+    let place = text.find("nkey: U").unwrap() + "nkey: ".len();
+    let example = &text[place..place + user.public_key().len()];
+    let server = start(&text.replace(example, &user.public_key()));
+    let mut options = with(|access| access.nkey_seed = Some(user.seed().unwrap()));
+    options.ack_wait = Duration::from_secs(1);
+    let inbox = try_open(&server.url(), options.clone()).await.unwrap();
+    let beside = try_open(&server.url(), options.clone()).await.unwrap();
+
+    // The other hears of it.
+    let first = body("a");
+    let (id, ()) =
+        in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.appended()) }).await;
+    duplicate(inbox.append(delivery(1, body("a"))).await.unwrap());
+    for result in [AttemptResult::Retry, AttemptResult::Dead] {
+        let claimed = claim_soon(&inbox, 1).await;
+        assert_eq!(claimed.id, id);
+        inbox.finish(end(&claimed, result)).await.unwrap();
+    }
+    inbox.ready().await.unwrap();
+    assert_eq!(all_ids(&inbox).await, [id]);
+    inbox.replay(&[id], at(2)).await.unwrap();
+    let claimed = claim_soon(&beside, 2).await;
+    beside
+        .finish(end(&claimed, AttemptResult::Dead))
+        .await
+        .unwrap();
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.dead), (0, 1));
+    let stats = inbox.stats(UNIX_EPOCH).await.unwrap();
+    assert_eq!(stats.groups.len(), 1);
+    inbox.set_bookmark("x", Some("y")).await.unwrap();
+    assert_eq!(inbox.bookmark("x").await.unwrap().as_deref(), Some("y"));
+    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    assert_eq!(pruned.deleted, 1);
+    assert_eq!(inbox.get(id).await.unwrap(), None);
+    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+    let mut carried = Imported::new(delivery(3, body("b")));
+    carried.state = State::Dead;
+    new(inbox.import(&[carried]).await.unwrap()[0]);
+    let found = inbox.find(&[delivery(4, body("b"))]).await.unwrap();
+    assert!(found[0].is_some());
+    append_new(&inbox, 5, &body("c")).await;
+    claim_one(&inbox, 5).await;
+    inbox.close().await.unwrap();
+    assert_eq!(
+        beside.list(Query::default().limit(1)).await.unwrap().len(),
+        1
+    );
+    beside.claim(1, at(5), Order::Due).await.unwrap();
+
+    let log = server.log().unwrap();
+    let violations: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("iolation"))
+        .collect();
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+const SECRET: &str = "VERYsecretWORD";
