@@ -40,6 +40,8 @@ mod jetstream_away;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
+mod jetstream_streams;
+#[cfg(feature = "jetstream")]
 mod jetstream_support;
 #[cfg(feature = "jetstream")]
 mod jetstream_workers;

@@ -1,0 +1,334 @@
+//! The streams of an inbox on JetStream: made as asked, left as they are, refused when they are something else, and what others see
+//! and put there.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use futures_util::StreamExt as _;
+use heygen_inbox::jetstream::{Doubt, JetStreamInbox, JetStreamOptions};
+use heygen_inbox::{
+    AttemptResult, DeliveryId, Inbox, InboxError, InboxErrorKind, Order, Query, Source, State,
+};
+use xtask_nats::{Cluster, Options, Program, Server};
+
+use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
+use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate, new, server};
+
+async fn try_open(
+    server: &Server,
+    stream: &str,
+    options: JetStreamOptions,
+) -> Result<JetStreamInbox, InboxError> {
+    let address = format!("{}/{stream}", server.url()).parse().unwrap();
+    JetStreamInbox::open(&address, options).await
+}
+
+fn asked() -> JetStreamOptions {
+    let mut options = options();
+    options.streams.max_age = Some(Duration::from_secs(30 * 24 * 3600));
+    options.streams.max_bytes = Some(50_000_000);
+    options.streams.duplicate_window = Duration::from_secs(3600);
+    options
+}
+
+#[tokio::test]
+async fn missing_streams_are_made_as_asked() {
+    let server = fast_server();
+    let inbox = try_open(&server, "HEYGEN", asked()).await.unwrap();
+    assert!(inbox.differences().is_empty(), "{:?}", inbox.differences());
+    assert_eq!(
+        (inbox.replicas(), inbox.ack_wait()),
+        (1, options().ack_wait)
+    );
+    let streams = Streams::on(&server.url()).await;
+    let events = streams.config("HEYGEN").await;
+    assert_eq!(events.subjects, ["heygen.events.>"]);
+    assert_eq!(events.discard, DiscardPolicy::New);
+    assert_eq!(events.max_bytes, 50_000_000);
+    assert_eq!(events.duplicate_window, Duration::from_secs(3600));
+    let again = streams.config("HEYGEN_AGAIN").await;
+    assert_eq!(again.retention, RetentionPolicy::WorkQueue);
+    assert_eq!(
+        again.max_age,
+        Duration::ZERO,
+        "what is due is not forgotten"
+    );
+    let records = streams.config("HEYGEN_RECORDS").await;
+    assert_eq!(records.max_messages_per_subject, 1);
+    let dead = streams.config("HEYGEN_DEAD").await;
+    assert_eq!(dead.subjects, ["heygen.dead.>"]);
+    for config in [&events, &records, &dead] {
+        assert_eq!(config.max_age, Duration::from_secs(30 * 24 * 3600));
+        assert_eq!(
+            (config.storage, config.num_replicas),
+            (StorageType::File, 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
+    let server = fast_server();
+    try_open(&server, "HEYGEN", asked()).await.unwrap();
+    let streams = Streams::on(&server.url()).await;
+    let before = streams.config("HEYGEN").await;
+    let mut other = asked();
+    other.streams.replicas = Some(3);
+    other.streams.max_age = None;
+    other.streams.max_bytes = None;
+    other.streams.duplicate_window = Duration::from_secs(60);
+    other.ack_wait = Duration::from_secs(7);
+    let inbox = try_open(&server, "HEYGEN", other).await.unwrap();
+    assert_eq!(
+        inbox.differences(),
+        [
+            "the number of replicas is 1, not 3",
+            "max age is 2592000s, not 0ns",
+            "the most it holds is 50000000 bytes, not unlimited",
+            "the duplicate window is 3600s, not 60s",
+            "ack wait is 1s, not 7s",
+        ]
+    );
+    assert_eq!(inbox.ack_wait(), options().ack_wait);
+    assert_eq!(streams.config("HEYGEN").await, before);
+}
+
+#[tokio::test]
+async fn what_is_something_else_is_refused() {
+    let server = fast_server();
+    let streams = Streams::on(&server.url()).await;
+    let orders = Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["orders.>".to_owned()],
+        ..Config::default()
+    };
+    streams.context.create_stream(orders).await.unwrap();
+    let refused = try_open(&server, "ORDERS", options()).await.unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Version);
+    let told = refused.to_string();
+    assert!(
+        told.contains("no inbox of ours") && told.contains("orders.>"),
+        "{told}"
+    );
+    assert!(streams.context.get_stream("ORDERS_DEAD").await.is_err());
+
+    try_open(&server, "ONE", options()).await.unwrap();
+    let refused = try_open(&server, "TWO", options()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("a prefix of its own"),
+        "{refused}"
+    );
+    let mut own = options();
+    own.streams.subject_prefix = "other".to_owned();
+    let other = try_open(&server, "TWO", own).await.unwrap();
+    append_new(&other, 0, &body("a")).await;
+    let one = try_open(&server, "ONE", options()).await.unwrap();
+    assert!(all_ids(&one).await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_only_looks_makes_nothing() {
+    let server = fast_server();
+    let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
+    let refused = JetStreamInbox::open_existing(&address, options()).await;
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("no stream HEYGEN")
+    );
+    let streams = Streams::on(&server.url()).await;
+    assert!(streams.context.get_stream("HEYGEN").await.is_err());
+    let inbox = open(&server.url(), options()).await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let looking = JetStreamInbox::open_existing(&address, options())
+        .await
+        .unwrap();
+    assert_eq!(all_ids(&looking).await, [id]);
+}
+
+#[tokio::test]
+async fn doubts_are_told_of_each_server() {
+    let (current, old) = (fast_server(), server(Program::Debian));
+    let inbox = open(&current.url(), options()).await;
+    assert_eq!(inbox.doubts(), [Doubt::FewReplicas { replicas: 1 }]);
+    let inbox = open(&old.url(), options()).await;
+    assert_eq!(inbox.server_version(), "2.9.10");
+    let [
+        Doubt::CannotSync { version, .. },
+        Doubt::FewReplicas { replicas: 1 },
+    ] = inbox.doubts()
+    else {
+        panic!("{:?}", inbox.doubts());
+    };
+    assert_eq!(version, "2.9.10");
+    let cluster = Cluster::start(Program::Current, 3, &Options::new()).unwrap();
+    let inbox = open(&cluster.node(0).url(), options()).await;
+    assert_eq!(inbox.doubts(), []);
+}
+
+#[tokio::test]
+async fn ids_of_another_stream_are_not_found() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let streams = Streams::on(&server.url()).await;
+    for part in ["", "_DEAD", "_RECORDS", "_AGAIN"] {
+        let name = format!("HEYGEN{part}");
+        streams.context.delete_stream(name).await.unwrap();
+    }
+    let anew = open(&server.url(), options()).await;
+    let other = append_new(&anew, 0, &body("b")).await;
+    assert_eq!(other.key(), id.key());
+    assert_ne!(other.tag(), id.tag());
+    assert_eq!(anew.get(id).await.unwrap(), None);
+    assert_eq!(anew.replay(&[id], at(1)).await.unwrap().missing, 1);
+    let beyond = DeliveryId::new(other.key() + 1, other.tag());
+    assert_eq!(anew.get(beyond).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let streams = Streams::on(&server.url()).await;
+    let text = body("theirs");
+    let published = streams
+        .context
+        .publish("heygen.events.avatar_video.success", text.clone().into());
+    published.await.unwrap().await.unwrap();
+    let claimed = in_time(async {
+        loop {
+            let mut claim = inbox
+                .claim(1, std::time::SystemTime::now(), Order::Due)
+                .await
+                .unwrap();
+            if let Some(claimed) = claim.deliveries.pop() {
+                return claimed;
+            }
+        }
+    })
+    .await;
+    assert_eq!(claimed.source, Source::Callback);
+    assert_eq!(claimed.body, text);
+    assert!(claimed.headers.is_empty());
+    // It does not stand in the way of what HeyGen signed.
+    append_new(&inbox, 0, &text).await;
+    inbox
+        .finish(end(&claimed, AttemptResult::Done))
+        .await
+        .unwrap();
+    let kept = inbox.get(claimed.id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(
+        kept.summary.event_type.as_deref(),
+        Some("avatar_video.success")
+    );
+}
+
+#[tokio::test]
+async fn odd_event_names_are_kept_listed_and_handed_out() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let long = "long.".repeat(20_000);
+    let names = [
+        "with space",
+        "a.b.c",
+        ".",
+        "..",
+        "",
+        "*",
+        ">",
+        "a.*.>",
+        "%",
+        "%20",
+        "_unreadable",
+        "é\u{1f600}",
+        "tab\there",
+        "line\r\nend",
+        "$JS.API",
+        &long,
+        &long[1..],
+    ];
+    let mut ids = HashMap::new();
+    for (number, name) in names.iter().enumerate() {
+        let text = serde_json::json!({ "event_type": name, "event_data": { "n": number } });
+        let id = new(inbox.append(delivery(0, text.to_string())).await.unwrap());
+        ids.insert(id, *name);
+    }
+    for (id, name) in &ids {
+        let listed = inbox
+            .list(Query::default().event_type(*name))
+            .await
+            .unwrap();
+        let found: Vec<_> = listed.iter().map(|summary| summary.id).collect();
+        assert_eq!(found, [*id], "{:.40}", name);
+        assert_eq!(listed[0].event_type.as_deref(), Some(*name));
+    }
+    for summary in inbox.list(Query::default()).await.unwrap() {
+        assert_eq!(summary.event_type.as_deref(), Some(ids[&summary.id]));
+    }
+    let claim = inbox.claim(100, at(0), Order::Due).await.unwrap();
+    assert_eq!(claim.deliveries.len(), names.len());
+    for claimed in claim.deliveries {
+        let text = String::from_utf8(claimed.body.to_vec()).unwrap();
+        assert!(text.contains(&serde_json::to_string(ids[&claimed.id]).unwrap()));
+        // The dead letter has such a subject too.
+        let end = end(&claimed, AttemptResult::Dead);
+        inbox.finish(end).await.unwrap();
+    }
+    assert_eq!(inbox.counts().await.unwrap().dead, names.len() as u64);
+}
+
+#[tokio::test]
+async fn a_body_that_no_message_can_hold_is_refused() {
+    let options_of_server = Options::new().config("max_payload: 100KB");
+    let server = Server::start(Program::Current, &options_of_server).unwrap();
+    let inbox = open(&server.url(), options()).await;
+    let fits = inbox.max_body_bytes();
+    let of_len = |len: usize| body(&"x".repeat(len - body("").len()));
+    new(inbox.append(delivery(0, of_len(fits))).await.unwrap());
+    let refused = inbox
+        .append(delivery(0, of_len(100 * 1024)))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Storage);
+    assert!(refused.to_string().contains("max_payload"), "{refused}");
+    assert_eq!(all_ids(&inbox).await.len(), 1);
+    inbox.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn others_see_each_event_with_its_exact_body() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let mut seen = client
+        .subscribe("heygen.events.avatar_video.*")
+        .await
+        .unwrap();
+    client.flush().await.unwrap();
+    let odd = format!(" {}\r\n", body("a"));
+    let id = append_new(&inbox, 0, &odd).await;
+    let message = in_time(seen.next()).await.unwrap();
+    assert_eq!(message.payload, odd);
+    assert_eq!(
+        message.subject.as_str(),
+        "heygen.events.avatar_video.success"
+    );
+    let headers = message.headers.unwrap();
+    let header = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(header("Heygen-Inbox-Source").as_deref(), Some("webhook"));
+    assert_eq!(
+        header("Heygen-Inbox-Authenticity").as_deref(),
+        Some("signature")
+    );
+    assert!(header("Nats-Msg-Id").is_some() && header("Heygen-Inbox-Received-At").is_some());
+    duplicate(inbox.append(delivery(1, &odd)).await.unwrap());
+    assert_eq!(claim_one(&inbox, 1).await.id, id);
+    let other = append_new(&inbox, 2, &body("b")).await;
+    assert_eq!(claim_soon(&inbox, 2).await.id, other);
+    let message = in_time(seen.next()).await.unwrap();
+    assert_eq!(message.payload, body("b"), "a duplicate is told to nobody");
+}
