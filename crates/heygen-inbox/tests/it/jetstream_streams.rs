@@ -263,7 +263,7 @@ async fn odd_event_names_are_kept_listed_and_handed_out() {
             .await
             .unwrap();
         let found: Vec<_> = listed.iter().map(|summary| summary.id).collect();
-        assert_eq!(found, [*id], "{:.40}", name);
+        assert_eq!(found, [*id], "{name:.40}");
         assert_eq!(listed[0].event_type.as_deref(), Some(*name));
     }
     for summary in inbox.list(Query::default()).await.unwrap() {
