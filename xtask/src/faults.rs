@@ -4,16 +4,19 @@
 //! One file per fault. Around them: [`options`] reads the command line, [`ground`] builds and makes folders to run in,
 //! [`server`] runs a receiver, [`shim`] has its calls fail, [`load`] sends to it, [`outage`] does while its files fail,
 //! [`audit`] compares what was answered with what the inbox holds, [`table`] shows that, [`page`] writes it down. No fault
-//! has a row without an audit. Everything is on loopback, bounded, and ends only what it started.
+//! has a row without an audit. Everything is on loopback, bounded, and ends only what it started. `cargo xtask cluster` runs
+//! [`cluster`] alone.
 
 mod audit;
 mod calls;
 mod clock;
+mod cluster;
 mod disk;
 mod drops;
 mod event;
 mod ground;
 mod kills;
+mod listener;
 mod load;
 mod open_files;
 mod options;
@@ -37,6 +40,8 @@ use anyhow::{Context, Result, bail};
 use ground::Ground;
 use options::{Command, Options};
 use table::Row;
+
+use crate::nats;
 
 /// One way to break the receiver.
 struct Fault {
@@ -99,7 +104,20 @@ const FAULTS: &[Fault] = &[
         what: clock::WHAT,
         run: clock::run,
     },
+    Fault {
+        name: CLUSTER,
+        what: cluster::WHAT,
+        run: cluster::run,
+    },
 ];
+
+/// It has a part of the page, and a command, of its own.
+const CLUSTER: &str = "cluster";
+
+/// `cargo xtask cluster`: that fault alone.
+pub(crate) fn run_cluster(root: &Path, words: &[&str]) -> Result<()> {
+    run(root, &[&["--only", CLUSTER], words].concat())
+}
 
 /// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
@@ -111,6 +129,9 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         }
         Command::Run(options) => options,
     };
+    if options.includes(CLUSTER) {
+        nats::ensure(root)?;
+    }
     let ground = Ground::new(root, &options)?;
     eprintln!("seed {}", ground.seed());
     let mut rows = Vec::new();
@@ -125,18 +146,34 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         })?;
         rows.push(row);
     }
-    let table = table::render(&rows);
-    print!("{table}");
+    print!("{}", table::render(&rows.iter().collect::<Vec<_>>()));
     if options.write {
-        let faults: Vec<_> = FAULTS
-            .iter()
-            .map(|fault| (fault.name, fault.what))
-            .collect();
-        page::PAGE.write(root, &page::generated(&faults, &options, &table))?;
+        write(root, &options, &rows)?;
     }
     let wrong = rows.iter().filter(|row| !row.is_sound()).count();
     if wrong > 0 {
         bail!("{wrong} of {} faults were not survived", rows.len());
+    }
+    println!("\nsurvived: nothing that was answered 2xx was lost, and nothing is there twice");
+    Ok(())
+}
+
+/// Renews the parts of the page that these rows are all of.
+fn write(root: &Path, options: &Options, rows: &[Row]) -> Result<()> {
+    let (cluster, others): (Vec<&Row>, Vec<&Row>) =
+        rows.iter().partition(|row| row.name() == CLUSTER);
+    if !others.is_empty() {
+        let faults: Vec<_> = FAULTS
+            .iter()
+            .filter(|fault| fault.name != CLUSTER)
+            .map(|fault| (fault.name, fault.what))
+            .collect();
+        let table = table::render(&others);
+        page::PAGE.write(root, &page::generated(&faults, options, &table))?;
+    }
+    if !cluster.is_empty() {
+        let table = table::render(&cluster);
+        page::CLUSTER_PAGE.write(root, &page::generated_for_cluster(options, &table))?;
     }
     Ok(())
 }
@@ -150,7 +187,8 @@ fn help() -> String {
 }
 
 const HELP: &str = "\
-Usage: cargo xtask faults [--quick] [--only NAME]... [--seed NUMBER] [--binary FILE] [--write]
+Usage: cargo xtask faults [--quick] [--only NAME]... [--seed NUMBER] [--binary FILE] [--nats NAME] [--write]
+       cargo xtask cluster [OPTIONS]     the same as faults --only cluster
 
 Builds heygen-webhooks in release mode, breaks it, and prints for each fault what was sent, answered, kept, lost and
 duplicated. The exit status is 1 when anything was lost or duplicated. Loopback only; ends by itself.
@@ -159,10 +197,12 @@ duplicated. The exit status is 1 when anything was lost or duplicated. Loopback 
   --only NAME     this fault only; may be given several times
   --seed NUMBER   where the random instants come from [default: the time; printed, so that a run can be had again]
   --binary FILE   this binary instead of a release build of the sources here
-  --write         put the table into docs/reliability.md, good or bad; of a full run of all faults only
+  --nats NAME     the nats-server that `cluster` starts: current, or debian (2.9.10) [default: current]
+  --write         put the table into docs/reliability.md, good or bad; of a full run of all faults, or of cluster, only
 
 Examples:
   cargo xtask faults
   cargo xtask faults --quick
   cargo xtask faults --only kills --seed 7
+  cargo xtask cluster
 ";

@@ -62,6 +62,7 @@ fn run(words: &[&str]) -> Result<()> {
             docs::readme(&root)?.run(&root, mode)
         }
         ["bench", ref rest @ ..] => bench::run(&root, rest),
+        ["cluster", ref rest @ ..] => faults::run_cluster(&root, rest),
         ["deny"] => deny::run(&root),
         // Nothing that it finds can be mended without a decision, so both forms check.
         ["deploy", ref rest @ ..] => mode(rest).and_then(|_| deploy::run(&root)),
@@ -95,6 +96,7 @@ Usage: cargo xtask COMMAND
   fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
   docs [--check]      docs/events.md, and the table of events in README.md
   bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
+  cluster [OPTIONS]   three nodes of NATS, two receivers, two workers: kills, cuts off and pauses them under load; part of faults
   deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
   deploy [--check]    the examples in deploy/: manifests, units, configurations and what they name; both forms only check
   faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery

@@ -81,6 +81,7 @@ mod tests {
     fn the_pages_have_their_markers() {
         for (path, marker) in [
             ("docs/reliability.md", "faults"),
+            ("docs/reliability.md", "cluster"),
             ("docs/benchmarks.md", "bench"),
         ] {
             let text = workspace::read(&workspace::root(), path).unwrap();

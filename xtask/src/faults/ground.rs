@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use xtask_nats::Program;
 
 use super::audit::Audit;
 use super::event::{Events, SECRET};
@@ -25,6 +26,7 @@ pub(super) struct Ground {
     folder: PathBuf,
     seed: u64,
     quick: bool,
+    nats: Program,
 }
 
 impl Ground {
@@ -47,11 +49,17 @@ impl Ground {
             folder,
             seed: options.seed,
             quick: options.quick,
+            nats: options.nats,
         })
     }
 
     pub(super) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Which `nats-server` a cluster is made of.
+    pub(super) fn nats(&self) -> Program {
+        self.nats
     }
 
     /// Random numbers for this fault, whichever other faults run.

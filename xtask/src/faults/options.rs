@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use xtask_nats::Program;
 
 /// What the command line asks for.
 #[derive(Debug, Eq, PartialEq)]
@@ -22,6 +23,8 @@ pub(super) struct Options {
     pub(super) seed: u64,
     /// This binary instead of one that is built.
     pub(super) binary: Option<PathBuf>,
+    /// Which `nats-server` a cluster is made of.
+    pub(super) nats: Program,
     /// Renew docs/reliability.md.
     pub(super) write: bool,
 }
@@ -34,6 +37,7 @@ impl Options {
             only: Vec::new(),
             seed: seed_of_now(),
             binary: None,
+            nats: Program::Current,
             write: false,
         };
         let mut words = words.iter();
@@ -53,6 +57,14 @@ impl Options {
                     let binary = *words.next().context("--binary needs a file")?;
                     options.binary = Some(binary.into());
                 }
+                "--nats" => {
+                    let name = *words.next().context("--nats needs `current` or `debian`")?;
+                    options.nats = match name {
+                        "current" => Program::Current,
+                        "debian" => Program::Debian,
+                        _ => bail!("--nats needs `current` or `debian`, not `{name}`"),
+                    };
+                }
                 "--seed" => {
                     let seed = *words.next().context("--seed needs a number")?;
                     options.seed = seed
@@ -62,8 +74,12 @@ impl Options {
                 _ => bail!("`{word}` is no option of `cargo xtask faults`; see --help"),
             }
         }
-        if options.write && (options.quick || !options.only.is_empty()) {
-            bail!("--write is for a full run: leave out --quick and --only");
+        let is_whole = options.only.is_empty() || options.only == [super::CLUSTER];
+        if options.write && (options.quick || !is_whole || options.nats != Program::Current) {
+            bail!(
+                "--write is for a full run: leave out --quick, --nats, and --only, but for `--only {}`",
+                super::CLUSTER
+            );
         }
         Ok(Command::Run(options))
     }
@@ -84,7 +100,7 @@ fn seed_of_now() -> u64 {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 2] = ["kills", "queue"];
+    const NAMES: [&str; 3] = ["kills", "queue", "cluster"];
 
     #[track_caller]
     fn check(words: &[&str], expected: Result<(bool, &[&str], Option<u64>), &str>) {
@@ -113,13 +129,19 @@ mod tests {
         );
         check(
             &["--only", "kill"],
-            Err("there is no fault `kill`: kills, queue"),
+            Err("there is no fault `kill`: kills, queue, cluster"),
         );
         check(&["--only"], Err("--only needs"));
         check(&["--binary"], Err("--binary needs"));
         check(&["--seed", "x"], Err("not `x`"));
         check(&["--write", "--quick"], Err("full run"));
         check(&["--only", "kills", "--write"], Err("full run"));
+        check(
+            &["--only", "cluster", "--write"],
+            Ok((false, &["cluster"], None)),
+        );
+        check(&["--nats", "debian", "--write"], Err("full run"));
+        check(&["--nats", "2.9"], Err("not `2.9`"));
         check(&["--fast"], Err("`--fast` is no option"));
         let help = Options::parse(&["--quick", "--help"], &NAMES).unwrap();
         assert_eq!(help, Command::Help);
@@ -132,6 +154,7 @@ mod tests {
             only: Vec::new(),
             seed: 0,
             binary: None,
+            nats: Program::Current,
             write: false,
         };
         assert!(options.includes("kills"));

@@ -1,4 +1,4 @@
-//! [`Server`]: a running `serve`. Dropped, it is killed.
+//! [`Server`]: a running `serve`, or `work`. Dropped, it is killed.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Read};
@@ -18,29 +18,39 @@ use crate::process::{self, Memory};
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
+    /// Where it listens: a `serve` for HeyGen, a `work` for its operator.
     pub(super) address: SocketAddr,
     printed: Arc<Mutex<BTreeSet<String>>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts `command` and waits until its log says where it listens.
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    /// Starts a `serve` and waits until its log says where it listens.
+    pub(super) fn start(command: Command) -> Result<Self> {
+        Self::start_until(command, listening)
+    }
+
+    /// Starts a `work` and waits until its log says where its operator finds it, which is when it has its inbox.
+    pub(super) fn start_worker(command: Command) -> Result<Self> {
+        Self::start_until(command, administered)
+    }
+
+    fn start_until(mut command: Command, address: fn(&str) -> Option<SocketAddr>) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .context("start heygen-webhooks serve")?;
+            .context("start heygen-webhooks")?;
         let printed = Arc::new(Mutex::new(BTreeSet::new()));
         let output = child.stdout.take().context("no standard output")?;
         let log = child.stderr.take().context("no standard error")?;
-        let (address, said) = read_log(log);
+        let (address, said) = read_log(log, address);
         let readers = vec![read_output(output, printed.clone()), said];
         let Ok(found) = address.recv_timeout(LONGEST_START) else {
             let _ = child.kill();
             let status = child.wait().context("wait for heygen-webhooks")?;
-            bail!("serve did not begin to listen ({status})");
+            bail!("it did not begin to listen ({status})");
         };
         match found {
             Found::Listening(address) => Ok(Self {
@@ -51,7 +61,7 @@ impl Server {
             }),
             Found::Ended(log) => {
                 let status = child.wait().context("wait for heygen-webhooks")?;
-                bail!("serve ended instead of listening ({status}): {log}")
+                bail!("it ended instead of listening ({status}): {log}")
             }
         }
     }
@@ -75,9 +85,9 @@ impl Server {
     /// SIGTERM, and waits for its end. Returns the subjects of what it printed.
     pub(super) fn stop(mut self) -> Result<BTreeSet<String>> {
         let status = process::terminate(&mut self.child, LONGEST_STOP)?
-            .context("serve did not end after SIGTERM")?;
+            .context("it did not end after SIGTERM")?;
         if !status.success() {
-            bail!("serve ended on SIGTERM with {status}");
+            bail!("it ended on SIGTERM with {status}");
         }
         Ok(self.printed())
     }
@@ -128,12 +138,15 @@ enum Found {
     Ended(String),
 }
 
-fn read_log(pipe: impl Read + Send + 'static) -> (Receiver<Found>, JoinHandle<()>) {
-    let (found, address) = channel();
+fn read_log(
+    pipe: impl Read + Send + 'static,
+    address: fn(&str) -> Option<SocketAddr>,
+) -> (Receiver<Found>, JoinHandle<()>) {
+    let (found, receiver) = channel();
     let reader = thread::spawn(move || {
         let mut last = VecDeque::new();
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if let Some(address) = listening(&line) {
+            if let Some(address) = address(&line) {
                 let _ = found.send(Found::Listening(address));
             }
             last.push_back(line);
@@ -144,13 +157,22 @@ fn read_log(pipe: impl Read + Send + 'static) -> (Receiver<Found>, JoinHandle<()
         let last: Vec<String> = last.into();
         let _ = found.send(Found::Ended(last.join("; ")));
     });
-    (address, reader)
+    (receiver, reader)
 }
 
 /// `"url":"http://127.0.0.1:PORT/webhooks/heygen"` of a log line.
 fn listening(line: &str) -> Option<SocketAddr> {
+    address_in(line, "url")
+}
+
+/// `"admin":"http://127.0.0.1:PORT"` of a log line.
+fn administered(line: &str) -> Option<SocketAddr> {
+    address_in(line, "admin")
+}
+
+fn address_in(line: &str, field: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let url = line["url"].as_str()?.strip_prefix("http://")?;
+    let url = line[field].as_str()?.strip_prefix("http://")?;
     url.split('/').next()?.parse().ok()
 }
 
@@ -171,5 +193,11 @@ mod tests {
         );
         assert_eq!(listening("{}"), None);
         assert_eq!(listening("no JSON"), None);
+        let line = r#"{"message":"health","admin":"http://127.0.0.1:4712"}"#;
+        assert_eq!(listening(line), None);
+        assert_eq!(
+            administered(line),
+            Some(SocketAddr::from(([127, 0, 0, 1], 4712)))
+        );
     }
 }

@@ -11,6 +11,7 @@ pub(super) struct Row {
     audit: Audit,
     notes: Vec<String>,
     wrong: Vec<String>,
+    detail: Option<String>,
 }
 
 impl Row {
@@ -22,7 +23,17 @@ impl Row {
             audit,
             notes: Vec::new(),
             wrong: Vec::new(),
+            detail: None,
         }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Shows a table of its own, under what is said of all faults.
+    pub(super) fn detail(&mut self, table: String) {
+        self.detail = Some(table);
     }
 
     /// Says what else matters.
@@ -86,16 +97,20 @@ impl Row {
 }
 
 /// The table, and under it what else each fault has to say.
-pub(super) fn render(rows: &[Row]) -> String {
+pub(super) fn render(rows: &[&Row]) -> String {
     let mut table = Table::new(1, &HEADER);
     for row in rows {
         table.row(row.cells());
     }
     let mut text = table.render();
-    let lines: String = rows.iter().map(Row::lines).collect();
+    let lines: String = rows.iter().map(|row| row.lines()).collect();
     if !lines.is_empty() {
         text.push('\n');
         text.push_str(&lines);
+    }
+    for detail in rows.iter().filter_map(|row| row.detail.as_ref()) {
+        text.push('\n');
+        text.push_str(detail);
     }
     text
 }
@@ -131,7 +146,7 @@ mod tests {
         assert!(kills.is_sound());
         assert!(!torn.is_sound());
         assert_eq!(
-            render(&[kills, torn]),
+            render(&[&kills, &torn]),
             "\
 | fault | kills | requests | answered |  kept | lost | duplicated |
 |-------|------:|---------:|---------:|------:|-----:|-----------:|
@@ -148,7 +163,9 @@ mod tests {
         let mut row = Row::new("queue", 0, audit());
         row.wrong("3 answers 500");
         assert!(!row.is_sound());
-        assert!(render(&[row]).ends_with("\n\n- queue: WRONG: 3 answers 500\n"));
+        assert!(render(&[&row]).ends_with("\n\n- queue: WRONG: 3 answers 500\n"));
+        row.detail("| a |\n".to_owned());
+        assert!(render(&[&row]).ends_with(" 500\n\n| a |\n"));
         let row = Row::new(
             "queue",
             0,
@@ -158,6 +175,6 @@ mod tests {
             },
         );
         assert!(!row.is_sound());
-        assert!(render(&[row]).contains("WRONG: 2 records"));
+        assert!(render(&[&row]).contains("WRONG: 2 records"));
     }
 }
