@@ -54,6 +54,7 @@ mod handing;
 mod link;
 mod looking;
 mod message;
+mod next_server;
 mod opening;
 mod options;
 mod promise;

@@ -10,6 +10,7 @@ use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use tokio::time::Instant;
 
+use super::next_server::NextServer;
 use super::{Address, JetStreamOptions};
 use crate::{InboxError, InboxErrorKind};
 
@@ -44,6 +45,7 @@ pub(super) async fn connect(
 async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOptions, InboxError> {
     let access = &options.access;
     let place = address.to_string();
+    let next = NextServer::default();
     let mut ways = ConnectOptions::new()
         .name(&options.name)
         .connection_timeout(ONE_SERVER)
@@ -52,6 +54,10 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
         .require_tls(address.is_tls())
         .reconnect_delay_callback(|attempts| {
             (PAUSE / 2 * attempts.min(6) as u32).min(LONGEST_PAUSE)
+        })
+        .reconnect_to_server_callback(move |servers, last| {
+            let chosen = next.choose(&servers, &last);
+            async move { chosen }
         })
         .event_callback(move |event| {
             let place = place.clone();

@@ -1,0 +1,128 @@
+//! [`NextServer`]: which server is connected to when the connection to one is over.
+//!
+//! Left to itself the client library takes the one that failed least. That is the one it just had, if every other was ever away; and
+//! when we leave a server because it is cut off from the rest, we would be back there at once, and again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_nats::{ReconnectToServer, Server, ServerAddr, ServerInfo};
+
+/// Goes over all servers, and comes last to the one that the connection was to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NextServer {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The connection that is over: the server's id, and what it called us.
+    over: Option<(String, u64)>,
+    /// Where that was, as far as it is known.
+    left: usize,
+    /// How often somewhere else was tried since.
+    tries: usize,
+    chosen: Option<ServerAddr>,
+}
+
+impl NextServer {
+    /// `last` is what the server said that was connected to last; `None` leaves the choice to the library.
+    pub(super) fn choose(
+        &self,
+        servers: &[Server],
+        last: &ServerInfo,
+    ) -> Option<ReconnectToServer> {
+        let is_first = last.server_id.is_empty();
+        if is_first || servers.is_empty() {
+            return None;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = Some((last.server_id.clone(), last.client_id));
+        if state.over != over {
+            let is_at = |server: &Server| match &state.chosen {
+                Some(chosen) => server.addr == *chosen,
+                None => server.addr.host() == last.host && server.addr.port() == last.port,
+            };
+            state.left = servers.iter().position(is_at).unwrap_or_default();
+            state.over = over;
+            state.tries = 0;
+        }
+        let next = turn(servers.len(), state.left, last.client_id, state.tries);
+        state.tries += 1;
+        let addr = servers.get(next)?.addr.clone();
+        state.chosen = Some(addr.clone());
+        Some(ReconnectToServer { addr, delay: None })
+    }
+}
+
+/// Who comes at this try: the others first, beginning with another for each client, then the one that was left, and so on.
+fn turn(servers: usize, left: usize, client: u64, tries: usize) -> usize {
+    let others = servers.saturating_sub(1);
+    let turn = tries % servers.max(1);
+    if turn == others {
+        return left;
+    }
+    let spread = usize::try_from(client % others as u64).unwrap_or_default();
+    (left + 1 + (spread + turn) % others) % servers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(failed_attempts: [usize; 3]) -> Vec<Server> {
+        let names = ["nats://a:4222", "nats://b:4222", "nats://c:4222"];
+        let servers = names.into_iter().zip(failed_attempts);
+        servers
+            .map(|(name, failed_attempts)| Server {
+                addr: name.parse().unwrap(),
+                failed_attempts,
+                did_connect: true,
+                is_discovered: false,
+                last_error: None,
+            })
+            .collect()
+    }
+
+    fn info(name: &str, client_id: u64) -> ServerInfo {
+        ServerInfo {
+            server_id: name.to_owned(),
+            host: name.to_owned(),
+            port: 4222,
+            client_id,
+            ..ServerInfo::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(next: &NextServer, servers: &[Server], last: &ServerInfo, expected: &str) {
+        let chosen = next.choose(servers, last).map(|chosen| chosen.addr);
+        assert_eq!(chosen.unwrap().host(), expected);
+    }
+
+    #[test]
+    fn the_server_that_was_left_comes_last_however_often_the_others_failed() {
+        let servers = servers([0, 3, 5]);
+        let next = NextServer::default();
+        assert!(next.choose(&servers, &ServerInfo::default()).is_none());
+        let at_a = info("a", 4);
+        for expected in ["b", "c", "a", "b", "c"] {
+            check(&next, &servers, &at_a, expected);
+        }
+        // Connected to c, which tells another host than the one we know it by.
+        let at_c = info("0.0.0.0", 4);
+        for expected in ["a", "b", "c"] {
+            check(&next, &servers, &at_c, expected);
+        }
+        // And again to c, for which the server has another number.
+        check(&next, &servers, &info("0.0.0.0", 5), "b");
+    }
+
+    #[test]
+    fn clients_of_one_server_go_to_different_others() {
+        let servers = servers([0; 3]);
+        check(&NextServer::default(), &servers, &info("b", 6), "c");
+        check(&NextServer::default(), &servers, &info("b", 7), "a");
+        check(&NextServer::default(), &servers[..1], &info("a", 7), "a");
+        assert!(NextServer::default().choose(&[], &info("a", 7)).is_none());
+    }
+}
