@@ -32,6 +32,8 @@ pub enum InboxErrorKind {
     Closed,
     /// A store of this kind cannot do it at all.
     Unsupported,
+    /// The servers that keep it do not let us in: name, password or key are missing or wrong.
+    Access,
 }
 
 impl InboxError {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_events::Envelope;
-use heygen_inbox::{AttemptResult, Claim, Claimed, Finish, Inbox, InboxErrorKind, Order};
+use heygen_inbox::{
+    AttemptResult, Claim, Claimed, Finish, Inbox, InboxError, InboxErrorKind, Order,
+};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::{Delivery, Handled, Handler, ObservedAttempt, Observers, RetrySchedule};
@@ -62,6 +64,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut running = JoinSet::new();
+        let mut trouble = Trouble::default();
         loop {
             while let Some(ended) = running.try_join_next() {
                 report(ended);
@@ -73,7 +76,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 .saturating_sub(running.len());
             let mut is_last = false;
             let mut claim = {
-                let mut claiming = pin!(self.claim(free));
+                let mut claiming = pin!(self.claim(free, &mut trouble));
                 tokio::select! {
                     biased;
                     claim = &mut claiming => claim,
@@ -104,7 +107,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         wind_up(running, self.options.shutdown_time).await;
     }
 
-    async fn claim(&self, free: usize) -> Claim {
+    async fn claim(&self, free: usize, trouble: &mut Trouble) -> Claim {
         if free == 0 {
             return Claim::default();
         }
@@ -113,9 +116,12 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             .claim(free, SystemTime::now(), self.options.order)
             .await
         {
-            Ok(claim) => claim,
+            Ok(claim) => {
+                trouble.is_over();
+                claim
+            }
             Err(error) => {
-                tracing::error!(%error, "nothing can be handed out; trying again");
+                trouble.tell(&error);
                 Claim::default()
             }
         }
@@ -142,6 +148,33 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 tracing::error!("an observer panicked");
             }
             record(&inbox, finish).await;
+        }
+    }
+}
+
+/// What the log says of an inbox that cannot be asked, which is tried every second.
+#[derive(Debug, Default)]
+struct Trouble {
+    told: Option<(String, Instant)>,
+}
+
+impl Trouble {
+    /// The same again is told once a minute.
+    fn tell(&mut self, error: &InboxError) {
+        let text = error.to_string();
+        let is_known = self
+            .told
+            .as_ref()
+            .is_some_and(|(told, at)| *told == text && at.elapsed() < TELL_AGAIN);
+        if !is_known {
+            tracing::error!(%error, "nothing can be handed out; trying again");
+            self.told = Some((text, Instant::now()));
+        }
+    }
+
+    fn is_over(&mut self) {
+        if self.told.take().is_some() {
+            tracing::info!("deliveries are handed out again");
         }
     }
 }
@@ -286,6 +319,8 @@ fn until(next_due: Option<SystemTime>) -> Duration {
 }
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A hundred years, for a handler that wants to wait longer than clocks go.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

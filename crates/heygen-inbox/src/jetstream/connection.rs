@@ -1,8 +1,10 @@
 //! Reaching the servers, and saying what went wrong there.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -21,15 +23,24 @@ pub(super) async fn connect(
 ) -> Result<(Client, Context), InboxError> {
     let servers: Vec<String> = address.servers().collect();
     let deadline = Instant::now() + options.connect_time;
+    let mut is_told = false;
     let client = loop {
         let ways = ways(address, options).await?;
         match ways.connect(&servers[..]).await {
             Ok(client) => break client,
             Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
-                return Err(cannot("connect to", address, error));
+                return Err(unreached(address, error));
             }
             Err(error) => {
-                tracing::debug!(%error, "no server was reached; trying again");
+                if !is_told {
+                    tracing::warn!(
+                        inbox = %address,
+                        %error,
+                        "no server was reached; trying for {:?}",
+                        options.connect_time
+                    );
+                    is_told = true;
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -46,6 +57,7 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
     let access = &options.access;
     let place = address.to_string();
     let next = NextServer::default();
+    let told = Arc::new(Mutex::new(HashSet::new()));
     let mut ways = ConnectOptions::new()
         .name(&options.name)
         .connection_timeout(ONE_SERVER)
@@ -60,8 +72,8 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
             async move { chosen }
         })
         .event_callback(move |event| {
-            let place = place.clone();
-            async move { tell(&place, &event) }
+            let (place, told) = (place.clone(), Arc::clone(&told));
+            async move { tell(&place, &event, &told) }
         });
     match address.user() {
         Some((user, Some(password))) => {
@@ -106,15 +118,26 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
-fn tell(place: &str, event: &Event) {
+/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same way, and that is told once.
+fn tell(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
-        Event::Connected => tracing::info!(inbox = place, "connected to NATS"),
-        Event::Disconnected => tracing::warn!(
-            inbox = place,
-            "the connection to NATS is lost; deliveries are refused until it is back"
-        ),
+        Event::Connected => {
+            told.clear();
+            tracing::info!(inbox = place, "connected to NATS");
+        }
+        Event::Disconnected => {
+            told.clear();
+            tracing::warn!(
+                inbox = place,
+                "the connection to NATS is lost; nothing is taken in or handed out until it is back"
+            );
+        }
         Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
-            tracing::warn!(inbox = place, "NATS: {event}");
+            let text = event.to_string();
+            if told.len() < MOST_TOLD && told.insert(text.clone()) {
+                tracing::warn!(inbox = place, "NATS: {text}");
+            }
         }
         Event::LameDuckMode | Event::Draining | Event::Closed => {
             tracing::debug!(inbox = place, "NATS: {event}");
@@ -141,6 +164,19 @@ fn is_of_tls(error: &ConnectError) -> bool {
     told.is_some_and(|told| told.kind() == std::io::ErrorKind::InvalidData)
 }
 
+fn unreached(address: &Address, error: ConnectError) -> InboxError {
+    use ConnectErrorKind as Kind;
+    match error.kind() {
+        Kind::Authentication | Kind::AuthorizationViolation => InboxError::new(
+            InboxErrorKind::Access,
+            format!("the servers of the inbox at {address} do not let us in"),
+        )
+        .with_source(error),
+        _ if address.is_tls() => cannot("connect with TLS to", address, error),
+        _ => cannot("connect to", address, error),
+    }
+}
+
 fn unreadable(what: &str, file: &Path, error: std::io::Error) -> InboxError {
     let message = format!("cannot read the {what} in {}", file.display());
     InboxError::new(InboxErrorKind::Storage, message).with_source(error)
@@ -158,6 +194,9 @@ pub(super) fn cannot(
     )
     .with_source(error)
 }
+
+/// Different troubles of one connection.
+const MOST_TOLD: usize = 100;
 
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -6,7 +6,8 @@ use async_nats::Client;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::context::{
-    ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamErrorKind,
+    ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError,
+    RequestErrorKind,
 };
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
@@ -109,8 +110,9 @@ impl<'a> Opening<'a> {
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
         let ack_wait = workers.cached_info().config.ack_wait;
-        if ack_wait != self.options.ack_wait {
-            let asked = self.options.ack_wait;
+        let asked = self.options.ack_wait;
+        // The default stands there unless somebody asks for another one.
+        if ack_wait != asked && asked != JetStreamOptions::default().ack_wait {
             differences.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
         }
         Ok(Opened {
@@ -186,7 +188,11 @@ impl<'a> Opening<'a> {
                     if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
                 {
                     if self.missing == Missing::Refuse {
-                        return Err(self.storage(&format!("there is no stream {name}")).into());
+                        return Err(self
+                            .storage(&format!(
+                                "there is no stream {name}, which a receiver makes"
+                            ))
+                            .into());
                     }
                     self.make(wanted.clone()).await?
                 }
@@ -197,6 +203,10 @@ impl<'a> Opening<'a> {
                     let what = "JetStream is switched off there, or for this account";
                     return Err(self.storage(what).with_source(error).into());
                 }
+                GetStreamErrorKind::Request if is_nobody_there(&error) => {
+                    let what = "JetStream does not answer there: it is switched off, or not up yet";
+                    return Err(Trouble::passing(self.storage(what).with_source(error)));
+                }
                 _ => return Err(Trouble::passing(cannot("open", self.address, error))),
             },
         };
@@ -206,7 +216,7 @@ impl<'a> Opening<'a> {
                 InboxErrorKind::Version,
                 format!(
                     "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, not {:?} and {:?}; name \
-                     another one",
+                     another one, or its prefix (--nats-subjects)",
                     self.address,
                     config.subjects,
                     config.retention,
@@ -253,7 +263,7 @@ impl<'a> Opening<'a> {
                     }
                     Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => Err(self
                         .storage(&format!(
-                            "another stream of this account takes the subjects {}.… already: give this inbox a prefix of its own",
+                            "another stream of this account takes the subjects {}.… already: give this inbox a prefix of its own, as --nats-subjects does",
                             self.options.streams.subject_prefix
                         ))
                         .with_source(error)
@@ -351,7 +361,15 @@ fn replicas(streams: &StreamOptions, client: &Client) -> usize {
     streams.replicas.unwrap_or(if is_cluster { 3 } else { 1 })
 }
 
-/// In what the stream differs from what is asked for. It is said and not mended: a stream may be somebody's for other reasons too.
+/// Whether nobody listens where JetStream would.
+fn is_nobody_there(error: &GetStreamError) -> bool {
+    use std::error::Error as _;
+    let cause = error.source();
+    let request = cause.and_then(|cause| cause.downcast_ref::<RequestError>());
+    request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
+}
+
+/// In what the stream differs from what is asked for. What nobody asks for is as whoever made it wanted it. It is said and not mended: a stream may be somebody's for other reasons too.
 fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: &mut Vec<String>) {
     let mut differ = |what: &str, found: String, wanted: String| {
         if found != wanted {
@@ -365,25 +383,40 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: 
             wanted.num_replicas.to_string(),
         );
     }
-    differ(
-        "max age",
-        format!("{:?}", found.max_age),
-        format!("{:?}", wanted.max_age),
-    );
+    if asked.max_age.is_some() {
+        differ("max age", span(found.max_age), span(wanted.max_age));
+    }
     let bytes = |bytes: i64| match bytes {
         1.. => format!("{bytes} bytes"),
         _ => "unlimited".to_owned(),
     };
-    differ(
-        "the most it holds",
-        bytes(found.max_bytes),
-        bytes(wanted.max_bytes),
-    );
-    differ(
-        "the duplicate window",
-        format!("{:?}", found.duplicate_window),
-        format!("{:?}", wanted.duplicate_window),
-    );
+    if asked.max_bytes.is_some() {
+        differ(
+            "the most it holds",
+            bytes(found.max_bytes),
+            bytes(wanted.max_bytes),
+        );
+    }
+    // The default stands there unless somebody asks for another one.
+    if asked.duplicate_window != StreamOptions::default().duplicate_window {
+        differ(
+            "the duplicate window",
+            span(found.duplicate_window),
+            span(wanted.duplicate_window),
+        );
+    }
+}
+
+/// For a person: in the largest unit that is whole.
+fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let whole = |unit: u64| span.subsec_nanos() == 0 && seconds.is_multiple_of(unit);
+    match span {
+        Duration::ZERO => "unlimited".to_owned(),
+        _ if whole(24 * 3600) => format!("{}d", seconds / (24 * 3600)),
+        _ if whole(3600) => format!("{}h", seconds / 3600),
+        _ => format!("{span:?}"),
+    }
 }
 
 /// The name of the consumers that all workers share.
