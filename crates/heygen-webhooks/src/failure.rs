@@ -4,6 +4,10 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use heygen_inbox::{InboxError, InboxErrorKind};
+
+use crate::api::error_chain;
+
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -44,12 +48,29 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Failed(error) => {
+                f.write_str(&error_chain(error.as_ref()))?;
+                match advice(error) {
+                    Some(advice) => write!(f, "\n  {advice}"),
+                    None => Ok(()),
+                }
+            }
             Self::Usage(message) => f.write_str(message),
             Self::Said | Self::NobodyListens => Ok(()),
         }
     }
 }
+
+/// What can be done about it, where the error itself cannot know.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let inbox = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<InboxError>())?;
+    (inbox.kind() == InboxErrorKind::Access).then_some(LET_US_IN)
+}
+
+pub(crate) const LET_US_IN: &str = "log in with --nats-creds, --nats-nkey-file, --nats-user and --nats-password-file, --nats-token-file, or \
+     --nats-cert and --nats-key";
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {

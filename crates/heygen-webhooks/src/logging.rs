@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Starts logging for the rest of the process.
 pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failure> {
     // What the client of NATS says of its connections, the inbox says too.
-    let filter = filter.unwrap_or("info,async_nats=warn");
+    let filter = filter.unwrap_or("info,async_nats=off");
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Failure::usage(format!(
             "`{filter}` is not a log filter ({error}): try error, warn, info or debug"

@@ -24,6 +24,9 @@ impl Place {
                 Ok(address) => Ok(Self::Streams(address)),
                 Err(error) => Err(Failure::usage(format!("--inbox: {error}"))),
             },
+            Some(address) if looks_like_address(address) => Err(Failure::usage(format!(
+                "--inbox: `{address}` is neither a file nor an inbox on streams, which is written nats://host:4222/STREAM, or tls://…"
+            ))),
             Some(_) | None => Ok(Self::File(text)),
         }
     }
@@ -53,6 +56,17 @@ impl Place {
             Self::Streams(_) => true,
         }
     }
+}
+
+/// Whether it was meant as an address, and would be a strange name for a file.
+fn looks_like_address(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    let is_known = scheme.is_some_and(|scheme| {
+        ["nats", "tls"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+    });
+    is_known || text.contains("://")
 }
 
 impl fmt::Display for Place {

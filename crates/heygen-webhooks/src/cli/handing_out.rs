@@ -35,7 +35,8 @@ pub(crate) struct HandingOut {
     /// PATTERN=forward:URL, PATTERN=exec:PROGRAM ARGUMENTS, PATTERN=print, PATTERN=ignore
     #[arg(long, value_name = "RULE")]
     pub(crate) on: Vec<Rule>,
-    /// Hand out what is about one subject (video id and so on) one at a time, in the order received
+    /// Hand out what is about one subject (video id and so on) one at a time, in the order received; only with an
+    /// inbox in a file
     #[arg(long)]
     pub(crate) ordered: bool,
     /// How many are handed out at a time [default: 16]

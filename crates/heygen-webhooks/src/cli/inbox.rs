@@ -51,8 +51,8 @@ pub(crate) enum Inbox {
 
 #[derive(Args, Debug)]
 pub(crate) struct InboxFile {
-    /// File that keeps the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM [env: HEYGEN_WEBHOOKS_INBOX]
-    /// [default: ./heygen-inbox.db]
+    /// File that keeps the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM, for which --help shows more options
+    /// [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) inbox: Option<PathBuf>,
     #[command(flatten)]

@@ -29,10 +29,11 @@ use crate::span::{Size, Span};
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
   heygen-webhooks serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   heygen-webhooks serve --config heygen-webhooks.toml
-  heygen-webhooks serve --no-work --inbox nats://a:4222,b:4222,c:4222/HEYGEN --nats-creds receiver.creds
+  heygen-webhooks serve --no-work --inbox nats://a,b,c/HEYGEN --nats-creds receiver.creds
 
-A configuration file holds the long names of the options, all but --sandbox, --no-work, --rotate-secret, --deregister-on-exit
-and --config. A flag comes before the environment, and the environment before the file, which the other commands read too:
+A configuration file holds the long names of the options, all but --sandbox, --no-work,
+--rotate-secret, --deregister-on-exit and --config. A flag comes before the environment, and the
+environment before the file, which the other commands read too:
   listen = \"0.0.0.0:8080\"
   inbox = \"/var/lib/heygen/inbox.db\"
   secret-file = [\"/run/secrets/heygen\"]
@@ -51,8 +52,8 @@ pub(crate) struct Serve {
     /// Path that deliveries come to [default: /webhooks/heygen]
     #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
     pub(crate) path: Option<String>,
-    /// File that keeps the deliveries, made when there is none; or nats://HOST:4222[,HOST:4222...]/STREAM for more than one machine
-    /// [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
+    /// File that keeps the deliveries, made when there is none; or nats://HOST:4222[,HOST:4222...]/STREAM for more than one
+    /// machine, for which --help shows more options [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) inbox: Option<PathBuf>,
     /// File with a signing secret a line; may be given several times
@@ -94,6 +95,9 @@ pub(crate) struct Serve {
         env = "HEYGEN_WEBHOOKS_BACKFILL_INTERVAL"
     )]
     pub(crate) backfill_interval: Option<f64>,
+    /// Receive only; `work` hands out, here or on other machines. Only with an inbox on NATS
+    #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
+    pub(crate) no_work: bool,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
     #[command(flatten)]
@@ -106,9 +110,6 @@ pub(crate) struct Serve {
     pub(crate) limits: LimitOptions,
     #[command(flatten)]
     pub(crate) api: ApiOptions,
-    /// Receive only; `work` hands out, here or on other machines. Only with an inbox on NATS
-    #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
-    pub(crate) no_work: bool,
     #[command(flatten)]
     pub(crate) nats_access: NatsAccess,
     #[command(flatten)]

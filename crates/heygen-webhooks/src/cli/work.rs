@@ -15,14 +15,16 @@ use super::{ConfigFile, HandingOut, LogFormat, NatsAccess, NatsPromise, NatsStre
 /// Ends on SIGTERM and Ctrl-C after what is with a handler has ended, for 10 seconds at the most.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  heygen-webhooks work --inbox nats://a:4222,b:4222,c:4222/HEYGEN --forward http://localhost:3000/heygen
-  heygen-webhooks work --inbox nats://a:4222,b:4222,c:4222/HEYGEN --nats-creds worker.creds --concurrency 64 --exec ./handle-event
+  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --forward http://localhost:3000/heygen
+  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --nats-creds worker.creds --exec ./handle-event
   heygen-webhooks work --inbox nats://127.0.0.1:4222/HEYGEN
 
-What is forwarded is signed with --forward-secret-file, or else with HEYGEN_WEBHOOK_SECRET or the first secret of --secret-file.
+What is forwarded is signed with --forward-secret-file, or else with HEYGEN_WEBHOOK_SECRET or the
+first secret of --secret-file.
 The configuration file is that of `serve`.")]
 pub(crate) struct Work {
-    /// The streams: nats://HOST:4222[,HOST:4222...]/STREAM [env: HEYGEN_WEBHOOKS_INBOX]
+    /// The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log in, and more
+    /// [env: HEYGEN_WEBHOOKS_INBOX]
     #[arg(long, value_name = "URL")]
     pub(crate) inbox: Option<PathBuf>,
     /// File with a signing secret a line, as for `serve`

@@ -9,6 +9,7 @@ use crate::backfill::Backfill;
 use crate::cli::{Dev, LogFormat};
 use crate::failure::Failure;
 use crate::handing_out::HandingOut;
+use crate::place::Place;
 use crate::printer::Printer;
 use crate::signals::asked_to_stop;
 use crate::store::Store;
@@ -21,6 +22,11 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     logging::start(
         log_format.unwrap_or(LogFormat::Text),
         options.log.as_deref(),
+    )?;
+    let path = Place::read(options.inbox.clone())?;
+    let path = path.file(
+        "dev",
+        "leave --inbox out, and `dev` keeps what it takes in beside you",
     )?;
     let interval = Duration::try_from_secs_f64(options.interval)
         .ok()
@@ -49,7 +55,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let printer = Printer::start(options.json, options.full)?;
     let built = handing_out.build(&printer, &secrets)?;
     let client = api::connect(&api_options)?;
-    let inbox = Store::File(SqliteInbox::open(&options.inbox)?);
+    let inbox = Store::File(SqliteInbox::open(path)?);
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
         |since| since.system_time(),

@@ -26,7 +26,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
     if let Place::File(path) = &place {
         return Err(Failure::usage(format!(
-            "`work` shares an inbox on streams, --inbox nats://host:4222/STREAM, and {} is a file: of a file `serve` hands out itself",
+            "`work` shares an inbox on streams: --inbox nats://host:4222/STREAM; what is in a file ({}) `serve` hands out itself",
             path.display()
         )));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heygen_inbox::jetstream::MIN_SYNC_VERSION;
 use serde::Deserialize;
 
 use crate::output::without_query;
@@ -54,14 +55,31 @@ fn doubt(place: &str, variables: &Variables) -> Option<String> {
             "the server at {place} ({version}) has no JetStream"
         )),
         Some(settings) if settings.sync_always => None,
+        Some(_) if !can_be_told(version) => Some(format!(
+            "the server at {place} ({version}) cannot be told to write before it acknowledges"
+        )),
         Some(_) => Some(format!(
             "the server at {place} ({version}) acknowledges before it writes: set `sync_interval: always` in its jetstream block"
         )),
     }
 }
 
+/// Whether it knows `sync_interval: always`. What is no version is taken for a new one.
+fn can_be_told(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return true;
+    };
+    (major, minor, 0) >= MIN_SYNC_VERSION
+}
+
 async fn ask(monitor: &str) -> anyhow::Result<Variables> {
-    let url = format!("{}/varz", monitor.trim_end_matches('/'));
+    let scheme = if monitor.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let url = format!("{scheme}{}/varz", monitor.trim_end_matches('/'));
     let client = web::client(url.starts_with("https:")).map_err(anyhow::Error::msg)?;
     let answer = client.get(url).timeout(TIME).send().await;
     let answer = answer.map_err(reqwest::Error::without_url)?;
@@ -101,7 +119,7 @@ mod tests {
         );
         check(
             r#"{"version":"2.9.10","jetstream":{"config":{"max_memory":1}}}"#,
-            Some("(2.9.10) acknowledges before it writes"),
+            Some("(2.9.10) cannot be told to write before it acknowledges"),
         );
         check(
             r#"{"version":"2.15.1","jetstream":{}}"#,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use heygen_inbox::jetstream::{Address, JetStreamInbox};
 use heygen_inbox::{InboxError, InboxErrorKind};
@@ -38,7 +39,8 @@ impl Blocking {
             .map_err(|error| {
                 InboxError::new(InboxErrorKind::Storage, "cannot start a thread").with_source(error)
             })?;
-        let (address, options) = (address.clone(), nats.options.clone());
+        let (address, mut options) = (address.clone(), nats.options.clone());
+        options.connect_time = CONNECT_TIME;
         let inbox = wait(&runtime, async move {
             match missing {
                 Missing::Make => JetStreamInbox::open(&address, options).await,
@@ -98,6 +100,9 @@ where
     });
     answered.recv().unwrap_or_else(|_| Err(ended()))
 }
+
+/// Somebody waits, and can call the command again.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
 
 fn ended() -> InboxError {
     InboxError::new(InboxErrorKind::Closed, "the connection to the inbox ended")

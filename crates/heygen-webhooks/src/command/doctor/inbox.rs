@@ -7,6 +7,7 @@ use heygen_inbox::{InboxError, InboxErrorKind, Query, State, Summary};
 use super::finding::{Finding, all_skipped};
 use super::sample;
 use crate::api::error_chain;
+use crate::failure::LET_US_IN;
 use crate::nats::Nats;
 use crate::place::Place;
 use crate::store::Reader;
@@ -24,7 +25,7 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
     }
     let reader = match Reader::open(place, nats) {
         Ok(reader) => reader,
-        Err(error) => return with_rest(unreadable(&error), "the inbox cannot be read"),
+        Err(error) => return with_rest(unreadable(place, &error), "the inbox cannot be read"),
     };
     match look(&reader) {
         Ok((last, backlog)) => {
@@ -34,7 +35,7 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
             };
             vec![Finding::ok("inbox", what), last, backlog]
         }
-        Err(error) => with_rest(unreadable(&error), "the inbox cannot be read"),
+        Err(error) => with_rest(unreadable(place, &error), "the inbox cannot be read"),
     }
 }
 
@@ -96,12 +97,17 @@ fn backlog(waiting: &[Summary], dead: &[Summary]) -> Finding {
     }
 }
 
-fn unreadable(error: &InboxError) -> Finding {
-    let todo = match error.kind() {
-        InboxErrorKind::Version => {
+fn unreadable(place: &Place, error: &InboxError) -> Finding {
+    let todo = match (place, error.kind()) {
+        (Place::File(_), InboxErrorKind::Version) => {
             "use the version of heygen-webhooks that wrote it, or mend --inbox"
         }
-        _ => "see that the file is an inbox and can be read by you",
+        (Place::File(_), _) => "see that the file is an inbox and can be read by you",
+        (Place::Streams(_), InboxErrorKind::Access) => LET_US_IN,
+        (Place::Streams(_), InboxErrorKind::Version) => "mend --inbox or --nats-subjects",
+        (Place::Streams(_), _) => {
+            "see that the servers run and are reached from here, and that --inbox names the stream of the receiver, which makes it"
+        }
     };
     Finding::problem("inbox", error_chain(error), todo)
 }
