@@ -64,8 +64,9 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
         .ping_interval(PING)
         .request_timeout(Some(options.answer_time))
         .require_tls(address.is_tls())
+        // The first attempt of all waits for nothing.
         .reconnect_delay_callback(|attempts| {
-            (PAUSE / 2 * attempts.min(6) as u32).min(LONGEST_PAUSE)
+            (PAUSE / 2 * attempts.saturating_sub(1).min(8) as u32).min(LONGEST_PAUSE)
         })
         .reconnect_to_server_callback(move |servers, last| {
             let chosen = next.choose(&servers, &last);
