@@ -18,6 +18,8 @@ mod inbox;
 mod looking;
 mod management;
 #[cfg(unix)]
+mod nats;
+#[cfg(unix)]
 mod operations;
 mod outage;
 mod places;

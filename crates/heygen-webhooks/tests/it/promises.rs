@@ -28,14 +28,14 @@ mod hanging;
 mod keeping;
 
 /// An answer, read to the end of its connection.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// One request on a connection of its own.
-fn ask(url: &str, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn ask(url: &str, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let rest = url.strip_prefix("http://").expect("an address");
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
     let fields = headers
@@ -69,18 +69,18 @@ fn ask(url: &str, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer
     }
 }
 
-fn get(url: &str) -> Answer {
+pub(crate) fn get(url: &str) -> Answer {
     ask(url, "GET", &[], b"")
 }
 
-fn sign(body: &str) -> String {
+pub(crate) fn sign(body: &str) -> String {
     let secret = Secret::new(SECRET).expect("a secret");
     secret.sign(body.as_bytes()).to_string()
 }
 
 /// Posts a signed body; it is taken.
 #[track_caller]
-fn post(serve: &Serve, body: &str) -> Value {
+pub(crate) fn post(serve: &Serve, body: &str) -> Value {
     let signature = sign(body);
     let answer = ask(
         &serve.url,
@@ -93,7 +93,7 @@ fn post(serve: &Serve, body: &str) -> Value {
 }
 
 /// An event of this name about this subject.
-fn event(name: &str, subject: &str) -> String {
+pub(crate) fn event(name: &str, subject: &str) -> String {
     format!(r#"{{"event_type":"{name}","event_data":{{"video_id":"{subject}"}}}}"#)
 }
 
@@ -102,7 +102,7 @@ fn sender(serve: &Serve) -> Sender {
 }
 
 /// A program in the place's folder.
-fn script(place: &Place, name: &str, text: &str) -> PathBuf {
+pub(crate) fn script(place: &Place, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = place.file(name, format!("#!/bin/sh\n{text}\n"));
     let mode = std::fs::Permissions::from_mode(0o755);
@@ -117,14 +117,14 @@ fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
     place.serve(&[options, &["--exec", program]].concat())
 }
 
-fn list(place: &Place) -> Vec<Value> {
+pub(crate) fn list(place: &Place) -> Vec<Value> {
     let arguments = ["inbox", "list", "--json", "--limit", "0"];
     let list = place.run(&arguments).ok().json();
     list.as_array().expect("an array").clone()
 }
 
 /// How often each subject is in the inbox.
-fn by_subject(place: &Place) -> BTreeMap<String, usize> {
+pub(crate) fn by_subject(place: &Place) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for delivery in list(place) {
         let subject = delivery["subject_id"].as_str().expect("a subject");
@@ -134,12 +134,12 @@ fn by_subject(place: &Place) -> BTreeMap<String, usize> {
 }
 
 /// All of it, and every attempt.
-fn show(place: &Place, delivery: &Value) -> Value {
+pub(crate) fn show(place: &Place, delivery: &Value) -> Value {
     let id = delivery["id"].as_str().expect("an id");
     place.run(&["inbox", "show", id, "--json"]).ok().json()
 }
 
-fn results(delivery: &Value) -> Vec<&str> {
+pub(crate) fn results(delivery: &Value) -> Vec<&str> {
     let attempts = delivery["attempt_list"].as_array().expect("attempts");
     attempts
         .iter()
@@ -155,7 +155,7 @@ fn metric(metrics: &str, series: &str) -> Option<f64> {
 }
 
 /// A delivery so many days old, as a line of an export. What is finished was handed out once.
-fn old(subject: &str, state: &str, days: i64, filling: usize) -> Value {
+pub(crate) fn old(subject: &str, state: &str, days: i64, filling: usize) -> Value {
     let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
     let filling = "x".repeat(filling);
     let body = format!(
@@ -172,14 +172,14 @@ fn old(subject: &str, state: &str, days: i64, filling: usize) -> Value {
 }
 
 /// Takes such lines into the inbox of this place.
-fn import(place: &Place, lines: impl IntoIterator<Item = Value>) {
+pub(crate) fn import(place: &Place, lines: impl IntoIterator<Item = Value>) {
     let text: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
     let arguments = ["inbox", "import", "-", "--strict"];
     place.run_with(&arguments, text.as_bytes(), &[]).ok();
 }
 
 /// Whether every delivery is in this state.
-fn are_all(place: &Place, state: &str) -> bool {
+pub(crate) fn are_all(place: &Place, state: &str) -> bool {
     list(place)
         .iter()
         .all(|delivery| delivery["state"] == state)

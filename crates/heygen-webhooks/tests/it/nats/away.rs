@@ -1,0 +1,77 @@
+//! The servers go away and come back: nothing is answered 200 that is not kept, and nobody needs to restart anything.
+
+use std::time::{Duration, Instant};
+
+use super::World;
+use crate::promises::{Answer, are_all, ask, by_subject, event, get, sign};
+use crate::support::{Serve, eventually};
+
+fn send(serve: &Serve, subject: &str) -> Answer {
+    let body = event("order.new", subject);
+    let signature = sign(&body);
+    ask(
+        &serve.url,
+        "POST",
+        &[("Signature", &signature)],
+        body.as_bytes(),
+    )
+}
+
+fn how_often(log: &[String], text: &str) -> usize {
+    log.iter().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
+    let mut world = World::new();
+    let serve = world.place.serve_logging(&["--no-work"]);
+    let line = serve.log_line(r#""url":"#);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+    let mut serve = serve;
+    serve.url = line["url"].as_str().expect("an address").to_owned();
+    let admin = serve.admin();
+    let worker = world.work(&["--json"]);
+    assert_eq!(send(&serve, "before").status, 200);
+    assert!(worker.line().contains("before"));
+    eventually(|| are_all(&world.place, "done"));
+
+    world.server.kill().expect("it is killed");
+    // For long enough that everybody tries again several times.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        let answer = send(&serve, "meanwhile");
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        assert!(
+            answer.head.to_lowercase().contains("retry-after: "),
+            "{}",
+            answer.head
+        );
+        assert_eq!(ask(&serve.url, "OPTIONS", &[], b"").status, 204);
+        assert_eq!(get(&format!("{admin}/readyz")).status, 503);
+        assert_eq!(get(&format!("{admin}/healthz")).status, 200);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    world.server.restart().expect("it is back");
+    eventually(|| get(&format!("{admin}/readyz")).status == 200);
+    // HeyGen sends again what was refused, and sometimes what was not.
+    for subject in ["meanwhile", "meanwhile", "before"] {
+        assert_eq!(send(&serve, subject).status, 200);
+    }
+    assert!(worker.line().contains("meanwhile"));
+    let kept = by_subject(&world.place);
+    assert_eq!(
+        kept.into_iter().collect::<Vec<_>>(),
+        [("before".into(), 1), ("meanwhile".into(), 1)]
+    );
+
+    for (process, what) in [(serve, "is lost"), (worker, "nothing can be handed out")] {
+        process.signal("TERM");
+        let (status, _, log) = process.wait();
+        assert_eq!(status, 0, "{log:?}");
+        assert_eq!(how_often(&log, what), 1, "{log:?}");
+        assert_eq!(how_often(&log, "connected to NATS"), 1, "{log:?}");
+        let loud = how_often(&log, r#""level":"WARN""#) + how_often(&log, r#""level":"ERROR""#);
+        assert!(loud <= 6, "{log:?}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Any number of workers: each event is with one of them, until it says done.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{World, counts};
+use crate::promises::{are_all, event, list, post, results, script, show};
+use crate::support::{Serve, eventually};
+
+/// A worker whose program is told its name.
+fn worker(world: &World, name: &str, options: &[&str], text: &str) -> Serve {
+    let program = script(&world.place, &format!("handle-{name}"), text);
+    let program = program.to_str().expect("a path").to_owned();
+    world.work(&[options, &["--exec", &program, name]].concat())
+}
+
+fn lines(world: &World, file: &str) -> Vec<String> {
+    let text = fs::read_to_string(world.place.path().join(file)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_event_is_handed_out_once_over_two_workers() {
+    let world = World::new();
+    let serve = world.receive(&[]);
+    // Each holds what it has until the other has something too.
+    let text = r#"cat >/dev/null; touch "begun-$1"
+        while ! { test -e begun-a && test -e begun-b; }; do sleep 0.02; done
+        echo "$HEYGEN_SUBJECT_ID" >> "handled-$1""#;
+    let options = ["--concurrency", "1"];
+    let workers = ["a", "b"].map(|name| worker(&world, name, &options, text));
+    for number in 0..30 {
+        post(&serve, &event("order.new", &format!("v{number}")));
+    }
+    eventually(|| counts(&world.place, &[]) == [0, 0, 30, 0]);
+    for worker in workers {
+        worker.signal("TERM");
+        assert_eq!(worker.wait().0, 0);
+    }
+    let handled = ["handled-a", "handled-b"].map(|file| lines(&world, file));
+    assert!(
+        handled.iter().all(|handled| !handled.is_empty()),
+        "{handled:?}"
+    );
+    let all: Vec<_> = handled.concat();
+    assert_eq!(all.len(), 30, "{handled:?}");
+    assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), 30);
+}
+
+#[test]
+fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
+    let world = World::new();
+    let serve = world.receive(&["--ack-wait", "1"]);
+    let text = r#"cat >/dev/null; echo "$HEYGEN_SUBJECT_ID $HEYGEN_ATTEMPT" >> "begun-$1"
+        case "$HEYGEN_SUBJECT_ID" in
+          long) sleep 2.5;;
+          fatal) test "$1" = b || kill -KILL $PPID;;
+        esac"#;
+    let first = worker(&world, "a", &[], text);
+    post(&serve, &event("order.new", "long"));
+    eventually(|| !lines(&world, "begun-a").is_empty());
+    // There is another one to take it, and it stays where it is.
+    let second = worker(&world, "b", &[], text);
+    eventually(|| are_all(&world.place, "done"));
+    assert_eq!(lines(&world, "begun-a"), ["long 1"]);
+    assert_eq!(lines(&world, "begun-b"), Vec::<String>::new());
+
+    second.signal("TERM");
+    assert_eq!(second.wait().0, 0);
+    post(&serve, &event("order.new", "fatal"));
+    assert_eq!(first.wait().0, -1, "killed");
+    let _second = worker(&world, "b", &[], text);
+    eventually(|| are_all(&world.place, "done"));
+    assert_eq!(lines(&world, "begun-b"), ["fatal 2"]);
+    let delivery = show(&world.place, &list(&world.place)[0]);
+    assert_eq!(results(&delivery), ["interrupted", "done"]);
+}
+
+#[test]
+fn a_worker_that_is_stopped_finishes_what_it_has() {
+    let world = World::new();
+    let serve = world.receive(&[]);
+    let text = r#"cat >/dev/null; touch begun; while ! test -e go; do sleep 0.02; done; echo end >> ended"#;
+    let worker = worker(&world, "a", &["--concurrency", "1"], text);
+    post(&serve, &event("order.new", "v1"));
+    eventually(|| world.place.path().join("begun").exists());
+    post(&serve, &event("order.new", "v2"));
+    worker.signal("TERM");
+    worker.log_line("stopping");
+    world.place.file("go", "");
+    assert_eq!(worker.wait().0, 0);
+    assert_eq!(lines(&world, "ended"), ["end"]);
+    assert_eq!(counts(&world.place, &[]), [1, 0, 1, 0]);
+    // Nothing waits for an ack wait: the other one is there for the next.
+    let next = world.work(&["--json"]);
+    assert!(next.line().contains("v2"));
+}
+
+#[test]
+fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
+    let world = World::new();
+    let serve = world.receive(&[]);
+    let program = script(
+        &world.place,
+        "refuse",
+        "cat >/dev/null; echo no >&2; exit 1",
+    );
+    let rule = format!("*.fail=exec:{}", program.display());
+    let options = [
+        "--attempts",
+        "3",
+        "--retry-first",
+        "0.05",
+        "--json",
+        "--on",
+        &rule,
+    ];
+    let worker = world.work(&options);
+    post(&serve, &event("order.fail", "v1"));
+    post(&serve, &event("order.new", "v2"));
+    assert!(worker.line().contains("v2"));
+    worker.log_line("tried again");
+    let told = worker.log_line("given up");
+    assert!(told.contains("inbox replay"), "{told}");
+    eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
+    worker.signal("TERM");
+    assert_eq!(worker.wait().0, 0);
+
+    let dead = ["inbox", "list", "--state", "dead", "--json"];
+    let dead = world.run(&dead).ok().json();
+    assert_eq!(dead[0]["subject_id"], "v1");
+    assert_eq!(dead[0]["attempts"], 3);
+    let dry = ["inbox", "replay", "--state", "dead", "--dry-run"];
+    assert!(world.run(&dry).ok().stdout.contains("nothing was changed"));
+    assert_eq!(counts(&world.place, &[]), [0, 0, 1, 1]);
+    world.run(&["inbox", "replay", "--state", "dead"]).ok();
+    let worker = world.work(&["--json"]);
+    let line = worker.line();
+    assert!(
+        line.contains("v1") && line.contains(r#""attempt":4"#),
+        "{line}"
+    );
+    eventually(|| counts(&world.place, &[]) == [0, 0, 2, 0]);
+    let delivery = show(&world.place, &dead[0]);
+    assert_eq!(results(&delivery), ["retry", "retry", "dead", "done"]);
+}

@@ -1,0 +1,60 @@
+//! `backfill` into streams.
+
+use std::time::Duration;
+
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use serde_json::Value;
+
+use super::{World, videos};
+use crate::support::eventually;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_is_taken_in_once_also_when_the_servers_have_forgotten_it() {
+    let heygen = Sandbox::builder()
+        .api_key("key")
+        .probe(false)
+        .time_scale(0.0);
+    let heygen = heygen.start().await.expect("a sandbox");
+    let world = World::new();
+    let serve = world.receive(&["--duplicate-window", "1s"]);
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    let nobody = heygen.register("http://127.0.0.1:1/webhooks/heygen");
+    nobody.await.expect("an endpoint");
+    let send = async |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let event = EventBuilder::new("avatar_video.success");
+            heygen.send(event.set("video_id", format!("v{number:02}")));
+        }
+        heygen.settled().await;
+    };
+    let url = heygen.url().to_owned();
+    let backfill = |arguments: &[&str]| -> [Value; 2] {
+        let environment = [
+            ("HEYGEN_API_KEY", "key"),
+            ("HEYGEN_WEBHOOKS_BASE_URL", &url),
+        ];
+        let arguments = [&["backfill", "--json"], arguments].concat();
+        let told = world
+            .place
+            .run_with(&arguments, b"", &environment)
+            .ok()
+            .json();
+        [told["new"].clone(), told["known"].clone()]
+    };
+    send(0..12).await;
+    assert_eq!(backfill(&["--dry-run"]), [12, 0]);
+    assert_eq!(backfill(&[]), [12, 0]);
+    // The servers know no duplicate of it any more: the inbox itself does.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(backfill(&["--since", "1d"]), [0, 12]);
+    send(12..15).await;
+    assert_eq!(backfill(&["--since", "1d"]), [3, 12]);
+    let worker = world.work(&["--json"]);
+    eventually(|| super::counts(&world.place, &[]) == [0, 0, 15, 0]);
+    let mut handed = videos(worker);
+    handed.sort();
+    let expected: Vec<_> = (0..15).map(|number| format!("v{number:02}")).collect();
+    assert_eq!(handed, expected);
+}
