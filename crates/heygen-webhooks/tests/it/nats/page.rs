@@ -26,6 +26,24 @@ fn commands() -> Vec<&'static str> {
 }
 
 #[test]
+fn every_key_of_the_file_for_streams_is_known() {
+    let page = include_str!("../../../../../docs/operations.md");
+    let (_, section) = page
+        .split_once("## With an inbox on streams")
+        .expect("the section");
+    let (_, text) = section.split_once("```toml\n").expect("the file");
+    let (text, _) = text.split_once("```").expect("its end");
+    let (place, nowhere) = (Place::new(), "/etc/heygen-webhooks/nats-nkey");
+    let missing = place.path().join("nkey").display().to_string();
+    place.file("heygen-webhooks.toml", text.replace(nowhere, &missing));
+    // It gets as far as the first file that is not there.
+    let ended = place.run(&["work", "--admin", "off"]);
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    let expected = format!("cannot read the seed of an nkey from {missing}");
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+}
+
+#[test]
 fn every_command_of_the_page_works_as_printed() {
     let (world, place) = (World::new(), Place::new());
     place.file("heygen-webhooks.toml", "inbox = \"lib/inbox.db\"\n");
