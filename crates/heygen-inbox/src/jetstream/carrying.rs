@@ -99,6 +99,7 @@ impl JetStreamInbox {
         link.check_connected()?;
         // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
         if let Some(sequence) = shared.find(&imported.delivery).await? {
+            self.import_rest(sequence, imported).await?;
             return Ok(Appended::Duplicate(link.id(sequence)));
         }
         let past = match imported.state {
@@ -108,8 +109,45 @@ impl JetStreamInbox {
         };
         let sequence = match shared.publish(&imported.delivery, Some(past)).await? {
             Published::New(sequence) => sequence,
-            Published::Known(sequence) => return Ok(Appended::Duplicate(link.id(sequence))),
+            Published::Known(sequence) => {
+                self.import_rest(sequence, imported).await?;
+                return Ok(Appended::Duplicate(link.id(sequence)));
+            }
         };
+        self.import_past(sequence, imported, past).await?;
+        self.tell_appended();
+        Ok(Appended::New(link.id(sequence)))
+    }
+
+    /// Does what an import that ended in the middle did not come to.
+    async fn import_rest(&self, sequence: u64, imported: &Imported) -> Result<(), InboxError> {
+        let link = &self.shared.link;
+        let Some(event) = link.event(sequence).await? else {
+            return Ok(());
+        };
+        // What came another way is not an import's.
+        let Some(past) = event.past.filter(|_| event.is_of(&imported.delivery)) else {
+            return Ok(());
+        };
+        match link.record(sequence).await?.map(|found| found.record) {
+            None => self.import_past(sequence, imported, past).await,
+            Some(record) if record.state == Word::Pending && record.generation > 0 => {
+                self.shared
+                    .refer_if_missing(sequence, record.generation)
+                    .await
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Writes what had become of it.
+    async fn import_past(
+        &self,
+        sequence: u64,
+        imported: &Imported,
+        past: State,
+    ) -> Result<(), InboxError> {
+        let (shared, link) = (&self.shared, &self.shared.link);
         let mut record = Record::new();
         record.set_state(past);
         record.handed_out = imported.handed_out;
@@ -128,8 +166,7 @@ impl JetStreamInbox {
         if written.is_some() && record.generation > 0 {
             shared.refer(sequence, record.generation).await?;
         }
-        self.tell_appended();
-        Ok(Appended::New(link.id(sequence)))
+        Ok(())
     }
 
     async fn bury_imported(&self, sequence: u64, imported: &Imported) -> Result<u64, InboxError> {

@@ -38,6 +38,8 @@ mod jetstream_access;
 #[cfg(feature = "jetstream")]
 mod jetstream_away;
 #[cfg(feature = "jetstream")]
+mod jetstream_carry;
+#[cfg(feature = "jetstream")]
 mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
 mod jetstream_streams;

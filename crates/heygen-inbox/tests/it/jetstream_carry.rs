@@ -1,0 +1,408 @@
+//! What is carried to JetStream from another inbox, what is known beyond the servers' duplicate window, and looking through much.
+
+use std::time::Duration;
+
+use async_nats::jetstream::message::PublishMessage;
+use futures_util::StreamExt as _;
+use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::{
+    Attempt, AttemptResult, Imported, Inbox, NewDelivery, Order, Prune, Query, Source, State,
+};
+
+use crate::jetstream_support::{
+    Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
+};
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new,
+};
+
+/// After all that is due, also by the clock of the machine, which says when what is replayed while it is carried is due.
+const LATER: u64 = 1_000_000_000;
+
+/// With so many attempts behind it, all of them failed.
+fn carried(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported {
+    let mut imported = Imported::new(delivery(seconds, body(name)));
+    imported.state = state;
+    imported.handed_out = handed_out;
+    imported.attempts = (1..=handed_out)
+        .map(|number| Attempt::new(number, at(seconds), Duration::ZERO, AttemptResult::Retry))
+        .collect();
+    imported
+}
+
+async fn import(inbox: &JetStreamInbox, deliveries: &[Imported]) -> Vec<heygen_inbox::Appended> {
+    in_time(inbox.import(deliveries)).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_carried_keeps_its_past() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let mut replayed = carried(3, "replayed", State::Dead, 2);
+    replayed.is_replayed = true;
+    let all = [
+        carried(0, "done", State::Done, 1),
+        carried(1, "dead", State::Dead, 3),
+        carried(2, "pending", State::Pending, 2),
+        replayed,
+    ];
+    let ids: Vec<_> = import(&inbox, &all).await.into_iter().map(new).collect();
+    for (id, again) in ids.iter().zip(import(&inbox, &all).await) {
+        assert_eq!(duplicate(again), *id, "again changes nothing");
+    }
+    let mut due = Vec::new();
+    while due.len() < 2 {
+        due.extend(
+            inbox
+                .claim(10, at(LATER), Order::Due)
+                .await
+                .unwrap()
+                .deliveries,
+        );
+    }
+    due.sort_by_key(|claimed| claimed.id);
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.claimed, counts.dead), (0, 2, 1));
+    let told: Vec<_> = due
+        .iter()
+        .map(|claimed| (claimed.id, claimed.first_attempt, claimed.attempt))
+        .collect();
+    assert_eq!(told, [(ids[2], 1, 3), (ids[3], 3, 3)]);
+    for claimed in &due {
+        inbox
+            .finish(end(claimed, AttemptResult::Done))
+            .await
+            .unwrap();
+    }
+    let kept = inbox.get(ids[2]).await.unwrap().unwrap();
+    assert_eq!(
+        attempts(&kept),
+        [
+            (1, AttemptResult::Retry),
+            (2, AttemptResult::Retry),
+            (3, AttemptResult::Done)
+        ]
+    );
+    let kept = inbox.get(ids[1]).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Dead, 3)
+    );
+    let streams = Streams::on(&server.url()).await;
+    streams.nothing_comes(&inbox, LATER).await;
+    inbox.replay(&[ids[1]], at(10)).await.unwrap();
+    let anew = claim_soon(&inbox, 10).await;
+    assert_eq!((anew.id, anew.first_attempt, anew.attempt), (ids[1], 4, 4));
+}
+
+#[tokio::test]
+async fn an_import_goes_on_where_it_ended() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let mut all = [
+        carried(0, "dead", State::Dead, 2),
+        carried(1, "replayed", State::Done, 2),
+    ];
+    all[1].is_replayed = true;
+    // Of the first run only the events arrived.
+    let streams = Streams::on(&server.url()).await;
+    streams
+        .change("HEYGEN_RECORDS", |config| config.max_message_size = 1)
+        .await;
+    for imported in &all {
+        in_time(inbox.import(std::slice::from_ref(imported)))
+            .await
+            .unwrap_err();
+    }
+    streams
+        .change("HEYGEN_RECORDS", |config| config.max_message_size = -1)
+        .await;
+    let ids: Vec<_> = import(&inbox, &all)
+        .await
+        .into_iter()
+        .map(duplicate)
+        .collect();
+    let kept = inbox.get(ids[0]).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Dead, 2)
+    );
+    assert_eq!(inbox.counts().await.unwrap().dead, 1);
+    let claimed = claim_soon(&inbox, LATER).await;
+    assert_eq!(
+        (claimed.id, claimed.first_attempt, claimed.attempt),
+        (ids[1], 3, 3)
+    );
+    inbox
+        .finish(end(&claimed, AttemptResult::Done))
+        .await
+        .unwrap();
+    import(&inbox, &all).await.into_iter().for_each(|again| {
+        duplicate(again);
+    });
+    streams.nothing_comes(&inbox, LATER).await;
+}
+
+#[tokio::test]
+async fn bookmarks_are_kept_and_forgotten() {
+    let server = fast_server();
+    let (one, other) = (
+        open(&server.url(), options()).await,
+        open(&server.url(), options()).await,
+    );
+    assert_eq!(one.bookmark("back fill.*").await.unwrap(), None);
+    one.set_bookmark("back fill.*", Some("é 1")).await.unwrap();
+    one.set_bookmark("other", Some("2")).await.unwrap();
+    assert_eq!(
+        other.bookmark("back fill.*").await.unwrap().as_deref(),
+        Some("é 1")
+    );
+    one.set_bookmark("back fill.*", None).await.unwrap();
+    assert_eq!(other.bookmark("back fill.*").await.unwrap(), None);
+    assert_eq!(other.bookmark("other").await.unwrap().as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn an_event_older_than_the_duplicate_window_is_still_known() {
+    let server = fast_server();
+    let mut options = options();
+    options.streams.duplicate_window = Duration::from_millis(100);
+    let first = open(&server.url(), options.clone()).await;
+    let second = open(&server.url(), options.clone()).await;
+    let with_id = append_new(&first, 0, &body_with_id("e1", "a")).await;
+    let without = append_new(&first, 1, &body("b")).await;
+    // Until the servers themselves have forgotten it.
+    let streams = Streams::on(&server.url()).await;
+    let probe = |id: String| {
+        let message = PublishMessage::build().payload("".into()).message_id(id);
+        streams.context.send_publish("heygen.events.probe", message)
+    };
+    probe("p".to_owned()).await.unwrap().await.unwrap();
+    in_time(async {
+        while probe("p".to_owned())
+            .await
+            .unwrap()
+            .await
+            .unwrap()
+            .duplicate
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    in_time(second.caught_up()).await;
+    let reopened = open(&server.url(), options).await;
+    in_time(reopened.caught_up()).await;
+    for inbox in [&first, &second, &reopened] {
+        for (text, id) in [
+            (body_with_id("e1", "a"), with_id),
+            (body_with_id("e1", "other"), with_id),
+            (body("a"), with_id),
+            (body("b"), without),
+            (body_with_id("e2", "b"), without),
+        ] {
+            let appended = inbox.append(delivery(5, &text)).await.unwrap();
+            assert_eq!(duplicate(appended), id, "{text}");
+            let found = in_time(inbox.find(&[delivery(5, &text)])).await.unwrap();
+            assert_eq!(found, [Some(id)], "{text}");
+        }
+        let strange = in_time(inbox.find(&[delivery(5, body("c"))]))
+            .await
+            .unwrap();
+        assert_eq!(strange, [None]);
+    }
+}
+
+#[tokio::test]
+async fn what_remembers_does_not_wait_for_what_was_deleted() {
+    let server = fast_server();
+    let mut options = options();
+    let inbox = open(&server.url(), options.clone()).await;
+    append_new(&inbox, 0, &body("pending")).await;
+    for n in 0..3 {
+        append_new(&inbox, 1, &body(&format!("v{n}"))).await;
+    }
+    let claim = inbox.claim(10, at(1), Order::Due).await.unwrap();
+    for claimed in &claim.deliveries[1..] {
+        inbox
+            .finish(end(claimed, AttemptResult::Done))
+            .await
+            .unwrap();
+    }
+    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    assert_eq!(pruned.deleted, 3);
+    // All that it would remember is gone.
+    options.remembered = 2;
+    let other = open(&server.url(), options).await;
+    in_time(other.caught_up()).await;
+}
+
+#[tokio::test]
+async fn lists_go_through_more_than_is_read_at_a_time() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    let count = 3300;
+    let kind = |n: u64| match n % 100 {
+        0 => "avatar_video.fail",
+        _ => "avatar_video.success",
+    };
+    let appended: Vec<_> = futures_util::stream::iter(0..count)
+        .map(|n| {
+            let text = body(&format!("v{n}")).replace("avatar_video.success", kind(n));
+            let source = match n % 3 {
+                0 => Source::Callback,
+                1 => Source::Webhook,
+                _ => Source::Backfill,
+            };
+            inbox.append(NewDelivery::new(at(n), source, Vec::new(), text.into()))
+        })
+        .buffer_unordered(200)
+        .collect()
+        .await;
+    let mut ids: Vec<_> = appended.into_iter().map(|one| new(one.unwrap())).collect();
+    ids.sort();
+    // A gap of 1500 in the middle, longer than what is read at a time.
+    let mut left = count;
+    while left > 0 {
+        let claim = inbox.claim(500, at(count), Order::Due).await.unwrap();
+        left -= claim.deliveries.len() as u64;
+        let ends = claim.deliveries.iter().map(|claimed| {
+            let place = ids.binary_search(&claimed.id).unwrap();
+            let result = match (1000..2500).contains(&place) {
+                true => AttemptResult::Done,
+                false => AttemptResult::Dead,
+            };
+            inbox.finish(end(claimed, result))
+        });
+        for ended in futures_util::future::join_all(ends).await {
+            ended.unwrap();
+        }
+    }
+    let done = inbox
+        .list(Query::default().state(State::Done))
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 1500);
+    let streams = Streams::on(&server.url()).await;
+    let stream = streams.context.get_stream("HEYGEN").await.unwrap();
+    let gone: Vec<_> = ids.drain(1000..2500).collect();
+    futures_util::stream::iter(&gone)
+        .for_each_concurrent(100, |id| async {
+            stream.delete_message(id.key()).await.unwrap();
+        })
+        .await;
+
+    let mut expected = ids.clone();
+    assert_eq!(
+        in_order(&inbox, Query::default().oldest_first()).await,
+        expected
+    );
+    expected.reverse();
+    assert_eq!(all_ids(&inbox).await, expected);
+    assert_eq!(
+        inbox.count(&Query::default()).await.unwrap(),
+        ids.len() as u64
+    );
+    let dead = Query::default().state(State::Dead);
+    assert_eq!(inbox.count(&dead).await.unwrap(), ids.len() as u64);
+    assert_eq!(
+        inbox
+            .count(&Query::default().state(State::Pending))
+            .await
+            .unwrap(),
+        0
+    );
+
+    // Each filter, by what the list itself tells of all.
+    let all = inbox.list(Query::default()).await.unwrap();
+    let one = &all[all.len() / 2];
+    let subject = one.subject_id.clone().unwrap();
+    let checks: Vec<(Query, usize)> = vec![
+        (
+            Query::default().event_type("avatar_video.fail"),
+            all.iter()
+                .filter(|kept| kept.event_type.as_deref() == Some("avatar_video.fail"))
+                .count(),
+        ),
+        (Query::default().event_type("avatar_video"), 0),
+        (Query::default().subject_id(subject), 1),
+        (
+            Query::default().source(Source::Backfill),
+            all.iter()
+                .filter(|kept| kept.source == Source::Backfill)
+                .count(),
+        ),
+        (
+            Query::default().since(at(900)).until(at(2600)),
+            all.iter()
+                .filter(|kept| kept.received_at >= at(900) && kept.received_at < at(2600))
+                .count(),
+        ),
+        (Query::default().after(ids[999]), ids.len() - 1000),
+        (Query::default().before(ids[1000]), 1000),
+        (Query::default().after(gone[700]), ids.len() - 1000),
+        (Query::default().after(ids[5]).before(ids[7]), 1),
+        (Query::default().limit(7), 7),
+        (Query::default().before(ids[1000]).limit(3), 3),
+    ];
+    for (query, expected) in checks {
+        assert!(expected > 0 || query.event_type.is_some());
+        let newest_first = in_order(&inbox, query.clone()).await;
+        assert_eq!(newest_first.len(), expected, "{query:?}");
+        assert!(newest_first.is_sorted_by(|left, right| left > right));
+        let oldest_first = in_order(&inbox, query.clone().oldest_first()).await;
+        assert_eq!(oldest_first.len(), expected, "{query:?}");
+        assert!(oldest_first.is_sorted());
+    }
+    let stats = inbox.stats(at(0)).await.unwrap();
+    let sum: u64 = stats.groups.iter().map(|group| group.count).sum();
+    assert_eq!(sum, ids.len() as u64);
+    assert!(stats.groups.iter().all(|group| group.state == State::Dead));
+    assert_eq!(
+        stats.attempts,
+        [
+            (AttemptResult::Dead, ids.len() as u64),
+            (AttemptResult::Done, 1500)
+        ]
+    );
+    assert_eq!(inbox.get(gone[0]).await.unwrap(), None);
+}
+
+async fn in_order(inbox: &JetStreamInbox, query: Query) -> Vec<heygen_inbox::DeliveryId> {
+    let found = inbox.list(query).await.unwrap();
+    found.iter().map(|summary| summary.id).collect()
+}
+
+#[tokio::test]
+async fn sameness_with_and_without_an_id_holds_between_two() {
+    let server = fast_server();
+    let (first, second) = (
+        open(&server.url(), options()).await,
+        open(&server.url(), options()).await,
+    );
+    let with_id = append_new(&first, 0, &body_with_id("e1", "a")).await;
+    in_time(second.caught_up()).await;
+    // The other follows the stream, and hears of it a little later.
+    in_time(async {
+        while second.find(&[delivery(1, body("a"))]).await.unwrap() != [Some(with_id)] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert_eq!(
+        duplicate(second.append(delivery(1, body("a"))).await.unwrap()),
+        with_id
+    );
+    let kept = first.get(with_id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.repeats.count, kept.event_id.as_deref()),
+        (1, Some("e1"))
+    );
+    // The same id is known to the servers at once, whoever asks.
+    let again = second
+        .append(delivery(2, body_with_id("e1", "b")))
+        .await
+        .unwrap();
+    assert_eq!(duplicate(again), with_id);
+    assert_eq!(claim_one(&second, 2).await.id, with_id);
+}
