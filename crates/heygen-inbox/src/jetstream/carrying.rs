@@ -72,7 +72,7 @@ impl JetStreamInbox {
             shared.refer(sequence, record.generation).await?;
             if buried > 0 {
                 // It may have been deleted by hand.
-                let _ = link.dead.delete_message(buried).await;
+                let _ = link.delete(link.names.dead(), buried).await;
             }
             return Ok(Some(state));
         }

@@ -87,7 +87,7 @@ impl Shared {
             if written.is_some() {
                 if let Some(letter) = obsolete {
                     // It may have been deleted by hand.
-                    let _ = self.link.dead.delete_message(letter).await;
+                    let _ = self.link.delete(self.link.names.dead(), letter).await;
                 }
                 return Ok(record);
             }

@@ -1,9 +1,11 @@
 //! Deleting what is finished and old.
 
-use async_nats::jetstream::stream::DeleteMessageErrorKind;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::DeleteStatus;
 use futures_util::StreamExt as _;
 
 use super::JetStreamInbox;
+use super::link::Link;
 use super::reading::{Stretches, sequences};
 use crate::{InboxError, Prune, Pruned, Query, State};
 
@@ -42,11 +44,10 @@ impl JetStreamInbox {
                 let record = records.get(&sequence);
                 let state = shared.state(&seen.event, record, &progress);
                 if matches!(state, State::Done | State::Dead) {
-                    doomed.push((sequence, record.map_or(0, |record| record.dead_sequence)));
+                    doomed.push(sequence);
                 }
             }
-            deleted += doomed.len();
-            self.delete(doomed).await?;
+            deleted += self.delete(doomed).await?;
             if next.is_some() || newer > NEWER_IN_A_ROW {
                 break 'stretches;
             }
@@ -58,43 +59,60 @@ impl JetStreamInbox {
         })
     }
 
-    /// The event goes last: as long as it is there, so is what is known of it.
-    async fn delete(&self, doomed: Vec<(u64, u64)>) -> Result<(), InboxError> {
+    /// How many of these were deleted. The record goes last: as long as the event is there, so is what is known of it.
+    async fn delete(&self, doomed: Vec<u64>) -> Result<usize, InboxError> {
         let link = &self.shared.link;
-        let deleting = doomed
-            .into_iter()
-            .map(|(sequence, dead_sequence)| async move {
-                // It may have been replayed since it was looked at, or not have been seen to be.
-                let record = link.record(sequence).await?.map(|found| found.record);
-                if record.is_some_and(|record| !matches!(record.state(), State::Done | State::Dead))
-                {
-                    return Ok(());
-                }
-                if dead_sequence > 0 {
-                    // It may have been deleted by hand.
-                    let _ = link.dead.delete_message(dead_sequence).await;
-                }
-                match link.events.delete_message(sequence).await {
-                    Ok(_) => {}
-                    // Another receiver prunes too.
-                    Err(error)
-                        if matches!(error.kind(), DeleteMessageErrorKind::JetStream(_))
-                            && link.event(sequence).await?.is_none() => {}
-                    Err(error) => return Err(link.cannot("delete from", error)),
-                }
-                let record = link
-                    .records
-                    .purge()
-                    .filter(link.names.record(sequence))
-                    .await;
-                record.map_err(|error| link.cannot("delete from", error))?;
-                Ok(())
-            });
+        let deleting = doomed.into_iter().map(|sequence| async move {
+            // What was found may have come from a server that is behind, and somebody may have replayed it meanwhile.
+            let found = link.record(sequence).await?;
+            let record = found.map(|found| found.record);
+            let begun = record.as_ref().filter(|record| record.is_begun());
+            let is_open = |state| matches!(state, State::Pending | State::Claimed);
+            if begun.is_some_and(|record| is_open(record.state())) {
+                return Ok(false);
+            }
+            let letter = begun.map_or(0, |record| record.dead_sequence);
+            if letter > 0 {
+                // It may have been deleted by hand.
+                let _ = link.delete(link.names.dead(), letter).await;
+            }
+            let deleted = link.delete(link.names.events(), sequence).await;
+            if let Err(error) = deleted
+                && link.event(sequence).await?.is_some()
+            {
+                // Otherwise another was faster.
+                return Err(error);
+            }
+            let record = link
+                .records
+                .purge()
+                .filter(link.names.record(sequence))
+                .await;
+            record.map_err(|error| link.cannot("delete from", error))?;
+            Ok(true)
+        });
+        let mut count = 0;
         let mut ends = futures_util::stream::iter(deleting).buffer_unordered(AT_A_TIME);
         while let Some(end) = ends.next().await {
-            end?;
+            count += usize::from(end?);
         }
-        Ok(())
+        Ok(count)
+    }
+}
+
+impl Link {
+    /// Deletes a message. Its bytes are left to be overwritten: to make them unreadable at once, a server writes a whole block of
+    /// the stream anew for each.
+    pub(super) async fn delete(&self, stream: String, sequence: u64) -> Result<(), InboxError> {
+        self.check_connected()?;
+        let subject = format!("STREAM.MSG.DELETE.{stream}");
+        let asked = serde_json::json!({ "seq": sequence, "no_erase": true });
+        let answer: Result<Response<DeleteStatus>, _> = self.context.request(subject, &asked).await;
+        match answer {
+            Ok(Response::Ok(_)) => Ok(()),
+            Ok(Response::Err { error }) => Err(self.cannot("delete from", error)),
+            Err(error) => Err(self.cannot("delete from", error)),
+        }
     }
 }
 
