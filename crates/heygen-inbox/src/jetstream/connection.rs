@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
@@ -16,16 +16,37 @@ use super::next_server::NextServer;
 use super::{Address, JetStreamOptions};
 use crate::{InboxError, InboxErrorKind};
 
+/// When the present connection was made.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectedAt(Arc<Mutex<SystemTime>>);
+
+impl ConnectedAt {
+    pub(super) fn get(&self) -> SystemTime {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
+    }
+}
+
+impl Default for ConnectedAt {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(SystemTime::now())))
+    }
+}
+
 /// Connects, trying for as long as the options say. Later it reconnects by itself, for ever.
 pub(super) async fn connect(
     address: &Address,
     options: &JetStreamOptions,
-) -> Result<(Client, Context), InboxError> {
+) -> Result<(Client, Context, ConnectedAt), InboxError> {
     let servers: Vec<String> = address.servers().collect();
     let deadline = Instant::now() + options.connect_time;
     let mut is_told = false;
+    let connected_at = ConnectedAt::default();
     let client = loop {
-        let ways = ways(address, options).await?;
+        let ways = ways(address, options, &connected_at).await?;
         match ways.connect(&servers[..]).await {
             Ok(client) => break client,
             Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
@@ -50,10 +71,15 @@ pub(super) async fn connect(
         .ack_timeout(options.answer_time)
         .max_ack_inflight(options.queue_capacity.max(1).saturating_mul(2))
         .build(client.clone());
-    Ok((client, context))
+    Ok((client, context, connected_at))
 }
 
-async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOptions, InboxError> {
+async fn ways(
+    address: &Address,
+    options: &JetStreamOptions,
+    connected_at: &ConnectedAt,
+) -> Result<ConnectOptions, InboxError> {
+    let connected_at = connected_at.clone();
     let access = &options.access;
     let place = address.to_string();
     let next = NextServer::default();
@@ -73,6 +99,9 @@ async fn ways(address: &Address, options: &JetStreamOptions) -> Result<ConnectOp
             async move { chosen }
         })
         .event_callback(move |event| {
+            if matches!(event, Event::Connected) {
+                connected_at.set();
+            }
             let (place, told) = (place.clone(), Arc::clone(&told));
             async move { tell(&place, &event, &told) }
         });

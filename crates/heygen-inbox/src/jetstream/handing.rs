@@ -127,30 +127,26 @@ impl Shared {
         Ok(got)
     }
 
-    /// One that cannot be looked up now keeps nobody else; the servers give it out again after the ack wait.
+    /// All at once, since some have to be looked up. One that cannot be now keeps nobody else; the servers give it out again after the
+    /// ack wait.
     async fn take_all(&self, given: Vec<Given>, now: i64, way: Way) -> Result<(), InboxError> {
-        let mut failed = None;
-        for given in given {
-            let is_free = way == Way::Event && given.ticket.delivered == 1;
-            if failed.is_some() && !is_free {
-                continue;
-            }
+        let taking = given.into_iter().map(|given| async move {
             let reply = given.ticket.reply.clone();
             let taken = match way {
                 Way::Event => self.take_event(given, now).await,
                 Way::Reference(_) => self.take_reference(given, now).await,
             };
             match taken {
-                Ok(()) => {}
                 // Whoever wrote its record may know what is to be done; nothing is lost until then.
                 Err(error) if error.kind() == InboxErrorKind::Version => {
                     tracing::error!(%error, "a delivery is put off");
-                    self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await?;
+                    self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await
                 }
-                Err(error) => failed = Some(failed.unwrap_or(error)),
+                taken => taken,
             }
-        }
-        failed.map_or(Ok(()), Err)
+        });
+        let taken = futures_util::future::join_all(taking).await;
+        taken.into_iter().collect()
     }
 
     /// Gets what there is, at least what this process has written: a consumer hears of that a little later than the writer.
@@ -204,7 +200,7 @@ impl Shared {
         let fetched = tokio::time::timeout(FETCH_TIME, fetching).await;
         match &fetched {
             Ok(Ok(_)) => self.link.pulse.answered(),
-            Ok(Err(_)) | Err(_) => self.link.pulse.unanswered(&self.link.client).await,
+            Ok(Err(_)) | Err(_) => self.link.pulse.unanswered(&self.link.client),
         }
         let messages = fetched.map_err(|_| {
             InboxError::new(
@@ -231,9 +227,8 @@ impl Shared {
         }
         let headers = message.headers.unwrap_or_default();
         let event = Stored::read(sequence, stored_at, &headers, message.payload);
-        // A consumer that was made anew gives out everything once more.
         let is_first =
-            ticket.delivered == 1 && event.past.is_none() && stored_at >= self.link.given_out_since;
+            ticket.delivered == 1 && event.past.is_none() && !self.link.may_be_forgotten(stored_at);
         let found = match is_first {
             true => None,
             false => self.link.record(sequence).await?,

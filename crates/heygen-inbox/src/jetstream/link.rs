@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use async_nats::{Client, connection};
 use sha2::{Digest as _, Sha256};
 
-use super::connection::{cannot, connect};
+use super::connection::{ConnectedAt, cannot, connect};
 use super::message::Stored;
 use super::opening::{Missing, Opening};
 use super::promise::{self, Doubt};
@@ -36,8 +36,8 @@ pub(super) struct Link {
     pub(super) again_workers: PullConsumer,
     pub(super) pulse: Pulse,
     pub(super) ack_wait: Duration,
-    /// When the consumer of events was made: it does not know what was handed out before.
-    pub(super) given_out_since: SystemTime,
+    consumer_made_at: SystemTime,
+    connected_at: ConnectedAt,
     pub(super) doubts: Vec<Doubt>,
     /// How the options differ from what is there, in words.
     pub(super) differences: Vec<String>,
@@ -52,7 +52,7 @@ impl Link {
         options: &JetStreamOptions,
         missing: Missing,
     ) -> Result<Self, InboxError> {
-        let (client, context) = connect(address, options).await?;
+        let (client, context, connected_at) = connect(address, options).await?;
         let opening = Opening::new(address, &client, &context, options, missing);
         let opened = opening.open().await?;
         Ok(Self {
@@ -64,7 +64,8 @@ impl Link {
             names: opening.into_names(),
             client,
             ack_wait: opened.workers.cached_info().config.ack_wait,
-            given_out_since: opened.workers.cached_info().created.into(),
+            consumer_made_at: opened.workers.cached_info().created.into(),
+            connected_at,
             tag: tag(&opened.events),
             events: opened.events,
             dead: opened.dead,
@@ -96,18 +97,20 @@ impl Link {
                     PublishErrorKind::TimedOut | PublishErrorKind::StreamNotFound
                 ) =>
             {
-                self.pulse.unanswered(&self.client).await;
+                self.pulse.unanswered(&self.client);
             }
             Err(_) => {}
         }
         acknowledged
     }
 
+    /// A step that failed, which may be because nobody answers us here.
     pub(super) fn cannot(
         &self,
         step: &str,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> InboxError {
+        self.pulse.unanswered(&self.client);
         cannot(step, &self.place, error)
     }
 
@@ -124,6 +127,12 @@ impl Link {
             InboxErrorKind::Storage,
             format!("NATS is away: {}", self.place),
         ))
+    }
+
+    /// Whether a consumer that gives out an event for the first time may have done so before and forgotten it: one that was made anew
+    /// has, and a server that was killed does not know what it was told in the moment before.
+    pub(super) fn may_be_forgotten(&self, stored_at: SystemTime) -> bool {
+        stored_at < self.consumer_made_at || stored_at < self.connected_at.get()
     }
 
     pub(super) fn id(&self, sequence: u64) -> DeliveryId {
@@ -160,6 +169,7 @@ impl Link {
                 }
             }
         };
+        self.pulse.answered();
         Ok(Some(Stored::read(
             message.sequence,
             message.time.into(),

@@ -33,14 +33,17 @@ impl Pulse {
     }
 
     /// An answer did not come in time. Connects anew where that has gone on for too long.
-    pub(super) async fn unanswered(&self, client: &Client) {
+    pub(super) fn unanswered(&self, client: &Client) {
         if self.has_choice && self.is_silent() {
             tracing::warn!(
                 server = client.server_info().server_name,
                 "nothing was answered for {SILENCE:?}: connecting anew, in case this server is cut off from the others"
             );
-            // It only fails when the client is closed, and only waits where that cannot be told either.
-            let _ = tokio::time::timeout(SILENCE, client.force_reconnect()).await;
+            let client = client.clone();
+            tokio::spawn(async move {
+                // It only fails when the client is closed, and only waits where that cannot be told either.
+                let _ = tokio::time::timeout(SILENCE, client.force_reconnect()).await;
+            });
         }
     }
 

@@ -308,7 +308,9 @@ async fn others_see_each_event_with_its_exact_body() {
         .subscribe("heygen.events.avatar_video.*")
         .await
         .unwrap();
-    client.flush().await.unwrap();
+    // Once it has answered this, the server knows of the subscription.
+    let nobody = client.request("nobody", "".into()).await;
+    nobody.unwrap_err();
     let odd = format!(" {}\r\n", body("a"));
     let id = append_new(&inbox, 0, &odd).await;
     let message = in_time(seen.next()).await.unwrap();
