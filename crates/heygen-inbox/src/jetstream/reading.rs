@@ -44,7 +44,14 @@ impl Shared {
         let mut found = Vec::new();
         let mut next = first;
         loop {
-            let read = self.read_on(next, last, filter, is_without_bodies).await?;
+            let read = match self.read_on(next, last, filter, is_without_bodies).await {
+                // A server that has just been started gives a consumer that it cannot serve yet.
+                Err(_) if self.link.is_connected() && Instant::now() < deadline => {
+                    tokio::time::sleep(BEHIND_PAUSE).await;
+                    continue;
+                }
+                read => read?,
+            };
             found.extend(read.0);
             if let Some(newest) = found.last() {
                 next = newest.event.sequence + 1;
