@@ -55,9 +55,19 @@ async fn check(url: &str, options: JetStreamOptions) {
     inbox.append(delivery(0, body("a"))).await.unwrap();
 }
 
+/// It cannot be reached so.
 async fn check_refused(url: &str, options: JetStreamOptions, reason: &str) {
+    check_error(url, options, InboxErrorKind::Storage, reason).await;
+}
+
+/// The server knows nobody of that name.
+async fn check_not_let_in(url: &str, options: JetStreamOptions, reason: &str) {
+    check_error(url, options, InboxErrorKind::Access, reason).await;
+}
+
+async fn check_error(url: &str, options: JetStreamOptions, kind: InboxErrorKind, reason: &str) {
     let error = try_open(url, options).await.unwrap_err();
-    assert_eq!(error.kind(), InboxErrorKind::Storage);
+    assert_eq!(error.kind(), kind, "{error}");
     let told = all_of(&error);
     assert!(told.contains(reason), "{told}");
 }
@@ -82,8 +92,8 @@ async fn a_user_and_a_password() {
     let in_address = server.url().replace("//", &format!("//ann:{SECRET}@"));
     check(&in_address, with(|_| ())).await;
     let violation = "authorization violation";
-    check_refused(&server.url(), user("wrong"), violation).await;
-    check_refused(&server.url(), with(|_| ()), violation).await;
+    check_not_let_in(&server.url(), user("wrong"), violation).await;
+    check_not_let_in(&server.url(), with(|_| ()), violation).await;
 }
 
 #[tokio::test]
@@ -93,7 +103,7 @@ async fn a_token() {
     check(&server.url(), token(SECRET)).await;
     let in_address = server.url().replace("//", &format!("//{SECRET}@"));
     check(&in_address, with(|_| ())).await;
-    check_refused(&server.url(), token("wrong"), "authorization violation").await;
+    check_not_let_in(&server.url(), token("wrong"), "authorization violation").await;
 }
 
 #[tokio::test]
@@ -106,8 +116,8 @@ async fn the_seed_of_an_nkey() {
     let seed = |seed: String| with(|access| access.nkey_seed = Some(seed));
     check(&server.url(), seed(ours.seed().unwrap())).await;
     let violation = "authorization violation";
-    check_refused(&server.url(), seed(other.seed().unwrap()), violation).await;
-    check_refused(&server.url(), seed(SECRET.into()), "signing nonce").await;
+    check_not_let_in(&server.url(), seed(other.seed().unwrap()), violation).await;
+    check_not_let_in(&server.url(), seed(SECRET.into()), "signing nonce").await;
 }
 
 #[tokio::test]
@@ -150,7 +160,7 @@ async fn a_file_of_credentials() {
     check(&server.url(), with_file(file("sound.creds", &account))).await;
     let stranger = Nkey::new_account();
     let violation = "authorization violation";
-    check_refused(
+    check_not_let_in(
         &server.url(),
         with_file(file("other.creds", &stranger)),
         violation,

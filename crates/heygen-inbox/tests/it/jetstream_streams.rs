@@ -75,8 +75,8 @@ async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
     let before = streams.config("HEYGEN").await;
     let mut other = asked();
     other.streams.replicas = Some(3);
-    other.streams.max_age = None;
-    other.streams.max_bytes = None;
+    other.streams.max_age = Some(Duration::from_secs(90 * 24 * 3600));
+    other.streams.max_bytes = Some(1_000);
     other.streams.duplicate_window = Duration::from_secs(60);
     other.ack_wait = Duration::from_secs(7);
     let inbox = try_open(&server, "HEYGEN", other).await.unwrap();
@@ -84,13 +84,19 @@ async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
         inbox.differences(),
         [
             "the number of replicas is 1, not 3",
-            "max age is 2592000s, not 0ns",
-            "the most it holds is 50000000 bytes, not unlimited",
-            "the duplicate window is 3600s, not 60s",
+            "max age is 30d, not 90d",
+            "the most it holds is 50000000 bytes, not 1000 bytes",
+            "the duplicate window is 1h, not 60s",
             "ack wait is 1s, not 7s",
         ]
     );
     assert_eq!(inbox.ack_wait(), options().ack_wait);
+    let inbox = try_open(&server, "HEYGEN", JetStreamOptions::default()).await;
+    let told = inbox.unwrap().differences().to_vec();
+    assert!(
+        told.is_empty(),
+        "who asks for nothing is told nothing: {told:?}"
+    );
     assert_eq!(streams.config("HEYGEN").await, before);
 }
 
