@@ -63,7 +63,8 @@ impl Options {
     pub(crate) fn text(&self, setting: &Setting<'_>) -> String {
         let sync = match &self.sync_interval {
             _ if !setting.knows_sync_always => String::new(),
-            Some(value) => format!("sync_interval: {value}"),
+            // In quotes: `2m` without them is a number of millions.
+            Some(value) => format!("sync_interval: \"{value}\""),
             None => "sync_interval: always".to_owned(),
         };
         let cluster = setting.cluster.map(Membership::text).unwrap_or_default();
@@ -173,7 +174,7 @@ mod tests {
         );
         check(&Options::new(), false, &[], &["sync_interval"]);
         let relaxed = Options::new().sync_interval("2m");
-        check(&relaxed, true, &["sync_interval: 2m"], &["always"]);
+        check(&relaxed, true, &["sync_interval: \"2m\""], &["always"]);
         check(&relaxed, false, &[], &["sync_interval"]);
         let limited = Options::new()
             .jetstream("max_file_store: 1MB")
