@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: how fast the receiver is beside the limit and beside its peers, and what it costs.
 //!
-//! One file per part: [`serving`], [`store`], [`parse`], [`dispatch`], [`pressure`]. Around them: [`options`] reads the command
-//! line, [`ground`] builds and makes folders and requests, [`backlog`] fills inboxes, [`servers`] and [`peers`] are what is
+//! One file per part: [`serving`], [`store`], [`parse`], [`dispatch`], [`pressure`], [`jetstream`]. Around them: [`options`] reads
+//! the command line, [`ground`] builds and makes folders and requests, [`backlog`] fills inboxes, [`servers`] and [`peers`] are what is
 //! compared, [`child`] runs them, [`wrk`] sends to them, [`figures`] and [`report`] are what was measured, [`marks`] compares that
 //! with what is to be reached, [`page`] writes it down. Everything is on loopback, bounded, and ends only what it started. The
 //! programs that are measured in Rust are in `xtask/bench`, so that xtask stays quick to build.
@@ -11,6 +11,7 @@ mod child;
 mod dispatch;
 mod figures;
 mod ground;
+mod jetstream;
 mod marks;
 mod median;
 mod options;
@@ -63,6 +64,11 @@ const PARTS: &[Part] = &[
         name: "pressure",
         what: pressure::WHAT,
         run: pressure::run,
+    },
+    Part {
+        name: "jetstream",
+        what: jetstream::WHAT,
+        run: jetstream::run,
     },
     // The last, because it appends to files of which the others take copies.
     Part {
@@ -132,7 +138,8 @@ Usage: cargo xtask bench [--only PART]... [--server NAME]... [--rounds N] [--sec
 
 Builds heygen-webhooks in release mode, measures it beside bare hyper and beside what people use today, and prints medians
 and the marks that are to be reached. Loopback only; ends by itself. Needs `wrk`, which it installs where it may; peers that
-cannot be installed are named with the reason. The part `store` takes about 15 GB of disk in the target directory while it runs.
+cannot be installed are named with the reason. The part `jetstream` brings a nats-server, as `cargo xtask nats` does. The part
+`store` takes about 15 GB of disk in the target directory while it runs.
 
   --only PART     this part only; may be given several times
   --server NAME   only this server in the table of servers; may be given several times

@@ -13,6 +13,7 @@ mod limit;
 mod parse;
 mod requests;
 mod store;
+mod stream;
 mod verified;
 
 use std::process::ExitCode;
@@ -55,6 +56,29 @@ fn run(words: &[&str]) -> Result<()> {
         ["dispatch", file, concurrency, seconds] => {
             let measured = dispatch::run(file.as_ref(), number(concurrency)?, number(seconds)?)?;
             println!("{measured}");
+            Ok(())
+        }
+        ["publish", servers, replicas, at_a_time, seconds] => {
+            let (replicas, at_a_time) = (number(replicas)?, number(at_a_time)?);
+            let measured = stream::publish(servers, replicas, at_a_time, number(seconds)?)?;
+            println!("{measured}");
+            Ok(())
+        }
+        ["append-stream", servers, at_a_time, seconds] => {
+            let measured = stream::append(servers, number(at_a_time)?, number(seconds)?)?;
+            println!("{measured}");
+            Ok(())
+        }
+        ["fill-stream", servers, count] => {
+            println!("{}", stream::fill(servers, number(count)?)?);
+            Ok(())
+        }
+        ["take", servers, replicas, at_a_time, count] => {
+            let (replicas, at_a_time) = (number(replicas)?, number(at_a_time)?);
+            println!(
+                "{}",
+                stream::take(servers, replicas, at_a_time, number(count)?)?
+            );
             Ok(())
         }
         _ => bail!(

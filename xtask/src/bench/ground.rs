@@ -89,22 +89,31 @@ impl Ground {
 
     /// `serve` with its default options, but for where it listens and keeps.
     pub(super) fn serve(&self, home: &Home, listen: &str) -> Command {
-        let mut command = dying_with_us(&self.binary);
+        let mut command = self.program(home);
         command
-            .current_dir(&home.folder)
-            .env(SECRET_NAME, SECRET)
             .args(["serve", "--listen", listen, "--inbox"])
             .arg(home.inbox());
         command
     }
 
+    /// `heygen-webhooks` in this folder, with the secret of the requests.
+    pub(super) fn program(&self, home: &Home) -> Command {
+        let mut command = dying_with_us(&self.binary);
+        command.current_dir(&home.folder).env(SECRET_NAME, SECRET);
+        command
+    }
+
     /// How many deliveries of these states (of all, if none is named) the inbox file holds.
     pub(super) fn kept(&self, home: &Home, states: &[&str]) -> Result<u64> {
-        let mut command = dying_with_us(&self.binary);
+        self.kept_in(home, &home.inbox(), states)
+    }
+
+    /// The same of any inbox, looked at from this folder.
+    pub(super) fn kept_in(&self, home: &Home, inbox: &Path, states: &[&str]) -> Result<u64> {
+        let mut command = self.program(home);
         command
-            .current_dir(&home.folder)
             .args(["inbox", "stats", "--json", "--inbox"])
-            .arg(home.inbox());
+            .arg(inbox);
         let stats = measured(command)?;
         counted(&stats, states).context("read what `inbox stats` printed")
     }
