@@ -85,8 +85,8 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     ));
     if ground.nats() == Program::Debian {
         row.note(
-            "this nats-server acknowledges before it writes to the disk: SIGKILL does not show that, a loss of power may; \
-             docs/scale-out.md names the versions that can promise more",
+            "this nats-server promises too little for a cluster: it acknowledges before it writes, and it is known to lose events when \
+             nodes are cut off; docs/scale-out.md names the versions that do better",
         );
     }
     Ok(row)
