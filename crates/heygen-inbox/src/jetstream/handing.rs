@@ -76,7 +76,7 @@ impl JetStreamInbox {
             let due = shared.hand().due_len(now, limit);
             // What is due does not wait until all that is not was looked at.
             let is_enough = due > 0 && begun_at.elapsed() > LOOKING_TIME;
-            if due == limit || is_enough || shared.fetch(limit, now).await? == 0 {
+            if due == limit || is_enough || !shared.fetch(limit, now).await? {
                 break;
             }
         }
@@ -103,28 +103,29 @@ impl JetStreamInbox {
 }
 
 impl Shared {
-    /// Gets what is missing of `limit` from the servers; how many they gave, of which some may have come to nothing. New events do
-    /// not wait for references to what is not due yet, however many there are.
-    async fn fetch(&self, limit: usize, now: i64) -> Result<usize, InboxError> {
+    /// Gets what is missing of `limit` from the servers, and says whether they may have more: some of it may have come to nothing.
+    /// New events do not wait for references to what is not due yet, however many there are.
+    async fn fetch(&self, limit: usize, now: i64) -> Result<bool, InboxError> {
         let missing = || limit - self.hand().due_len(now, limit);
-        let mut got = 0;
+        let mut may_be_more = false;
         if self.is_to_look_for_references() {
+            let asked = missing();
             let references = self
-                .fetch_written(&self.link.again_workers, missing(), &self.referred_to)
+                .fetch_written(&self.link.again_workers, asked, &self.referred_to)
                 .await?;
-            got = references.len();
-            self.looked_for_references(got);
+            may_be_more = references.len() >= asked;
+            self.looked_for_references(references.len());
             self.take_all(references, now, Way::Reference(0)).await?;
         }
-        let missing = missing();
-        if missing > 0 {
+        let asked = missing();
+        if asked > 0 {
             let events = self
-                .fetch_written(&self.link.workers, missing, &self.appended_to)
+                .fetch_written(&self.link.workers, asked, &self.appended_to)
                 .await?;
-            got += events.len();
+            may_be_more |= events.len() >= asked;
             self.take_all(events, now, Way::Event).await?;
         }
-        Ok(got)
+        Ok(may_be_more)
     }
 
     /// All at once, since some have to be looked up. One that cannot be now keeps nobody else; the servers give it out again after the

@@ -20,7 +20,7 @@ use crate::jetstream_support::{claim_soon, end, in_time};
 use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate, new};
 
 fn start(config: &str) -> Server {
-    let options = Options::new().sync_interval("\"2m\"").config(config);
+    let options = Options::new().sync_interval("2m").config(config);
     Server::start(Program::Current, &options).unwrap()
 }
 

@@ -17,7 +17,7 @@ pub(crate) const ACK_WAIT: Duration = Duration::from_secs(1);
 
 /// A server that acknowledges before it writes: what these tests look at does not depend on it, and it is faster.
 pub(crate) fn fast_server() -> Server {
-    Server::start(Program::Current, &Options::new().sync_interval("\"2m\"")).unwrap()
+    Server::start(Program::Current, &Options::new().sync_interval("2m")).unwrap()
 }
 
 pub(crate) fn options() -> JetStreamOptions {

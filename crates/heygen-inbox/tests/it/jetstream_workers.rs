@@ -272,7 +272,7 @@ fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
     // Acknowledgements of the first user come to nothing.
     let server = Server::start(
         Program::Current,
-        &Options::new().sync_interval("\"2m\"").config(
+        &Options::new().sync_interval("2m").config(
             "authorization { users: [\n\
              { user: mute, password: m, permissions: { publish: { deny: \"$JS.ACK.>\" } } }\n\
              { user: sound, password: s }\n\
