@@ -80,7 +80,7 @@ impl Shared {
                     sequence,
                     ..
                 }) => {
-                    self.seen.insert(delivery.sameness().file_under(), sequence);
+                    self.seen.insert_own(delivery.sameness(), sequence);
                     return Ok(Published::New(sequence));
                 }
                 // The same message is just being replicated: it is not certain yet that it will be kept.
@@ -92,7 +92,7 @@ impl Shared {
                 Ok(PublishAck { sequence, .. }) => match link.event(sequence).await? {
                     // An earlier try of ours, of which only the answer did not come.
                     Some(kept) if was_tried && kept.is_of(delivery) => {
-                        self.seen.insert(delivery.sameness().file_under(), sequence);
+                        self.seen.insert_own(delivery.sameness(), sequence);
                         return Ok(Published::New(sequence));
                     }
                     Some(kept) if kept.to_delivery().sameness().is_same(delivery.sameness()) => {
