@@ -108,7 +108,7 @@ fn handshake(host: &str, port: u16) -> Result<Seen, Finding> {
     })
 }
 
-/// As [`config`] for https, with a witness of what the server sends.
+/// As [`tls_config`](crate::web::tls_config) for https, with a witness of what the server sends.
 fn witnessed() -> Result<(ClientConfig, Arc<Witness>), String> {
     let failed = |error: rustls::Error| format!("TLS cannot be set up here: {error}");
     let provider = Arc::new(ring::default_provider());
