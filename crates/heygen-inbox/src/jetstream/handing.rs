@@ -199,9 +199,8 @@ impl Shared {
             Ok(messages)
         };
         let fetched = tokio::time::timeout(FETCH_TIME, fetching).await;
-        match &fetched {
-            Ok(Ok(_)) => self.link.pulse.answered(),
-            Ok(Err(_)) | Err(_) => self.link.pulse.unanswered(&self.link.client),
+        if !matches!(fetched, Ok(Ok(_))) {
+            self.link.pulse.unanswered(&self.link.client);
         }
         let messages = fetched.map_err(|_| {
             InboxError::new(

@@ -169,7 +169,6 @@ impl Link {
                 }
             }
         };
-        self.pulse.answered();
         Ok(Some(Stored::read(
             message.sequence,
             message.time.into(),

@@ -1,6 +1,6 @@
 //! [`Pulse`]: whether the server that we are connected to still gets answers for us.
 //!
-//! A node that is cut off from the rest of its cluster keeps its clients, and answers nothing that the streams would have to. The
+//! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it has, and acknowledges nothing. The
 //! client library sees a connection that is well. So when nothing was answered for a while, we connect anew, to another server with
 //! luck, and with more luck the next time.
 
@@ -10,11 +10,11 @@ use std::time::Duration;
 use async_nats::Client;
 use tokio::time::Instant;
 
-/// Since when nothing was answered. Clones share it.
+/// Since when nothing was acknowledged. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pulse {
-    /// When the first answer failed to come since the last that came, or since we connected anew.
-    silent_since: Arc<Mutex<Option<Instant>>>,
+    /// When an answer failed to come, the first time since an acknowledgement, or since we connected anew, and the last time.
+    silence: Arc<Mutex<Option<(Instant, Instant)>>>,
     /// Whether there is another server to go to.
     has_choice: bool,
 }
@@ -22,14 +22,14 @@ pub(super) struct Pulse {
 impl Pulse {
     pub(super) fn new(has_choice: bool) -> Self {
         Self {
-            silent_since: Arc::default(),
+            silence: Arc::default(),
             has_choice,
         }
     }
 
-    /// The streams answered.
+    /// Something was acknowledged, which no server does alone.
     pub(super) fn answered(&self) {
-        *self.silent_since() = None;
+        *self.silence() = None;
     }
 
     /// An answer did not come in time. Connects anew where that has gone on for too long.
@@ -49,23 +49,27 @@ impl Pulse {
 
     /// Whether it has been silent for too long, told once for each time.
     fn is_silent(&self) -> bool {
-        let mut silent_since = self.silent_since();
-        let is_silent = silent_since.get_or_insert_with(Instant::now).elapsed() >= SILENCE;
-        if is_silent {
-            *silent_since = None;
-        }
+        let mut silence = self.silence();
+        let now = Instant::now();
+        let since = match *silence {
+            // Whoever only reads hears of no acknowledgement: what went wrong long ago is another matter.
+            Some((since, last)) if now - last < FORGOTTEN => since,
+            Some(_) | None => now,
+        };
+        let is_silent = now - since >= SILENCE;
+        *silence = (!is_silent).then_some((since, now));
         is_silent
     }
 
-    fn silent_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn silence(&self) -> MutexGuard<'_, Option<(Instant, Instant)>> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// About as long as a cluster takes to elect a leader.
 const SILENCE: Duration = Duration::from_secs(4);
+
+const FORGOTTEN: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
@@ -83,5 +87,14 @@ mod tests {
         pulse.answered();
         tokio::time::advance(SILENCE / 2).await;
         assert!(!pulse.is_silent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_troubles_far_apart_are_no_silence() {
+        let pulse = Pulse::new(true);
+        for _ in 0..3 {
+            assert!(!pulse.is_silent());
+            tokio::time::advance(FORGOTTEN).await;
+        }
     }
 }

@@ -243,13 +243,10 @@ impl Link {
         self.check_connected()?;
         let subject = self.names.record(sequence);
         match self.records.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => {
-                self.pulse.answered();
-                Ok(Some(Found {
-                    record: self.read_record(&message.payload)?,
-                    revision: message.sequence,
-                }))
-            }
+            Ok(message) => Ok(Some(Found {
+                record: self.read_record(&message.payload)?,
+                revision: message.sequence,
+            })),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(self.cannot("read from", error)),
         }
