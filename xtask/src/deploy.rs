@@ -110,6 +110,18 @@ fn changed(path: &str, from: &str, to: &str) -> Example {
     }
 }
 
+/// One of the problems tells of what is expected; none is there where nothing is.
+#[cfg(test)]
+#[track_caller]
+fn expect_problem(problems: &[String], expected: &str) {
+    if expected.is_empty() {
+        assert_eq!(problems, [""; 0]);
+    } else {
+        let found = problems.iter().any(|problem| problem.contains(expected));
+        assert!(found, "{problems:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -163,7 +163,7 @@ impl Compose {
 
 #[cfg(test)]
 mod tests {
-    use crate::deploy::changed;
+    use crate::deploy::{changed, expect_problem};
     use crate::workspace;
 
     #[track_caller]
@@ -171,12 +171,7 @@ mod tests {
         let files = [changed("deploy/compose/compose.yaml", from, to)];
         let mut problems = Vec::new();
         super::check(&workspace::root(), &files, &mut problems);
-        if expected.is_empty() {
-            assert_eq!(problems, [""; 0]);
-        } else {
-            let found = problems.iter().any(|problem| problem.contains(expected));
-            assert!(found, "{problems:?}");
-        }
+        expect_problem(&problems, expected);
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl Analyzer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::changed;
+    use crate::deploy::{changed, expect_problem};
     use crate::workspace;
 
     const RECEIVER: &str = "deploy/systemd/heygen-webhooks-receiver.service";
@@ -313,12 +313,7 @@ mod tests {
     #[track_caller]
     fn check(from: &str, to: &str, expected: &str) {
         let problems = problems_of(&changed(RECEIVER, from, to).text);
-        if expected.is_empty() {
-            assert_eq!(problems, [""; 0]);
-        } else {
-            let found = problems.iter().any(|problem| problem.contains(expected));
-            assert!(found, "{problems:?}");
-        }
+        expect_problem(&problems, expected);
     }
 
     #[test]
