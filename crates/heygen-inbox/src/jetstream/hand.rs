@@ -155,21 +155,16 @@ impl Hand {
         self.held.len()
     }
 
-    /// How many of those that wait came as the event itself, and how many by a reference.
-    pub(super) fn held_ways(&self) -> (u64, u64) {
-        let events = self
-            .held
-            .values()
-            .filter(|held| held.ticket.way == Way::Event);
-        let events = events.count();
-        (events as u64, (self.held.len() - events) as u64)
+    /// How many of those that wait came as the event itself.
+    pub(super) fn held_events_len(&self) -> u64 {
+        let held = self.held.values();
+        held.filter(|held| held.ticket.way == Way::Event).count() as u64
     }
 
-    /// How many of those with a handler came as the event itself, and how many by a reference.
-    pub(super) fn out_ways(&self) -> (u64, u64) {
-        let events = self.out.values().filter(|out| out.ticket.way == Way::Event);
-        let events = events.count();
-        (events as u64, (self.out.len() - events) as u64)
+    /// How many of those with a handler came by a reference.
+    pub(super) fn out_references_len(&self) -> u64 {
+        let out = self.out.values();
+        out.filter(|out| out.ticket.way != Way::Event).count() as u64
     }
 
     /// How many are due, counting no further than `limit`.

@@ -105,27 +105,42 @@ impl JetStreamInbox {
 
     pub(super) async fn counts_now(&self) -> Result<Counts, InboxError> {
         let shared = &self.shared;
-        let link = &shared.link;
-        let info = async |stream: &Stream| {
-            link.check_connected()?;
-            let info = stream.get_info().await;
-            info.map(|info| info.state)
-                .map_err(|error| link.cannot("read from", error))
+        let sizes = self.sizes().await?;
+        let workers = shared.consumer_info(&shared.link.workers).await?;
+        let (held, out_again) = {
+            let hand = shared.hand();
+            (hand.held_events_len(), hand.out_references_len())
         };
-        let events = info(&link.events).await?;
-        let (dead, records) = (info(&link.dead).await?, info(&link.records).await?);
-        let again = info(&link.again).await?;
-        let workers = shared.consumer_info(&link.workers).await?;
-        let (held, _) = shared.hand().held_ways();
-        let (_, out_again) = shared.hand().out_ways();
         let given_out = workers.num_ack_pending as u64;
         let next = workers.delivered.stream_sequence + 1;
         let oldest = shared.oldest_pending(next, workers.num_pending > 0).await?;
         Ok(Counts {
-            pending: workers.num_pending + held + again.messages.saturating_sub(out_again),
+            pending: workers.num_pending + held + sizes.again.saturating_sub(out_again),
             claimed: given_out.saturating_sub(held) + out_again,
-            dead: dead.messages,
+            dead: sizes.dead,
             oldest_pending: oldest,
+            bytes: sizes.bytes,
+        })
+    }
+
+    /// How much is in the streams, all asked at once.
+    pub(super) async fn sizes(&self) -> Result<Sizes, InboxError> {
+        let link = &self.shared.link;
+        link.check_connected()?;
+        let state = async |stream: &Stream| {
+            let info = stream.get_info().await;
+            info.map(|info| info.state)
+                .map_err(|error| link.cannot("read from", error))
+        };
+        let (events, dead, records, again) = tokio::try_join!(
+            state(&link.events),
+            state(&link.dead),
+            state(&link.records),
+            state(&link.again),
+        )?;
+        Ok(Sizes {
+            dead: dead.messages,
+            again: again.messages,
             bytes: events.bytes + dead.bytes + records.bytes + again.bytes,
         })
     }
@@ -166,6 +181,17 @@ impl JetStreamInbox {
             .collect();
         Ok(Stats { groups, attempts })
     }
+}
+
+/// How much is in the streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// How many dead letters.
+    dead: u64,
+    /// How many references.
+    again: u64,
+    /// Of all of them.
+    pub(super) bytes: u64,
 }
 
 /// How far the handing-out of events is.

@@ -55,7 +55,7 @@ impl JetStreamInbox {
         Ok(Pruned {
             deleted,
             next,
-            bytes: self.counts_now().await?.bytes,
+            bytes: self.sizes().await?.bytes,
         })
     }
 
