@@ -90,10 +90,28 @@ impl HandingOut {
     }
 
     /// Whether something is sent on to an application that has no secret of its own.
-    pub(crate) fn needs_receivers_secret(&self) -> bool {
+    fn needs_receivers_secret(&self) -> bool {
         let mut actions = self.rules.iter().map(|rule| &rule.action);
         let forwards = |action: &Action| matches!(action, Action::Forward(_));
         self.forward_secret_file.is_none() && (actions.any(forwards) || forwards(&self.otherwise))
+    }
+
+    /// What a process without a receiver signs with: the secrets of environment and files. Where there are none and some are needed,
+    /// `advice` says what to set.
+    pub(crate) fn load_secrets(
+        &self,
+        files: &[PathBuf],
+        advice: &str,
+    ) -> Result<ActiveSecrets, Failure> {
+        let secrets = ActiveSecrets::none();
+        match secret::load(files)? {
+            Some(own) => secrets.set(own),
+            None if self.needs_receivers_secret() => {
+                return Err(Failure::usage(format!("no secret to sign with: {advice}")));
+            }
+            None => {}
+        }
+        Ok(secrets)
     }
 
     /// `own` are the receiver's secrets, which sign what is sent on unless there is a file with another one.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_receiver::{ActiveSecrets, Retention};
+use heygen_receiver::Retention;
 
 use crate::backfill::Backfill;
 use crate::cli::{Dev, LogFormat};
@@ -14,7 +14,7 @@ use crate::printer::Printer;
 use crate::signals::asked_to_stop;
 use crate::store::Store;
 use crate::work::Work;
-use crate::{api, logging, output, places, secret};
+use crate::{api, logging, output, places};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -41,17 +41,11 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let api_options = places::api(&options.api, &file);
     let secret_files = places::secret_files(&options.secret_file, &file);
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
-    let secrets = ActiveSecrets::none();
-    match secret::load(&secret_files)? {
-        Some(own) => secrets.set(own),
-        None if handing_out.needs_receivers_secret() => {
-            return Err(Failure::usage(
-                "no secret to sign with: set HEYGEN_WEBHOOK_SECRET (or --forward-secret-file) to what your application \
-                 verifies with; any text will do as long as both have the same",
-            ));
-        }
-        None => {}
-    }
+    let secrets = handing_out.load_secrets(
+        &secret_files,
+        "set HEYGEN_WEBHOOK_SECRET (or --forward-secret-file) to what your application verifies with; any text will do as long as \
+         both have the same",
+    )?;
     let printer = Printer::start(options.json, options.full)?;
     let built = handing_out.build(&printer, &secrets)?;
     let client = api::connect(&api_options)?;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use heygen_receiver::{ActiveSecrets, AdminPages, Metrics, Retention};
+use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use super::serve::admin;
 use crate::cli::{LogFormat, Work as Options};
@@ -15,7 +15,7 @@ use crate::printer::Printer;
 use crate::signals::asked_to_stop;
 use crate::store::Store;
 use crate::work::Work;
-use crate::{logging, places, secret};
+use crate::{logging, places};
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -33,9 +33,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     check_place(&place, true, &handing_out)?;
     let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
     let promise = Promise::of(&options.nats_promise, &file.nats());
-    let secrets = secrets(
-        &handing_out,
+    let secrets = handing_out.load_secrets(
         &places::secret_files(&options.secret_file, &file),
+        "set --forward-secret-file (or HEYGEN_WEBHOOK_SECRET) to what your application verifies with",
     )?;
     let json = options.json || (file.json && !options.full);
     let full = options.full || (file.full && !options.json);
@@ -69,22 +69,4 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     // A line that nobody reads must not keep the process: its delivery is handed out again.
     runtime.shutdown_background();
     ended
-}
-
-/// What forwarded deliveries are signed with.
-fn secrets(
-    handing_out: &HandingOut,
-    files: &[std::path::PathBuf],
-) -> Result<ActiveSecrets, Failure> {
-    let secrets = ActiveSecrets::none();
-    match secret::load(files)? {
-        Some(own) => secrets.set(own),
-        None if handing_out.needs_receivers_secret() => {
-            return Err(Failure::usage(
-                "no secret to sign with: set --forward-secret-file (or HEYGEN_WEBHOOK_SECRET) to what your application verifies with",
-            ));
-        }
-        None => {}
-    }
-    Ok(secrets)
 }
