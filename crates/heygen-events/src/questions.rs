@@ -19,7 +19,12 @@ impl Event {
     /// What the event is about: the id of the video, translation, render, job, …
     ///
     /// The id that the family of the event is known for comes first, then `video_id`, `video_translate_id`, `render_id`,
-    /// `<subject>_id` (`batch_id` for `batch.finished`), `session_id`, `project_id` and `id`.
+    /// `<subject>_id` (`batch_id` for `batch.finished`), `session_id`, `project_id` and `id`, then the ids of the job resources
+    /// of avatars and proofreads: `avatar_id`, `generation_id`, `group_id` and `proofread_id`.
+    ///
+    /// # Source
+    ///
+    /// HeyGen's API reference documents the last four for the resources; that events carry them is assumed.
     #[must_use]
     pub fn subject_id(&self) -> Option<Cow<'_, str>> {
         let subject = self.event_name().split('.').next().unwrap_or_default();
@@ -38,6 +43,10 @@ impl Event {
             "session_id",
             "project_id",
             "id",
+            "avatar_id",
+            "generation_id",
+            "group_id",
+            "proofread_id",
         ];
         self.first(&[own, &any].concat())
     }
@@ -86,7 +95,8 @@ impl Event {
 
     /// Why it failed, for a person to read; `None` for a success.
     ///
-    /// `msg`, `message`, `failure_message`, `error_message` or `error`, the last also as an object with a `message`.
+    /// `msg`, `message`, `failure_message`, `error_message`, `error`, also as an object with a `message`, or `error_msg`, as the
+    /// documented resource of a training has it (that its event does too is assumed).
     #[must_use]
     pub fn failure_message(&self) -> Option<Cow<'_, str>> {
         if self.outcome() == Outcome::Success {
@@ -99,8 +109,11 @@ impl Event {
             "error_message",
             "error",
         ])
-        .or_else(|| self.payload.lookup().inner_field("error", "message"))
-        .filter(|message| !message.is_empty())
+        .or_else(|| {
+            let message = self.payload.lookup().inner_field("error", "message");
+            message.filter(|message| !message.is_empty())
+        })
+        .or_else(|| self.first(&["error_msg"]))
     }
 
     /// A success of an event that brings media, without a link. It happens; fetch the job from HeyGen's API then.

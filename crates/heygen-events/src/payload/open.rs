@@ -13,7 +13,8 @@ use crate::lookup::Lookup;
 /// The data of an event whose name is documented and whose data is not: a map of fields, as received.
 ///
 /// No field is promised. HeyGen says only that other events follow a structure similar to the documented ones, which is
-/// why the questions on [`Event`](crate::Event) try the usual names here too.
+/// why the questions on [`Event`](crate::Event) try the usual names here too. The resources of some of these jobs are
+/// documented (instant and photo avatars, proofreads, batches); whether the events carry them is not.
 ///
 /// # Wire shape
 ///

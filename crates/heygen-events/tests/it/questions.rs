@@ -337,3 +337,83 @@ fn fields_our_types_do_not_know() {
         &[],
     );
 }
+
+/// Where the resource of a job is all that is documented, its event is asked for the same names, after all others.
+#[test]
+fn ids_and_reasons_of_job_resources() {
+    let success = |subject: &str| json!({"outcome": "success", "subject_id": subject});
+    for name in ["avatar_id", "generation_id", "group_id", "proofread_id"] {
+        for event in [
+            "instant_avatar.success",
+            "photo_avatar_train.success",
+            "proofread_creation.success",
+            "podcast.success",
+        ] {
+            check(event, json!({name: "a"}), success("a"));
+            check(event, json!({name: 7}), success("7"));
+            for earlier in [
+                "video_id",
+                "video_translate_id",
+                "render_id",
+                "session_id",
+                "project_id",
+                "id",
+            ] {
+                check(event, json!({name: "a", earlier: "e"}), success("e"));
+            }
+        }
+    }
+    check(
+        "instant_avatar.success",
+        json!({"group_id": "g", "generation_id": "n", "avatar_id": "a", "instant_avatar_id": "i"}),
+        success("i"),
+    );
+    check(
+        "instant_avatar.success",
+        json!({"group_id": "g", "generation_id": "n", "avatar_id": "a", "avatar_group_id": "ag"}),
+        success("a"),
+    );
+    // Data that does not fit its type is asked in the same way.
+    check(
+        "avatar_video.success",
+        json!({"avatar_id": "a", "url": "u"}),
+        json!({"outcome": "success", "subject_id": "a", "media_url": "u", "media_kind": "video"}),
+    );
+
+    let failure = |reason: &str| json!({"outcome": "failure", "failure_message": reason});
+    for event in [
+        "photo_avatar_train.fail",
+        "podcast.fail",
+        "avatar_video.fail",
+    ] {
+        check(event, json!({"error_msg": "why"}), failure("why"));
+        check(
+            event,
+            json!({"error_msg": "why", "msg": "", "error": {"message": ""}}),
+            failure("why"),
+        );
+        check(
+            event,
+            json!({"error_msg": "not this", "error": {"message": "why"}}),
+            failure("why"),
+        );
+        for earlier in [
+            "msg",
+            "message",
+            "failure_message",
+            "error_message",
+            "error",
+        ] {
+            check(
+                event,
+                json!({"error_msg": "not this", earlier: "why"}),
+                failure("why"),
+            );
+        }
+    }
+    check(
+        "photo_avatar_train.fail",
+        json!({"status": "failed", "error_msg": null}),
+        json!({"outcome": "failure", "lacks_reason": true}),
+    );
+}

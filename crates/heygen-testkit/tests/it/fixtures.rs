@@ -7,6 +7,7 @@ use heygen_testkit::{
     EventBuilder,
     fixtures::{self, Provenance},
 };
+use serde_json::Value;
 
 #[test]
 fn each_reads_as_the_event_it_names() {
@@ -78,6 +79,16 @@ fn the_best_known_body_is_the_sample() {
     check_sample("avatar_video.fail", Some("documented"));
     check_sample("avatar_video_caption.success", Some("observed-fields"));
     check_sample("ai_clipping.success", Some("resource"));
+    for subject in [
+        "instant_avatar",
+        "photo_avatar_generation",
+        "photo_avatar_train",
+    ] {
+        for outcome in ["success", "fail"] {
+            check_sample(&format!("{subject}.{outcome}"), Some("resource"));
+        }
+    }
+    check_sample("personalized_video", Some("documented"));
     check_sample("batch.finished", Some("invented-minimal"));
     check_sample("podcast.success", None);
     check_sample("nobody.knows", None);
@@ -96,4 +107,41 @@ fn a_sample_has_what_its_event_is_for() {
             assert!(link.starts_with("https://"), "{link}");
         }
     }
+}
+
+/// As HeyGen's page “Output Videos via API” shows it: an object, and links that carry no query.
+#[test]
+fn the_sample_of_a_personalized_video_is_as_documented() {
+    let sample = fixtures::sample("personalized_video").unwrap();
+    let body: Value = serde_json::from_str(sample.body).unwrap();
+    let data = &body["event_data"];
+    let contact = data["contact_info"].as_object().unwrap();
+    assert_eq!(contact.keys().collect::<Vec<_>>(), ["email", "first_name"]);
+    for link in ["video_url", "landing_page_url", "gif_url"] {
+        assert!(!data[link].as_str().unwrap().contains('?'), "{link}");
+    }
+}
+
+/// What a person looks for in the data of a job resource is found, as far as the resource has it.
+#[test]
+fn a_resource_has_an_id_and_a_reason() {
+    let resources = fixtures::all().filter(|fixture| fixture.provenance == Provenance::Resource);
+    let mut seen = 0;
+    for fixture in resources {
+        let event = Event::from_slice(fixture.body.as_bytes()).unwrap();
+        // The training of a photo avatar has its id in the path alone.
+        let has_id = !fixture.event_type.starts_with("photo_avatar_train.");
+        assert_eq!(
+            event.subject_id().is_some(),
+            has_id,
+            "{}",
+            fixture.event_type
+        );
+        assert!(!event.lacks_reason(), "{}", fixture.event_type);
+        seen += 1;
+    }
+    assert_eq!(
+        seen, 10,
+        "AI clipping, HyperFrames and three kinds of avatars"
+    );
 }
