@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::retry::Repeat;
-use crate::{ApiError, IdempotencyKey};
+use crate::{ApiError, ErrorKind, IdempotencyKey};
 
 /// What is sent, and how its answer is judged. Made by the operations, carried out by the transport.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Call {
     pub(crate) repeat: Repeat,
     /// Whether an answer without a body will do.
     pub(crate) needs_no_body: bool,
-    /// Whether “not found” after an attempt of unknown outcome means that the attempt did it.
-    pub(crate) not_found_is_done: bool,
+    /// Which “not found” after an attempt of unknown outcome means that the attempt did it.
+    pub(crate) done_if_gone: Option<Gone>,
 }
 
 impl Call {
@@ -60,7 +60,7 @@ impl Call {
             key: None,
             repeat,
             needs_no_body: false,
-            not_found_is_done: false,
+            done_if_gone: None,
         }
     }
 
@@ -69,8 +69,8 @@ impl Call {
         self
     }
 
-    pub(crate) fn not_found_is_done(mut self) -> Self {
-        self.not_found_is_done = true;
+    pub(crate) fn done_if(mut self, gone: Gone) -> Self {
+        self.done_if_gone = Some(gone);
         self
     }
 
@@ -78,6 +78,25 @@ impl Call {
         self.query
             .extend(value.map(|value| (name, value.to_string())));
         self
+    }
+}
+
+/// Which refusals of a deletion say that the endpoint is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Gone {
+    /// Every “not found”.
+    NotFound,
+    /// “Not found” with this code: without it the whole API may be gone.
+    Code(&'static str),
+}
+
+impl Gone {
+    pub(crate) fn is_told_by(self, error: &ApiError) -> bool {
+        let code = match self {
+            Self::NotFound => None,
+            Self::Code(code) => Some(code),
+        };
+        error.kind() == ErrorKind::NotFound && code.is_none_or(|code| error.has_code(code))
     }
 }
 

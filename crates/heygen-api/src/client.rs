@@ -71,7 +71,7 @@ impl Client {
         V3 { client: self }
     }
 
-    /// The operations of v1, which HeyGen retires on 2026-11-01.
+    /// The operations of v1, whose end HeyGen announced for 2026-10-31.
     #[must_use]
     pub fn v1(&self) -> V1<'_> {
         V1 { client: self }

@@ -37,10 +37,11 @@ pub struct Endpoint {
     /// Whether it is in use. No operation is known that sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<EndpointStatus>,
-    /// When it was made, as sent: ISO 8601, with `Z` in v3 and without a zone in v1.
+    /// When it was made, as sent: ISO 8601, with `Z` in v3; without a zone in v1, which adds microseconds when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    /// The resource it is limited to, where the answer names one. v3 takes it when an endpoint is created and does not return it.
+    /// The resource it is limited to, where the answer names one. Both versions take it when an endpoint is created; v3 does not
+    /// return it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity_id: Option<String>,
     /// The account it belongs to. v1 alone.

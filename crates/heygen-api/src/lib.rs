@@ -33,7 +33,7 @@
 //! | module | what HeyGen calls it |
 //! |---|---|
 //! | [`v3`] | the current API: seven operations |
-//! | [`v1`] | the old one, retired on 2026-11-01: five operations |
+//! | [`v1`] | the old one, whose end was announced for 2026-10-31: five operations |
 //!
 //! Requests that fail are made again where that is safe: see [`RetryPolicy`]. Errors are [`ApiError`], whose
 //! [`kind`](ApiError::kind) is what to act on. Secrets and keys show in no `Debug`, no error and no serialised value.

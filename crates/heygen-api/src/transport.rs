@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::error::refusal;
 use crate::fields::Misfit;
 use crate::retry::after::retry_after;
-use crate::{ApiError, Credentials, ErrorKind, RetryPolicy};
+use crate::{ApiError, Credentials, RetryPolicy};
 
 mod base_url;
 mod tls;
@@ -82,8 +82,10 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error.with_attempts(attempts, call.key.as_ref()),
             };
-            let is_done = call.not_found_is_done && error.kind() == ErrorKind::NotFound;
-            if is_done && outcome_unknown {
+            let is_gone = call
+                .done_if_gone
+                .is_some_and(|gone| gone.is_told_by(&error));
+            if is_gone && outcome_unknown {
                 // An attempt before this one did it, and its answer was lost.
                 return Ok(Answer::nothing(&error));
             }

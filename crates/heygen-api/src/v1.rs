@@ -1,21 +1,28 @@
-//! The operations of v1, which HeyGen retires on 2026-11-01. From then on expect
-//! [`NotFound`](crate::ErrorKind::NotFound) (404 or 410, assumed) from all of them: use [`v3`](crate::v3).
+//! The operations of v1, whose end HeyGen announced for 2026-10-31: use [`v3`](crate::v3). Nobody has reported the end yet; once it
+//! has come, expect [`NotFound`](crate::ErrorKind::NotFound) (404 or 410, assumed) from all of them.
 //!
 //! # Wire shape
 //!
-//! A success is `{"code": 100, "data": …, "msg": null, "message": null}`. Any other `code` is a refusal, with status 200 too.
+//! A success is `{"code": 100, "data": …, "msg": null}`, with `"message": null` in some editions of the pages. Any other `code` is a
+//! refusal, with status 200 too.
 //!
 //! # Errors
 //!
-//! Every operation can give every [`ErrorKind`](crate::ErrorKind); its own section tells what to expect. No code of v1's webhook
-//! operations is documented, so kinds are told by the status and by v1's general codes.
+//! Every operation can give every [`ErrorKind`](crate::ErrorKind); its own section tells what to expect. Two codes of the webhook
+//! operations are documented: 400131, with status 404, says that there is no such endpoint, and so that v1 still answers; 400542,
+//! with status 400, that `url` is invalid. Other kinds are told by the status and by v1's general codes.
+//!
+//! # Source
+//!
+//! HeyGen's OpenAPI text of v1 and v2 (`heygen-api 4.0.8`): documented.
 
 use heygen_events::EventType;
 use heygen_events::id::EndpointId;
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, value};
-use crate::call::{Call, segment};
+use crate::call::{Call, Gone, segment};
+use crate::error::refusal::V1_NO_SUCH_ENDPOINT;
 use crate::fields::Misfit;
 use crate::{ApiError, Client, Endpoint};
 
@@ -37,12 +44,14 @@ impl V1<'_> {
     ///
     /// # Wire shape
     ///
-    /// `POST /v1/webhook/endpoint.add` with `{"url": string, "events": [string]}`; `events` is left out for all events. HeyGen
-    /// tries `url` with an `OPTIONS` request and waits 1 s for the answer.
+    /// `POST /v1/webhook/endpoint.add` with `{"url": string, "events": [string], "entity_id": string}`; `events` is left out for all
+    /// events, `entity_id` where the endpoint is not limited to one resource. HeyGen tries `url` with an `OPTIONS` request and waits
+    /// 1 s for the answer.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) when the address does not answer the probe: assumed.
+    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) with code 400542 and [`param`](ApiError::param) `url` when HeyGen
+    /// does not take the address; that it says so of one that does not answer the probe is assumed.
     ///
     /// # Source
     ///
@@ -79,13 +88,12 @@ impl V1<'_> {
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) or [`NotFound`](crate::ErrorKind::NotFound) when there is no such
-    /// endpoint: assumed.
+    /// [`NotFound`](crate::ErrorKind::NotFound) with code 400131 when there is no such endpoint;
+    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) with code 400542 when HeyGen does not take the address.
     ///
     /// # Source
     ///
-    /// HeyGen documentation, “Webhook Events”, “Update a Registered Webhook Endpoint”: documented. That a changed endpoint is
-    /// returned is inferred from what is said of an unchanged one.
+    /// HeyGen documentation, “Webhook Events” and “Update a Webhook Endpoint”: documented.
     pub async fn update_endpoint(&self, update: &EndpointUpdate) -> Result<Endpoint, ApiError> {
         segment(update.endpoint_id())?;
         let call = Call::patch(&["v1", "webhook", "endpoint.update"], update.to_json());
@@ -94,25 +102,26 @@ impl V1<'_> {
 
     /// Deletes an endpoint for good.
     ///
+    /// Where an attempt ended without an answer and the next one is told that there is no such endpoint (code 400131), it is
+    /// deleted. A 404 without that code proves nothing: it is also what v1 as a whole may answer one day.
+    ///
     /// # Wire shape
     ///
     /// `DELETE /v1/webhook/endpoint.delete?endpoint_id=…`; `data` is `null`, and no body is taken too.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) or [`NotFound`](crate::ErrorKind::NotFound) when there is no such
-    /// endpoint: assumed. After an attempt without an answer either may mean that it is deleted.
+    /// [`NotFound`](crate::ErrorKind::NotFound) with code 400131 when there is no such endpoint.
     ///
     /// # Source
     ///
-    /// HeyGen documentation, “Webhook Events”, “Delete a Registered Webhook Endpoint”: documented.
+    /// HeyGen documentation, “Webhook Events” and “Delete a Webhook Endpoint”: documented.
     pub async fn delete_endpoint(&self, endpoint_id: &EndpointId) -> Result<(), ApiError> {
         let id = segment(endpoint_id)?;
-        // “Not found” proves nothing here: it is also what v1 as a whole will be.
-        let call = Call::delete(&["v1", "webhook", "endpoint.delete"]);
-        self.client
-            .send(&call.query("endpoint_id", Some(id)))
-            .await?;
+        let call = Call::delete(&["v1", "webhook", "endpoint.delete"])
+            .query("endpoint_id", Some(id))
+            .done_if(Gone::Code(V1_NO_SUCH_ENDPOINT));
+        self.client.send(&call).await?;
         Ok(())
     }
 

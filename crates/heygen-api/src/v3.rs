@@ -13,7 +13,7 @@
 use heygen_events::id::EndpointId;
 
 use crate::answer::Answer;
-use crate::call::{Call, segment};
+use crate::call::{Call, Gone, segment};
 use crate::{ApiError, Client, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
 
 mod endpoint;
@@ -142,7 +142,7 @@ impl V3<'_> {
     /// HeyGen's API reference, “Delete Webhook Endpoint”: documented.
     pub async fn delete_endpoint(&self, endpoint_id: &EndpointId) -> Result<(), ApiError> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?]].concat();
-        let call = Call::delete(&path).not_found_is_done();
+        let call = Call::delete(&path).done_if(Gone::NotFound);
         self.client.send(&call).await?;
         Ok(())
     }

@@ -45,15 +45,18 @@ fn said(body: &Map<String, Value>, credentials: &Credentials) -> Said {
         Some(value.chars().take(MAX_CHARS).collect())
     };
     let get = |name: &str| text(from.get(name));
+    let code = get("code");
+    // v1 names no parameter; this code is about one alone.
+    let of_code = (code.as_deref() == Some(V1_INVALID_URL)).then(|| "url".to_owned());
     Said {
-        code: clean(get("code")),
+        code: clean(code),
         // v1 has two names for it, and `error` has been a plain text too.
         message: clean(
             get("message")
                 .or_else(|| get("msg"))
                 .or_else(|| text(body.get("error"))),
         ),
-        param: clean(get("param")),
+        param: clean(get("param").or(of_code)),
         doc_url: clean(get("doc_url")),
     }
 }
@@ -91,6 +94,12 @@ fn kind(status: u16, code: &str) -> ErrorKind {
 
 const V1_SUCCESS: &str = "100";
 
+/// “Webhook endpoint not found”, with status 404, from v1's update and deletion.
+pub(crate) const V1_NO_SUCH_ENDPOINT: &str = "400131";
+
+/// “Url of this webhook endpoint is invalid”, with status 400, from v1's addition and update.
+const V1_INVALID_URL: &str = "400542";
+
 /// Nobody reads more of a message.
 const MAX_CHARS: usize = 1000;
 
@@ -112,19 +121,21 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("rate_limit_exceeded", ErrorKind::RateLimited),
     ("quota_exceeded", ErrorKind::QuotaExceeded),
     ("internal_error", ErrorKind::Server),
-    ("40001", ErrorKind::InvalidParameter),  // MISSING_PARAMS
-    ("40009", ErrorKind::Authentication),    // INVALID_CREDENTIALS
-    ("40012", ErrorKind::InvalidParameter),  // INVALID_QUERY_PARAM
-    ("400101", ErrorKind::NotFound),         // USER_NOT_FOUND
-    ("400112", ErrorKind::Authentication),   // UNAUTHORIZED
+    ("40001", ErrorKind::InvalidParameter), // MISSING_PARAMS
+    ("40009", ErrorKind::Authentication),   // INVALID_CREDENTIALS
+    ("40012", ErrorKind::InvalidParameter), // INVALID_QUERY_PARAM
+    ("400101", ErrorKind::NotFound),        // USER_NOT_FOUND
+    ("400112", ErrorKind::Authentication),  // UNAUTHORIZED
+    (V1_NO_SUCH_ENDPOINT, ErrorKind::NotFound),
     ("400175", ErrorKind::InvalidParameter), // INVALID_PARAMETER
-    ("400561", ErrorKind::NotFound),         // SPACE_NOT_FOUND
-    ("400562", ErrorKind::Forbidden),        // FORBIDDEN
-    ("400573", ErrorKind::Forbidden),        // PERMISSION_DENIED
-    ("400599", ErrorKind::PaymentRequired),  // TIER_NOT_SUPPORT
-    ("400631", ErrorKind::Forbidden),        // USER_BLOCKED
-    ("401056", ErrorKind::Authentication),   // ACCESS_TOKEN_EXPIRED
-    ("401057", ErrorKind::Authentication),   // INVALID_ACCESS_TOKEN
+    (V1_INVALID_URL, ErrorKind::InvalidParameter),
+    ("400561", ErrorKind::NotFound),        // SPACE_NOT_FOUND
+    ("400562", ErrorKind::Forbidden),       // FORBIDDEN
+    ("400573", ErrorKind::Forbidden),       // PERMISSION_DENIED
+    ("400599", ErrorKind::PaymentRequired), // TIER_NOT_SUPPORT
+    ("400631", ErrorKind::Forbidden),       // USER_BLOCKED
+    ("401056", ErrorKind::Authentication),  // ACCESS_TOKEN_EXPIRED
+    ("401057", ErrorKind::Authentication),  // INVALID_ACCESS_TOKEN
 ];
 
 #[cfg(test)]
@@ -177,6 +188,38 @@ mod tests {
             r#"{"code":40001,"msg":"no","message":null}"#,
             refused(K::InvalidParameter, "40001"),
         );
+    }
+
+    #[test]
+    fn the_codes_of_the_webhook_operations_of_v1() {
+        use ErrorKind as K;
+        let url = r#"{"code":400542,"message":"Url of this webhook endpoint is invalid"}"#;
+        let gone = r#"{"code":400131,"message":"Webhook endpoint not found"}"#;
+        let invalid = "Url of this webhook endpoint is invalid";
+        for status in [400, 422, 200] {
+            let expected = (K::InvalidParameter, Some("400542"), Some(invalid));
+            check(status, url, Some(expected));
+        }
+        for status in [404, 400, 200] {
+            let expected = (
+                K::NotFound,
+                Some("400131"),
+                Some("Webhook endpoint not found"),
+            );
+            check(status, gone, Some(expected));
+        }
+        let param = |body: &str| {
+            let value: Value = serde_json::from_str(body).unwrap();
+            let error = find(400, value.as_object(), &Credentials::api_key("key")).unwrap();
+            error.param().map(str::to_owned)
+        };
+        assert_eq!(param(url).as_deref(), Some("url"));
+        assert_eq!(
+            param(&url.replace("400542", r#""400542""#)).as_deref(),
+            Some("url")
+        );
+        assert_eq!(param(gone), None);
+        assert_eq!(param(r#"{"code":400175,"message":"no"}"#), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::Events;
 pub struct NewEndpoint {
     url: String,
     events: Events,
+    entity_id: Option<String>,
 }
 
 impl NewEndpoint {
@@ -20,6 +21,7 @@ impl NewEndpoint {
         Self {
             url: url.into(),
             events: Events::All,
+            entity_id: None,
         }
     }
 
@@ -35,11 +37,20 @@ impl NewEndpoint {
         self
     }
 
+    /// Limits it to one resource: a video, or a personalized video project. It cannot be changed later.
+    pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
+        self.entity_id = Some(entity_id.into());
+        self
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let mut body = Map::new();
         body.insert("url".to_owned(), self.url.as_str().into());
         if let Events::Only(_) = &self.events {
             body.insert("events".to_owned(), self.events.to_json());
+        }
+        if let Some(entity_id) = &self.entity_id {
+            body.insert("entity_id".to_owned(), entity_id.as_str().into());
         }
         body.into()
     }

@@ -40,6 +40,15 @@ pub(crate) const V1_DELETED: &str = r#"{"code":100,"data":null,"message":null,"m
 
 pub(crate) const V1_NAMES: &str = r#"{"code":100,"data":["avatar_video.success","avatar_video.fail","podcast.success"],"msg":null,"message":null}"#;
 
+pub(crate) const V1_OPENAPI_ADDED: &str = r#"{"code": 100, "data": {"endpoint_id": "038fb5f9a62d48e5af08834d20404606", "username": "123456", "url": "https://helloworld.com", "status": "enabled", "events": null, "secret": "whsec_123456", "created_at": "2023-04-03T05:40:46.769845"}, "msg": null}"#;
+
+/// To an update or a deletion, with status 404.
+pub(crate) const V1_GONE: &str = r#"{"code":400131,"message":"Webhook endpoint not found"}"#;
+
+/// To an addition or an update, with status 400.
+pub(crate) const V1_INVALID_URL: &str =
+    r#"{"code":400542,"message":"Url of this webhook endpoint is invalid"}"#;
+
 /// One endpoint, as v1 returns it from its additions and updates: the element of the documented list.
 pub(crate) fn v1_endpoint() -> String {
     let mut list: serde_json::Value = serde_json::from_str(V1_LIST).unwrap();

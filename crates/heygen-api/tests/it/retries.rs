@@ -11,7 +11,7 @@ use heygen_api::{
 };
 use tokio::net::TcpListener;
 
-use crate::answers::{V1_LIST, V3_DELETED, V3_ENDPOINT, V3_LIST, V3_ROTATED, v1_endpoint};
+use crate::answers::{V1_GONE, V1_LIST, V3_DELETED, V3_ENDPOINT, V3_LIST, V3_ROTATED, v1_endpoint};
 use crate::server::{AMPLE, Reply, Server};
 
 /// Every way in which an operation can be repeated, or not.
@@ -310,31 +310,44 @@ async fn the_key_of_a_lost_creation_is_in_the_error() {
 
 #[tokio::test]
 async fn a_deletion_that_was_done_by_a_lost_attempt_is_done() {
-    let gone = || {
-        Reply::new(
-            404,
-            r#"{"error":{"code":"webhook_not_found","message":"no"}}"#,
-        )
-    };
-    for lost in [
-        Reply::nothing(),
-        Op::Delete.success().cut_off(),
-        Reply::new(502, ""),
+    let v3 = r#"{"error":{"code":"webhook_not_found","message":"no"}}"#;
+    for (op, gone) in [
+        (Op::Delete, v3),
+        (Op::Delete, "{}"),
+        (Op::V1Delete, V1_GONE),
     ] {
-        let server = Server::playing([lost, gone()]).await;
-        Op::Delete.run(&server.client()).await.unwrap();
-        assert_eq!(server.seen().len(), 2);
+        let gone = || Reply::new(404, gone);
+        for lost in [
+            Reply::nothing(),
+            op.success().cut_off(),
+            Reply::new(502, ""),
+        ] {
+            let server = Server::playing([lost, gone()]).await;
+            op.run(&server.client()).await.unwrap();
+            assert_eq!(server.seen().len(), 2, "{op:?}");
+        }
+        // Nothing was done by these, so the endpoint was never there.
+        for refused in [None, Some(Reply::new(429, ""))] {
+            let replies: Vec<_> = refused.into_iter().chain([gone()]).collect();
+            let server = Server::playing(replies).await;
+            let error = op.run(&server.client()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{op:?}");
+        }
     }
-    // Nothing was done by these, so the endpoint was never there.
-    for refused in [None, Some(Reply::new(429, ""))] {
-        let replies: Vec<_> = refused.into_iter().chain([gone()]).collect();
-        let server = Server::playing(replies).await;
-        let error = Op::Delete.run(&server.client()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
+    // Without v1's own code “not found” may also mean that v1 is gone.
+    for gone in [
+        v3,
+        "",
+        "{}",
+        r#"{"code":400101,"message":"User not found"}"#,
+    ] {
+        let server = Server::playing([Reply::nothing(), Reply::new(404, gone)]).await;
+        let error = Op::V1Delete.run(&server.client()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{gone}");
     }
-    // In v1 “not found” may also mean that v1 is gone.
-    let server = Server::playing([Reply::nothing(), gone()]).await;
-    let error = Op::V1Delete.run(&server.client()).await.unwrap_err();
+    // Another operation is not done because its endpoint is gone.
+    let server = Server::playing([Reply::nothing(), Reply::new(404, V1_GONE)]).await;
+    let error = Op::V1Update.run(&server.client()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

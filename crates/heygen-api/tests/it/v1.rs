@@ -3,7 +3,9 @@
 use heygen_api::v1::{EndpointUpdate, NewEndpoint};
 use heygen_api::{EndpointId, EndpointSecret, EndpointStatus, ErrorKind, EventType, Events};
 
-use crate::answers::{V1_DELETED, V1_LIST, V1_NAMES, v1_endpoint};
+use crate::answers::{
+    V1_DELETED, V1_GONE, V1_INVALID_URL, V1_LIST, V1_NAMES, V1_OPENAPI_ADDED, v1_endpoint,
+};
 use crate::server::{KEY, Reply, Server};
 
 #[track_caller]
@@ -42,6 +44,16 @@ async fn add_endpoint() {
         (
             NewEndpoint::new("u").events(Events::Only(Vec::new())),
             r#"{"events":[],"url":"u"}"#,
+        ),
+        (
+            NewEndpoint::new("u").entity_id("video-1"),
+            r#"{"entity_id":"video-1","url":"u"}"#,
+        ),
+        (
+            NewEndpoint::new("u")
+                .event(EventType::PersonalizedVideo)
+                .entity_id("project-1"),
+            r#"{"entity_id":"project-1","events":["personalized_video"],"url":"u"}"#,
         ),
     ] {
         let server = server(&v1_endpoint()).await;
@@ -147,8 +159,57 @@ async fn a_code_other_than_100_is_an_error_with_status_200() {
     assert_eq!(server.seen().len(), 5);
 }
 
+/// The answers of HeyGen's OpenAPI text, which has neither `message` nor `entity_id`, and spaces as Python writes them.
 #[tokio::test]
-async fn the_notice_of_retirement_is_no_error() {
+async fn answers_of_the_openapi_text_are_read() {
+    let server = server(V1_OPENAPI_ADDED).await;
+    let client = server.client();
+    let added = client.v1().add_endpoint(&NewEndpoint::new("u")).await;
+    let added = added.unwrap();
+    assert_eq!(added.endpoint_id, "038fb5f9a62d48e5af08834d20404606");
+    assert_eq!(
+        added.created_at.as_deref(),
+        Some("2023-04-03T05:40:46.769845")
+    );
+    assert_eq!(added.entity_id, None);
+    assert!(added.secret.is_some() && added.extra.is_empty());
+}
+
+/// 400131 and 400542 are documented, the former as text for an update.
+#[tokio::test]
+async fn the_documented_refusals() {
+    let text = "content-type: text/plain\r\n";
+    let id = EndpointId::from(ID);
+    let update = EndpointUpdate::new(ID, "u", Events::All);
+    for content_type in ["content-type: application/json\r\n", text] {
+        let server = Server::playing([Reply::with_headers(404, content_type, V1_GONE)]).await;
+        let client = server.client();
+        for error in [
+            client.v1().update_endpoint(&update).await.unwrap_err(),
+            client.v1().delete_endpoint(&id).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!((error.status(), error.code()), (Some(404), Some("400131")));
+            assert_eq!(error.message(), Some("Webhook endpoint not found"));
+            assert_eq!((error.param(), error.attempts()), (None, 1));
+        }
+        let server =
+            Server::playing([Reply::with_headers(400, content_type, V1_INVALID_URL)]).await;
+        let client = server.client();
+        let new = NewEndpoint::new("u");
+        for error in [
+            client.v1().add_endpoint(&new).await.unwrap_err(),
+            client.v1().update_endpoint(&update).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+            assert_eq!((error.status(), error.code()), (Some(400), Some("400542")));
+            assert_eq!((error.param(), error.attempts()), (Some("url"), 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_notice_of_the_end_is_no_error() {
     let answer = r#"{"code":100,"data":["batch.finished"],"warning":{"message":"use /v3/webhooks/event-types"},"msg":null}"#;
     let server = Server::playing([Reply::with_headers(200, "deprecation: true\r\n", answer)]).await;
     let names = server.client().v1().list_event_names().await.unwrap();
