@@ -98,25 +98,31 @@ impl Json {
 
     /// As short as JSON can be.
     pub(crate) fn compact(&self) -> Bytes {
-        self.write(CompactFormatter)
+        write(self, CompactFormatter)
     }
 
     /// As Python's `json.dumps` writes without options: a space behind `:` and `,`, nothing beyond ASCII.
     pub(crate) fn spaced(&self) -> Bytes {
-        self.write(Spaced)
+        spaced(self)
     }
+}
 
-    #[expect(
-        clippy::expect_used,
-        reason = "memory takes every write, and every key is text"
-    )]
-    fn write(&self, formatter: impl Formatter) -> Bytes {
-        let mut written = Vec::new();
-        let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
-        self.serialize(&mut serializer)
-            .expect("a value can be written");
-        written.into()
-    }
+/// As Python's `json.dumps` writes without options: a space behind `:` and `,`, nothing beyond ASCII.
+pub(crate) fn spaced(value: &impl Serialize) -> Bytes {
+    write(value, Spaced)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "memory takes every write, and every key is text"
+)]
+fn write(value: &impl Serialize, formatter: impl Formatter) -> Bytes {
+    let mut written = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
+    value
+        .serialize(&mut serializer)
+        .expect("a value can be written");
+    written.into()
 }
 
 impl From<Value> for Json {

@@ -7,7 +7,14 @@ use crate::builder::random;
 
 /// Now, in UTC and without a zone: v1 leaves it at that, v3 puts a `Z` behind it.
 pub(super) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    now_with_micros().0
+}
+
+/// [`now`], and the microseconds of the same moment.
+pub(super) fn now_with_micros() -> (String, i32) {
+    let now = Timestamp::now();
+    let seconds = now.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    (seconds, now.subsec_microsecond())
 }
 
 /// Now, in Unix seconds.

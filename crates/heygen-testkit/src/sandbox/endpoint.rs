@@ -1,5 +1,7 @@
 //! [`Endpoint`]: an address that is registered, and how either version of the API tells of it.
 
+use std::borrow::Cow;
+
 use heygen_signature::Secret;
 use serde::Serialize;
 
@@ -21,6 +23,8 @@ pub struct Endpoint {
     pub created_at: String,
     /// What its deliveries are signed with.
     pub secret: Secret,
+    /// The microseconds of the moment of its creation, which v1 tells once.
+    pub(super) micros: i32,
     /// Its place among all that were ever created.
     pub(super) position: u64,
 }
@@ -32,13 +36,14 @@ pub(super) const ENABLED: &str = "enabled";
 ///
 /// # Source
 ///
-/// HeyGen's API reference, “List Webhook Endpoints” (v1): documented.
+/// HeyGen's API reference, “List Webhook Endpoints” and “Add a Webhook Endpoint” (v1): documented. Of `entity_id` an example of the
+/// list tells, and none of the other operations.
 #[derive(Serialize)]
 pub(super) struct V1Endpoint<'a> {
     url: &'a str,
     username: &'a str,
     events: Option<&'a [String]>,
-    created_at: &'a str,
+    created_at: Cow<'a, str>,
     entity_id: Option<&'a str>,
     endpoint_id: &'a str,
     status: &'a str,
@@ -81,11 +86,19 @@ impl Endpoint {
             url: &self.url,
             username,
             events: self.events.as_deref(),
-            created_at: &self.created_at,
+            created_at: self.created_at.as_str().into(),
             entity_id: self.entity_id.as_deref(),
             endpoint_id: &self.endpoint_id,
             status: &self.status,
             secret: self.secret.expose(),
+        }
+    }
+
+    /// As the addition answers: its time to the microsecond.
+    pub(super) fn v1_added<'a>(&'a self, username: &'a str) -> V1Endpoint<'a> {
+        V1Endpoint {
+            created_at: format!("{}.{:06}", self.created_at, self.micros).into(),
+            ..self.v1(username)
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Change {
 
 pub(super) async fn create(shared: &Arc<Shared>, new: NewEndpoint) -> Result<Endpoint, Refusal> {
     shared.probe(&new.url).await?;
+    let (created_at, micros) = clock::now_with_micros();
     let mut state = shared.state();
     let endpoint = Endpoint {
         endpoint_id: clock::new_id(),
@@ -29,7 +30,8 @@ pub(super) async fn create(shared: &Arc<Shared>, new: NewEndpoint) -> Result<End
         events: new.events,
         entity_id: new.entity_id,
         status: ENABLED.to_owned(),
-        created_at: clock::now(),
+        created_at,
+        micros,
         secret: clock::new_secret(),
         position: state.next_position(),
     };

@@ -132,6 +132,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 pub(super) const URL: &str = "url";
+pub(super) const ENTITY_ID: &str = "entity_id";
 const EVENTS: &str = "events";
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use http::{StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{operation::Operation, reply::Reply};
+use super::{input::URL, operation::Operation, reply::Reply};
 
 /// Which of the two APIs is spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,15 +63,40 @@ impl Refusal {
         }
     }
 
+    /// What the code of v1 leaves unsaid: why it does not take an address.
+    pub(super) fn untold(&self, api: Api) -> Option<String> {
+        (api == Api::V1 && self.is_about_url()).then(|| self.message())
+    }
+
+    fn is_about_url(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Invalid(Some(URL), _))
+    }
+
+    /// The answer to an operation.
+    ///
     /// # Source
     ///
-    /// The envelopes and codes are documented. Which v1 code goes with which refusal is assumed, and so is what v3 says to
-    /// a failed probe.
+    /// HeyGen's OpenAPI text of v1 shows the 404 of an update, and no other refusal, as `text/plain`: documented.
+    pub(super) fn reply_to(&self, operation: Operation) -> Reply {
+        let reply = self.reply(Api::from(operation));
+        match (self, operation) {
+            (Self::NoSuchEndpoint, Operation::V1Update) => reply.as_text(),
+            _ => reply,
+        }
+    }
+
+    /// # Source
+    ///
+    /// The envelopes and codes are documented, and of v1 the answers to an id that no endpoint has and to an address that is not
+    /// valid. Which v1 code goes with any other refusal is assumed, and so is what both versions say to a failed probe.
     pub(super) fn reply(&self, api: Api) -> Reply {
         match api {
             Api::V1 => {
                 let (status, code) = self.v1_code();
-                let body = json!({"code": code, "message": self.message(), "data": null});
+                let body = match self.v1_message() {
+                    Some(message) => json!({"code": code, "message": message}),
+                    None => json!({"code": code, "message": self.message(), "data": null}),
+                };
                 Reply::json(status, &body)
             }
             Api::V3 => {
@@ -85,11 +110,22 @@ impl Refusal {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, 400_112),
             Self::Missing(_) => (StatusCode::BAD_REQUEST, 40_001),
-            Self::Invalid(..) | Self::Unreachable(_) | Self::NoSuchEndpoint => {
-                (StatusCode::BAD_REQUEST, 400_175)
+            Self::Unreachable(_) | Self::Invalid(Some(URL), _) => {
+                (StatusCode::BAD_REQUEST, 400_542)
             }
+            Self::Invalid(..) => (StatusCode::BAD_REQUEST, 400_175),
+            Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, 400_131),
             Self::InProgress => (StatusCode::CONFLICT, 400_175),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 400_175),
+        }
+    }
+
+    /// The message of v1, word for word, where it is documented; nothing else stands beside it and the code.
+    fn v1_message(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchEndpoint => Some("Webhook endpoint not found"),
+            _ if self.is_about_url() => Some("Url of this webhook endpoint is invalid"),
+            _ => None,
         }
     }
 
@@ -98,7 +134,7 @@ impl Refusal {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", None),
             Self::Missing(param) => (StatusCode::BAD_REQUEST, INVALID, Some(param)),
             Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, INVALID, *param),
-            Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some("url")),
+            Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some(URL)),
             Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, "webhook_not_found", None),
             Self::InProgress => (StatusCode::CONFLICT, "request_in_progress", None),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
@@ -120,7 +156,7 @@ pub(super) fn nothing_here(path: &str) -> Reply {
 
 /// A refusal on request, with a status that HeyGen documents a code for or a gateway's without a body.
 ///
-/// No v1 code is documented for any of these, so that v1 answers are empty (assumed).
+/// v1 documents no code for a status alone, so that its answers are empty (assumed).
 pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api) -> Reply {
     let code = match status.as_u16() {
         400 => Some(INVALID),

@@ -14,7 +14,7 @@ use http::{
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
 
-use crate::{builder::random, request::JSON};
+use crate::{builder::random, json, request::JSON};
 
 /// An answer of the sandbox; it can be kept and given again.
 #[derive(Clone, Debug)]
@@ -43,6 +43,15 @@ impl Reply {
         }
     }
 
+    /// 200 with a body that has a space behind `:` and `,`.
+    pub(super) fn spaced(body: &impl Serialize) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: vec![(CONTENT_TYPE, JSON)],
+            body: json::spaced(body),
+        }
+    }
+
     /// A status and nothing else, as gateways answer.
     pub(super) fn empty(status: StatusCode) -> Self {
         Self {
@@ -58,6 +67,13 @@ impl Reply {
         self.headers.retain(|(name, _)| name != CONTENT_TYPE);
         self.body = body.into();
         self
+    }
+
+    /// The same body, said to be plain text.
+    #[must_use]
+    pub(super) fn as_text(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != CONTENT_TYPE);
+        self.header(CONTENT_TYPE, "text/plain")
     }
 
     #[must_use]

@@ -97,7 +97,12 @@ async fn api(
         (None, Err(refusal)) => Err(refusal),
     };
     shared.pause(fault.delay()).await;
-    let reply = reply.unwrap_or_else(|refusal| refusal.reply(api));
+    let reply = reply.unwrap_or_else(|refusal| {
+        if let Some(reason) = refusal.untold(api) {
+            shared.note(format!("{operation}: {reason}"));
+        }
+        refusal.reply_to(operation)
+    });
     (reply, fault.cuts_off())
 }
 

@@ -2,9 +2,9 @@
 //!
 //! # Source
 //!
-//! HeyGen's API reference, v1: paths, fields and envelopes are documented, and so is that an update without `url` changes
-//! nothing. Assumed are: an update without `events` leaves them, a new address is probed as a first one is, a deletion
-//! answers `null`.
+//! HeyGen's OpenAPI text of v1: paths, fields, envelopes and the codes 400131 and 400542 are documented, and so is that an update
+//! without `url` changes nothing. Assumed are: an update without `events` leaves them, a new address is probed as a first one is.
+//! Answers observed in 2025 had `"message": null` too.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     endpoints::{self, Change, NewEndpoint},
-    input::{self, Call, Fields, URL},
+    input::{self, Call, ENTITY_ID, Fields, URL},
     refusal::{Api, Refusal},
     reply::Reply,
     shared::Shared,
@@ -27,10 +27,10 @@ pub(super) async fn add(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refu
     let new = NewEndpoint {
         url,
         events: fields.events()?.flatten(),
-        entity_id: None,
+        entity_id: fields.text(ENTITY_ID)?,
     };
     let endpoint = endpoints::create(shared, new).await?;
-    Ok(success(endpoint.v1(&shared.username)))
+    Ok(success(endpoint.v1_added(&shared.username)))
 }
 
 pub(super) fn list(shared: &Shared) -> Reply {
@@ -86,20 +86,18 @@ fn is_in_v1(name: &str) -> bool {
     !came_later.iter().any(|family| name.starts_with(family))
 }
 
-/// `{"code": 100, "data": …, "msg": null, "message": null}`
+/// `{"code": 100, "data": …, "msg": null}`
 fn success(data: impl Serialize) -> Reply {
     #[derive(Serialize)]
     struct Envelope<T> {
         code: u32,
         data: T,
         msg: Option<()>,
-        message: Option<()>,
     }
-    Reply::ok(&Envelope {
+    Reply::spaced(&Envelope {
         code: 100,
         data,
         msg: None,
-        message: None,
     })
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     endpoints::{self, Change, NewEndpoint},
     idempotency,
-    input::{self, Call, Fields, URL},
+    input::{self, Call, ENTITY_ID, Fields, URL},
     operation::Operation,
     paging::{List, Page},
     refusal::{Api, Refusal},
@@ -114,5 +114,4 @@ pub(super) fn data(data: impl Serialize) -> Reply {
     Reply::ok(&Envelope { data })
 }
 
-const ENTITY_ID: &str = "entity_id";
 const EVENT_TYPE: &str = "event_type";

@@ -191,6 +191,7 @@ fn mask(value: &mut Value) {
                         let (digits, zone) = time.split_at(19);
                         let form = digits.replace(|char: char| char.is_ascii_digit(), "0");
                         assert_eq!(form, "0000-00-00T00:00:00");
+                        let zone = zone.replace(|char: char| char.is_ascii_digit(), "0");
                         *value = json!(format!("<time>{zone}"));
                     }
                     _ => mask(value),

@@ -108,7 +108,7 @@ async fn an_answer_is_cut_off_after_the_work_is_done() {
     let promised = response.content_length().unwrap();
     let half = response.chunk().await.unwrap().unwrap();
     assert_eq!(half.len() as u64, promised / 2);
-    assert!(half.starts_with(b"{\"code\":100"));
+    assert!(half.starts_with(b"{\"code\": 100"));
     assert!(response.chunk().await.is_err());
     assert_eq!(heygen.endpoints().len(), 1);
     assert_eq!(heygen.get(V1_LIST).await.status, 200);

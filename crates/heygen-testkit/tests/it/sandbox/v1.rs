@@ -3,7 +3,7 @@
 use heygen_events::EventType;
 use serde_json::{Value, json};
 
-use super::{Heygen, masked};
+use super::{Heygen, masked, posts};
 use crate::server::Server;
 use heygen_testkit::sandbox::Sandbox;
 
@@ -18,21 +18,27 @@ fn endpoint(url: &str, events: &Value) -> Value {
     })
 }
 
+/// What the addition answers: its time is told to the microsecond.
+fn added(mut endpoint: Value) -> Value {
+    endpoint["created_at"] = json!("<time>.000000");
+    success(&endpoint)
+}
+
 fn success(data: &Value) -> Value {
-    json!({"code": 100, "data": data, "msg": null, "message": null})
+    json!({"code": 100, "data": data, "msg": null})
 }
 
 #[tokio::test]
 async fn add_and_list_show_the_secret() {
     let heygen = Heygen::start().await;
     let url = "http://example.com/hook";
-    let added = heygen
+    let answer = heygen
         .call(ADD, json!({"url": url, "events": ["avatar_video.fail"]}))
         .await;
-    assert_eq!(added.status, 200);
-    let secret = added.body["data"]["secret"].clone();
+    assert_eq!(answer.status, 200);
+    let secret = answer.body["data"]["secret"].clone();
     let expected = endpoint(url, &json!(["avatar_video.fail"]));
-    assert_eq!(masked(added.body), success(&expected));
+    assert_eq!(masked(answer.body), added(expected.clone()));
 
     let listed = heygen.get(LIST).await.body;
     assert_eq!(listed["data"][0]["secret"], secret);
@@ -48,9 +54,56 @@ async fn no_list_of_events_means_all() {
     let heygen = Heygen::start().await;
     let url = "https://example.com/hook";
     for body in [json!({"url": url}), json!({"url": url, "events": null})] {
-        let added = heygen.call(ADD, body).await;
-        assert_eq!(masked(added.body), success(&endpoint(url, &Value::Null)));
+        let answer = heygen.call(ADD, body).await;
+        assert_eq!(masked(answer.body), added(endpoint(url, &Value::Null)));
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_may_be_limited_to_one_resource() {
+    let heygen = Heygen::with(Sandbox::builder().time_scale(0.0)).await;
+    let of_one = Server::with_statuses(&[200]).await;
+    let of_all = Server::with_statuses(&[200]).await;
+    let body = json!({"url": of_one.url, "events": null, "entity_id": "video-1"});
+    let answer = heygen.call(ADD, body).await;
+    assert_eq!(answer.body["data"]["entity_id"], "video-1");
+    heygen.call(ADD, json!({"url": of_all.url})).await;
+    let listed = heygen.get(LIST).await.body;
+    assert_eq!(listed["data"][0]["entity_id"], "video-1");
+    assert_eq!(listed["data"][1]["entity_id"], Value::Null);
+    // An update keeps it: no operation changes it.
+    let id = &answer.body["data"]["endpoint_id"];
+    let body = json!({"endpoint_id": id, "url": of_one.url, "entity_id": "video-2"});
+    let updated = heygen.call(UPDATE, body).await;
+    assert_eq!(updated.body["data"]["entity_id"], "video-1");
+
+    for entity_id in ["video-1", "video-2"] {
+        let event = json!({"event_type": "avatar_video.success", "entity_id": entity_id});
+        heygen.call("POST /sandbox/events", event).await;
+    }
+    heygen.settled().await;
+    assert_eq!(posts(&of_one).len(), 1);
+    assert_eq!(posts(&of_all).len(), 2);
+
+    let refused = heygen
+        .call(ADD, json!({"url": of_one.url, "entity_id": ["x"]}))
+        .await;
+    assert_eq!(refused.status, 400);
+}
+
+/// As the examples of the OpenAPI text are written: spaces, and no key `message`.
+#[tokio::test]
+async fn answers_are_spaced() {
+    let heygen = Heygen::start().await;
+    let id = heygen
+        .create(json!({"url": "https://example.com"}))
+        .await
+        .endpoint_id;
+    let operation = format!("DELETE /v1/webhook/endpoint.delete?endpoint_id={id}");
+    let response = heygen.request(&operation).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let body = response.text().await.unwrap();
+    assert_eq!(body, r#"{"code": 100, "data": null, "msg": null}"#);
 }
 
 #[tokio::test]
@@ -139,15 +192,15 @@ async fn an_address_is_probed_with_options() {
     ] {
         let refused = heygen.call(operation, body).await;
         assert_eq!(refused.status, 400);
-        assert_eq!(
-            refused.body,
-            json!({
-                "code": 400_175,
-                "message": "The url did not answer an OPTIONS request with 2xx in time: the answer was 500 Internal Server Error.",
-                "data": null,
-            })
-        );
+        let message = "Url of this webhook endpoint is invalid";
+        assert_eq!(refused.body, json!({"code": 400_542, "message": message}));
     }
+    // HeyGen does not say why; the sandbox does, beside the answer.
+    let why = "The url did not answer an OPTIONS request with 2xx in time: the answer was 500 Internal Server Error.";
+    assert_eq!(
+        heygen.notes(),
+        [format!("{ADD}: {why}"), format!("{UPDATE}: {why}")]
+    );
     assert_eq!(heygen.endpoints().len(), 1);
     assert_eq!(heygen.endpoints()[0].url, good.url);
 }
