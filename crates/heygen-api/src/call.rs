@@ -91,7 +91,7 @@ pub(crate) enum Gone {
 }
 
 impl Gone {
-    pub(crate) fn is_told_by(self, error: &ApiError) -> bool {
+    pub(crate) fn matches(self, error: &ApiError) -> bool {
         let code = match self {
             Self::NotFound => None,
             Self::Code(code) => Some(code),

@@ -82,9 +82,7 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error.with_attempts(attempts, call.key.as_ref()),
             };
-            let is_gone = call
-                .done_if_gone
-                .is_some_and(|gone| gone.is_told_by(&error));
+            let is_gone = call.done_if_gone.is_some_and(|gone| gone.matches(&error));
             if is_gone && outcome_unknown {
                 // An attempt before this one did it, and its answer was lost.
                 return Ok(Answer::nothing(&error));

@@ -1,5 +1,5 @@
-//! The operations of v1, whose end HeyGen announced for 2026-10-31: use [`v3`](crate::v3). Nobody has reported the end yet; once it
-//! has come, expect [`NotFound`](crate::ErrorKind::NotFound) (404 or 410, assumed) from all of them.
+//! The operations of v1, whose end HeyGen announced for 2026-10-31: use [`v3`](crate::v3). No report of the end is known; after it
+//! expect [`NotFound`](crate::ErrorKind::NotFound) (404 or 410, assumed) from all of them.
 //!
 //! # Wire shape
 //!

@@ -6,8 +6,8 @@ use heygen_signature::{Secret, Secrets};
 
 /// The secrets in force now. Clones share them, so that whoever learns a new secret can set it under a running receiver.
 ///
-/// At first there may be none: HeyGen shows an endpoint's secret only after the endpoint has answered a probe. Until one is
-/// set, deliveries are answered 503, which makes HeyGen send them again.
+/// At first there may be none: HeyGen shows an endpoint's secret only once it is registered, and v1, perhaps v3 too, probes it
+/// before. Until one is set, deliveries are answered 503, which makes HeyGen send them again.
 ///
 /// # Examples
 ///

@@ -26,7 +26,7 @@
 //! #     }
 //! # });
 //! let heygen = Sandbox::start().await?;
-//! let secret = heygen.register(&url).await?.secret; // probes the address, as HeyGen does
+//! let secret = heygen.register(&url).await?.secret; // probes the address, as HeyGen's v1 does
 //! let event_id = heygen.send(EventBuilder::new("avatar_video.success"));
 //!
 //! heygen.settled().await;

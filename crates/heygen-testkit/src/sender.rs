@@ -65,7 +65,7 @@ impl Sender {
     /// HeyGen documentation, “Webhooks” (v3): documented.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The time HeyGen gives the answer to a probe: 1 s.
+    /// The time v1 gives the answer to a probe: 1 s. That v3 probes alike is assumed.
     ///
     /// # Source
     ///
@@ -172,11 +172,11 @@ impl Sender {
         self
     }
 
-    /// Asks the address whether it is there, as HeyGen does when an endpoint is registered.
+    /// Asks the address whether it is there, as v1 does when an endpoint is registered, and v3 perhaps.
     ///
     /// # Wire shape
     ///
-    /// `OPTIONS` without a body or signature. HeyGen waits 1 s; that any 2xx passes is assumed.
+    /// `OPTIONS` without a body or signature. v1 waits 1 s; that any 2xx passes is assumed.
     ///
     /// # Errors
     ///

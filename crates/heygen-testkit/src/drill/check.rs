@@ -38,7 +38,7 @@ checks! {
     /// `OPTIONS` gets a 2xx in time.
     Probe => "probe",
         "OPTIONS is answered with 2xx within 1 s",
-        "HeyGen refuses to register the endpoint";
+        "HeyGen's v1 refuses to register the endpoint, and v3 may too";
     /// A signed delivery without any header beyond the documented ones is accepted. Late, though in time, is a warning.
     Valid => "valid",
         "a signed delivery is accepted within 10 s",
@@ -103,7 +103,7 @@ checks! {
     /// `OPTIONS` gets a 2xx in time while a burst is under way.
     BurstProbe => "burst-probe",
         "OPTIONS is answered within 1 s during the burst",
-        "the endpoint cannot be registered or changed while it is busy";
+        "HeyGen may refuse to register or change the endpoint while it is busy";
     /// The first delivery, sent again after all others, is accepted.
     Replay => "replay",
         "the first delivery, sent again after all others, is accepted",

@@ -63,8 +63,8 @@ impl Refusal {
         }
     }
 
-    /// What the code of v1 leaves unsaid: why it does not take an address.
-    pub(super) fn untold(&self, api: Api) -> Option<String> {
+    /// Why an address is rejected, where the answer does not say it: in v1.
+    pub(super) fn undisclosed(&self, api: Api) -> Option<String> {
         (api == Api::V1 && self.is_about_url()).then(|| self.message())
     }
 

@@ -98,7 +98,7 @@ async fn api(
     };
     shared.pause(fault.delay()).await;
     let reply = reply.unwrap_or_else(|refusal| {
-        if let Some(reason) = refusal.untold(api) {
+        if let Some(reason) = refusal.undisclosed(api) {
             shared.note(format!("{operation}: {reason}"));
         }
         refusal.reply_to(operation)

@@ -42,14 +42,19 @@ fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
             "use the key of an account that may do this: what belongs to an organisation may need its administrator's"
         }
         ErrorKind::NotFound => match version {
+            // Only a v1 that still answers has this code.
+            ApiVersion::V1 if error.has_code(V1_NO_SUCH_ENDPOINT) => {
+                "there is no such endpoint any more: `endpoints list --api v1` shows which ids there are"
+            }
             ApiVersion::V1 => {
-                "HeyGen retired v1 on 2026-11-01: use v3, which is what is asked without --api v1"
+                "HeyGen announced the end of v1 for 2026-10-31, and this may be it: use v3, which is what is asked without \
+                 --api v1; otherwise check --base-url"
             }
             ApiVersion::V3 => {
                 "`endpoints list` shows which ids there are; otherwise check --base-url"
             }
         },
-        ErrorKind::InvalidParameter => return Some(parameter(error.param())),
+        ErrorKind::InvalidParameter => return Some(parameter(version, error.param())),
         ErrorKind::RateLimited => {
             return Some(match error.retry_after() {
                 Some(wait) => format!("try again in {} s", wait.as_secs().max(1)),
@@ -71,12 +76,18 @@ fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
     Some(advice.to_owned())
 }
 
-fn parameter(name: Option<&str>) -> String {
+fn parameter(version: ApiVersion, name: Option<&str>) -> String {
     match name {
-        Some("url") => {
-            "the address has to be public and https, and to answer OPTIONS with 2xx within one second: is the receiver up, \
-             and does the proxy before it let OPTIONS through?"
-        }
+        Some("url") => match version {
+            ApiVersion::V1 => {
+                "HeyGen has to reach the address, and to get an answer to OPTIONS within one second, best a 2xx: is the \
+                 receiver up, and does the proxy before it let OPTIONS through?"
+            }
+            ApiVersion::V3 => {
+                "the address has to be public and https, and may have to answer OPTIONS with 2xx within one second, as v1 \
+                 wants: is the receiver up, and does the proxy before it let OPTIONS through?"
+            }
+        },
         Some("endpoint_id") => "`endpoints list` shows which ids there are",
         Some("events" | "event_type") => "`event-types` lists the names that HeyGen takes",
         Some(name) => return format!("mend `{}`", tame(name)),
@@ -87,6 +98,9 @@ fn parameter(name: Option<&str>) -> String {
     }
     .to_owned()
 }
+
+/// “Webhook endpoint not found”.
+const V1_NO_SUCH_ENDPOINT: &str = "400131";
 
 /// What was sent and not refused may have been done.
 fn after(error: &ApiError) -> Option<String> {

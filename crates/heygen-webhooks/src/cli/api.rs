@@ -18,7 +18,7 @@ pub(crate) struct ApiOptions {
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum ApiVersion {
-    /// The older operations, retired by HeyGen on 2026-11-01
+    /// The older operations, whose end HeyGen announced for 2026-10-31
     V1,
     /// The present ones
     #[default]

@@ -41,8 +41,9 @@ pub(crate) struct ListEndpoints {
 
 /// Register an address at HeyGen
 ///
-/// HeyGen asks the address with OPTIONS first and waits one second for the answer. Its secret is printed, this once; with
-/// --keep it goes to the file beside the inbox instead, where `serve` finds it, also one that runs.
+/// Start the receiver first: v1 asks the address with OPTIONS and waits one second for the answer, and v3 may do so too
+/// (assumed). The secret is printed, this once; with --keep it goes to the file beside the inbox instead, where `serve` finds
+/// it, also one that runs.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen
@@ -61,7 +62,7 @@ pub(crate) struct CreateEndpoint {
         default_value = "all"
     )]
     pub(crate) events: Vec<String>,
-    /// Only events of this resource, a personalized video project for instance (v3 alone)
+    /// Only events of this resource: a video, or a personalized video project
     #[arg(long, value_name = "ID")]
     pub(crate) entity_id: Option<String>,
     /// Keep the secret in the file beside the inbox, and do not print it

@@ -100,8 +100,12 @@ impl Account {
         match &self.v1 {
             Ok(list) => Finding::ok(ID, format!("v1 still answers and lists {}", list.len())),
             Err(Why::NoKey(_)) => Finding::skipped(ID, "not asked without a key"),
-            Err(Why::Refused(ErrorKind::NotFound | ErrorKind::Forbidden, _)) => {
-                Finding::ok(ID, "v1 is retired and no longer answers")
+            Err(why @ Why::Refused(ErrorKind::NotFound | ErrorKind::Forbidden, _)) => {
+                let what = why.text("v1");
+                Finding::ok(
+                    ID,
+                    format!("{what}; HeyGen announced its end for 2026-10-31"),
+                )
             }
             Err(why) => Finding::new(
                 ID,

@@ -67,11 +67,11 @@ async fn options(url: &Url) -> Finding {
                 "register the address that the redirect leads to"
             }
             Ok(_) => {
-                "have it answer OPTIONS with a 2xx, as `serve` does: HeyGen registers no other; a proxy may be in the way"
+                "have it answer OPTIONS with a 2xx, as `serve` does: HeyGen's v1 registers no other, v3 may not either; a proxy may be in the way"
             }
             Err(error) => match error.kind() {
                 AttemptErrorKind::Timeout => {
-                    "have it answer OPTIONS within 1 s, before anything else it does: HeyGen waits no longer"
+                    "have it answer OPTIONS within 1 s, before anything else it does: HeyGen's v1 waits no longer, v3 may not either"
                 }
                 _ => {
                     "see that the receiver runs, that name and port are right, and that the firewall lets HeyGen through"
@@ -91,7 +91,7 @@ async fn options(url: &Url) -> Finding {
         true => Finding::warn(
             ID,
             what,
-            "HeyGen waits 1 s, and may be further away than this machine: make it quicker",
+            "HeyGen's v1 waits 1 s, and may be further away than this machine: make it quicker",
         ),
     }
 }

@@ -20,11 +20,6 @@ use crate::secret_store::SecretStore;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let version = options.connection.api_version;
-    if version == ApiVersion::V1 && options.entity_id.is_some() {
-        return Err(Failure::usage(
-            "v1 takes no --entity-id: ask without --api v1",
-        ));
-    }
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
@@ -34,7 +29,10 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let mut endpoint = management::run(async {
         match version {
             ApiVersion::V1 => {
-                let new = v1::NewEndpoint::new(&options.url).events(events);
+                let mut new = v1::NewEndpoint::new(&options.url).events(events);
+                if let Some(entity_id) = &options.entity_id {
+                    new = new.entity_id(entity_id);
+                }
                 api.ask(api.client().v1().add_endpoint(&new)).await
             }
             ApiVersion::V3 => {
@@ -136,7 +134,7 @@ async fn change(
             let (url, events) = match (url, events) {
                 (Some(url), Some(events)) => (url.to_owned(), events),
                 (url, events) => {
-                    let now = api.endpoint(id).await?.ok_or_else(|| no_such(id))?;
+                    let now = api.endpoint(id).await?.ok_or_else(|| no_such(api, id))?;
                     (
                         url.map_or(now.url, str::to_owned),
                         events.unwrap_or(now.events),
@@ -172,7 +170,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     let api = Api::connect(&options.connection)?;
     let url = management::run(async {
         // Its address is what a person knows it by.
-        let endpoint = api.endpoint(&id).await?.ok_or_else(|| no_such(&id))?;
+        let endpoint = api.endpoint(&id).await?.ok_or_else(|| no_such(&api, &id))?;
         if is_asked && !is_confirmed(&endpoint)? {
             note("not deleted");
             return Err(Failure::Said);
@@ -233,9 +231,13 @@ fn forget(inbox: &Path, id: &EndpointId) -> bool {
     })
 }
 
-fn no_such(id: &EndpointId) -> Failure {
+fn no_such(api: &Api, id: &EndpointId) -> Failure {
+    let list = match api.version() {
+        ApiVersion::V1 => "endpoints list --api v1",
+        ApiVersion::V3 => "endpoints list",
+    };
     anyhow::anyhow!(
-        "HeyGen lists no endpoint {}: `endpoints list` shows which there are",
+        "HeyGen lists no endpoint {}: `{list}` shows which there are",
         tame(id.as_str())
     )
     .into()

@@ -57,7 +57,7 @@ impl Registration {
         }
     }
 
-    /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen probes it.
+    /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
     ///
     /// While HeyGen cannot be asked it tries again, for as long as it takes: what HeyGen sends meanwhile must not be missed
     /// because its API is down. Only a refusal that trying again does not mend is a failure.

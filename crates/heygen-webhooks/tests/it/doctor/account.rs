@@ -74,7 +74,8 @@ fn v1_may_be_gone() {
     heygen
         .examine(&place, &[], None)
         .problems(&[])
-        .is("endpoints.v1", "ok", "retired");
+        .is("endpoints.v1", "ok", "not found (HTTP 404)")
+        .is("endpoints.v1", "ok", "announced its end for 2026-10-31");
 }
 
 #[test]

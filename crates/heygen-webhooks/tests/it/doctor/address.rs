@@ -30,6 +30,11 @@ fn an_address_that_does_not_answer_options() {
     heygen
         .examine(&place, &["--public-url", &url], Some(SECRET))
         .is("address.options", "problem", "within 1 s")
+        .is(
+            "address.options",
+            "problem",
+            "v1 waits no longer, v3 may not either",
+        )
         .is("address.get", "ok", "200")
         .is("sample.signed", "ok", "200")
         .is("sample.unsigned", "problem", "taken");
@@ -37,6 +42,11 @@ fn an_address_that_does_not_answer_options() {
     heygen
         .examine(&place, &["--public-url", &refusing], Some(SECRET))
         .is("address.options", "problem", "405")
+        .is(
+            "address.options",
+            "problem",
+            "v1 registers no other, v3 may not either",
+        )
         .is("address.get", "warn", "405")
         .is("sample.signed", "problem", "mend the path")
         .is("sample.unsigned", "warn", "405");

@@ -7,12 +7,15 @@ use super::{BOTH, Heygen, URL};
 #[test]
 fn an_endpoint_of_one_resource() {
     let heygen = Heygen::start();
-    let create = ["endpoints", "create", URL, "--entity-id", "project-7"];
-    heygen.run(&create).ok();
-    assert_eq!(heygen.first().entity_id.as_deref(), Some("project-7"));
-    heygen
-        .run(&[&create[..], &["--api", "v1"]].concat())
-        .told(2, &["v1 takes no --entity-id"]);
+    let create = ["endpoints", "create", URL, "--entity-id"];
+    for (api, entity_id) in [("v1", "video-7"), ("v3", "project-7")] {
+        heygen
+            .run(&[&create[..], &[entity_id, "--api", api]].concat())
+            .ok();
+    }
+    let limits = heygen.sandbox.endpoints();
+    let limits: Vec<_> = limits.iter().map(|one| one.entity_id.as_deref()).collect();
+    assert_eq!(limits, [Some("video-7"), Some("project-7")]);
 }
 
 #[test]

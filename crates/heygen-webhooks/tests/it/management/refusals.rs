@@ -45,7 +45,7 @@ fn refusals_are_told_with_advice() {
     check(
         Fault::refuse(404),
         &["--api", "v1"],
-        &["retired v1 on 2026-11-01", "v3"],
+        &["announced the end of v1 for 2026-10-31", "use v3"],
     );
     check(Fault::refuse(404), &[], &["check --base-url"]);
     check(Fault::refuse(403), &[], &["HTTP 403", "may do this"]);
@@ -65,6 +65,9 @@ fn refusals_are_told_with_advice() {
     );
 
     heygen
+        .run(&["endpoints", "create", "ftp://e.example/", "--api", "v1"])
+        .told(1, &["url (HTTP 400, 400542)", "answer to OPTIONS"]);
+    heygen
         .run(&["endpoints", "create", "http://plain.example/"])
         .told(1, &["url", "invalid_parameter", "public and https"]);
     heygen
@@ -75,4 +78,53 @@ fn refusals_are_told_with_advice() {
     heygen
         .run(&["endpoints", "create", URL, "--api", "v1"])
         .told(1, &["HTTP 500", "may have been made all the same"]);
+}
+
+/// v1's own 404 says that the endpoint is gone; any other may be the end of v1.
+#[test]
+fn an_endpoint_that_is_gone_is_not_taken_for_the_end_of_v1() {
+    let heygen = Heygen::start();
+    let gone = [
+        "HTTP 404, 400131",
+        "no such endpoint any more",
+        "endpoints list --api v1",
+    ];
+    let update = ["endpoints", "update", "gone", "--url", URL, "--api", "v1"];
+    let update = heygen.run(&[&update[..], &["--events", "all"]].concat());
+    update.told(1, &gone);
+    assert!(!update.stderr.contains("2026-10-31"), "{}", update.stderr);
+
+    // It is still listed, and somebody else deletes it before we do.
+    let id = heygen.create().endpoint_id;
+    let body = json!({"code": 400_131, "message": "Webhook endpoint not found"});
+    let fault = Fault::refuse(404).body(body.to_string());
+    heygen.refuse(fault.on(Operation::V1Delete));
+    let delete = ["endpoints", "delete", &id, "--yes", "--api", "v1"];
+    let deleted = heygen.run(&delete);
+    deleted.told(1, &gone);
+    assert!(!deleted.stderr.contains("2026-10-31"), "{}", deleted.stderr);
+
+    heygen.refuse(Fault::refuse(404).on(Operation::V1Delete));
+    heygen
+        .run(&delete)
+        .told(1, &["HTTP 404", "announced the end of v1 for 2026-10-31"]);
+
+    // What a lost answer had done is done.
+    heygen.refuse(Fault::cut_off().on(Operation::V1Delete));
+    heygen.run(&delete).ok();
+    heygen
+        .run(&delete)
+        .told(1, &["lists no endpoint", "`endpoints list --api v1`"]);
+}
+
+/// The probe is documented for v1 alone.
+#[test]
+fn the_probe_of_v3_is_marked_as_assumed() {
+    let heygen = Heygen::start();
+    let help = heygen.run(&["endpoints", "create", "--help"]).ok().stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("v1 asks the address with OPTIONS"), "{help}");
+    assert!(help.contains("v3 may do so too (assumed)"), "{help}");
+    assert!(!help.contains("v3 alone"), "{help}");
+    assert!(help.contains("announced for 2026-10-31"), "{help}");
 }
