@@ -80,7 +80,7 @@ impl Refusal {
     pub(super) fn reply_to(&self, operation: Operation) -> Reply {
         let reply = self.reply(Api::from(operation));
         match (self, operation) {
-            (Self::NoSuchEndpoint, Operation::V1Update) => reply.as_text(),
+            (Self::NoSuchEndpoint, Operation::V1Update) => reply.into_text(),
             _ => reply,
         }
     }

@@ -71,7 +71,7 @@ impl Reply {
 
     /// The same body, said to be plain text.
     #[must_use]
-    pub(super) fn as_text(mut self) -> Self {
+    pub(super) fn into_text(mut self) -> Self {
         self.headers.retain(|(name, _)| name != CONTENT_TYPE);
         self.header(CONTENT_TYPE, "text/plain")
     }
