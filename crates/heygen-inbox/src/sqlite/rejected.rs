@@ -27,7 +27,9 @@ use self::queue::{Queue, Writer};
 ///
 /// Recording never waits and never fails: what comes faster than it can be written is only counted. Posts without a
 /// well-formed signature have a quarter of all room, in the queue and in the file, and the others have the rest: whoever
-/// floods the path with unsigned posts pushes out unsigned posts.
+/// floods the path with unsigned posts pushes out unsigned posts. A well-formed signature costs a stranger nothing, so within
+/// each of the two a post displaces one of the reason that has the most, and never one of the half that came first: what was
+/// there before a flood is there after it.
 ///
 /// The file is made when there is something to write. Dropping the last clone writes what is queued.
 ///

@@ -207,6 +207,61 @@ fn what_comes_again_and_again_is_not_the_oldest() {
 }
 
 #[test]
+fn well_formed_garbage_displaces_none_of_what_was_there_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let genuine = (0..20).map(|number| signed(number, "genuine", format!("genuine {number}")));
+    let of_other_reasons = ["not-found", "encoded-body"].map(|reason| {
+        NewRejected::new(at(3000), reason)
+            .signatures([Header::new("Signature", b"genuine")], true)
+            .body(format!("genuine {reason}"))
+    });
+    let garbage = |from: u64| {
+        (from..from + 2500).map(|number| signed(number, &number.to_string(), number.to_string()))
+    };
+    write(&path, options(), genuine);
+    write(&path, options(), garbage(100));
+    // In the midst of it, by reasons that have few.
+    write(&path, options(), of_other_reasons);
+    write(&path, options(), garbage(4000));
+    let file = open(&path);
+    let list = file.list(None).unwrap();
+    assert_eq!(file.counts().unwrap().signed, 750, "the room is used");
+    let bodies: Vec<_> = list
+        .iter()
+        .filter_map(|line| file.get(line.id).unwrap().unwrap().body)
+        .collect();
+    for expected in (0..20)
+        .map(|number| format!("genuine {number}"))
+        .chain(["genuine not-found", "genuine encoded-body"].map(str::to_owned))
+    {
+        assert!(bodies.iter().any(|body| *body == expected), "{expected}");
+    }
+    assert_eq!(list[0].last_at, at(6499), "and the newest are there too");
+}
+
+#[test]
+fn large_garbage_displaces_large_garbage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let mut small = options();
+    small.max_bytes = 4 << 20;
+    let genuine = (0..300).map(|number| signed(number, "genuine", format!("genuine {number}")));
+    write(&path, small.clone(), genuine);
+    let garbage = (1000..1040).map(|number| {
+        let filling = "x".repeat(500_000);
+        signed(number, &number.to_string(), format!("{number}{filling}"))
+    });
+    write(&path, small, garbage);
+    let file = open(&path);
+    let list = file.list(None).unwrap();
+    let genuine = list.iter().filter(|line| line.last_at < at(1000));
+    assert_eq!(genuine.count(), 300);
+    assert_eq!(list[0].last_at, at(1039));
+    assert!(file.counts().unwrap().bytes <= 3 << 20);
+}
+
+#[test]
 fn a_file_that_cannot_be_written_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
