@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 mod drift;
+pub(crate) mod exposition;
 mod scraped;
 
 use self::drift::DriftCounter;
@@ -162,7 +163,7 @@ impl Metrics {
         self
     }
 
-    /// All of it, as text of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
+    /// All of it as OpenMetrics, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
     /// second old; an inbox that does not answer within 2 s is not waited for.
     pub async fn scrape<I: Inbox>(&self, inbox: &I) -> String {
         self.ask(inbox).await;
@@ -172,6 +173,11 @@ impl Metrics {
             // Writing into a text does not fail; half a scrape would be worse than none.
             Err(fmt::Error) => "# EOF\n".to_owned(),
         }
+    }
+
+    /// The same in Prometheus' own text format, of the type [`TEXT_CONTENT_TYPE`](Self::TEXT_CONTENT_TYPE).
+    pub async fn scrape_text<I: Inbox>(&self, inbox: &I) -> String {
+        exposition::as_text(&self.scrape(inbox).await)
     }
 
     async fn ask<I: Inbox>(&self, inbox: &I) {
@@ -186,9 +192,12 @@ impl Metrics {
         *asked = Some(Instant::now());
     }
 
-    /// The type of the text, as Prometheus reads it.
+    /// The type of OpenMetrics, as Prometheus reads it.
     pub const CONTENT_TYPE: &'static str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// The type of Prometheus' own text format.
+    pub const TEXT_CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 }
 
 impl Observer for Metrics {

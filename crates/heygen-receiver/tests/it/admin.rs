@@ -7,7 +7,7 @@ use heygen_inbox::{Inbox, InboxErrorKind, MemoryInbox};
 use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher};
 use tokio::net::TcpStream;
 
-use crate::client::{Answer, Client, ask, request};
+use crate::client::{Answer, Client, ask, request_of_host};
 use crate::support::{Fault, Tampered, delivery, until, within_patience};
 
 async fn start<I: Inbox>(pages: AdminPages<I>) -> std::net::SocketAddr {
@@ -15,6 +15,11 @@ async fn start<I: Inbox>(pages: AdminPages<I>) -> std::net::SocketAddr {
     let address = admin.local_addr().unwrap();
     tokio::spawn(admin.serve(pages, std::future::pending()));
     address
+}
+
+/// The names of tests are not those of the machine.
+fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    request_of_host("127.0.0.1", method, path, headers)
 }
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
@@ -53,7 +58,8 @@ async fn whatever_is_asked_of_it() {
 async fn metrics_are_shown_where_there_are_some() {
     let metrics = heygen_receiver::Metrics::new(std::time::SystemTime::now());
     let address = start(AdminPages::new(MemoryInbox::new()).metrics(metrics)).await;
-    let answer = get(address, "/metrics").await;
+    let accept = [("Accept", "application/openmetrics-text; version=1.0.0")];
+    let answer = ask(address, request("GET", "/metrics", &accept)).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
         answer.header("content-type"),
@@ -61,8 +67,47 @@ async fn metrics_are_shown_where_there_are_some() {
     );
     assert!(answer.body.contains("\nheygen_webhooks_pending 0\n"));
     assert!(answer.body.ends_with("# EOF\n"));
-    let head = ask(address, request("HEAD", "/metrics", &[])).await;
+    let head = ask(address, request("HEAD", "/metrics", &accept)).await;
     assert_eq!(head.header("content-type"), answer.header("content-type"));
+
+    // Who does not ask for it gets what every program reads.
+    let answer = get(address, "/metrics").await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    assert!(
+        answer
+            .body
+            .contains("# TYPE heygen_webhooks_deliveries_total counter\n")
+    );
+    assert!(answer.body.contains("\nheygen_webhooks_pending 0\n"));
+    assert!(!answer.body.contains("# EOF") && !answer.body.contains("# UNIT"));
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_else_gave_this_machine_is_unknown() {
+    let metrics = AdminPages::new(MemoryInbox::new()).hosts(["metrics.internal"]);
+    let address = start(metrics).await;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        for (host, expected) in [
+            ("attacker.example", 421),
+            ("attacker.example:9180", 421),
+            ("metrics.internal:9180", 200),
+            ("10.0.0.7:9180", 200),
+            ("[::1]:9180", 200),
+            ("localhost", 200),
+        ] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let status = ask(address, request).await.status;
+            let expected = match (path, expected) {
+                // There are none here.
+                ("/metrics", 200) => 404,
+                _ => expected,
+            };
+            assert_eq!(status, expected, "{path} {host}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -153,11 +153,20 @@ pub(crate) async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answe
 
 /// A request of that method and path, with further header lines and no body.
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    request_of_host("test", method, path, headers)
+}
+
+pub(crate) fn request_of_host(
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Vec<u8> {
     let lines = headers
         .iter()
         .flat_map(|(name, value)| [name, ": ", value, "\r\n"]);
     let lines: String = lines.collect();
-    format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n").into_bytes()
 }
 
 pub(crate) fn probe() -> Vec<u8> {
