@@ -80,6 +80,7 @@ pub struct Command {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     timeout: Duration,
+    descriptors: Option<u64>,
     running: watch::Sender<usize>,
 }
 
@@ -91,6 +92,7 @@ impl Command {
             arguments: Vec::new(),
             environment: Vec::new(),
             timeout: Duration::from_secs(55),
+            descriptors: None,
             running: watch::Sender::new(0),
         }
     }
@@ -121,6 +123,15 @@ impl Command {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets the soft limit of open files of the program, for a process that has raised its own: there are programs that go
+    /// over every possible one at their start. It is set right after the start and before the body is written; on Linux alone,
+    /// and elsewhere the program has ours. Default: ours.
+    #[must_use]
+    pub fn descriptors(mut self, soft_limit: u64) -> Self {
+        self.descriptors = Some(soft_limit);
         self
     }
 
@@ -221,6 +232,9 @@ impl Handler for Command {
             Ok(process) => process,
             Err(error) => return self.not_started(&error),
         };
+        if let Some(soft_limit) = self.descriptors {
+            process.limit_descriptors(soft_limit);
+        }
         let mut tail = Tail::default();
         let end = self.run(process, delivery, &mut tail).await;
         self.judge(end, &tail)

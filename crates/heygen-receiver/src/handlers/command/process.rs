@@ -31,6 +31,26 @@ impl Process {
         })
     }
 
+    /// Sets how many files it may have open, up to its hard limit, which stays.
+    #[cfg(target_os = "linux")]
+    pub(super) fn limit_descriptors(&self, soft: u64) {
+        use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+        let Some(Group(Some(leader))) = self.running.as_ref().map(|running| &running.group) else {
+            return;
+        };
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(maximum.map_or(soft, |maximum| maximum.min(soft))),
+            maximum,
+        };
+        // It may be gone already, or be somebody else by its own will; it is none the worse for the higher limit.
+        let _ = prlimit(Some(*leader), Resource::Nofile, limit);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, reason = "the other one does something")]
+    pub(super) fn limit_descriptors(&self, _: u64) {}
+
     /// Its standard input and standard error, the first time it is asked for them.
     pub(super) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStderr>) {
         match &mut self.running {
