@@ -25,11 +25,15 @@ pub struct Limits {
     /// How long the inbox may take to keep a delivery; after that 503. HeyGen itself waits 10 s for an answer. Default: 8 s.
     pub commit_time: Duration,
     /// How many connections are served at a time. A tenth more, at least 16, is answered, but only as far as probes go:
-    /// their posts get 503. What comes beyond that is closed at once. Default: 10,000.
+    /// their posts get 503. For one beyond that the slowest connection is closed: one in the middle of a header, or without a
+    /// request for longer than [`header_time`](Self::header_time); where there is none, the new one. Default: 10,000.
     pub max_connections: usize,
-    /// How long a connection may stay open without a request. Default: 60 s.
+    /// How long a connection may stay open without a request. Default: 75 s, longer than load balancers keep theirs (60 s is
+    /// common): who closes last never closes under a request.
     pub keep_alive: Duration,
-    /// How many bytes of bodies are in memory at a time, over all connections; more is answered 503. Default: 64 MiB.
+    /// How many bytes of headers and bodies are in memory at a time, over all connections; more is answered 503. The first
+    /// 20 KiB of each request, 16 of its body and 4 of its headers, come out of a reserve of so many for each of
+    /// [`max_connections`](Self::max_connections). Default: 64 MiB.
     pub max_buffered_bytes: usize,
     /// What `Retry-After` says with a 503. Default: 10 s.
     pub retry_after: Duration,
@@ -45,7 +49,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(10),
             commit_time: Duration::from_secs(8),
             max_connections: 10_000,
-            keep_alive: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
             max_buffered_bytes: 64 * 1024 * 1024,
             retry_after: Duration::from_secs(10),
             shutdown_time: Duration::from_secs(20),

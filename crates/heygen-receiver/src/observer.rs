@@ -91,7 +91,7 @@ pub struct ObservedRejection<'a> {
     /// `missing-signature`, `malformed-signature`, `ambiguous-signature` or `signature-mismatch`.
     pub reason: &'static str,
     /// The post, where it was one to the webhook path or to a callback path with a valid token, and came so far that
-    /// something was the matter with the post itself.
+    /// something was the matter with the post itself; and where it carries a well-formed signature, wherever it came to.
     pub post: Option<ObservedPost<'a>>,
 }
 

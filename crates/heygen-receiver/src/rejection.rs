@@ -15,6 +15,8 @@ pub enum Rejection {
     NotFound,
     /// A method other than POST, OPTIONS, GET and HEAD.
     MethodNotAllowed,
+    /// More than 100 headers. Headers of more than 16 KiB are refused before they get here, with the same status.
+    HeadersTooLarge,
     /// The body is encoded (compressed); nothing is inflated before it is verified.
     EncodedBody,
     /// The body is, or says it is, longer than [`max_body_bytes`](crate::Limits::max_body_bytes).
@@ -36,9 +38,10 @@ pub enum Rejection {
 impl Rejection {
     /// Every one that has a reason of its own; [`UNAUTHORIZED`](Self::UNAUTHORIZED) has the reasons of the other.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::HeadersTooLarge,
         Self::EncodedBody,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -63,6 +66,7 @@ impl Rejection {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -78,6 +82,7 @@ impl Rejection {
         match self {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::EncodedBody => "encoded-body",
             Self::BodyTooLarge => "body-too-large",
             Self::BodyTooSlow => "body-too-slow",
@@ -89,17 +94,10 @@ impl Rejection {
         }
     }
 
-    /// Whether a delivery is turned away before its body was read whole.
-    pub(crate) fn leaves_body_unread(self) -> bool {
-        match self {
-            Self::EncodedBody
-            | Self::BodyTooLarge
-            | Self::BodyTooSlow
-            | Self::BodyBroken
-            | Self::NoSecret
-            | Self::Overloaded => true,
-            Self::NotFound | Self::MethodNotAllowed | Self::Unauthorized | Self::NotKept => false,
-        }
+    /// Whether the body is read all the same where it may be HeyGen's, to be verified once what is in the way is gone.
+    /// Without a secret it is not: HeyGen is told to send it again.
+    pub(crate) fn reads_signed_body(self) -> bool {
+        matches!(self, Self::NotFound | Self::EncodedBody)
     }
 }
 
@@ -108,6 +106,7 @@ impl fmt::Display for Rejection {
         f.write_str(match self {
             Self::NotFound => "not found",
             Self::MethodNotAllowed => "method not allowed",
+            Self::HeadersTooLarge => "too many headers",
             Self::EncodedBody => "encoded bodies are not taken",
             Self::BodyTooLarge => "body too large",
             Self::BodyTooSlow => "body too slow",

@@ -5,24 +5,24 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heygen_inbox::Inbox;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::Receiver;
 
 mod connection;
 mod io_guard;
+mod open;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
-use self::connection::Admission;
+use self::open::OpenConnections;
 #[cfg(feature = "tls")]
 pub use self::tls::{ServerTls, TlsError, TlsErrorKind};
 use self::transport::Transport;
@@ -80,7 +80,8 @@ impl Server {
     /// [`shutdown_time`](crate::Limits::shutdown_time), and returns.
     pub async fn serve<I: Inbox>(self, receiver: Receiver<I>, shutdown: impl Future<Output = ()>) {
         let limits = receiver.limits().clone();
-        let open = Arc::new(AtomicUsize::new(0));
+        let mut open = OpenConnections::new(limits.clone());
+        let mut accepting = Accepting::default();
         let (stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -89,22 +90,22 @@ impl Server {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
-                stream = accept(&self.listener) => {
-                    let place = Place::take(&open);
-                    let Some(admission) = Admission::of(place.number, limits.max_connections) else {
+                accepted = accepting.next(&self.listener) => {
+                    let Some(stream) = accepted else {
+                        // Its file handle may be what the next connection needs.
+                        open.close_slowest();
                         continue;
                     };
-                    let serving = connection::serve(
+                    let Some(activity) = open.admit() else {
+                        continue;
+                    };
+                    connections.spawn(connection::serve(
                         stream,
                         self.transport.clone(),
                         receiver.clone(),
-                        admission,
+                        activity,
                         stopping.clone(),
-                    );
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
+                    ));
                 }
             }
         }
@@ -125,42 +126,57 @@ impl Server {
     }
 }
 
-/// One more open connection, until it is dropped.
-struct Place {
-    open: Arc<AtomicUsize>,
-    number: usize,
+/// Accepts connections, with a pause after each time that the system would not.
+#[derive(Debug, Default)]
+struct Accepting {
+    /// Kept here and not in the future that waits: other things happen meanwhile, and none of them shortens it.
+    paused_until: Option<Instant>,
+    last_line: Option<Instant>,
+    untold: u64,
 }
 
-impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        Self {
-            number: open.fetch_add(1, Ordering::Relaxed) + 1,
-            open: Arc::clone(open),
+impl Accepting {
+    /// The next connection; `None` when the system has none to give, as when there are too few file handles for the moment,
+    /// which is no reason to stop. May be dropped at any moment.
+    async fn next(&mut self, listener: &TcpListener) -> Option<TcpStream> {
+        if let Some(until) = self.paused_until {
+            tokio::time::sleep_until(until).await;
+            self.paused_until = None;
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The next connection. An error of one connection, or too few file handles for the moment, is no reason to stop.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are small and wait for nothing; a socket that refuses works all the same.
-                let _ = stream.set_nodelay(true);
-                return stream;
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "cannot accept connections; trying again");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    // Answers are small and wait for nothing; a socket that refuses works all the same.
+                    let _ = stream.set_nodelay(true);
+                    return Some(stream);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    let now = Instant::now();
+                    self.paused_until = Some(now + ACCEPT_AGAIN);
+                    self.tell(&error, now);
+                    return None;
+                }
             }
         }
+    }
+
+    /// At most once a minute: strangers decide how often this happens.
+    fn tell(&mut self, error: &io::Error, now: Instant) {
+        let is_early = self
+            .last_line
+            .is_some_and(|last| now.duration_since(last) < BETWEEN_LINES);
+        if is_early {
+            self.untold += 1;
+            return;
+        }
+        self.last_line = Some(now);
+        let before = std::mem::take(&mut self.untold);
+        tracing::error!(
+            %error,
+            failures_before_without_a_line = before,
+            "cannot accept connections; the slowest are closed, and it is tried again"
+        );
     }
 }
 
@@ -189,4 +205,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// second is all that a probe has.
 const BACKLOG: u32 = 4096;
 
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Short: a connection was closed to make room, and probes wait.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
+const BETWEEN_LINES: Duration = Duration::from_secs(60);

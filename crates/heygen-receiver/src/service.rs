@@ -11,17 +11,21 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use heygen_inbox::{Appended, Inbox, InboxErrorKind, NewDelivery};
 use heygen_signature::Secrets;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
 mod answer;
 mod body;
+mod encoding;
+mod head;
 mod refusal_log;
 mod way;
 
 use self::body::{Budget, Share};
+use self::encoding::is_encoded;
+pub(crate) use self::head::MAX_HEADERS;
 use self::refusal_log::RefusalLog;
 use self::way::Way;
 
@@ -39,11 +43,12 @@ use crate::{
 ///
 /// | request | answer |
 /// |---|---|
-/// | OPTIONS, GET, HEAD on the path | 204 with `Allow`, whatever the state of secrets and inbox |
+/// | OPTIONS, GET, HEAD on the path, with or without a final slash, with any query | 204 with `Allow`, whatever the state of secrets and inbox |
 /// | POST, valid signature | 200 `{"status":"accepted","id":"…"}`, or `"duplicate"` when it was here before |
 /// | POST, signature missing, malformed, ambiguous or wrong | 401 |
 /// | POST with no secret in force, inbox failing or full, too much under way | 503 with `Retry-After` |
 /// | POST, body over the limit, too slow, encoded | 413, 408, 415 |
+/// | more than 100 headers | 431 |
 /// | other method, other path | 405 with `Allow`, 404 |
 ///
 /// The same at `<path>/callbacks/<token>` under each of the [`CallbackTokens`], but that nothing has to be signed and no
@@ -107,7 +112,10 @@ impl<I: Inbox> Receiver<I> {
             shared: Arc::new(Shared {
                 inbox,
                 secrets: secrets.into(),
-                budget: Budget::new(options.limits.max_buffered_bytes),
+                budget: Budget::new(
+                    options.limits.max_buffered_bytes,
+                    options.limits.max_connections,
+                ),
                 options,
                 refusal_log: RefusalLog::default(),
             }),
@@ -129,14 +137,17 @@ impl<I: Inbox> Receiver<I> {
             Route::Probe => answer::probe(),
             Route::Deliver(way) => match self.shared.deliver(request, way).await {
                 Ok(appended) => answer::kept(appended),
-                Err(rejection) => self
-                    .shared
-                    .reject(rejection, rejection.leaves_body_unread()),
+                Err(rejected) => self.shared.answer(rejected),
             },
+            Route::Misdirected => self.shared.answer(self.shared.misdirected(request).await),
             Route::Reject(rejection) => {
-                self.shared.tell(rejection, None);
-                self.shared
-                    .reject(rejection, !request.body().is_end_stream())
+                let is_unread = !request.body().is_end_stream();
+                self.shared.answer(self.shared.rejected(
+                    rejection,
+                    request.method(),
+                    request.headers(),
+                    is_unread,
+                ))
             }
         }
     }
@@ -146,23 +157,48 @@ impl<I: Inbox> Receiver<I> {
         let rejection = match self.shared.route(request) {
             Route::Probe => return answer::probe(),
             Route::Deliver(_) => Rejection::Overloaded,
+            Route::Misdirected => Rejection::NotFound,
             Route::Reject(rejection) => rejection,
         };
-        self.shared.tell(rejection, None);
-        self.shared.reject(rejection, true)
+        self.shared.answer(self.shared.rejected(
+            rejection,
+            request.method(),
+            request.headers(),
+            true,
+        ))
+    }
+
+    /// Counts a request that the connection has refused for its headers, before anything of it was known.
+    pub(crate) fn headers_were_refused(&self) {
+        self.shared.tell(Rejection::HeadersTooLarge, None);
     }
 }
 
 enum Route {
     Probe,
     Deliver(Way),
+    /// A post with a well-formed signature that came to a path that is none of ours.
+    Misdirected,
     Reject(Rejection),
+}
+
+/// A request that was rejected.
+struct Rejected {
+    rejection: Rejection,
+    /// Whether part of it may still be on its way, so that the connection cannot be used again.
+    is_unread: bool,
 }
 
 impl<I> Shared<I> {
     fn route<B>(&self, request: &Request<B>) -> Route {
+        if request.headers().len() > MAX_HEADERS {
+            return Route::Reject(Rejection::HeadersTooLarge);
+        }
         let Some(way) = Way::of(request.uri().path(), &self.options) else {
-            return Route::Reject(Rejection::NotFound);
+            return match is_signed_post(request.method(), request.headers()) {
+                true => Route::Misdirected,
+                false => Route::Reject(Rejection::NotFound),
+            };
         };
         match *request.method() {
             Method::POST => Route::Deliver(way),
@@ -171,8 +207,11 @@ impl<I> Shared<I> {
         }
     }
 
-    /// `is_unread`: part of the request may still be on its way, so that the connection cannot be used again.
-    fn reject(&self, rejection: Rejection, is_unread: bool) -> Response<Full<Bytes>> {
+    fn answer(&self, rejected: Rejected) -> Response<Full<Bytes>> {
+        let Rejected {
+            rejection,
+            is_unread,
+        } = rejected;
         answer::rejected(rejection, self.options.limits.retry_after, is_unread)
     }
 
@@ -181,6 +220,81 @@ impl<I> Shared<I> {
         let observers = &self.options.observers;
         observers.rejected(rejection, rejection.label(), post);
     }
+
+    /// Tells of a request of which no body was read; the log too, where it may be HeyGen's.
+    fn rejected(
+        &self,
+        rejection: Rejection,
+        method: &Method,
+        headers: &HeaderMap,
+        is_unread: bool,
+    ) -> Rejected {
+        let post = is_signed_post(method, headers).then(|| {
+            self.log(rejection);
+            ObservedPost::new(headers)
+        });
+        self.tell(rejection, post);
+        Rejected {
+            rejection,
+            is_unread,
+        }
+    }
+
+    fn log(&self, rejection: Rejection) {
+        let path = self.options.path.as_deref();
+        self.refusal_log.rejected(rejection, path);
+    }
+
+    /// Reads the body of a post that is rejected whatever it holds, if it may be HeyGen's: so that it can be verified, and
+    /// stored, once what is in the way is gone.
+    async fn turn_away<B>(
+        &self,
+        rejection: Rejection,
+        headers: &HeaderMap,
+        body: B,
+        mut share: Share,
+    ) -> Rejected
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let limits = &self.options.limits;
+        let is_signed = is_signed_post(&Method::POST, headers);
+        let mut is_unread = !body.is_end_stream();
+        let mut post = ObservedPost::new(headers);
+        let read = match is_signed
+            && rejection.reads_signed_body()
+            && body::check_declared_len(&body, limits).is_ok()
+        {
+            true => body::read(body, limits, &mut share).await.ok(),
+            false => None,
+        };
+        if read.is_some() {
+            is_unread = false;
+        }
+        post.body = read.as_ref();
+        if is_signed {
+            self.log(rejection);
+        }
+        self.tell(rejection, Some(post));
+        Rejected {
+            rejection,
+            is_unread,
+        }
+    }
+
+    async fn misdirected<B>(&self, request: Request<B>) -> Rejected
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let (headers, body) = detach(request);
+        let mut share = self.budget.share();
+        // Where there is no room for its headers there is none for its body: it is told of all the same.
+        let rejection = Rejection::NotFound;
+        match share.take(head::cost(&headers)) {
+            Ok(()) => self.turn_away(rejection, &headers, body, share).await,
+            Err(_) => self.rejected(rejection, &Method::POST, &headers, !body.is_end_stream()),
+        }
+    }
 }
 
 impl<I: Inbox> Shared<I> {
@@ -188,19 +302,25 @@ impl<I: Inbox> Shared<I> {
         self: &Arc<Self>,
         request: Request<B>,
         way: Way,
-    ) -> Result<Appended, Rejection>
+    ) -> Result<Appended, Rejected>
     where
         B: Body<Data = Bytes> + Send,
     {
-        let (head, body) = request.into_parts();
+        let (headers, body) = detach(request);
         let mut share = self.budget.share();
-        let read = self.read(&head.headers, body, way, &mut share).await;
-        let (body, secrets) = read.inspect_err(|rejection| {
-            self.tell(*rejection, Some(ObservedPost::new(&head.headers)));
-        })?;
+        let secrets = match self.check(&headers, &body, way, &mut share) {
+            Ok(secrets) => secrets,
+            Err(rejection) => return Err(self.turn_away(rejection, &headers, body, share).await),
+        };
+        let read = body::read(body, &self.options.limits, &mut share).await;
+        let body = read.map_err(|rejection| self.rejected_within_body(rejection, &headers))?;
         let received_at = SystemTime::now();
+        let is_read = |rejection| Rejected {
+            rejection,
+            is_unread: false,
+        };
 
-        let unverified = Unverified::new(head.headers, body);
+        let unverified = Unverified::new(headers, body);
         if let Some(secrets) = secrets
             && let Err(refusal) = unverified.check(&secrets)
         {
@@ -210,39 +330,53 @@ impl<I: Inbox> Shared<I> {
                 refusal_log::word(&refusal),
                 Some(unverified.observed(diagnosis.as_ref())),
             );
-            return Err(Rejection::Unauthorized);
+            return Err(is_read(Rejection::Unauthorized));
         }
         // Signed, or come to an address that only those know who may send.
         let accepted = unverified.accept();
         let headers = accepted.headers();
         let delivery = NewDelivery::new(received_at, way.source(), headers, accepted.into_body());
-        self.keep(delivery, share)
-            .await
-            .inspect_err(|rejection| self.tell(*rejection, None))
+        self.keep(delivery, share).await.map_err(|rejection| {
+            self.tell(rejection, None);
+            if rejection == Rejection::Overloaded {
+                self.log(rejection);
+            }
+            is_read(rejection)
+        })
     }
 
-    /// The whole body, and the secrets to check it against where its way in asks for a signature.
-    async fn read<B>(
+    /// What can be known before the body is: the secrets to check it against, where its way in asks for a signature.
+    fn check<B>(
         &self,
         headers: &HeaderMap,
-        body: B,
+        body: &B,
         way: Way,
         share: &mut Share,
-    ) -> Result<(Bytes, Option<Arc<Secrets>>), Rejection>
+    ) -> Result<Option<Arc<Secrets>>, Rejection>
     where
         B: Body<Data = Bytes> + Send,
     {
-        let limits = &self.options.limits;
+        share.take(head::cost(headers))?;
         if is_encoded(headers) {
             return Err(Rejection::EncodedBody);
         }
-        body::check_declared_len(&body, limits)?;
-        let secrets = match way {
-            Way::Webhook => Some(self.secrets.get().ok_or(Rejection::NoSecret)?),
-            Way::Callback => None,
-        };
-        let body = body::read(body, limits, share).await?;
-        Ok((body, secrets))
+        body::check_declared_len(body, &self.options.limits)?;
+        match way {
+            Way::Webhook => Ok(Some(self.secrets.get().ok_or(Rejection::NoSecret)?)),
+            Way::Callback => Ok(None),
+        }
+    }
+
+    /// Tells of a post whose body was not read to its end.
+    fn rejected_within_body(&self, rejection: Rejection, headers: &HeaderMap) -> Rejected {
+        self.tell(rejection, Some(ObservedPost::new(headers)));
+        if is_signed_post(&Method::POST, headers) {
+            self.log(rejection);
+        }
+        Rejected {
+            rejection,
+            is_unread: true,
+        }
     }
 
     async fn keep(
@@ -334,12 +468,14 @@ where
     }
 }
 
-/// `identity` says that nothing was done to the body.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+/// What is needed of a request while its body is waited for.
+fn detach<B>(request: Request<B>) -> (HeaderMap, B) {
+    let (head, body) = request.into_parts();
+    (head::detached(&head.headers), body)
+}
+
+fn is_signed_post(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::POST && ObservedPost::new(headers).is_signed()
 }
 
 const DEFAULT_PATH: &str = "/webhooks/heygen";

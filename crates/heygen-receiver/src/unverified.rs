@@ -117,7 +117,7 @@ impl Verified {
     pub fn headers(&self) -> Vec<Header> {
         self.headers
             .iter()
-            .filter(|(name, _)| !PASSED_OVER.contains(&name.as_str()))
+            .filter(|(name, _)| !is_passed_over(name.as_str()))
             .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
             .collect()
     }
@@ -152,6 +152,11 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
+}
+
+/// Whether the value of that header is kept nowhere: a credential, or the connection's own affair.
+pub(crate) fn is_passed_over(name: &str) -> bool {
+    PASSED_OVER.contains(&name)
 }
 
 const PASSED_OVER: [&str; 14] = [

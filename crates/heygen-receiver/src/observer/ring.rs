@@ -27,18 +27,18 @@ impl Observer for RejectedRing {
     }
 }
 
-/// What is only told to come again is sent again by itself, and what came to no path of ours is not ours.
+/// What is only told to come again is sent again by itself. Of what came to no path of ours only posts with a well-formed
+/// signature get here.
 fn is_worth_keeping(rejection: Rejection) -> bool {
     match rejection {
         Rejection::Unauthorized
+        | Rejection::NotFound
+        | Rejection::HeadersTooLarge
         | Rejection::EncodedBody
         | Rejection::BodyTooLarge
         | Rejection::BodyTooSlow
         | Rejection::BodyBroken
         | Rejection::NoSecret => true,
-        Rejection::NotFound
-        | Rejection::MethodNotAllowed
-        | Rejection::Overloaded
-        | Rejection::NotKept => false,
+        Rejection::MethodNotAllowed | Rejection::Overloaded | Rejection::NotKept => false,
     }
 }

@@ -21,49 +21,31 @@ use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::io_guard::{Activity, IoGuard};
+use super::open::Admission;
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 use super::transport::Transport;
 use crate::Receiver;
-
-/// How far a connection is served.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Admission {
-    Full,
-    /// Over the limit: probes pass, deliveries are sent away.
-    ProbesOnly,
-}
-
-impl Admission {
-    /// For the connection that makes `open` of them; `None` when it is too many even for a 503.
-    pub(super) fn of(open: usize, max_connections: usize) -> Option<Self> {
-        if open <= max_connections {
-            return Some(Self::Full);
-        }
-        let reserve = (max_connections / 10).max(16);
-        (open - max_connections <= reserve).then_some(Self::ProbesOnly)
-    }
-}
+use crate::service::MAX_HEADERS;
 
 /// Serves until the peer or a limit ends the connection, or `stopping` turns true and the requests under way are answered.
 pub(super) async fn serve<I: Inbox>(
     stream: TcpStream,
     transport: Transport,
     receiver: Receiver<I>,
-    admission: Admission,
+    // From its beginning on the peer owes us a header, whatever has to be said before it.
+    activity: Arc<Activity>,
     stopping: watch::Receiver<bool>,
 ) {
-    // From here on the peer owes us a header, whatever has to be said before it.
-    let activity = Arc::new(Activity::new());
     match transport {
-        Transport::Plain => serve_http(stream, activity, receiver, admission, stopping).await,
+        Transport::Plain => serve_http(stream, activity, receiver, stopping).await,
         #[cfg(feature = "tls")]
         Transport::Tls(tls) => {
             let time = receiver.limits().header_time;
             // Boxed, so that plain connections need not have the room.
-            let shaking = Box::pin(shake_hands(stream, &tls, time, stopping.clone()));
+            let shaking = Box::pin(shake_hands(stream, &tls, time, &activity, stopping.clone()));
             if let Some(stream) = shaking.await {
-                Box::pin(serve_http(stream, activity, receiver, admission, stopping)).await;
+                Box::pin(serve_http(stream, activity, receiver, stopping)).await;
             }
         }
     }
@@ -75,6 +57,7 @@ async fn shake_hands(
     stream: TcpStream,
     tls: &ServerTls,
     time: Duration,
+    activity: &Activity,
     stopping: watch::Receiver<bool>,
 ) -> Option<TlsStream<TcpStream>> {
     tokio::select! {
@@ -90,6 +73,7 @@ async fn shake_hands(
                 None
             }
         },
+        () = activity.closed() => None,
         () = stop_is_asked(stopping) => None,
     }
 }
@@ -98,7 +82,6 @@ async fn serve_http<S, I>(
     stream: S,
     activity: Arc<Activity>,
     receiver: Receiver<I>,
-    admission: Admission,
     stopping: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -108,12 +91,13 @@ async fn serve_http<S, I>(
     let io = TokioIo::new(IoGuard::new(stream, Arc::clone(&activity)));
     let service = {
         let activity = Arc::clone(&activity);
+        let receiver = receiver.clone();
         service_fn(move |request: Request<Incoming>| {
             let in_flight = activity.request_begins();
             let activity = Arc::clone(&activity);
             let receiver = receiver.clone();
             async move {
-                let response = match admission {
+                let response = match activity.admission() {
                     Admission::Full => receiver.receive(request).await,
                     Admission::ProbesOnly => receiver.shed(&request),
                 };
@@ -130,9 +114,16 @@ async fn serve_http<S, I>(
     let mut stop = pin!(stop_is_asked(stopping));
     let mut is_stopping = false;
     let mut clock = pin!(tokio::time::sleep(LOOK_AGAIN));
+    let mut closed = pin!(activity.closed());
     let end = poll_fn(|cx| {
-        if connection.as_mut().poll(cx).is_ready() {
-            // However it ended, there is nobody left to tell; what the peer did wrong is its own affair.
+        if let Poll::Ready(end) = connection.as_mut().poll(cx) {
+            // There is nobody left to tell; what the peer did wrong is its own affair.
+            if end.is_err_and(|error| is_header_too_large(&*error)) {
+                receiver.headers_were_refused();
+            }
+            return Poll::Ready(End::Closed);
+        }
+        if closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(End::Closed);
         }
         if !is_stopping && stop.as_mut().poll(cx).is_ready() {
@@ -172,7 +163,14 @@ async fn serve_http<S, I>(
     }
 }
 
+/// hyper has answered 431 then.
+fn is_header_too_large(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_parse_too_large)
+}
+
 enum End {
+    /// By itself, by the peer, or to make room for another.
     Closed,
     /// The peer let its time run out.
     Late,
@@ -191,7 +189,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         // Timed by `Activity`, which also sees the time before the first byte.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS);
+        // Too many are counted, told of and refused by the receiver, as those of HTTP/2 are; far too many by hyper.
+        .max_headers(2 * MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -202,9 +201,10 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-const MAX_HEADER_BYTES: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
-const MAX_STREAMS: u32 = 128;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// HeyGen needs one; a proxy that sends everything over one connection has more wait a moment.
+const MAX_STREAMS: u32 = 16;
 const H2_WINDOW: u32 = 256 * 1024;
 const GOODBYE: Duration = Duration::from_millis(500);
 

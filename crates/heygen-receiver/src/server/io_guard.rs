@@ -2,14 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
+use super::open::{Admission, Place};
 use crate::Limits;
 
 /// Where a connection stands, and since when.
@@ -18,6 +20,10 @@ use crate::Limits;
 /// the choice of the protocol, and the wait between requests.
 #[derive(Debug)]
 pub(super) struct Activity {
+    admission: Admission,
+    /// Given back when the connection is to be closed, which may be before it is.
+    place: Mutex<Option<Place>>,
+    closing: Notify,
     opened: Instant,
     in_flight: AtomicUsize,
     /// Milliseconds after `opened` at which the present wait began.
@@ -30,8 +36,11 @@ pub(super) struct Activity {
 
 impl Activity {
     /// A new connection owes us a header at once.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
+            admission: place.admission(),
+            place: Mutex::new(Some(place)),
+            closing: Notify::new(),
             opened: Instant::now(),
             in_flight: AtomicUsize::new(0),
             since: AtomicU64::new(0),
@@ -56,7 +65,47 @@ impl Activity {
             true => limits.header_time,
             false => limits.keep_alive,
         };
-        Some(self.opened + Duration::from_millis(self.since.load(Ordering::Relaxed)) + patience)
+        // A patience past the end of time has no end.
+        self.waits_since().checked_add(patience)
+    }
+
+    pub(super) fn admission(&self) -> Admission {
+        self.admission
+    }
+
+    /// How long the client has kept its server waiting, if so long or in such a way that the connection may be closed to make
+    /// room: in the middle of a header at any time, between requests after the time that a header may take.
+    pub(super) fn idles_for(&self, limits: &Limits) -> Option<Duration> {
+        if self.in_flight.load(Ordering::Relaxed) > 0 || self.is_closed() {
+            return None;
+        }
+        let wait = self.waits_since().elapsed();
+        let is_slow = self.in_header.load(Ordering::Relaxed) || wait >= limits.header_time;
+        is_slow.then_some(wait)
+    }
+
+    /// Has the connection closed at once; its place is free from now on.
+    pub(super) fn close(&self) {
+        drop(self.place().take());
+        self.closing.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.place().is_none()
+    }
+
+    /// Returns when the connection is to be closed.
+    pub(super) async fn closed(&self) {
+        self.closing.notified().await;
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits_since(&self) -> Instant {
+        let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
+        self.opened.checked_add(since).unwrap_or(self.opened)
     }
 
     pub(super) fn linger(&self) {

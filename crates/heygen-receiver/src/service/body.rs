@@ -56,54 +56,88 @@ where
     Ok(whole.freeze())
 }
 
-/// How many bytes of bodies may be in memory at a time.
+/// How many bytes of headers and bodies may be in memory at a time.
+///
+/// The first bytes of each request come out of a reserve that has them for every connection, so that those who hold large
+/// bodies leave room for the small ones that HeyGen sends.
 #[derive(Debug)]
 pub(super) struct Budget {
-    left: Arc<AtomicUsize>,
+    pools: Arc<Pools>,
+}
+
+#[derive(Debug)]
+struct Pools {
+    shared: AtomicUsize,
+    reserve: AtomicUsize,
 }
 
 /// What one request holds of the budget; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
-    left: Arc<AtomicUsize>,
-    held: usize,
+    pools: Arc<Pools>,
+    shared: usize,
+    reserved: usize,
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(super) fn new(bytes: usize, max_connections: usize) -> Self {
         Self {
-            left: Arc::new(AtomicUsize::new(bytes)),
+            pools: Arc::new(Pools {
+                shared: AtomicUsize::new(bytes),
+                reserve: AtomicUsize::new(RESERVED_BYTES.saturating_mul(max_connections)),
+            }),
         }
     }
 
     pub(super) fn share(&self) -> Share {
         Share {
-            left: Arc::clone(&self.left),
-            held: 0,
+            pools: Arc::clone(&self.pools),
+            shared: 0,
+            reserved: 0,
         }
     }
 }
 
 impl Share {
-    fn take(&mut self, bytes: usize) -> Result<(), Rejection> {
-        self.left
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Rejection> {
+        let reserved = take_up_to(
+            &self.pools.reserve,
+            bytes.min(RESERVED_BYTES - self.reserved),
+        );
+        self.reserved += reserved;
+        let rest = bytes - reserved;
+        self.pools
+            .shared
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(bytes)
+                left.checked_sub(rest)
             })
             .map_err(|_| Rejection::Overloaded)?;
-        self.held += bytes;
+        self.shared += rest;
         Ok(())
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.left.fetch_add(self.held, Ordering::Relaxed);
+        self.pools.shared.fetch_add(self.shared, Ordering::Relaxed);
+        self.pools
+            .reserve
+            .fetch_add(self.reserved, Ordering::Relaxed);
     }
 }
 
-/// More is made room for as it comes.
-const FIRST_BYTES: usize = 64 * 1024;
+fn take_up_to(pool: &AtomicUsize, wanted: usize) -> usize {
+    let taken = pool.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        Some(left.saturating_sub(wanted))
+    });
+    taken.map_or(0, |left| left.min(wanted))
+}
+
+/// Of each request: 16 KiB of body, and 4 KiB of headers, which is more than HeyGen and a proxy or two send.
+const RESERVED_BYTES: usize = (16 + 4) * 1024;
+
+/// More is made room for as it comes: who declares a length has not sent it.
+const FIRST_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_at_the_limit_is_read_and_one_byte_over_is_not() {
-        let budget = Budget::new(1000);
+        let budget = Budget::new(1000, 1);
         let limits = Limits {
             max_body_bytes: 10,
             ..Limits::default()
@@ -128,16 +162,14 @@ mod tests {
             let read = read(body, &limits, &mut budget.share()).await;
             assert_eq!(read.map(|body| body.len()), expected);
         }
-        assert_eq!(
-            budget.left.load(Ordering::Relaxed),
-            1000,
-            "everything was given back"
-        );
+        let left = |pool: &AtomicUsize| pool.load(Ordering::Relaxed);
+        assert_eq!(left(&budget.pools.shared), 1000, "all was given back");
+        assert_eq!(left(&budget.pools.reserve), RESERVED_BYTES);
     }
 
     #[tokio::test]
     async fn bodies_share_one_budget() {
-        let budget = Budget::new(15);
+        let budget = Budget::new(15, 0);
         let limits = Limits::default();
         let body = || http_body_util::Full::new(Bytes::from_static(b"0123456789"));
         let mut first = budget.share();
@@ -148,6 +180,26 @@ mod tests {
         );
         drop(first);
         assert!(read(body(), &limits, &mut budget.share()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn small_bodies_get_through_while_large_ones_hold_the_budget() {
+        let limits = Limits::default();
+        let body = |len| http_body_util::Full::new(Bytes::from(vec![b'x'; len]));
+        let budget = Budget::new(50_000, 2);
+        let mut greedy = budget.share();
+        let whole = body(50_000 + RESERVED_BYTES);
+        assert!(read(whole, &limits, &mut greedy).await.is_ok());
+        let (mut small, mut other) = (budget.share(), budget.share());
+        assert!(read(body(16 * 1024), &limits, &mut small).await.is_ok());
+        assert_eq!(
+            read(body(RESERVED_BYTES + 1), &limits, &mut other).await,
+            Err(Rejection::Overloaded),
+            "beyond the reserve there is nothing left"
+        );
+        assert!(read(body(700), &limits, &mut budget.share()).await.is_err());
+        drop(other);
+        assert!(read(body(700), &limits, &mut budget.share()).await.is_ok());
     }
 
     struct Pieces(VecDeque<Bytes>);
@@ -167,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_come_together_in_order() {
         let body = Pieces(["", "ab", "", "c", "def"].map(Bytes::from).into());
-        let whole = read(body, &Limits::default(), &mut Budget::new(10).share()).await;
+        let whole = read(body, &Limits::default(), &mut Budget::new(10, 0).share()).await;
         assert_eq!(whole, Ok(Bytes::from("abcdef")));
     }
 
@@ -175,7 +227,7 @@ mod tests {
     async fn what_is_read_holds_no_more_memory_than_it_is_counted_with() {
         let buffer = Bytes::from(vec![b'x'; 8192]);
         let body = http_body_util::Full::new(buffer.slice(100..200));
-        let read = read(body, &Limits::default(), &mut Budget::new(100).share()).await;
+        let read = read(body, &Limits::default(), &mut Budget::new(100, 0).share()).await;
         assert_eq!(read.map(|body| body.len()), Ok(100));
         assert!(buffer.is_unique(), "nobody else holds the buffer");
     }

@@ -14,12 +14,17 @@ pub(super) enum Way {
 
 impl Way {
     /// `None` for a path that is none of ours. Nothing here keeps or tells the path: it may hold a token, or nearly one.
+    ///
+    /// A final slash says nothing, in the request or in the options: people register either. Anything else counts: nothing is
+    /// decoded, and no double slash is taken for one, so that what a proxy judged is what is served here.
     pub(super) fn of(path: &str, options: &ReceiverOptions) -> Option<Self> {
-        let token = match &options.path {
+        let path = without_final_slash(path);
+        let own = options.path.as_deref().map(without_final_slash);
+        let token = match own {
             Some(own) if own == path => return Some(Self::Webhook),
             // Looked up for every other path, so that a wrong token takes as long as what has nothing to do with us.
             Some(own) => path
-                .strip_prefix(own.trim_end_matches('/'))
+                .strip_prefix(own)
                 .and_then(|rest| rest.strip_prefix(CALLBACKS))
                 .unwrap_or_default(),
             None => match path.rsplit_once(CALLBACKS) {
@@ -39,6 +44,10 @@ impl Way {
     }
 }
 
+fn without_final_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
 const CALLBACKS: &str = "/callbacks/";
 
 #[cfg(test)]
@@ -53,16 +62,38 @@ mod tests {
         let cases = [
             (Some("/hooks"), "/hooks".to_owned(), Some(Way::Webhook)),
             (Some("/hooks"), callback("/hooks"), Some(Way::Callback)),
-            (Some("/hooks"), callback("/hooks") + "/", None),
+            (Some("/hooks"), "/hooks/".to_owned(), Some(Way::Webhook)),
+            (Some("/hooks/"), "/hooks".to_owned(), Some(Way::Webhook)),
+            (Some("/hooks/"), "/hooks/".to_owned(), Some(Way::Webhook)),
+            (Some("/hooks"), "/hooks//".to_owned(), None),
+            (Some("/hooks"), "//hooks".to_owned(), None),
+            (Some("/a/b"), "/a//b".to_owned(), None),
+            (Some("/hooks"), "/hook%73".to_owned(), None),
+            (Some("/hooks"), "/hooks%2F".to_owned(), None),
+            (Some("/hooks"), "/HOOKS".to_owned(), None),
+            (Some("/hooks"), "/hooks/./".to_owned(), None),
+            (Some("/"), "/".to_owned(), Some(Way::Webhook)),
+            (Some("/"), "//".to_owned(), None),
+            (Some("/"), "/x".to_owned(), None),
+            (
+                Some("/hooks"),
+                callback("/hooks") + "/",
+                Some(Way::Callback),
+            ),
+            (Some("/hooks/"), callback("/hooks"), Some(Way::Callback)),
+            (Some("/hooks"), callback("/hooks") + "//", None),
+            (Some("/"), callback("") + "/", Some(Way::Callback)),
             (Some("/hooks"), callback("/hooks") + "x", None),
             (Some("/hooks"), callback("/hooks/x"), None),
             (Some("/hooks"), callback(""), None),
             (Some("/hooks"), format!("/hooks/{token}"), None),
             (Some("/hooks"), "/hooks/callbacks/".to_owned(), None),
+            (Some("/hooks"), "/hooks/callbacks".to_owned(), None),
             (Some("/"), callback(""), Some(Way::Callback)),
             (None, "/any/where".to_owned(), Some(Way::Webhook)),
             (None, "/callbacks".to_owned(), Some(Way::Webhook)),
             (None, callback("/any/where"), Some(Way::Callback)),
+            (None, callback("/any/where") + "/", Some(Way::Callback)),
             (None, callback("/any/where") + "x", None),
             (None, callback("/any/where") + "/x", Some(Way::Webhook)),
         ];

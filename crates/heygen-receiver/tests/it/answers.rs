@@ -79,14 +79,32 @@ async fn whatever_is_asked_of_a_working_receiver() {
         ),
         ("other path", request("GET", "/", &[]), 404, "not found"),
         (
+            "with a final slash",
+            request("OPTIONS", "/webhooks/heygen/", &[]),
+            204,
+            "",
+        ),
+        (
+            "with a final slash and a query, signed",
+            signed_to("/webhooks/heygen/?token=1", &body),
+            200,
+            "duplicate",
+        ),
+        (
             "longer path",
-            request("POST", "/webhooks/heygen/", &[("Content-Length", "0")]),
+            request("POST", "/webhooks/heygen/x", &[("Content-Length", "0")]),
+            404,
+            "not found",
+        ),
+        (
+            "two slashes, signed",
+            signed_to("/webhooks//heygen", &body),
             404,
             "not found",
         ),
         (
             "other path, signed",
-            [b"POST /x".as_slice(), &signed(&body)[5 + PATH.len()..]].concat(),
+            signed_to("/x", &body),
             404,
             "not found",
         ),
@@ -141,6 +159,27 @@ async fn whatever_is_asked_of_a_working_receiver() {
             "encoded bodies are not taken",
         ),
         ("not compressed", encoded("identity"), 200, "duplicate"),
+        ("a charset", encoded("UTF-8"), 200, "duplicate"),
+        ("another charset", encoded("iso-8859-1"), 200, "duplicate"),
+        ("no coding", encoded(""), 200, "duplicate"),
+        (
+            "an unknown coding",
+            encoded("x-pack"),
+            415,
+            "encoded bodies are not taken",
+        ),
+        (
+            "many headers",
+            post(&body, &[("X", "y"); 98]),
+            401,
+            "not authorized",
+        ),
+        (
+            "too many headers",
+            post(&body, &[("X", "y"); 99]),
+            431,
+            "too many headers",
+        ),
     ];
     for (name, request, status, says) in cases {
         let answer = ask(server.address, &request).await;
@@ -168,6 +207,12 @@ async fn whatever_is_asked_of_a_working_receiver() {
         assert_eq!(answer.header("allow"), allow, "{name}");
         assert_eq!(answer.header("retry-after"), None, "{name}");
     }
+}
+
+/// The same delivery to another address.
+fn signed_to(path: &str, body: &str) -> Vec<u8> {
+    let signed = signed(body);
+    [b"POST ", path.as_bytes(), &signed[5 + PATH.len()..]].concat()
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ async fn under_any_other_token_the_path_does_not_exist() {
         path_of(""),
         path_of("?"),
         path_of(&TOKEN[..23]),
-        format!("{}/", path_of(TOKEN)),
+        format!("{}//", path_of(TOKEN)),
         format!("{PATH}/{TOKEN}"),
         format!("{PATH}/callbacks"),
         format!("/callbacks/{TOKEN}"),

@@ -88,13 +88,72 @@ async fn a_header_that_is_too_long_is_refused() {
             .status,
         431
     );
-    let many = vec![("X", "y"); 200];
-    assert_eq!(
-        ask(server.address, request("OPTIONS", PATH, &many))
-            .await
-            .status,
-        431
-    );
+    // One more than there may be, and more than are counted.
+    for many in [100, 200, 500] {
+        let many = vec![("X", "y"); many];
+        assert_eq!(
+            ask(server.address, request("OPTIONS", PATH, &many))
+                .await
+                .status,
+            431
+        );
+    }
+    let many = vec![("X", "y"); 99];
+    let answer = ask(server.address, request("OPTIONS", PATH, &many)).await;
+    assert_eq!(answer.status, 204);
+}
+
+#[tokio::test]
+async fn no_patience_is_too_long() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.header_time = Duration::MAX;
+        limits.body_time = Duration::MAX;
+        limits.commit_time = Duration::MAX;
+        limits.keep_alive = Duration::MAX;
+        limits.shutdown_time = Duration::MAX;
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    for number in 0..3 {
+        let request = signed(body(&number.to_string()));
+        assert_eq!(client.ask(request).await.verdict(), "accepted");
+    }
+    let mut server = server;
+    server.ask_to_stop();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn slow_clients_make_room_for_those_who_ask() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.max_connections = 20;
+        limits.header_time = LONG;
+        limits.keep_alive = LONG;
+    })
+    .await;
+    let beginning = request("POST", PATH, &[("Content-Length", "2")]);
+    let mut slow = Vec::new();
+    for number in 0..200 {
+        let mut client = Client::connect(server.address).await;
+        // Some say nothing at all.
+        let len = if number % 3 == 0 {
+            0
+        } else {
+            beginning.len() - 2
+        };
+        client.send(&beginning[..len]).await;
+        slow.push(client);
+        if number % 10 == 0 {
+            assert_eq!(ask(server.address, probe()).await.status, 204);
+            let request = signed(body(&number.to_string()));
+            let status = ask(server.address, request).await.status;
+            // On a connection of the reserve it is sent away, for a while.
+            assert!([200, 503].contains(&status), "{status}");
+        }
+    }
+    // What was closed is really closed.
+    let first = slow.swap_remove(0);
+    assert_eq!(first.rest().await, b"");
 }
 
 #[tokio::test]

@@ -89,6 +89,9 @@ async fn many_streams_share_a_connection() {
     let inbox = MemoryInbox::new();
     let server = start(inbox.clone(), |_| {}).await;
     let (sender, _task) = connect(server.address).await;
+    // From here on the client knows how many there may be at a time, and has the others wait.
+    let first = ask(&sender, probe(server.address)).await;
+    assert_eq!(first.status(), StatusCode::NO_CONTENT);
     let tasks: Vec<_> = (0..100)
         .map(|number| {
             let sender = sender.clone();
@@ -104,6 +107,33 @@ async fn many_streams_share_a_connection() {
         assert_eq!(task.await.unwrap(), StatusCode::OK);
     }
     assert_eq!(count(&inbox).await, 50);
+}
+
+#[tokio::test]
+async fn headers_have_the_bounds_of_http1() {
+    let server = start(MemoryInbox::new(), |_| {}).await;
+    let (sender, _task) = connect(server.address).await;
+    let with = |number: usize, len: usize| {
+        let mut request = signed_request(&url(server.address), body("a"), &secret());
+        let own = request.headers().len();
+        for _ in own..number {
+            request
+                .headers_mut()
+                .append("x", "y".repeat(len).parse().unwrap());
+        }
+        request
+    };
+    for (request, status) in [
+        // The client adds one of its own.
+        (with(99, 1), 200),
+        (with(100, 1), 431),
+        (with(50, 100), 200),
+        (with(50, 400), 431),
+    ] {
+        let number = request.headers().len();
+        let answer = ask(&sender, request).await;
+        assert_eq!(answer.status().as_u16(), status, "{number}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -115,13 +115,16 @@ async fn a_body_that_ends_early_is_not_taken_for_whole() {
 
 #[tokio::test]
 async fn bodies_in_memory_have_one_bound() {
-    let server = start(MemoryInbox::new(), |limits| limits.max_buffered_bytes = 200).await;
-    let large = body_of_len(150);
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.max_buffered_bytes = 200_000;
+    })
+    .await;
+    let large = body_of_len(200_000);
     let full = post(&large, &[("Signature", &sign(large.as_bytes()))]);
     let mut slow = Client::connect(server.address).await;
     slow.send(&full[..full.len() - 1]).await;
-    // Of another 100 bytes there is no room from when those are in.
-    let unsigned = post(body_of_len(100), &[]);
+    // Of another 100,000 bytes there is no room from when those are in.
+    let unsigned = post(body_of_len(100_000), &[]);
     until(async || match ask(server.address, &unsigned).await.status {
         401 => false,
         status => {
@@ -133,8 +136,9 @@ async fn bodies_in_memory_have_one_bound() {
     let answer = ask(server.address, &unsigned).await;
     assert_eq!(answer.body, r#"{"error":"too busy"}"#);
     assert_eq!(answer.header("retry-after"), Some("10"));
+    let small = body_of_len(16 * 1024);
     assert_eq!(
-        ask(server.address, signed("{}")).await.verdict(),
+        ask(server.address, signed(small)).await.verdict(),
         "accepted",
         "for less there is"
     );
@@ -151,12 +155,69 @@ async fn bodies_in_memory_have_one_bound() {
 }
 
 #[tokio::test]
+async fn small_bodies_get_through_beside_those_who_hold_as_much_as_they_can() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.body_time = Duration::from_secs(3600);
+    })
+    .await;
+    // One byte is missing of each: the 64 of which there is talk, and a few for what these have of the reserve.
+    let full = post(vec![b'x'; 1024 * 1024], &[]);
+    let mut greedy = Vec::new();
+    for _ in 0..66 {
+        let mut client = Client::connect(server.address).await;
+        client.send(&full[..full.len() - 1]).await;
+        greedy.push(client);
+    }
+    until(async || ask(server.address, &full).await.status == 503).await;
+    let posts: Vec<_> = (0..244)
+        .map(|number| {
+            let id = format!("{number}{}", "x".repeat(640));
+            let request = signed(body(&id));
+            let address = server.address;
+            tokio::spawn(async move { ask(address, request).await })
+        })
+        .collect();
+    for post in posts {
+        assert_eq!(post.await.unwrap().verdict(), "accepted");
+    }
+}
+
+#[tokio::test]
+async fn headers_count_before_the_body_is_waited_for() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.max_connections = 1;
+        limits.max_buffered_bytes = 2000;
+        limits.body_time = Duration::from_secs(3600);
+    })
+    .await;
+    let long = "x".repeat(10_000);
+    let lines = [
+        [("X", "y"); 95].as_slice(),
+        &[("X-Long", &long), ("Content-Length", "2")],
+    ];
+    // Not a byte of the body is sent.
+    let answer = ask(server.address, request("POST", PATH, &lines.concat())).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (503, r#"{"error":"too busy"}"#)
+    );
+    let few = [("X-Long", long.as_str()), ("Content-Length", "2")];
+    let mut client = Client::connect(server.address).await;
+    client.send(request("POST", PATH, &few)).await;
+    assert_eq!(
+        client.ask("{}").await.status,
+        401,
+        "for these there is room"
+    );
+}
+
+#[tokio::test]
 async fn an_inbox_that_takes_too_long_is_not_waited_for() {
     let inbox = Tampered::new(Fault::Hangs);
-    let body = body_of_len(150);
+    let body = body_of_len(150_000);
     let server = start(inbox, |limits| {
         limits.commit_time = SHORT;
-        limits.max_buffered_bytes = 200;
+        limits.max_buffered_bytes = 200_000;
     })
     .await;
     let answer = ask(server.address, signed(&body)).await;

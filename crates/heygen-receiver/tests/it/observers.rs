@@ -10,7 +10,7 @@ use heygen_receiver::{
 };
 
 use crate::client::{ask, post, probe, request, sign, signed};
-use crate::support::{Running, body, body_of_len, delivery, secret, until};
+use crate::support::{PATH, Running, body, body_of_len, delivery, secret, until};
 
 /// A line for each thing told.
 #[derive(Clone, Default)]
@@ -73,8 +73,18 @@ async fn what_is_kept_and_what_is_turned_away() {
         post(&body, &[("Signature", &sign(b"{}")), ("Cookie", "a")]),
         signed(body_of_len(101)),
         post(&body, &[("Content-Encoding", "gzip")]),
-        request("PUT", crate::support::PATH, &[]),
+        request("PUT", PATH, &[]),
         request("GET", "/", &[]),
+        post(
+            &body,
+            &[("Content-Encoding", "gzip"), ("Signature", &sign(b"{}"))],
+        ),
+        [b"POST /x".as_slice(), &signed(&body)[5 + PATH.len()..]].concat(),
+        [b"POST /x".as_slice(), &post(&body, &[])[5 + PATH.len()..]].concat(),
+        post(
+            &body,
+            &[[("X", "y"); 99].as_slice(), &[("Signature", &sign(b"{}"))]].concat(),
+        ),
     ];
     for request in requests {
         ask(server.address, request).await;
@@ -93,6 +103,10 @@ async fn what_is_kept_and_what_is_turned_away() {
             "encoded-body Some((0, false)) None",
             "method-not-allowed None None",
             "not-found None None",
+            "encoded-body Some((1, true)) Some(67)",
+            "not-found Some((1, true)) Some(67)",
+            "not-found None None",
+            "headers-too-large Some((1, true)) None",
         ]
     );
     assert_eq!(others.take(), told);
@@ -148,7 +162,7 @@ async fn the_ring_keeps_what_may_be_worth_a_second_look() {
         later,
         signed(body_of_len(101)),
         request("GET", "/", &[]),
-        request("PUT", crate::support::PATH, &[]),
+        request("PUT", PATH, &[]),
         post(body("b"), &[("Authorization", "hidden")]),
     ] {
         ask(server.address, request).await;

@@ -35,13 +35,17 @@ async fn connections_without_a_request_are_closed_and_new_ones_refused() {
 async fn a_request_under_way_gets_its_answer_after_the_stop() {
     let permits = Arc::new(Semaphore::new(0));
     let inbox = Tampered::new(Fault::Waits(permits.clone()));
-    let mut server = start(inbox.clone(), |limits| limits.max_buffered_bytes = 100).await;
+    let mut server = start(inbox.clone(), |limits| {
+        limits.max_buffered_bytes = 100_000;
+    })
+    .await;
     let address = server.address;
     let mut busy = Client::connect(address).await;
-    let delivery = signed(crate::support::body_of_len(100));
+    let delivery = signed(crate::support::body_of_len(100_000));
     busy.send(&delivery).await;
     // All room for bodies is taken once its body was read.
-    until(async || crate::client::ask(address, signed("{}x")).await.status == 503).await;
+    let other = crate::client::post("x".repeat(50_000), &[]);
+    until(async || crate::client::ask(address, &other).await.status == 503).await;
 
     server.ask_to_stop();
     until(async || TcpStream::connect(address).await.is_err()).await;
