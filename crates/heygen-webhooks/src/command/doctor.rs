@@ -126,9 +126,9 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
         look_into_inbox(plan.inbox.clone(), plan.nats.clone()),
         look_into_rejected(plan.inbox.beside()),
     );
-    let (account, sample) = account_and_sample;
+    let (account, endpoints, sample) = account_and_sample;
     let mut findings = vec![account.key()];
-    findings.extend(endpoints::findings(plan, &account));
+    findings.extend(endpoints);
     findings.extend(events::findings(plan, &account));
     findings.extend(secrets::findings(plan, &account, &known));
     findings.extend(address);
@@ -139,27 +139,44 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
 }
 
 /// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not for long.
-async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding>) {
-    let url = plan.address.as_ref().map(Url::as_str);
+///
+/// The sample goes where HeyGen sends to, which may be the public address in another spelling.
+async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding>, Vec<Finding>) {
     let sample = |account: Option<&Account>| {
         let secret = known.for_sample(plan, account).cloned();
-        sample::findings(url, plan.sample, secret)
+        let given = plan.address.as_ref().map(|url| url.as_str().to_owned());
+        let url = given.map(|given| {
+            let all = account.map(Account::endpoints).unwrap_or_default();
+            let ours = endpoints::ours(plan, &all);
+            ours.first().map_or(given, |endpoint| endpoint.url.clone())
+        });
+        async move { sample::findings(url.as_deref(), plan.sample, secret).await }
     };
     let client = match &plan.client {
         Ok(client) => client.clone(),
-        Err(why) => return (Account::without(why), sample(None).await),
+        Err(why) => {
+            let account = Account::without(why);
+            let endpoints = endpoints::findings(plan, &account).await;
+            return (account, endpoints, sample(None).await);
+        }
     };
     let mut asking = tokio::spawn(Account::ask(client, API_TIME));
     match timeout(SAMPLE_WAITS, &mut asking).await {
         Ok(account) => {
             let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
-            let sample = sample(Some(&account)).await;
-            (account, sample)
+            let (endpoints, sample) =
+                tokio::join!(endpoints::findings(plan, &account), sample(Some(&account)));
+            (account, endpoints, sample)
         }
         Err(_) => {
-            let (account, sample) = tokio::join!(asking, sample(None));
-            let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
-            (account, sample)
+            let asked = async {
+                let account = asking.await;
+                let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
+                let endpoints = endpoints::findings(plan, &account).await;
+                (account, endpoints)
+            };
+            let ((account, endpoints), sample) = tokio::join!(asked, sample(None));
+            (account, endpoints, sample)
         }
     }
 }
@@ -226,7 +243,8 @@ impl Note {
     }
 }
 
-/// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others.
+/// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others, and `API_TIME`
+/// with the second that a probe may take.
 const SAMPLE_WAITS: Duration = Duration::from_secs(3);
 const API_TIME: Duration = Duration::from_secs(12);
 const DISK_TIME: Duration = Duration::from_secs(10);

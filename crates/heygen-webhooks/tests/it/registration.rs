@@ -313,3 +313,36 @@ fn assert_secrets_are_private(place: &Place) {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_is_served_and_told_as_heygen_has_it() {
+    let (place, heygen) = (Place::new(), sandbox().await);
+    let tunnel = Tunnel::new();
+    let with_slash = format!("{}/", tunnel.url());
+    let first = place.serve_with(
+        &[
+            "--json",
+            "--public-url",
+            &with_slash,
+            "--base-url",
+            heygen.url(),
+        ],
+        &[KEY],
+    );
+    tunnel.lead_to(&first.url);
+    let line: Value = serde_json::from_str(&first.log_line("registered at HeyGen")).expect("JSON");
+    assert_eq!(line["url"], *with_slash);
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "v1"));
+    heygen.settled().await;
+    assert!(first.line().contains("v1"));
+    first.signal("TERM");
+    assert_eq!(first.wait().0, 0);
+
+    // Named without the slash it is the same endpoint, and HeyGen's spelling is what is told.
+    let url = tunnel.url();
+    let again = ["--json", "--public-url", &url, "--base-url", heygen.url()];
+    let second = place.serve_with(&again, &[KEY]);
+    let line: Value = serde_json::from_str(&second.log_line("found at HeyGen")).expect("JSON");
+    assert_eq!(line["url"], *with_slash);
+    assert_eq!(heygen.endpoints().len(), 1);
+}

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use heygen_api::{Endpoint, EndpointStatus};
+use heygen_testkit::Sender;
 use reqwest::Url;
+use tokio::task::JoinSet;
 
 use super::Plan;
 use super::account::Account;
 use super::finding::{Finding, Level, all_skipped};
+use super::sample::describe;
 use crate::address::{is_private, plain, same_address};
+use crate::api::error_chain;
 use crate::output::without_query;
 
-pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
+pub(super) async fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
     if account.v3.is_err() && all.is_empty() {
         let mut findings = all_skipped(&IDS, "not known: HeyGen did not list the endpoints");
@@ -22,7 +26,7 @@ pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     vec![
         count(plan, account, &all),
         account.v1_finding(),
-        registered(plan, &ours),
+        registered(plan, &all, &ours).await,
         duplicates(&all),
         disabled(&all, &ours),
         plain_http(plan, &all, &ours),
@@ -73,20 +77,105 @@ fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
     )
 }
 
-fn registered(plan: &Plan, ours: &[&Endpoint]) -> Finding {
+/// Whether the address is registered, and whether it can be reached as HeyGen has it, which need not be as it is given here.
+async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.registered";
-    match (&plan.address, ours.is_empty()) {
-        (None, _) => Finding::skipped(ID, "give your address with --public-url"),
-        (Some(_), false) => Finding::ok(ID, "the public address is registered"),
-        (Some(address), true) => Finding::problem(
+    let Some(address) = &plan.address else {
+        let tried = try_all(ours).await;
+        return match tried.iter().find(|tried| !tried.passed) {
+            _ if tried.is_empty() => Finding::skipped(ID, "give your address with --public-url"),
+            None => Finding::ok(ID, "HeyGen's addresses for the secrets kept here answer"),
+            Some(failed) => Finding::warn(
+                ID,
+                "an address that HeyGen sends to does not answer a probe as it should",
+                failed.todo,
+            ),
+        }
+        .items(tried.into_iter().map(|tried| tried.text));
+    };
+    if ours.is_empty() {
+        let here: Vec<_> = all
+            .iter()
+            .copied()
+            .filter(|endpoint| is_same_origin(&endpoint.url, address))
+            .collect();
+        let tried = try_all(&here).await;
+        return Finding::problem(
             ID,
             format!(
                 "no endpoint at HeyGen has the address {}",
                 without_query(address.as_str())
             ),
             "register it: `serve --public-url URL` does it, or `endpoints create URL`; or mend --public-url",
+        )
+        .items(tried.into_iter().map(|tried| tried.text));
+    }
+    // One that is written as it was given is tried below, more thoroughly.
+    let is_given =
+        |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| url == *address);
+    let (given, others): (Vec<&Endpoint>, Vec<&Endpoint>) =
+        ours.iter().copied().partition(is_given);
+    let tried = try_all(&others).await;
+    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.todo);
+    let items: Vec<_> = given
+        .into_iter()
+        .map(|endpoint| format!("HeyGen sends to {}: the address given", name(endpoint)))
+        .chain(tried.into_iter().map(|tried| tried.text))
+        .collect();
+    match failed {
+        None => Finding::ok(ID, "the public address is registered"),
+        Some(todo) => Finding::problem(
+            ID,
+            "the public address is registered, and as HeyGen has it, it does not answer a probe as it should",
+            todo,
         ),
     }
+    .items(items)
+}
+
+/// A probe of an address as HeyGen has it.
+struct Tried {
+    text: String,
+    passed: bool,
+    todo: &'static str,
+}
+
+async fn try_all(endpoints: &[&Endpoint]) -> Vec<Tried> {
+    let mut probes = JoinSet::new();
+    for (place, endpoint) in endpoints.iter().take(MOST_TRIED).enumerate() {
+        let (name, sender) = (name(endpoint), Sender::new(&endpoint.url));
+        probes.spawn(async move { (place, try_one(&name, &sender).await) });
+    }
+    // A probe that panicked has said so.
+    let mut tried: Vec<_> = probes.join_all().await;
+    tried.sort_by_key(|(place, _)| *place);
+    tried.into_iter().map(|(_, tried)| tried).collect()
+}
+
+async fn try_one(name: &str, sender: &Sender) -> Tried {
+    let (seen, passed, status) = match sender.probe().await {
+        Ok(report) => {
+            let attempt = report.attempt();
+            let status = attempt.status().map(|status| status.as_u16());
+            (describe(attempt), report.passed(), status)
+        }
+        Err(error) => (error_chain(&error), false, None),
+    };
+    Tried {
+        text: format!("HeyGen sends to {name}: {seen}"),
+        passed,
+        todo: match status {
+            Some(404 | 405) => {
+                "the receiver does not serve the path that HeyGen sends to: change it at HeyGen with `endpoints update ID`, or \
+                 serve it with --path"
+            }
+            _ => "see that this address leads to the receiver: HeyGen sends there and nowhere else",
+        },
+    }
+}
+
+fn is_same_origin(url: &str, address: &Url) -> bool {
+    Url::parse(url).is_ok_and(|url| url.origin() == address.origin())
 }
 
 fn duplicates(all: &[&Endpoint]) -> Finding {
@@ -227,3 +316,6 @@ const IDS: [&str; 7] = [
     "endpoints.private",
     "endpoints.foreign",
 ];
+
+/// Of those that lead here; more than a few is a finding of its own.
+const MOST_TRIED: usize = 8;

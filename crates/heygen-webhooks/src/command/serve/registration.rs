@@ -199,7 +199,8 @@ impl Registration {
             }
             _ => {}
         }
-        tracing::info!(%endpoint_id, url = without_query(&self.wanted.url), "found at HeyGen");
+        // As HeyGen has it: that is where it sends.
+        tracing::info!(%endpoint_id, url = without_query(&endpoint.url), "found at HeyGen");
         Ok(())
     }
 }

@@ -89,3 +89,56 @@ fn tls_is_tried_and_told() {
         .is("address.tls", "problem", "public authority")
         .is("address.options", "problem", "");
 }
+
+#[test]
+fn the_address_is_tried_as_heygen_has_it() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let serve = place.serve(&[]);
+    // Another spelling of the same, which is served.
+    let (id, secret) = heygen.register(&format!("{}/", serve.url));
+    let seen = heygen.examine(&place, &["--public-url", &serve.url], Some(&secret));
+    let slash = format!("HeyGen sends to {id} {}/: 204", serve.url);
+    seen.is("endpoints.registered", "ok", &slash);
+
+    // And where something before the receiver tells the two apart.
+    let heygen = HeyGen::start();
+    let strict = small_server(|head| match head.contains("/ HTTP/1.1") {
+        true => Some("404 Not Found"),
+        false => Some("204 No Content"),
+    });
+    let (id, _) = heygen.register(&format!("{strict}/"));
+    let seen = heygen.examine(
+        &place,
+        &["--public-url", &strict, "--no-sample"],
+        Some(SECRET),
+    );
+    seen.is(
+        "endpoints.registered",
+        "problem",
+        &format!("HeyGen sends to {id} {strict}/: 404"),
+    )
+    .is("endpoints.registered", "problem", "does not serve the path")
+    .is("address.options", "ok", "5 probes passed");
+
+    // The same host, and a path that is not served.
+    let heygen = HeyGen::start();
+    let elsewhere = serve.url.replace("/webhooks/heygen", "/hooks");
+    heygen.register(&elsewhere);
+    heygen
+        .examine(
+            &place,
+            &["--public-url", &serve.url, "--no-sample"],
+            Some(SECRET),
+        )
+        .is(
+            "endpoints.registered",
+            "problem",
+            "no endpoint at HeyGen has the address",
+        )
+        .is(
+            "endpoints.registered",
+            "problem",
+            &format!("{elsewhere}: 404"),
+        );
+}

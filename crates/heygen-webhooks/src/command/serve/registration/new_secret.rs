@@ -39,7 +39,7 @@ impl Registration {
                     }
                 };
                 *lock(&self.creation) = None;
-                let endpoint_id = endpoint.endpoint_id;
+                let (endpoint_id, url) = (endpoint.endpoint_id, endpoint.url);
                 *lock(&self.endpoint_id) = Some(endpoint_id.clone());
                 let Some(secret) = endpoint.secret else {
                     return Err(anyhow::anyhow!(
@@ -48,13 +48,13 @@ impl Registration {
                     .into());
                 };
                 self.keep(&endpoint_id, &secret, Duration::ZERO)?;
-                Ok(endpoint_id)
+                Ok((endpoint_id, url))
             })
             .await;
-        let endpoint_id = created?;
+        let (endpoint_id, url) = created?;
         tracing::info!(
             %endpoint_id,
-            url = without_query(&self.wanted.url),
+            url = without_query(&url),
             secrets_file = %self.sources.store().path().display(),
             "registered at HeyGen"
         );
