@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) rejected: Option<RingOptions>,
     pub(crate) callback_token_file: Option<PathBuf>,
     pub(crate) admin: AdminAddress,
+    /// The names that the admin listener answers under, beside addresses and `localhost`.
+    pub(crate) admin_hosts: Vec<String>,
     /// How often HeyGen's log is gone over, where that is wanted.
     pub(crate) backfill: Option<Duration>,
 }
@@ -79,6 +81,14 @@ impl AdminAddress {
             Some("off") => Self::Off,
             Some(address) => Self::At(address.to_owned()),
         }
+    }
+}
+
+/// The names under which the admin listener is asked; `options` are those of flag and environment.
+pub(crate) fn admin_hosts(options: &[String], file: &File) -> Vec<String> {
+    match options.is_empty() {
+        true => file.admin_host.clone(),
+        false => options.to_vec(),
     }
 }
 
@@ -122,6 +132,7 @@ pub(crate) struct File {
     rejected_bytes: Option<Size>,
     callback_token_file: Option<PathBuf>,
     admin: Option<String>,
+    admin_host: Vec<String>,
     backfill: bool,
     backfill_interval: Option<f64>,
     nats_creds: Option<PathBuf>,
@@ -171,6 +182,7 @@ impl Config {
             false => places::inbox(inbox, &file),
         }?;
         let admin = AdminAddress::of(options.admin.as_ref(), &file);
+        let admin_hosts = admin_hosts(&options.admin_host, &file);
         let is_working = !options.no_work;
         check_place(&inbox, is_working, &handing_out)?;
         Ok(Self {
@@ -210,6 +222,7 @@ impl Config {
                 .or(file.callback_token_file),
             backfill,
             admin,
+            admin_hosts,
         })
     }
 }

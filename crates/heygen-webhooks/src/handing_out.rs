@@ -9,6 +9,7 @@ use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Ru
 use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
 
 use crate::cli;
+use crate::descriptors;
 use crate::failure::Failure;
 use crate::output::without_query;
 use crate::printer::Printer;
@@ -159,9 +160,13 @@ impl HandingOut {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| Failure::usage("exec needs a program"))?;
-        Ok(Command::new(program)
+        let command = Command::new(program)
             .args(arguments)
-            .timeout(self.handler_time.unwrap_or(HANDLER_TIME)))
+            .timeout(self.handler_time.unwrap_or(HANDLER_TIME));
+        Ok(match descriptors::before() {
+            Some(soft_limit) => command.descriptors(soft_limit),
+            None => command,
+        })
     }
 }
 
@@ -210,7 +215,10 @@ fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
         options.schedule.longest = seconds("retry-longest", given)?;
     }
     // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
-    options.handler_time = merged.handler_time.unwrap_or(HANDLER_TIME) + TO_END;
+    options.handler_time = merged
+        .handler_time
+        .unwrap_or(HANDLER_TIME)
+        .saturating_add(TO_END);
     Ok(options)
 }
 

@@ -8,6 +8,7 @@ mod backfill;
 mod cli;
 mod command;
 mod config;
+mod descriptors;
 mod failure;
 mod handing_out;
 mod input;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(code) => return code,
     };
+    descriptors::raise();
     match command::run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

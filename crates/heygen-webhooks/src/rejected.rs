@@ -30,9 +30,13 @@ fn of_reason(reason: &str) -> &'static str {
         "no-secret" => {
             "there was no secret to check it with: set HEYGEN_WEBHOOK_SECRET or --secret-file; its body was not read"
         }
-        "encoded-body" => {
-            "the body was compressed, and HeyGen signs it plain: see what on the way compresses requests"
+        "not-found" => {
+            "it came to a path that is not served: compare the address registered at HeyGen (`endpoints list`) with --path, and with what a proxy makes of it"
         }
+        "encoded-body" => {
+            "its Content-Encoding names a compression, and HeyGen signs the plain body: see what on the way compresses requests"
+        }
+        "headers-too-large" => "it had more than 100 headers: see what on the way adds them",
         "body-too-large" => "the body is longer than --max-body-bytes",
         "body-too-slow" => "the body did not come within --body-time",
         "body-broken" => "the body ended before its end: the connection broke, here or at a proxy",

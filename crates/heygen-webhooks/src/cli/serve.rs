@@ -70,6 +70,15 @@ pub(crate) struct Serve {
     /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     pub(crate) admin: Option<String>,
+    /// Name that the admin listener is asked under, beside addresses and localhost, such as that of a container or a service;
+    /// may be given several times
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HEYGEN_WEBHOOKS_ADMIN_HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) admin_host: Vec<String>,
     /// Print events as JSON, one a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -186,7 +195,7 @@ pub(crate) struct LimitOptions {
     /// Seconds a client may take for a request's body [default: 10]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIME")]
     pub(crate) body_time: Option<u64>,
-    /// Seconds a connection may stay open without a request [default: 60]
+    /// Seconds a connection may stay open without a request; longer than a load balancer before it keeps its own [default: 75]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_KEEP_ALIVE")]
     pub(crate) keep_alive: Option<u64>,
 }

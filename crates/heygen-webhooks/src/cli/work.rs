@@ -38,6 +38,15 @@ pub(crate) struct Work {
     /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     pub(crate) admin: Option<String>,
+    /// Name that the admin listener is asked under, beside addresses and localhost, such as that of a container or a service;
+    /// may be given several times
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HEYGEN_WEBHOOKS_ADMIN_HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) admin_host: Vec<String>,
     /// Print events as JSON, one a line
     #[arg(long)]
     pub(crate) json: bool,

@@ -22,7 +22,7 @@ use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::store::Store;
 use crate::work::Work;
-use crate::{api, logging};
+use crate::{api, descriptors, logging};
 
 pub(super) mod admin;
 mod callbacks;
@@ -109,7 +109,9 @@ async fn serve(
         observers.add(ring);
     }
     observers.add(metrics.clone());
-    let pages = AdminPages::new(inbox.clone()).metrics(metrics.clone());
+    let pages = AdminPages::new(inbox.clone())
+        .hosts(&config.admin_hosts)
+        .metrics(metrics.clone());
 
     let mut receiver = ReceiverOptions::default();
     receiver.path = Some(config.path.clone());
@@ -248,6 +250,7 @@ fn limits(config: &Config, inbox: &Store) -> Limits {
         );
         limits.max_body_bytes = max_body_bytes;
     }
+    descriptors::fit(&mut limits, config.handing_out.options.concurrency);
     limits
 }
 

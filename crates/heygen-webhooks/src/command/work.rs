@@ -6,7 +6,7 @@ use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use super::serve::admin;
 use crate::cli::{LogFormat, Work as Options};
-use crate::config::{AdminAddress, check_place};
+use crate::config::{AdminAddress, admin_hosts, check_place};
 use crate::failure::Failure;
 use crate::handing_out::HandingOut;
 use crate::nats::{Nats, Promise};
@@ -42,6 +42,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let printer = Printer::start(json, full)?;
     let built = handing_out.build(&printer, &secrets)?;
     let admin_address = AdminAddress::of(options.admin.as_ref(), &file);
+    let admin_hosts = admin_hosts(&options.admin_host, &file);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -52,7 +53,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         tracing::info!(inbox = %place, "working");
         printer.working(&place)?;
         let metrics = Metrics::new(SystemTime::now());
-        let pages = AdminPages::new(inbox.clone()).metrics(metrics.clone());
+        let pages = AdminPages::new(inbox.clone())
+            .hosts(&admin_hosts)
+            .metrics(metrics.clone());
         let mut dispatching = handing_out.options.clone();
         dispatching.observers.add(metrics);
         // Receivers prune, each as it was told.

@@ -21,11 +21,16 @@ mod callbacks;
 mod clock;
 mod crashes;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod disk_errors;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod hanging;
 mod keeping;
+#[cfg(target_os = "linux")]
+mod memory;
+mod misdirected;
 
 /// An answer, read to the end of its connection.
 pub(crate) struct Answer {
