@@ -104,6 +104,9 @@ async fn serve_http<S, I>(
                 if response.headers().contains_key(http::header::CONNECTION) {
                     activity.linger();
                 }
+                if response.status() == http::StatusCode::REQUEST_TIMEOUT {
+                    activity.give_up();
+                }
                 drop(in_flight);
                 Ok::<_, Infallible>(response)
             }
@@ -126,7 +129,7 @@ async fn serve_http<S, I>(
         if closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(End::Closed);
         }
-        if !is_stopping && stop.as_mut().poll(cx).is_ready() {
+        if !is_stopping && (activity.is_given_up() || stop.as_mut().poll(cx).is_ready()) {
             is_stopping = true;
             connection.as_mut().graceful_shutdown();
             if connection.as_mut().poll(cx).is_ready() {

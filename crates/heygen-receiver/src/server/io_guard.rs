@@ -32,6 +32,8 @@ pub(super) struct Activity {
     in_header: AtomicBool,
     /// Whether the peer may still be sending what we did not want.
     linger: AtomicBool,
+    /// Whether the peer has not sent what it began, so that nothing new is to come by this connection.
+    is_given_up: AtomicBool,
 }
 
 impl Activity {
@@ -46,6 +48,7 @@ impl Activity {
             since: AtomicU64::new(0),
             in_header: AtomicBool::new(true),
             linger: AtomicBool::new(false),
+            is_given_up: AtomicBool::new(false),
         }
     }
 
@@ -61,7 +64,7 @@ impl Activity {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let patience = match self.in_header.load(Ordering::Relaxed) {
+        let patience = match self.is_slow() {
             true => limits.header_time,
             false => limits.keep_alive,
         };
@@ -80,8 +83,20 @@ impl Activity {
             return None;
         }
         let wait = self.waits_since().elapsed();
-        let is_slow = self.in_header.load(Ordering::Relaxed) || wait >= limits.header_time;
-        is_slow.then_some(wait)
+        (self.is_slow() || wait >= limits.header_time).then_some(wait)
+    }
+
+    /// Has the connection end soon, with what is under way: over HTTP/2 it would hold the memory of its streams.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    fn is_slow(&self) -> bool {
+        self.in_header.load(Ordering::Relaxed) || self.is_given_up()
     }
 
     /// Has the connection closed at once; its place is free from now on.

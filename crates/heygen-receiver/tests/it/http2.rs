@@ -10,6 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -149,6 +150,29 @@ async fn a_connection_without_requests_is_closed() {
         StatusCode::NO_CONTENT
     );
     within_patience(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_whose_bodies_do_not_come_ends() {
+    let server = start(MemoryInbox::new(), |limits| {
+        limits.body_time = Duration::from_millis(40);
+        limits.header_time = Duration::from_millis(200);
+        limits.keep_alive = Duration::from_secs(3600);
+    })
+    .await;
+    // A request without its body, by hand: this client answers nothing either, also not when it is told to go.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    let block = b"\x83\x86\x44\x10/webhooks/heygen\x41\x01x";
+    bytes.extend([0, 0, block.len() as u8, 1, 4, 0, 0, 0, 1]);
+    bytes.extend(block);
+    stream.write_all(&bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // Whether it is reset in the end or not.
+    let _ = within_patience(stream.read_to_end(&mut answer)).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.contains("body too slow"), "{text}");
 }
 
 #[tokio::test]

@@ -160,15 +160,22 @@ async fn small_bodies_get_through_beside_those_who_hold_as_much_as_they_can() {
         limits.body_time = Duration::from_secs(3600);
     })
     .await;
-    // One byte is missing of each: the 64 of which there is talk, and a few for what these have of the reserve.
+    // One byte is missing of each: 64 of them, and then more, until there is no room for another.
     let full = post(vec![b'x'; 1024 * 1024], &[]);
-    let mut greedy = Vec::new();
-    for _ in 0..66 {
+    let hold = async || {
         let mut client = Client::connect(server.address).await;
         client.send(&full[..full.len() - 1]).await;
-        greedy.push(client);
+        client
+    };
+    let mut greedy = Vec::new();
+    for _ in 0..64 {
+        greedy.push(hold().await);
     }
-    until(async || ask(server.address, &full).await.status == 503).await;
+    until(async || {
+        greedy.push(hold().await);
+        ask(server.address, &full).await.status == 503
+    })
+    .await;
     let posts: Vec<_> = (0..244)
         .map(|number| {
             let id = format!("{number}{}", "x".repeat(640));
