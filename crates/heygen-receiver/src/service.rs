@@ -77,7 +77,8 @@ pub struct Receiver<I> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReceiverOptions {
-    /// The path deliveries come to; `None` when a router around it has chosen already. Default: `/webhooks/heygen`.
+    /// The path deliveries come to, with or without a final slash; `None` when a router around it has chosen already, which then
+    /// should lead both spellings here. Default: `/webhooks/heygen`.
     ///
     /// With `None`, a path whose last segment but one is `callbacks` is that of a callback, whatever stands before; so give the
     /// receiver a route such as `/hooks/callbacks/{token}` too, where there are [`callback_tokens`](Self::callback_tokens).

@@ -1,5 +1,6 @@
 //! Few file descriptors and many slow clients: probes and deliveries are answered all the same.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,6 +37,18 @@ fn limits(process: &str) -> (String, String) {
     (columns[3].to_owned(), columns[4].to_owned())
 }
 
+/// Where it says that it listens.
+fn url(serve: &Serve) -> String {
+    let line = serve.log_line(r#""url":"http"#);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+    line["url"].as_str().expect("an address").to_owned()
+}
+
+fn address(url: &str) -> &str {
+    let rest = url.strip_prefix("http://").expect("an address");
+    rest.split('/').next().unwrap_or_default()
+}
+
 /// So many clients that send half a header, wait, and come again when they are closed.
 fn slow_clients(runtime: &tokio::runtime::Runtime, address: &str, clients: usize) {
     for _ in 0..clients {
@@ -54,23 +67,15 @@ fn slow_clients(runtime: &tokio::runtime::Runtime, address: &str, clients: usize
 }
 
 #[track_caller]
-fn answers_beside_slow_clients(limits: &str, expected: (&str, &str)) -> Vec<String> {
+fn answers_beside_slow_clients(limits: &str, expected: (&str, &str)) {
     let place = Place::new();
     let mut serve = serve_under(&place, limits, &[]);
-    let lines = [
-        serve.log_line(r#""url":"http"#),
-        serve.log_line(r#""admin":"http"#),
-    ];
-    let [line, _] = lines
-        .map(|line| serde_json::from_str::<serde_json::Value>(&line).expect("a log line is JSON"));
-    serve.url = line["url"].as_str().expect("an address").to_owned();
+    serve.url = url(&serve);
     let (soft, hard) = self::limits(&serve.process_id().to_string());
     assert_eq!((soft.as_str(), hard.as_str()), expected);
 
-    let address = serve.url["http://".len()..].split('/').next();
-    let address = address.expect("a host").to_owned();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    slow_clients(&runtime, &address, 1100);
+    slow_clients(&runtime, address(&serve.url), 1100);
     let descriptors = format!("/proc/{}/fd", serve.process_id());
     // Full, as far as it may be.
     eventually(|| std::fs::read_dir(&descriptors).expect("it lives").count() > 700);
@@ -100,7 +105,6 @@ fn answers_beside_slow_clients(limits: &str, expected: (&str, &str)) -> Vec<Stri
     assert_eq!(status, 0);
     let failures = log.iter().filter(|line| line.contains("cannot accept"));
     assert!(failures.count() <= 2, "{log:#?}");
-    log
 }
 
 #[test]
@@ -138,6 +142,42 @@ fn what_has_no_descriptors_is_not_promised() {
 }
 
 #[test]
+fn where_they_run_out_the_slowest_go_and_the_log_stays_short() {
+    let place = Place::new();
+    let mut serve = serve_under(&place, "ulimit -n 40", &[]);
+    serve.url = url(&serve);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    slow_clients(&runtime, address(&serve.url), 100);
+    serve.log_line("cannot accept connections");
+    for _ in 0..5 {
+        let began = Instant::now();
+        // A connection may have to go before it was read.
+        eventually(|| probe(&serve.url).is_some());
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+    runtime.shutdown_background();
+    serve.signal("TERM");
+    let (status, _, log) = serve.wait();
+    assert_eq!(status, 0);
+    let lines = log.iter().filter(|line| line.contains("cannot accept"));
+    assert!(lines.count() <= 1, "{log:#?}");
+}
+
+/// The beginning of the answer to a probe, if there is one.
+fn probe(url: &str) -> Option<()> {
+    let mut stream = TcpStream::connect(address(url)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    stream
+        .write_all(b"OPTIONS /webhooks/heygen HTTP/1.1\r\nHost: x\r\n\r\n")
+        .ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    (&head == b"HTTP/1.1 204").then_some(())
+}
+
+#[test]
 fn programs_have_the_limit_that_was() {
     let place = Place::new();
     let program = script(
@@ -151,9 +191,7 @@ fn programs_have_the_limit_that_was() {
         "ulimit -Sn 1000 && ulimit -Hn 4096",
         &["--exec", program],
     );
-    let line = serve.log_line(r#""url":"http"#);
-    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
-    serve.url = line["url"].as_str().expect("an address").to_owned();
+    serve.url = url(&serve);
     post(&serve, &event("order.new", "a"));
     let read = |name| std::fs::read_to_string(place.path().join(name)).unwrap_or_default();
     eventually(|| read("hard").ends_with('\n'));
@@ -161,14 +199,7 @@ fn programs_have_the_limit_that_was() {
     assert_eq!(limits(&serve.process_id().to_string()).0, "4096");
     // It is enough for us.
     let held: Vec<_> = (0..1100)
-        .map(|_| {
-            TcpStream::connect(
-                serve.url["http://".len()..]
-                    .split('/')
-                    .next()
-                    .expect("a host"),
-            )
-        })
+        .map(|_| TcpStream::connect(address(&serve.url)))
         .collect();
     post(&serve, &event("order.new", "b"));
     drop(held);

@@ -88,9 +88,15 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
         assert_eq!(line["reason"], *reason, "{line}");
         assert_eq!(line["served_path"], "/webhooks/heygen");
     }
+    // One whose body does not come to its end.
+    let signature = sign("{}");
+    let late = ask_with_part_of_a_body(&serve.url, &signature);
+    assert!(late.starts_with("HTTP/1.1 408"), "{late}");
+    let line = serve.log_line("signed delivery rejected");
+    assert!(line.contains(r#""reason":"body-too-slow""#), "{line}");
     // Strangers, who sign nothing, are not told of for a wrong path.
     assert_eq!(ask(&astray, "POST", &[], b"{}").status, 404);
-    let list = rejected(&place, 4);
+    let list = rejected(&place, 5);
     let bodies: Vec<_> = list
         .iter()
         .map(|line| {
@@ -103,6 +109,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
     assert_eq!(
         bodies,
         [
+            ("body-too-slow", false),
             ("body-too-large", false),
             ("headers-too-large", false),
             ("encoded-body", true),
@@ -141,6 +148,21 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
         let held = bytes.windows(4).any(|bytes| bytes == b"Zm9v");
         assert!(!held, "a path may hold a token: {file}");
     }
+}
+
+/// A signed post that announces a longer body than it sends, and what it is answered.
+fn ask_with_part_of_a_body(url: &str, signature: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let rest = url.strip_prefix("http://").expect("an address");
+    let (address, path) = rest.split_once('/').expect("a path");
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    let request = format!(
+        "POST /{path} HTTP/1.1\r\nHost: x\r\nSignature: {signature}\r\nContent-Length: 10\r\n\r\n{{"
+    );
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 #[test]
