@@ -237,7 +237,10 @@ impl JetStreamInbox {
         if self.shared.seen.begin() {
             let link = self.shared.link.clone();
             let events = self.shared.options.remembered;
-            tokio::spawn(seen::follow(link, Arc::downgrade(&self.shared), events));
+            let shared = Arc::downgrade(&self.shared);
+            keep_running("follow the stream", move || {
+                seen::follow(link.clone(), Weak::clone(&shared), events)
+            });
         }
     }
 
@@ -258,7 +261,8 @@ impl JetStreamInbox {
 
     fn listen(&self) {
         if !self.shared.is_listening.swap(true, Ordering::Relaxed) {
-            tokio::spawn(listen(Arc::downgrade(&self.shared)));
+            let shared = Arc::downgrade(&self.shared);
+            keep_running("listen", move || listen(Weak::clone(&shared)));
         }
     }
 }
@@ -346,6 +350,22 @@ impl Shared {
     }
 }
 
+/// Runs a task beside the inbox to its end, and starts it again where it panics: without it the inbox would only seem well.
+fn keep_running<F>(name: &'static str, task: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(async move {
+        while let Err(error) = tokio::spawn(task()).await {
+            if error.is_cancelled() {
+                return;
+            }
+            tracing::error!(%error, task = name, "a task of the inbox panicked; starting it again");
+            tokio::time::sleep(START_AGAIN).await;
+        }
+    });
+}
+
 /// Passes on what other processes tell, for as long as the inbox is there.
 async fn listen(shared: Weak<Shared>) {
     while let Some(strong) = shared.upgrade() {
@@ -383,4 +403,23 @@ const WAKE_PAUSE: Duration = Duration::from_millis(2);
 
 const HEARD_LATER: Duration = Duration::from_millis(20);
 
+const START_AGAIN: Duration = Duration::from_secs(1);
+
 const LISTEN_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn task_that_panics_is_started_again_and_one_that_ends_is_not() {
+        let started = Arc::new(AtomicUsize::new(0));
+        let ours = Arc::clone(&started);
+        keep_running("test", move || {
+            let number = ours.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(number >= 2, "a fault of the test") }
+        });
+        tokio::time::sleep(START_AGAIN * 10).await;
+        assert_eq!(started.load(Ordering::Relaxed), 3);
+    }
+}

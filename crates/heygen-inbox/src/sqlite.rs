@@ -5,12 +5,13 @@
 //! commits a second. Users may open the file with `sqlite3`, and [`SqliteReader`] reads it while a server appends.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
@@ -95,6 +96,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     reads: std::sync::mpsc::Sender<Read>,
     appended: Arc<Notify>,
+    /// Closed when the writer ends.
+    ended: watch::Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -123,13 +126,19 @@ impl SqliteInbox {
         let path = path.into();
         let appended = Arc::new(Notify::new());
         let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
-        let writer = Writer::open(path.clone(), options, queue, Arc::clone(&appended))?;
+        let (end, ended) = watch::channel(());
+        let writer = Writer::open(path.clone(), options, queue, Arc::clone(&appended), end)?;
         let reader = SqliteReader::open(&path)?;
         let (reads, read_queue) = std::sync::mpsc::channel::<Read>();
         let threads = vec![
             spawn("inbox-writer", move || writer.run())?,
             spawn("inbox-reader", move || {
-                read_queue.into_iter().for_each(|read| read(&reader));
+                read_queue.into_iter().for_each(|read| {
+                    // Who asked gets an error, and the next question an answer.
+                    if catch_unwind(AssertUnwindSafe(|| read(&reader))).is_err() {
+                        tracing::error!("reading the inbox panicked");
+                    }
+                });
             })?,
         ];
         Ok(Self {
@@ -138,6 +147,7 @@ impl SqliteInbox {
                 jobs,
                 reads,
                 appended,
+                ended,
                 threads: Mutex::new(threads),
             }),
         })
@@ -163,6 +173,16 @@ impl SqliteInbox {
             .await
             .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Returns once nothing can be written any more: after [`close`](Self::close), or because the thread that writes ended, which it
+    /// does by itself only after a panic that it could not recover from. Does not keep the inbox open.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.shared.ended.clone();
+        async move {
+            // Nothing is ever sent: this returns when the writer is gone.
+            let _ = ended.changed().await;
+        }
     }
 
     /// How far work that goes on over restarts has come, as [`set_bookmark`](Self::set_bookmark) kept it.
@@ -200,7 +220,18 @@ impl SqliteInbox {
             .send(Job::new(ask, reply))
             .await
             .map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.unanswered())?
+    }
+
+    /// Why an answer was dropped.
+    fn unanswered(&self) -> InboxError {
+        match self.shared.ended.has_changed() {
+            Err(_) => closed(),
+            Ok(_) => InboxError::new(
+                InboxErrorKind::Storage,
+                "the inbox panicked and did not answer",
+            ),
+        }
     }
 
     async fn read<T: Send + 'static>(
@@ -213,7 +244,7 @@ impl SqliteInbox {
             let _ = reply.send(read(reader));
         });
         self.shared.reads.send(read).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.unanswered())?
     }
 }
 
@@ -231,7 +262,7 @@ impl Inbox for SqliteInbox {
                 ),
                 mpsc::error::TrySendError::Closed(_) => closed(),
             })?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.unanswered())?
     }
 
     async fn claim(
@@ -329,4 +360,84 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 fn closed() -> InboxError {
     InboxError::new(InboxErrorKind::Closed, "the inbox is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::store::Store;
+    use super::*;
+    use crate::Source;
+
+    /// Panics in the middle of a transaction.
+    struct Panic;
+
+    impl Ask for Panic {
+        type Answer = ();
+
+        fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
+            store.touch()?;
+            panic!("a fault of the test");
+        }
+    }
+
+    fn delivery(video_id: &str) -> NewDelivery {
+        let body = format!(
+            r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{video_id}"}}}}"#
+        );
+        let now = SystemTime::now();
+        NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
+    }
+
+    #[tokio::test]
+    async fn panic_while_writing_fails_one_request_and_nothing_after_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
+        let first = inbox.append(delivery("first")).await.expect("appended");
+        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await;
+        assert_eq!(claim.expect("a claim").deliveries.len(), 1);
+        for round in 0..3 {
+            // In one transaction, where the thread is slow; one after the other, where it is not.
+            let beside = delivery(&format!("beside {round}"));
+            let (panicked, beside) = tokio::join!(inbox.ask(Panic), inbox.append(beside));
+            let error = panicked.expect_err("a panic is no success");
+            assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
+            assert!(error.to_string().contains("panicked"), "{error}");
+            beside.expect("what is beside it is appended");
+            inbox.ready().await.expect("it commits again");
+        }
+        let again = inbox.append(delivery("first")).await.expect("appended");
+        assert_eq!(again, Appended::Duplicate(first.id()));
+        let counts = inbox.counts().await.expect("counts");
+        assert_eq!((counts.claimed, counts.pending), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn panic_while_reading_fails_one_question() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
+        let panicked = inbox.read::<()>(|_| panic!("a fault of the test")).await;
+        let error = panicked.expect_err("a panic is no success");
+        assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
+        inbox.counts().await.expect("the next is answered");
+    }
+
+    #[tokio::test]
+    async fn end_of_the_writer_is_noticed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
+        let mut closed = Box::pin(inbox.closed());
+        let waited = tokio::time::timeout(Duration::from_millis(10), &mut closed).await;
+        waited.expect_err("it runs");
+        // As a panic that escapes it does.
+        inbox.shared.jobs.send(Job::Die).await.expect("it is taken");
+        tokio::time::timeout(Duration::from_secs(60), closed)
+            .await
+            .expect("it has ended");
+        let appended = inbox.append(delivery("a")).await;
+        assert_eq!(
+            appended.expect_err("nobody writes").kind(),
+            InboxErrorKind::Closed
+        );
+        inbox.ready().await.expect_err("nobody writes");
+    }
 }

@@ -17,7 +17,7 @@ use super::hand::{Held, Out, Step, Ticket, Way};
 use super::message::Stored;
 use super::record::{Found, Record};
 use super::subject::number_of;
-use super::{JetStreamInbox, Shared};
+use super::{JetStreamInbox, Shared, keep_running};
 use crate::time::to_micros;
 use crate::{Claim, Claimed, InboxError, InboxErrorKind, Order};
 
@@ -87,8 +87,11 @@ impl JetStreamInbox {
     fn keep_extending(&self) {
         if !self.shared.is_extending.swap(true, Ordering::Relaxed) {
             let every = self.shared.link.ack_wait / 3;
+            let every = every.max(Duration::from_millis(10));
             let shared = std::sync::Arc::downgrade(&self.shared);
-            tokio::spawn(extend(shared, every.max(Duration::from_millis(10))));
+            keep_running("extend the ack wait", move || {
+                extend(Weak::clone(&shared), every)
+            });
         }
     }
 

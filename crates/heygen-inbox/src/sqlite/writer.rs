@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::error::Error as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 mod batch;
 
@@ -22,6 +23,9 @@ pub(super) enum Job {
     Append(Box<Append>),
     Work(Box<dyn Work>),
     Close(Reply<()>),
+    /// Ends the thread as a panic would.
+    #[cfg(test)]
+    Die,
 }
 
 /// A delivery to be kept. Those of one transaction are written together.
@@ -70,6 +74,8 @@ struct Request<A: Ask> {
 }
 
 pub(super) struct Writer {
+    /// Dropped first of all, so that who finds the queue gone knows that the writer is.
+    _ended: watch::Sender<()>,
     path: PathBuf,
     options: SqliteOptions,
     queue: mpsc::Receiver<Job>,
@@ -177,10 +183,12 @@ impl Writer {
         options: SqliteOptions,
         queue: mpsc::Receiver<Job>,
         appended: Arc<Notify>,
+        ended: watch::Sender<()>,
     ) -> Result<Self, InboxError> {
         let lock = AppendLock::take_patiently(&path)?;
         let store = Store::open(&path, &options, &HashSet::new(), SystemTime::now())?;
         Ok(Self {
+            _ended: ended,
             path,
             options,
             queue,
@@ -197,9 +205,9 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             match self.gather() {
-                Gathered::Work(batch) => self.work(batch),
+                Gathered::Work(batch) => self.work_on(batch),
                 Gathered::Close(batch, reply) => {
-                    self.work(batch);
+                    self.work_on(batch);
                     let closed = self.close();
                     // The lock goes before the answer, so that whoever has it may open the file anew.
                     drop(self);
@@ -242,6 +250,8 @@ impl Writer {
                 Job::Append(append) => batch.appends.push(*append),
                 Job::Work(work) if work.can_wait() => self.held.works.push(work),
                 Job::Work(work) => batch.works.push(work),
+                #[cfg(test)]
+                Job::Die => panic!("a fault of the test"),
                 Job::Close(reply) => {
                     batch.works.append(&mut self.held.works);
                     return Gathered::Close(batch, reply);
@@ -254,6 +264,14 @@ impl Writer {
         self.held
             .release_into(&mut batch.works, batch.appends.len(), Instant::now());
         Gathered::Work(batch)
+    }
+
+    /// A panic ends this batch and nothing else. Who asked for what is in it gets an error, since the answer is dropped.
+    fn work_on(&mut self, batch: Batch) {
+        if catch_unwind(AssertUnwindSafe(|| self.work(batch))).is_err() {
+            tracing::error!(inbox = %self.path.display(), "writing to the inbox panicked");
+            self.distrust();
+        }
     }
 
     /// One transaction: either all of it is on the disk and answered, or all of it is refused.
@@ -294,16 +312,18 @@ impl Writer {
             0 => IDLE_INDEX_ROWS,
             jobs => 4 * jobs,
         };
-        let written = store
-            .begin()
-            .and_then(|()| batch.run(store))
-            .and_then(|appended| store.commit(index_rows).map(|()| appended));
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            store.begin()?;
+            let appended = batch.run(store)?;
+            store.commit(index_rows).map(|()| appended)
+        }));
         let error = match written {
-            Ok(appended) => {
+            Ok(Ok(appended)) => {
                 let has_news = store.last_id() > before;
                 return Ok(Written { appended, has_news });
             }
-            Err(error) => error,
+            Ok(Err(error)) => error,
+            Err(_) => return Err(self.recover_from_panic(batch.len())),
         };
         store.roll_back();
         let is_of_one_request = batch.len() > 1 && is_of_one_request(&error);
@@ -314,6 +334,24 @@ impl Writer {
             error: cannot("write to", &self.path, error),
             is_of_one_request,
         })
+    }
+
+    /// After a panic: what it left half done is not in the file, which is opened again, and checked, before the next batch.
+    fn distrust(&mut self) {
+        self.has_failed = true;
+        if let Some(mut store) = self.store.take() {
+            store.roll_back();
+            self.remembered = store.into_remembered();
+        }
+    }
+
+    fn recover_from_panic(&mut self, requests: usize) -> Failure {
+        self.distrust();
+        let message = format!("writing to inbox {} panicked", self.path.display());
+        Failure {
+            error: InboxError::new(InboxErrorKind::Storage, message),
+            is_of_one_request: requests > 1,
+        }
     }
 
     /// After the answers, which need not wait for it.

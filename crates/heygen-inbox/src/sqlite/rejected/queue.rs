@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::store::Store;
 use super::{NewRejected, RingOptions, Room};
-use crate::InboxError;
+use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -120,7 +121,9 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         while let Some(batch) = self.queue.take() {
-            if let Err(error) = self.write(&batch) {
+            let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch)));
+            let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "writing panicked"));
+            if let Err(error) = written.unwrap_or_else(panicked) {
                 // Opened anew before the next batch: it may have been moved away, or there may be room again.
                 self.store = None;
                 self.queue.drop_posts(batch.len());

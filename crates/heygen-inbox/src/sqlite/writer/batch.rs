@@ -107,7 +107,7 @@ mod tests {
         };
         match Job::new(ask, reply) {
             Job::Work(work) => work,
-            Job::Append(_) | Job::Close(_) => panic!("a question is work"),
+            Job::Append(_) | Job::Close(_) | Job::Die => panic!("a question is work"),
         }
     }
 
