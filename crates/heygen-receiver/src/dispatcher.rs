@@ -1,8 +1,7 @@
 //! [`Dispatcher`]: takes what is due out of the inbox, hands it to the handler, records how that went.
 
 use std::fmt;
-use std::future::{Future, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::{Future, pending, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +12,7 @@ use heygen_inbox::{
 };
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
+use crate::caught::{self, caught};
 use crate::{Delivery, Handled, Handler, ObservedAttempt, Observers, RetrySchedule};
 
 /// Takes what is due out of the inbox, hands it to the handler, and records how that went.
@@ -100,7 +100,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 () = &mut shutdown => break,
                 () = ready(()), if more_may_be_due => {}
                 Some(ended) = running.join_next() => report(ended),
-                () = self.inbox.appended(), if free > 0 => {}
+                () = appended(&self.inbox), if free > 0 => {}
                 () = tokio::time::sleep(until(claim.next_due)), if free > 0 => {}
             }
         }
@@ -111,11 +111,11 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         if free == 0 {
             return Claim::default();
         }
-        match self
-            .inbox
-            .claim(free, SystemTime::now(), self.options.order)
-            .await
-        {
+        let claiming = async {
+            let now = SystemTime::now();
+            self.inbox.claim(free, now, self.options.order).await
+        };
+        match caught(claiming).await {
             Ok(claim) => {
                 trouble.is_over();
                 claim
@@ -142,11 +142,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             };
             let duration = clock.elapsed();
             let finish = finish(&claimed, started_at, duration, handled, &options.schedule);
-            // Whoever looks on must not keep the result from its record.
-            let told = AssertUnwindSafe(|| tell(&options.observers, &claimed, &finish));
-            if catch_unwind(told).is_err() {
-                tracing::error!("an observer panicked");
-            }
+            tell(&options.observers, &claimed, &finish);
             record(&inbox, finish).await;
         }
     }
@@ -224,11 +220,7 @@ fn describe(failed: JoinError) -> String {
     let Ok(panic) = failed.try_into_panic() else {
         return "the handler was stopped".to_owned();
     };
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    match message {
+    match caught::message(&*panic) {
         Some(message) => format!("the handler panicked: {message}"),
         None => "the handler panicked".to_owned(),
     }
@@ -284,13 +276,24 @@ fn tell(observers: &Observers, claimed: &Claimed, finish: &Finish) {
 
 /// Tries until it is written: a result that is lost means that your code is called again for what it has done.
 async fn record<I: Inbox>(inbox: &I, finish: Finish) {
-    while let Err(error) = inbox.finish(finish.clone()).await {
+    while let Err(error) = caught(async { inbox.finish(finish.clone()).await }).await {
         if error.kind() == InboxErrorKind::Closed {
             tracing::warn!(delivery = %finish.id, "the inbox closed before a result was recorded; it is handed out again");
             return;
         }
         tracing::error!(%error, delivery = %finish.id, "a result could not be recorded; trying again");
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Returns when something may have been appended. An inbox that cannot say so is asked again all the same.
+async fn appended<I: Inbox>(inbox: &I) {
+    let appended = async {
+        inbox.appended().await;
+        Ok(())
+    };
+    if caught(appended).await.is_err() {
+        pending::<()>().await;
     }
 }
 

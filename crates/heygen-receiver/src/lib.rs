@@ -45,6 +45,7 @@
 #[cfg(feature = "admin")]
 mod admin;
 mod callback_tokens;
+mod caught;
 mod delivery;
 mod dispatcher;
 mod handler;

@@ -18,6 +18,7 @@ mod scraped;
 
 use self::drift::DriftCounter;
 use self::scraped::Scraped;
+use crate::caught::caught;
 use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer, Rejection};
 
 /// Counts what happens, as an [`Observer`] of a receiver and a dispatcher, and writes it for Prometheus. Clones share it.
@@ -159,7 +160,30 @@ impl Metrics {
     /// Adds how many posts a ring of rejected posts dropped, asked at every scrape.
     #[must_use]
     pub fn rejected_ring_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.shared.scraped.set_dropped(dropped);
+        self.with_counter(
+            "rejected_ring_dropped",
+            "Posts turned away that were not recorded.",
+            dropped,
+        )
+    }
+
+    /// Adds how many lines of the log, or of other output, could not be written and were dropped, asked at every scrape.
+    #[must_use]
+    pub fn log_lines_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.with_counter(
+            "log_lines_dropped",
+            "Lines of the log or other output that could not be written.",
+            dropped,
+        )
+    }
+
+    fn with_counter(
+        self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.scraped.add_counter(name, help, read);
         self
     }
 
@@ -187,7 +211,8 @@ impl Metrics {
         if asked.is_some_and(|asked| asked.elapsed() < BETWEEN_QUESTIONS) {
             return;
         }
-        let counts = tokio::time::timeout(QUESTION_TIME, inbox.counts()).await;
+        let counts = caught(async { inbox.counts().await });
+        let counts = tokio::time::timeout(QUESTION_TIME, counts).await;
         scraped.set_counts(counts.ok().and_then(Result::ok));
         *asked = Some(Instant::now());
     }

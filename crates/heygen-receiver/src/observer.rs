@@ -1,6 +1,7 @@
 //! [`Observer`]: is told what a receiver and a dispatcher do. [`Observers`]: any number of them.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -137,7 +138,7 @@ impl Observers {
     }
 
     pub(crate) fn kept(&self, kept: &ObservedDelivery<'_>) {
-        self.all.iter().for_each(|observer| observer.kept(kept));
+        self.each(|observer| observer.kept(kept));
     }
 
     pub(crate) fn rejected(
@@ -155,15 +156,21 @@ impl Observers {
             reason,
             post,
         };
-        self.all
-            .iter()
-            .for_each(|observer| observer.rejected(&rejected));
+        self.each(|observer| observer.rejected(&rejected));
     }
 
     pub(crate) fn attempted(&self, attempt: &ObservedAttempt<'_>) {
-        self.all
-            .iter()
-            .for_each(|observer| observer.attempted(attempt));
+        self.each(|observer| observer.attempted(attempt));
+    }
+
+    /// One that panics keeps neither an answer nor a record from being given, nor the others from seeing it.
+    fn each(&self, call: impl Fn(&dyn Observer)) {
+        for observer in &self.all {
+            let called = catch_unwind(AssertUnwindSafe(|| call(&**observer)));
+            if called.is_err() {
+                tracing::error!("an observer panicked");
+            }
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{Inbox, InboxError, Prune, Pruned};
 
+use crate::caught::caught;
+
 /// How long, or how much of, what is finished (done or dead) is kept. Never deletes what is pending or being handled.
 ///
 /// It deletes in small steps with pauses between them, so that appends do not wait for it. What was deleted is no longer
@@ -79,7 +81,7 @@ impl Retention {
             deleted += self.prune(inbox, before, |_| true).await?.0;
         }
         if let Some(limit) = self.keep_bytes
-            && inbox.counts().await?.bytes > limit
+            && caught(async { inbox.counts().await }).await?.bytes > limit
         {
             let is_over = |pruned: &Pruned| pruned.bytes > limit;
             let (more, bytes) = self.prune(inbox, now, is_over).await?;
@@ -110,7 +112,7 @@ impl Retention {
         let mut step = Prune::before(before);
         let mut deleted = 0;
         loop {
-            let pruned = inbox.prune(step.clone()).await?;
+            let pruned = caught(async { inbox.prune(step.clone()).await }).await?;
             deleted += pruned.deleted;
             if pruned.next.is_none() || !is_to_go_on(&pruned) {
                 return Ok((deleted, pruned.bytes));

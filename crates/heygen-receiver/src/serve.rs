@@ -7,6 +7,7 @@ use std::io;
 use heygen_inbox::Inbox;
 use tokio::net::ToSocketAddrs;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::{ActiveSecrets, Dispatcher, Handler, Receiver, Server};
 
@@ -16,7 +17,7 @@ use crate::{ActiveSecrets, Dispatcher, Handler, Receiver, Server};
 ///
 /// # Errors
 ///
-/// When `address` cannot be listened on.
+/// When `address` cannot be listened on, and when the server or the dispatcher ends, which they do only by a panic.
 pub async fn serve<I, H>(
     address: impl ToSocketAddrs,
     secrets: impl Into<ActiveSecrets>,
@@ -30,12 +31,29 @@ where
     let server = Server::bind(address).await?;
     let receiver = Receiver::new(secrets, inbox.clone());
     let (server_is_up, is_down) = oneshot::channel::<Infallible>();
-    let dispatcher = tokio::spawn(Dispatcher::new(inbox, handler).run(async {
+    let dispatcher = Dispatcher::new(inbox, handler).run(async {
         // Nothing is ever sent: this resolves when the server's side is gone, dropped in the middle or not.
         let _ = is_down.await;
-    }));
-    server.serve(receiver, pending()).await;
-    // Not reached while the server is up: its shutdown never comes.
+    });
+    let mut dispatcher = tokio::spawn(dispatcher);
+    // Its shutdown never comes: should it end all the same, the dispatcher does too.
+    let mut server = AbortOnDrop(tokio::spawn(server.serve(receiver, pending())));
+    let (part, ended) = tokio::select! {
+        ended = &mut server.0 => ("server", ended),
+        ended = &mut dispatcher => ("dispatcher", ended),
+    };
     drop(server_is_up);
-    dispatcher.await.map_err(io::Error::other)
+    Err(match ended {
+        Ok(()) => io::Error::other(format!("the {part} ended")),
+        Err(error) => io::Error::other(format!("the {part} ended: {error}")),
+    })
+}
+
+/// The server ends with the future of [`serve`].
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

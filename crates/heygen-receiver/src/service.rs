@@ -29,6 +29,7 @@ pub(crate) use self::head::MAX_HEADERS;
 use self::refusal_log::RefusalLog;
 use self::way::Way;
 
+use crate::caught::caught;
 use crate::{
     ActiveSecrets, CallbackTokens, Limits, ObservedDelivery, ObservedPost, Observers, Rejection,
     Unverified,
@@ -394,7 +395,7 @@ impl<I: Inbox> Shared<I> {
         let clock = Instant::now();
         let shared = Arc::clone(self);
         let mut append = Box::pin(async move {
-            let appended = shared.inbox.append(delivery).await;
+            let appended = caught(async { shared.inbox.append(delivery).await }).await;
             // What waits for the inbox is memory too.
             drop(share);
             appended

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use heygen_inbox::Inbox;
@@ -22,7 +22,7 @@ use crate::metrics::exposition::asks_for_open_metrics;
 /// | path | answer |
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
-/// | `/readyz` | 200 when the inbox commits within 2 s, asked at most once a second; else 503, and 503 once shutdown has begun. The body tells which check failed |
+/// | `/readyz` | 200 when the inbox commits within 2 s, asked at most once a second; else 503, and 503 once shutdown has begun or a part of the process has ended ([`report_ended`](Self::report_ended)). The body tells which check failed |
 /// | `/metrics` | the metrics, where there are some: as OpenMetrics for who asks for that, else in Prometheus' text format |
 ///
 /// GET and HEAD; other methods are answered 405, other paths 404. A request whose `Host` is neither an address, nor
@@ -32,6 +32,8 @@ pub struct AdminPages<I> {
     readiness: Arc<Readiness<I>>,
     is_ending: Arc<AtomicBool>,
     hosts: Arc<[String]>,
+    /// What ended although it should not have.
+    ended: Arc<OnceLock<&'static str>>,
     #[cfg(feature = "metrics")]
     metrics: Option<Metrics>,
 }
@@ -44,6 +46,7 @@ impl<I: Inbox> AdminPages<I> {
             readiness: Arc::new(Readiness::new(inbox)),
             is_ending: Arc::default(),
             hosts: Arc::default(),
+            ended: Arc::default(),
             #[cfg(feature = "metrics")]
             metrics: None,
         }
@@ -67,6 +70,12 @@ impl<I: Inbox> AdminPages<I> {
     /// From now on `/readyz` answers 503, so that nothing new is sent here.
     pub fn begin_shutdown(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on `/readyz` answers 503 and names this part of the process, such as `dispatcher`, as the one that ended
+    /// although nothing asked it to. Of several the first counts.
+    pub fn report_ended(&self, part: &'static str) {
+        let _ = self.ended.set(part);
     }
 
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -101,7 +110,17 @@ impl<I: Inbox> AdminPages<I> {
     }
 
     async fn ready(&self) -> Response<Full<Bytes>> {
-        if self.is_ending.load(Ordering::Relaxed) {
+        let is_ending = self.is_ending.load(Ordering::Relaxed);
+        let shutdown = if is_ending { "begun" } else { "ok" };
+        if let Some(part) = self.ended.get() {
+            // Its name is a key: nothing in it may end the string.
+            let part: String = part.chars().filter(|c| !r#"\""#.contains(*c)).collect();
+            let text = format!(
+                r#"{{"status":"not ready","checks":{{"{part}":"ended","shutdown":"{shutdown}"}}}}"#
+            );
+            return json(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+        if is_ending {
             let text = r#"{"status":"not ready","checks":{"shutdown":"begun"}}"#;
             return json(StatusCode::SERVICE_UNAVAILABLE, text);
         }
@@ -157,6 +176,7 @@ impl<I> Clone for AdminPages<I> {
             readiness: Arc::clone(&self.readiness),
             is_ending: Arc::clone(&self.is_ending),
             hosts: Arc::clone(&self.hosts),
+            ended: Arc::clone(&self.ended),
             #[cfg(feature = "metrics")]
             metrics: self.metrics.clone(),
         }

@@ -8,8 +8,6 @@ use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::handlers::printable::one_line;
 use crate::{Delivery, Handled, Handler};
 
@@ -17,7 +15,7 @@ mod environment;
 mod process;
 mod talk;
 
-use process::Process;
+use process::{Process, Programs};
 use talk::{Tail, talk};
 
 /// Runs a program for each delivery: no shell, the body on its standard input, the rest in its environment.
@@ -81,7 +79,7 @@ pub struct Command {
     environment: Vec<(OsString, OsString)>,
     timeout: Duration,
     descriptors: Option<u64>,
-    running: watch::Sender<usize>,
+    running: Programs,
 }
 
 impl Command {
@@ -93,7 +91,7 @@ impl Command {
             environment: Vec::new(),
             timeout: Duration::from_secs(55),
             descriptors: None,
-            running: watch::Sender::new(0),
+            running: Programs::default(),
         }
     }
 
@@ -140,8 +138,14 @@ impl Command {
     /// To be waited for between the end of the [`Dispatcher`](crate::Dispatcher) and that of the process, for 3 s at the most:
     /// else what ignores SIGTERM may outlive us.
     pub async fn all_ended(&self) {
-        // We hold a sender ourselves, so that the channel does not close.
-        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
+        self.running.all_ended().await;
+    }
+
+    /// Ends at once what runs of all these commands and of their clones, and starts no more: for a process that is about to end
+    /// without its runtime. On Unix each process group gets SIGTERM, and SIGKILL after `grace`, for which this blocks at the most.
+    /// Elsewhere it does nothing.
+    pub fn end_all<'a>(commands: impl IntoIterator<Item = &'a Self>, grace: Duration) {
+        process::end_all(commands.into_iter().map(|command| &command.running), grace);
     }
 
     fn build(&self, delivery: &Delivery) -> tokio::process::Command {

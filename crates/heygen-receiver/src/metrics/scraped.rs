@@ -15,10 +15,15 @@ use super::locked;
 #[derive(Default)]
 pub(super) struct Scraped {
     state: Mutex<State>,
-    dropped: Mutex<Option<Dropped>>,
+    counters: Mutex<Vec<Asked>>,
 }
 
-type Dropped = Box<dyn Fn() -> u64 + Send + Sync>;
+/// A counter that somebody else keeps.
+struct Asked {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> u64 + Send + Sync>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct State {
@@ -35,8 +40,14 @@ impl Scraped {
         locked(&self.state).counts = counts;
     }
 
-    pub(super) fn set_dropped(&self, dropped: impl Fn() -> u64 + Send + Sync + 'static) {
-        *locked(&self.dropped) = Some(Box::new(dropped));
+    pub(super) fn add_counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let read = Box::new(read);
+        locked(&self.counters).push(Asked { name, help, read });
     }
 }
 
@@ -66,18 +77,15 @@ impl Collector for Scraped {
                 age,
             )?;
         }
-        let dropped = locked(&self.dropped).as_ref().map(|dropped| dropped());
-        let Some(dropped) = dropped else {
-            return Ok(());
-        };
-        let counter = ConstCounter::new(dropped);
-        let metric = encoder.0.encode_descriptor(
-            "heygen_webhooks_rejected_ring_dropped",
-            "Posts turned away that were not recorded.",
-            None,
-            counter.metric_type(),
-        )?;
-        counter.encode(metric)
+        for Asked { name, help, read } in &*locked(&self.counters) {
+            let counter = ConstCounter::new(read());
+            let name = format!("heygen_webhooks_{name}");
+            let metric = encoder
+                .0
+                .encode_descriptor(&name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
     }
 }
 

@@ -53,6 +53,22 @@ async fn whatever_is_asked_of_it() {
     }
 }
 
+#[tokio::test]
+async fn part_that_ended_is_named_and_the_process_not_ready() {
+    let pages = AdminPages::new(MemoryInbox::new());
+    let address = start(pages.clone()).await;
+    assert_eq!(get(address, "/readyz").await.status, 200);
+    pages.report_ended("dispatcher");
+    pages.report_ended("retention");
+    for shutdown in ["ok", "begun"] {
+        let answer = get(address, "/readyz").await;
+        let checks = format!(r#"{{"dispatcher":"ended","shutdown":"{shutdown}"}}"#);
+        let expected = format!(r#"{{"status":"not ready","checks":{checks}}}"#);
+        assert_eq!((answer.status, answer.body), (503, expected));
+        pages.begin_shutdown();
+    }
+}
+
 #[cfg(feature = "metrics")]
 #[tokio::test]
 async fn metrics_are_shown_where_there_are_some() {

@@ -310,6 +310,29 @@ async fn a_program_that_the_dispatcher_lets_go_of_is_ended() {
     held.released().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn all_programs_can_be_ended_at_once() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let held = folders.each_ref().map(Held::new);
+    let gentle = r#"exec 9>"$DIR/held"; echo $$ > "$DIR/id"; sleep 1000 & wait"#;
+    let programs = [sh(&folders[0], gentle), sh(&folders[1], STUBBORN)];
+    let handing = programs.clone().map(Handing::start);
+    for (handing, folder) in handing.iter().zip(&folders) {
+        handing.append(&[], b"{}").await;
+        is_written(&folder.path().join("id")).await;
+    }
+    Command::end_all(&programs, Duration::from_millis(100));
+    for held in held {
+        held.released().await;
+    }
+    for (program, handing) in programs.iter().zip(handing) {
+        within_patience(program.all_ended()).await;
+        let (result, reason) = within_patience(handing.ends(b"[]")).await;
+        assert_eq!(result, AttemptResult::Retry);
+        assert!(reason.contains("no more programs are started"), "{reason}");
+    }
+}
+
 #[test]
 fn a_program_does_not_outlive_the_runtime() {
     for flavor in ["current thread", "multi thread"] {

@@ -35,6 +35,7 @@ mod lines;
 mod metrics;
 mod mounting;
 mod observers;
+mod panics;
 mod probes;
 mod retention;
 #[cfg(feature = "rules")]

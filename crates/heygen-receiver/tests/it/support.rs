@@ -121,10 +121,25 @@ pub(crate) enum Fault {
     FailsWhile(Arc<std::sync::atomic::AtomicBool>),
     /// So many ends are refused before one is recorded.
     FinishFails(Arc<Semaphore>),
+    /// So many calls of this method panic: `append`, `claim`, `finish`, `appended`, `counts`,
+    /// `prune` or `clone`.
+    Panics(&'static str, Arc<Semaphore>),
+}
+
+impl Fault {
+    fn maybe_panic(&self, method: &str) {
+        if let Self::Panics(panicking, times) = self
+            && *panicking == method
+            && let Ok(permit) = times.try_acquire()
+        {
+            permit.forget();
+            panic!("as the test wants");
+        }
+    }
 }
 
 /// An inbox in memory with one fault.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Tampered {
     pub(crate) inbox: MemoryInbox,
     pub(crate) fault: Fault,
@@ -137,15 +152,26 @@ impl Tampered {
     }
 }
 
+impl Clone for Tampered {
+    fn clone(&self) -> Self {
+        self.fault.maybe_panic("clone");
+        Self {
+            inbox: self.inbox.clone(),
+            fault: self.fault.clone(),
+        }
+    }
+}
+
 impl Inbox for Tampered {
     async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        self.fault.maybe_panic("append");
         match &self.fault {
             Fault::Fails(kind) => return Err(InboxError::new(*kind, "as the test wants")),
             Fault::Hangs => std::future::pending::<()>().await,
             Fault::Waits(permits) => permits.acquire().await.unwrap().forget(),
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => self.ready().await?,
-            Fault::ClaimHangs | Fault::FinishFails(_) => {}
+            Fault::ClaimHangs | Fault::FinishFails(_) | Fault::Panics(..) => {}
         }
         self.inbox.append(delivery).await
     }
@@ -156,6 +182,7 @@ impl Inbox for Tampered {
         now: SystemTime,
         order: Order,
     ) -> Result<Claim, InboxError> {
+        self.fault.maybe_panic("claim");
         if let Fault::ClaimHangs = self.fault {
             std::future::pending::<()>().await;
         }
@@ -163,6 +190,7 @@ impl Inbox for Tampered {
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
+        self.fault.maybe_panic("finish");
         if let Fault::FinishFails(times) = &self.fault
             && let Ok(permit) = times.try_acquire()
         {
@@ -176,6 +204,7 @@ impl Inbox for Tampered {
     }
 
     async fn appended(&self) {
+        self.fault.maybe_panic("appended");
         self.inbox.appended().await;
     }
 
@@ -188,6 +217,7 @@ impl Inbox for Tampered {
     }
 
     async fn counts(&self) -> Result<Counts, InboxError> {
+        self.fault.maybe_panic("counts");
         self.inbox.counts().await
     }
 
@@ -201,7 +231,9 @@ impl Inbox for Tampered {
             ),
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => Ok(()),
-            Fault::Waits(_) | Fault::ClaimHangs | Fault::FinishFails(_) => Ok(()),
+            Fault::Waits(_) | Fault::ClaimHangs | Fault::FinishFails(_) | Fault::Panics(..) => {
+                Ok(())
+            }
         }
     }
 
@@ -210,6 +242,7 @@ impl Inbox for Tampered {
     }
 
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+        self.fault.maybe_panic("prune");
         self.inbox.prune(step).await
     }
 }

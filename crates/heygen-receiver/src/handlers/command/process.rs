@@ -17,16 +17,15 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn spawn(mut command: Command, count: &watch::Sender<usize>) -> io::Result<Self> {
+    pub(super) fn spawn(mut command: Command, programs: &Programs) -> io::Result<Self> {
         #[cfg(unix)]
         command.process_group(0);
-        let child = command.kill_on_drop(true).spawn()?;
+        let (child, listed) = programs.spawn(command.kill_on_drop(true))?;
         Ok(Self {
             running: Some(Running {
-                group: Group::of(&child),
                 child,
                 is_over: false,
-                _counted: Counted::new(count),
+                listed,
             }),
         })
     }
@@ -35,7 +34,8 @@ impl Process {
     #[cfg(target_os = "linux")]
     pub(super) fn limit_descriptors(&self, soft: u64) {
         use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
-        let Some(Group(Some(leader))) = self.running.as_ref().map(|running| &running.group) else {
+        let group = self.running.as_ref().map(|running| running.listed.group);
+        let Some(Group(Some(leader))) = group else {
             return;
         };
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -44,7 +44,7 @@ impl Process {
             maximum,
         };
         // It may be gone already, or be somebody else by its own will; it is none the worse for the higher limit.
-        let _ = prlimit(Some(*leader), Resource::Nofile, limit);
+        let _ = prlimit(Some(leader), Resource::Nofile, limit);
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -95,19 +95,18 @@ impl Drop for Process {
 #[derive(Debug)]
 struct Running {
     child: Child,
-    group: Group,
     is_over: bool,
-    _counted: Counted,
+    listed: Listed,
 }
 
 impl Running {
     /// Gently, for as long as that may take.
     fn end(mut self) {
-        self.group.ask();
+        self.listed.group.ask();
         let asked = Instant::now();
         while asked.elapsed() < GRACE {
             // In this order: as long as the first process has not been waited for, the group has somebody in it.
-            if self.is_reaped() && !self.group.lives() {
+            if self.is_reaped() && !self.listed.group.lives() {
                 self.is_over = true;
                 return;
             }
@@ -127,7 +126,7 @@ impl Drop for Running {
         if self.is_over {
             return;
         }
-        self.group.kill();
+        self.listed.group.kill();
         // For where there are no groups. Of a process that has been waited for it does nothing, and that is no failure.
         let _ = self.child.start_kill();
         let killed = Instant::now();
@@ -139,7 +138,7 @@ impl Drop for Running {
 
 /// The process group that a program leads.
 #[cfg(unix)]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Group(Option<rustix::process::Pid>);
 
 #[cfg(unix)]
@@ -174,7 +173,7 @@ impl Group {
 
 /// Where there are no process groups, nothing can be asked either.
 #[cfg(not(unix))]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Group;
 
 #[cfg(not(unix))]
@@ -192,21 +191,80 @@ impl Group {
     }
 }
 
-/// One in a count of those that run.
-#[derive(Debug)]
-struct Counted(watch::Sender<usize>);
+/// The programs that run. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Programs(watch::Sender<List>);
 
-impl Counted {
-    fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
+#[derive(Debug, Default)]
+struct List {
+    groups: Vec<Group>,
+    /// Whether no more are started.
+    is_closed: bool,
+}
+
+/// The place of a program in the list, until it is dropped.
+#[derive(Debug)]
+struct Listed {
+    group: Group,
+    programs: Programs,
+}
+
+impl Programs {
+    /// Returns once none runs any more.
+    pub(super) async fn all_ended(&self) {
+        // We hold a sender ourselves, so that the channel does not close.
+        let is_over = |list: &List| list.groups.is_empty();
+        let _ = self.0.subscribe().wait_for(is_over).await;
+    }
+
+    /// Under the lock of the list, so that none is missed by who closes it.
+    fn spawn(&self, command: &mut Command) -> io::Result<(Child, Listed)> {
+        let mut spawned = Err(io::Error::other("no more programs are started"));
+        self.0.send_if_modified(|list| {
+            if !list.is_closed {
+                spawned = command.spawn().map(|child| (Group::of(&child), child));
+            }
+            if let Ok((group, _)) = &spawned {
+                list.groups.push(*group);
+            }
+            spawned.is_ok()
+        });
+        let (group, child) = spawned?;
+        let programs = self.clone();
+        Ok((child, Listed { group, programs }))
+    }
+
+    /// Starts no more, and gives those that run.
+    fn close(&self) -> Vec<Group> {
+        let mut groups = Vec::new();
+        self.0.send_modify(|list| {
+            list.is_closed = true;
+            groups.clone_from(&list.groups);
+        });
+        groups
     }
 }
 
-impl Drop for Counted {
+impl Drop for Listed {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.programs.0.send_modify(|list| {
+            let place = list.groups.iter().position(|group| *group == self.group);
+            if let Some(place) = place {
+                list.groups.swap_remove(place);
+            }
+        });
     }
+}
+
+/// Ends what runs of all of these, without the runtime: asks, waits for `grace` at the most, then kills.
+pub(super) fn end_all<'a>(all: impl Iterator<Item = &'a Programs>, grace: Duration) {
+    let groups: Vec<Group> = all.flat_map(Programs::close).collect();
+    groups.iter().for_each(Group::ask);
+    let asked = Instant::now();
+    while asked.elapsed() < grace && groups.iter().any(Group::lives) {
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    groups.iter().for_each(Group::kill);
 }
 
 /// Between being asked and being made to end. Where nothing can be asked, there is nothing to wait for.
