@@ -5,6 +5,7 @@
     reason = "these comments are printed as help, where a backtick would only be in the way"
 )]
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -25,6 +26,8 @@ mod sandbox;
 mod serve;
 mod trigger;
 mod work;
+
+use crate::logging;
 
 pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use backfill::Backfill;
@@ -55,8 +58,11 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
     match Cli::try_parse() {
         Ok(cli) => Ok(cli.command),
         Err(error) => {
-            // A closed pipe behind `--help | head` is nobody's failure.
-            let _ = error.print();
+            match error.use_stderr() && !io::stderr().is_terminal() {
+                true => logging::say(error.render().to_string()),
+                // In colour. A closed pipe behind `--help | head` is nobody's failure.
+                false => drop(error.print()),
+            }
             Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
         }
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use heygen_inbox::{InboxError, InboxErrorKind};
 
 use crate::api::error_chain;
+use crate::logging;
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
@@ -26,18 +27,14 @@ impl Failure {
         Self::Usage(message.into())
     }
 
-    #[expect(
-        clippy::print_stderr,
-        reason = "the one place where a command's failure is told"
-    )]
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Failed(_) => {
-                eprintln!("error: {self}");
+                logging::say(format!("error: {self}\n"));
                 ExitCode::from(1)
             }
             Self::Usage(_) => {
-                eprintln!("error: {self}");
+                logging::say(format!("error: {self}\n"));
                 ExitCode::from(2)
             }
             Self::Said | Self::NobodyListens => ExitCode::from(1),

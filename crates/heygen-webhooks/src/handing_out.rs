@@ -171,6 +171,20 @@ impl HandingOut {
 }
 
 impl Built {
+    /// Acknowledges everything.
+    #[cfg(test)]
+    pub(crate) fn ignoring() -> Self {
+        Self {
+            handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
+            programs: Vec::new(),
+        }
+    }
+
+    /// The programs it may have running.
+    pub(crate) fn programs(&self) -> Vec<Command> {
+        self.programs.clone()
+    }
+
     /// After the dispatcher has ended: what ignores being asked may outlive us otherwise.
     pub(crate) async fn end(self) {
         let ended = async {

@@ -1,97 +1,396 @@
-//! [`Lines`]: lines for standard output, written by a thread that may wait for whoever reads them.
+//! [`Lines`]: standard output and standard error, a line at a time, written by a thread of their own so that nothing else
+//! waits for their reader.
+//!
+//! Two kinds of line share an order. One that a handler answers for ([`write`](Lines::write)) is acknowledged once it is written. Any
+//! other ([`offer`](Lines::offer)) is dropped and counted where it cannot be written or too many wait; nothing else happens.
 
-use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::output;
-
-/// Standard output, a line at a time and in the order in which they were given. Clones share it.
+/// The lines of one stream. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
-    queue: Sender<Line>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: &'static str,
+    queue: Mutex<Queue>,
+    /// A line has come, or what was taken is written.
+    changed: Condvar,
+    /// Whether the reader has gone.
+    is_unread: watch::Sender<bool>,
+    /// How many lines were dropped here, and how many of them the log has reported.
+    dropped: AtomicU64,
+    reported: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Line>,
+    /// How much of it was offered.
+    offered_bytes: usize,
+    is_writing: bool,
 }
 
 #[derive(Debug)]
 struct Line {
-    text: String,
-    written: oneshot::Sender<io::Result<()>>,
+    text: Vec<u8>,
+    /// Of a line that somebody answers for.
+    written: Option<oneshot::Sender<io::Result<()>>>,
+}
+
+/// How many lines were dropped since the process started, on standard output and standard error.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 impl Lines {
-    /// Starts the thread. It ends with the last clone, or with the process: a line that nobody reads holds nobody up.
-    pub(crate) fn start() -> io::Result<Self> {
-        Self::start_with(output::write)
+    /// Standard output.
+    pub(crate) fn stdout() -> io::Result<Self> {
+        Self::start("standard output", stdout()?)
     }
 
-    fn start_with(
-        write: impl FnMut(String) -> io::Result<()> + Send + 'static,
-    ) -> io::Result<Self> {
-        let (queue, lines) = channel();
+    /// Standard error.
+    pub(crate) fn stderr() -> io::Result<Self> {
+        Self::start("standard error", stderr()?)
+    }
+
+    /// The thread lives as long as the process, and holds up neither its work nor its end.
+    fn start(name: &'static str, to: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            name,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            is_unread: watch::Sender::new(false),
+            dropped: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+        });
+        let mut stream = Stream { to, is_torn: false };
+        let ours = Arc::clone(&shared);
         thread::Builder::new()
-            .name("lines".to_owned())
-            .spawn(move || write_all(&lines, write))?;
-        Ok(Self { queue })
+            .name(name.to_owned())
+            .spawn(move || {
+                loop {
+                    let writing = AssertUnwindSafe(|| ours.write_all(&mut stream));
+                    if catch_unwind(writing).is_err() {
+                        tracing::error!("the thread that writes lines panicked; it goes on");
+                    }
+                }
+            })?;
+        Ok(Self { shared })
     }
 
-    /// Returns when the line is written and flushed, whatever waited before it.
+    /// Returns once the line is written, after those before it. Dropped before that, the line is not begun any more.
     pub(crate) async fn write(&self, text: String) -> io::Result<()> {
         let (written, result) = oneshot::channel();
-        // Fails only when the thread is gone, and then so is the other end.
-        let _ = self.queue.send(Line { text, written });
+        self.shared.push(Line {
+            text: text.into_bytes(),
+            written: Some(written),
+        });
         result
             .await
-            .map_err(|_| io::Error::other("nobody writes any more"))?
+            .map_err(|_| io::Error::other("the line was not written"))?
+    }
+
+    /// Has the line written, soon; or counts it as dropped. Never waits.
+    pub(crate) fn offer(&self, text: impl Into<Vec<u8>>) {
+        let text = text.into();
+        let mut queue = self.shared.queue();
+        if queue.offered_bytes + text.len() > ROOM {
+            drop(queue);
+            self.shared.drop_lines(1);
+            return;
+        }
+        queue.offered_bytes += text.len();
+        queue.waiting.push_back(Line {
+            text,
+            written: None,
+        });
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// Becomes true when the reader has gone.
+    pub(crate) fn unread(&self) -> watch::Receiver<bool> {
+        self.shared.is_unread.subscribe()
+    }
+
+    /// Logs how many lines were dropped, where some were since it did so last.
+    pub(crate) fn report_dropped(&self) {
+        self.shared.report_dropped();
+    }
+
+    /// Returns once all that waits is written or dropped, at the latest after a second.
+    pub(crate) fn flush(&self) {
+        let queue = self.shared.queue();
+        let is_busy = |queue: &mut Queue| queue.is_writing || !queue.waiting.is_empty();
+        // The lock is of no use to who only waited.
+        drop(
+            self.shared
+                .changed
+                .wait_timeout_while(queue, FLUSH_TIME, is_busy),
+        );
     }
 }
 
-/// What has gathered is written at once. Where that fails it is unknown how much of it came through, and all of it has failed.
-fn write_all(lines: &Receiver<Line>, mut write: impl FnMut(String) -> io::Result<()>) {
-    while let Ok(first) = lines.recv() {
-        let mut together = first.text;
-        let mut written = vec![first.written];
-        for line in lines.try_iter().take(AT_ONCE) {
-            together.push_str(&line.text);
-            written.push(line.written);
-        }
-        let result = write(together);
-        for written in written {
-            let result = match &result {
-                Ok(()) => Ok(()),
-                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-            };
-            // Whoever asked may have given up; the line is written all the same.
-            let _ = written.send(result);
+impl Line {
+    fn is_given_up(&self) -> bool {
+        self.written
+            .as_ref()
+            .is_some_and(oneshot::Sender::is_closed)
+    }
+
+    /// Says whether it was dropped: nobody answers for it.
+    fn end(self, result: io::Result<()>) -> bool {
+        match self.written {
+            Some(written) => {
+                // Its handler may have given up meanwhile.
+                let _ = written.send(result);
+                false
+            }
+            None => result.is_err(),
         }
     }
 }
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // A line is added or taken whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: Line) {
+        let mut queue = self.queue();
+        // A stream that takes nothing must not gather what was given up and tried again.
+        queue.waiting.retain(|line| !line.is_given_up());
+        queue.waiting.push_back(line);
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// Writes what comes, for ever. What has gathered is written at once.
+    fn write_all(&self, stream: &mut Stream<impl Write>) {
+        loop {
+            let Written { result, dropped } = stream.write(self.take());
+            self.drop_lines(dropped);
+            match result {
+                Ok(()) => self.report_dropped(),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    self.is_unread.send_replace(true);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Line> {
+        let mut queue = self.queue();
+        queue.is_writing = false;
+        self.changed.notify_all();
+        let mut queue = self
+            .changed
+            .wait_while(queue, |queue| queue.waiting.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.is_writing = true;
+        let count = queue.waiting.len().min(AT_ONCE);
+        let lines: Vec<_> = queue.waiting.drain(..count).collect();
+        let offered = lines.iter().filter(|line| line.written.is_none());
+        queue.offered_bytes -= offered.map(|line| line.text.len()).sum::<usize>();
+        lines
+    }
+
+    fn drop_lines(&self, count: u64) {
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+        DROPPED.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn report_dropped(&self) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if self.reported.fetch_max(dropped, Ordering::Relaxed) < dropped {
+            tracing::warn!(
+                dropped,
+                "{} did not take lines: they were dropped",
+                self.name
+            );
+        }
+    }
+}
+
+/// What came of some lines.
+struct Written {
+    result: io::Result<()>,
+    dropped: u64,
+}
+
+/// Where lines go.
+struct Stream<W> {
+    to: W,
+    /// Whether the last thing written is the beginning of a line.
+    is_torn: bool,
+}
+
+impl<W: Write> Stream<W> {
+    /// Writes them at once and answers each. What comes after half a line begins a new one.
+    fn write(&mut self, lines: Vec<Line>) -> Written {
+        let mut together = Vec::new();
+        if self.is_torn {
+            together.push(b'\n');
+        }
+        let mut ends = Vec::new();
+        for line in lines.into_iter().filter(|line| !line.is_given_up()) {
+            together.extend_from_slice(&line.text);
+            ends.push((together.len(), line));
+        }
+        if ends.is_empty() {
+            let (result, dropped) = (Ok(()), 0);
+            return Written { result, dropped };
+        }
+        let (written, result) = self.write_bytes(&together);
+        if let Some(last) = written.checked_sub(1) {
+            self.is_torn = together[last] != b'\n';
+        }
+        let mut dropped = 0;
+        for (end, line) in ends {
+            let ended = match &result {
+                Err(error) if end > written => Err(io::Error::new(error.kind(), error.to_string())),
+                Ok(()) | Err(_) => Ok(()),
+            };
+            dropped += u64::from(line.end(ended));
+        }
+        Written { result, dropped }
+    }
+
+    /// How many bytes came through, and what stopped the others. Waits for a pipe that is full, whether it blocks or not.
+    fn write_bytes(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.to.write(&bytes[written..]) {
+                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(TRY_AGAIN),
+                Err(error) => return (written, Err(error)),
+            }
+        }
+        (written, self.to.flush())
+    }
+}
+
+/// Apart from std's handles, whose locks are held for as long as a write takes, and which would write again what had failed.
+#[cfg(unix)]
+fn stdout() -> io::Result<impl Write + Send> {
+    use std::os::fd::AsFd as _;
+    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(std::fs::File::from(stdout))
+}
+
+#[cfg(not(unix))]
+fn stdout() -> io::Result<impl Write + Send> {
+    Ok(io::stdout())
+}
+
+#[cfg(unix)]
+fn stderr() -> io::Result<impl Write + Send> {
+    use std::os::fd::AsFd as _;
+    let stderr = io::stderr().as_fd().try_clone_to_owned()?;
+    Ok(std::fs::File::from(stderr))
+}
+
+#[cfg(not(unix))]
+fn stderr() -> io::Result<impl Write + Send> {
+    Ok(io::stderr())
+}
+
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes of offered lines wait at the most.
+const ROOM: usize = 1 << 20;
 
 /// Bounds what is held in memory twice.
 const AT_ONCE: usize = 256;
 
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// How often a full pipe that does not block is tried.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Instant;
 
     use super::*;
 
+    /// Takes what it is told to, and shows it.
+    struct Scripted {
+        results: Receiver<io::Result<usize>>,
+        seen: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Scripted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.results.recv().expect("the test goes on")?;
+            let count = room.min(bytes.len());
+            let mut seen = self.seen.lock().expect("the only holder");
+            seen.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Script {
+        lines: Lines,
+        results: Sender<io::Result<usize>>,
+        seen: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Script {
+        fn start() -> Self {
+            let (results, next) = channel();
+            let seen = Arc::<Mutex<Vec<u8>>>::default();
+            let to = Scripted {
+                results: next,
+                seen: Arc::clone(&seen),
+            };
+            let lines = Lines::start("the script", to).expect("a thread");
+            Self {
+                lines,
+                results,
+                seen,
+            }
+        }
+
+        /// What the next writes come to.
+        fn next(&self, result: io::Result<usize>) {
+            self.results.send(result).expect("the thread goes on");
+        }
+
+        fn seen(&self) -> String {
+            let seen = self.seen.lock().expect("the only holder");
+            String::from_utf8(seen.clone()).expect("text")
+        }
+    }
+
+    const ALL: usize = usize::MAX;
+
     #[tokio::test]
     async fn lines_come_out_whole_in_order_and_together() {
-        let (go, wait) = channel::<io::Result<()>>();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let lines = Lines::start_with({
-            let seen = Arc::clone(&seen);
-            move |text| {
-                seen.lock().expect("the only holder").push(text);
-                wait.recv().expect("the test goes on")
-            }
-        })
-        .expect("a thread");
+        let script = Script::start();
         let mut writing: Vec<_> = ["a\n", "b\n", "c\n"]
             .into_iter()
-            .map(|line| Box::pin(lines.write(line.to_owned())))
+            .map(|line| Box::pin(script.lines.write(line.to_owned())))
             .collect();
         // Each is in the queue once it was polled; the first may be taken before the others come.
         for write in &mut writing {
@@ -101,20 +400,150 @@ mod tests {
             assert!(polled.await, "nothing is written yet");
         }
         for _ in 0..3 {
-            go.send(Ok(())).expect("the thread goes on");
+            script.next(Ok(ALL));
         }
         for write in writing {
             write.await.expect("written");
         }
-        assert_eq!(seen.lock().expect("the only holder").concat(), "a\nb\nc\n");
+        assert_eq!(script.seen(), "a\nb\nc\n");
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_to_everybody_it_concerns() {
-        let mut results = [Err(io::ErrorKind::BrokenPipe.into()), Ok(())].into_iter();
-        let lines = Lines::start_with(move |_| results.next().unwrap_or(Ok(()))).expect("a thread");
-        let failed = lines.write("a\n".to_owned()).await.expect_err("no pipe");
-        assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
-        lines.write("b\n".to_owned()).await.expect("written");
+    async fn failure_of_half_a_line_is_reported_and_the_next_begins_a_new_one() {
+        let script = Script::start();
+        script.next(Ok(3));
+        script.next(Err(io::ErrorKind::StorageFull.into()));
+        let failed = script.lines.write("first\n".to_owned()).await;
+        let failed = failed.expect_err("no room");
+        assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+        // Nothing at all comes through: the half line is still without an end.
+        script.next(Err(io::ErrorKind::StorageFull.into()));
+        script
+            .lines
+            .write("second\n".to_owned())
+            .await
+            .expect_err("no room");
+        script.next(Ok(ALL));
+        script
+            .lines
+            .write("third\n".to_owned())
+            .await
+            .expect("written");
+        assert_eq!(script.seen(), "fir\nthird\n");
+        assert!(!*script.lines.unread().borrow());
+    }
+
+    #[tokio::test]
+    async fn lines_before_the_failure_are_acknowledged() {
+        let mut stream = Stream {
+            to: io::Cursor::new([0; 6]),
+            is_torn: false,
+        };
+        let line = |text: &str| {
+            let (written, result) = oneshot::channel();
+            let text = text.into();
+            let written = Some(written);
+            (Line { text, written }, result)
+        };
+        let (first, first_result) = line("one\n");
+        let (second, second_result) = line("two\n");
+        let (given_up, _) = line("never\n");
+        let written = stream.write(vec![given_up, first, second]);
+        assert!(written.result.is_err());
+        assert_eq!(written.dropped, 0, "handlers answer for them");
+        first_result.await.expect("an answer").expect("written");
+        second_result
+            .await
+            .expect("an answer")
+            .expect_err("half of it");
+        assert_eq!(&stream.to.into_inner(), b"one\ntw");
+    }
+
+    #[tokio::test]
+    async fn pipe_that_does_not_block_is_waited_for() {
+        let script = Script::start();
+        script.next(Ok(2));
+        for _ in 0..3 {
+            script.next(Err(io::ErrorKind::WouldBlock.into()));
+        }
+        script.next(Err(io::ErrorKind::Interrupted.into()));
+        script.next(Ok(ALL));
+        script
+            .lines
+            .write("whole\n".to_owned())
+            .await
+            .expect("written");
+        assert_eq!(script.seen(), "whole\n");
+    }
+
+    #[tokio::test]
+    async fn reader_that_has_gone_is_noticed() {
+        let script = Script::start();
+        script.next(Err(io::ErrorKind::BrokenPipe.into()));
+        let failed = script.lines.write("a\n".to_owned()).await;
+        assert_eq!(
+            failed.expect_err("no pipe").kind(),
+            io::ErrorKind::BrokenPipe
+        );
+        let mut unread = script.lines.unread();
+        unread.wait_for(|is_so| *is_so).await.expect("it is told");
+    }
+
+    #[tokio::test]
+    async fn line_that_was_given_up_is_not_begun() {
+        let script = Script::start();
+        // In the hands of the thread.
+        script.lines.offer("first\n");
+        while !script.lines.shared.queue().is_writing {
+            thread::yield_now();
+        }
+        for _ in 0..10 {
+            let write = script.lines.write("given up\n".to_owned());
+            let given_up = tokio::time::timeout(Duration::ZERO, write).await;
+            given_up.expect_err("nothing is written yet");
+        }
+        assert!(script.lines.shared.queue().waiting.len() <= 1);
+        script.next(Ok(ALL));
+        script.next(Ok(ALL));
+        let last = script.lines.write("last\n".to_owned());
+        last.await.expect("written");
+        assert_eq!(script.seen(), "first\nlast\n");
+    }
+
+    #[test]
+    fn offered_lines_beyond_the_room_are_dropped_and_flushing_ends() {
+        let script = Script::start();
+        let dropped = || script.lines.shared.dropped.load(Ordering::Relaxed);
+        let line = vec![b'x'; ROOM / 8];
+        for _ in 0..32 {
+            script.lines.offer(line.clone());
+        }
+        // Some may be with the thread already, which waits.
+        assert!(dropped() >= 32 - 8 - 8, "{}", dropped());
+        let started = Instant::now();
+        script.lines.flush();
+        assert!(started.elapsed() >= FLUSH_TIME);
+        for _ in 0..32 {
+            script.next(Ok(ALL));
+        }
+        script.lines.flush();
+        let queue = script.lines.shared.queue();
+        assert_eq!((queue.waiting.len(), queue.offered_bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn thread_survives_a_panic() {
+        let script = Script::start();
+        let Script {
+            lines,
+            results,
+            seen: _seen,
+        } = script;
+        // Without a script it panics at every line.
+        drop(results);
+        for _ in 0..2 {
+            let failed = lines.write("a\n".to_owned()).await;
+            failed.expect_err("a panic is no success");
+        }
     }
 }

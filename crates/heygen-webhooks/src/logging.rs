@@ -1,11 +1,15 @@
-//! The log on standard error.
+//! The log on standard error. It never holds anything up: see [`Lines`].
 
-use std::io::{self, IsTerminal as _};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal as _, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
 use crate::failure::Failure;
+use crate::lines::Lines;
 
 /// Starts logging for the rest of the process.
 pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failure> {
@@ -16,14 +20,74 @@ pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failu
             "`{filter}` is not a log filter ({error}): try error, warn, info or debug"
         ))
     })?;
+    let lines = stderr()?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || Event(lines))
         .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // It would print what went wrong on standard error, and wait for that.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
+    // The hook that is there by default waits for standard error too.
+    panic::set_hook(Box::new(log_panic));
     Ok(())
 }
+
+/// Says something on standard error that is no event, as the last word of a command.
+pub(crate) fn say(text: String) {
+    match stderr() {
+        Ok(lines) => lines.offer(text),
+        // Without a thread there is nothing better, and nothing to do if it fails.
+        Err(_) => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// Returns once the log is written, or after a second: before the process ends.
+pub(crate) fn flush() {
+    if let Some(lines) = STDERR.get() {
+        lines.report_dropped();
+        lines.flush();
+    }
+}
+
+fn stderr() -> io::Result<&'static Lines> {
+    if let Some(lines) = STDERR.get() {
+        return Ok(lines);
+    }
+    let lines = Lines::stderr()?;
+    Ok(STDERR.get_or_init(|| lines))
+}
+
+/// An event, which is written whole.
+struct Event(&'static Lines);
+
+impl Write for Event {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.offer(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let location = info.location().map(ToString::to_string);
+    let message = info.payload_as_str().unwrap_or("no message");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        thread = thread.name(),
+        location,
+        backtrace = backtrace.map(tracing::field::display),
+        "panicked: {message}"
+    );
+}
+
+static STDERR: OnceLock<Lines> = OnceLock::new();

@@ -30,6 +30,7 @@ mod sending;
 mod signals;
 mod span;
 mod store;
+mod tasks;
 mod view;
 mod web;
 mod when;
@@ -39,13 +40,12 @@ mod work;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = match cli::parse() {
-        Ok(command) => command,
-        Err(code) => return code,
-    };
     descriptors::raise();
-    match command::run(command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    let code = match cli::parse().map(command::run) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(code) => code,
+    };
+    logging::flush();
+    code
 }

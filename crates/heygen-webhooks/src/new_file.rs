@@ -98,9 +98,9 @@ fn gone_when_asked_to_stop(path: &Path, listening: &Sender<()>) -> Result<(), Fa
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let asked_to_stop = signals::asked_to_stop()?;
+        let asked_to_stop = signals::asked_to_stop(Vec::new())?;
         let _ = listening.send(());
-        asked_to_stop.await;
+        asked_to_stop.await?;
         // It may have got its name meanwhile.
         let _ = fs::remove_file(path);
         process::exit(1)

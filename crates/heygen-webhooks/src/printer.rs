@@ -6,17 +6,13 @@ use heygen_receiver::{Delivery, Handled, Handler};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::failure::Failure;
 use crate::lines::Lines;
-use crate::place::Place;
 use crate::{output, view, when};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Printer {
     json: bool,
     full: bool,
-    /// Whether whoever read our output has gone.
-    unread: watch::Sender<bool>,
     lines: Lines,
 }
 
@@ -25,30 +21,26 @@ impl Printer {
         Ok(Self {
             json,
             full,
-            unread: watch::Sender::new(false),
-            lines: Lines::start()?,
+            lines: Lines::stdout()?,
         })
     }
 
-    /// Becomes true when whoever read our output has gone.
+    /// Becomes true when the reader of our output has gone.
     pub(crate) fn unread(&self) -> watch::Receiver<bool> {
-        self.unread.subscribe()
+        self.lines.unread()
     }
 
-    /// On standard output for people; programs read events there and nothing else, and find the address in the log.
-    pub(crate) fn started(&self, url: &str) -> Result<(), Failure> {
+    /// Says something to people; programs read events on standard output and nothing else. Nothing waits for it.
+    pub(crate) fn say(&self, text: String) {
         if !self.json {
-            output::write(format!("listening on {url}\n"))?;
+            self.lines.offer(text);
         }
-        Ok(())
     }
 
-    /// Tells whoever started it that it is at work.
-    pub(crate) fn working(&self, place: &Place) -> Result<(), Failure> {
-        if !self.json {
-            output::write(format!("working on {place}\n"))?;
-        }
-        Ok(())
+    /// Returns once what was said is written, or after a second: before the process ends.
+    pub(crate) fn flush(&self) {
+        self.lines.flush();
+        self.lines.report_dropped();
     }
 
     fn line(&self, delivery: &Delivery) -> String {
@@ -88,12 +80,7 @@ impl Handler for Printer {
     async fn handle(&self, delivery: Delivery) -> Handled {
         match self.lines.write(self.line(&delivery)).await {
             Ok(()) => Handled::Done,
-            Err(error) => {
-                if error.kind() == io::ErrorKind::BrokenPipe {
-                    self.unread.send_replace(true);
-                }
-                Handled::retry(format!("standard output: {error}"))
-            }
+            Err(error) => Handled::retry(format!("standard output: {error}")),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The inbox of a command, wherever it is: [`Store`] for who receives and works, [`Reader`] and [`Editor`] for who looks and changes
 //! beside that.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, Kept, NewDelivery, Order,
-    Prune, Pruned, Query, Summary,
+    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
+    NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
 use crate::failure::Failure;
@@ -69,6 +69,21 @@ impl Store {
         }
     }
 
+    /// Returns when nothing can be stored any more, for good.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let closed = match self {
+            Self::File(inbox) => Some(inbox.closed()),
+            // Whatever happens to the connection, it comes back.
+            Self::Streams(_) => None,
+        };
+        async {
+            match closed {
+                Some(closed) => closed.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     pub(crate) async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
         match self {
             Self::File(inbox) => inbox.bookmark(name).await,
@@ -83,10 +98,22 @@ impl Store {
         }
     }
 
+    /// Where that takes too long, a disk that hangs for instance, the process ends all the same.
     pub(crate) async fn close(&self) -> Result<(), InboxError> {
-        match self {
-            Self::File(inbox) => inbox.close().await,
-            Self::Streams(inbox) => inbox.close().await,
+        let closing = async {
+            match self {
+                Self::File(inbox) => inbox.close().await,
+                Self::Streams(inbox) => inbox.close().await,
+            }
+        };
+        match tokio::time::timeout(CLOSE_TIME, closing).await {
+            Ok(closed) => closed,
+            Err(_) => {
+                // The last clone would wait for the thread that hangs.
+                std::mem::forget(self.clone());
+                let message = format!("the inbox was not closed within {CLOSE_TIME:?}");
+                Err(InboxError::new(InboxErrorKind::Storage, message))
+            }
         }
     }
 }
@@ -167,3 +194,5 @@ impl Inbox for Store {
         }
     }
 }
+
+const CLOSE_TIME: Duration = Duration::from_secs(60);

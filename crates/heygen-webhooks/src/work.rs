@@ -1,20 +1,19 @@
 //! [`Work`]: hands out what is in the inbox and prunes what is finished, until it is told to end.
 
+use std::time::Duration;
+
 use heygen_inbox::AttemptResult;
 use heygen_receiver::{DispatchOptions, Dispatcher, ObservedAttempt, Observer, Retention};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 use crate::handing_out::Built;
 use crate::output::tame;
-use crate::signals::until_true;
 use crate::store::Store;
+use crate::tasks::Tasks;
 
 /// What goes on beside whatever fills the inbox.
 pub(crate) struct Work {
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    pub(crate) tasks: Tasks,
     built: Built,
 }
 
@@ -28,37 +27,30 @@ impl Work {
         let mut work = Self::prune(inbox, built, retention);
         options.observers.add(Teller);
         let dispatcher = Dispatcher::with(inbox.clone(), work.built.handler.clone(), options);
-        let stopped = until_true(work.stopped());
-        work.tasks.push(tokio::spawn(dispatcher.run(stopped)));
+        let stopped = work.tasks.stopped();
+        work.tasks.spawn("dispatcher", dispatcher.run(stopped));
         work
     }
 
     /// Hands out nothing: others do.
     pub(crate) fn prune(inbox: &Store, built: Built, retention: &Retention) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let pruning = retention.clone().run(inbox.clone(), until_true(stopped));
-        Self {
-            tasks: vec![tokio::spawn(pruning)],
-            stop,
-            built,
-        }
-    }
-
-    /// Becomes true when it is told to end: for what is to end with it.
-    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+        let mut tasks = Tasks::new();
+        let pruning = retention.clone().run(inbox.clone(), tasks.stopped());
+        tasks.spawn("retention", pruning);
+        tasks.spawn_endless("inbox", inbox.closed());
+        Self { tasks, built }
     }
 
     /// What is in a handler's hands may end; what was not handed out is handed out after the next start.
     pub(crate) async fn end(self) -> Result<(), Failure> {
-        let _ = self.stop.send(true);
-        for task in self.tasks {
-            task.await?;
-        }
+        let ended = self.tasks.stop(STOP_TIME).await;
         self.built.end().await;
-        Ok(())
+        ended
     }
 }
+
+/// More than the dispatcher takes, which waits for a claim and for handlers, ten seconds each.
+const STOP_TIME: Duration = Duration::from_secs(30);
 
 /// Tells the log of attempts that did not end well.
 struct Teller;
@@ -91,5 +83,34 @@ impl Observer for Teller {
                 "handled"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heygen_inbox::sqlite::SqliteInbox;
+
+    use super::*;
+
+    /// What is noticed when the thread that writes the inbox ends.
+    async fn check(start: impl FnOnce(&Store, Built) -> Work) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
+        let inbox = Store::File(inbox);
+        let mut work = start(&inbox, Built::ignoring());
+        let waited = tokio::time::timeout(Duration::from_millis(50), work.tasks.ended_early());
+        waited.await.expect_err("all goes well");
+        inbox.close().await.expect("closed");
+        let ended = tokio::time::timeout(Duration::from_secs(60), work.tasks.ended_early());
+        assert_eq!(ended.await.expect("it is noticed").name, "inbox");
+        work.end().await.expect("the rest ends");
+    }
+
+    #[tokio::test]
+    async fn end_of_the_writer_is_noticed() {
+        let retention = Retention::default();
+        check(|inbox, built| Work::prune(inbox, built, &retention)).await;
+        let options = DispatchOptions::default();
+        check(|inbox, built| Work::start(inbox, built, options, &retention)).await;
     }
 }

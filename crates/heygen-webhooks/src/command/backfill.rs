@@ -64,7 +64,8 @@ fn work(options: &Backfill) -> Result<Work, Failure> {
 
 async fn go(work: &mut Work, tally: &mut Tally) -> Result<Result<End, PassError>, Failure> {
     let progress = progress()?;
-    let stop = pin!(asked_to_stop()?);
+    let asked = asked_to_stop(Vec::new())?;
+    let stop = pin!(async { drop(asked.await) });
     let mut tell = |so_far: &Tally| {
         *tally = *so_far;
         progress.set_position(so_far.new + so_far.known + so_far.skipped);

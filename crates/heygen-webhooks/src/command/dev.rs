@@ -14,7 +14,7 @@ use crate::printer::Printer;
 use crate::signals::asked_to_stop;
 use crate::store::Store;
 use crate::work::Work;
-use crate::{api, logging, output, places};
+use crate::{api, logging, places};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -58,7 +58,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
-        let asked = asked_to_stop()?;
+        let asked = asked_to_stop(built.programs())?;
         let backfill =
             Backfill::into_inbox(client, api_options.base_url.as_deref(), inbox.clone()).since(since);
         tracing::info!(
@@ -66,19 +66,23 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
             interval = options.interval,
             "asking HeyGen's log for what is new; whether it has events that no endpoint took is not documented"
         );
-        if !options.json {
-            output::write("waiting for events of HeyGen's log; Ctrl-C ends it\n")?;
-        }
+        printer.say("waiting for events of HeyGen's log; Ctrl-C ends it\n".to_owned());
         let retention = Retention::default();
-        let work = Work::start(&inbox, built, handing_out.options.clone(), &retention);
-        backfill.watch(interval, asked).await;
-        work.end().await?;
-        inbox.close().await?;
+        let mut work = Work::start(&inbox, built, handing_out.options.clone(), &retention);
+        let stopped = work.tasks.stopped();
+        work.tasks.spawn("backfill", backfill.watch(interval, stopped));
+        let ended = tokio::select! {
+            asked = asked => asked,
+            ended = work.tasks.ended_early() => Err(ended.into()),
+        };
+        let stopped = work.end().await;
+        let closed = inbox.close().await;
         tracing::info!("stopped");
-        Ok(())
+        ended.and(stopped).and(closed.map_err(Failure::from))
     });
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
+    printer.flush();
     ended
 }
 

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::cli::{LogFormat, Sandbox};
 use crate::failure::Failure;
-use crate::output::{self, tame, without_query};
+use crate::lines::Lines;
+use crate::output::{tame, without_query};
 use crate::signals::asked_to_stop;
 use crate::{logging, when};
 
@@ -24,22 +25,32 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     }
     let key = key()?;
     logging::start(LogFormat::Text, None)?;
+    let lines = Lines::stdout()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(play(options, address, key))
+    let ended = runtime.block_on(play(options, address, key, &lines));
+    lines.flush();
+    lines.report_dropped();
+    ended
 }
 
-async fn play(options: &Sandbox, address: SocketAddr, key: Option<String>) -> Result<(), Failure> {
+async fn play(
+    options: &Sandbox,
+    address: SocketAddr,
+    key: Option<String>,
+    lines: &Lines,
+) -> Result<(), Failure> {
     // Before anybody can know the address, and so before there is a reason to stop.
-    let asked = asked_to_stop()?;
+    let asked = asked_to_stop(Vec::new())?;
     let json = options.json;
     let mut builder = Heygen::builder()
         .listen(address)
         .time_scale(options.time_scale)
-        .on_attempt(move |delivery| {
+        .on_attempt({
+            let lines = lines.clone();
             // The sandbox goes on also when nobody reads what it does.
-            let _ = output::write(line(delivery, json));
+            move |delivery| lines.offer(line(delivery, json))
         });
     if let Some(key) = &key {
         builder = builder.api_key(key);
@@ -53,13 +64,13 @@ async fn play(options: &Sandbox, address: SocketAddr, key: Option<String>) -> Re
             "whoever reaches {address} can read every secret of the sandbox and make it send"
         );
     }
-    output::write(match json {
+    lines.offer(match json {
         true => format!("{}\n", json!({"type": "listening", "url": heygen.url()})),
         false => welcome(heygen.url(), key.is_some()),
-    })?;
-    asked.await;
+    });
+    let asked = asked.await;
     heygen.stop().await;
-    Ok(())
+    asked
 }
 
 /// Names are looked up, as `serve` does.

@@ -9,7 +9,6 @@ use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
     ActiveSecrets, AdminPages, Limits, Metrics, Observers, Receiver, ReceiverOptions, Server,
 };
-use tokio::sync::watch;
 
 use crate::address::public_url;
 use crate::backfill::Backfill;
@@ -21,8 +20,9 @@ use crate::printer::Printer;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::store::Store;
+use crate::tasks::Tasks;
 use crate::work::Work;
-use crate::{api, descriptors, logging};
+use crate::{api, descriptors, lines, logging};
 
 pub(super) mod admin;
 mod callbacks;
@@ -55,10 +55,11 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         .build()?;
     let ended = runtime.block_on(async {
         let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
-        serve(&config, client, sources, inbox, printer, built).await
+        serve(&config, client, sources, inbox, &printer, built).await
     });
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
+    printer.flush();
     match ended {
         // A show has nothing left to do once nobody looks.
         Err(Failure::NobodyListens) if config.sandbox => Ok(()),
@@ -71,11 +72,11 @@ async fn serve(
     client: Option<Client>,
     sources: SecretSources,
     inbox: Store,
-    printer: Printer,
+    printer: &Printer,
     built: Built,
 ) -> Result<(), Failure> {
     // Before anybody can know that there is something to stop, or to read again.
-    let (asked, hangups) = (asked_to_stop()?, hangups()?);
+    let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
     let tokens = callbacks::load(config.callback_token_file.as_deref())?;
     let certificate = tls::load(config.tls.as_ref())?;
     let mut server = Server::bind(&config.listen)
@@ -94,11 +95,11 @@ async fn serve(
         config.public_url.is_some() || config.sandbox,
     );
     let admin = admin::bind(&config.admin).await?;
-    printer.started(&url)?;
+    // Programs find the address in the log.
+    printer.say(format!("listening on {url}\n"));
 
     let beside = config.inbox.beside();
-    let (stop_serving, serving_stopped) = watch::channel(false);
-    let mut metrics = Metrics::new(SystemTime::now());
+    let mut metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
     let mut observers = Observers::default();
     if let Some(options) = &config.rejected {
         let ring = RejectedRing::start(rejected_path(&beside), options.clone())?;
@@ -116,70 +117,75 @@ async fn serve(
     let mut receiver = ReceiverOptions::default();
     receiver.path = Some(config.path.clone());
     receiver.limits = limits(config, &inbox);
+    // It cuts off connections itself, and ends a little later than that.
+    let stop_time = receiver.limits.shutdown_time + Duration::from_secs(5);
     receiver.observers = observers;
     receiver.callback_tokens = tokens.clone();
     let receiver = Receiver::with(sources.active().clone(), inbox.clone(), receiver);
-    let serving = tokio::spawn(server.serve(receiver, until_true(serving_stopped)));
+    let mut serving = Tasks::new();
+    let stopped = serving.stopped();
+    serving.spawn("receiver", server.serve(receiver, stopped));
 
     let count = built.handler.count();
     let mut dispatching = config.handing_out.options.clone();
     dispatching.observers.add(metrics);
-    let work = match config.is_working {
+    let mut work = match config.is_working {
         true => Work::start(&inbox, built, dispatching, &config.retention),
         false => Work::prune(&inbox, built, &config.retention),
     };
-    let backfilling = client
+    if let Some((client, interval)) = client.clone().zip(config.backfill) {
+        let base_url = config.api.base_url.as_deref();
+        let backfill = Backfill::into_inbox(client, base_url, inbox.clone());
+        let stopped = work.tasks.stopped();
+        work.tasks
+            .spawn("backfill", backfill.watch(interval, stopped));
+    }
+    let refresh = sources
         .clone()
-        .zip(config.backfill)
-        .map(|(client, interval)| {
-            let base_url = config.api.base_url.as_deref();
-            let backfill = Backfill::into_inbox(client, base_url, inbox.clone());
-            tokio::spawn(backfill.watch(interval, until_true(work.stopped())))
-        });
-    let administering = admin::start(admin, pages.clone(), work.stopped());
-    let fresh = [
-        tokio::spawn(
-            sources
-                .clone()
-                .keep_fresh(hangups.clone(), rejected_path(&beside)),
-        ),
-        tokio::spawn(tls::keep_fresh(
-            certificate,
-            config.tls.clone(),
-            hangups.clone(),
-        )),
-        tokio::spawn(callbacks::keep_fresh(
-            tokens,
-            config.callback_token_file.clone(),
-            hangups,
-        )),
-    ];
+        .keep_fresh(hangups.clone(), rejected_path(&beside));
+    work.tasks.spawn_endless("refresh of secrets", refresh);
+    if let Some((certificate, files)) = certificate.zip(config.tls.clone()) {
+        let refresh = tls::keep_fresh(certificate, files, hangups.clone());
+        work.tasks
+            .spawn_endless("refresh of the certificate", refresh);
+    }
+    if let Some(file) = config.callback_token_file.clone() {
+        let refresh = callbacks::keep_fresh(tokens, file, hangups);
+        work.tasks
+            .spawn_endless("refresh of callback tokens", refresh);
+    }
+    let mut administering = admin::start(admin, pages.clone());
 
     let local_url = format!("http://{}{}", show::from_here(address), config.path);
+    let asked_or_ended = async {
+        let ended = tokio::select! {
+            asked = asked => return asked,
+            ended = serving.ended_early() => ended,
+            ended = work.tasks.ended_early() => ended,
+            ended = administering.ended_early() => ended,
+        };
+        pages.report_ended(ended.name);
+        Err(ended.into())
+    };
     let ended = Box::pin(register_and_wait(
         config,
         client,
         sources,
         &local_url,
         count,
-        printer.unread(),
-        asked,
+        printer,
+        asked_or_ended,
     ))
     .await;
 
     // Whether all went well or not: what was taken is answered, what was handed out is recorded.
     pages.begin_shutdown();
-    let _ = stop_serving.send(true);
-    serving.await?;
-    work.end().await?;
-    if let Some(backfilling) = backfilling {
-        backfilling.await?;
-    }
-    fresh.iter().for_each(tokio::task::JoinHandle::abort);
-    administering.await?;
-    inbox.close().await?;
+    let stopped = serving.stop(stop_time).await;
+    let stopped = stopped.and(work.end().await);
+    let closed = inbox.close().await.map_err(Failure::from);
+    let stopped = stopped.and(administering.stop(admin::STOP_TIME).await);
     tracing::info!("stopped");
-    ended
+    ended.and(stopped).and(closed)
 }
 
 /// Registers, plays the show where one was asked for, and returns when it is time to stop, which may be at any moment of it.
@@ -189,8 +195,8 @@ async fn register_and_wait(
     sources: SecretSources,
     local_url: &str,
     count: Count,
-    unread: watch::Receiver<bool>,
-    asked: impl Future<Output = ()>,
+    printer: &Printer,
+    asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     let show = match config.sandbox {
         true => Some(Show::start().await?),
@@ -203,22 +209,20 @@ async fn register_and_wait(
         }
         if let Some(show) = &show {
             show.play(count).await;
-            if !config.json {
-                show.suggest(&config.inbox).await?;
-            }
+            printer.say(show.suggestions(&config.inbox));
         }
         std::future::pending().await
     };
     let mut work = pin!(work);
     let show_unread = async {
         match show.is_some() {
-            true => until_true(unread).await,
+            true => until_true(printer.unread()).await,
             false => std::future::pending().await,
         }
     };
     let ended = tokio::select! {
         ended = &mut work => ended,
-        () = asked => Ok(()),
+        asked = asked => asked,
         () = show_unread => Err(Failure::NobodyListens),
     };
     let Some(registration) = &registration else {

@@ -12,10 +12,10 @@ use crate::handing_out::HandingOut;
 use crate::nats::{Nats, Promise};
 use crate::place::Place;
 use crate::printer::Printer;
-use crate::signals::asked_to_stop;
+use crate::signals::{asked_to_stop, hangups};
 use crate::store::Store;
 use crate::work::Work;
-use crate::{logging, places};
+use crate::{lines, logging, places};
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -47,29 +47,44 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
-        let asked = asked_to_stop()?;
+        let asked = asked_to_stop(built.programs())?;
+        // As at a receiver, a terminal that closes does not end it.
+        let _hangups = hangups()?;
         let inbox = Store::open_promising(&place, &nats, &promise).await?;
         let admin = admin::bind(&admin_address).await?;
         tracing::info!(inbox = %place, "working");
-        printer.working(&place)?;
-        let metrics = Metrics::new(SystemTime::now());
+        printer.say(format!("working on {place}\n"));
+        let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)
             .metrics(metrics.clone());
         let mut dispatching = handing_out.options.clone();
         dispatching.observers.add(metrics);
         // Receivers prune, each as it was told.
-        let work = Work::start(&inbox, built, dispatching, &Retention::default());
-        let administering = admin::start(admin, pages.clone(), work.stopped());
-        asked.await;
+        let mut work = Work::start(&inbox, built, dispatching, &Retention::default());
+        let mut administering = admin::start(admin, pages.clone());
+        let ended_early = async {
+            tokio::select! {
+                ended = work.tasks.ended_early() => ended,
+                ended = administering.ended_early() => ended,
+            }
+        };
+        let ended = tokio::select! {
+            asked = asked => asked,
+            ended = ended_early => {
+                pages.report_ended(ended.name);
+                Err(ended.into())
+            }
+        };
         pages.begin_shutdown();
-        work.end().await?;
-        administering.await?;
-        inbox.close().await?;
+        let stopped = work.end().await;
+        let closed = inbox.close().await;
+        let stopped = stopped.and(administering.stop(admin::STOP_TIME).await);
         tracing::info!("stopped");
-        Ok(())
+        ended.and(stopped).and(closed.map_err(Failure::from))
     });
     // A line that nobody reads must not keep the process: its delivery is handed out again.
     runtime.shutdown_background();
+    printer.flush();
     ended
 }

@@ -13,7 +13,7 @@ pub(crate) struct Request {
 }
 
 /// Answers every request on a free port with the status that `answer` says, until the tests end.
-pub(crate) fn start(answer: fn(&Request) -> u16) -> String {
+pub(crate) fn start(answer: impl Fn(&Request) -> u16 + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let url = format!(
         "http://{}/webhook",
@@ -21,6 +21,7 @@ pub(crate) fn start(answer: fn(&Request) -> u16) -> String {
     );
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
             thread::spawn(move || serve(&stream, answer));
         }
     });
@@ -46,7 +47,7 @@ pub(crate) fn naive(request: &Request) -> u16 {
     }
 }
 
-fn serve(stream: &TcpStream, answer: fn(&Request) -> u16) {
+fn serve(stream: &TcpStream, answer: impl Fn(&Request) -> u16) {
     let Some(request) = read(stream) else {
         return;
     };

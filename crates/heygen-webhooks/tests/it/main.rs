@@ -22,6 +22,8 @@ mod nats;
 #[cfg(unix)]
 mod operations;
 mod outage;
+#[cfg(target_os = "linux")]
+mod output;
 mod places;
 #[cfg(unix)]
 mod promises;
@@ -29,6 +31,8 @@ mod registration;
 mod sandbox;
 mod serve;
 mod show;
+#[cfg(unix)]
+mod signals;
 mod support;
 #[cfg(unix)]
 mod tls;

@@ -16,13 +16,13 @@ mod promise;
 mod refused;
 
 /// A server, and a folder in which every command finds the inbox on it by the configuration file.
-struct World {
-    place: Place,
+pub(crate) struct World {
+    pub(crate) place: Place,
     server: Server,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::on(Program::Current, &Options::new())
     }
 
@@ -51,11 +51,11 @@ impl World {
     }
 
     /// Receives alone.
-    fn receive(&self, arguments: &[&str]) -> Serve {
+    pub(crate) fn receive(&self, arguments: &[&str]) -> Serve {
         self.place.serve(&[&["--no-work"], arguments].concat())
     }
 
-    fn work(&self, arguments: &[&str]) -> Serve {
+    pub(crate) fn work(&self, arguments: &[&str]) -> Serve {
         work(&self.place, arguments)
     }
 }

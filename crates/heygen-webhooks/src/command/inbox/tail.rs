@@ -24,7 +24,7 @@ pub(super) fn run(options: &Tail) -> Result<(), Failure> {
 }
 
 async fn follow(options: &Tail) -> Result<(), Failure> {
-    let stopped = signals::asked_to_stop()?;
+    let stopped = signals::asked_to_stop(Vec::new())?;
     tokio::pin!(stopped);
     let reader = options.file.reader()?;
     let mut after = newest(&reader)?;
@@ -38,7 +38,7 @@ async fn follow(options: &Tail) -> Result<(), Failure> {
         }
         tokio::select! {
             () = sleep(PAUSE) => {}
-            () = &mut stopped => return Ok(()),
+            stopped = &mut stopped => return stopped,
         }
     }
 }

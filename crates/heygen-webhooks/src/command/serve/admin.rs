@@ -1,14 +1,14 @@
 //! The admin listener of `serve`: health, readiness and metrics, apart from what HeyGen reaches.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use heygen_receiver::{Admin, AdminPages};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::config::AdminAddress;
 use crate::failure::Failure;
-use crate::signals::until_true;
 use crate::store::Store;
+use crate::tasks::Tasks;
 
 /// Listens where it was told to. The default address may be taken, by another `serve` for instance; then there is none.
 pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failure> {
@@ -38,17 +38,17 @@ pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Ad
     }
 }
 
-pub(in crate::command) fn start(
-    admin: Option<Admin>,
-    pages: AdminPages<Store>,
-    stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        match admin {
-            Some(admin) => admin.serve(pages, until_true(stopped)).await,
-            None => until_true(stopped).await,
-        }
-    })
+/// The tasks of the admin listener, which are the last to stop.
+pub(in crate::command) fn start(admin: Option<Admin>, pages: AdminPages<Store>) -> Tasks {
+    let mut tasks = Tasks::new();
+    if let Some(admin) = admin {
+        let stopped = tasks.stopped();
+        tasks.spawn("admin listener", admin.serve(pages, stopped));
+    }
+    tasks
 }
+
+/// Far more than it takes.
+pub(in crate::command) const STOP_TIME: Duration = Duration::from_secs(5);
 
 const DEFAULT: &str = "127.0.0.1:9180";

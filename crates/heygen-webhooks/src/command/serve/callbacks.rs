@@ -27,10 +27,9 @@ pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
 /// Reads the file again on every SIGHUP. What cannot be read leaves those in force.
 pub(super) async fn keep_fresh(
     tokens: CallbackTokens,
-    file: Option<PathBuf>,
+    file: PathBuf,
     mut hangups: watch::Receiver<u64>,
 ) {
-    let Some(file) = file else { return };
     while hangups.changed().await.is_ok() {
         match read_into(&tokens, &file) {
             Ok(()) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),

@@ -7,12 +7,10 @@ use heygen_api::Credentials;
 use heygen_events::EventType;
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::handing_out::Count;
-use crate::output;
 use crate::place::Place;
 
 /// HeyGen in a box, and the key to it.
@@ -58,9 +56,9 @@ impl Show {
     }
 
     /// What a newcomer may want to do next.
-    pub(super) async fn suggest(&self, inbox: &Place) -> Result<(), Failure> {
+    pub(super) fn suggestions(&self, inbox: &Place) -> String {
         let url = self.sandbox.url();
-        let text = format!(
+        format!(
             "
 That was one signed sample of each of the {count} known events, registered for, delivered, verified, kept and handled as at
 HeyGen. It stays up; from a second terminal try:
@@ -75,10 +73,7 @@ Ctrl-C ends it. At HeyGen itself: HEYGEN_API_KEY=… heygen-webhooks serve --pub
 ",
             count = EventType::DOCUMENTED.len(),
             inbox = inbox,
-        );
-        // Whoever stops reading stops a thread, and not the answer to Ctrl-C.
-        spawn_blocking(move || output::write(text)).await??;
-        Ok(())
+        )
     }
 }
 

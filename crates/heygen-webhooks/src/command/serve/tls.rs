@@ -22,14 +22,7 @@ pub(super) fn load(files: Option<&TlsFiles>) -> Result<Option<ServerTls>, Failur
 }
 
 /// Reads the files again on every SIGHUP. What cannot be used leaves the certificate in force.
-pub(super) async fn keep_fresh(
-    tls: Option<ServerTls>,
-    files: Option<TlsFiles>,
-    mut hangups: watch::Receiver<u64>,
-) {
-    let Some((tls, files)) = tls.zip(files) else {
-        return;
-    };
+pub(super) async fn keep_fresh(tls: ServerTls, files: TlsFiles, mut hangups: watch::Receiver<u64>) {
     while hangups.changed().await.is_ok() {
         match tls.replace_with_pem_files(&files.certificate, &files.key) {
             Ok(()) => {

@@ -1,0 +1,613 @@
+//! Standard error and standard output that fail, or that nobody reads: lines are lost, and nothing else.
+
+use std::fs::File;
+use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use heygen_testkit::EventBuilder;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::Value;
+
+use crate::endpoint;
+use crate::nats::World;
+use crate::promises::{ask, event, get, sign};
+use crate::support::{Place, SECRET, eventually};
+
+/// What is the matter with a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    /// `| head -1`.
+    ReaderGone,
+    TerminalClosed,
+    /// `2>&-`.
+    Closed,
+    DiskFull,
+    /// A reader that stopped reading: the pipe is full.
+    Stalled,
+    /// The same with a pipe that does not block.
+    StalledNonBlocking,
+}
+
+impl Trouble {
+    const ALL: [Self; 6] = [
+        Self::ReaderGone,
+        Self::TerminalClosed,
+        Self::Closed,
+        Self::DiskFull,
+        Self::Stalled,
+        Self::StalledNonBlocking,
+    ];
+
+    /// Whether it can be noticed at all: std opens `/dev/null` in place of a stream that is closed.
+    fn is_counted(self) -> bool {
+        self != Self::Closed
+    }
+
+    /// Such a stream, and the reader of a pipe where it has one.
+    fn stream(self) -> (Stdio, Option<PipeReader>) {
+        match self {
+            Self::ReaderGone => (pipe().1.into(), None),
+            Self::TerminalClosed => (closed_terminal().into(), None),
+            Self::Closed => (Stdio::null(), None),
+            Self::DiskFull => {
+                let full = File::options().write(true).open("/dev/full");
+                (full.expect("a full disk").into(), None)
+            }
+            Self::Stalled | Self::StalledNonBlocking => {
+                let (reader, mut writer) = pipe();
+                fill(&mut writer);
+                set_blocking(&writer, self == Self::Stalled);
+                (writer.into(), Some(reader))
+            }
+        }
+    }
+}
+
+fn pipe() -> (PipeReader, PipeWriter) {
+    std::io::pipe().expect("a pipe")
+}
+
+fn set_blocking(file: impl AsFd, is_blocking: bool) {
+    let flags = fcntl_getfl(&file).expect("flags");
+    let flags = match is_blocking {
+        true => flags - OFlags::NONBLOCK,
+        false => flags | OFlags::NONBLOCK,
+    };
+    fcntl_setfl(&file, flags).expect("flags");
+}
+
+/// Fills a pipe with lines of dots.
+fn fill(writer: &mut PipeWriter) {
+    set_blocking(&*writer, false);
+    let mut line = [b'.'; 64];
+    line[63] = b'\n';
+    let full = loop {
+        if let Err(error) = writer.write(&line) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+}
+
+/// A terminal whose other side is gone: what is written fails with EIO.
+fn closed_terminal() -> OwnedFd {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let other_side = openpt(flags).expect("a terminal");
+    grantpt(&other_side).expect("a terminal");
+    unlockpt(&other_side).expect("a terminal");
+    let path = ptsname(&other_side, Vec::new()).expect("its name");
+    let terminal = File::options()
+        .read(true)
+        .write(true)
+        .open(path.to_str().expect("a path"))
+        .expect("the terminal");
+    terminal.into()
+}
+
+/// An address where nothing listens yet.
+fn free_address() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// An application that counts its posts, and refuses them until it is told otherwise.
+#[derive(Clone)]
+struct Application {
+    url: String,
+    is_well: Arc<AtomicUsize>,
+    taken: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+}
+
+impl Application {
+    fn start() -> Self {
+        let [is_well, taken, refused] = [(); 3].map(|()| Arc::<AtomicUsize>::default());
+        let ours = (is_well.clone(), taken.clone(), refused.clone());
+        let url = endpoint::start(move |request| {
+            let (is_well, taken, refused) = &ours;
+            if request.method != "POST" {
+                return 204;
+            }
+            let (count, status) = match is_well.load(Ordering::SeqCst) {
+                0 => (refused, 500),
+                _ => (taken, 200),
+            };
+            count.fetch_add(1, Ordering::SeqCst);
+            status
+        });
+        Self {
+            url,
+            is_well,
+            taken,
+            refused,
+        }
+    }
+
+    fn become_well(&self) {
+        self.is_well.store(1, Ordering::SeqCst);
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+}
+
+/// A process with a stream in trouble. Dropped, it is killed.
+struct Process {
+    child: Child,
+    reader: Option<PipeReader>,
+}
+
+impl Process {
+    /// Starts it with such a standard error.
+    fn with_stderr(command: Command, trouble: Trouble) -> Self {
+        let (stderr, reader) = trouble.stream();
+        let mut command = match trouble {
+            Trouble::Closed => closed(&command),
+            _ => command,
+        };
+        let command = command.stdout(Stdio::null()).stderr(stderr);
+        Self::start(command, reader)
+    }
+
+    /// Starts it with such a standard output.
+    fn with_stdout(mut command: Command, trouble: Trouble) -> Self {
+        let (stdout, reader) = trouble.stream();
+        Self::start(command.stdout(stdout).stderr(Stdio::null()), reader)
+    }
+
+    fn start(command: &mut Command, reader: Option<PipeReader>) -> Self {
+        let child = command
+            .env("HEYGEN_WEBHOOK_SECRET", SECRET)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        // With the command goes what it has of the stream: else the pipe would not end with the process.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self { child, reader }
+    }
+
+    #[track_caller]
+    fn listens_at(&mut self, address: &str) {
+        eventually(|| {
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "{ended:?}");
+            TcpStream::connect(address).is_ok()
+        });
+    }
+
+    #[track_caller]
+    fn ends_well(&mut self) {
+        signal(&self.child, "TERM");
+        let mut status = None;
+        eventually(|| {
+            status = self.child.try_wait().expect("a child");
+            status.is_some()
+        });
+        let status = status.expect("it has ended");
+        assert_eq!(status.code(), Some(0), "{status:?}");
+    }
+
+    /// Reads from now on, to the end.
+    fn read(&mut self) -> Reading {
+        let mut reader = self.reader.take().expect("a reader");
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let ours = Arc::clone(&text);
+        let thread = thread::spawn(move || {
+            let mut part = [0; 4096];
+            while let Ok(len @ 1..) = reader.read(&mut part) {
+                ours.lock().expect("no panic").extend(&part[..len]);
+            }
+        });
+        Reading { text, thread }
+    }
+}
+
+/// What was read of a stream.
+struct Reading {
+    text: Arc<Mutex<Vec<u8>>>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Reading {
+    fn has(&self, text: &str) -> bool {
+        let read = self.text.lock().expect("no panic");
+        read.windows(text.len()).any(|part| part == text.as_bytes())
+    }
+
+    /// The lines that are not ours, once the stream has ended.
+    fn lines(self) -> Vec<String> {
+        self.thread.join().expect("it ends");
+        let read = self.text.lock().expect("no panic");
+        let text = String::from_utf8(read.clone()).expect("text");
+        let lines = text.lines().filter(|line| !line.starts_with('.'));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The same command, whose standard error is closed from the start.
+fn closed(plain: &Command) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"exec "$@" 2>&-"#, "sh"])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(plain.get_current_dir().expect("a folder"));
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    let status = Command::new("sh").args(["-c", &kill]).status();
+    assert!(status.expect("a shell").success(), "{kill}");
+}
+
+fn metric(admin: &str, series: &str) -> f64 {
+    let text = get(&format!("http://{admin}/metrics")).body;
+    let series = format!("heygen_webhooks_{series} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&series));
+    let value = line.unwrap_or_else(|| panic!("{series}in {text}"));
+    value.parse().expect("a number")
+}
+
+#[track_caller]
+fn post(listen: &str, body: &str) {
+    let url = format!("http://{listen}/webhooks/heygen");
+    let signature = sign(body);
+    let answer = ask(&url, "POST", &[("Signature", &signature)], body.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Fails often, and says so.
+const QUICK_RETRIES: [&str; 8] = [
+    "--retry-first",
+    "0.05",
+    "--retry-longest",
+    "0.05",
+    "--attempts",
+    "100000",
+    // Enough lines that those waiting find no room either.
+    "--log",
+    "trace",
+];
+
+const EVENTS: usize = 10;
+
+/// Whatever is the matter with the log: probes are answered, deliveries stored, and dispatched once the application is well.
+#[track_caller]
+fn check_serve(trouble: Trouble, format: &str) {
+    let place = Place::new();
+    let (listen, admin) = (free_address(), free_address());
+    let application = Application::start();
+    let mut command = place.command(&["serve", "--listen", &listen, "--admin", &admin]);
+    command.args(QUICK_RETRIES);
+    command.args(["--log-format", format, "--forward", &application.url]);
+    let mut serve = Process::with_stderr(command, trouble);
+    serve.listens_at(&listen);
+    serve.listens_at(&admin);
+    for number in 0..EVENTS {
+        post(&listen, &event("order.new", &number.to_string()));
+    }
+    let dropped = || metric(&admin, "log_lines_dropped_total");
+    eventually(|| application.refused() >= 10 * EVENTS);
+    eventually(|| dropped() > 0.0 || !trouble.is_counted());
+    let url = format!("http://{listen}/webhooks/heygen");
+    assert_eq!(ask(&url, "OPTIONS", &[], b"").status, 204);
+    assert_eq!(get(&format!("http://{admin}/readyz")).status, 200);
+
+    application.become_well();
+    eventually(|| metric(&admin, "attempts_total{result=\"done\"}") == EVENTS as f64);
+    assert_eq!(application.taken(), EVENTS);
+    if serve.reader.is_none() {
+        return serve.ends_well();
+    }
+    let log = serve.read();
+    eventually(|| log.has("standard error did not take lines"));
+    serve.ends_well();
+    check_log(&log.lines(), format);
+}
+
+/// Once it is read again, the log is whole lines, one of which says how many are missing.
+#[track_caller]
+fn check_log(lines: &[String], format: &str) {
+    let told = |line: &&String| line.contains("standard error did not take lines");
+    let told = lines.iter().find(told).expect("a line about the others");
+    assert!(told.contains("dropped"), "{told}");
+    if format == "json" {
+        for line in lines {
+            serde_json::from_str::<Value>(line).expect("a line is JSON");
+        }
+    }
+    let last = lines.last().expect("lines");
+    assert!(last.contains("stopped"), "{last}");
+}
+
+#[test]
+fn log_in_trouble_stops_nothing_in_serve() {
+    for trouble in Trouble::ALL {
+        check_serve(trouble, "text");
+    }
+}
+
+#[test]
+fn json_log_in_trouble_stops_nothing_in_serve() {
+    for trouble in Trouble::ALL {
+        check_serve(trouble, "json");
+    }
+}
+
+#[test]
+fn log_in_trouble_stops_nothing_in_work() {
+    let world = World::new();
+    let receiver = world.receive(&[]);
+    let address = receiver.url.trim_start_matches("http://");
+    let listen = address.split('/').next().expect("an address");
+    for (round, trouble) in Trouble::ALL.into_iter().enumerate() {
+        let admin = free_address();
+        let application = Application::start();
+        let mut command = world.place.command(&["work", "--admin", &admin]);
+        command.args(QUICK_RETRIES);
+        command.args(["--log-format", "json", "--forward", &application.url]);
+        let mut work = Process::with_stderr(command, trouble);
+        work.listens_at(&admin);
+        for number in 0..EVENTS {
+            post(listen, &event("order.new", &format!("{round}-{number}")));
+        }
+        let dropped = || metric(&admin, "log_lines_dropped_total");
+        eventually(|| application.refused() >= 2 * EVENTS);
+        eventually(|| dropped() > 0.0 || !trouble.is_counted());
+        application.become_well();
+        eventually(|| application.taken() >= EVENTS);
+        work.ends_well();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_in_trouble_stops_nothing_in_dev() {
+    let heygen = heygen_testkit::sandbox::Sandbox::builder()
+        .api_key("key")
+        .start()
+        .await
+        .expect("a sandbox");
+    let elsewhere = endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    for trouble in Trouble::ALL {
+        let place = Place::new();
+        let application = Application::start();
+        let mut command = place.command(&["dev", "--interval", "0.1", "--since", "1h"]);
+        command
+            .args(QUICK_RETRIES)
+            .args(["--forward", &application.url])
+            .env("HEYGEN_API_KEY", "key")
+            .env("HEYGEN_WEBHOOKS_BASE_URL", heygen.url());
+        let mut dev = Process::with_stderr(command, trouble);
+        let video_id = format!("{trouble:?}");
+        heygen.send(EventBuilder::new("avatar_video.success").set("video_id", video_id));
+        heygen.settled().await;
+        eventually(|| application.refused() >= 10);
+        application.become_well();
+        eventually(|| application.taken() >= 1);
+        dev.ends_well();
+    }
+}
+
+/// More events than a pipe has room for lines.
+const MANY: usize = 400;
+
+#[track_caller]
+fn check_sandbox(start: fn(Command, Trouble) -> Process, trouble: Trouble, format: &[&str]) {
+    let place = Place::new();
+    let application = Application::start();
+    application.become_well();
+    let listen = free_address();
+    let mut command = place.command(&["sandbox", "--listen", &listen]);
+    command.args(format);
+    let mut sandbox = start(command, trouble);
+    sandbox.listens_at(&listen);
+    let api = |path: &str, body: &str| {
+        let url = format!("http://{listen}{path}");
+        let headers = [("x-api-key", "any"), ("content-type", "application/json")];
+        let answer = ask(&url, "POST", &headers, body.as_bytes());
+        assert!((200..300).contains(&answer.status), "{}", answer.body);
+    };
+    let endpoint = format!(r#"{{"url":"{}"}}"#, application.url);
+    api("/v3/webhooks/endpoints", &endpoint);
+    for _ in 0..MANY {
+        api(
+            "/sandbox/events",
+            r#"{"event_type":"avatar_video.success"}"#,
+        );
+    }
+    eventually(|| application.taken() == MANY);
+    sandbox.ends_well();
+}
+
+#[test]
+fn output_in_trouble_stops_no_sandbox() {
+    for trouble in Trouble::ALL {
+        check_sandbox(Process::with_stdout, trouble, &[]);
+        check_sandbox(Process::with_stdout, trouble, &["--json"]);
+        check_sandbox(Process::with_stderr, trouble, &[]);
+    }
+}
+
+/// What could not be printed is not acknowledged, and is printed once somebody reads again.
+#[track_caller]
+fn check_printing(trouble: Trouble) {
+    let place = Place::new();
+    let (listen, admin) = (free_address(), free_address());
+    let mut command = place.command(&["serve", "--listen", &listen, "--admin", &admin, "--json"]);
+    command.args(["--handler-time", "0.2"]).args(QUICK_RETRIES);
+    let mut serve = Process::with_stdout(command, trouble);
+    serve.listens_at(&listen);
+    serve.listens_at(&admin);
+    for number in 0..EVENTS {
+        post(&listen, &event("order.new", &number.to_string()));
+    }
+    let attempts = |result: &str| metric(&admin, &format!("attempts_total{{result=\"{result}\"}}"));
+    eventually(|| attempts("retry") >= 2.0 * EVENTS as f64);
+    assert_eq!(attempts("done"), 0.0);
+    assert_eq!(get(&format!("http://{admin}/readyz")).status, 200);
+    let url = format!("http://{listen}/webhooks/heygen");
+    assert_eq!(ask(&url, "OPTIONS", &[], b"").status, 204);
+    if serve.reader.is_none() {
+        serve.ends_well();
+        return;
+    }
+    let text = serve.read();
+    eventually(|| attempts("done") == EVENTS as f64);
+    serve.ends_well();
+    let lines = text.lines();
+    let mut subjects: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("a line is JSON");
+            line["subject_id"].as_str().expect("a subject").to_owned()
+        })
+        .collect();
+    // Those that were being written when their handler gave up come twice, whole.
+    assert!(subjects.len() <= 2 * EVENTS, "{subjects:?}");
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!(subjects.len(), EVENTS);
+}
+
+#[test]
+fn event_that_was_not_printed_is_not_acknowledged() {
+    for trouble in [
+        Trouble::ReaderGone,
+        Trouble::TerminalClosed,
+        Trouble::DiskFull,
+        Trouble::Stalled,
+        Trouble::StalledNonBlocking,
+    ] {
+        check_printing(trouble);
+    }
+}
+
+/// A disk that fills later, and has room again: half a line is ended, and the log goes on.
+#[test]
+fn log_goes_on_when_a_full_disk_has_room_again() {
+    let place = Place::new();
+    let (listen, admin) = (free_address(), free_address());
+    let log = place.file("log", b"");
+    // So long already that no other file of the process reaches the limit.
+    let limit = 64 << 20;
+    let file = File::options().append(true).open(&log).expect("the log");
+    file.set_len(limit - 4000).expect("a long file");
+    let plain = place.command(&["serve", "--listen", &listen, "--admin", &admin]);
+    let mut command = Command::new("prlimit");
+    command
+        .arg(format!("--fsize={limit}:unlimited"))
+        .args(["sh", "-c", r#"trap '' XFSZ; exec "$@""#, "sh"])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .args(QUICK_RETRIES)
+        .args(["--log-format", "json", "--forward", "http://127.0.0.1:1/"])
+        .current_dir(place.path())
+        .stdout(Stdio::null())
+        .stderr(file);
+    let mut serve = Process::start(&mut command, None);
+    serve.listens_at(&listen);
+    serve.listens_at(&admin);
+    post(&listen, &event("order.new", "a"));
+    let dropped = || metric(&admin, "log_lines_dropped_total");
+    eventually(|| dropped() > 0.0);
+    assert_eq!(length(&log), limit);
+    let before = dropped();
+    let lifted = Command::new("prlimit")
+        .args(["--fsize=unlimited", "--pid", &serve.child.id().to_string()])
+        .status();
+    assert!(lifted.expect("prlimit").success());
+    eventually(|| length(&log) > limit + 4000);
+    serve.ends_well();
+    let text = std::fs::read(&log).expect("the log");
+    let after = String::from_utf8_lossy(&text[limit as usize..]).into_owned();
+    let mut lines = after.lines();
+    assert_eq!(lines.next(), Some(""), "the end of the half line");
+    let lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    let told = lines
+        .iter()
+        .find_map(|line| line["dropped"].as_f64())
+        .expect("a line that says how many were dropped");
+    assert!(told >= before, "{told} {before}");
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).expect("a file").len()
+}
+
+/// The last word of a command that fails.
+#[test]
+fn last_word_in_trouble_changes_no_exit_status() {
+    let place = Place::new();
+    for trouble in Trouble::ALL {
+        for (arguments, expected) in [
+            (&["serve", "--listen", "nowhere"][..], 1),
+            (&["serve", "--attempts", "0"], 2),
+            (&["inbox", "list", "--inbox", "missing.db"], 1),
+            (&["serve", "--no-such-flag"], 2),
+        ] {
+            let mut process = Process::with_stderr(place.command(arguments), trouble);
+            let mut status = None;
+            eventually(|| {
+                status = process.child.try_wait().expect("a child");
+                status.is_some()
+            });
+            let status = status.expect("it has ended").code();
+            assert_eq!(status, Some(expected), "{trouble:?} {arguments:?}");
+        }
+    }
+    let ended = place.run(&["serve", "--listen", "nowhere"]);
+    assert!(
+        ended.stderr.contains("error: cannot listen on nowhere"),
+        "{}",
+        ended.stderr
+    );
+}

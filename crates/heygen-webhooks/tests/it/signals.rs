@@ -1,0 +1,99 @@
+//! A second Ctrl-C: everything ends at once, with all that handlers started.
+
+use std::thread;
+use std::time::Duration;
+
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use rustix::process::{Pid, test_kill_process_group};
+
+use crate::endpoint;
+use crate::nats::World;
+use crate::promises::{event, post};
+use crate::support::{Place, Serve, eventually};
+
+/// Says which process group it is, once all of it runs.
+const HANDLER: [&str; 4] = [
+    "--exec",
+    "sh",
+    "-c",
+    "trap '' INT; sleep 33 & echo $$ > group.new; mv group.new group; wait",
+];
+
+fn runs(group: Pid) -> bool {
+    test_kill_process_group(group).is_ok()
+}
+
+#[track_caller]
+fn check(process: Serve, place: &Place, second: &str, expected: i32) {
+    let path = place.path().join("group");
+    eventually(|| path.exists());
+    let group = std::fs::read_to_string(&path).expect("a file");
+    let group = group.trim().parse().expect("a number");
+    let group = Pid::from_raw(group).expect("a process group");
+    assert!(runs(group), "{group:?}");
+    process.signal("INT");
+    process.log_line("what is under way is finished first");
+    assert!(runs(group), "the first one lets handlers end");
+    process.signal(second);
+    let (status, _, log) = process.wait();
+    assert_eq!(status, expected, "{log:?}");
+    assert!(
+        log.iter().any(|line| line.contains("stopping at once")),
+        "{log:?}"
+    );
+    // Whoever took over its children may take a moment to see that they are gone.
+    for _ in 0..1000 {
+        if !runs(group) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("process group {group:?} lives on");
+}
+
+#[test]
+fn second_signal_ends_serve_and_its_handlers() {
+    for (second, expected) in [("INT", 130), ("TERM", 143)] {
+        let place = Place::new();
+        let serve = place.serve(&HANDLER);
+        post(&serve, &event("order.new", "a"));
+        check(serve, &place, second, expected);
+    }
+}
+
+#[test]
+fn second_signal_ends_work_and_its_handlers() {
+    let world = World::new();
+    let receiver = world.receive(&[]);
+    let work = world.work(&HANDLER);
+    post(&receiver, &event("order.new", "a"));
+    check(work, &world.place, "INT", 130);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_signal_ends_dev_and_its_handlers() {
+    let heygen = Sandbox::builder().api_key("key").start().await;
+    let heygen = heygen.expect("a sandbox");
+    let elsewhere = endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    let place = Place::new();
+    let fixed = [
+        "dev",
+        "--interval",
+        "0.1",
+        "--since",
+        "1h",
+        "--log-format",
+        "json",
+    ];
+    let command = place.command(&[&fixed[..], &HANDLER].concat());
+    let environment = [
+        ("HEYGEN_API_KEY", "key"),
+        ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
+    ];
+    let dev = place.begin(command, &environment);
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "a"));
+    heygen.settled().await;
+    check(dev, &place, "INT", 130);
+}
