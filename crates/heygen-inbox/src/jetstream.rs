@@ -350,7 +350,8 @@ impl Shared {
     }
 }
 
-/// Runs a task beside the inbox to its end, and starts it again where it panics: without it the inbox would only seem well.
+/// Runs a task beside the inbox to its end, and starts it again where it panics: without it the
+/// inbox would only seem well.
 fn keep_running<F>(name: &'static str, task: impl Fn() -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,

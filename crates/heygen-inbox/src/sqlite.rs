@@ -175,8 +175,9 @@ impl SqliteInbox {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Returns once nothing can be written any more: after [`close`](Self::close), or because the thread that writes ended, which it
-    /// does by itself only after a panic that it could not recover from. Does not keep the inbox open.
+    /// Returns once nothing can be written any more: after [`close`](Self::close), or because the
+    /// thread that writes ended, which it does by itself only after a panic that it could not
+    /// recover from. Does not keep the inbox open.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut ended = self.shared.ended.clone();
         async move {

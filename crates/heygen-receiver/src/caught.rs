@@ -8,7 +8,8 @@ use std::task::Poll;
 
 use heygen_inbox::{InboxError, InboxErrorKind};
 
-/// What the inbox answers; where it panics, an error of the kind [`Storage`](InboxErrorKind::Storage).
+/// What the inbox answers; where it panics, an error of the kind
+/// [`Storage`](InboxErrorKind::Storage).
 pub(crate) async fn caught<T>(
     asking: impl Future<Output = Result<T, InboxError>>,
 ) -> Result<T, InboxError> {

@@ -286,7 +286,8 @@ async fn record<I: Inbox>(inbox: &I, finish: Finish) {
     }
 }
 
-/// Returns when something may have been appended. An inbox that cannot say so is asked again all the same.
+/// Returns when something may have been appended. An inbox that cannot say so is asked again all
+/// the same.
 async fn appended<I: Inbox>(inbox: &I) {
     let appended = async {
         inbox.appended().await;

@@ -167,7 +167,8 @@ impl Metrics {
         )
     }
 
-    /// Adds how many lines of the log, or of other output, could not be written and were dropped, asked at every scrape.
+    /// Adds how many lines of the log, or of other output, could not be written and were dropped,
+    /// asked at every scrape.
     #[must_use]
     pub fn log_lines_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.with_counter(

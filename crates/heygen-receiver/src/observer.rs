@@ -163,7 +163,8 @@ impl Observers {
         self.each(|observer| observer.attempted(attempt));
     }
 
-    /// One that panics keeps neither an answer nor a record from being given, nor the others from seeing it.
+    /// One that panics keeps neither an answer nor a record from being given, nor the others from
+    /// seeing it.
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.all {
             let called = catch_unwind(AssertUnwindSafe(|| call(&**observer)));

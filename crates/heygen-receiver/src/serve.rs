@@ -17,7 +17,8 @@ use crate::{ActiveSecrets, Dispatcher, Handler, Receiver, Server};
 ///
 /// # Errors
 ///
-/// When `address` cannot be listened on, and when the server or the dispatcher ends, which they do only by a panic.
+/// When `address` cannot be listened on, and when the server or the dispatcher ends, which they do
+/// only by a panic.
 pub async fn serve<I, H>(
     address: impl ToSocketAddrs,
     secrets: impl Into<ActiveSecrets>,

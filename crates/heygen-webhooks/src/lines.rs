@@ -1,8 +1,9 @@
-//! [`Lines`]: standard output and standard error, a line at a time, written by a thread of their own so that nothing else
-//! waits for their reader.
+//! [`Lines`]: standard output and standard error, a line at a time, written by a thread of their
+//! own so that nothing else waits for their reader.
 //!
-//! Two kinds of line share an order. One that a handler answers for ([`write`](Lines::write)) is acknowledged once it is written. Any
-//! other ([`offer`](Lines::offer)) is dropped and counted where it cannot be written or too many wait; nothing else happens.
+//! Two kinds of line share an order. One that a handler answers for ([`write`](Lines::write)) is
+//! acknowledged once it is written. Any other ([`offer`](Lines::offer)) is dropped and counted
+//! where it cannot be written or too many wait; nothing else happens.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,6 +14,10 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+
+mod stream;
+
+use stream::{Stream, Written};
 
 /// The lines of one stream. Clones share it.
 #[derive(Clone, Debug)]
@@ -56,12 +61,12 @@ pub(crate) fn dropped() -> u64 {
 impl Lines {
     /// Standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
-        Self::start("standard output", stdout()?)
+        Self::start("standard output", stream::stdout()?)
     }
 
     /// Standard error.
     pub(crate) fn stderr() -> io::Result<Self> {
-        Self::start("standard error", stderr()?)
+        Self::start("standard error", stream::stderr()?)
     }
 
     /// The thread lives as long as the process, and holds up neither its work nor its end.
@@ -74,7 +79,7 @@ impl Lines {
             dropped: AtomicU64::new(0),
             reported: AtomicU64::new(0),
         });
-        let mut stream = Stream { to, is_torn: false };
+        let mut stream = Stream::new(to);
         let ours = Arc::clone(&shared);
         thread::Builder::new()
             .name(name.to_owned())
@@ -89,7 +94,8 @@ impl Lines {
         Ok(Self { shared })
     }
 
-    /// Returns once the line is written, after those before it. Dropped before that, the line is not begun any more.
+    /// Returns once the line is written, after those before it. Dropped before that, the line is
+    /// not begun any more.
     pub(crate) async fn write(&self, text: String) -> io::Result<()> {
         let (written, result) = oneshot::channel();
         self.shared.push(Line {
@@ -225,91 +231,6 @@ impl Shared {
     }
 }
 
-/// What came of some lines.
-struct Written {
-    result: io::Result<()>,
-    dropped: u64,
-}
-
-/// Where lines go.
-struct Stream<W> {
-    to: W,
-    /// Whether the last thing written is the beginning of a line.
-    is_torn: bool,
-}
-
-impl<W: Write> Stream<W> {
-    /// Writes them at once and answers each. What comes after half a line begins a new one.
-    fn write(&mut self, lines: Vec<Line>) -> Written {
-        let mut together = Vec::new();
-        if self.is_torn {
-            together.push(b'\n');
-        }
-        let mut ends = Vec::new();
-        for line in lines.into_iter().filter(|line| !line.is_given_up()) {
-            together.extend_from_slice(&line.text);
-            ends.push((together.len(), line));
-        }
-        if ends.is_empty() {
-            let (result, dropped) = (Ok(()), 0);
-            return Written { result, dropped };
-        }
-        let (written, result) = self.write_bytes(&together);
-        if let Some(last) = written.checked_sub(1) {
-            self.is_torn = together[last] != b'\n';
-        }
-        let mut dropped = 0;
-        for (end, line) in ends {
-            let ended = match &result {
-                Err(error) if end > written => Err(io::Error::new(error.kind(), error.to_string())),
-                Ok(()) | Err(_) => Ok(()),
-            };
-            dropped += u64::from(line.end(ended));
-        }
-        Written { result, dropped }
-    }
-
-    /// How many bytes came through, and what stopped the others. Waits for a pipe that is full, whether it blocks or not.
-    fn write_bytes(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.to.write(&bytes[written..]) {
-                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(TRY_AGAIN),
-                Err(error) => return (written, Err(error)),
-            }
-        }
-        (written, self.to.flush())
-    }
-}
-
-/// Apart from std's handles, whose locks are held for as long as a write takes, and which would write again what had failed.
-#[cfg(unix)]
-fn stdout() -> io::Result<impl Write + Send> {
-    use std::os::fd::AsFd as _;
-    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok(std::fs::File::from(stdout))
-}
-
-#[cfg(not(unix))]
-fn stdout() -> io::Result<impl Write + Send> {
-    Ok(io::stdout())
-}
-
-#[cfg(unix)]
-fn stderr() -> io::Result<impl Write + Send> {
-    use std::os::fd::AsFd as _;
-    let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-    Ok(std::fs::File::from(stderr))
-}
-
-#[cfg(not(unix))]
-fn stderr() -> io::Result<impl Write + Send> {
-    Ok(io::stderr())
-}
-
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// How many bytes of offered lines wait at the most.
@@ -319,9 +240,6 @@ const ROOM: usize = 1 << 20;
 const AT_ONCE: usize = 256;
 
 const FLUSH_TIME: Duration = Duration::from_secs(1);
-
-/// How often a full pipe that does not block is tried.
-const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -431,32 +349,6 @@ mod tests {
             .expect("written");
         assert_eq!(script.seen(), "fir\nthird\n");
         assert!(!*script.lines.unread().borrow());
-    }
-
-    #[tokio::test]
-    async fn lines_before_the_failure_are_acknowledged() {
-        let mut stream = Stream {
-            to: io::Cursor::new([0; 6]),
-            is_torn: false,
-        };
-        let line = |text: &str| {
-            let (written, result) = oneshot::channel();
-            let text = text.into();
-            let written = Some(written);
-            (Line { text, written }, result)
-        };
-        let (first, first_result) = line("one\n");
-        let (second, second_result) = line("two\n");
-        let (given_up, _) = line("never\n");
-        let written = stream.write(vec![given_up, first, second]);
-        assert!(written.result.is_err());
-        assert_eq!(written.dropped, 0, "handlers answer for them");
-        first_result.await.expect("an answer").expect("written");
-        second_result
-            .await
-            .expect("an answer")
-            .expect_err("half of it");
-        assert_eq!(&stream.to.into_inner(), b"one\ntw");
     }
 
     #[tokio::test]

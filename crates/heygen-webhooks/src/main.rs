@@ -47,5 +47,6 @@ fn main() -> ExitCode {
         Err(code) => code,
     };
     logging::flush();
+    signals::leave_the_end_to_a_second();
     code
 }

@@ -30,7 +30,8 @@ impl Printer {
         self.lines.unread()
     }
 
-    /// Says something to people; programs read events on standard output and nothing else. Nothing waits for it.
+    /// Says something to people; programs read events on standard output and nothing else. Nothing
+    /// waits for it.
     pub(crate) fn say(&self, text: String) {
         if !self.json {
             self.lines.offer(text);

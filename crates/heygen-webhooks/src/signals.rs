@@ -3,6 +3,8 @@
 use std::future::Future;
 #[cfg(unix)]
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 #[cfg(unix)]
 use std::time::Duration;
 
@@ -18,8 +20,8 @@ pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
     let _ = watched.wait_for(|value| *value).await;
 }
 
-/// Resolves on the first SIGTERM or Ctrl-C. A second one ends these programs with all they started, and then the process at once:
-/// what was answered is kept all the same.
+/// Resolves on the first SIGTERM or Ctrl-C. A second one ends these programs with all they started,
+/// and then the process at once: what was answered is kept all the same.
 #[cfg(unix)]
 pub(crate) fn asked_to_stop(
     programs: Vec<Command>,
@@ -35,6 +37,7 @@ pub(crate) fn asked_to_stop(
                 _ = interrupt.recv() => ("SIGINT", 128 + SignalKind::interrupt().as_raw_value()),
             };
             if is_second {
+                IS_ENDING.store(true, Ordering::SeqCst);
                 tracing::warn!(signal = name, "stopping at once");
                 Command::end_all(&programs, TO_END);
                 logging::flush();
@@ -70,6 +73,14 @@ pub(crate) fn asked_to_stop(
     })
 }
 
+/// Never returns after a second signal: that ends the process, with a status of its own. What runs
+/// beside it may come to its end meanwhile, because programs do, and must not be the first.
+pub(crate) fn leave_the_end_to_a_second() {
+    while IS_ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
+}
+
 /// Counts the SIGHUPs, which ask to read configuration anew.
 #[cfg(unix)]
 pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
@@ -91,6 +102,9 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     std::mem::forget(count);
     Ok(counted)
 }
+
+/// Whether a second signal is ending the process.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Between asking programs to end and killing them.
 #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! [`Tasks`]: what a process consists of. None of it may end before it is told to stop, for whatever reason, without anyone noticing.
+//! [`Tasks`]: what a process consists of. None of it may end before it is told to stop, for
+//! whatever reason, without anyone noticing.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -77,7 +78,8 @@ impl Tasks {
         EndedEarly { name, why }
     }
 
-    /// Tells them to stop and waits for that, so long at the most: what has not ended then is dropped.
+    /// Tells them to stop and waits for that, so long at the most: what has not ended then is
+    /// dropped.
     ///
     /// # Errors
     ///

@@ -266,7 +266,8 @@ impl Writer {
         Gathered::Work(batch)
     }
 
-    /// A panic ends this batch and nothing else. Who asked for what is in it gets an error, since the answer is dropped.
+    /// A panic ends this batch and nothing else. Who asked for what is in it gets an error, since
+    /// the answer is dropped.
     fn work_on(&mut self, batch: Batch) {
         if catch_unwind(AssertUnwindSafe(|| self.work(batch))).is_err() {
             tracing::error!(inbox = %self.path.display(), "writing to the inbox panicked");
@@ -336,7 +337,8 @@ impl Writer {
         })
     }
 
-    /// After a panic: what it left half done is not in the file, which is opened again, and checked, before the next batch.
+    /// After a panic: what it left half done is not in the file, which is opened again, and
+    /// checked, before the next batch.
     fn distrust(&mut self) {
         self.has_failed = true;
         if let Some(mut store) = self.store.take() {

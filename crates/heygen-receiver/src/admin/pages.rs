@@ -72,8 +72,8 @@ impl<I: Inbox> AdminPages<I> {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    /// From now on `/readyz` answers 503 and names this part of the process, such as `dispatcher`, as the one that ended
-    /// although nothing asked it to. Of several the first counts.
+    /// From now on `/readyz` answers 503 and names this part of the process, such as `dispatcher`,
+    /// as the one that ended although nothing asked it to. Of several the first counts.
     pub fn report_ended(&self, part: &'static str) {
         let _ = self.ended.set(part);
     }

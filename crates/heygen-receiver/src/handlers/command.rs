@@ -141,9 +141,9 @@ impl Command {
         self.running.all_ended().await;
     }
 
-    /// Ends at once what runs of all these commands and of their clones, and starts no more: for a process that is about to end
-    /// without its runtime. On Unix each process group gets SIGTERM, and SIGKILL after `grace`, for which this blocks at the most.
-    /// Elsewhere it does nothing.
+    /// Ends at once what runs of all these commands and of their clones, and starts no more: for a
+    /// process that is about to end without its runtime. On Unix each process group gets SIGTERM,
+    /// and SIGKILL after `grace`, for which this blocks at the most. Elsewhere it does nothing.
     pub fn end_all<'a>(commands: impl IntoIterator<Item = &'a Self>, grace: Duration) {
         process::end_all(commands.into_iter().map(|command| &command.running), grace);
     }

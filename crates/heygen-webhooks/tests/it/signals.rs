@@ -20,6 +20,14 @@ const HANDLER: [&str; 4] = [
     "trap '' INT; sleep 33 & echo $$ > group.new; mv group.new group; wait",
 ];
 
+/// The same, of which one part refuses to end, and the other is done at once.
+const STUBBORN: [&str; 4] = [
+    "--exec",
+    "sh",
+    "-c",
+    "(trap '' TERM; sleep 33) & echo $$ > group.new; mv group.new group; wait",
+];
+
 fn runs(group: Pid) -> bool {
     test_kill_process_group(group).is_ok()
 }
@@ -54,11 +62,13 @@ fn check(process: Serve, place: &Place, second: &str, expected: i32) {
 
 #[test]
 fn second_signal_ends_serve_and_its_handlers() {
-    for (second, expected) in [("INT", 130), ("TERM", 143)] {
-        let place = Place::new();
-        let serve = place.serve(&HANDLER);
-        post(&serve, &event("order.new", "a"));
-        check(serve, &place, second, expected);
+    for handler in [&HANDLER, &STUBBORN] {
+        for (second, expected) in [("INT", 130), ("TERM", 143)] {
+            let place = Place::new();
+            let serve = place.serve(handler);
+            post(&serve, &event("order.new", "a"));
+            check(serve, &place, second, expected);
+        }
     }
 }
 

@@ -256,7 +256,8 @@ impl Drop for Listed {
     }
 }
 
-/// Ends what runs of all of these, without the runtime: asks, waits for `grace` at the most, then kills.
+/// Ends what runs of all of these, without the runtime: asks, waits for `grace` at the most, then
+/// kills.
 pub(super) fn end_all<'a>(all: impl Iterator<Item = &'a Programs>, grace: Duration) {
     let groups: Vec<Group> = all.flat_map(Programs::close).collect();
     groups.iter().for_each(Group::ask);
