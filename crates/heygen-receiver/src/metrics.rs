@@ -188,7 +188,7 @@ impl Metrics {
         self
     }
 
-    /// All of it as OpenMetrics, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
+    /// All of it as `OpenMetrics`, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
     /// second old; an inbox that does not answer within 2 s is not waited for.
     pub async fn scrape<I: Inbox>(&self, inbox: &I) -> String {
         self.ask(inbox).await;
@@ -218,7 +218,7 @@ impl Metrics {
         *asked = Some(Instant::now());
     }
 
-    /// The type of OpenMetrics, as Prometheus reads it.
+    /// The type of `OpenMetrics`, as Prometheus reads it.
     pub const CONTENT_TYPE: &'static str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

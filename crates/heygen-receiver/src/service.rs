@@ -185,6 +185,7 @@ enum Route {
 }
 
 /// A request that was rejected.
+#[derive(Clone, Copy)]
 struct Rejected {
     rejection: Rejection,
     /// Whether part of it may still be on its way, so that the connection cannot be used again.

@@ -23,7 +23,7 @@ use crate::metrics::exposition::asks_for_open_metrics;
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
 /// | `/readyz` | 200 when the inbox commits within 2 s, asked at most once a second; else 503, and 503 once shutdown has begun or a part of the process has ended ([`report_ended`](Self::report_ended)). The body tells which check failed |
-/// | `/metrics` | the metrics, where there are some: as OpenMetrics for who asks for that, else in Prometheus' text format |
+/// | `/metrics` | the metrics, where there are some: as `OpenMetrics` for who asks for that, else in Prometheus' text format |
 ///
 /// GET and HEAD; other methods are answered 405, other paths 404. A request whose `Host` is neither an address, nor
 /// `localhost`, nor one of the [`hosts`](Self::hosts), is answered 421: a page in somebody's browser can have a name of its own

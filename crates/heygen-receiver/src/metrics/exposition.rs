@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-/// Whether `Accept` asks for OpenMetrics, and for nothing else before it. Who does not ask gets the older format, which
+/// Whether `Accept` asks for `OpenMetrics`, and for nothing else before it. Who does not ask gets the older format, which
 /// everything reads.
 pub(crate) fn asks_for_open_metrics(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter();
@@ -36,7 +36,7 @@ pub(crate) fn asks_for_open_metrics(headers: &HeaderMap) -> bool {
     best.1
 }
 
-/// OpenMetrics, written as Prometheus' own text format 0.0.4: there a counter is named with its suffix, and there is neither a
+/// `OpenMetrics`, written as Prometheus' own text format 0.0.4: there a counter is named with its suffix, and there is neither a
 /// unit nor an end.
 pub(super) fn as_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 512);
@@ -57,7 +57,7 @@ pub(super) fn as_text(open_metrics: &str) -> String {
     text
 }
 
-/// Of OpenMetrics, and of what is written here they say the same.
+/// Of `OpenMetrics`, and of what is written here they say the same.
 const VERSIONS: [&str; 3] = ["1.0.0", "0.0.1", "0.0.4"];
 
 #[cfg(test)]

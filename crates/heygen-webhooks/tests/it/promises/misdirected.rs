@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{Answer, ask, event, get, list, post, sign};
 use crate::support::{Place, SECRET, eventually, with_free_ports};
 
-fn send(url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+/// Names and values, in order.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+fn send(url: &str, headers: Headers<'_>, body: &str) -> Answer {
     let signature = sign(body);
     let headers = [headers, &[("Signature", signature.as_str())]].concat();
     ask(url, "POST", &headers, body.as_bytes())
@@ -62,7 +65,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
         .expect("its path");
     let secret_path = "/wrong/callbacks/Zm9vYmFyYmF6cXV4MTIzNDU2";
     let astray = format!("{base}{secret_path}");
-    let cases: &[(&str, &[(&str, &str)], &str, u16, &str)] = &[
+    let cases: &[(&str, Headers<'_>, &str, u16, &str)] = &[
         (&astray, &[], "a", 404, "not-found"),
         (
             &serve.url,
