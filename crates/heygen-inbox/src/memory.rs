@@ -42,8 +42,8 @@ struct Entries {
     /// The time that was told last.
     latest: i64,
     finished: BTreeSet<u64>,
-    /// Subject and key of what is pending or claimed.
-    unfinished: BTreeSet<(String, u64)>,
+    /// Subject, source and key of what is pending or claimed.
+    unfinished: BTreeSet<(String, &'static str, u64)>,
     /// Of all bodies and headers.
     bytes: u64,
     fingerprints: HashMap<Fingerprint, u64>,
@@ -170,7 +170,8 @@ impl Entries {
             self.fingerprints.insert(fingerprint, key);
         }
         if let Some(subject_id) = &delivery.label().subject_id {
-            self.unfinished.insert((subject_id.clone(), key));
+            let source = delivery.source().as_str();
+            self.unfinished.insert((subject_id.clone(), source, key));
         }
         self.bytes += size(&delivery);
         self.due.insert((received_at, key));
@@ -262,12 +263,15 @@ impl Entries {
     }
 
     fn waits_for_another(&self, key: u64) -> bool {
-        let entry = self.kept.get(&key);
-        let subject_id = entry.and_then(|entry| entry.delivery.label().subject_id.clone());
-        subject_id.is_some_and(|subject_id| {
+        let Some(delivery) = self.kept.get(&key).map(|entry| &entry.delivery) else {
+            return false;
+        };
+        // Who holds a callback token can name any subject: what HeyGen signed does not wait for that.
+        let source = delivery.source().as_str();
+        delivery.label().subject_id.as_ref().is_some_and(|subject| {
             let mut earlier = self
                 .unfinished
-                .range((subject_id.clone(), 0)..(subject_id, key));
+                .range((subject.clone(), source, 0)..(subject.clone(), source, key));
             earlier.next().is_some()
         })
     }
@@ -328,7 +332,8 @@ impl Entries {
                 State::Done | State::Dead => {
                     self.finished.insert(key);
                     if let Some(subject_id) = &entry.delivery.label().subject_id {
-                        self.unfinished.remove(&(subject_id.clone(), key));
+                        let source = entry.delivery.source().as_str();
+                        self.unfinished.remove(&(subject_id.clone(), source, key));
                     }
                 }
                 State::Pending | State::Claimed => {

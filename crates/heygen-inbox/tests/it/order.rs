@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, Claimed, DeliveryId, Finish, Inbox, Order};
+use heygen_inbox::{AttemptResult, Claimed, DeliveryId, Finish, Inbox, NewDelivery, Order, Source};
 
-use crate::support::{append_new, at};
+use crate::support::{append_new, at, new};
 
 on_every_inbox_that_keeps_order!(
     one_of_each_subject_at_a_time,
@@ -13,6 +13,7 @@ on_every_inbox_that_keeps_order!(
     what_has_no_subject_waits_for_nobody,
     the_order_can_be_given_up_and_asked_for_again,
     a_long_row_of_one_subject_holds_nobody_up,
+    order_is_kept_within_one_source,
 );
 
 #[cfg(feature = "jetstream")]
@@ -147,4 +148,67 @@ async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl Inbox) {
         assert!(claim.next_due.is_some_and(|due| due <= at(1)));
     }
     panic!("the other subject was never reached");
+}
+
+async fn append_from(inbox: &impl Inbox, source: Source, body: String) -> DeliveryId {
+    let delivery = NewDelivery::new(at(0), source, Vec::new(), body.into());
+    new(inbox.append(delivery).await.unwrap())
+}
+
+async fn order_is_kept_within_one_source(inbox: impl Inbox) {
+    let mut first = Vec::new();
+    let mut second = Vec::new();
+    for source in Source::ALL {
+        let number = first.len() as u64;
+        first.push(append_from(&inbox, source, about("a", number)).await);
+    }
+    for source in Source::ALL {
+        let number = (first.len() + second.len()) as u64;
+        second.push(append_from(&inbox, source, about("a", number)).await);
+    }
+    let claimed = claim(&inbox, 1).await;
+    let ids: Vec<_> = claimed.iter().map(|claimed| claimed.id).collect();
+    assert_eq!(ids, first, "no source waits for another");
+    assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
+    // One that fails holds up its own source alone, and the others go on to their next.
+    let retry = Finish::new(&claimed[1], at(1), Duration::ZERO, AttemptResult::Retry);
+    inbox.finish(retry.due_at(at(100))).await.unwrap();
+    for (place, claimed) in claimed.iter().enumerate().filter(|(place, _)| *place != 1) {
+        end(&inbox, claimed, 1, AttemptResult::Done).await;
+        assert_eq!(claim_ids(&inbox, 1).await, [second[place]]);
+    }
+    let again = claim(&inbox, 100).await;
+    assert_eq!(again[0].id, first[1]);
+    end(&inbox, &again[0], 100, AttemptResult::Done).await;
+    assert_eq!(claim_ids(&inbox, 100).await, [second[1]]);
+}
+
+/// An inbox of a version that kept the order across sources: a signed event waits for a callback about its subject.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn what_waited_for_another_source_is_released_by_an_upgrade() {
+    use heygen_inbox::sqlite::SqliteInbox;
+
+    for order in [Order::Subject, Order::Due] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        let inbox = SqliteInbox::open(&path).unwrap();
+        append_from(&inbox, Source::Callback, about("a", 0)).await;
+        let signed = append_from(&inbox, Source::Webhook, about("a", 1)).await;
+        inbox.close().await.unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection
+            .execute_batch(
+                "CREATE INDEX delivery_subject ON delivery (subject_id, id) WHERE state IN ('pending', 'claimed');
+                 UPDATE delivery SET due_at = 9223372036854775807 WHERE source = 'webhook'",
+            )
+            .unwrap();
+        connection.close().unwrap();
+
+        let inbox = SqliteInbox::open(&path).unwrap();
+        let claimed = inbox.claim(10, at(1), order).await.unwrap().deliveries;
+        let mut ids = claimed.iter().map(|claimed| claimed.id);
+        assert!(ids.any(|id| id == signed), "{order:?}: it waits");
+        inbox.close().await.unwrap();
+    }
 }

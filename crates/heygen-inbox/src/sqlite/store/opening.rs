@@ -70,6 +70,7 @@ pub(super) fn take_up(
     let interrupted = interrupted
         .into_iter()
         .filter(|(id, ..)| !in_hand.contains(id));
+    order::upgrade(&transaction)?;
     let order = order::found(&transaction)?;
     for (id, attempt, started_at) in interrupted {
         let result = AttemptResult::Interrupted.as_str();
