@@ -52,6 +52,7 @@ pub mod payload;
 mod questions;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod text;
 mod usual;
 
 pub use envelope::Envelope;

@@ -23,6 +23,7 @@ mod management;
 mod nats;
 mod program;
 mod sandbox;
+mod secrets;
 mod serve;
 mod trigger;
 mod work;
@@ -49,6 +50,7 @@ pub(crate) use management::{
 pub(crate) use nats::{NatsAccess, NatsPromise, NatsStreams};
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use sandbox::Sandbox;
+pub(crate) use secrets::{ForwardSecret, Secrets};
 pub(crate) use serve::{Keeping, LimitOptions, LogFormat, Serve};
 pub(crate) use trigger::Trigger;
 pub(crate) use work::Work;
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     #[command(subcommand)]
     Endpoints(Endpoints),
+    #[command(subcommand)]
+    Secrets(Secrets),
     EventTypes(EventTypes),
     Events(Events),
     Backfill(Backfill),

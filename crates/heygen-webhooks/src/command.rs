@@ -15,6 +15,7 @@ mod inspect;
 mod management;
 mod sandbox;
 mod schema;
+mod secrets;
 mod serve;
 mod shell;
 mod trigger;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Drill(options) => drill::run(&options),
         Command::Sandbox(options) => sandbox::run(&options),
         Command::Endpoints(options) => endpoints::run(&options),
+        Command::Secrets(options) => secrets::run(&options),
         Command::EventTypes(options) => event_types::run(&options),
         Command::Events(options) => events::run(&options),
         Command::Backfill(options) => backfill::run(&options),

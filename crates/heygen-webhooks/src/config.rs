@@ -2,6 +2,7 @@
 //! [`File`]: the file, which other commands read too.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,9 +20,13 @@ use crate::places;
 use crate::rule::Rule;
 use crate::span::{Size, Span};
 
+mod trust;
+
 /// How `serve` is to work.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// Where some of it stood.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) listen: String,
     /// `None` for plain HTTP.
     pub(crate) tls: Option<TlsFiles>,
@@ -96,6 +101,9 @@ pub(crate) fn admin_hosts(options: &[String], file: &File) -> Vec<String> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct File {
+    /// Where it was read.
+    #[serde(skip)]
+    found_at: Option<PathBuf>,
     listen: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -186,6 +194,7 @@ impl Config {
         let is_working = !options.no_work;
         check_place(&inbox, is_working, &handing_out)?;
         Ok(Self {
+            file: file.found_at.take(),
             tls,
             path,
             nats: Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?,
@@ -360,22 +369,43 @@ impl File {
         }
     }
 
-    /// The file that was named, else the one in the current folder, else nothing.
+    /// The file that was named, else the one in the current folder, else nothing. One that nobody named may have been laid there by
+    /// another user, and does not decide where keys and events go.
     pub(crate) fn find(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
-            Some(path) => Self::read(path),
-            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE)),
+            Some(path) => Self::read(path, true),
+            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE), false),
             None => Ok(Self::default()),
         }
     }
 
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path)
+    fn read(path: &Path, is_named: bool) -> Result<Self, Failure> {
+        let mut opened = fs::File::open(path)
             .with_context(|| format!("cannot read configuration file {}", path.display()))?;
-        let file = toml::from_str(&text).map_err(|error| {
+        let mut text = String::new();
+        opened
+            .read_to_string(&mut text)
+            .with_context(|| format!("cannot read configuration file {}", path.display()))?;
+        if !is_named {
+            trust::check(path, &opened, &text)?;
+        }
+        let mut file: Self = toml::from_str(&text).map_err(|error| {
             Failure::usage(format!("configuration file {}: {error}", path.display()))
         })?;
+        file.found_at = Some(path.to_owned());
         Ok(file)
+    }
+
+    pub(crate) fn found_at(&self) -> Option<&Path> {
+        self.found_at.as_deref()
+    }
+}
+
+/// Tells the log which file was read.
+pub(crate) fn tell_file(path: Option<&Path>) {
+    if let Some(path) = path {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        tracing::info!(config = %path.display(), "configuration file read");
     }
 }
 

@@ -8,6 +8,7 @@ use heygen_inbox::{InboxError, InboxErrorKind};
 
 use crate::api::error_chain;
 use crate::logging;
+use crate::output::tame_lines;
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
@@ -30,11 +31,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Failed(_) => {
-                logging::say(format!("error: {self}\n"));
+                logging::say(format!("error: {}\n", tame_lines(&self.to_string())));
                 ExitCode::from(1)
             }
             Self::Usage(_) => {
-                logging::say(format!("error: {self}\n"));
+                logging::say(format!("error: {}\n", tame_lines(&self.to_string())));
                 ExitCode::from(2)
             }
             Self::Said | Self::NobodyListens => ExitCode::from(1),

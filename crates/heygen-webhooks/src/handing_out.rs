@@ -7,14 +7,16 @@ use anyhow::Context as _;
 use heygen_inbox::Order;
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
 use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
+use tokio::sync::watch;
 
 use crate::cli;
 use crate::descriptors;
 use crate::failure::Failure;
+use crate::forward_secret::ForwardSecret;
 use crate::output::without_query;
+use crate::place::Place;
 use crate::printer::Printer;
 use crate::rule::{Action, Rule};
-use crate::secret;
 
 mod counted;
 
@@ -52,6 +54,9 @@ pub(crate) struct InFile {
 pub(crate) struct Built {
     pub(crate) handler: Counted,
     programs: Vec<Command>,
+    /// What is forwarded is signed with this; `None` where nothing is.
+    forward_secret: Option<ForwardSecret>,
+    receivers: ActiveSecrets,
 }
 
 impl HandingOut {
@@ -90,46 +95,40 @@ impl HandingOut {
         self.options.order == Order::Subject
     }
 
-    /// Whether something is sent on to an application that has no secret of its own.
-    fn needs_receivers_secret(&self) -> bool {
+    fn forwards(&self) -> bool {
         let mut actions = self.rules.iter().map(|rule| &rule.action);
         let forwards = |action: &Action| matches!(action, Action::Forward(_));
-        self.forward_secret_file.is_none() && (actions.any(forwards) || forwards(&self.otherwise))
+        actions.any(forwards) || forwards(&self.otherwise)
     }
 
-    /// What a process without a receiver signs with: the secrets of environment and files. Where there are none and some are needed,
-    /// `advice` says what to set.
-    pub(crate) fn load_secrets(
-        &self,
-        files: &[PathBuf],
-        advice: &str,
-    ) -> Result<ActiveSecrets, Failure> {
-        let secrets = ActiveSecrets::none();
-        match secret::load(files)? {
-            Some(own) => secrets.set(own),
-            None if self.needs_receivers_secret() => {
-                return Err(Failure::usage(format!("no secret to sign with: {advice}")));
+    /// What forwarded deliveries of this inbox are signed with; `None` where none are forwarded.
+    pub(crate) fn forward_secret(&self, inbox: &Place) -> Result<Option<ForwardSecret>, Failure> {
+        match self.forwards() {
+            true => {
+                let secret = ForwardSecret::of(self.forward_secret_file.as_deref(), inbox)?;
+                // What is wrong with its file is told before anything is begun.
+                secret.read()?;
+                Ok(Some(secret))
             }
-            None => {}
+            false => Ok(None),
         }
-        Ok(secrets)
     }
 
-    /// `own` are the receiver's secrets, which sign what is sent on unless there is a file with another one.
-    pub(crate) fn build(&self, printer: &Printer, own: &ActiveSecrets) -> Result<Built, Failure> {
-        let secrets = match &self.forward_secret_file {
-            Some(file) => {
-                let secrets = secret::read_file(file)?;
-                secrets.into()
-            }
-            None => own.clone(),
-        };
+    /// `receivers` are the secrets that deliveries are verified with: what HeyGen did not sign is signed with none of them.
+    pub(crate) fn build(
+        &self,
+        printer: &Printer,
+        forward_secret: Option<ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<Built, Failure> {
         let mut programs = Vec::new();
         let mut build = |action: &Action| -> Result<BoxHandler, Failure> {
             Ok(match action {
                 Action::Print => BoxHandler::new(printer.clone()),
                 Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
-                Action::Forward(url) => BoxHandler::new(self.forward(url, &secrets)?),
+                Action::Forward(url) => {
+                    BoxHandler::new(self.forward(url, forward_secret.as_ref(), receivers)?)
+                }
                 Action::Exec(command) => {
                     let program = self.program(command)?;
                     programs.push(program.clone());
@@ -143,15 +142,28 @@ impl HandingOut {
         }
         let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
         let handler = Counted::new(handler);
-        Ok(Built { handler, programs })
+        Ok(Built {
+            handler,
+            programs,
+            forward_secret,
+            receivers: receivers.clone(),
+        })
     }
 
-    fn forward(&self, url: &str, secrets: &ActiveSecrets) -> Result<Forward, Failure> {
+    fn forward(
+        &self,
+        url: &str,
+        secret: Option<&ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<Forward, Failure> {
         let mut options = ForwardOptions::default();
+        options.receiver_secrets = Some(receivers.clone());
+        options.secret_hint = secret.map(ForwardSecret::hint);
+        let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
         if let Some(time) = self.handler_time {
             options.timeout = time;
         }
-        Forward::with(url, secrets.clone(), options)
+        Forward::with(url, secrets, options)
             .with_context(|| format!("cannot forward to {}", without_query(url)))
             .map_err(|error| Failure::usage(format!("{error:#}")))
     }
@@ -177,12 +189,35 @@ impl Built {
         Self {
             handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
             programs: Vec::new(),
+            forward_secret: None,
+            receivers: ActiveSecrets::none(),
         }
     }
 
     /// The programs it may have running.
     pub(crate) fn programs(&self) -> Vec<Command> {
         self.programs.clone()
+    }
+
+    /// Brings into force what is signed with, and makes it where it was not made yet: once nothing else can keep us from the start.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        match &self.forward_secret {
+            Some(secret) => secret.begin(&self.receivers),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what is signed with again on every SIGHUP.
+    pub(crate) fn keep_fresh(
+        &self,
+        hangups: watch::Receiver<u64>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (secret, receivers) = (self.forward_secret.clone(), self.receivers.clone());
+        async move {
+            if let Some(secret) = secret {
+                secret.keep_fresh(receivers, hangups).await;
+            }
+        }
     }
 
     /// After the dispatcher has ended: what ignores being asked may outlive us otherwise.

@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod descriptors;
 mod failure;
+mod forward_secret;
 mod handing_out;
 mod input;
 mod lines;

@@ -1,19 +1,26 @@
 //! Writing to standard output: text for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
+use heygen_events::text::is_unsafe_to_show;
 use serde_json::Value;
 
-/// Writes a whole text and flushes it.
-pub(crate) fn write(text: impl AsRef<[u8]>) -> io::Result<()> {
+/// Writes a whole text for people and flushes it. Whatever stands in it, the terminal shows it and obeys none of it.
+pub(crate) fn write(text: impl AsRef<str>) -> io::Result<()> {
+    write_bytes(tame_lines(text.as_ref()))
+}
+
+/// Writes bytes as they are and flushes them: what was asked for raw.
+pub(crate) fn write_bytes(bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_ref())?;
+    stdout.write_all(bytes.as_ref())?;
     stdout.flush()
 }
 
 /// Writes one JSON document over several lines.
 pub(crate) fn json(value: &Value) -> io::Result<()> {
-    write(format!("{value:#}\n"))
+    write(escaped(&format!("{value:#}\n")))
 }
 
 /// Writes a JSON array, an element a line.
@@ -23,10 +30,32 @@ pub(crate) fn json_array(values: impl ExactSizeIterator<Item = Value>) -> io::Re
     stdout.write_all(b"[")?;
     for (place, value) in values.enumerate() {
         let comma = if place + 1 < last { "," } else { "" };
-        write!(stdout, "\n{value}{comma}")?;
+        write!(stdout, "\n{}{comma}", escaped(&value.to_string()))?;
     }
     stdout.write_all(b"\n]\n")?;
     stdout.flush()
+}
+
+/// One JSON document on a line of its own.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&format!("{value}\n"))
+}
+
+/// The same JSON, with what is unsafe to show escaped: it stands in strings alone, where `\u202e` says the same.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        // Below 0x20 there is only white space between values left.
+        if character >= '\u{7f}' && is_unsafe_to_show(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a text cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// Columns as wide as their widest cell; the last one is not padded.
@@ -73,14 +102,20 @@ fn without_user(link: &str) -> String {
     }
 }
 
-/// Makes a text from outside safe for a terminal: control characters become visible.
+/// Makes a text from outside safe for a terminal, on one line: characters that are unsafe to show become visible.
 pub(crate) fn tame(text: &str) -> String {
     text.chars()
-        .map(|c| match c.is_control() {
-            true => '\u{fffd}',
+        .map(|c| match is_unsafe_to_show(c) {
+            true => char::REPLACEMENT_CHARACTER,
             false => c,
         })
         .collect()
+}
+
+/// The same for several lines, which stay lines.
+pub(crate) fn tame_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(tame).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -107,6 +142,20 @@ mod tests {
     #[test]
     fn a_message_cannot_steer_the_terminal() {
         assert_eq!(tame("a\x1b[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
+        assert_eq!(tame("\u{9b}\u{202e}\u{2028}é"), "\u{fffd}\u{fffd}\u{fffd}é");
+        assert_eq!(tame_lines("a\x1b\n\nb\r\n"), "a\u{fffd}\n\nb\u{fffd}\n");
+    }
+
+    #[test]
+    fn json_says_the_same_with_escapes() {
+        let hostile = "a\u{1b}\u{7f}\u{9b}\u{202e}\u{2028}\u{e0041}é\"\\";
+        let value = serde_json::json!({ hostile: [hostile] });
+        for text in [json_line(&value), escaped(&format!("{value:#}"))] {
+            let is_unsafe = |c| is_unsafe_to_show(c) && c != '\n';
+            assert!(!text.contains(is_unsafe), "{text:?}");
+            let read: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(read, value);
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn inbox(option: Option<&Path>, file: &File) -> Result<Place, Failure
         let path = env::var_os("HEYGEN_WEBHOOKS_INBOX").filter(|path| !path.is_empty());
         path.map(PathBuf::from)
     };
-    let named = option
+    let named = from_option(option)?
         .map(Path::to_owned)
         .or_else(variable)
         .or_else(|| file.inbox.clone());
@@ -24,7 +24,22 @@ pub(crate) fn inbox(option: Option<&Path>, file: &File) -> Result<Place, Failure
 
 /// The inbox of the show. What is only played is kept apart from what is real, unless the command line itself says where.
 pub(crate) fn show_inbox(option: Option<&Path>) -> Result<Place, Failure> {
-    Place::read(option.map_or_else(|| SHOW_INBOX.into(), Path::to_owned))
+    Place::read(from_option(option)?.map_or_else(|| SHOW_INBOX.into(), Path::to_owned))
+}
+
+/// What the command line says, where every list of processes shows it: so it must hold no password.
+fn from_option(option: Option<&Path>) -> Result<Option<&Path>, Failure> {
+    let has_user = |path: &Path| {
+        path.to_str()
+            .is_some_and(|text| text.contains("://") && text.contains('@'))
+    };
+    match option.filter(|path| has_user(path)) {
+        None => Ok(option),
+        Some(_) => Err(Failure::usage(
+            "--inbox: a user or password in an option can be read by every user of this machine: log in with --nats-user and \
+             --nats-password-file, --nats-token-file or --nats-creds, or put the address into HEYGEN_WEBHOOKS_INBOX",
+        )),
+    }
 }
 
 /// The files of secrets that the user made; `options` are those of flag and environment.

@@ -46,7 +46,7 @@ impl Printer {
 
     fn line(&self, delivery: &Delivery) -> String {
         match self.json {
-            true => format!("{}\n", line_json(delivery)),
+            true => output::json_line(&line_json(delivery)),
             false => self.line_text(delivery),
         }
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use heygen_receiver::ActiveSecrets;
 use heygen_signature::{Secret, Secrets};
 use jiff::Timestamp;
 
@@ -24,9 +25,38 @@ pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
 /// Every secret that a `serve` started now would accept: as [`load`], and those that HeyGen told and that were kept.
 pub(crate) fn accepted(files: &[PathBuf], store: &SecretStore) -> Result<Option<Secrets>, Failure> {
     let configured = load(files)?;
-    let kept = store.accepted(Timestamp::now())?;
+    let now = Timestamp::now();
+    let (kept, retired) = (store.accepted(now)?, store.retired(now)?);
     let configured = configured.iter().flat_map(|all| all.iter()).cloned();
+    let configured = configured.filter(|secret| !is_one_of(secret, &retired));
     Ok(Secrets::from_iter(configured.chain(kept)))
+}
+
+/// The secrets of receivers, as far as a process without one knows them: those it must not sign with what HeyGen did not sign.
+pub(crate) fn of_receivers(
+    files: &[PathBuf],
+    store: &SecretStore,
+) -> Result<ActiveSecrets, Failure> {
+    let known = accepted(files, store)?;
+    Ok(known.map_or_else(ActiveSecrets::none, ActiveSecrets::from))
+}
+
+/// Whether a secret is among these.
+pub(crate) fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
+    others.iter().any(|other| other.expose() == secret.expose())
+}
+
+/// Says of each secret that could be guessed that it should not be so.
+pub(crate) fn warn_of_short(secrets: &Secrets) {
+    let short = secrets.iter();
+    let short = short.filter(|secret| secret.expose().trim_start_matches("whsec_").len() < MIN_LEN);
+    match short.count() {
+        0 => {}
+        count => tracing::warn!(
+            secrets = count,
+            "a signing secret has fewer than {MIN_LEN} characters and could be guessed: whoever has it can sign"
+        ),
+    }
 }
 
 /// As [`load`], for commands that cannot do without.
@@ -65,11 +95,18 @@ pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
     Ok(read(text.split(',')))
 }
 
+/// Every secret of a file while a process runs: one that holds none any more, or is gone, takes them back. Only what cannot be
+/// read is an error.
+pub(crate) fn from_file_again(file: &Path) -> Result<Vec<Secret>, Failure> {
+    match file.try_exists() {
+        Ok(false) => Ok(Vec::new()),
+        Ok(true) | Err(_) => all_of(file),
+    }
+}
+
 /// Every secret of a file, which has one at least.
 pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read secret file {}", file.display()))?;
-    let secrets = read(text.lines());
+    let secrets = all_of(file)?;
     if secrets.is_empty() {
         return Err(anyhow::anyhow!(
             "secret file {} holds no secret: put one on a line",
@@ -78,6 +115,12 @@ pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
         .into());
     }
     Ok(secrets)
+}
+
+fn all_of(file: &Path) -> Result<Vec<Secret>, Failure> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read secret file {}", file.display()))?;
+    Ok(read(text.lines()))
 }
 
 /// White space around a secret is never part of it: it comes from editors and shells.
@@ -90,6 +133,9 @@ fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Secret> {
 }
 
 const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
+
+/// Below this a secret can be found by trying.
+const MIN_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -65,6 +65,21 @@ impl SecretStore {
             .collect())
     }
 
+    /// Every secret whose time was over at `now`, and that is accepted for no other endpoint. One that stands in the environment too
+    /// is known to be HeyGen's no more only from here.
+    pub(crate) fn retired(&self, now: Timestamp) -> anyhow::Result<Vec<Secret>> {
+        let secrets = self.read()?.secrets;
+        let (accepted, retired): (Vec<_>, Vec<_>) = secrets
+            .into_iter()
+            .partition(|entry| entry.is_accepted(now));
+        let is_accepted = |entry: &Entry| accepted.iter().any(|one| one.secret == entry.secret);
+        Ok(retired
+            .into_iter()
+            .filter(|entry| !is_accepted(entry))
+            .filter_map(|entry| Secret::new(entry.secret).ok())
+            .collect())
+    }
+
     /// Whether the endpoint's present secret is known.
     pub(crate) fn knows(&self, endpoint_id: &str) -> anyhow::Result<bool> {
         let is_present =
@@ -100,9 +115,7 @@ impl SecretStore {
         let now = Timestamp::now();
         let until = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
         self.change(|content| {
-            content
-                .secrets
-                .retain(|entry| entry.is_accepted(now) && entry.secret != secret);
+            content.secrets.retain(|entry| entry.secret != secret);
             let present = content
                 .secrets
                 .iter_mut()
@@ -117,12 +130,15 @@ impl SecretStore {
                 kept_at: now,
                 accepted_until: None,
             });
+            content.forget_old(now);
         })
     }
 
-    /// Forgets every secret of an endpoint that is no more; whether there was one. Nothing is written otherwise.
+    /// Forgets every secret of an endpoint that is no more; whether there was one. Nothing is written otherwise. Those whose time was
+    /// over stay known as that.
     pub(crate) fn forget(&self, endpoint_id: &str) -> anyhow::Result<bool> {
-        let is_its = |entry: &Entry| entry.endpoint_id == endpoint_id;
+        let now = Timestamp::now();
+        let is_its = |entry: &Entry| entry.endpoint_id == endpoint_id && entry.is_accepted(now);
         if !self.read()?.secrets.iter().any(is_its) {
             return Ok(false);
         }
@@ -161,6 +177,8 @@ impl SecretStore {
 
     fn read(&self) -> anyhow::Result<Content> {
         let text = match fs::read_to_string(&self.path) {
+            // Emptied, it takes back what it held, as when it is deleted.
+            Ok(text) if text.trim().is_empty() => return Ok(Content::default()),
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
             Err(error) => {
@@ -205,7 +223,7 @@ impl SecretStore {
     }
 
     /// One change at a time, also over processes: `serve` and `endpoints` may both have one.
-    fn lock(&self) -> anyhow::Result<File> {
+    pub(crate) fn lock(&self) -> anyhow::Result<File> {
         let lock = private_file::open(&private_file::beside(&self.path, ".lock"))
             .with_context(|| self.failed())?;
         lock.lock().with_context(|| self.failed())?;
@@ -216,6 +234,23 @@ impl SecretStore {
         format!("cannot write {}", self.path.display())
     }
 }
+
+impl Content {
+    /// Keeps the newest of those whose time is over, so that a secret that is replaced every day does not fill the file.
+    fn forget_old(&mut self, now: Timestamp) {
+        let mut retired = self.secrets.iter().filter(|entry| !entry.is_accepted(now));
+        // The oldest stand first.
+        if let Some(excess) = retired.clone().count().checked_sub(MAX_RETIRED)
+            && let Some(last) = retired.nth(excess)
+        {
+            let last = last.kept_at;
+            self.secrets
+                .retain(|entry| entry.is_accepted(now) || entry.kept_at >= last);
+        }
+    }
+}
+
+const MAX_RETIRED: usize = 100;
 
 impl Entry {
     fn is_accepted(&self, now: Timestamp) -> bool {
@@ -302,6 +337,40 @@ mod tests {
         assert!(store.mark_replaced("e3", hour).expect("written"));
         assert!(!store.mark_replaced("nobody", hour).expect("nothing to do"));
         assert_eq!(texts(&store, later), ["whsec_e1"]);
+    }
+
+    #[test]
+    fn what_is_over_stays_known() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SecretStore::beside(&folder.path().join("inbox.db"));
+        let keep = |id: &str, secret: &str| {
+            store.keep(id, "u", secret, Duration::ZERO).expect("kept");
+        };
+        let retired = || {
+            let secrets = store.retired(Timestamp::now()).expect("readable");
+            let texts = secrets.iter().map(|secret| secret.expose().to_owned());
+            texts.collect::<Vec<_>>()
+        };
+        keep("e1", "whsec_1");
+        assert!(retired().is_empty());
+        keep("e1", "whsec_2");
+        assert_eq!(retired(), ["whsec_1"]);
+        // Another endpoint may have the same.
+        keep("e2", "whsec_2");
+        keep("e1", "whsec_3");
+        assert_eq!(retired(), ["whsec_1"]);
+        store.forget("e1").expect("written");
+        assert_eq!(retired(), ["whsec_1"]);
+        keep("e2", "whsec_1");
+        assert_eq!(retired(), ["whsec_2"], "it is good again");
+        for number in 0..2 * MAX_RETIRED {
+            keep("e3", &format!("whsec_many_{number}"));
+        }
+        assert_eq!(retired().len(), MAX_RETIRED);
+        assert!(texts(&store, Timestamp::now()).contains(&"whsec_1".to_owned()));
+
+        fs::write(store.path(), " \n").expect("emptied");
+        assert!(texts(&store, Timestamp::now()).is_empty() && retired().is_empty());
     }
 
     #[test]

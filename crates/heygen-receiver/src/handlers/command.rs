@@ -36,8 +36,8 @@ use talk::{Tail, talk};
 /// | `HEYGEN_RECEIVED_AT` | when it came in: RFC 3339, UTC, microseconds |
 ///
 /// A value of more than 32 KiB is absent too, and a NUL in one is replaced. The rest of the environment is ours, without our
-/// secrets: every variable that begins with `HEYGEN_` and has `SECRET`, `KEY`, `TOKEN` or `PASSWORD` in its name is left out.
-/// [`env`](Self::env) gives one back.
+/// settings and credentials: every other variable that begins with `HEYGEN_` or `NATS_` is left out, and the user and password
+/// of a proxy (`HTTPS_PROXY` and whatever else ends in `_PROXY`) are cut out of its address. [`env`](Self::env) gives one back.
 ///
 /// # What it says
 ///

@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::{Client, Method, Request, redirect};
+use heygen_inbox::Source;
+use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret, Signature};
+use reqwest::{Client, Method, Request, StatusCode, redirect};
 
 use crate::{ActiveSecrets, Delivery, Handled, Handler};
 
@@ -21,14 +24,20 @@ use target::Target;
 
 /// POSTs each delivery to an application, as HeyGen would, until the application has taken it.
 ///
-/// The body is sent byte for byte and signed anew with the first of the secrets, so that whatever verifies HeyGen's own
+/// The body is sent byte for byte and signed with the first of the secrets, so that whatever verifies HeyGen's own
 /// deliveries verifies these. Without a secret nothing is sent; the delivery waits for one.
+///
+/// # What is signed
+///
+/// A delivery that HeyGen signed ([`Source::Webhook`]) is always signed. One that HeyGen did not sign (a callback, a record of the
+/// log) is signed only with a secret that is none of the receiver's, as [`ForwardOptions::receiver_secrets`] tells: under one of
+/// those its signature would make it pass for HeyGen's, here and in the application. It is sent without a signature instead.
 ///
 /// # Request
 ///
 /// | header | |
 /// |---|---|
-/// | `Signature`, `Heygen-Signature` | the HMAC-SHA256 of the body, 64 lower-case hexadecimal digits |
+/// | `Signature`, `Heygen-Signature` | the HMAC-SHA256 of the body, 64 lower-case hexadecimal digits; absent where nothing may be signed |
 /// | `Content-Type` | that of the original, else `application/json` |
 /// | `User-Agent` | `heygen-webhooks/` and the version |
 /// | `Heygen-Webhooks-Id` | the [id](Delivery::id), the same on every attempt: what an application drops duplicates by |
@@ -54,14 +63,18 @@ use target::Target;
 /// ```no_run
 /// use heygen_inbox::MemoryInbox;
 /// use heygen_receiver::handlers::Forward;
+/// use heygen_receiver::handlers::ForwardOptions;
 /// use heygen_receiver::{ActiveSecrets, Dispatcher, Receiver, Secret};
 ///
 /// # fn wire() -> Result<(), Box<dyn std::error::Error>> {
-/// // The receiver and the handler share the secrets: when one is replaced, what is sent on is signed with the new one.
 /// let secrets = ActiveSecrets::from(Secret::new(std::env::var("HEYGEN_WEBHOOK_SECRET")?)?);
+/// // A secret that only we and the application know: it stays when HeyGen's is replaced.
+/// let ours = Secret::new(std::env::var("FORWARD_SECRET")?)?;
 /// let inbox = MemoryInbox::new();
 /// let receiver = Receiver::new(secrets.clone(), inbox.clone());
-/// let application = Forward::new("http://127.0.0.1:3000/heygen", secrets)?;
+/// let mut options = ForwardOptions::default();
+/// options.receiver_secrets = Some(secrets);
+/// let application = Forward::with("http://127.0.0.1:3000/heygen", ours, options)?;
 /// let dispatcher = Dispatcher::new(inbox, application);
 /// # let _ = (receiver, dispatcher);
 /// # Ok(())
@@ -72,9 +85,10 @@ pub struct Forward {
     target: Target,
     secrets: ActiveSecrets,
     options: ForwardOptions,
+    told: Arc<Told>,
 }
 
-/// How long an application is waited for.
+/// How long an application is waited for, and what may be signed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForwardOptions {
@@ -83,12 +97,29 @@ pub struct ForwardOptions {
     /// How long a whole attempt may take, up to the status of the answer. It should be shorter than the dispatcher's
     /// [`handler_time`](crate::DispatchOptions::handler_time), whose reason would say less. Default: 30 s.
     pub timeout: Duration,
+    /// The secrets of the receiver, which never sign what HeyGen did not. They are looked at for each delivery, so that it may
+    /// be a secret of the receiver now that was none before. Default: `None`, any secret may be the receiver's, so that only what
+    /// HeyGen signed is signed.
+    pub receiver_secrets: Option<ActiveSecrets>,
+    /// Where whoever runs the application finds the secret that it must verify with; logged when the application answers 401 or
+    /// 403, once a minute at the most. Default: `None`.
+    pub secret_hint: Option<String>,
+}
+
+/// What the log has been told, and what was learned from deliveries.
+#[derive(Debug, Default)]
+struct Told {
+    unsigned: Mutex<bool>,
+    rejected_at: Mutex<Option<Instant>>,
+    /// A secret under which a delivery of HeyGen's came in: whoever configured us does not always say.
+    heygens: Mutex<Option<Secret>>,
 }
 
 impl Forward {
     /// Sends to `url`, with the default [`ForwardOptions`].
     ///
-    /// `secrets` are those of the receiver, or a [`Secret`](crate::Secret) that only we and the application know.
+    /// `secrets` is best a [`Secret`] that only we and the application know; under these options what HeyGen did not sign is
+    /// sent without a signature all the same, see [`ForwardOptions::receiver_secrets`].
     ///
     /// # Errors
     ///
@@ -126,6 +157,7 @@ impl Forward {
             target,
             secrets: secrets.into(),
             options,
+            told: Arc::default(),
         })
     }
 
@@ -133,10 +165,67 @@ impl Forward {
         let secrets = self.secrets.get()?;
         let secret = secrets.iter().next()?;
         let signature = secret.sign(delivery.body());
+        let may_sign = self.may_sign(delivery, secret, &signature);
+        if !may_sign && !std::mem::replace(&mut *lock(&self.told.unsigned), true) {
+            tracing::warn!(
+                target = %self.target,
+                source = delivery.source().as_str(),
+                "forwarded without a signature: the secret for it may be one of the receiver's own, under which this would pass \
+                 for HeyGen's; forward with a secret that the receiver does not accept"
+            );
+        }
+        let signature = may_sign.then_some(signature);
         let mut request = Request::new(Method::POST, self.target.url().clone());
-        *request.headers_mut() = headers::headers(delivery, &signature, SystemTime::now());
+        *request.headers_mut() = headers::headers(delivery, signature.as_ref(), SystemTime::now());
         *request.body_mut() = Some(delivery.body().clone().into());
         Some(request)
+    }
+
+    /// Whether nobody can present this signature as HeyGen's that did not come from HeyGen. Signatures are compared, and not
+    /// secrets: different texts can be one key.
+    fn may_sign(&self, delivery: &Delivery, secret: &Secret, signature: &Signature) -> bool {
+        if delivery.source() == Source::Webhook {
+            let came_with = |header: &&heygen_inbox::Header| {
+                [SIGNATURE, HEYGEN_SIGNATURE].contains(&header.name.as_str())
+            };
+            let mut came_with = delivery.headers().iter().filter(came_with);
+            let text = signature.to_string();
+            if came_with.any(|header| header.value.trim().eq_ignore_ascii_case(&text)) {
+                *lock(&self.told.heygens) = Some(secret.clone());
+            }
+            return true;
+        }
+        let Some(receivers) = &self.options.receiver_secrets else {
+            return false;
+        };
+        let receivers = receivers.get();
+        let learned = lock(&self.told.heygens).clone();
+        let mut accepted = receivers.iter().flat_map(|all| all.iter()).chain(&learned);
+        !accepted.any(|accepted| accepted.sign(delivery.body()) == *signature)
+    }
+
+    /// Tells the log which secret the application must verify with, where it seems to verify with another.
+    fn tell_rejected(&self, status: StatusCode) {
+        let is_about_secret = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+        let Some(hint) = self
+            .options
+            .secret_hint
+            .as_ref()
+            .filter(|_| is_about_secret)
+        else {
+            return;
+        };
+        let now = Instant::now();
+        let mut told_at = lock(&self.told.rejected_at);
+        if told_at.is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_HINTS) {
+            return;
+        }
+        *told_at = Some(now);
+        tracing::warn!(
+            target = %self.target,
+            status = status.as_u16(),
+            "the application rejects forwarded deliveries; it must verify them with {hint}"
+        );
     }
 
     fn failure(&self, error: reqwest::Error) -> Handled {
@@ -163,7 +252,10 @@ impl Handler for Forward {
         drop(delivery);
         let sent = self.http.execute(request);
         match tokio::time::timeout(self.options.timeout, sent).await {
-            Ok(Ok(response)) => answer::judge(response, &self.target).await,
+            Ok(Ok(response)) => {
+                self.tell_rejected(response.status());
+                answer::judge(response, &self.target).await
+            }
             Ok(Err(error)) => self.failure(error),
             Err(_) => {
                 let (target, limit) = (&self.target, self.options.timeout);
@@ -178,6 +270,8 @@ impl Default for ForwardOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
+            receiver_secrets: None,
+            secret_hint: None,
         }
     }
 }
@@ -189,6 +283,10 @@ impl fmt::Debug for Forward {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The innermost error says what happened ("connection refused"); those around it only where.
@@ -203,3 +301,5 @@ fn cause(error: &reqwest::Error) -> String {
 /// Shorter than the 5 s after which Node.js closes a connection: one that is closed while a delivery is on its way into it costs
 /// an attempt.
 const IDLE: Duration = Duration::from_secs(4);
+
+const BETWEEN_HINTS: Duration = Duration::from_secs(60);

@@ -1,6 +1,8 @@
 //! Text of somebody else, made fit for a reason.
 
-/// On one line: bytes that are not UTF-8 and control characters are replaced, ends of lines become spaces.
+use heygen_events::text::is_unsafe_to_show;
+
+/// On one line: bytes that are not UTF-8 and characters that are [unsafe to show](is_unsafe_to_show) are replaced, ends of lines become spaces.
 pub(super) fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let tame = text.chars().map(|character| match character {
@@ -10,7 +12,7 @@ pub(super) fn one_line(bytes: &[u8]) -> String {
     tame.collect::<String>().trim().to_owned()
 }
 
-/// On as many lines as there are: bytes that are not UTF-8 and other control characters are replaced.
+/// On as many lines as there are: bytes that are not UTF-8 and other such characters are replaced.
 #[cfg(feature = "command")]
 pub(super) fn lines(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
@@ -22,7 +24,7 @@ pub(super) fn lines(bytes: &[u8]) -> String {
 }
 
 fn visible(character: char) -> char {
-    match character.is_control() {
+    match is_unsafe_to_show(character) {
         true => char::REPLACEMENT_CHARACTER,
         false => character,
     }
@@ -48,5 +50,9 @@ mod tests {
             "a  b c\u{fffd}[31m\u{fffd}\u{fffd}"
         );
         assert_eq!(one_line("é\u{85}".as_bytes()), "é\u{fffd}");
+        assert_eq!(
+            one_line("\u{202e}a\u{2028}".as_bytes()),
+            "\u{fffd}a\u{fffd}"
+        );
     }
 }

@@ -122,7 +122,7 @@ async fn a_name_as_long_as_a_body_stops_no_program() {
 
 /// In a process of its own, because this one's environment is everybody's.
 #[tokio::test]
-async fn our_secrets_are_not_passed_on() {
+async fn our_settings_and_credentials_are_not_passed_on() {
     let folder = tempfile::tempdir().unwrap();
     let output = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "command::writes_its_environment"])
@@ -131,13 +131,18 @@ async fn our_secrets_are_not_passed_on() {
         .env("HEYGEN_API_KEY", "hush")
         .env("HEYGEN_WEBHOOKS_FORWARD_SECRET", "hush")
         .env("HEYGEN_EVENT_ID", "somebody else's")
-        .env("HEYGEN_WEBHOOKS_INBOX", "kept")
+        .env("HEYGEN_WEBHOOKS_INBOX", "nats://ann:hush@n1/HEYGEN")
+        .env("NATS_PASSWORD", "hush")
+        .env("HTTPS_PROXY", "http://me:hush@proxy.example:3128")
+        .env("NOT_OURS", "kept")
         .output()
         .await
         .unwrap();
     let env = fs::read_to_string(folder.path().join("env"))
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    assert!(env.contains("HEYGEN_WEBHOOKS_INBOX=kept"), "{env}");
+    for kept in ["NOT_OURS=kept", "HTTPS_PROXY=http://proxy.example:3128"] {
+        assert!(env.contains(kept), "{kept}: {env}");
+    }
     assert!(!env.contains("hush") && !env.contains("somebody"), "{env}");
 }
 

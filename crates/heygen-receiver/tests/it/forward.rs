@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{AttemptResult, State};
+use heygen_inbox::{AttemptResult, Header, Inbox as _, NewDelivery, Source, State};
 use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions};
 use heygen_receiver::{ActiveSecrets, Secret, Secrets};
 use tokio::net::TcpListener;
@@ -366,6 +366,91 @@ async fn nothing_is_sent_unsigned_and_a_new_secret_signs_at_once() {
     handing.attempt(body("a").as_bytes()).await;
     let [request] = application.requests().try_into().unwrap();
     assert!(verified(&request, &newest));
+}
+
+/// What a delivery of this source comes to the application with, its forwarding signed with `signed_with` while the receiver
+/// accepts `accepted`.
+async fn check_signed(
+    source: Source,
+    signed_with: &str,
+    accepted: Option<&[&str]>,
+    is_signed: bool,
+) {
+    let application = Application::always(answer("200 OK", "", "")).await;
+    let mut options = ForwardOptions::default();
+    options.receiver_secrets = accepted.map(|accepted| {
+        let accepted = accepted.iter().map(|text| Secret::new(*text).unwrap());
+        Secrets::from_iter(accepted).map_or_else(ActiveSecrets::none, ActiveSecrets::from)
+    });
+    let secret = Secret::new(signed_with).unwrap();
+    let handing = Handing::start(Forward::with(&application.url, secret.clone(), options).unwrap());
+    let request = sent_on(&handing, &application, source, &[]).await;
+    let what = format!("{source} signed with {signed_with}, {accepted:?} accepted");
+    assert_eq!(verified(&request, &secret), is_signed, "{what}");
+    let signatures = ["signature", "heygen-signature"].map(|name| request.all(name).len());
+    assert_eq!(signatures, [usize::from(is_signed); 2], "{what}");
+    assert_eq!(
+        request.header("heygen-webhooks-authenticity"),
+        source.authenticity().as_str()
+    );
+}
+
+async fn sent_on(
+    handing: &Handing,
+    application: &Application,
+    source: Source,
+    headers: &[(&str, &str)],
+) -> Request {
+    let headers = headers.iter();
+    let headers = headers.map(|(name, value)| Header::new(name, value.as_bytes()));
+    let body = body(&format!("of {source}"));
+    let delivery = NewDelivery::new(SystemTime::now(), source, headers.collect(), body.into());
+    let id = handing.inbox.append(delivery).await.unwrap().id();
+    handing.after(id, 1).await;
+    application.requests().pop().unwrap()
+}
+
+#[tokio::test]
+async fn only_what_heygen_signed_is_signed_with_a_secret_of_the_receiver() {
+    for source in Source::ALL {
+        let is_heygens = source == Source::Webhook;
+        // One of its own; HeyGen's; the old one of HeyGen's; another text that is the same key; and nothing known.
+        check_signed(source, "own", Some(&["new", "old"]), true).await;
+        check_signed(source, "own", Some(&[]), true).await;
+        check_signed(source, "new", Some(&["new", "old"]), is_heygens).await;
+        check_signed(source, "old", Some(&["new", "old"]), is_heygens).await;
+        check_signed(source, "new\0", Some(&["new"]), is_heygens).await;
+        check_signed(source, "own", None, is_heygens).await;
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_becomes_the_receivers_signs_nothing_of_others_any_more() {
+    let application = Application::always(answer("200 OK", "", "")).await;
+    let receivers = ActiveSecrets::none();
+    let mut options = ForwardOptions::default();
+    options.receiver_secrets = Some(receivers.clone());
+    let handing = Handing::start(Forward::with(&application.url, secret(), options).unwrap());
+    let request = sent_on(&handing, &application, Source::Callback, &[]).await;
+    assert!(verified(&request, &secret()));
+    receivers.set(secret().into());
+    let request = sent_on(&handing, &application, Source::Backfill, &[]).await;
+    assert!(request.all("signature").is_empty());
+}
+
+#[tokio::test]
+async fn heygens_secret_is_recognised_by_what_heygen_signed() {
+    let application = Application::always(answer("200 OK", "", "")).await;
+    let mut options = ForwardOptions::default();
+    options.receiver_secrets = Some(ActiveSecrets::none());
+    let handing = Handing::start(Forward::with(&application.url, secret(), options).unwrap());
+    let body = body("of webhook");
+    let signature = secret().sign(body.as_bytes()).to_string();
+    let headers = [("Signature", signature.as_str())];
+    let request = sent_on(&handing, &application, Source::Webhook, &headers).await;
+    assert!(verified(&request, &secret()));
+    let request = sent_on(&handing, &application, Source::Callback, &[]).await;
+    assert!(request.all("signature").is_empty());
 }
 
 #[test]

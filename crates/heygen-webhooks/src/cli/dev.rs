@@ -18,11 +18,12 @@ use crate::when::When;
 /// `heygen-webhooks events`. Events come later than by POST: after the interval, and when the log has them.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  HEYGEN_API_KEY=… HEYGEN_WEBHOOK_SECRET=any-text heygen-webhooks dev --forward http://localhost:3000/hook
+  HEYGEN_API_KEY=… heygen-webhooks dev --forward http://localhost:3000/hook
   HEYGEN_API_KEY=… heygen-webhooks dev --since 1h
   HEYGEN_API_KEY=any heygen-webhooks dev --base-url http://127.0.0.1:8090 --exec ./handle-event
 
-The application verifies forwarded deliveries with the secret that is given here; HeyGen's own is not needed.")]
+The application verifies forwarded deliveries with a secret that is made at the first start; HeyGen's own is not needed:
+  export HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward --inbox ./heygen-dev.db --create)")]
 pub(crate) struct Dev {
     /// Hand out what HeyGen made since: a time (2026-11-01T12:00:00Z) or how long ago (30m, 2h) [default: now]
     #[arg(long, value_name = "WHEN")]
@@ -38,7 +39,7 @@ pub(crate) struct Dev {
         env = "HEYGEN_WEBHOOKS_DEV_INBOX"
     )]
     pub(crate) inbox: PathBuf,
-    /// File with a signing secret a line, as for `serve`: what is forwarded is signed with the first
+    /// File with a signing secret a line, as for `serve`: nothing that is forwarded here is signed with one of these
     #[arg(
         long,
         value_name = "FILE",

@@ -10,16 +10,17 @@ use crate::rule::Rule;
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Handing out")]
 pub(crate) struct HandingOut {
-    /// POST each delivery to this address, signed as HeyGen signs: 2xx is done, 410 dead, anything else is tried again
+    /// POST each delivery to this address, signed as HeyGen signs but with another secret: 2xx is done, 410 dead, anything else is tried again
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_FORWARD", conflicts_with_all = ["exec", "print"])]
     pub(crate) forward: Option<String>,
-    /// File with the secret that forwarded deliveries are signed with [default: the receiver's own]
+    /// File with the secret that forwarded deliveries are signed with; needed with an inbox on NATS [default: one that is made
+    /// beside the inbox; `heygen-webhooks secrets forward` shows it]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
     pub(crate) forward_secret_file: Option<PathBuf>,
     /// Run this program for each delivery, the body on its standard input: exit 0 is done, 65 dead, anything else is tried
     /// again; no shell. It finds HEYGEN_EVENT_TYPE, HEYGEN_EVENT_ID, HEYGEN_SUBJECT_ID (each only where the event has one),
-    /// HEYGEN_DELIVERY_ID, HEYGEN_ATTEMPT, HEYGEN_AUTHENTICITY and HEYGEN_RECEIVED_AT in its environment, and none of our
-    /// secrets. Takes all that follows, so it comes last
+    /// HEYGEN_DELIVERY_ID, HEYGEN_ATTEMPT, HEYGEN_AUTHENTICITY and HEYGEN_RECEIVED_AT in its environment, and no other
+    /// HEYGEN_ or NATS_ variable. Takes all that follows, so it comes last
     #[arg(
         long,
         value_name = "CMD",

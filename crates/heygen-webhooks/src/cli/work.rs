@@ -15,12 +15,12 @@ use super::{ConfigFile, HandingOut, LogFormat, NatsAccess, NatsPromise, NatsStre
 /// Ends on SIGTERM and Ctrl-C after what is with a handler has ended, for 10 seconds at the most.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --forward http://localhost:3000/heygen
+  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --forward http://localhost:3000/heygen --forward-secret-file forward-secret
   heygen-webhooks work --inbox nats://a,b,c/HEYGEN --nats-creds worker.creds --exec ./handle-event
   heygen-webhooks work --inbox nats://127.0.0.1:4222/HEYGEN
 
-What is forwarded is signed with --forward-secret-file, or else with HEYGEN_WEBHOOK_SECRET or the
-first secret of --secret-file.
+What is forwarded is signed with --forward-secret-file, the same for all workers. With secrets of
+HEYGEN_WEBHOOK_SECRET and --secret-file only what HeyGen signed is.
 The configuration file is that of `serve`.")]
 pub(crate) struct Work {
     /// The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log in, and more

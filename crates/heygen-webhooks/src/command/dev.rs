@@ -7,14 +7,16 @@ use heygen_receiver::Retention;
 
 use crate::backfill::Backfill;
 use crate::cli::{Dev, LogFormat};
+use crate::config;
 use crate::failure::Failure;
 use crate::handing_out::HandingOut;
 use crate::place::Place;
 use crate::printer::Printer;
+use crate::secret_store::SecretStore;
 use crate::signals::asked_to_stop;
 use crate::store::Store;
 use crate::work::Work;
-use crate::{api, logging, places};
+use crate::{api, logging, output, places, secret};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -23,8 +25,9 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         log_format.unwrap_or(LogFormat::Text),
         options.log.as_deref(),
     )?;
-    let path = Place::read(options.inbox.clone())?;
-    let path = path.file(
+    config::tell_file(file.found_at());
+    let place = Place::read(options.inbox.clone())?;
+    let path = place.file(
         "dev",
         "leave --inbox out, and `dev` keeps what it takes in beside you",
     )?;
@@ -41,15 +44,15 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let api_options = places::api(&options.api, &file);
     let secret_files = places::secret_files(&options.secret_file, &file);
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
-    let secrets = handing_out.load_secrets(
-        &secret_files,
-        "set HEYGEN_WEBHOOK_SECRET (or --forward-secret-file) to what your application verifies with; any text will do as long as \
-         both have the same",
-    )?;
+    // A `serve` of this folder may have the secrets of HeyGen's endpoints.
+    let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
+    let receivers = secret::of_receivers(&secret_files, &store)?;
     let printer = Printer::start(options.json, options.full)?;
-    let built = handing_out.build(&printer, &secrets)?;
+    let forward_secret = handing_out.forward_secret(&place)?;
+    let built = handing_out.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
     let inbox = Store::File(SqliteInbox::open(path)?);
+    built.begin()?;
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
         |since| since.system_time(),

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::management::{self, Api, moment, note};
 use crate::cli::{ApiVersion, Events};
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output::{self, escaped, table, tame};
 
 pub(super) fn run(options: &Events) -> Result<(), Failure> {
     if options.connection.api_version == ApiVersion::V1 {
@@ -103,7 +103,7 @@ fn json(events: &[LoggedEvent]) -> String {
     // A line break stands in JSON only between values, where a space says the same.
     let lines: Vec<_> = events
         .iter()
-        .map(|event| format!("\n{}", event.json().replace(['\n', '\r'], " ")))
+        .map(|event| format!("\n{}", escaped(&event.json().replace(['\n', '\r'], " "))))
         .collect();
     format!("[{}\n]\n", lines.join(","))
 }

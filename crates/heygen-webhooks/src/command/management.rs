@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::cli::{ApiVersion, Connection};
 use crate::config::File;
 use crate::failure::Failure;
-use crate::output::tame;
+use crate::output::{tame, tame_lines};
 use crate::{api, places, when};
 
 /// HeyGen's API in one of its versions.
@@ -80,7 +80,7 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
 /// Says something beside the output, on standard error, so that what stands on standard output stays what was asked for.
 pub(super) fn note(text: &str) {
     // Whoever closed it does not want to know.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", tame_lines(text));
 }
 
 /// A time as HeyGen wrote it: in the local zone where it says which moment it is, else as it stands (v1 names no zone).

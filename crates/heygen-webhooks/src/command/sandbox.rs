@@ -65,7 +65,7 @@ async fn play(
         );
     }
     lines.offer(match json {
-        true => format!("{}\n", json!({"type": "listening", "url": heygen.url()})),
+        true => output::json_line(&json!({"type": "listening", "url": heygen.url()})),
         false => welcome(heygen.url(), key.is_some()),
     });
     let asked = asked.await;
@@ -140,7 +140,7 @@ fn line(delivery: &Delivery, json: bool) -> String {
             "error": attempt.error,
             "milliseconds": attempt.duration.as_secs_f64() * 1000.0,
         });
-        return format!("{line}\n");
+        return output::json_line(&line);
     }
     let status = attempt
         .status

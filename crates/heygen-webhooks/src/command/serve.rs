@@ -1,5 +1,6 @@
 //! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use heygen_receiver::{
 use crate::address::public_url;
 use crate::backfill::Backfill;
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::handing_out::{Built, Count};
 use crate::printer::Printer;
@@ -22,7 +23,7 @@ use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::work::Work;
-use crate::{api, descriptors, lines, logging};
+use crate::{api, descriptors, lines, logging, secret};
 
 pub(super) mod admin;
 mod callbacks;
@@ -33,11 +34,12 @@ mod tls;
 
 use registration::{Registration, Wanted};
 use secrets::SecretSources;
-use show::Show;
+use show::{Show, Stored};
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
     logging::start(config.log_format, config.log.as_deref())?;
+    config::tell_file(config.file.as_deref());
     let sources = SecretSources::load(
         &config.secret_files,
         SecretStore::beside(&config.inbox.beside()),
@@ -49,7 +51,13 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         false => None,
     };
     let printer = Printer::start(config.json, config.full)?;
-    let built = config.handing_out.build(&printer, sources.active())?;
+    let forward_secret = match config.is_working {
+        true => config.handing_out.forward_secret(&config.inbox)?,
+        false => None,
+    };
+    let built = config
+        .handing_out
+        .build(&printer, forward_secret, sources.active())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -94,7 +102,16 @@ async fn serve(
         sources.active(),
         config.public_url.is_some() || config.sandbox,
     );
+    let is_exposed = !address.ip().is_loopback();
+    if is_exposed {
+        sources
+            .active()
+            .get()
+            .iter()
+            .for_each(|all| secret::warn_of_short(all));
+    }
     let admin = admin::bind(&config.admin).await?;
+    built.begin()?;
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));
 
@@ -110,6 +127,10 @@ async fn serve(
         observers.add(ring);
     }
     observers.add(metrics.clone());
+    let stored = Stored::default();
+    if config.sandbox {
+        observers.add(stored.clone());
+    }
     let pages = AdminPages::new(inbox.clone())
         .hosts(&config.admin_hosts)
         .metrics(metrics.clone());
@@ -127,6 +148,7 @@ async fn serve(
     serving.spawn("receiver", server.serve(receiver, stopped));
 
     let count = built.handler.count();
+    let fresh_forward_secret = built.keep_fresh(hangups.clone());
     let mut dispatching = config.handing_out.options.clone();
     dispatching.observers.add(metrics);
     let mut work = match config.is_working {
@@ -142,8 +164,10 @@ async fn serve(
     }
     let refresh = sources
         .clone()
-        .keep_fresh(hangups.clone(), rejected_path(&beside));
+        .keep_fresh(hangups.clone(), rejected_path(&beside), is_exposed);
     work.tasks.spawn_endless("refresh of secrets", refresh);
+    work.tasks
+        .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
     if let Some((certificate, files)) = certificate.zip(config.tls.clone()) {
         let refresh = tls::keep_fresh(certificate, files, hangups.clone());
         work.tasks
@@ -172,7 +196,7 @@ async fn serve(
         client,
         sources,
         &local_url,
-        count,
+        (count, &stored),
         printer,
         asked_or_ended,
     ))
@@ -194,7 +218,7 @@ async fn register_and_wait(
     client: Option<Client>,
     sources: SecretSources,
     local_url: &str,
-    count: Count,
+    (count, stored): (Count, &Stored),
     printer: &Printer,
     asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
@@ -203,13 +227,16 @@ async fn register_and_wait(
         false => None,
     };
     let registration = registration(config, client, show.as_ref(), local_url, sources)?;
+    let is_failed = Cell::new(false);
     let work = async {
         if let Some(registration) = &registration {
             registration.persist().await?;
         }
         if let Some(show) = &show {
-            show.play(count).await;
-            printer.say(show.suggestions(&config.inbox));
+            let report = show.play(count, stored).await;
+            report.tell();
+            is_failed.set(!report.is_good());
+            printer.say(show.suggestions(&report, &config.inbox));
         }
         std::future::pending().await
     };
@@ -222,13 +249,17 @@ async fn register_and_wait(
     };
     let ended = tokio::select! {
         ended = &mut work => ended,
-        asked = asked => asked,
+        // Not all of what was shown worked, and that has been told.
+        asked = asked => match is_failed.get() {
+            true => asked.and(Err(Failure::Said)),
+            false => asked,
+        },
         () = show_unread => Err(Failure::NobodyListens),
     };
     let Some(registration) = &registration else {
         return ended;
     };
-    if ended.is_ok() {
+    if matches!(ended, Ok(()) | Err(Failure::Said)) {
         // A secret that HeyGen is just making would be lost, and its endpoint in the way of the next start.
         tokio::select! {
             _ = work => {}
@@ -291,6 +322,10 @@ fn registration(
     };
     let events = config.events.as_deref().map(api::events).transpose()?;
     let wanted = Wanted {
+        at: match show {
+            Some(_) => "the sandbox",
+            None => "HeyGen",
+        },
         url,
         events,
         rotate: config.rotate_secret,

@@ -16,7 +16,7 @@ pub(super) fn completions(options: &Completions) -> Result<(), Failure> {
         "heygen-webhooks",
         &mut script,
     );
-    output::write(script)?;
+    output::write_bytes(script)?;
     Ok(())
 }
 
@@ -24,7 +24,7 @@ pub(super) fn man(options: &Man) -> Result<(), Failure> {
     let Some(folder) = &options.dir else {
         let mut page = Vec::new();
         clap_mangen::Man::new(definition()).render(&mut page)?;
-        output::write(page)?;
+        output::write_bytes(page)?;
         return Ok(());
     };
     fs::create_dir_all(folder)

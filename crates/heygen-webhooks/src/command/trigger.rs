@@ -115,7 +115,7 @@ fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String 
             "error": error,
             "milliseconds": millis,
         });
-        return format!("{line}\n");
+        return output::json_line(&line);
     }
     let outcome = match &attempt.result {
         Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),

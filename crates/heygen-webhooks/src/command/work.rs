@@ -6,22 +6,24 @@ use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use super::serve::admin;
 use crate::cli::{LogFormat, Work as Options};
-use crate::config::{AdminAddress, admin_hosts, check_place};
+use crate::config::{self, AdminAddress, admin_hosts, check_place};
 use crate::failure::Failure;
 use crate::handing_out::HandingOut;
 use crate::nats::{Nats, Promise};
 use crate::place::Place;
 use crate::printer::Printer;
+use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups};
 use crate::store::Store;
 use crate::work::Work;
-use crate::{lines, logging, places};
+use crate::{lines, logging, places, secret};
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut file = options.config.read()?;
     let log_format = options.log_format.or(file.log_format);
     let log = options.log.clone().or_else(|| file.log.clone());
     logging::start(log_format.unwrap_or(LogFormat::Text), log.as_deref())?;
+    config::tell_file(file.found_at());
     let place = places::inbox(options.inbox.as_deref(), &file)?;
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
     if let Place::File(path) = &place {
@@ -33,14 +35,15 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     check_place(&place, true, &handing_out)?;
     let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
     let promise = Promise::of(&options.nats_promise, &file.nats());
-    let secrets = handing_out.load_secrets(
+    let receivers = secret::of_receivers(
         &places::secret_files(&options.secret_file, &file),
-        "set --forward-secret-file (or HEYGEN_WEBHOOK_SECRET) to what your application verifies with",
+        &SecretStore::beside(&place.beside()),
     )?;
+    let forward_secret = handing_out.forward_secret(&place)?;
     let json = options.json || (file.json && !options.full);
     let full = options.full || (file.full && !options.json);
     let printer = Printer::start(json, full)?;
-    let built = handing_out.build(&printer, &secrets)?;
+    let built = handing_out.build(&printer, forward_secret, &receivers)?;
     let admin_address = AdminAddress::of(options.admin.as_ref(), &file);
     let admin_hosts = admin_hosts(&options.admin_host, &file);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,6 +55,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let _hangups = hangups()?;
         let inbox = Store::open_promising(&place, &nats, &promise).await?;
         let admin = admin::bind(&admin_address).await?;
+        built.begin()?;
         tracing::info!(inbox = %place, "working");
         printer.say(format!("working on {place}\n"));
         let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);

@@ -1,48 +1,66 @@
-//! [`Counted`]: a handler, and how often it has ended.
+//! [`Counted`]: a handler, and how its attempts ended.
 
 use heygen_receiver::handlers::BoxHandler;
 use heygen_receiver::{Delivery, Handled, Handler};
 use tokio::sync::watch;
 
-/// A handler, and how often it has ended, whatever with.
+/// A handler, and how its attempts ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     handler: BoxHandler,
-    count: watch::Sender<usize>,
+    tally: watch::Sender<Tally>,
 }
 
-/// How many deliveries have been in the handler's hands, for whoever waits for them.
+/// How attempts ended so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Whatever with.
+    pub(crate) ended: usize,
+    pub(crate) acknowledged: usize,
+    /// Why the last one that was not acknowledged was not.
+    pub(crate) last_failure: Option<String>,
+}
+
+/// The attempts of a handler, for those who wait for them.
 #[derive(Clone, Debug)]
-pub(crate) struct Count(watch::Receiver<usize>);
+pub(crate) struct Count(watch::Receiver<Tally>);
 
 impl Counted {
     pub(super) fn new(handler: BoxHandler) -> Self {
         Self {
             handler,
-            count: watch::Sender::new(0),
+            tally: watch::Sender::default(),
         }
     }
 
     pub(crate) fn count(&self) -> Count {
-        Count(self.count.subscribe())
+        Count(self.tally.subscribe())
     }
 }
 
 impl Handler for Counted {
     async fn handle(&self, delivery: Delivery) -> Handled {
         let handled = self.handler.handle(delivery).await;
-        self.count.send_modify(|count| *count += 1);
+        self.tally.send_modify(|tally| {
+            tally.ended += 1;
+            match &handled {
+                Handled::Retry { reason, .. } | Handled::Dead { reason } => {
+                    tally.last_failure = Some(reason.clone());
+                }
+                _ => tally.acknowledged += 1,
+            }
+        });
         handled
     }
 }
 
 impl Count {
-    pub(crate) fn now(&self) -> usize {
-        *self.0.borrow()
+    pub(crate) fn now(&self) -> Tally {
+        self.0.borrow().clone()
     }
 
-    /// Returns once there were so many, or the handler is gone.
+    /// Returns once so many have ended, or the handler is gone.
     pub(crate) async fn reach(&mut self, count: usize) {
-        let _ = self.0.wait_for(|handled| *handled >= count).await;
+        let _ = self.0.wait_for(|tally| tally.ended >= count).await;
     }
 }

@@ -49,8 +49,11 @@ fn subject(line: &str) -> String {
 async fn what_is_new_is_forwarded_as_serve_would() {
     let heygen = heygen().await;
     let behind = Place::new();
-    let application = behind.serve(&["--json"]);
     let place = Place::new();
+    let made = ["secrets", "forward", "--create", "--inbox", "heygen-dev.db"];
+    let made = place.run(&made).ok().stdout;
+    let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
+    let application = behind.serve_with(&["--json"], &secret);
     let dev = dev(&place, &heygen, &["--forward", &application.url]);
     dev.log_line("asking HeyGen's log");
     for video_id in ["first", "second"] {
@@ -113,8 +116,8 @@ async fn it_says_what_it_needs() {
     };
     check(
         &[key, base_url],
-        &["--forward", "http://localhost:1/hook"],
-        "any text will do",
+        &["--forward", "http://user:pass@localhost:1/hook"],
+        "cannot forward",
     );
     check(&[base_url, secret], &[], "HEYGEN_API_KEY");
     check(&[key, base_url], &["--interval", "0"], "interval");

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 
 use serde_json::Value;
@@ -9,11 +10,14 @@ use serde_json::Value;
 /// A request, as far as an endpoint of few lines looks at it.
 pub(crate) struct Request {
     pub(crate) method: String,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 /// Answers every request on a free port with the status that `answer` says, until the tests end.
-pub(crate) fn start(answer: impl Fn(&Request) -> u16 + Clone + Send + 'static) -> String {
+pub(crate) fn start(answer: impl Fn(&Request) -> u16 + Send + Sync + 'static) -> String {
+    let answer = Arc::new(answer);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let url = format!(
         "http://{}/webhook",
@@ -21,8 +25,8 @@ pub(crate) fn start(answer: impl Fn(&Request) -> u16 + Clone + Send + 'static) -
     );
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let answer = answer.clone();
-            thread::spawn(move || serve(&stream, answer));
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || serve(&stream, &*answer));
         }
     });
     url
@@ -47,7 +51,7 @@ pub(crate) fn naive(request: &Request) -> u16 {
     }
 }
 
-fn serve(stream: &TcpStream, answer: impl Fn(&Request) -> u16) {
+fn serve(stream: &TcpStream, answer: &dyn Fn(&Request) -> u16) {
     let Some(request) = read(stream) else {
         return;
     };
@@ -65,21 +69,26 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let mut length = 0;
+    let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let line = line.trim().to_ascii_lowercase();
+        let line = line.trim();
         if line.is_empty() {
             break;
         }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
+        let (name, value) = line.split_once(':')?;
+        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        if name == "content-length" {
+            length = value.parse().ok()?;
         }
+        headers.push((name, value));
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Request {
         method: first.split(' ').next()?.to_owned(),
+        headers,
         body,
     })
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Place, SECRET, Serve};
+use crate::support::{Place, Serve};
 
 /// A program in the place's folder.
 fn script(place: &Place, name: &str, text: &str) -> PathBuf {
@@ -25,6 +25,16 @@ fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
 fn list(place: &Place) -> Vec<Value> {
     let list = place.run(&["inbox", "list", "--json"]).ok().json();
     list.as_array().expect("an array").clone()
+}
+
+/// What the application verifies with.
+fn forward_secret(place: &Place, arguments: &[&str]) -> String {
+    let ended = place
+        .run(&[&["secrets", "forward"], arguments].concat())
+        .ok();
+    let secret = ended.stdout.strip_suffix('\n').expect("a line").to_owned();
+    assert!(secret.starts_with("whsec_"), "nothing else is printed");
+    secret
 }
 
 /// Waits until the newest delivery is in this state, and tells of it whole.
@@ -54,7 +64,8 @@ fn an_application_that_verifies_heygen_works_behind_us() {
     let front = Place::new();
     let behind = Place::new();
     // Our own receiver is such an application.
-    let application = behind.serve(&["--json"]);
+    let secret = forward_secret(&front, &["--create"]);
+    let application = behind.serve_with(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", &secret)]);
     let serve = front.serve(&["--forward", &application.url]);
     serve
         .trigger(
@@ -98,6 +109,7 @@ fn an_application_with_a_secret_of_its_own() {
 fn what_an_application_refuses_is_tried_again_until_it_is_there() {
     let front = Place::new();
     let behind = Place::new();
+    let secret = forward_secret(&front, &["--create"]);
     // It has no secret yet, and says 503.
     let application = behind.serve_with(&[], &[]);
     let url = application.url.clone();
@@ -121,7 +133,7 @@ fn what_an_application_refuses_is_tried_again_until_it_is_there() {
     let again = ["serve", "--listen", listen, "--json", "--admin", "off"];
     let mut application = behind
         .command(&again)
-        .env("HEYGEN_WEBHOOK_SECRET", SECRET)
+        .env("HEYGEN_WEBHOOK_SECRET", &secret)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()

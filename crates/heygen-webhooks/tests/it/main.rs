@@ -12,7 +12,11 @@ mod doctor;
 mod drill;
 mod endpoint;
 #[cfg(unix)]
+mod forward;
+#[cfg(unix)]
 mod handing_out;
+#[cfg(unix)]
+mod hostile;
 mod identity;
 mod inbox;
 mod looking;

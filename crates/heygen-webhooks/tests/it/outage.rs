@@ -1,6 +1,7 @@
 //! `serve --public-url` while something is wrong with HeyGen's API, with the disk, or with the time to stop.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
@@ -215,6 +216,124 @@ async fn one_unreadable_source_takes_nothing_from_the_others() {
         place
             .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
             .ok();
+    }
+}
+
+#[test]
+fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
+    for revoke in [
+        |file: &Path| std::fs::write(file, "# none\n").expect("emptied"),
+        |file: &Path| std::fs::write(file, "").expect("emptied"),
+        |file: &Path| std::fs::remove_file(file).expect("it was there"),
+    ] {
+        let place = Place::new();
+        let (first, second) = (
+            place.file("first", "whsec_of_the_first\n"),
+            place.file("second", "whsec_of_the_second\n"),
+        );
+        let serve = place.serve_with(&["--secret-file", "first", "--secret-file", "second"], &[]);
+        let status = |secret: &str| {
+            let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
+            let environment = [("HEYGEN_WEBHOOK_SECRET", secret)];
+            place.run_with(&trigger, b"", &environment).json()["status"].clone()
+        };
+        assert_eq!(status("whsec_of_the_first"), 200);
+        revoke(&first);
+        serve.signal("HUP");
+        serve.log_line("holds no secret any more");
+        serve.log_line("secrets read again");
+        assert_eq!(status("whsec_of_the_first"), 401);
+        assert_eq!(status("whsec_of_the_second"), 200);
+        // The last one too: fail closed.
+        revoke(&second);
+        serve.signal("HUP");
+        serve.log_line("no signing secret is left");
+        assert_eq!(status("whsec_of_the_second"), 503);
+        place.file("second", "whsec_of_the_second\n");
+        serve.signal("HUP");
+        serve.log_line("secrets read again");
+        assert_eq!(status("whsec_of_the_second"), 200);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_takes_nothing_back() {
+    let place = Place::new();
+    let file = place.file("secret", "whsec_of_a_file\n");
+    let serve = place.serve_with(&["--secret-file", "secret"], &[]);
+    // A folder in its place: also root cannot read that as a file.
+    std::fs::remove_file(&file).expect("it was there");
+    std::fs::create_dir(&file).expect("a folder");
+    serve.signal("HUP");
+    serve.log_line("could not be read again");
+    let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+    let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_of_a_file")];
+    place.run_with(&trigger, b"", &environment).ok();
+}
+
+#[test]
+fn a_store_that_is_emptied_takes_its_secrets_back() {
+    let place = Place::new();
+    let kept = json!({"secrets": [{
+        "endpoint_id": "e1",
+        "url": "https://a.example/",
+        "secret": "whsec_kept",
+        "kept_at": "2026-11-01T00:00:00Z",
+        "accepted_until": null,
+    }]});
+    for text in ["", "\n"] {
+        place.file(FILE, kept.to_string());
+        let serve = place.serve_with(&[], &[]);
+        let status = || {
+            let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
+            let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_kept")];
+            place.run_with(&trigger, b"", &environment).json()["status"].clone()
+        };
+        assert_eq!(status(), 200);
+        place.file(FILE, text);
+        serve.log_line("no signing secret is left");
+        assert_eq!(status(), 503);
+    }
+}
+
+#[test]
+fn a_secret_that_is_over_ends_wherever_it_came_from() {
+    let place = Place::new();
+    let store = |over: bool| {
+        let until = over.then_some("2026-11-02T00:00:00Z");
+        json!({"secrets": [
+            {
+                "endpoint_id": "e1", "url": "https://a.example/", "secret": "whsec_old",
+                "kept_at": "2026-11-01T00:00:00Z", "accepted_until": until,
+            },
+            {
+                "endpoint_id": "e2", "url": "https://b.example/", "secret": "whsec_new",
+                "kept_at": "2026-11-02T00:00:00Z", "accepted_until": null,
+            },
+        ]})
+        .to_string()
+    };
+    place.file("secret", "whsec_old\n");
+    place.file(FILE, store(false));
+    let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_old,whsec_other")];
+    let mut serve = place.serve_with(&["--secret-file", "secret"], &environment);
+    let status = |serve: &Serve, secret: &str| {
+        let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
+        let environment = [("HEYGEN_WEBHOOK_SECRET", secret)];
+        place.run_with(&trigger, b"", &environment).json()["status"].clone()
+    };
+    assert_eq!(status(&serve, "whsec_old"), 200);
+    place.file(FILE, store(true));
+    serve.log_line("its time is over");
+    for again in [false, true] {
+        if again {
+            // Nor is it accepted after a restart.
+            drop(serve);
+            serve = place.serve_with(&["--secret-file", "secret"], &environment);
+        }
+        assert_eq!(status(&serve, "whsec_old"), 401);
+        assert_eq!(status(&serve, "whsec_new"), 200);
+        assert_eq!(status(&serve, "whsec_other"), 200);
     }
 }
 

@@ -72,6 +72,8 @@ impl Setting {
         };
         for home in machines.receivers.iter().chain(&machines.workers) {
             fs::write(home.folder().join(PASSWORD_FILE), PASSWORD).context("write a password")?;
+            fs::write(home.folder().join(FORWARD_SECRET_FILE), FORWARD_SECRET)
+                .context("write a secret")?;
         }
         let application = Application::start(events)?;
         let receivers = [machines.receiver(0)?, machines.receiver(1)?];
@@ -261,6 +263,8 @@ impl Machines {
                 "127.0.0.1:0",
                 "--forward",
                 &application.url(worker),
+                "--forward-secret-file",
+                FORWARD_SECRET_FILE,
             ])
             .args([
                 "--retry-first",
@@ -340,6 +344,10 @@ const USERS: [&str; RECEIVERS + WORKERS] = ["receiver-0", "receiver-1", "worker-
 /// Known to nobody but these servers, which listen on loopback for minutes.
 const PASSWORD: &str = "password-of-the-faults";
 const PASSWORD_FILE: &str = "nats-password";
+
+/// What all workers sign with; the application does not look at it.
+const FORWARD_SECRET: &str = "whsec_forwarding_of_the_faults";
+const FORWARD_SECRET_FILE: &str = "forward-secret";
 
 /// Seconds after which what a dead worker had goes to the other.
 const ACK_WAIT: &str = "3";

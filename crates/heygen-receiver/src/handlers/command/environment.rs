@@ -1,17 +1,23 @@
 //! The environment of a program that is run for a delivery.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use tokio::process::Command;
 
 use crate::Delivery;
 use crate::handlers::timestamp::rfc3339;
 
-/// Ours without our secrets, and with what is known of the delivery.
+/// Ours without our own settings and without credentials, and with what is known of the delivery.
 pub(super) fn set(command: &mut Command, delivery: &Delivery) {
-    for (name, _) in std::env::vars_os() {
-        if is_secret(&name) {
-            command.env_remove(name);
+    for (name, value) in std::env::vars_os() {
+        match inherited(&name, &value) {
+            Inherited::Whole => {}
+            Inherited::Without(value) => {
+                command.env(name, value);
+            }
+            Inherited::Not => {
+                command.env_remove(name);
+            }
         }
     }
     let event = delivery.event().ok();
@@ -60,13 +66,40 @@ fn fit(value: String) -> Option<String> {
     }
 }
 
-/// Where names are compared without regard to case, a secret is one however it is written.
-fn is_secret(name: &OsStr) -> bool {
-    let name = name.to_string_lossy().to_ascii_uppercase();
-    name.starts_with("HEYGEN_") && SECRET_WORDS.iter().any(|word| name.contains(word))
+/// What of a variable of ours a program gets.
+#[derive(Debug, Eq, PartialEq)]
+enum Inherited {
+    Whole,
+    /// This value, which lacks the credentials.
+    Without(OsString),
+    Not,
 }
 
-const SECRET_WORDS: [&str; 4] = ["KEY", "PASSWORD", "SECRET", "TOKEN"];
+/// Our settings and those of NATS may be or hold a secret, whatever they are called: a program gets none of them. Names are compared
+/// without regard to case, as some systems do.
+fn inherited(name: &OsStr, value: &OsStr) -> Inherited {
+    let name = name.to_string_lossy().to_ascii_uppercase();
+    if ["HEYGEN_", "NATS_"]
+        .iter()
+        .any(|ours| name.starts_with(ours))
+    {
+        return Inherited::Not;
+    }
+    match name.ends_with("_PROXY") {
+        // A value that is not UTF-8 is no address.
+        true => without_user(&value.to_string_lossy()).map_or(Inherited::Whole, Inherited::Without),
+        false => Inherited::Whole,
+    }
+}
+
+/// A proxy's address without `user:password@`, with a scheme or without; `None` when it has none.
+fn without_user(address: &str) -> Option<OsString> {
+    let start = address.find("://").map_or(0, |at| at + "://".len());
+    // A password may hold a slash; the host is behind the last `@` all the same.
+    let at = start + address[start..].rfind('@')?;
+    Some(format!("{}{}", &address[..start], &address[at + 1..]).into())
+}
+
 const MAX_VALUE_BYTES: usize = 32 * 1024;
 
 #[cfg(test)]
@@ -74,21 +107,54 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(name: &str, expected: bool) {
-        assert_eq!(is_secret(OsStr::new(name)), expected, "{name}");
+    fn check(name: &str, value: &str, expected: Option<&str>) {
+        let whole = Inherited::Whole;
+        let expected = match expected {
+            Some(expected) if expected == value => whole,
+            Some(expected) => Inherited::Without(expected.into()),
+            None => Inherited::Not,
+        };
+        assert_eq!(
+            inherited(OsStr::new(name), OsStr::new(value)),
+            expected,
+            "{name}={value}"
+        );
     }
 
     #[test]
-    fn our_secrets_and_nothing_else() {
-        check("HEYGEN_WEBHOOK_SECRET", true);
-        check("heygen_webhook_secret", true);
-        check("HEYGEN_API_KEY", true);
-        check("HEYGEN_OAUTH_TOKEN", true);
-        check("HEYGEN_WEBHOOKS_FORWARD_SECRET", true);
-        check("HEYGEN_WEBHOOKS_INBOX", false);
-        check("HEYGEN_EVENT_TYPE", false);
-        check("AWS_SECRET_ACCESS_KEY", false);
-        check("PATH", false);
+    fn none_of_our_settings_and_no_credentials_are_inherited() {
+        for name in [
+            "HEYGEN_WEBHOOK_SECRET",
+            "heygen_webhook_secret",
+            "HEYGEN_API_KEY",
+            "HEYGEN_WEBHOOKS_INBOX",
+            "HEYGEN_WEBHOOKS_FORWARD",
+            "HEYGEN_EVENT_TYPE",
+            "HEYGEN_OF_TOMORROW",
+            "NATS_PASSWORD",
+            "NATS_URL",
+        ] {
+            check(name, "x", None);
+        }
+        for name in ["AWS_SECRET_ACCESS_KEY", "PATH", "HEYGENX", "DATABASE_URL"] {
+            check(
+                name,
+                "postgres://me:pass@db/x",
+                Some("postgres://me:pass@db/x"),
+            );
+        }
+        for (address, expected) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://me:pass@proxy:3128/", "http://proxy:3128/"),
+            ("socks5h://me@proxy", "socks5h://proxy"),
+            ("me:p@ss/word@proxy:3128", "proxy:3128"),
+            ("http://me:p:/@ss@proxy", "http://proxy"),
+            ("", ""),
+        ] {
+            for name in ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "FTP_PROXY"] {
+                check(name, address, Some(expected));
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,11 @@ use reqwest::header::{
 use crate::Delivery;
 use crate::handlers::timestamp::rfc3339;
 
-pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTime) -> HeaderMap {
+pub(super) fn headers(
+    delivery: &Delivery,
+    signature: Option<&Signature>,
+    now: SystemTime,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for header in delivery.headers() {
         // A header that came in can go out, except where a store has changed it; none is worth an attempt.
@@ -37,9 +41,10 @@ pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTim
     headers.insert(CONTENT_LENGTH, delivery.body().len().into());
     headers.insert(USER_AGENT, OURS);
     headers.insert("heygen-webhooks-attempt", delivery.attempt().into());
-    for (name, text) in [
-        (HEYGEN_SIGNATURE, signature.to_string()),
-        (SIGNATURE, signature.to_string()),
+    let signed = [HEYGEN_SIGNATURE, SIGNATURE]
+        .into_iter()
+        .filter_map(|name| Some((name, signature?.to_string())));
+    let about = [
         (
             "heygen-webhooks-authenticity",
             delivery.source().authenticity().as_str().to_owned(),
@@ -49,7 +54,8 @@ pub(super) fn headers(delivery: &Delivery, signature: &Signature, now: SystemTim
             "heygen-webhooks-received-at",
             rfc3339(delivery.received_at()),
         ),
-    ] {
+    ];
+    for (name, text) in signed.chain(about) {
         // Digits, letters and dashes, all of them.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.insert(name, value);

@@ -87,6 +87,7 @@ fn applied(
     let old = match until {
         Some(_) if overlap.is_zero() => "The old one is no longer taken.".to_owned(),
         Some(until) => format!("The old one is taken until {} too.", when::short(until)),
+        None if overlap.is_zero() => OLD_STILL_ACCEPTED.to_owned(),
         None => OLD_NOT_KEPT.to_owned(),
     };
     output::write(format!(
@@ -130,3 +131,7 @@ fn store(inbox: &Path) -> Result<SecretStore, Failure> {
 const OLD_NOT_KEPT: &str = "\
 The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, leave it there for 24
 hours more: HeyGen may try deliveries again that were signed with it.";
+
+const OLD_STILL_ACCEPTED: &str = "\
+The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, it is still accepted: take it
+out there, then send SIGHUP (files) or start `serve` again (environment).";

@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::command::management::note;
 use crate::failure::Failure;
+use crate::output::tame_lines;
 
 /// Only a clear yes passes. Without a terminal there is nobody to ask, and `--yes` has to be given.
 pub(super) fn confirm(question: &str) -> Result<(), Failure> {
@@ -14,7 +15,7 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
         )));
     }
     let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
+    write!(stderr, "{} [y/N] ", tame_lines(question))?;
     stderr.flush()?;
     drop(stderr);
     let mut answer = String::new();

@@ -10,7 +10,7 @@ use crate::output;
 pub(super) fn run(options: &Show) -> Result<(), Failure> {
     let kept = kept(&options.file, &options.id)?;
     if options.raw {
-        output::write(&kept.body)?;
+        output::write_bytes(&kept.body)?;
     } else if options.json {
         output::json(&kept_json(&kept))?;
     } else {

@@ -11,9 +11,9 @@ use super::json::summary_json;
 use crate::cli::Tail;
 use crate::command::management;
 use crate::failure::Failure;
-use crate::output::tame;
+use crate::output::{tame, tame_lines};
 use crate::store::Reader;
-use crate::{signals, when};
+use crate::{output, signals, when};
 
 pub(super) fn run(options: &Tail) -> Result<(), Failure> {
     match management::run(follow(options)) {
@@ -72,8 +72,8 @@ fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for summary in found.iter().filter(|summary| is_wanted(options, summary)) {
         match options.json {
-            true => writeln!(stdout, "{}", summary_json(summary))?,
-            false => writeln!(stdout, "{}", line(summary))?,
+            true => write!(stdout, "{}", output::json_line(&summary_json(summary)))?,
+            false => writeln!(stdout, "{}", tame_lines(&line(summary)))?,
         }
     }
     stdout.flush()

@@ -4,7 +4,7 @@ use heygen_events::Event;
 use heygen_inbox::{Attempt, Header, Kept};
 use serde_json::Value;
 
-use crate::output::{table, tame, without_query};
+use crate::output::{escaped, table, tame, without_query};
 use crate::{view, when};
 
 pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
@@ -95,11 +95,11 @@ fn headers_text(headers: &[Header]) -> String {
     format!("\nHeaders (unsigned)\n{}", lines.collect::<String>())
 }
 
-/// JSON over several lines with its links cut; what is not JSON as text, as far as it is text.
+/// JSON over several lines with its links cut and what is unsafe to show escaped; what is not JSON as text, as far as it is text.
 pub(super) fn body_text(body: &[u8], full: bool) -> String {
     match serde_json::from_slice::<Value>(body) {
-        Ok(value) if full => format!("{value:#}"),
-        Ok(value) => format!("{:#}", with_links_cut(value)),
+        Ok(value) if full => escaped(&format!("{value:#}")),
+        Ok(value) => escaped(&format!("{:#}", with_links_cut(value))),
         Err(_) => tame(&String::from_utf8_lossy(body)),
     }
 }

@@ -14,7 +14,12 @@ use crate::secret;
 pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
     let tokens = CallbackTokens::none();
     if let Some(file) = file {
-        read_into(&tokens, file)?;
+        if read_into(&tokens, file)? == 0 {
+            return Err(Failure::usage(format!(
+                "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
+                file.display()
+            )));
+        }
         secret::warn_of_open_files(&[file.to_owned()]);
         tracing::info!(
             tokens = tokens.len(),
@@ -24,15 +29,24 @@ pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
     Ok(tokens)
 }
 
-/// Reads the file again on every SIGHUP. What cannot be read leaves those in force.
+/// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or holds
+/// something else, leaves those in force.
 pub(super) async fn keep_fresh(
     tokens: CallbackTokens,
     file: PathBuf,
     mut hangups: watch::Receiver<u64>,
 ) {
     while hangups.changed().await.is_ok() {
-        match read_into(&tokens, &file) {
-            Ok(()) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
+        let read = match file.try_exists() {
+            Ok(false) => tokens.set([""; 0]).map(|()| 0).map_err(Failure::from),
+            Ok(true) | Err(_) => read_into(&tokens, &file),
+        };
+        match read {
+            Ok(0) => tracing::warn!(
+                file = %file.display(),
+                "this file holds no callback token any more: every callback is answered 404"
+            ),
+            Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
             Err(error) => tracing::error!(
                 "callback tokens could not be read again, those in force stay: {error}"
             ),
@@ -40,19 +54,15 @@ pub(super) async fn keep_fresh(
     }
 }
 
-fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<(), Failure> {
+/// How many it holds now.
+fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<usize, Failure> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read callback token file {}", file.display()))?;
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     let (found, numbers): (Vec<_>, Vec<_>) = lines.unzip();
-    if found.is_empty() {
-        return Err(Failure::usage(format!(
-            "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
-            file.display()
-        )));
-    }
-    tokens.set(found).map_err(|error| {
+    let count = found.len();
+    tokens.set(found).map(|()| count).map_err(|error| {
         let number: usize = numbers.get(error.place()).copied().unwrap_or_default();
         Failure::usage(format!(
             "callback token file {}, line {number}: the token has {}",

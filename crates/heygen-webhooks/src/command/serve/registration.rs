@@ -24,6 +24,8 @@ use trouble::{Trouble, Waits};
 /// What is wanted at HeyGen.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// Who is asked, for the log.
+    pub(super) at: &'static str,
     /// The address HeyGen is to send to.
     pub(super) url: String,
     /// What to subscribe to; `None` for everything on a new endpoint, and whatever an existing one has.
@@ -106,7 +108,7 @@ impl Registration {
             tracing::error!(%endpoint_id, "could not be deregistered, delete it with `endpoints delete`: {problem}");
             return;
         }
-        tracing::info!(%endpoint_id, "deregistered at HeyGen");
+        tracing::info!(%endpoint_id, "deregistered at {}", self.wanted.at);
         if let Err(error) = self.sources.store().forget(endpoint_id.as_str()) {
             tracing::error!("the secret of the deleted endpoint could not be forgotten: {error:#}");
         }
@@ -137,8 +139,9 @@ impl Registration {
             tracing::warn!(
                 endpoints = ours.len(),
                 url = without_query(&self.wanted.url),
-                "several endpoints at HeyGen have this URL: every event comes that often, and only deliveries of a known \
-                 secret are taken; delete the others with `endpoints delete ID`"
+                "several endpoints at {} have this URL: every event comes that often, and only deliveries of a known \
+                 secret are taken; delete the others with `endpoints delete ID`",
+                self.wanted.at
             );
         }
         let mut known = None;
@@ -200,7 +203,7 @@ impl Registration {
             _ => {}
         }
         // As HeyGen has it: that is where it sends.
-        tracing::info!(%endpoint_id, url = without_query(&endpoint.url), "found at HeyGen");
+        tracing::info!(%endpoint_id, url = without_query(&endpoint.url), "found at {}", self.wanted.at);
         Ok(())
     }
 }

@@ -33,6 +33,10 @@ struct Last {
     /// In the order of the files.
     files: Vec<Vec<Secret>>,
     kept: Vec<Secret>,
+    /// Of the store, which knows of each of them that its time is over.
+    retired: Vec<Secret>,
+    /// How many of environment and files are not accepted for that.
+    withdrawn: usize,
     /// Told by HeyGen and kept nowhere, because that failed.
     held: Vec<Secret>,
 }
@@ -49,6 +53,8 @@ impl SecretSources {
                 .map(|file| secret::from_file(file))
                 .collect::<Result<_, _>>()?,
             kept: store.accepted(Timestamp::now())?,
+            retired: store.retired(Timestamp::now())?,
+            withdrawn: 0,
             held: Vec::new(),
         };
         secret::warn_of_open_files(files);
@@ -59,7 +65,7 @@ impl SecretSources {
             active: ActiveSecrets::none(),
             last: Arc::new(Mutex::new(last)),
         };
-        sources.enforce(&sources.last());
+        sources.enforce(&mut sources.last());
         Ok(sources)
     }
 
@@ -79,10 +85,30 @@ impl SecretSources {
 
     /// Reads all of them again. What cannot be read counts as it was when it could be.
     pub(super) fn refresh(&self) {
+        self.read_again(secret::from_file);
+    }
+
+    /// As [`refresh`](Self::refresh), because the user asks for it: a file that holds nothing any more, or is gone, takes its secrets
+    /// back. Unasked it may be about to be written.
+    fn reload(&self) {
+        self.read_again(secret::from_file_again);
+    }
+
+    fn read_again(&self, read: impl Fn(&Path) -> Result<Vec<Secret>, Failure>) {
         let mut last = self.last();
         for (file, secrets) in self.files.iter().zip(&mut last.files) {
-            match secret::from_file(file) {
-                Ok(read) => *secrets = read,
+            match read(file) {
+                Ok(read) => {
+                    if read.is_empty() && !secrets.is_empty() {
+                        tracing::warn!(
+                            file = %file.display(),
+                            "this file holds no secret any more: those it held are no longer accepted"
+                        );
+                    }
+                    *secrets = read;
+                }
+                // One that was taken back stays so.
+                Err(_) if secrets.is_empty() => {}
                 Err(error) => {
                     tracing::error!(
                         "secrets could not be read again, those in force stay: {error}"
@@ -90,27 +116,41 @@ impl SecretSources {
                 }
             }
         }
-        match self.store.accepted(Timestamp::now()) {
-            Ok(read) => last.kept = read,
+        let now = Timestamp::now();
+        match self
+            .store
+            .accepted(now)
+            .and_then(|read| Ok((read, self.store.retired(now)?)))
+        {
+            Ok((kept, retired)) => {
+                last.kept = kept;
+                last.retired = retired;
+            }
             Err(error) => {
                 tracing::error!("secrets could not be read again, those in force stay: {error:#}");
             }
         }
-        self.enforce(&last);
+        self.enforce(&mut last);
     }
 
     /// Brings a secret into force that could not be kept, until the process ends.
     pub(super) fn hold(&self, secret: Secret) {
         let mut last = self.last();
         last.held.push(secret);
-        self.enforce(&last);
+        self.enforce(&mut last);
     }
 
     /// Looks at the store several times a second, so that a replaced secret is known before HeyGen has much to send with
     /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
     ///
-    /// `rejected` is the file of what was turned away: some of it may verify now.
-    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>, rejected: PathBuf) {
+    /// `rejected` is the file of what was turned away: some of it may verify now. A secret that can be guessed matters where others
+    /// than this machine can send, which `is_exposed` tells.
+    pub(super) async fn keep_fresh(
+        self,
+        mut hangups: watch::Receiver<u64>,
+        rejected: PathBuf,
+        is_exposed: bool,
+    ) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stamp = self.stamp.clone();
@@ -131,7 +171,16 @@ impl SecretSources {
             }
             stamp = now;
             ticks_until_reload = RELOAD_TICKS;
-            self.refresh();
+            match is_asked {
+                true => self.reload(),
+                false => self.refresh(),
+            }
+            if is_asked && is_exposed {
+                self.active
+                    .get()
+                    .iter()
+                    .for_each(|all| secret::warn_of_short(all));
+            }
             if is_asked || has_changed {
                 let secrets = self.active.get().map_or(0, |secrets| secrets.len());
                 tracing::info!(secrets, "secrets read again");
@@ -141,10 +190,20 @@ impl SecretSources {
         }
     }
 
-    fn enforce(&self, last: &Last) {
+    fn enforce(&self, last: &mut Last) {
         let files = last.files.iter().flatten();
-        let all = last.environment.iter().chain(files);
-        let all = all.chain(&last.kept).chain(&last.held).cloned();
+        let configured = last.environment.iter().chain(files);
+        let (withdrawn, all): (Vec<_>, Vec<_>) =
+            configured.partition(|secret| secret::is_one_of(secret, &last.retired));
+        if withdrawn.len() > last.withdrawn {
+            tracing::warn!(
+                secrets = withdrawn.len(),
+                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was replaced at HeyGen and its time is over: it is no longer \
+                 accepted; take it out there"
+            );
+        }
+        last.withdrawn = withdrawn.len();
+        let all = all.into_iter().chain(&last.kept).chain(&last.held).cloned();
         match Secrets::from_iter(all) {
             Some(secrets) => self.active.set(secrets),
             None if self.active.get().is_some() => {

@@ -1,17 +1,85 @@
 //! `serve --sandbox`: the whole product in one command, offline.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heygen_api::Credentials;
 use heygen_events::EventType;
+use heygen_inbox::Appended;
+use heygen_receiver::{ObservedDelivery, Observer};
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::handing_out::Count;
+use crate::output::tame;
 use crate::place::Place;
+
+/// Counts what is stored while the show is played.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stored(Arc<AtomicUsize>);
+
+impl Observer for Stored {
+    fn kept(&self, kept: &ObservedDelivery<'_>) {
+        if matches!(kept.appended, Appended::New(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What became of the samples.
+#[derive(Debug)]
+pub(super) struct Report {
+    samples: usize,
+    stored: usize,
+    acknowledged: usize,
+    reason: Option<String>,
+}
+
+impl Report {
+    pub(super) fn is_good(&self) -> bool {
+        self.acknowledged >= self.samples
+    }
+
+    /// For the log, which programs read too.
+    pub(super) fn tell(&self) {
+        let Self {
+            samples,
+            stored,
+            acknowledged,
+            reason,
+        } = self;
+        match self.is_good() {
+            true => tracing::info!(samples, stored, acknowledged, "the samples were sent"),
+            false => tracing::warn!(
+                samples,
+                stored,
+                acknowledged,
+                "the samples were sent, and not all are acknowledged: {}",
+                reason.as_deref().unwrap_or("no attempt has failed yet")
+            ),
+        }
+    }
+
+    /// For people: what happened, and nothing else.
+    fn text(&self) -> String {
+        let Self {
+            samples,
+            stored,
+            acknowledged,
+            ..
+        } = self;
+        let mut text = format!("{stored} stored, {acknowledged} of {samples} acknowledged");
+        if let Some(reason) = self.reason.as_ref().filter(|_| !self.is_good()) {
+            text.push_str(": ");
+            text.push_str(&tame(reason));
+        }
+        text
+    }
+}
 
 /// HeyGen in a box, and the key to it.
 pub(super) struct Show {
@@ -35,10 +103,10 @@ impl Show {
 
     /// Has one signed sample of every event delivered, each after the one before has been handled. When one is late, the
     /// rest is sent without waiting.
-    pub(super) async fn play(&self, mut handled: Count) {
+    pub(super) async fn play(&self, mut handled: Count, stored: &Stored) -> Report {
         let mut is_late = false;
         for event_type in EventType::DOCUMENTED {
-            let before = handled.now();
+            let before = handled.now().ended;
             self.sandbox.send(EventBuilder::new(event_type.clone()));
             if is_late {
                 continue;
@@ -53,15 +121,24 @@ impl Show {
                 );
             }
         }
+        let tally = handled.now();
+        Report {
+            samples: EventType::DOCUMENTED.len(),
+            stored: stored.0.load(Ordering::Relaxed),
+            acknowledged: tally.acknowledged,
+            reason: tally.last_failure,
+        }
     }
 
     /// What a newcomer may want to do next.
-    pub(super) fn suggestions(&self, inbox: &Place) -> String {
+    pub(super) fn suggestions(&self, report: &Report, inbox: &Place) -> String {
         let url = self.sandbox.url();
         format!(
             "
-That was one signed sample of each of the {count} known events, registered for, delivered, verified, kept and handled as at
-HeyGen. It stays up; from a second terminal try:
+One signed sample of each of the {count} known events was sent, as HeyGen sends them:
+{report}
+
+It stays up; from a second terminal try:
 
   curl {url}/sandbox/events -d '{{\"event_type\":\"avatar_video.fail\",\"data\":{{\"msg\":\"no credit\"}}}}'
   heygen-webhooks inbox list --inbox {inbox}
@@ -71,7 +148,8 @@ HeyGen. It stays up; from a second terminal try:
 Ctrl-C ends it. At HeyGen itself: HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://your.host/webhooks/heygen
 
 ",
-            count = EventType::DOCUMENTED.len(),
+            count = report.samples,
+            report = report.text(),
             inbox = inbox,
         )
     }

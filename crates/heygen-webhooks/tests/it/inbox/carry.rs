@@ -106,7 +106,10 @@ fn csv_calculates_nothing() {
         lines[1].contains(",\"'=HYPERLINK(\"\"http://a.b\"\")\","),
         "{table}"
     );
-    assert!(lines[1].contains(",done,1,backfill,\"{"), "{table}");
+    assert!(
+        lines[1].contains(",\"done\",\"1\",\"backfill\",\"{"),
+        "{table}"
+    );
     assert_eq!(lines.len(), 3, "{table}");
 }
 

@@ -100,7 +100,16 @@ fn a_login_that_fails_names_the_options() {
     let url = world
         .address("HEYGEN")
         .replace("nats://", &format!("nats://user1:{PASSWORD}x@"));
+    // Where every list of processes shows it, a password is refused, right or wrong.
     let ended = world.run(&["inbox", "list", "--inbox", &url]);
-    assert_eq!(ended.status, 1);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--nats-password-file") && !ended.stderr.contains(PASSWORD),
+        "{}",
+        ended.stderr
+    );
+    let environment = [("HEYGEN_WEBHOOKS_INBOX", url.as_str())];
+    let ended = world.place.run_with(&["inbox", "list"], b"", &environment);
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }

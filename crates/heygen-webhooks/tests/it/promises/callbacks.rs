@@ -1,6 +1,7 @@
 //! `serve --callback-token-file`: what nobody signed is taken where the token stands in the path, and nowhere else.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -118,6 +119,32 @@ fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
     serve.signal("HUP");
     serve.log_line("callback tokens read again");
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
+}
+
+#[test]
+fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
+    for revoke in [
+        |file: &Path| fs::write(file, "# none\n").expect("emptied"),
+        |file: &Path| fs::write(file, "").expect("emptied"),
+        |file: &Path| fs::remove_file(file).expect("it was there"),
+    ] {
+        let place = Place::new();
+        let file = place.file("tokens", TOKEN);
+        let serve = place.serve(&["--callback-token-file", "tokens"]);
+        assert_eq!(probe(&serve, TOKEN), 204);
+        revoke(&file);
+        serve.signal("HUP");
+        serve.log_line("holds no callback token any more");
+        let body = event_with_id("evt_1", "a");
+        assert_eq!(
+            (probe(&serve, TOKEN), callback(&serve, TOKEN, &body).status),
+            (404, 404)
+        );
+        place.file("tokens", OTHER);
+        serve.signal("HUP");
+        serve.log_line("callback tokens read again");
+        assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
+    }
 }
 
 #[test]

@@ -88,7 +88,9 @@ async fn programs_get_all_that_was_answered_however_often_we_are_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_gets_all_that_was_answered_however_often_we_are_killed() {
     let (place, behind) = (Place::new(), Place::new());
-    let application = behind.serve(&["--on", "*=ignore"]);
+    let made = place.run(&["secrets", "forward", "--create"]).ok().stdout;
+    let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
+    let application = behind.serve_with(&["--on", "*=ignore"], &secret);
     let answered = kill_under_load(&place, &["--forward", &application.url]).await;
     let handled: BTreeSet<_> = by_subject(&behind).into_keys().collect();
     assert_eq!(answered.difference(&handled).count(), 0);

@@ -6,7 +6,7 @@ use heygen_inbox::Kept;
 use serde_json::{Value, json};
 
 use crate::command::inbox::json::{attempt_json, headers_json, summary_json};
-use crate::when;
+use crate::{output, when};
 
 pub(super) fn line(kept: &Kept) -> String {
     let mut value = summary_json(&kept.summary);
@@ -22,5 +22,5 @@ pub(super) fn line(kept: &Kept) -> String {
     });
     let attempts = kept.attempts.iter().map(attempt_json);
     value["attempt_list"] = attempts.collect::<Value>();
-    format!("{value}\n")
+    output::json_line(&value)
 }

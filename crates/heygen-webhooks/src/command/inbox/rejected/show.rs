@@ -32,7 +32,7 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
                 post.summary.id
             )
         })?;
-        output::write(body)?;
+        output::write_bytes(body)?;
         return Ok(());
     }
     // To look at it takes no secret: one that cannot be read is told with the rest.

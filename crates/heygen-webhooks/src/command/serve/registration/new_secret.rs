@@ -56,7 +56,8 @@ impl Registration {
             %endpoint_id,
             url = without_query(&url),
             secrets_file = %self.sources.store().path().display(),
-            "registered at HeyGen"
+            "registered at {}",
+            self.wanted.at
         );
         Ok(())
     }

@@ -1,0 +1,132 @@
+//! Whether a configuration file that nobody named is believed: in a folder that others can write to it may have been laid there to have
+//! our keys sent elsewhere, or a program run as us.
+
+use std::fs;
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Refuses a file that others can have written, where it says what only we may say.
+pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Failure> {
+    let Some(doubt) = doubt(path, opened) else {
+        return Ok(());
+    };
+    // What is no TOML is told by whoever reads it next.
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return Ok(());
+    };
+    let decides: Vec<_> = table
+        .keys()
+        .filter(|key| is_for_us_alone(key))
+        .map(String::as_str)
+        .collect();
+    match decides.as_slice() {
+        [] => Ok(()),
+        decides => Err(Failure::usage(format!(
+            "configuration file {} {doubt}, so it is not believed where it sets {}: if it is yours, name it with --config or \
+             HEYGEN_WEBHOOKS_CONFIG, or make it yours alone",
+            path.display(),
+            decides.join(", ")
+        ))),
+    }
+}
+
+/// What decides where keys, secrets and events come from and go, and what is run.
+fn is_for_us_alone(key: &str) -> bool {
+    const KEYS: [&str; 11] = [
+        "api-key-file",
+        "base-url",
+        "callback-token-file",
+        "exec",
+        "forward",
+        "forward-secret-file",
+        "inbox",
+        "on",
+        "public-url",
+        "secret-file",
+        "tls-key",
+    ];
+    KEYS.contains(&key) || key.starts_with("nats-")
+}
+
+#[cfg(unix)]
+fn doubt(path: &Path, opened: &fs::File) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let us = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    // Of a link both count: it chose the file.
+    let seen = [fs::symlink_metadata(path).ok(), opened.metadata().ok()];
+    seen.into_iter().flatten().find_map(|metadata| {
+        let mode = metadata.mode();
+        let is_link = metadata.is_symlink();
+        // Many systems give each user a group of their own and let it write.
+        let by_group = mode & 0o020 != 0 && metadata.gid() != group;
+        match metadata.uid() {
+            uid if uid != us && uid != ROOT => Some(format!("belongs to another user (uid {uid})")),
+            _ if !is_link && (mode & 0o002 != 0 || by_group) => {
+                Some("can be written by others".to_owned())
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Who may write a file is not told by a mode here.
+#[cfg(not(unix))]
+fn doubt(_: &Path, _: &fs::File) -> Option<String> {
+    None
+}
+
+#[cfg(unix)]
+const ROOT: u32 = 0;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    #[track_caller]
+    fn check_file(text: &str, mode: u32, owner: Option<u32>, expected: Option<&str>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("heygen-webhooks.toml");
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+        if let Some(uid) = owner {
+            chown(&path, Some(uid), None).expect("given");
+        }
+        let opened = fs::File::open(&path).expect("readable");
+        match (check(&path, &opened, text), expected) {
+            (Ok(()), None) => {}
+            (Err(failure), Some(expected)) => {
+                let told = failure.to_string();
+                assert!(told.contains(expected), "{told}");
+            }
+            (found, expected) => panic!("{text} {mode:o}: {found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_others_can_have_written_decides_nothing_that_matters() {
+        for line in [
+            "base-url = \"http://a.example\"",
+            "exec = [\"x\"]",
+            "forward = \"http://a.example\"",
+            "public-url = \"https://a.example\"",
+            "inbox = \"/tmp/x\"",
+            "secret-file = [\"x\"]",
+            "nats-creds = \"x\"",
+            "[[on]]\nevent = \"*\"\nprint = true",
+        ] {
+            check_file(line, 0o600, None, None);
+            check_file(line, 0o644, None, None);
+            check_file(line, 0o664, None, None);
+            check_file(line, 0o666, None, Some("can be written by others"));
+            // Nobody but root can give files away.
+            if rustix::process::geteuid().is_root() {
+                check_file(line, 0o600, Some(65534), Some("another user (uid 65534)"));
+            }
+        }
+        check_file("path = \"/x\"\nretry-first = 1.0", 0o666, None, None);
+    }
+}

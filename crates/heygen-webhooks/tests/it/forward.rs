@@ -1,0 +1,564 @@
+//! What forwarded deliveries are signed with: nothing that did not come from HeyGen leaves us under a signature that passes for HeyGen's.
+
+use std::fs;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use heygen_signature::Secret;
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::endpoint;
+use crate::promises::{ask, import, old, post};
+use crate::support::{Place, SECRET, Serve};
+
+const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+const KEY: &str = "key-of-the-tests";
+
+/// An application that remembers what it was sent, and answers everything with one status.
+struct Application {
+    url: String,
+    requests: Receiver<endpoint::Request>,
+}
+
+impl Application {
+    fn start(status: u16) -> Self {
+        let (sender, requests) = channel();
+        let sender = Arc::new(Mutex::new(sender));
+        let url = endpoint::start(move |request| {
+            let copy = endpoint::Request {
+                method: request.method.clone(),
+                headers: request.headers.clone(),
+                body: request.body.clone(),
+            };
+            // The test may have ended.
+            let _ = sender.lock().expect("no panic").send(copy);
+            status
+        });
+        Self { url, requests }
+    }
+
+    fn next(&self) -> endpoint::Request {
+        let patience = Duration::from_secs(60);
+        self.requests.recv_timeout(patience).expect("a request")
+    }
+}
+
+fn header<'a>(request: &'a endpoint::Request, name: &str) -> Option<&'a str> {
+    let mut headers = request.headers.iter();
+    let found = headers.find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+fn sign(secret: &str, body: &[u8]) -> String {
+    let secret = Secret::new(secret).expect("a secret");
+    secret.sign(body).to_string()
+}
+
+fn forward_secret(place: &Place, arguments: &[&str]) -> String {
+    let ended = place
+        .run(&[&["secrets", "forward"], arguments].concat())
+        .ok();
+    ended.stdout.trim_end().to_owned()
+}
+
+/// What the application was sent, posted to the webhook with the signature it came with, is refused.
+#[track_caller]
+fn assert_no_oracle(serve: &Serve, request: &endpoint::Request) {
+    for name in ["signature", "heygen-signature"] {
+        let signature = header(request, name);
+        let headers: Vec<_> = signature.map(|text| (name, text)).into_iter().collect();
+        let answer = ask(&serve.url, "POST", &headers, &request.body);
+        assert_eq!(answer.status, 401, "{name}: {signature:?}");
+    }
+}
+
+fn event(subject: &str) -> String {
+    format!(
+        r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{subject}","url":"https://a.b/c"}}}}"#
+    )
+}
+
+#[test]
+fn a_callback_gets_no_signature_that_passes_for_heygens() {
+    // With a secret of its own, and with HeyGen's, whether it stands alone or behind a comment.
+    for heygens in [
+        None,
+        Some(format!("{SECRET}\n")),
+        Some(format!("# x\n\n {SECRET} \n")),
+    ] {
+        let place = Place::new();
+        place.file("tokens", TOKEN);
+        let application = Application::start(200);
+        let mut arguments = vec![
+            "--forward",
+            &application.url,
+            "--callback-token-file",
+            "tokens",
+        ];
+        if let Some(text) = &heygens {
+            place.file("theirs", text);
+            arguments.extend(["--forward-secret-file", "theirs"]);
+        }
+        let serve = place.serve(&arguments);
+        let invented = event("invented");
+        let callbacks = format!("{}/callbacks/{TOKEN}", serve.url);
+        assert_eq!(
+            ask(&callbacks, "POST", &[], invented.as_bytes()).status,
+            200
+        );
+        let request = application.next();
+        assert_eq!(request.body, invented.as_bytes());
+        assert_eq!(
+            header(&request, "heygen-webhooks-authenticity"),
+            Some("token")
+        );
+        assert_no_oracle(&serve, &request);
+
+        let own = match heygens {
+            None => {
+                let own = forward_secret(&place, &[]);
+                let expected = sign(&own, &request.body);
+                assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+                assert_eq!(
+                    header(&request, "heygen-signature"),
+                    Some(expected.as_str())
+                );
+                own
+            }
+            Some(_) => {
+                assert_eq!(header(&request, "signature"), None, "it is sent unsigned");
+                SECRET.to_owned()
+            }
+        };
+        // What HeyGen signed is signed.
+        post(&serve, &event("genuine"));
+        let request = application.next();
+        assert_eq!(
+            header(&request, "heygen-webhooks-authenticity"),
+            Some("signature")
+        );
+        let expected = sign(&own, &request.body);
+        assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+    }
+}
+
+#[test]
+fn replayed_imports_get_no_signature_that_passes_for_heygens() {
+    let place = Place::new();
+    place.file("theirs", SECRET);
+    let lines = ["callback", "backfill"].map(|source| {
+        let mut line = old(source, "done", 1, 0);
+        line["source"] = source.into();
+        line
+    });
+    import(&place, lines);
+    let application = Application::start(200);
+    for arguments in [&[][..], &["--forward-secret-file", "theirs"]] {
+        let serve = place.serve(&[&["--forward", &application.url], arguments].concat());
+        place
+            .run(&["inbox", "replay", "--state", "done", "--yes"])
+            .ok();
+        for _ in 0..2 {
+            let request = application.next();
+            assert_no_oracle(&serve, &request);
+            assert_eq!(
+                header(&request, "signature").is_some(),
+                arguments.is_empty()
+            );
+        }
+        serve.signal("TERM");
+        assert_eq!(serve.wait().0, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_tells_of_gets_no_signature_that_passes_for_heygens() {
+    let heygen = Sandbox::builder()
+        .api_key(KEY)
+        .start()
+        .await
+        .expect("a sandbox");
+    let elsewhere = endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "logged"));
+    heygen.settled().await;
+    let environment = [
+        ("HEYGEN_API_KEY", KEY),
+        ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+    ];
+    for own in [true, false] {
+        let place = Place::new();
+        place.file("theirs", SECRET);
+        let application = Application::start(200);
+        let mut forward = vec!["--forward", &application.url];
+        if !own {
+            forward.extend(["--forward-secret-file", "theirs"]);
+        }
+        let serve = place.serve_with(&[&["--backfill"], &forward[..]].concat(), &environment);
+        let request = application.next();
+        assert_eq!(
+            header(&request, "heygen-webhooks-authenticity"),
+            Some("log")
+        );
+        assert_eq!(header(&request, "signature").is_some(), own);
+        assert_no_oracle(&serve, &request);
+
+        let dev = ["dev", "--since", "1h", "--log-format", "json"];
+        let dev = place.command(&[&dev, &forward[..]].concat());
+        let dev = place.begin(dev, &environment);
+        let request = application.next();
+        assert_eq!(header(&request, "signature").is_some(), own, "dev");
+        assert_no_oracle(&serve, &request);
+        drop(dev);
+        if own {
+            let secrets = [
+                forward_secret(&place, &[]),
+                forward_secret(&place, &["--inbox", "heygen-dev.db"]),
+            ];
+            assert_ne!(secrets[0], secrets[1]);
+        }
+    }
+}
+
+#[test]
+fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
+    let place = Place::new();
+    place.file("tokens", TOKEN);
+    place.file("forward", "whsec_forward\n");
+    let application = Application::start(200);
+    let serve = place.serve(&[
+        "--forward",
+        &application.url,
+        "--forward-secret-file",
+        "forward",
+        "--callback-token-file",
+        "tokens",
+    ]);
+    let callbacks = format!("{}/callbacks/{TOKEN}", serve.url);
+    let callback = |subject: &str| {
+        let answer = ask(&callbacks, "POST", &[], event(subject).as_bytes());
+        assert_eq!(answer.status, 200);
+        application.next()
+    };
+    let request = callback("before");
+    let expected = sign("whsec_forward", &request.body);
+    assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+    // Replaced at HeyGen, it is still accepted for a day: that is enough to forge with.
+    let kept = json!({"secrets": [{
+        "endpoint_id": "e1", "url": "https://a.example/", "secret": "whsec_forward",
+        "kept_at": "2026-11-01T00:00:00Z", "accepted_until": "2999-11-01T00:00:00Z",
+    }]});
+    place.file("heygen-inbox.db.secrets.json", kept.to_string());
+    serve.log_line("secrets read again");
+    let request = callback("after");
+    assert_eq!(header(&request, "signature"), None);
+    serve.log_line("forwarded without a signature");
+    assert_no_oracle(&serve, &request);
+}
+
+#[test]
+fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
+    let place = Place::new();
+    let application = Application::start(200);
+    let arguments = ["--forward", &application.url];
+    let serve = place.serve_logging(&arguments);
+    let line = serve.log_line("made a secret for forwarding");
+    assert!(line.contains("\"WARN\""), "{line}");
+    let line = serve.log_line("forwarded deliveries are signed with");
+    for part in [
+        "./heygen-inbox.db.forward-secret",
+        "heygen-webhooks secrets forward --inbox ./heygen-inbox.db",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let own = forward_secret(&place, &[]);
+    assert!(!line.contains(&own), "its place, and not what it is");
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+
+    let serve = place.serve(&arguments);
+    let line = serve.log_line("forwarded deliveries are signed with");
+    assert!(line.contains("forward-secret"), "{line}");
+    // A new secret of HeyGen's, as `endpoints rotate-secret --apply` keeps it.
+    let kept = json!({"secrets": [{
+        "endpoint_id": "e1", "url": "https://a.example/", "secret": "whsec_rotated",
+        "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
+    }]});
+    place.file("heygen-inbox.db.secrets.json", kept.to_string());
+    serve.log_line("secrets read again");
+    let body = event("rotated");
+    let signature = sign("whsec_rotated", body.as_bytes());
+    let headers = [("Signature", signature.as_str())];
+    assert_eq!(
+        ask(&serve.url, "POST", &headers, body.as_bytes()).status,
+        200
+    );
+    let request = application.next();
+    let expected = sign(&own, &request.body);
+    assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+    serve.signal("TERM");
+    let (_, _, log) = serve.wait();
+    assert!(!log.concat().contains("made a secret"), "{log:?}");
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = place.path().join("heygen-inbox.db.forward-secret");
+    let mode = fs::metadata(file).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_file_is_read_again_on_sighup() {
+    let place = Place::new();
+    let file = place.file("forward", "whsec_first\n");
+    let application = Application::start(200);
+    let serve = place.serve(&[
+        "--forward",
+        &application.url,
+        "--forward-secret-file",
+        "forward",
+    ]);
+    let is_signed_with = |subject: &str, secret: &str| {
+        post(&serve, &event(subject));
+        let request = application.next();
+        let expected = sign(secret, &request.body);
+        assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+    };
+    is_signed_with("first", "whsec_first");
+    fs::remove_file(file).expect("it was there");
+    serve.signal("HUP");
+    serve.log_line("the secret for forwarding is gone");
+    post(&serve, &event("unsigned"));
+    serve.log_line("nothing is sent unsigned");
+    place.file("forward", "whsec_second\n");
+    serve.signal("HUP");
+    serve.log_line("secrets read again");
+    // The delivery that waited comes too.
+    let request = application.next();
+    let expected = sign("whsec_second", &request.body);
+    assert_eq!(header(&request, "signature"), Some(expected.as_str()));
+}
+
+#[test]
+fn an_application_that_refuses_is_told_of_with_the_secret_it_needs() {
+    for status in [401, 403] {
+        let place = Place::new();
+        let application = Application::start(status);
+        let serve = place.serve(&["--forward", &application.url]);
+        for subject in ["a", "b", "c"] {
+            post(&serve, &event(subject));
+            application.next();
+        }
+        let line = serve.log_line("rejects forwarded deliveries");
+        for part in [
+            "./heygen-inbox.db.forward-secret",
+            "`heygen-webhooks secrets forward --inbox ./heygen-inbox.db`",
+            &status.to_string(),
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        serve.signal("TERM");
+        let (_, _, log) = serve.wait();
+        let log = log.concat();
+        assert!(!log.contains("rejects forwarded"), "once a minute: {log}");
+    }
+}
+
+#[test]
+fn the_command_prints_the_secret_and_nothing_else() {
+    let place = Place::new();
+    let ended = place.run(&["secrets", "forward"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.contains("--create"), "{}", ended.stderr);
+    assert!(!place.path().join("heygen-inbox.db.forward-secret").exists());
+
+    let made = forward_secret(&place, &["--create"]);
+    let digits = made.strip_prefix("whsec_").expect("the form of HeyGen's");
+    assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert_eq!(forward_secret(&place, &[]), made);
+    let value = place.run(&["secrets", "forward", "--json"]).ok().json();
+    let expected = json!({"secret": made, "file": "./heygen-inbox.db.forward-secret"});
+    assert_eq!(value, expected);
+
+    // What is named instead, by option, environment or file.
+    place.file("named", "# of the application\nwhsec_named\n");
+    let named = ["secrets", "forward", "--forward-secret-file", "named"];
+    assert_eq!(place.run(&named).ok().stdout, "whsec_named\n");
+    let variable = [("HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE", "named")];
+    let ended = place.run_with(&["secrets", "forward"], b"", &variable).ok();
+    assert_eq!(ended.stdout, "whsec_named\n");
+    place.file("heygen-webhooks.toml", "forward-secret-file = \"named\"\n");
+    assert_eq!(forward_secret(&place, &[]), "whsec_named");
+}
+
+#[test]
+fn on_nats_the_file_has_to_be_named() {
+    let place = Place::new();
+    let inbox = ["--inbox", "nats://127.0.0.1:1/HEYGEN"];
+    let rule = ["--on", "*.fail=forward:http://127.0.0.1:1/x"];
+    for command in [
+        &["work", "--forward", "http://127.0.0.1:1/x"][..],
+        &["serve", "--forward", "http://127.0.0.1:1/x"],
+        &[&["work"][..], &rule].concat(),
+        &[&["serve"][..], &rule].concat(),
+        &["secrets", "forward"],
+    ] {
+        let ended = place.run(&[command, &inbox].concat());
+        assert_eq!(ended.status, 2, "{command:?}: {}", ended.stderr);
+        for part in ["--forward-secret-file", "openssl rand -hex 32"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+    }
+    // Without forwarding there is nothing to sign; and one that is named is read.
+    let ended = place.run(&[&["work", "--print"][..], &inbox].concat());
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    let named = ["--forward-secret-file", "none", "--forward", "http://a/"];
+    let ended = place.run(&[&["work"][..], &named, &inbox].concat());
+    assert!(
+        ended.stderr.contains("cannot read secret file none"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn the_show_tells_what_really_happened() {
+    for (status, exit) in [(401, 1), (200, 0)] {
+        for is_json in [false, true] {
+            let place = Place::new();
+            let application = Application::start(status);
+            let mut arguments = vec!["--sandbox", "--forward", &application.url];
+            if is_json {
+                arguments.push("--json");
+            }
+            let serve = place.serve_with(&arguments, &[]);
+            serve.log_line("registered at the sandbox");
+            let line: Value =
+                serde_json::from_str(&serve.log_line("the samples were sent")).expect("JSON");
+            let acknowledged = if status == 200 { 30 } else { 0 };
+            assert_eq!(
+                (&line["samples"], &line["stored"], &line["acknowledged"]),
+                (&30.into(), &30.into(), &acknowledged.into())
+            );
+            if !is_json {
+                let expected = format!("30 stored, {acknowledged} of 30 acknowledged");
+                let told = loop {
+                    let line = serve.line();
+                    if line.contains("acknowledged") {
+                        break line;
+                    }
+                };
+                assert!(told.starts_with(&expected), "{told}");
+                assert_eq!(told.contains("answered 401"), status == 401, "{told}");
+            }
+            serve.signal("INT");
+            let (code, _, log) = serve.wait();
+            assert_eq!(code, exit, "{log:?}");
+            assert!(
+                log.concat().contains("deregistered at the sandbox"),
+                "{log:?}"
+            );
+            assert!(!log.concat().contains("at HeyGen"), "{log:?}");
+        }
+    }
+}
+
+#[test]
+fn programs_get_none_of_our_settings() {
+    let place = Place::new();
+    let text = r#"cat >/dev/null; env > environment.new; mv environment.new environment"#;
+    let program = crate::promises::script(&place, "handle", text);
+    let program = program.to_str().expect("a path");
+    let serve = place.serve_with(
+        &["--exec", program],
+        &[
+            ("HEYGEN_WEBHOOK_SECRET", SECRET),
+            ("HEYGEN_WEBHOOKS_CONCURRENCY", "3"),
+            ("HEYGEN_WEBHOOKS_OF_TOMORROW", "hush"),
+            ("NATS_PASSWORD", "hush"),
+            ("HTTPS_PROXY", "http://me:hush@127.0.0.1:1"),
+        ],
+    );
+    post(&serve, &event("a"));
+    let file = place.path().join("environment");
+    crate::support::eventually(|| file.exists());
+    let environment = fs::read_to_string(file).expect("what it was given");
+    let ours = environment
+        .lines()
+        .filter(|line| line.starts_with("HEYGEN") || line.starts_with("NATS"));
+    let mut names: Vec<_> = ours
+        .map(|line| line.split('=').next().expect("a name"))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "HEYGEN_ATTEMPT",
+            "HEYGEN_AUTHENTICITY",
+            "HEYGEN_DELIVERY_ID",
+            "HEYGEN_EVENT_TYPE",
+            "HEYGEN_RECEIVED_AT",
+            "HEYGEN_SUBJECT_ID"
+        ]
+    );
+    assert!(!environment.contains("hush"), "{environment}");
+    assert!(
+        environment.contains("HTTPS_PROXY=http://127.0.0.1:1\n"),
+        "{environment}"
+    );
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_warned_of_where_others_can_send() {
+    for (listen, secret, is_warned) in [
+        ("0.0.0.0:0", "whsec_short", true),
+        ("0.0.0.0:0", "whsec_0123456789abcdef", false),
+        ("127.0.0.1:0", "whsec_short", false),
+    ] {
+        let place = Place::new();
+        let arguments = ["serve", "--listen", listen, "--admin", "off"];
+        let command = place.command(&[&arguments[..], &["--log-format", "json"]].concat());
+        let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", secret)]);
+        serve.signal("TERM");
+        let (_, _, log) = serve.wait();
+        let log = log.concat();
+        assert_eq!(log.contains("fewer than 16 characters"), is_warned, "{log}");
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let thief = Application::start(200);
+    let base = thief.url.trim_end_matches("/webhook");
+    let text = format!("base-url = \"{base}\"\nexec = [\"./stolen\"]\n");
+    let file = place.file("heygen-webhooks.toml", text);
+    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+    let key = [("HEYGEN_API_KEY", "hush")];
+    mode(0o666);
+    for command in [
+        &["endpoints", "list"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["dev"],
+    ] {
+        let ended = place.run_with(command, b"", &key);
+        assert_eq!(ended.status, 2, "{command:?}: {}", ended.stderr);
+        for part in ["can be written by others", "base-url", "exec", "--config"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+    }
+    assert!(thief.requests.try_recv().is_err(), "it was asked");
+    // One that was named, or that is ours alone, is believed, and told of.
+    let named = ["endpoints", "list", "--config", "heygen-webhooks.toml"];
+    place.run_with(&named, b"", &key);
+    let asked = thief.next();
+    assert_eq!(header(&asked, "x-api-key"), Some("hush"));
+    mode(0o644);
+    let serve = place.serve_logging(&[]);
+    let line = serve.log_line("configuration file read");
+    assert!(line.contains("heygen-webhooks.toml"), "{line}");
+}

@@ -1,0 +1,191 @@
+//! An event whose every text steers a terminal, hides or reorders: nothing of that reaches whoever looks, by whatever command.
+
+use heygen_events::text::is_unsafe_to_show;
+use serde_json::{Value, json};
+
+use crate::promises::{ask, script};
+use crate::support::{Place, SECRET, eventually};
+
+/// One of each kind: ESC, BEL, DEL, C1, bidi, zero-width, line and paragraph separators, a tag.
+const HOSTILE: &str =
+    "x\u{1b}[31m\u{7}\u{7f}\u{9b}31m\u{202e}\u{2066}\u{200b}\u{feff}\u{2028}\u{2029}\u{e0041}y";
+
+fn event(name: &str) -> String {
+    json!({
+        "event_type": name,
+        "event_id": HOSTILE,
+        "event_data": {
+            "video_id": HOSTILE,
+            "callback_id": HOSTILE,
+            "msg": HOSTILE,
+            "url": format!("https://a.example/{HOSTILE}"),
+            HOSTILE: HOSTILE,
+        },
+        HOSTILE: 1,
+    })
+    .to_string()
+}
+
+#[track_caller]
+fn assert_safe(what: &str, text: &str) {
+    let found: Vec<_> = text
+        .chars()
+        .filter(|c| is_unsafe_to_show(*c) && *c != '\n')
+        .collect();
+    assert!(found.is_empty(), "{what}: {found:?} in {text}");
+}
+
+#[test]
+fn no_command_passes_on_what_steers_or_hides() {
+    let place = Place::new();
+    let handler = script(
+        &place,
+        "handle",
+        r#"cat; printf 'x\033[31m\302\23331m\342\200\256y\n' >&2; exit 1"#,
+    );
+    let rule = format!("avatar_video.fail=exec:{}", handler.display());
+    for format in ["text", "json"] {
+        let name = format!("new.{HOSTILE}.{format}");
+        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
+        arguments.extend(["--log-format", format, "--attempts", "1", "--on", &rule]);
+        if format == "json" {
+            arguments.push("--json");
+        }
+        let serve = place.begin(
+            place.command(&arguments),
+            &[("HEYGEN_WEBHOOK_SECRET", SECRET)],
+        );
+        let first = serve.log_line("listening");
+        let url = first
+            .split('"')
+            .find(|part| part.starts_with("http://"))
+            .expect("an address");
+        let deliver = |body: &str| {
+            let signature = crate::promises::sign(body);
+            let headers = [("Signature", signature.as_str())];
+            assert_eq!(ask(url, "POST", &headers, body.as_bytes()).status, 200);
+        };
+        deliver(&event(&name));
+        deliver(&event("avatar_video.fail").replacen(
+            "avatar_video.fail\"",
+            &format!("avatar_video.fail\",\"f\":\"{format}\""),
+            1,
+        ));
+        deliver(&format!("no JSON {HOSTILE} {format}"));
+        // A body that was turned away, too.
+        let headers = [("Signature", "00"), ("X-Signature", "é\u{9b}31m\u{202e}")];
+        assert_eq!(
+            ask(url, "POST", &headers, event(&name).as_bytes()).status,
+            401
+        );
+        let finished = || {
+            let list = place.run(&["inbox", "list", "--json"]).ok().json();
+            let all = list.as_array().expect("an array").clone();
+            all.len() >= 3
+                && all
+                    .iter()
+                    .all(|one| ["done", "dead"].contains(&one["state"].as_str().expect("a word")))
+        };
+        eventually(finished);
+        serve.signal("TERM");
+        let (_, lines, log) = serve.wait();
+        for line in &lines {
+            assert_safe("serve", line);
+        }
+        if format == "json" {
+            let found = lines
+                .iter()
+                .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            let mut subjects = found.map(|line| line["subject_id"].clone());
+            assert!(
+                subjects.any(|subject| subject == HOSTILE),
+                "the same text: {lines:?}"
+            );
+        }
+        for line in &log {
+            assert_safe("the log", line);
+        }
+    }
+    let list = place.run(&["inbox", "list", "--json"]).ok();
+    let ids: Vec<_> = list
+        .json()
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|one| one["id"].as_str().expect("an id").to_owned())
+        .collect();
+    let rejected = place
+        .run(&["inbox", "rejected", "list", "--json"])
+        .ok()
+        .json();
+    let rejected = rejected[0]["id"].to_string().replace('"', "");
+    place.file("event.json", event(&format!("new.{HOSTILE}")));
+    place.file("broken.json", format!("no JSON {HOSTILE}"));
+    let mut commands: Vec<Vec<&str>> = vec![
+        vec!["inbox", "list"],
+        vec!["inbox", "drift"],
+        vec!["inbox", "stats", "--all"],
+        vec!["inbox", "rejected", "list"],
+        vec!["inbox", "rejected", "show", &rejected],
+        vec!["inbox", "replay", "--dry-run", "--subject", HOSTILE],
+        vec!["inspect", "event.json"],
+        vec!["inspect", "broken.json"],
+        vec!["verify", "event.json", "--signature", "00"],
+        vec!["verify", "broken.json", "--signature", HOSTILE],
+        vec!["inspect", HOSTILE],
+        vec!["inbox", "show", HOSTILE],
+    ];
+    for id in &ids {
+        commands.push(vec!["inbox", "show", id]);
+        commands.push(vec!["inbox", "show", id, "--full"]);
+        commands.push(vec!["inbox", "attempts", id]);
+    }
+    let with_json: Vec<_> = commands
+        .iter()
+        .filter(|command| !command.contains(&"--full"))
+        .map(|command| [&command[..], &["--json"]].concat())
+        .collect();
+    for command in commands.iter().chain(&with_json) {
+        let ended = place.run(command);
+        assert_ne!(ended.stdout.len() + ended.stderr.len(), 0, "{command:?}");
+        assert_safe(&format!("{command:?}"), &ended.stdout);
+        assert_safe(&format!("{command:?}, its log"), &ended.stderr);
+    }
+    // What is for programs says the same all the same, and what is asked for raw is raw.
+    let shown = place.run(&["inbox", "show", &ids[0], "--raw"]).ok();
+    assert!(String::from_utf8_lossy(&shown.raw).contains('\u{202e}'));
+    let exported = place.run(&["inbox", "export"]).ok().stdout;
+    assert_safe("export", &exported);
+    let subjects = exported
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["subject_id"].clone());
+    assert!(subjects.into_iter().any(|subject| subject == HOSTILE));
+}
+
+#[test]
+fn an_api_that_answers_so_steers_nothing() {
+    let place = Place::new();
+    let answer = |request: &crate::endpoint::Request| match request.method.as_str() {
+        "GET" => 200,
+        _ => 400,
+    };
+    // Its answers are no JSON, and hold ESC; the error quotes what it can.
+    let url = crate::endpoint::start(answer);
+    let base = url.trim_end_matches("/webhook");
+    let environment = [
+        ("HEYGEN_API_KEY", "key"),
+        ("HEYGEN_WEBHOOKS_BASE_URL", base),
+    ];
+    for command in [
+        &["endpoints", "list"][..],
+        &["endpoints", "create", "https://a.example/"],
+        &["events"],
+        &["event-types"],
+        &["doctor", "--public-url", "http://127.0.0.1:1/"],
+    ] {
+        let ended = place.run_with(command, b"", &environment);
+        assert_ne!(ended.status, 0, "{command:?}: {}", ended.stdout);
+        assert_safe(&format!("{command:?}"), &ended.stdout);
+        assert_safe(&format!("{command:?}"), &ended.stderr);
+    }
+}
