@@ -107,8 +107,9 @@ pub enum Order {
     /// The longest due first, whatever they are about.
     #[default]
     Due,
-    /// Deliveries about one subject (video id and so on) one at a time, in the order in which they were kept: the next is
-    /// claimed when the one before is done or dead. Other subjects do not wait, nor does what has no subject.
+    /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one at a time, in the order in which
+    /// they were stored: the next is claimed when the one before is done or dead. Other subjects do not wait, nor does what has no
+    /// subject, nor what came another way: a callback can name any subject.
     Subject,
 }
 

@@ -13,7 +13,7 @@ const HOSTILE: &str =
 fn event(name: &str) -> String {
     json!({
         "event_type": name,
-        "event_id": HOSTILE,
+        "event_id": format!("{HOSTILE}{name}"),
         "event_data": {
             "video_id": HOSTILE,
             "callback_id": HOSTILE,
@@ -66,11 +66,8 @@ fn no_command_passes_on_what_steers_or_hides() {
             assert_eq!(ask(url, "POST", &headers, body.as_bytes()).status, 200);
         };
         deliver(&event(&name));
-        deliver(&event("avatar_video.fail").replacen(
-            "avatar_video.fail\"",
-            &format!("avatar_video.fail\",\"f\":\"{format}\""),
-            1,
-        ));
+        let failed = event("avatar_video.fail");
+        deliver(&failed.replacen("x\\u001b", &format!("{format}\\u001b"), 1));
         deliver(&format!("no JSON {HOSTILE} {format}"));
         // A body that was turned away, too.
         let headers = [("Signature", "00"), ("X-Signature", "é\u{9b}31m\u{202e}")];

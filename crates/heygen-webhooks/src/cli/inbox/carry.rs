@@ -9,9 +9,9 @@ use super::{InboxFile, Selection};
 /// Write deliveries out, oldest first, as JSON lines or as CSV
 ///
 /// A line of JSON holds everything that `inbox import` needs, to the byte: body is the text received, and body_base64
-/// stands in its place where it is not UTF-8. CSV holds the columns of `inbox list` and the body, for a spreadsheet: a
-/// field that begins with = + - @, a tab or a carriage return gets a ' before it, so that no spreadsheet takes what
-/// somebody sent for a formula.
+/// stands in its place where it is not UTF-8. CSV holds the columns of `inbox list` and the body, for a spreadsheet: every
+/// field is quoted, and a ' stands before = + - @ (full width too) where a cell could begin, also behind ; and tabs, so that no
+/// spreadsheet takes what somebody sent for a formula. It is not what was received to the byte, and cannot be imported.
 ///
 /// A delivery that is damaged is told and passed over, and the exit status is 1.
 #[derive(Args, Debug)]
