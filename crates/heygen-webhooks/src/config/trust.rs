@@ -80,7 +80,8 @@ fn doubt(_: &Path, _: &fs::File) -> Option<String> {
 #[cfg(unix)]
 const ROOT: u32 = 0;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
 

@@ -1,6 +1,8 @@
 //! An event whose every text steers a terminal, hides or reorders: nothing of that reaches whoever looks, by whatever command.
 
 use heygen_events::text::is_unsafe_to_show;
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::promises::{ask, script};
@@ -157,6 +159,50 @@ fn no_command_passes_on_what_steers_or_hides() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["subject_id"].clone());
     assert!(subjects.into_iter().any(|subject| subject == HOSTILE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_heygen_and_others_answer_steers_nothing() {
+    let heygen = Sandbox::builder()
+        .api_key("key")
+        .start()
+        .await
+        .expect("a sandbox");
+    let elsewhere = crate::endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    let hostile = EventBuilder::new("avatar_video.success");
+    heygen.send(hostile.set("video_id", HOSTILE).top("event_id", HOSTILE));
+    heygen.settled().await;
+    let place = Place::new();
+    let environment = [
+        ("HEYGEN_API_KEY", "key"),
+        ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+    ];
+    // It answers with ESC, too.
+    let trigger = ["trigger", "avatar_video.fail", "--to", &elsewhere];
+    for command in [
+        &["events"][..],
+        &["events", "--json"],
+        &["endpoints", "list"],
+        &["doctor"],
+        &["backfill", "--since", "1h"],
+        &["inbox", "list"],
+        &trigger,
+        &[&trigger[..], &["--json"]].concat(),
+    ] {
+        let ended = place.run_with(command, b"", &environment);
+        assert_safe(&format!("{command:?}"), &ended.stdout);
+        assert_safe(&format!("{command:?}, its log"), &ended.stderr);
+    }
+    for arguments in [&[][..], &["--json"]] {
+        let tail = ["inbox", "tail", "-n", "5"];
+        let command = place.command(&[&tail[..], arguments].concat());
+        let tail = place.begin(command, &[]);
+        let line = tail.line();
+        assert_safe("tail", &line);
+        assert!(line.contains("avatar_video.success"), "{line}");
+    }
 }
 
 #[test]
