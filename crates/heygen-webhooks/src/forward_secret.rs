@@ -106,13 +106,13 @@ impl ForwardSecret {
         Ok(())
     }
 
-    /// Reads it again on every SIGHUP. One that is gone or empty is no longer signed with: deliveries wait for another.
+    /// Reads it again each time the receiver's secrets were, on SIGHUP. One that is gone or empty is no longer signed with: deliveries wait for another.
     pub(crate) async fn keep_fresh(
         self,
         receivers: ActiveSecrets,
-        mut hangups: watch::Receiver<u64>,
+        mut reloads: watch::Receiver<u64>,
     ) {
-        while hangups.changed().await.is_ok() {
+        while reloads.changed().await.is_ok() {
             match secret::from_file_again(&self.file).map(Secrets::from_iter) {
                 Ok(Some(secrets)) => self.enforce(secrets, &receivers),
                 Ok(None) => {

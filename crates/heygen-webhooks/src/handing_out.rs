@@ -207,15 +207,15 @@ impl Built {
         }
     }
 
-    /// Reads what is signed with again on every SIGHUP.
+    /// Reads what is signed with again each time the receiver's secrets were, on SIGHUP.
     pub(crate) fn keep_fresh(
         &self,
-        hangups: watch::Receiver<u64>,
+        reloads: watch::Receiver<u64>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (secret, receivers) = (self.forward_secret.clone(), self.receivers.clone());
         async move {
             if let Some(secret) = secret {
-                secret.keep_fresh(receivers, hangups).await;
+                secret.keep_fresh(receivers, reloads).await;
             }
         }
     }

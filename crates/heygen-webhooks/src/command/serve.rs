@@ -148,7 +148,9 @@ async fn serve(
     serving.spawn("receiver", server.serve(receiver, stopped));
 
     let count = built.handler.count();
-    let fresh_forward_secret = built.keep_fresh(hangups.clone());
+    // What the receiver accepts is known before what is signed with: the new one may be among it.
+    let (reloaded, reloads) = watch::channel(0);
+    let fresh_forward_secret = built.keep_fresh(reloads);
     let mut dispatching = config.handing_out.options.clone();
     dispatching.observers.add(metrics);
     let mut work = match config.is_working {
@@ -162,9 +164,12 @@ async fn serve(
         work.tasks
             .spawn("backfill", backfill.watch(interval, stopped));
     }
-    let refresh = sources
-        .clone()
-        .keep_fresh(hangups.clone(), rejected_path(&beside), is_exposed);
+    let refresh = sources.clone().keep_fresh(
+        hangups.clone(),
+        rejected_path(&beside),
+        is_exposed,
+        reloaded,
+    );
     work.tasks.spawn_endless("refresh of secrets", refresh);
     work.tasks
         .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);

@@ -144,12 +144,14 @@ impl SecretSources {
     /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
     ///
     /// `rejected` is the file of what was turned away: some of it may verify now. A secret that can be guessed matters where others
-    /// than this machine can send, which `is_exposed` tells.
+    /// than this machine can send, which `is_exposed` tells. `reloaded` counts what was read on SIGHUP, for what must not be read
+    /// before.
     pub(super) async fn keep_fresh(
         self,
         mut hangups: watch::Receiver<u64>,
         rejected: PathBuf,
         is_exposed: bool,
+        reloaded: watch::Sender<u64>,
     ) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -174,6 +176,9 @@ impl SecretSources {
             match is_asked {
                 true => self.reload(),
                 false => self.refresh(),
+            }
+            if is_asked {
+                reloaded.send_modify(|count| *count += 1);
             }
             if is_asked && is_exposed {
                 self.active
