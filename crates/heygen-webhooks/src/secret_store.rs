@@ -31,6 +31,9 @@ struct Entry {
     kept_at: Timestamp,
     /// Set when another secret took its place: until then deliveries signed with it are still taken.
     accepted_until: Option<Timestamp>,
+    /// How long the one whose place this took is still taken, wherever that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_until: Option<Timestamp>,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -98,6 +101,7 @@ impl SecretStore {
             secret: "0".repeat(128),
             kept_at: Timestamp::now(),
             accepted_until: None,
+            previous_until: Some(Timestamp::now()),
         });
         let text = serde_json::to_string_pretty(&content).with_context(|| self.failed())?;
         private_file::try_replace(&self.path, &text).with_context(|| self.failed())
@@ -129,8 +133,41 @@ impl SecretStore {
                 secret: secret.to_owned(),
                 kept_at: now,
                 accepted_until: None,
+                previous_until: Some(until),
             });
             content.forget_old(now);
+        })
+    }
+
+    /// Whether the endpoint's secret took the place of another whose time was over at `now`.
+    pub(crate) fn has_replaced(&self, endpoint_id: &str, now: Timestamp) -> anyhow::Result<bool> {
+        let has = |entry: &Entry| {
+            entry.endpoint_id == endpoint_id
+                && entry.accepted_until.is_none()
+                && entry.previous_until.is_some_and(|until| until <= now)
+        };
+        Ok(self.read()?.secrets.iter().any(has))
+    }
+
+    /// Says that a secret that was never kept here was this endpoint's, and that its time is over.
+    pub(crate) fn retire(&self, endpoint_id: &str, secret: &Secret) -> anyhow::Result<()> {
+        let now = Timestamp::now();
+        self.change(|content| {
+            if content
+                .secrets
+                .iter()
+                .any(|entry| entry.secret == secret.expose())
+            {
+                return;
+            }
+            content.secrets.push(Entry {
+                endpoint_id: endpoint_id.to_owned(),
+                url: String::new(),
+                secret: secret.expose().to_owned(),
+                kept_at: now,
+                accepted_until: Some(now),
+                previous_until: None,
+            });
         })
     }
 

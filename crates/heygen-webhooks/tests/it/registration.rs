@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use heygen_signature::Secret;
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox};
 use serde_json::Value;
 
-use crate::support::{Place, Serve};
+use crate::promises::ask;
+use crate::support::{Place, Serve, eventually};
 use crate::tunnel::Tunnel;
 
 const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
@@ -107,6 +109,55 @@ async fn a_secret_that_nobody_knows_is_told_or_replaced() {
     elsewhere
         .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", &new)])
         .ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
+    // Kept beside the inbox too, or known from the environment alone and taken for the endpoint's.
+    for is_kept in [true, false] {
+        let (place, heygen) = (Place::new(), sandbox().await);
+        let tunnel = Tunnel::new();
+        let first = start(&place, &heygen, &tunnel, &[]);
+        first.log_line("registered at HeyGen");
+        first.signal("TERM");
+        first.wait();
+        if !is_kept {
+            std::fs::remove_file(place.path().join("heygen-inbox.db.secrets.json"))
+                .expect("it was kept");
+        }
+        let endpoint = heygen.endpoints().remove(0);
+        let old = endpoint.secret.expose();
+        let arguments = [
+            "--json",
+            "--public-url",
+            &endpoint.url,
+            "--base-url",
+            heygen.url(),
+        ];
+        let environment = [KEY, ("HEYGEN_WEBHOOK_SECRET", old)];
+        let status = |serve: &Serve, secret: &str| {
+            let signature = Secret::new(secret).expect("a secret").sign(b"{}");
+            let signature = signature.to_string();
+            ask(&serve.url, "POST", &[("Signature", &signature)], b"{}").status
+        };
+        let serve = place.serve_with(&arguments, &environment);
+        serve.log_line("found at HeyGen");
+        assert_eq!(status(&serve, old), 200);
+        let rotate = [
+            &["endpoints", "rotate-secret", &endpoint.endpoint_id],
+            &["--apply", "--overlap", "0s", "--base-url", heygen.url()][..],
+        ]
+        .concat();
+        place.run_with(&rotate, b"", &[KEY]).ok();
+        serve.log_line("its time is over");
+        let new = heygen.endpoints().remove(0);
+        let new = new.secret.expose();
+        eventually(|| (status(&serve, old), status(&serve, new)) == (401, 200));
+        // After a restart with the same environment, too.
+        drop(serve);
+        let serve = place.serve_with(&arguments, &environment);
+        assert_eq!((status(&serve, old), status(&serve, new)), (401, 200));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ struct Last {
     kept: Vec<Secret>,
     /// Of the store, which knows of each of them that its time is over.
     retired: Vec<Secret>,
+    /// The endpoint for whose secret the only one of environment and files was taken, and that secret.
+    taken: Option<(String, Secret)>,
     /// How many of environment and files are not accepted for that.
     withdrawn: usize,
     /// Told by HeyGen and kept nowhere, because that failed.
@@ -54,6 +56,7 @@ impl SecretSources {
                 .collect::<Result<_, _>>()?,
             kept: store.accepted(Timestamp::now())?,
             retired: store.retired(Timestamp::now())?,
+            taken: None,
             withdrawn: 0,
             held: Vec::new(),
         };
@@ -81,6 +84,27 @@ impl SecretSources {
     pub(super) fn has_configured(&self) -> bool {
         let last = self.last();
         !last.environment.is_empty() || !last.files.is_empty()
+    }
+
+    /// Takes the secret that the user gave for that of this endpoint, which HeyGen does not show again. Where it is the only one, it
+    /// ends when the endpoint's is replaced and the overlap is over.
+    pub(super) fn take_configured_for(&self, endpoint_id: &str) {
+        let mut last = self.last();
+        let mut configured = last.environment.iter().chain(last.files.iter().flatten());
+        let only = configured.next().filter(|_| configured.next().is_none());
+        last.taken = only.map(|secret| (endpoint_id.to_owned(), secret.clone()));
+    }
+
+    /// Writes down that the secret which was [taken](Self::take_configured_for) is over, once it is.
+    fn retire_taken(&self, last: &mut Last, now: Timestamp) -> anyhow::Result<()> {
+        let Some((endpoint_id, secret)) = &last.taken else {
+            return Ok(());
+        };
+        if self.store.has_replaced(endpoint_id, now)? {
+            self.store.retire(endpoint_id, secret)?;
+            last.taken = None;
+        }
+        Ok(())
     }
 
     /// Reads all of them again. What cannot be read counts as it was when it could be.
@@ -116,6 +140,11 @@ impl SecretSources {
                 }
             }
         }
+        let now = Timestamp::now();
+        if let Err(error) = self.retire_taken(&mut last, now) {
+            tracing::error!("a secret that is over could not be written down as that: {error:#}");
+        }
+        // Later than whatever was written just now.
         let now = Timestamp::now();
         match self
             .store

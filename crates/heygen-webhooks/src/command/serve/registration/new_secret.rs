@@ -76,6 +76,7 @@ impl Registration {
             return Ok(());
         }
         if self.sources.has_configured() {
+            self.sources.take_configured_for(endpoint_id.as_str());
             tracing::info!(%endpoint_id, "taking the configured secret for this endpoint's: HeyGen does not show it again");
             return Ok(());
         }
