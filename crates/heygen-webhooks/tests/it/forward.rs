@@ -18,13 +18,13 @@ const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
 const KEY: &str = "key-of-the-tests";
 
 /// An application that remembers what it was sent, and answers everything with one status.
-struct Application {
-    url: String,
-    requests: Receiver<endpoint::Request>,
+pub(crate) struct Application {
+    pub(crate) url: String,
+    pub(crate) requests: Receiver<endpoint::Request>,
 }
 
 impl Application {
-    fn start(status: u16) -> Self {
+    pub(crate) fn start(status: u16) -> Self {
         let (sender, requests) = channel();
         let sender = Arc::new(Mutex::new(sender));
         let url = endpoint::start(move |request| {
@@ -40,13 +40,13 @@ impl Application {
         Self { url, requests }
     }
 
-    fn next(&self) -> endpoint::Request {
+    pub(crate) fn next(&self) -> endpoint::Request {
         let patience = Duration::from_secs(60);
         self.requests.recv_timeout(patience).expect("a request")
     }
 }
 
-fn header<'a>(request: &'a endpoint::Request, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(request: &'a endpoint::Request, name: &str) -> Option<&'a str> {
     let mut headers = request.headers.iter();
     let found = headers.find(|(known, _)| known == name);
     found.map(|(_, value)| value.as_str())
@@ -75,7 +75,7 @@ fn assert_no_oracle(serve: &Serve, request: &endpoint::Request) {
     }
 }
 
-fn event(subject: &str) -> String {
+pub(crate) fn event(subject: &str) -> String {
     format!(
         r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{subject}","url":"https://a.b/c"}}}}"#
     )
@@ -463,102 +463,4 @@ fn the_show_tells_what_really_happened() {
             assert!(!log.concat().contains("at HeyGen"), "{log:?}");
         }
     }
-}
-
-#[test]
-fn programs_get_none_of_our_settings() {
-    let place = Place::new();
-    let text = r#"cat >/dev/null; env > environment.new; mv environment.new environment"#;
-    let program = crate::promises::script(&place, "handle", text);
-    let program = program.to_str().expect("a path");
-    let serve = place.serve_with(
-        &["--exec", program],
-        &[
-            ("HEYGEN_WEBHOOK_SECRET", SECRET),
-            ("HEYGEN_WEBHOOKS_CONCURRENCY", "3"),
-            ("HEYGEN_WEBHOOKS_OF_TOMORROW", "hush"),
-            ("NATS_PASSWORD", "hush"),
-            ("HTTPS_PROXY", "http://me:hush@127.0.0.1:1"),
-        ],
-    );
-    post(&serve, &event("a"));
-    let file = place.path().join("environment");
-    crate::support::eventually(|| file.exists());
-    let environment = fs::read_to_string(file).expect("what it was given");
-    let ours = environment
-        .lines()
-        .filter(|line| line.starts_with("HEYGEN") || line.starts_with("NATS"));
-    let mut names: Vec<_> = ours
-        .map(|line| line.split('=').next().expect("a name"))
-        .collect();
-    names.sort_unstable();
-    assert_eq!(
-        names,
-        [
-            "HEYGEN_ATTEMPT",
-            "HEYGEN_AUTHENTICITY",
-            "HEYGEN_DELIVERY_ID",
-            "HEYGEN_EVENT_TYPE",
-            "HEYGEN_RECEIVED_AT",
-            "HEYGEN_SUBJECT_ID"
-        ]
-    );
-    assert!(!environment.contains("hush"), "{environment}");
-    assert!(
-        environment.contains("HTTPS_PROXY=http://127.0.0.1:1\n"),
-        "{environment}"
-    );
-}
-
-#[test]
-fn a_secret_that_can_be_guessed_is_warned_of_where_others_can_send() {
-    for (listen, secret, is_warned) in [
-        ("0.0.0.0:0", "whsec_short", true),
-        ("0.0.0.0:0", "whsec_0123456789abcdef", false),
-        ("127.0.0.1:0", "whsec_short", false),
-    ] {
-        let place = Place::new();
-        let arguments = ["serve", "--listen", listen, "--admin", "off"];
-        let command = place.command(&[&arguments[..], &["--log-format", "json"]].concat());
-        let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", secret)]);
-        serve.signal("TERM");
-        let (_, _, log) = serve.wait();
-        let log = log.concat();
-        assert_eq!(log.contains("fewer than 16 characters"), is_warned, "{log}");
-        assert!(!log.contains(secret), "{log}");
-    }
-}
-
-#[test]
-fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    let thief = Application::start(200);
-    let base = thief.url.trim_end_matches("/webhook");
-    let text = format!("base-url = \"{base}\"\nexec = [\"./stolen\"]\n");
-    let file = place.file("heygen-webhooks.toml", text);
-    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
-    let key = [("HEYGEN_API_KEY", "hush")];
-    mode(0o666);
-    for command in [
-        &["endpoints", "list"][..],
-        &["serve", "--listen", "127.0.0.1:0"],
-        &["dev"],
-    ] {
-        let ended = place.run_with(command, b"", &key);
-        assert_eq!(ended.status, 2, "{command:?}: {}", ended.stderr);
-        for part in ["can be written by others", "base-url", "exec", "--config"] {
-            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
-        }
-    }
-    assert!(thief.requests.try_recv().is_err(), "it was asked");
-    // One that was named, or that is ours alone, is believed, and told of.
-    let named = ["endpoints", "list", "--config", "heygen-webhooks.toml"];
-    place.run_with(&named, b"", &key);
-    let asked = thief.next();
-    assert_eq!(header(&asked, "x-api-key"), Some("hush"));
-    mode(0o644);
-    let serve = place.serve_logging(&[]);
-    let line = serve.log_line("configuration file read");
-    assert!(line.contains("heygen-webhooks.toml"), "{line}");
 }

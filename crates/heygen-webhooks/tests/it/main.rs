@@ -19,6 +19,8 @@ mod handing_out;
 mod hostile;
 mod identity;
 mod inbox;
+#[cfg(unix)]
+mod leaks;
 mod looking;
 mod management;
 #[cfg(unix)]
