@@ -214,8 +214,10 @@ impl Built {
     ) -> impl Future<Output = ()> + Send + use<> {
         let (secret, receivers) = (self.forward_secret.clone(), self.receivers.clone());
         async move {
-            if let Some(secret) = secret {
-                secret.keep_fresh(receivers, reloads).await;
+            match secret {
+                Some(secret) => secret.keep_fresh(receivers, reloads).await,
+                // A task that ended early would end the process.
+                None => std::future::pending().await,
             }
         }
     }
