@@ -48,6 +48,7 @@ mod event_type;
 pub mod id;
 mod lookup;
 mod outcome;
+mod pattern;
 pub mod payload;
 mod questions;
 #[cfg(feature = "schema")]
@@ -60,6 +61,7 @@ pub use error::{ParseError, ParseErrorKind};
 pub use event::Event;
 pub use event_type::{EventType, UnknownName};
 pub use outcome::{MediaKind, Outcome};
+pub use pattern::{Pattern, PatternError, PatternErrorKind};
 pub use payload::Payload;
 
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use heygen_events::Outcome;
+use heygen_events::{Outcome, Pattern};
 
 use crate::error::UnknownWord;
 use crate::{DeliveryId, Header, Source};
@@ -234,6 +234,8 @@ pub struct Replayed {
 pub struct Query {
     /// Only this event name.
     pub event_type: Option<String>,
+    /// Only event names of this set. What is no event has the empty name, which `*` alone takes.
+    pub events: Option<Pattern>,
     /// Only this state.
     pub state: Option<State>,
     /// Only what is about this.
@@ -259,6 +261,13 @@ impl Query {
     #[must_use]
     pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
         self.event_type = Some(event_type.into());
+        self
+    }
+
+    /// Only event names of this set.
+    #[must_use]
+    pub fn events(mut self, pattern: Pattern) -> Self {
+        self.events = Some(pattern);
         self
     }
 
@@ -329,7 +338,12 @@ impl Query {
     pub(crate) fn matches(&self, summary: &Summary) -> bool {
         let fits =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        let name = summary.event_type.as_deref().unwrap_or_default();
         fits(&self.event_type, &summary.event_type)
+            && self
+                .events
+                .as_ref()
+                .is_none_or(|events| events.matches(name))
             && fits(&self.subject_id, &summary.subject_id)
             && self.state.is_none_or(|state| state == summary.state)
             && self.source.is_none_or(|source| source == summary.source)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use heygen_events::Pattern;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
@@ -277,6 +278,15 @@ fn conditions(query: &Query) -> (String, Vec<Value>) {
         conditions.push("event_type = ?");
         values.push(Value::from(event_type.clone()));
     }
+    if let Some(pattern) = query.events.as_ref().map(Pattern::as_str) {
+        // What is no event has the empty name.
+        let (condition, value) = match pattern.contains('*') {
+            false => ("event_type = ?", pattern.to_owned()),
+            true => ("ifnull(event_type, '') GLOB ?", glob(pattern)),
+        };
+        conditions.push(condition);
+        values.push(Value::from(value));
+    }
     if let Some(subject_id) = &query.subject_id {
         conditions.push("subject_id = ?");
         values.push(Value::from(subject_id.clone()));
@@ -310,6 +320,11 @@ fn conditions(query: &Query) -> (String, Vec<Value>) {
         }
     }
     (conditions.join(" AND "), values)
+}
+
+/// The same pattern in the words of SQLite, to which `?` and `[` mean something too.
+fn glob(pattern: &str) -> String {
+    pattern.replace('[', "[[]").replace('?', "[?]")
 }
 
 fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {

@@ -16,6 +16,7 @@ on_every_inbox!(
     what_stands_in_the_log_too_is_no_repeat,
     whatever_was_signed_is_kept_byte_for_byte,
     lists_are_newest_first_and_filtered,
+    event_names_are_listed_by_pattern,
     one_delivery_is_told_whole,
     ids_rise_also_when_the_clock_does_not,
     the_longest_due_are_claimed_first,
@@ -168,6 +169,56 @@ async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
         let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
         assert_eq!(listed, expected, "{query:?}");
     }
+}
+
+async fn event_names_are_listed_by_pattern(inbox: impl Inbox) {
+    let names = [
+        "avatar_video.success",
+        "avatar_video.fail",
+        "avatar_video_gif.success",
+        "Avatar_video.success",
+        "a?b",
+        "a[b]",
+        "acb",
+        "a*b",
+        "",
+    ];
+    let mut ids = Vec::new();
+    for (seconds, name) in names.iter().enumerate() {
+        let body = format!(r#"{{"event_type":"{name}","event_data":{{"n":{seconds}}}}}"#);
+        ids.push(append_new(&inbox, seconds as u64, &body).await);
+    }
+    ids.push(append_new(&inbox, 20, "not json").await);
+    let cases: &[(&str, &[usize])] = &[
+        ("avatar_video.*", &[1, 0]),
+        ("avatar_video*", &[2, 1, 0]),
+        ("*.success", &[3, 2, 0]),
+        ("*video*.s*", &[3, 2, 0]),
+        ("avatar_video.success*", &[0]),
+        ("avatar_video.success", &[0]),
+        ("podcast.*", &[]),
+        ("a?*", &[4]),
+        ("a[*", &[5]),
+        ("*[b]", &[5]),
+        ("a?b", &[4]),
+        ("a*b", &[7, 6, 4]),
+        ("avatar_video", &[]),
+        ("*", &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+        ("**", &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+    ];
+    for (pattern, expected) in cases {
+        let query = Query::default().events(pattern.parse().unwrap());
+        let listed = inbox.list(query).await;
+        let listed: Vec<_> = listed.unwrap().iter().map(|summary| summary.id).collect();
+        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        assert_eq!(listed, expected, "{pattern}");
+    }
+    let exact = Query::default().event_type("a*b");
+    assert_eq!(inbox.list(exact).await.unwrap().len(), 1, "no pattern");
+    let limited = Query::default()
+        .events("avatar_video*".parse().unwrap())
+        .limit(2);
+    assert_eq!(inbox.list(limited).await.unwrap().len(), 2);
 }
 
 async fn one_delivery_is_told_whole(inbox: impl Inbox) {

@@ -5,9 +5,7 @@ use std::fmt;
 use crate::handlers::BoxHandler;
 use crate::{Delivery, Handled, Handler};
 
-mod pattern;
-
-pub use pattern::{Pattern, PatternError, PatternErrorKind};
+pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 
 /// Chooses a handler by the event's name: the first rule that matches is taken, and no other.
 ///

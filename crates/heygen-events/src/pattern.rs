@@ -12,12 +12,12 @@ use std::str::FromStr;
 /// # Examples
 ///
 /// ```
-/// use heygen_receiver::handlers::Pattern;
+/// use heygen_events::Pattern;
 ///
 /// let failures: Pattern = "*.fail".parse()?;
 /// assert!(failures.matches("avatar_video.fail"));
 /// assert!(!failures.matches("avatar_video.success"));
-/// # Ok::<(), heygen_receiver::handlers::PatternError>(())
+/// # Ok::<(), heygen_events::PatternError>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Pattern {
@@ -28,8 +28,14 @@ impl Pattern {
     /// Whether the name is in the set.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let Some((start, rest)) = self.text.split_once('*') else {
-            return name == &*self.text;
+        Self::text_matches(&self.text, name)
+    }
+
+    /// As [`matches`](Self::matches), for any text as the pattern, also one that is hardly meant as one.
+    #[must_use]
+    pub fn text_matches(pattern: &str, name: &str) -> bool {
+        let Some((start, rest)) = pattern.split_once('*') else {
+            return name == pattern;
         };
         let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
         let Some(name) = name.strip_prefix(start) else {
@@ -46,6 +52,12 @@ impl Pattern {
             name = behind;
         }
         true
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
