@@ -122,6 +122,7 @@ impl Shown {
     }
 
     fn of_pem(certificates: &[u8], key: &[u8]) -> Result<Self, Inner> {
+        let (certificates, key) = (without_mark(certificates), without_mark(key));
         let chain = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| Inner::BadCertificatePem)?;
@@ -145,6 +146,13 @@ impl Shown {
             certificate,
         })
     }
+}
+
+/// A byte order mark before the first line, as editors on Windows leave it, would hide what begins there.
+fn without_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(pem)
+        .trim_ascii_start()
 }
 
 fn certified(

@@ -10,6 +10,9 @@ fn each_fault_is_told_and_no_key_is() {
     let text = |all: &[&str]| all.concat();
     let whole = [me.certificate.as_str(), &me.key];
     ServerTls::from_pem(text(&whole).as_bytes(), text(&whole).as_bytes()).unwrap();
+    // Some editors leave a byte order mark.
+    let marked = format!("\u{feff}\r\n{}", text(&whole));
+    ServerTls::from_pem(marked.as_bytes(), marked.as_bytes()).unwrap();
 
     // As an editor or a variable without line ends leaves it.
     let in_one_line = me.key.replace('\n', " ");
