@@ -88,7 +88,8 @@ pub enum Diagnosis {
     NotHex,
     /// The signature begins with `sha256=`, which HeyGen's do not.
     Sha256Prefix,
-    /// It matches once white space or quotes around the configured secret are cut.
+    /// It matches once white space, quotes, or characters that nobody sees, such as a byte order mark, around the configured
+    /// secret are cut.
     MatchesTrimmedSecret {
         /// Which secret that is.
         secret: usize,
@@ -212,7 +213,7 @@ fn other_key(signature: &Signature, body: &[u8], secrets: &Secrets) -> Option<Di
         tag.verify_slice(signature.as_bytes()).is_ok()
     };
     for (secret, text) in secrets.iter().map(Secret::expose).enumerate() {
-        let trimmed = text.trim().trim_matches(['"', '\'']).trim();
+        let trimmed = trim(trim(text).trim_matches(['"', '\'']));
         if signed_with(trimmed.as_bytes()) {
             return Some(Diagnosis::MatchesTrimmedSecret { secret });
         }
@@ -230,6 +231,13 @@ fn other_key(signature: &Signature, body: &[u8], secrets: &Secrets) -> Option<Di
         }
     }
     None
+}
+
+/// Without white space, and without byte order marks and zero-width characters, which editors leave and nobody sees.
+fn trim(text: &str) -> &str {
+    let is_unseen =
+        |character| matches!(character, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}');
+    text.trim_matches(|character: char| character.is_whitespace() || is_unseen(character))
 }
 
 /// Tries the spellings of the body that common programs write.

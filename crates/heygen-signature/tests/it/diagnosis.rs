@@ -135,6 +135,9 @@ fn a_secret_with_something_around_it() {
         format!("{SECRET}\r\n"),
         format!("\"{SECRET}\""),
         format!("'{SECRET}'\n"),
+        format!("\u{feff}{SECRET}\r\n"),
+        format!("{SECRET}\u{200b}"),
+        format!("\u{feff}\"{SECRET}\"\n"),
     ] {
         check_key(SECRET, &[&configured], "matches-trimmed-secret", 0);
         check_key(SECRET, &["other", &configured], "matches-trimmed-secret", 1);
