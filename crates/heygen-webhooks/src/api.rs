@@ -1,7 +1,6 @@
 //! HeyGen's API, reached as the options and the environment say.
 
-use std::env;
-use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 use heygen_api::{Client, Credentials, Events};
@@ -9,10 +8,13 @@ use heygen_events::EventType;
 
 use crate::cli::ApiOptions;
 use crate::failure::Failure;
+use crate::output::tame;
+use crate::web_address::http_url;
+use crate::{event_name, origin, written};
 
 mod advice;
 
-pub(crate) use advice::failure;
+pub(crate) use advice::{advice, failure, is_passing};
 
 /// A client with the key or token that was configured.
 pub(crate) fn connect(options: &ApiOptions) -> Result<Client, Failure> {
@@ -24,7 +26,10 @@ pub(crate) fn client(options: &ApiOptions, credentials: Credentials) -> Result<C
     let builder = Client::builder(credentials)
         .user_agent(concat!("heygen-webhooks/", env!("CARGO_PKG_VERSION")));
     let builder = match &options.base_url {
-        Some(url) => builder.base_url(url),
+        Some(url) => {
+            http_url("base-url", url)?;
+            builder.base_url(url)
+        }
         None => builder,
     };
     builder
@@ -41,13 +46,28 @@ pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
     if names.clone().any(|name| name == "all") {
         return Ok(Events::All);
     }
-    let names: Vec<_> = names.map(EventType::from).collect();
-    if names.is_empty() {
+    let mut wanted: Vec<EventType> = Vec::new();
+    for name in names {
+        event_name::warn_if_mistyped(name);
+        let stands_for = event_name::expanded(name);
+        if stands_for.is_empty() {
+            return Err(Failure::usage(format!(
+                "--events: no event that this version knows is named `{}`",
+                tame(name)
+            )));
+        }
+        for name in stands_for {
+            if !wanted.contains(&name) {
+                wanted.push(name);
+            }
+        }
+    }
+    if wanted.is_empty() {
         return Err(Failure::usage(
             "--events names no event: give names separated by commas, or `all`",
         ));
     }
-    Ok(Events::Only(names))
+    Ok(Events::Only(wanted))
 }
 
 /// An error with all its causes, in one line.
@@ -67,10 +87,7 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
 
 fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {
     let key = match &options.api_key_file {
-        Some(file) => Some(
-            fs::read_to_string(file)
-                .with_context(|| format!("cannot read API key file {}", file.display()))?,
-        ),
+        Some(file) => Some(key_of_file(file)?),
         None => variable(KEY)?,
     };
     match (key, variable(TOKEN)?) {
@@ -85,14 +102,30 @@ fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {
     }
 }
 
+/// The one key that stands in a file.
+fn key_of_file(file: &Path) -> Result<String, Failure> {
+    let option = origin::name("api-key-file");
+    let text = written::read(file)
+        .with_context(|| format!("{option}: cannot read API key file {}", file.display()))?;
+    let mut lines = written::lines(&text);
+    let place = format!("API key file {}", file.display());
+    match (lines.next(), lines.next()) {
+        (Some((line, _)), None) => Ok(key(line, &place)),
+        (None, _) => Err(Failure::usage(format!("{option}: {place} holds no key"))),
+        (Some(_), Some((_, number))) => Err(Failure::usage(format!(
+            "{option}: {place} holds more than one key (line {number}): HeyGen takes one"
+        ))),
+    }
+}
+
 /// An environment variable that is set and not empty.
 fn variable(name: &str) -> Result<Option<String>, Failure> {
-    match env::var(name) {
-        Ok(text) if text.trim().is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
-    }
+    let text = written::variable(name).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    Ok(text.map(|text| key(&text, name)))
+}
+
+fn key(written: &str, place: &str) -> String {
+    written::value(written, written::nothing_is_certain, "the key", place).to_owned()
 }
 
 const KEY: &str = "HEYGEN_API_KEY";

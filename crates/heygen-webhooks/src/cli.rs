@@ -8,7 +8,10 @@
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::{environment, logging, notice, origin};
 
 mod api;
 mod backfill;
@@ -57,17 +60,67 @@ pub(crate) use work::Work;
 
 /// Parses the process's arguments; what cannot be run has been told by then.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
-    match Cli::try_parse() {
-        Ok(cli) => Ok(cli.command),
+    let definition = environment::prepared(definition());
+    let parsed = definition.clone().try_get_matches().and_then(|matches| {
+        origin::remember(&definition, &matches);
+        Cli::from_arg_matches(&matches)
+    });
+    match parsed {
+        Ok(cli) => {
+            environment::warn_of_unknown(&self::definition());
+            Ok(cli.command)
+        }
         Err(error) => {
             match error.use_stderr() && !io::stderr().is_terminal() {
                 true => logging::say(error.render().to_string()),
                 // In colour. A closed pipe behind `--help | head` is nobody's failure.
                 false => drop(error.print()),
             }
+            for variable in variables_of(&error, &definition) {
+                notice::warn(variable);
+            }
+            notice::to_stderr();
             Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
         }
     }
+}
+
+/// The parser speaks of flags alone: says of those that nobody wrote in which variable they stand.
+fn variables_of(error: &clap::Error, definition: &clap::Command) -> Vec<String> {
+    let spoken_of = [ContextKind::InvalidArg, ContextKind::PriorArg]
+        .into_iter()
+        .filter_map(|kind| error.get(kind))
+        .flat_map(|value| match value {
+            ContextValue::String(text) => vec![text.clone()],
+            ContextValue::Strings(texts) => texts.clone(),
+            _ => Vec::new(),
+        });
+    let mut found = Vec::new();
+    for spoken_of in spoken_of {
+        let flag = spoken_of.split([' ', '=', '[']).next().unwrap_or_default();
+        let is_written =
+            std::env::args().any(|argument| argument.split('=').next().unwrap_or_default() == flag);
+        let variable = variable_of(definition, flag.trim_start_matches('-'));
+        let variable = variable.filter(|name| environment::variable(name).is_some());
+        if let (false, Some(variable)) = (is_written, variable) {
+            found.push(format!("{flag} stands in the variable {variable}"));
+        }
+    }
+    found
+}
+
+fn variable_of(command: &clap::Command, long: &str) -> Option<String> {
+    let own = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long) && arg.get_env().is_some());
+    let own = own
+        .and_then(clap::Arg::get_env)
+        .map(|name| name.to_string_lossy().into_owned());
+    own.or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|command| variable_of(command, long))
+    })
 }
 
 /// The whole command line, for completions and man pages.

@@ -2,6 +2,7 @@
 
 use crate::cli::Command;
 use crate::failure::Failure;
+use crate::{notice, when};
 
 mod backfill;
 mod dev;
@@ -23,6 +24,28 @@ mod verify;
 mod work;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    let keeps_log = matches!(
+        command,
+        Command::Serve(_) | Command::Work(_) | Command::Dev(_) | Command::Sandbox(_)
+    );
+    if !keeps_log {
+        notice::to_stderr();
+    }
+    let shows_times = !matches!(
+        command,
+        Command::Trigger(_)
+            | Command::Inspect(_)
+            | Command::Verify(_)
+            | Command::Drill(_)
+            | Command::EventTypes(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+    );
+    if shows_times {
+        // Also where nothing turns out to be shown: what is missing is said at the start.
+        when::zone();
+    }
     match command {
         Command::Serve(options) => serve::run(&options),
         Command::Work(options) => work::run(&options),

@@ -15,10 +15,13 @@ use crate::cli::{ApiOptions, Keeping, LimitOptions, LogFormat, Serve};
 use crate::failure::Failure;
 use crate::handing_out::{self, HandingOut};
 use crate::nats::{self, Nats, Promise};
+use crate::nearest::mistyped;
 use crate::place::Place;
 use crate::places;
 use crate::rule::Rule;
 use crate::span::{Size, Span};
+use crate::web_address::{check_listen, http_url};
+use crate::{origin, written};
 
 mod trust;
 
@@ -80,12 +83,15 @@ pub(crate) enum AdminAddress {
 }
 
 impl AdminAddress {
-    pub(crate) fn of(option: Option<&String>, file: &File) -> Self {
-        match option.or(file.admin.as_ref()).map(String::as_str) {
+    pub(crate) fn of(option: Option<&String>, file: &File) -> Result<Self, Failure> {
+        Ok(match option.or(file.admin.as_ref()).map(String::as_str) {
             None => Self::Default,
             Some("off") => Self::Off,
-            Some(address) => Self::At(address.to_owned()),
-        }
+            Some(address) => {
+                check_listen("admin", address)?;
+                Self::At(address.to_owned())
+            }
+        })
     }
 }
 
@@ -104,8 +110,8 @@ pub(crate) struct File {
     /// Where it was read.
     #[serde(skip)]
     found_at: Option<PathBuf>,
-    listen: Option<String>,
-    tls_cert: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
+    pub(crate) tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     pub(crate) path: Option<String>,
     pub(crate) inbox: Option<PathBuf>,
@@ -173,32 +179,46 @@ impl Config {
         let tls = tls(options, &file)?;
         let path = places::path(options.path.as_deref(), &file);
         if !path.starts_with('/') {
-            return Err(Failure::usage(format!("path `{path}` must begin with `/`")));
+            return Err(Failure::usage(format!(
+                "{}: path `{path}` must begin with `/`",
+                origin::name("path")
+            )));
         }
         let public_url = match registration.sandbox {
             true => None,
             false => registration.public_url.clone().or(file.public_url.clone()),
         };
+        if let Some(url) = &public_url {
+            http_url("public-url", url)?;
+        }
         if public_url.is_none() && (registration.rotate_secret || registration.deregister_on_exit) {
             return Err(Failure::usage(
                 "--rotate-secret and --deregister-on-exit concern the endpoint of --public-url: give the URL too",
             ));
+        }
+        let listen = options.listen.clone().or_else(|| file.listen.clone());
+        if let Some(address) = &listen {
+            check_listen("listen", address)?;
         }
         let inbox = options.inbox.as_deref();
         let inbox = match registration.sandbox {
             true => places::show_inbox(inbox),
             false => places::inbox(inbox, &file),
         }?;
-        let admin = AdminAddress::of(options.admin.as_ref(), &file);
+        let admin = AdminAddress::of(options.admin.as_ref(), &file)?;
         let admin_hosts = admin_hosts(&options.admin_host, &file);
         let is_working = !options.no_work;
         check_place(&inbox, is_working, &handing_out)?;
+        inbox.check_folder()?;
+        if is_working {
+            handing_out.check()?;
+        }
         Ok(Self {
             file: file.found_at.take(),
             tls,
             path,
             nats: Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?,
-            promise: Promise::of(&options.nats_promise, &file.nats()),
+            promise: Promise::of(&options.nats_promise, &file.nats())?,
             inbox,
             is_working,
             secret_files: places::secret_files(&options.secret_file, &file),
@@ -216,11 +236,7 @@ impl Config {
             full: options.full || (file.full && !options.json),
             api: places::api(&options.api, &file),
             events: registration.events.clone().or(file.events),
-            listen: options
-                .listen
-                .clone()
-                .or(file.listen)
-                .unwrap_or_else(|| places::LISTEN.to_owned()),
+            listen: listen.unwrap_or_else(|| places::LISTEN.to_owned()),
             log: options.log.clone().or(file.log),
             handing_out,
             retention,
@@ -380,19 +396,26 @@ impl File {
     }
 
     fn read(path: &Path, is_named: bool) -> Result<Self, Failure> {
-        let mut opened = fs::File::open(path)
-            .with_context(|| format!("cannot read configuration file {}", path.display()))?;
-        let mut text = String::new();
-        opened
-            .read_to_string(&mut text)
-            .with_context(|| format!("cannot read configuration file {}", path.display()))?;
+        let unreadable = || {
+            let option = match is_named {
+                true => format!("{}: ", origin::name("config")),
+                false => String::new(),
+            };
+            format!("{option}cannot read configuration file {}", path.display())
+        };
+        let mut opened = fs::File::open(path).with_context(unreadable)?;
+        let mut bytes = Vec::new();
+        opened.read_to_end(&mut bytes).with_context(unreadable)?;
+        let text = written::text(bytes).with_context(unreadable)?;
         if !is_named {
             trust::check(path, &opened, &text)?;
         }
         let mut file: Self = toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("configuration file {}: {error}", path.display()))
+            let said = unknown_key(&text, &error).unwrap_or_else(|| format!(": {error}"));
+            Failure::usage(format!("configuration file {}{said}", path.display()))
         })?;
         file.found_at = Some(path.to_owned());
+        origin::remember_file(path);
         Ok(file)
     }
 
@@ -407,6 +430,25 @@ pub(crate) fn tell_file(path: Option<&Path>) {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         tracing::info!(config = %path.display(), "configuration file read");
     }
+}
+
+/// A key that is not known, and the one that was meant, in place of all that there are.
+fn unknown_key(text: &str, error: &toml::de::Error) -> Option<String> {
+    let mut names = error
+        .message()
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let key = names.next()?;
+    let advice = match mistyped(key, names) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`serve --help` tells the options, whose long names are the keys".to_owned(),
+    };
+    let start = error.span()?.start;
+    let line = text.get(..start)?.lines().count().max(1);
+    let line = line + usize::from(text.get(..start)?.ends_with('\n'));
+    Some(format!(", line {line}: there is no key `{key}`: {advice}"))
 }
 
 const DEFAULT_FILE: &str = "heygen-webhooks.toml";

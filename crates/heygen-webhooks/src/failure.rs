@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use heygen_inbox::{InboxError, InboxErrorKind};
 
 use crate::api::error_chain;
-use crate::logging;
 use crate::output::tame_lines;
+use crate::{logging, notice};
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ impl Failure {
     }
 
     pub(crate) fn report(self) -> ExitCode {
+        // What was warned of before may be the cause.
+        notice::to_stderr();
         match self {
             Self::Failed(_) => {
                 logging::say(format!("error: {}\n", tame_lines(&self.to_string())));

@@ -1,5 +1,6 @@
 //! [`HandingOut`]: what is done with deliveries, put together from flags, environment and file.
 
+use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,16 +8,19 @@ use anyhow::Context as _;
 use heygen_inbox::Order;
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
 use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
+use reqwest::Url;
 use tokio::sync::watch;
 
 use crate::cli;
 use crate::descriptors;
 use crate::failure::Failure;
 use crate::forward_secret::ForwardSecret;
-use crate::output::without_query;
+use crate::output::{tame, without_query};
 use crate::place::Place;
 use crate::printer::Printer;
 use crate::rule::{Action, Rule};
+use crate::web_address::http_url;
+use crate::{event_name, notice, origin, program};
 
 mod counted;
 
@@ -150,6 +154,33 @@ impl HandingOut {
         })
     }
 
+    /// Programs that cannot be started and addresses that nothing can be sent to are told before anything is begun. A host that
+    /// is not known now may be later.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let rules = self.rules.iter().map(|rule| (&rule.action, "on"));
+        let otherwise = match &self.otherwise {
+            Action::Exec(_) => (&self.otherwise, "exec"),
+            _ => (&self.otherwise, "forward"),
+        };
+        for rule in &self.rules {
+            event_name::warn_if_mistyped(rule.pattern.as_str());
+        }
+        for (action, option) in rules.chain([otherwise]) {
+            match action {
+                Action::Forward(url) => warn_of_unknown_host(&http_url(option, url)?, option),
+                Action::Exec(command) => {
+                    let program = command.first().map_or("", String::as_str);
+                    program::check(program).map_err(|trouble| {
+                        let option = origin::name(option);
+                        Failure::usage(format!("{option}: {} {trouble}", tame(program)))
+                    })?;
+                }
+                Action::Print | Action::Ignore => {}
+            }
+        }
+        Ok(())
+    }
+
     fn forward(
         &self,
         url: &str,
@@ -180,6 +211,21 @@ impl HandingOut {
             None => command,
         })
     }
+}
+
+/// Asks in a thread of its own: a name server that hangs holds up nothing.
+fn warn_of_unknown_host(url: &Url, option: &str) {
+    let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else {
+        return;
+    };
+    let (host, option) = (host.to_owned(), origin::name(option));
+    std::thread::spawn(move || {
+        if let Err(error) = (host.as_str(), port).to_socket_addrs() {
+            notice::warn(format!(
+                "{option}: the host {host} cannot be found ({error}); deliveries are tried again until it can"
+            ));
+        }
+    });
 }
 
 impl Built {

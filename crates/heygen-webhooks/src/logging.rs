@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::LogFormat;
 use crate::failure::Failure;
 use crate::lines::Lines;
+use crate::notice;
 use crate::output::escaped;
 
 /// Starts logging for the rest of the process.
@@ -40,6 +41,7 @@ pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failu
     }
     // The hook that is there by default waits for standard error too.
     panic::set_hook(Box::new(log_panic));
+    notice::to_log();
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use crate::cli::{NatsAccess, NatsPromise, NatsStreams};
 use crate::failure::Failure;
 use crate::span::{Size, Span};
+use crate::web_address::http_url;
+use crate::{origin, written};
 
 mod monitor;
 
@@ -55,16 +57,20 @@ impl Nats {
         options.name = "heygen-webhooks".to_owned();
         let to = &mut options.access;
         to.credentials_file = path(&access.nats_creds, &file.nats_creds);
+        check_readable("nats-creds", to.credentials_file.as_deref(), CREDENTIALS)?;
         if let Some(file) = path(&access.nats_nkey_file, &file.nats_nkey_file) {
-            to.nkey_seed = Some(secret(&file, "the seed of an nkey")?);
+            to.nkey_seed = Some(secret("nats-nkey-file", &file, "the seed of an nkey")?);
         }
         if let Some(file) = path(&access.nats_token_file, &file.nats_token_file) {
-            to.token = Some(secret(&file, "a token")?);
+            to.token = Some(secret("nats-token-file", &file, "a token")?);
         }
         let user = access.nats_user.as_ref().or(file.nats_user.as_ref());
         let password = path(&access.nats_password_file, &file.nats_password_file);
         to.user_and_password = match (user, password) {
-            (Some(user), Some(file)) => Some((user.clone(), secret(&file, "a password")?)),
+            (Some(user), Some(file)) => Some((
+                user.clone(),
+                secret("nats-password-file", &file, "a password")?,
+            )),
             (None, None) => None,
             (Some(_), None) => {
                 return Err(Failure::usage("--nats-user needs --nats-password-file"));
@@ -74,11 +80,16 @@ impl Nats {
             }
         };
         to.ca_file = path(&access.nats_ca, &file.nats_ca);
+        check_readable("nats-ca", to.ca_file.as_deref(), "BEGIN CERTIFICATE")?;
         to.client_certificate = match (
             path(&access.nats_cert, &file.nats_cert),
             path(&access.nats_key, &file.nats_key),
         ) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (Some(certificate), Some(key)) => {
+                check_readable("nats-cert", Some(&certificate), "BEGIN CERTIFICATE")?;
+                check_readable("nats-key", Some(&key), "PRIVATE KEY")?;
+                Some((certificate, key))
+            }
             (None, None) => None,
             _ => return Err(Failure::usage("--nats-cert and --nats-key go together")),
         };
@@ -121,14 +132,22 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    pub(crate) fn of(options: &NatsPromise, file: &InFile) -> Self {
-        Self {
-            monitors: match options.nats_monitor.is_empty() {
-                true => file.nats_monitor.clone(),
-                false => options.nats_monitor.clone(),
-            },
-            is_required: options.require_sync || file.require_sync,
+    pub(crate) fn of(options: &NatsPromise, file: &InFile) -> Result<Self, Failure> {
+        let monitors = match options.nats_monitor.is_empty() {
+            true => file.nats_monitor.clone(),
+            false => options.nats_monitor.clone(),
+        };
+        for url in &monitors {
+            // The scheme may be left out.
+            match url.contains("://") {
+                true => http_url("nats-monitor", url)?,
+                false => http_url("nats-monitor", &format!("http://{url}"))?,
+            };
         }
+        Ok(Self {
+            monitors,
+            is_required: options.require_sync || file.require_sync,
+        })
     }
 
     /// Warns of what cannot keep the promise; refuses to start where that was asked for.
@@ -159,14 +178,45 @@ impl Promise {
 }
 
 /// A secret alone in a file.
-fn secret(file: &Path, what: &str) -> Result<String, Failure> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read {what} from {}", file.display()))?;
-    let text = text.trim();
+fn secret(option: &str, file: &Path, what: &str) -> Result<String, Failure> {
+    let option = origin::name(option);
+    let text = written::read(file)
+        .with_context(|| format!("{option}: cannot read {what} from {}", file.display()))?;
+    let place = file.display().to_string();
+    let text = written::value(&text, written::nothing_is_certain, what, &place);
     if text.is_empty() {
-        return Err(anyhow::anyhow!("{} should hold {what}, and is empty", file.display()).into());
+        return Err(anyhow::anyhow!("{option}: {place} should hold {what}, and is empty").into());
     }
     Ok(text.to_owned())
+}
+
+/// Sees that a file which the client of NATS reads itself can be read, and is of the kind that holds `mark`.
+fn check_readable(option: &str, file: Option<&Path>, mark: &str) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let option = origin::name(option);
+    let cannot_read = || format!("{option}: cannot read {}", file.display());
+    let text = written::read(file).with_context(cannot_read)?;
+    // In a file of credentials it does no harm.
+    let is_pem = mark != CREDENTIALS;
+    if is_pem
+        && fs::read(file)
+            .with_context(cannot_read)?
+            .starts_with(b"\xef\xbb\xbf")
+    {
+        return Err(anyhow::anyhow!(
+            "{option}: {} begins with a byte order mark, which hides its first line from the client of NATS: save it without",
+            file.display()
+        )
+        .into());
+    }
+    match text.contains(mark) {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(
+            "{option}: there is no line with `{mark}` in {}",
+            file.display()
+        )
+        .into()),
+    }
 }
 
 fn subject_prefix(prefix: &str) -> Result<String, Failure> {
@@ -183,5 +233,8 @@ fn subject_prefix(prefix: &str) -> Result<String, Failure> {
         ))),
     }
 }
+
+/// What marks the parts of a file of credentials.
+const CREDENTIALS: &str = "BEGIN";
 
 const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(1);

@@ -1,11 +1,14 @@
 //! [`Place`]: where an inbox is, in a file or on streams.
 
 use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use heygen_inbox::jetstream::Address;
 
 use crate::failure::Failure;
+use crate::origin;
 
 /// Where an inbox is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,10 +25,14 @@ impl Place {
         match text.to_str() {
             Some(address) if Address::is_meant_by(address) => match address.parse() {
                 Ok(address) => Ok(Self::Streams(address)),
-                Err(error) => Err(Failure::usage(format!("--inbox: {error}"))),
+                Err(error) => Err(Failure::usage(format!(
+                    "{}: {error}",
+                    origin::name("inbox")
+                ))),
             },
             Some(address) if looks_like_address(address) => Err(Failure::usage(format!(
-                "--inbox: `{address}` is neither a file nor an inbox on streams, which is written nats://host:4222/STREAM, or tls://…"
+                "{}: `{address}` is neither a file nor an inbox on streams, which is written nats://host:4222/STREAM, or tls://…",
+                origin::name("inbox")
             ))),
             Some(_) | None => Ok(Self::File(text)),
         }
@@ -49,6 +56,50 @@ impl Place {
         }
     }
 
+    /// Sees, before a file is made, that it can be: that its folder is there and may be written to, and that no
+    /// folder has its name.
+    pub(crate) fn check_folder(&self) -> Result<(), Failure> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
+        let option = origin::name("inbox");
+        if path.is_dir() {
+            return Err(Failure::usage(format!(
+                "{option}: {0} is a folder: name a file in it, such as {1}",
+                path.display(),
+                path.join("heygen-inbox.db").display()
+            )));
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        if folder.is_dir() {
+            return match is_writable(folder) && (!path.exists() || is_writable(path)) {
+                true => Ok(()),
+                false => Err(anyhow::anyhow!(
+                    "{option}: this user may not write to {0}, or to the folder {1}: run as the user that {0} belongs to, or give it \
+                     to this one",
+                    path.display(),
+                    folder.display()
+                )
+                .into()),
+            };
+        }
+        let trouble = match fs::metadata(folder) {
+            Ok(_) => "is not a folder".to_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => format!(
+                "does not exist: make it first, or name another place for {}",
+                path.display()
+            ),
+            Err(error) => format!("cannot be reached: {error}"),
+        };
+        Err(Failure::usage(format!(
+            "{option}: the folder {} {trouble}",
+            folder.display()
+        )))
+    }
+
     /// Whether there may be something: nobody can tell without asking the servers.
     pub(crate) fn may_exist(&self) -> bool {
         match self {
@@ -56,6 +107,17 @@ impl Place {
             Self::Streams(_) => true,
         }
     }
+}
+
+#[cfg(unix)]
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Rights are not told by a mode here: opening it tells.
+#[cfg(not(unix))]
+fn is_writable(_: &Path) -> bool {
+    true
 }
 
 /// Whether it was meant as an address, and would be a strange name for a file.

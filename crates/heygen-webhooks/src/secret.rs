@@ -1,7 +1,5 @@
 //! Where secrets come from: the environment and files, never a flag, which every process list would show.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +10,7 @@ use jiff::Timestamp;
 use crate::failure::Failure;
 use crate::private_file::is_open_to_others;
 use crate::secret_store::SecretStore;
+use crate::{origin, written};
 
 /// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order; `None` when there is none.
 pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
@@ -78,21 +77,27 @@ pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
     }
 }
 
-/// The secrets of one file.
+/// The secrets of the file for what is sent on.
 pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
-    let secrets = Secrets::from_iter(from_file(file)?);
+    let secrets = Secrets::from_iter(of_file("forward-secret-file", file)?);
     secrets.ok_or_else(|| Failure::usage(format!("secret file {} holds no secret", file.display())))
 }
 
 /// Every secret of `HEYGEN_WEBHOOK_SECRET`.
 pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
-    let Some(text) = env::var_os(VARIABLE) else {
+    let text = written::variable(VARIABLE).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let Some(text) = text else {
         return Ok(Vec::new());
     };
-    let text = text
-        .into_string()
-        .map_err(|_| Failure::usage(format!("{VARIABLE} is not UTF-8")))?;
-    Ok(read(text.split(',')))
+    // A name may stand before all of them.
+    let all = match text.contains(',') {
+        true => written::without_name(&text, written::is_webhook_secret),
+        false => &text,
+    };
+    Ok(all
+        .split(',')
+        .filter_map(|text| Secret::new(value(text, VARIABLE)).ok())
+        .collect())
 }
 
 /// Every secret of a file while a process runs: one that holds none any more, or is gone, takes them back. Only what cannot be
@@ -100,16 +105,22 @@ pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
 pub(crate) fn from_file_again(file: &Path) -> Result<Vec<Secret>, Failure> {
     match file.try_exists() {
         Ok(false) => Ok(Vec::new()),
-        Ok(true) | Err(_) => all_of(file),
+        Ok(true) | Err(_) => all_of("secret-file", file),
     }
 }
 
 /// Every secret of a file, which has one at least.
 pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
-    let secrets = all_of(file)?;
+    of_file("secret-file", file)
+}
+
+/// `option` is the one that names the file.
+fn of_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
+    let secrets = all_of(option, file)?;
     if secrets.is_empty() {
         return Err(anyhow::anyhow!(
-            "secret file {} holds no secret: put one on a line",
+            "{}: secret file {} holds no secret: put one on a line",
+            origin::name(option),
             file.display()
         )
         .into());
@@ -117,19 +128,17 @@ pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
     Ok(secrets)
 }
 
-fn all_of(file: &Path) -> Result<Vec<Secret>, Failure> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read secret file {}", file.display()))?;
-    Ok(read(text.lines()))
+fn all_of(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
+    let place = format!("secret file {}", file.display());
+    let text = written::read(file)
+        .with_context(|| format!("{}: cannot read {place}", origin::name(option)))?;
+    let values =
+        written::lines(&text).map(|(line, number)| value(line, &format!("{place}, line {number}")));
+    Ok(values.filter_map(|text| Secret::new(text).ok()).collect())
 }
 
-/// White space around a secret is never part of it: it comes from editors and shells.
-fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Secret> {
-    texts
-        .map(str::trim)
-        .filter(|text| !text.starts_with('#'))
-        .filter_map(|text| Secret::new(text).ok())
-        .collect()
+fn value<'a>(written: &'a str, place: &str) -> &'a str {
+    written::value(written, written::is_webhook_secret, "the secret", place)
 }
 
 const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
@@ -139,6 +148,8 @@ const MIN_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[track_caller]
@@ -166,7 +177,13 @@ mod tests {
             "# old\r\nwhsec_a==\r\n\r\n  whsec_b \r\n",
             &["whsec_a==", "whsec_b"],
         );
+        check("\u{feff}whsec_a\r\n", &["whsec_a"]);
+        check(
+            "\u{feff}# old\nHEYGEN_WEBHOOK_SECRET=whsec_a\nwhsec_b\u{200b}\n",
+            &["whsec_a", "whsec_b"],
+        );
         check("", &[]);
+        check("\u{feff}\n", &[]);
         check("\n \n# none\n", &[]);
     }
 }

@@ -1,11 +1,16 @@
 //! [`When`]: a moment on the command line, and moments as we print them.
 
+use std::fs;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
+
+use crate::notice;
+use crate::output::tame;
 
 /// A moment as people give it: a time, a day, or how long ago.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +43,41 @@ impl FromStr for When {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::read(text, &ZonedDateTime::now()).ok_or_else(|| {
+        let now = Timestamp::now().to_zoned_datetime(zone().clone());
+        Self::read(text, &now).ok_or_else(|| {
             "give a time (2026-11-01, 2026-11-01T12:00:00Z) or how long ago (90s, 30m, 2h, 7d)"
                 .to_owned()
         })
     }
 }
+
+/// The local time zone; where its data is missing that is said, and UTC stands in for it.
+pub(crate) fn zone() -> &'static TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(|| {
+        TimeZone::try_system().unwrap_or_else(|_| {
+            if let Some(wanted) = wanted_zone() {
+                notice::warn(format!(
+                    "{wanted}: there is no data of this time zone here (is tzdata installed?), so times are read and shown in UTC"
+                ));
+            }
+            TimeZone::UTC
+        })
+    })
+}
+
+/// Where a time zone is named; a system that names none keeps UTC.
+fn wanted_zone() -> Option<String> {
+    match std::env::var_os("TZ") {
+        Some(name) if name.is_empty() => None,
+        Some(name) => Some(format!("TZ={}", tame(&name.to_string_lossy()))),
+        None => fs::symlink_metadata(LOCALTIME)
+            .is_ok()
+            .then(|| LOCALTIME.to_owned()),
+    }
+}
+
+const LOCALTIME: &str = "/etc/localtime";
 
 /// RFC 3339 in UTC with microseconds, for programs.
 pub(crate) fn exact(time: SystemTime) -> String {
@@ -56,10 +90,18 @@ pub(crate) fn short(time: SystemTime) -> String {
         |_| String::new(),
         |moment| {
             moment
-                .to_zoned_datetime(TimeZone::system())
+                .to_zoned_datetime(zone().clone())
                 .strftime("%Y-%m-%d %H:%M:%S")
                 .to_string()
         },
+    )
+}
+
+/// The day, in UTC: as certificates have it.
+pub(crate) fn day(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(
+        |_| String::new(),
+        |moment| moment.strftime("%Y-%m-%d").to_string(),
     )
 }
 

@@ -32,7 +32,31 @@ pub(crate) fn failure(version: ApiVersion, error: ApiError) -> Failure {
     anyhow::Error::msg(text).into()
 }
 
-fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
+/// Whether asking again may bring something else: HeyGen could not be asked, or not now.
+pub(crate) fn is_passing(error: &ApiError) -> bool {
+    match error.kind() {
+        ErrorKind::Transport
+        | ErrorKind::Timeout
+        | ErrorKind::Server
+        | ErrorKind::RateLimited
+        | ErrorKind::QuotaExceeded => true,
+        // 409 while HeyGen is still at work on what was asked for before.
+        ErrorKind::Conflict => error.has_code("request_in_progress"),
+        ErrorKind::UnexpectedBody => breaks_off(error),
+        _ => false,
+    }
+}
+
+/// Whether the answer began as it should: what answers otherwise than HeyGen does is not HeyGen.
+fn breaks_off(error: &ApiError) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<serde_json::Error>())
+        .is_some_and(serde_json::Error::is_eof)
+}
+
+/// What can be done about a refusal.
+pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
     let advice = match error.kind() {
         ErrorKind::Authentication => {
             "check HEYGEN_API_KEY (or the key's file, or HEYGEN_OAUTH_TOKEN): HeyGen shows the key under Settings, API"

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use heygen_api::v3::{EventQuery, LoggedEvent};
 use heygen_api::{ApiError, Client, ErrorKind, Page, PageRequest};
+use heygen_events::Pattern;
 use jiff::Timestamp;
 
 /// Which log is read, and what of it.
@@ -98,13 +99,28 @@ impl Log {
         }
     }
 
+    /// Whether a record is one that was asked for, of all that HeyGen lists.
+    pub(super) fn wants(&self, record: &LoggedEvent) -> bool {
+        let pattern = self.query.event_type.as_ref();
+        let Some(pattern) = pattern.filter(|name| name.contains('*')) else {
+            return true;
+        };
+        record.event().map_or_else(
+            |_| Pattern::text_matches(pattern, ""),
+            |event| Pattern::text_matches(pattern, event.event_name()),
+        )
+    }
+
     async fn page(&self, token: Option<&str>) -> Result<Page<LoggedEvent>, ApiError> {
         let mut page = PageRequest::new().limit(LONGEST_PAGE);
         if let Some(token) = token {
             page = page.token(token);
         }
         let mut query = EventQuery::new().page(page);
-        if let Some(event_type) = &self.query.event_type {
+        // HeyGen knows names and no patterns: see `wants`.
+        if let Some(event_type) = &self.query.event_type
+            && !event_type.contains('*')
+        {
             query = query.event_type(event_type.as_str());
         }
         if let Some(entity_id) = &self.query.entity_id {

@@ -246,6 +246,9 @@ impl Backfill {
                 newest = newest.max(Some(made_at));
             }
             is_timed &= made_at.is_some();
+            if !self.log.wants(record) {
+                continue;
+            }
             if made_at.is_some_and(|made_at| lower.is_some_and(|lower| made_at < lower)) {
                 skipped += 1;
                 continue;

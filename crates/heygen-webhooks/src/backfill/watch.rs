@@ -5,12 +5,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::time::Duration;
 
-use heygen_api::ErrorKind;
+use heygen_api::{ApiError, ErrorKind};
 use heygen_inbox::InboxErrorKind;
 
 use super::pass::Depth;
 use super::{Backfill, End, PassError, Tally};
-use crate::api::error_chain;
+use crate::api::{self, error_chain};
+use crate::cli::ApiVersion;
 
 /// What went wrong, as far as it is worth a line of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,8 +32,30 @@ impl Backfill {
     /// Goes over the log at once, and again after every `interval`, give or take a tenth, until `stop`.
     ///
     /// What was new is logged. Whatever goes wrong is logged once until it works again, and tried again: soon at first, then
-    /// at growing intervals, and never before HeyGen wants to be asked again.
-    pub(crate) async fn watch(mut self, interval: Duration, stop: impl Future<Output = ()> + Send) {
+    /// at growing intervals, and never before HeyGen wants to be asked again. A refusal that asking again does not change is no
+    /// reason to end: the receiver goes on beside it.
+    pub(crate) async fn watch(self, interval: Duration, stop: impl Future<Output = ()> + Send) {
+        // It ends for no error.
+        let _ = self.go_over_again(interval, stop, |_| false).await;
+    }
+
+    /// As [`watch`](Self::watch), for a process that does nothing else: ends when HeyGen refuses and asking again would not
+    /// change that, as with a wrong key.
+    pub(crate) async fn watch_until_refused(
+        self,
+        interval: Duration,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), ApiError> {
+        let is_for_good = |error: &ApiError| !api::is_passing(error);
+        self.go_over_again(interval, stop, is_for_good).await
+    }
+
+    async fn go_over_again(
+        mut self,
+        interval: Duration,
+        stop: impl Future<Output = ()> + Send,
+        ends: fn(&ApiError) -> bool,
+    ) -> Result<(), ApiError> {
         let mut stop = pin!(stop);
         let mut troubles = Troubles::default();
         let mut is_first = true;
@@ -45,16 +68,17 @@ impl Backfill {
             }
             is_first = false;
             let wait = match ended {
-                Ok(End::Stopped) => return,
+                Ok(End::Stopped) => return Ok(()),
                 Ok(End::Done) => {
                     troubles.over();
                     jittered(interval)
                 }
+                Err(PassError::Api(error)) if ends(&error) => return Err(error),
                 Err(error) => troubles.wait(&error, interval),
             };
             tokio::select! {
                 biased;
-                () = stop.as_mut() => return,
+                () = stop.as_mut() => return Ok(()),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -97,6 +121,10 @@ impl Troubles {
         let told = error.retry_after().unwrap_or_default();
         let wait = jittered(backoff.min(interval)).max(told);
         let trouble = Trouble::of(error);
+        let advice = match error {
+            PassError::Api(error) => api::advice(ApiVersion::V3, error),
+            PassError::Inbox(_) | PassError::NotWhole => None,
+        };
         let (error, seconds) = (error_chain(error), wait.as_secs());
         if self.told.contains(&trouble) {
             tracing::debug!(error, again_in_seconds = seconds, "not back-filled");
@@ -105,6 +133,7 @@ impl Troubles {
             tracing::warn!(
                 error,
                 again_in_seconds = seconds,
+                advice,
                 "not back-filled: what HeyGen could not deliver meanwhile waits; deliveries are taken as ever"
             );
         }

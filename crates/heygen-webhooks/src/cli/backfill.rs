@@ -30,7 +30,7 @@ pub(crate) struct Backfill {
     /// Only what HeyGen made since: a time (2026-11-01, 2026-11-01T12:00:00Z) or how long ago (90s, 30m, 2h, 7d); what does not say when is taken
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<When>,
-    /// Only this event
+    /// Only this event, `*` for any letters
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
     /// Only events of this resource

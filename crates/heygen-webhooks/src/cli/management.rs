@@ -54,7 +54,7 @@ pub(crate) struct CreateEndpoint {
     /// Address that HeyGen is to send to: public, https
     #[arg(value_name = "URL")]
     pub(crate) url: String,
-    /// Subscribe to these events, separated by commas, or to `all`
+    /// Subscribe to these events, separated by commas, `*` for any letters in a known name, or to `all`
     #[arg(
         long,
         value_name = "EVENT_TYPES",
@@ -98,7 +98,7 @@ pub(crate) struct UpdateEndpoint {
     /// Address that HeyGen is to send to from now on
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Subscribe to these events alone, separated by commas, or to `all`
+    /// Subscribe to these events alone, separated by commas, `*` for any letters in a known name, or to `all`
     #[arg(long, value_name = "EVENT_TYPES", value_delimiter = ',')]
     pub(crate) events: Option<Vec<String>>,
     /// Print one JSON object
@@ -187,7 +187,7 @@ pub(crate) struct EventTypes {
   heygen-webhooks events --event-type avatar_video.fail --limit 100
   heygen-webhooks events --all --json > events.json")]
 pub(crate) struct Events {
-    /// Only this event
+    /// Only this event, `*` for any letters
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
     /// Only events of this resource

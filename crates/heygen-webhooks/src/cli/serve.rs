@@ -164,7 +164,7 @@ pub(crate) struct RegistrationOptions {
     /// Register this address at HeyGen, or find it there, and keep its secret beside the inbox; a path is added when it has none
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
-    /// Subscribe to these events, separated by commas, or to `all` [default: all; a found endpoint keeps what it has]
+    /// Subscribe to these events, separated by commas, `*` for any letters in a known name, or to `all` [default: all; a found endpoint keeps what it has]
     #[arg(long, value_name = "EVENT_TYPES", value_delimiter = ',')]
     pub(crate) events: Option<Vec<String>>,
     /// Replace the secret when the endpoint is there and its secret is not known here

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::ConfigFile;
-use crate::places::LOCAL_URL;
 
 /// Send a signed sample delivery, as HeyGen would
 ///
@@ -27,14 +26,10 @@ pub(crate) struct Trigger {
     /// One sample of every known event
     #[arg(long)]
     pub(crate) all: bool,
-    /// Where to send it
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = LOCAL_URL,
-        env = "HEYGEN_WEBHOOKS_TO"
-    )]
-    pub(crate) to: String,
+    /// Where to send it [default: where a `serve` with the same variables and configuration file listens, which is
+    /// http://127.0.0.1:8080/webhooks/heygen where they say nothing]
+    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_TO")]
+    pub(crate) to: Option<String>,
     /// Set a field of event_data: to a text with `=`, to any JSON with `:=`; may be given several times
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) fields: Vec<String>,

@@ -10,6 +10,7 @@ use super::management;
 use crate::api;
 use crate::backfill::{Backfill as Work, End, Keeper, LogQuery, PassError, Tally};
 use crate::cli::{ApiVersion, Backfill};
+use crate::event_name;
 use crate::failure::Failure;
 use crate::output;
 use crate::places;
@@ -44,6 +45,9 @@ fn work(options: &Backfill) -> Result<Work, Failure> {
     // Asked for before the inbox is made: without a key there is nothing to start.
     let api_options = places::api(&options.api, &options.file.config.read()?);
     let client = api::connect(&api_options)?;
+    if let Some(event_type) = &options.event_type {
+        event_name::warn_if_mistyped(event_type);
+    }
     let query = LogQuery {
         base_url: api_options.base_url,
         event_type: options.event_type.clone(),

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::Retention;
+use tokio::sync::oneshot;
 
 use crate::backfill::Backfill;
-use crate::cli::{Dev, LogFormat};
+use crate::cli::{ApiVersion, Dev, LogFormat};
 use crate::config;
 use crate::failure::Failure;
 use crate::handing_out::HandingOut;
@@ -27,6 +28,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     )?;
     config::tell_file(file.found_at());
     let place = Place::read(options.inbox.clone())?;
+    place.check_folder()?;
     let path = place.file(
         "dev",
         "leave --inbox out, and `dev` keeps what it takes in beside you",
@@ -44,6 +46,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let api_options = places::api(&options.api, &file);
     let secret_files = places::secret_files(&options.secret_file, &file);
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
+    handing_out.check()?;
     // A `serve` of this folder may have the secrets of HeyGen's endpoints.
     let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
     let receivers = secret::of_receivers(&secret_files, &store)?;
@@ -72,10 +75,18 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         printer.say("waiting for events of HeyGen's log; Ctrl-C ends it\n".to_owned());
         let retention = Retention::default();
         let mut work = Work::start(&inbox, built, handing_out.options.clone(), &retention);
+        let (refuse, refused) = oneshot::channel();
         let stopped = work.tasks.stopped();
-        work.tasks.spawn("backfill", backfill.watch(interval, stopped));
+        work.tasks.spawn("backfill", async move {
+            if let Err(error) = backfill.watch_until_refused(interval, stopped).await {
+                // No receiver means that it ends anyway.
+                let _ = refuse.send(error);
+                std::future::pending().await
+            }
+        });
         let ended = tokio::select! {
             asked = asked => asked,
+            Ok(error) = refused => Err(api::failure(ApiVersion::V3, error)),
             ended = work.tasks.ended_early() => Err(ended.into()),
         };
         let stopped = work.end().await;

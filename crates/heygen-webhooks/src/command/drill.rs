@@ -11,11 +11,16 @@ use serde_json::{Value, json};
 use crate::cli::Drill;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
+use crate::web_address::http_url;
 use crate::{places, secret, sending};
 
 mod junit;
 
 pub(super) fn run(options: &Drill) -> Result<(), Failure> {
+    http_url("url", &options.url)?;
+    if let Some(file) = &options.junit {
+        check_folder(file)?;
+    }
     let exercise = exercise(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -167,6 +172,19 @@ fn document(url: &str, scorecard: &Scorecard) -> Value {
 
 fn millis(time: std::time::Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+/// The requests that are made by then would be for nothing.
+fn check_folder(file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    match folder.is_none_or(Path::is_dir) && !file.is_dir() {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(
+            "--junit: cannot write {}: its folder is not there, or it is a folder itself",
+            file.display()
+        )
+        .into()),
+    }
 }
 
 fn write_junit(file: &Path, url: &str, scorecard: &Scorecard) -> Result<(), Failure> {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use heygen_api::v3::{EventQuery, LoggedEvent};
 use heygen_api::{Listing, PageRequest};
+use heygen_events::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::management::{self, Api, moment, note};
 use crate::cli::{ApiVersion, Events};
+use crate::event_name;
 use crate::failure::Failure;
 use crate::output::{self, escaped, table, tame};
 
@@ -39,28 +41,56 @@ pub(super) fn run(options: &Events) -> Result<(), Failure> {
 async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), Failure> {
     let mut query = EventQuery::new();
     if let Some(event_type) = &options.event_type {
-        query = query.event_type(event_type.as_str());
+        event_name::warn_if_mistyped(event_type);
+        // HeyGen knows names and no patterns: of those, what it lists is chosen here.
+        if !event_type.contains('*') {
+            query = query.event_type(event_type.as_str());
+        }
     }
     if let Some(entity_id) = &options.entity_id {
         query = query.entity_id(entity_id);
     }
     if options.all {
-        return Ok((fetch_all(api, &query).await?, false));
+        let mut events = fetch_all(api, &query).await?;
+        events.retain(|event| is_wanted(options, event));
+        return Ok((events, false));
     }
     // One more than wanted tells whether there is more, without asking again.
-    let page = options.limit.saturating_add(1).min(LONGEST_PAGE);
+    let page = match options
+        .event_type
+        .as_ref()
+        .is_some_and(|name| name.contains('*'))
+    {
+        true => LONGEST_PAGE,
+        false => options.limit.saturating_add(1).min(LONGEST_PAGE),
+    };
     let query = query.page(PageRequest::new().limit(page));
     let mut listing = api.client().v3().events_all(&query);
     let mut events = Vec::new();
     while events.len() < options.limit as usize {
         match next(api, &mut listing).await? {
-            Some(event) => events.push(event),
+            Some(event) if is_wanted(options, &event) => events.push(event),
+            Some(_) => {}
             None => return Ok((events, false)),
         }
     }
     // Those that were asked for are there, whatever becomes of the next.
     let there_is_more = listing.next().await.is_some();
     Ok((events, there_is_more))
+}
+
+fn is_wanted(options: &Events, record: &LoggedEvent) -> bool {
+    let Some(pattern) = options
+        .event_type
+        .as_ref()
+        .filter(|name| name.contains('*'))
+    else {
+        return true;
+    };
+    record.event().map_or_else(
+        |_| Pattern::text_matches(pattern, ""),
+        |event| Pattern::text_matches(pattern, event.event_name()),
+    )
 }
 
 async fn fetch_all(api: &Api, query: &EventQuery) -> Result<Vec<LoggedEvent>, Failure> {

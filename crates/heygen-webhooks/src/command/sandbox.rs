@@ -1,6 +1,5 @@
 //! `sandbox`: HeyGen's webhook API on loopback, until somebody ends it.
 
-use std::env;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::SystemTime;
 
@@ -13,7 +12,8 @@ use crate::failure::Failure;
 use crate::lines::Lines;
 use crate::output::{tame, without_query};
 use crate::signals::asked_to_stop;
-use crate::{logging, when};
+use crate::web_address::check_listen;
+use crate::{logging, origin, when, written};
 
 pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     let address = address(&options.listen)?;
@@ -75,23 +75,21 @@ async fn play(
 
 /// Names are looked up, as `serve` does.
 fn address(text: &str) -> Result<SocketAddr, Failure> {
+    check_listen("listen", text)?;
+    let option = origin::name("listen");
     let mut addresses = text.to_socket_addrs().map_err(|error| {
         Failure::usage(format!(
-            "--listen {text}: {error}; give an address and a port, such as 127.0.0.1:8090"
+            "{option}: {text}: {error}; give an address and a port, such as 127.0.0.1:8090"
         ))
     })?;
     addresses
         .next()
-        .ok_or_else(|| Failure::usage(format!("--listen {text} is no address")))
+        .ok_or_else(|| Failure::usage(format!("{option}: {text} is no address")))
 }
 
 fn key() -> Result<Option<String>, Failure> {
-    match env::var(KEY) {
-        Ok(key) if key.trim().is_empty() => Ok(None),
-        Ok(key) => Ok(Some(key.trim().to_owned())),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{KEY} is not UTF-8"))),
-    }
+    let key = written::variable(KEY).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    Ok(key.map(|key| written::value(&key, written::nothing_is_certain, "the key", KEY).to_owned()))
 }
 
 /// What a newcomer copies into a second terminal.

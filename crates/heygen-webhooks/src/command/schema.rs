@@ -3,6 +3,7 @@
 use heygen_events::schema;
 
 use crate::cli::Schema;
+use crate::event_name;
 use crate::failure::Failure;
 use crate::output;
 
@@ -13,8 +14,12 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
         return Ok(());
     }
     let found = schema::named(&options.name).ok_or_else(|| {
+        let advice = match event_name::meant(&options.name) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "`schema --list` prints the names there are".to_owned(),
+        };
         Failure::usage(format!(
-            "there is no schema of `{}`: `schema --list` prints the names there are",
+            "there is no schema of `{}`: {advice}",
             options.name
         ))
     })?;

@@ -23,7 +23,7 @@ use crate::signals::{asked_to_stop, hangups, until_true};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::work::Work;
-use crate::{api, descriptors, lines, logging, secret};
+use crate::{api, descriptors, lines, logging, origin, secret};
 
 pub(super) mod admin;
 mod callbacks;
@@ -87,9 +87,13 @@ async fn serve(
     let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
     let tokens = callbacks::load(config.callback_token_file.as_deref())?;
     let certificate = tls::load(config.tls.as_ref())?;
-    let mut server = Server::bind(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let mut server = Server::bind(&config.listen).await.with_context(|| {
+        let option = origin::name("listen");
+        format!(
+            "cannot listen on {} ({option} chooses another)",
+            config.listen
+        )
+    })?;
     let mut scheme = "http";
     if let Some(certificate) = &certificate {
         server = server.tls(certificate.clone());

@@ -8,13 +8,25 @@ use serde_json::{Value, json};
 
 use crate::api::error_chain;
 use crate::cli::Trigger;
+use crate::config::File;
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::places::Local;
 use crate::secret_store::SecretStore;
-use crate::{places, secret, sending};
+use crate::web_address::http_url;
+use crate::{event_name, places, secret, sending};
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
-    let sender = sender(options)?;
+    let file = options.config.read()?;
+    let to = match &options.to {
+        Some(url) => url.clone(),
+        None => Local::find(None, None, &file)?.url()?,
+    };
+    http_url("to", &to)?;
+    if let Some(name) = &options.event_type {
+        event_name::warn_if_mistyped(name);
+    }
+    let sender = sender(options, &to, &file)?;
     let fields = options
         .fields
         .iter()
@@ -34,17 +46,16 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     }
 }
 
-fn sender(options: &Trigger) -> Result<Sender, Failure> {
-    let sender = Sender::new(&options.to)
+fn sender(options: &Trigger, to: &str, file: &File) -> Result<Sender, Failure> {
+    let sender = Sender::new(to)
         .header_name(&options.header_name)
         .duplicates(options.duplicates);
     if options.unsigned {
         return Ok(sender.unsigned());
     }
-    let file = options.config.read()?;
-    let files = places::secret_files(&options.secret_file, &file);
+    let files = places::secret_files(&options.secret_file, file);
     // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
-    let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
+    let store = SecretStore::beside(&places::inbox(None, file)?.beside());
     let secrets = match secret::accepted(&files, &store)? {
         Some(secrets) => secrets,
         None => secret::require(&files, ", or send with --unsigned")?,

@@ -33,8 +33,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         )));
     }
     check_place(&place, true, &handing_out)?;
+    handing_out.check()?;
     let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
-    let promise = Promise::of(&options.nats_promise, &file.nats());
+    let promise = Promise::of(&options.nats_promise, &file.nats())?;
     let receivers = secret::of_receivers(
         &places::secret_files(&options.secret_file, &file),
         &SecretStore::beside(&place.beside()),
@@ -44,7 +45,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let full = options.full || (file.full && !options.json);
     let printer = Printer::start(json, full)?;
     let built = handing_out.build(&printer, forward_secret, &receivers)?;
-    let admin_address = AdminAddress::of(options.admin.as_ref(), &file);
+    let admin_address = AdminAddress::of(options.admin.as_ref(), &file)?;
     let admin_hosts = admin_hosts(&options.admin_host, &file);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

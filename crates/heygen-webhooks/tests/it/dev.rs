@@ -151,3 +151,48 @@ async fn a_server_takes_in_what_it_missed() {
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("HEYGEN_API_KEY"), "{}", ended.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_ends_it() {
+    let heygen = heygen().await;
+    let place = Place::new();
+    let [_, base_url, secret] = environment(&heygen);
+    let ended = place.run_with(
+        &["dev"],
+        b"",
+        &[("HEYGEN_API_KEY", "bad"), base_url, secret],
+    );
+    assert_eq!(ended.status, 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("check HEYGEN_API_KEY"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_later_ends_it() {
+    use heygen_testkit::sandbox::{Fault, Misbehaviour};
+    let heygen = heygen().await;
+    let place = Place::new();
+    let dev = dev(&place, &heygen, &[]);
+    dev.log_line("back-filled from HeyGen's log");
+    let refuse = Fault::refuse(401).times(1000);
+    heygen.misbehave(Misbehaviour::default().fault(refuse));
+    let (status, _, log) = dev.wait();
+    assert_eq!(status, 1);
+    let log = log.join("\n");
+    assert!(log.contains("check HEYGEN_API_KEY"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_on_without_the_log_and_says_what_to_check() {
+    let heygen = heygen().await;
+    let place = Place::new();
+    let [_, base_url, secret] = environment(&heygen);
+    let environment = [("HEYGEN_API_KEY", "bad"), base_url, secret];
+    let serve = place.serve_with(&["--backfill"], &environment);
+    let line = serve.log_line("not back-filled");
+    assert!(line.contains("check HEYGEN_API_KEY"), "{line}");
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+}

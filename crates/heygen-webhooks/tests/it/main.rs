@@ -24,6 +24,9 @@ mod leaks;
 mod looking;
 mod management;
 #[cfg(unix)]
+mod marks;
+mod names;
+#[cfg(unix)]
 mod nats;
 #[cfg(unix)]
 mod operations;
@@ -39,8 +42,11 @@ mod serve;
 mod show;
 #[cfg(unix)]
 mod signals;
+mod start;
 mod support;
 #[cfg(unix)]
 mod tls;
 mod trigger;
 mod tunnel;
+#[cfg(unix)]
+mod variables;

@@ -109,7 +109,7 @@ pub(crate) struct Tail {
     /// Begin with so many of those that are there
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     pub(crate) lines: usize,
-    /// Only this event
+    /// Only this event, `*` for any letters
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
     /// Only what is about this video, session and so on

@@ -7,7 +7,7 @@ use crate::when::When;
 
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
-    /// Only this event
+    /// Only this event, `*` for any letters
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
     /// Only this state

@@ -17,9 +17,11 @@ use crate::command::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
 use crate::secret_store::SecretStore;
+use crate::web_address::http_url;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let version = options.connection.api_version;
+    http_url("url", &options.url)?;
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
@@ -93,6 +95,9 @@ fn told(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<()
 
 pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
     let events = options.events.as_deref().map(api::events).transpose()?;
+    if let Some(url) = &options.url {
+        http_url("url", url)?;
+    }
     if options.connection.api_version == ApiVersion::V1 && options.url.is_none() {
         return Err(Failure::usage(
             "v1 needs --url, also where the address stays the same: without it HeyGen changes nothing and does not say so",

@@ -44,6 +44,9 @@ pub(super) fn run(options: &Export) -> Result<(), Failure> {
         }
         Some(output) => write_file(&reader, options, output)?,
     };
+    if written.deliveries == 0 && written.damaged == 0 {
+        options.selection.found_nothing();
+    }
     match written.damaged {
         0 => Ok(()),
         damaged => Err(anyhow::anyhow!(

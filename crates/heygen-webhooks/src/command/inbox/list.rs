@@ -12,6 +12,9 @@ pub(super) fn run(options: &List) -> Result<(), Failure> {
     let mut query = options.selection.query();
     query.limit = (options.limit > 0).then_some(options.limit);
     let found = options.file.reader()?.list(&query)?;
+    if found.is_empty() {
+        options.selection.found_nothing();
+    }
     if options.json {
         output::json_array(found.iter().map(summary_json))?;
         return Ok(());

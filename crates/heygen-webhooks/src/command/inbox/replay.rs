@@ -27,6 +27,9 @@ struct Chosen {
 pub(super) fn run(options: &Replay) -> Result<(), Failure> {
     check_use(options)?;
     let chosen = Chosen::find(&options.file.reader()?, options)?;
+    if chosen.ids.is_empty() {
+        options.selection.found_nothing();
+    }
     if !options.json {
         output::write(chosen.text())?;
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use heygen_events::Pattern;
 use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
 use tokio::time::sleep;
 
@@ -13,7 +14,7 @@ use crate::command::management;
 use crate::failure::Failure;
 use crate::output::{tame, tame_lines};
 use crate::store::Reader;
-use crate::{output, signals, when};
+use crate::{event_name, output, signals, when};
 
 pub(super) fn run(options: &Tail) -> Result<(), Failure> {
     match management::run(follow(options)) {
@@ -27,6 +28,9 @@ async fn follow(options: &Tail) -> Result<(), Failure> {
     let stopped = signals::asked_to_stop(Vec::new())?;
     tokio::pin!(stopped);
     let reader = options.file.reader()?;
+    if let Some(event_type) = &options.event_type {
+        event_name::warn_if_mistyped(event_type);
+    }
     let mut after = newest(&reader)?;
     print(options, &first(options, &reader, after)?)?;
     loop {
@@ -50,7 +54,7 @@ fn first(
     newest: Option<DeliveryId>,
 ) -> Result<Vec<Summary>, InboxError> {
     let mut query = Query::default().limit(options.lines);
-    query.event_type.clone_from(&options.event_type);
+    event_name::choose(&mut query, options.event_type.as_deref());
     query.subject_id.clone_from(&options.subject);
     query.before = newest.map(next_id);
     if newest.is_none() {
@@ -80,9 +84,10 @@ fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
 }
 
 fn is_wanted(options: &Tail, summary: &Summary) -> bool {
-    let is_as_asked = |asked: &Option<String>, found| asked.is_none() || asked == found;
-    is_as_asked(&options.event_type, &summary.event_type)
-        && is_as_asked(&options.subject, &summary.subject_id)
+    let name = summary.event_type.as_deref().unwrap_or_default();
+    let pattern = options.event_type.as_deref();
+    pattern.is_none_or(|pattern| Pattern::text_matches(pattern, name))
+        && (options.subject.is_none() || options.subject == summary.subject_id)
 }
 
 fn line(summary: &Summary) -> String {

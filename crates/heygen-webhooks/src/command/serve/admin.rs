@@ -7,6 +7,8 @@ use heygen_receiver::{Admin, AdminPages};
 
 use crate::config::AdminAddress;
 use crate::failure::Failure;
+use crate::origin;
+use crate::places::ADMIN;
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -14,7 +16,7 @@ use crate::tasks::Tasks;
 pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failure> {
     let (address, is_default) = match address {
         AdminAddress::Off => return Ok(None),
-        AdminAddress::Default => (DEFAULT, true),
+        AdminAddress::Default => (ADMIN, true),
         AdminAddress::At(address) => (address.as_str(), false),
     };
     match Admin::bind(address).await {
@@ -28,12 +30,12 @@ pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Ad
         }
         Err(error) if is_default => {
             tracing::warn!(
-                "no admin listener, {DEFAULT} cannot be listened on: {error}; choose another with --admin"
+                "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
             );
             Ok(None)
         }
         Err(error) => Err(error)
-            .with_context(|| format!("cannot listen on {address} for --admin"))
+            .with_context(|| format!("cannot listen on {address} for {}", origin::name("admin")))
             .map_err(Failure::from),
     }
 }
@@ -50,5 +52,3 @@ pub(in crate::command) fn start(admin: Option<Admin>, pages: AdminPages<Store>) 
 
 /// Far more than it takes.
 pub(in crate::command) const STOP_TIME: Duration = Duration::from_secs(5);
-
-const DEFAULT: &str = "127.0.0.1:9180";

@@ -1,6 +1,5 @@
 //! The tokens of callback paths: read at the start and on SIGHUP.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -8,7 +7,7 @@ use heygen_receiver::CallbackTokens;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
-use crate::secret;
+use crate::{origin, secret, written};
 
 /// The tokens of the file, a line each; none without a file.
 pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
@@ -56,16 +55,22 @@ pub(super) async fn keep_fresh(
 
 /// How many it holds now.
 fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<usize, Failure> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read callback token file {}", file.display()))?;
-    let lines = text.lines().map(str::trim).zip(1..);
-    let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+    let option = origin::name("callback-token-file");
+    let text = written::read(file).with_context(|| {
+        format!(
+            "{option}: cannot read callback token file {}",
+            file.display()
+        )
+    })?;
+    // No token has a character that stands around one, so what does cannot be meant.
+    let is_token = |text: &str| CallbackTokens::new([text]).is_ok();
+    let lines = written::lines(&text).map(|(line, number)| (written::bare(line, is_token), number));
     let (found, numbers): (Vec<_>, Vec<_>) = lines.unzip();
     let count = found.len();
     tokens.set(found).map(|()| count).map_err(|error| {
         let number: usize = numbers.get(error.place()).copied().unwrap_or_default();
         Failure::usage(format!(
-            "callback token file {}, line {number}: the token has {}",
+            "{option}: callback token file {}, line {number}: the token has {}",
             file.display(),
             error.kind()
         ))

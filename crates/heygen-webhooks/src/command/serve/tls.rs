@@ -1,5 +1,6 @@
 //! The certificate of `serve`: read at the start and on SIGHUP.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use heygen_receiver::ServerTls;
@@ -10,13 +11,26 @@ use x509_cert::der::Decode as _;
 use crate::config::TlsFiles;
 use crate::failure::Failure;
 use crate::private_file::is_open_to_others;
-use crate::when;
+use crate::{origin, when, written};
 
 /// The certificate of these files; none without files.
 pub(super) fn load(files: Option<&TlsFiles>) -> Result<Option<ServerTls>, Failure> {
     let Some(files) = files else { return Ok(None) };
-    let tls = ServerTls::from_pem_files(&files.certificate, &files.key)
-        .map_err(|error| anyhow::Error::new(error).context("no TLS"))?;
+    for (option, file) in [("tls-cert", &files.certificate), ("tls-key", &files.key)] {
+        match written::read(file) {
+            // What cannot be read is told below.
+            Err(error) if !error.is::<io::Error>() => {
+                let place = format!("{}: no TLS: {}", origin::name(option), file.display());
+                return Err(error.context(place).into());
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let tls = ServerTls::from_pem_files(&files.certificate, &files.key).map_err(|error| {
+        let is_key = error.path() == Some(&*files.key) && files.key != files.certificate;
+        let option = origin::name(if is_key { "tls-key" } else { "tls-cert" });
+        anyhow::Error::new(error).context(format!("{option}: no TLS"))
+    })?;
     warn_of(files, &tls);
     Ok(Some(tls))
 }

@@ -37,7 +37,9 @@ fn accounts() -> String {
 fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
     let world = World::on(Program::Current, &Options::new().config(&accounts()));
     world.configure("nats-user = \"user1\"\nnats-password-file = \"password\"\n");
-    world.place.file("password", format!("{PASSWORD}\n"));
+    world
+        .place
+        .file("password", format!("\u{feff}{PASSWORD}\r\n"));
     let serve = world
         .place
         .serve_logging(&["--no-work", "--keep", "90d", "--log", "debug"]);

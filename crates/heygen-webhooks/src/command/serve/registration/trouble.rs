@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heygen_api::{ApiError, ErrorKind};
+use heygen_api::ApiError;
 
 use crate::api;
 use crate::cli::ApiVersion;
@@ -23,17 +23,7 @@ pub(super) enum Trouble {
 impl From<ApiError> for Trouble {
     fn from(error: ApiError) -> Self {
         let retry_after = error.retry_after();
-        let is_passing = match error.kind() {
-            ErrorKind::Transport
-            | ErrorKind::Timeout
-            | ErrorKind::Server
-            | ErrorKind::RateLimited
-            | ErrorKind::QuotaExceeded => true,
-            // 409 while HeyGen is still at work on what was asked for before.
-            ErrorKind::Conflict => error.has_code("request_in_progress"),
-            ErrorKind::UnexpectedBody => breaks_off(&error),
-            _ => false,
-        };
+        let is_passing = api::is_passing(&error);
         let failure = api::failure(ApiVersion::V3, error);
         match is_passing {
             true => Self::Passing {
@@ -43,14 +33,6 @@ impl From<ApiError> for Trouble {
             false => Self::Lasting(failure),
         }
     }
-}
-
-/// Whether the answer began as it should: what answers otherwise than HeyGen does is not HeyGen.
-fn breaks_off(error: &ApiError) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<serde_json::Error>())
-        .is_some_and(serde_json::Error::is_eof)
 }
 
 impl From<Failure> for Trouble {

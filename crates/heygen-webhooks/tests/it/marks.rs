@@ -1,0 +1,243 @@
+//! Byte order marks, white space, quotes and names around secrets, tokens and keys.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use heygen_testkit::sandbox::Sandbox;
+
+use crate::identity::Identity;
+use crate::support::{Place, SECRET};
+
+/// Ways to write `value` that cannot mean anything else.
+fn spellings(value: &str) -> Vec<String> {
+    [
+        "\u{feff}{}\n",
+        "\u{feff}{}\r\n",
+        "  {}\t\u{a0}\r\n",
+        "{}\u{200b}\n",
+        "\u{200b}\u{feff}{}\n\n",
+    ]
+    .iter()
+    .map(|spelling| spelling.replace("{}", value))
+    .collect()
+}
+
+fn private(place: &Place, name: &str, content: impl AsRef<[u8]>) {
+    let path = place.file(name, content);
+    fs::set_permissions(path, Permissions::from_mode(0o600)).expect("ours");
+}
+
+#[test]
+fn a_secret_is_known_under_every_mark() {
+    let place = Place::new();
+    let mut written = spellings(SECRET);
+    for spelling in [
+        "HEYGEN_WEBHOOK_SECRET={}\n",
+        "export HEYGEN_WEBHOOK_SECRET={}\n",
+        "\u{feff}HEYGEN_WEBHOOK_SECRET=\"{}\"\r\n",
+        "\u{feff}# the endpoint of staging\r\n{}\r\n",
+    ] {
+        written.push(spelling.replace("{}", SECRET));
+    }
+    for written in &written {
+        private(&place, "secret", written);
+        let serve = place.serve_with(&["--secret-file", "secret"], &[]);
+        serve.trigger(&place, &["batch.finished"]).ok();
+        // The same by the environment, for whoever signs.
+        if !written.contains('#') {
+            let environment = [("HEYGEN_WEBHOOK_SECRET", written.as_str())];
+            let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+            place.run_with(&trigger, b"", &environment).ok();
+        }
+        let trigger = [
+            "trigger",
+            "batch.finished",
+            "--to",
+            &serve.url,
+            "--secret-file",
+            "secret",
+        ];
+        place.run_with(&trigger, b"", &[]).ok();
+        let drill = [
+            "drill",
+            &serve.url,
+            "--only",
+            "valid",
+            "--secret-file",
+            "secret",
+        ];
+        place.run_with(&drill, b"", &[]).ok();
+    }
+}
+
+#[test]
+fn several_secrets_in_a_file_keep_working() {
+    let place = Place::new();
+    private(
+        &place,
+        "secrets",
+        format!("\u{feff}# old\r\nwhsec_old==\r\n\r\n  {SECRET} \r\n"),
+    );
+    let serve = place.serve_with(&["--secret-file", "secrets"], &[]);
+    serve.trigger(&place, &["batch.finished"]).ok();
+    let old = [("HEYGEN_WEBHOOK_SECRET", "whsec_old==")];
+    let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+    place.run_with(&trigger, b"", &old).ok();
+}
+
+#[test]
+fn what_may_be_meant_is_kept_and_named() {
+    let place = Place::new();
+    let cases = [
+        ("\"other-secret\"", "quotes around it"),
+        ("\"whsec_a\"", "quotes around it"),
+        ("whsec_a # of staging", "a comment behind it"),
+        ("whsec_a b", "white space in it"),
+        ("whsec_a\u{200b}b", "cannot be seen"),
+        ("WEBHOOK_SECRET=other", "a name and `=` before it"),
+    ];
+    for (secret, oddity) in cases {
+        private(&place, "secret", format!("\n{secret}\n"));
+        let serve = place.serve_logging(&["--secret-file", "secret", "--inbox", "kept.db"]);
+        let line = serve.log_line("secret file secret, line 2");
+        assert!(line.contains("WARN") && line.contains(oddity), "{line}");
+        assert!(!line.contains("whsec_a"), "{line}");
+        drop(serve);
+        // It is in force all the same, whole.
+        let serve = place.serve_with(&["--secret-file", "secret", "--inbox", "kept.db"], &[]);
+        let environment = [("HEYGEN_WEBHOOK_SECRET", secret)];
+        let trigger = ["trigger", "batch.finished", "--to", &serve.url];
+        let ended = place.run_with(&trigger, b"", &environment).ok();
+        assert!(
+            ended.stderr.contains("warning: HEYGEN_WEBHOOK_SECRET")
+                && ended.stderr.contains(oddity),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn utf_16_is_named() {
+    let place = Place::new();
+    let utf16: Vec<u8> = "\u{feff}whsec_a\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    private(&place, "utf16", utf16);
+    let (chain, key) = {
+        let me = Identity::new();
+        (me.certificate, me.key)
+    };
+    private(&place, "chain.pem", chain);
+    private(&place, "key.pem", key);
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
+    for options in [
+        &["--secret-file", "utf16"][..],
+        &["--callback-token-file", "utf16"],
+        &[
+            "--forward",
+            "http://127.0.0.1:1/",
+            "--forward-secret-file",
+            "utf16",
+        ],
+        &["--tls-cert", "utf16", "--tls-key", "key.pem"],
+        &["--tls-cert", "chain.pem", "--tls-key", "utf16"],
+        &[
+            "--inbox",
+            "nats://127.0.0.1:1/X",
+            "--nats-nkey-file",
+            "utf16",
+        ],
+        &["--inbox", "nats://127.0.0.1:1/X", "--nats-creds", "utf16"],
+    ] {
+        let ended = place.run(&[&serve, options].concat());
+        assert_eq!(ended.status, 1, "{options:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("UTF-16"),
+            "{options:?}: {}",
+            ended.stderr
+        );
+    }
+    let ended = place.run(&["events", "--api-key-file", "utf16"]);
+    assert!(ended.stderr.contains("UTF-16"), "{}", ended.stderr);
+}
+
+#[test]
+fn callback_tokens_lose_their_marks() {
+    let place = Place::new();
+    let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+    let mut written = spellings(token);
+    written.push(format!("\"{token}\"\r\n"));
+    written.push(format!("CALLBACK_TOKEN={token}\n"));
+    for written in &written {
+        private(&place, "tokens", written);
+        let serve = place.serve(&["--callback-token-file", "tokens"]);
+        let url = format!("{}/callbacks/{token}", serve.url);
+        let trigger = ["trigger", "batch.finished", "--unsigned", "--to", &url];
+        place.run_with(&trigger, b"", &[]).ok();
+    }
+    private(&place, "tokens", "Zm9vYmFyYmF6cXV4MTIzNDU2 # mine\n");
+    let ended = place.run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--callback-token-file",
+        "tokens",
+    ]);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("line 1: the token has"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_keys_lose_their_marks() {
+    let place = Place::new();
+    let heygen = Sandbox::builder().api_key("key-of-the-tests").start().await;
+    let heygen = heygen.expect("a sandbox");
+    let url = ["--base-url", heygen.url()];
+    for written in spellings("key-of-the-tests") {
+        let events = [&["events", "--json"], &url[..]].concat();
+        let environment = [("HEYGEN_API_KEY", written.as_str())];
+        place.run_with(&events, b"", &environment).ok();
+        private(&place, "key", format!("\u{feff}# of staging\r\n{written}"));
+        let by_file = [&events[..], &["--api-key-file", "key"]].concat();
+        place.run_with(&by_file, b"", &[]).ok();
+    }
+    let environment = [("HEYGEN_API_KEY", "\"key-of-the-tests\"")];
+    let ended = place.run_with(&[&["events"], &url[..]].concat(), b"", &environment);
+    assert_eq!(ended.status, 1);
+    let warning = "warning: HEYGEN_API_KEY: the key has quotes around it";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    private(&place, "keys", "one\ntwo\n");
+    let ended = place.run(&[&["events", "--api-key-file", "keys"], &url[..]].concat());
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("more than one key"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn certificates_lose_their_marks() {
+    let (place, me) = (Place::new(), Identity::new());
+    private(
+        &place,
+        "chain.pem",
+        format!("\u{feff}\r\n{}", me.certificate),
+    );
+    private(&place, "key.pem", format!("\u{feff}{}", me.key));
+    let serve = place.serve(&["--tls-cert", "chain.pem", "--tls-key", "key.pem"]);
+    let url = serve.url.replace("127.0.0.1", "localhost");
+    let trusted = place.file("trusted.pem", &me.certificate);
+    let environment = [
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+        ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
+    ];
+    let trigger = ["trigger", "batch.finished", "--to", &url];
+    place.run_with(&trigger, b"", &environment).ok();
+}

@@ -1,0 +1,192 @@
+//! Variables of the environment and keys of the configuration file: empty, mistyped, and switches.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::start::told;
+use crate::support::{Place, SECRET, with_free_ports};
+
+/// The variables that the helps of all commands tell.
+fn variables(place: &Place) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut commands: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(command) = commands.pop() {
+        let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = place.run_with(&arguments, b"", &[]).ok().stdout;
+        for part in help.split("[env: ").skip(1) {
+            let name = part.split(['=', ']']).next().expect("a name");
+            found.insert(name.to_owned());
+        }
+        let below = help
+            .split_once("Commands:\n")
+            .map_or("", |(_, below)| below);
+        for line in below.lines().take_while(|line| line.starts_with("  ")) {
+            let name = line.split_whitespace().next().unwrap_or_default();
+            let is_command = line.starts_with("  ") && !line.starts_with("   ");
+            if is_command && name != "help" {
+                let mut command = command.clone();
+                command.push(name.to_owned());
+                commands.push(command);
+            }
+        }
+    }
+    found.insert("HEYGEN_API_KEY".to_owned());
+    found.insert("HEYGEN_OAUTH_TOKEN".to_owned());
+    found.insert("HEYGEN_WEBHOOKS_SANDBOX_KEY".to_owned());
+    found.insert("HEYGEN_WEBHOOK_SECRET".to_owned());
+    found
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let place = Place::new();
+    let variables = variables(&place);
+    assert!(variables.len() > 45, "{variables:?}");
+    for empty in ["", " "] {
+        let mut environment: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|name| (name.as_str(), empty))
+            .collect();
+        let list = place.run_with(&["inbox", "check"], b"", &environment);
+        assert_ne!(list.status, 2, "{}", list.stderr);
+        let quiet: [&[&str]; 6] = [
+            &["inbox", "rejected", "list"],
+            &["inbox", "export"],
+            &[
+                "drill",
+                "http://127.0.0.1:1/",
+                "--without-secret",
+                "--only",
+                "probe",
+            ],
+            &["doctor", "--no-sample"],
+            &[
+                "trigger",
+                "batch.finished",
+                "--unsigned",
+                "--to",
+                "http://127.0.0.1:1/",
+            ],
+            &["schema", "--list"],
+        ];
+        for command in quiet {
+            let ended = place.run_with(command, b"", &environment);
+            assert_ne!(ended.status, 2, "{command:?}: {}", ended.stderr);
+        }
+        for command in [
+            &["dev"][..],
+            &["work"],
+            &["events"],
+            &["backfill"],
+            &["endpoints", "list"],
+        ] {
+            let ended = place.run_with(command, b"", &environment);
+            let is_of_parser = ended.stderr.contains("invalid value")
+                || ended.stderr.contains("a value is required");
+            assert!(!is_of_parser, "{command:?}: {}", ended.stderr);
+        }
+        environment.retain(|(name, _)| *name != "HEYGEN_WEBHOOK_SECRET");
+        environment.push(("HEYGEN_WEBHOOK_SECRET", SECRET));
+        let serve = place.serve_with(&["--inbox", "serve.db"], &environment);
+        serve.trigger(&place, &["batch.finished"]).ok();
+    }
+}
+
+#[test]
+fn a_mistyped_variable_is_named() {
+    let place = Place::new();
+    let environment = [
+        ("HEYGEN_WEBHOOKS_ORDERED", "true"),
+        ("HEYGEN_WEBHOOKS_LISEN", "127.0.0.1:1"),
+        ("HEYGEN_APIKEY", "key-of-the-tests"),
+        ("HEYGEN_AVATAR", "of somebody else"),
+        (
+            "HEYGEN_EVENT_TYPE",
+            "of a program that was started for an event",
+        ),
+    ];
+    let ended = place
+        .run_with(&["schema", "--list"], b"", &environment)
+        .ok();
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ended.stderr);
+    assert!(lines.iter().all(|line| line.starts_with("warning: ")));
+    for expected in [
+        "HEYGEN_WEBHOOKS_ORDERED is not known",
+        "did you mean HEYGEN_WEBHOOKS_LISTEN?",
+        "did you mean HEYGEN_API_KEY?",
+    ] {
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    }
+    assert!(
+        !ended.stderr.contains("key-of-the-tests"),
+        "{}",
+        ended.stderr
+    );
+
+    let mut command = place.command(&with_free_ports(&[]));
+    command.envs(environment);
+    let serve = place.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let line: Value =
+        serde_json::from_str(&serve.log_line("HEYGEN_WEBHOOKS_ORDERED")).expect("JSON");
+    assert_eq!(line["level"], "WARN");
+}
+
+#[test]
+fn a_switch_in_a_variable_takes_yes_and_no() {
+    let place = Place::new();
+    let check = |value: &str| {
+        let environment = [("HEYGEN_WEBHOOKS_REQUIRE_SYNC", value)];
+        place.run_with(&["work"], b"", &environment).stderr
+    };
+    for value in ["true", "false", "1", "0", "yes", "no", "Yes"] {
+        let stderr = check(value);
+        assert!(
+            stderr.contains("shares an inbox on streams"),
+            "{value}: {stderr}"
+        );
+    }
+    let stderr = check("perhaps");
+    assert!(stderr.contains("HEYGEN_WEBHOOKS_REQUIRE_SYNC"), "{stderr}");
+    assert!(stderr.contains("perhaps"), "{stderr}");
+}
+
+#[test]
+fn a_mistyped_key_of_the_file_is_named() {
+    let place = Place::new();
+    place.file(
+        "heygen-webhooks.toml",
+        "\u{feff}path = \"/h\"\nforwad = \"http://localhost:1/x\"\n",
+    );
+    let ended = place.run(&["serve"]);
+    told(
+        &ended,
+        2,
+        "line 2: there is no key `forwad`: did you mean `forward`?",
+    );
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    place.file("rule.toml", "[[on]]\nevnt = \"*\"\nprint = true\n");
+    told(
+        &place.run(&["serve", "--config", "rule.toml"]),
+        2,
+        "did you mean `event`?",
+    );
+    place.file("wide.toml", "colour = true\n");
+    told(
+        &place.run(&["inbox", "list", "--config", "wide.toml"]),
+        2,
+        "no key `colour`",
+    );
+    let utf16: Vec<u8> = "path = \"/h\""
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    place.file("utf16.toml", utf16);
+    told(
+        &place.run(&["serve", "--config", "utf16.toml"]),
+        1,
+        "UTF-16",
+    );
+}
