@@ -8,7 +8,8 @@ use super::{ApiOptions, InboxFile};
 
 /// Say whether deliveries can arrive, and what to do where they cannot
 ///
-/// Asks HeyGen what is registered, tries the public address as HeyGen would, and looks at secrets and inbox. Nothing at
+/// Asks HeyGen what is registered, tries the public address as HeyGen would, looks whether a receiver listens on this machine,
+/// and looks at secrets and inbox. Nothing at
 /// HeyGen is changed. Takes less than 15 seconds. Exit status 0 when there is no problem; warnings are none.
 ///
 /// With a public URL, by option, environment or configuration file, it also sends that address two deliveries of an event
@@ -28,6 +29,12 @@ pub(crate) struct Doctor {
     /// Path that is added to an address without one [default: /webhooks/heygen]
     #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
     pub(crate) path: Option<String>,
+    /// Where `serve` listens on this machine [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
+    pub(crate) listen: Option<String>,
+    /// Where it tells health and readiness, or `off` [default: 127.0.0.1:9180]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
+    pub(crate) admin: Option<String>,
     #[command(flatten)]
     pub(crate) file: InboxFile,
     /// File with a signing secret a line; may be given several times

@@ -14,11 +14,14 @@ use tokio::time::timeout;
 
 use crate::address::{is_loopback, public_url};
 use crate::cli::Doctor;
+use crate::config::AdminAddress;
 use crate::failure::Failure;
 use crate::nats::Nats;
 use crate::output::{self, without_query};
 use crate::place::Place;
+use crate::places::Local;
 use crate::secret_store::SecretStore;
+use crate::web_address::http_url;
 use crate::{api, places};
 
 mod account;
@@ -27,6 +30,7 @@ mod endpoints;
 mod events;
 mod finding;
 mod inbox;
+mod local;
 mod rejected;
 mod sample;
 mod secrets;
@@ -48,6 +52,8 @@ struct Plan {
     store: SecretStore,
     secret_files: Vec<PathBuf>,
     sample: bool,
+    local: Local,
+    admin: AdminAddress,
 }
 
 pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
@@ -93,6 +99,8 @@ impl Plan {
         let address = public_url
             .map(|url| public_address(url, &path))
             .transpose()?;
+        let local = Local::find(options.listen.as_deref(), options.path.as_deref(), &file)?;
+        let admin = AdminAddress::of(options.admin.as_ref(), &file)?;
         let inbox = options.file.place()?;
         let nats = options.file.nats(&inbox)?;
         Ok(Self {
@@ -104,25 +112,23 @@ impl Plan {
             nats,
             secret_files: places::secret_files(&options.secret_file, &file),
             sample: !options.no_sample,
+            local,
+            admin,
         })
     }
 }
 
 fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
-    let whole = public_url(url, path);
-    let parsed = Url::parse(&whole)
-        .map_err(|error| Failure::usage(format!("--public-url is not a URL: {error}")))?;
-    match parsed.scheme() {
-        "http" | "https" => Ok(parsed),
-        _ => Err(Failure::usage("--public-url is neither https nor http")),
-    }
+    http_url("public-url", url)?;
+    http_url("public-url", &public_url(url, path))
 }
 
 async fn examine(plan: &Plan) -> Vec<Finding> {
     let known = Known::load(&plan.secret_files, &plan.store);
-    let (account_and_sample, address, inbox, rejected) = tokio::join!(
+    let (account_and_sample, address, local, inbox, rejected) = tokio::join!(
         Box::pin(account_and_sample(plan, &known)),
         Box::pin(address::findings(plan)),
+        Box::pin(local::look(plan)),
         look_into_inbox(plan.inbox.clone(), plan.nats.clone()),
         look_into_rejected(plan.inbox.beside()),
     );
@@ -131,10 +137,19 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
     findings.extend(endpoints);
     findings.extend(events::findings(plan, &account));
     findings.extend(secrets::findings(plan, &account, &known));
+    let is_ok = |found: &[Finding], id| {
+        let of_id = found.iter().find(|finding| finding.id == id);
+        of_id.is_some_and(|finding| finding.level == Level::Ok)
+    };
+    let is_reached = is_ok(&address, "address.options");
+    let is_expected =
+        plan.local.is_named || matches!(plan.inbox, Place::File(_)) && is_ok(&inbox, "inbox");
     findings.extend(address);
     findings.extend(sample);
+    findings.extend(local.findings(&plan.local, is_expected, is_reached));
     findings.extend(inbox);
     findings.push(rejected);
+    tls::say_once(&mut findings);
     findings
 }
 

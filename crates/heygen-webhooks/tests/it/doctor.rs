@@ -8,6 +8,7 @@ use crate::support::{Ended, Place, SECRET};
 
 mod account;
 mod address;
+mod local;
 mod rejected;
 mod secrets;
 mod servers;
@@ -230,7 +231,7 @@ fn every_run_has_the_same_shape() {
     let nobody = heygen.examine(&place, &[], None);
     assert_eq!(ids(&bare), ids(&full));
     assert_eq!(ids(&bare), ids(&nobody));
-    assert_eq!(ids(&bare).len(), 24);
+    assert_eq!(ids(&bare).len(), 26);
     assert_eq!(bare.report["public_url"], Value::Null);
     assert_eq!(full.report["public_url"], json!(serve.url));
     assert!(!full.ended.stdout.contains(SECRET));

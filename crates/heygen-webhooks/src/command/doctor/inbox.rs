@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{InboxError, InboxErrorKind, Query, State, Summary};
+use heygen_inbox::{Attempt, AttemptResult, InboxError, InboxErrorKind, Query, State, Summary};
 
 use super::finding::{Finding, all_skipped};
 use super::sample;
@@ -44,13 +44,35 @@ fn look(reader: &Reader) -> Result<(Finding, Finding), InboxError> {
     let waiting = of_state(reader, State::Pending)?;
     let dead = of_state(reader, State::Dead)?;
     let last = newest.iter().find(|summary| !is_sample(summary));
-    Ok((last_delivery(last), backlog(&waiting, &dead)))
+    let failure = last_failure(reader, &waiting)?;
+    Ok((last_delivery(last), backlog(&waiting, &dead, failure)))
 }
 
 fn of_state(reader: &Reader, state: State) -> Result<Vec<Summary>, InboxError> {
     let mut found = reader.list(&Query::default().state(state).limit(MOST))?;
     found.retain(|summary| !is_sample(summary));
     Ok(found)
+}
+
+/// How the last attempt at what waits has failed. Of many that wait only the newest few are looked into.
+fn last_failure(reader: &Reader, waiting: &[Summary]) -> Result<Option<String>, InboxError> {
+    let tried = waiting.iter().filter(|summary| summary.attempts > 0);
+    let mut last: Option<Attempt> = None;
+    for summary in tried.take(LOOKED_INTO) {
+        let kept = reader.get(summary.id)?;
+        let attempt = kept.and_then(|kept| kept.attempts.into_iter().next_back());
+        let started_at = |attempt: &Option<Attempt>| attempt.as_ref().map(|it| it.started_at);
+        if started_at(&attempt) > started_at(&last) {
+            last = attempt;
+        }
+    }
+    Ok(last
+        .filter(|attempt| attempt.result != AttemptResult::Done)
+        .map(|attempt| {
+            attempt
+                .detail
+                .unwrap_or_else(|| "no reason is on record".to_owned())
+        }))
 }
 
 fn last_delivery(last: Option<&Summary>) -> Finding {
@@ -67,13 +89,20 @@ fn last_delivery(last: Option<&Summary>) -> Finding {
     Finding::ok(ID, format!("{name}, {}", when::short(last.received_at)))
 }
 
-fn backlog(waiting: &[Summary], dead: &[Summary]) -> Finding {
+fn backlog(waiting: &[Summary], dead: &[Summary], failure: Option<String>) -> Finding {
     const ID: &str = "inbox.backlog";
     let what = format!(
         "{} waiting to be handled, {} given up",
         at_least(waiting),
         at_least(dead)
     );
+    if let Some(failure) = failure {
+        return Finding::warn(
+            ID,
+            format!("{what}; the last attempt failed: {failure}"),
+            "see to the application that refuses them; `inbox list --state pending` lists them, and `inbox attempts ID` says more",
+        );
+    }
     // Newest first: the last one has waited longest.
     let longest = waiting
         .last()
@@ -128,6 +157,9 @@ fn at_least(found: &[Summary]) -> String {
         false => found.len().to_string(),
     }
 }
+
+/// How many are read whole for their attempts.
+const LOOKED_INTO: usize = 20;
 
 /// Beyond that nobody counts.
 const MOST: usize = 1000;

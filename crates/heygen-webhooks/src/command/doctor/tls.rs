@@ -12,7 +12,9 @@ use reqwest::Url;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 use x509_cert::Certificate;
@@ -21,7 +23,8 @@ use x509_cert::der::{Decode as _, Reader as _, SliceReader, asn1::UintRef};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use super::Plan;
-use super::finding::Finding;
+use super::finding::{Finding, Level};
+use crate::when;
 
 pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
     if url.scheme() != "https" {
@@ -218,6 +221,12 @@ fn refused(error: &io::Error, certificates: &[Option<Certificate>]) -> Finding {
         return Finding::problem(ID, what, STRONGER);
     }
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    if let Some(rustls::Error::InvalidCertificate(cause)) = cause {
+        let own = certificates.first().and_then(Option::as_ref);
+        if let Some(finding) = out_of_date(cause, own) {
+            return finding;
+        }
+    }
     let todo = match cause {
         Some(rustls::Error::InvalidCertificate(_)) => {
             "get a certificate for this name from a public authority, and have the server send the whole chain"
@@ -228,6 +237,51 @@ fn refused(error: &io::Error, certificates: &[Option<Certificate>]) -> Finding {
         _ => "see that the port speaks TLS",
     };
     Finding::problem(ID, format!("the handshake failed: {error}"), todo)
+}
+
+/// A certificate whose time is over, or has not begun.
+fn out_of_date(cause: &CertificateError, certificate: Option<&Certificate>) -> Option<Finding> {
+    let day = |moment: Option<SystemTime>| match moment {
+        Some(moment) => format!(" on {}", when::day(moment)),
+        None => String::new(),
+    };
+    match cause {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Some(Finding::problem(
+                ID,
+                format!("{EXPIRED}{}", day(certificate.map(valid_until))),
+                "renew it, and see why that does not happen by itself",
+            ))
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Some(Finding::problem(
+                ID,
+                format!("{NOT_YET}{}", day(certificate.map(valid_from))),
+                "use the certificate that is in force, or set the clock",
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// A certificate whose time is over fails everything that is sent to the address: it is told once, with its date.
+pub(super) fn say_once(findings: &mut [Finding]) {
+    let is_told = findings.iter().any(|finding| {
+        finding.id == ID && (finding.what.starts_with(EXPIRED) || finding.what.starts_with(NOT_YET))
+    });
+    if !is_told {
+        return;
+    }
+    for finding in findings {
+        let is_of_address = ["address.", "sample."]
+            .iter()
+            .any(|group| finding.id.starts_with(group));
+        let has_failed = matches!(finding.level, Level::Problem | Level::Warn)
+            || finding.level == Level::Skipped && finding.what.contains("certificate");
+        if is_of_address && has_failed && finding.id != ID {
+            *finding = Finding::skipped(finding.id, format!("there is no TLS: see {ID}"));
+        }
+    }
 }
 
 fn verdict(seen: &Seen, now: SystemTime) -> Finding {
@@ -290,6 +344,11 @@ fn keys_of(certificates: &[Option<Certificate>]) -> Vec<Key> {
     certificates.iter().map(key).collect()
 }
 
+fn valid_from(certificate: &Certificate) -> SystemTime {
+    let validity = certificate.tbs_certificate().validity();
+    SystemTime::UNIX_EPOCH + validity.not_before.to_unix_duration()
+}
+
 fn valid_until(certificate: &Certificate) -> SystemTime {
     let validity = certificate.tbs_certificate().validity();
     SystemTime::UNIX_EPOCH + validity.not_after.to_unix_duration()
@@ -347,6 +406,8 @@ fn ec_bits(key: &SubjectPublicKeyInfoOwned) -> Option<usize> {
 }
 
 const ID: &str = "address.tls";
+const EXPIRED: &str = "the certificate expired";
+const NOT_YET: &str = "the certificate is not valid yet: it begins";
 const REACH: &str = "see that the receiver runs, and that name and port are right";
 const STRONGER: &str = "get a certificate with a key of RSA from 2048 bits or of an elliptic curve from 224: HeyGen takes no weaker one";
 const STEP_TIME: Duration = Duration::from_secs(3);

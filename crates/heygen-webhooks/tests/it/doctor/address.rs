@@ -1,7 +1,8 @@
 //! The public address, as HeyGen would find it.
 
-use super::servers::{certificates, closed_address, small_server, tls_server};
+use super::servers::{certificates, closed_address, small_server, tls_server, tls_server_of};
 use super::{HeyGen, KEY, examine};
+use crate::identity::Identity;
 use crate::support::{Place, SECRET};
 
 #[test]
@@ -141,4 +142,32 @@ fn the_address_is_tried_as_heygen_has_it() {
             "problem",
             &format!("{elsewhere}: 404"),
         );
+}
+
+#[test]
+fn an_expired_certificate_is_told_once_and_with_its_date() {
+    let heygen = HeyGen::start();
+    let place = Place::new();
+    let me = Identity::with(|certificate| {
+        certificate.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        certificate.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let trusted = place.file("trusted.pem", &me.certificate);
+    let url = tls_server_of(&me);
+    let seen = examine(
+        &place,
+        &["--base-url", heygen.sandbox.url(), "--public-url", &url],
+        &[
+            ("HEYGEN_API_KEY", KEY),
+            ("HEYGEN_WEBHOOK_SECRET", SECRET),
+            ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
+        ],
+    );
+    seen.is("address.tls", "problem", "expired on 2021-01-01")
+        .is("address.tls", "problem", "renew it")
+        .is("address.options", "skipped", "see address.tls")
+        .is("address.get", "skipped", "see address.tls")
+        .is("sample.signed", "skipped", "see address.tls")
+        .is("sample.unsigned", "skipped", "see address.tls");
+    assert!(!seen.ended.stdout.contains("UNIX"), "{}", seen.ended.stdout);
 }

@@ -51,6 +51,11 @@ pub(super) fn certificates(place: &Place) -> String {
 /// A server that answers 200 to everything behind TLS, and its certificate.
 pub(super) fn tls_server() -> (String, String) {
     let me = Identity::new();
+    (tls_server_of(&me), me.certificate)
+}
+
+/// A server that answers 200 to everything behind this certificate.
+pub(super) fn tls_server_of(me: &Identity) -> String {
     let (chain, key) = me.for_rustls();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
@@ -80,5 +85,5 @@ pub(super) fn tls_server() -> (String, String) {
             });
         }
     });
-    (format!("https://localhost:{port}/hook"), me.certificate)
+    format!("https://localhost:{port}/hook")
 }
