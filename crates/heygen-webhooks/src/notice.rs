@@ -1,8 +1,9 @@
 //! Warnings to the person at the command line: in the log where the command keeps one, else on standard error.
 
 use std::collections::HashSet;
-use std::io::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::logging;
 
 /// Where warnings go.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,10 +68,7 @@ fn decide(way: Way) {
 fn write(way: Way, text: &str) {
     match way {
         Way::Log => tracing::warn!("{text}"),
-        Way::StandardError | Way::Undecided => {
-            // Nobody is helped by a failure to warn.
-            let _ = writeln!(io::stderr().lock(), "warning: {text}");
-        }
+        Way::StandardError | Way::Undecided => logging::say(format!("warning: {text}\n")),
     }
 }
 
