@@ -286,6 +286,7 @@ impl Entries {
                 .map(|entry| entry.delivery.received_at())
                 .min(),
             bytes: self.bytes,
+            log_bytes: 0,
         }
     }
 
@@ -336,7 +337,7 @@ impl Entries {
                         self.unfinished.remove(&(subject_id.clone(), source, key));
                     }
                 }
-                State::Pending | State::Claimed => {
+                State::Pending | State::Claimed | State::Interrupted => {
                     self.due.insert((entry.due_at, key));
                 }
             }

@@ -75,6 +75,9 @@ pub enum State {
     Pending,
     /// In the hands of a handler.
     Claimed,
+    /// It was in the hands of a handler when its process ended, and no process serves the inbox: the next one to start
+    /// delivers it again. Shown of inboxes in a file; nothing is stored under this word.
+    Interrupted,
     /// A handler said done.
     Done,
     /// Given up: a handler said never again, or the attempts ran out. Kept all the same.
@@ -83,7 +86,13 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a delivery's life.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Claimed, Self::Done, Self::Dead];
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Claimed,
+        Self::Interrupted,
+        Self::Done,
+        Self::Dead,
+    ];
 
     /// The word in lists, JSON and options.
     #[must_use]
@@ -91,6 +100,7 @@ impl State {
         match self {
             Self::Pending => "pending",
             Self::Claimed => "claimed",
+            Self::Interrupted => "interrupted",
             Self::Done => "done",
             Self::Dead => "dead",
         }
@@ -108,7 +118,9 @@ impl FromStr for State {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|state| state.as_str() == word);
-        found.ok_or_else(|| UnknownWord::new(word, "a state: pending, claimed, done or dead"))
+        found.ok_or_else(|| {
+            UnknownWord::new(word, "a state: pending, claimed, interrupted, done or dead")
+        })
     }
 }
 
@@ -204,8 +216,10 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest of the pending came in.
     pub oldest_pending: Option<SystemTime>,
-    /// How many bytes of storage are in use.
+    /// How many bytes of storage are in use, the log included.
     pub bytes: u64,
+    /// How many of them are in the write-ahead log of a file; 0 for other stores.
+    pub log_bytes: u64,
 }
 
 /// What a replay found.

@@ -18,18 +18,25 @@ use crate::{
     NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
+mod access;
+#[cfg(all(test, unix))]
+mod as_root;
 mod backup;
 mod check;
 mod checkpoint;
 mod drift;
 mod editor;
 mod file;
+mod file_id;
 mod filter;
 mod kind;
+mod lost;
 mod order;
+mod private_file;
 mod prune;
 mod reader;
 mod rejected;
+mod rescue;
 mod row;
 mod seen;
 mod stats;
@@ -39,6 +46,7 @@ mod writer;
 
 pub use check::{Depth, Flaw, is_damaged};
 pub use editor::SqliteEditor;
+pub use private_file::{create_private_file, open_private_file};
 pub use reader::SqliteReader;
 pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
@@ -89,19 +97,31 @@ pub struct SqliteOptions {
     /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
     /// Default: 5 s.
     pub lock_time: Duration,
+    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before that is said in the log of
+    /// the program. Default: 256 MiB.
+    pub log_warn_bytes: u64,
 }
 
 struct Shared {
     path: PathBuf,
     jobs: mpsc::Sender<Job>,
-    reads: std::sync::mpsc::Sender<Read>,
+    reads: std::sync::mpsc::Sender<ReadJob>,
     appended: Arc<Notify>,
     /// Closed when the writer ends.
     ended: watch::Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-type Read = Box<dyn FnOnce(&SqliteReader) + Send>;
+/// What stands in the queue of the thread that reads.
+enum ReadJob {
+    Read(Read),
+    /// The files are no longer those under their names.
+    Close(std::sync::mpsc::Sender<()>),
+    /// Others are there.
+    Open,
+}
+
+type Read = Box<dyn FnOnce(Result<&SqliteReader, InboxError>) + Send>;
 
 impl SqliteInbox {
     /// Opens the inbox at `path` with default options, making it if there is none.
@@ -126,20 +146,20 @@ impl SqliteInbox {
         let path = path.into();
         let appended = Arc::new(Notify::new());
         let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
+        let (reads, read_queue) = std::sync::mpsc::channel();
         let (end, ended) = watch::channel(());
-        let writer = Writer::open(path.clone(), options, queue, Arc::clone(&appended), end)?;
+        let writer = Writer::open(
+            path.clone(),
+            options,
+            queue,
+            Arc::clone(&appended),
+            reads.clone(),
+            end,
+        )?;
         let reader = SqliteReader::open(&path)?;
-        let (reads, read_queue) = std::sync::mpsc::channel::<Read>();
         let threads = vec![
             spawn("inbox-writer", move || writer.run())?,
-            spawn("inbox-reader", move || {
-                read_queue.into_iter().for_each(|read| {
-                    // Who asked gets an error, and the next question an answer.
-                    if catch_unwind(AssertUnwindSafe(|| read(&reader))).is_err() {
-                        tracing::error!("reading the inbox panicked");
-                    }
-                });
-            })?,
+            spawn("inbox-reader", move || read_all(reader, read_queue))?,
         ];
         Ok(Self {
             shared: Arc::new(Shared {
@@ -242,9 +262,10 @@ impl SqliteInbox {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |reader| {
             // Nobody waits any more: the answer may be dropped.
-            let _ = reply.send(read(reader));
+            let _ = reply.send(reader.and_then(read));
         });
-        self.shared.reads.send(read).map_err(|_| closed())?;
+        let job = ReadJob::Read(read);
+        self.shared.reads.send(job).map_err(|_| closed())?;
         answer.await.map_err(|_| self.unanswered())?
     }
 }
@@ -315,6 +336,7 @@ impl Default for SqliteOptions {
             batch_len: 1024,
             run_len: 1 << 19,
             lock_time: Duration::from_secs(5),
+            log_warn_bytes: 256 * 1024 * 1024,
         }
     }
 }
@@ -342,6 +364,42 @@ impl Drop for Shared {
         for handle in threads.drain(..) {
             // A thread that panicked has said so on stderr; there is nothing left to save here.
             let _ = handle.join();
+        }
+    }
+}
+
+/// Answers what is asked, until nobody can ask any more.
+fn read_all(reader: SqliteReader, queue: std::sync::mpsc::Receiver<ReadJob>) {
+    let path = reader.path().to_owned();
+    let mut reader = Some(reader);
+    let misplaced = || {
+        let message = format!(
+            "inbox {} is not where it was when it was opened",
+            path.display()
+        );
+        InboxError::new(InboxErrorKind::Storage, message)
+    };
+    for job in queue {
+        match job {
+            ReadJob::Read(read) => {
+                let reader = reader
+                    .as_ref()
+                    .filter(|reader| reader.is_in_place())
+                    .ok_or_else(misplaced);
+                // Who asked gets an error, and the next question an answer.
+                if catch_unwind(AssertUnwindSafe(|| read(reader))).is_err() {
+                    tracing::error!("reading the inbox panicked");
+                }
+            }
+            ReadJob::Close(closed) => {
+                reader = None;
+                // Whoever waits for it may have given up.
+                let _ = closed.send(());
+            }
+            ReadJob::Open => match SqliteReader::open(&path) {
+                Ok(opened) => reader = Some(opened),
+                Err(error) => tracing::error!(%error, "the inbox cannot be read"),
+            },
         }
     }
 }

@@ -27,7 +27,7 @@ impl JetStreamInbox {
         let mut replayed = Replayed::default();
         for id in ids {
             match self.replay_one(*id, to_micros(now)).await? {
-                Some(State::Claimed) => replayed.claimed += 1,
+                Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
                 Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
                 None => replayed.missing += 1,
             }
@@ -105,7 +105,7 @@ impl JetStreamInbox {
         let past = match imported.state {
             // It is finished until the record says otherwise, so that nobody is handed it before that.
             State::Done | State::Dead => imported.state,
-            State::Pending | State::Claimed => State::Pending,
+            State::Pending | State::Claimed | State::Interrupted => State::Pending,
         };
         let sequence = match shared.publish(&imported.delivery, Some(past)).await? {
             Published::New(sequence) => sequence,

@@ -105,7 +105,7 @@ impl Shared {
                 self.may_be_references.store(true, Ordering::Relaxed);
             }
             // Another worker has it under the same acknowledgement, or had it and may have ended before it made a reference.
-            State::Pending | State::Claimed => return Ok(()),
+            State::Pending | State::Claimed | State::Interrupted => return Ok(()),
         }
         self.say(&out.ticket.reply, AckKind::Ack).await
     }

@@ -96,7 +96,7 @@ impl Ticket {
             _ => match past {
                 Some(State::Done) => Word::Done,
                 Some(State::Dead) => Word::Dead,
-                Some(State::Pending | State::Claimed) | None => Word::Pending,
+                Some(State::Pending | State::Claimed | State::Interrupted) | None => Word::Pending,
             },
         };
         if matches!(state, Word::Done | Word::Dead) {

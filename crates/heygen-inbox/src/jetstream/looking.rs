@@ -120,6 +120,7 @@ impl JetStreamInbox {
             dead: sizes.dead,
             oldest_pending: oldest,
             bytes: sizes.bytes,
+            log_bytes: 0,
         })
     }
 
@@ -238,7 +239,7 @@ impl Shared {
         let handed_out = begun.map_or(0, |record| record.handed_out);
         let attempts = match (state, out) {
             (_, Some(attempt)) => attempt.max(handed_out),
-            (State::Claimed, None) => handed_out.max(1),
+            (State::Claimed | State::Interrupted, None) => handed_out.max(1),
             (State::Pending | State::Done | State::Dead, None) => handed_out,
         };
         Summary {
@@ -263,7 +264,7 @@ impl Shared {
             _ if event.sequence > progress.given_out_to || self.hand().is_held(event.sequence) => {
                 State::Pending
             }
-            Some(State::Pending | State::Claimed) | None => State::Claimed,
+            Some(State::Pending | State::Claimed | State::Interrupted) | None => State::Claimed,
         }
     }
 

@@ -189,7 +189,7 @@ impl Record {
 
     pub(super) fn set_state(&mut self, state: State) {
         self.state = match state {
-            State::Pending | State::Claimed => Word::Pending,
+            State::Pending | State::Claimed | State::Interrupted => Word::Pending,
             State::Done => Word::Done,
             State::Dead => Word::Dead,
         };

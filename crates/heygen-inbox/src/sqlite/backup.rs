@@ -6,6 +6,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
 use super::check::{self, Depth};
+use super::kind::distrust;
 
 /// Copies everything that is committed now to a file that need not exist. Gives what is wrong with the copy, which should
 /// be nothing.
@@ -20,6 +21,7 @@ pub(super) fn copy(
     // A transaction begins to read with its first question.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
     let mut copy = Connection::open(to)?;
+    distrust(&copy)?;
     let backup = Backup::new(from, &mut copy)?;
     loop {
         let step = backup.step(PAGES)?;

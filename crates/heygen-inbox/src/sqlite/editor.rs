@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::file::cannot;
+use super::file_id::Difference;
 use super::store::{NewRow, Store};
 use crate::time::to_micros;
 use crate::{
-    Appended, DeliveryId, Imported, InboxError, NewDelivery, Prune, Pruned, Replayed, State,
+    Appended, DeliveryId, Imported, InboxError, InboxErrorKind, NewDelivery, Prune, Pruned,
+    Replayed, State,
 };
 
 /// Changes an inbox file, also while a server appends to it and hands out what is in it.
@@ -115,7 +117,7 @@ impl SqliteEditor {
             let mut replayed = Replayed::default();
             for id in ids {
                 match replay(store, *id, to_micros(now))? {
-                    Some(State::Claimed) => replayed.claimed += 1,
+                    Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
                     Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
                     None => replayed.missing += 1,
                 }
@@ -147,7 +149,7 @@ impl SqliteEditor {
         work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
         if self.appended > LOOK_ANEW {
-            self.store = None;
+            self.let_go();
             self.appended = 0;
         }
         // After any failure the file is opened anew: what is remembered of it may not be so.
@@ -155,6 +157,9 @@ impl SqliteEditor {
             Some(store) => store,
             None => Store::open_beside(&self.path, LOCK_TIME)?,
         };
+        if let Some(difference) = store.files().difference() {
+            return Err(self.misplaced(store, difference, "nothing was written"));
+        }
         let done = store
             .begin()
             .and_then(|()| work(&mut store))
@@ -166,15 +171,46 @@ impl SqliteEditor {
             store.roll_back();
             cannot("write to", &self.path, error)
         })?;
+        if let Some(difference) = store.files().difference() {
+            let what = "what was written last is not in it";
+            return Err(self.misplaced(store, difference, what));
+        }
         self.store = Some(store);
         Ok(done)
+    }
+}
+
+impl Drop for SqliteEditor {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl SqliteEditor {
+    /// Closes the files, and touches nothing that took their place.
+    fn let_go(&mut self) {
+        if let Some(store) = self.store.take()
+            && store.files().difference().is_some()
+        {
+            drop(store.into_orphan());
+        }
+    }
+
+    /// Lets go of files that are no longer found under their names. A server that has them open copies what they hold.
+    fn misplaced(&self, store: Store, difference: Difference, what: &str) -> InboxError {
+        drop(store.into_orphan());
+        let message = format!(
+            "inbox {} {difference} while it was open: {what}",
+            self.path.display()
+        );
+        InboxError::new(InboxErrorKind::Storage, message)
     }
 }
 
 fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
     let state = match imported.state {
         _ if imported.is_replayed => State::Pending,
-        State::Claimed | State::Pending => State::Pending,
+        State::Claimed | State::Interrupted | State::Pending => State::Pending,
         State::Done => State::Done,
         State::Dead => State::Dead,
     };

@@ -1,18 +1,24 @@
 //! The inbox file: locked by the one who hands out, opened by whoever may.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::kind::{FileKind, cannot_open, make_private};
+use super::file_id::{FileId, beside, check_log, check_names};
+use super::kind::{FileKind, cannot_open, is_no_access, make_private};
+use super::private_file::open_private_file;
+use super::{access, kind};
 use crate::{InboxError, InboxErrorKind};
 
 /// Held while a process appends to the inbox; the lock goes with the process, however it ends.
 #[derive(Debug)]
 pub(super) struct AppendLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    /// What was not there before, the inbox first.
+    made: Vec<PathBuf>,
 }
 
 impl AppendLock {
@@ -29,35 +35,98 @@ impl AppendLock {
         Self::take(path)
     }
 
-    /// Makes the inbox file when there is none: only what exists has one name that all its names lead to.
+    /// Makes the inbox file when there is none: only what exists has one name that all its names lead to. Refuses one that has
+    /// more names than that, each of which would have a lock and a log of its own.
     pub(super) fn take(path: &Path) -> Result<Self, InboxError> {
-        make_private(path)?;
-        let mut lock_path = path
-            .canonicalize()
-            .map_err(|error| cannot_open(path, error))?
-            .into_os_string();
-        lock_path.push(".lock");
-        let lock_path = PathBuf::from(lock_path);
-        make_private(&lock_path)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .open(&lock_path)
-            .map_err(|error| cannot_open(&lock_path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(InboxError::new(
-                InboxErrorKind::InUse,
-                format!(
-                    "inbox {} is in use by another process: stop it, or give this one its own file",
-                    path.display()
-                ),
-            )),
-            Err(TryLockError::Error(error)) => Err(InboxError::new(
-                InboxErrorKind::Storage,
-                format!("cannot lock {}", lock_path.display()),
-            )
-            .with_source(error)),
+        let made_inbox = make_private(path)?;
+        let taken = check_names(path).and_then(|()| Self::take_existing(path));
+        match taken {
+            Ok(mut lock) if made_inbox => {
+                lock.made.insert(0, path.to_owned());
+                Ok(lock)
+            }
+            Err(error) if made_inbox => {
+                // It is empty, and nobody asked for an empty one.
+                let _ = fs::remove_file(path);
+                Err(error)
+            }
+            taken => taken,
         }
+    }
+
+    fn take_existing(path: &Path) -> Result<Self, InboxError> {
+        let lock_path = lock_path(path)?;
+        let existed = lock_path.exists();
+        let file = open_private_file(&lock_path).map_err(|error| cannot_open(&lock_path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
+            Err(TryLockError::Error(error)) => {
+                let message = format!("cannot lock {}", lock_path.display());
+                return Err(InboxError::new(InboxErrorKind::Storage, message).with_source(error));
+            }
+        }
+        let lock = Self {
+            file,
+            made: if existed {
+                Vec::new()
+            } else {
+                vec![lock_path.clone()]
+            },
+            path: lock_path,
+        };
+        // Removed in between, by a start that came to nothing: another process may hold one of the same name.
+        match lock.is_in_place() {
+            true => Ok(lock),
+            false => Err(in_use(path)),
+        }
+    }
+
+    /// Whether others who want the lock still meet this one.
+    pub(super) fn is_in_place(&self) -> bool {
+        let held = self.file.metadata().ok().as_ref().map(FileId::from);
+        held.is_some() && held == FileId::of(&self.path)
+    }
+
+    /// Removes what was made for an inbox that could not be opened.
+    pub(super) fn take_back(self) {
+        let is_new = self.made.iter().any(|made| *made != self.path);
+        for made in self.made {
+            if is_new && made != self.path {
+                for suffix in ["-wal", "-shm"] {
+                    let _ = fs::remove_file(beside(&made, suffix));
+                }
+            }
+            let _ = fs::remove_file(made);
+        }
+    }
+}
+
+fn in_use(path: &Path) -> InboxError {
+    InboxError::new(
+        InboxErrorKind::InUse,
+        format!(
+            "inbox {} is in use by another process: stop it, or give this one its own file",
+            path.display()
+        ),
+    )
+}
+
+fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
+    let real = path
+        .canonicalize()
+        .map_err(|error| cannot_open(path, error))?;
+    Ok(beside(&real, ".lock"))
+}
+
+/// Whether a process appends to the inbox and hands out what is in it; `true` also where that cannot be told.
+pub(super) fn is_served(path: &Path) -> bool {
+    let Ok(path) = lock_path(path) else {
+        return true;
+    };
+    match File::open(&path) {
+        Ok(file) => file.try_lock_shared().is_err(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 
@@ -69,7 +138,13 @@ pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Conne
 /// Opens an inbox to which another process may be appending: made or brought up to date only where none does.
 pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
     match AppendLock::take(path) {
-        Ok(_lock) => open_for_writing(path, lock_time),
+        Ok(lock) => {
+            let opened = check_log(path).and_then(|()| open_for_writing(path, lock_time));
+            if opened.is_err() {
+                lock.take_back();
+            }
+            opened
+        }
         Err(error) if error.kind() == InboxErrorKind::InUse => {
             let connection = open_current(path, lock_time)?;
             INBOX.tune(&connection, path)?;
@@ -81,7 +156,15 @@ pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection
 
 /// Opens an existing inbox for reading.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
-    let connection = open_current(path, READER_LOCK_TIME)?;
+    let connection = match open_current(path, READER_LOCK_TIME) {
+        Err(error) if kind::sqlite_error(&error).is_some_and(is_no_access) => {
+            match access::is_unchanging(path) {
+                true => current(INBOX.open_unchanging(path)?, path)?,
+                false => return Err(error),
+            }
+        }
+        opened => opened?,
+    };
     connection
         .pragma_update(None, "query_only", true)
         .map_err(|error| cannot("prepare", path, error))?;
@@ -103,13 +186,22 @@ pub(super) fn unfinished(path: &Path) -> InboxError {
 
 /// Opens what is there, as long as it is of this program's version.
 fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
-    if !path.exists() {
-        return Err(InboxError::new(
-            InboxErrorKind::Storage,
-            format!("there is no inbox at {}", path.display()),
-        ));
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(cannot_open(path, error));
+        }
+        Err(_) => {
+            return Err(InboxError::new(
+                InboxErrorKind::Storage,
+                format!("there is no inbox at {}", path.display()),
+            ));
+        }
+        Ok(_) => {}
     }
-    let connection = INBOX.open(path, lock_time)?;
+    current(INBOX.open(path, lock_time)?, path)
+}
+
+fn current(connection: Connection, path: &Path) -> Result<Connection, InboxError> {
     match INBOX.version(&connection, path)? {
         version if version == INBOX.migrations.len() => Ok(connection),
         version => Err(INBOX.version_error(path, version)),
@@ -221,6 +313,49 @@ mod tests {
         .expect("a file");
         let error = open_for_writing(&path, READER_LOCK_TIME).expect_err("must be refused");
         assert_eq!(error.kind(), InboxErrorKind::Storage);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[ignore = "needs root: tests_that_need_root runs it"]
+    fn an_inbox_made_by_root_belongs_to_the_owner_of_its_folder() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        const NOBODY: u32 = 65534;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given");
+        let path = folder.path().join("inbox.db");
+        let lock = AppendLock::take(&path).expect("the lock");
+        let connection = open_for_writing(&path, READER_LOCK_TIME).expect("a new inbox");
+        for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm", "inbox.db.lock"] {
+            let metadata = fs::metadata(folder.path().join(name)).expect(name);
+            assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, NOBODY), "{name}");
+        }
+        drop((connection, lock));
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_is_not_in_place() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let lock = AppendLock::take(&path).expect("the lock");
+        assert!(lock.is_in_place() && is_served(&path));
+        let error = AppendLock::take(&path).expect_err("it is taken");
+        assert_eq!(error.kind(), InboxErrorKind::InUse);
+        fs::remove_file(folder.path().join("inbox.db.lock")).expect("removed");
+        assert!(!lock.is_in_place() && !is_served(&path));
+        let other = AppendLock::take(&path).expect("another lock");
+        assert!(!lock.is_in_place() && other.is_in_place());
+    }
+
+    #[test]
+    fn what_was_made_in_vain_is_taken_back() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        AppendLock::take(&path).expect("the lock").take_back();
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        drop(AppendLock::take(&path).expect("the lock"));
+        AppendLock::take(&path).expect("the lock").take_back();
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
 
     #[cfg(unix)]

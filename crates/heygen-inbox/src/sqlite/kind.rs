@@ -1,13 +1,13 @@
 //! [`FileKind`]: how a SQLite file of ours is made, told from others, and brought to its current schema.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::private_file::create_private_file;
 use crate::{InboxError, InboxErrorKind};
 
 /// One kind of file: what stands in it, and what it is called when something is the matter.
@@ -54,7 +54,30 @@ impl FileKind {
         // Without CREATE: the file is made by us, with its permissions, or it is a mistake.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
-            .and_then(|connection| connection.busy_timeout(lock_time).map(|()| connection))
+            .map_err(|error| self.cannot("open", path, error))?;
+        self.prepare(connection, path, lock_time)
+    }
+
+    /// Opens what nobody writes to and nobody can: without its log, of which there is none, and without locks.
+    pub(super) fn open_unchanging(&self, path: &Path) -> Result<Connection, InboxError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = unchanging_uri(path)
+            .and_then(|uri| Connection::open_with_flags(uri, flags))
+            .map_err(|error| self.cannot("open", path, error))?;
+        self.prepare(connection, path, Duration::ZERO)
+    }
+
+    fn prepare(
+        &self,
+        connection: Connection,
+        path: &Path,
+        lock_time: Duration,
+    ) -> Result<Connection, InboxError> {
+        connection
+            .busy_timeout(lock_time)
+            .and_then(|()| distrust(&connection))
             .map_err(|error| self.cannot("open", path, error))?;
         self.check(&connection, path)?;
         Ok(connection)
@@ -103,7 +126,8 @@ impl FileKind {
     }
 
     pub(super) fn cannot(&self, step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
-        let message = format!("cannot {step} {} {}", self.object, path.display());
+        let mut message = format!("cannot {step} {} {}", self.object, path.display());
+        message.push_str(super::access::explanation(path, &error));
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
 
@@ -156,28 +180,65 @@ impl FileKind {
     }
 }
 
-/// Makes the file, readable by its owner alone, when there is none.
+/// Nothing that stands in the schema of a file runs by itself or reaches out of it: the file may be somebody else's.
+pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+    for (config, value) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+    ] {
+        connection.set_db_config(config, value)?;
+    }
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// Makes the file, readable by its owner alone, when there is none; whether there was none.
 ///
 /// One that exists is not even opened: closing it would drop every lock that this process holds on it, SQLite's included,
 /// and the next program to look into the file would take itself for the last and delete the log we write to.
-pub(super) fn make_private(path: &Path) -> Result<(), InboxError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+pub(super) fn make_private(path: &Path) -> Result<bool, InboxError> {
+    match create_private_file(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(cannot_open(path, error)),
     }
 }
 
 pub(super) fn cannot_open(path: &Path, error: io::Error) -> InboxError {
-    let message = format!("cannot open {}", path.display());
+    let message = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "cannot open {}: it is another user's; run this as the user that serves",
+            path.display()
+        ),
+        _ => format!("cannot open {}", path.display()),
+    };
     InboxError::new(InboxErrorKind::Storage, message).with_source(error)
+}
+
+/// The path as SQLite takes it together with options.
+fn unchanging_uri(path: &Path) -> rusqlite::Result<String> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let text = text
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    Ok(format!("file:{text}?immutable=1"))
+}
+
+/// What SQLite said, where it is the cause of an error.
+pub(super) fn sqlite_error(error: &InboxError) -> Option<&rusqlite::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+/// Whether the file, or what SQLite keeps beside it, could not be opened or written at all.
+pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
 }
 
 const STATEMENTS: usize = 64;

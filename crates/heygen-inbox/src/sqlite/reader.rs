@@ -11,9 +11,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use super::backup;
 use super::check::{self, Depth, Flaw};
 use super::drift;
-use super::file::{cannot, open_for_reading, unfinished};
+use super::file::{cannot, is_served, open_for_reading, unfinished};
+use super::file_id::OpenFiles;
 use super::order::WAITS;
 use super::prune::bytes_in_use;
+use super::rescue::leave_files;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
 use super::stats;
 use super::store::read_tag;
@@ -27,8 +29,18 @@ use crate::{
 #[derive(Debug)]
 pub struct SqliteReader {
     connection: Connection,
+    files: OpenFiles,
     path: PathBuf,
     tag: u32,
+}
+
+impl Drop for SqliteReader {
+    fn drop(&mut self) {
+        // The last to close brings the log into the file and deletes it, by their names.
+        if !self.is_in_place() {
+            leave_files(&self.connection);
+        }
+    }
 }
 
 impl SqliteReader {
@@ -45,9 +57,36 @@ impl SqliteReader {
             .ok_or_else(|| unfinished(path))?;
         Ok(Self {
             connection,
+            files: OpenFiles::of(path)?,
             path: path.to_owned(),
             tag,
         })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the files that it has open are still those under their names.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.files.difference().is_none()
+    }
+
+    /// An error when the file is damaged.
+    pub(super) fn check_file(&self) -> Result<(), InboxError> {
+        let flaws = match check::file_flaws(&self.connection, Depth::Quick) {
+            Err(error) if check::is_damage(&error) => vec![error.to_string()],
+            flaws => flaws.map_err(|error| cannot("check", &self.path, error))?,
+        };
+        match flaws.first() {
+            None => Ok(()),
+            Some(flaw) => Err(InboxError::new(
+                InboxErrorKind::Storage,
+                format!("inbox {} is damaged: {flaw}", self.path.display()),
+            )),
+        }
     }
 
     /// What `query` asks for, newest first.
@@ -56,7 +95,8 @@ impl SqliteReader {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub fn list(&self, query: &Query) -> Result<Vec<Summary>, InboxError> {
-        let (conditions, mut values) = conditions(query);
+        let is_served = is_served(&self.path);
+        let (conditions, mut values) = conditions(query, is_served);
         let limit = query
             .limit
             .map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
@@ -65,7 +105,11 @@ impl SqliteReader {
             "SELECT {SUMMARY_COLUMNS} FROM delivery WHERE {conditions} ORDER BY id {} LIMIT ?",
             if query.oldest_first { "ASC" } else { "DESC" }
         );
-        self.rows(&sql, values, |row| row::summary(row, self.tag))
+        self.rows(&sql, values, |row| {
+            let mut summary = row::summary(row, self.tag)?;
+            summary.state = state_shown(summary.state, is_served);
+            Ok(summary)
+        })
     }
 
     /// One delivery, whole; `None` when there is none of that id.
@@ -137,7 +181,8 @@ impl SqliteReader {
                 claimed: claimed.cast_unsigned(),
                 dead: dead.cast_unsigned(),
                 oldest_pending: oldest.map(from_micros),
-                bytes: bytes_in_use(&self.connection)?,
+                bytes: bytes_in_use(&self.connection)? + self.files.log_bytes(),
+                log_bytes: self.files.log_bytes(),
             })
         };
         counts().map_err(|error| cannot("read", &self.path, error))
@@ -149,7 +194,7 @@ impl SqliteReader {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub fn count(&self, query: &Query) -> Result<u64, InboxError> {
-        let (conditions, values) = conditions(query);
+        let (conditions, values) = conditions(query, is_served(&self.path));
         let sql = format!("SELECT count(*) FROM delivery WHERE {conditions}");
         let counts = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
         Ok(counts.first().copied().unwrap_or(0).cast_unsigned())
@@ -162,8 +207,13 @@ impl SqliteReader {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
-        stats::stats(&self.connection, attempts_since)
-            .map_err(|error| cannot("read", &self.path, error))
+        let mut stats = stats::stats(&self.connection, attempts_since)
+            .map_err(|error| cannot("read", &self.path, error))?;
+        let is_served = is_served(&self.path);
+        for group in &mut stats.groups {
+            group.state = state_shown(group.state, is_served);
+        }
+        Ok(stats)
     }
 
     /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later than `now`.
@@ -220,7 +270,8 @@ impl SqliteReader {
     }
 
     fn kept(&self, row: &Row<'_>) -> rusqlite::Result<Kept> {
-        let summary = row::summary(row, self.tag)?;
+        let mut summary = row::summary(row, self.tag)?;
+        summary.state = state_shown(summary.state, is_served(&self.path));
         let [
             due_at,
             event_id,
@@ -243,7 +294,7 @@ impl SqliteReader {
                 State::Pending => Some(row.get(due_at)?)
                     .filter(|due_at| *due_at < WAITS)
                     .map(from_micros),
-                State::Claimed | State::Done | State::Dead => None,
+                State::Claimed | State::Interrupted | State::Done | State::Dead => None,
             },
             event_id: row.get(event_id)?,
             headers: row::headers(row, headers)?,
@@ -270,8 +321,16 @@ impl SqliteReader {
     }
 }
 
+/// In the file what was claimed stays so when its process ends, until another takes the file up.
+fn state_shown(state: State, is_served: bool) -> State {
+    match state {
+        State::Claimed if !is_served => State::Interrupted,
+        state => state,
+    }
+}
+
 /// What stands after WHERE, and its values.
-fn conditions(query: &Query) -> (String, Vec<Value>) {
+fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
     let mut conditions = vec!["true"];
     let mut values = Vec::new();
     if let Some(event_type) = &query.event_type {
@@ -299,7 +358,9 @@ fn conditions(query: &Query) -> (String, Vec<Value>) {
         // Written out, so that the indexes of pending, claimed and dead deliveries can serve.
         conditions.push(match state {
             State::Pending => "state = 'pending'",
-            State::Claimed => "state = 'claimed'",
+            State::Claimed if is_served => "state = 'claimed'",
+            State::Interrupted if !is_served => "state = 'claimed'",
+            State::Claimed | State::Interrupted => "false",
             State::Done => "state = 'done'",
             State::Dead => "state = 'dead'",
         });

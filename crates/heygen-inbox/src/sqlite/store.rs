@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, params};
 
@@ -17,10 +17,12 @@ use appending::Inserts;
 use handing::InHand;
 use opening::{Found, last_id, make_tag, take_up};
 
-use super::checkpoint::Log;
+use super::checkpoint::{Log, Stuck};
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
+use super::file_id::OpenFiles;
 use super::order;
+use super::rescue::Orphan;
 use super::seen::Seen;
 use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
@@ -30,6 +32,7 @@ use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Connection,
+    files: OpenFiles,
     inserts: Inserts,
     seen: Seen,
     tag: u32,
@@ -62,7 +65,8 @@ impl Store {
             None => make_tag(&connection, path)?,
         };
         let found = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
-        let mut store = Self::over(connection, found, tag).map_err(failed)?;
+        let files = OpenFiles::of(path)?;
+        let mut store = Self::over(connection, files, found, tag).map_err(failed)?;
         store.in_hand.ids.clone_from(in_hand);
         store.log.watch(&mut store.connection).map_err(failed)?;
         Ok(store)
@@ -80,10 +84,15 @@ impl Store {
             .transaction()
             .and_then(|transaction| Found::of(&transaction, Seen::load_beside(&transaction)?))
             .map_err(failed)?;
-        Self::over(connection, found, tag).map_err(failed)
+        Self::over(connection, OpenFiles::of(path)?, found, tag).map_err(failed)
     }
 
-    fn over(connection: Connection, found: Found, tag: u32) -> rusqlite::Result<Self> {
+    fn over(
+        connection: Connection,
+        files: OpenFiles,
+        found: Found,
+        tag: u32,
+    ) -> rusqlite::Result<Self> {
         let Found {
             seen,
             last_id,
@@ -92,6 +101,7 @@ impl Store {
         let order = order::found(&connection)?;
         Ok(Self {
             connection,
+            files,
             inserts: Inserts::new(),
             seen,
             tag,
@@ -156,6 +166,20 @@ impl Store {
         }
     }
 
+    /// The same, for files that are no longer found under their names.
+    pub(super) fn into_orphan(self) -> (Orphan, Remembered) {
+        let remembered = Remembered {
+            in_hand: self.in_hand.ids,
+            answered: self.answered,
+        };
+        (Orphan::new(self.connection, self.files), remembered)
+    }
+
+    /// The files that it has open.
+    pub(super) fn files(&self) -> &OpenFiles {
+        &self.files
+    }
+
     /// What was answered while the file was open before.
     pub(super) fn go_on_from(&mut self, answered: Answered) {
         self.answered = answered;
@@ -165,9 +189,16 @@ impl Store {
         self.log.is_long()
     }
 
-    /// Brings the log into the file, as far as readers allow.
-    pub(super) fn bring_log_in(&mut self) -> rusqlite::Result<()> {
-        self.log.bring_in(&self.connection)
+    /// Brings the log into the file, as far as readers allow. Gives a log that is to be told: it stays above `warn_bytes`.
+    pub(super) fn bring_log_in(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<Stuck>> {
+        self.log.bring_in(&self.connection, warn_bytes)
+    }
+
+    /// The same while nothing is to be written, and gives the room of the log back.
+    pub(super) fn shrink_log(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<Stuck>> {
+        let bytes = self.files.log_bytes();
+        self.log
+            .shrink(&self.connection, bytes, warn_bytes, Instant::now())
     }
 
     /// The newest delivery, also of the transaction under way.
@@ -196,7 +227,10 @@ impl Store {
     }
 
     pub(super) fn prune(&mut self, step: &Prune) -> rusqlite::Result<Pruned> {
-        prune::step(&self.connection, &mut self.seen, self.tag, step)
+        let mut pruned = prune::step(&self.connection, &mut self.seen, self.tag, step)?;
+        // The rest of the log is brought in soon, or stands for pages that are counted already.
+        pruned.bytes += self.log.held_bytes();
+        Ok(pruned)
     }
 
     pub(super) fn set_bookmark(
@@ -228,7 +262,7 @@ impl Store {
 
     /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.
     pub(super) fn close(mut self) -> Result<(), rusqlite::Error> {
-        self.bring_log_in()?;
+        self.bring_log_in(u64::MAX)?;
         self.connection.close().map_err(|(_, error)| error)
     }
 

@@ -46,6 +46,13 @@ struct Entry {
     is_finished: bool,
 }
 
+impl Remembered {
+    /// What was answered need not be in the file that is opened next.
+    pub(super) fn forget_answered(&mut self) {
+        self.answered = Answered::default();
+    }
+}
+
 /// Opens the file anew and checks it.
 pub(super) fn reopen(
     path: &Path,
@@ -70,7 +77,7 @@ pub(super) fn reopen(
             "delivery {id} was answered and is not there as it came; `inbox check --full` tells of damage"
         )));
     }
-    store.bring_log_in().map_err(|error| {
+    store.bring_log_in(u64::MAX).map_err(|error| {
         distrust("its log does not reach the disk".to_owned()).with_source(error)
     })?;
     tracing::info!(

@@ -5,17 +5,23 @@ use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 mod batch;
+mod wait;
 
 use self::batch::{Batch, Held};
-use super::SqliteOptions;
+use self::wait::{Received, receive_within};
+use super::checkpoint::Stuck;
 use super::file::{AppendLock, cannot};
+use super::file_id::{Difference, FileId, check_log};
+use super::lost::Lost;
+use super::rescue::left_beside;
 use super::store::{NewRow, Store};
 use super::trust::{self, Remembered};
+use super::{ReadJob, SqliteOptions};
 use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned};
 
 /// What stands in the writer's queue.
@@ -83,17 +89,25 @@ pub(super) struct Writer {
     /// `None` after a failure that leaves open what is on the disk: the file is then opened anew, and checked, before the
     /// next batch.
     store: Option<Store>,
-    /// While there is no store: what it knew.
+    /// While there is no store: what it knew, and which file it was.
     remembered: Remembered,
+    database: FileId,
+    /// While the files under the name are not those that were open.
+    lost: Option<Lost>,
+    /// To the thread that reads, which has the files open too.
+    reads: std::sync::mpsc::Sender<ReadJob>,
+    told_of_names_at: Option<Instant>,
     /// Index rows can wait: after a failure they do, until something else was written again.
     has_failed: bool,
     held: Held,
-    _lock: AppendLock,
+    lock: AppendLock,
 }
 
 /// What the writer found in its queue.
 enum Gathered {
     Work(Batch),
+    /// Nothing came for a while.
+    Nothing,
     Close(Batch, Reply<()>),
     End,
 }
@@ -183,21 +197,44 @@ impl Writer {
         options: SqliteOptions,
         queue: mpsc::Receiver<Job>,
         appended: Arc<Notify>,
+        reads: std::sync::mpsc::Sender<ReadJob>,
         ended: watch::Sender<()>,
     ) -> Result<Self, InboxError> {
         let lock = AppendLock::take_patiently(&path)?;
-        let store = Store::open(&path, &options, &HashSet::new(), SystemTime::now())?;
+        let opened = check_log(&path)
+            .and_then(|()| Store::open(&path, &options, &HashSet::new(), SystemTime::now()));
+        let store = match opened {
+            Ok(store) => store,
+            Err(error) => {
+                lock.take_back();
+                return Err(error);
+            }
+        };
+        for copy in left_beside(&path) {
+            tracing::warn!(
+                inbox = %path.display(),
+                rescued = %copy.display(),
+                "deliveries of an inbox that was removed or replaced are in {0}: bring them in with \
+                 heygen-webhooks inbox export --inbox {0} | heygen-webhooks inbox import - --trust --inbox {1}; then move {0} away",
+                copy.display(),
+                path.display()
+            );
+        }
         Ok(Self {
             _ended: ended,
             path,
             options,
             queue,
             appended,
+            database: store.files().database(),
             store: Some(store),
             remembered: Remembered::default(),
+            lost: None,
+            reads,
+            told_of_names_at: None,
             has_failed: false,
             held: Held::default(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -206,6 +243,7 @@ impl Writer {
         loop {
             match self.gather() {
                 Gathered::Work(batch) => self.work_on(batch),
+                Gathered::Nothing => self.look_after_files(),
                 Gathered::Close(batch, reply) => {
                     self.work_on(batch);
                     let closed = self.close();
@@ -239,7 +277,11 @@ impl Writer {
                 self.held.release_into(&mut batch.works, 0, Instant::now());
                 return Gathered::Work(batch);
             }
-            Err(mpsc::error::TryRecvError::Empty) => self.queue.blocking_recv(),
+            Err(mpsc::error::TryRecvError::Empty) => match receive_within(&mut self.queue, IDLE) {
+                Received::Job(job) => Some(job),
+                Received::Nothing => return Gathered::Nothing,
+                Received::End => None,
+            },
             Err(mpsc::error::TryRecvError::Disconnected) => None,
         };
         if next.is_none() {
@@ -290,6 +332,7 @@ impl Writer {
             Err(failure) if failure.is_of_one_request => {
                 batch.into_single().for_each(|batch| self.work(batch));
             }
+            Err(Failure { error, is_told, .. }) if is_told => batch.refuse(&error),
             Err(Failure { error, .. }) => {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(%error, cause, requests = batch.len(), "the inbox kept nothing of these");
@@ -299,14 +342,8 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
-        let store = match &mut self.store {
-            Some(store) => store,
-            none => none.insert(trust::reopen(
-                &self.path,
-                &self.options,
-                &mut self.remembered,
-            )?),
-        };
+        self.look_at_files();
+        let store = self.find_store()?;
         let before = store.last_id();
         // Every batch writes more index rows than it can add fingerprints, so that the rows waiting come to an end.
         let index_rows = match batch.len() {
@@ -321,7 +358,12 @@ impl Writer {
         let error = match written {
             Ok(Ok(appended)) => {
                 let has_news = store.last_id() > before;
-                return Ok(Written { appended, has_news });
+                self.look_at_files();
+                // It stands in a file that nobody finds: it is in the copy, and has to come again all the same.
+                return match self.store {
+                    Some(_) => Ok(Written { appended, has_news }),
+                    None => self.find_store().map(|_| Written { appended, has_news }),
+                };
             }
             Ok(Err(error)) => error,
             Err(_) => return Err(self.recover_from_panic(batch.len())),
@@ -334,6 +376,7 @@ impl Writer {
         Err(Failure {
             error: cannot("write to", &self.path, error),
             is_of_one_request,
+            is_told: false,
         })
     }
 
@@ -353,6 +396,135 @@ impl Writer {
         Failure {
             error: InboxError::new(InboxErrorKind::Storage, message),
             is_of_one_request: requests > 1,
+            is_told: false,
+        }
+    }
+
+    /// The store, opened again where it was given up and the file can be trusted.
+    fn find_store(&mut self) -> Result<&mut Store, Failure> {
+        if self.store.is_none() {
+            let store = self.reopen().map_err(|error| Failure {
+                is_told: self.lost.is_some(),
+                ..Failure::from(error)
+            })?;
+            self.store = Some(store);
+        }
+        self.store
+            .as_mut()
+            .ok_or_else(|| Failure::from(super::closed()))
+    }
+
+    fn reopen(&mut self) -> Result<Store, InboxError> {
+        if self.lost.is_none() {
+            // After a failure nothing is open, and nothing is made where there was something.
+            let difference = match FileId::of(&self.path) {
+                Some(found) if found == self.database => None,
+                Some(_) => Some(Difference::Replaced),
+                None => Some(Difference::Removed),
+            };
+            self.lost = difference.map(|difference| {
+                let closed = self.close_reader();
+                Lost::without_copy(self.path.clone(), difference, self.database, closed)
+            });
+        }
+        if let Some(lost) = &mut self.lost {
+            lost.look(Instant::now())?;
+            if !self.lock.is_in_place() {
+                self.lock = AppendLock::take(&self.path).map_err(|error| match error.kind() {
+                    InboxErrorKind::InUse => lost.refusal("another process has it"),
+                    _ => error,
+                })?;
+            }
+            if lost.forgets_answered() {
+                self.remembered.forget_answered();
+            }
+        }
+        let store = trust::reopen(&self.path, &self.options, &mut self.remembered)?;
+        self.database = store.files().database();
+        if let Some(lost) = self.lost.take() {
+            // It ends when the inbox does, which is not closed while this thread works.
+            let _ = self.reads.send(ReadJob::Open);
+            let rescued = lost.copy().map(|copy| copy.display().to_string());
+            tracing::warn!(
+                inbox = %self.path.display(),
+                rescued,
+                "an inbox is in place again, and deliveries are stored in it"
+            );
+        }
+        Ok(store)
+    }
+
+    /// Gives the store up when its files are no longer those under their names.
+    fn look_at_files(&mut self) {
+        let Some(store) = &self.store else { return };
+        if let Some(difference) = store.files().difference() {
+            self.lose(difference);
+            return;
+        }
+        if !self.lock.is_in_place() {
+            match AppendLock::take(&self.path) {
+                Ok(lock) => {
+                    tracing::warn!(inbox = %self.path.display(), "the .lock beside the inbox was removed, and is made again");
+                    self.lock = lock;
+                }
+                Err(error) if error.kind() == InboxErrorKind::InUse => self.lose(Difference::Lock),
+                // It is tried again with the next commit; the inbox itself is well.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn lose(&mut self, difference: Difference) {
+        let Some(store) = self.store.take() else {
+            return;
+        };
+        let (orphan, remembered) = store.into_orphan();
+        self.remembered = remembered;
+        let closed = self.close_reader();
+        self.lost = Some(Lost::new(difference, orphan, closed));
+    }
+
+    /// What answers once the connection that reads is closed.
+    fn close_reader(&self) -> std::sync::mpsc::Receiver<()> {
+        let (close, closed) = std::sync::mpsc::channel();
+        // Where the thread has ended, so has its connection.
+        let _ = self.reads.send(ReadJob::Close(close));
+        closed
+    }
+
+    /// Between batches: whether the files are in place, also when nobody asks, and whether the log can be made short.
+    fn look_after_files(&mut self) {
+        self.look_at_files();
+        if self.lost.is_some() {
+            // Whoever asks is told; here it only goes on.
+            if let Err(failure) = self.find_store()
+                && !failure.is_told
+            {
+                tracing::error!(error = %failure.error, "the inbox cannot be opened again");
+            }
+            return;
+        }
+        self.tell_of_names();
+        if let Some(store) = self.store.as_mut().filter(|_| !self.has_failed) {
+            let shrunk = store.shrink_log(self.options.log_warn_bytes);
+            self.log_brought_in(shrunk);
+        }
+    }
+
+    /// A second name, made while the inbox is open: the next start is refused, and whoever uses it does damage.
+    fn tell_of_names(&mut self) {
+        let names = self.store.as_ref().map_or(1, |store| store.files().names());
+        let was_told = self
+            .told_of_names_at
+            .is_some_and(|told| told.elapsed() < BETWEEN_LINES);
+        if names > 1 && !was_told {
+            self.told_of_names_at = Some(Instant::now());
+            tracing::warn!(
+                inbox = %self.path.display(),
+                names,
+                "the inbox has a second name (a hard link), under which another program would miss its log and damage it: remove that \
+                 name; the next start is refused with it"
+            );
         }
     }
 
@@ -361,14 +533,31 @@ impl Writer {
         let Some(store) = self.store.as_mut().filter(|store| store.has_long_log()) else {
             return;
         };
-        if let Err(error) = store.bring_log_in() {
-            tracing::error!(
-                %error,
+        let brought = store.bring_log_in(self.options.log_warn_bytes);
+        self.log_brought_in(brought);
+    }
+
+    fn log_brought_in(&mut self, brought: rusqlite::Result<Option<Stuck>>) {
+        match brought {
+            Ok(None) => {}
+            Ok(Some(stuck)) => tracing::warn!(
                 inbox = %self.path.display(),
-                "the log was not brought into the inbox; what was answered is in the log, which grows meanwhile"
-            );
-            self.has_failed = true;
-            self.give_up_unless_in_order(&error);
+                log_bytes = stuck.bytes,
+                "the log of the inbox is {} MiB long and grows: a program has been reading the inbox for {} s or more, and the log \
+                 cannot be used again before it is done; `inbox check --full`, `inbox backup` and an open transaction of sqlite3 \
+                 read for as long as they run",
+                stuck.bytes / (1024 * 1024),
+                stuck.seconds
+            ),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    inbox = %self.path.display(),
+                    "the log was not brought into the inbox; what was answered is in the log, which grows meanwhile"
+                );
+                self.has_failed = true;
+                self.give_up_unless_in_order(&error);
+            }
         }
     }
 
@@ -381,6 +570,10 @@ impl Writer {
     }
 
     fn close(&mut self) -> Result<(), InboxError> {
+        self.look_at_files();
+        if let Some(lost) = self.lost.take() {
+            return Err(lost.end());
+        }
         let closed = self.store.take().map_or(Ok(()), Store::close);
         closed.map_err(|error| cannot("close", &self.path, error))
     }
@@ -391,6 +584,8 @@ struct Failure {
     error: InboxError,
     /// The others may be written without the one.
     is_of_one_request: bool,
+    /// The log has it.
+    is_told: bool,
 }
 
 impl From<InboxError> for Failure {
@@ -398,6 +593,7 @@ impl From<InboxError> for Failure {
         Self {
             error,
             is_of_one_request: false,
+            is_told: false,
         }
     }
 }
@@ -429,3 +625,8 @@ impl InboxError {
 }
 
 const IDLE_INDEX_ROWS: usize = 4096;
+
+/// How long nothing may come before the files are looked at.
+const IDLE: Duration = Duration::from_millis(500);
+
+const BETWEEN_LINES: Duration = Duration::from_secs(60);

@@ -29,6 +29,8 @@ mod sqlite_full_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite_moment;
 #[cfg(feature = "sqlite")]
+mod sqlite_moved;
+#[cfg(feature = "sqlite")]
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
 mod texts;

@@ -135,9 +135,10 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
+        // Whoever removed the file wants a new one, not one that nobody can see. The old one is closed first.
+        self.store = self.store.take().filter(Store::is_in_place);
         let store = match &mut self.store {
-            // Whoever removed the file wants a new one, not one that nobody can see.
-            Some(store) if self.path.exists() => store,
+            Some(store) => store,
             none => none.insert(Store::open(&self.path, &self.options)?),
         };
         store.write(batch)

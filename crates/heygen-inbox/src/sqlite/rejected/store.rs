@@ -9,11 +9,14 @@ use sha2::{Digest as _, Sha256};
 use super::file::{cannot, open_for_writing};
 use super::{NewRejected, RingOptions, Room};
 use crate::InboxError;
+use crate::sqlite::file_id::OpenFiles;
+use crate::sqlite::rescue::leave_files;
 use crate::sqlite::row::headers_to_text;
 use crate::time::to_micros;
 
 pub(super) struct Store {
     connection: Connection,
+    files: OpenFiles,
     path: PathBuf,
     /// For posts without and with a well-formed signature.
     room: [Room; 2],
@@ -24,9 +27,15 @@ impl Store {
         let connection = open_for_writing(path, options.lock_time)?;
         Ok(Self {
             connection,
+            files: OpenFiles::of(path)?,
             path: path.to_owned(),
             room: Room::new(options.max_posts as u64, options.max_bytes).shares(),
         })
+    }
+
+    /// Whether the files that it has open are still those under their names.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.files.difference().is_none()
     }
 
     /// All of them in one commit.
@@ -45,6 +54,15 @@ impl Store {
             transaction.commit()
         };
         write().map_err(|error| cannot("write", &self.path, error))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing it would delete the log of the file that took its place.
+        if !self.is_in_place() {
+            leave_files(&self.connection);
+        }
     }
 }
 

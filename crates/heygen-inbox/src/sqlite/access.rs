@@ -1,0 +1,61 @@
+//! Why a file cannot be opened, and whether it can be read as one that never changes.
+
+use std::fs;
+use std::path::Path;
+
+use super::file_id::{folder_of, log_bytes};
+use super::kind::is_no_access;
+
+/// What stands after the message of an error of SQLite, which itself says only that it cannot open a file.
+pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str {
+    if !is_no_access(error) {
+        return "";
+    }
+    let real = path.canonicalize();
+    let real = real.as_deref().unwrap_or(path);
+    match () {
+        () if is_read_only(real) && log_bytes(real) > 0 => {
+            ": its file system is read-only, and what came in last is in its log (-wal), which can only be read where it can be \
+             written: copy the file together with its -wal to another folder"
+        }
+        () if is_read_only(real) => ": its file system is read-only; copy the file to another one",
+        () if is_denied(real) || is_denied(folder_of(real)) => {
+            ": it is another user's (the folder has to be writable too, for the log); run this as the user that serves, or copy \
+             the file together with its -wal"
+        }
+        () => "",
+    }
+}
+
+/// Whether nobody changes the file while it is read: it has no log, and is on a file system that cannot be written, or in a
+/// folder where no process serves it.
+pub(super) fn is_unchanging(path: &Path) -> bool {
+    let Ok(real) = path.canonicalize() else {
+        return false;
+    };
+    let is_at_rest = || is_denied(folder_of(&real)) && !super::file::is_served(&real);
+    log_bytes(&real) == 0 && (is_read_only(&real) || is_at_rest()) && fs::metadata(&real).is_ok()
+}
+
+#[cfg(unix)]
+fn is_read_only(path: &Path) -> bool {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Whether this process may not read and write a file or a folder.
+#[cfg(unix)]
+fn is_denied(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(path, Access::READ_OK | Access::WRITE_OK) == Err(rustix::io::Errno::ACCESS)
+}
+
+#[cfg(not(unix))]
+fn is_read_only(_: &Path) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_denied(_: &Path) -> bool {
+    false
+}

@@ -1,0 +1,487 @@
+//! What becomes of an inbox whose file, or what SQLite keeps beside it, is removed, renamed or replaced while it is open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteReader};
+use heygen_inbox::{DeliveryId, Inbox, InboxErrorKind, Order, Query, State};
+use tempfile::TempDir;
+
+use crate::support::{append_new, at, body, delivery, duplicate, new};
+
+struct Rig {
+    folder: TempDir,
+    path: PathBuf,
+    inbox: SqliteInbox,
+    /// What was answered, oldest first.
+    answered: Vec<DeliveryId>,
+}
+
+impl Rig {
+    /// An inbox with three deliveries, of which one is in the file and two are in the log alone.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        let mut answered = vec![{
+            let inbox = SqliteInbox::open(&path).unwrap();
+            append_new(&inbox, 0, &body("0")).await
+        }];
+        let inbox = SqliteInbox::open(&path).unwrap();
+        for number in 1..3 {
+            answered.push(append_new(&inbox, number, &body(&number.to_string())).await);
+        }
+        Self {
+            folder,
+            path,
+            inbox,
+            answered,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.file(from), self.file(to)).unwrap();
+    }
+
+    fn remove(&self, names: &[&str]) {
+        for name in names {
+            fs::remove_file(self.file(name)).unwrap();
+        }
+    }
+
+    /// Everything is refused: what is appended, whether it is ready, what is claimed.
+    #[track_caller]
+    fn check_refused(&self, text: &str, results: [Option<(InboxErrorKind, String)>; 3]) {
+        for result in results {
+            let (kind, message) = result.expect("refused");
+            assert_eq!(kind, InboxErrorKind::Storage);
+            assert!(message.contains(text), "{message}");
+        }
+    }
+
+    async fn is_refused(&self, text: &str) {
+        let told = |error: heygen_inbox::InboxError| (error.kind(), error.to_string());
+        let results = [
+            self.inbox
+                .append(delivery(9, body("refused")))
+                .await
+                .err()
+                .map(told),
+            self.inbox.ready().await.err().map(told),
+            self.inbox.claim(9, at(9), Order::Due).await.err().map(told),
+        ];
+        self.check_refused(text, results);
+    }
+
+    /// What was answered is in the copy, which is an inbox of its own, its owner's alone.
+    async fn check_rescued(&self, name: &str) {
+        let copy = self.file(name);
+        until(|| SqliteReader::open(&copy).is_ok_and(|reader| reader.counts().is_ok())).await;
+        let kept = ids(&copy);
+        for id in &self.answered {
+            assert!(kept.contains(id), "{id} of {kept:?}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&copy).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    async fn goes_on(&mut self) {
+        let started = Instant::now();
+        let mut number = 100;
+        loop {
+            let appended = self
+                .inbox
+                .append(delivery(number, body(&number.to_string())))
+                .await;
+            match appended {
+                Ok(appended) => {
+                    self.answered.push(new(appended));
+                    break;
+                }
+                Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+            }
+            number += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.inbox.ready().await.unwrap();
+        let counts = self.inbox.counts().await.unwrap();
+        assert!(counts.pending > 0);
+    }
+}
+
+fn ids(path: &Path) -> Vec<DeliveryId> {
+    let reader = SqliteReader::open(path).unwrap();
+    let all = reader.list(&Query::default()).unwrap();
+    all.iter().map(|summary| summary.id).collect()
+}
+
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "it never came to be");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_removed_inbox_refuses_and_is_copied() {
+    let rig = Rig::new().await;
+    rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
+    rig.is_refused("was removed or renamed").await;
+    rig.check_rescued("inbox.db.rescued").await;
+    rig.is_refused("was removed or renamed").await;
+    assert!(!rig.path.exists(), "nothing new takes its place");
+    assert!(rig.inbox.list(Query::default()).await.is_err());
+    let error = rig.inbox.close().await.unwrap_err();
+    assert!(error.to_string().contains("was removed"), "{error}");
+
+    // The next start begins a new one, and writes over no copy.
+    let inbox = SqliteInbox::open(&rig.path).unwrap();
+    append_new(&inbox, 20, &body("later")).await;
+    rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
+    inbox.close().await.unwrap_err();
+    assert_eq!(ids(&rig.file("inbox.db.rescued-2")).len(), 1);
+    rig.check_rescued("inbox.db.rescued").await;
+}
+
+#[tokio::test]
+async fn a_removed_inbox_is_noticed_while_nobody_asks() {
+    let rig = Rig::new().await;
+    rig.remove(&["inbox.db"]);
+    rig.check_rescued("inbox.db.rescued").await;
+}
+
+#[tokio::test]
+async fn closing_copies_what_was_removed_a_moment_ago() {
+    let rig = Rig::new().await;
+    rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
+    rig.inbox.close().await.unwrap_err();
+    rig.check_rescued("inbox.db.rescued").await;
+    let rig = Rig::new().await;
+    rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
+    let (folder, answered) = (rig.folder, rig.answered);
+    drop(rig.inbox);
+    assert_eq!(
+        ids(&folder.path().join("inbox.db.rescued")).len(),
+        answered.len()
+    );
+}
+
+#[tokio::test]
+async fn a_renamed_inbox_that_comes_back_goes_on() {
+    let mut rig = Rig::new().await;
+    let claimed = claim_one_of(&rig.inbox).await;
+    rig.rename("inbox.db", "away.db");
+    rig.is_refused("was removed or renamed").await;
+    rig.rename("away.db", "inbox.db");
+    rig.goes_on().await;
+    assert_eq!(ids(&rig.path).len(), rig.answered.len());
+    let kept = rig.inbox.get(claimed).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Claimed, "it stays in hand");
+    for number in 0..3 {
+        let again = rig.inbox.append(delivery(50, body(&number.to_string())));
+        assert_eq!(
+            duplicate(again.await.unwrap()),
+            rig.answered[number as usize]
+        );
+    }
+    rig.inbox.close().await.unwrap();
+}
+
+async fn claim_one_of(inbox: &SqliteInbox) -> DeliveryId {
+    let claim = inbox.claim(1, at(9), Order::Due).await.unwrap();
+    claim.deliveries[0].id
+}
+
+#[tokio::test]
+async fn a_folder_that_is_renamed_and_comes_back_goes_on() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("a");
+    fs::create_dir(&folder).unwrap();
+    let path = folder.join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let first = append_new(&inbox, 0, &body("a")).await;
+    let away = outer.path().join("b");
+    fs::rename(&folder, &away).unwrap();
+    inbox.append(delivery(1, body("b"))).await.unwrap_err();
+    // Nothing can be copied where there is no folder: it is tried again, and nothing is lost meanwhile.
+    inbox.ready().await.unwrap_err();
+    fs::rename(&away, &folder).unwrap();
+    let started = Instant::now();
+    while let Err(error) = inbox.ready().await {
+        assert!(started.elapsed() < PATIENCE, "{error}");
+        tokio::time::sleep(PAUSE).await;
+    }
+    append_new(&inbox, 2, &body("c")).await;
+    assert!(ids(&path).contains(&first));
+}
+
+/// A backup that is put over the inbox, in both ways in which that is done, and another inbox.
+#[tokio::test]
+async fn a_file_that_takes_the_place_of_the_inbox_is_opened_once_it_is_whole() {
+    for (is_renamed_over, with_log) in [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let mut rig = Rig::new().await;
+        let backup = rig.file("backup.db");
+        SqliteReader::open(&rig.path)
+            .unwrap()
+            .backup(&backup, |_, _| {})
+            .unwrap();
+        let late = append_new(&rig.inbox, 8, &body("late")).await;
+        rig.answered.push(late);
+        if !with_log {
+            rig.remove(&["inbox.db-wal", "inbox.db-shm"]);
+        }
+        match is_renamed_over {
+            true => rig.rename("backup.db", "inbox.db"),
+            false => {
+                rig.rename("inbox.db", "old.db");
+                fs::copy(&backup, &rig.path).unwrap();
+            }
+        }
+        rig.is_refused("while it was open").await;
+        rig.check_rescued("inbox.db.rescued").await;
+        if with_log {
+            // It belongs to the file that was there before.
+            let started = Instant::now();
+            loop {
+                let error = rig.inbox.ready().await.unwrap_err();
+                if error.to_string().contains("belongs to another file") {
+                    break;
+                }
+                assert!(started.elapsed() < PATIENCE, "{error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+            rig.remove(&["inbox.db-wal"]);
+        }
+        rig.answered.clear();
+        rig.goes_on().await;
+        let kept = ids(&rig.path);
+        assert_eq!(kept.len(), 4, "three of the backup, and one since");
+        assert!(!kept.contains(&late));
+        rig.inbox.close().await.unwrap();
+    }
+}
+
+impl Rig {
+    /// What happens to the file beside the inbox loses nothing, and it goes on.
+    async fn check_beside(name: &str, happens: impl FnOnce(&Path)) {
+        let mut rig = Self::new().await;
+        happens(&rig.file(name));
+        // What the log holds is copied first; its index is made again at once.
+        let appended = rig.inbox.append(delivery(9, body("refused"))).await;
+        match appended {
+            Ok(appended) if name.ends_with("-shm") => rig.answered.push(new(appended)),
+            appended => drop(appended.unwrap_err()),
+        }
+        rig.goes_on().await;
+        let kept = ids(&rig.path);
+        for id in &rig.answered {
+            assert!(kept.contains(id), "{name}: {id} of {kept:?}");
+        }
+        rig.inbox.close().await.unwrap();
+        let flaws = SqliteReader::open(&rig.path).unwrap().check(
+            heygen_inbox::sqlite::Depth::Full,
+            std::time::SystemTime::now() + Duration::from_secs(1_000_000_000),
+        );
+        assert_eq!(flaws.unwrap(), [], "{name}");
+        assert_eq!(ids(&rig.path).len(), rig.answered.len());
+    }
+}
+
+#[tokio::test]
+async fn a_removed_log_loses_nothing() {
+    Rig::check_beside("inbox.db-wal", |log| fs::remove_file(log).unwrap()).await;
+    Rig::check_beside("inbox.db-wal", |log| {
+        fs::remove_file(log).unwrap();
+        fs::write(log, "").unwrap();
+    })
+    .await;
+    Rig::check_beside("inbox.db-shm", |index| fs::remove_file(index).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_removed_lock_lets_no_second_process_in() {
+    let rig = Rig::new().await;
+    rig.remove(&["inbox.db.lock"]);
+    append_new(&rig.inbox, 8, &body("a")).await;
+    assert!(rig.file("inbox.db.lock").exists(), "made again");
+    let error = SqliteInbox::open(&rig.path).unwrap_err();
+    assert_eq!(error.kind(), InboxErrorKind::InUse);
+
+    // A second one that was faster has it from then on.
+    rig.remove(&["inbox.db.lock"]);
+    let second = SqliteInbox::open(&rig.path).unwrap();
+    rig.is_refused("is served by another process").await;
+    append_new(&second, 10, &body("b")).await;
+    second.close().await.unwrap();
+    let mut rig = rig;
+    rig.goes_on().await;
+}
+
+#[tokio::test]
+async fn an_editor_says_so_and_makes_nothing_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    editor.append(&[delivery(0, body("a"))]).unwrap();
+    fs::rename(&path, folder.path().join("away.db")).unwrap();
+    let error = editor.append(&[delivery(1, body("b"))]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("was removed or renamed while it was open: nothing was written"),
+        "{error}"
+    );
+    assert!(!path.exists());
+    drop(editor);
+    assert!(
+        folder.path().join("inbox.db-wal").exists(),
+        "the log of a file that is elsewhere stays"
+    );
+}
+
+#[cfg(unix)]
+mod names {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_inbox_with_a_second_name_is_refused_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        drop(SqliteInbox::open(&path).unwrap());
+        let other = folder.path().join("other.db");
+        fs::hard_link(&path, &other).unwrap();
+        for name in [&path, &other] {
+            let refused = [
+                SqliteInbox::open(name).map(drop),
+                SqliteEditor::open(name).map(drop),
+            ];
+            for refused in refused {
+                let error = refused.unwrap_err();
+                assert!(error.to_string().contains("a hard link"), "{error}");
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        drop(SqliteInbox::open(&other).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_second_name_made_meanwhile_lets_no_second_process_in() {
+        let rig = Rig::new().await;
+        let other = rig.file("other.db");
+        fs::hard_link(&rig.path, &other).unwrap();
+        SqliteInbox::open(&other).unwrap_err();
+        append_new(&rig.inbox, 9, &body("a")).await;
+        // The name that is served decides.
+        rig.remove(&["inbox.db"]);
+        rig.is_refused("was removed or renamed").await;
+    }
+
+    #[tokio::test]
+    async fn a_link_that_leads_elsewhere_is_a_replaced_inbox() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let link = file("link.db");
+        for name in ["inbox.db", "other.db"] {
+            drop(SqliteInbox::open(file(name)).unwrap());
+        }
+        symlink(file("inbox.db"), &link).unwrap();
+        let inbox = SqliteInbox::open(&link).unwrap();
+        append_new(&inbox, 9, &body("a")).await;
+        fs::remove_file(&link).unwrap();
+        symlink(file("other.db"), &link).unwrap();
+        let error = inbox.append(delivery(10, body("b"))).await.unwrap_err();
+        assert!(error.to_string().contains("was replaced"), "{error}");
+        inbox.close().await.unwrap_err();
+        assert_eq!(ids(&file("inbox.db.rescued")).len(), 1);
+    }
+}
+
+/// As a crash leaves it: a log with what came in last, and no process that has the files open.
+fn crashed(from: &Path, to: &Path) {
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::copy(name(from), name(to)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_of_another_file_is_refused_at_the_start() {
+    let rig = Rig::new().await;
+    let backup = rig.file("backup.db");
+    SqliteReader::open(&rig.path)
+        .unwrap()
+        .backup(&backup, |_, _| {})
+        .unwrap();
+    let place = rig.file("place.db");
+    crashed(&rig.path, &place);
+    // With its own log all is there.
+    let inbox = SqliteInbox::open(&place).unwrap();
+    assert_eq!(ids(&place).len(), 3);
+    inbox.close().await.unwrap();
+
+    crashed(&rig.path, &place);
+    fs::remove_file(&place).unwrap();
+    fs::copy(&backup, &place).unwrap();
+    for refused in [
+        SqliteInbox::open(&place).map(drop),
+        SqliteEditor::open(&place).map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(
+            error.to_string().contains("belongs to another file"),
+            "{error}"
+        );
+    }
+    assert!(rig.file("place.db-wal").exists());
+    assert!(!rig.file("place.db.lock").exists() || rig.file("place.db").exists());
+    fs::remove_file(rig.file("place.db-wal")).unwrap();
+    assert_eq!(ids(&place).len(), 3);
+    drop(SqliteInbox::open(&place).unwrap());
+}
+
+#[tokio::test]
+async fn what_nobody_has_in_hand_any_more_is_interrupted() {
+    let rig = Rig::new().await;
+    let id = claim_one_of(&rig.inbox).await;
+    let state = |path: &Path, state| {
+        let reader = SqliteReader::open(path).unwrap();
+        let found = reader.list(&Query::default().state(state)).unwrap();
+        let counted = reader.count(&Query::default().state(state)).unwrap();
+        assert_eq!(found.len() as u64, counted);
+        let stats = reader.stats(at(0)).unwrap();
+        let groups = stats.groups.iter().filter(|group| group.state == state);
+        assert_eq!(groups.map(|group| group.count).sum::<u64>(), counted);
+        for summary in &found {
+            assert_eq!(summary.state, state);
+            let kept = reader.get(summary.id).unwrap().unwrap();
+            assert_eq!(kept.summary.state, state);
+        }
+        found.iter().map(|summary| summary.id).collect::<Vec<_>>()
+    };
+    assert_eq!(state(&rig.path, State::Claimed), [id]);
+    assert_eq!(state(&rig.path, State::Interrupted), []);
+    rig.inbox.close().await.unwrap();
+    assert_eq!(state(&rig.path, State::Claimed), []);
+    assert_eq!(state(&rig.path, State::Interrupted), [id]);
+    let inbox = SqliteInbox::open(&rig.path).unwrap();
+    assert_eq!(state(&rig.path, State::Interrupted), []);
+    assert_eq!(state(&rig.path, State::Pending).len(), 3);
+    let now = std::time::SystemTime::now();
+    inbox.claim(9, now, Order::Due).await.unwrap();
+    assert_eq!(state(&rig.path, State::Claimed).len(), 3);
+}
