@@ -82,6 +82,8 @@ impl Retention {
         }
         if let Some(limit) = self.keep_bytes
             && caught(async { inbox.counts().await }).await?.bytes > limit
+            // Without a log that only waits to be brought in: nothing is deleted for that.
+            && caught(async { inbox.prune(Prune::before(now).limit(0)).await }).await?.bytes > limit
         {
             let is_over = |pruned: &Pruned| pruned.bytes > limit;
             let (more, bytes) = self.prune(inbox, now, is_over).await?;

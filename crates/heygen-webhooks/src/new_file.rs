@@ -1,12 +1,13 @@
 //! [`NewFile`]: a file that gets its name once it is whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::{process, thread};
 
 use anyhow::Context as _;
+use heygen_inbox::sqlite::create_private_file;
 
 use crate::failure::Failure;
 use crate::{private_file, signals};
@@ -32,15 +33,7 @@ impl NewFile {
         thread::spawn(move || gone_when_asked_to_stop(&half_made, &listening));
         // From now on. An error means that nobody listens: the file would only stay behind, no reason not to make it.
         let _ = listens.recv();
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let file = options
-            .open(&path)
+        let file = create_private_file(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self {
             target: target.to_owned(),

@@ -1,6 +1,7 @@
 //! The inbox of a command, wherever it is: [`Store`] for who receives and works, [`Reader`] and [`Editor`] for who looks and changes
 //! beside that.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::jetstream::JetStreamInbox;
@@ -13,6 +14,7 @@ use heygen_inbox::{
 use crate::failure::Failure;
 use crate::nats::{Nats, Promise};
 use crate::place::Place;
+use crate::private_file;
 
 mod blocking;
 mod editor;
@@ -115,6 +117,31 @@ impl Store {
                 Err(InboxError::new(InboxErrorKind::Storage, message))
             }
         }
+    }
+}
+
+/// Files that hold deliveries or secrets and that others on this machine can read or change: the inbox, and what stands beside
+/// it.
+pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
+    let inbox = place.beside();
+    [
+        "",
+        "-wal",
+        "-shm",
+        ".secrets.json",
+        ".rejected",
+        ".rejected-wal",
+    ]
+    .map(|suffix| private_file::beside(&inbox, suffix))
+    .into_iter()
+    .filter(|path| private_file::is_open_to_others(path))
+    .collect()
+}
+
+/// Says so in the log, once.
+pub(crate) fn warn_of_open_files(place: &Place) {
+    for path in open_to_others(place) {
+        tracing::warn!("{0} can be read by others: chmod 600 {0}", path.display());
     }
 }
 

@@ -27,6 +27,8 @@ mod sqlite_faults;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_full_disk;
 #[cfg(feature = "sqlite")]
+mod sqlite_log;
+#[cfg(feature = "sqlite")]
 mod sqlite_moment;
 #[cfg(feature = "sqlite")]
 mod sqlite_moved;

@@ -66,7 +66,16 @@ impl Collector for Scraped {
             encoder.write("pending", "Deliveries to be handed out.", counts.pending)?;
             encoder.write("claimed", "Deliveries being handled.", counts.claimed)?;
             encoder.write("dead", "Deliveries that were given up.", counts.dead)?;
-            encoder.write("inbox_bytes", "Storage that the inbox uses.", counts.bytes)?;
+            encoder.write(
+                "inbox_bytes",
+                "Storage that the inbox uses, its log included.",
+                counts.bytes,
+            )?;
+            encoder.write(
+                "inbox_log_bytes",
+                "How much of it is the write-ahead log.",
+                counts.log_bytes,
+            )?;
             let age = counts.oldest_pending.map_or(0.0, |oldest| {
                 let age = SystemTime::now().duration_since(oldest);
                 age.unwrap_or_default().as_secs_f64()

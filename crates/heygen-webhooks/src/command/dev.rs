@@ -15,7 +15,7 @@ use crate::place::Place;
 use crate::printer::Printer;
 use crate::secret_store::SecretStore;
 use crate::signals::asked_to_stop;
-use crate::store::Store;
+use crate::store::{Store, warn_of_open_files};
 use crate::work::Work;
 use crate::{api, logging, output, places, secret};
 
@@ -54,8 +54,6 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let forward_secret = handing_out.forward_secret(&place)?;
     let built = handing_out.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
-    let inbox = Store::File(SqliteInbox::open(path)?);
-    built.begin()?;
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
         |since| since.system_time(),
@@ -65,6 +63,9 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         .build()?;
     let ended = runtime.block_on(async {
         let asked = asked_to_stop(built.programs())?;
+        let inbox = Store::File(SqliteInbox::open(path)?);
+        warn_of_open_files(&Place::File(path.to_owned()));
+        built.begin()?;
         let backfill =
             Backfill::into_inbox(client, api_options.base_url.as_deref(), inbox.clone()).since(since);
         tracing::info!(

@@ -200,10 +200,9 @@ async fn look_into_inbox(place: Place, nats: Nats) -> Vec<Finding> {
     let looking = tokio::task::spawn_blocking(move || inbox::findings(&place, &nats));
     match timeout(DISK_TIME, looking).await {
         Ok(Ok(findings)) => findings,
-        Ok(Err(_)) | Err(_) => finding::all_skipped(
-            &["inbox", "inbox.last-delivery", "inbox.backlog"],
-            "the inbox could not be read in time",
-        ),
+        Ok(Err(_)) | Err(_) => {
+            finding::all_skipped(&inbox::IDS, "the inbox could not be read in time")
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl From<StateOption> for State {
         match option {
             StateOption::Pending => Self::Pending,
             StateOption::Claimed => Self::Claimed,
+            StateOption::Interrupted => Self::Interrupted,
             StateOption::Done => Self::Done,
             StateOption::Dead => Self::Dead,
         }

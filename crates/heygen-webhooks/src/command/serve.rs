@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use heygen_api::Client;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
-    ActiveSecrets, AdminPages, Limits, Metrics, Observers, Receiver, ReceiverOptions, Server,
+    ActiveSecrets, Admin, AdminPages, CallbackTokens, Limits, Metrics, Observers, Receiver,
+    ReceiverOptions, Server, ServerTls,
 };
 
 use crate::address::public_url;
@@ -20,7 +21,7 @@ use crate::handing_out::{Built, Count};
 use crate::printer::Printer;
 use crate::secret_store::SecretStore;
 use crate::signals::{asked_to_stop, hangups, until_true};
-use crate::store::Store;
+use crate::store::{Store, warn_of_open_files};
 use crate::tasks::Tasks;
 use crate::work::Work;
 use crate::{api, descriptors, lines, logging, origin, secret};
@@ -62,8 +63,11 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
+        // Whatever else may fail at the start comes first: nothing is left behind by a start that failed.
+        let ready = Ready::new(&config).await?;
         let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
-        serve(&config, client, sources, inbox, &printer, built).await
+        warn_of_open_files(&config.inbox);
+        serve(&config, client, sources, inbox, &printer, built, ready).await
     });
     // A line that nobody reads must not keep the process: its delivery is handed out again after the next start.
     runtime.shutdown_background();
@@ -75,6 +79,43 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     }
 }
 
+/// What is there before the inbox is opened: connections wait meanwhile.
+struct Ready {
+    tokens: CallbackTokens,
+    certificate: Option<ServerTls>,
+    server: Server,
+    admin: Option<Admin>,
+    show: Option<Show>,
+}
+
+impl Ready {
+    async fn new(config: &Config) -> Result<Self, Failure> {
+        let tokens = callbacks::load(config.callback_token_file.as_deref())?;
+        let certificate = tls::load(config.tls.as_ref())?;
+        config.events.as_deref().map(api::events).transpose()?;
+        let mut server = Server::bind(&config.listen).await.with_context(|| {
+            let option = origin::name("listen");
+            format!(
+                "cannot listen on {} ({option} chooses another)",
+                config.listen
+            )
+        })?;
+        if let Some(certificate) = &certificate {
+            server = server.tls(certificate.clone());
+        }
+        Ok(Self {
+            tokens,
+            certificate,
+            server,
+            admin: admin::bind(&config.admin).await?,
+            show: match config.sandbox {
+                true => Some(Show::start().await?),
+                false => None,
+            },
+        })
+    }
+}
+
 async fn serve(
     config: &Config,
     client: Option<Client>,
@@ -82,23 +123,21 @@ async fn serve(
     inbox: Store,
     printer: &Printer,
     built: Built,
+    ready: Ready,
 ) -> Result<(), Failure> {
     // Before anybody can know that there is something to stop, or to read again.
     let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
-    let tokens = callbacks::load(config.callback_token_file.as_deref())?;
-    let certificate = tls::load(config.tls.as_ref())?;
-    let mut server = Server::bind(&config.listen).await.with_context(|| {
-        let option = origin::name("listen");
-        format!(
-            "cannot listen on {} ({option} chooses another)",
-            config.listen
-        )
-    })?;
-    let mut scheme = "http";
-    if let Some(certificate) = &certificate {
-        server = server.tls(certificate.clone());
-        scheme = "https";
-    }
+    let Ready {
+        tokens,
+        certificate,
+        server,
+        admin,
+        show,
+    } = ready;
+    let scheme = match certificate {
+        Some(_) => "https",
+        None => "http",
+    };
     let address = server.local_addr()?;
     let url = format!("{scheme}://{address}{}", config.path);
     tracing::info!(url, inbox = %config.inbox, "listening");
@@ -114,7 +153,7 @@ async fn serve(
             .iter()
             .for_each(|all| secret::warn_of_short(all));
     }
-    let admin = admin::bind(&config.admin).await?;
+    admin::tell(admin.as_ref())?;
     built.begin()?;
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));
@@ -204,6 +243,7 @@ async fn serve(
         config,
         client,
         sources,
+        show,
         &local_url,
         (count, &stored),
         printer,
@@ -226,15 +266,12 @@ async fn register_and_wait(
     config: &Config,
     client: Option<Client>,
     sources: SecretSources,
+    show: Option<Show>,
     local_url: &str,
     (count, stored): (Count, &Stored),
     printer: &Printer,
     asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let show = match config.sandbox {
-        true => Some(Show::start().await?),
-        false => None,
-    };
     let registration = registration(config, client, show.as_ref(), local_url, sources)?;
     let is_failed = Cell::new(false);
     let work = async {

@@ -54,8 +54,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let asked = asked_to_stop(built.programs())?;
         // As at a receiver, a terminal that closes does not end it.
         let _hangups = hangups()?;
-        let inbox = Store::open_promising(&place, &nats, &promise).await?;
         let admin = admin::bind(&admin_address).await?;
+        let inbox = Store::open_promising(&place, &nats, &promise).await?;
+        admin::tell(admin.as_ref())?;
         built.begin()?;
         tracing::info!(inbox = %place, "working");
         printer.say(format!("working on {place}\n"));

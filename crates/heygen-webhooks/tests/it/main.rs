@@ -25,6 +25,7 @@ mod looking;
 mod management;
 #[cfg(unix)]
 mod marks;
+mod moved;
 mod names;
 #[cfg(unix)]
 mod nats;

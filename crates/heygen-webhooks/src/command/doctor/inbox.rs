@@ -10,7 +10,7 @@ use crate::api::error_chain;
 use crate::failure::LET_US_IN;
 use crate::nats::Nats;
 use crate::place::Place;
-use crate::store::Reader;
+use crate::store::{Reader, open_to_others};
 use crate::{output, when};
 
 /// Blocks for as long as the disk takes.
@@ -33,7 +33,7 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
                 Place::File(_) => format!("{place}, of a version that this build reads"),
                 Place::Streams(_) => format!("{place}, and its servers answer"),
             };
-            vec![Finding::ok("inbox", what), last, backlog]
+            vec![Finding::ok("inbox", what), files(place), last, backlog]
         }
         Err(error) => with_rest(unreadable(place, &error), "the inbox cannot be read"),
     }
@@ -73,6 +73,17 @@ fn last_failure(reader: &Reader, waiting: &[Summary]) -> Result<Option<String>, 
                 .detail
                 .unwrap_or_else(|| "no reason is on record".to_owned())
         }))
+}
+
+/// Bodies and links to videos are in there.
+fn files(place: &Place) -> Finding {
+    let id = IDS[1];
+    let open = open_to_others(place);
+    match open.is_empty() {
+        true => Finding::ok(id, "their owner's alone"),
+        false => Finding::warn(id, "others on this machine can read them", "chmod 600 FILE")
+            .items(open.iter().map(|path| path.display().to_string())),
+    }
 }
 
 fn last_delivery(last: Option<&Summary>) -> Finding {
@@ -143,7 +154,7 @@ fn unreadable(place: &Place, error: &InboxError) -> Finding {
 
 fn with_rest(first: Finding, why: &str) -> Vec<Finding> {
     let mut findings = vec![first];
-    findings.extend(all_skipped(&["inbox.last-delivery", "inbox.backlog"], why));
+    findings.extend(all_skipped(&IDS[1..], why));
     findings
 }
 
@@ -160,6 +171,14 @@ fn at_least(found: &[Summary]) -> String {
 
 /// How many are read whole for their attempts.
 const LOOKED_INTO: usize = 20;
+
+/// What is found here, in its order.
+pub(super) const IDS: [&str; 4] = [
+    "inbox",
+    "inbox.files",
+    "inbox.last-delivery",
+    "inbox.backlog",
+];
 
 /// Beyond that nobody counts.
 const MOST: usize = 1000;

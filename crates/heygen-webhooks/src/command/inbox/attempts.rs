@@ -41,6 +41,10 @@ fn what_next(kept: &Kept) -> String {
             ": attempt {} is in a handler's hands",
             kept.summary.attempts
         ),
+        (State::Interrupted, _) => format!(
+            ": attempt {} was not finished when its process ended; the next start of `serve` delivers it again",
+            kept.summary.attempts
+        ),
         (State::Done, _) => String::new(),
         (State::Dead, _) => format!(
             ": given up; `inbox replay {}` hands it out again",

@@ -118,6 +118,7 @@ impl Told {
             "oldest_pending_seconds": self.oldest_pending_age().map(|age| age.as_secs()),
             "attempts_last_day": words(attempts.collect()),
             "bytes_in_use": self.counts.bytes,
+            "bytes_in_log": self.bytes_on_disk.map(|_| self.counts.log_bytes),
             "bytes_on_disk": self.bytes_on_disk,
         })
     }
@@ -135,13 +136,13 @@ impl Told {
             ("last 24 hours", count(self.last_day)),
             ("in use", bytes(self.counts.bytes)),
         ]);
-        facts.extend(
-            self.bytes_on_disk
-                .map(|on_disk| ("on disk", bytes(on_disk))),
-        );
+        if let Some(on_disk) = self.bytes_on_disk {
+            facts.push(("of it in the log", bytes(self.counts.log_bytes)));
+            facts.push(("on disk", bytes(on_disk)));
+        }
         let facts: String = facts
             .into_iter()
-            .map(|(name, fact)| format!("{name:<15} {fact}\n"))
+            .map(|(name, fact)| format!("{name:<16} {fact}\n"))
             .collect();
         let sources = Source::ALL
             .into_iter()

@@ -20,14 +20,7 @@ pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Ad
         AdminAddress::At(address) => (address.as_str(), false),
     };
     match Admin::bind(address).await {
-        Ok(admin) => {
-            let url = format!("http://{}", admin.local_addr()?);
-            tracing::info!(
-                admin = url,
-                "health, readiness and metrics at /healthz, /readyz, /metrics"
-            );
-            Ok(Some(admin))
-        }
+        Ok(admin) => Ok(Some(admin)),
         Err(error) if is_default => {
             tracing::warn!(
                 "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
@@ -48,6 +41,18 @@ pub(in crate::command) fn start(admin: Option<Admin>, pages: AdminPages<Store>) 
         tasks.spawn("admin listener", admin.serve(pages, stopped));
     }
     tasks
+}
+
+/// Says where it is.
+pub(in crate::command) fn tell(admin: Option<&Admin>) -> Result<(), Failure> {
+    if let Some(admin) = admin {
+        let url = format!("http://{}", admin.local_addr()?);
+        tracing::info!(
+            admin = url,
+            "health, readiness and metrics at /healthz, /readyz, /metrics"
+        );
+    }
+    Ok(())
 }
 
 /// Far more than it takes.

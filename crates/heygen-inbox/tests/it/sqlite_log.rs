@@ -1,0 +1,116 @@
+//! How long the write-ahead log becomes while a program reads, and files that somebody else has made.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use heygen_inbox::sqlite::{Depth, SqliteEditor, SqliteInbox, SqliteReader};
+use heygen_inbox::{AttemptResult, Finish, Inbox, Order, Prune};
+use rusqlite::Connection;
+
+use crate::support::{append_new, at, body};
+
+fn large(number: u64) -> String {
+    let filling = "x".repeat(1_000_000);
+    body(&number.to_string()).replacen('{', &format!(r#"{{"filling":"{filling}","#), 1)
+}
+
+#[tokio::test]
+async fn a_log_that_a_program_holds_is_counted_and_is_gone_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("BEGIN; SELECT count(*) FROM delivery")
+        .unwrap();
+    let mut last = 0;
+    for number in 0..60 {
+        append_new(&inbox, number, &large(number)).await;
+        last = number;
+    }
+    let counts = inbox.counts().await.unwrap();
+    assert!(counts.log_bytes > 60_000_000, "{counts:?}");
+    assert!(counts.bytes > counts.log_bytes);
+    let in_use = counts.bytes - counts.log_bytes;
+    let pruned = inbox.prune(Prune::before(at(0)).limit(0)).await.unwrap();
+    assert!(pruned.bytes > in_use + 30_000_000, "{pruned:?}");
+
+    // Nobody reads any more, and nobody writes: the room of the log is given back.
+    other.execute_batch("ROLLBACK").unwrap();
+    let started = Instant::now();
+    while inbox.counts().await.unwrap().log_bytes > 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "it stays long");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let pruned = inbox.prune(Prune::before(at(0)).limit(0)).await.unwrap();
+    assert!(pruned.bytes < in_use + 1_000_000, "{pruned:?}");
+    append_new(&inbox, last + 1, &large(last + 1)).await;
+}
+
+/// A file whose schema does what its maker wants in whoever opens it.
+fn make_hostile(path: &Path) {
+    let other = Connection::open(path).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE stolen (body BLOB);
+             CREATE TRIGGER keep_all BEFORE DELETE ON delivery BEGIN SELECT RAISE(ABORT, 'never'); END;
+             CREATE TRIGGER steal AFTER INSERT ON content BEGIN INSERT INTO stolen VALUES (new.body); END;
+             CREATE TRIGGER wake AFTER UPDATE ON delivery BEGIN UPDATE delivery SET state = 'dead'; END;",
+        )
+        .unwrap();
+}
+
+#[tokio::test]
+async fn triggers_of_a_file_do_not_run_and_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    drop(SqliteInbox::open(&path).unwrap());
+    make_hostile(&path);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    append_new(&inbox, 0, &body("a")).await;
+    append_new(&inbox, 1, &body("b")).await;
+    let claim = inbox.claim(1, at(1), Order::Due).await.unwrap();
+    let done = Finish::new(
+        &claim.deliveries[0],
+        at(1),
+        Duration::ZERO,
+        AttemptResult::Done,
+    );
+    inbox.finish(done).await.unwrap();
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.dead), (1, 0));
+    let mut editor = SqliteEditor::open(&path).unwrap();
+    assert_eq!(editor.prune(&Prune::before(at(9))).unwrap().deleted, 1);
+    let other = Connection::open(&path).unwrap();
+    let stolen: i64 = other
+        .query_row("SELECT count(*) FROM stolen", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(stolen, 0);
+
+    let flaws = SqliteReader::open(&path)
+        .unwrap()
+        .check(Depth::Full, SystemTime::now())
+        .unwrap();
+    for trigger in ["keep_all", "steal", "wake"] {
+        let told = format!("trigger {trigger} is not part of an inbox");
+        assert!(flaws.iter().any(|flaw| flaw.what == told), "{flaws:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_in_the_place_of_a_table_is_not_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    drop(SqliteInbox::open(&path).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "ALTER TABLE drift RENAME TO real; \
+             CREATE VIEW drift AS SELECT kind, event_type, hex(randomblob(1000)) AS name, count, first_at, last_at, example FROM real",
+        )
+        .unwrap();
+    let reader = SqliteReader::open(&path).unwrap();
+    let error = reader.drift().unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("view"), "{cause}");
+}
