@@ -224,7 +224,7 @@ impl Home {
             let states = self.listed("state")?;
             let left = states
                 .iter()
-                .filter(|state| matches!(state.as_str(), "pending" | "claimed"))
+                .filter(|state| matches!(state.as_str(), "pending" | "claimed" | "interrupted"))
                 .count();
             if left == 0 || started.elapsed() > LONGEST_HANDING_OUT {
                 return Ok(left);

@@ -27,7 +27,7 @@ pub(super) struct Lost {
 enum Rescue {
     UnderWay(JoinHandle<Option<Rescued>>),
     Failed {
-        orphan: Orphan,
+        orphan: Box<Orphan>,
         error: InboxError,
         at: Instant,
     },
@@ -44,7 +44,11 @@ struct Found {
 
 impl Lost {
     /// Begins to copy what only the orphan holds, where it holds anything.
-    pub(super) fn new(difference: Difference, orphan: Orphan, reader_closed: Receiver<()>) -> Self {
+    pub(super) fn new(
+        difference: Difference,
+        orphan: Box<Orphan>,
+        reader_closed: Receiver<()>,
+    ) -> Self {
         let files = orphan.files();
         let (path, database) = (files.path().to_owned(), files.database());
         let rescue = match difference {
@@ -232,7 +236,7 @@ impl Lost {
 }
 
 impl Rescue {
-    fn begin(orphan: Orphan, difference: Difference) -> Self {
+    fn begin(orphan: Box<Orphan>, difference: Difference) -> Self {
         match orphan.begin_rescue(difference) {
             Ok(rescue) => Self::UnderWay(rescue),
             Err((orphan, error)) => Self::Failed {

@@ -23,7 +23,7 @@ pub(super) struct Orphan {
 /// What became of the attempt to copy it: the orphan itself where that failed, and can be tried again.
 pub(super) enum Rescued {
     Copied(PathBuf),
-    Failed(Orphan, InboxError),
+    Failed(Box<Orphan>, InboxError),
 }
 
 impl Orphan {
@@ -39,9 +39,9 @@ impl Orphan {
     /// Copies everything into a new file beside the inbox, in a thread of its own: there may be much of it. The orphan comes back
     /// where there is no thread.
     pub(super) fn begin_rescue(
-        self,
+        self: Box<Self>,
         difference: Difference,
-    ) -> Result<JoinHandle<Option<Rescued>>, (Self, io::Error)> {
+    ) -> Result<JoinHandle<Option<Rescued>>, (Box<Self>, io::Error)> {
         let (give, take) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("inbox-rescue".to_owned());
         let started = thread.spawn(move || match take.recv() {
@@ -58,7 +58,7 @@ impl Orphan {
         }
     }
 
-    pub(super) fn rescue(self, difference: Difference) -> Rescued {
+    pub(super) fn rescue(self: Box<Self>, difference: Difference) -> Rescued {
         match self.copy() {
             Ok(copy) => {
                 if difference == Difference::Log {

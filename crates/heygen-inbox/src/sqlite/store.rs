@@ -167,12 +167,15 @@ impl Store {
     }
 
     /// The same, for files that are no longer found under their names.
-    pub(super) fn into_orphan(self) -> (Orphan, Remembered) {
+    pub(super) fn into_orphan(self) -> (Box<Orphan>, Remembered) {
         let remembered = Remembered {
             in_hand: self.in_hand.ids,
             answered: self.answered,
         };
-        (Orphan::new(self.connection, self.files), remembered)
+        (
+            Box::new(Orphan::new(self.connection, self.files)),
+            remembered,
+        )
     }
 
     /// The files that it has open.

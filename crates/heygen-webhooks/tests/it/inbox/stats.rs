@@ -14,7 +14,7 @@ fn everything_is_counted() {
     let mut told = place.run(&["inbox", "stats", "--json"]).ok().json();
     // Whether the last one is done already is for the server to know.
     let states = told["states"].take();
-    let sum: u64 = ["pending", "claimed", "done", "dead"]
+    let sum: u64 = ["pending", "claimed", "interrupted", "done", "dead"]
         .iter()
         .filter_map(|state| states[*state].as_u64())
         .sum();

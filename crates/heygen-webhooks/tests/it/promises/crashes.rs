@@ -21,7 +21,7 @@ fn what_a_handler_was_given_when_it_killed_us_comes_again() {
     import(&place, [old("a", "pending", 0, 0)]);
     let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || kill -KILL $PPID"#;
     assert_eq!(serve_with_program(&place, &[], text).wait().0, KILLED);
-    assert_eq!(list(&place)[0]["state"], "claimed");
+    assert_eq!(list(&place)[0]["state"], "interrupted");
     let _serve = serve_with_program(&place, &[], text);
     eventually(|| are_all(&place, "done"));
     let delivery = show(&place, &list(&place)[0]);
