@@ -19,8 +19,6 @@ use crate::{
 };
 
 mod access;
-#[cfg(all(test, unix))]
-mod as_root;
 mod backup;
 mod check;
 mod checkpoint;

@@ -64,7 +64,7 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         .build()?;
     let ended = runtime.block_on(async {
         // Whatever else may fail at the start comes first: nothing is left behind by a start that failed.
-        let ready = Ready::new(&config).await?;
+        let ready = Ready::new(&config, client.clone(), sources.clone()).await?;
         let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
         warn_of_open_files(&config.inbox);
         serve(&config, client, sources, inbox, &printer, built, ready).await
@@ -86,13 +86,17 @@ struct Ready {
     server: Server,
     admin: Option<Admin>,
     show: Option<Show>,
+    registration: Option<Registration>,
 }
 
 impl Ready {
-    async fn new(config: &Config) -> Result<Self, Failure> {
+    async fn new(
+        config: &Config,
+        client: Option<Client>,
+        sources: SecretSources,
+    ) -> Result<Self, Failure> {
         let tokens = callbacks::load(config.callback_token_file.as_deref())?;
         let certificate = tls::load(config.tls.as_ref())?;
-        config.events.as_deref().map(api::events).transpose()?;
         let mut server = Server::bind(&config.listen).await.with_context(|| {
             let option = origin::name("listen");
             format!(
@@ -103,15 +107,21 @@ impl Ready {
         if let Some(certificate) = &certificate {
             server = server.tls(certificate.clone());
         }
+        let address = show::from_here(server.local_addr()?);
+        let local_url = format!("http://{address}{}", config.path);
+        let admin = admin::bind(&config.admin).await?;
+        let show = match config.sandbox {
+            true => Some(Show::start().await?),
+            false => None,
+        };
+        let registration = registration(config, client, show.as_ref(), &local_url, sources)?;
         Ok(Self {
             tokens,
             certificate,
             server,
-            admin: admin::bind(&config.admin).await?,
-            show: match config.sandbox {
-                true => Some(Show::start().await?),
-                false => None,
-            },
+            admin,
+            show,
+            registration,
         })
     }
 }
@@ -133,6 +143,7 @@ async fn serve(
         server,
         admin,
         show,
+        registration,
     } = ready;
     let scheme = match certificate {
         Some(_) => "https",
@@ -228,7 +239,6 @@ async fn serve(
     }
     let mut administering = admin::start(admin, pages.clone());
 
-    let local_url = format!("http://{}{}", show::from_here(address), config.path);
     let asked_or_ended = async {
         let ended = tokio::select! {
             asked = asked => return asked,
@@ -241,10 +251,8 @@ async fn serve(
     };
     let ended = Box::pin(register_and_wait(
         config,
-        client,
-        sources,
         show,
-        &local_url,
+        registration,
         (count, &stored),
         printer,
         asked_or_ended,
@@ -264,15 +272,12 @@ async fn serve(
 /// Registers, plays the show where one was asked for, and returns when it is time to stop, which may be at any moment of it.
 async fn register_and_wait(
     config: &Config,
-    client: Option<Client>,
-    sources: SecretSources,
     show: Option<Show>,
-    local_url: &str,
+    registration: Option<Registration>,
     (count, stored): (Count, &Stored),
     printer: &Printer,
     asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let registration = registration(config, client, show.as_ref(), local_url, sources)?;
     let is_failed = Cell::new(false);
     let work = async {
         if let Some(registration) = &registration {

@@ -14,7 +14,7 @@ use crate::place::Place;
 /// Looks into an inbox. Blocks for as long as the disk or the servers take.
 #[derive(Debug)]
 pub(crate) enum Reader {
-    File(SqliteReader),
+    File(Box<SqliteReader>),
     Streams(Box<Blocking>),
 }
 
@@ -22,7 +22,7 @@ impl Reader {
     /// Opens what is there, and makes nothing.
     pub(crate) fn open(place: &Place, nats: &Nats) -> Result<Self, InboxError> {
         Ok(match place {
-            Place::File(path) => Self::File(SqliteReader::open(path)?),
+            Place::File(path) => Self::File(Box::new(SqliteReader::open(path)?)),
             Place::Streams(address) => {
                 Self::Streams(Box::new(Blocking::open(address, nats, Missing::Refuse)?))
             }

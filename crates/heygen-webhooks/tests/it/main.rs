@@ -25,6 +25,7 @@ mod looking;
 mod management;
 #[cfg(unix)]
 mod marks;
+#[cfg(unix)]
 mod moved;
 mod names;
 #[cfg(unix)]
