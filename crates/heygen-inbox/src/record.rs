@@ -216,9 +216,10 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest of the pending came in.
     pub oldest_pending: Option<SystemTime>,
-    /// How many bytes of storage are in use, the log included.
+    /// How many bytes of storage are in use, the write-ahead log of a file included once it is longer than the 24 MiB that
+    /// it may take ordinarily.
     pub bytes: u64,
-    /// How many of them are in the write-ahead log of a file; 0 for other stores.
+    /// How long the write-ahead log of a file is, in bytes; 0 for other stores.
     pub log_bytes: u64,
 }
 

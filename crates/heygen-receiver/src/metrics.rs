@@ -33,8 +33,8 @@ use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer, Reje
 /// | `drift_total` | `kind`, `event_type`, `name` | what this version does not know; beyond 200 names the rest is `other` |
 /// | `pending`, `claimed`, `dead` | | deliveries in the inbox |
 /// | `oldest_pending_age_seconds` | | how long the oldest of the pending waits; 0 when there is none |
-/// | `inbox_bytes`, `append_queue_length` | | storage in use, the log included; requests waiting to be written |
-/// | `inbox_log_bytes` | | how much of it is the write-ahead log of a file: it grows while a program reads |
+/// | `inbox_bytes`, `append_queue_length` | | storage in use, a write-ahead log above 24 MiB included; requests waiting to be written |
+/// | `inbox_log_bytes` | | how long the write-ahead log of a file is: it grows while a program reads |
 /// | `rejected_ring_dropped_total` | | posts turned away that were not recorded |
 ///
 /// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that HeyGen sent; never an

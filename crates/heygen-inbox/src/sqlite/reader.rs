@@ -164,6 +164,7 @@ impl SqliteReader {
                 .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
         };
         let counts = || {
+            let log_bytes = self.files.log_bytes();
             // Of one moment, so that what changes its state meanwhile is counted once.
             let _moment = self.connection.unchecked_transaction()?;
             // Each goes through one small index and nothing else.
@@ -181,8 +182,11 @@ impl SqliteReader {
                 claimed: claimed.cast_unsigned(),
                 dead: dead.cast_unsigned(),
                 oldest_pending: oldest.map(from_micros),
-                bytes: bytes_in_use(&self.connection)? + self.files.log_bytes(),
-                log_bytes: self.files.log_bytes(),
+                bytes: bytes_in_use(&self.connection)?
+                    + Some(log_bytes)
+                        .filter(|bytes| *bytes > ORDINARY_LOG_BYTES)
+                        .unwrap_or(0),
+                log_bytes,
             })
         };
         counts().map_err(|error| cannot("read", &self.path, error))
@@ -397,3 +401,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         detail: row.get(4)?,
     })
 }
+
+/// A log becomes that long before it is brought into the file and used again, and is no reason to delete anything. A longer one
+/// is held by a program that reads, and takes the disk.
+const ORDINARY_LOG_BYTES: u64 = 24 * 1024 * 1024;

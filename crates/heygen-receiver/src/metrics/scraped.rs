@@ -68,12 +68,12 @@ impl Collector for Scraped {
             encoder.write("dead", "Deliveries that were given up.", counts.dead)?;
             encoder.write(
                 "inbox_bytes",
-                "Storage that the inbox uses, its log included.",
+                "Storage that the inbox uses, a long write-ahead log included.",
                 counts.bytes,
             )?;
             encoder.write(
                 "inbox_log_bytes",
-                "How much of it is the write-ahead log.",
+                "How long the write-ahead log of the inbox is.",
                 counts.log_bytes,
             )?;
             let age = counts.oldest_pending.map_or(0.0, |oldest| {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use heygen_api::Client;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
-    ActiveSecrets, Admin, AdminPages, CallbackTokens, Limits, Metrics, Observers, Receiver,
+    ActiveSecrets, AdminPages, CallbackTokens, Limits, Metrics, Observers, Receiver,
     ReceiverOptions, Server, ServerTls,
 };
 
@@ -84,7 +84,7 @@ struct Ready {
     tokens: CallbackTokens,
     certificate: Option<ServerTls>,
     server: Server,
-    admin: Option<Admin>,
+    admin: admin::Bound,
     show: Option<Show>,
     registration: Option<Registration>,
 }
@@ -164,7 +164,7 @@ async fn serve(
             .iter()
             .for_each(|all| secret::warn_of_short(all));
     }
-    admin::tell(admin.as_ref())?;
+    admin.tell()?;
     built.begin()?;
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));

@@ -56,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let _hangups = hangups()?;
         let admin = admin::bind(&admin_address).await?;
         let inbox = Store::open_promising(&place, &nats, &promise).await?;
-        admin::tell(admin.as_ref())?;
+        admin.tell()?;
         built.begin()?;
         tracing::info!(inbox = %place, "working");
         printer.say(format!("working on {place}\n"));

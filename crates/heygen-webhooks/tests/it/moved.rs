@@ -288,9 +288,7 @@ fn an_inbox_that_others_can_read_is_told() {
     }
     let doctor = place.run(&["doctor", "--json", "--no-sample"]).json();
     let findings = doctor["findings"].as_array().expect("findings").clone();
-    let finding = findings
-        .iter()
-        .find(|finding| finding["id"] == "inbox.files");
+    let finding = findings.iter().find(|finding| finding["id"] == "inbox");
     let finding = finding.expect("the finding");
     assert_eq!(finding["level"], "warn");
     assert!(

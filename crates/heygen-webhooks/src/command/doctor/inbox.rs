@@ -33,7 +33,7 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
                 Place::File(_) => format!("{place}, of a version that this build reads"),
                 Place::Streams(_) => format!("{place}, and its servers answer"),
             };
-            vec![Finding::ok("inbox", what), files(place), last, backlog]
+            vec![found(place, what), last, backlog]
         }
         Err(error) => with_rest(unreadable(place, &error), "the inbox cannot be read"),
     }
@@ -76,13 +76,16 @@ fn last_failure(reader: &Reader, waiting: &[Summary]) -> Result<Option<String>, 
 }
 
 /// Bodies and links to videos are in there.
-fn files(place: &Place) -> Finding {
-    let id = IDS[1];
+fn found(place: &Place, what: String) -> Finding {
     let open = open_to_others(place);
     match open.is_empty() {
-        true => Finding::ok(id, "their owner's alone"),
-        false => Finding::warn(id, "others on this machine can read them", "chmod 600 FILE")
-            .items(open.iter().map(|path| path.display().to_string())),
+        true => Finding::ok("inbox", what),
+        false => Finding::warn(
+            "inbox",
+            format!("{what}; others on this machine can read it"),
+            "chmod 600 FILE",
+        )
+        .items(open.iter().map(|path| path.display().to_string())),
     }
 }
 
@@ -173,12 +176,7 @@ fn at_least(found: &[Summary]) -> String {
 const LOOKED_INTO: usize = 20;
 
 /// What is found here, in its order.
-pub(super) const IDS: [&str; 4] = [
-    "inbox",
-    "inbox.files",
-    "inbox.last-delivery",
-    "inbox.backlog",
-];
+pub(super) const IDS: [&str; 3] = ["inbox", "inbox.last-delivery", "inbox.backlog"];
 
 /// Beyond that nobody counts.
 const MOST: usize = 1000;

@@ -16,9 +16,7 @@ pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
     let before = options.older_than.system_time();
     let reader = options.file.reader()?;
     let found = reader.count_finished(before)?;
-    // The log is another matter: it is brought in by and by.
-    let counts = reader.counts()?;
-    let bytes_before = counts.bytes - counts.log_bytes;
+    let bytes_before = reader.counts()?.bytes;
     // A reader that stays open would keep the write-ahead log from being used again.
     drop(reader);
     let mut deleted = 0;

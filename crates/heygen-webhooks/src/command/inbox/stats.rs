@@ -137,12 +137,12 @@ impl Told {
             ("in use", bytes(self.counts.bytes)),
         ]);
         if let Some(on_disk) = self.bytes_on_disk {
-            facts.push(("of it in the log", bytes(self.counts.log_bytes)));
+            facts.push(("in the log", bytes(self.counts.log_bytes)));
             facts.push(("on disk", bytes(on_disk)));
         }
         let facts: String = facts
             .into_iter()
-            .map(|(name, fact)| format!("{name:<16} {fact}\n"))
+            .map(|(name, fact)| format!("{name:<15} {fact}\n"))
             .collect();
         let sources = Source::ALL
             .into_iter()

@@ -1,5 +1,6 @@
 //! The admin listener of `serve`: health, readiness and metrics, apart from what HeyGen reaches.
 
+use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,47 +13,67 @@ use crate::places::ADMIN;
 use crate::store::Store;
 use crate::tasks::Tasks;
 
+/// What came of listening.
+pub(in crate::command) struct Bound {
+    admin: Option<Admin>,
+    /// Why there is none, where none was asked for.
+    error: Option<io::Error>,
+}
+
 /// Listens where it was told to. The default address may be taken, by another `serve` for instance; then there is none.
-pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Option<Admin>, Failure> {
+pub(in crate::command) async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
     let (address, is_default) = match address {
-        AdminAddress::Off => return Ok(None),
+        AdminAddress::Off => {
+            return Ok(Bound {
+                admin: None,
+                error: None,
+            });
+        }
         AdminAddress::Default => (ADMIN, true),
         AdminAddress::At(address) => (address.as_str(), false),
     };
     match Admin::bind(address).await {
-        Ok(admin) => Ok(Some(admin)),
-        Err(error) if is_default => {
-            tracing::warn!(
-                "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
-            );
-            Ok(None)
-        }
+        Ok(admin) => Ok(Bound {
+            admin: Some(admin),
+            error: None,
+        }),
+        Err(error) if is_default => Ok(Bound {
+            admin: None,
+            error: Some(error),
+        }),
         Err(error) => Err(error)
             .with_context(|| format!("cannot listen on {address} for {}", origin::name("admin")))
             .map_err(Failure::from),
     }
 }
 
+impl Bound {
+    /// Says where it is, or why it is not.
+    pub(in crate::command) fn tell(&self) -> Result<(), Failure> {
+        if let Some(error) = &self.error {
+            tracing::warn!(
+                "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
+            );
+        }
+        if let Some(admin) = &self.admin {
+            let url = format!("http://{}", admin.local_addr()?);
+            tracing::info!(
+                admin = url,
+                "health, readiness and metrics at /healthz, /readyz, /metrics"
+            );
+        }
+        Ok(())
+    }
+}
+
 /// The tasks of the admin listener, which are the last to stop.
-pub(in crate::command) fn start(admin: Option<Admin>, pages: AdminPages<Store>) -> Tasks {
+pub(in crate::command) fn start(bound: Bound, pages: AdminPages<Store>) -> Tasks {
     let mut tasks = Tasks::new();
-    if let Some(admin) = admin {
+    if let Some(admin) = bound.admin {
         let stopped = tasks.stopped();
         tasks.spawn("admin listener", admin.serve(pages, stopped));
     }
     tasks
-}
-
-/// Says where it is.
-pub(in crate::command) fn tell(admin: Option<&Admin>) -> Result<(), Failure> {
-    if let Some(admin) = admin {
-        let url = format!("http://{}", admin.local_addr()?);
-        tracing::info!(
-            admin = url,
-            "health, readiness and metrics at /healthz, /readyz, /metrics"
-        );
-    }
-    Ok(())
 }
 
 /// Far more than it takes.
