@@ -75,8 +75,9 @@ pub enum State {
     Pending,
     /// In the hands of a handler.
     Claimed,
-    /// It was in the hands of a handler when its process ended, and no process serves the inbox: the next one to start
-    /// delivers it again. Shown of inboxes in a file; nothing is stored under this word.
+    /// It was in the hands of a handler when its process ended, and no process serves the inbox:
+    /// the next one to start delivers it again. Shown of inboxes in a file; nothing is stored under
+    /// this word.
     Interrupted,
     /// A handler said done.
     Done,
@@ -216,8 +217,8 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest of the pending came in.
     pub oldest_pending: Option<SystemTime>,
-    /// How many bytes of storage are in use, the write-ahead log of a file included once it is longer than the 24 MiB that
-    /// it may take ordinarily.
+    /// How many bytes of storage are in use, the write-ahead log of a file included once it is
+    /// longer than the 24 MiB that it may take ordinarily.
     pub bytes: u64,
     /// How long the write-ahead log of a file is, in bytes; 0 for other stores.
     pub log_bytes: u64,

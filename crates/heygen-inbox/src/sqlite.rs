@@ -95,8 +95,8 @@ pub struct SqliteOptions {
     /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
     /// Default: 5 s.
     pub lock_time: Duration,
-    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before that is said in the log of
-    /// the program. Default: 256 MiB.
+    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before
+    /// that is said in the log of the program. Default: 256 MiB.
     pub log_warn_bytes: u64,
 }
 

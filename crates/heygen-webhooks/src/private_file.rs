@@ -61,8 +61,9 @@ fn write_beside(path: &Path, text: &str) -> io::Result<PathBuf> {
     Ok(new)
 }
 
-/// Gives what root has made to the owner of what it replaces, in a folder where root alone can have put that. In any other
-/// folder it may have been put there to be given away, and what is made there belongs to the owner of the folder already.
+/// Gives what root has made to the owner of what it replaces, in a folder where root alone can have
+/// put that. In any other folder it may have been put there to be given away, and what is made
+/// there belongs to the owner of the folder already.
 #[cfg(unix)]
 fn keep_owner_of(path: &Path, made: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};

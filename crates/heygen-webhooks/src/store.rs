@@ -120,8 +120,8 @@ impl Store {
     }
 }
 
-/// Files that hold deliveries or secrets and that others on this machine can read or change: the inbox, and what stands beside
-/// it.
+/// Files that hold deliveries or secrets and that others on this machine can read or change: the
+/// inbox, and what stands beside it.
 pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
     let inbox = place.beside();
     [

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::file_id::{folder_of, log_bytes};
 use super::kind::is_no_access;
 
-/// What stands after the message of an error of SQLite, which itself says only that it cannot open a file.
+/// What stands after the message of an error of SQLite, which itself says only that it cannot open
+/// a file.
 pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str {
     if !is_no_access(error) {
         return "";
@@ -27,8 +28,8 @@ pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str 
     }
 }
 
-/// Whether nobody changes the file while it is read: it has no log, and is on a file system that cannot be written, or in a
-/// folder where no process serves it.
+/// Whether nobody changes the file while it is read: it has no log, and is on a file system that
+/// cannot be written, or in a folder where no process serves it.
 pub(super) fn is_unchanging(path: &Path) -> bool {
     let Ok(real) = path.canonicalize() else {
         return false;

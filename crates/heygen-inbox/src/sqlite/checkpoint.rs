@@ -3,8 +3,9 @@
 //! SQLite would do that by itself, inside the commit that finds the log long enough, and would tell nobody when it fails: a
 //! failed fsync of the file would go unnoticed. Here it is done after the answers, and a failure is one.
 //!
-//! A program that reads the inbox keeps the log from being brought in beyond what that program sees, and so from being used
-//! again, for as long as one question of it takes. The log grows meanwhile; past a size that is said.
+//! A program that reads the inbox keeps the log from being brought in beyond what that program
+//! sees, and so from being used again, for as long as one question of it takes. The log grows
+//! meanwhile; past a size that is said.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -19,7 +20,8 @@ pub(super) struct Log {
     pages: Arc<AtomicI32>,
     /// From how many pages on that is tried.
     long: i32,
-    /// Since when a program that reads holds pages back, and how many bytes of them there were last.
+    /// Since when a program that reads holds pages back, and how many bytes of them there were
+    /// last.
     held: Option<Held>,
     warned_at: Option<Instant>,
     /// When it was last tried without being necessary.
@@ -63,15 +65,17 @@ impl Log {
         self.pages.load(Ordering::Relaxed) >= self.long
     }
 
-    /// What a program that reads goes on holding in the log, in bytes. One that was only just reading holds nothing.
+    /// What a program that reads goes on holding in the log, in bytes. One that was only just
+    /// reading holds nothing.
     pub(super) fn held_bytes(&self) -> u64 {
         self.held
             .filter(|held| held.tries > 1)
             .map_or(0, |held| held.bytes)
     }
 
-    /// Brings into the file what no reader needs in the log, and has both reach the disk. Not to be called within a
-    /// transaction. Gives what is to be told, at most once a minute: the log stays above `warn_bytes`.
+    /// Brings into the file what no reader needs in the log, and has both reach the disk. Not to be
+    /// called within a transaction. Gives what is to be told, at most once a minute: the log stays
+    /// above `warn_bytes`.
     pub(super) fn bring_in(
         &mut self,
         connection: &Connection,
@@ -80,8 +84,8 @@ impl Log {
         self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", warn_bytes)
     }
 
-    /// The same, and gives the room of the log back where nobody reads; for a moment in which nothing is to be written. `bytes` is
-    /// how long the file of the log is.
+    /// The same, and gives the room of the log back where nobody reads; for a moment in which
+    /// nothing is to be written. `bytes` is how long the file of the log is.
     pub(super) fn shrink(
         &mut self,
         connection: &Connection,

@@ -196,7 +196,8 @@ impl SqliteEditor {
         }
     }
 
-    /// Lets go of files that are no longer found under their names. A server that has them open copies what they hold.
+    /// Lets go of files that are no longer found under their names. A server that has them open
+    /// copies what they hold.
     fn misplaced(&self, store: Store, difference: Difference, what: &str) -> InboxError {
         drop(store.into_orphan());
         let message = format!(

@@ -35,8 +35,9 @@ impl AppendLock {
         Self::take(path)
     }
 
-    /// Makes the inbox file when there is none: only what exists has one name that all its names lead to. Refuses one that has
-    /// more names than that, each of which would have a lock and a log of its own.
+    /// Makes the inbox file when there is none: only what exists has one name that all its names
+    /// lead to. Refuses one that has more names than that, each of which would have a lock and a
+    /// log of its own.
     pub(super) fn take(path: &Path) -> Result<Self, InboxError> {
         let made_inbox = make_private(path)?;
         let taken = check_names(path).and_then(|()| Self::take_existing(path));
@@ -75,7 +76,8 @@ impl AppendLock {
             },
             path: lock_path,
         };
-        // Removed in between, by a start that came to nothing: another process may hold one of the same name.
+        // Removed in between, by a start that came to nothing: another process may hold one of the
+        // same name.
         match lock.is_in_place() {
             true => Ok(lock),
             false => Err(in_use(path)),
@@ -119,7 +121,8 @@ fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
     Ok(beside(&real, ".lock"))
 }
 
-/// Whether a process appends to the inbox and hands out what is in it; `true` also where that cannot be told.
+/// Whether a process appends to the inbox and hands out what is in it; `true` also where that
+/// cannot be told.
 pub(super) fn is_served(path: &Path) -> bool {
     let Ok(path) = lock_path(path) else {
         return true;

@@ -1,7 +1,8 @@
 //! [`OpenFiles`]: which files a connection has open, and whether their names still lead to them.
 //!
-//! SQLite goes on reading and writing what it has open, also when the file was removed, renamed or replaced, and tells nobody:
-//! what is written then is in no file that anybody finds. So whoever writes looks before and after each commit.
+//! SQLite goes on reading and writing what it has open, also when the file was removed, renamed or
+//! replaced, and tells nobody: what is written then is in no file that anybody finds. So whoever
+//! writes looks before and after each commit.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +40,8 @@ pub(super) enum Difference {
     Replaced,
     /// The log was removed or replaced, the inbox itself was not.
     Log,
-    /// The index of the log was: everything is in place, and others would not see each other's locks.
+    /// The index of the log was: everything is in place, and others would not see each other's
+    /// locks.
     Index,
     /// The file of the lock was removed, and another process serves the inbox meanwhile.
     Lock,
@@ -153,8 +155,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Whether this process has the file open by SQLite. Such a file must not be opened and closed in any other way: closing it
-/// drops every lock that this process holds on it.
+/// Whether this process has the file open by SQLite. Such a file must not be opened and closed in
+/// any other way: closing it drops every lock that this process holds on it.
 pub(super) fn is_open_here(path: &Path) -> bool {
     FileId::of(path).is_some_and(|id| registry().contains_key(&id))
 }
@@ -166,8 +168,8 @@ fn registry() -> MutexGuard<'static, BTreeMap<FileId, usize>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses a file that could be opened under two names at once, of which each would have a log of its own: `path` exists, and
-/// is about to be opened for writing.
+/// Refuses a file that could be opened under two names at once, of which each would have a log of
+/// its own: `path` exists, and is about to be opened for writing.
 pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
     let refused = |why: &str| {
         let message = format!("inbox {} {why}", path.display());
@@ -200,8 +202,8 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
     Ok(())
 }
 
-/// Refuses a log that was written for another file: SQLite would take its pages for this one's. To be called before the file is
-/// opened for writing.
+/// Refuses a log that was written for another file: SQLite would take its pages for this one's. To
+/// be called before the file is opened for writing.
 pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
     let Ok(real) = path.canonicalize() else {
         return Ok(());
@@ -216,14 +218,16 @@ pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
             let mut header = [0; 20];
             file.read_exact(&mut header).map(|()| header)
         })
-        // The file format version that is read: 1 never has a write-ahead log, and 2 was set before there was one.
+        // The file format version that is read: 1 never has a write-ahead log, and 2 was set before
+        // there was one.
         .is_ok_and(|header| header.starts_with(b"SQLite format 3\0") && header[19] == 1);
     let made = |path: &Path| {
         fs::metadata(path)
             .and_then(|metadata| metadata.created())
             .ok()
     };
-    // A log is made when the file is there already. Copies may have it the other way round, so the content decides.
+    // A log is made when the file is there already. Copies may have it the other way round, so the
+    // content decides.
     let is_younger = made(&real)
         .zip(made(&log))
         .is_some_and(|(database, log)| database > log);

@@ -58,7 +58,8 @@ impl FileKind {
         self.prepare(connection, path, lock_time)
     }
 
-    /// Opens what nobody writes to and nobody can: without its log, of which there is none, and without locks.
+    /// Opens what nobody writes to and nobody can: without its log, of which there is none, and
+    /// without locks.
     pub(super) fn open_unchanging(&self, path: &Path) -> Result<Connection, InboxError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -180,7 +181,8 @@ impl FileKind {
     }
 }
 
-/// Nothing that stands in the schema of a file runs by itself or reaches out of it: the file may be somebody else's.
+/// Nothing that stands in the schema of a file runs by itself or reaches out of it: the file may be
+/// somebody else's.
 pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     for (config, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

@@ -1,4 +1,5 @@
-//! [`Lost`]: an inbox whose files are no longer those under its name, until one is there that can be opened.
+//! [`Lost`]: an inbox whose files are no longer those under its name, until one is there that can
+//! be opened.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,8 @@ impl Lost {
         }
     }
 
-    /// Whether what was answered before need not be in the file that is opened next: it is in the copy.
+    /// Whether what was answered before need not be in the file that is opened next: it is in the
+    /// copy.
     pub(super) fn forgets_answered(&self) -> bool {
         match self.difference {
             Difference::Removed | Difference::Replaced | Difference::Lock => true,
@@ -96,8 +98,9 @@ impl Lost {
         }
     }
 
-    /// Goes on with the copying, and looks whether there is an inbox under the name that can be opened. The error is what those
-    /// are told who want something written; the log is told at once and then once a minute.
+    /// Goes on with the copying, and looks whether there is an inbox under the name that can be
+    /// opened. The error is what those are told who want something written; the log is told at once
+    /// and then once a minute.
     pub(super) fn look(&mut self, now: Instant) -> Result<(), InboxError> {
         self.go_on(now);
         let looked = self.find(now);
@@ -138,7 +141,8 @@ impl Lost {
         };
     }
 
-    /// What stands under the name is opened again when it is the inbox that was lost, or another whole one.
+    /// What stands under the name is opened again when it is the inbox that was lost, or another
+    /// whole one.
     fn find(&mut self, now: Instant) -> Result<(), InboxError> {
         match &self.rescue {
             Rescue::UnderWay(_) => return Err(self.refusal("it is being copied")),

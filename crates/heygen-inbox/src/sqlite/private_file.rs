@@ -1,19 +1,20 @@
 //! Files that are their owner's alone, made where somebody else may own the folder.
 //!
-//! A command that root runs beside a service works in a folder that belongs to the service's user, who may have laid links in
-//! the way. So no link is followed where a file is made, and only what was certainly made here changes its owner.
+//! A command that root runs beside a service works in a folder that belongs to the service's user,
+//! who may have laid links in the way. So no link is followed where a file is made, and only what
+//! was certainly made here changes its owner.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes a file, readable by its owner alone from its first moment. What root makes belongs to the owner of the folder, so
-/// that the service that works there can use it.
+/// Makes a file, readable by its owner alone from its first moment. What root makes belongs to the
+/// owner of the folder, so that the service that works there can use it.
 ///
 /// # Errors
 ///
-/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when there is one of that name, a link included, and whatever else keeps
-/// it from being made.
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when there is one of that name, a link included,
+/// and whatever else keeps it from being made.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     let file = not_following(OpenOptions::new().write(true).create_new(true)).open(path)?;
     if let Err(error) = give_to_owner_of_folder(path, &file) {
@@ -24,8 +25,8 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file for writing, and makes it as [`create_private_file`] does where there is none. A link is not followed, nor is
-/// anything but a file opened.
+/// Opens a file for writing, and makes it as [`create_private_file`] does where there is none. A
+/// link is not followed, nor is anything but a file opened.
 ///
 /// # Errors
 ///

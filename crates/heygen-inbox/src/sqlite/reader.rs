@@ -402,6 +402,6 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-/// A log becomes that long before it is brought into the file and used again, and is no reason to delete anything. A longer one
-/// is held by a program that reads, and takes the disk.
+/// A log becomes that long before it is brought into the file and used again, and is no reason to
+/// delete anything. A longer one is held by a program that reads, and takes the disk.
 const ORDINARY_LOG_BYTES: u64 = 24 * 1024 * 1024;

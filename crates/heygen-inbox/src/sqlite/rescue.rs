@@ -1,4 +1,5 @@
-//! Copies an inbox whose file is no longer found under its name, while a connection still has it open.
+//! Copies an inbox whose file is no longer found under its name, while a connection still has it
+//! open.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +21,8 @@ pub(super) struct Orphan {
     files: OpenFiles,
 }
 
-/// What became of the attempt to copy it: the orphan itself where that failed, and can be tried again.
+/// What became of the attempt to copy it: the orphan itself where that failed, and can be tried
+/// again.
 pub(super) enum Rescued {
     Copied(PathBuf),
     Failed(Box<Orphan>, InboxError),
@@ -36,8 +38,8 @@ impl Orphan {
         &self.files
     }
 
-    /// Copies everything into a new file beside the inbox, in a thread of its own: there may be much of it. The orphan comes back
-    /// where there is no thread.
+    /// Copies everything into a new file beside the inbox, in a thread of its own: there may be
+    /// much of it. The orphan comes back where there is no thread.
     pub(super) fn begin_rescue(
         self: Box<Self>,
         difference: Difference,
@@ -114,7 +116,8 @@ impl Orphan {
     }
 }
 
-/// Closing the connection must not touch what stands under its names now: it would delete the log of another file.
+/// Closing the connection must not touch what stands under its names now: it would delete the log
+/// of another file.
 pub(super) fn leave_files(connection: &Connection) {
     // It fails for a connection that is broken, and that does nothing at its end either.
     let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
@@ -127,7 +130,8 @@ pub(super) fn left_beside(inbox: &Path) -> Vec<PathBuf> {
     names(real).take_while(|path| path.exists()).collect()
 }
 
-/// Gives the copy the first of its names that is free, and has that reach the disk: nothing is ever written over.
+/// Gives the copy the first of its names that is free, and has that reach the disk: nothing is ever
+/// written over.
 fn take_name(inbox: &Path, half: &Path) -> io::Result<PathBuf> {
     for path in names(inbox) {
         match create_private_file(&path) {

@@ -192,7 +192,8 @@ impl Store {
         self.log.is_long()
     }
 
-    /// Brings the log into the file, as far as readers allow. Gives a log that is to be told: it stays above `warn_bytes`.
+    /// Brings the log into the file, as far as readers allow. Gives a log that is to be told: it
+    /// stays above `warn_bytes`.
     pub(super) fn bring_log_in(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<Stuck>> {
         self.log.bring_in(&self.connection, warn_bytes)
     }

@@ -359,7 +359,8 @@ impl Writer {
             Ok(Ok(appended)) => {
                 let has_news = store.last_id() > before;
                 self.look_at_files();
-                // It stands in a file that nobody finds: it is in the copy, and has to come again all the same.
+                // It stands in a file that nobody finds: it is in the copy, and has to come again
+                // all the same.
                 return match self.store {
                     Some(_) => Ok(Written { appended, has_news }),
                     None => self.find_store().map(|_| Written { appended, has_news }),
@@ -492,7 +493,8 @@ impl Writer {
         closed
     }
 
-    /// Between batches: whether the files are in place, also when nobody asks, and whether the log can be made short.
+    /// Between batches: whether the files are in place, also when nobody asks, and whether the log
+    /// can be made short.
     fn look_after_files(&mut self) {
         self.look_at_files();
         if self.lost.is_some() {
@@ -511,7 +513,8 @@ impl Writer {
         }
     }
 
-    /// A second name, made while the inbox is open: the next start is refused, and whoever uses it does damage.
+    /// A second name, made while the inbox is open: the next start is refused, and whoever uses it
+    /// does damage.
     fn tell_of_names(&mut self) {
         let names = self.store.as_ref().map_or(1, |store| store.files().names());
         let was_told = self

@@ -1,4 +1,5 @@
-//! How long the write-ahead log becomes while a program reads, and files that somebody else has made.
+//! How long the write-ahead log becomes while a program reads, and files that somebody else has
+//! made.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};

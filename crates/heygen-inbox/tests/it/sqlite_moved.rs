@@ -1,4 +1,5 @@
-//! What becomes of an inbox whose file, or what SQLite keeps beside it, is removed, renamed or replaced while it is open.
+//! What becomes of an inbox whose file, or what SQLite keeps beside it, is removed, renamed or
+//! replaced while it is open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -215,7 +216,8 @@ async fn a_folder_that_is_renamed_and_comes_back_goes_on() {
     let away = outer.path().join("b");
     fs::rename(&folder, &away).unwrap();
     inbox.append(delivery(1, body("b"))).await.unwrap_err();
-    // Nothing can be copied where there is no folder: it is tried again, and nothing is lost meanwhile.
+    // Nothing can be copied where there is no folder: it is tried again, and nothing is lost
+    // meanwhile.
     inbox.ready().await.unwrap_err();
     fs::rename(&away, &folder).unwrap();
     let started = Instant::now();

@@ -107,7 +107,8 @@ pub(crate) enum StateOption {
     Pending,
     /// In the hands of a handler
     Claimed,
-    /// It was in the hands of a handler when `serve` ended; the next start delivers it again (files only)
+    /// It was in the hands of a handler when `serve` ended; the next start delivers it again (files
+    /// only)
     Interrupted,
     /// Handled
     Done,

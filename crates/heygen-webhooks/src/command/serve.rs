@@ -63,7 +63,8 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
-        // Whatever else may fail at the start comes first: nothing is left behind by a start that failed.
+        // Whatever else may fail at the start comes first: nothing is left behind by a start that
+        // failed.
         let ready = Ready::new(&config, client.clone(), sources.clone()).await?;
         let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
         warn_of_open_files(&config.inbox);

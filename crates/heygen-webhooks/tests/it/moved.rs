@@ -1,5 +1,5 @@
-//! The inbox of a running `serve` is removed, renamed or replaced; a start that fails leaves nothing behind; files that
-//! others can read, or that root makes.
+//! The inbox of a running `serve` is removed, renamed or replaced; a start that fails leaves
+//! nothing behind; files that others can read, or that root makes.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -135,7 +135,8 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
-        // Whoever removed the file wants a new one, not one that nobody can see. The old one is closed first.
+        // Whoever removed the file wants a new one, not one that nobody can see. The old one is
+        // closed first.
         self.store = self.store.take().filter(Store::is_in_place);
         let store = match &mut self.store {
             Some(store) => store,

@@ -44,11 +44,9 @@ fn a_subject_that_hangs_holds_up_no_other() {
             .filter(|one| one["state"] == "claimed")
             .count()
     };
-    assert_eq!(
-        (of("hangs").len(), states()),
-        (0, 1),
-        "one is in hand, the rest wait"
-    );
+    // One is in hand, the rest wait; that the last of the others is done may be on its way to the file.
+    eventually(|| states() == 1);
+    assert_eq!(of("hangs").len(), 0);
     place.file("go", "");
     eventually(|| of("hangs").len() == 20);
     assert_eq!(of("hangs"), in_order(20));
