@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::{
-    AttemptResult, Counts, DeliveryId, Header, InboxError, Kept, NewDelivery, Query, Source,
-    Summary,
+    AttemptResult, ClaimRequest, Counts, DeliveryId, Header, InboxError, Kept, NewDelivery, Query,
+    Source, Summary,
 };
 
 /// A durable record of deliveries.
@@ -44,7 +44,22 @@ pub trait Inbox: Send + Sync + 'static {
         order: Order,
     ) -> impl Future<Output = Result<Claim, InboxError>> + Send;
 
-    /// Records how a handing-out ended.
+    /// Claims what there is room for, as a dispatcher does: each destination has room of its own, and live deliveries go before
+    /// the backlog. What a clock that was wrong put far into the future is due at once; a store finds it within a minute.
+    ///
+    /// A store that does not implement it claims what is due, whatever its destination, up to the sum of the room.
+    ///
+    /// # Errors
+    ///
+    /// As [`claim`](Self::claim).
+    fn claim_for(
+        &self,
+        request: ClaimRequest,
+    ) -> impl Future<Output = Result<Claim, InboxError>> + Send {
+        self.claim(request.limit(), request.now, request.order)
+    }
+
+    /// Records how a handing-out ended, or with [`Finish::released`] that it is to be as if it had not been.
     ///
     /// It may be told again when it is uncertain whether it was recorded. One that comes late, after the delivery was
     /// handed out anew, is recorded among the attempts and changes nothing else, unless it says done. Of a delivery that is
@@ -207,31 +222,23 @@ pub struct Claimed {
     pub attempt: u32,
     /// With which attempt the present round began: 1, or the first after the last replay.
     pub first_attempt: u32,
+    /// How many attempts of the present round do not count: those that ended with their process, and those that asked for a
+    /// [pause](Finish::is_counted).
+    pub uncounted: u32,
+    /// How many of them ended with their process, without a result.
+    pub interrupted: u32,
+    /// How much of the time for retries the present round has used: attempts, and the waits between them.
+    pub elapsed: Duration,
+    /// Since when it was due.
+    pub due_at: SystemTime,
+    /// Whether it is live: it came in lately, and this is its first attempt.
+    pub is_live: bool,
+    /// The event's type; `None` when the body is not an event.
+    pub event_type: Option<String>,
     /// The headers it came with. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
     pub body: Bytes,
-}
-
-impl Claimed {
-    pub(crate) fn new(
-        id: DeliveryId,
-        received_at: SystemTime,
-        source: Source,
-        (first_attempt, attempt): (u32, u32),
-        headers: Vec<Header>,
-        body: Bytes,
-    ) -> Self {
-        Self {
-            id,
-            received_at,
-            source,
-            attempt,
-            first_attempt,
-            headers,
-            body,
-        }
-    }
 }
 
 /// How a handing-out ended.
@@ -252,6 +259,13 @@ pub struct Finish {
     pub detail: Option<String>,
     /// When to hand it out again; only of use with [`AttemptResult::Retry`].
     pub due_at: SystemTime,
+    /// How much of the time for retries the present round has used by then.
+    pub elapsed: Duration,
+    /// Whether it counts among the attempts that a delivery has. One that ended with its process does not either way.
+    pub is_counted: bool,
+    /// Whether the delivery goes back as if it had never been claimed: it did not reach the handler. Of such an attempt nothing is
+    /// recorded, and its number is given again.
+    pub is_released: bool,
 }
 
 impl Finish {
@@ -271,7 +285,34 @@ impl Finish {
             result,
             detail: None,
             due_at: started_at + duration,
+            elapsed: claimed.elapsed,
+            is_counted: true,
+            is_released: false,
         }
+    }
+
+    /// The delivery goes back as if it had never been claimed, due at `due_at`: it did not reach the handler.
+    #[must_use]
+    pub fn released(claimed: &Claimed, due_at: SystemTime) -> Self {
+        Self {
+            due_at,
+            is_released: true,
+            ..Self::new(claimed, due_at, Duration::ZERO, AttemptResult::Retry)
+        }
+    }
+
+    /// Does not count it among the attempts that a delivery has.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.is_counted = false;
+        self
+    }
+
+    /// Sets how much of the time for retries the present round has used.
+    #[must_use]
+    pub fn elapsed(mut self, elapsed: Duration) -> Self {
+        self.elapsed = elapsed;
+        self
     }
 
     /// Adds what the handler said.

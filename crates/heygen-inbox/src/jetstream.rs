@@ -39,9 +39,10 @@ use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::claim::Turn;
 use crate::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, Kept, NewDelivery, Order,
-    Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Counts, DeliveryId, Finish, Inbox, InboxError, Kept,
+    NewDelivery, Order, Prune, Pruned, Query, Room, Summary,
 };
 
 mod address;
@@ -278,7 +279,14 @@ impl Inbox for JetStreamInbox {
         now: SystemTime,
         order: Order,
     ) -> Result<Claim, InboxError> {
-        self.hand_out(limit, now, order).await
+        let room = vec![Room::new(limit, limit, 0)];
+        let request = ClaimRequest::new(now, order, room, |_| 0);
+        self.hand_out(&request, &[Turn::Due]).await
+    }
+
+    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        let turns = [Turn::BacklogFirst, Turn::Live, Turn::Backlog];
+        self.hand_out(&request, &turns).await
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Inbox`] | what every store can do |
 //! | [`NewDelivery`] → [`Appended`] | what goes in, and whether it was new |
+//! | [`ClaimRequest`] | what a dispatcher has room for |
 //! | [`Claimed`], [`Finish`] | one handing-out of a delivery, and its result |
 //! | [`Summary`], [`Kept`] | one delivery in a list; one delivery whole |
 //! | [`Sameness`] | when two deliveries are the same event |
@@ -20,6 +21,7 @@
 //! Nothing here verifies a signature, speaks HTTP or runs a handler.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+mod claim;
 mod delivery;
 mod drift;
 mod error;
@@ -36,6 +38,7 @@ pub mod sqlite;
 mod stats;
 mod time;
 
+pub use claim::{ClaimRequest, Room};
 pub use delivery::{Authenticity, Header, NewDelivery, Source};
 pub use drift::{Drift, DriftCount, DriftKind};
 pub use error::{InboxError, InboxErrorKind, UnknownWord};

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
+use crate::claim::{Recent, RoomLeft, Turn};
+use crate::record::dead_at;
 use crate::sameness::{Fingerprint, Sameness};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
-    Appended, Attempt, AttemptResult, Claim, Claimed, Counts, DeliveryId, Finish, Inbox,
-    InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune, Pruned, Query, Repeats, State,
-    Summary,
+    Appended, Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Counts, DeliveryId, Finish,
+    Inbox, InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune, Pruned, Query, Repeats,
+    Room, State, Summary,
 };
 
 /// An inbox that lives and dies with its process.
@@ -38,9 +40,13 @@ struct Entries {
     capacity: usize,
     last_key: u64,
     kept: BTreeMap<u64, Entry>,
-    due: BTreeSet<(i64, u64)>,
+    /// What is pending, by its event type.
+    due: HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    recent: Recent,
     /// The time that was told last.
     latest: i64,
+    /// When what waits for its time was last looked at.
+    looked_at: Option<Instant>,
     finished: BTreeSet<u64>,
     /// Subject, source and key of what is pending or claimed.
     unfinished: BTreeSet<(String, &'static str, u64)>,
@@ -55,6 +61,8 @@ struct Entry {
     state: State,
     due_at: i64,
     handed_out: u32,
+    elapsed: Duration,
+    uncounted: u32,
     repeats: Repeats,
     attempts: Vec<Attempt>,
 }
@@ -98,7 +106,19 @@ impl Inbox for MemoryInbox {
         now: SystemTime,
         order: Order,
     ) -> Result<Claim, InboxError> {
-        Ok(self.entries().claim(limit, to_micros(now), order))
+        let room = vec![Room::new(limit, limit, 0)];
+        let request = ClaimRequest::new(now, order, room, |_| 0);
+        Ok(self.entries().claim(&request, &[Turn::Due]))
+    }
+
+    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        let mut entries = self.entries();
+        let looked_at = entries.looked_at.filter(|at| at.elapsed() < LOOK_AT_TIMES);
+        if looked_at.is_none() {
+            entries.retime(to_micros(request.now));
+            entries.looked_at = Some(Instant::now());
+        }
+        Ok(entries.claim(&request, &[Turn::BacklogFirst, Turn::Live, Turn::Backlog]))
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
@@ -174,7 +194,11 @@ impl Entries {
             self.unfinished.insert((subject_id.clone(), source, key));
         }
         self.bytes += size(&delivery);
-        self.due.insert((received_at, key));
+        let event_type = &delivery.label().event_type;
+        if delivery.source().is_received() {
+            self.recent.add(event_type.as_deref(), key);
+        }
+        insert_due(&mut self.due, event_type, (received_at, key));
         self.kept.insert(key, Entry::new(delivery, received_at));
         Ok(Appended::New(id_of(key)))
     }
@@ -218,46 +242,108 @@ impl Entries {
         }
     }
 
-    fn claim(&mut self, limit: usize, now: i64, order: Order) -> Claim {
+    fn claim(&mut self, request: &ClaimRequest, turns: &[Turn]) -> Claim {
+        let now = to_micros(request.now);
         if is_set_back(self.latest, now) {
             self.retime(now);
         }
         self.latest = now;
         let mut claim = Claim::default();
-        let mut waiting_at = None;
-        while claim.deliveries.len() < limit {
-            let from = waiting_at.map_or(Bound::Unbounded, Bound::Excluded);
-            let next = self.due.range((from, Bound::Unbounded)).next();
-            let Some(&(due_at, key)) = next else {
-                return claim;
-            };
-            if due_at > now {
-                claim.next_due = Some(from_micros(due_at));
-                return claim;
+        let mut left = RoomLeft::of(request);
+        for turn in turns {
+            match turn {
+                Turn::Live => self.claim_live(request, &mut left, &mut claim),
+                Turn::BacklogFirst | Turn::Backlog | Turn::Due => {
+                    self.claim_due(request, *turn, &mut left, &mut claim);
+                }
             }
-            if order == Order::Subject && self.waits_for_another(key) {
-                waiting_at = Some((due_at, key));
-                continue;
-            }
-            self.due.remove(&(due_at, key));
-            if let Some(entry) = self.kept.get_mut(&key) {
-                claim.deliveries.push(entry.claim(key));
-            }
+        }
+        if claim.len() < request.limit() {
+            let next = self.due.values().filter_map(|due| {
+                let later = due.range((Bound::Excluded((now, u64::MAX)), Bound::Unbounded));
+                later.map(|(due_at, _)| *due_at).next()
+            });
+            claim.next_due = next.min().map(from_micros);
         }
         claim
     }
 
+    fn claim_live(&mut self, request: &ClaimRequest, left: &mut RoomLeft, claim: &mut Claim) {
+        let mut waiting = Vec::new();
+        while let Some((event_type, key)) = self.recent.take(|event_type| {
+            let destination = request.destination(event_type);
+            left.in_turn(destination, Turn::Live) > 0
+        }) {
+            let destination = request.destination(event_type.as_deref());
+            if request.order == Order::Subject && self.waits_for_another(key) {
+                waiting.push((event_type, key));
+            } else if let Some(claimed) = self.take(key, true) {
+                left.take(destination, true);
+                claim.deliveries.push(claimed);
+            }
+        }
+        for (event_type, key) in waiting.into_iter().rev() {
+            self.recent.put_back(event_type.as_deref(), key);
+        }
+    }
+
+    /// What is due, the longest due first. In a turn of the backlog without what is live.
+    fn claim_due(
+        &mut self,
+        request: &ClaimRequest,
+        turn: Turn,
+        left: &mut RoomLeft,
+        claim: &mut Claim,
+    ) {
+        let now = to_micros(request.now);
+        let mut found = Vec::new();
+        for (event_type, due) in &self.due {
+            let destination = request.destination(event_type.as_deref());
+            let wanted = left.in_turn(destination, turn);
+            let due = due.range(..=(now, u64::MAX)).filter(|(_, key)| {
+                let is_of_turn = turn == Turn::Due || !self.recent.contains(*key);
+                is_of_turn && !(request.order == Order::Subject && self.waits_for_another(*key))
+            });
+            found.extend(
+                due.take(wanted)
+                    .map(|(due_at, key)| (*due_at, *key, destination)),
+            );
+        }
+        found.sort_unstable();
+        for (_, key, destination) in found {
+            if left.in_turn(destination, turn) == 0 {
+                continue;
+            }
+            // The one before it may have been taken a moment ago.
+            if request.order == Order::Subject && self.waits_for_another(key) {
+                continue;
+            }
+            let is_live = self.recent.remove(key);
+            if let Some(claimed) = self.take(key, is_live) {
+                left.take(destination, is_live);
+                claim.deliveries.push(claimed);
+            }
+        }
+    }
+
+    fn take(&mut self, key: u64, is_live: bool) -> Option<Claimed> {
+        let entry = self.kept.get_mut(&key)?;
+        if entry.state != State::Pending {
+            return None;
+        }
+        let event_type = &entry.delivery.label().event_type;
+        remove_due(&mut self.due, event_type, (entry.due_at, key));
+        Some(entry.claim(key, is_live))
+    }
+
     /// What would only be due when the clock is where it was, and did not ask for that, is due now.
     fn retime(&mut self, now: i64) {
-        let ahead = |entry: &Entry| {
-            let last = entry.attempts.last();
-            entry.handed_out == 0 || last.is_some_and(|last| to_micros(last.started_at) > now)
-        };
-        let kept = self.kept.iter_mut();
-        for (key, entry) in kept.filter(|(_, entry)| entry.due_at > now && ahead(entry)) {
-            if self.due.remove(&(entry.due_at, *key)) {
+        for (key, entry) in &mut self.kept {
+            if entry.state == State::Pending && entry.due_at > now && entry.is_of_wrong_clock(now) {
+                let event_type = &entry.delivery.label().event_type;
+                remove_due(&mut self.due, event_type, (entry.due_at, *key));
+                insert_due(&mut self.due, event_type, (now, *key));
                 entry.due_at = now;
-                self.due.insert((now, *key));
             }
         }
     }
@@ -321,9 +407,11 @@ impl Entries {
             return;
         };
         let is_current = entry.state == State::Claimed && entry.handed_out == finish.attempt;
-        if is_current || finish.result == AttemptResult::Done {
-            self.due.remove(&(entry.due_at, key));
+        let event_type = &entry.delivery.label().event_type;
+        if is_current || (finish.result == AttemptResult::Done && !finish.is_released) {
+            remove_due(&mut self.due, event_type, (entry.due_at, key));
             entry.due_at = to_micros(finish.due_at);
+            entry.elapsed = finish.elapsed;
             entry.state = match finish.result {
                 AttemptResult::Done => State::Done,
                 AttemptResult::Dead => State::Dead,
@@ -332,15 +420,28 @@ impl Entries {
             match entry.state {
                 State::Done | State::Dead => {
                     self.finished.insert(key);
+                    self.recent.remove(key);
                     if let Some(subject_id) = &entry.delivery.label().subject_id {
                         let source = entry.delivery.source().as_str();
                         self.unfinished.remove(&(subject_id.clone(), source, key));
                     }
                 }
                 State::Pending | State::Claimed | State::Interrupted => {
-                    self.due.insert((entry.due_at, key));
+                    insert_due(&mut self.due, event_type, (entry.due_at, key));
                 }
             }
+            if finish.is_released {
+                entry.handed_out -= 1;
+                if entry.handed_out == 0 && entry.delivery.source().is_received() {
+                    self.recent.put_back(event_type.as_deref(), key);
+                }
+            }
+        }
+        if finish.is_released {
+            return;
+        }
+        if is_current && (!finish.is_counted || finish.result == AttemptResult::Interrupted) {
+            entry.uncounted += 1;
         }
         entry
             .attempts
@@ -362,8 +463,10 @@ impl Default for Entries {
             capacity: DEFAULT_CAPACITY,
             last_key: 0,
             kept: BTreeMap::new(),
-            due: BTreeSet::new(),
+            due: HashMap::new(),
+            recent: Recent::default(),
             latest: 0,
+            looked_at: None,
             finished: BTreeSet::new(),
             unfinished: BTreeSet::new(),
             bytes: 0,
@@ -379,22 +482,39 @@ impl Entry {
             state: State::Pending,
             due_at,
             handed_out: 0,
+            elapsed: Duration::ZERO,
+            uncounted: 0,
             repeats: Repeats::default(),
             attempts: Vec::new(),
         }
     }
 
-    fn claim(&mut self, key: u64) -> Claimed {
+    fn claim(&mut self, key: u64, is_live: bool) -> Claimed {
         self.state = State::Claimed;
         self.handed_out += 1;
-        Claimed::new(
-            id_of(key),
-            self.delivery.received_at(),
-            self.delivery.source(),
-            (1, self.handed_out),
-            self.delivery.headers().to_vec(),
-            self.delivery.body().clone(),
-        )
+        let interrupted = self.attempts.iter();
+        let interrupted = interrupted.filter(|known| known.result == AttemptResult::Interrupted);
+        Claimed {
+            id: id_of(key),
+            received_at: self.delivery.received_at(),
+            source: self.delivery.source(),
+            attempt: self.handed_out,
+            first_attempt: 1,
+            uncounted: self.uncounted,
+            interrupted: u32::try_from(interrupted.count()).unwrap_or(u32::MAX),
+            elapsed: self.elapsed,
+            due_at: from_micros(self.due_at),
+            is_live,
+            event_type: self.delivery.label().event_type.clone(),
+            headers: self.delivery.headers().to_vec(),
+            body: self.delivery.body().clone(),
+        }
+    }
+
+    /// Whether its time is none that anyone asked for.
+    fn is_of_wrong_clock(&self, now: i64) -> bool {
+        let last = self.attempts.last();
+        last.is_none_or(|last| to_micros(last.started_at) > now)
     }
 
     fn summary(&self, key: u64) -> Summary {
@@ -409,6 +529,7 @@ impl Entry {
             state: self.state,
             attempts: self.handed_out,
             source: self.delivery.source(),
+            dead_at: dead_at(self.state, &self.attempts),
         }
     }
 
@@ -425,6 +546,30 @@ impl Entry {
     }
 }
 
+fn insert_due(
+    due: &mut HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    event_type: &Option<String>,
+    at: (i64, u64),
+) {
+    match due.get_mut(event_type) {
+        Some(due) => _ = due.insert(at),
+        None => _ = due.insert(event_type.clone(), BTreeSet::from([at])),
+    }
+}
+
+fn remove_due(
+    due: &mut HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    event_type: &Option<String>,
+    at: (i64, u64),
+) {
+    if let Some(of_type) = due.get_mut(event_type) {
+        of_type.remove(&at);
+        if of_type.is_empty() {
+            due.remove(event_type);
+        }
+    }
+}
+
 /// What it takes up, near enough.
 fn size(delivery: &NewDelivery) -> u64 {
     let headers = delivery.headers().iter();
@@ -437,6 +582,9 @@ fn size(delivery: &NewDelivery) -> u64 {
 fn id_of(key: u64) -> DeliveryId {
     DeliveryId::new(key, MEMORY_TAG)
 }
+
+/// How often what waits for its time is looked through for times of a clock that was wrong.
+const LOOK_AT_TIMES: Duration = Duration::from_secs(1);
 
 const DEFAULT_CAPACITY: usize = 10_000;
 

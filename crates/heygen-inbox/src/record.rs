@@ -32,6 +32,14 @@ pub struct Summary {
     pub attempts: u32,
     /// Which way it came in.
     pub source: Source,
+    /// When it was given up, while it is dead.
+    pub dead_at: Option<SystemTime>,
+}
+
+/// When the last attempt ended, of what is dead.
+pub(crate) fn dead_at(state: State, attempts: &[Attempt]) -> Option<SystemTime> {
+    let last = attempts.last().filter(|_| state == State::Dead)?;
+    last.started_at.checked_add(last.duration)
 }
 
 /// One delivery, whole.

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
-    NewDelivery, Order, Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind,
+    Kept, NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
 mod access;
@@ -292,6 +292,10 @@ impl Inbox for SqliteInbox {
         order: Order,
     ) -> Result<Claim, InboxError> {
         self.ask(ClaimDue { limit, now, order }).await
+    }
+
+    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        self.ask(request).await
     }
 
     async fn finish(&self, finish: Finish) -> Result<(), InboxError> {

@@ -183,6 +183,9 @@ impl JetStreamInbox {
             result: AttemptResult::Dead,
             detail: last.and_then(|attempt| attempt.detail.clone()),
             due_at: event.received_at,
+            elapsed: std::time::Duration::ZERO,
+            is_counted: true,
+            is_released: false,
         };
         shared.bury(&event, &finish).await
     }

@@ -48,7 +48,7 @@ impl JetStreamInbox {
         };
         let record = shared.record_end(&event, finish, out.as_ref()).await?;
         if let Some(out) = out {
-            shared.settle(&record, &out, sequence).await?;
+            shared.settle(&record, &out, finish, sequence).await?;
             shared.hand().ended(sequence, finish.attempt);
         }
         Ok(())
@@ -96,8 +96,14 @@ impl Shared {
     }
 
     /// Does what follows from an end that is recorded. It may be done twice.
-    async fn settle(&self, record: &Record, out: &Out, sequence: u64) -> Result<(), InboxError> {
-        let is_ours = record.handed_out == out.attempt;
+    async fn settle(
+        &self,
+        record: &Record,
+        out: &Out,
+        finish: &Finish,
+        sequence: u64,
+    ) -> Result<(), InboxError> {
+        let is_ours = record.handed_out == out.attempt - u32::from(finish.is_released);
         match record.state() {
             State::Done | State::Dead => {}
             State::Pending if is_ours => {

@@ -1,6 +1,7 @@
 //! [`Hand`]: what this process got from the servers and has not ended yet.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 use async_nats::Subject;
@@ -8,7 +9,9 @@ use tokio::time::Instant;
 
 use super::message::Stored;
 use super::record::{Found, Record, Word};
-use crate::{Claimed, DeliveryId, State};
+use crate::claim::{RoomLeft, Turn};
+use crate::time::from_micros;
+use crate::{ClaimRequest, Claimed, DeliveryId, State};
 
 /// What this process got from the servers and has not ended yet. Until it has, the servers are told that it is being worked on.
 #[derive(Debug, Default)]
@@ -23,6 +26,7 @@ pub(super) struct Hand {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) event: Stored,
+    pub(super) event_type: Option<String>,
     pub(super) ticket: Ticket,
     pub(super) next: Next,
     /// What stood about it when it was taken, to be written anew when it is handed out.
@@ -39,6 +43,15 @@ pub(super) struct Out {
     pub(super) attempt: u32,
     /// Whether a record says that it was handed out. The first time, none does: that would double the writing.
     pub(super) is_recorded: bool,
+}
+
+/// For how many more than what is due here there is room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missing {
+    /// How many of what is due here there is room for.
+    pub(super) due: usize,
+    pub(super) live: usize,
+    pub(super) backlog: usize,
 }
 
 /// What the servers gave it out under.
@@ -167,20 +180,66 @@ impl Hand {
         out.filter(|out| out.ticket.way != Way::Event).count() as u64
     }
 
-    /// How many are due, counting no further than `limit`.
-    pub(super) fn due_len(&self, now: i64, limit: usize) -> usize {
-        self.held.range(..=(now, u64::MAX)).take(limit).count()
+    /// For how many more than what is due here there is room.
+    pub(super) fn missing(&self, request: &ClaimRequest, now: i64) -> Missing {
+        let (mut live, mut backlog) = (RoomLeft::of(request), RoomLeft::of(request));
+        let mut due = 0;
+        for held in self.held.range(..=(now, u64::MAX)).map(|(_, held)| held) {
+            let destination = request.destination(held.event_type.as_deref());
+            let (left, turn) = match held.is_live() {
+                true => (&mut live, Turn::Live),
+                false => (&mut backlog, Turn::Backlog),
+            };
+            if left.in_turn(destination, turn) > 0 {
+                left.take(destination, held.is_live());
+                due += 1;
+            }
+        }
+        Missing {
+            due,
+            live: live.total(Turn::Live),
+            backlog: backlog.total(Turn::Backlog),
+        }
     }
 
-    pub(super) fn next_due(&self) -> Option<i64> {
-        self.held.keys().next().map(|(due_at, _)| *due_at)
+    pub(super) fn next_due(&self, now: i64) -> Option<i64> {
+        let mut later = self
+            .held
+            .range((Bound::Excluded((now, u64::MAX)), Bound::Unbounded));
+        later.next().map(|((due_at, _), _)| *due_at)
     }
 
-    /// The longest due.
-    pub(super) fn take_due(&mut self, now: i64) -> Option<Held> {
-        let (key, _) = self.held.range(..=(now, u64::MAX)).next()?;
-        let key = *key;
-        self.held.remove(&key)
+    /// The longest due of those whose turn it is and for which there is room.
+    pub(super) fn take_due(
+        &mut self,
+        request: &ClaimRequest,
+        turn: Turn,
+        left: &mut RoomLeft,
+        now: i64,
+    ) -> Option<Held> {
+        let mut due = self.held.range(..=(now, u64::MAX));
+        let (key, destination) = due.find_map(|(key, held)| {
+            let is_of_turn = match turn {
+                Turn::Due => true,
+                Turn::Live => held.is_live(),
+                Turn::BacklogFirst | Turn::Backlog => !held.is_live(),
+            };
+            let destination = request.destination(held.event_type.as_deref());
+            (is_of_turn && left.in_turn(destination, turn) > 0).then_some((*key, destination))
+        })?;
+        let held = self.held.remove(&key)?;
+        left.take(destination, held.is_live() && turn != Turn::Due);
+        Some(held)
+    }
+
+    /// Nothing waits here for longer than that: what would was put here by a clock that has been set back, and is due now.
+    pub(super) fn correct_times(&mut self, now: i64, longest: Duration) {
+        let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
+        let first = (now.saturating_add(longest), u64::MAX);
+        for ((_, sequence), mut held) in self.held.split_off(&first) {
+            held.next.due_at = now;
+            self.held.insert((now, sequence), held);
+        }
     }
 
     /// What nobody may have any more, since the servers have not heard from us for so long: they give it to others.
@@ -244,15 +303,38 @@ impl Hand {
 }
 
 impl Held {
+    /// Whether it waits for its first attempt.
+    pub(super) fn is_live(&self) -> bool {
+        self.ticket.way == Way::Event
+    }
+
     pub(super) fn claimed(&self, id: DeliveryId) -> Claimed {
-        Claimed::new(
+        let Next {
+            attempt,
+            first_attempt,
+            due_at,
+        } = self.next;
+        let record = self.found.as_ref().map(|found| &found.record);
+        let (interrupted, unknown) = match record {
+            Some(record) => record.interrupted(first_attempt, attempt),
+            None => Record::new().interrupted(first_attempt, attempt),
+        };
+        let uncounted = record.map_or(0, |record| record.uncounted) + unknown;
+        Claimed {
             id,
-            self.event.received_at,
-            self.event.source,
-            (self.next.first_attempt, self.next.attempt),
-            self.event.headers.clone(),
-            self.event.body.clone(),
-        )
+            received_at: self.event.received_at,
+            source: self.event.source,
+            attempt,
+            first_attempt,
+            uncounted,
+            interrupted,
+            elapsed: Duration::from_micros(record.map_or(0, |record| record.elapsed)),
+            due_at: from_micros(due_at),
+            is_live: self.is_live(),
+            event_type: self.event_type.clone(),
+            headers: self.event.headers.clone(),
+            body: self.event.body.clone(),
+        }
     }
 
     pub(super) fn out(self, is_recorded: bool) -> Out {
@@ -271,7 +353,6 @@ const AHEAD_MICROS: i64 = 60_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::from_micros;
     use crate::{AttemptResult, Finish};
 
     const NOW: i64 = 1_790_000_000_000_000;
@@ -357,14 +438,21 @@ mod tests {
     fn the_newest_reference_counts() {
         let retried = record(|record| {
             record.begin(1, NOW);
-            let claimed = Claimed::new(
-                DeliveryId::new(1, 0),
-                from_micros(NOW),
-                crate::Source::Webhook,
-                (1, 1),
-                Vec::new(),
-                bytes::Bytes::new(),
-            );
+            let claimed = Claimed {
+                id: DeliveryId::new(1, 0),
+                received_at: from_micros(NOW),
+                source: crate::Source::Webhook,
+                attempt: 1,
+                first_attempt: 1,
+                uncounted: 0,
+                interrupted: 0,
+                elapsed: Duration::ZERO,
+                due_at: from_micros(NOW),
+                is_live: true,
+                event_type: None,
+                headers: Vec::new(),
+                body: bytes::Bytes::new(),
+            };
             let finish = Finish::new(
                 &claimed,
                 from_micros(NOW),

@@ -10,16 +10,18 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::PullConsumer;
 use futures_util::StreamExt as _;
+use heygen_events::Envelope;
 use tokio::time::Instant;
 
 use super::ending::Reference;
-use super::hand::{Held, Out, Step, Ticket, Way};
+use super::hand::{Held, Missing, Out, Step, Ticket, Way};
 use super::message::Stored;
 use super::record::{Found, Record};
 use super::subject::number_of;
 use super::{JetStreamInbox, Shared, keep_running};
+use crate::claim::{RoomLeft, Turn};
 use crate::time::to_micros;
-use crate::{Claim, Claimed, InboxError, InboxErrorKind, Order};
+use crate::{Claim, ClaimRequest, Claimed, InboxError, InboxErrorKind, Order};
 
 /// Something that the servers gave out.
 struct Given {
@@ -51,17 +53,17 @@ impl Given {
 impl JetStreamInbox {
     pub(super) async fn hand_out(
         &self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
+        request: &ClaimRequest,
+        turns: &[Turn],
     ) -> Result<Claim, InboxError> {
-        if order == Order::Subject {
+        if request.order == Order::Subject {
             return Err(InboxError::new(
                 InboxErrorKind::Unsupported,
                 "a stream hands out to many workers at once and keeps no order among what is about the same: hand out without an \
                  order, or keep the inbox in a SQLite file",
             ));
         }
+        let limit = request.limit();
         if limit == 0 {
             return Ok(Claim::default());
         }
@@ -69,18 +71,25 @@ impl JetStreamInbox {
         let _turn = shared.claiming.lock().await;
         shared.link.check_connected()?;
         self.keep_extending();
-        let now = to_micros(now);
-        shared.hand().drop_unheard(shared.link.ack_wait);
+        let now = to_micros(request.now);
+        {
+            let mut hand = shared.hand();
+            hand.drop_unheard(shared.link.ack_wait);
+            hand.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
+        }
         let begun_at = Instant::now();
         loop {
-            let due = shared.hand().due_len(now, limit);
+            let due = shared.hand().missing(request, now).due;
             // What is due does not wait until all that is not was looked at.
             let is_enough = due > 0 && begun_at.elapsed() > LOOKING_TIME;
-            if due == limit || is_enough || !shared.fetch(limit, now).await? {
+            if due >= limit && !turns.contains(&Turn::Live) || is_enough {
+                break;
+            }
+            if !shared.fetch(request, turns, now).await? {
                 break;
             }
         }
-        shared.take_due(limit, now).await
+        shared.take_due(request, turns, now).await
     }
 
     /// While a handler is at work, or a delivery waits here for its time, no other worker gets it.
@@ -106,13 +115,28 @@ impl JetStreamInbox {
 }
 
 impl Shared {
-    /// Gets what is missing of `limit` from the servers, and says whether they may have more: some of it may have come to nothing.
+    /// Gets what is missing from the servers, and says whether they may have more: some of it may have come to nothing.
     /// New events do not wait for references to what is not due yet, however many there are.
-    async fn fetch(&self, limit: usize, now: i64) -> Result<bool, InboxError> {
-        let missing = || limit - self.hand().due_len(now, limit);
+    async fn fetch(
+        &self,
+        request: &ClaimRequest,
+        turns: &[Turn],
+        now: i64,
+    ) -> Result<bool, InboxError> {
+        let is_in_turns = turns.contains(&Turn::Live);
+        let limit = request.limit();
+        let missing = |of: fn(Missing) -> usize| {
+            let hand = self.hand();
+            let missing = hand.missing(request, now);
+            match is_in_turns {
+                // What there is no room for waits here, as far as there is room for that.
+                true => of(missing).min(MAX_HELD.saturating_sub(hand.held_len())),
+                false => limit.saturating_sub(missing.due),
+            }
+        };
         let mut may_be_more = false;
-        if self.is_to_look_for_references() {
-            let asked = missing();
+        let asked = missing(|missing| missing.backlog);
+        if asked > 0 && self.is_to_look_for_references() {
             let references = self
                 .fetch_written(&self.link.again_workers, asked, &self.referred_to)
                 .await?;
@@ -120,7 +144,7 @@ impl Shared {
             self.looked_for_references(references.len());
             self.take_all(references, now, Way::Reference(0)).await?;
         }
-        let asked = missing();
+        let asked = missing(|missing| missing.live);
         if asked > 0 {
             let events = self
                 .fetch_written(&self.link.workers, asked, &self.appended_to)
@@ -283,8 +307,11 @@ impl Shared {
                 if wait > LONGEST_HELD || (is_full && !wait.is_zero()) {
                     return self.say(&ticket.reply, AckKind::Nak(Some(wait))).await;
                 }
+                let envelope = Envelope::from_slice(&event.body).ok();
+                let event_type = envelope.map(|envelope| envelope.event_name().to_owned());
                 self.hand().hold(Held {
                     event,
+                    event_type,
                     ticket,
                     next,
                     found,
@@ -296,32 +323,35 @@ impl Shared {
     }
 
     /// Hands out what is due of what is held.
-    async fn take_due(&self, limit: usize, now: i64) -> Result<Claim, InboxError> {
+    async fn take_due(
+        &self,
+        request: &ClaimRequest,
+        turns: &[Turn],
+        now: i64,
+    ) -> Result<Claim, InboxError> {
         let mut claim = Claim::default();
         let mut outs: Vec<(u64, Out)> = Vec::new();
-        while claim.deliveries.len() < limit {
-            let (taken, next_due) = {
-                let mut hand = self.hand();
-                let taken = hand.take_due(now);
-                (taken, hand.next_due())
-            };
-            let Some(held) = taken else {
-                claim.next_due = next_due.map(crate::time::from_micros);
-                break;
-            };
-            let (sequence, kept) = (held.event.sequence, held.clone());
-            match self.begin(held, now).await {
-                Ok(Some((claimed, out))) => {
-                    claim.deliveries.push(claimed);
-                    outs.push((sequence, out));
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    self.hand().hold(kept);
-                    if claim.deliveries.is_empty() {
-                        return Err(error);
-                    }
+        let mut left = RoomLeft::of(request);
+        'turns: for turn in turns {
+            loop {
+                let taken = self.hand().take_due(request, *turn, &mut left, now);
+                let Some(held) = taken else {
                     break;
+                };
+                let (sequence, kept) = (held.event.sequence, held.clone());
+                match self.begin(held, now).await {
+                    Ok(Some((claimed, out))) => {
+                        claim.deliveries.push(claimed);
+                        outs.push((sequence, out));
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.hand().hold(kept);
+                        if claim.deliveries.is_empty() {
+                            return Err(error);
+                        }
+                        break 'turns;
+                    }
                 }
             }
         }
@@ -329,6 +359,9 @@ impl Shared {
         let mut hand = self.hand();
         for (sequence, out) in outs {
             hand.hand_out(sequence, out);
+        }
+        if claim.len() < request.limit() {
+            claim.next_due = hand.next_due(now).map(crate::time::from_micros);
         }
         drop(hand);
         Ok(claim)
@@ -409,6 +442,9 @@ const LOOKING_TIME: Duration = Duration::from_millis(100);
 
 /// What is due later than that is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
+
+/// Two looks at a clock may differ by that much without anything being wrong.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// When to try again what another version has to handle.
 const PUT_OFF: Duration = Duration::from_secs(60);

@@ -15,6 +15,7 @@ use super::reading::{Stretches, sequences};
 use super::record::Record;
 use super::subject::number_of;
 use super::{JetStreamInbox, Shared};
+use crate::record::dead_at;
 use crate::time::{from_micros, to_micros};
 use crate::{Counts, InboxError, Kept, Query, State, Stats, StatsGroup, Summary};
 
@@ -252,6 +253,7 @@ impl Shared {
             state,
             attempts,
             source: event.source,
+            dead_at: begun.and_then(|record| dead_at(state, &record.attempts())),
         }
     }
 

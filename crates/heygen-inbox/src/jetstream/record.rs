@@ -24,6 +24,12 @@ pub(super) struct Record {
     pub(super) handed_out: u32,
     #[serde(default = "one")]
     pub(super) first_attempt: u32,
+    /// How much of the time for retries the present round has used, in microseconds.
+    #[serde(default)]
+    pub(super) elapsed: u64,
+    /// How many attempts of the present round do not count.
+    #[serde(default)]
+    pub(super) uncounted: u32,
     /// Which reference is to be followed; an older one is not.
     #[serde(default)]
     pub(super) generation: u32,
@@ -102,8 +108,19 @@ impl Record {
     /// meanwhile stays, unless the late word is done.
     pub(super) fn end(&mut self, finish: &Finish) {
         let is_current = self.state == Word::Claimed && self.handed_out == finish.attempt;
+        if finish.is_released {
+            if is_current {
+                self.due_at = to_micros(finish.due_at);
+                self.elapsed = micros(finish.elapsed);
+                self.state = Word::Pending;
+                self.handed_out -= 1;
+                self.generation += 1;
+            }
+            return;
+        }
         if is_current || finish.result == AttemptResult::Done {
             self.due_at = to_micros(finish.due_at);
+            self.elapsed = micros(finish.elapsed);
             self.state = match finish.result {
                 AttemptResult::Done => Word::Done,
                 AttemptResult::Dead => Word::Dead,
@@ -113,10 +130,13 @@ impl Record {
                 }
             };
         }
+        if is_current && (!finish.is_counted || finish.result == AttemptResult::Interrupted) {
+            self.uncounted += 1;
+        }
         self.take_down(AttemptRecord {
             number: finish.attempt,
             started_at: to_micros(finish.started_at),
-            micros: u64::try_from(finish.duration.as_micros()).unwrap_or(u64::MAX),
+            micros: micros(finish.duration),
             result: finish.result.as_str().to_owned(),
             detail: finish.detail.clone(),
         });
@@ -133,20 +153,36 @@ impl Record {
         self.attempts.last().map(|attempt| attempt.started_at)
     }
 
+    /// How many of the attempts before this one, of its round, ended without a result, and how many of them nobody has recorded yet.
+    pub(super) fn interrupted(&self, first_attempt: u32, attempt: u32) -> (u32, u32) {
+        let of_round = |number: &u32| (first_attempt..attempt).contains(number);
+        let unknown = self.unknown(attempt).filter(of_round).count();
+        let interrupted = self.attempts.iter().filter(|known| {
+            of_round(&known.number) && known.result == AttemptResult::Interrupted.as_str()
+        });
+        let interrupted = interrupted.count() + unknown;
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        (number(interrupted), number(unknown))
+    }
+
+    /// The attempts before this one of which there is no record; those of long ago are not kept for ever.
+    fn unknown(&self, attempt: u32) -> impl Iterator<Item = u32> {
+        let first = attempt.saturating_sub(MAX_ATTEMPTS as u32 - 1).max(1);
+        (first..attempt).filter(|number| self.attempts.iter().all(|known| known.number != *number))
+    }
+
     /// Begins the next attempt; what was begun before and has no end was interrupted.
     pub(super) fn begin(&mut self, attempt: u32, now: i64) {
-        for number in 1..attempt {
-            let is_known = self.attempts.iter().any(|known| known.number == number);
-            // Those of long ago are not kept for ever.
-            if !is_known && number + MAX_ATTEMPTS as u32 > attempt {
-                self.take_down(AttemptRecord {
-                    number,
-                    started_at: now,
-                    micros: 0,
-                    result: AttemptResult::Interrupted.as_str().to_owned(),
-                    detail: None,
-                });
-            }
+        let unknown: Vec<u32> = self.unknown(attempt).collect();
+        for number in unknown {
+            self.uncounted += u32::from(number >= self.first_attempt);
+            self.take_down(AttemptRecord {
+                number,
+                started_at: now,
+                micros: 0,
+                result: AttemptResult::Interrupted.as_str().to_owned(),
+                detail: None,
+            });
         }
         self.state = Word::Claimed;
         self.handed_out = attempt;
@@ -157,6 +193,8 @@ impl Record {
         self.state = Word::Pending;
         self.due_at = now;
         self.first_attempt = self.handed_out + 1;
+        self.elapsed = 0;
+        self.uncounted = 0;
         self.generation += 1;
         self.dead_sequence = 0;
     }
@@ -180,7 +218,7 @@ impl Record {
             self.take_down(AttemptRecord {
                 number: attempt.number,
                 started_at: to_micros(attempt.started_at),
-                micros: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
+                micros: micros(attempt.duration),
                 result: attempt.result.as_str().to_owned(),
                 detail: attempt.detail.clone(),
             });
@@ -298,6 +336,10 @@ impl Link {
             }
         }
     }
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn one() -> u32 {

@@ -265,7 +265,7 @@ fn replay(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Option<St
         store
             .connection()
             .prepare_cached(
-                "UPDATE delivery SET state = 'pending', due_at = ?2, first_attempt = attempts + 1 WHERE id = ?1",
+                "UPDATE delivery SET state = 'pending', due_at = ?2, first_attempt = attempts + 1, elapsed = 0, uncounted = 0 WHERE id = ?1",
             )?
             .execute([key, now])?;
     }

@@ -213,7 +213,11 @@ fn current(connection: Connection, path: &Path) -> Result<Connection, InboxError
 
 const INBOX: FileKind = FileKind {
     application_id: i32::from_be_bytes(*b"HyGn"),
-    migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
+    migrations: &[
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        include_str!("schema_4.sql"),
+    ],
     pragmas: &[
         // A commit is on the disk when it returns.
         ("synchronous", "FULL"),
@@ -277,7 +281,7 @@ mod tests {
                 INBOX.application_id
             ),
             InboxErrorKind::Version,
-            "inbox PATH has schema version 99, this program knows 2: a newer version made it: use that version",
+            "inbox PATH has schema version 99, this program knows 3: a newer version made it: use that version",
         );
     }
 

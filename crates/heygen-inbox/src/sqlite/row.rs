@@ -11,10 +11,12 @@ use crate::{AttemptResult, DeliveryId, DriftKind, Header, Source, State, Summary
 
 /// What [`summary`] expects, in its order.
 pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
-     delivery.outcome, delivery.state, delivery.attempts, delivery.source";
+     delivery.outcome, delivery.state, delivery.attempts, delivery.source, \
+     CASE state WHEN 'dead' THEN (SELECT started_at + duration FROM attempt WHERE delivery_id = delivery.id \
+     ORDER BY number DESC LIMIT 1) END";
 
 /// How many columns those are.
-pub(super) const SUMMARY_LEN: usize = 9;
+pub(super) const SUMMARY_LEN: usize = 10;
 
 pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
     Ok(Summary {
@@ -27,6 +29,7 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
         state: state(row, 6)?,
         attempts: row.get(7)?,
         source: source(row, 8)?,
+        dead_at: row.get::<_, Option<i64>>(9)?.map(from_micros),
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) use appending::NewRow;
 pub(super) use opening::read_tag;
 
 use appending::Inserts;
-use handing::InHand;
+use handing::{InHand, Times};
 use opening::{Found, last_id, make_tag, take_up};
 
 use super::checkpoint::{Log, Stuck};
@@ -26,6 +26,7 @@ use super::rescue::Orphan;
 use super::seen::Seen;
 use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
+use crate::claim::Recent;
 use crate::time::to_micros;
 use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 
@@ -44,6 +45,9 @@ pub(super) struct Store {
     drift: DriftTally,
     /// What the file is prepared for.
     order: Order,
+    has_event_index: bool,
+    recent: Recent,
+    times: Times,
     /// Changes when another process has written to the file.
     data_version: i64,
     /// The time that was told last.
@@ -99,6 +103,7 @@ impl Store {
             data_version,
         } = found;
         let order = order::found(&connection)?;
+        let has_event_index = order::has_event_index(&connection)?;
         Ok(Self {
             connection,
             files,
@@ -112,6 +117,9 @@ impl Store {
             log: Log::default(),
             drift: DriftTally::default(),
             order,
+            has_event_index,
+            recent: Recent::default(),
+            times: Times::default(),
             data_version,
             latest: 0,
         })
@@ -156,6 +164,7 @@ impl Store {
         self.drift.rolled_back();
         // Whether an index was made or dropped in vain: what is there decides.
         self.order = order::found(&self.connection).unwrap_or(self.order);
+        self.has_event_index = order::has_event_index(&self.connection).unwrap_or(true);
     }
 
     /// Gives up the file, and tells what must outlast that.

@@ -22,7 +22,9 @@ use super::rescue::left_beside;
 use super::store::{NewRow, Store};
 use super::trust::{self, Remembered};
 use super::{ReadJob, SqliteOptions};
-use crate::{Appended, Claim, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned};
+use crate::{
+    Appended, Claim, ClaimRequest, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned,
+};
 
 /// What stands in the writer's queue.
 pub(super) enum Job {
@@ -135,6 +137,15 @@ impl Ask for ClaimDue {
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
         store.claim(self.limit, self.now, self.order)
+    }
+}
+
+impl Ask for ClaimRequest {
+    type Answer = Claim;
+    const CAN_WAIT: bool = true;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
+        store.claim_for(self)
     }
 }
 

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod claim_for;
 mod conformance;
 mod hostile;
 #[cfg(all(feature = "import", feature = "sqlite"))]
@@ -22,6 +23,8 @@ mod sqlite_backlog;
 mod sqlite_beside;
 #[cfg(feature = "sqlite")]
 mod sqlite_crowd;
+#[cfg(feature = "sqlite")]
+mod sqlite_destinations;
 #[cfg(feature = "sqlite")]
 mod sqlite_faults;
 #[cfg(all(feature = "sqlite", unix))]

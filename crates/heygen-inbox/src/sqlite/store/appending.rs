@@ -63,6 +63,10 @@ impl Store {
         self.seen.insert(row.delivery.sameness(), id);
         self.answered.add(id, row.delivery.sameness().digest());
         self.drift.count(&row.delivery, id);
+        if row.delivery.source().is_received() {
+            let event_type = row.delivery.label().event_type.as_deref();
+            self.recent.add(event_type, id.cast_unsigned());
+        }
         waiting.push((id, row));
         if waiting.len() == ROWS_AT_ONCE {
             self.inserts.write(&self.connection, waiting)?;

@@ -1,15 +1,15 @@
 //! Handing out: what is claimed, what is in hand, how it ended.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Store, key};
-use crate::sqlite::order::{self, Due};
-use crate::sqlite::row;
+use crate::claim::{RoomLeft, Turn};
+use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
-use crate::{Attempt, AttemptResult, Claim, Claimed, Finish, Order, State};
+use crate::{Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Finish, Order, Room, State};
 
 /// What this process has claimed and not finished yet.
 #[derive(Debug, Default)]
@@ -21,54 +21,144 @@ pub(super) struct InHand {
 }
 
 impl Store {
+    /// Whatever is due, the longest due first.
     pub(in crate::sqlite) fn claim(
         &mut self,
         limit: usize,
         now: SystemTime,
         order: Order,
     ) -> rusqlite::Result<Claim> {
-        let now = to_micros(now);
+        let room = vec![Room::new(limit, limit, 0)];
+        let request = ClaimRequest::new(now, order, room, |_| 0);
+        self.claim_in_turns(&request, &[Turn::Due])
+    }
+
+    /// What there is room for, live deliveries and backlog by turns.
+    pub(in crate::sqlite) fn claim_for(
+        &mut self,
+        request: &ClaimRequest,
+    ) -> rusqlite::Result<Claim> {
+        let now = to_micros(request.now);
+        self.times.look(&self.connection, now)?;
+        if request.room.len() == 1 && self.has_event_index {
+            order::drop_event_index(&self.connection)?;
+            self.has_event_index = false;
+        }
+        let claim =
+            self.claim_in_turns(request, &[Turn::BacklogFirst, Turn::Live, Turn::Backlog])?;
+        if request.room.len() > 1 && !self.has_event_index {
+            self.has_event_index = order::has_event_index(&self.connection)?;
+        }
+        Ok(claim)
+    }
+
+    fn claim_in_turns(
+        &mut self,
+        request: &ClaimRequest,
+        turns: &[Turn],
+    ) -> rusqlite::Result<Claim> {
+        let now = to_micros(request.now);
         if is_set_back(self.latest, now) {
             retime(&self.connection, now)?;
         }
         self.latest = now;
-        if order != self.order {
-            order::prepare(&self.connection, order)?;
-            self.order = order;
+        if request.order != self.order {
+            order::prepare(&self.connection, request.order)?;
+            self.order = request.order;
         }
-        let due = match order {
-            Order::Due => Due::all(&self.connection, limit, now)?,
-            Order::Subject => order::due(&self.connection, limit, now)?,
-        };
         let mut claim = Claim::default();
-        for id in due.ids {
-            match self.take(id, now) {
-                Ok(claimed) => claim.deliveries.push(claimed),
-                Err(error) if is_of_the_row(&error) => self.give_up(id, now, &error)?,
-                Err(error) => return Err(error),
+        let mut left = RoomLeft::of(request);
+        let mut is_all = true;
+        for turn in turns {
+            if *turn == Turn::Live {
+                self.claim_live(request, &mut left, &mut claim)?;
+                continue;
+            }
+            let recent = &self.recent;
+            let due = order::Choice {
+                connection: &self.connection,
+                request,
+                turn: *turn,
+                now,
+                is_of_other_turn: &|id| *turn != Turn::Due && recent.contains(id.cast_unsigned()),
+            }
+            .choose(&mut left)?;
+            is_all &= due.is_all;
+            for candidate in due.chosen {
+                self.take_into(&mut claim, candidate.id, now, false)?;
             }
         }
-        claim.next_due = match due.is_all {
-            true => self.next_due()?,
-            false if claim.deliveries.len() < limit => Some(from_micros(now)),
-            false => None,
+        claim.next_due = match is_all {
+            true if claim.len() < request.limit() => self.next_due(now)?,
+            false if claim.len() < request.limit() => Some(request.now),
+            true | false => None,
         };
         Ok(claim)
     }
 
+    /// What came in lately, whatever a clock said of its time.
+    fn claim_live(
+        &mut self,
+        request: &ClaimRequest,
+        left: &mut RoomLeft,
+        claim: &mut Claim,
+    ) -> rusqlite::Result<()> {
+        let now = to_micros(request.now);
+        while let Some((event_type, key)) = self.recent.take(|event_type| {
+            let destination = request.destination(event_type);
+            left.in_turn(destination, Turn::Live) > 0
+        }) {
+            let id = key.cast_signed();
+            if order::is_free(&self.connection, id, request.order)? {
+                left.take(request.destination(event_type.as_deref()), true);
+                self.take_into(claim, id, now, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_into(
+        &mut self,
+        claim: &mut Claim,
+        id: i64,
+        now: i64,
+        is_live: bool,
+    ) -> rusqlite::Result<()> {
+        match self.take(id, now) {
+            Ok(mut claimed) => {
+                claimed.is_live = is_live;
+                claim.deliveries.push(claimed);
+            }
+            Err(error) if is_of_the_row(&error) => self.give_up(id, now, &error)?,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<Claimed> {
+        self.recent.remove(id.cast_unsigned());
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
             )?
             .execute([id, now])?;
         self.in_hand.claimed.push(id);
-        self.connection
+        let mut claimed = self
+            .connection
             .prepare_cached(
-                "SELECT id, received_at, source, first_attempt, attempts, headers, body \
+                "SELECT id, received_at, source, first_attempt, attempts, headers, body, elapsed, due_at, event_type, uncounted \
                  FROM delivery JOIN content USING (id) WHERE id = ?1",
             )?
-            .query_row([id], |row| self.claimed(row))
+            .query_row([id], |row| self.claimed(row))?;
+        if claimed.attempt > claimed.first_attempt {
+            claimed.interrupted = self
+                .connection
+                .prepare_cached(
+                    "SELECT count(*) FROM attempt WHERE delivery_id = ?1 AND number >= ?2 AND result = 'interrupted'",
+                )?
+                .query_row(params![id, claimed.first_attempt], |row| row.get(0))?;
+        }
+        Ok(claimed)
     }
 
     /// A row that cannot be read must not hold up all the others, today and for ever.
@@ -90,7 +180,15 @@ impl Store {
         self.in_hand.finished.push(id);
         self.answered.end(id);
         if self.order == Order::Subject {
-            order::release_next(&self.connection, id, now)?;
+            self.release_next(id, now)?;
+        }
+        Ok(())
+    }
+
+    fn release_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
+        for (id, event_type) in order::release_next(&self.connection, ended, now)? {
+            self.recent
+                .put_back(event_type.as_deref(), id.cast_unsigned());
         }
         Ok(())
     }
@@ -102,6 +200,9 @@ impl Store {
             return Ok(());
         }
         let id = key(finish.id);
+        if finish.is_released {
+            return self.release(id, finish);
+        }
         let state = match finish.result {
             AttemptResult::Done => State::Done,
             AttemptResult::Dead => State::Dead,
@@ -109,14 +210,16 @@ impl Store {
         };
         self.connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL \
+                "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL, elapsed = ?5, uncounted = uncounted + ?6 \
                  WHERE id = ?1 AND (?2 = 'done' OR (state = 'claimed' AND attempts = ?4))",
             )?
             .execute(params![
                 id,
                 state.as_str(),
                 to_micros(finish.due_at).min(order::WAITS - 1),
-                finish.attempt
+                finish.attempt,
+                micros(finish.elapsed),
+                !finish.is_counted || finish.result == AttemptResult::Interrupted,
             ])?;
         let attempt = Attempt {
             number: finish.attempt,
@@ -135,7 +238,34 @@ impl Store {
                 .started_at
                 .checked_add(finish.duration)
                 .unwrap_or(finish.started_at);
-            order::release_next(&self.connection, id, to_micros(ended_at))?;
+            self.release_next(id, to_micros(ended_at))?;
+        }
+        Ok(())
+    }
+
+    /// As if it had not been claimed.
+    fn release(&mut self, id: i64, finish: &Finish) -> rusqlite::Result<()> {
+        let was_new: Option<(bool, Option<String>)> = self
+            .connection
+            .prepare_cached(
+                "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, elapsed = ?4, attempts = attempts - 1 \
+                 WHERE id = ?1 AND state = 'claimed' AND attempts = ?3 \
+                 RETURNING attempts = 0 AND source IN ('webhook', 'callback'), event_type",
+            )?
+            .query_row(
+                params![
+                    id,
+                    to_micros(finish.due_at).min(order::WAITS - 1),
+                    finish.attempt,
+                    micros(finish.elapsed),
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        self.in_hand.finished.push(id);
+        if let Some((true, event_type)) = was_new {
+            self.recent
+                .put_back(event_type.as_deref(), id.cast_unsigned());
         }
         Ok(())
     }
@@ -159,25 +289,88 @@ impl Store {
     }
 
     fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<Claimed> {
-        Ok(Claimed::new(
-            self.id(row.get(0)?),
-            from_micros(row.get(1)?),
-            row::source(row, 2)?,
-            (row.get(3)?, row.get(4)?),
-            row::headers(row, 5)?,
-            row.get::<_, Vec<u8>>(6)?.into(),
-        ))
+        let elapsed: i64 = row.get(7)?;
+        Ok(Claimed {
+            id: self.id(row.get(0)?),
+            received_at: from_micros(row.get(1)?),
+            source: row::source(row, 2)?,
+            first_attempt: row.get(3)?,
+            attempt: row.get(4)?,
+            uncounted: row.get(10)?,
+            interrupted: 0,
+            elapsed: Duration::from_micros(elapsed.try_into().unwrap_or(0)),
+            due_at: from_micros(row.get(8)?),
+            is_live: false,
+            event_type: row.get(9)?,
+            headers: row::headers(row, 5)?,
+            body: row.get::<_, Vec<u8>>(6)?.into(),
+        })
     }
 
-    fn next_due(&self) -> rusqlite::Result<Option<SystemTime>> {
+    /// When the next falls due that is not due yet.
+    fn next_due(&self, now: i64) -> rusqlite::Result<Option<SystemTime>> {
         let due_at: Option<i64> = self
             .connection
-            .prepare_cached("SELECT min(due_at) FROM delivery WHERE state = 'pending'")?
-            .query_row((), |row| row.get(0))?;
+            .prepare_cached(
+                "SELECT min(due_at) FROM delivery WHERE state = 'pending' AND due_at > ?1",
+            )?
+            .query_row([now], |row| row.get(0))?;
         Ok(due_at
             .filter(|due_at| *due_at < order::WAITS)
             .map(from_micros))
     }
+}
+
+/// Looks bit by bit through what waits for its time, for times that nobody asked for: a clock was set forward and back while a
+/// delivery was on its way, so that no claim saw it.
+#[derive(Debug)]
+pub(super) struct Times {
+    looked_at: Option<Instant>,
+    after: (i64, i64),
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            looked_at: None,
+            after: (i64::MIN, 0),
+        }
+    }
+}
+
+impl Times {
+    fn look(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_PAUSE) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
+        let from = self.after.max((now, i64::MAX));
+        let rows: Vec<(i64, i64, bool)> = connection
+            .prepare_cached(&format!(
+                "SELECT due_at, id, {OF_WRONG_CLOCK} FROM delivery INDEXED BY delivery_due \
+                 WHERE state = 'pending' AND due_at < ?2 AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5"
+            ))?
+            .query_map(
+                params![now, order::WAITS, from.0, from.1, LOOK_AT_ONCE],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        self.after = match rows.last() {
+            Some((due_at, id, _)) if rows.len() as i64 == LOOK_AT_ONCE => (*due_at, *id),
+            // From the beginning again.
+            Some(_) | None => (i64::MIN, 0),
+        };
+        for (_, id, _) in rows.iter().filter(|(.., is_wrong)| *is_wrong) {
+            connection
+                .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE id = ?1")?
+                .execute([*id, now])?;
+        }
+        Ok(())
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What stands in the row is at fault, not the file.
@@ -202,14 +395,21 @@ impl InHand {
 /// The clock was set back: what would only be due when it is where it was, and did not ask for that, is due now.
 pub(super) fn retime(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND \
-             (attempts < first_attempt OR \
-              EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))",
-        )?
+        .prepare_cached(&format!(
+            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND {OF_WRONG_CLOCK}"
+        ))?
         .execute([now, order::WAITS])?;
     Ok(())
 }
+
+/// Whether a time after `?1`, which is now, is none that anyone asked for: the delivery was never tried, or at a time that has not
+/// come yet.
+const OF_WRONG_CLOCK: &str = "(attempts < first_attempt OR \
+     EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))";
+
+/// How often, and how many at a time: ten thousand in five seconds.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+const LOOK_AT_ONCE: i64 = 2000;
 
 // An attempt ends once; should its end be told twice, the last word counts. Of a delivery that is gone nothing is recorded.
 pub(super) const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \

@@ -79,7 +79,7 @@ pub(super) fn take_up(
             params![id, attempt, started_at, 0, result, None::<&str>],
         )?;
         transaction.execute(
-            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL WHERE id = ?1",
+            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",
             params![id, to_micros(now)],
         )?;
         if order == Order::Subject {

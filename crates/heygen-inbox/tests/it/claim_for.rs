@@ -1,0 +1,245 @@
+//! What a dispatcher claims: room for each destination, live deliveries beside a backlog, whatever the clock does.
+
+use std::time::Duration;
+
+use heygen_inbox::{
+    AttemptResult, Claim, ClaimRequest, Claimed, Finish, Inbox, NewDelivery, Order, Room, Source,
+};
+
+use crate::support::{append_new, at, body, delivery, new};
+
+on_every_inbox!(
+    live_delivery_goes_before_a_backlog,
+    backlog_has_its_turn_beside_live_deliveries,
+    full_destination_holds_up_no_other,
+    room_is_not_exceeded,
+    released_delivery_leaves_no_trace,
+    uncounted_attempts_are_told_apart,
+    elapsed_time_is_kept_and_interruptions_are_counted,
+    delivery_of_a_clock_ahead_is_claimed_at_once,
+    backfill_of_a_clock_ahead_is_claimed_soon,
+    retry_of_a_clock_ahead_is_claimed_soon,
+);
+
+fn of_type(event_type: &str, number: usize) -> String {
+    format!(
+        r#"{{"event_type":"{event_type}","event_data":{{"video_id":"{event_type}-{number}"}}}}"#
+    )
+}
+
+/// Events of type `a.*` go to the first destination, everything else to the second.
+fn request(seconds: u64, room: [Room; 2]) -> ClaimRequest {
+    let route = |event_type: Option<&str>| match event_type {
+        Some(event_type) if event_type.starts_with("a.") => 0,
+        _ => 1,
+    };
+    ClaimRequest::new(at(seconds), Order::Due, room.to_vec(), route)
+}
+
+fn room(free: usize) -> Room {
+    Room::new(free, free, 0)
+}
+
+/// One destination alone.
+fn plain(seconds: u64, room: Room) -> ClaimRequest {
+    ClaimRequest::new(at(seconds), Order::Due, vec![room], |_| 0)
+}
+
+async fn claim(inbox: &impl Inbox, request: ClaimRequest) -> Vec<Claimed> {
+    let Claim { deliveries, .. } = inbox.claim_for(request).await.unwrap();
+    deliveries
+}
+
+/// The deliveries that are due, however long it takes to notice.
+async fn claim_soon(inbox: &impl Inbox, seconds: u64) -> Vec<Claimed> {
+    for _ in 0..600 {
+        let claimed = claim(inbox, plain(seconds, room(10))).await;
+        if !claimed.is_empty() {
+            return claimed;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is not noticed within a minute");
+}
+
+/// Claimed before, and to be tried again.
+async fn append_backlog(inbox: &impl Inbox, count: usize) {
+    for number in 0..count {
+        append_new(inbox, 0, &of_type("a.b", number)).await;
+    }
+    for claimed in claim(inbox, plain(0, room(count))).await {
+        let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
+        inbox.finish(finish.due_at(at(1))).await.unwrap();
+    }
+}
+
+async fn live_delivery_goes_before_a_backlog(inbox: impl Inbox) {
+    append_backlog(&inbox, 20).await;
+    let live = append_new(&inbox, 5, &body("live")).await;
+    let claimed = claim(&inbox, plain(5, room(1))).await;
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].id == live && claimed[0].is_live);
+    let claimed = claim(&inbox, plain(5, room(3))).await;
+    assert_eq!(claimed.len(), 3);
+    assert!(claimed.iter().all(|claimed| !claimed.is_live));
+}
+
+async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl Inbox) {
+    append_backlog(&inbox, 5).await;
+    for number in 0..5 {
+        append_new(&inbox, 5, &body(&number.to_string())).await;
+    }
+    let are_live = |claimed: Vec<Claimed>| {
+        let are_live = claimed.iter().map(|claimed| claimed.is_live);
+        are_live.collect::<Vec<_>>()
+    };
+    let turns = claim(&inbox, plain(5, Room::new(3, 2, 1))).await;
+    assert_eq!(are_live(turns), [false, true, true]);
+    // The backlog has two at the most, whatever there is room for.
+    let turns = claim(&inbox, plain(5, Room::new(9, 2, 0))).await;
+    assert_eq!(are_live(turns), [true, true, true, false, false]);
+}
+
+async fn full_destination_holds_up_no_other(inbox: impl Inbox) {
+    for number in 0..300 {
+        append_new(&inbox, 0, &of_type("a.b", number)).await;
+    }
+    let other = append_new(&inbox, 0, &of_type("c.d", 0)).await;
+    let unreadable = append_new(&inbox, 0, "no event").await;
+    for _ in 0..3 {
+        let claimed = claim(&inbox, request(1, [room(1), room(1)])).await;
+        if let Some(found) = claimed.iter().find(|claimed| claimed.id == other) {
+            assert_eq!(found.event_type.as_deref(), Some("c.d"));
+            let claimed = claim(&inbox, request(1, [room(0), room(1)])).await;
+            assert_eq!(claimed.len(), 1);
+            assert!(claimed[0].id == unreadable && claimed[0].event_type.is_none());
+            assert!(
+                claim(&inbox, request(1, [room(0), room(1)]))
+                    .await
+                    .is_empty()
+            );
+            return;
+        }
+    }
+    panic!("it is held up");
+}
+
+async fn room_is_not_exceeded(inbox: impl Inbox) {
+    for number in 0..5 {
+        append_new(&inbox, 0, &of_type("a.b", number)).await;
+        append_new(&inbox, 0, &of_type("a.c", number)).await;
+        append_new(&inbox, 0, &of_type("c.d", number)).await;
+    }
+    let mut sum = 0;
+    for _ in 0..20 {
+        let claimed = claim(&inbox, request(1, [room(3), room(2)])).await;
+        let of_first = claimed.iter().filter(|claimed| {
+            let event_type = claimed.event_type.as_deref();
+            event_type.is_some_and(|event_type| event_type.starts_with("a."))
+        });
+        let of_first = of_first.count();
+        assert!(of_first <= 3 && claimed.len() - of_first <= 2, "{of_first}");
+        sum += claimed.len();
+    }
+    assert_eq!(sum, 15);
+}
+
+async fn released_delivery_leaves_no_trace(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for seconds in [0, 10, 20] {
+        let claimed = claim_soon(&inbox, seconds).await.remove(0);
+        assert_eq!(
+            (claimed.id, claimed.attempt, claimed.first_attempt),
+            (id, 1, 1)
+        );
+        assert_eq!(claimed.elapsed, Duration::from_secs(seconds));
+        let finish =
+            Finish::released(&claimed, at(seconds + 10)).elapsed(Duration::from_secs(seconds + 10));
+        inbox.finish(finish.clone()).await.unwrap();
+        // It may be told again.
+        inbox.finish(finish).await.unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!((kept.summary.attempts, kept.attempts.len()), (0, 0));
+        assert_eq!(kept.due_at, Some(at(seconds + 10)));
+    }
+    let claimed = claim_soon(&inbox, 30).await.remove(0);
+    let finish = Finish::new(&claimed, at(30), Duration::ZERO, AttemptResult::Done);
+    inbox.finish(finish).await.unwrap();
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!((kept.summary.attempts, kept.attempts.len()), (1, 1));
+}
+
+async fn uncounted_attempts_are_told_apart(inbox: impl Inbox) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
+        let claimed = claim_soon(&inbox, seconds).await.remove(0);
+        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry);
+        let finish = finish.due_at(at(seconds + 10));
+        let finish = if is_counted {
+            finish
+        } else {
+            finish.uncounted()
+        };
+        inbox.finish(finish).await.unwrap();
+    }
+    let claimed = claim_soon(&inbox, 30).await.remove(0);
+    assert_eq!(
+        (claimed.id, claimed.attempt, claimed.first_attempt),
+        (id, 4, 1)
+    );
+    assert_eq!((claimed.uncounted, claimed.interrupted), (2, 0));
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.attempts.len(), 3, "they are recorded all the same");
+}
+
+async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl Inbox) {
+    append_new(&inbox, 0, &body("a")).await;
+    let results = [
+        AttemptResult::Retry,
+        AttemptResult::Interrupted,
+        AttemptResult::Interrupted,
+        AttemptResult::Retry,
+    ];
+    for (number, result) in results.into_iter().enumerate() {
+        let claimed = claim_soon(&inbox, number as u64).await.remove(0);
+        let elapsed = Duration::from_secs(number as u64);
+        assert_eq!(claimed.elapsed, elapsed);
+        let finish = Finish::new(&claimed, at(0), Duration::ZERO, result)
+            .elapsed(elapsed + Duration::from_secs(1));
+        inbox.finish(finish).await.unwrap();
+    }
+    let claimed = claim_soon(&inbox, 9).await.remove(0);
+    assert_eq!(
+        (claimed.attempt, claimed.uncounted, claimed.interrupted),
+        (5, 2, 2)
+    );
+    assert_eq!(claimed.elapsed, Duration::from_secs(4));
+}
+
+/// Far beyond any wait that was asked for.
+const AHEAD: u64 = 10 * 3600;
+
+async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl Inbox) {
+    // No claim ever saw the time that the receiver did.
+    assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
+    let id = append_new(&inbox, AHEAD, &body("a")).await;
+    let claimed = claim(&inbox, plain(0, room(1))).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].id, id);
+}
+
+async fn backfill_of_a_clock_ahead_is_claimed_soon(inbox: impl Inbox) {
+    assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
+    let found = NewDelivery::new(at(AHEAD), Source::Backfill, Vec::new(), body("a").into());
+    let id = new(inbox.append(found).await.unwrap());
+    assert_eq!(claim_soon(&inbox, 0).await[0].id, id);
+}
+
+async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl Inbox) {
+    let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
+    let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
+    // The clock was set forward before the handler was called, and back before it ended.
+    let finish = Finish::new(&claimed, at(AHEAD), Duration::ZERO, AttemptResult::Retry);
+    inbox.finish(finish).await.unwrap();
+    assert_eq!(claim_soon(&inbox, 1).await[0].id, id);
+}

@@ -1,0 +1,72 @@
+//! A destination that hangs, with a hundred thousand deliveries waiting for it, beside one that works.
+
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{ClaimRequest, Inbox, Order, Room};
+use rusqlite::Connection;
+
+use crate::support::at;
+
+const MANY: u64 = 100_000;
+
+fn request(order: Order, hanging: Room, working: Room) -> ClaimRequest {
+    ClaimRequest::new(at(10), order, vec![hanging, working], |event_type| {
+        usize::from(event_type == Some("c.d"))
+    })
+}
+
+/// The newest of all goes to the destination that works.
+fn fill(path: &std::path::Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = OFF;
+             BEGIN;
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n <= {MANY})
+             INSERT INTO delivery (id, received_at, source, event_type, subject_id, digest, state, due_at, attempts, outcome)
+             SELECT 1700000000000000 + n, 1700000000000000 + n, 'webhook', iif(n > {MANY}, 'c.d', 'a.b'), 'v' || n,
+                    randomblob(16), 'pending', 1700000000000000 + n, 0, 'success' FROM number;
+             INSERT INTO content (id, headers, body) SELECT id, '[]', x'7b7d' FROM delivery;
+             COMMIT;"
+        ))
+        .unwrap();
+}
+
+#[tokio::test]
+async fn hanging_destination_with_many_waiting_holds_up_no_other() {
+    for order in [Order::Due, Order::Subject] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        drop(SqliteInbox::open(&path).unwrap());
+        fill(&path);
+        let inbox = SqliteInbox::open(&path).unwrap();
+        let (full, one) = (Room::default(), Room::new(1, 1, 0));
+        let claim = inbox.claim_for(request(order, full, one)).await.unwrap();
+        let types: Vec<_> = claim
+            .deliveries
+            .iter()
+            .map(|claimed| claimed.event_type.as_deref())
+            .collect();
+        assert_eq!(types, [Some("c.d")], "{order:?}");
+        // Looking through all that waits, each of these would take a tenth of a second and more.
+        let begun = std::time::Instant::now();
+        for _ in 0..500 {
+            let claim = inbox.claim_for(request(order, full, one)).await.unwrap();
+            assert!(claim.deliveries.is_empty());
+            assert_eq!(claim.next_due, None, "nothing to look for again at once");
+        }
+        let took = begun.elapsed();
+        assert!(took < std::time::Duration::from_secs(30), "{took:?}");
+        let index = |name: &str| {
+            let connection = Connection::open(&path).unwrap();
+            let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ?1";
+            let count: i64 = connection.query_row(sql, [name], |row| row.get(0)).unwrap();
+            count
+        };
+        assert_eq!(index("delivery_event"), 1);
+        // One destination alone needs no index by type.
+        let alone = ClaimRequest::new(at(10), order, vec![Room::new(3, 3, 0)], |_| 0);
+        let claim = inbox.claim_for(alone).await.unwrap();
+        assert_eq!(claim.deliveries.len(), 3);
+        assert_eq!(index("delivery_event"), 0);
+    }
+}
