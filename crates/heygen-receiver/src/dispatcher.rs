@@ -8,11 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use heygen_events::Envelope;
 use heygen_inbox::{
-    AttemptResult, Claim, Claimed, Finish, Inbox, InboxError, InboxErrorKind, Order,
+    AttemptResult, Claim, ClaimRequest, Claimed, Finish, Inbox, InboxError, InboxErrorKind, Order,
+    Room,
 };
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::caught::{self, caught};
+use crate::destination::{Destinations, Slot};
 use crate::{Delivery, Handled, Handler, ObservedAttempt, Observers, RetrySchedule};
 
 /// Takes what is due out of the inbox, hands it to the handler, and records how that went.
@@ -26,7 +28,7 @@ pub struct Dispatcher<I, H> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DispatchOptions {
-    /// How many deliveries are in the handler's hands at a time. Default: 16.
+    /// How many deliveries each of the handler's [destinations](crate::Handler::destinations) has at a time. Default: 16.
     pub concurrency: usize,
     /// How long a handler may take before the attempt counts as failed. Default: 60 s.
     pub handler_time: Duration,
@@ -65,18 +67,18 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         let mut shutdown = pin!(shutdown);
         let mut running = JoinSet::new();
         let mut trouble = Trouble::default();
+        let count = self.handler.destinations();
+        let destinations = Arc::new(Destinations::new(count, self.options.concurrency));
+        let begun_at = Instant::now();
         loop {
             while let Some(ended) = running.try_join_next() {
                 report(ended);
             }
-            let free = self
-                .options
-                .concurrency
-                .max(1)
-                .saturating_sub(running.len());
+            let room = destinations.room();
+            let has_room = room.iter().any(|room| room.free > 0);
             let mut is_last = false;
             let mut claim = {
-                let mut claiming = pin!(self.claim(free, &mut trouble));
+                let mut claiming = pin!(self.claim(room, &mut trouble));
                 tokio::select! {
                     biased;
                     claim = &mut claiming => claim,
@@ -90,32 +92,34 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             };
             let more_may_be_due = !claim.deliveries.is_empty();
             for claimed in claim.deliveries.drain(..) {
-                running.spawn(self.attempt(claimed));
+                let destination = self.handler.destination(claimed.event_type.as_deref());
+                let slot = destinations.enter(destination, claimed.is_live);
+                running.spawn(self.attempt(claimed, slot, begun_at));
             }
             if is_last {
                 break;
             }
+            let wait = until(claim.next_due).min(destinations.resumes_in().unwrap_or(LOOK_AGAIN));
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 () = ready(()), if more_may_be_due => {}
                 Some(ended) = running.join_next() => report(ended),
-                () = appended(&self.inbox), if free > 0 => {}
-                () = tokio::time::sleep(until(claim.next_due)), if free > 0 => {}
+                () = appended(&self.inbox), if has_room => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         wind_up(running, self.options.shutdown_time).await;
     }
 
-    async fn claim(&self, free: usize, trouble: &mut Trouble) -> Claim {
-        if free == 0 {
+    async fn claim(&self, room: Vec<Room>, trouble: &mut Trouble) -> Claim {
+        let handler = Arc::clone(&self.handler);
+        let route = move |event_type: Option<&str>| handler.destination(event_type);
+        let request = ClaimRequest::new(SystemTime::now(), self.options.order, room, route);
+        if request.limit() == 0 {
             return Claim::default();
         }
-        let claiming = async {
-            let now = SystemTime::now();
-            self.inbox.claim(free, now, self.options.order).await
-        };
-        match caught(claiming).await {
+        match caught(async { self.inbox.claim_for(request).await }).await {
             Ok(claim) => {
                 trouble.is_over();
                 claim
@@ -128,20 +132,52 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     }
 
     /// One handing-out, from the handler's call to the record of its end.
-    fn attempt(&self, claimed: Claimed) -> impl Future<Output = ()> + Send + use<I, H> {
+    fn attempt(
+        &self,
+        claimed: Claimed,
+        slot: Slot,
+        begun_at: Instant,
+    ) -> impl Future<Output = ()> + Send + use<I, H> {
         let inbox = self.inbox.clone();
         let handler = Arc::clone(&self.handler);
         let options = self.options.clone();
         async move {
             let started_at = SystemTime::now();
+            let elapsed = elapsed_before(&claimed, started_at, begun_at.elapsed());
+            if let Some(pause) = slot.pause_left() {
+                // Another delivery was told so after this one had been claimed.
+                let finish = Finish::released(&claimed, started_at + pause);
+                record(&inbox, finish.elapsed(elapsed)).await;
+                return;
+            }
             let clock = Instant::now();
-            let handled = match options.schedule.is_over(attempt_of_round(&claimed)) {
-                // Only a process that ended in the middle, again and again, gets this far.
-                true => Handled::dead("the attempts ran out while it was being handled"),
+            let handled = match claimed.interrupted >= MAX_INTERRUPTED {
+                true => Handled::dead(format!(
+                    "{} attempts ended with the process: it may be this delivery that ends it",
+                    claimed.interrupted
+                )),
                 false => call(handler, claimed.clone(), options.handler_time).await,
             };
             let duration = clock.elapsed();
-            let finish = finish(&claimed, started_at, duration, handled, &options.schedule);
+            let handled = bounded(handled);
+            match &handled {
+                Handled::Pause { after, .. } => {
+                    if slot.pause(*after) {
+                        tracing::warn!(
+                            seconds = after.as_secs_f64(),
+                            "a destination asked for a pause; nothing is sent to it meanwhile"
+                        );
+                    }
+                }
+                _ => slot.answered(),
+            }
+            let attempt = Ended {
+                claimed: &claimed,
+                started_at,
+                duration,
+                elapsed: elapsed + duration,
+            };
+            let finish = attempt.finish(handled, &options.schedule);
             tell(&options.observers, &claimed, &finish);
             record(&inbox, finish).await;
         }
@@ -226,36 +262,104 @@ fn describe(failed: JoinError) -> String {
     }
 }
 
-fn finish(
-    claimed: &Claimed,
-    started_at: SystemTime,
-    duration: Duration,
-    handled: Handled,
-    schedule: &RetrySchedule,
-) -> Finish {
-    let end = |result| Finish::new(claimed, started_at, duration, result);
+/// No destination is left alone for longer than that.
+fn bounded(handled: Handled) -> Handled {
     match handled {
-        Handled::Done => end(AttemptResult::Done),
-        Handled::DoneWithNote { note } => end(AttemptResult::Done).detail(Some(note)),
-        Handled::Dead { reason } => end(AttemptResult::Dead).detail(Some(reason)),
-        Handled::Retry { after, reason } => {
-            match schedule.wait_after(attempt_of_round(claimed), claimed.id) {
-                Some(wait) => {
-                    let now = SystemTime::now();
-                    let due_at = now.checked_add(after.unwrap_or(wait));
-                    end(AttemptResult::Retry)
-                        .due_at(due_at.unwrap_or(now + NEVER))
-                        .detail(Some(reason))
-                }
-                None => end(AttemptResult::Dead).detail(Some(reason)),
-            }
-        }
+        Handled::Pause { after, reason } => Handled::pause(after.min(LONGEST_PAUSE), reason),
+        other => other,
     }
 }
 
-/// The schedule begins anew with a replay; the numbers of the attempts go on.
-fn attempt_of_round(claimed: &Claimed) -> u32 {
-    claimed.attempt.saturating_sub(claimed.first_attempt) + 1
+/// How much of the time for retries was used before this attempt. That it was due and not dispatched, because the destination was
+/// paused or full, counts; that the process did not run does not.
+fn elapsed_before(claimed: &Claimed, now: SystemTime, running_for: Duration) -> Duration {
+    if claimed.elapsed.is_zero() {
+        return Duration::ZERO;
+    }
+    let overdue = now.duration_since(claimed.due_at).unwrap_or_default();
+    claimed.elapsed.saturating_add(overdue.min(running_for))
+}
+
+/// An attempt that has ended.
+struct Ended<'a> {
+    claimed: &'a Claimed,
+    started_at: SystemTime,
+    duration: Duration,
+    /// Since the first attempt of the round began.
+    elapsed: Duration,
+}
+
+impl Ended<'_> {
+    fn finish(&self, handled: Handled, schedule: &RetrySchedule) -> Finish {
+        match handled {
+            Handled::Done => self.end(AttemptResult::Done, None),
+            Handled::DoneWithNote { note } => self.end(AttemptResult::Done, Some(note)),
+            Handled::Dead { reason } => self.end(AttemptResult::Dead, Some(reason)),
+            Handled::Retry { after, reason } => {
+                let (attempt, id) = (self.attempt_of_round(), self.claimed.id);
+                match schedule.next_wait(attempt, self.elapsed, after, id) {
+                    Some(wait) => self
+                        .end(AttemptResult::Retry, Some(reason))
+                        .due_at(self.after(wait))
+                        .elapsed(self.elapsed.saturating_add(wait)),
+                    None => self.given_up(&reason, attempt),
+                }
+            }
+            Handled::Pause { after, reason } => {
+                if self.elapsed >= schedule.max_elapsed {
+                    return self.given_up(&reason, self.attempt_of_round());
+                }
+                self.end(AttemptResult::Retry, Some(reason))
+                    .due_at(self.after(after))
+                    .elapsed(self.elapsed + after)
+                    .uncounted()
+            }
+        }
+    }
+
+    fn end(&self, result: AttemptResult, detail: Option<String>) -> Finish {
+        Finish::new(self.claimed, self.started_at, self.duration, result)
+            .detail(detail)
+            .elapsed(self.elapsed)
+    }
+
+    fn given_up(&self, reason: &str, attempts: u32) -> Finish {
+        let attempts = match attempts {
+            1 => "1 attempt".to_owned(),
+            attempts => format!("{attempts} attempts"),
+        };
+        let after = in_words(self.elapsed);
+        let detail = format!("gave up after {after} and {attempts}; last: {reason}");
+        self.end(AttemptResult::Dead, Some(detail))
+    }
+
+    /// By the clock that said when it began, so that a clock that was set in the middle does not lengthen the wait.
+    fn after(&self, wait: Duration) -> SystemTime {
+        let ended_at = self.started_at + self.duration;
+        ended_at.checked_add(wait).unwrap_or(ended_at + NEVER)
+    }
+
+    /// The schedule begins anew with a replay; the numbers of the attempts go on. What ended with the process, or with a wish for a
+    /// pause, does not count.
+    fn attempt_of_round(&self) -> u32 {
+        let before = self
+            .claimed
+            .attempt
+            .saturating_sub(self.claimed.first_attempt);
+        before.saturating_sub(self.claimed.uncounted) + 1
+    }
+}
+
+/// `40 s`, `12 min`, `24 h`: as exact as one needs it.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (number, unit) = match seconds {
+        ..120.0 => (seconds, "s"),
+        ..7200.0 => (seconds / 60.0, "min"),
+        _ => (seconds / 3600.0, "h"),
+    };
+    let number = (number * 10.0).round() / 10.0;
+    format!("{number} {unit}")
 }
 
 fn tell(observers: &Observers, claimed: &Claimed, finish: &Finish) {
@@ -324,7 +428,53 @@ fn until(next_due: Option<SystemTime>) -> Duration {
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// A delivery that takes every process down is not handed out for ever.
+const MAX_INTERRUPTED: u32 = 100;
+
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A hundred years, for a handler that wants to wait longer than clocks go.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_words() {
+        let check =
+            |seconds, expected| assert_eq!(in_words(Duration::from_secs_f64(seconds)), expected);
+        check(0.04, "0 s");
+        check(1.26, "1.3 s");
+        check(119.0, "119 s");
+        check(300.0, "5 min");
+        check(86_400.0, "24 h");
+        check(9_000.0, "2.5 h");
+    }
+
+    #[test]
+    fn time_that_the_process_did_not_run_is_not_counted() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let seconds = Duration::from_secs;
+        let mut claimed = None;
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime").block_on(async {
+            let inbox = heygen_inbox::MemoryInbox::new();
+            let source = heygen_inbox::Source::Webhook;
+            let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
+            let delivery = heygen_inbox::NewDelivery::new(at(0), source, Vec::new(), body);
+            inbox.append(delivery).await.expect("room");
+            let claim = inbox.claim(1, at(0), Order::Due).await.expect("a claim");
+            claimed = claim.deliveries.into_iter().next();
+        });
+        let mut claimed = claimed.expect("one is due");
+        claimed.due_at = at(1000);
+        assert_eq!(elapsed_before(&claimed, at(5000), seconds(9)), seconds(0));
+        claimed.elapsed = seconds(60);
+        assert_eq!(elapsed_before(&claimed, at(5000), seconds(9)), seconds(69));
+        assert_eq!(elapsed_before(&claimed, at(1002), seconds(9)), seconds(62));
+        assert_eq!(elapsed_before(&claimed, at(0), seconds(9)), seconds(60));
+    }
+}

@@ -17,6 +17,18 @@ use crate::Delivery;
 pub trait Handler: Send + Sync + 'static {
     /// Handles one delivery.
     fn handle(&self, delivery: Delivery) -> impl Future<Output = Handled> + Send;
+
+    /// How many destinations it has. Each has [`concurrency`](crate::DispatchOptions::concurrency) of its own, and a pause that one
+    /// asks for ([`Handled::Pause`]) holds up no other.
+    fn destinations(&self) -> usize {
+        1
+    }
+
+    /// To which of them an event of that type goes, from 0; `None` is what is not an event.
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        let _ = event_type;
+        0
+    }
 }
 
 /// What a handler says of a delivery.
@@ -37,6 +49,14 @@ pub enum Handled {
         /// Why, for the record.
         reason: String,
     },
+    /// Not handled, because the destination asked for a pause: until that is over nothing is dispatched to it, neither this delivery
+    /// nor any other, and then one at a time at first. It does not count as an attempt.
+    Pause {
+        /// How long, up to 1 h.
+        after: Duration,
+        /// Why, for the record.
+        reason: String,
+    },
     /// Not handled, and trying again would not help. It stays in the inbox, visible as dead.
     Dead {
         /// Why, for the record.
@@ -49,6 +69,14 @@ impl Handled {
     pub fn retry(reason: impl Into<String>) -> Self {
         Self::Retry {
             after: None,
+            reason: reason.into(),
+        }
+    }
+
+    /// Not handled, because the destination asked for a pause of that length.
+    pub fn pause(after: Duration, reason: impl Into<String>) -> Self {
+        Self::Pause {
+            after,
             reason: reason.into(),
         }
     }

@@ -47,6 +47,7 @@ mod admin;
 mod callback_tokens;
 mod caught;
 mod delivery;
+mod destination;
 mod dispatcher;
 mod handler;
 pub mod handlers;

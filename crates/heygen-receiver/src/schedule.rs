@@ -5,7 +5,8 @@ use std::time::Duration;
 use heygen_inbox::DeliveryId;
 
 /// When a delivery that was not handled is handed out again: after [`first`](Self::first), then after twice as long each
-/// time, up to [`longest`](Self::longest), until [`attempts`](Self::attempts) are used up.
+/// time, up to [`longest`](Self::longest), until [`max_elapsed`](Self::max_elapsed) is over or [`attempts`](Self::attempts) are used
+/// up, whichever comes first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetrySchedule {
@@ -13,8 +14,12 @@ pub struct RetrySchedule {
     pub first: Duration,
     /// The longest wait. Default: 1 h.
     pub longest: Duration,
-    /// After how many attempts a delivery is dead. Default: 15, which takes about 5 hours; 0 is taken for 1.
+    /// After how many attempts a delivery is dead. Default: [`u32::MAX`], which is no limit; 0 is taken for 1. An attempt that ended
+    /// with its process, or with [`Handled::Pause`](crate::Handled::Pause), does not count.
     pub attempts: u32,
+    /// How long a delivery is tried, from its first attempt. Default: 24 h. The last attempt is made when this is over. While
+    /// the process does not run, no time is counted.
+    pub max_elapsed: Duration,
 }
 
 impl RetrySchedule {
@@ -33,9 +38,18 @@ impl RetrySchedule {
         Some(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX))
     }
 
-    /// Whether that attempt is one more than there may be.
-    pub(crate) fn is_over(&self, attempt: u32) -> bool {
-        attempt > self.attempts.max(1)
+    /// How long to wait after attempt number `attempt`, which ended `elapsed` after the beginning of the first; `None` when it was
+    /// the last. `asked` is the wait that the handler asked for.
+    pub(crate) fn next_wait(
+        &self,
+        attempt: u32,
+        elapsed: Duration,
+        asked: Option<Duration>,
+        id: DeliveryId,
+    ) -> Option<Duration> {
+        let wait = self.wait_after(attempt, id)?;
+        let left = self.max_elapsed.checked_sub(elapsed)?;
+        (!left.is_zero()).then(|| asked.unwrap_or(wait).min(left))
     }
 }
 
@@ -44,7 +58,8 @@ impl Default for RetrySchedule {
         Self {
             first: Duration::from_secs(5),
             longest: Duration::from_secs(3600),
-            attempts: 15,
+            attempts: u32::MAX,
+            max_elapsed: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -61,7 +76,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
-        let schedule = RetrySchedule::default();
+        let schedule = RetrySchedule {
+            attempts: 15,
+            ..RetrySchedule::default()
+        };
         for key in 0..100 {
             let id = DeliveryId::new(1_790_000_000_000_000 + key, 0);
             let wait = |attempt| {
@@ -88,11 +106,38 @@ mod tests {
             first: Duration::MAX,
             longest: Duration::MAX,
             attempts: u32::MAX,
+            max_elapsed: Duration::MAX,
         };
         assert!(schedule.wait_after(u32::MAX - 1, id).is_some());
         schedule.attempts = 0;
-        assert!(!schedule.is_over(1), "the first attempt is always made");
         assert_eq!(schedule.wait_after(1, id), None);
+    }
+
+    /// How often a delivery is tried that never succeeds, and when last.
+    fn attempts_and_end(schedule: &RetrySchedule, asked: Option<Duration>) -> (u32, Duration) {
+        let (id, mut elapsed) = (DeliveryId::new(1_790_000_000_000_000, 0), Duration::ZERO);
+        for attempt in 1.. {
+            match schedule.next_wait(attempt, elapsed, asked, id) {
+                Some(wait) => elapsed += wait,
+                None => return (attempt, elapsed),
+            }
+        }
+        unreachable!("there is an end")
+    }
+
+    #[test]
+    fn time_or_attempts_end_it_whichever_comes_first() {
+        let mut schedule = RetrySchedule::default();
+        let day = Duration::from_secs(24 * 3600);
+        let (attempts, end) = attempts_and_end(&schedule, None);
+        assert_eq!(end, day, "the last attempt is made when the time is over");
+        assert!((30..40).contains(&attempts), "{attempts}");
+        let hours = Duration::from_secs(10 * 3600);
+        assert_eq!(attempts_and_end(&schedule, Some(hours)), (4, day));
+        schedule.attempts = 3;
+        assert_eq!(attempts_and_end(&schedule, None).0, 3);
+        schedule.max_elapsed = Duration::ZERO;
+        assert_eq!(attempts_and_end(&schedule, None), (1, Duration::ZERO));
     }
 
     #[test]

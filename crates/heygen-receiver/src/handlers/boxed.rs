@@ -44,6 +44,14 @@ impl Handler for BoxHandler {
     async fn handle(&self, delivery: Delivery) -> Handled {
         self.inner.handle_boxed(delivery).await
     }
+
+    fn destinations(&self) -> usize {
+        self.inner.destinations()
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        self.inner.destination(event_type)
+    }
 }
 
 impl fmt::Debug for BoxHandler {
@@ -57,6 +65,10 @@ trait Erased: Send + Sync + 'static {
         &self,
         delivery: Delivery,
     ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>>;
+
+    fn destinations(&self) -> usize;
+
+    fn destination(&self, event_type: Option<&str>) -> usize;
 }
 
 impl<H: Handler> Erased for H {
@@ -65,5 +77,13 @@ impl<H: Handler> Erased for H {
         delivery: Delivery,
     ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>> {
         Box::pin(self.handle(delivery))
+    }
+
+    fn destinations(&self) -> usize {
+        Handler::destinations(self)
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        Handler::destination(self, event_type)
     }
 }

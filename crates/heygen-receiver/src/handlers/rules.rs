@@ -12,6 +12,9 @@ pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 /// A body that is not an event has the empty name. It goes to a rule that matches everything (`*`), or to
 /// [`otherwise`](Self::otherwise).
 ///
+/// Each rule is a destination of its own, and so is the handler of what no rule takes: each has its own
+/// [`concurrency`](crate::DispatchOptions::concurrency), and one that hangs or asks for a pause holds up no other.
+///
 /// What no rule takes is dead, with a reason that says so: it stays visible in the inbox and can be handed out again once
 /// there is a rule for it. Where some events are to be passed over in silence, say it: `.otherwise(async |_: Delivery| {})`.
 ///
@@ -61,20 +64,46 @@ impl Rules {
         self
     }
 
-    fn choose(&self, name: &str) -> Option<&BoxHandler> {
-        let rule = self.rules.iter().find(|(pattern, _)| pattern.matches(name));
-        rule.map(|(_, handler)| handler).or(self.otherwise.as_ref())
+    /// Which rule takes events of that name; one more than there are for what none takes.
+    fn place(&self, name: &str) -> usize {
+        let place = self
+            .rules
+            .iter()
+            .position(|(pattern, _)| pattern.matches(name));
+        place.unwrap_or(self.rules.len())
+    }
+
+    /// Every handler, by its place.
+    fn handlers(&self) -> impl Iterator<Item = &BoxHandler> {
+        let rules = self.rules.iter().map(|(_, handler)| handler);
+        rules.chain(&self.otherwise)
     }
 }
 
 impl Handler for Rules {
     async fn handle(&self, delivery: Delivery) -> Handled {
         let name = delivery.event().map_or("", |event| event.event_name());
-        match self.choose(name) {
+        match self.handlers().nth(self.place(name)) {
             Some(handler) => handler.handle(delivery).await,
             None if name.is_empty() => Handled::dead("no rule takes what is not an event"),
             None => Handled::dead(format!("no rule takes {}", name.escape_debug())),
         }
+    }
+
+    fn destinations(&self) -> usize {
+        let taken: usize = self.handlers().map(BoxHandler::destinations).sum();
+        taken + usize::from(self.otherwise.is_none())
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        let place = self.place(event_type.unwrap_or_default());
+        let before: usize = self
+            .handlers()
+            .take(place)
+            .map(BoxHandler::destinations)
+            .sum();
+        let handler = self.handlers().nth(place);
+        before + handler.map_or(0, |handler| handler.destination(event_type))
     }
 }
 

@@ -183,17 +183,56 @@ async fn attempts_run_out() {
         [
             (AttemptResult::Retry, Some("attempt 1")),
             (AttemptResult::Retry, Some("attempt 2")),
-            (AttemptResult::Dead, Some("attempt 3")),
+            (
+                AttemptResult::Dead,
+                Some("gave up after 0 s and 3 attempts; last: attempt 3")
+            ),
         ]
     );
 }
 
 #[tokio::test]
-async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
+async fn time_runs_out() {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
-    // Twice it was handed out to a process that ended meanwhile.
-    for _ in 0..2 {
+    let (calls, most) = (Arc::new(AtomicUsize::new(0)), Duration::from_millis(300));
+    let handler = {
+        let calls = Arc::clone(&calls);
+        move |_: Delivery| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Err::<(), _>("no disk"))
+        }
+    };
+    let begun_at = Instant::now();
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.first = Duration::from_millis(20);
+        options.schedule.max_elapsed = most;
+    });
+    until(async || get(&inbox, id).await.summary.state == State::Dead).await;
+    assert!(begun_at.elapsed() >= most, "{:?}", begun_at.elapsed());
+    let kept = get(&inbox, id).await;
+    let detail = kept.attempts.last().unwrap().detail.as_deref().unwrap();
+    let calls = calls.load(Ordering::SeqCst);
+    let expected = format!(" s and {calls} attempts; last: no disk");
+    assert!(calls > 2, "{calls}");
+    assert!(
+        detail.starts_with("gave up after 0.") && detail.ends_with(&expected),
+        "{detail}"
+    );
+    assert!(kept.summary.dead_at.is_some());
+}
+
+#[tokio::test]
+async fn attempts_that_end_with_the_process_do_not_count_until_they_are_too_many() {
+    check_interrupted(99, State::Done).await;
+    check_interrupted(100, State::Dead).await;
+}
+
+async fn check_interrupted(count: usize, state: State) {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a").await;
+    // So often it was handed out to a process that ended meanwhile.
+    for _ in 0..count {
         let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
         let finish = Finish::new(
             &claim.deliveries[0],
@@ -211,14 +250,16 @@ async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
             std::future::ready(())
         }
     };
-    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 2);
-    let kept = after_attempts(&inbox, id, 3).await;
-    assert_eq!(kept.summary.state, State::Dead);
-    assert_eq!(
-        kept.attempts[2].detail.as_deref(),
-        Some("the attempts ran out while it was being handled")
-    );
-    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 1);
+    let kept = after_attempts(&inbox, id, count + 1).await;
+    assert_eq!(kept.summary.state, state);
+    let expected = "100 attempts ended with the process: it may be this delivery that ends it";
+    let (detail, expected_calls) = match state {
+        State::Dead => (Some(expected), 0),
+        _ => (None, 1),
+    };
+    assert_eq!(kept.attempts[count].detail.as_deref(), detail);
+    assert_eq!(calls.load(Ordering::SeqCst), expected_calls);
 }
 
 #[tokio::test]

@@ -1,0 +1,242 @@
+//! [`Destinations`]: how much each destination may have at a time, live deliveries and backlog, and when it has asked for a pause.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use heygen_inbox::Room;
+use tokio::time::Instant;
+
+/// What each destination has now, and may have.
+#[derive(Debug)]
+pub(crate) struct Destinations {
+    concurrency: usize,
+    all: Mutex<Vec<Destination>>,
+}
+
+#[derive(Clone, Debug)]
+struct Destination {
+    live: usize,
+    backlog: usize,
+    /// How many live deliveries were dispatched since the last of the backlog, up to one less than [`BACKLOG_TURN`].
+    since_backlog: usize,
+    paused_until: Option<Instant>,
+    /// How many it may have at a time: one after a pause, then more and more.
+    window: usize,
+    /// How many attempts ended without a pause since the window was widened.
+    answered: usize,
+}
+
+/// A delivery's place at its destination, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    destinations: Arc<Destinations>,
+    destination: usize,
+    is_live: bool,
+}
+
+impl Destinations {
+    pub(crate) fn new(count: usize, concurrency: usize) -> Self {
+        let concurrency = concurrency.max(1);
+        let destination = Destination {
+            live: 0,
+            backlog: 0,
+            since_backlog: 0,
+            paused_until: None,
+            window: concurrency,
+            answered: 0,
+        };
+        Self {
+            concurrency,
+            all: Mutex::new(vec![destination; count.max(1)]),
+        }
+    }
+
+    /// What each has room for.
+    pub(crate) fn room(&self) -> Vec<Room> {
+        let now = Instant::now();
+        let all = self.all();
+        all.iter()
+            .map(|destination| destination.room(now))
+            .collect()
+    }
+
+    /// How long until the first of them that is paused is not; `None` when none is.
+    pub(crate) fn resumes_in(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let all = self.all();
+        let pauses = all.iter().filter_map(|destination| destination.pause(now));
+        pauses.min()
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>, destination: usize, is_live: bool) -> Slot {
+        let mut all = self.all();
+        let destination = destination.min(all.len() - 1);
+        let entered = &mut all[destination];
+        if is_live {
+            entered.live += 1;
+            entered.since_backlog = (entered.since_backlog + 1).min(BACKLOG_TURN - 1);
+        } else {
+            entered.backlog += 1;
+            entered.since_backlog = entered.since_backlog.saturating_sub(BACKLOG_TURN - 1);
+        }
+        Slot {
+            destinations: Arc::clone(self),
+            destination,
+            is_live,
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Destination>> {
+        // Numbers alone, each right by itself.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Destination {
+    fn room(&self, now: Instant) -> Room {
+        if self.pause(now).is_some() {
+            return Room::default();
+        }
+        let free = self.window.saturating_sub(self.live + self.backlog);
+        let most_backlog = self.window - self.window / LIVE_SHARE;
+        let backlog = most_backlog.saturating_sub(self.backlog);
+        let turns = self.since_backlog.saturating_add(free) / BACKLOG_TURN;
+        Room::new(free, backlog, turns)
+    }
+
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let left = self.paused_until?.checked_duration_since(now)?;
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Slot {
+    /// How long the destination is not to be sent anything.
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
+        self.destinations.all()[self.destination].pause(Instant::now())
+    }
+
+    /// The destination asked for a pause: it gets nothing for so long, and then one at a time at first.
+    /// Says whether it was not paused before.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let destination = &mut self.destinations.all()[self.destination];
+        let now = Instant::now();
+        let is_new = destination.pause(now).is_none();
+        let until = now + pause;
+        let longest = destination
+            .paused_until
+            .map_or(until, |known| known.max(until));
+        destination.paused_until = Some(longest);
+        destination.window = 1;
+        destination.answered = 0;
+        is_new
+    }
+
+    /// An attempt ended, and no pause was asked for.
+    pub(crate) fn answered(&self) {
+        let most = self.destinations.concurrency;
+        let destination = &mut self.destinations.all()[self.destination];
+        if destination.window < most {
+            destination.answered += 1;
+            if destination.answered >= ANSWERS_TO_WIDEN {
+                destination.window += 1;
+                destination.answered = 0;
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let destination = &mut self.destinations.all()[self.destination];
+        match self.is_live {
+            true => destination.live -= 1,
+            false => destination.backlog -= 1,
+        }
+    }
+}
+
+/// One delivery in so many is of the backlog, however many live ones wait.
+const BACKLOG_TURN: usize = 10;
+
+/// One place in so many is kept free of the backlog, for live deliveries.
+const LIVE_SHARE: usize = 8;
+
+/// So many answers without a pause for one more delivery at a time. A destination that takes 20 a second then refuses one in 21, and
+/// one that was away is back to 16 at a time after 480.
+const ANSWERS_TO_WIDEN: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backlog_leaves_room_for_live_deliveries_and_has_its_turn() {
+        let destinations = Arc::new(Destinations::new(2, 16));
+        assert_eq!(destinations.room(), [Room::new(16, 14, 1); 2]);
+        let backlog: Vec<_> = (0..14).map(|_| destinations.enter(1, false)).collect();
+        assert_eq!(
+            destinations.room(),
+            [Room::new(16, 14, 1), Room::new(2, 0, 0)]
+        );
+        drop(backlog);
+        for round in 0..3 {
+            for _ in 0..9 {
+                assert_eq!(turns(&destinations, 15), 0, "{round}");
+                drop(destinations.enter(0, true));
+            }
+            assert_eq!(turns(&destinations, 15), 1);
+            drop(destinations.enter(0, false));
+        }
+    }
+
+    /// How many of the backlog go first while so many are under way.
+    fn turns(destinations: &Arc<Destinations>, under_way: usize) -> usize {
+        let mut all = destinations.all();
+        let destination = &mut all[0];
+        destination.live += under_way;
+        let turns = destination.room(Instant::now()).backlog_first;
+        destination.live -= under_way;
+        turns
+    }
+
+    #[test]
+    fn one_at_a_time_is_fair_too() {
+        let destinations = Arc::new(Destinations::new(1, 1));
+        let mut first = Vec::new();
+        for _ in 0..20 {
+            let is_backlog = destinations.room()[0].backlog_first > 0;
+            first.push(is_backlog);
+            drop(destinations.enter(0, !is_backlog));
+        }
+        let turns: Vec<_> = (0..20).filter(|turn| first[*turn]).collect();
+        assert_eq!(turns, [9, 19]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_followed_by_one_at_a_time() {
+        let destinations = Arc::new(Destinations::new(2, 3));
+        let slot = destinations.enter(0, true);
+        assert!(slot.pause(Duration::from_secs(5)));
+        assert!(!slot.pause(Duration::from_secs(2)));
+        assert_eq!(slot.pause_left(), Some(Duration::from_secs(5)));
+        assert_eq!(destinations.resumes_in(), Some(Duration::from_secs(5)));
+        drop(slot);
+        let free = || {
+            destinations
+                .room()
+                .iter()
+                .map(|room| room.free)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(free(), [0, 3], "the other goes on");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(destinations.resumes_in(), None);
+        for window in [1, 2, 3, 3] {
+            assert_eq!(free(), [window, 3]);
+            for _ in 0..ANSWERS_TO_WIDEN {
+                destinations.enter(0, true).answered();
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Destinations beside each other, live deliveries beside a backlog, and pauses that a destination asks for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use heygen_inbox::{
+    AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, NewDelivery, Order, Source, State,
+};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
+use tokio::task::JoinHandle;
+
+use crate::support::until;
+
+/// Events of type `a.*` go to the first destination, everything else to the second.
+struct Two<H>(H);
+
+impl<F, Fut> Handler for Two<F>
+where
+    F: Fn(Delivery) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Handled> + Send,
+{
+    async fn handle(&self, delivery: Delivery) -> Handled {
+        (self.0)(delivery).await
+    }
+
+    fn destinations(&self) -> usize {
+        2
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        usize::from(!event_type.is_some_and(|event_type| event_type.starts_with("a.")))
+    }
+}
+
+struct Dispatching(JoinHandle<()>);
+
+impl Dispatching {
+    fn start<I: Inbox + Clone>(
+        inbox: &I,
+        handler: impl Handler,
+        set: impl FnOnce(&mut DispatchOptions),
+    ) -> Self {
+        let mut options = DispatchOptions::default();
+        options.schedule.first = Duration::from_millis(1);
+        set(&mut options);
+        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+        Self(tokio::spawn(dispatcher.run(std::future::pending())))
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn event(event_type: &str, number: usize) -> NewDelivery {
+    let body = format!(
+        r#"{{"event_type":"{event_type}","event_data":{{"video_id":"{event_type}-{number}"}}}}"#
+    );
+    NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body.into())
+}
+
+async fn append(inbox: &impl Inbox, event_type: &str, number: usize) -> DeliveryId {
+    inbox.append(event(event_type, number)).await.unwrap().id()
+}
+
+async fn state(inbox: &impl Inbox, id: DeliveryId) -> State {
+    inbox.get(id).await.unwrap().unwrap().summary.state
+}
+
+async fn check_hanging_destination(inbox: impl Inbox + Clone, order: Order) {
+    for number in 0..40 {
+        append(&inbox, "a.b", number).await;
+    }
+    let handler = Two(async |delivery: Delivery| {
+        if delivery.event().unwrap().event_name() == "a.b" {
+            std::future::pending::<()>().await;
+        }
+        Handled::Done
+    });
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.order = order;
+        options.handler_time = Duration::from_secs(3600);
+    });
+    until(async || inbox.counts().await.unwrap().claimed == 16).await;
+    for number in 0..3 {
+        let id = append(&inbox, "c.d", number).await;
+        until(async || state(&inbox, id).await == State::Done).await;
+    }
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.claimed, counts.pending), (16, 24));
+}
+
+#[tokio::test]
+async fn hanging_destination_holds_up_no_other() {
+    check_hanging_destination(MemoryInbox::new(), Order::Due).await;
+    check_hanging_destination(MemoryInbox::new(), Order::Subject).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn hanging_destination_holds_up_no_other_in_a_file() {
+    for order in [Order::Due, Order::Subject] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inbox.db");
+        let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
+        check_hanging_destination(inbox, order).await;
+    }
+}
+
+/// Tried once already, and due again.
+async fn append_backlog(inbox: &impl Inbox, count: usize) {
+    for number in 0..count {
+        append(inbox, "a.b", number).await;
+    }
+    let now = SystemTime::now();
+    for claimed in inbox
+        .claim(count, now, Order::Due)
+        .await
+        .unwrap()
+        .deliveries
+    {
+        let finish = Finish::new(&claimed, now, Duration::ZERO, AttemptResult::Retry);
+        inbox.finish(finish.due_at(now)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn live_delivery_does_not_wait_for_a_backlog() {
+    const BACKLOG: usize = 500;
+    let inbox = MemoryInbox::new();
+    append_backlog(&inbox, BACKLOG).await;
+    let handled = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let handled = Arc::clone(&handled);
+        move |_: Delivery| {
+            let handled = Arc::clone(&handled);
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                handled.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| options.concurrency = 4);
+    until(async || handled.load(Ordering::SeqCst) > 20).await;
+    let before = handled.load(Ordering::SeqCst);
+    let live = append(&inbox, "a.b", BACKLOG).await;
+    until(async || state(&inbox, live).await == State::Done).await;
+    let meanwhile = handled.load(Ordering::SeqCst) - before;
+    assert!(meanwhile < 100, "{meanwhile} of the backlog went before it");
+}
+
+#[tokio::test]
+async fn backlog_gets_a_tenth_beside_live_deliveries() {
+    const BACKLOG: usize = 20;
+    let inbox = MemoryInbox::new();
+    append_backlog(&inbox, BACKLOG).await;
+    // More live deliveries than are ever handled.
+    for number in 0..2000 {
+        append(&inbox, "c.d", number).await;
+    }
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let order = Arc::clone(&order);
+        move |delivery: Delivery| {
+            let is_backlog = delivery.attempt() > 1;
+            order.lock().unwrap().push(is_backlog);
+            tokio::time::sleep(Duration::from_millis(1))
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| options.concurrency = 4);
+    until(async || order.lock().unwrap().len() >= 300).await;
+    let order = order.lock().unwrap();
+    let of_backlog = order[..300]
+        .iter()
+        .filter(|is_backlog| **is_backlog)
+        .count();
+    assert_eq!(of_backlog, BACKLOG, "all of it by then");
+    let at_first = order[..50].iter().filter(|is_backlog| **is_backlog).count();
+    assert!(at_first <= 10, "{at_first} of the first 50");
+}
+
+#[tokio::test]
+async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
+    const PAUSE: Duration = Duration::from_millis(600);
+    let inbox = MemoryInbox::new();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let calls = Arc::clone(&calls);
+        Two(move |delivery: Delivery| {
+            let name = delivery.event().unwrap().event_name().to_owned();
+            let mut calls = calls.lock().unwrap();
+            let is_first = calls.iter().all(|(known, _)| *known != name);
+            calls.push((name.clone(), Instant::now()));
+            std::future::ready(match name == "a.b" && is_first {
+                true => Handled::pause(PAUSE, "in a moment"),
+                false => Handled::Done,
+            })
+        })
+    };
+    let first = append(&inbox, "a.b", 0).await;
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.attempts = 1;
+    });
+    until(async || !inbox.get(first).await.unwrap().unwrap().attempts.is_empty()).await;
+    let (second, other) = (
+        append(&inbox, "a.b", 1).await,
+        append(&inbox, "c.d", 0).await,
+    );
+    until(async || state(&inbox, other).await == State::Done).await;
+    for id in [first, second] {
+        until(async || state(&inbox, id).await == State::Done).await;
+    }
+    let calls = calls.lock().unwrap();
+    let times = |name: &str| {
+        let calls = calls.iter().filter(|(known, _)| known == name);
+        calls.map(|(_, at)| *at).collect::<Vec<_>>()
+    };
+    let [refused, again, last] = times("a.b").try_into().unwrap();
+    assert!(again - refused >= PAUSE && last - refused >= PAUSE);
+    assert!(times("c.d")[0] < again, "the other did not wait");
+    let kept = inbox.get(first).await.unwrap().unwrap();
+    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    assert_eq!(results, [AttemptResult::Retry, AttemptResult::Done]);
+}
+
+#[tokio::test]
+async fn destination_that_pauses_for_ever_is_given_up_in_time() {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a.b", 0).await;
+    let most = Duration::from_millis(300);
+    let handler =
+        |_: Delivery| std::future::ready(Handled::pause(Duration::from_millis(50), "later"));
+    let begun_at = Instant::now();
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.max_elapsed = most;
+    });
+    until(async || state(&inbox, id).await == State::Dead).await;
+    assert!(begun_at.elapsed() >= most);
+}
+
+#[tokio::test]
+async fn destination_with_a_limit_refuses_few() {
+    const DELIVERIES: usize = 600;
+    /// So many a period.
+    const LIMIT: usize = 20;
+    const PERIOD: Duration = Duration::from_millis(100);
+    let inbox = MemoryInbox::new();
+    for number in 0..DELIVERIES {
+        append(&inbox, "a.b", number).await;
+    }
+    let refused = Arc::new(AtomicUsize::new(0));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let (refused, taken) = (Arc::clone(&refused), Arc::clone(&taken));
+        move |_: Delivery| {
+            let (refused, taken) = (Arc::clone(&refused), Arc::clone(&taken));
+            async move {
+                let is_taken = {
+                    let now = Instant::now();
+                    let mut taken = taken.lock().unwrap();
+                    let in_period = taken.iter().rev().take(LIMIT);
+                    let in_period = in_period.filter(|at| now - **at < PERIOD).count();
+                    let is_taken = in_period < LIMIT;
+                    taken.extend(is_taken.then_some(now));
+                    is_taken
+                };
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                match is_taken {
+                    true => Handled::Done,
+                    false => {
+                        refused.fetch_add(1, Ordering::SeqCst);
+                        Handled::pause(PERIOD, "too many")
+                    }
+                }
+            }
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.attempts = 2;
+    });
+    until(async || {
+        let counts = inbox.counts().await.unwrap();
+        counts.pending + counts.claimed == 0
+    })
+    .await;
+    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+    assert_eq!(taken.lock().unwrap().len(), DELIVERIES);
+    let refused = refused.load(Ordering::SeqCst);
+    assert!(refused < DELIVERIES / 10, "{refused} refused");
+}
+
+#[cfg(feature = "rules")]
+#[test]
+fn each_rule_is_a_destination() {
+    use heygen_receiver::handlers::{BoxHandler, Rules};
+    let inner = Rules::new()
+        .on("b.x".parse().unwrap(), async |_: Delivery| {})
+        .on("b.y".parse().unwrap(), async |_: Delivery| {});
+    let rules = Rules::new()
+        .on("a.*".parse().unwrap(), async |_: Delivery| {})
+        .on("b.*".parse().unwrap(), inner)
+        .otherwise(async |_: Delivery| {});
+    let handler = BoxHandler::new(rules);
+    assert_eq!(handler.destinations(), 5);
+    let names = [
+        Some("a.b"),
+        Some("b.x"),
+        Some("b.y"),
+        Some("b.z"),
+        Some("c"),
+        None,
+    ];
+    let destinations = names.map(|name| handler.destination(name));
+    assert_eq!(destinations, [0, 1, 2, 3, 4, 4]);
+}
