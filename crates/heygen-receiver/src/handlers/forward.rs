@@ -5,21 +5,26 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use heygen_inbox::Source;
 use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret, Signature};
-use reqwest::{Client, Method, Request, StatusCode, redirect};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 
 use crate::{ActiveSecrets, Delivery, Handled, Handler};
 
 mod answer;
+mod client;
 mod error;
 mod headers;
 mod retry_after;
+mod status;
 mod target;
 mod tls;
 
 pub use error::{ForwardError, ForwardErrorKind};
 
+use client::{HttpClient, SendError};
 use target::Target;
 
 /// POSTs each delivery to an application, as HeyGen would, until the application has taken it.
@@ -52,11 +57,16 @@ use target::Target;
 /// # Answer
 ///
 /// 2xx is done and 410 is dead. Everything else is a retry, also a redirect, which is not followed, and so are an address
-/// that cannot be reached and an answer that does not come in time. `Retry-After`, in seconds or as a date, is kept to, up to one
-/// hour; the [schedule](crate::RetrySchedule) decides where it is missing or asks for no wait at all. The reason on record names
-/// the status and the first 200 bytes of the answer.
+/// that cannot be reached and an answer that does not come in time. The status decides, whatever follows it: an answer that begins
+/// with 2xx is done even if its headers or its body cannot be read. The reason on record names the status and the first 200 bytes
+/// of the answer.
 ///
-/// Connections are kept open for the next delivery, and no proxy is taken from the environment.
+/// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a [pause](Handled::Pause) of the whole
+/// destination: nothing is sent to it meanwhile, then one delivery at a time, and the attempt does not count. Where it is missing
+/// or asks for no wait at all, the [schedule](crate::RetrySchedule) decides.
+///
+/// Connections are kept open for the next delivery, up to [`connection_lifetime`](ForwardOptions::connection_lifetime), and no
+/// proxy is taken from the environment.
 ///
 /// # Examples
 ///
@@ -81,7 +91,7 @@ use target::Target;
 /// # }
 /// ```
 pub struct Forward {
-    http: Client,
+    http: HttpClient,
     target: Target,
     secrets: ActiveSecrets,
     options: ForwardOptions,
@@ -104,6 +114,8 @@ pub struct ForwardOptions {
     /// Where whoever runs the application finds the secret that it must verify with; logged when the application answers 401 or
     /// 403, once a minute at the most. Default: `None`.
     pub secret_hint: Option<String>,
+    /// How long a connection is used. Then a new one is made, and the name of the application is looked up again. Default: 5 min.
+    pub connection_lifetime: Duration,
 }
 
 /// What the log has been told, and what was learned from deliveries.
@@ -141,17 +153,8 @@ impl Forward {
         options: ForwardOptions,
     ) -> Result<Self, ForwardError> {
         let target = Target::parse(url)?;
-        let http = Client::builder()
-            .tls_backend_preconfigured(tls::config(target.is_https())?)
-            // The signature is for this address and no other.
-            .redirect(redirect::Policy::none())
-            // What is sent again, and when, is the dispatcher's to decide.
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(IDLE)
-            .build()
-            .map_err(|error| ForwardError::setup(error.without_url()))?;
+        let tls = tls::config(target.is_https())?;
+        let http = HttpClient::new(tls, options.connect_timeout, options.connection_lifetime);
         Ok(Self {
             http,
             target,
@@ -161,7 +164,7 @@ impl Forward {
         })
     }
 
-    fn request(&self, delivery: &Delivery) -> Option<Request> {
+    fn request(&self, delivery: &Delivery) -> Option<Request<Full<Bytes>>> {
         let secrets = self.secrets.get()?;
         let secret = secrets.iter().next()?;
         let signature = secret.sign(delivery.body());
@@ -175,9 +178,10 @@ impl Forward {
             );
         }
         let signature = may_sign.then_some(signature);
-        let mut request = Request::new(Method::POST, self.target.url().clone());
+        let mut request = Request::new(Full::new(delivery.body().clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.uri().clone();
         *request.headers_mut() = headers::headers(delivery, signature.as_ref(), SystemTime::now());
-        *request.body_mut() = Some(delivery.body().clone().into());
         Some(request)
     }
 
@@ -228,17 +232,18 @@ impl Forward {
         );
     }
 
-    fn failure(&self, error: reqwest::Error) -> Handled {
+    fn failure(&self, error: &SendError) -> String {
         let target = &self.target;
-        let error = error.without_url();
-        Handled::retry(match (error.is_connect(), error.is_timeout()) {
-            (true, true) => {
+        match error {
+            SendError::ConnectTimeout => {
                 let limit = self.options.connect_timeout;
                 format!("{target} could not be connected to within {limit:?}")
             }
-            (true, false) => format!("{target} could not be reached: {}", cause(&error)),
-            (false, _) => format!("{target} gave no answer: {}", cause(&error)),
-        })
+            SendError::Connect(error) => {
+                format!("{target} could not be reached: {}", cause(error))
+            }
+            SendError::Answer(error) => format!("{target} gave no answer: {}", cause(error)),
+        }
     }
 }
 
@@ -250,17 +255,29 @@ impl Handler for Forward {
             );
         };
         drop(delivery);
-        let sent = self.http.execute(request);
-        match tokio::time::timeout(self.options.timeout, sent).await {
+        let (exchange, sending) = self.http.send(request);
+        let failure = match tokio::time::timeout(self.options.timeout, sending).await {
             Ok(Ok(response)) => {
                 self.tell_rejected(response.status());
-                answer::judge(response, &self.target).await
+                return answer::judge(response, &self.target).await;
             }
-            Ok(Err(error)) => self.failure(error),
+            Ok(Err(error)) => self.failure(&error),
             Err(_) => {
                 let (target, limit) = (&self.target, self.options.timeout);
-                Handled::retry(format!("{target} gave no answer within {limit:?}"))
+                format!("{target} gave no answer within {limit:?}")
             }
+        };
+        let status = exchange.status();
+        status
+            .into_iter()
+            .for_each(|status| self.tell_rejected(status));
+        match status {
+            Some(status) if status.is_success() => Handled::DoneWithNote {
+                note: format!("answered {status}, and the rest could not be read ({failure})"),
+            },
+            Some(StatusCode::GONE) => Handled::dead(format!("answered 410: {failure}")),
+            Some(status) => Handled::retry(format!("answered {status}: {failure}")),
+            None => Handled::retry(failure),
         }
     }
 }
@@ -272,6 +289,7 @@ impl Default for ForwardOptions {
             timeout: Duration::from_secs(30),
             receiver_secrets: None,
             secret_hint: None,
+            connection_lifetime: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -290,16 +308,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The innermost error says what happened ("connection refused"); those around it only where.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
+fn cause(error: &dyn Error) -> String {
+    let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
     super::printable::one_line(innermost.to_string().as_bytes())
 }
-
-/// Shorter than the 5 s after which Node.js closes a connection: one that is closed while a delivery is on its way into it costs
-/// an attempt.
-const IDLE: Duration = Duration::from_secs(4);
 
 const BETWEEN_HINTS: Duration = Duration::from_secs(60);

@@ -221,6 +221,105 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
+async fn a_2xx_status_counts_whatever_follows_it() {
+    let many = |count: usize| {
+        let lines: Vec<_> = (0..count)
+            .map(|number| format!("X-{number}: 1\r\n"))
+            .collect();
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n",
+            lines.concat()
+        )
+    };
+    let long = "x".repeat(1_000_000);
+    for answer in [
+        "HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nX-Space : a\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nX-Control: a\0b\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\nX-Endless: ".to_owned(),
+        "HTTP/1.1 200 OK\nContent-Length: 2\n\nok".to_owned(),
+        "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        "HTTP/1.0 204 No Content\r\n\r\n".to_owned(),
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n\
+         HTTP/1.1 202 Accepted\r\nContent-Length: x\r\n\r\n"
+            .to_owned(),
+        many(200),
+        many(2000),
+        format!("HTTP/1.1 200 OK\r\nX-Long: {long}\r\n\r\n"),
+    ] {
+        let application = Application::always(answer.as_bytes()).await;
+        let mut options = ForwardOptions::default();
+        options.timeout = Duration::from_secs(2);
+        let forward = Forward::with(&application.url, secret(), options).unwrap();
+        let (result, said) = Handing::start(forward).ends(b"{}").await;
+        let start: String = answer.chars().take(100).collect();
+        assert_eq!(result, AttemptResult::Done, "{start:?}: {said}");
+        assert_eq!(application.requests().len(), 1, "{start:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_status_counts_too_where_the_rest_cannot_be_read() {
+    use AttemptResult::{Dead, Retry};
+    for (status, expected) in [("500 Oh", Retry), ("410 Gone", Dead)] {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: x\r\n\r\n");
+        let application = Application::always(answer).await;
+        let (result, said) = Handing::start(forward(&application)).ends(b"{}").await;
+        assert_eq!(result, expected);
+        assert!(
+            said.starts_with(&format!("answered {}", &status[..3])),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_after_its_status_counts() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        // More than what it has read came: closing it resets the connection.
+        stream.set_zero_linger().unwrap();
+    });
+    let handing = Handing::start(Forward::new(&url, secret()).unwrap());
+    let (result, said) = handing.ends(b"{}").await;
+    assert_eq!(result, AttemptResult::Done, "{said}");
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_has_a_longest_life() {
+    for (lifetime, expected) in [
+        (Duration::ZERO, [0, 1, 2]),
+        (Duration::from_secs(60), [0, 0, 0]),
+    ] {
+        let application = Application::always(answer("200 OK", "", "")).await;
+        let mut options = ForwardOptions::default();
+        options.connection_lifetime = lifetime;
+        let forward = Forward::with(&application.url, secret(), options).unwrap();
+        let handing = Handing::start(forward);
+        for number in 0..3 {
+            handing.attempt(body(&number.to_string()).as_bytes()).await;
+        }
+        let requests = application.requests();
+        let connections: Vec<_> = requests.iter().map(|request| request.connection).collect();
+        assert_eq!(connections, expected, "{lifetime:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = Application::always(answer("200 OK", "", "")).await;
     for status in ["301 Moved Permanently", "307 Temporary Redirect"] {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::{Response, StatusCode};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
 use super::retry_after::retry_after;
 use super::target::Target;
@@ -10,10 +12,10 @@ use crate::Handled;
 use crate::handlers::printable::one_line;
 
 /// The status decides; the text is for whoever reads the record.
-pub(super) async fn judge(response: Response, target: &Target) -> Handled {
+pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Handled {
     let status = response.status();
     let after = retry_after(response.headers(), SystemTime::now());
-    let text = read(response).await;
+    let text = read(response.into_body()).await;
     if status.is_success() {
         return Handled::Done;
     }
@@ -26,20 +28,23 @@ pub(super) async fn judge(response: Response, target: &Target) -> Handled {
     }
     match status {
         StatusCode::GONE => Handled::dead(reason),
-        _ => Handled::Retry {
-            after: after.map(|wait| wait.min(LONGEST_WAIT)),
-            reason,
+        _ => match after {
+            Some(after) => Handled::pause(after, reason),
+            None => Handled::retry(reason),
         },
     }
 }
 
 /// The beginning of the text. Some more is read and thrown away, because only a connection whose answer was read to its end
 /// can carry the next delivery.
-async fn read(mut response: Response) -> String {
+async fn read(mut body: Incoming) -> String {
     let mut start = Vec::new();
     let mut read_bytes = 0;
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(chunk) = frame.into_data() else {
+                continue;
+            };
             read_bytes += chunk.len();
             // Four more than are shown: a character may lie across the end.
             let missing = (MAX_TEXT_BYTES + 4).saturating_sub(start.len());
@@ -59,6 +64,3 @@ async fn read(mut response: Response) -> String {
 const MAX_TEXT_BYTES: usize = 200;
 const MAX_READ_BYTES: usize = 64 * 1024;
 const READING: Duration = Duration::from_secs(1);
-
-/// An application that is away for longer is asked again meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Signature};
-use reqwest::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
 use crate::Delivery;
@@ -40,6 +40,7 @@ pub(super) fn headers(
     // reqwest leaves it out for an empty body, and some servers and proxies refuse a POST without it.
     headers.insert(CONTENT_LENGTH, delivery.body().len().into());
     headers.insert(USER_AGENT, OURS);
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert("heygen-webhooks-attempt", delivery.attempt().into());
     let signed = [HEYGEN_SIGNATURE, SIGNATURE]
         .into_iter()

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use reqwest::Url;
+use http::Uri;
+use url::Url;
 
 use super::ForwardError;
 
 /// An address of an application. `Display` leaves out its query, which may hold a key.
 pub(super) struct Target {
-    url: Url,
+    uri: Uri,
     shown: Url,
 }
 
@@ -26,17 +27,17 @@ impl Target {
             ));
         }
         url.set_fragment(None);
-        let mut shown = url.clone();
-        shown.set_query(None);
-        Ok(Self { url, shown })
+        let uri = url.as_str().parse().map_err(ForwardError::no_url)?;
+        url.set_query(None);
+        Ok(Self { uri, shown: url })
     }
 
-    pub(super) fn url(&self) -> &Url {
-        &self.url
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     pub(super) fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
+        self.shown.scheme() == "https"
     }
 }
 
@@ -55,7 +56,7 @@ mod tests {
         let found = Target::parse(text);
         let found = found
             .as_ref()
-            .map(|target| (target.url().as_str().to_owned(), target.to_string()))
+            .map(|target| (target.uri().to_string(), target.to_string()))
             .map_err(ToString::to_string);
         let found = found
             .as_ref()

@@ -1,0 +1,200 @@
+//! [`StatusLine`]: the status that an answer begins with, read beside the client that may find the rest of it unreadable.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The status of the answer that comes over a connection.
+#[derive(Debug, Default)]
+pub(super) struct StatusLine {
+    reading: Mutex<Reading>,
+}
+
+#[derive(Debug)]
+enum Reading {
+    /// The beginning of a line that should be one of a status.
+    Line(Vec<u8>),
+    /// The rest of an interim answer (1xx), with what came last of it.
+    Interim { is_line_empty: bool },
+    /// What the answer began with; `None` when that was no status.
+    Read(Option<StatusCode>),
+}
+
+impl StatusLine {
+    /// The status, where the answer has begun with one.
+    pub(super) fn get(&self) -> Option<StatusCode> {
+        match &*self.reading() {
+            Reading::Line(_) | Reading::Interim { .. } => None,
+            Reading::Read(status) => *status,
+        }
+    }
+
+    fn sent(&self, bytes: &[u8]) {
+        // Every request is a POST, and its head is written before its body.
+        if bytes.starts_with(b"POST ") {
+            *self.reading() = Reading::default();
+        }
+    }
+
+    fn received(&self, bytes: &[u8]) {
+        let mut reading = self.reading();
+        for byte in bytes {
+            if let Reading::Read(_) = *reading {
+                return;
+            }
+            reading.receive(*byte);
+        }
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        // Each byte changes it whole or not at all.
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reading {
+    fn receive(&mut self, byte: u8) {
+        match self {
+            Self::Line(line) if line.len() < STATUS_BYTES => {
+                // Some send an empty line first.
+                if !(line.is_empty() && matches!(byte, b'\r' | b'\n')) {
+                    line.push(byte);
+                }
+            }
+            Self::Line(line) => {
+                let status = status(line).filter(|_| matches!(byte, b' ' | b'\r' | b'\n'));
+                let is_interim = status.is_some_and(|status| {
+                    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+                });
+                *self = match is_interim {
+                    true => Self::Interim {
+                        is_line_empty: byte == b'\n',
+                    },
+                    false => Self::Read(status),
+                };
+            }
+            Self::Interim { is_line_empty } => match (byte, *is_line_empty) {
+                (b'\n', true) => *self = Self::default(),
+                (b'\n', false) => *is_line_empty = true,
+                (b'\r', _) => {}
+                (_, _) => *is_line_empty = false,
+            },
+            Self::Read(_) => {}
+        }
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self::Line(Vec::with_capacity(STATUS_BYTES))
+    }
+}
+
+/// `HTTP/1.1 200`, and nothing after it.
+fn status(line: &[u8]) -> Option<StatusCode> {
+    let code = line
+        .strip_prefix(b"HTTP/1.0 ")
+        .or_else(|| line.strip_prefix(b"HTTP/1.1 "))?;
+    StatusCode::from_bytes(code).ok()
+}
+
+const STATUS_BYTES: usize = b"HTTP/1.1 200".len();
+
+/// A connection whose answers are looked at.
+pub(super) struct Tap<T> {
+    io: T,
+    status: Arc<StatusLine>,
+}
+
+impl<T> Tap<T> {
+    pub(super) fn new(io: T, status: Arc<StatusLine>) -> Self {
+        Self { io, status }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(context, buffer));
+        self.status.received(&buffer.filled()[before..]);
+        Poll::Ready(read)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.status.sent(bytes);
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(received: &str, expected: Option<u16>) {
+        let whole = StatusLine::default();
+        whole.received(received.as_bytes());
+        let found = whole.get().map(|status| status.as_u16());
+        assert_eq!(found, expected, "{received:?}");
+        let bytewise = StatusLine::default();
+        for byte in received.bytes() {
+            bytewise.received(&[byte]);
+        }
+        let found = bytewise.get().map(|status| status.as_u16());
+        assert_eq!(found, expected, "{received:?}");
+    }
+
+    #[test]
+    fn answers_begin_with_a_status() {
+        check("", None);
+        check("HTTP/1.1 20", None);
+        check("HTTP/1.1 200", None);
+        check("HTTP/1.1 200\r", Some(200));
+        check("HTTP/1.0 204 No Content\nA", Some(204));
+        check("\r\nHTTP/1.1 500 No\r\n\r\n", Some(500));
+        check("HTTP/1.1 2000 OK", None);
+        check("HTTP/2.0 200 OK", None);
+        check("SSH-2.0-OpenSSH_9.2p1", None);
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </HTTP/1.1 200>\r\n\r\n";
+        check(interim, None);
+        check(
+            &format!("{interim}{interim}HTTP/1.1 201 Yes\r\n"),
+            Some(201),
+        );
+        check("HTTP/1.1 100\n\nHTTP/1.1 202\n", Some(202));
+        check("HTTP/1.1 100 Continue\r\nHTTP/1.1 200 OK\r\n", None);
+    }
+
+    #[test]
+    fn a_new_request_has_no_status_yet() {
+        let status = StatusLine::default();
+        status.sent(b"POST / HTTP/1.1\r\n");
+        status.received(b"HTTP/1.1 200 OK\r\n");
+        status.sent(b"the rest of the body");
+        assert_eq!(status.get(), Some(StatusCode::OK));
+        status.sent(b"POST / HTTP/1.1\r\n");
+        assert_eq!(status.get(), None);
+    }
+}
