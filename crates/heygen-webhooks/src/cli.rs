@@ -172,6 +172,14 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether it runs for long and starts programs of others.
+    #[cfg(unix)]
+    pub(crate) fn starts_programs(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Work(_) | Self::Dev(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

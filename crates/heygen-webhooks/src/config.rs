@@ -139,6 +139,7 @@ pub(crate) struct File {
     handler_time: Option<f64>,
     retry_first: Option<f64>,
     retry_longest: Option<f64>,
+    retry_for: Option<Span>,
     attempts: Option<u32>,
     keep: Option<Span>,
     keep_bytes: Option<Size>,
@@ -360,6 +361,7 @@ impl File {
             handler_time: self.handler_time,
             retry_first: self.retry_first,
             retry_longest: self.retry_longest,
+            retry_for: self.retry_for,
             attempts: self.attempts,
         }
     }

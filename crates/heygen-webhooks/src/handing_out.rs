@@ -19,6 +19,7 @@ use crate::output::{tame, without_query};
 use crate::place::Place;
 use crate::printer::Printer;
 use crate::rule::{Action, Rule};
+use crate::span::Span;
 use crate::web_address::http_url;
 use crate::{event_name, notice, origin, program};
 
@@ -51,6 +52,7 @@ pub(crate) struct InFile {
     pub(crate) handler_time: Option<f64>,
     pub(crate) retry_first: Option<f64>,
     pub(crate) retry_longest: Option<f64>,
+    pub(crate) retry_for: Option<Span>,
     pub(crate) attempts: Option<u32>,
 }
 
@@ -90,6 +92,7 @@ impl HandingOut {
                 handler_time,
                 retry_first: options.retry_first.or(file.retry_first),
                 retry_longest: options.retry_longest.or(file.retry_longest),
+                retry_for: options.retry_for.or(file.retry_for),
                 attempts: options.attempts.or(file.attempts),
             })?,
         })
@@ -287,6 +290,7 @@ struct Merged {
     handler_time: Option<Duration>,
     retry_first: Option<f64>,
     retry_longest: Option<f64>,
+    retry_for: Option<Span>,
     attempts: Option<u32>,
 }
 
@@ -310,6 +314,9 @@ fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
     }
     if let Some(given) = merged.retry_longest {
         options.schedule.longest = seconds("retry-longest", given)?;
+    }
+    if let Some(Span(time)) = merged.retry_for {
+        options.schedule.max_elapsed = time;
     }
     // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
     options.handler_time = merged

@@ -14,6 +14,8 @@ mod event_name;
 mod failure;
 mod forward_secret;
 mod handing_out;
+#[cfg(unix)]
+mod init;
 mod input;
 mod lines;
 mod logging;
@@ -49,13 +51,25 @@ mod written;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    descriptors::raise();
-    let code = match cli::parse().map(command::run) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => failure.report(),
+    let code = match cli::parse() {
+        Ok(command) => run(command),
         Err(code) => code,
     };
     logging::flush();
     signals::leave_the_end_to_a_second();
     code
+}
+
+fn run(command: cli::Command) -> ExitCode {
+    #[cfg(unix)]
+    if command.starts_programs()
+        && let Some(status) = init::run()
+    {
+        return status;
+    }
+    descriptors::raise();
+    match command::run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
 }

@@ -81,6 +81,28 @@ pub(crate) fn leave_the_end_to_a_second() {
     }
 }
 
+/// Resolves on the first SIGTERM or Ctrl-C, for a command that then ends after its step.
+#[cfg(unix)]
+pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    let asked = asked_to_stop(Vec::new())?;
+    Ok(async {
+        let _ = asked.await;
+    })
+}
+
 /// Counts the SIGHUPs, which ask to read configuration anew.
 #[cfg(unix)]
 pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {

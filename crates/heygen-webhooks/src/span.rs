@@ -1,4 +1,4 @@
-//! [`Span`]: how long something lasts, and [`Size`]: how much something is, as people give them.
+//! [`Span`]: how long something lasts, [`Size`]: how much something is, and [`Rate`]: how often something is done, as people give them.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +14,41 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "Number")]
 pub(crate) struct Size(pub(crate) u64);
+
+/// How often: `10/s`, `30/m`, `100/h`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rate {
+    count: u32,
+    per: Duration,
+}
+
+impl Rate {
+    /// How long after the first the one of that number is due, counting from 0.
+    pub(crate) fn due_after(self, number: u64) -> Duration {
+        let seconds = self.per.as_secs_f64() * number as f64 / f64::from(self.count);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || format!("`{text}` is not a rate: give 10/s, 30/m or 100/h");
+        let (count, unit) = text.split_once('/').unwrap_or((text, "s"));
+        let count = count.trim().parse().ok().filter(|count| *count > 0);
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3600,
+            _ => return Err(advice()),
+        };
+        Ok(Self {
+            count: count.ok_or_else(advice)?,
+            per: Duration::from_secs(seconds),
+        })
+    }
+}
 
 impl FromStr for Span {
     type Err = String;
@@ -103,6 +138,23 @@ mod tests {
         check("30d", Some(2_592_000));
         check("1d 6h", Some(108_000));
         for text in ["", "30", "0s", "-1d", "1 fortnight", "1mo"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn rates() {
+        let check = |text: &str, third: Option<u64>| {
+            let rate = text.parse::<Rate>().ok();
+            let due = rate.map(|rate| rate.due_after(2));
+            assert_eq!(due, third.map(Duration::from_millis), "{text}");
+        };
+        check("10", Some(200));
+        check("10/s", Some(200));
+        check("30/m", Some(4000));
+        check("30 / min", Some(4000));
+        check("100/h", Some(72_000));
+        for text in ["", "0/s", "-1/s", "1.5/s", "10/d", "s", "/s"] {
             check(text, None);
         }
     }

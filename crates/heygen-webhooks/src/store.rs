@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
-    NewDelivery, Order, Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind,
+    Kept, NewDelivery, Order, Prune, Pruned, Query, Summary,
 };
 
 use crate::failure::Failure;
@@ -162,6 +162,13 @@ impl Inbox for Store {
         match self {
             Self::File(inbox) => inbox.claim(limit, now, order).await,
             Self::Streams(inbox) => inbox.claim(limit, now, order).await,
+        }
+    }
+
+    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        match self {
+            Self::File(inbox) => inbox.claim_for(request).await,
+            Self::Streams(inbox) => inbox.claim_for(request).await,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::rule::Rule;
+use crate::span::Span;
 
 /// What is done with a delivery.
 #[derive(Args, Debug, Default)]
@@ -40,7 +41,7 @@ pub(crate) struct HandingOut {
     /// inbox in a file
     #[arg(long)]
     pub(crate) ordered: bool,
-    /// How many are handed out at a time [default: 16]
+    /// How many each destination gets at a time: each rule of --on is one, and what no rule takes is another [default: 16]
     #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_CONCURRENCY")]
     pub(crate) concurrency: Option<usize>,
     /// Seconds a delivery may take before that counts as a failure [default: 60]
@@ -52,7 +53,12 @@ pub(crate) struct HandingOut {
     /// Seconds to wait at the longest [default: 3600]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_LONGEST")]
     pub(crate) retry_longest: Option<f64>,
-    /// After how many attempts a delivery is dead [default: 15]
+    /// How long a delivery is tried from its first attempt, as 90s, 30m, 24h or 7d, before it is dead; the last attempt is made when
+    /// the time is over. While this program does not run, no time is counted [default: 24h]
+    #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_RETRY_FOR")]
+    pub(crate) retry_for: Option<Span>,
+    /// After how many attempts a delivery is dead, if --retry-for is not over before. An attempt answered with Retry-After,
+    /// which pauses its destination, does not count [default: no limit]
     #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_ATTEMPTS")]
     pub(crate) attempts: Option<u32>,
 }

@@ -52,6 +52,14 @@ impl Handler for Counted {
         });
         handled
     }
+
+    fn destinations(&self) -> usize {
+        self.handler.destinations()
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        self.handler.destination(event_type)
+    }
 }
 
 impl Count {

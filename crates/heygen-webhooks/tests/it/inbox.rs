@@ -9,7 +9,7 @@ mod backup;
 mod carry;
 mod check;
 mod drift;
-mod past;
+pub(crate) mod past;
 mod prune;
 #[cfg(unix)]
 mod rejected;

@@ -8,6 +8,8 @@ mod crash;
 mod deploy;
 #[cfg(unix)]
 mod dev;
+#[cfg(unix)]
+mod dispatching;
 mod doctor;
 mod drill;
 mod endpoint;

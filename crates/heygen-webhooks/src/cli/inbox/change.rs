@@ -3,16 +3,18 @@
 use clap::Args;
 
 use super::{InboxFile, Selection};
+use crate::span::Rate;
 use crate::when::When;
 
 /// Hand deliveries out again, whatever became of them before
 ///
 /// They keep their attempts and get as many new ones as a new delivery has. A running `serve` takes notice within a
-/// second. What is in a handler's hands stays there. More than 100 are asked about first.
+/// second, and dispatches what comes in meanwhile first. What is in a handler's hands stays there. More than 100 are asked about first.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks inbox replay 01jd…
   heygen-webhooks inbox replay --state dead --since 2h --dry-run
+  heygen-webhooks inbox replay --state dead --rate 10/s --yes
   heygen-webhooks inbox replay --event-type avatar_video.success --since 2026-11-01 --until 2026-11-02 --yes")]
 pub(crate) struct Replay {
     /// Ids of deliveries, as `inbox list` prints them
@@ -28,6 +30,9 @@ pub(crate) struct Replay {
     /// Only say which would be handed out again
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Replay no faster than this: 10/s, 30/m, 100/h. Ctrl-C stops it; what was replayed by then stays so
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<Rate>,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

@@ -19,6 +19,7 @@ pub(super) fn run(options: &Attempts) -> Result<(), Failure> {
             "state": kept.summary.state.as_str(),
             "attempts": kept.summary.attempts,
             "due_at": kept.due_at.map(when::exact),
+            "dead_at": kept.summary.dead_at.map(when::exact),
             "attempt_list": attempts,
         }))?;
         return Ok(());
@@ -47,7 +48,11 @@ fn what_next(kept: &Kept) -> String {
         ),
         (State::Done, _) => String::new(),
         (State::Dead, _) => format!(
-            ": given up; `inbox replay {}` hands it out again",
+            ": given up{}; `inbox replay {}` hands it out again",
+            kept.summary
+                .dead_at
+                .map(|dead_at| format!(" {}", when::short(dead_at)))
+                .unwrap_or_default(),
             kept.summary.id
         ),
         _ => String::new(),

@@ -17,6 +17,7 @@ pub(super) fn summary_json(summary: &Summary) -> Value {
         "state": summary.state.as_str(),
         "attempts": summary.attempts,
         "source": summary.source.as_str(),
+        "dead_at": summary.dead_at.map(when::exact),
     })
 }
 

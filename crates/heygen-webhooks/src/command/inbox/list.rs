@@ -49,7 +49,10 @@ fn row(summary: &Summary) -> Vec<String> {
             .outcome
             .map_or("-", |outcome| outcome.as_str())
             .to_owned(),
-        summary.state.to_string(),
+        match summary.dead_at {
+            Some(dead_at) => format!("{} {}", summary.state, when::short(dead_at)),
+            None => summary.state.to_string(),
+        },
         summary.attempts.to_string(),
     ]
 }

@@ -15,9 +15,11 @@ pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
         when::short(summary.received_at),
         summary.source,
         summary.state,
-        kept.due_at
-            .map(|due| format!(", due {}", when::short(due)))
-            .unwrap_or_default(),
+        match (kept.due_at, summary.dead_at) {
+            (Some(due), _) => format!(", due {}", when::short(due)),
+            (None, Some(dead_at)) => format!(", given up {}", when::short(dead_at)),
+            (None, None) => String::new(),
+        },
     )];
     match Event::from_slice(&kept.body) {
         Ok(event) => parts.push(view::text(&event, full)),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::Place;
 
 /// One delivery as a line of an export: about `subject`, so many days old.
-pub(super) fn delivery(subject: &str, state: &str, days: i64) -> Value {
+pub(crate) fn delivery(subject: &str, state: &str, days: i64) -> Value {
     let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
     let attempts = match state {
         "pending" => json!([]),
@@ -36,7 +36,7 @@ pub(super) fn text(lines: &[Value]) -> String {
 }
 
 /// Takes them into the inbox of this place.
-pub(super) fn import(place: &Place, lines: &[Value]) {
+pub(crate) fn import(place: &Place, lines: &[Value]) {
     let arguments = ["inbox", "import", "-", "--json"];
     let told = place.run_with(&arguments, text(lines).as_bytes(), &[]).ok();
     assert_eq!(

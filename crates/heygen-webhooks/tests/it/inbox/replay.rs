@@ -101,3 +101,48 @@ fn nothing_is_replayed_by_accident() {
     assert_eq!(none.run(&["inbox", "replay", "--all"]).status, 1);
     assert!(!none.path().join("heygen-inbox.db").exists());
 }
+
+#[test]
+fn a_rate_paces_it() {
+    let place = Place::new();
+    let five: Vec<_> = (0..5)
+        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .collect();
+    import(&place, &five);
+    let begun_at = std::time::Instant::now();
+    let told = replay(&place, &["--all", "--rate", "10/s"]);
+    assert_eq!(
+        (&told["replayed"], &told["not_reached"]),
+        (&json!(5), &json!(0))
+    );
+    let took = begun_at.elapsed();
+    assert!(took >= std::time::Duration::from_millis(400), "{took:?}");
+    let wrong = place.run(&["inbox", "replay", "--all", "--rate", "10/d"]);
+    assert!(
+        wrong.status == 2 && wrong.stderr.contains("rate"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn it_can_be_stopped() {
+    let place = Place::new();
+    let three: Vec<_> = (0..3)
+        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .collect();
+    import(&place, &three);
+    let command = place.command(&["inbox", "replay", "--all", "--rate", "1/h", "--json"]);
+    let replaying = place.begin(command, &[]);
+    crate::support::eventually(|| of_state(&place, "pending").len() == 1);
+    replaying.signal("INT");
+    let (status, lines, _) = replaying.wait();
+    assert_eq!(status, 1);
+    let told: Value = serde_json::from_str(&lines.concat()).expect("JSON");
+    assert_eq!(
+        (&told["replayed"], &told["not_reached"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(of_state(&place, "done").len(), 2);
+}

@@ -1,0 +1,323 @@
+//! Destinations beside each other, live deliveries beside a replay, pauses, how long a delivery is tried, and what programs leave
+//! behind.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::inbox::past::{delivery, import};
+use crate::support::{Place, SECRET};
+
+/// An application that answers each request with what it is told to, and remembers the bodies in their order. It ends with the test.
+struct Application {
+    url: String,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Application {
+    fn start(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let bodies = Arc::<Mutex<Vec<String>>>::default();
+        let (kept, answer) = (Arc::clone(&bodies), Arc::new(answer));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                thread::spawn(move || serve(stream, &kept, &*answer));
+            }
+        });
+        Self { url, bodies }
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().expect("no panic").clone()
+    }
+}
+
+/// One request after the other, until the connection is closed.
+fn serve(mut stream: TcpStream, kept: &Mutex<Vec<String>>, answer: &dyn Fn(usize) -> String) {
+    let mut unread = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&unread).into_owned();
+        let whole = text.split_once("\r\n\r\n").and_then(|(head, body)| {
+            let head = head.to_lowercase();
+            let length = head.split("content-length: ").nth(1)?;
+            let length: usize = length.split("\r\n").next()?.parse().ok()?;
+            (body.len() >= length).then(|| body[..length].to_owned())
+        });
+        if let Some(body) = whole {
+            unread.clear();
+            let number = {
+                let mut kept = kept.lock().expect("no panic");
+                kept.push(body);
+                kept.len() - 1
+            };
+            if stream.write_all(answer(number).as_bytes()).is_err() {
+                return;
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(count @ 1..) => unread.extend_from_slice(&buffer[..count]),
+            Ok(0) | Err(_) => return,
+        }
+    }
+}
+
+fn answer(status: &str, headers: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n{headers}\r\n")
+}
+
+/// Looks again and again until there is something.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "never: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The newest delivery, once it is in this state.
+fn newest_once(place: &Place, state: &str) -> Value {
+    eventually(state, || {
+        let list = place.run(&["inbox", "list", "--json"]).ok().json();
+        let newest = list.get(0)?;
+        let id = newest["id"].as_str().expect("an id");
+        let is_so = newest["state"] == state;
+        is_so.then(|| place.run(&["inbox", "show", id, "--json"]).ok().json())
+    })
+}
+
+fn results(delivery: &Value) -> Vec<&str> {
+    let attempts = delivery["attempt_list"].as_array().expect("attempts");
+    let results = attempts.iter().map(|attempt| attempt["result"].as_str());
+    results.map(|result| result.expect("a word")).collect()
+}
+
+#[test]
+fn hanging_destination_holds_up_no_other() {
+    let place = Place::new();
+    // It accepts and never answers.
+    let hanging = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = hanging.local_addr().expect("an address");
+    let rule = format!("avatar_video.fail=forward:http://{address}/");
+    let serve = place.serve(&["--on", &rule, "--print", "--json"]);
+    let begun_at = Instant::now();
+    for number in 0..40 {
+        let video = format!("video_id=v{number}");
+        serve
+            .trigger(&place, &["avatar_video.fail", "--set", &video])
+            .ok();
+    }
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
+    assert_eq!(line["event_type"], "avatar_video.success");
+    // Only after a minute are those given up that hang.
+    assert!(
+        begun_at.elapsed() < Duration::from_secs(50),
+        "{:?}",
+        begun_at.elapsed()
+    );
+}
+
+#[test]
+fn live_delivery_does_not_wait_for_a_replay() {
+    const REPLAYED: usize = 600;
+    let place = Place::new();
+    let application = Application::start(|_| {
+        thread::sleep(Duration::from_millis(50));
+        answer("204 No Content", "")
+    });
+    let lines: Vec<_> = (0..REPLAYED)
+        .map(|number| delivery(&format!("old-{number}"), "done", 1))
+        .collect();
+    import(&place, &lines);
+    let serve = place.serve(&["--forward", &application.url]);
+    let replay = ["inbox", "replay", "--all", "--yes", "--json"];
+    assert_eq!(place.run(&replay).ok().json()["replayed"], REPLAYED);
+    eventually("a replay that goes on", || {
+        (application.bodies().len() > 20).then_some(())
+    });
+    let before = application.bodies().len();
+    let live = ["avatar_video.success", "--set", "video_id=live"];
+    serve.trigger(&place, &live).ok();
+    let at = eventually("the live one", || {
+        let bodies = application.bodies();
+        bodies.iter().position(|body| body.contains("live"))
+    });
+    assert!(at < REPLAYED - 1, "all of the replay went first");
+    assert!(
+        at - before < REPLAYED / 2,
+        "{} of the replay went first",
+        at - before
+    );
+}
+
+#[test]
+fn application_that_asks_for_pauses_loses_nothing() {
+    let place = Place::new();
+    let application = Application::start(|number| match number {
+        0..4 => answer("503 Service Unavailable", "Retry-After: 1\r\n"),
+        _ => answer("200 OK", ""),
+    });
+    let begun_at = Instant::now();
+    let serve = place.serve(&["--forward", &application.url, "--attempts", "2"]);
+    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let delivery = newest_once(&place, "done");
+    assert!(begun_at.elapsed() >= Duration::from_secs(4));
+    assert_eq!(
+        results(&delivery),
+        ["retry", "retry", "retry", "retry", "done"]
+    );
+    assert_eq!(application.bodies().len(), 5);
+}
+
+#[test]
+fn how_long_a_delivery_is_tried_is_told_by_each_source() {
+    let place = Place::new();
+    let config = place.file("short.toml", "retry-for = \"1s\"\nretry-first = 0.2\n");
+    let config = config.to_str().expect("a path");
+    let by_flag = ["--retry-for", "1s", "--retry-first", "0.2"];
+    let by_variable = [
+        ("HEYGEN_WEBHOOKS_RETRY_FOR", "1s"),
+        ("HEYGEN_WEBHOOKS_RETRY_FIRST", "0.2"),
+    ];
+    for (arguments, variables) in [
+        (&by_flag[..], &[][..]),
+        (&[], &by_variable[..]),
+        (&["--config", config], &[]),
+    ] {
+        let place = Place::new();
+        let environment = [&[("HEYGEN_WEBHOOK_SECRET", SECRET)], variables].concat();
+        let arguments = [arguments, &["--exec", "false"]].concat();
+        let serve = place.serve_with(&arguments, &environment);
+        serve.trigger(&place, &["avatar_video.success"]).ok();
+        let dead = newest_once(&place, "dead");
+        let attempts = dead["attempt_list"].as_array().expect("attempts");
+        let last = attempts.last().expect("one").clone();
+        let detail = last["detail"].as_str().expect("a reason");
+        let expected = format!(
+            " s and {} attempts; last: false exited with status 1",
+            attempts.len()
+        );
+        assert!(detail.starts_with("gave up after 1"), "{detail}");
+        assert!(detail.ends_with(&expected), "{detail}");
+        assert!(attempts.len() > 2);
+        let id = dead["id"].as_str().expect("an id");
+        let text = place.run(&["inbox", "show", id]).ok().stdout;
+        assert!(text.contains("state           dead, given up 20"), "{text}");
+        let text = place.run(&["inbox", "list"]).ok().stdout;
+        assert!(text.contains("dead 20"), "{text}");
+        let told = place.run(&["inbox", "attempts", id, "--json"]).ok().json();
+        assert_eq!(told["dead_at"], dead["dead_at"]);
+        assert!(dead["dead_at"].is_string());
+    }
+    let wrong = place.run(&["serve", "--retry-for", "soon"]);
+    assert!(
+        wrong.status == 2 && wrong.stderr.contains("span of time"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn a_crash_does_not_use_up_attempts() {
+    let place = Place::new();
+    let program = ["--attempts", "1", "--exec", "sleep", "600"];
+    for _ in 0..3 {
+        let serve = place.serve(&program);
+        if place.run(&["inbox", "list", "--json"]).ok().json() == serde_json::json!([]) {
+            serve.trigger(&place, &["avatar_video.success"]).ok();
+        }
+        newest_once(&place, "claimed");
+        serve.kill();
+    }
+    let _serve = place.serve(&["--attempts", "1", "--exec", "true"]);
+    let delivery = newest_once(&place, "done");
+    assert_eq!(
+        results(&delivery),
+        ["interrupted", "interrupted", "interrupted", "done"]
+    );
+}
+
+/// Zombies and others that have this process as their parent.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<(u32, char)> {
+    let found = std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| {
+            let id: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // `7 (name) S 1 …`
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            let state = fields.next()?.chars().next()?;
+            (fields.next()?.parse() == Ok(parent)).then_some((id, state))
+        });
+    found.collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn process_1_leaves_no_zombies_and_passes_signals_on() {
+    let place = Place::new();
+    // What it starts outlives it, once in its process group and once in a session of its own.
+    let text =
+        "#!/bin/sh\n(sleep 0.3; echo >> orphans) &\nsetsid sh -c 'sleep 0.3; echo >> orphans' &\n";
+    let program = place.file("handle", text);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).expect("an executable file");
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ]);
+    command.arg(env!("CARGO_BIN_EXE_heygen-webhooks"));
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "off",
+        "--log-format",
+        "json",
+    ]);
+    command.arg("--exec").arg(&program);
+    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let [(process_1, _)] = children(serve.process_id())[..] else {
+        panic!("one process in the namespace");
+    };
+    for number in 0..3 {
+        let video = format!("video_id=v{number}");
+        serve
+            .trigger(&place, &["avatar_video.success", "--set", &video])
+            .ok();
+    }
+    eventually("six orphans that have ended", || {
+        let lines = std::fs::read_to_string(place.path().join("orphans")).ok()?;
+        (lines.lines().count() == 6).then_some(())
+    });
+    eventually("no zombies", || {
+        let of_1 = children(process_1);
+        let of_server = of_1.iter().flat_map(|(id, _)| children(*id)).count();
+        (of_1.len() == 1 && of_1[0].1 != 'Z' && of_server == 0).then_some(())
+    });
+    let status = Command::new("kill")
+        .args(["-TERM", &process_1.to_string()])
+        .status();
+    assert!(status.expect("kill").success());
+    let (status, _, log) = serve.wait();
+    assert_eq!(status, 0, "{log:?}");
+    assert!(log.iter().any(|line| line.contains("stopped")), "{log:?}");
+}
