@@ -151,11 +151,10 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 return;
             }
             let clock = Instant::now();
-            let handled = match claimed.interrupted >= MAX_INTERRUPTED {
-                true => Handled::dead(format!(
-                    "{} attempts ended with the process: it may be this delivery that ends it",
-                    claimed.interrupted
-                )),
+            let most_interrupted = options.schedule.attempts.clamp(1, MAX_INTERRUPTED);
+            let handled = match claimed.interrupted >= most_interrupted {
+                // Only a process that ended in the middle, again and again, gets this far.
+                true => Handled::dead("the attempts ran out while it was being handled"),
                 false => call(handler, claimed.clone(), options.handler_time).await,
             };
             let duration = clock.elapsed();
@@ -430,7 +429,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-/// A delivery that takes every process down is not handed out for ever.
+/// A delivery that takes every process down is not dispatched for ever: this often, or as often as there may be attempts.
 const MAX_INTERRUPTED: u32 = 100;
 
 const TELL_AGAIN: Duration = Duration::from_secs(60);

@@ -222,16 +222,10 @@ async fn time_runs_out() {
     assert!(kept.summary.dead_at.is_some());
 }
 
-#[tokio::test]
-async fn attempts_that_end_with_the_process_do_not_count_until_they_are_too_many() {
-    check_interrupted(99, State::Done).await;
-    check_interrupted(100, State::Dead).await;
-}
-
-async fn check_interrupted(count: usize, state: State) {
+/// How a delivery ends that was with a process so often when that ended, and how often the handler is called then.
+async fn check_interrupted(count: usize, attempts: u32, expected: State, expected_calls: usize) {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
-    // So often it was handed out to a process that ended meanwhile.
     for _ in 0..count {
         let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
         let finish = Finish::new(
@@ -246,20 +240,43 @@ async fn check_interrupted(count: usize, state: State) {
     let handler = {
         let calls = Arc::clone(&calls);
         move |_: Delivery| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            std::future::ready(())
+            // It fails once.
+            let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+            std::future::ready(if is_first { Err("no disk") } else { Ok(()) })
         }
     };
-    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 1);
-    let kept = after_attempts(&inbox, id, count + 1).await;
-    assert_eq!(kept.summary.state, state);
-    let expected = "100 attempts ended with the process: it may be this delivery that ends it";
-    let (detail, expected_calls) = match state {
-        State::Dead => (Some(expected), 0),
-        _ => (None, 1),
-    };
-    assert_eq!(kept.attempts[count].detail.as_deref(), detail);
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.attempts = attempts;
+    });
+    until(async || {
+        matches!(
+            get(&inbox, id).await.summary.state,
+            State::Done | State::Dead
+        )
+    })
+    .await;
+    let kept = get(&inbox, id).await;
+    assert_eq!(kept.summary.state, expected, "{count} of {attempts}");
+    if expected == State::Dead {
+        assert_eq!(
+            kept.attempts[count].detail.as_deref(),
+            Some("the attempts ran out while it was being handled")
+        );
+    }
     assert_eq!(calls.load(Ordering::SeqCst), expected_calls);
+}
+
+#[tokio::test]
+async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
+    check_interrupted(2, 2, State::Dead, 0).await;
+    check_interrupted(100, u32::MAX, State::Dead, 0).await;
+}
+
+#[tokio::test]
+async fn attempts_that_end_with_the_process_use_up_no_others() {
+    check_interrupted(1, 2, State::Done, 2).await;
+    check_interrupted(14, 15, State::Done, 2).await;
+    check_interrupted(99, u32::MAX, State::Done, 2).await;
 }
 
 #[tokio::test]

@@ -229,23 +229,22 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
 }
 
 #[test]
-fn a_crash_does_not_use_up_attempts() {
+fn crashes_use_up_no_attempts() {
     let place = Place::new();
-    let program = ["--attempts", "1", "--exec", "sleep", "600"];
     for _ in 0..3 {
-        let serve = place.serve(&program);
+        let serve = place.serve(&["--exec", "sleep", "600"]);
         if place.run(&["inbox", "list", "--json"]).ok().json() == serde_json::json!([]) {
             serve.trigger(&place, &["avatar_video.success"]).ok();
         }
         newest_once(&place, "claimed");
         serve.kill();
     }
-    let _serve = place.serve(&["--attempts", "1", "--exec", "true"]);
+    let program = ["--exec", "sh", "-c", "test $HEYGEN_ATTEMPT -ge 7"];
+    let options = ["--attempts", "4", "--retry-first", "0.05"];
+    let _serve = place.serve(&[&options[..], &program].concat());
     let delivery = newest_once(&place, "done");
-    assert_eq!(
-        results(&delivery),
-        ["interrupted", "interrupted", "interrupted", "done"]
-    );
+    let expected = [["interrupted"; 3], ["retry"; 3]].concat();
+    assert_eq!(results(&delivery), [&expected[..], &["done"]].concat());
 }
 
 /// Zombies and others that have this process as their parent.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{view, when};
 
 pub(super) fn summary_json(summary: &Summary) -> Value {
-    json!({
+    let mut value = json!({
         "id": summary.id.to_string(),
         "received_at": when::exact(summary.received_at),
         "event_type": summary.event_type,
@@ -17,8 +17,11 @@ pub(super) fn summary_json(summary: &Summary) -> Value {
         "state": summary.state.as_str(),
         "attempts": summary.attempts,
         "source": summary.source.as_str(),
-        "dead_at": summary.dead_at.map(when::exact),
-    })
+    });
+    if let (Some(dead_at), Value::Object(fields)) = (summary.dead_at, &mut value) {
+        fields.insert("dead_at".to_owned(), when::exact(dead_at).into());
+    }
+    value
 }
 
 /// The keys of the list, and what only one delivery has: `body` is null where it is not UTF-8 (`--raw` has the bytes).
