@@ -30,7 +30,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// Takes up to `limit` deliveries that are due at `now`, the longest due first, and marks them as being handled. With
     /// [`Order::Subject`] one that is about the same as an earlier, unfinished one has to wait for that.
     ///
-    /// What was claimed when the process died is handed out again, its attempt counted: after the next open, or by another process
+    /// What was claimed when the process died is handed out again, its attempt recorded: after the next open, or by another process
     /// once it is certain that this one is gone.
     ///
     /// # Errors

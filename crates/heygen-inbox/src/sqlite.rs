@@ -133,7 +133,7 @@ impl SqliteInbox {
 
     /// Opens the inbox at `path`, making it (readable by its owner alone) if there is none.
     ///
-    /// What was claimed when the last process ended is pending again afterwards, its attempt counted.
+    /// What was claimed when the last process ended is pending again afterwards, its attempt recorded.
     ///
     /// # Errors
     ///

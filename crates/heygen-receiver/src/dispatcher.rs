@@ -177,7 +177,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 elapsed: elapsed + duration,
             };
             let finish = attempt.finish(handled, &options.schedule);
-            tell(&options.observers, &claimed, &finish);
+            tell(&options, &attempt, &finish);
             record(&inbox, finish).await;
         }
     }
@@ -361,19 +361,26 @@ fn in_words(time: Duration) -> String {
     format!("{number} {unit}")
 }
 
-fn tell(observers: &Observers, claimed: &Claimed, finish: &Finish) {
-    if observers.is_empty() {
+fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Finish) {
+    if options.observers.is_empty() {
         return;
     }
-    let envelope = Envelope::from_slice(&claimed.body).ok();
+    let envelope = Envelope::from_slice(&attempt.claimed.body).ok();
+    let ended_at = finish.started_at + finish.duration;
+    let retry_in = (finish.result == AttemptResult::Retry)
+        .then(|| finish.due_at.duration_since(ended_at).unwrap_or_default());
+    let max_attempts = options.schedule.attempts;
     let event_type = envelope.as_ref().map(Envelope::event_name);
-    observers.attempted(&ObservedAttempt {
+    options.observers.attempted(&ObservedAttempt {
         id: finish.id,
         number: finish.attempt,
         event_type,
         result: finish.result,
         detail: finish.detail.as_deref(),
         duration: finish.duration,
+        retry_in,
+        counted: finish.is_counted.then(|| attempt.attempt_of_round()),
+        max_attempts: (max_attempts < u32::MAX).then_some(max_attempts),
     });
 }
 
@@ -453,22 +460,50 @@ mod tests {
         check(9_000.0, "2.5 h");
     }
 
-    #[test]
-    fn time_that_the_process_did_not_run_is_not_counted() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let seconds = Duration::from_secs;
-        let mut claimed = None;
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn claimed() -> Claimed {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.expect("a runtime").block_on(async {
+        let claim = runtime.expect("a runtime").block_on(async {
             let inbox = heygen_inbox::MemoryInbox::new();
             let source = heygen_inbox::Source::Webhook;
             let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
             let delivery = heygen_inbox::NewDelivery::new(at(0), source, Vec::new(), body);
             inbox.append(delivery).await.expect("room");
-            let claim = inbox.claim(1, at(0), Order::Due).await.expect("a claim");
-            claimed = claim.deliveries.into_iter().next();
+            inbox.claim(1, at(0), Order::Due).await.expect("a claim")
         });
-        let mut claimed = claimed.expect("one is due");
+        claim.deliveries.into_iter().next().expect("one is due")
+    }
+
+    /// A clock that is set while a handler is at work moves nothing: what counts is when it was called, and how long it took.
+    #[test]
+    fn next_attempt_is_due_by_the_clock_of_the_last() {
+        let claimed = claimed();
+        let attempt = Ended {
+            claimed: &claimed,
+            started_at: at(1000),
+            duration: Duration::from_secs(20),
+            elapsed: Duration::from_secs(20),
+        };
+        for handled in [
+            Handled::Retry {
+                after: Some(Duration::from_secs(30)),
+                reason: String::new(),
+            },
+            Handled::pause(Duration::from_secs(30), ""),
+        ] {
+            let finish = attempt.finish(handled, &RetrySchedule::default());
+            assert_eq!(finish.due_at, at(1050));
+            assert_eq!(finish.elapsed, Duration::from_secs(50));
+        }
+    }
+
+    #[test]
+    fn time_that_the_process_did_not_run_is_not_counted() {
+        let seconds = Duration::from_secs;
+        let mut claimed = claimed();
         claimed.due_at = at(1000);
         assert_eq!(elapsed_before(&claimed, at(5000), seconds(9)), seconds(0));
         claimed.elapsed = seconds(60);

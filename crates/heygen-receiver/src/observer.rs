@@ -123,6 +123,12 @@ pub struct ObservedAttempt<'a> {
     pub detail: Option<&'a str>,
     /// How long the handler took.
     pub duration: Duration,
+    /// After how long the next attempt is made, of one that is to be repeated.
+    pub retry_in: Option<Duration>,
+    /// How many attempts count so far, with this one; `None` when this one does not.
+    pub counted: Option<u32>,
+    /// How many attempts there may be, where their number is limited.
+    pub max_attempts: Option<u32>,
 }
 
 impl Observers {

@@ -64,7 +64,8 @@ impl Observer for Teller {
                 delivery = %attempt.id,
                 attempt = attempt.number,
                 event_type,
-                "not handled, to be tried again: {}",
+                "not handled, to be tried again {}: {}",
+                when_again(attempt),
                 tame(attempt.detail.unwrap_or_default())
             ),
             AttemptResult::Dead => tracing::error!(
@@ -84,6 +85,24 @@ impl Observer for Teller {
             ),
         }
     }
+}
+
+/// `in 10s (attempt 2 of 15)`.
+fn when_again(attempt: &ObservedAttempt<'_>) -> String {
+    let wait = attempt.retry_in.unwrap_or_default();
+    let step: u128 = if wait < Duration::from_secs(10) {
+        100
+    } else {
+        1000
+    };
+    let millis = (wait.as_millis() + step / 2) / step * step;
+    let wait = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+    let which = match (attempt.counted, attempt.max_attempts) {
+        (Some(number), Some(most)) => format!("attempt {number} of {most}"),
+        (Some(number), None) => format!("attempt {number}"),
+        (None, _) => "this attempt does not count".to_owned(),
+    };
+    format!("in {wait:?} ({which})")
 }
 
 #[cfg(test)]

@@ -171,6 +171,7 @@ fn application_that_asks_for_pauses_loses_nothing() {
     let begun_at = Instant::now();
     let serve = place.serve(&["--forward", &application.url, "--attempts", "2"]);
     serve.trigger(&place, &["avatar_video.success"]).ok();
+    serve.log_line("to be tried again in 1s (this attempt does not count)");
     let delivery = newest_once(&place, "done");
     assert!(begun_at.elapsed() >= Duration::from_secs(4));
     assert_eq!(
@@ -241,7 +242,8 @@ fn crashes_use_up_no_attempts() {
     }
     let program = ["--exec", "sh", "-c", "test $HEYGEN_ATTEMPT -ge 7"];
     let options = ["--attempts", "4", "--retry-first", "0.05"];
-    let _serve = place.serve(&[&options[..], &program].concat());
+    let serve = place.serve(&[&options[..], &program].concat());
+    serve.log_line("(attempt 2 of 4)");
     let delivery = newest_once(&place, "done");
     let expected = [["interrupted"; 3], ["retry"; 3]].concat();
     assert_eq!(results(&delivery), [&expected[..], &["done"]].concat());
