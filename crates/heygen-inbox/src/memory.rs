@@ -251,6 +251,9 @@ impl Entries {
         let mut claim = Claim::default();
         let mut left = RoomLeft::of(request);
         for turn in turns {
+            if left.total(*turn) == 0 {
+                continue;
+            }
             match turn {
                 Turn::Live => self.claim_live(request, &mut left, &mut claim),
                 Turn::BacklogFirst | Turn::Backlog | Turn::Due => {
