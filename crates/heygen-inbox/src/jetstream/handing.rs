@@ -78,6 +78,8 @@ impl JetStreamInbox {
             hand.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
         }
         let begun_at = Instant::now();
+        // What waits for a full destination may be much: the more of it was met, the more is asked for at a time.
+        let mut at_least = 1;
         loop {
             let due = shared.hand().missing(request, now).due;
             // What is due does not wait until all that is not was looked at.
@@ -85,9 +87,13 @@ impl JetStreamInbox {
             if due >= limit && !turns.contains(&Turn::Live) || is_enough {
                 break;
             }
-            if !shared.fetch(request, turns, now).await? {
+            if !shared.fetch(request, turns, now, at_least).await? {
                 break;
             }
+            at_least = match shared.hand().missing(request, now).due > due {
+                true => 1,
+                false => (2 * at_least).min(MOST_AT_LEAST),
+            };
         }
         shared.take_due(request, turns, now).await
     }
@@ -122,6 +128,7 @@ impl Shared {
         request: &ClaimRequest,
         turns: &[Turn],
         now: i64,
+        at_least: usize,
     ) -> Result<bool, InboxError> {
         let is_in_turns = turns.contains(&Turn::Live);
         let limit = request.limit();
@@ -130,7 +137,12 @@ impl Shared {
             let missing = hand.missing(request, now);
             match is_in_turns {
                 // What there is no room for waits here, as far as there is room for that.
-                true => of(missing).min(MAX_HELD.saturating_sub(hand.held_len())),
+                true if of(missing) == 0 => 0,
+                true if request.room.len() == 1 => of(missing),
+                true => {
+                    let most = MAX_HELD.saturating_sub(hand.held_len());
+                    of(missing).max(at_least).min(most)
+                }
                 false => limit.saturating_sub(missing.due),
             }
         };
@@ -442,6 +454,9 @@ const LOOKING_TIME: Duration = Duration::from_millis(100);
 
 /// What is due later than that is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
+
+/// How many are asked for at a time past what waits for a full destination.
+const MOST_AT_LEAST: usize = 64;
 
 /// Two looks at a clock may differ by that much without anything being wrong.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
