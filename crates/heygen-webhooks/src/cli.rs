@@ -31,8 +31,6 @@ mod serve;
 mod trigger;
 mod work;
 
-use crate::logging;
-
 pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};

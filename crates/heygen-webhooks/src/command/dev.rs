@@ -17,7 +17,7 @@ use crate::secret_store::SecretStore;
 use crate::signals::asked_to_stop;
 use crate::store::{Store, warn_of_open_files};
 use crate::work::Work;
-use crate::{api, logging, output, places, secret};
+use crate::{api, logging, places, secret};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let mut file = options.config.read()?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::{LogFormat, Sandbox};
 use crate::failure::Failure;
 use crate::lines::Lines;
-use crate::output::{tame, without_query};
+use crate::output::{self, tame, without_query};
 use crate::signals::asked_to_stop;
 use crate::web_address::check_listen;
 use crate::{logging, origin, when, written};

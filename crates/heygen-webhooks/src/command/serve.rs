@@ -11,6 +11,7 @@ use heygen_receiver::{
     ActiveSecrets, AdminPages, CallbackTokens, Limits, Metrics, Observers, Receiver,
     ReceiverOptions, Server, ServerTls,
 };
+use tokio::sync::watch;
 
 use crate::address::public_url;
 use crate::backfill::Backfill;
