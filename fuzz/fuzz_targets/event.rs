@@ -6,10 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/heygen-events/tests/it/invariants.rs"]
 mod event;
-#[path = "../../crates/heygen-inbox/tests/it/invariants_of_sameness.rs"]
-mod sameness;
+#[path = "../../crates/heygen-inbox/tests/it/invariants_of_dedup.rs"]
+mod dedup;
 
 fuzz_target!(|body: &[u8]| {
     event::hold(body);
-    sameness::hold(body);
+    dedup::hold(body);
 });

@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use heygen_events::{Envelope, Event, Outcome};
 
+use crate::dedup::rule::{self, Candidate, RecordIdentity};
+use crate::dedup::{self, DedupKey, Fingerprint};
 use crate::drift::{self, Drift};
 use crate::error::UnknownWord;
-use crate::sameness::Sameness;
 
 /// A delivery that passed its check and is to be kept.
 ///
-/// [`NewDelivery::new`] reads from the body what the inbox files it under: event name, subject, outcome, sameness. That is
+/// [`NewDelivery::new`] reads from the body what the inbox files it under: event name, subject, outcome, [`DedupKey`]. That is
 /// done here, before the queue, so that the one writer has nothing to compute.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
@@ -22,7 +23,7 @@ pub struct NewDelivery {
     headers: Vec<Header>,
     body: Bytes,
     label: Label,
-    sameness: Sameness,
+    dedup_key: DedupKey,
     drift: Vec<Drift>,
 }
 
@@ -39,22 +40,17 @@ impl NewDelivery {
     /// A delivery as it came: `body` is kept byte for byte, whatever it holds.
     #[must_use]
     pub fn new(received_at: SystemTime, source: Source, headers: Vec<Header>, body: Bytes) -> Self {
-        let (label, sameness, drift) = match Envelope::from_slice(&body) {
+        let (label, dedup_key, drift) = match Envelope::from_slice(&body) {
             Ok(envelope) => {
                 let event = envelope.to_event();
-                let sameness = Sameness::of_envelope(&envelope);
-                (Label::of(&event), sameness, drift::of(&event))
+                let dedup_key = DedupKey::of_envelope(&envelope, &body);
+                (Label::of(&event), dedup_key, drift::of(&event))
             }
             Err(error) => (
                 Label::default(),
-                Sameness::of_unreadable(&body),
+                DedupKey::of_unreadable(&body),
                 vec![Drift::unreadable(&error)],
             ),
-        };
-        // Nobody signed it: it must never be taken for what HeyGen signed, or stand in its way.
-        let sameness = match source.authenticity() {
-            Authenticity::Token => sameness.apart(source.as_str()),
-            Authenticity::Signature | Authenticity::Log => sameness,
         };
         Self {
             received_at,
@@ -62,7 +58,7 @@ impl NewDelivery {
             headers,
             body,
             label,
-            sameness,
+            dedup_key,
             drift,
         }
     }
@@ -93,8 +89,56 @@ impl NewDelivery {
 
     /// What decides whether it was here before.
     #[must_use]
-    pub fn sameness(&self) -> &Sameness {
-        &self.sameness
+    pub fn dedup_key(&self) -> &DedupKey {
+        &self.dedup_key
+    }
+
+    /// Whether a store that holds `earlier` and nothing else takes this for the same event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use heygen_inbox::{NewDelivery, Source};
+    ///
+    /// let body = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
+    /// let start = SystemTime::now();
+    /// let post = |minutes| {
+    ///     let received_at = start + Duration::from_secs(minutes * 60);
+    ///     NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into())
+    /// };
+    /// assert!(post(59).is_duplicate_of(&post(0)));
+    /// // It names no job, so an hour later it is another event.
+    /// assert!(!post(61).is_duplicate_of(&post(0)));
+    /// ```
+    #[must_use]
+    pub fn is_duplicate_of(&self, earlier: &Self) -> bool {
+        rule::compare(self, &Candidate::of(earlier)).is_some()
+    }
+
+    /// Which record of HeyGen's log it is, where it is one.
+    pub(crate) fn record_identity(&self) -> RecordIdentity {
+        RecordIdentity {
+            event_id: self.dedup_key.event_id().map(Box::from),
+            body: self.dedup_key.body(),
+        }
+    }
+
+    /// Under which fingerprints it is found later.
+    pub(crate) fn filed_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
+        let key = &self.dedup_key;
+        dedup::filed_under(self.source, &key.body(), key.event_digest())
+    }
+
+    /// Under which fingerprints what is the same event as this would be found.
+    pub(crate) fn looked_up_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
+        dedup::looked_up_under(self.source, &self.dedup_key)
+    }
+
+    /// Takes away what the source says for it: nobody vouches for what a file says.
+    #[cfg(feature = "import")]
+    pub(crate) fn distrust(&mut self) {
+        self.source = Source::Import;
     }
 
     /// In what the body differs from what this version knows.
@@ -129,11 +173,13 @@ pub enum Source {
     Callback,
     /// Read from HeyGen's own log of delivered events.
     Backfill,
+    /// Read from a file that somebody exported, whatever source it states: nothing vouches for it.
+    Import,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 3] = [Self::Webhook, Self::Callback, Self::Backfill];
+    pub const ALL: [Self; 4] = [Self::Webhook, Self::Callback, Self::Backfill, Self::Import];
 
     /// The word in lists and JSON.
     #[must_use]
@@ -142,14 +188,15 @@ impl Source {
             Self::Webhook => "webhook",
             Self::Callback => "callback",
             Self::Backfill => "backfill",
+            Self::Import => "import",
         }
     }
 
-    /// Whether somebody sent it here. Reading the log again, which happens every few minutes, is not the event coming again.
+    /// Whether somebody sent it here. Reading the log or a file again is not the event coming again.
     pub(crate) fn is_received(self) -> bool {
         match self {
             Self::Webhook | Self::Callback => true,
-            Self::Backfill => false,
+            Self::Backfill | Self::Import => false,
         }
     }
 
@@ -160,6 +207,7 @@ impl Source {
             Self::Webhook => Authenticity::Signature,
             Self::Callback => Authenticity::Token,
             Self::Backfill => Authenticity::Log,
+            Self::Import => Authenticity::Import,
         }
     }
 }
@@ -175,7 +223,9 @@ impl FromStr for Source {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
-        found.ok_or_else(|| UnknownWord::new(word, "a source: webhook, callback or backfill"))
+        found.ok_or_else(|| {
+            UnknownWord::new(word, "a source: webhook, callback, backfill or import")
+        })
     }
 }
 
@@ -189,6 +239,8 @@ pub enum Authenticity {
     Token,
     /// HeyGen's log of events, read over TLS with the account's key.
     Log,
+    /// Nothing: it was read from a file.
+    Import,
 }
 
 impl Authenticity {
@@ -199,6 +251,7 @@ impl Authenticity {
             Self::Signature => "signature",
             Self::Token => "token",
             Self::Log => "log",
+            Self::Import => "import",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! [`Imported`]: a delivery that another inbox had before, and what became of it there.
 
-use crate::{Attempt, NewDelivery, Repeats, State};
+use crate::dedup::BodyDigest;
+use crate::dedup::rule::RecordIdentity;
+use crate::{Attempt, NewDelivery, Repeats, SignedPost, Source, State};
 
 #[cfg(feature = "import")]
 mod line;
@@ -22,6 +24,10 @@ pub struct Imported {
     pub attempts: Vec<Attempt>,
     /// How often it had come again there.
     pub repeats: Repeats,
+    /// Of a POST: the `event_id` of the record of HeyGen's log that it was matched with there.
+    pub matched_event_id: Option<String>,
+    /// Of a record of HeyGen's log: the POST of the same event that came later there.
+    pub signed: Option<SignedPost>,
     /// Whether to hand it out anew, whatever became of it there, with as many attempts as a new delivery has.
     pub is_replayed: bool,
 }
@@ -36,7 +42,30 @@ impl Imported {
             handed_out: 0,
             attempts: Vec::new(),
             repeats: Repeats::default(),
+            matched_event_id: None,
+            signed: None,
             is_replayed: false,
         }
+    }
+
+    /// Of the record itself nothing more is known than its id.
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    pub(crate) fn matched(&self) -> Option<RecordIdentity> {
+        let event_id = self.matched_event_id.as_deref()?;
+        let is_post = self.delivery.source() == Source::Webhook;
+        is_post.then(|| RecordIdentity {
+            event_id: Some(event_id.into()),
+            body: BodyDigest([0; 32]),
+        })
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    pub(crate) fn signed_delivery(&self) -> Option<NewDelivery> {
+        let post = self.signed.as_ref()?;
+        let is_record = self.delivery.source() == Source::Backfill;
+        is_record.then(|| {
+            let (headers, body) = (post.headers.clone(), post.body.clone());
+            NewDelivery::new(post.received_at, Source::Webhook, headers, body)
+        })
     }
 }

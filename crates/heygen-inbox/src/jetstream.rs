@@ -26,8 +26,8 @@
 //!
 //! - [`Order::Subject`] is refused: many workers keep no order among what is about the same.
 //! - A worker that ends in the middle has its deliveries handed to another after the ack wait, not at the next start.
-//! - A duplicate is known by the servers for their duplicate window, by one id; by a receiver for as long as it remembers. Two
-//!   receivers that get the same event in the same moment, once with an `event_id` and once without, keep it twice.
+//! - A duplicate is known by the servers for their duplicate window, by the digest of its body; by a receiver for as long as it
+//!   remembers. A POST and its record in HeyGen's log that two receivers get in the same moment are delivered twice.
 //! - Events are fetched in their order. What waits for a destination without room is held here, up to 1,000 deliveries; beyond,
 //!   it holds up the others. Live are all events, backlog is what comes by a reference.
 //! - Of each delivery the newest 100 attempts are kept.

@@ -11,7 +11,7 @@
 //! | [`ClaimRequest`] | what a dispatcher has room for |
 //! | [`Claimed`], [`Finish`] | one handing-out of a delivery, and its result |
 //! | [`Summary`], [`Kept`] | one delivery in a list; one delivery whole |
-//! | [`Sameness`] | when two deliveries are the same event |
+//! | [`DedupKey`] | what decides whether two deliveries are the same event |
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
 //! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
 //! | `jetstream::JetStreamInbox` | streams of NATS JetStream, for more than one machine (feature `jetstream`) |
@@ -22,6 +22,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod claim;
+mod dedup;
 mod delivery;
 mod drift;
 mod error;
@@ -32,13 +33,13 @@ mod inbox;
 pub mod jetstream;
 mod memory;
 mod record;
-mod sameness;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
 mod time;
 
 pub use claim::{ClaimRequest, Room};
+pub use dedup::DedupKey;
 pub use delivery::{Authenticity, Header, NewDelivery, Source};
 pub use drift::{Drift, DriftCount, DriftKind};
 pub use error::{InboxError, InboxErrorKind, UnknownWord};
@@ -48,8 +49,9 @@ pub use imported::Imported;
 pub use imported::LineError;
 pub use inbox::{Appended, Claim, Claimed, Finish, Inbox, Order, Prune, Pruned};
 pub use memory::MemoryInbox;
-pub use record::{Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, State, Summary};
-pub use sameness::Sameness;
+pub use record::{
+    Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, SignedPost, State, Summary,
+};
 pub use stats::{Stats, StatsGroup};
 
 /// The examples of the README compile and hold.

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 use crate::claim::{Recent, RoomLeft, Turn};
+use crate::dedup::index::Index;
+use crate::dedup::rule::{Best, Candidate, Fit, Link, RecordIdentity};
 use crate::record::dead_at;
-use crate::sameness::{Fingerprint, Sameness};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
     Appended, Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Counts, DeliveryId, Finish,
     Inbox, InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune, Pruned, Query, Repeats,
-    Room, State, Summary,
+    Room, SignedPost, State, Summary,
 };
 
 /// An inbox that lives and dies with its process.
@@ -52,7 +53,7 @@ struct Entries {
     unfinished: BTreeSet<(String, &'static str, u64)>,
     /// Of all bodies and headers.
     bytes: u64,
-    fingerprints: HashMap<Fingerprint, u64>,
+    fingerprints: Index<u64>,
 }
 
 #[derive(Debug)]
@@ -65,6 +66,8 @@ struct Entry {
     uncounted: u32,
     repeats: Repeats,
     attempts: Vec<Attempt>,
+    matched: Option<RecordIdentity>,
+    signed: Option<NewDelivery>,
 }
 
 impl MemoryInbox {
@@ -168,14 +171,11 @@ impl Inbox for MemoryInbox {
 
 impl Entries {
     fn append(&mut self, delivery: NewDelivery) -> Result<Appended, InboxError> {
-        if let Some(key) = self.find(delivery.sameness()) {
-            if delivery.source().is_received()
-                && let Some(entry) = self.kept.get_mut(&key)
-            {
-                entry.repeats.count += 1;
-                entry.repeats.last_at = Some(delivery.received_at());
-                entry.repeats.last_headers = delivery.headers().to_vec();
-            }
+        if let Some((key, fit)) = self.find(&delivery) {
+            self.bytes += self
+                .kept
+                .get_mut(&key)
+                .map_or(0, |entry| entry.repeat(&delivery, fit));
             return Ok(Appended::Duplicate(id_of(key)));
         }
         if self.kept.len() >= self.capacity {
@@ -186,7 +186,7 @@ impl Entries {
             .unwrap_or(0)
             .max(self.last_key + 1);
         self.last_key = key;
-        for fingerprint in delivery.sameness().file_under() {
+        for fingerprint in delivery.filed_under() {
             self.fingerprints.insert(fingerprint, key);
         }
         if let Some(subject_id) = &delivery.label().subject_id {
@@ -203,16 +203,20 @@ impl Entries {
         Ok(Appended::New(id_of(key)))
     }
 
-    fn find(&self, sameness: &Sameness) -> Option<u64> {
-        sameness
-            .look_under()
-            .iter()
-            .filter_map(|fingerprint| self.fingerprints.get(fingerprint))
-            .copied()
-            .find(|key| {
-                let kept = self.kept.get(key);
-                kept.is_some_and(|entry| entry.delivery.sameness().is_same(sameness))
-            })
+    /// The earlier delivery that is the same event, if there is one.
+    fn find(&self, delivery: &NewDelivery) -> Option<(u64, Fit)> {
+        let mut best = Best::none();
+        for fingerprint in delivery.looked_up_under() {
+            for key in self.fingerprints.get(fingerprint) {
+                let Some(entry) = self.kept.get(&key) else {
+                    continue;
+                };
+                if best.look_at(delivery, key, &entry.candidate()) {
+                    return best.into_found();
+                }
+            }
+        }
+        best.into_found()
     }
 
     fn make_room(&mut self) -> Result<(), InboxError> {
@@ -234,11 +238,9 @@ impl Entries {
         let Some(entry) = self.kept.remove(&key) else {
             return;
         };
-        self.bytes -= size(&entry.delivery);
-        for fingerprint in entry.delivery.sameness().file_under() {
-            if self.fingerprints.get(&fingerprint) == Some(&key) {
-                self.fingerprints.remove(&fingerprint);
-            }
+        self.bytes -= size(&entry.delivery) + entry.signed.as_ref().map_or(0, size);
+        for fingerprint in entry.delivery.filed_under() {
+            self.fingerprints.remove(fingerprint, key);
         }
     }
 
@@ -473,7 +475,7 @@ impl Default for Entries {
             finished: BTreeSet::new(),
             unfinished: BTreeSet::new(),
             bytes: 0,
-            fingerprints: HashMap::new(),
+            fingerprints: Index::default(),
         }
     }
 }
@@ -489,6 +491,36 @@ impl Entry {
             uncounted: 0,
             repeats: Repeats::default(),
             attempts: Vec::new(),
+            matched: None,
+            signed: None,
+        }
+    }
+
+    fn candidate(&self) -> Candidate {
+        Candidate {
+            matched: self.matched.clone(),
+            signed: self.signed.as_ref().map(|post| post.dedup_key().body()),
+            ..Candidate::of(&self.delivery)
+        }
+    }
+
+    /// Takes down that the same event is here again. Gives how many bytes that adds.
+    fn repeat(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
+        if delivery.source().is_received() {
+            self.repeats.count += 1;
+            self.repeats.last_at = Some(delivery.received_at());
+            self.repeats.last_headers = delivery.headers().to_vec();
+        }
+        match fit.link {
+            None => 0,
+            Some(Link::Record) => {
+                self.matched = Some(delivery.record_identity());
+                0
+            }
+            Some(Link::Post) => {
+                self.signed = Some(delivery.clone());
+                size(delivery)
+            }
         }
     }
 
@@ -537,10 +569,18 @@ impl Entry {
     }
 
     fn whole(&self, key: u64) -> Kept {
+        let matched = self.matched.as_ref();
+        let matched = matched.and_then(|record| record.event_id.as_deref());
+        let event_id = self.delivery.dedup_key().event_id().or(matched);
         Kept {
             summary: self.summary(key),
             due_at: (self.state == State::Pending).then(|| from_micros(self.due_at)),
-            event_id: self.delivery.sameness().event_id().map(str::to_owned),
+            event_id: event_id.map(str::to_owned),
+            signed: self.signed.as_ref().map(|post| SignedPost {
+                received_at: post.received_at(),
+                headers: post.headers().to_vec(),
+                body: post.body().clone(),
+            }),
             headers: self.delivery.headers().to_vec(),
             body: self.delivery.body().clone(),
             repeats: self.repeats.clone(),

@@ -50,16 +50,30 @@ pub struct Kept {
     pub summary: Summary,
     /// When it is to be handed out next, while it is pending.
     pub due_at: Option<SystemTime>,
-    /// The `event_id` of the body, where it had one.
+    /// The `event_id` of the body or, of a POST whose body had none, of the record of HeyGen's log that it was matched with.
     pub event_id: Option<String>,
     /// The headers it first came with. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
     pub body: Bytes,
+    /// Of what was read from HeyGen's log: the POST of the same event that came later, which HeyGen signed.
+    pub signed: Option<SignedPost>,
     /// How often the same event came again.
     pub repeats: Repeats,
     /// Every handing-out that has ended, oldest first.
     pub attempts: Vec<Attempt>,
+}
+
+/// A POST of an event that had been found in HeyGen's log before.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SignedPost {
+    /// When it came in, by the receiver's clock.
+    pub received_at: SystemTime,
+    /// The headers it came with. HeyGen signs none of them.
+    pub headers: Vec<Header>,
+    /// The bytes that HeyGen signed.
+    pub body: Bytes,
 }
 
 /// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request. That it was found

@@ -20,6 +20,7 @@ use crate::{
 
 mod access;
 mod backup;
+mod candidate;
 mod check;
 mod checkpoint;
 mod drift;

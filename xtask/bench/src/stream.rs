@@ -232,11 +232,15 @@ fn headers(id: &str) -> HeaderMap {
         r#"[["content-type","application/json"],["user-agent","{USER_AGENT}"],["signature","{id}{id}"]]"#
     );
     let mut headers = HeaderMap::new();
-    headers.insert("Nats-Msg-Id", format!("d{id}").as_str());
+    headers.insert("Nats-Msg-Id", format!("p{id}").as_str());
     headers.insert("Heygen-Inbox-Received-At", "2026-01-01T00:00:00.000000000Z");
     headers.insert("Heygen-Inbox-Source", "webhook");
     headers.insert("Heygen-Inbox-Authenticity", "verified");
     headers.insert("Heygen-Inbox-Fingerprints", &id[..16]);
+    headers.insert(
+        "Heygen-Inbox-Dedup-Fingerprints",
+        format!("{},{}", &id[..16], &id[16..]).as_str(),
+    );
     headers.insert("Heygen-Inbox-Request-Headers", request.as_str());
     headers
 }

@@ -9,9 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Imported;
-use crate::{Attempt, Header, NewDelivery, Source, State};
+use crate::{Attempt, Header, NewDelivery, SignedPost, Source, State};
 
 /// Why a line of an export cannot be taken in, for a person to read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,6 +32,17 @@ struct Record {
     repeats: RepeatsRecord,
     #[serde(default)]
     attempt_list: Vec<AttemptRecord>,
+    #[serde(default)]
+    event_id: Value,
+    #[serde(default)]
+    signed: Option<SignedRecord>,
+}
+
+#[derive(Deserialize)]
+struct SignedRecord {
+    received_at: Timestamp,
+    headers: Vec<(String, String)>,
+    body: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -50,7 +62,8 @@ struct AttemptRecord {
 }
 
 impl Imported {
-    /// Reads one line of an export, without its end. What came in after `latest` is refused: every delivery that came after
+    /// Reads one line of an export, without its end, and believes nothing of what it states about the delivery's source: that is
+    /// [`Source::Import`], which nobody vouches for. What came in after `latest` is refused: every delivery that came after
     /// such a one would have to stand behind it.
     ///
     /// # Wire shape
@@ -75,6 +88,20 @@ impl Imported {
     /// # Ok::<(), heygen_inbox::LineError>(())
     /// ```
     pub fn from_line(line: &[u8], latest: SystemTime) -> Result<Self, LineError> {
+        let mut imported = Self::from_trusted_line(line, latest)?;
+        imported.delivery.distrust();
+        imported.matched_event_id = None;
+        imported.signed = None;
+        Ok(imported)
+    }
+
+    /// The same for a line of an inbox of one's own, from which it came by no way on which others could change it: the delivery
+    /// keeps the source that the line states, and counts as signed by HeyGen where that is [`Source::Webhook`].
+    ///
+    /// # Errors
+    ///
+    /// As [`from_line`](Self::from_line).
+    pub fn from_trusted_line(line: &[u8], latest: SystemTime) -> Result<Self, LineError> {
         let record: Record =
             serde_json::from_slice(line).map_err(|error| LineError(error.to_string()))?;
         let received_at = moment(record.received_at)?;
@@ -96,7 +123,21 @@ impl Imported {
         imported.repeats.count = record.repeats.count;
         imported.repeats.last_at = record.repeats.last_at.map(moment).transpose()?;
         imported.repeats.last_headers = headers(&record.repeats.last_headers);
+        let event_id = record.event_id.as_str().filter(|id| !id.is_empty());
+        let is_of_body = imported.delivery.dedup_key().event_id() == event_id;
+        imported.matched_event_id = event_id.filter(|_| !is_of_body).map(str::to_owned);
+        imported.signed = record.signed.map(SignedRecord::read).transpose()?;
         Ok(imported)
+    }
+}
+
+impl SignedRecord {
+    fn read(self) -> Result<SignedPost, LineError> {
+        Ok(SignedPost {
+            received_at: moment(self.received_at)?,
+            headers: headers(&self.headers),
+            body: self.body.into(),
+        })
     }
 }
 
@@ -184,7 +225,7 @@ const LONGEST_MILLISECONDS: f64 = 1e14;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -219,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_good_line_says_everything() {
-        let imported = Imported::from_line(good().to_string().as_bytes(), latest()).expect("good");
+        let line = good().to_string();
+        let imported = Imported::from_trusted_line(line.as_bytes(), latest()).expect("good");
         let micros = |time: SystemTime| {
             let since = time.duration_since(SystemTime::UNIX_EPOCH);
             since.expect("after 1970").as_micros() % 1_000_000
@@ -233,6 +275,27 @@ mod tests {
         assert_eq!(micros(attempt.started_at), 9);
         assert_eq!(attempt.detail.as_deref(), Some("no"));
         assert_eq!(imported.repeats.count, 1);
+    }
+
+    #[test]
+    fn what_a_line_says_of_its_source_counts_only_if_it_is_trusted() {
+        let mut line = good();
+        let signed = json!({"received_at": "2026-09-21T14:13:20Z", "headers": [], "body": "{}"});
+        (line["event_id"], line["signed"]) = ("e1".into(), signed);
+        for source in ["webhook", "backfill", "callback", "import"] {
+            line["source"] = source.into();
+            let line = line.to_string();
+            let imported = Imported::from_line(line.as_bytes(), latest()).expect("good");
+            assert_eq!(imported.delivery.source(), Source::Import);
+            assert_eq!(
+                (&imported.matched_event_id, &imported.signed),
+                (&None, &None)
+            );
+            let trusted = Imported::from_trusted_line(line.as_bytes(), latest()).expect("good");
+            assert_eq!(trusted.delivery.source().as_str(), source);
+            assert_eq!(trusted.matched_event_id.as_deref(), Some("e1"));
+            assert_eq!(trusted.signed.expect("a POST").body, "{}");
+        }
     }
 
     #[test]

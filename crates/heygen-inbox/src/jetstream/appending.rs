@@ -8,9 +8,12 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use tokio::time::Instant;
 
-use super::message::{message_id, publication};
+use super::message::{Stored, message_id, publication};
 use super::record::Record;
 use super::{JetStreamInbox, Shared};
+use crate::dedup::DedupKey;
+use crate::dedup::rule::{Asks, Best, Candidate, Fit, Link, asks, compare};
+use crate::time::to_micros;
 use crate::{Appended, InboxError, InboxErrorKind, NewDelivery, State};
 
 impl JetStreamInbox {
@@ -19,7 +22,7 @@ impl JetStreamInbox {
         let _turn = Turn::take(&shared.waiting, shared.options.queue_capacity)?;
         shared.link.check_connected()?;
         self.follow();
-        if let Some(sequence) = shared.find(delivery).await? {
+        if let Some(sequence) = shared.find_and_link(delivery).await? {
             shared.count_repeat(sequence, delivery).await;
             return Ok(Appended::Duplicate(shared.link.id(sequence)));
         }
@@ -45,17 +48,92 @@ pub(super) enum Published {
 }
 
 impl Shared {
-    /// Where the same event is, as far as it is remembered here.
-    pub(super) async fn find(&self, delivery: &NewDelivery) -> Result<Option<u64>, InboxError> {
-        for sequence in self.seen.candidates(delivery.sameness()) {
-            let Some(kept) = self.link.event(sequence).await? else {
-                continue;
+    /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is stored by then.
+    pub(super) async fn find_and_link(
+        &self,
+        delivery: &NewDelivery,
+    ) -> Result<Option<u64>, InboxError> {
+        let mut passed_over = Vec::new();
+        loop {
+            let Some((sequence, fit)) = self.find(delivery, &passed_over).await? else {
+                return Ok(None);
             };
-            if kept.to_delivery().sameness().is_same(delivery.sameness()) {
-                return Ok(Some(sequence));
+            match fit.link {
+                Some(link) if !self.store(sequence, link, delivery).await? => {
+                    passed_over.push(sequence);
+                }
+                _ => return Ok(Some(sequence)),
             }
         }
-        Ok(None)
+    }
+
+    /// Where the same event is, as far as it is remembered here, but for those that are passed over.
+    pub(super) async fn find(
+        &self,
+        delivery: &NewDelivery,
+        passed_over: &[u64],
+    ) -> Result<Option<(u64, Fit)>, InboxError> {
+        let mut best = Best::none();
+        let candidates = self.seen.candidates(delivery);
+        let candidates = candidates
+            .into_iter()
+            .filter(|one| !passed_over.contains(one));
+        for sequence in candidates.take(MOST_CANDIDATES) {
+            let Some(stored) = self.link.event(sequence).await? else {
+                continue;
+            };
+            let stored = self.candidate(&stored, delivery).await?;
+            if stored.is_some_and(|stored| best.look_at(delivery, sequence, &stored)) {
+                break;
+            }
+        }
+        Ok(best.into_found())
+    }
+
+    async fn candidate(
+        &self,
+        stored: &Stored,
+        new: &NewDelivery,
+    ) -> Result<Option<Candidate>, InboxError> {
+        let asks = asks(new.source(), stored.source);
+        if asks == Asks::Nothing {
+            return Ok(None);
+        }
+        let key = DedupKey::of(&stored.body);
+        let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
+        if asks == Asks::Event
+            && let Some(found) = self.link.record(stored.sequence).await?
+        {
+            found.record.add_to(&mut candidate);
+        }
+        Ok(Some(candidate))
+    }
+
+    /// Stores with an event what `delivery` adds. `false` where that does not fit, or somebody else was first with something else.
+    async fn store(
+        &self,
+        sequence: u64,
+        link: Link,
+        delivery: &NewDelivery,
+    ) -> Result<bool, InboxError> {
+        let Some(stored) = self.link.event(sequence).await? else {
+            return Ok(false);
+        };
+        let key = DedupKey::of(&stored.body);
+        let longest = self.link.client.max_payload() / ROOM_FOR_ONE_POST;
+        let mut is_linked = false;
+        let changed = self.link.change_record(sequence, |record| {
+            let mut record = record.unwrap_or_else(Record::new);
+            let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
+            record.add_to(&mut candidate);
+            let fit = compare(delivery, &candidate)?;
+            // Meanwhile the very same was stored.
+            is_linked = fit.link.is_none();
+            let fits =
+                fit.link == Some(link) && record.link(link, delivery) && record.len() <= longest;
+            fits.then_some(record)
+        });
+        Ok(changed.await?.is_some() || is_linked)
     }
 
     /// Publishes an event that is not known here; the servers may know it.
@@ -66,10 +144,11 @@ impl Shared {
     ) -> Result<Published, InboxError> {
         let link = &self.link;
         let subject = link.names.event(delivery.label().event_type.as_deref());
-        let plain_id = message_id(delivery.sameness());
+        let plain_id = message_id(delivery);
         let mut id = plain_id.clone();
         let deadline = Instant::now() + self.options.publish_time;
         let mut is_tried = false;
+        let mut others = 0;
         loop {
             let message = publication(delivery, &id, past).expected_stream(link.names.events());
             let acknowledged = link.publish(subject.clone(), message).await;
@@ -80,7 +159,7 @@ impl Shared {
                     sequence,
                     ..
                 }) => {
-                    self.seen.insert_own(delivery.sameness(), sequence);
+                    self.seen.insert_own(delivery, sequence);
                     return Ok(Published::New(sequence));
                 }
                 // The same message is just being replicated: it is not certain yet that it will be kept.
@@ -92,13 +171,21 @@ impl Shared {
                 Ok(PublishAck { sequence, .. }) => match link.event(sequence).await? {
                     // An earlier try of ours, of which only the answer did not come.
                     Some(kept) if was_tried && kept.is_of(delivery) => {
-                        self.seen.insert_own(delivery.sameness(), sequence);
+                        self.seen.insert_own(delivery, sequence);
                         return Ok(Published::New(sequence));
                     }
-                    Some(kept) if kept.to_delivery().sameness().is_same(delivery.sameness()) => {
+                    Some(kept) if delivery.is_duplicate_of(&kept.to_delivery()) => {
                         return Ok(Published::Known(sequence));
                     }
-                    Some(_) | None => id = format!("{plain_id}-{sequence}"),
+                    // Equal words of more than an hour ago, or of what was deleted. All receivers go from one to the next by
+                    // the same ids, and so find what another has published meanwhile.
+                    Some(_) | None if others < MOST_OTHERS => {
+                        others += 1;
+                        id = format!("{plain_id}-{sequence}");
+                    }
+                    Some(_) | None => {
+                        id = format!("{plain_id}-at-{}", to_micros(delivery.received_at()));
+                    }
                 },
                 Err(error) if may_pass(&error) && Instant::now() < deadline => {
                     link.check_connected()?;
@@ -215,6 +302,15 @@ impl Drop for Turn<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// Beyond so many that may be the same event a delivery counts as new.
+const MOST_CANDIDATES: usize = 64;
+
+/// How many that the servers call a duplicate and are none are passed over: there is one an hour, and the window is a day.
+const MOST_OTHERS: usize = 64;
+
+/// A message of the records holds a POST and what is said of its attempts later, of which it takes up a quarter.
+const ROOM_FOR_ONE_POST: usize = 4;
 
 const UNDER_WAY: Duration = Duration::from_millis(50);
 

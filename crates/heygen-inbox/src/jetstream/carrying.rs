@@ -8,6 +8,7 @@ use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use super::JetStreamInbox;
 use super::appending::Published;
 use super::record::{Record, Word};
+use crate::dedup::rule::Link;
 use crate::time::to_micros;
 use crate::{
     Appended, AttemptResult, DeliveryId, Finish, Imported, InboxError, NewDelivery, Replayed, State,
@@ -98,7 +99,7 @@ impl JetStreamInbox {
         let link = &shared.link;
         link.check_connected()?;
         // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
-        if let Some(sequence) = shared.find(&imported.delivery).await? {
+        if let Some(sequence) = shared.find_and_link(&imported.delivery).await? {
             self.import_rest(sequence, imported).await?;
             return Ok(Appended::Duplicate(link.id(sequence)));
         }
@@ -153,6 +154,12 @@ impl JetStreamInbox {
         record.handed_out = imported.handed_out;
         record.set_attempts(&imported.attempts);
         record.set_repeats(&imported.repeats);
+        if let Some(matched) = imported.matched() {
+            record.set_matched(&matched);
+        }
+        if let Some(post) = imported.signed_delivery() {
+            record.link(Link::Post, &post);
+        }
         if past == State::Dead && !imported.is_replayed {
             record.dead_sequence = self.bury_imported(sequence, imported).await?;
         }
@@ -202,8 +209,8 @@ impl JetStreamInbox {
         self.caught_up().await;
         let mut found = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let sequence = self.shared.find(delivery).await?;
-            found.push(sequence.map(|sequence| self.shared.link.id(sequence)));
+            let one = self.shared.find(delivery, &[]).await?;
+            found.push(one.map(|(sequence, _)| self.shared.link.id(sequence)));
         }
         Ok(found)
     }

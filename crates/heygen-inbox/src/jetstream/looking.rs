@@ -80,9 +80,13 @@ impl JetStreamInbox {
             (Some(record), State::Pending) if record.generation > 0 => from_micros(record.due_at),
             _ => event.received_at,
         };
+        let delivery = event.to_delivery();
+        let matched = record.as_ref().and_then(Record::matched_id);
+        let event_id = delivery.dedup_key().event_id().or(matched);
         Ok(Some(Kept {
             due_at: (summary.state == State::Pending).then_some(due_at),
-            event_id: event.to_delivery().sameness().event_id().map(str::to_owned),
+            event_id: event_id.map(str::to_owned),
+            signed: record.as_ref().and_then(Record::signed),
             headers: event.headers.clone(),
             body: event.body.clone(),
             repeats: record.as_ref().map(Record::repeats).unwrap_or_default(),

@@ -6,9 +6,8 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
-use crate::sameness::{Fingerprint, Sameness};
+use crate::dedup::{Fingerprint, v2};
 use crate::{Header, NewDelivery, Source, State};
 
 /// A message of the stream of events, read.
@@ -77,9 +76,12 @@ pub(super) fn past(headers: &HeaderMap) -> Option<State> {
     headers.get(PAST)?.as_str().parse().ok()
 }
 
-/// Under which fingerprints the event is to be found.
+/// Under which fingerprints the event is to be found. Version 2 knew a single header of them.
 pub(super) fn fingerprints(headers: &HeaderMap) -> impl Iterator<Item = Fingerprint> {
-    let text = headers.get(FINGERPRINTS).map(|text| text.as_str());
+    let text = headers
+        .get(FINGERPRINTS)
+        .or_else(|| headers.get(FINGERPRINTS_V2));
+    let text = text.map(|text| text.as_str());
     text.unwrap_or_default()
         .split(',')
         .filter_map(|digits| u64::from_str_radix(digits, 16).ok().map(Fingerprint))
@@ -105,15 +107,12 @@ pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<Sta
     }
     headers.insert(SOURCE, delivery.source().as_str());
     headers.insert(AUTHENTICITY, delivery.source().authenticity().as_str());
-    if let Some(event_id) = delivery.sameness().event_id().filter(|id| is_plain(id)) {
+    if let Some(event_id) = delivery.dedup_key().event_id().filter(|id| is_plain(id)) {
         headers.insert(EVENT_ID, event_id);
     }
-    let fingerprints: Vec<_> = delivery
-        .sameness()
-        .file_under()
-        .map(|fingerprint| format!("{:016x}", fingerprint.0))
-        .collect();
-    headers.insert(FINGERPRINTS, fingerprints.join(",").as_str());
+    let v2 = v2::filed_now_under(delivery.source(), delivery.dedup_key());
+    headers.insert(FINGERPRINTS_V2, in_hex(v2.into_iter()).as_str());
+    headers.insert(FINGERPRINTS, in_hex(delivery.filed_under()).as_str());
     headers.insert(REQUEST_HEADERS, write_headers(delivery.headers()).as_str());
     if let Some(past) = past {
         headers.insert(PAST, past.as_str());
@@ -121,21 +120,24 @@ pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<Sta
     headers
 }
 
-/// What the servers know duplicates by: the `event_id` where there is one, otherwise the digest. Short, since the servers keep
-/// each in memory for as long as their duplicate window.
-pub(super) fn message_id(sameness: &Sameness) -> String {
-    let hex = |bytes: &[u8]| -> String {
-        use std::fmt::Write as _;
-        bytes.iter().take(16).fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+/// What the servers know duplicates by: the digest of the whole body, and of which kind it is. Short, since the servers keep each in
+/// memory for as long as their duplicate window; what they call a duplicate is read and compared.
+pub(super) fn message_id(delivery: &NewDelivery) -> String {
+    let kind = match delivery.source() {
+        Source::Webhook => 'p',
+        Source::Backfill => 'r',
+        Source::Callback => 'c',
+        Source::Import => 'i',
     };
-    match sameness.event_id() {
-        Some(event_id) => format!("e{}", hex(&Sha256::digest(event_id.as_bytes()))),
-        None => format!("d{}", hex(&sameness.digest().0)),
-    }
+    let digest = delivery.dedup_key().body().to_hex();
+    format!("{kind}{}", &digest[..32])
+}
+
+fn in_hex(fingerprints: impl Iterator<Item = Fingerprint>) -> String {
+    let hex: Vec<_> = fingerprints
+        .map(|fingerprint| format!("{:016x}", fingerprint.0))
+        .collect();
+    hex.join(",")
 }
 
 /// A JSON array of names and values, in ASCII: a header cannot hold the end of a line.
@@ -166,7 +168,9 @@ const RECEIVED_AT: &str = "Heygen-Inbox-Received-At";
 const SOURCE: &str = "Heygen-Inbox-Source";
 const AUTHENTICITY: &str = "Heygen-Inbox-Authenticity";
 const EVENT_ID: &str = "Heygen-Inbox-Event-Id";
-const FINGERPRINTS: &str = "Heygen-Inbox-Fingerprints";
+const FINGERPRINTS: &str = "Heygen-Inbox-Dedup-Fingerprints";
+/// Of name and data, as receivers before this version look for them.
+const FINGERPRINTS_V2: &str = "Heygen-Inbox-Fingerprints";
 const REQUEST_HEADERS: &str = "Heygen-Inbox-Request-Headers";
 const PAST: &str = "Heygen-Inbox-Past";
 
@@ -196,9 +200,9 @@ mod tests {
         assert_eq!(&stored.body[..], body);
         assert_eq!(stored.past, Some(State::Dead));
         let found: Vec<_> = fingerprints(&sent).collect();
-        let filed: Vec<_> = delivery.sameness().file_under().collect();
+        let filed: Vec<_> = delivery.filed_under().collect();
         assert_eq!(found, filed);
-        assert!(stored.to_delivery().sameness().is_same(delivery.sameness()));
+        assert!(stored.to_delivery().is_duplicate_of(&delivery));
     }
 
     #[test]
@@ -211,20 +215,30 @@ mod tests {
         odd.insert(SOURCE, "heygen");
         odd.insert(PAST, "lost");
         odd.insert(REQUEST_HEADERS, "{");
-        odd.insert(FINGERPRINTS, "xyz,,1");
+        odd.insert(FINGERPRINTS_V2, "xyz,,1");
         let stored = Stored::read(1, UNIX_EPOCH, &odd, Bytes::new());
         assert_eq!((stored.source, stored.past), (Source::Callback, None));
         assert_eq!(fingerprints(&odd).count(), 1);
     }
 
     #[test]
-    fn ids_of_messages_tell_events_apart() {
-        let id = |body: &str| message_id(&Sameness::of(body.as_bytes()));
-        let with_id = r#"{"event_id":"e1","event_type":"a.b","event_data":{}}"#;
-        let without = r#"{"event_type":"a.b","event_data":{}}"#;
-        assert_eq!(id(with_id), id(&with_id.replace("a.b", "c.d")));
-        assert_ne!(id(with_id), id(&with_id.replace("e1", "e2")));
-        assert_ne!(id(with_id), id(without));
-        assert_eq!(id(without).len(), 33);
+    fn ids_of_messages_are_of_the_whole_body_and_its_kind() {
+        let id = |source, body: &str| {
+            message_id(&NewDelivery::new(
+                UNIX_EPOCH,
+                source,
+                Vec::new(),
+                body.to_owned().into(),
+            ))
+        };
+        let body = r#"{"event_id":"e1","event_type":"a.b","event_data":{}}"#;
+        let post = |body: &str| id(Source::Webhook, body);
+        assert_eq!(post(body), post(&body.replace(':', " : ")));
+        assert_ne!(post(body), post(&body.replace("a.b", "c.d")));
+        assert_ne!(post(body), post(&body.replace("e1", "e2")));
+        assert_eq!(post(body).len(), 33);
+        let ids: std::collections::HashSet<_> =
+            Source::ALL.iter().map(|source| id(*source, body)).collect();
+        assert_eq!(ids.len(), Source::ALL.len());
     }
 }

@@ -25,7 +25,7 @@ pub struct JetStreamOptions {
     /// How long to try to reach a server at the start. Default: 10 s.
     pub connect_time: Duration,
     /// Of how many of the newest events the fingerprints are kept in memory, to know duplicates that the servers' duplicate window
-    /// does not know. Default: 1,000,000, which take about 50 MiB.
+    /// does not know. Default: 1,000,000, which take about 100 MiB.
     pub remembered: usize,
     /// What the servers' lists of connections call us. Default: `heygen-inbox`.
     pub name: String,

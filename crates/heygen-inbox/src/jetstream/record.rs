@@ -9,8 +9,13 @@ use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
+use crate::dedup::rule::{Candidate, Link as DedupLink, RecordIdentity};
+use crate::dedup::{BodyDigest, DedupKey};
 use crate::time::{from_micros, to_micros};
-use crate::{Attempt, AttemptResult, Finish, Header, InboxError, InboxErrorKind, Repeats, State};
+use crate::{
+    Attempt, AttemptResult, Finish, Header, InboxError, InboxErrorKind, NewDelivery, Repeats,
+    SignedPost, State,
+};
 
 /// What became of an event. An event without one was never handed out, or is in the hands of the first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -40,6 +45,27 @@ pub(super) struct Record {
     pub(super) attempts: Vec<AttemptRecord>,
     #[serde(default)]
     pub(super) repeats: RepeatsRecord,
+    /// With which record of HeyGen's log a POST was found to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    matched: Option<MatchedRecord>,
+    /// The POST that came after its record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed: Option<SignedRecord>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct MatchedRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    body_digest: String,
+}
+
+/// Only what is JSON is found to be the same event as a record, so the body is text.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct SignedRecord {
+    received_at: i64,
+    headers: Vec<(String, String)>,
+    body: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -205,6 +231,59 @@ impl Record {
         self.repeats.last_headers = pairs(headers);
     }
 
+    /// What it adds to what is known of its event.
+    pub(super) fn add_to(&self, candidate: &mut Candidate) {
+        candidate.matched = self.matched.as_ref().map(|matched| RecordIdentity {
+            event_id: matched.event_id.as_deref().map(Box::from),
+            body: BodyDigest::from_hex(&matched.body_digest).unwrap_or(BodyDigest([0; 32])),
+        });
+        let signed = self.signed.as_ref();
+        candidate.signed = signed.map(|post| DedupKey::of(post.body.as_bytes()).body());
+    }
+
+    /// Stores what a delivery adds that is the same event. `false` where it cannot be stored.
+    pub(super) fn link(&mut self, link: DedupLink, delivery: &NewDelivery) -> bool {
+        match link {
+            DedupLink::Record => self.set_matched(&delivery.record_identity()),
+            DedupLink::Post => match std::str::from_utf8(delivery.body()) {
+                Ok(body) => {
+                    self.signed = Some(SignedRecord {
+                        received_at: to_micros(delivery.received_at()),
+                        headers: pairs(delivery.headers()),
+                        body: body.to_owned(),
+                    });
+                }
+                Err(_) => return false,
+            },
+        }
+        true
+    }
+
+    pub(super) fn set_matched(&mut self, record: &RecordIdentity) {
+        self.matched = Some(MatchedRecord {
+            event_id: record.event_id.as_deref().map(str::to_owned),
+            body_digest: record.body.to_hex(),
+        });
+    }
+
+    pub(super) fn matched_id(&self) -> Option<&str> {
+        self.matched.as_ref()?.event_id.as_deref()
+    }
+
+    pub(super) fn signed(&self) -> Option<SignedPost> {
+        let post = self.signed.as_ref()?;
+        Some(SignedPost {
+            received_at: from_micros(post.received_at),
+            headers: headers(&post.headers),
+            body: post.body.clone().into(),
+        })
+    }
+
+    /// How long it is in its stream.
+    pub(super) fn len(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |text| text.len())
+    }
+
     pub(super) fn set_repeats(&mut self, repeats: &Repeats) {
         self.repeats = RepeatsRecord {
             count: repeats.count,
@@ -237,12 +316,7 @@ impl Record {
         Repeats {
             count: self.repeats.count,
             last_at: self.repeats.last_at.map(from_micros),
-            last_headers: self
-                .repeats
-                .last_headers
-                .iter()
-                .map(|(name, value)| Header::new(name, value.as_bytes()))
-                .collect(),
+            last_headers: headers(&self.repeats.last_headers),
         }
     }
 
@@ -350,6 +424,13 @@ fn pairs(headers: &[Header]) -> Vec<(String, String)> {
     headers
         .iter()
         .map(|header| (header.name.clone(), header.value.clone()))
+        .collect()
+}
+
+fn headers(pairs: &[(String, String)]) -> Vec<Header> {
+    pairs
+        .iter()
+        .map(|(name, value)| Header::new(name, value.as_bytes()))
         .collect()
 }
 

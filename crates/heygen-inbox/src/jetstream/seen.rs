@@ -1,14 +1,14 @@
 //! [`Seen`]: which of the newest events were here before, beside what the servers themselves know.
 //!
-//! The servers know a duplicate by one id a message, for as long as their window. Two deliveries of which one has an `event_id` and
-//! the other has none are the same event by their digest, and the log of events reaches further back than the window. So each
-//! receiver remembers fingerprints of the newest. A fingerprint only finds a candidate; the event itself decides. Memory is bounded:
-//! two maps, of which the older is dropped when the newer is full.
+//! The servers know a duplicate by one id a message, for as long as their window. A POST and its record in HeyGen's log have
+//! different bodies, and so ids, and the log reaches further back than the window. So each receiver remembers fingerprints of
+//! the newest. A fingerprint only finds a candidate; the event itself decides. Memory is bounded: two maps, of which the older is
+//! dropped when the newer is full.
 //!
 //! What this process appends it knows. What others append it reads, by following the stream's headers, as long as others do: reading
 //! back its own would cost more than appending it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,7 +20,9 @@ use tokio::time::Instant;
 use super::Shared;
 use super::link::Link;
 use super::message::fingerprints;
-use crate::sameness::{Fingerprint, Sameness};
+use crate::NewDelivery;
+use crate::dedup::index::Index;
+use crate::dedup::{Fingerprint, v2};
 
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -35,8 +37,8 @@ pub(super) struct Seen {
 
 #[derive(Debug, Default)]
 struct Maps {
-    newer: HashMap<Fingerprint, u64>,
-    older: HashMap<Fingerprint, u64>,
+    newer: Index<u64>,
+    older: Index<u64>,
     is_followed: bool,
     known: Known,
 }
@@ -76,15 +78,15 @@ impl Seen {
     pub(super) fn new(events: usize) -> Self {
         Self {
             maps: Mutex::default(),
-            map_len: events.max(1),
+            map_len: events.max(1).saturating_mul(FINGERPRINTS),
             long_enough: LONG_ENOUGH,
             caught_up: watch::Sender::new(false),
         }
     }
 
     /// What this process appended.
-    pub(super) fn insert_own(&self, sameness: &Sameness, sequence: u64) {
-        self.insert(sameness.file_under(), sequence);
+    pub(super) fn insert_own(&self, delivery: &NewDelivery, sequence: u64) {
+        self.insert(delivery.filed_under(), sequence);
         self.maps().known.own += 1;
     }
 
@@ -94,21 +96,24 @@ impl Seen {
             maps.older = std::mem::take(&mut maps.newer);
         }
         for fingerprint in fingerprints {
-            let known = maps.newer.entry(fingerprint).or_insert(sequence);
-            *known = sequence.max(*known);
+            maps.newer.insert(fingerprint, sequence);
         }
         maps.known.add(sequence);
     }
 
     /// Where the same event may be, the newest first.
-    pub(super) fn candidates(&self, sameness: &Sameness) -> Vec<u64> {
+    pub(super) fn candidates(&self, delivery: &NewDelivery) -> Vec<u64> {
         let maps = self.maps();
-        let mut found: Vec<u64> = sameness
-            .look_under()
-            .iter()
-            .flat_map(|fingerprint| [maps.newer.get(fingerprint), maps.older.get(fingerprint)])
-            .flatten()
-            .copied()
+        // Receivers of the version before this one may be publishing to the stream.
+        let v2 = v2::looked_up_under(delivery.source(), delivery.dedup_key());
+        let mut found: Vec<u64> = delivery
+            .looked_up_under()
+            .chain(v2)
+            .flat_map(|fingerprint| {
+                maps.newer
+                    .get(fingerprint)
+                    .chain(maps.older.get(fingerprint))
+            })
             .collect();
         found.sort_unstable_by(|left, right| right.cmp(left));
         found.dedup();
@@ -265,6 +270,9 @@ fn is_alone(read: u64, own: u64) -> bool {
 
 const MOST_UNDER_WAY: u64 = 512;
 
+/// So many has a POST: of its body, and of its name and data.
+const FINGERPRINTS: usize = 2;
+
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 const AGAIN: Duration = Duration::from_secs(1);
@@ -278,7 +286,7 @@ mod tests {
 
     use super::*;
     use crate::jetstream::{JetStreamInbox, JetStreamOptions};
-    use crate::{Inbox as _, NewDelivery, Source};
+    use crate::{Inbox as _, Source};
 
     #[test]
     fn what_is_known_has_no_holes() {
@@ -328,7 +336,7 @@ mod tests {
             };
             ours.append(delivery("ours")).await.expect("kept");
             theirs.append(delivery("theirs")).await.expect("kept");
-            let theirs = Sameness::of(body("theirs").as_bytes());
+            let theirs = delivery("theirs");
             let deadline = Instant::now() + Duration::from_secs(60);
             while ours.shared.seen.candidates(&theirs).is_empty() {
                 assert!(Instant::now() < deadline, "not known in a minute");
@@ -340,14 +348,18 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
         let seen = Seen::new(4);
-        let event = |number: u64| Sameness::of(number.to_string().as_bytes());
+        let event = |number: u64| {
+            let body = format!(r#"{{"event_type":"a.b","event_data":{number}}}"#);
+            let now = std::time::SystemTime::UNIX_EPOCH;
+            NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
+        };
         for number in 1..=100 {
-            seen.insert(event(number).file_under(), number);
+            seen.insert(event(number).filed_under(), number);
         }
         assert_eq!(seen.candidates(&event(100)), [100]);
         assert_eq!(seen.candidates(&event(97)), [97]);
         assert_eq!(seen.candidates(&event(50)), [0; 0]);
         let maps = seen.maps();
-        assert!(maps.newer.len() <= 4 && maps.older.len() <= 4);
+        assert!(maps.newer.len() <= 8 && maps.older.len() <= 8);
     }
 }

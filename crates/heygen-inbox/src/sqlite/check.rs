@@ -190,7 +190,15 @@ fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
         ),
         (
             "deliveries whose digest has another length",
-            "delivery WHERE length(digest) <> 16".to_owned(),
+            "delivery WHERE length(body_digest) <> 32 \
+             OR (length(digest) <> 16 AND (length(digest) <> 0 OR body_digest IS NULL))"
+                .to_owned(),
+        ),
+        (
+            "records and POSTs found to be one whose digest has another length",
+            "(SELECT id FROM matched WHERE length(body_digest) <> 32 \
+              UNION ALL SELECT id FROM signed WHERE length(body_digest) <> 32)"
+                .to_owned(),
         ),
         (
             "deliveries whose state does not fit the time of their handing-out",
@@ -255,7 +263,7 @@ impl Flaw {
     }
 }
 
-const HEADERS: [(&str, &str); 2] = [
+const HEADERS: [(&str, &str); 3] = [
     (
         "deliveries whose headers cannot be read",
         "SELECT id, headers FROM content ORDER BY id",
@@ -263,6 +271,10 @@ const HEADERS: [(&str, &str); 2] = [
     (
         "repeats whose headers cannot be read",
         "SELECT id, last_headers FROM repeat ORDER BY id",
+    ),
+    (
+        "POSTs kept with their record whose headers cannot be read",
+        "SELECT id, headers FROM signed ORDER BY id",
     ),
 ];
 
@@ -337,6 +349,22 @@ mod tests {
         check_found(
             "UPDATE delivery SET digest = x'00'",
             "deliveries whose digest has another length",
+        );
+        check_found(
+            "UPDATE delivery SET body_digest = x'00'",
+            "deliveries whose digest has another length",
+        );
+        check_found(
+            "UPDATE delivery SET digest = x'', body_digest = NULL",
+            "deliveries whose digest has another length",
+        );
+        check_found(
+            "INSERT INTO matched SELECT id, 'e', x'00' FROM delivery",
+            "records and POSTs found to be one whose digest has another length",
+        );
+        check_found(
+            "INSERT INTO signed SELECT id, 0, '{}', x'00', body_digest FROM delivery",
+            "POSTs kept with their record whose headers cannot be read",
         );
         check_found(
             "UPDATE delivery SET claimed_at = 1",

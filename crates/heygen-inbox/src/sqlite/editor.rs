@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::candidate;
 use super::file::cannot;
 use super::file_id::Difference;
 use super::store::{NewRow, Store};
+use crate::dedup::rule::Link;
 use crate::time::to_micros;
 use crate::{
     Appended, DeliveryId, Imported, InboxError, InboxErrorKind, NewDelivery, Prune, Pruned,
@@ -95,8 +97,9 @@ impl SqliteEditor {
         self.transact(|store| {
             let import = |imported: &Imported| {
                 // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
-                if let Some(id) = store.find(&imported.delivery)? {
-                    return Ok(Appended::Duplicate(id));
+                if let Some((id, fit)) = store.find_fit(&imported.delivery)? {
+                    store.link(id, fit, &imported.delivery)?;
+                    return Ok(Appended::Duplicate(store.id(id)));
                 }
                 let row = NewRow::new(imported.delivery.clone());
                 let appended = store.append_one(&row)?;
@@ -233,6 +236,12 @@ fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Re
         ])?;
     for attempt in &imported.attempts {
         store.insert_attempt(key, attempt)?;
+    }
+    if let Some(record) = imported.matched() {
+        candidate::store_record(store.connection(), key, &record)?;
+    }
+    if let Some(post) = imported.signed_delivery() {
+        candidate::store(store.connection(), key, Link::Post, &post)?;
     }
     if let Some(last_at) = imported.repeats.last_at {
         store

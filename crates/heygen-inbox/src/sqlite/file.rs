@@ -216,6 +216,7 @@ const INBOX: FileKind = FileKind {
     migrations: &[
         include_str!("schema_1.sql"),
         include_str!("schema_2.sql"),
+        include_str!("schema_3.sql"),
         include_str!("schema_4.sql"),
     ],
     pragmas: &[
@@ -281,7 +282,7 @@ mod tests {
                 INBOX.application_id
             ),
             InboxErrorKind::Version,
-            "inbox PATH has schema version 99, this program knows 3: a newer version made it: use that version",
+            "inbox PATH has schema version 99, this program knows 4: a newer version made it: use that version",
         );
     }
 

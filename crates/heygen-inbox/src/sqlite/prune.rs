@@ -92,6 +92,8 @@ fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     for table in [
         "DELETE FROM attempt WHERE delivery_id = ?1",
         "DELETE FROM repeat WHERE id = ?1",
+        "DELETE FROM matched WHERE id = ?1",
+        "DELETE FROM signed WHERE id = ?1",
         "DELETE FROM content WHERE id = ?1",
         "DELETE FROM delivery WHERE id = ?1",
     ] {

@@ -22,7 +22,7 @@ use super::store::read_tag;
 use crate::time::{from_micros, to_micros};
 use crate::{
     Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, Query, Repeats,
-    State, Stats, Summary,
+    SignedPost, State, Stats, Summary,
 };
 
 /// Looks into an inbox file, also while a server appends to it. Blocks for as long as the disk takes.
@@ -133,8 +133,10 @@ impl SqliteReader {
 
     fn get_now(&self, key: i64) -> Result<Option<Kept>, InboxError> {
         let sql = format!(
-            "SELECT {SUMMARY_COLUMNS}, due_at, event_id, headers, body, count, last_at, last_headers \
-             FROM delivery JOIN content USING (id) LEFT JOIN repeat USING (id) WHERE delivery.id = ?"
+            "SELECT {SUMMARY_COLUMNS}, due_at, coalesce(delivery.event_id, matched.event_id), content.headers, content.body, \
+             count, last_at, last_headers, signed.received_at, signed.headers, signed.body \
+             FROM delivery JOIN content USING (id) LEFT JOIN repeat USING (id) LEFT JOIN matched USING (id) \
+             LEFT JOIN signed USING (id) WHERE delivery.id = ?"
         );
         let kept = self
             .connection
@@ -284,6 +286,9 @@ impl SqliteReader {
             count,
             last_at,
             last_headers,
+            signed_at,
+            signed_headers,
+            signed_body,
         ] = std::array::from_fn(|place| SUMMARY_LEN + place);
         let repeats = match row.get::<_, Option<i64>>(count)? {
             None => Repeats::default(),
@@ -293,7 +298,16 @@ impl SqliteReader {
                 last_headers: row::headers(row, last_headers)?,
             },
         };
+        let signed = match row.get::<_, Option<i64>>(signed_at)? {
+            None => None,
+            Some(at) => Some(SignedPost {
+                received_at: from_micros(at),
+                headers: row::headers(row, signed_headers)?,
+                body: Bytes::from(row.get::<_, Vec<u8>>(signed_body)?),
+            }),
+        };
         Ok(Kept {
+            signed,
             due_at: match summary.state {
                 State::Pending => Some(row.get(due_at)?)
                     .filter(|due_at| *due_at < WAITS)

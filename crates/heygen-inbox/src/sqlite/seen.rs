@@ -1,48 +1,59 @@
 //! [`Seen`]: was this event here before?
 //!
-//! Three places, looked through in this order:
+//! Three places, looked through together:
 //! 1. `recent`: a map in memory of what came in last;
-//! 2. `freezing`: the map before it, sorted, on its way into the table `seen`, a few rows with every commit;
+//! 2. `freezing`: the map before it, sorted, on its way into the table `fingerprint`, a few rows with every commit;
 //! 3. `runs`: what stands in the table, each run with a [`Filter`] in memory, so that the table is hardly ever asked in vain.
 //!
-//! A fingerprint only finds a candidate; the delivery on disk decides. The table needs no random writes: every run is
+//! A fingerprint only finds candidates; the delivery on disk decides. The table needs no random writes: every run is
 //! sorted and goes to the end. Memory is bounded: two maps of `run_len`, and the filters of the newest [`MAX_FILTERS`] runs.
+//!
+//! What version 2 of the file wrote stays as it is: its runs stand in the table `seen` and are asked by its fingerprints.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 mod run;
 
 use self::run::{Freezing, Run};
 use super::filter::Filter;
-use crate::sameness::{Digest, Fingerprint, Sameness};
+use super::{candidate, row};
+use crate::NewDelivery;
+use crate::dedup::index::Index;
+use crate::dedup::rule::{Best, Fit};
+use crate::dedup::{self, BodyDigest, Fingerprint, v2};
 
 #[derive(Debug)]
 pub(super) struct Seen {
     run_len: usize,
-    recent: Recent,
+    recent: Index<i64>,
     freezing: Option<Freezing>,
     runs: Vec<Run>,
     next_run: i64,
-    /// What to undo in `recent` should the transaction fail.
-    undo: Vec<(Fingerprint, Option<i64>)>,
+    /// Up to which delivery version 2 wrote; 0 where it wrote none.
+    v2_to: i64,
+    /// What to take out of `recent` should the transaction fail.
+    undo: Vec<(Fingerprint, i64)>,
     /// Runs that the transaction under way deletes.
     gone: Vec<i64>,
 }
 
-type Recent = HashMap<Fingerprint, i64, BuildHasherDefault<Already>>;
+/// By whose rules something is filed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Version {
+    V2,
+    V3,
+}
 
 impl Seen {
     /// Reads back what an earlier process left, inside the caller's transaction. Costs one pass over what is not in a run
     /// yet, and what is more than one run of that is written into one.
     pub(super) fn load(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
-        let (mut seen, covered) = Self::load_runs(connection, run_len)?;
-        // A run that was not finished is written anew.
+        let mut seen = Self::load_runs(connection, run_len)?;
+        // A run that was not finished is written again.
         let last_run = seen.runs.last().map_or(0, |run| run.run);
         connection.execute("DELETE FROM seen WHERE run > ?1", [last_run])?;
-        seen.take_in(connection, covered, |seen, last_id| {
+        connection.execute("DELETE FROM fingerprint WHERE run > ?1", [last_run])?;
+        seen.take_in(connection, |seen, last_id| {
             if seen.recent.len() >= seen.run_len {
                 seen.freeze(last_id);
                 seen.write_some(connection, usize::MAX)?;
@@ -55,8 +66,8 @@ impl Seen {
 
     /// The same for one that writes no runs, because another process does.
     pub(super) fn load_beside(connection: &Connection) -> rusqlite::Result<Self> {
-        let (mut seen, covered) = Self::load_runs(connection, usize::MAX)?;
-        seen.take_in(connection, covered, |_, _| Ok(()))?;
+        let mut seen = Self::load_runs(connection, usize::MAX)?;
+        seen.take_in(connection, |_, _| Ok(()))?;
         Ok(seen)
     }
 
@@ -65,7 +76,7 @@ impl Seen {
         let mut statement = connection.prepare_cached(SINCE)?;
         let mut rows = statement.query([known])?;
         while let Some(row) = rows.next()? {
-            self.insert(&sameness_of(row, 1)?, row.get(0)?);
+            self.insert(filed_under(row)?.into_iter(), row.get(0)?);
         }
         Ok(())
     }
@@ -73,46 +84,64 @@ impl Seen {
     fn take_in(
         &mut self,
         connection: &Connection,
-        covered: i64,
         mut after_each: impl FnMut(&mut Self, i64) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
+        let covered = self.covered();
         let mut statement = connection.prepare(SINCE)?;
         let mut rows = statement.query([covered])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
-            self.insert(&sameness_of(row, 1)?, id);
+            self.insert(filed_under(row)?.into_iter(), id);
             self.undo.clear();
             after_each(self, id)?;
         }
         Ok(())
     }
 
-    /// The runs, and up to which delivery they cover everything.
-    fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<(Self, i64)> {
-        let mut runs = Vec::new();
-        let mut covered: i64 = 0;
-        let mut statement =
-            connection.prepare("SELECT run, last_id, filter FROM seen_run ORDER BY run")?;
-        let mut rows = statement.query(())?;
-        while let Some(row) = rows.next()? {
-            let filter = row.get_ref(2)?.as_blob().ok().and_then(Filter::from_bytes);
-            runs.push(Run {
-                run: row.get(0)?,
-                filter,
-            });
-            covered = row.get(1)?;
-        }
+    fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
+        let v2_to: Option<i64> = connection
+            .query_row(
+                "SELECT value FROM inbox WHERE name = 'version_2_to'",
+                (),
+                |row| row.get(0),
+            )
+            .optional()?;
         let mut seen = Self {
             run_len: run_len.max(1),
-            recent: Recent::default(),
+            recent: Index::default(),
             freezing: None,
-            next_run: runs.last().map_or(1, |run| run.run + 1),
-            runs,
+            next_run: 1,
+            runs: Vec::new(),
+            v2_to: v2_to.unwrap_or(0),
             undo: Vec::new(),
             gone: Vec::new(),
         };
+        let mut statement = connection
+            .prepare("SELECT run, last_id, filter, version FROM seen_run ORDER BY run")?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            let filter = row.get_ref(2)?.as_blob().ok().and_then(Filter::from_bytes);
+            let version = match row.get(3)? {
+                2_i64 => Version::V2,
+                _ => Version::V3,
+            };
+            let run = Run {
+                run: row.get(0)?,
+                version,
+                last_id: row.get(1)?,
+                holds_v2: version == Version::V2 || seen.covered() < seen.v2_to,
+                filter,
+            };
+            seen.next_run = run.run + 1;
+            seen.runs.push(run);
+        }
         seen.forget_old_filters();
-        Ok((seen, covered))
+        Ok(seen)
+    }
+
+    /// Up to which delivery everything is in a run.
+    fn covered(&self) -> i64 {
+        self.runs.last().map_or(0, |run| run.last_id)
     }
 
     /// Deletes up to `rows` index rows that only tell of deliveries before `first`, inside the caller's transaction. Gives
@@ -123,18 +152,27 @@ impl Seen {
         first: i64,
         rows: usize,
     ) -> rusqlite::Result<bool> {
-        let old: Option<i64> = connection
-            .prepare_cached("SELECT run FROM seen_run WHERE last_id < ?1 ORDER BY run LIMIT 1")?
-            .query_row([first], |row| row.get(0))
+        let old: Option<(i64, i64)> = connection
+            .prepare_cached(
+                "SELECT run, version FROM seen_run WHERE last_id < ?1 ORDER BY run LIMIT 1",
+            )?
+            .query_row([first], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some(run) = old else {
+        let Some((run, version)) = old else {
             return Ok(true);
         };
-        let deleted = connection
-            .prepare_cached(
+        let delete = match version {
+            2 => {
                 "DELETE FROM seen WHERE run = ?1 AND fingerprint IN \
-                 (SELECT fingerprint FROM seen WHERE run = ?1 ORDER BY fingerprint LIMIT ?2)",
-            )?
+                 (SELECT fingerprint FROM seen WHERE run = ?1 ORDER BY fingerprint LIMIT ?2)"
+            }
+            _ => {
+                "DELETE FROM fingerprint WHERE run = ?1 AND (fingerprint, id) IN \
+                 (SELECT fingerprint, id FROM fingerprint WHERE run = ?1 ORDER BY fingerprint, id LIMIT ?2)"
+            }
+        };
+        let deleted = connection
+            .prepare_cached(delete)?
             .execute(params![run, i64::try_from(rows).unwrap_or(i64::MAX)])?;
         if deleted < rows {
             connection.execute("DELETE FROM seen_run WHERE run = ?1", [run])?;
@@ -145,10 +183,18 @@ impl Seen {
 
     /// Whether [`find`](Self::find) has anything to look at; nearly always it has not when the event is new. A
     /// run so old that its filter is not held may know anything.
-    pub(super) fn may_know(&self, sameness: &Sameness) -> bool {
-        sameness.look_under().into_iter().any(|fingerprint| {
-            self.in_memory(fingerprint).is_some()
-                || self.runs.iter().any(|run| run.may_hold(fingerprint))
+    pub(super) fn may_know(&self, delivery: &NewDelivery) -> bool {
+        let mut looked_up = self.looked_up_under(delivery);
+        looked_up.any(|(fingerprint, version)| {
+            self.recent.contains(fingerprint)
+                || self
+                    .freezing
+                    .as_ref()
+                    .is_some_and(|freezing| freezing.get(fingerprint).next().is_some())
+                || self
+                    .runs
+                    .iter()
+                    .any(|run| run.may_hold(fingerprint, version))
         })
     }
 
@@ -156,39 +202,60 @@ impl Seen {
     pub(super) fn find(
         &self,
         connection: &Connection,
-        sameness: &Sameness,
-    ) -> rusqlite::Result<Option<i64>> {
-        for fingerprint in sameness.look_under() {
-            if let Some(id) = self.in_memory(fingerprint)
-                && is_same(connection, id, sameness)?
+        delivery: &NewDelivery,
+    ) -> rusqlite::Result<Option<(i64, Fit)>> {
+        let mut best = Best::none();
+        for id in self.candidates(connection, delivery)? {
+            if let Some(stored) = candidate::read(connection, id, delivery.source())?
+                && best.look_at(delivery, id, &stored)
             {
-                return Ok(Some(id));
+                break;
             }
-            for run in self
-                .runs
-                .iter()
-                .rev()
-                .filter(|run| run.may_hold(fingerprint))
-            {
-                if let Some(id) = run.get(connection, fingerprint)?
-                    && is_same(connection, id, sameness)?
-                {
-                    return Ok(Some(id));
+        }
+        Ok(best.into_found())
+    }
+
+    /// What may be the same event, the newest first.
+    fn candidates(
+        &self,
+        connection: &Connection,
+        delivery: &NewDelivery,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let mut found = Vec::new();
+        for (fingerprint, version) in self.looked_up_under(delivery) {
+            found.extend(self.recent.get(fingerprint));
+            if let Some(freezing) = &self.freezing {
+                found.extend(freezing.get(fingerprint));
+            }
+            for run in &self.runs {
+                if run.may_hold(fingerprint, version) {
+                    run.get(connection, fingerprint, &mut found)?;
                 }
             }
         }
-        Ok(None)
+        found.sort_unstable_by(|left, right| right.cmp(left));
+        found.dedup();
+        Ok(found)
     }
 
-    fn in_memory(&self, fingerprint: Fingerprint) -> Option<i64> {
-        let recent = self.recent.get(&fingerprint).copied();
-        recent.or_else(|| self.freezing.as_ref()?.get(fingerprint))
+    fn looked_up_under(
+        &self,
+        delivery: &NewDelivery,
+    ) -> impl Iterator<Item = (Fingerprint, Version)> + use<> {
+        let (source, key) = (delivery.source(), delivery.dedup_key());
+        let v2 = (self.v2_to > 0).then(|| v2::looked_up_under(source, key));
+        let v3 = delivery.looked_up_under();
+        v3.map(|fingerprint| (fingerprint, Version::V3)).chain(
+            v2.into_iter()
+                .flatten()
+                .map(|fingerprint| (fingerprint, Version::V2)),
+        )
     }
 
-    pub(super) fn insert(&mut self, sameness: &Sameness, id: i64) {
-        for fingerprint in sameness.file_under() {
-            let before = self.recent.insert(fingerprint, id);
-            self.undo.push((fingerprint, before));
+    pub(super) fn insert(&mut self, fingerprints: impl Iterator<Item = Fingerprint>, id: i64) {
+        for fingerprint in fingerprints {
+            self.recent.insert(fingerprint, id);
+            self.undo.push((fingerprint, id));
         }
     }
 
@@ -211,14 +278,14 @@ impl Seen {
             .len()
             .min(freezing.written.saturating_add(rows));
         let mut insert = connection
-            .prepare_cached("INSERT INTO seen (run, fingerprint, id) VALUES (?1, ?2, ?3)")?;
+            .prepare_cached("INSERT INTO fingerprint (run, fingerprint, id) VALUES (?1, ?2, ?3)")?;
         for (fingerprint, id) in &freezing.entries[freezing.written..end] {
             insert.execute(params![freezing.run, fingerprint.0.cast_signed(), id])?;
         }
         freezing.written = end;
         if freezing.is_written() {
             connection.execute(
-                "INSERT INTO seen_run (run, last_id, filter) VALUES (?1, ?2, ?3)",
+                "INSERT INTO seen_run (run, last_id, filter, version) VALUES (?1, ?2, ?3, 3)",
                 params![freezing.run, freezing.last_id, freezing.filter().to_bytes()],
             )?;
         }
@@ -236,6 +303,9 @@ impl Seen {
         if let Some(freezing) = self.freezing.take_if(|freezing| freezing.is_written()) {
             self.runs.push(Run {
                 run: freezing.run,
+                version: Version::V3,
+                last_id: freezing.last_id,
+                holds_v2: freezing.holds_v2,
                 filter: Some(freezing.filter()),
             });
             self.forget_old_filters();
@@ -248,11 +318,8 @@ impl Seen {
     /// The transaction came to nothing.
     pub(super) fn rolled_back(&mut self) {
         self.gone.clear();
-        while let Some((fingerprint, before)) = self.undo.pop() {
-            match before {
-                Some(id) => self.recent.insert(fingerprint, id),
-                None => self.recent.remove(&fingerprint),
-            };
+        while let Some((fingerprint, id)) = self.undo.pop() {
+            self.recent.remove(fingerprint, id);
         }
         if let Some(freezing) = &mut self.freezing {
             freezing.written = freezing.committed;
@@ -262,12 +329,13 @@ impl Seen {
     fn freeze(&mut self, last_id: i64) {
         let run = self.next_run;
         self.next_run += 1;
-        let mut entries: Vec<_> = std::mem::take(&mut self.recent).into_iter().collect();
+        let mut entries = std::mem::take(&mut self.recent).into_entries();
         // As the table orders them: by signed number.
-        entries.sort_unstable_by_key(|(fingerprint, _)| fingerprint.0.cast_signed());
+        entries.sort_unstable_by_key(|(fingerprint, id)| (fingerprint.0.cast_signed(), *id));
         self.freezing = Some(Freezing {
             run,
             last_id,
+            holds_v2: self.covered() < self.v2_to,
             entries,
             committed: 0,
             written: 0,
@@ -282,132 +350,174 @@ impl Seen {
     }
 }
 
-/// Whether the delivery on disk is there, and is the same event.
-fn is_same(connection: &Connection, id: i64, sameness: &Sameness) -> rusqlite::Result<bool> {
-    let kept = connection
-        .prepare_cached("SELECT event_id, digest FROM delivery WHERE id = ?1")?
-        .query_row([id], |row| sameness_of(row, 0))
-        .optional()?;
-    Ok(kept.is_some_and(|kept| kept.is_same(sameness)))
-}
-
-fn sameness_of(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sameness> {
-    let digest = row.get(column + 1)?;
-    Ok(Sameness::from_parts(row.get(column)?, Digest(digest)))
-}
-
-const SINCE: &str = "SELECT id, event_id, digest FROM delivery WHERE id > ?1 ORDER BY id";
-
-/// Fingerprints are parts of SHA-256 already: hashing them again would gain nothing.
-#[derive(Default)]
-struct Already(u64);
-
-impl Hasher for Already {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+/// Under which fingerprints a row of [`SINCE`] is filed, by the rules of the version that wrote it.
+fn filed_under(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
+    let digest = row.get_ref(3)?.as_blob()?;
+    let digest = digest.try_into().ok().map(v2::Digest);
+    let body = row.get_ref(4)?.as_blob_or_null()?;
+    Ok(match (body, digest) {
+        (None, Some(digest)) => {
+            v2::filed_under(row.get_ref(2)?.as_str_or_null()?, digest).collect()
         }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
+        (Some(body), event) => match (row::source(row, 1), body.try_into()) {
+            (Ok(source), Ok(body)) => {
+                dedup::filed_under(source, &BodyDigest(body), event).collect()
+            }
+            // Damage, which `inbox check` tells of: it is not found, and so delivered twice.
+            _ => Vec::new(),
+        },
+        (None, None) => Vec::new(),
+    })
 }
+
+const SINCE: &str =
+    "SELECT id, source, event_id, digest, body_digest FROM delivery WHERE id > ?1 ORDER BY id";
 
 /// 64 MiB with the default length of a run; older runs are asked on disk.
 const MAX_FILTERS: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, SystemTime};
 
-    /// What [`Seen`] has to know, kept in the simplest way there is.
-    #[derive(Default)]
-    struct Model {
-        committed: Vec<(Sameness, i64)>,
-        pending: Vec<(Sameness, i64)>,
-    }
+    use super::*;
+    use crate::Source;
+    use crate::dedup::rule::{Candidate, Link};
+    use crate::time::to_micros;
+
+    /// What [`Seen`] has to find, kept in the simplest way there is: all that is stored, the newest last.
+    type Model = Vec<(i64, Candidate)>;
 
     struct Rig {
         connection: Connection,
         seen: Seen,
         model: Model,
+        committed: Model,
         last_id: i64,
+        found: [u32; 3],
     }
 
     impl Rig {
         fn new() -> Self {
             let connection = Connection::open_in_memory().expect("a database");
-            connection
-                .execute_batch(include_str!("schema_1.sql"))
-                .expect("the schema");
+            for schema in [
+                include_str!("schema_1.sql"),
+                include_str!("schema_2.sql"),
+                include_str!("schema_3.sql"),
+            ] {
+                connection.execute_batch(schema).expect("the schema");
+            }
             Self {
                 seen: Seen::load(&connection, RUN_LEN).expect("nothing to load"),
                 connection,
-                model: Model::default(),
-                last_id: 1_790_000_000_000_000,
+                model: Model::new(),
+                committed: Model::new(),
+                last_id: to_micros(SystemTime::UNIX_EPOCH + START),
+                found: [0; 3],
             }
         }
 
-        /// Events of three kinds: without an id, with one, and many ids of one digest.
-        fn sameness(number: u64) -> Sameness {
-            let data = format!(r#""event_type":"x.y","event_data":{{"a":{}}}"#, number / 4);
-            let body = match number % 4 {
-                0 => format!("{{{data}}}"),
-                id => format!(r#"{{"event_id":"{id} of {number}",{data}}}"#),
+        /// Deliveries of all sources about the same events, some of which name a job; of several bodies each.
+        fn delivery(number: u64, minutes: u64) -> NewDelivery {
+            let source = Source::ALL[(number % 4) as usize];
+            let (subject, shape) = (number / 16, (number / 4) % 4);
+            let key = if subject % 2 == 0 {
+                "video_id"
+            } else {
+                "group_id"
             };
-            Sameness::of(body.as_bytes())
+            let data = format!(r#""event_type":"x.y","event_data":{{"{key}":{subject}}}"#);
+            let body = match shape {
+                0 => format!("{{{data}}}"),
+                1 => format!(r#"{{"event_id":"{subject}",{data}}}"#),
+                2 => format!(r#"{{"event_id":"other {subject}",{data}}}"#),
+                _ => format!(r#"{{"n":{subject},{data}}}"#),
+            };
+            let received_at = SystemTime::UNIX_EPOCH + START + Duration::from_secs(60 * minutes);
+            NewDelivery::new(received_at, source, Vec::new(), body.into())
         }
 
-        fn append(&mut self, number: u64) {
-            let sameness = Self::sameness(number);
-            let known = self.model.committed.iter().chain(&self.model.pending);
-            let is_known = known.clone().any(|(kept, _)| kept.is_same(&sameness));
-            let found = self.seen.find(&self.connection, &sameness).expect("a look");
-            assert_eq!(found.is_some(), is_known, "event {number}");
-            if let Some(found) = found {
-                let mut known = known;
-                assert!(known.any(|(kept, id)| *id == found && kept.is_same(&sameness)));
-                return;
+        fn append(&mut self, delivery: &NewDelivery) {
+            let mut best = Best::none();
+            for (id, stored) in self.model.iter().rev() {
+                if best.look_at(delivery, *id, stored) {
+                    break;
+                }
             }
+            let expected = best.into_found();
+            let found = self.seen.find(&self.connection, delivery).expect("a look");
+            assert_eq!(found, expected, "{delivery:?}");
+            assert!(found.is_none() || self.seen.may_know(delivery));
+            let Some((id, fit)) = found else {
+                return self.insert(delivery);
+            };
+            self.found[0] += 1;
+            let Some(link) = fit.link else {
+                return;
+            };
+            candidate::store(&self.connection, id, link, delivery).expect("a link");
+            let stored = self.model.iter_mut().find(|(known, _)| *known == id);
+            let (_, stored) = stored.expect("it is there");
+            match link {
+                Link::Record => stored.matched = Some(delivery.record_identity()),
+                Link::Post => stored.signed = Some(delivery.dedup_key().body()),
+            }
+            self.found[1 + usize::from(link == Link::Post)] += 1;
+        }
+
+        fn insert(&mut self, delivery: &NewDelivery) {
             self.last_id += 1;
+            let key = delivery.dedup_key();
+            let digest = key
+                .event_digest()
+                .map_or(Vec::new(), |digest| digest.0.to_vec());
             self.connection
                 .execute(
-                    "INSERT INTO delivery (id, received_at, source, event_id, digest, state, due_at, attempts) \
-                     VALUES (?1, ?1, 'webhook', ?2, ?3, 'pending', ?1, 0)",
-                    params![self.last_id, sameness.event_id(), sameness.digest().0],
+                    "INSERT INTO delivery (id, received_at, source, event_id, digest, body_digest, state, due_at, attempts) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?2, 0)",
+                    params![
+                        self.last_id,
+                        to_micros(delivery.received_at()),
+                        delivery.source().as_str(),
+                        key.event_id(),
+                        digest,
+                        key.body().0
+                    ],
                 )
                 .expect("a row");
-            self.seen.insert(&sameness, self.last_id);
-            self.model.pending.push((sameness, self.last_id));
+            self.connection
+                .execute(
+                    "INSERT INTO content (id, headers, body) VALUES (?1, '[]', ?2)",
+                    params![self.last_id, delivery.body().as_ref()],
+                )
+                .expect("its body");
+            self.seen.insert(delivery.filed_under(), self.last_id);
+            self.model.push((self.last_id, Candidate::of(delivery)));
         }
 
         /// Appends in one transaction, of which only some index rows are written with it.
-        fn batch(&mut self, numbers: impl Iterator<Item = u64>, rows: usize, commit: bool) {
+        fn batch(&mut self, deliveries: &[NewDelivery], rows: usize, commit: bool) {
             self.connection.execute_batch("BEGIN").expect("begin");
             let before = self.last_id;
-            numbers.for_each(|number| self.append(number));
+            deliveries.iter().for_each(|delivery| self.append(delivery));
             self.seen
                 .write_some(&self.connection, rows)
                 .expect("index rows");
             if commit {
                 self.connection.execute_batch("COMMIT").expect("commit");
                 self.seen.committed(self.last_id);
-                self.model.committed.append(&mut self.model.pending);
+                self.committed.clone_from(&self.model);
             } else {
                 self.connection.execute_batch("ROLLBACK").expect("rollback");
                 self.seen.rolled_back();
-                self.model.pending.clear();
+                self.model.clone_from(&self.committed);
                 self.last_id = before;
             }
         }
     }
 
     const RUN_LEN: usize = 16;
+    const START: Duration = Duration::from_secs(1_790_000_000);
 
     #[test]
     fn it_knows_what_was_committed_and_nothing_else_whatever_comes_between() {
@@ -420,10 +530,12 @@ mod tests {
             (random >> 33) % below
         };
         let mut frozen_at_load = 0;
-        for _ in 0..600 {
-            let numbers: Vec<_> = (0..next(6)).map(|_| next(1500)).collect();
+        for minutes in 0..600 {
+            let deliveries: Vec<_> = (0..next(6))
+                .map(|_| Rig::delivery(next(640), minutes))
+                .collect();
             let (rows, commit) = (next(40) as usize, next(4) > 0);
-            rig.batch(numbers.into_iter(), rows, commit);
+            rig.batch(&deliveries, rows, commit);
             if next(20) == 0 {
                 // The process ends here, and another takes up what is on the disk.
                 frozen_at_load += usize::from(rig.seen.is_freezing());
@@ -432,18 +544,43 @@ mod tests {
         }
         assert!(rig.seen.runs.len() > 20, "{} runs", rig.seen.runs.len());
         assert!(frozen_at_load > 3, "{frozen_at_load} ends within a run");
-        rig.batch(0..1500, 0, true);
+        assert!(rig.found.iter().all(|count| *count > 3), "{:?}", rig.found);
+        let all: Vec<_> = (0..640).map(|number| Rig::delivery(number, 600)).collect();
+        rig.batch(&all, 0, true);
     }
 
     #[test]
     fn runs_without_a_filter_are_asked_on_disk() {
         let mut rig = Rig::new();
-        for number in 0..40 {
-            rig.batch(number * 4..number * 4 + 4, usize::MAX, true);
+        let deliveries: Vec<_> = (0..160).map(|number| Rig::delivery(number, 0)).collect();
+        for deliveries in deliveries.chunks(4) {
+            rig.batch(deliveries, usize::MAX, true);
         }
         for run in &mut rig.seen.runs {
             run.filter = None;
         }
-        rig.batch(0..160, 0, true);
+        rig.batch(&deliveries, 0, true);
+    }
+
+    /// Equal bodies that name no job are stored once an hour; all of them are found, wherever they stand.
+    #[test]
+    fn several_of_one_fingerprint_are_found() {
+        let mut rig = Rig::new();
+        let post = |minutes| Rig::delivery(16 + 16, minutes).clone();
+        let other = |minutes| Rig::delivery(16, minutes);
+        for (minutes, stored) in [
+            (0, 1),
+            (50, 1),
+            (70, 2),
+            (100, 2),
+            (131, 3),
+            (5, 3),
+            (72, 3),
+        ] {
+            rig.batch(&[other(minutes)], usize::MAX, true);
+            assert_eq!(rig.model.len(), stored, "{minutes}");
+        }
+        rig.batch(&[post(0), post(500)], 0, true);
+        assert_eq!(rig.model.len(), 4, "a job's once");
     }
 }

@@ -27,6 +27,7 @@ use super::seen::Seen;
 use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
 use crate::claim::Recent;
+use crate::dedup::rule::Fit;
 use crate::time::to_micros;
 use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 
@@ -138,7 +139,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes up to `index_rows` waiting rows of the sameness index along with what the transaction holds, and commits.
+    /// Writes up to `index_rows` waiting rows of the deduplication index along with what the transaction holds, and commits.
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
         self.seen.write_some(&self.connection, index_rows)?;
         self.drift.write(&self.connection)?;
@@ -225,8 +226,13 @@ impl Store {
 
     /// The same event, where it is here already. Nothing is changed.
     pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<DeliveryId>> {
-        let found = self.seen.find(&self.connection, delivery.sameness())?;
-        Ok(found.map(|id| self.id(id)))
+        let found = self.find_fit(delivery)?;
+        Ok(found.map(|(id, _)| self.id(id)))
+    }
+
+    /// The same, and how it fits.
+    pub(super) fn find_fit(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<(i64, Fit)>> {
+        self.seen.find(&self.connection, delivery)
     }
 
     /// Writes something, so that the commit has to reach the disk.
@@ -279,7 +285,7 @@ impl Store {
         self.connection.close().map_err(|(_, error)| error)
     }
 
-    fn id(&self, key: i64) -> DeliveryId {
+    pub(super) fn id(&self, key: i64) -> DeliveryId {
         DeliveryId::new(key.cast_unsigned(), self.tag)
     }
 }

@@ -16,9 +16,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::store::Store;
 use super::{SqliteOptions, row};
-use crate::sameness::Digest;
-use crate::time::from_micros;
-use crate::{DeliveryId, InboxError, InboxErrorKind, NewDelivery};
+use crate::dedup::{BodyDigest, DedupKey};
+use crate::{DeliveryId, InboxError, InboxErrorKind};
 
 /// What this process knows of the file while it does not have it open.
 #[derive(Debug, Default)]
@@ -41,7 +40,7 @@ pub(super) struct Answered {
 #[derive(Debug)]
 struct Entry {
     id: i64,
-    digest: Digest,
+    digest: BodyDigest,
     /// What is finished may have been pruned, also by another process.
     is_finished: bool,
 }
@@ -90,7 +89,7 @@ pub(super) fn reopen(
 }
 
 impl Answered {
-    pub(super) fn add(&mut self, id: i64, digest: Digest) {
+    pub(super) fn add(&mut self, id: i64, digest: BodyDigest) {
         self.added.push(Entry {
             id,
             digest,
@@ -120,20 +119,16 @@ impl Answered {
 
     /// The newest that does not stand in the file as it was answered.
     fn missing_in(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
-        let mut select = connection.prepare(
-            "SELECT received_at, source, body FROM delivery JOIN content USING (id) WHERE id = ?1",
-        )?;
+        let mut select = connection
+            .prepare("SELECT source, body FROM delivery JOIN content USING (id) WHERE id = ?1")?;
         for entry in self.newest.iter().rev() {
             let kept = select
                 .query_row([entry.id], |row| {
-                    let body = row.get::<_, Vec<u8>>(2)?.into();
-                    let at = from_micros(row.get(0)?);
-                    Ok(NewDelivery::new(at, row::source(row, 1)?, Vec::new(), body))
+                    row::source(row, 0)?;
+                    Ok(DedupKey::of(row.get_ref(1)?.as_blob()?).body())
                 })
                 .optional()?;
-            let is_there = kept.map_or(entry.is_finished, |kept| {
-                kept.sameness().digest() == entry.digest
-            });
+            let is_there = kept.map_or(entry.is_finished, |digest| digest == entry.digest);
             if !is_there {
                 return Ok(Some(entry.id));
             }
@@ -154,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::sqlite::store::NewRow;
-    use crate::{AttemptResult, Finish, Order, Source};
+    use crate::{AttemptResult, Finish, NewDelivery, Order, Source};
 
     struct Rig {
         _folder: TempDir,
@@ -245,7 +240,7 @@ mod tests {
         let mut answered = Answered::default();
         let most = i64::try_from(MOST).expect("a small number");
         for id in 0..most + 10 {
-            answered.add(id, Digest([0; 16]));
+            answered.add(id, BodyDigest([0; 32]));
             match id {
                 7 => answered.rolled_back(),
                 _ => answered.committed(),

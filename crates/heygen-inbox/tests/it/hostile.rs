@@ -1,18 +1,18 @@
 //! Bodies and lines of exports meant to break something.
 
-use heygen_inbox::Sameness;
+use heygen_inbox::DedupKey;
 use proptest::prelude::*;
 use serde_json::Value;
 
 #[path = "../../../heygen-events/tests/it/bodies.rs"]
 mod bodies;
 
-use crate::invariants_of_sameness;
+use crate::invariants_of_dedup;
 
 #[test]
 fn named_bodies_hold() {
     for named in bodies::named() {
-        invariants_of_sameness::hold(&named.body);
+        invariants_of_dedup::hold(&named.body);
     }
 }
 
@@ -21,7 +21,7 @@ fn fixtures_hold() {
     let fixtures = bodies::fixtures();
     fixtures
         .iter()
-        .for_each(|body| invariants_of_sameness::hold(body));
+        .for_each(|body| invariants_of_dedup::hold(body));
 }
 
 proptest! {
@@ -29,17 +29,18 @@ proptest! {
 
     #[test]
     fn generated_bodies_hold(body in bodies::generated()) {
-        invariants_of_sameness::hold(&body);
+        invariants_of_dedup::hold(&body);
     }
 
     /// Small values, of which many are equal and most are not.
     #[test]
-    fn events_are_the_same_when_their_data_is(one in small(), other in small()) {
-        let sameness = |data: &Value| {
+    fn bodies_are_equal_when_their_data_is(one in small(), other in small()) {
+        let key = |data: &Value| {
             let body = format!(r#"{{"event_type":"batch.finished","event_data":{data}}}"#);
-            Sameness::of(body.as_bytes())
+            DedupKey::of(body.as_bytes())
         };
-        prop_assert_eq!(sameness(&one).is_same(&sameness(&other)), one == other);
+        prop_assert_eq!(key(&one).has_equal_body(&key(&other)), one == other);
+        prop_assert_eq!(key(&one).has_equal_event(&key(&other)), one == other);
     }
 }
 
@@ -156,7 +157,7 @@ mod import {
         "attempt_list",
         "x",
     ];
-    const SOURCES: &[&str] = &["webhook", "callback", "backfill", "friend"];
+    const SOURCES: &[&str] = &["webhook", "callback", "backfill", "import", "friend"];
     const STATES: &[&str] = &["pending", "claimed", "done", "dead", "lost"];
     const RESULTS: &[&str] = &["done", "retry", "dead", "interrupted", "well"];
 }

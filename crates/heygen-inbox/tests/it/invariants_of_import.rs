@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::Imported;
 use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
-use heygen_inbox::{Appended, Attempt, DeliveryId, Kept, State};
+use heygen_inbox::{Appended, Attempt, DeliveryId, Kept, Source, State};
 use tempfile::TempDir;
 
 /// Panics when something does not hold.
@@ -14,6 +14,8 @@ pub(crate) fn hold(line: &[u8]) {
     let Ok(imported) = Imported::from_line(line, latest) else {
         return;
     };
+    assert_eq!(imported.delivery.source(), Source::Import, "nobody vouches");
+    assert!(Imported::from_trusted_line(line, latest).is_ok());
     let received_at = imported.delivery.received_at();
     assert!((SystemTime::UNIX_EPOCH..=latest).contains(&received_at));
     let numbers: Vec<u32> = imported.attempts.iter().map(|one| one.number).collect();

@@ -7,10 +7,11 @@ mod support;
 
 mod claim_for;
 mod conformance;
+mod dedup;
 mod hostile;
+mod invariants_of_dedup;
 #[cfg(all(feature = "import", feature = "sqlite"))]
 mod invariants_of_import;
-mod invariants_of_sameness;
 mod memory;
 mod order;
 mod upkeep;
@@ -38,6 +39,8 @@ mod sqlite_moved;
 #[cfg(feature = "sqlite")]
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
+mod sqlite_version_2;
+#[cfg(feature = "sqlite")]
 mod texts;
 
 #[cfg(feature = "jetstream")]
@@ -48,6 +51,8 @@ mod jetstream_away;
 mod jetstream_carry;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;
+#[cfg(feature = "jetstream")]
+mod jetstream_mixed;
 #[cfg(feature = "jetstream")]
 mod jetstream_streams;
 #[cfg(feature = "jetstream")]

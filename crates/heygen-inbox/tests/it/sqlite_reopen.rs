@@ -167,7 +167,7 @@ fn without_id(event: u64) -> String {
 }
 
 fn with_id(event: u64) -> String {
-    // All of one digest: the id alone tells them apart.
+    // All of one name and one data: the id alone makes other bodies.
     body_with_id(&event.to_string(), "same")
 }
 
@@ -179,7 +179,7 @@ fn some_with_id(event: u64) -> String {
 }
 
 #[tokio::test]
-async fn sameness_reaches_through_runs() {
+async fn duplicates_are_found_through_runs() {
     let whole = |_: &Path| {};
     check_runs(without_id, 1000, whole).await;
     check_runs(with_id, 1000, whole).await;
@@ -189,12 +189,12 @@ async fn sameness_reaches_through_runs() {
 }
 
 #[tokio::test]
-async fn sameness_survives_an_end_in_the_middle_of_a_run() {
+async fn duplicates_are_found_after_an_end_in_the_middle_of_a_run() {
     // As it is when the process ends after some rows of a run, and before the row that says the run is whole.
     let unfinished = |path: &Path| {
         let file = Connection::open(path).unwrap();
         file.execute_batch(
-            "DELETE FROM seen WHERE run = (SELECT max(run) FROM seen_run) AND fingerprint > 0; \
+            "DELETE FROM fingerprint WHERE run = (SELECT max(run) FROM seen_run) AND fingerprint > 0; \
              DELETE FROM seen_run WHERE run = (SELECT max(run) FROM seen_run)",
         )
         .unwrap();
@@ -204,7 +204,7 @@ async fn sameness_survives_an_end_in_the_middle_of_a_run() {
 }
 
 #[tokio::test]
-async fn sameness_survives_a_filter_that_cannot_be_read() {
+async fn duplicates_are_found_through_a_filter_that_cannot_be_read() {
     let unreadable = |path: &Path| {
         let file = Connection::open(path).unwrap();
         file.execute_batch("UPDATE seen_run SET filter = x'00' WHERE run % 2 = 0")

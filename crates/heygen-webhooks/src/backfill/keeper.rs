@@ -1,12 +1,14 @@
 //! [`Keeper`]: the inbox that is filled, in one of three ways.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use heygen_inbox::{Appended, Inbox as _, InboxError, InboxErrorKind, NewDelivery, Sameness};
+use heygen_inbox::{
+    Appended, DedupKey, DeliveryId, Inbox as _, InboxError, InboxErrorKind, NewDelivery,
+};
 
 use crate::nats::Nats;
 use crate::place::Place;
@@ -25,8 +27,29 @@ pub(crate) enum Keeper {
     /// Nothing is written; what a real one would find new is counted. `None` where there is no inbox yet.
     DryRun {
         inbox: Option<(Box<Editor>, Box<Reader>)>,
-        seen: HashSet<Sameness>,
+        looked: Looked,
     },
+}
+
+/// What a dry run has looked at so far.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    new: HashSet<DedupKey>,
+    /// Which record each delivery was found to be: a POST is one record's.
+    found: HashMap<DeliveryId, DedupKey>,
+}
+
+impl Looked {
+    /// Whether a real one would find a record new that was found under this id, or not at all.
+    fn is_new(&mut self, key: &DedupKey, found: Option<DeliveryId>) -> bool {
+        if let Some(id) = found {
+            let first = self.found.entry(id).or_insert_with(|| key.clone());
+            if first == key {
+                return false;
+            }
+        }
+        self.new.insert(key.clone())
+    }
 }
 
 impl Keeper {
@@ -41,7 +64,7 @@ impl Keeper {
         let inbox = place.may_exist().then(|| open(place, nats)).transpose()?;
         Ok(Self::DryRun {
             inbox,
-            seen: HashSet::new(),
+            looked: Looked::default(),
         })
     }
 
@@ -61,17 +84,14 @@ impl Keeper {
             }
             Self::Beside { editor, .. } if deliveries.is_empty() => 0,
             Self::Beside { editor, .. } => count_new(&editor.append(&deliveries)?),
-            Self::DryRun { inbox, seen } => {
+            Self::DryRun { inbox, looked } => {
                 let found = match inbox {
                     Some((editor, _)) => editor.find(&deliveries)?,
                     None => vec![None; deliveries.len()],
                 };
-                let missing = deliveries
-                    .iter()
-                    .zip(found)
-                    .filter(|(_, found)| found.is_none());
-                missing
-                    .filter(|(delivery, _)| seen.insert(delivery.sameness().clone()))
+                let looked_at = deliveries.iter().zip(found);
+                looked_at
+                    .filter(|(delivery, found)| looked.is_new(delivery.dedup_key(), *found))
                     .count()
             }
         };

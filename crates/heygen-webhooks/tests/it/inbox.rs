@@ -208,7 +208,7 @@ fn mistakes_are_told() {
     );
 }
 
-fn post(url: &str, body: &[u8]) -> Value {
+pub(crate) fn post(url: &str, body: &[u8]) -> Value {
     let secret = heygen_signature::Secret::new(crate::support::SECRET).expect("a secret");
     let sender = heygen_testkit::Sender::new(url).secret(secret);
     let runtime = tokio::runtime::Builder::new_current_thread()

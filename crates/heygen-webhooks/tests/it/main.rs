@@ -5,6 +5,7 @@
 mod backfill;
 mod config;
 mod crash;
+mod dedup;
 mod deploy;
 #[cfg(unix)]
 mod dev;

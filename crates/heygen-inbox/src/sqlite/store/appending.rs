@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Statement, ToSql, params};
 
 use super::Store;
-use crate::sqlite::row;
+use crate::dedup::rule::Fit;
+use crate::sqlite::{candidate, row};
 use crate::time::to_micros;
 use crate::{Appended, NewDelivery};
 
@@ -52,16 +53,17 @@ impl Store {
         row: &'a NewRow,
         waiting: &mut Vec<(i64, &'a NewRow)>,
     ) -> rusqlite::Result<Appended> {
-        if let Some(id) = self.find_kept(row, waiting)? {
+        if let Some((id, fit)) = self.find_kept(row, waiting)? {
             if row.delivery.source().is_received() {
                 self.count_repeat(id, row)?;
             }
+            self.link(id, fit, &row.delivery)?;
             return Ok(Appended::Duplicate(self.id(id)));
         }
         let id = to_micros(row.delivery.received_at()).max(self.last_id + 1);
         self.last_id = id;
-        self.seen.insert(row.delivery.sameness(), id);
-        self.answered.add(id, row.delivery.sameness().digest());
+        self.seen.insert(row.delivery.filed_under(), id);
+        self.answered.add(id, row.delivery.dedup_key().body());
         self.drift.count(&row.delivery, id);
         if row.delivery.source().is_received() {
             let event_type = row.delivery.label().event_type.as_deref();
@@ -79,13 +81,25 @@ impl Store {
         &self,
         row: &NewRow,
         waiting: &mut Vec<(i64, &NewRow)>,
-    ) -> rusqlite::Result<Option<i64>> {
-        let sameness = row.delivery.sameness();
-        if !self.seen.may_know(sameness) {
+    ) -> rusqlite::Result<Option<(i64, Fit)>> {
+        if !self.seen.may_know(&row.delivery) {
             return Ok(None);
         }
         self.inserts.write(&self.connection, waiting)?;
-        self.seen.find(&self.connection, sameness)
+        self.seen.find(&self.connection, &row.delivery)
+    }
+
+    /// Stores with a delivery what one adds that is the same event.
+    pub(in crate::sqlite) fn link(
+        &self,
+        id: i64,
+        fit: Fit,
+        delivery: &NewDelivery,
+    ) -> rusqlite::Result<()> {
+        match fit.link {
+            Some(link) => candidate::store(&self.connection, id, link, delivery),
+            None => Ok(()),
+        }
     }
 
     fn count_repeat(&self, id: i64, row: &NewRow) -> rusqlite::Result<()> {
@@ -160,10 +174,11 @@ impl Insert {
                 outcome,
                 event_id,
                 digest,
+                body_digest,
             ] = std::array::from_fn(|column| before + column + 1);
             format!(
                 "(?{id}, ?{at}, ?{source}, ?{name}, ?{subject}, ?{callback}, ?{outcome}, ?{event_id}, ?{digest}, \
-                 'pending', ?{at}, 0)"
+                 ?{body_digest}, 'pending', ?{at}, 0)"
             )
         });
         let content = values(CONTENT_VALUES, |before| {
@@ -174,7 +189,7 @@ impl Insert {
         Self {
             delivery: format!(
                 "INSERT OR FAIL INTO delivery (id, received_at, source, event_type, subject_id, callback_id, outcome, event_id, \
-                 digest, state, due_at, attempts) VALUES {delivery}"
+                 digest, body_digest, state, due_at, attempts) VALUES {delivery}"
             ),
             content: format!("INSERT OR FAIL INTO content (id, headers, body) VALUES {content}"),
         }
@@ -185,7 +200,8 @@ impl Insert {
         let mut statement = connection.prepare_cached(&self.delivery)?;
         for (number, (id, row)) in rows.iter().enumerate() {
             let label = row.delivery.label();
-            let sameness = row.delivery.sameness();
+            let key = row.delivery.dedup_key();
+            let digest = key.event_digest().map(|digest| digest.0);
             let values: [&dyn ToSql; DELIVERY_VALUES] = [
                 id,
                 &to_micros(row.delivery.received_at()),
@@ -194,8 +210,9 @@ impl Insert {
                 &label.subject_id,
                 &label.callback_id,
                 &label.outcome.map(|outcome| outcome.as_str()),
-                &sameness.event_id(),
-                &sameness.digest().0,
+                &key.event_id(),
+                &digest.as_ref().map_or(&[][..], |digest| &digest[..]),
+                &key.body().0,
             ];
             bind(&mut statement, number, &values)?;
         }
@@ -224,7 +241,7 @@ fn bind(statement: &mut Statement<'_>, row: usize, values: &[&dyn ToSql]) -> rus
 const ROWS_AT_ONCE: usize = 8;
 
 /// How many values of its own a row has.
-const DELIVERY_VALUES: usize = 9;
+const DELIVERY_VALUES: usize = 10;
 const CONTENT_VALUES: usize = 3;
 
 #[cfg(test)]

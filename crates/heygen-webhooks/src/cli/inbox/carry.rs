@@ -18,7 +18,7 @@ use super::{InboxFile, Selection};
 #[command(after_help = "Examples:
   heygen-webhooks inbox export > deliveries.jsonl
   heygen-webhooks inbox export --since 30d --event-type avatar_video.fail --format csv --output failures.csv
-  heygen-webhooks inbox export --state dead | heygen-webhooks inbox import - --inbox other.db")]
+  heygen-webhooks inbox export --state dead | heygen-webhooks inbox import - --trust --inbox other.db")]
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) file: InboxFile,
@@ -48,9 +48,13 @@ pub(crate) enum Format {
 /// Each comes with its state and its attempts; what was in a handler's hands is pending. The inbox is made when there is
 /// none. A line that cannot be read is told with its number, the others are taken in, and the exit status is 1. Importing
 /// the same once more changes nothing.
+///
+/// A file can state anything: unless --trust is given, each delivery has the source import, whatever its line states, its
+/// authenticity is import, and it never stands in the way of the same event from HeyGen.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   heygen-webhooks inbox import deliveries.jsonl
+  heygen-webhooks inbox import deliveries.jsonl --trust        # exported from an inbox of my own
   heygen-webhooks inbox import deliveries.jsonl --replay       # and hand all that is new out again
   zcat deliveries.jsonl.gz | heygen-webhooks inbox import - --strict")]
 pub(crate) struct Import {
@@ -59,6 +63,9 @@ pub(crate) struct Import {
     pub(crate) from: PathBuf,
     #[command(flatten)]
     pub(crate) file: InboxFile,
+    /// The file comes from an inbox of my own: keep each delivery's source as it is, so that what HeyGen signed counts as signed
+    #[arg(long)]
+    pub(crate) trust: bool,
     /// Hand out again all that is new here, whatever became of it there
     #[arg(long)]
     pub(crate) replay: bool,

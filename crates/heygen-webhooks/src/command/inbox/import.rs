@@ -70,7 +70,11 @@ impl Tally {
             let read = match &line {
                 Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
                 Line::Whole(bytes) => {
-                    Imported::from_line(bytes, latest).map_err(|error| error.to_string())
+                    let read = match options.trust {
+                        true => Imported::from_trusted_line(bytes, latest),
+                        false => Imported::from_line(bytes, latest),
+                    };
+                    read.map_err(|error| error.to_string())
                 }
                 Line::TooLong => Err(format!(
                     "longer than {}",

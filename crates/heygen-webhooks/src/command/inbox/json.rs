@@ -1,7 +1,7 @@
 //! Deliveries for programs: the same keys wherever one is shown.
 
 use heygen_events::Event;
-use heygen_inbox::{Attempt, Header, Kept, Summary};
+use heygen_inbox::{Attempt, Header, Kept, SignedPost, Summary};
 use serde_json::{Value, json};
 
 use crate::{view, when};
@@ -30,6 +30,7 @@ pub(super) fn kept_json(kept: &Kept) -> Value {
     let more = json!({
         "due_at": kept.due_at.map(when::exact),
         "event_id": kept.event_id,
+        "signed": kept.signed.as_ref().map(signed_json),
         "headers": headers_json(&kept.headers),
         "body": std::str::from_utf8(&kept.body).ok(),
         "event": Event::from_slice(&kept.body).ok().map(|event| view::json(&event)),
@@ -44,6 +45,15 @@ pub(super) fn kept_json(kept: &Kept) -> Value {
         value.extend(more);
     }
     value
+}
+
+/// The POST that came after its record: JSON, as all that is found in HeyGen's log.
+pub(super) fn signed_json(post: &SignedPost) -> Value {
+    json!({
+        "received_at": when::exact(post.received_at),
+        "headers": headers_json(&post.headers),
+        "body": std::str::from_utf8(&post.body).ok(),
+    })
 }
 
 pub(super) fn headers_json(headers: &[Header]) -> Value {

@@ -36,6 +36,15 @@ pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
         kept.body.len(),
         body_text(&kept.body, full)
     ));
+    if let Some(post) = &kept.signed {
+        parts.push(format!(
+            "\nSigned POST, received {}, {} bytes\n{}{}\n",
+            when::short(post.received_at),
+            post.body.len(),
+            header_lines(&post.headers),
+            body_text(&post.body, full)
+        ));
+    }
     parts.concat()
 }
 
@@ -91,10 +100,14 @@ fn headers_text(headers: &[Header]) -> String {
     if headers.is_empty() {
         return String::new();
     }
+    format!("\nHeaders (unsigned)\n{}", header_lines(headers))
+}
+
+fn header_lines(headers: &[Header]) -> String {
     let lines = headers
         .iter()
         .map(|header| format!("{}: {}\n", tame(&header.name), tame(&header.value)));
-    format!("\nHeaders (unsigned)\n{}", lines.collect::<String>())
+    lines.collect()
 }
 
 /// JSON over several lines with its links cut and what is unsafe to show escaped; what is not JSON as text, as far as it is text.

@@ -44,7 +44,7 @@ fn what_is_exported_and_imported_is_exported_equal() {
     assert_eq!(lines[4]["attempt_list"][0]["milliseconds"], 1.5);
 
     let other = Place::new();
-    let arguments = ["inbox", "import", "-", "--json"];
+    let arguments = ["inbox", "import", "-", "--trust", "--json"];
     let import = |expected: Value| {
         let told = other.run_with(&arguments, text(&lines).as_bytes(), &[]);
         assert_eq!(told.ok().json(), expected);

@@ -37,7 +37,7 @@ pub(super) fn text(lines: &[Value]) -> String {
 
 /// Takes them into the inbox of this place.
 pub(crate) fn import(place: &Place, lines: &[Value]) {
-    let arguments = ["inbox", "import", "-", "--json"];
+    let arguments = ["inbox", "import", "-", "--trust", "--json"];
     let told = place.run_with(&arguments, text(lines).as_bytes(), &[]).ok();
     assert_eq!(
         told.json(),

@@ -22,7 +22,7 @@ proptest! {
         let path = place.path().join("heygen-inbox.db");
         SqliteEditor::open(&path).unwrap().import(&deliveries).unwrap();
         let lines = place.run(&["inbox", "export"]).ok().stdout;
-        let told = other.run_with(&["inbox", "import", "-", "--json"], lines.as_bytes(), &[]);
+        let told = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
         prop_assert_eq!(&told.ok().json()["bad"], 0);
         let (sent, received) = (everything(&path), everything(&other.path().join("heygen-inbox.db")));
         prop_assert!(!sent.is_empty());

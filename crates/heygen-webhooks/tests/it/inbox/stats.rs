@@ -23,7 +23,7 @@ fn everything_is_counted() {
     assert_eq!(told["total"], 4);
     assert_eq!(
         told["sources"],
-        json!({"webhook": 4, "callback": 0, "backfill": 0})
+        json!({"webhook": 4, "callback": 0, "backfill": 0, "import": 0})
     );
     assert_eq!(told["received_last_hour"], 4);
     assert_eq!(told["received_last_day"], 4);

@@ -110,9 +110,11 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
     assert_eq!(pruned["deleted"], 4, "{pruned}");
     assert_eq!(listed(&[]).len(), 0);
     // What is carried back in is there as it was.
-    let told = world
-        .place
-        .run_with(&["inbox", "import", "-", "--json"], lines.as_bytes(), &[]);
+    let told = world.place.run_with(
+        &["inbox", "import", "-", "--trust", "--json"],
+        lines.as_bytes(),
+        &[],
+    );
     assert_eq!(
         told.ok().json(),
         json!({"new": 4, "duplicate": 0, "bad": 0})

@@ -19,7 +19,11 @@ fn past() -> Place {
 
 fn carry(from: &Place, to: &Place, arguments: &[&str]) -> Value {
     let lines = from.run(&["inbox", "export"]).ok().stdout;
-    let import = [&["inbox", "import", "-", "--json", "--strict"], arguments].concat();
+    let import = [
+        &["inbox", "import", "-", "--trust", "--json", "--strict"],
+        arguments,
+    ]
+    .concat();
     to.run_with(&import, lines.as_bytes(), &[]).ok().json()
 }
 

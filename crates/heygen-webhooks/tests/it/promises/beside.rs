@@ -67,7 +67,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
             &["replay", "--all", "--yes", "--json"],
             &["export", "--output", "out.jsonl"],
             &["prune", "--older-than", "30d", "--yes", "--json"],
-            &["import", "out.jsonl"],
+            &["import", "out.jsonl", "--trust"],
             &["check", "--full"],
             &["backup", &copy],
         ] {

@@ -31,7 +31,7 @@ struct Case {
 const CASES: [Case; 3] = [
     Case {
         prepare: |place| import_file(place, "in.jsonl", COME, "pending"),
-        words: &["inbox", "import", "in.jsonl", "--strict"],
+        words: &["inbox", "import", "in.jsonl", "--trust", "--strict"],
         stay: &[],
         come: COME,
         go: &[],
@@ -55,7 +55,9 @@ const CASES: [Case; 3] = [
                 [("stay.jsonl", STAY, "pending"), ("go.jsonl", GO, "done")]
             {
                 import_file(place, name, subjects, state);
-                place.run(&["inbox", "import", name, "--strict"]).ok();
+                place
+                    .run(&["inbox", "import", name, "--trust", "--strict"])
+                    .ok();
             }
         },
         words: &["inbox", "prune", "--older-than", "1d", "--yes"],

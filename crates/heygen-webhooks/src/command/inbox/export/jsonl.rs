@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use heygen_inbox::Kept;
 use serde_json::{Value, json};
 
-use crate::command::inbox::json::{attempt_json, headers_json, summary_json};
+use crate::command::inbox::json::{attempt_json, headers_json, signed_json, summary_json};
 use crate::{output, when};
 
 pub(super) fn line(kept: &Kept) -> String {
@@ -20,6 +20,10 @@ pub(super) fn line(kept: &Kept) -> String {
         "last_at": kept.repeats.last_at.map(when::exact),
         "last_headers": headers_json(&kept.repeats.last_headers),
     });
+    value["event_id"] = kept.event_id.as_deref().into();
+    if let Some(post) = &kept.signed {
+        value["signed"] = signed_json(post);
+    }
     let attempts = kept.attempts.iter().map(attempt_json);
     value["attempt_list"] = attempts.collect::<Value>();
     output::json_line(&value)

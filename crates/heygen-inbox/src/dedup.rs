@@ -1,0 +1,515 @@
+//! [`DedupKey`]: what decides whether two deliveries are the same event.
+//!
+//! HeyGen's signature covers the body alone. A captured request can be sent again under any header, so the body decides and
+//! nothing else. No signed field is known to identify a delivery, so the safe error is to deliver twice, never to drop: the rule
+//! is [`rule`], where candidates are found is [`index`], and what versions before this one wrote is [`v2`].
+
+use std::fmt;
+
+use heygen_events::Envelope;
+use sha2::{Digest as _, Sha256};
+
+mod canonical;
+pub(crate) mod index;
+pub(crate) mod rule;
+pub(crate) mod v2;
+
+use canonical::Node;
+
+use crate::Source;
+
+/// What decides whether two deliveries are the same event, read from a body.
+///
+/// Two POSTs are the same event when their whole bodies are equal: as JSON, where white space, the order of keys, the way a string
+/// is escaped and whether a number is written `1` or `1.0` make no difference; byte for byte when a body is not JSON, has
+/// a repeated key or a lone surrogate, or a number that a double does not hold as it is written. Where the body names no job,
+/// this holds for an hour.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_inbox::DedupKey;
+///
+/// let first = DedupKey::of(br#"{"event_type":"avatar_video.fail","event_data":{"video_id":"a","msg":"no"}}"#);
+/// let again = DedupKey::of(br#"{ "event_data": {"msg": "no", "video_id": "a"}, "event_type": "avatar_video.fail" }"#);
+/// let other = DedupKey::of(br#"{"event_type":"avatar_video.fail","event_data":{"video_id":"a","msg":"no"},"order":1}"#);
+/// assert!(first.has_equal_body(&again));
+/// assert!(!first.has_equal_body(&other));
+/// assert!(first.names_job());
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct DedupKey {
+    body: BodyDigest,
+    /// Of event name and canonical data; `None` where there is no data.
+    event: Option<BodyDigest>,
+    event_id: Option<Box<str>>,
+    names_job: bool,
+    /// Whether the top level holds nothing that a record of HeyGen's log does not hold.
+    is_plain: bool,
+    v2: v2::Digest,
+}
+
+/// All of SHA-256: nobody can make two bodies meet.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub(crate) struct BodyDigest(pub(crate) [u8; 32]);
+
+impl DedupKey {
+    /// Reads it from a body, which need not be an event.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Envelope::from_slice(body).map_or_else(
+            |_| Self::of_unreadable(body),
+            |envelope| Self::of_envelope(&envelope, body),
+        )
+    }
+
+    /// Of the body that `envelope` was read from.
+    pub(crate) fn of_envelope(envelope: &Envelope<'_>, body: &[u8]) -> Self {
+        let event_id = envelope.event_id().map(Box::from);
+        let name = envelope.event_name();
+        let Some((root, body_digest)) = read(body) else {
+            return Self::of_odd_envelope(envelope, event_id, body);
+        };
+        let data = root.get("event_data");
+        let event = digest_of_event(name, |text| match data {
+            Some(data) => data.write(text),
+            None => Node::Null.write(text),
+        });
+        Self {
+            body: body_digest,
+            event: data.map(|_| event),
+            event_id,
+            names_job: data.is_some_and(|data| names_job(name, data)),
+            is_plain: is_plain(
+                matches!(root.get("event_type"), Some(Node::Text(_))),
+                root.fields().iter().map(|(key, _)| &**key),
+            ),
+            v2: v2::Digest::half_of(&event),
+        }
+    }
+
+    /// Of a body that is compared byte for byte. Its data may still be found in HeyGen's log.
+    fn of_odd_envelope(envelope: &Envelope<'_>, event_id: Option<Box<str>>, body: &[u8]) -> Self {
+        let name = envelope.event_name();
+        let data = envelope.data_json();
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let mut top = canonical::members(text).unwrap_or_default();
+        top.sort_by(|(left, _), (right, _)| left.cmp(right));
+        // Of two values of one key none is certain to be what another reader takes.
+        let is_certain = !top.is_empty() && top.windows(2).all(|pair| pair[0].0 != pair[1].0);
+        let value = |key: &str| top.iter().find(|(known, _)| known == key);
+        Self {
+            body: BodyDigest::of_bytes(body),
+            event: data
+                .filter(|_| is_certain)
+                .map(|data| digest_of_event(name, |text| canonical::write_json(text, data))),
+            event_id,
+            names_job: data.and_then(canonical::members).is_some_and(|members| {
+                members.iter().any(|(key, raw)| {
+                    is_job_key(name, key)
+                        && canonical::read(raw.get()).is_some_and(|value| is_job_id(&value))
+                })
+            }),
+            is_plain: is_certain
+                && is_plain(
+                    value("event_type").is_some_and(|(_, raw)| raw.get().starts_with('"')),
+                    top.iter().map(|(key, _)| &**key),
+                ),
+            v2: v2::Digest::of_event(name, data),
+        }
+    }
+
+    pub(crate) fn of_unreadable(body: &[u8]) -> Self {
+        let (names_job, body_digest) = match read(body) {
+            Some((root, digest)) => {
+                let data = root.get("event_data");
+                (data.is_some_and(|data| names_job("", data)), digest)
+            }
+            None => (false, BodyDigest::of_bytes(body)),
+        };
+        Self {
+            body: body_digest,
+            event: None,
+            event_id: None,
+            names_job,
+            is_plain: false,
+            v2: v2::Digest::of_unreadable(body),
+        }
+    }
+
+    /// Whether the whole bodies are equal.
+    #[must_use]
+    pub fn has_equal_body(&self, other: &Self) -> bool {
+        self.body == other.body
+    }
+
+    /// Whether event name and data are equal, whatever stands beside them.
+    #[must_use]
+    pub fn has_equal_event(&self, other: &Self) -> bool {
+        self.event.is_some() && self.event == other.event
+    }
+
+    /// Whether the data names one job: a video, a translation, a render, a batch or a clipping, which ends once.
+    #[must_use]
+    pub fn names_job(&self) -> bool {
+        self.names_job
+    }
+
+    /// The `event_id` of the body, where it had one.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        self.event_id.as_deref()
+    }
+
+    pub(crate) fn body(&self) -> BodyDigest {
+        self.body
+    }
+
+    /// By which name and data are looked for; the digest itself does not decide.
+    pub(crate) fn event_digest(&self) -> Option<v2::Digest> {
+        self.event.map(|_| self.v2)
+    }
+}
+
+/// 64 bits that find a candidate; the candidate itself decides.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Fingerprint(pub(crate) u64);
+
+/// The kinds of fingerprint, kept apart so that none stands in the way of another.
+#[derive(Clone, Copy)]
+enum Kind {
+    PostBody,
+    RecordBody,
+    CallbackBody,
+    ImportBody,
+    PostEvent,
+    RecordEvent,
+}
+
+/// Under which fingerprints a delivery is found later. One without data, of which there may be a flood, needs none for its event.
+pub(crate) fn filed_under(
+    source: Source,
+    body: &BodyDigest,
+    event: Option<v2::Digest>,
+) -> impl Iterator<Item = Fingerprint> + use<> {
+    let by_body = |kind| Some(body.fingerprint(kind));
+    let by_event = |kind| event.map(|event| event_fingerprint(event, kind));
+    let fingerprints = match source {
+        Source::Webhook => [by_body(Kind::PostBody), by_event(Kind::PostEvent)],
+        Source::Backfill if event.is_some() => [by_event(Kind::RecordEvent), None],
+        Source::Backfill => [by_body(Kind::RecordBody), None],
+        Source::Callback => [by_body(Kind::CallbackBody), None],
+        Source::Import => [by_body(Kind::ImportBody), None],
+    };
+    fingerprints.into_iter().flatten()
+}
+
+/// Under which fingerprints what is the same event as this would be found.
+pub(crate) fn looked_up_under(
+    source: Source,
+    key: &DedupKey,
+) -> impl Iterator<Item = Fingerprint> + use<> {
+    let (body, event) = (key.body, key.event_digest());
+    let by_body = |kind| Some(body.fingerprint(kind));
+    let by_event = |kind| event.map(|event| event_fingerprint(event, kind));
+    let records = by_event(Kind::RecordEvent).or_else(|| by_body(Kind::RecordBody));
+    let fingerprints = match source {
+        Source::Webhook => [
+            by_body(Kind::PostBody),
+            by_event(Kind::RecordEvent),
+            None,
+            None,
+        ],
+        Source::Backfill => [records, by_event(Kind::PostEvent), None, None],
+        Source::Callback => [by_body(Kind::CallbackBody), None, None, None],
+        Source::Import => [
+            by_body(Kind::PostBody),
+            records,
+            by_body(Kind::CallbackBody),
+            by_body(Kind::ImportBody),
+        ],
+    };
+    fingerprints.into_iter().flatten()
+}
+
+impl BodyDigest {
+    fn of_bytes(body: &[u8]) -> Self {
+        Self::of_parts(b"bytes\0", body)
+    }
+
+    fn of_parts(kind: &[u8], text: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(kind);
+        hash.update(text);
+        Self(hash.finalize().into())
+    }
+
+    fn fingerprint(&self, kind: Kind) -> Fingerprint {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        Fingerprint(u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ kind.salt())
+    }
+}
+
+impl Kind {
+    fn salt(self) -> u64 {
+        match self {
+            Self::PostBody => 0x2545_f491_4f6c_dd1d,
+            Self::RecordBody => 0xd6e8_feb8_6659_fd93,
+            Self::CallbackBody => 0xa076_1d64_78bd_642f,
+            Self::ImportBody => 0xe703_7ed1_a0b4_28db,
+            Self::PostEvent => 0x8ebc_6af0_9c88_c6e3,
+            Self::RecordEvent => 0x5899_65cc_7537_4cc3,
+        }
+    }
+}
+
+fn event_fingerprint(event: v2::Digest, kind: Kind) -> Fingerprint {
+    Fingerprint(event.head() ^ kind.salt())
+}
+
+/// A body that is compared as JSON; `None` for one that is compared byte for byte.
+fn read(body: &[u8]) -> Option<(Node<'_>, BodyDigest)> {
+    let root = canonical::read(std::str::from_utf8(body).ok()?)?;
+    let mut text = Vec::with_capacity(body.len() + 256);
+    root.write(&mut text);
+    Some((root, BodyDigest::of_parts(b"json\0", &text)))
+}
+
+fn digest_of_event(name: &str, write_data: impl FnOnce(&mut Vec<u8>)) -> BodyDigest {
+    let mut text = Vec::with_capacity(1024);
+    text.extend_from_slice(b"event\0");
+    canonical::write_bytes(&mut text, name.as_bytes());
+    write_data(&mut text);
+    BodyDigest(Sha256::digest(&text).into())
+}
+
+fn names_job(event_name: &str, data: &Node<'_>) -> bool {
+    let mut fields = data.fields().iter();
+    fields.any(|(key, value)| is_job_key(event_name, key) && is_job_id(value))
+}
+
+/// The ids of one job each. Sessions, groups, avatars and callbacks are not: more than one event of a kind is about them.
+fn is_job_key(event_name: &str, key: &str) -> bool {
+    match key {
+        "video_id" | "video_translate_id" | "render_id" | "batch_id" => true,
+        "id" => event_name.starts_with("ai_clipping."),
+        _ => false,
+    }
+}
+
+fn is_job_id(value: &Node<'_>) -> bool {
+    match value {
+        Node::Text(text) => !text.trim().is_empty(),
+        Node::Number(_) => true,
+        Node::Null | Node::Bool(_) | Node::List(_) | Node::Object(_) => false,
+    }
+}
+
+fn is_plain<'a>(is_named_by_type: bool, mut keys: impl Iterator<Item = &'a str>) -> bool {
+    keys.all(|key| match key {
+        "event_data" | "event_id" | "created_at" => true,
+        "event_type" => is_named_by_type,
+        "event" => !is_named_by_type,
+        _ => false,
+    })
+}
+
+#[cfg(feature = "jetstream")]
+impl BodyDigest {
+    pub(crate) fn to_hex(self) -> String {
+        format!("{self:?}")
+    }
+
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).ok()?;
+            *byte = u8::from_str_radix(pair, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Debug for BodyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(left: &str, right: &str, same: bool) {
+        let (left, right) = (
+            DedupKey::of(left.as_bytes()),
+            DedupKey::of(right.as_bytes()),
+        );
+        assert_eq!(left.has_equal_body(&right), same);
+        assert_eq!(right.has_equal_body(&left), same);
+    }
+
+    #[test]
+    fn spelling_makes_no_difference() {
+        let base = r#"{"event_type":"x.y","event_data":{"a":1,"b":"é/","c":[true,null],"d":0.25}}"#;
+        check(base, base, true);
+        check(
+            base,
+            r#" {"event_data" : {"d":25e-2,"c":[true,null],"b":"\u00e9\/","a":1.0},"event_type":"x.y"} "#,
+            true,
+        );
+        check(base, &base.replace("\"a\":1", "\"a\":10e-1"), true);
+        check(base, &base.replace("\"a\":1", "\"a\":\"1\""), false);
+        check(base, &base.replace("x.y", "x.z"), false);
+        check(base, &base.replace("true,null", "null,true"), false);
+        check(base, r#"{"event_type":"x.y"}"#, false);
+        // Not an event, and JSON all the same.
+        check("[1, 2]", "[1,2.0]", true);
+        check("[1,2]", "[2,1]", false);
+    }
+
+    #[test]
+    fn all_of_the_body_counts() {
+        let base = r#"{"event_type":"x.y","event_data":{"a":1}}"#;
+        for other in [
+            r#"{"event_type":"x.y","event_data":{"a":1},"created_at":"2026-11-27"}"#,
+            r#"{"event_type":"x.y","event_data":{"a":1},"event_id":"e1"}"#,
+            r#"{"event_type":"x.y","event_data":{"a":1},"event_id":""}"#,
+            r#"{"event_type":"x.y","event_data":{"a":1},"callback_id":null}"#,
+            r#"{"event":"x.y","event_data":{"a":1}}"#,
+            r#"{"event_type":"x.y","payload":{"a":1}}"#,
+        ] {
+            check(base, other, false);
+            check(other, other, true);
+        }
+    }
+
+    #[test]
+    fn what_readers_take_differently_is_compared_byte_for_byte() {
+        let wrap = |data: &str| format!(r#"{{"event_type":"x.y","event_data":{data}}}"#);
+        for odd in [
+            r#"{"a":7,"a":1}"#,
+            r#"{"b":[{"a":1,"a":1}]}"#,
+            r#"{"a":"\ud800"}"#,
+            "1e999",
+            "1e-400",
+            "123456789012345678901234567890",
+            "0.1000000000000000055511151231257827",
+            "1.0000000000000000001",
+            "9007199254740993.0",
+        ] {
+            check(&wrap(odd), &wrap(odd), true);
+            check(&wrap(odd), &format!(" {}", wrap(odd)), false);
+        }
+        check(&wrap(r#"{"a":7,"a":1}"#), &wrap(r#"{"a":1}"#), false);
+        check(
+            &wrap("0.1"),
+            &wrap("0.1000000000000000055511151231257827"),
+            false,
+        );
+        check(&wrap("1"), &wrap("1.0000000000000000001"), false);
+        check(&wrap("9007199254740992"), &wrap("9007199254740993"), false);
+        check(&wrap("9007199254740993"), &wrap(" 9007199254740993"), true);
+        check(
+            &wrap(r#"{"a":"\ud800"}"#),
+            &wrap(r#"{"a":"\ud801"}"#),
+            false,
+        );
+        // Digits inside a string are none of a number.
+        let text = r#"{"a":"\\\"1e999, 0.10000000000000000001"}"#;
+        check(&wrap(text), &format!(" {}", wrap(text)), true);
+        let deep = wrap(&format!("{}{}", "[".repeat(500), "]".repeat(500)));
+        check(&deep, &deep, true);
+        check(&deep, &format!("{deep} "), false);
+        check("not json", "not json", true);
+        check("not json", "not json ", false);
+        check("\u{feff}{}", "\u{feff}{}", true);
+        check("\u{feff}{}", "\u{feff}{ }", false);
+        check("\u{feff}{}", "{}", false);
+        let twice = r#"{"event_type":"x.y","event_type":"x.y","event_data":{}}"#;
+        check(twice, twice, true);
+        check(twice, r#"{"event_type":"x.y","event_data":{}}"#, false);
+    }
+
+    #[track_caller]
+    fn check_job(name: &str, data: &str, expected: bool) {
+        let body = format!(r#"{{"event_type":"{name}","event_data":{data}}}"#);
+        assert_eq!(
+            DedupKey::of(body.as_bytes()).names_job(),
+            expected,
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn jobs_are_named_by_their_ids_alone() {
+        for key in ["video_id", "video_translate_id", "render_id", "batch_id"] {
+            check_job("x.y", &format!(r#"{{"{key}":"a"}}"#), true);
+            check_job("x.y", &format!(r#"{{"{key}":7}}"#), true);
+            for nothing in [
+                "\"\"",
+                "\" \\t\"",
+                "null",
+                "true",
+                "[\"a\"]",
+                "{\"id\":\"a\"}",
+            ] {
+                check_job("x.y", &format!(r#"{{"{key}":{nothing}}}"#), false);
+            }
+        }
+        check_job("ai_clipping.success", r#"{"id":"a"}"#, true);
+        check_job("batch.finished", r#"{"id":"a"}"#, false);
+        for key in [
+            "session_id",
+            "group_id",
+            "avatar_id",
+            "event_id",
+            "callback_id",
+            "caption_url",
+        ] {
+            check_job("x.y", &format!(r#"{{"{key}":"a"}}"#), false);
+        }
+        check_job("x.y", r#"{"list":[{"video_id":"a"}]}"#, false);
+        // Also where the body is compared byte for byte.
+        check_job("x.y", r#"{"video_id":"a","title":"\ud800"}"#, true);
+        check_job("x.y", r#"{"video_id":"","title":"\ud800"}"#, false);
+    }
+
+    #[track_caller]
+    fn check_event(left: &str, right: &str, same: bool) {
+        let (left, right) = (
+            DedupKey::of(left.as_bytes()),
+            DedupKey::of(right.as_bytes()),
+        );
+        assert_eq!(left.has_equal_event(&right), same);
+        if same {
+            assert_eq!(left.event_digest(), right.event_digest(), "they are found");
+        }
+    }
+
+    #[test]
+    fn events_are_compared_by_name_and_data() {
+        let base = r#"{"event_type":"x.y","event_data":{"a":1,"b":2}}"#;
+        check_event(
+            base,
+            r#"{"event":"x.y","created_at":"now","event_data":{"b":2.0,"a":1}}"#,
+            true,
+        );
+        check_event(base, &base.replace("x.y", "x.z"), false);
+        check_event(base, &base.replace("\"a\":1", "\"a\":2"), false);
+        // Repeated keys of the data: byte for byte.
+        let odd = r#"{"event_type":"x.y","event_data":{"a":1,"a":1,"b":2}}"#;
+        check_event(odd, &odd.replacen('{', r#"{"event_id":"e","#, 1), true);
+        check_event(base, odd, false);
+        check_event(odd, &odd.replace("\"b\":2", "\"b\": 2"), false);
+        // Which of two is the data nobody knows.
+        let twice = r#"{"event_type":"x.y","event_data":{},"event_data":{}}"#;
+        check_event(twice, twice, false);
+        check_event(r#"{"event_type":"x.y"}"#, r#"{"event_type":"x.y"}"#, false);
+    }
+}

@@ -1,0 +1,174 @@
+//! [`Index`]: deliveries by fingerprint, in memory.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use super::Fingerprint;
+
+/// Deliveries by fingerprint. Nearly every fingerprint has one, so the others of a few stand elsewhere.
+#[derive(Debug)]
+pub(crate) struct Index<I> {
+    newest: HashMap<Fingerprint, I, Keyed>,
+    /// Those before the newest, the oldest first.
+    earlier: HashMap<Fingerprint, Vec<I>>,
+    earlier_len: usize,
+}
+
+impl<I: Copy + Ord> Index<I> {
+    /// How many entries it has.
+    pub(crate) fn len(&self) -> usize {
+        self.newest.len() + self.earlier_len
+    }
+
+    /// Files a delivery, which may be filed already.
+    pub(crate) fn insert(&mut self, fingerprint: Fingerprint, id: I) {
+        let newest = self.newest.entry(fingerprint).or_insert(id);
+        let earlier = match (*newest).cmp(&id) {
+            // Perhaps just inserted.
+            Ordering::Equal => return,
+            Ordering::Less => std::mem::replace(newest, id),
+            Ordering::Greater => id,
+        };
+        let ids = self.earlier.entry(fingerprint).or_default();
+        if let Err(place) = ids.binary_search(&earlier) {
+            ids.insert(place, earlier);
+            self.earlier_len += 1;
+        }
+    }
+
+    /// The newest first.
+    pub(crate) fn get(&self, fingerprint: Fingerprint) -> impl Iterator<Item = I> {
+        let newest = self.newest.get(&fingerprint).copied();
+        let earlier = match newest {
+            Some(_) if !self.earlier.is_empty() => self.earlier.get(&fingerprint),
+            _ => None,
+        };
+        let earlier = earlier
+            .into_iter()
+            .flat_map(|ids| ids.iter().rev().copied());
+        newest.into_iter().chain(earlier)
+    }
+
+    pub(crate) fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.newest.contains_key(&fingerprint)
+    }
+
+    pub(crate) fn remove(&mut self, fingerprint: Fingerprint, id: I) {
+        let earlier = self.earlier.get_mut(&fingerprint);
+        if self.newest.get(&fingerprint) == Some(&id) {
+            match earlier.and_then(Vec::pop) {
+                Some(before) => {
+                    self.newest.insert(fingerprint, before);
+                    self.earlier_len -= 1;
+                }
+                None => drop(self.newest.remove(&fingerprint)),
+            }
+        } else if let Some(ids) = earlier
+            && let Ok(place) = ids.binary_search(&id)
+        {
+            ids.remove(place);
+            self.earlier_len -= 1;
+        }
+        if self.earlier.get(&fingerprint).is_some_and(Vec::is_empty) {
+            self.earlier.remove(&fingerprint);
+        }
+    }
+
+    /// All entries, in no order.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn into_entries(self) -> Vec<(Fingerprint, I)> {
+        let earlier = self.earlier.into_iter();
+        let earlier =
+            earlier.flat_map(|(fingerprint, ids)| ids.into_iter().map(move |id| (fingerprint, id)));
+        self.newest.into_iter().chain(earlier).collect()
+    }
+}
+
+impl<I> Default for Index<I> {
+    fn default() -> Self {
+        Self {
+            newest: HashMap::default(),
+            earlier: HashMap::new(),
+            earlier_len: 0,
+        }
+    }
+}
+
+/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: whoever may choose bodies
+/// cannot choose which of them share a place.
+#[derive(Clone, Debug)]
+struct Keyed(u64);
+
+impl Default for Keyed {
+    fn default() -> Self {
+        Self(RandomState::new().build_hasher().finish() | 1)
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = KeyedHasher;
+
+    fn build_hasher(&self) -> KeyedHasher {
+        KeyedHasher {
+            key: self.0,
+            hash: 0,
+        }
+    }
+}
+
+struct KeyedHasher {
+    key: u64,
+    hash: u64,
+}
+
+impl Hasher for KeyedHasher {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product =
+            u128::from(self.hash ^ number ^ self.key.rotate_left(32)) * u128::from(self.key);
+        self.hash = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_come_first_and_what_is_removed_is_gone() {
+        let mut index = Index::default();
+        let (a, b) = (Fingerprint(1), Fingerprint(2));
+        for (fingerprint, id) in [(a, 1), (b, 2), (a, 3), (a, 4)] {
+            index.insert(fingerprint, id);
+        }
+        let get = |index: &Index<i32>, fingerprint| index.get(fingerprint).collect::<Vec<_>>();
+        assert_eq!((get(&index, a), get(&index, b)), (vec![4, 3, 1], vec![2]));
+        assert_eq!(index.len(), 4);
+        // Filed again, or late.
+        index.insert(a, 4);
+        index.insert(a, 1);
+        index.insert(a, 2);
+        assert_eq!(get(&index, a), [4, 3, 2, 1]);
+        index.remove(a, 2);
+        index.remove(a, 3);
+        index.remove(a, 7);
+        assert_eq!(get(&index, a), [4, 1]);
+        index.remove(a, 4);
+        index.insert(a, 5);
+        assert_eq!(get(&index, a), [5, 1]);
+        index.remove(a, 5);
+        index.remove(a, 1);
+        assert!(!index.contains(a) && index.contains(b));
+        assert_eq!((index.len(), index.into_entries()), (1, vec![(b, 2)]));
+    }
+}

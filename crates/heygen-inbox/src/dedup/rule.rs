@@ -1,0 +1,196 @@
+//! [`Candidate`]: a stored delivery that a new one may repeat, and the rule that decides.
+
+use std::time::{Duration, SystemTime};
+
+use super::{BodyDigest, DedupKey};
+use crate::{NewDelivery, Source};
+
+/// A stored delivery, as far as the rule asks for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) source: Source,
+    pub(crate) received_at: SystemTime,
+    pub(crate) body: BodyDigest,
+    /// Of name and data. Only read where [`Asks::Event`].
+    pub(crate) event: Option<BodyDigest>,
+    pub(crate) event_id: Option<Box<str>>,
+    /// The record of HeyGen's log that a POST was matched with.
+    pub(crate) matched: Option<RecordIdentity>,
+    /// The body of the POST whose signed bytes are kept with a record.
+    pub(crate) signed: Option<BodyDigest>,
+}
+
+/// Which record it was: by its `event_id`, or by its body where it has none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RecordIdentity {
+    pub(crate) event_id: Option<Box<str>>,
+    pub(crate) body: BodyDigest,
+}
+
+/// What of a stored delivery the rule asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Asks {
+    /// Nothing: these two are never the same.
+    Nothing,
+    /// The whole body.
+    Body,
+    /// Everything.
+    Event,
+}
+
+/// How a stored delivery is the same event as a new one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fit {
+    /// Nothing that is looked at later fits better.
+    pub(crate) is_sure: bool,
+    /// A record and a POST that are now known to be one: what the new one adds is to be stored with the old one.
+    pub(crate) link: Option<Link>,
+}
+
+/// What is stored with a delivery that was here before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Link {
+    /// With a POST: which record it was matched with.
+    Record,
+    /// With a record: the signed bytes of its POST.
+    Post,
+}
+
+/// The best of the candidates looked at so far.
+#[derive(Debug)]
+pub(crate) struct Best<I>(Option<(I, Fit)>);
+
+/// What of a stored delivery of one source has to be known to compare it with a new one of another.
+pub(crate) fn asks(new: Source, stored: Source) -> Asks {
+    match (new, stored) {
+        (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => Asks::Body,
+        (Source::Webhook | Source::Backfill | Source::Import, Source::Backfill)
+        | (Source::Backfill, Source::Webhook) => Asks::Event,
+        (Source::Import, _) => Asks::Body,
+        // What nobody vouches for never stands in the way of anything else.
+        (_, Source::Import) | (Source::Callback, _) | (_, Source::Callback) => Asks::Nothing,
+    }
+}
+
+/// How the stored delivery is the same event as the new one, if it is.
+pub(crate) fn compare(new: &NewDelivery, stored: &Candidate) -> Option<Fit> {
+    let key = new.dedup_key();
+    let has_equal_body = key.body == stored.body;
+    let has_equal_event = key.event.is_some() && key.event == stored.event;
+    // Without the id of a job the same words may tell of another event.
+    let is_in_time = key.names_job || is_within_hour(new.received_at(), stored.received_at);
+    match (new.source(), stored.source) {
+        (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => {
+            (has_equal_body && is_in_time).then_some(Fit::SURE)
+        }
+        (Source::Backfill, Source::Backfill) => {
+            let has_equal_id = key.event_id.is_some() && key.event_id == stored.event_id;
+            (has_equal_body || (has_equal_id && has_equal_event)).then_some(Fit::SURE)
+        }
+        (Source::Backfill, Source::Webhook) if has_equal_event => match &stored.matched {
+            Some(matched) => matched.is(&new.record_identity()).then_some(Fit::SURE),
+            None => Fit::of_ids(
+                key.event_id.as_ref(),
+                stored.event_id.as_ref(),
+                Link::Record,
+            ),
+        },
+        (Source::Webhook, Source::Backfill) if has_equal_event && key.is_plain && is_in_time => {
+            match &stored.signed {
+                Some(signed) => (*signed == key.body).then_some(Fit::SURE),
+                None => Fit::of_ids(key.event_id.as_ref(), stored.event_id.as_ref(), Link::Post),
+            }
+        }
+        (Source::Import, _) => {
+            let is_here = has_equal_body || stored.signed == Some(key.body);
+            // HeyGen gives each record an id of its own: there are no two of them.
+            let is_record = stored.source == Source::Backfill && stored.event_id.is_some();
+            (is_here && (is_in_time || (is_record && has_equal_body))).then_some(Fit::SURE)
+        }
+        _ => None,
+    }
+}
+
+fn is_within_hour(one: SystemTime, other: SystemTime) -> bool {
+    let apart = one
+        .duration_since(other)
+        .or_else(|_| other.duration_since(one));
+    apart.is_ok_and(|apart| apart <= HOUR)
+}
+
+impl Candidate {
+    /// One of which nothing more is known than what came in.
+    pub(crate) fn new(source: Source, received_at: SystemTime, key: &DedupKey) -> Self {
+        Self {
+            source,
+            received_at,
+            body: key.body,
+            event: key.event,
+            event_id: key.event_id.clone(),
+            matched: None,
+            signed: None,
+        }
+    }
+
+    pub(crate) fn of(delivery: &NewDelivery) -> Self {
+        Self::new(
+            delivery.source(),
+            delivery.received_at(),
+            delivery.dedup_key(),
+        )
+    }
+}
+
+impl RecordIdentity {
+    fn is(&self, other: &Self) -> bool {
+        match (&self.event_id, &other.event_id) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            (None, _) | (_, None) => self.body == other.body,
+        }
+    }
+}
+
+impl Fit {
+    const SURE: Self = Self {
+        is_sure: true,
+        link: None,
+    };
+
+    /// Of two that were not linked yet: two different ids are two events.
+    fn of_ids(one: Option<&Box<str>>, other: Option<&Box<str>>, link: Link) -> Option<Self> {
+        let is_sure = match (one, other) {
+            (Some(one), Some(other)) if one != other => return None,
+            (Some(_), Some(_)) => true,
+            (None, _) | (_, None) => false,
+        };
+        Some(Self {
+            is_sure,
+            link: Some(link),
+        })
+    }
+}
+
+impl<I> Best<I> {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Looks at one more, the newest first. Gives whether no other can be better.
+    pub(crate) fn look_at(&mut self, new: &NewDelivery, id: I, stored: &Candidate) -> bool {
+        let fit = compare(new, stored);
+        let is_sure = fit.is_some_and(|fit| fit.is_sure);
+        if let Some(fit) = fit
+            && (is_sure || self.0.is_none())
+        {
+            self.0 = Some((id, fit));
+        }
+        is_sure
+    }
+
+    pub(crate) fn into_found(self) -> Option<(I, Fit)> {
+        self.0
+    }
+}
+
+/// A retry whose first attempt was stored comes within minutes: the next attempt is answered 200.
+const HOUR: Duration = Duration::from_secs(60 * 60);
