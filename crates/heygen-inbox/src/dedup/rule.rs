@@ -89,16 +89,12 @@ pub(crate) fn compare(new: &NewDelivery, stored: &Candidate) -> Option<Fit> {
         }
         (Source::Backfill, Source::Webhook) if has_equal_event => match &stored.matched {
             Some(matched) => matched.is(&new.record_identity()).then_some(Fit::SURE),
-            None => Fit::of_ids(
-                key.event_id.as_ref(),
-                stored.event_id.as_ref(),
-                Link::Record,
-            ),
+            None => Fit::of_ids(key.event_id(), stored.event_id.as_deref(), Link::Record),
         },
         (Source::Webhook, Source::Backfill) if has_equal_event && key.is_plain && is_in_time => {
             match &stored.signed {
                 Some(signed) => (*signed == key.body).then_some(Fit::SURE),
-                None => Fit::of_ids(key.event_id.as_ref(), stored.event_id.as_ref(), Link::Post),
+                None => Fit::of_ids(key.event_id(), stored.event_id.as_deref(), Link::Post),
             }
         }
         (Source::Import, _) => {
@@ -157,7 +153,7 @@ impl Fit {
     };
 
     /// Of two that were not linked yet: two different ids are two events.
-    fn of_ids(one: Option<&Box<str>>, other: Option<&Box<str>>, link: Link) -> Option<Self> {
+    fn of_ids(one: Option<&str>, other: Option<&str>, link: Link) -> Option<Self> {
         let is_sure = match (one, other) {
             (Some(one), Some(other)) if one != other => return None,
             (Some(_), Some(_)) => true,

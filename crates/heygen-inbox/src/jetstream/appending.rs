@@ -14,7 +14,7 @@ use super::{JetStreamInbox, Shared};
 use crate::dedup::DedupKey;
 use crate::dedup::rule::{Asks, Best, Candidate, Fit, Link, asks, compare};
 use crate::time::to_micros;
-use crate::{Appended, InboxError, InboxErrorKind, NewDelivery, State};
+use crate::{Appended, InboxError, InboxErrorKind, NewDelivery, Source, State};
 
 impl JetStreamInbox {
     pub(super) async fn take_in(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
@@ -22,6 +22,7 @@ impl JetStreamInbox {
         let _turn = Turn::take(&shared.waiting, shared.options.queue_capacity)?;
         shared.link.check_connected()?;
         self.follow();
+        shared.seen.caught_up_soon().await;
         if let Some(sequence) = shared.find_and_link(delivery).await? {
             shared.count_repeat(sequence, delivery).await;
             return Ok(Appended::Duplicate(shared.link.id(sequence)));
@@ -78,7 +79,12 @@ impl Shared {
         let candidates = candidates
             .into_iter()
             .filter(|one| !passed_over.contains(one));
-        for sequence in candidates.take(MOST_CANDIDATES) {
+        // The log is read again and again, and each record has to find its own.
+        let most = match delivery.source() {
+            Source::Webhook | Source::Callback => MOST_CANDIDATES,
+            Source::Backfill | Source::Import => usize::MAX,
+        };
+        for sequence in candidates.take(most) {
             let Some(stored) = self.link.event(sequence).await? else {
                 continue;
             };
@@ -303,7 +309,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Beyond so many that may be the same event a delivery counts as new.
+/// Beyond so many that may be the same event a POST counts as new: of equal words there is one an hour.
 const MOST_CANDIDATES: usize = 64;
 
 /// How many that the servers call a duplicate and are none are passed over: there is one an hour, and the window is a day.

@@ -39,7 +39,7 @@ pub(super) struct Seen {
 struct Maps {
     newer: Index<u64>,
     older: Index<u64>,
-    is_followed: bool,
+    followed_since: Option<Instant>,
     known: Known,
 }
 
@@ -126,9 +126,25 @@ impl Seen {
         let _ = self.caught_up.subscribe().wait_for(|is_so| *is_so).await;
     }
 
+    /// The same for whoever is waited for, and so may not wait long: after a start the newest are known soon, and what the version
+    /// before this one published is known by nothing else.
+    pub(super) async fn caught_up_soon(&self) {
+        if *self.caught_up.borrow() {
+            return;
+        }
+        let since = self.maps().followed_since;
+        if let Some(since) = since {
+            // Without it a duplicate may be delivered again; it is not worth an answer too late.
+            let _ = tokio::time::timeout_at(since + SOON, self.caught_up()).await;
+        }
+    }
+
     /// Whether somebody has to begin to follow.
     pub(super) fn begin(&self) -> bool {
-        !std::mem::replace(&mut self.maps().is_followed, true)
+        let mut maps = self.maps();
+        let is_first = maps.followed_since.is_none();
+        maps.followed_since.get_or_insert_with(Instant::now);
+        is_first
     }
 
     fn maps(&self) -> MutexGuard<'_, Maps> {
@@ -274,6 +290,9 @@ const MOST_UNDER_WAY: u64 = 512;
 const FINGERPRINTS: usize = 2;
 
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
+
+/// HeyGen waits for ten seconds, and the stream has to acknowledge too.
+const SOON: Duration = Duration::from_secs(2);
 
 const AGAIN: Duration = Duration::from_secs(1);
 const LOOK_UP: Duration = Duration::from_secs(1);

@@ -144,6 +144,21 @@ async fn what_the_version_before_published_is_recognised() {
     assert_eq!(kept.signed.unwrap().body, without_id("d"));
 }
 
+/// A receiver that was just started looks at the stream before it answers.
+#[tokio::test]
+async fn the_first_delivery_after_a_start_is_recognised_too() {
+    let server = fast_server();
+    let old = open(&server.url(), options()).await;
+    publish_old(&Streams::on(&server.url()).await).await;
+    let mut ids = all_ids(&old).await;
+    ids.reverse();
+    for (place, (body, source, _, _)) in OLD.iter().enumerate() {
+        let inbox = open(&server.url(), options()).await;
+        let again = inbox.append(delivery(1, *source, body)).await.unwrap();
+        assert_eq!(duplicate(again), ids[place], "{body}");
+    }
+}
+
 /// Receivers of that version find what this one publishes by the header that they know, and take what is imported for a
 /// callback's, so that it suppresses nothing.
 #[tokio::test]
