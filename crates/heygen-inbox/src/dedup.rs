@@ -12,6 +12,13 @@ use sha2::{Digest as _, Sha256};
 mod canonical;
 pub(crate) mod index;
 pub(crate) mod rule;
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "jetstream")),
+    expect(
+        dead_code,
+        reason = "only what outlives a process is of an older version"
+    )
+)]
 pub(crate) mod v2;
 
 use canonical::Node;

@@ -103,7 +103,7 @@ impl NewDelivery {
     ///
     /// let body = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
     /// let start = SystemTime::now();
-    /// let post = |minutes| {
+    /// let post = |minutes: u64| {
     ///     let received_at = start + Duration::from_secs(minutes * 60);
     ///     NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into())
     /// };

@@ -1,8 +1,11 @@
 //! [`Imported`]: a delivery that another inbox had before, and what became of it there.
 
-use crate::dedup::BodyDigest;
-use crate::dedup::rule::RecordIdentity;
-use crate::{Attempt, NewDelivery, Repeats, SignedPost, Source, State};
+use crate::{Attempt, NewDelivery, Repeats, SignedPost, State};
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+use crate::{
+    Source,
+    dedup::{BodyDigest, rule::RecordIdentity},
+};
 
 #[cfg(feature = "import")]
 mod line;
@@ -47,9 +50,11 @@ impl Imported {
             is_replayed: false,
         }
     }
+}
 
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+impl Imported {
     /// Of the record itself nothing more is known than its id.
-    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
     pub(crate) fn matched(&self) -> Option<RecordIdentity> {
         let event_id = self.matched_event_id.as_deref()?;
         let is_post = self.delivery.source() == Source::Webhook;
@@ -59,7 +64,6 @@ impl Imported {
         })
     }
 
-    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
     pub(crate) fn signed_delivery(&self) -> Option<NewDelivery> {
         let post = self.signed.as_ref()?;
         let is_record = self.delivery.source() == Source::Backfill;

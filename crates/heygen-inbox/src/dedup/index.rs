@@ -17,6 +17,7 @@ pub(crate) struct Index<I> {
 
 impl<I: Copy + Ord> Index<I> {
     /// How many entries it has.
+    #[cfg(any(feature = "sqlite", feature = "jetstream", test))]
     pub(crate) fn len(&self) -> usize {
         self.newest.len() + self.earlier_len
     }
@@ -50,6 +51,7 @@ impl<I: Copy + Ord> Index<I> {
         newest.into_iter().chain(earlier)
     }
 
+    #[cfg(any(feature = "sqlite", test))]
     pub(crate) fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.newest.contains_key(&fingerprint)
     }
@@ -76,7 +78,7 @@ impl<I: Copy + Ord> Index<I> {
     }
 
     /// All entries, in no order.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", test))]
     pub(crate) fn into_entries(self) -> Vec<(Fingerprint, I)> {
         let earlier = self.earlier.into_iter();
         let earlier =

@@ -11,7 +11,7 @@ pub(crate) struct Candidate {
     pub(crate) source: Source,
     pub(crate) received_at: SystemTime,
     pub(crate) body: BodyDigest,
-    /// Of name and data. Only read where [`Asks::Event`].
+    /// Of name and data. Read only where more than the body is asked for.
     pub(crate) event: Option<BodyDigest>,
     pub(crate) event_id: Option<Box<str>>,
     /// The record of HeyGen's log that a POST was matched with.
@@ -28,6 +28,7 @@ pub(crate) struct RecordIdentity {
 }
 
 /// What of a stored delivery the rule asks for.
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Asks {
     /// Nothing: these two are never the same.
@@ -61,6 +62,7 @@ pub(crate) enum Link {
 pub(crate) struct Best<I>(Option<(I, Fit)>);
 
 /// What of a stored delivery of one source has to be known to compare it with a new one of another.
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
 pub(crate) fn asks(new: Source, stored: Source) -> Asks {
     match (new, stored) {
         (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => Asks::Body,
