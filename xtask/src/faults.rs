@@ -15,9 +15,12 @@ mod disk;
 mod drops;
 mod event;
 mod ground;
+mod hanging;
+mod hpack;
 mod kills;
 mod listener;
 mod load;
+mod log;
 mod open_files;
 mod options;
 mod outage;
@@ -25,6 +28,7 @@ mod page;
 mod queue;
 mod random;
 mod read_only;
+mod retry_after;
 mod server;
 mod shim;
 mod sink;
@@ -103,6 +107,26 @@ const FAULTS: &[Fault] = &[
         name: "clock",
         what: clock::WHAT,
         run: clock::run,
+    },
+    Fault {
+        name: "log",
+        what: log::WHAT,
+        run: log::run,
+    },
+    Fault {
+        name: "hpack",
+        what: hpack::WHAT,
+        run: hpack::run,
+    },
+    Fault {
+        name: "retry-after",
+        what: retry_after::WHAT,
+        run: retry_after::run,
+    },
+    Fault {
+        name: "hanging",
+        what: hanging::WHAT,
+        run: hanging::run,
     },
     Fault {
         name: CLUSTER,

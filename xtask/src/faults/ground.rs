@@ -164,7 +164,7 @@ impl Home {
     }
 
     /// A field of every record in the inbox, all of one moment.
-    fn listed(&self, field: &str) -> Result<Vec<String>> {
+    pub(super) fn listed(&self, field: &str) -> Result<Vec<String>> {
         let words = ["inbox", "list", "--json", "--limit", "0"];
         let output = self.run(&words)?;
         if !output.status.success() {

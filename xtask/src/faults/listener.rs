@@ -30,6 +30,8 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Taken,
     ComeAgain,
+    /// Too many requests: not before a second has passed.
+    TooMany,
     /// The connection is closed.
     Nothing,
 }
@@ -84,6 +86,7 @@ fn converse(stream: TcpStream, answer: &impl Fn(&Request) -> Answer) {
         let status = match answer(&request) {
             Answer::Taken => "200 OK",
             Answer::ComeAgain => "503 Service Unavailable",
+            Answer::TooMany => "429 Too Many Requests\r\nRetry-After: 1",
             Answer::Nothing => return,
         };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
