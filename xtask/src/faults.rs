@@ -21,6 +21,7 @@ mod kills;
 mod listener;
 mod load;
 mod log;
+mod moved;
 mod open_files;
 mod options;
 mod outage;
@@ -92,6 +93,11 @@ const FAULTS: &[Fault] = &[
         name: "read-only",
         what: read_only::WHAT,
         run: read_only::run,
+    },
+    Fault {
+        name: "moved",
+        what: moved::WHAT,
+        run: moved::run,
     },
     Fault {
         name: "calls",
