@@ -99,6 +99,8 @@ fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
     let asked = thief.next();
     assert_eq!(header(&asked, "x-api-key"), Some("hush"));
     mode(0o644);
+    let program = place.file("stolen", "#!/bin/sh\n");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("ours");
     let serve = place.serve_logging(&[]);
     let line = serve.log_line("configuration file read");
     assert!(line.contains("heygen-webhooks.toml"), "{line}");

@@ -118,12 +118,16 @@ fn log_in_trouble_stops_nothing_in_work() {
     let receiver = world.receive(&[]);
     let address = receiver.url.trim_start_matches("http://");
     let listen = address.split('/').next().expect("an address");
+    world
+        .place
+        .file("forward-secret", "whsec_of_the_application\n");
     for (round, trouble) in Trouble::ALL.into_iter().enumerate() {
         let admin = free_address();
         let application = Application::start();
         let mut command = world.place.command(&["work", "--admin", &admin]);
         command.args(QUICK_RETRIES);
         command.args(["--log-format", "json", "--forward", &application.url]);
+        command.args(["--forward-secret-file", "forward-secret"]);
         let mut work = Process::with_stderr(command, trouble);
         work.listens_at(&admin);
         for number in 0..EVENTS {
@@ -321,7 +325,7 @@ fn last_word_in_trouble_changes_no_exit_status() {
     let place = Place::new();
     for trouble in Trouble::ALL {
         for (arguments, expected) in [
-            (&["serve", "--listen", "nowhere"][..], 1),
+            (&["serve", "--listen", "192.0.2.1:8080"][..], 1),
             (&["serve", "--attempts", "0"], 2),
             (&["inbox", "list", "--inbox", "missing.db"], 1),
             (&["serve", "--no-such-flag"], 2),
@@ -336,9 +340,11 @@ fn last_word_in_trouble_changes_no_exit_status() {
             assert_eq!(status, Some(expected), "{trouble:?} {arguments:?}");
         }
     }
-    let ended = place.run(&["serve", "--listen", "nowhere"]);
+    let ended = place.run(&["serve", "--listen", "192.0.2.1:8080"]);
     assert!(
-        ended.stderr.contains("error: cannot listen on nowhere"),
+        ended
+            .stderr
+            .contains("error: cannot listen on 192.0.2.1:8080"),
         "{}",
         ended.stderr
     );

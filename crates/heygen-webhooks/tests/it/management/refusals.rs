@@ -64,8 +64,11 @@ fn refusals_are_told_with_advice() {
         ],
     );
 
+    let body = json!({"code": 400_542, "message": "Url of this webhook endpoint is invalid"});
+    let fault = Fault::refuse(400).body(body.to_string());
+    heygen.refuse(fault.on(Operation::V1Add));
     heygen
-        .run(&["endpoints", "create", "ftp://e.example/", "--api", "v1"])
+        .run(&["endpoints", "create", URL, "--api", "v1"])
         .told(1, &["url (HTTP 400, 400542)", "answer to OPTIONS"]);
     heygen
         .run(&["endpoints", "create", "http://plain.example/"])
