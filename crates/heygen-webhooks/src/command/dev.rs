@@ -77,12 +77,12 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         let retention = Retention::default();
         let mut work = Work::start(&inbox, built, handing_out.options.clone(), &retention);
         let (refuse, refused) = oneshot::channel();
-        let stopped = work.tasks.stopped();
+        let (stopped, told_to_stop) = (work.tasks.stopped(), work.tasks.stopped());
         work.tasks.spawn("backfill", async move {
             if let Err(error) = backfill.watch_until_refused(interval, stopped).await {
                 // No receiver means that it ends anyway.
                 let _ = refuse.send(error);
-                std::future::pending().await
+                told_to_stop.await;
             }
         });
         let ended = tokio::select! {
