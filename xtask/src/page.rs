@@ -37,7 +37,9 @@ pub(crate) fn machine() -> String {
         words.push(format!("{} GiB of memory", kib / (1024 * 1024)));
     }
     if let Ok(release) = fs::read_to_string("/proc/sys/kernel/osrelease") {
-        words.push(format!("Linux {}", release.trim()));
+        // Without what a build of the kernel is called.
+        let version = release.trim().split('-').next().unwrap_or_default();
+        words.push(format!("Linux {version}"));
     }
     words.join(", ")
 }

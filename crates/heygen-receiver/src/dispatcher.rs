@@ -151,8 +151,9 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 return;
             }
             let clock = Instant::now();
-            let most_interrupted = options.schedule.attempts.clamp(1, MAX_INTERRUPTED);
-            let handled = match claimed.interrupted >= most_interrupted {
+            // Attempts without a result are not counted against the schedule's own number: a delivery that a process only held
+            // when it ended was seen by no handler.
+            let handled = match claimed.interrupted >= MAX_INTERRUPTED {
                 // Only a process that ended in the middle, again and again, gets this far.
                 true => Handled::dead("the attempts ran out while it was being handled"),
                 false => call(handler, claimed.clone(), options.handler_time).await,
@@ -276,7 +277,9 @@ fn elapsed_before(claimed: &Claimed, now: SystemTime, running_for: Duration) -> 
         return Duration::ZERO;
     }
     let overdue = now.duration_since(claimed.due_at).unwrap_or_default();
-    claimed.elapsed.saturating_add(overdue.min(running_for))
+    // No longer than a destination may pause: beyond that the machine slept, or its clock jumped.
+    let overdue = overdue.min(running_for).min(LONGEST_PAUSE);
+    claimed.elapsed.saturating_add(overdue)
 }
 
 /// An attempt that has ended.

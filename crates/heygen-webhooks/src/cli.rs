@@ -139,7 +139,7 @@ pub(crate) fn definition() -> clap::Command {
   HEYGEN_WEBHOOK_SECRET=whsec_test heygen-webhooks trigger avatar_video.success
   heygen-webhooks inbox list
 
-Exit status: 0 done, 1 failed, 2 used wrongly.")]
+Exit status: 0 done, 1 failed, 2 used wrongly; 130 or 143 after a second Ctrl-C or SIGTERM.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

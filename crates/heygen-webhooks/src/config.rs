@@ -218,7 +218,13 @@ impl Config {
             file: file.found_at.take(),
             tls,
             path,
-            nats: Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?,
+            // For an inbox in a file none of the files of NATS is read.
+            nats: match &inbox {
+                Place::Streams(_) => {
+                    Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?
+                }
+                Place::File(_) => Nats::default(),
+            },
             promise: Promise::of(&options.nats_promise, &file.nats())?,
             inbox,
             is_working,

@@ -60,6 +60,7 @@ pub(crate) fn remember(definition: &clap::Command, matches: &ArgMatches) {
             (Some(ValueSource::CommandLine), Some(long), _) => format!("--{long}"),
             (Some(ValueSource::CommandLine), None, _) => arg.to_string(),
             (Some(ValueSource::EnvVariable), _, Some(variable)) => variable,
+            (Some(ValueSource::DefaultValue), Some(long), _) => format!("--{long}"),
             _ => continue,
         };
         given.insert(long.unwrap_or(id).to_owned(), name);

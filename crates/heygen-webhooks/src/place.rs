@@ -111,7 +111,10 @@ impl Place {
 
 #[cfg(unix)]
 fn is_writable(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+    use rustix::io::Errno;
+    // Of anything else, such as a file system that is mounted read-only, opening it tells more.
+    let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
+    !matches!(access, Err(Errno::ACCESS | Errno::PERM))
 }
 
 /// Rights are not told by a mode here: opening it tells.

@@ -128,6 +128,8 @@ pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
         "",
         "-wal",
         "-shm",
+        ".lock",
+        ".rescued",
         ".secrets.json",
         ".rejected",
         ".rejected-wal",

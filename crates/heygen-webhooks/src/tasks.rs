@@ -70,10 +70,12 @@ impl Tasks {
         let Some(ended) = self.set.join_next_with_id().await else {
             return pending().await;
         };
-        let (name, why) = match ended {
-            Ok((id, ())) => (self.name(id), String::new()),
-            Err(error) => (self.name(error.id()), format!(": {error}")),
+        let (id, why) = match ended {
+            Ok((id, ())) => (id, String::new()),
+            Err(error) => (error.id(), format!(": {error}")),
         };
+        // It has ended: it is not waited for again.
+        let name = self.names.remove(&id).unwrap_or("task");
         tracing::error!("the {name} ended although nothing told it to{why}");
         EndedEarly { name, why }
     }

@@ -69,6 +69,8 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
             }
             false => {
                 server.stop()?;
+                // Made while the inbox was away, which has it all now.
+                remove_if_there(&rescued(&home))?;
             }
         }
     }
@@ -113,6 +115,13 @@ fn rename(inbox: &Path) -> Result<()> {
     fs::rename(inbox, &away).context("rename the inbox")?;
     thread::sleep(BETWEEN);
     fs::rename(&away, inbox).context("rename the inbox back")
+}
+
+fn remove_if_there(file: &Path) -> Result<()> {
+    if file.exists() {
+        fs::remove_file(file).with_context(|| format!("remove {}", file.display()))?;
+    }
+    Ok(())
 }
 
 fn rescued(home: &Home) -> PathBuf {

@@ -53,6 +53,28 @@ async fn end(inbox: &impl Inbox, claimed: &Claimed, seconds: u64, result: Attemp
     inbox.finish(finish).await.unwrap();
 }
 
+/// The older one is replayed while the newer one is claimed, and the newer one is then given back.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_released_one_lets_an_older_one_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = heygen_inbox::sqlite::SqliteInbox::open(&path).unwrap();
+    let older = append_new(&inbox, 0, &about("a", 1)).await;
+    let claimed = claim(&inbox, 1).await;
+    end(&inbox, &claimed[0], 1, AttemptResult::Done).await;
+    let newer = append_new(&inbox, 2, &about("a", 2)).await;
+    let claimed = claim(&inbox, 3).await;
+    assert_eq!(claimed[0].id, newer);
+    let mut editor = heygen_inbox::sqlite::SqliteEditor::open(&path).unwrap();
+    editor.replay(&[older], at(4)).unwrap();
+    drop(editor);
+    assert_eq!(claim_ids(&inbox, 5).await, [], "it waits for the newer one");
+    let released = Finish::released(&claimed[0], at(6));
+    inbox.finish(released).await.unwrap();
+    assert_eq!(claim_ids(&inbox, 7).await, [older]);
+}
+
 async fn one_of_each_subject_at_a_time(inbox: impl Inbox) {
     let mut ids = Vec::new();
     for (subject, number) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("b", 2)] {

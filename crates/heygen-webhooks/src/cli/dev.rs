@@ -23,7 +23,7 @@ use crate::when::When;
   HEYGEN_API_KEY=any heygen-webhooks dev --base-url http://127.0.0.1:8090 --exec ./handle-event
 
 The application verifies forwarded deliveries with a secret that is made at the first start; HeyGen's own is not needed:
-  export HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward --inbox ./heygen-dev.db --create)")]
+  HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward --inbox ./heygen-dev.db --create) ./your-application")]
 pub(crate) struct Dev {
     /// Hand out what HeyGen made since: a time (2026-11-01T12:00:00Z) or how long ago (30m, 2h) [default: now]
     #[arg(long, value_name = "WHEN")]

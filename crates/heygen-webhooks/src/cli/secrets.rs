@@ -11,7 +11,7 @@ use super::ConfigFile;
 /// HeyGen's are not among them: HeyGen shows a secret once, and `endpoints` keeps it for `serve`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
-  export HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward)
+  HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward) ./your-application
   heygen-webhooks secrets forward --json")]
 pub(crate) enum Secrets {
     Forward(ForwardSecret),
@@ -23,7 +23,7 @@ pub(crate) enum Secrets {
 /// HeyGen's is rotated. Nothing but the secret is printed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  export HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward)
+  HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward) ./your-application
   heygen-webhooks secrets forward --inbox ./heygen-dev.db
   heygen-webhooks secrets forward --create --json
 

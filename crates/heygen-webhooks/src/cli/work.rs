@@ -19,8 +19,8 @@ use super::{ConfigFile, HandingOut, LogFormat, NatsAccess, NatsPromise, NatsStre
   heygen-webhooks work --inbox nats://a,b,c/HEYGEN --nats-creds worker.creds --exec ./handle-event
   heygen-webhooks work --inbox nats://127.0.0.1:4222/HEYGEN
 
-What is forwarded is signed with --forward-secret-file, the same for all workers. With secrets of
-HEYGEN_WEBHOOK_SECRET and --secret-file only what HeyGen signed is.
+What is forwarded is signed with --forward-secret-file, the same for all workers. Where that is one of
+HEYGEN_WEBHOOK_SECRET or --secret-file, only what HeyGen signed is signed.
 The configuration file is that of `serve`.")]
 pub(crate) struct Work {
     /// The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log in, and more

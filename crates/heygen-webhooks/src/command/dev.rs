@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_receiver::Retention;
+use heygen_receiver::{ActiveSecrets, Retention};
 use tokio::sync::oneshot;
 
 use crate::backfill::Backfill;
@@ -24,7 +24,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let log_format = options.log_format.or(file.log_format);
     logging::start(
         log_format.unwrap_or(LogFormat::Text),
-        options.log.as_deref(),
+        options.log.as_deref().or(file.log.as_deref()),
     )?;
     config::tell_file(file.found_at());
     let place = Place::read(options.inbox.clone())?;
@@ -47,11 +47,16 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let secret_files = places::secret_files(&options.secret_file, &file);
     let handing_out = HandingOut::of(&options.handing_out, file.take_handing_out())?;
     handing_out.check()?;
-    // A `serve` of this folder may have the secrets of HeyGen's endpoints.
-    let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
-    let receivers = secret::of_receivers(&secret_files, &store)?;
     let printer = Printer::start(options.json, options.full)?;
     let forward_secret = handing_out.forward_secret(&place)?;
+    let receivers = match forward_secret {
+        Some(_) => {
+            // A `serve` of this folder may have the secrets of HeyGen's endpoints.
+            let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
+            secret::of_receivers(&secret_files, &store)?
+        }
+        None => ActiveSecrets::none(),
+    };
     let built = handing_out.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
     let since = options.since.map_or_else(

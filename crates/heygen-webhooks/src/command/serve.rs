@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use heygen_api::Client;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
-    ActiveSecrets, AdminPages, CallbackTokens, Limits, Metrics, Observers, Receiver,
+    ActiveSecrets, AdminPages, CallbackTokens, Handler as _, Limits, Metrics, Observers, Receiver,
     ReceiverOptions, Server, ServerTls,
 };
 use tokio::sync::watch;
@@ -153,6 +153,7 @@ async fn serve(
     };
     let address = server.local_addr()?;
     let url = format!("{scheme}://{address}{}", config.path);
+    built.begin()?;
     tracing::info!(url, inbox = %config.inbox, "listening");
     tell_secrets(
         sources.active(),
@@ -167,7 +168,6 @@ async fn serve(
             .for_each(|all| secret::warn_of_short(all));
     }
     admin.tell()?;
-    built.begin()?;
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));
 
@@ -193,7 +193,16 @@ async fn serve(
 
     let mut receiver = ReceiverOptions::default();
     receiver.path = Some(config.path.clone());
-    receiver.limits = limits(config, &inbox);
+    // Each destination has room of its own.
+    let handlers = match config.is_working {
+        true => config
+            .handing_out
+            .options
+            .concurrency
+            .saturating_mul(built.handler.destinations()),
+        false => 0,
+    };
+    receiver.limits = limits(config, &inbox, handlers);
     // It cuts off connections itself, and ends a little later than that.
     let stop_time = receiver.limits.shutdown_time + Duration::from_secs(5);
     receiver.observers = observers;
@@ -327,7 +336,7 @@ async fn register_and_wait(
 }
 
 /// What no message could hold is refused for its length, at once, and not each time it is sent again.
-fn limits(config: &Config, inbox: &Store) -> Limits {
+fn limits(config: &Config, inbox: &Store, handlers: usize) -> Limits {
     let mut limits = config.limits.clone();
     if let Some(max_body_bytes) = inbox.max_body_bytes()
         && max_body_bytes < limits.max_body_bytes
@@ -338,7 +347,7 @@ fn limits(config: &Config, inbox: &Store) -> Limits {
         );
         limits.max_body_bytes = max_body_bytes;
     }
-    descriptors::fit(&mut limits, config.handing_out.options.concurrency);
+    descriptors::fit(&mut limits, handlers);
     limits
 }
 

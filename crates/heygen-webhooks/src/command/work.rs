@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use heygen_receiver::{AdminPages, Metrics, Retention};
+use heygen_receiver::{ActiveSecrets, AdminPages, Metrics, Retention};
 
 use super::serve::admin;
 use crate::cli::{LogFormat, Work as Options};
@@ -36,11 +36,14 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     handing_out.check()?;
     let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
     let promise = Promise::of(&options.nats_promise, &file.nats())?;
-    let receivers = secret::of_receivers(
-        &places::secret_files(&options.secret_file, &file),
-        &SecretStore::beside(&place.beside()),
-    )?;
     let forward_secret = handing_out.forward_secret(&place)?;
+    let receivers = match forward_secret {
+        Some(_) => secret::of_receivers(
+            &places::secret_files(&options.secret_file, &file),
+            &SecretStore::beside(&place.beside()),
+        )?,
+        None => ActiveSecrets::none(),
+    };
     let json = options.json || (file.json && !options.full);
     let full = options.full || (file.full && !options.json);
     let printer = Printer::start(json, full)?;
@@ -53,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let ended = runtime.block_on(async {
         let asked = asked_to_stop(built.programs())?;
         // As at a receiver, a terminal that closes does not end it.
-        let _hangups = hangups()?;
+        let hangups = hangups()?;
         let admin = admin::bind(&admin_address).await?;
         let inbox = Store::open_promising(&place, &nats, &promise).await?;
         admin.tell()?;
@@ -67,7 +70,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let mut dispatching = handing_out.options.clone();
         dispatching.observers.add(metrics);
         // Receivers prune, each as it was told.
+        let fresh_forward_secret = built.keep_fresh(hangups);
         let mut work = Work::start(&inbox, built, dispatching, &Retention::default());
+        work.tasks
+            .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
         let mut administering = admin::start(admin, pages.clone());
         let ended_early = async {
             tokio::select! {

@@ -1,5 +1,7 @@
 //! [`Counted`]: a handler, and how its attempts ended.
 
+use std::time::SystemTime;
+
 use heygen_receiver::handlers::BoxHandler;
 use heygen_receiver::{Delivery, Handled, Handler};
 use tokio::sync::watch;
@@ -8,6 +10,8 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     handler: BoxHandler,
+    /// What came in before is not counted: an inbox may hold deliveries of an earlier run.
+    since: SystemTime,
     tally: watch::Sender<Tally>,
 }
 
@@ -29,6 +33,7 @@ impl Counted {
     pub(super) fn new(handler: BoxHandler) -> Self {
         Self {
             handler,
+            since: SystemTime::now(),
             tally: watch::Sender::default(),
         }
     }
@@ -40,7 +45,11 @@ impl Counted {
 
 impl Handler for Counted {
     async fn handle(&self, delivery: Delivery) -> Handled {
+        let is_counted = delivery.received_at() >= self.since;
         let handled = self.handler.handle(delivery).await;
+        if !is_counted {
+            return handled;
+        }
         self.tally.send_modify(|tally| {
             tally.ended += 1;
             match &handled {

@@ -267,6 +267,10 @@ impl Store {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
         }
+        if self.order == Order::Subject {
+            // What was set aside behind it may be the older one, which then waits for nothing any more.
+            self.release_next(id, to_micros(finish.due_at))?;
+        }
         Ok(())
     }
 

@@ -80,7 +80,8 @@ pub(super) fn take_up(
         )?;
         transaction.execute(
             "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",
-            params![id, to_micros(now)],
+            // When it was claimed, and not now: this process's clock may be ahead.
+            params![id, started_at],
         )?;
         if order == Order::Subject {
             order::release_next(&transaction, id, to_micros(now))?;

@@ -91,6 +91,11 @@ impl HttpClient {
         let lifetime = self.connection_lifetime;
         let sending = async move {
             let sent = client.request(request).await;
+            if sent.is_ok()
+                && let Some(opened) = opened(&connection)
+            {
+                opened.status.taken();
+            }
             if opened(&connection).is_some_and(|opened| opened.at.elapsed() >= lifetime)
                 && let Some(connected) = &*connection.connection_metadata()
             {

@@ -33,6 +33,11 @@ impl StatusLine {
         }
     }
 
+    /// The answer was read: until the next request is written there is none, also for one that finds the connection closed.
+    pub(super) fn taken(&self) {
+        *self.reading() = Reading::Read(None);
+    }
+
     fn sent(&self, bytes: &[u8]) {
         // Every request is a POST, and its head is written before its body.
         if bytes.starts_with(b"POST ") {
@@ -164,6 +169,20 @@ mod tests {
         }
         let found = bytewise.get().map(|status| status.as_u16());
         assert_eq!(found, expected, "{received:?}");
+    }
+
+    #[test]
+    fn a_status_is_of_the_request_that_was_written() {
+        let line = StatusLine::default();
+        line.sent(b"POST /a HTTP/1.1\r\n");
+        line.received(b"HTTP/1.1 200 OK\r\n\r\n");
+        assert_eq!(line.get(), Some(StatusCode::OK));
+        line.taken();
+        assert_eq!(line.get(), None, "nothing was written since");
+        line.sent(b"POST /b HTTP/1.1\r\n");
+        assert_eq!(line.get(), None);
+        line.received(b"HTTP/1.1 410 Gone\r\n");
+        assert_eq!(line.get(), Some(StatusCode::GONE));
     }
 
     #[test]

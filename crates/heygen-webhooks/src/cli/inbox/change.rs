@@ -8,7 +8,7 @@ use crate::when::When;
 
 /// Hand deliveries out again, whatever became of them before
 ///
-/// They keep their attempts and get as many new ones as a new delivery has. A running `serve` takes notice within a
+/// They keep their attempts and get as much time, and as many new attempts, as a new delivery has. A running `serve` takes notice within a
 /// second, and dispatches what comes in meanwhile first. What is in a handler's hands stays there. More than 100 are asked about first.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -121,6 +121,10 @@ impl Show {
                 );
             }
         }
+        if is_late {
+            // The rest was sent without waiting.
+            let _ = timeout(PATIENCE, handled.reach(EventType::DOCUMENTED.len())).await;
+        }
         let tally = handled.now();
         Report {
             samples: EventType::DOCUMENTED.len(),
