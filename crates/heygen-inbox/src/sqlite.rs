@@ -382,7 +382,17 @@ fn read_all(reader: SqliteReader, queue: std::sync::mpsc::Receiver<ReadJob>) {
         );
         InboxError::new(InboxErrorKind::Storage, message)
     };
+    let mut is_to_be_opened = false;
     for job in queue {
+        if std::mem::take(&mut is_to_be_opened) || matches!(job, ReadJob::Open) {
+            match SqliteReader::open(&path) {
+                Ok(opened) => reader = Some(opened),
+                Err(error) => {
+                    tracing::error!(%error, "the inbox cannot be read; trying again");
+                    is_to_be_opened = true;
+                }
+            }
+        }
         match job {
             ReadJob::Read(read) => {
                 let reader = reader
@@ -396,13 +406,11 @@ fn read_all(reader: SqliteReader, queue: std::sync::mpsc::Receiver<ReadJob>) {
             }
             ReadJob::Close(closed) => {
                 reader = None;
+                is_to_be_opened = false;
                 // Whoever waits for it may have given up.
                 let _ = closed.send(());
             }
-            ReadJob::Open => match SqliteReader::open(&path) {
-                Ok(opened) => reader = Some(opened),
-                Err(error) => tracing::error!(%error, "the inbox cannot be read"),
-            },
+            ReadJob::Open => {}
         }
     }
 }

@@ -81,7 +81,19 @@ fn give_to_owner_of_folder(path: &Path, made: &File) -> io::Result<()> {
     let folder = std::fs::metadata(super::file_id::folder_of(path))?;
     match folder.uid() {
         ROOT => Ok(()),
-        owner => fchown(made, Some(owner), Some(folder.gid())),
+        owner => match fchown(made, Some(owner), Some(folder.gid())) {
+            // Root in a container that may give nothing away can use the file all the same.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                tracing::warn!(%error, file = %path.display(), "a new file could not be given to the owner of its folder");
+                Ok(())
+            }
+            given => given,
+        },
     }
 }
 

@@ -96,15 +96,21 @@ async fn serve_http<S, I>(
             let in_flight = activity.request_begins();
             let activity = Arc::clone(&activity);
             let receiver = receiver.clone();
+            let is_http2 = request.version() == http::Version::HTTP_2;
             async move {
-                let response = match activity.admission() {
+                let admission = activity.admission();
+                let response = match admission {
                     Admission::Full => receiver.receive(request).await,
                     Admission::ProbesOnly => receiver.shed(&request),
                 };
                 if response.headers().contains_key(http::header::CONNECTION) {
                     activity.linger();
                 }
-                if response.status() == http::StatusCode::REQUEST_TIMEOUT {
+                // HTTP/2 has no `Connection: close`, and a proxy would stay with a connection that takes no posts.
+                let is_shed = is_http2
+                    && admission == Admission::ProbesOnly
+                    && response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
+                if is_shed || response.status() == http::StatusCode::REQUEST_TIMEOUT {
                     activity.give_up();
                 }
                 drop(in_flight);

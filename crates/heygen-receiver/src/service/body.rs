@@ -38,7 +38,7 @@ where
     let mut body = pin!(body);
     // What is declared was checked, and is not trusted with memory beforehand.
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-    let mut whole = BytesMut::with_capacity(declared.min(FIRST_BYTES));
+    let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::BodyBroken)?;
         // Trailers carry nothing that we use.
@@ -49,6 +49,9 @@ where
             return Err(Rejection::BodyTooLarge);
         }
         share.take(data.len())?;
+        if whole.is_empty() {
+            whole.reserve(declared.min(FIRST_BYTES));
+        }
         // Copied, also when it came in one piece: the piece lies in the connection's buffer, many times its size, which would
         // be held for as long as the body waits, uncounted, and have to be made anew for the next request.
         whole.extend_from_slice(&data);
