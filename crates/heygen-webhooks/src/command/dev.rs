@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_receiver::{ActiveSecrets, Retention};
+use heygen_receiver::Retention;
 use tokio::sync::oneshot;
 
 use crate::backfill::Backfill;
@@ -49,14 +49,9 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     handing_out.check()?;
     let printer = Printer::start(options.json, options.full)?;
     let forward_secret = handing_out.forward_secret(&place)?;
-    let receivers = match forward_secret {
-        Some(_) => {
-            // A `serve` of this folder may have the secrets of HeyGen's endpoints.
-            let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
-            secret::of_receivers(&secret_files, &store)?
-        }
-        None => ActiveSecrets::none(),
-    };
+    // A `serve` of this folder may have the secrets of HeyGen's endpoints.
+    let store = SecretStore::beside(&places::inbox(None, &file)?.beside());
+    let receivers = secret::of_receivers(&secret_files, &store)?;
     let built = handing_out.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
     let since = options.since.map_or_else(

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use heygen_receiver::{ActiveSecrets, AdminPages, Metrics, Retention};
+use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use super::serve::admin;
 use crate::cli::{LogFormat, Work as Options};
@@ -37,13 +37,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let nats = Nats::of(&options.nats_access, &options.nats_streams, &file.nats())?;
     let promise = Promise::of(&options.nats_promise, &file.nats())?;
     let forward_secret = handing_out.forward_secret(&place)?;
-    let receivers = match forward_secret {
-        Some(_) => secret::of_receivers(
-            &places::secret_files(&options.secret_file, &file),
-            &SecretStore::beside(&place.beside()),
-        )?,
-        None => ActiveSecrets::none(),
-    };
+    let receivers = secret::of_receivers(
+        &places::secret_files(&options.secret_file, &file),
+        &SecretStore::beside(&place.beside()),
+    )?;
     let json = options.json || (file.json && !options.full);
     let full = options.full || (file.full && !options.json);
     let printer = Printer::start(json, full)?;
