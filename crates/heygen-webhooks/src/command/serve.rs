@@ -153,7 +153,6 @@ async fn serve(
     };
     let address = server.local_addr()?;
     let url = format!("{scheme}://{address}{}", config.path);
-    built.begin()?;
     tracing::info!(url, inbox = %config.inbox, "listening");
     tell_secrets(
         sources.active(),
@@ -168,6 +167,7 @@ async fn serve(
             .for_each(|all| secret::warn_of_short(all));
     }
     admin.tell()?;
+    built.begin()?;
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));
 
