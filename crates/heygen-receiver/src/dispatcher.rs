@@ -151,9 +151,8 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 return;
             }
             let clock = Instant::now();
-            // Attempts without a result are not counted against the schedule's own number: a delivery that a process only held
-            // when it ended was seen by no handler.
-            let handled = match claimed.interrupted >= MAX_INTERRUPTED {
+            let most_interrupted = options.schedule.attempts.clamp(1, MAX_INTERRUPTED);
+            let handled = match claimed.interrupted >= most_interrupted {
                 // Only a process that ended in the middle, again and again, gets this far.
                 true => Handled::dead("the attempts ran out while it was being handled"),
                 false => call(handler, claimed.clone(), options.handler_time).await,

@@ -4,6 +4,10 @@ use http::{HeaderMap, header};
 
 /// Whether `Accept` asks for `OpenMetrics`, and for nothing else before it. Who does not ask gets the older format, which
 /// everything reads.
+#[cfg_attr(
+    not(any(feature = "admin", test)),
+    expect(dead_code, reason = "only the admin listener is asked for a format")
+)]
 pub(crate) fn asks_for_open_metrics(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter();
     let ranges = values
