@@ -66,8 +66,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             .metrics(metrics.clone());
         let mut dispatching = handing_out.options.clone();
         dispatching.observers.add(metrics);
-        // Receivers prune, each as it was told.
         let fresh_forward_secret = built.keep_fresh(hangups);
+        // Receivers prune, each by its own options.
         let mut work = Work::start(&inbox, built, dispatching, &Retention::default());
         work.tasks
             .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
