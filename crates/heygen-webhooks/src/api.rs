@@ -9,8 +9,13 @@ use heygen_events::EventType;
 use crate::cli::ApiOptions;
 use crate::failure::Failure;
 use crate::output::tame;
-use crate::web_address::http_url;
-use crate::{event_name, origin, written};
+use crate::settings::event_name;
+use crate::settings::origin;
+use crate::settings::web_address::http_url;
+use crate::settings::written;
+
+pub(crate) mod sending;
+pub(crate) mod web;
 
 mod advice;
 

@@ -11,7 +11,10 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::{environment, logging, notice, origin};
+use crate::output::logging;
+use crate::output::notice;
+use crate::process::environment;
+use crate::settings::origin;
 
 mod api;
 mod backfill;

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use heygen_inbox::{InboxError, InboxErrorKind};
 
 use crate::api::error_chain;
+use crate::output::logging;
+use crate::output::notice;
 use crate::output::tame_lines;
-use crate::{logging, notice};
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]

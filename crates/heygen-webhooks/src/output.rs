@@ -6,6 +6,13 @@ use std::io::{self, Write as _};
 use heygen_events::text::is_unsafe_to_show;
 use serde_json::Value;
 
+pub(crate) mod lines;
+pub(crate) mod logging;
+pub(crate) mod notice;
+pub(crate) mod printer;
+pub(crate) mod rejected;
+pub(crate) mod view;
+
 /// Writes a whole text for people and flushes it. Whatever stands in it, the terminal shows it and obeys none of it.
 pub(crate) fn write(text: impl AsRef<str>) -> io::Result<()> {
     write_bytes(tame_lines(text.as_ref()))

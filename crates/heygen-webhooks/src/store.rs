@@ -12,9 +12,12 @@ use heygen_inbox::{
 };
 
 use crate::failure::Failure;
-use crate::nats::{Nats, Promise};
-use crate::place::Place;
-use crate::private_file;
+use crate::secrets::private_file;
+use crate::store::nats::{Nats, Promise};
+use crate::store::place::Place;
+
+pub(crate) mod nats;
+pub(crate) mod place;
 
 mod blocking;
 mod editor;

@@ -10,8 +10,8 @@ use heygen_inbox::{
     Appended, DedupKey, DeliveryId, Inbox as _, InboxError, InboxErrorKind, NewDelivery,
 };
 
-use crate::nats::Nats;
-use crate::place::Place;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
 use crate::store::{Editor, Reader, Store};
 
 /// The inbox that is filled.

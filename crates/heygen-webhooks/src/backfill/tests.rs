@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::pass::Depth;
 use super::*;
-use crate::nats::Nats;
-use crate::place::Place;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
 
 mod trouble;
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{ApiOptions, InboxFile};
-use crate::when::When;
+use crate::settings::when::When;
 
 /// Fetch the events from HeyGen's log that are missing in the inbox (v3 alone)
 ///

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::File;
 use crate::failure::Failure;
+use crate::settings::config::File;
 
 /// Where inbox, secrets and API are named when neither an option nor the environment says it.
 #[derive(Args, Clone, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ApiOptions, ConfigFile, HandingOut, LogFormat};
-use crate::when::When;
+use crate::settings::when::When;
 
 /// Work locally on what receives events, without a tunnel or a public address
 ///

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::rule::Rule;
-use crate::span::Span;
+use crate::settings::rule::Rule;
+use crate::settings::span::Span;
 
 /// What is done with a delivery.
 #[derive(Args, Debug, Default)]

@@ -7,9 +7,9 @@ use heygen_inbox::InboxError;
 
 use super::{ConfigFile, NatsAccess, NatsStreams};
 use crate::failure::Failure;
-use crate::nats::Nats;
-use crate::place::Place;
-use crate::places;
+use crate::settings::places;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
 use crate::store::{Editor, Reader};
 
 mod carry;

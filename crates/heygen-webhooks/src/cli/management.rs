@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{ApiOptions, ApiVersion, ConfigFile};
-use crate::overlap::Overlap;
+use crate::settings::overlap::Overlap;
 
 /// See and change the endpoints that HeyGen sends to
 ///

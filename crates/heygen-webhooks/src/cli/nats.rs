@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::span::{Size, Span};
+use crate::settings::span::{Size, Span};
 
 /// How the servers of `--inbox nats://…` are told who we are.
 #[derive(Args, Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{ApiOptions, HandingOut, NatsAccess, NatsPromise, NatsStreams};
-use crate::span::{Size, Span};
+use crate::settings::span::{Size, Span};
 
 /// Receive deliveries: verify, keep, answer, and hand out until your code says done
 ///

@@ -9,7 +9,7 @@ use heygen_inbox::jetstream::{Address, JetStreamInbox};
 use heygen_inbox::{InboxError, InboxErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::nats::Nats;
+use crate::store::nats::Nats;
 
 /// An inbox on streams with a runtime of its own. Asking blocks the thread for as long as the servers take, also where that thread
 /// runs other tasks, as asking a file does.

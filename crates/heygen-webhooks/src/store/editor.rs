@@ -8,8 +8,8 @@ use heygen_inbox::{
 };
 
 use super::blocking::{Blocking, Missing};
-use crate::nats::Nats;
-use crate::place::Place;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
 
 /// Changes an inbox. Blocks for as long as the disk or the servers take.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{InboxFile, Selection};
-use crate::span::Rate;
-use crate::when::When;
+use crate::settings::span::Rate;
+use crate::settings::when::When;
 
 /// Hand deliveries out again, whatever became of them before
 ///

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::StateOption;
-use crate::when::When;
+use crate::settings::when::When;
 
 #[derive(Args, Debug)]
 pub(crate) struct Selection {

@@ -1,0 +1,72 @@
+//! The commands, a file each.
+
+use crate::cli::Command;
+use crate::failure::Failure;
+use crate::output::notice;
+use crate::settings::when;
+
+pub(crate) mod input;
+
+mod backfill;
+mod dev;
+mod doctor;
+mod drill;
+mod endpoints;
+mod event_types;
+mod events;
+mod inbox;
+mod inspect;
+mod management;
+mod sandbox;
+mod schema;
+mod secrets;
+mod serve;
+mod shell;
+mod trigger;
+mod verify;
+mod work;
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    let keeps_log = matches!(
+        command,
+        Command::Serve(_) | Command::Work(_) | Command::Dev(_) | Command::Sandbox(_)
+    );
+    if !keeps_log {
+        notice::to_stderr();
+    }
+    let shows_times = !matches!(
+        command,
+        Command::Trigger(_)
+            | Command::Inspect(_)
+            | Command::Verify(_)
+            | Command::Drill(_)
+            | Command::EventTypes(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+    );
+    if shows_times {
+        // Also where nothing turns out to be shown: what is missing is said at the start.
+        when::zone();
+    }
+    match command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Work(options) => work::run(&options),
+        Command::Dev(options) => dev::run(&options),
+        Command::Trigger(options) => trigger::run(&options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Inbox(options) => inbox::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Drill(options) => drill::run(&options),
+        Command::Sandbox(options) => sandbox::run(&options),
+        Command::Endpoints(options) => endpoints::run(&options),
+        Command::Secrets(options) => secrets::run(&options),
+        Command::EventTypes(options) => event_types::run(&options),
+        Command::Events(options) => events::run(&options),
+        Command::Backfill(options) => backfill::run(&options),
+        Command::Schema(options) => schema::run(&options),
+        Command::Completions(options) => shell::completions(&options),
+        Command::Man(options) => shell::man(&options),
+    }
+}

@@ -1,0 +1,265 @@
+//! `doctor`: whether deliveries can arrive, and what to do where they cannot.
+//!
+//! A file for each group of findings. They are looked into side by side, each with a time of its own, so that the whole
+//! takes less than 15 seconds, whatever hangs.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use heygen_api::{Client, Credentials};
+use reqwest::Url;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::api;
+use crate::cli::Doctor;
+use crate::failure::Failure;
+use crate::output::{self, without_query};
+use crate::secrets::secret_store::SecretStore;
+use crate::settings::address::{is_loopback, public_url};
+use crate::settings::config::AdminAddress;
+use crate::settings::places;
+use crate::settings::places::Local;
+use crate::settings::web_address::http_url;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
+
+mod account;
+mod address;
+mod endpoints;
+mod events;
+mod finding;
+mod inbox;
+mod local;
+mod rejected;
+mod sample;
+mod secrets;
+mod tls;
+
+use account::{Account, Why};
+use finding::{Finding, Level};
+use secrets::Known;
+
+/// What is to be looked at.
+#[derive(Debug)]
+struct Plan {
+    client: Result<Client, Why>,
+    /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
+    is_sandbox: bool,
+    address: Option<Url>,
+    inbox: Place,
+    nats: Nats,
+    store: SecretStore,
+    secret_files: Vec<PathBuf>,
+    sample: bool,
+    local: Local,
+    admin: AdminAddress,
+}
+
+pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
+    let plan = Plan::of(options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let note = Note::show();
+    let findings = runtime.block_on(examine(&plan));
+    note.clear();
+    // A name server or a disk that hangs must not keep us.
+    runtime.shutdown_background();
+    let is_healthy = findings
+        .iter()
+        .all(|finding| finding.level != Level::Problem);
+    match options.json {
+        true => output::json(&json!({
+            "healthy": is_healthy,
+            "public_url": plan.address.as_ref().map(|url| without_query(url.as_str())),
+            "findings": findings,
+        }))?,
+        false => output::write(text(&findings))?,
+    }
+    match is_healthy {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+impl Plan {
+    fn of(options: &Doctor) -> Result<Self, Failure> {
+        let file = options.file.config.read()?;
+        let api_options = places::api(&options.api, &file);
+        // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
+        api::client(&api_options, Credentials::api_key("none"))?;
+        let client = api::connect(&api_options).map_err(|failure| Why::NoKey(failure.to_string()));
+        let base_url = api_options.base_url.as_deref();
+        let is_sandbox = base_url
+            .and_then(|url| Url::parse(url.trim()).ok())
+            .is_some_and(|url| is_loopback(&url));
+        let path = places::path(options.path.as_deref(), &file);
+        let public_url = options.public_url.as_deref().or(file.public_url.as_deref());
+        let address = public_url
+            .map(|url| public_address(url, &path))
+            .transpose()?;
+        let local = Local::find(options.listen.as_deref(), options.path.as_deref(), &file)?;
+        let admin = AdminAddress::of(options.admin.as_ref(), &file)?;
+        let inbox = options.file.place()?;
+        let nats = options.file.nats(&inbox)?;
+        Ok(Self {
+            client,
+            is_sandbox,
+            address,
+            store: SecretStore::beside(&inbox.beside()),
+            inbox,
+            nats,
+            secret_files: places::secret_files(&options.secret_file, &file),
+            sample: !options.no_sample,
+            local,
+            admin,
+        })
+    }
+}
+
+fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
+    http_url("public-url", url)?;
+    http_url("public-url", &public_url(url, path))
+}
+
+async fn examine(plan: &Plan) -> Vec<Finding> {
+    let known = Known::load(&plan.secret_files, &plan.store);
+    let (account_and_sample, address, local, inbox, rejected) = tokio::join!(
+        Box::pin(account_and_sample(plan, &known)),
+        Box::pin(address::findings(plan)),
+        Box::pin(local::look(plan)),
+        look_into_inbox(plan.inbox.clone(), plan.nats.clone()),
+        look_into_rejected(plan.inbox.beside()),
+    );
+    let (account, endpoints, sample) = account_and_sample;
+    let mut findings = vec![account.key()];
+    findings.extend(endpoints);
+    findings.extend(events::findings(plan, &account));
+    findings.extend(secrets::findings(plan, &account, &known));
+    let is_ok = |found: &[Finding], id| {
+        let of_id = found.iter().find(|finding| finding.id == id);
+        of_id.is_some_and(|finding| finding.level == Level::Ok)
+    };
+    let is_reached = is_ok(&address, "address.options");
+    let is_expected =
+        plan.local.is_named || matches!(plan.inbox, Place::File(_)) && is_ok(&inbox, "inbox");
+    findings.extend(address);
+    findings.extend(sample);
+    findings.extend(local.findings(&plan.local, is_expected, is_reached));
+    findings.extend(inbox);
+    findings.push(rejected);
+    tls::say_once(&mut findings);
+    findings
+}
+
+/// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not for long.
+///
+/// The sample goes where HeyGen sends to, which may be the public address in another spelling.
+async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding>, Vec<Finding>) {
+    let sample = |account: Option<&Account>| {
+        let secret = known.for_sample(plan, account).cloned();
+        let given = plan.address.as_ref().map(|url| url.as_str().to_owned());
+        let url = given.map(|given| {
+            let all = account.map(Account::endpoints).unwrap_or_default();
+            let ours = endpoints::ours(plan, &all);
+            ours.first().map_or(given, |endpoint| endpoint.url.clone())
+        });
+        async move { sample::findings(url.as_deref(), plan.sample, secret).await }
+    };
+    let client = match &plan.client {
+        Ok(client) => client.clone(),
+        Err(why) => {
+            let account = Account::without(why);
+            let endpoints = endpoints::findings(plan, &account).await;
+            return (account, endpoints, sample(None).await);
+        }
+    };
+    let mut asking = tokio::spawn(Account::ask(client, API_TIME));
+    match timeout(SAMPLE_WAITS, &mut asking).await {
+        Ok(account) => {
+            let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
+            let (endpoints, sample) =
+                tokio::join!(endpoints::findings(plan, &account), sample(Some(&account)));
+            (account, endpoints, sample)
+        }
+        Err(_) => {
+            let asked = async {
+                let account = asking.await;
+                let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
+                let endpoints = endpoints::findings(plan, &account).await;
+                (account, endpoints)
+            };
+            let ((account, endpoints), sample) = tokio::join!(asked, sample(None));
+            (account, endpoints, sample)
+        }
+    }
+}
+
+async fn look_into_inbox(place: Place, nats: Nats) -> Vec<Finding> {
+    let looking = tokio::task::spawn_blocking(move || inbox::findings(&place, &nats));
+    match timeout(DISK_TIME, looking).await {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(_)) | Err(_) => {
+            finding::all_skipped(&inbox::IDS, "the inbox could not be read in time")
+        }
+    }
+}
+
+async fn look_into_rejected(inbox: PathBuf) -> Finding {
+    let looking = tokio::task::spawn_blocking(move || rejected::finding(&inbox));
+    match timeout(DISK_TIME, looking).await {
+        Ok(Ok(finding)) => finding,
+        Ok(Err(_)) | Err(_) => {
+            Finding::skipped(rejected::ID, "what was refused could not be read in time")
+        }
+    }
+}
+
+fn text(findings: &[Finding]) -> String {
+    let count = |level: Level| findings.iter().filter(|it| it.level == level).count();
+    let lines: String = findings.iter().map(Finding::text).collect();
+    let (problems, warnings, skipped) = (
+        count(Level::Problem),
+        count(Level::Warn),
+        count(Level::Skipped),
+    );
+    let verdict = match problems {
+        0 => "no problem was found",
+        _ => "deliveries may not arrive",
+    };
+    format!(
+        "{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, not looked at: {skipped})\n"
+    )
+}
+
+/// A word to whoever waits at a terminal.
+struct Note {
+    is_shown: bool,
+}
+
+impl Note {
+    fn show() -> Self {
+        let mut stderr = io::stderr();
+        let is_shown = stderr.is_terminal();
+        if is_shown {
+            // Nobody is helped by a failure to say that it takes a moment.
+            let _ = write!(stderr, "asking HeyGen, trying the address: a few seconds …");
+            let _ = stderr.flush();
+        }
+        Self { is_shown }
+    }
+
+    fn clear(self) {
+        if self.is_shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others, and `API_TIME`
+/// with the second that a probe may take.
+const SAMPLE_WAITS: Duration = Duration::from_secs(3);
+const API_TIME: Duration = Duration::from_secs(12);
+const DISK_TIME: Duration = Duration::from_secs(10);

@@ -1,0 +1,135 @@
+//! The public address: whether it can be reached at all, and what it says to a probe.
+
+use std::time::{Duration, Instant};
+
+use heygen_testkit::{AttemptErrorKind, Sender};
+use reqwest::Url;
+use tokio::time::timeout;
+
+use super::Plan;
+use super::finding::{Finding, all_skipped};
+use super::sample::describe;
+use super::tls;
+use crate::api::error_chain;
+use crate::api::web;
+use crate::settings::address::is_private;
+
+pub(super) async fn findings(plan: &Plan) -> Vec<Finding> {
+    let Some(url) = &plan.address else {
+        return all_skipped(&IDS, "give your address with --public-url");
+    };
+    let (options, get, tls) = tokio::join!(options(url), get(url), tls::finding(plan, url));
+    vec![reachable(plan, url), options, get, tls]
+}
+
+/// What the address itself gives away, without trying it.
+fn reachable(plan: &Plan, url: &Url) -> Finding {
+    const ID: &str = IDS[0];
+    if plan.is_sandbox {
+        return Finding::ok(
+            ID,
+            "tried with a sandbox on this machine: any address will do",
+        );
+    }
+    if is_private(url) {
+        return Finding::problem(
+            ID,
+            "localhost or a private network: HeyGen cannot reach it",
+            "use the public name; for a machine without one, that of a tunnel",
+        );
+    }
+    if url.scheme() != "https" {
+        return Finding::problem(
+            ID,
+            "plain http: v3 does not take such an address, and everybody on the way can read events and links",
+            "serve it by https, behind a proxy or a tunnel",
+        );
+    }
+    Finding::ok(ID, "https to a public name")
+}
+
+/// Several probes, each on a connection of its own, as HeyGen's would be: one quick answer may be luck.
+async fn options(url: &Url) -> Finding {
+    const ID: &str = IDS[1];
+    let mut slowest = Duration::ZERO;
+    for number in 1..=PROBES {
+        let report = match Sender::new(url.as_str()).probe().await {
+            Ok(report) => report,
+            Err(error) => return Finding::problem(ID, error_chain(&error), "mend --public-url"),
+        };
+        let attempt = report.attempt();
+        slowest = slowest.max(attempt.duration);
+        if report.passed() {
+            continue;
+        }
+        let todo = match &attempt.result {
+            Ok(answer) if answer.status.is_redirection() => {
+                "register the address that the redirect leads to"
+            }
+            Ok(_) => {
+                "have it answer OPTIONS with a 2xx, as `serve` does: HeyGen's v1 registers no other, v3 may not either; a proxy may be in the way"
+            }
+            Err(error) => match error.kind() {
+                AttemptErrorKind::Timeout => {
+                    "have it answer OPTIONS within 1 s, before anything else it does: HeyGen's v1 waits no longer, v3 may not either"
+                }
+                _ => {
+                    "see that the receiver runs, that name and port are right, and that the firewall lets HeyGen through"
+                }
+            },
+        };
+        return Finding::problem(
+            ID,
+            format!("probe {number} of {PROBES}: {}", describe(attempt)),
+            todo,
+        );
+    }
+    let millis = slowest.as_secs_f64() * 1000.0;
+    let what = format!("{PROBES} probes passed, the slowest in {millis:.0} ms");
+    match slowest > NEARLY {
+        false => Finding::ok(ID, what),
+        true => Finding::warn(
+            ID,
+            what,
+            "HeyGen's v1 waits 1 s, and may be further away than this machine: make it quicker",
+        ),
+    }
+}
+
+/// HeyGen is not known to use GET; people and monitors do.
+async fn get(url: &Url) -> Finding {
+    const ID: &str = IDS[2];
+    let started = Instant::now();
+    match timeout(GET_TIME, status_of_get(url)).await {
+        Ok(Ok(status)) => {
+            let what = format!(
+                "{status} after {:.0} ms",
+                started.elapsed().as_secs_f64() * 1000.0
+            );
+            match status.is_success() {
+                true => Finding::ok(ID, what),
+                false => Finding::warn(
+                    ID,
+                    what,
+                    "HeyGen is not known to mind; monitors and people do: `serve` answers GET with 204",
+                ),
+            }
+        }
+        Ok(Err(error)) => Finding::warn(ID, error, "see to the OPTIONS probe first"),
+        Err(_) => Finding::warn(ID, "no answer in 3 s", "see to the OPTIONS probe first"),
+    }
+}
+
+async fn status_of_get(url: &Url) -> Result<reqwest::StatusCode, String> {
+    let failed = |error: reqwest::Error| error_chain(&error.without_url());
+    let client = web::client(url.scheme() == "https")?;
+    let answer = client.get(url.clone()).send().await.map_err(failed)?;
+    Ok(answer.status())
+}
+
+const IDS: [&str; 4] = ["address", "address.options", "address.get", "address.tls"];
+const PROBES: u32 = 5;
+const GET_TIME: Duration = Duration::from_secs(3);
+
+/// So near to the limit that HeyGen's way may be over it.
+const NEARLY: Duration = Duration::from_millis(700);

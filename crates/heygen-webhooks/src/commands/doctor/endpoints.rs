@@ -1,0 +1,321 @@
+//! What is registered at HeyGen, and whether it can work.
+
+use std::collections::BTreeMap;
+
+use heygen_api::{Endpoint, EndpointStatus};
+use heygen_testkit::Sender;
+use reqwest::Url;
+use tokio::task::JoinSet;
+
+use super::Plan;
+use super::account::Account;
+use super::finding::{Finding, Level, all_skipped};
+use super::sample::describe;
+use crate::api::error_chain;
+use crate::output::without_query;
+use crate::settings::address::{is_private, plain, same_address};
+
+pub(super) async fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
+    let all = account.endpoints();
+    if account.v3.is_err() && all.is_empty() {
+        let mut findings = all_skipped(&IDS, "not known: HeyGen did not list the endpoints");
+        findings.insert(1, account.v1_finding());
+        return findings;
+    }
+    let ours = ours(plan, &all);
+    vec![
+        count(plan, account, &all),
+        account.v1_finding(),
+        registered(plan, &all, &ours).await,
+        duplicates(&all),
+        disabled(&all, &ours),
+        plain_http(plan, &all, &ours),
+        private(plan, &all, &ours),
+        foreign(plan, &all),
+    ]
+}
+
+/// The endpoints that are meant to come here: those of the public address, else those whose secret is kept beside the inbox.
+pub(super) fn ours<'a>(plan: &Plan, all: &[&'a Endpoint]) -> Vec<&'a Endpoint> {
+    all.iter()
+        .filter(|endpoint| match &plan.address {
+            Some(address) => same_address(&endpoint.url, address.as_str()),
+            None => plan
+                .store
+                .knows(endpoint.endpoint_id.as_str())
+                .unwrap_or(false),
+        })
+        .copied()
+        .collect()
+}
+
+/// An endpoint as it is named in findings; a token in its query stays hidden.
+pub(super) fn name(endpoint: &Endpoint) -> String {
+    format!("{} {}", endpoint.endpoint_id, without_query(&endpoint.url))
+}
+
+fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints";
+    if !all.is_empty() {
+        let items = all.iter().map(|endpoint| name(endpoint));
+        let what = match account.v3 {
+            Ok(_) => format!("{} at HeyGen", all.len()),
+            Err(_) => format!("{} at HeyGen, by v1; v3 did not list them", all.len()),
+        };
+        return Finding::ok(ID, what).items(items);
+    }
+    let level = match plan.address {
+        Some(_) => Level::Problem,
+        None => Level::Warn,
+    };
+    let todo = "register one: `serve --public-url URL` does it, or `endpoints create URL`";
+    Finding::new(
+        ID,
+        level,
+        "none at HeyGen: it sends nothing to anybody",
+        Some(todo.to_owned()),
+    )
+}
+
+/// Whether the address is registered, and whether it can be reached as HeyGen has it, which need not be as it is given here.
+async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.registered";
+    let Some(address) = &plan.address else {
+        let tried = try_all(ours).await;
+        return match tried.iter().find(|tried| !tried.passed) {
+            _ if tried.is_empty() => Finding::skipped(ID, "give your address with --public-url"),
+            None => Finding::ok(ID, "HeyGen's addresses for the secrets kept here answer"),
+            Some(failed) => Finding::warn(
+                ID,
+                "an address that HeyGen sends to does not answer a probe as it should",
+                failed.todo,
+            ),
+        }
+        .items(tried.into_iter().map(|tried| tried.text));
+    };
+    if ours.is_empty() {
+        let here: Vec<_> = all
+            .iter()
+            .copied()
+            .filter(|endpoint| is_same_origin(&endpoint.url, address))
+            .collect();
+        let tried = try_all(&here).await;
+        return Finding::problem(
+            ID,
+            format!(
+                "no endpoint at HeyGen has the address {}",
+                without_query(address.as_str())
+            ),
+            "register it: `serve --public-url URL` does it, or `endpoints create URL`; or mend --public-url",
+        )
+        .items(tried.into_iter().map(|tried| tried.text));
+    }
+    // One that is written as it was given is tried below, more thoroughly.
+    let is_given =
+        |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| url == *address);
+    let (given, others): (Vec<&Endpoint>, Vec<&Endpoint>) =
+        ours.iter().copied().partition(is_given);
+    let tried = try_all(&others).await;
+    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.todo);
+    let items: Vec<_> = given
+        .into_iter()
+        .map(|endpoint| format!("HeyGen sends to {}: the address given", name(endpoint)))
+        .chain(tried.into_iter().map(|tried| tried.text))
+        .collect();
+    match failed {
+        None => Finding::ok(ID, "the public address is registered"),
+        Some(todo) => Finding::problem(
+            ID,
+            "the public address is registered, and as HeyGen has it, it does not answer a probe as it should",
+            todo,
+        ),
+    }
+    .items(items)
+}
+
+/// A probe of an address as HeyGen has it.
+struct Tried {
+    text: String,
+    passed: bool,
+    todo: &'static str,
+}
+
+async fn try_all(endpoints: &[&Endpoint]) -> Vec<Tried> {
+    let mut probes = JoinSet::new();
+    for (place, endpoint) in endpoints.iter().take(MOST_TRIED).enumerate() {
+        let (name, sender) = (name(endpoint), Sender::new(&endpoint.url));
+        probes.spawn(async move { (place, try_one(&name, &sender).await) });
+    }
+    // A probe that panicked has said so.
+    let mut tried: Vec<_> = probes.join_all().await;
+    tried.sort_by_key(|(place, _)| *place);
+    tried.into_iter().map(|(_, tried)| tried).collect()
+}
+
+async fn try_one(name: &str, sender: &Sender) -> Tried {
+    let (seen, passed, status) = match sender.probe().await {
+        Ok(report) => {
+            let attempt = report.attempt();
+            let status = attempt.status().map(|status| status.as_u16());
+            (describe(attempt), report.passed(), status)
+        }
+        Err(error) => (error_chain(&error), false, None),
+    };
+    Tried {
+        text: format!("HeyGen sends to {name}: {seen}"),
+        passed,
+        todo: match status {
+            Some(404 | 405) => {
+                "the receiver does not serve the path that HeyGen sends to: change it at HeyGen with `endpoints update ID`, or \
+                 serve it with --path"
+            }
+            _ => "see that this address leads to the receiver: HeyGen sends there and nowhere else",
+        },
+    }
+}
+
+fn is_same_origin(url: &str, address: &Url) -> bool {
+    Url::parse(url).is_ok_and(|url| url.origin() == address.origin())
+}
+
+fn duplicates(all: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.duplicates";
+    let mut by_url = BTreeMap::<String, Vec<&Endpoint>>::new();
+    for endpoint in all {
+        by_url
+            .entry(plain(&endpoint.url))
+            .or_default()
+            .push(endpoint);
+    }
+    let items: Vec<_> = by_url
+        .into_values()
+        .filter(|same| same.len() > 1)
+        .flatten()
+        .map(name)
+        .collect();
+    if items.is_empty() {
+        return Finding::ok(ID, "no address is registered twice");
+    }
+    Finding::warn(
+        ID,
+        "addresses that are registered more than once: every event comes that often, under different secrets",
+        "delete all but the one whose secret is known here: `endpoints delete ID`",
+    )
+    .items(items)
+}
+
+fn disabled(all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.disabled";
+    let is_out = |endpoint: &&Endpoint| {
+        let status = endpoint.status.as_ref();
+        status.is_some_and(|status| *status != EndpointStatus::Enabled)
+    };
+    let out: Vec<_> = all.iter().copied().filter(is_out).collect();
+    if out.is_empty() {
+        return Finding::ok(ID, "none is disabled");
+    }
+    let items = out.iter().map(|endpoint| {
+        let status = endpoint.status.as_ref().map_or("", EndpointStatus::as_str);
+        format!("{}, {status}", name(endpoint))
+    });
+    // A word that is not documented may mean anything.
+    let is_disabled = |endpoint: &&Endpoint| endpoint.status == Some(EndpointStatus::Disabled);
+    let nothing_left = all.iter().all(is_disabled) || ours.iter().any(is_disabled);
+    judged(
+        ID,
+        nothing_left,
+        "endpoints that are not enabled: HeyGen sends them nothing",
+        "no operation enables one again: delete it with `endpoints delete ID` and register anew",
+    )
+    .items(items)
+}
+
+fn plain_http(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.plain-http";
+    let is_plain = |endpoint: &&Endpoint| scheme(&endpoint.url) == Some("http".to_owned());
+    let plain: Vec<_> = all.iter().copied().filter(is_plain).collect();
+    if plain.is_empty() {
+        return Finding::ok(ID, "none is plain http");
+    }
+    if plan.is_sandbox {
+        return Finding::ok(ID, format!("{} plain http, as with a sandbox", plain.len()));
+    }
+    judged(
+        ID,
+        ours.iter().any(is_plain),
+        "plain http: everybody on the way can read events and links, and v3 does not take such an address",
+        "serve the address by https, behind a proxy or a tunnel, and register that one",
+    )
+    .items(plain.into_iter().map(name))
+}
+
+fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.private";
+    let is_hidden =
+        |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| is_private(&url));
+    let hidden: Vec<_> = all.iter().copied().filter(is_hidden).collect();
+    if hidden.is_empty() {
+        return Finding::ok(ID, "none is on a private address");
+    }
+    if plan.is_sandbox {
+        return Finding::ok(
+            ID,
+            format!(
+                "{} private, which a sandbox on this machine reaches",
+                hidden.len()
+            ),
+        );
+    }
+    judged(
+        ID,
+        ours.iter().any(is_hidden),
+        "addresses that HeyGen cannot reach: localhost or a private network",
+        "register the public name; for a machine without one, that of a tunnel",
+    )
+    .items(hidden.into_iter().map(name))
+}
+
+fn foreign(plan: &Plan, all: &[&Endpoint]) -> Finding {
+    const ID: &str = "endpoints.foreign";
+    let Some(address) = &plan.address else {
+        return Finding::skipped(ID, "give your address with --public-url");
+    };
+    let others = all
+        .iter()
+        .filter(|endpoint| !same_address(&endpoint.url, address.as_str()));
+    let items: Vec<_> = others.map(|endpoint| name(endpoint)).collect();
+    match items.len() {
+        0 => Finding::ok(ID, "no endpoint has another address"),
+        count => Finding::ok(
+            ID,
+            format!("{count} with other addresses, for your information"),
+        )
+        .items(items),
+    }
+}
+
+/// What is bad for the endpoint in question is a problem; for others it is good to know.
+fn judged(id: &'static str, is_problem: bool, what: &str, todo: &str) -> Finding {
+    match is_problem {
+        true => Finding::problem(id, what, todo),
+        false => Finding::warn(id, what, todo),
+    }
+}
+
+fn scheme(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.scheme().to_owned())
+}
+
+/// Those that can be skipped; `endpoints.v1` stands for itself.
+const IDS: [&str; 7] = [
+    "endpoints",
+    "endpoints.registered",
+    "endpoints.duplicates",
+    "endpoints.disabled",
+    "endpoints.plain-http",
+    "endpoints.private",
+    "endpoints.foreign",
+];
+
+/// Of those that lead here; more than a few is a finding of its own.
+const MOST_TRIED: usize = 8;

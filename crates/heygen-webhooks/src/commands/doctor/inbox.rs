@@ -1,0 +1,186 @@
+//! The inbox: what came, and what is waiting.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::{Attempt, AttemptResult, InboxError, InboxErrorKind, Query, State, Summary};
+
+use super::finding::{Finding, all_skipped};
+use super::sample;
+use crate::api::error_chain;
+use crate::failure::LET_US_IN;
+use crate::output;
+use crate::settings::when;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
+use crate::store::{Reader, open_to_others};
+
+/// Blocks for as long as the disk takes.
+pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
+    if !place.may_exist() {
+        let missing = Finding::warn(
+            "inbox",
+            format!("there is none at {place}"),
+            "start `serve`, which makes it, or name the receiver's with --inbox; on another machine there is none to see",
+        );
+        return with_rest(missing, "there is no inbox here");
+    }
+    let reader = match Reader::open(place, nats) {
+        Ok(reader) => reader,
+        Err(error) => return with_rest(unreadable(place, &error), "the inbox cannot be read"),
+    };
+    match look(&reader) {
+        Ok((last, backlog)) => {
+            let what = match place {
+                Place::File(_) => format!("{place}, of a version that this build reads"),
+                Place::Streams(_) => format!("{place}, and its servers answer"),
+            };
+            vec![found(place, what), last, backlog]
+        }
+        Err(error) => with_rest(unreadable(place, &error), "the inbox cannot be read"),
+    }
+}
+
+fn look(reader: &Reader) -> Result<(Finding, Finding), InboxError> {
+    let newest = reader.list(&Query::default().limit(MOST))?;
+    let waiting = of_state(reader, State::Pending)?;
+    let dead = of_state(reader, State::Dead)?;
+    let last = newest.iter().find(|summary| !is_sample(summary));
+    let failure = last_failure(reader, &waiting)?;
+    Ok((last_delivery(last), backlog(&waiting, &dead, failure)))
+}
+
+fn of_state(reader: &Reader, state: State) -> Result<Vec<Summary>, InboxError> {
+    let mut found = reader.list(&Query::default().state(state).limit(MOST))?;
+    found.retain(|summary| !is_sample(summary));
+    Ok(found)
+}
+
+/// How the last attempt at what waits has failed. Of many that wait only the newest few are looked into.
+fn last_failure(reader: &Reader, waiting: &[Summary]) -> Result<Option<String>, InboxError> {
+    let tried = waiting.iter().filter(|summary| summary.attempts > 0);
+    let mut last: Option<Attempt> = None;
+    for summary in tried.take(LOOKED_INTO) {
+        let kept = reader.get(summary.id)?;
+        let attempt = kept.and_then(|kept| kept.attempts.into_iter().next_back());
+        let started_at = |attempt: &Option<Attempt>| attempt.as_ref().map(|it| it.started_at);
+        if started_at(&attempt) > started_at(&last) {
+            last = attempt;
+        }
+    }
+    Ok(last
+        .filter(|attempt| attempt.result != AttemptResult::Done)
+        .map(|attempt| {
+            attempt
+                .detail
+                .unwrap_or_else(|| "no reason is on record".to_owned())
+        }))
+}
+
+/// Bodies and links to videos are in there.
+fn found(place: &Place, what: String) -> Finding {
+    let open = open_to_others(place);
+    match open.is_empty() {
+        true => Finding::ok("inbox", what),
+        false => Finding::warn(
+            "inbox",
+            format!("{what}; others on this machine can read it"),
+            "chmod 600 FILE",
+        )
+        .items(open.iter().map(|path| path.display().to_string())),
+    }
+}
+
+fn last_delivery(last: Option<&Summary>) -> Finding {
+    const ID: &str = "inbox.last-delivery";
+    let Some(last) = last else {
+        return Finding::warn(
+            ID,
+            "no delivery has come yet, beside samples of this command",
+            "nothing to mend if all else is well: it comes when HeyGen has something to say",
+        );
+    };
+    let name = last.event_type.as_deref().unwrap_or("(unreadable)");
+    let name = output::tame(name);
+    Finding::ok(ID, format!("{name}, {}", when::short(last.received_at)))
+}
+
+fn backlog(waiting: &[Summary], dead: &[Summary], failure: Option<String>) -> Finding {
+    const ID: &str = "inbox.backlog";
+    let what = format!(
+        "{} waiting to be handled, {} given up",
+        at_least(waiting),
+        at_least(dead)
+    );
+    if let Some(failure) = failure {
+        return Finding::warn(
+            ID,
+            format!("{what}; the last attempt failed: {failure}"),
+            "see to the application that refuses them; `inbox list --state pending` lists them, and `inbox attempts ID` says more",
+        );
+    }
+    // Newest first: the last one has waited longest.
+    let longest = waiting
+        .last()
+        .and_then(|oldest| SystemTime::now().duration_since(oldest.received_at).ok());
+    if longest.is_some_and(|longest| longest > LONG) {
+        let since = waiting.last().map(|oldest| when::short(oldest.received_at));
+        let since = since.unwrap_or_default();
+        return Finding::warn(
+            ID,
+            format!("{what}; the oldest since {since}"),
+            "see that the receiver runs, and why its handler does not say done: `inbox list --state pending`",
+        );
+    }
+    match dead.is_empty() {
+        true => Finding::ok(ID, what),
+        false => Finding::warn(
+            ID,
+            what,
+            "they are kept: `inbox list --state dead`, and `inbox show ID` says why",
+        ),
+    }
+}
+
+fn unreadable(place: &Place, error: &InboxError) -> Finding {
+    let todo = match (place, error.kind()) {
+        (Place::File(_), InboxErrorKind::Version) => {
+            "use the version of heygen-webhooks that wrote it, or mend --inbox"
+        }
+        (Place::File(_), _) => "see that the file is an inbox and can be read by you",
+        (Place::Streams(_), InboxErrorKind::Access) => LET_US_IN,
+        (Place::Streams(_), InboxErrorKind::Version) => "mend --inbox or --nats-subjects",
+        (Place::Streams(_), _) => {
+            "see that the servers run and are reached from here, and that --inbox names the stream of the receiver, which makes it"
+        }
+    };
+    Finding::problem("inbox", error_chain(error), todo)
+}
+
+fn with_rest(first: Finding, why: &str) -> Vec<Finding> {
+    let mut findings = vec![first];
+    findings.extend(all_skipped(&IDS[1..], why));
+    findings
+}
+
+fn is_sample(summary: &Summary) -> bool {
+    summary.event_type.as_deref() == Some(sample::EVENT_TYPE)
+}
+
+fn at_least(found: &[Summary]) -> String {
+    match found.len() >= MOST {
+        true => format!("{MOST} or more"),
+        false => found.len().to_string(),
+    }
+}
+
+/// How many are read whole for their attempts.
+const LOOKED_INTO: usize = 20;
+
+/// What is found here, in its order.
+pub(super) const IDS: [&str; 3] = ["inbox", "inbox.last-delivery", "inbox.backlog"];
+
+/// Beyond that nobody counts.
+const MOST: usize = 1000;
+
+/// A handler may take its time, and a retry waits; longer than this deserves a look.
+const LONG: Duration = Duration::from_secs(15 * 60);

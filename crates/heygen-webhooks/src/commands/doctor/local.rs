@@ -1,0 +1,157 @@
+//! The receiver on this machine: whether it listens where environment and configuration file say, and whether it is ready.
+
+use std::time::Duration;
+
+use heygen_testkit::Sender;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Plan;
+use super::finding::{Finding, Level};
+use super::sample::describe;
+use crate::api::web;
+use crate::settings::config::AdminAddress;
+use crate::settings::places::{ADMIN, Local, from_here};
+
+/// What was seen at the two addresses.
+pub(super) struct Seen {
+    receiver: Receiver,
+    admin: Finding,
+}
+
+enum Receiver {
+    /// Something there answers as a receiver does, or speaks TLS, which is not looked into.
+    Listens(String),
+    /// Something else is there.
+    Other(String),
+    Nothing(String),
+    /// Where it listens is not known.
+    Unknown,
+}
+
+pub(super) async fn look(plan: &Plan) -> Seen {
+    let receiver = receiver(&plan.local).await;
+    let is_there = matches!(receiver, Receiver::Listens(_));
+    Seen {
+        admin: admin(&plan.admin, is_there).await,
+        receiver,
+    }
+}
+
+impl Seen {
+    /// `is_expected` tells whether a receiver should run here: the inbox that it makes is here, or its address was named.
+    /// `is_reached` tells whether a receiver answers at the public address, wherever it runs.
+    pub(super) fn findings(
+        self,
+        local: &Local,
+        is_expected: bool,
+        is_reached: bool,
+    ) -> Vec<Finding> {
+        let receiver = match self.receiver {
+            Receiver::Listens(what) => Finding::ok(ID, what),
+            Receiver::Unknown => Finding::skipped(
+                ID,
+                "`serve` takes another port at each start (`listen` has port 0)",
+            ),
+            Receiver::Other(what) | Receiver::Nothing(what) if !is_expected => Finding::skipped(
+                ID,
+                format!("no receiver is known to run on this machine; {what}"),
+            ),
+            Receiver::Other(what) | Receiver::Nothing(what) => {
+                // One that was started with another --listen may be anywhere else.
+                let level = match local.is_named && !is_reached {
+                    true => Level::Problem,
+                    false => Level::Warn,
+                };
+                let todo = match local.is_named {
+                    true => {
+                        "start `serve`, or correct `listen`: it is read from --listen, HEYGEN_WEBHOOKS_LISTEN and the configuration file"
+                    }
+                    false => {
+                        "start `serve`; where it runs elsewhere, or with another --listen, name that address with --listen"
+                    }
+                };
+                Finding::new(ID, level, what, Some(todo.to_owned()))
+            }
+        };
+        vec![receiver, self.admin]
+    }
+}
+
+async fn receiver(local: &Local) -> Receiver {
+    let Ok(url) = local.url() else {
+        return Receiver::Unknown;
+    };
+    let address = &local.address;
+    match timeout(TIME, TcpStream::connect(address)).await {
+        Ok(Ok(_)) if local.is_tls => {
+            return Receiver::Listens(format!("something listens at {address}, for https"));
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            return Receiver::Nothing(format!("nothing listens at {address}: {error}"));
+        }
+        Err(_) => return Receiver::Nothing(format!("nothing listens at {address}: no answer")),
+    }
+    match Sender::new(&url).probe().await {
+        Ok(report) if report.passed() => Receiver::Listens(format!("answers at {url}")),
+        Ok(report) => Receiver::Other(format!(
+            "no receiver answers at {url}: {}",
+            describe(report.attempt())
+        )),
+        Err(error) => Receiver::Other(format!("no receiver answers at {url}: {error}")),
+    }
+}
+
+async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
+    let (address, is_default) = match admin {
+        AdminAddress::Off => return Finding::skipped(ADMIN_ID, "there is none: --admin off"),
+        AdminAddress::Default => (ADMIN, true),
+        AdminAddress::At(address) => (address.as_str(), false),
+    };
+    if !is_receiver_there {
+        return Finding::skipped(ADMIN_ID, "no receiver was found on this machine");
+    }
+    let address = from_here(address);
+    let asked = async {
+        let client = web::client(false)?;
+        let url = format!("http://{address}/readyz");
+        let answer = client.get(url).send().await;
+        let answer = answer.map_err(|error| crate::api::error_chain(&error.without_url()))?;
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        Ok::<_, String>((status, text))
+    };
+    match timeout(TIME, asked).await {
+        Ok(Ok((status, _))) if status.is_success() => {
+            Finding::ok(ADMIN_ID, format!("ready, says http://{address}/readyz"))
+        }
+        Ok(Ok((status, text))) => Finding::warn(
+            ADMIN_ID,
+            format!(
+                "not ready, says http://{address}/readyz: {status} {}",
+                text.trim()
+            ),
+            "see the log of the receiver",
+        ),
+        Ok(Err(error)) => unreached(&address, &error, is_default),
+        Err(_) => unreached(&address, "no answer", is_default),
+    }
+}
+
+fn unreached(address: &str, error: &str, is_default: bool) -> Finding {
+    let what = format!("nothing answers at {address}: {error}");
+    match is_default {
+        // Another process may have had the address when the receiver started, or it was given another one.
+        true => Finding::skipped(ADMIN_ID, what),
+        false => Finding::warn(
+            ADMIN_ID,
+            what,
+            "give the receiver the same --admin, or correct it here",
+        ),
+    }
+}
+
+const ID: &str = "receiver";
+const ADMIN_ID: &str = "receiver.admin";
+const TIME: Duration = Duration::from_secs(3);

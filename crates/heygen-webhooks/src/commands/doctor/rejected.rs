@@ -1,0 +1,96 @@
+//! What the receiver refused in the last day, and why.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::InboxError;
+use heygen_inbox::sqlite::{RejectedFile, RejectedSummary, rejected_path};
+use heygen_signature::signature_like_headers;
+
+use super::finding::Finding;
+use crate::api::error_chain;
+use crate::output::rejected;
+use crate::settings::when;
+
+/// Requests without any signature are a stranger's (this command's own among them) and say nothing of HeyGen; one that is
+/// signed and does not verify may well be HeyGen's. Blocks for as long as the disk takes.
+pub(super) fn finding(inbox: &Path) -> Finding {
+    match look(inbox) {
+        Ok(finding) => finding,
+        Err(error) => Finding::skipped(ID, error_chain(&error)),
+    }
+}
+
+fn look(inbox: &Path) -> Result<Finding, InboxError> {
+    let Some(file) = RejectedFile::open(&rejected_path(inbox))? else {
+        return Ok(Finding::ok(ID, NOTHING));
+    };
+    let mut refused = file.list(None)?;
+    let now = SystemTime::now();
+    let is_old = |post: &RejectedSummary| {
+        let age = now.duration_since(post.last_at);
+        age.is_ok_and(|age| age > LATELY)
+    };
+    refused.retain(|post| !is_old(post));
+    // However many strangers come: what tells of HeyGen comes first, and in each group what came last.
+    refused.sort_by_key(|post| !rejected::may_be_heygens(post));
+    let mut items = Vec::new();
+    for post in refused.iter().take(TOLD) {
+        items.push(item(&file, post)?);
+    }
+    if refused.len() > TOLD {
+        let more = refused.len() - TOLD;
+        items.push(format!("{more} more: `inbox rejected list`"));
+    }
+    Ok(match refused.first() {
+        Some(worst) if rejected::may_be_heygens(worst) => {
+            let what = "deliveries with a signature were refused in the last 24 hours";
+            Finding::warn(ID, what, todo(&refused)).items(items)
+        }
+        Some(_) => Finding::ok(
+            ID,
+            "only requests without a signature, which HeyGen does not send to an endpoint",
+        )
+        .items(items),
+        None => Finding::ok(ID, NOTHING),
+    })
+}
+
+/// What was found out about the newest that somebody looked into: in a flood not every one is.
+fn todo(refused: &[RejectedSummary]) -> String {
+    let mut telling = refused
+        .iter()
+        .filter(|post| rejected::may_be_heygens(post))
+        .peekable();
+    let newest = telling.peek().copied();
+    let known = telling.find(|post| post.explanation.is_some());
+    let explanation = known.or(newest).map_or("", rejected::explanation);
+    let may_verify = |post: &RejectedSummary| post.is_signed && post.body_bytes.is_some();
+    match refused.iter().any(may_verify) {
+        true => format!(
+            "{explanation}; once that is mended, `inbox rejected reverify` takes in what verifies"
+        ),
+        false => explanation.to_owned(),
+    }
+}
+
+fn item(file: &RejectedFile, post: &RejectedSummary) -> Result<String, InboxError> {
+    let whole = file.get(post.id)?;
+    let names = whole.as_ref().map_or(&[][..], |whole| &whole.header_names);
+    let headers: Vec<_> = signature_like_headers(names.iter().map(String::as_str)).collect();
+    let times = match post.count {
+        1 => String::new(),
+        count => format!(", {count} times"),
+    };
+    Ok(format!(
+        "{} {} (headers: {}){times}",
+        when::short(post.last_at),
+        post.reason,
+        headers.join(", ")
+    ))
+}
+
+pub(super) const ID: &str = "rejected";
+const NOTHING: &str = "nothing was refused in the last 24 hours";
+const LATELY: Duration = Duration::from_secs(24 * 3600);
+const TOLD: usize = 20;

@@ -1,0 +1,174 @@
+//! The signing secrets: whether there is one for each endpoint of ours, and who can read it.
+
+use std::path::{Path, PathBuf};
+
+use heygen_api::Endpoint;
+use heygen_signature::Secret;
+use jiff::Timestamp;
+
+use super::Plan;
+use super::account::Account;
+use super::endpoints::{name, ours};
+use super::finding::Finding;
+use crate::secrets::private_file::is_open_to_others;
+use crate::secrets::secret;
+use crate::secrets::secret_store::SecretStore;
+
+/// Every secret that a receiver started here would accept.
+#[derive(Debug)]
+pub(super) struct Known {
+    configured: Vec<Secret>,
+    kept: Vec<Secret>,
+    errors: Vec<String>,
+}
+
+/// How well the secret of an endpoint is known.
+enum Standing {
+    /// v1 shows the same one.
+    Proven,
+    /// It was kept when HeyGen told it.
+    Kept,
+    /// There are secrets, and HeyGen does not say whose.
+    Perhaps,
+    /// v1 shows one that is not among ours.
+    Wrong,
+    Unknown,
+}
+
+impl Known {
+    pub(super) fn load(files: &[PathBuf], store: &SecretStore) -> Self {
+        let mut errors = Vec::new();
+        let configured = match secret::load(files) {
+            Ok(secrets) => secrets.iter().flat_map(|all| all.iter()).cloned().collect(),
+            Err(failure) => {
+                errors.push(failure.to_string());
+                Vec::new()
+            }
+        };
+        let kept = store.accepted(Timestamp::now()).unwrap_or_else(|error| {
+            errors.push(format!("{error:#}"));
+            Vec::new()
+        });
+        Self {
+            configured,
+            kept,
+            errors,
+        }
+    }
+
+    /// What HeyGen would sign a delivery to our address with, as far as that can be told.
+    pub(super) fn for_sample(&self, plan: &Plan, account: Option<&Account>) -> Option<&Secret> {
+        let ours = account.map_or_else(Vec::new, |account| ours(plan, &account.endpoints()));
+        let shown = account.and_then(|account| {
+            ours.iter()
+                .find_map(|endpoint| self.find(account.shown_secret(endpoint)?))
+        });
+        let is_kept = ours.iter().any(|endpoint| knows(plan, endpoint));
+        let (first, second) = match is_kept {
+            true => (&self.kept, &self.configured),
+            false => (&self.configured, &self.kept),
+        };
+        shown.or_else(|| first.first()).or_else(|| second.first())
+    }
+
+    fn find(&self, text: &str) -> Option<&Secret> {
+        self.all().find(|secret| secret.expose() == text)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.configured.iter().chain(&self.kept)
+    }
+
+    fn standing(&self, plan: &Plan, account: &Account, endpoint: &Endpoint) -> Standing {
+        match account.shown_secret(endpoint) {
+            Some(shown) if self.find(shown).is_some() => Standing::Proven,
+            Some(_) if self.all().next().is_some() => Standing::Wrong,
+            None if knows(plan, endpoint) => Standing::Kept,
+            None if !self.configured.is_empty() => Standing::Perhaps,
+            Some(_) | None => Standing::Unknown,
+        }
+    }
+}
+
+pub(super) fn findings(plan: &Plan, account: &Account, known: &Known) -> Vec<Finding> {
+    vec![present(plan, account, known), files(plan)]
+}
+
+fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
+    const ID: &str = "secrets";
+    if !known.errors.is_empty() {
+        return Finding::problem(ID, "cannot be read", "mend the file, or name another one")
+            .items(known.errors.clone());
+    }
+    let count = known.all().count();
+    let ours = ours(plan, &account.endpoints());
+    if ours.is_empty() {
+        return match (count, &plan.address) {
+            (0, Some(_)) => Finding::problem(ID, NONE, GET_ONE),
+            (0, None) => Finding::warn(ID, NONE, GET_ONE),
+            _ => Finding::ok(
+                ID,
+                format!("{count} known; which endpoint's cannot be told"),
+            ),
+        };
+    }
+    let standings: Vec<_> = ours
+        .iter()
+        .map(|endpoint| (endpoint, known.standing(plan, account, endpoint)))
+        .collect();
+    let items = standings.iter().map(|(endpoint, standing)| {
+        let says = match standing {
+            Standing::Proven => "known, and the one that HeyGen shows",
+            Standing::Kept => "known",
+            Standing::Perhaps => "perhaps the configured one: HeyGen does not show it",
+            Standing::Wrong => "HeyGen signs with another one than those known here",
+            Standing::Unknown => "not known here",
+        };
+        format!("{}: {says}", name(endpoint))
+    });
+    let is_bad = |standing: &Standing| matches!(standing, Standing::Wrong | Standing::Unknown);
+    let bad = standings
+        .iter()
+        .filter(|(_, standing)| is_bad(standing))
+        .count();
+    match bad {
+        0 => Finding::ok(ID, "there for each endpoint of ours"),
+        _ => Finding::problem(
+            ID,
+            "endpoints of ours whose secret is not known here: their deliveries are refused",
+            GET_ONE,
+        ),
+    }
+    .items(items)
+}
+
+fn files(plan: &Plan) -> Finding {
+    const ID: &str = "secrets.files";
+    let mut files: Vec<&Path> = plan.secret_files.iter().map(PathBuf::as_path).collect();
+    files.push(plan.store.path());
+    files.retain(|file| file.exists());
+    if files.is_empty() {
+        return Finding::skipped(ID, "there is no file of secrets here");
+    }
+    let open: Vec<_> = files
+        .iter()
+        .filter(|file| is_open_to_others(file))
+        .map(|file| file.display().to_string())
+        .collect();
+    match open.is_empty() {
+        true => Finding::ok(ID, "their owner's alone"),
+        false => {
+            Finding::warn(ID, "others on this machine can read them", "chmod 600 FILE").items(open)
+        }
+    }
+}
+
+fn knows(plan: &Plan, endpoint: &Endpoint) -> bool {
+    plan.store
+        .knows(endpoint.endpoint_id.as_str())
+        .unwrap_or(false)
+}
+
+const NONE: &str = "none known here: a receiver started here answers every delivery 503";
+const GET_ONE: &str = "set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file or the receiver's own --inbox, or replace the secret \
+                       with `serve --public-url URL --rotate-secret`";

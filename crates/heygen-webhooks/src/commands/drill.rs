@@ -1,0 +1,204 @@
+//! `drill`: HeyGen's sender against anybody's endpoint, and a scorecard.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context as _;
+use heygen_testkit::drill::{Check, CheckResult, Drill as Exercise, Scorecard, Verdict};
+use serde_json::{Value, json};
+
+use crate::api::sending;
+use crate::cli::Drill;
+use crate::failure::Failure;
+use crate::output::{self, tame, without_query};
+use crate::secrets::secret;
+use crate::settings::places;
+use crate::settings::web_address::http_url;
+
+mod junit;
+
+pub(super) fn run(options: &Drill) -> Result<(), Failure> {
+    http_url("url", &options.url)?;
+    if let Some(file) = &options.junit {
+        check_folder(file)?;
+    }
+    let exercise = exercise(options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut told = Ok(());
+    let tell = |result: &CheckResult| {
+        // After the first line that nobody took, the rest is not even tried.
+        if !options.json && told.is_ok() {
+            told = output::write(line(result));
+        }
+    };
+    let scorecard = runtime
+        .block_on(exercise.run(tell))
+        .map_err(sending::failure)?;
+    if let Some(file) = &options.junit {
+        write_junit(file, &options.url, &scorecard)?;
+    }
+    let told: io::Result<()> = told.and_then(|()| match options.json {
+        true => output::json(&document(&options.url, &scorecard)),
+        false => output::write(summary(&scorecard)),
+    });
+    // The verdict is the exit status, whether somebody reads the words or not.
+    match (scorecard.passed(), told) {
+        (false, _) => Err(Failure::Said),
+        (true, told) => Ok(told?),
+    }
+}
+
+fn exercise(options: &Drill) -> Result<Exercise, Failure> {
+    let only: Vec<Check> = named(&options.only);
+    let skip: Vec<Check> = named(&options.skip);
+    let mut exercise = Exercise::new(&options.url)
+        .burst(options.burst.into())
+        .skip(&skip);
+    if !only.is_empty() {
+        exercise = exercise.only(&only);
+    }
+    let is_wanted =
+        |check: &Check| (only.is_empty() || only.contains(check)) && !skip.contains(check);
+    let mut wanted = Check::ALL
+        .iter()
+        .filter(|check| is_wanted(check))
+        .peekable();
+    if wanted.peek().is_none() {
+        return Err(Failure::usage("--only and --skip leave no check to make"));
+    }
+    if options.without_secret {
+        return Ok(exercise);
+    }
+    if wanted.all(|check| *check == Check::Probe) {
+        return Ok(exercise);
+    }
+    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let secrets = secret::require(
+        &files,
+        ", or make only what needs none with --without-secret",
+    )?;
+    let first = secrets.iter().next().cloned();
+    Ok(first.map_or(exercise.clone(), |secret| exercise.secret(secret)))
+}
+
+fn named(ids: &[String]) -> Vec<Check> {
+    ids.iter().filter_map(|id| Check::from_id(id)).collect()
+}
+
+fn line(result: &CheckResult) -> String {
+    let width = Check::ALL
+        .iter()
+        .map(|check| check.id().len())
+        .max()
+        .unwrap_or(0);
+    let mut line = format!(
+        "{}  {:<width$}  {}\n      {:<width$}  {}\n",
+        label(result.verdict),
+        result.check.id(),
+        result.check.title(),
+        "",
+        tame(&result.seen),
+    );
+    if result.verdict == Verdict::Fail {
+        line.push_str(&" ".repeat(width + 8));
+        line.push_str("costs: ");
+        line.push_str(result.check.cost());
+        line.push('\n');
+    }
+    line
+}
+
+/// A failure is to catch the eye without colours.
+fn label(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Fail => "FAIL".to_owned(),
+        other => other.as_str().to_owned(),
+    }
+}
+
+fn summary(scorecard: &Scorecard) -> String {
+    let counts: Vec<String> = VERDICTS
+        .iter()
+        .map(|(verdict, word)| (scorecard.count(*verdict), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let slowest = scorecard
+        .slowest()
+        .map(|time| format!(", slowest delivery {} ms", time.as_millis()))
+        .unwrap_or_default();
+    format!(
+        "\n{}; {} requests{slowest}\n",
+        counts.join(", "),
+        scorecard.requests()
+    )
+}
+
+fn document(url: &str, scorecard: &Scorecard) -> Value {
+    let counts: serde_json::Map<String, Value> = VERDICTS
+        .iter()
+        .map(|(verdict, _)| {
+            (
+                verdict.as_str().to_owned(),
+                scorecard.count(*verdict).into(),
+            )
+        })
+        .collect();
+    let checks: Vec<Value> = scorecard
+        .results()
+        .iter()
+        .map(|result| {
+            json!({
+                "id": result.check.id(),
+                "title": result.check.title(),
+                "verdict": result.verdict.as_str(),
+                "seen": result.seen,
+                "cost": result.check.cost(),
+                "informative": result.check.is_informative(),
+                "milliseconds": millis(result.duration),
+            })
+        })
+        .collect();
+    json!({
+        "url": without_query(url),
+        "passed": scorecard.passed(),
+        "counts": counts,
+        "requests": scorecard.requests(),
+        "slowest_milliseconds": scorecard.slowest().map(millis),
+        "checks": checks,
+    })
+}
+
+fn millis(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The requests that are made by then would be for nothing.
+fn check_folder(file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    match folder.is_none_or(Path::is_dir) && !file.is_dir() {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(
+            "--junit: cannot write {}: its folder is not there, or it is a folder itself",
+            file.display()
+        )
+        .into()),
+    }
+}
+
+fn write_junit(file: &Path, url: &str, scorecard: &Scorecard) -> Result<(), Failure> {
+    fs::write(file, junit::document(&without_query(url), scorecard))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(())
+}
+
+const VERDICTS: [(Verdict, &str); 5] = [
+    (Verdict::Pass, "passed"),
+    (Verdict::Warn, "passed with a warning"),
+    (Verdict::Fail, "failed"),
+    (Verdict::Skip, "skipped"),
+    (Verdict::Note, "noted"),
+];

@@ -1,0 +1,75 @@
+//! [`NewSecret`]: a secret that HeyGen gives this once, to be shown or kept, and never lost in between.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use heygen_api::EndpointSecret;
+use heygen_events::id::EndpointId;
+
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::secrets::secret_store::SecretStore;
+
+/// A secret that HeyGen gives this once.
+#[derive(Debug)]
+pub(super) struct NewSecret {
+    pub(super) endpoint_id: EndpointId,
+    pub(super) url: String,
+    pub(super) secret: EndpointSecret,
+}
+
+impl NewSecret {
+    /// Keeps it. Where that fails the secret is printed after all: HeyGen will not tell it again.
+    pub(super) fn keep(&self, store: &SecretStore, overlap: Duration) -> Result<(), Failure> {
+        let kept = store.keep(
+            self.endpoint_id.as_str(),
+            &self.url,
+            self.secret.expose(),
+            overlap,
+        );
+        let Err(error) = kept else {
+            return Ok(());
+        };
+        self.told(output::write(self.text()))?;
+        Err(error
+            .context(format!(
+                "the secret of endpoint {} could not be kept, so it is printed: put it into a --secret-file of `serve`",
+                tame(self.endpoint_id.as_str())
+            ))
+            .into())
+    }
+
+    /// What printing it came to: a secret that nobody saw is lost, also where the reader just went away.
+    pub(super) fn told(&self, written: io::Result<()>) -> Result<(), Failure> {
+        written.map_err(|error| {
+            let id = tame(self.endpoint_id.as_str());
+            anyhow::anyhow!(
+                "the secret of endpoint {id} could not be printed ({error}), and HeyGen does not tell it again: replace it \
+                 with `endpoints rotate-secret {id}`"
+            )
+            .into()
+        })
+    }
+
+    /// For people: the secret, and what it is.
+    pub(super) fn text(&self) -> String {
+        format!(
+            "\nSigning secret, shown this once; HeyGen signs every delivery to this endpoint with it:\n\n  {}\n",
+            tame(self.secret.expose())
+        )
+    }
+}
+
+/// What to do with a secret that is not kept for `serve`.
+pub(super) const WHAT_TO_DO: &str = "
+Keep it as you keep passwords, and give it to the receiver: `serve` reads HEYGEN_WEBHOOK_SECRET and the files named with
+--secret-file, and reads these again on SIGHUP.
+";
+
+/// The secrets file of this inbox, proven good before HeyGen gives what has to go in there.
+pub(super) fn store(inbox: &Path) -> Result<SecretStore, Failure> {
+    let store = SecretStore::beside(inbox);
+    store.prepare()?;
+    Ok(store)
+}

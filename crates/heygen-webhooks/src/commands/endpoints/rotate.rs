@@ -1,0 +1,137 @@
+//! `endpoints rotate-secret`: a new secret, and no delivery lost over it.
+
+use std::path::Path;
+
+use heygen_events::id::EndpointId;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::new_secret::{NewSecret, WHAT_TO_DO};
+use crate::cli::{ApiVersion, RotateSecret};
+use crate::commands::management::{self, Api, note};
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::secrets::secret_store::SecretStore;
+use crate::settings::overlap::Overlap;
+use crate::settings::when;
+
+pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
+    if options.connection.api_version == ApiVersion::V1 {
+        return Err(Failure::usage(
+            "v1 cannot replace a secret: ask without --api v1",
+        ));
+    }
+    let api = Api::connect(&options.connection)?;
+    let inbox = api.inbox(options.inbox.as_deref())?;
+    let id = EndpointId::from(options.id.as_str());
+    if options.apply {
+        let store = store(&inbox)?;
+        let knew_old = store.knows(id.as_str())?;
+        let secret = management::run(rotate(&api, &id, true))?;
+        return applied(options, &secret, &store, knew_old);
+    }
+    let secret = management::run(rotate(&api, &id, false))?;
+    // The secret comes first: whatever becomes of the file, it is told only once.
+    let told = shown(options, &secret);
+    if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), Overlap::DEFAULT.0) {
+        note(&format!(
+            "the old secret, where it is kept beside the inbox, could not be marked as replaced: {error:#}"
+        ));
+    }
+    told
+}
+
+async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret, Failure> {
+    // The file says of each secret whose it is; asked for before, when nothing is lost by failing.
+    let url = match needs_url {
+        true => api.endpoint(id).await?.map(|endpoint| endpoint.url),
+        false => None,
+    };
+    let rotated = api.ask(api.client().v3().rotate_secret(id)).await?;
+    Ok(NewSecret {
+        endpoint_id: rotated.endpoint_id,
+        url: url.unwrap_or_default(),
+        secret: rotated.secret,
+    })
+}
+
+fn applied(
+    options: &RotateSecret,
+    secret: &NewSecret,
+    store: &SecretStore,
+    knew_old: bool,
+) -> Result<(), Failure> {
+    let overlap = options.overlap.unwrap_or_default().0;
+    secret.keep(store, overlap)?;
+    let until = Timestamp::now()
+        .checked_add(overlap)
+        .unwrap_or(Timestamp::MAX)
+        .try_into()
+        .ok()
+        .filter(|_| knew_old);
+    let file = store.path().display().to_string();
+    if options.json {
+        output::json(&json!({
+            "endpoint_id": secret.endpoint_id.as_str(),
+            "secret": options.show.then(|| secret.secret.expose()),
+            "kept_in": file,
+            "old_accepted_until": until.map(when::exact),
+        }))?;
+        return Ok(());
+    }
+    let id = tame(secret.endpoint_id.as_str());
+    let shown = match options.show {
+        true => secret.text(),
+        false => String::new(),
+    };
+    let old = match until {
+        Some(_) if overlap.is_zero() => "The old one is no longer taken.".to_owned(),
+        Some(until) => format!("The old one is taken until {} too.", when::short(until)),
+        None if overlap.is_zero() => OLD_STILL_ACCEPTED.to_owned(),
+        None => OLD_NOT_KEPT.to_owned(),
+    };
+    output::write(format!(
+        "the secret of endpoint {id} is replaced\n{shown}
+The new one is kept in {file}, and a `serve` that runs with this inbox takes it now.\n{old}\n"
+    ))?;
+    Ok(())
+}
+
+fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {
+    if options.json {
+        return secret.told(output::json(&json!({
+            "endpoint_id": secret.endpoint_id.as_str(),
+            "secret": secret.secret.expose(),
+            "kept_in": null,
+            "old_accepted_until": null,
+        })));
+    }
+    secret.told(output::write(format!(
+        "the secret of endpoint {} is replaced; the old one is invalid from now on\n{}{WHAT_TO_DO}
+Leave the old one beside it for 24 hours: HeyGen may try deliveries again that were signed with it.\n",
+        tame(secret.endpoint_id.as_str()),
+        secret.text()
+    )))
+}
+
+/// The secrets file of an inbox that is there: a new secret in the wrong folder would have `serve` refuse everything.
+fn store(inbox: &Path) -> Result<SecretStore, Failure> {
+    let store = SecretStore::beside(inbox);
+    if !inbox.exists() && !store.path().exists() {
+        return Err(anyhow::anyhow!(
+            "there is no inbox {}, and nothing was replaced: name the one that `serve` uses with --inbox",
+            inbox.display()
+        )
+        .into());
+    }
+    store.prepare()?;
+    Ok(store)
+}
+
+const OLD_NOT_KEPT: &str = "\
+The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, leave it there for 24
+hours more: HeyGen may try deliveries again that were signed with it.";
+
+const OLD_STILL_ACCEPTED: &str = "\
+The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, it is still accepted: take it
+out there, then send SIGHUP (files) or start `serve` again (environment).";

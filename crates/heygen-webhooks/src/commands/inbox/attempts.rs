@@ -1,0 +1,61 @@
+//! `inbox attempts`: every handing-out of one delivery.
+
+use heygen_inbox::{Kept, State};
+use serde_json::json;
+
+use super::json::attempt_json;
+use super::kept;
+use super::text::attempts_text;
+use crate::cli::Attempts;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::when;
+
+pub(super) fn run(options: &Attempts) -> Result<(), Failure> {
+    let kept = kept(&options.file, &options.id)?;
+    if options.json {
+        let attempts: Vec<_> = kept.attempts.iter().map(attempt_json).collect();
+        output::json(&json!({
+            "id": kept.summary.id.to_string(),
+            "state": kept.summary.state.as_str(),
+            "attempts": kept.summary.attempts,
+            "due_at": kept.due_at.map(when::exact),
+            "dead_at": kept.summary.dead_at.map(when::exact),
+            "attempt_list": attempts,
+        }))?;
+        return Ok(());
+    }
+    output::write(format!(
+        "{} is {}{}\n{}",
+        kept.summary.id,
+        kept.summary.state,
+        what_next(&kept),
+        attempts_text(&kept.attempts)
+    ))?;
+    Ok(())
+}
+
+fn what_next(kept: &Kept) -> String {
+    match (kept.summary.state, kept.due_at) {
+        (State::Pending, Some(due_at)) => format!(", due {}", when::short(due_at)),
+        (State::Pending, None) => ", waiting for an earlier one about the same".to_owned(),
+        (State::Claimed, _) => format!(
+            ": attempt {} is in a handler's hands",
+            kept.summary.attempts
+        ),
+        (State::Interrupted, _) => format!(
+            ": attempt {} was not finished when its process ended; the next start of `serve` delivers it again",
+            kept.summary.attempts
+        ),
+        (State::Done, _) => String::new(),
+        (State::Dead, _) => format!(
+            ": given up{}; `inbox replay {}` hands it out again",
+            kept.summary
+                .dead_at
+                .map(|dead_at| format!(" {}", when::short(dead_at)))
+                .unwrap_or_default(),
+            kept.summary.id
+        ),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,80 @@
+//! `inbox backup`: one file that holds everything, also while `serve` writes.
+
+use std::path::Path;
+
+use heygen_inbox::Query;
+use heygen_inbox::sqlite::SqliteReader;
+use serde_json::json;
+
+use super::{is_same_file, progress, size};
+use crate::cli::{Backup, cannot_look};
+use crate::failure::Failure;
+use crate::output;
+use crate::secrets::new_file::NewFile;
+use crate::secrets::private_file;
+
+pub(super) fn run(options: &Backup) -> Result<(), Failure> {
+    let place = options.file.place()?;
+    let path = place.file(
+        "inbox backup",
+        "`inbox export` writes every delivery with its past, and `nats stream backup` copies the streams themselves",
+    )?;
+    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
+    check_target(options, path)?;
+    let file = NewFile::create(&options.to)?;
+    let progress = progress::pages()?;
+    let copied = reader.backup(file.path(), |done, all| {
+        progress.set_length(all);
+        progress.set_position(done);
+    });
+    progress.finish_and_clear();
+    copied?;
+    // What it says of itself, before it gets its name.
+    let copy = SqliteReader::open(file.path())?;
+    let deliveries = copy.count(&Query::default())?;
+    let bytes = copy.counts()?.bytes;
+    drop(copy);
+    file.keep()?;
+    if options.json {
+        output::json(&json!({
+            "file": options.to,
+            "deliveries": deliveries,
+            "bytes": bytes,
+        }))?;
+        return Ok(());
+    }
+    output::write(format!(
+        "{} in {}, {}\n\
+         To restore: stop `serve`, put {inbox} and {inbox}-wal aside together (the second holds what came in last), move the \
+         copy to {inbox}, start `serve`.\n",
+        size::deliveries(deliveries),
+        options.to.display(),
+        size::bytes(bytes),
+        inbox = path.display(),
+    ))?;
+    Ok(())
+}
+
+fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
+    let to = &options.to;
+    if is_same_file(inbox, to) {
+        return Err(Failure::usage("the copy would replace the inbox itself"));
+    }
+    if to.exists() && !options.force {
+        return Err(Failure::usage(format!(
+            "{} is there already: give --force to replace it",
+            to.display()
+        )));
+    }
+    // A log of another database would be taken for the copy's own.
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let beside = private_file::beside(to, suffix);
+        if beside.exists() {
+            return Err(Failure::usage(format!(
+                "{} stands beside the copy: it belongs to another database, which may be in use",
+                beside.display()
+            )));
+        }
+    }
+    Ok(())
+}

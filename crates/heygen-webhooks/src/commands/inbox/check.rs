@@ -1,0 +1,92 @@
+//! `inbox check`: is everything sound?
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use heygen_inbox::sqlite::{Depth, Flaw, SqliteReader, is_damaged};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{progress, size};
+use crate::api::error_chain;
+use crate::cli::{Check, cannot_look};
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::store::place::Place;
+
+/// Something that is wrong, as it is told.
+#[derive(Debug, Serialize)]
+struct Wrong {
+    what: String,
+    count: u64,
+    example: Option<String>,
+}
+
+pub(super) fn run(options: &Check) -> Result<(), Failure> {
+    let place = &options.file.place()?;
+    let path = place.file(
+        "inbox check",
+        "its servers look after it; `nats stream report` and /readyz of `serve` and `work` tell how it stands",
+    )?;
+    let depth = match options.full {
+        true => Depth::Full,
+        false => Depth::Quick,
+    };
+    let wrong = look(place, path, depth)?;
+    if options.json {
+        output::json(&json!({"sound": wrong.is_empty(), "flaws": wrong}))?;
+    } else if wrong.is_empty() {
+        output::write(format!("{} is sound\n", path.display()))?;
+    } else {
+        let lines: String = wrong.iter().map(Wrong::line).collect();
+        output::write(format!("{lines}\n{WHAT_TO_DO}"))?;
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+/// What is wrong. A file that is damaged too badly to be opened is wrong too, and no failure to look.
+fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
+    let reader = match SqliteReader::open(path) {
+        Ok(reader) => reader,
+        Err(error) if is_damaged(&error) => {
+            return Ok(vec![Wrong {
+                what: error_chain(&error),
+                count: 1,
+                example: None,
+            }]);
+        }
+        Err(error) => return Err(cannot_look(place, error)),
+    };
+    let progress = progress::spinner("reading the inbox")?;
+    let flaws = reader.check(depth, SystemTime::now());
+    progress.finish_and_clear();
+    Ok(flaws?.into_iter().map(Wrong::from).collect())
+}
+
+impl Wrong {
+    fn line(&self) -> String {
+        let what = tame(&self.what);
+        let count = size::count(self.count);
+        match &self.example {
+            Some(id) => format!("wrong: {what} ({count}, the first is {id})\n"),
+            None => format!("wrong: {what} ({count})\n"),
+        }
+    }
+}
+
+impl From<Flaw> for Wrong {
+    fn from(flaw: Flaw) -> Self {
+        Self {
+            what: flaw.what,
+            count: flaw.count,
+            example: flaw.example.map(|id| id.to_string()),
+        }
+    }
+}
+
+const WHAT_TO_DO: &str = "What to do: stop `serve`, copy the file and what stands beside it (-wal, -shm), and restore the \
+last backup that `inbox check` finds sound, as docs/operations.md describes. `inbox export` passes over \
+deliveries that cannot be read; `inbox import` takes the others into the restored inbox. Then look after the disk.\n";

@@ -1,0 +1,28 @@
+//! Asking before much is changed.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use crate::commands::management::note;
+use crate::failure::Failure;
+use crate::output::tame_lines;
+
+/// Only a clear yes passes. Without a terminal there is nobody to ask, and `--yes` has to be given.
+pub(super) fn confirm(question: &str) -> Result<(), Failure> {
+    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !is_terminal {
+        return Err(Failure::usage(format!(
+            "{question} There is no terminal to ask on: give --yes to go on without being asked, or --dry-run to only look"
+        )));
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{} [y/N] ", tame_lines(question))?;
+    stderr.flush()?;
+    drop(stderr);
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    note("nothing was changed");
+    Err(Failure::Said)
+}

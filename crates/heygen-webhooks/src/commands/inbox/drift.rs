@@ -1,0 +1,73 @@
+//! `inbox drift`: in what events differ from what this version knows.
+
+use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::{DriftCount, DriftKind};
+use serde_json::{Value, json};
+
+use crate::cli::{Drift, cannot_look};
+use crate::commands::management::note;
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+use crate::settings::when;
+
+pub(super) fn run(options: &Drift) -> Result<(), Failure> {
+    let place = options.file.place()?;
+    let path = place.file(
+        "inbox drift",
+        "what differs in new deliveries, /metrics of each receiver counts, and its log tells",
+    )?;
+    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
+    let found = reader.drift()?;
+    if options.json {
+        output::json_array(found.iter().map(drift_json))?;
+        return Ok(());
+    }
+    let rows: Vec<_> = found.iter().map(row).collect();
+    let heads = ["WHAT", "EVENT", "NAME", "COUNT", "FIRST", "LAST", "EXAMPLE"];
+    output::write(table(&heads, &rows))?;
+    match found.first() {
+        None => note("every event so far was as this version knows it"),
+        Some(newest) => note(&format!(
+            "`inbox show {}` shows one such delivery, as long as it is kept",
+            newest.example
+        )),
+    }
+    Ok(())
+}
+
+fn row(found: &DriftCount) -> Vec<String> {
+    let event_type = match found.drift.event_type.as_str() {
+        "" => "-".to_owned(),
+        event_type => tame(event_type),
+    };
+    vec![
+        words(found.drift.kind).to_owned(),
+        event_type,
+        tame(&found.drift.name),
+        found.count.to_string(),
+        when::short(found.first_at),
+        when::short(found.last_at),
+        found.example.to_string(),
+    ]
+}
+
+fn words(kind: DriftKind) -> &'static str {
+    match kind {
+        DriftKind::UnknownEvent => "new event",
+        DriftKind::UnknownField => "new field",
+        DriftKind::Misfit => "does not fit",
+        _ => kind.as_str(),
+    }
+}
+
+fn drift_json(found: &DriftCount) -> Value {
+    json!({
+        "kind": found.drift.kind.as_str(),
+        "event_type": found.drift.event_type,
+        "name": found.drift.name,
+        "count": found.count,
+        "first_at": when::exact(found.first_at),
+        "last_at": when::exact(found.last_at),
+        "example": found.example.to_string(),
+    })
+}

@@ -1,0 +1,124 @@
+//! `inbox export`: writes deliveries out, a few at a time.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use heygen_inbox::Kept;
+use heygen_inbox::sqlite::is_damaged;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::chunks::Chunks;
+use super::{is_same_file, progress, size};
+use crate::api::error_chain;
+use crate::cli::{Export, Format};
+use crate::commands::management::note;
+use crate::failure::Failure;
+use crate::output;
+use crate::secrets::new_file::NewFile;
+use crate::store::Reader;
+use crate::store::place::Place;
+
+mod csv;
+mod jsonl;
+
+/// How many were written, and how many could not be read.
+#[derive(Debug, Default)]
+struct Written {
+    deliveries: u64,
+    damaged: u64,
+}
+
+pub(super) fn run(options: &Export) -> Result<(), Failure> {
+    let place = options.file.place()?;
+    let reader = options.file.reader()?;
+    let written = match &options.output {
+        None => write(
+            &reader,
+            options,
+            io::stdout().lock(),
+            &ProgressBar::hidden(),
+        )?,
+        Some(output) if matches!(&place, Place::File(path) if is_same_file(path, output)) => {
+            return Err(Failure::usage("--output would replace the inbox itself"));
+        }
+        Some(output) => write_file(&reader, options, output)?,
+    };
+    if written.deliveries == 0 && written.damaged == 0 {
+        options.selection.found_nothing();
+    }
+    match written.damaged {
+        0 => Ok(()),
+        damaged => Err(anyhow::anyhow!(
+            "{} passed over: `inbox check` tells more",
+            size::deliveries(damaged)
+        )
+        .into()),
+    }
+}
+
+fn write_file(reader: &Reader, options: &Export, output: &Path) -> Result<Written, Failure> {
+    let file = NewFile::create(output)?;
+    let progress = progress::deliveries(reader.count(&options.selection.query())?)?;
+    let written = write(reader, options, file.file(), &progress);
+    progress.finish_and_clear();
+    let written = written?;
+    file.keep()?;
+    match options.json {
+        true => output::json(&json!({
+            "exported": written.deliveries,
+            "damaged": written.damaged,
+            "file": output,
+        }))?,
+        false => output::write(format!(
+            "{} written to {}\n",
+            size::deliveries(written.deliveries),
+            output.display()
+        ))?,
+    }
+    Ok(written)
+}
+
+/// One that is damaged is told and passed over: the others may be all that is left.
+fn write(
+    reader: &Reader,
+    options: &Export,
+    to: impl Write,
+    progress: &ProgressBar,
+) -> Result<Written, Failure> {
+    let mut to = BufWriter::with_capacity(BUFFER, to);
+    if options.format == Format::Csv {
+        to.write_all(csv::head().as_bytes())?;
+    }
+    let mut written = Written::default();
+    for chunk in Chunks::new(reader, options.selection.query())? {
+        for summary in chunk? {
+            progress.inc(1);
+            match reader.get(summary.id) {
+                Ok(Some(kept)) => {
+                    to.write_all(line(options.format, &kept).as_bytes())?;
+                    written.deliveries += 1;
+                }
+                // Pruned meanwhile.
+                Ok(None) => {}
+                Err(error) if is_damaged(&error) => {
+                    let told = format!("{}: {}", summary.id, error_chain(&error));
+                    progress.suspend(|| note(&told));
+                    written.damaged += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    to.flush()?;
+    Ok(written)
+}
+
+fn line(format: Format, kept: &Kept) -> String {
+    match format {
+        Format::Jsonl => jsonl::line(kept),
+        Format::Csv => csv::line(kept),
+    }
+}
+
+const BUFFER: usize = 1 << 16;

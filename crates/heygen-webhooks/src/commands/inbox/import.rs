@@ -1,0 +1,150 @@
+//! `inbox import`: takes in what `inbox export` wrote.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use heygen_inbox::{Appended, Imported};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::chunks::CHUNK;
+use super::{progress, size};
+use crate::cli::Import;
+use crate::commands::management::note;
+use crate::failure::Failure;
+use crate::output;
+use crate::store::Editor;
+
+mod lines;
+
+use lines::{Line, Lines};
+
+/// What became of the lines.
+#[derive(Debug, Default)]
+struct Tally {
+    new: u64,
+    duplicate: u64,
+    bad: u64,
+}
+
+pub(super) fn run(options: &Import) -> Result<(), Failure> {
+    let progress;
+    let from: Box<dyn BufRead> = if options.from == Path::new("-") {
+        progress = ProgressBar::hidden();
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(&options.from)
+            .with_context(|| format!("cannot read {}", options.from.display()))?;
+        progress = progress::bytes(file.metadata()?.len())?;
+        Box::new(BufReader::new(file))
+    };
+    let mut editor = options.file.editor()?;
+    let mut tally = Tally::default();
+    let taken_in = tally.take_in(options, &mut editor, from, &progress);
+    progress.finish_and_clear();
+    // What was taken in before a failure is there, and worth telling.
+    tally.tell(options)?;
+    taken_in?;
+    match tally.bad {
+        0 => Ok(()),
+        _ => Err(Failure::Said),
+    }
+}
+
+impl Tally {
+    fn take_in(
+        &mut self,
+        options: &Import,
+        editor: &mut Editor,
+        from: impl BufRead,
+        progress: &ProgressBar,
+    ) -> Result<(), Failure> {
+        let latest = SystemTime::now() + TOLERANCE;
+        let mut chunk = Vec::new();
+        let mut chunk_bytes = 0;
+        for (line, number) in Lines::new(from).zip(1_u64..) {
+            let line = line.with_context(|| format!("cannot read {}", options.from.display()))?;
+            let read = match &line {
+                Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
+                Line::Whole(bytes) => {
+                    let read = match options.trust {
+                        true => Imported::from_trusted_line(bytes, latest),
+                        false => Imported::from_line(bytes, latest),
+                    };
+                    read.map_err(|error| error.to_string())
+                }
+                Line::TooLong => Err(format!(
+                    "longer than {}",
+                    size::bytes(lines::LONGEST as u64)
+                )),
+            };
+            match read {
+                Ok(imported) => chunk.push(imported),
+                Err(error) => {
+                    self.bad += 1;
+                    progress.suspend(|| note(&format!("line {number}: {}", output::tame(&error))));
+                    if options.strict {
+                        break;
+                    }
+                }
+            }
+            progress.inc(line.len());
+            chunk_bytes += line.len();
+            if chunk.len() == CHUNK || chunk_bytes > CHUNK_BYTES {
+                self.import(options, editor, &mut chunk)?;
+                chunk_bytes = 0;
+            }
+        }
+        self.import(options, editor, &mut chunk)
+    }
+
+    fn import(
+        &mut self,
+        options: &Import,
+        editor: &mut Editor,
+        chunk: &mut Vec<Imported>,
+    ) -> Result<(), Failure> {
+        if options.replay {
+            chunk.iter_mut().for_each(|one| one.is_replayed = true);
+        }
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        for appended in editor.import(chunk)? {
+            match appended {
+                Appended::New(_) => self.new += 1,
+                Appended::Duplicate(_) => self.duplicate += 1,
+                _ => {}
+            }
+        }
+        chunk.clear();
+        Ok(())
+    }
+
+    fn tell(&self, options: &Import) -> Result<(), Failure> {
+        let Self {
+            new,
+            duplicate,
+            bad,
+        } = self;
+        match options.json {
+            true => output::json(&json!({"new": new, "duplicate": duplicate, "bad": bad}))?,
+            false => output::write(format!(
+                "{} new, {} here already, {} lines that cannot be read\n",
+                size::count(*new),
+                size::count(*duplicate),
+                size::count(*bad)
+            ))?,
+        }
+        Ok(())
+    }
+}
+
+/// So far ahead of ours may the clock of another machine be; later times are refused.
+const TOLERANCE: Duration = Duration::from_secs(10 * 60);
+
+/// Long lines make smaller steps.
+const CHUNK_BYTES: u64 = 16 << 20;

@@ -1,0 +1,84 @@
+//! `inbox prune`: deletes old deliveries that are finished, in small steps.
+
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::Prune;
+use serde_json::json;
+
+use super::confirm::confirm;
+use super::{progress, size};
+use crate::cli;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::when;
+
+pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
+    let before = options.older_than.system_time();
+    let reader = options.file.reader()?;
+    let found = reader.count_finished(before)?;
+    let bytes_before = reader.counts()?.bytes;
+    // A reader that stays open would keep the write-ahead log from being used again.
+    drop(reader);
+    let mut deleted = 0;
+    let mut bytes_after = bytes_before;
+    if !options.dry_run && found > 0 {
+        if !options.yes {
+            confirm(&format!(
+                "Delete {} kept before {}? Should HeyGen send them again, they will not be known as duplicates.",
+                size::deliveries(found),
+                when::short(before)
+            ))?;
+        }
+        (deleted, bytes_after) = prune(options, before, found)?;
+    }
+    if options.json {
+        output::json(&json!({
+            "before": when::exact(before),
+            "found": found,
+            "deleted": deleted,
+            "bytes_in_use_before": bytes_before,
+            "bytes_in_use_after": bytes_after,
+            "dry_run": options.dry_run,
+        }))?;
+        return Ok(());
+    }
+    output::write(match options.dry_run {
+        true => format!(
+            "{} kept before {} would be deleted; nothing was changed: this was a dry run\n",
+            size::deliveries(found),
+            when::short(before)
+        ),
+        false => format!(
+            "{} deleted; in use: {} before, {} now\n\
+             What is pending or being handled stays. What was deleted is no longer known as a duplicate.\n",
+            size::deliveries(deleted),
+            size::bytes(bytes_before),
+            size::bytes(bytes_after)
+        ),
+    })?;
+    Ok(())
+}
+
+/// How many were deleted, and how many bytes are in use afterwards.
+fn prune(options: &cli::Prune, before: SystemTime, found: u64) -> Result<(u64, u64), Failure> {
+    let mut editor = options.file.editor()?;
+    let progress = progress::deliveries(found)?;
+    let mut step = Prune::before(before);
+    let mut deleted = 0;
+    loop {
+        let pruned = editor.prune(&step)?;
+        deleted += pruned.deleted as u64;
+        progress.set_position(deleted);
+        if pruned.next.is_none() {
+            progress.finish_and_clear();
+            return Ok((deleted, pruned.bytes));
+        }
+        step = step.after(pruned.next);
+        // What waits at a server gets its turn.
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Between two steps.
+const PAUSE: Duration = Duration::from_millis(20);

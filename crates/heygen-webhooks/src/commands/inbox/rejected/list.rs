@@ -1,0 +1,67 @@
+//! `inbox rejected list`: what was turned away, what came last first, and what the reasons mean.
+
+use std::collections::BTreeSet;
+
+use heygen_inbox::sqlite::RejectedSummary;
+
+use super::json::summary_json;
+use super::{NOTHING, open};
+use crate::cli::ListRejected;
+use crate::commands::inbox::size;
+use crate::failure::Failure;
+use crate::output::rejected;
+use crate::output::{self, table, tame};
+use crate::settings::when;
+
+pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
+    let limit = (options.limit > 0).then_some(options.limit);
+    let found = match open(&options.file.place()?)? {
+        Some(file) => file.list(limit)?,
+        None => Vec::new(),
+    };
+    if options.json {
+        output::json_array(found.iter().map(summary_json))?;
+        return Ok(());
+    }
+    if found.is_empty() {
+        output::write(NOTHING)?;
+        return Ok(());
+    }
+    let rows: Vec<_> = found.iter().map(row).collect();
+    let heads = ["ID", "LAST", "TIMES", "SIGNED", "BYTES", "REASON"];
+    output::write(format!(
+        "{}\n{}\n{ADVICE}",
+        table(&heads, &rows),
+        reasons(&found)
+    ))?;
+    Ok(())
+}
+
+fn row(summary: &RejectedSummary) -> Vec<String> {
+    let signed = if summary.is_signed { "yes" } else { "no" };
+    vec![
+        summary.id.to_string(),
+        when::short(summary.last_at),
+        size::count(summary.count),
+        signed.to_owned(),
+        summary
+            .body_bytes
+            .map_or_else(|| "unread".to_owned(), size::count),
+        tame(&summary.reason),
+    ]
+}
+
+/// What each reason in the list means, once.
+fn reasons(found: &[RejectedSummary]) -> String {
+    let reasons: BTreeSet<_> = found
+        .iter()
+        .map(|summary| (tame(&summary.reason), tame(rejected::explanation(summary))))
+        .collect();
+    let line = |(reason, explanation): &(String, String)| format!("{reason}: {explanation}\n");
+    reasons.iter().map(line).collect()
+}
+
+const ADVICE: &str = "\
+Signed posts may be HeyGen's: `doctor` and `inbox rejected show ID` say why they do not verify. Once the secret is mended,
+`inbox rejected reverify` takes in what verifies then. Posts without a signature are usually a stranger's.
+";

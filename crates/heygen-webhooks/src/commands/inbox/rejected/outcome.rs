@@ -1,0 +1,98 @@
+//! [`Outcome`]: what became of posts that were checked again, for people and for programs.
+
+use std::collections::BTreeMap;
+
+use heygen_inbox::Appended;
+use serde_json::{Value, json};
+
+use super::NOTHING;
+use crate::commands::inbox::size;
+
+/// What became of the posts.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) checked: u64,
+    /// How many verify.
+    pub(super) verified: u64,
+    /// What was taken in, or was there: the post, and what the inbox said.
+    pub(super) appended: Vec<(u64, Appended)>,
+    /// How many do not verify, by the label of the diagnosis.
+    pub(super) not_verified: BTreeMap<&'static str, u64>,
+    /// Posts that were named and are not there.
+    pub(super) missing: Vec<u64>,
+}
+
+impl Outcome {
+    pub(super) fn json(&self, dry_run: bool) -> Value {
+        let deliveries = self.appended.iter().map(|(post, appended)| {
+            let is_new = matches!(appended, Appended::New(_));
+            json!({"post": post, "id": appended.id().to_string(), "new": is_new})
+        });
+        json!({
+            "checked": self.checked,
+            "verified": self.verified,
+            "new": self.new_ones(),
+            "duplicate": self.appended.len() as u64 - self.new_ones(),
+            "deliveries": deliveries.collect::<Vec<_>>(),
+            "not_verified": self.not_verified,
+            "missing": self.missing,
+            "dry_run": dry_run,
+        })
+    }
+
+    pub(super) fn text(&self, dry_run: bool) -> String {
+        let missing = self.missing.iter();
+        let mut parts: Vec<String> = missing
+            .map(|id| format!("there is no post {id}, or not any more\n"))
+            .collect();
+        match (self.checked, dry_run) {
+            (0, _) if parts.is_empty() => parts.push(NOTHING.to_owned()),
+            (0, _) => {}
+            (_, true) => parts.push(format!(
+                "{} would be taken in, or are there already; nothing was changed: this was a dry run\n",
+                size::posts(self.verified)
+            )),
+            (_, false) => parts.push(self.taken()),
+        }
+        parts.push(self.left());
+        parts.concat()
+    }
+
+    fn taken(&self) -> String {
+        let new = self.new_ones();
+        let there = self.appended.len() as u64 - new;
+        let mut text = format!("{} taken in", size::posts(new));
+        if there > 0 {
+            let there = size::posts(there);
+            text.extend([", ", &there, " there already (HeyGen had sent it again)"]);
+        }
+        text.push('\n');
+        if new > 0 {
+            text.push_str("a running `serve` hands out what is new within a second; any other does when it starts\n");
+        }
+        text
+    }
+
+    fn left(&self) -> String {
+        if self.not_verified.is_empty() {
+            return String::new();
+        }
+        let number = size::posts(self.not_verified.values().sum());
+        let counts = self.not_verified.iter();
+        let counts = counts.map(|(label, count)| format!("  {label}: {}\n", size::count(*count)));
+        format!(
+            "{number} not verified, and left there:\n{}{RETRIES}",
+            counts.collect::<String>()
+        )
+    }
+
+    fn new_ones(&self) -> u64 {
+        let is_new = |(_, appended): &&(u64, Appended)| matches!(appended, Appended::New(_));
+        self.appended.iter().filter(is_new).count() as u64
+    }
+}
+
+const RETRIES: &str = "\
+`inbox rejected show ID` says what is the matter with one. HeyGen sends what was turned away again for 24 hours from the
+first time; what is older comes no more by itself.
+";

@@ -1,0 +1,178 @@
+//! `inbox rejected reverify`: takes in what verifies with the present secrets.
+
+use heygen_inbox::sqlite::{Rejected, RejectedFile};
+use heygen_inbox::{Appended, NewDelivery, Source};
+use heygen_signature::{Secrets, diagnose, verify};
+
+use super::outcome::Outcome;
+use super::show::pairs;
+use super::{open, secrets};
+use crate::cli::{self, InboxFile};
+use crate::commands::inbox::progress;
+use crate::failure::Failure;
+use crate::output;
+use crate::store::Editor;
+
+/// Verified posts on their way into the inbox. Only [`Taker::take`] puts one there.
+struct Taker<'a> {
+    options: &'a InboxFile,
+    file: &'a RejectedFile,
+    /// Opened when there is something to take in, which makes an inbox where there is none.
+    editor: Option<Editor>,
+    ids: Vec<u64>,
+    batch: Vec<NewDelivery>,
+    batch_bytes: usize,
+}
+
+pub(super) fn run(options: &cli::Reverify) -> Result<(), Failure> {
+    let inbox = options.file.place()?;
+    let secrets = secrets(&options.file, &options.secrets)?.ok_or_else(|| {
+        Failure::usage(
+            "no signing secret: set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file, or name with --inbox the one \
+             beside which `serve --public-url` or `endpoints` keeps it",
+        )
+    })?;
+    let Some(file) = open(&inbox)? else {
+        return report(
+            options,
+            &Outcome {
+                missing: options.ids.clone(),
+                ..Outcome::default()
+            },
+        );
+    };
+    let outcome = reverify(&file, &secrets, options)?;
+    report(options, &outcome)
+}
+
+fn reverify(
+    file: &RejectedFile,
+    secrets: &Secrets,
+    options: &cli::Reverify,
+) -> Result<Outcome, Failure> {
+    let ids = chosen(file, &options.ids)?;
+    let progress = progress::posts(ids.len() as u64)?;
+    let mut outcome = Outcome::default();
+    let mut taker = Taker::new(&options.file, file);
+    for id in ids {
+        match file.get(id)? {
+            None => outcome.missing.push(id),
+            Some(post) => match check(&post, secrets) {
+                Ok(delivery) => {
+                    outcome.checked += 1;
+                    outcome.verified += 1;
+                    if !options.dry_run {
+                        taker.take(id, delivery, &mut outcome.appended)?;
+                    }
+                }
+                Err(label) => {
+                    outcome.checked += 1;
+                    *outcome.not_verified.entry(label).or_default() += 1;
+                }
+            },
+        }
+        progress.inc(1);
+    }
+    taker.flush(&mut outcome.appended)?;
+    progress.finish_and_clear();
+    if options.ids.is_empty() {
+        // Nobody named them: they made room for others while this went on.
+        outcome.missing.clear();
+    }
+    Ok(outcome)
+}
+
+/// In the order in which they came.
+fn chosen(file: &RejectedFile, named: &[u64]) -> Result<Vec<u64>, Failure> {
+    if !named.is_empty() {
+        let mut ids = named.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        return Ok(ids);
+    }
+    let mut all = file.list(None)?;
+    all.sort_by_key(|summary| (summary.first_at, summary.id));
+    Ok(all.iter().map(|summary| summary.id).collect())
+}
+
+/// The delivery that it is, if one of the secrets signed it; else why not, in a word.
+fn check(post: &Rejected, secrets: &Secrets) -> Result<NewDelivery, &'static str> {
+    let Some(body) = &post.body else {
+        return Err(NO_BODY);
+    };
+    if verify(pairs(post), body, secrets).is_err() {
+        return Err(diagnose(pairs(post), body, secrets).label());
+    }
+    Ok(NewDelivery::new(
+        post.summary.first_at,
+        Source::Webhook,
+        post.signatures.clone(),
+        body.clone(),
+    ))
+}
+
+impl<'a> Taker<'a> {
+    fn new(options: &'a InboxFile, file: &'a RejectedFile) -> Self {
+        Self {
+            options,
+            file,
+            editor: None,
+            ids: Vec::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+        }
+    }
+
+    fn take(
+        &mut self,
+        id: u64,
+        delivery: NewDelivery,
+        appended: &mut Vec<(u64, Appended)>,
+    ) -> Result<(), Failure> {
+        self.batch_bytes += delivery.body().len();
+        self.batch.push(delivery);
+        self.ids.push(id);
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+            self.flush(appended)?;
+        }
+        Ok(())
+    }
+
+    /// They are in the inbox, on the disk, before they go from the other file. What is in both after a crash in between is
+    /// a duplicate next time.
+    fn flush(&mut self, appended: &mut Vec<(u64, Appended)>) -> Result<(), Failure> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let editor = match &mut self.editor {
+            Some(editor) => editor,
+            none => none.insert(self.options.editor()?),
+        };
+        let answers = editor.append(&self.batch)?;
+        appended.extend(self.ids.iter().copied().zip(answers));
+        self.file.remove(&self.ids)?;
+        self.ids.clear();
+        self.batch.clear();
+        self.batch_bytes = 0;
+        Ok(())
+    }
+}
+
+/// A number that was named and is not there is a failure; that some do not verify is an answer.
+fn report(options: &cli::Reverify, outcome: &Outcome) -> Result<(), Failure> {
+    match options.json {
+        true => output::json(&outcome.json(options.dry_run))?,
+        false => output::write(outcome.text(options.dry_run))?,
+    }
+    match outcome.missing.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+/// Stands beside the labels of a diagnosis.
+const NO_BODY: &str = "body-not-read";
+
+/// Of one transaction, so that a running server waits only shortly.
+const BATCH: usize = 200;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;

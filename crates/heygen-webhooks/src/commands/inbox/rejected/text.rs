@@ -1,0 +1,58 @@
+//! One post that was turned away, for people.
+
+use heygen_inbox::sqlite::Rejected;
+
+use super::super::text::body_text;
+use super::show::Now;
+use crate::output::rejected;
+use crate::output::tame;
+use crate::settings::when;
+
+pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
+    let summary = &post.summary;
+    let times = match summary.count {
+        1 => when::short(summary.first_at),
+        count => format!(
+            "{}, {count} times until {}",
+            when::short(summary.first_at),
+            when::short(summary.last_at)
+        ),
+    };
+    let now = match now {
+        Now::Checked(diagnosis) if diagnosis.is_verified() => {
+            format!("verified, {diagnosis}: `inbox rejected reverify` takes it in")
+        }
+        Now::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
+        Now::Unknown(why) => why.clone(),
+    };
+    let mut parts = vec![format!(
+        "post            {}\ncame            {times}\nturned away     {}: {}\nnow             {}\nheaders         {}\n",
+        summary.id,
+        tame(&summary.reason),
+        tame(rejected::explanation(summary)),
+        tame(&now),
+        tame(&post.header_names.join(", ")),
+    )];
+    let signatures = post.signatures.iter().map(|header| {
+        let value = shortened(&header.value);
+        format!("{:<16}{}\n", tame(&header.name), tame(&value))
+    });
+    parts.extend(signatures);
+    if let Some(body) = &post.body {
+        parts.push(format!("\nBody, {} bytes, of whomever\n", body.len()));
+        let lines = body_text(body, false);
+        parts.extend(lines.lines().map(|line| format!("{}\n", tame(line))));
+    }
+    parts.concat()
+}
+
+/// Enough to tell one from another.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+/// Characters of a signature.
+const SHOWN: usize = 8;

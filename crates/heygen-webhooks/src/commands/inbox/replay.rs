@@ -1,0 +1,276 @@
+//! `inbox replay`: hands deliveries out again.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use heygen_inbox::{DeliveryId, Replayed, State, Summary};
+use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::chunks::{CHUNK, Chunks};
+use super::confirm::confirm;
+use super::{delivery_id, progress, size};
+use crate::cli::Replay;
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+use crate::process::signals::{interrupted, until_true};
+use crate::settings::span::Rate;
+use crate::store::Reader;
+
+/// What was asked for, and what it is.
+#[derive(Debug, Default)]
+struct Chosen {
+    ids: Vec<DeliveryId>,
+    /// How many of each event and state.
+    kinds: BTreeMap<(Option<String>, &'static str), u64>,
+    /// Ids that were named and are not there.
+    missing: Vec<DeliveryId>,
+}
+
+pub(super) fn run(options: &Replay) -> Result<(), Failure> {
+    check_use(options)?;
+    let chosen = Chosen::find(&options.file.reader()?, options)?;
+    if chosen.ids.is_empty() {
+        options.selection.found_nothing();
+    }
+    if !options.json {
+        output::write(chosen.text())?;
+    }
+    if options.dry_run {
+        return report(options, &chosen, &Outcome::default());
+    }
+    let number = chosen.ids.len() as u64;
+    if number > ASK_ABOVE && !options.yes {
+        let deliveries = size::deliveries(number);
+        confirm(&format!("Hand {deliveries} out again?"))?;
+    }
+    let outcome = replay(options, &chosen.ids)?;
+    report(options, &chosen, &outcome)
+}
+
+/// Never everything by accident.
+fn check_use(options: &Replay) -> Result<(), Failure> {
+    let is_chosen = !options.selection.is_everything();
+    let ways = [!options.ids.is_empty(), is_chosen, options.all];
+    match ways.iter().filter(|way| **way).count() {
+        1 => Ok(()),
+        0 => Err(Failure::usage(
+            "nothing is chosen: name deliveries by id, choose by --state, --event-type, --subject, --since or --until, \
+             or give --all",
+        )),
+        _ => Err(Failure::usage(
+            "give ids, or options that choose, or --all: not more than one of these",
+        )),
+    }
+}
+
+/// What became of a replay.
+#[derive(Debug, Default)]
+struct Outcome {
+    replayed: Replayed,
+    /// How many were not reached, because somebody stopped it.
+    left: usize,
+}
+
+fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::default();
+    if ids.is_empty() {
+        return Ok(outcome);
+    }
+    let mut editor = options.file.editor()?;
+    let progress = progress::deliveries(ids.len() as u64)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let mut pace = Pace::start(options.rate)?;
+    let mut left = ids;
+    while !left.is_empty() {
+        let Some(count) = runtime.block_on(pace.next(left.len().min(CHUNK))) else {
+            break;
+        };
+        let (chunk, rest) = left.split_at(count);
+        let replayed = editor.replay(chunk, SystemTime::now())?;
+        outcome.replayed.pending += replayed.pending;
+        outcome.replayed.claimed += replayed.claimed;
+        outcome.replayed.missing += replayed.missing;
+        left = rest;
+        progress.inc(count as u64);
+    }
+    progress.finish_and_clear();
+    outcome.left = left.len();
+    Ok(outcome)
+}
+
+/// How many at a time, so that no more are replayed than was asked for, and whether it is to stop.
+struct Pace {
+    rate: Option<Rate>,
+    begun_at: Instant,
+    count: u64,
+    is_stopped: watch::Receiver<bool>,
+}
+
+impl Pace {
+    /// Within a runtime.
+    fn start(rate: Option<Rate>) -> Result<Self, Failure> {
+        let (stop, is_stopped) = watch::channel(false);
+        let interrupted = interrupted()?;
+        tokio::spawn(async move {
+            interrupted.await;
+            let _ = stop.send(true);
+        });
+        Ok(Self {
+            rate,
+            begun_at: Instant::now(),
+            count: 0,
+            is_stopped,
+        })
+    }
+
+    /// How many may be replayed now, one at least and `most` at the most; `None` once somebody has asked to stop.
+    async fn next(&mut self, most: usize) -> Option<usize> {
+        // A signal that has come is noticed here also when there is nothing to wait for.
+        tokio::task::yield_now().await;
+        if let Some(rate) = self.rate {
+            let due_at = self.begun_at.checked_add(rate.due_after(self.count));
+            tokio::select! {
+                biased;
+                () = until_true(self.is_stopped.clone()) => return None,
+                () = async {
+                    match due_at {
+                        Some(due_at) => tokio::time::sleep_until(due_at).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+            }
+        }
+        if *self.is_stopped.borrow() {
+            return None;
+        }
+        let elapsed = self.begun_at.elapsed();
+        let is_due = |more: &usize| {
+            let number = self.count + *more as u64;
+            self.rate
+                .is_none_or(|rate| rate.due_after(number) <= elapsed)
+        };
+        let count = (1..most).take_while(is_due).count() + 1;
+        self.count += count as u64;
+        Some(count)
+    }
+}
+
+/// An id that was named and is not there is a failure; of others nobody knew.
+fn report(options: &Replay, chosen: &Chosen, outcome: &Outcome) -> Result<(), Failure> {
+    let Outcome { replayed, left } = outcome;
+    let missing = chosen.missing.len() + replayed.missing;
+    if options.json {
+        let kinds = chosen.kinds.iter().map(|((event_type, state), count)| {
+            json!({"event_type": event_type, "state": state, "count": count})
+        });
+        output::json(&json!({
+            "chosen": chosen.ids.len(),
+            "kinds": kinds.collect::<Vec<_>>(),
+            "replayed": replayed.pending,
+            "in_hand": replayed.claimed,
+            "missing": missing,
+            "not_reached": left,
+            "dry_run": options.dry_run,
+        }))?;
+    } else {
+        output::write(outcome_text(options, outcome, missing))?;
+    }
+    match chosen.missing.is_empty() && *left == 0 {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {
+    let Outcome { replayed, left } = outcome;
+    let mut lines = Vec::new();
+    if options.dry_run {
+        lines.push("nothing was changed: this was a dry run".to_owned());
+    } else {
+        let deliveries = size::deliveries(replayed.pending as u64);
+        lines.push(format!("{deliveries} to be handed out again"));
+    }
+    if *left > 0 {
+        lines.push(format!(
+            "stopped: {} left as they are",
+            size::deliveries(*left as u64)
+        ));
+    }
+    if replayed.claimed > 0 {
+        lines.push(format!(
+            "{} in a handler's hands now, and left there",
+            size::deliveries(replayed.claimed as u64)
+        ));
+    }
+    if missing > 0 {
+        lines.push(format!(
+            "{} not in this inbox",
+            size::deliveries(missing as u64)
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+impl Chosen {
+    fn find(reader: &Reader, options: &Replay) -> Result<Self, Failure> {
+        let mut chosen = Self::default();
+        if options.ids.is_empty() {
+            for chunk in Chunks::new(reader, options.selection.query())? {
+                chunk?.iter().for_each(|summary| chosen.add(summary));
+            }
+            return Ok(chosen);
+        }
+        let mut ids: Vec<_> = options
+            .ids
+            .iter()
+            .map(|id| delivery_id(id))
+            .collect::<Result<_, _>>()?;
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            match reader.get(id)? {
+                Some(kept) => chosen.add(&kept.summary),
+                None => chosen.missing.push(id),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn add(&mut self, summary: &Summary) {
+        self.ids.push(summary.id);
+        let kind = (summary.event_type.clone(), State::as_str(summary.state));
+        *self.kinds.entry(kind).or_default() += 1;
+    }
+
+    fn text(&self) -> String {
+        let name = |event_type: &Option<String>| match event_type {
+            Some(event_type) => tame(event_type),
+            None => "(unreadable)".to_owned(),
+        };
+        let rows: Vec<_> = self
+            .kinds
+            .iter()
+            .map(|((event_type, state), count)| {
+                vec![name(event_type), (*state).to_owned(), size::count(*count)]
+            })
+            .collect();
+        let mut text = match rows.is_empty() {
+            true => "no delivery is as asked for\n".to_owned(),
+            false => table(&["EVENT", "STATE", "COUNT"], &rows),
+        };
+        for id in &self.missing {
+            text.push_str("not in this inbox: ");
+            text.push_str(&id.to_string());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// So many are handed out again without a question.
+const ASK_ABOVE: u64 = 100;

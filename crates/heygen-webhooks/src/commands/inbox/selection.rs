@@ -1,0 +1,41 @@
+//! From options to a query.
+
+use heygen_inbox::{Query, State};
+
+use crate::cli::Selection;
+use crate::settings::event_name;
+
+impl Selection {
+    pub(super) fn query(&self) -> Query {
+        let mut query = Query::default();
+        event_name::choose(&mut query, self.event_type.as_deref());
+        query.subject_id.clone_from(&self.subject);
+        query.state = self.state.map(State::from);
+        query.since = self.since.map(|since| since.system_time());
+        query.until = self.until.map(|until| until.system_time());
+        query
+    }
+
+    /// Nothing was found: that may be for a name that was mistyped.
+    pub(super) fn found_nothing(&self) {
+        if let Some(event_type) = &self.event_type {
+            event_name::warn_if_unknown(event_type);
+        }
+    }
+
+    /// Whether it leaves nothing out.
+    pub(super) fn is_everything(&self) -> bool {
+        let Self {
+            event_type,
+            state,
+            subject,
+            since,
+            until,
+        } = self;
+        event_type.is_none()
+            && state.is_none()
+            && subject.is_none()
+            && since.is_none()
+            && until.is_none()
+    }
+}

@@ -1,0 +1,40 @@
+//! How much, for people, and how large a file is with what SQLite keeps beside it.
+
+use std::fs;
+use std::path::Path;
+
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::secrets::private_file;
+
+/// `12.3 MiB`
+pub(super) fn bytes(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+/// `1,234,567`
+pub(super) fn count(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// `3 deliveries`, `1 delivery`
+pub(super) fn deliveries(number: u64) -> String {
+    match number {
+        1 => "1 delivery".to_owned(),
+        _ => format!("{} deliveries", count(number)),
+    }
+}
+
+/// `3 posts`, `1 post`
+pub(super) fn posts(number: u64) -> String {
+    match number {
+        1 => "1 post".to_owned(),
+        _ => format!("{} posts", count(number)),
+    }
+}
+
+/// The file and its write-ahead log.
+pub(super) fn on_disk(inbox: &Path) -> u64 {
+    let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    len(inbox) + len(&private_file::beside(inbox, "-wal"))
+}

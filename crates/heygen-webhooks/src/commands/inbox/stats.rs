@@ -1,0 +1,191 @@
+//! `inbox stats`: how much of what.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::{Counts, Query, Source, State, Stats};
+use serde_json::{Map, Value, json};
+
+use super::size::{bytes, count, on_disk};
+use crate::cli;
+use crate::failure::Failure;
+use crate::output::{self, table, tame};
+use crate::settings::when;
+use crate::store::Reader;
+use crate::store::place::Place;
+
+/// Everything that is told.
+struct Told {
+    stats: Stats,
+    counts: Counts,
+    last_hour: u64,
+    last_day: u64,
+    bytes_on_disk: Option<u64>,
+    now: SystemTime,
+}
+
+pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
+    let bytes_on_disk = match options.file.place()? {
+        Place::File(path) => Some(on_disk(&path)),
+        Place::Streams(_) => None,
+    };
+    let reader = options.file.reader()?;
+    let told = Told::ask(&reader, bytes_on_disk, SystemTime::now())?;
+    match options.json {
+        true => output::json(&told.json())?,
+        false => output::write(told.text(options.all))?,
+    }
+    Ok(())
+}
+
+impl Told {
+    fn ask(
+        reader: &Reader,
+        bytes_on_disk: Option<u64>,
+        now: SystemTime,
+    ) -> Result<Self, heygen_inbox::InboxError> {
+        let since = |ago| now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Self {
+            stats: reader.stats(since(DAY))?,
+            counts: reader.counts()?,
+            last_hour: reader.count(&Query::default().since(since(HOUR)))?,
+            last_day: reader.count(&Query::default().since(since(DAY)))?,
+            bytes_on_disk,
+            now,
+        })
+    }
+
+    fn total(&self) -> u64 {
+        self.stats.groups.iter().map(|group| group.count).sum()
+    }
+
+    fn of_state(&self, state: State) -> u64 {
+        let groups = self.stats.groups.iter();
+        groups
+            .filter(|group| group.state == state)
+            .map(|group| group.count)
+            .sum()
+    }
+
+    fn of_source(&self, source: Source) -> u64 {
+        let groups = self.stats.groups.iter();
+        groups
+            .filter(|group| group.source == source)
+            .map(|group| group.count)
+            .sum()
+    }
+
+    /// The most frequent first.
+    fn events(&self) -> Vec<(Option<&str>, u64)> {
+        let mut counts = BTreeMap::new();
+        for group in &self.stats.groups {
+            *counts.entry(group.event_type.as_deref()).or_default() += group.count;
+        }
+        let mut events: Vec<_> = counts.into_iter().collect();
+        events.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        events
+    }
+
+    fn oldest_pending_age(&self) -> Option<Duration> {
+        let oldest = self.counts.oldest_pending?;
+        Some(self.now.duration_since(oldest).unwrap_or_default())
+    }
+
+    fn json(&self) -> Value {
+        let words = |pairs: Vec<(&str, u64)>| -> Map<String, Value> {
+            let pairs = pairs.into_iter();
+            pairs
+                .map(|(word, count)| (word.to_owned(), count.into()))
+                .collect()
+        };
+        let states = State::ALL.map(|state| (state.as_str(), self.of_state(state)));
+        let sources = Source::ALL.map(|source| (source.as_str(), self.of_source(source)));
+        let attempts = self.stats.attempts.iter();
+        let attempts = attempts.map(|(result, count)| (result.as_str(), *count));
+        let events: Vec<_> = self
+            .events()
+            .into_iter()
+            .map(|(event_type, count)| json!({"event_type": event_type, "count": count}))
+            .collect();
+        json!({
+            "total": self.total(),
+            "states": words(states.to_vec()),
+            "sources": words(sources.to_vec()),
+            "event_types": events,
+            "received_last_hour": self.last_hour,
+            "received_last_day": self.last_day,
+            "oldest_pending_at": self.counts.oldest_pending.map(when::exact),
+            "oldest_pending_seconds": self.oldest_pending_age().map(|age| age.as_secs()),
+            "attempts_last_day": words(attempts.collect()),
+            "bytes_in_use": self.counts.bytes,
+            "bytes_in_log": self.bytes_on_disk.map(|_| self.counts.log_bytes),
+            "bytes_on_disk": self.bytes_on_disk,
+        })
+    }
+
+    fn text(&self, all: bool) -> String {
+        let mut facts = vec![("deliveries", count(self.total()))];
+        facts.extend(State::ALL.map(|state| (state.as_str(), count(self.of_state(state)))));
+        if let (Some(oldest), Some(age)) = (self.counts.oldest_pending, self.oldest_pending_age()) {
+            let age = indicatif::HumanDuration(age);
+            let oldest = format!("{}, {age} ago", when::short(oldest));
+            facts.push(("oldest pending", oldest));
+        }
+        facts.extend([
+            ("last hour", count(self.last_hour)),
+            ("last 24 hours", count(self.last_day)),
+            ("in use", bytes(self.counts.bytes)),
+        ]);
+        if let Some(on_disk) = self.bytes_on_disk {
+            facts.push(("in the log", bytes(self.counts.log_bytes)));
+            facts.push(("on disk", bytes(on_disk)));
+        }
+        let facts: String = facts
+            .into_iter()
+            .map(|(name, fact)| format!("{name:<15} {fact}\n"))
+            .collect();
+        let sources = Source::ALL
+            .into_iter()
+            .map(|source| (source.to_string(), self.of_source(source)))
+            .filter(|(_, count)| *count > 0);
+        let attempts = self.stats.attempts.iter();
+        let attempts = attempts.map(|(result, count)| (result.to_string(), *count));
+        [
+            facts,
+            self.events_text(all),
+            counted("CAME BY", sources.collect()),
+            counted("ATTEMPTS IN 24 HOURS", attempts.collect()),
+        ]
+        .concat()
+    }
+
+    fn events_text(&self, all: bool) -> String {
+        let events = self.events();
+        let shown = if all { events.len() } else { MOST_FREQUENT };
+        let rest = events.len().saturating_sub(shown);
+        let name = |event_type: Option<&str>| event_type.map_or("(unreadable)".to_owned(), tame);
+        let rows = events.iter().take(shown);
+        let rows = rows.map(|(event_type, count)| (name(*event_type), *count));
+        let text = counted("EVENT", rows.collect());
+        match rest {
+            0 => text,
+            _ => format!("{text}and {rest} more: --all shows them\n"),
+        }
+    }
+}
+
+/// A table with a count a line; nothing where there is nothing to count.
+fn counted(head: &str, rows: Vec<(String, u64)>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, number)| vec![name, count(number)])
+        .collect();
+    format!("\n{}", table(&[head, "COUNT"], &rows))
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MOST_FREQUENT: usize = 20;

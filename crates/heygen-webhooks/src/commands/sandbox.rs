@@ -1,0 +1,168 @@
+//! `sandbox`: HeyGen's webhook API on loopback, until somebody ends it.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
+use serde_json::json;
+
+use crate::cli::{LogFormat, Sandbox};
+use crate::failure::Failure;
+use crate::output::lines::Lines;
+use crate::output::logging;
+use crate::output::{self, tame, without_query};
+use crate::process::signals::asked_to_stop;
+use crate::settings::origin;
+use crate::settings::web_address::check_listen;
+use crate::settings::when;
+use crate::settings::written;
+
+pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
+    let address = address(&options.listen)?;
+    if !options.time_scale.is_finite() || options.time_scale < 0.0 {
+        return Err(Failure::usage(format!(
+            "--time-scale {}: give a factor from 0 up, such as 0.001",
+            options.time_scale
+        )));
+    }
+    let key = key()?;
+    logging::start(LogFormat::Text, None)?;
+    let lines = Lines::stdout()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(play(options, address, key, &lines));
+    lines.flush();
+    lines.report_dropped();
+    ended
+}
+
+async fn play(
+    options: &Sandbox,
+    address: SocketAddr,
+    key: Option<String>,
+    lines: &Lines,
+) -> Result<(), Failure> {
+    // Before anybody can know the address, and so before there is a reason to stop.
+    let asked = asked_to_stop(Vec::new())?;
+    let json = options.json;
+    let mut builder = Heygen::builder()
+        .listen(address)
+        .time_scale(options.time_scale)
+        .on_attempt({
+            let lines = lines.clone();
+            // The sandbox goes on also when nobody reads what it does.
+            move |delivery| lines.offer(line(delivery, json))
+        });
+    if let Some(key) = &key {
+        builder = builder.api_key(key);
+    }
+    let heygen = builder
+        .start()
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "whoever reaches {address} can read every secret of the sandbox and make it send"
+        );
+    }
+    lines.offer(match json {
+        true => output::json_line(&json!({"type": "listening", "url": heygen.url()})),
+        false => welcome(heygen.url(), key.is_some()),
+    });
+    let asked = asked.await;
+    heygen.stop().await;
+    asked
+}
+
+/// Names are looked up, as `serve` does.
+fn address(text: &str) -> Result<SocketAddr, Failure> {
+    check_listen("listen", text)?;
+    let option = origin::name("listen");
+    let mut addresses = text.to_socket_addrs().map_err(|error| {
+        Failure::usage(format!(
+            "{option}: {text}: {error}; give an address and a port, such as 127.0.0.1:8090"
+        ))
+    })?;
+    addresses
+        .next()
+        .ok_or_else(|| Failure::usage(format!("{option}: {text} is no address")))
+}
+
+fn key() -> Result<Option<String>, Failure> {
+    let key = written::variable(KEY).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    Ok(key.map(|key| written::value(&key, written::nothing_is_certain, "the key", KEY).to_owned()))
+}
+
+/// What a newcomer copies into a second terminal.
+fn welcome(url: &str, has_key: bool) -> String {
+    let key = match has_key {
+        true => format!("${KEY}"),
+        false => "any".to_owned(),
+    };
+    format!(
+        "HeyGen in a box listens on {url}
+
+Register an address, have an event delivered there, and see what came of it:
+
+  curl -s -H \"x-api-key: {key}\" {url}/v3/webhooks/endpoints -d '{{\"url\": \"http://127.0.0.1:8080/webhooks/heygen\"}}'
+  curl -s {url}/sandbox/events -d '{{\"event_type\": \"avatar_video.success\"}}'
+  curl -s {url}/sandbox/deliveries
+  curl -s {url}/sandbox/misbehave -d '{{\"duplicates\": 1, \"link\": \"null\"}}'
+  curl -s -X POST {url}/sandbox/reset
+
+Any client of HeyGen's takes {url} for https://api.heygen.com. Every attempt of a delivery is a line below; Ctrl-C ends it.
+
+"
+    )
+}
+
+/// The last attempt of a delivery.
+fn line(delivery: &Delivery, json: bool) -> String {
+    let Some(attempt) = delivery.attempts.last() else {
+        return String::new();
+    };
+    let number = delivery.attempts.len();
+    let now = SystemTime::now();
+    if json {
+        let line = json!({
+            "type": "attempt",
+            "time": when::exact(now),
+            "delivery_id": delivery.delivery_id,
+            "event_id": delivery.event_id,
+            "event_type": delivery.event_type,
+            "endpoint_id": delivery.endpoint_id,
+            "url": attempt.url,
+            "attempt": number,
+            "duplicate": attempt.duplicate,
+            "accepted": attempt.accepted(),
+            "status": attempt.status,
+            "error": attempt.error,
+            "milliseconds": attempt.duration.as_secs_f64() * 1000.0,
+        });
+        return output::json_line(&line);
+    }
+    let status = attempt
+        .status
+        .map_or_else(|| "---".to_owned(), |status| status.to_string());
+    let kind = match attempt.duplicate {
+        true => "duplicate",
+        false => "attempt",
+    };
+    let error = attempt
+        .error
+        .as_ref()
+        .map(|error| format!("  {}", tame(error)))
+        .unwrap_or_default();
+    format!(
+        "{}  {status}  {:<28}  {}  {kind} {number}  {} ms  {}{error}\n",
+        when::short(now),
+        tame(&delivery.event_type),
+        tame(&delivery.event_id),
+        attempt.duration.as_millis(),
+        tame(&without_query(&attempt.url)),
+    )
+}
+
+const KEY: &str = "HEYGEN_WEBHOOKS_SANDBOX_KEY";

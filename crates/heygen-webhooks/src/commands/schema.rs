@@ -1,0 +1,28 @@
+//! `schema`: the JSON Schemas that stand in the program.
+
+use heygen_events::schema;
+
+use crate::cli::Schema;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::event_name;
+
+pub(super) fn run(options: &Schema) -> Result<(), Failure> {
+    if options.list {
+        let names: String = schema::names().map(|name| format!("{name}\n")).collect();
+        output::write(names)?;
+        return Ok(());
+    }
+    let found = schema::named(&options.name).ok_or_else(|| {
+        let advice = match event_name::meant(&options.name) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "`schema --list` prints the names there are".to_owned(),
+        };
+        Failure::usage(format!(
+            "there is no schema of `{}`: {advice}",
+            options.name
+        ))
+    })?;
+    output::write(schema::text(&found))?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `secrets`: shows what is kept beside the inbox, for whoever runs the application.
+
+use serde_json::json;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::output;
+use crate::secrets::forward_secret::ForwardSecret;
+use crate::settings::places;
+
+pub(super) fn run(options: &cli::Secrets) -> Result<(), Failure> {
+    match options {
+        cli::Secrets::Forward(options) => forward(options),
+    }
+}
+
+fn forward(options: &cli::ForwardSecret) -> Result<(), Failure> {
+    let mut file = options.config.read()?;
+    let inbox = places::inbox(options.inbox.as_deref(), &file)?;
+    let named = options.forward_secret_file.clone();
+    let named = named.or_else(|| file.take_handing_out().forward_secret_file);
+    let secret = ForwardSecret::of(named.as_deref(), &inbox)?;
+    let secrets = match options.create {
+        true => Some(secret.read_or_make()?.0),
+        false => secret.read()?,
+    };
+    let found = secrets.as_ref().and_then(|secrets| secrets.iter().next());
+    let Some(found) = found else {
+        return Err(anyhow::anyhow!(
+            "there is no {} yet: the first start with --forward makes it, and so does --create; name another inbox with --inbox",
+            secret.file().display()
+        )
+        .into());
+    };
+    match options.json {
+        true => output::json(&json!({
+            "secret": found.expose(),
+            "file": secret.file(),
+        }))?,
+        false => output::write(format!("{}\n", found.expose()))?,
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The tokens of callback paths: read at the start and on SIGHUP.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heygen_receiver::CallbackTokens;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::secrets::secret;
+use crate::settings::origin;
+use crate::settings::written;
+
+/// The tokens of the file, a line each; none without a file.
+pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
+    let tokens = CallbackTokens::none();
+    if let Some(file) = file {
+        if read_into(&tokens, file)? == 0 {
+            return Err(Failure::usage(format!(
+                "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
+                file.display()
+            )));
+        }
+        secret::warn_of_open_files(&[file.to_owned()]);
+        tracing::info!(
+            tokens = tokens.len(),
+            "callbacks are taken at PATH/callbacks/TOKEN"
+        );
+    }
+    Ok(tokens)
+}
+
+/// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or holds
+/// something else, leaves those in force.
+pub(super) async fn keep_fresh(
+    tokens: CallbackTokens,
+    file: PathBuf,
+    mut hangups: watch::Receiver<u64>,
+) {
+    while hangups.changed().await.is_ok() {
+        let read = match file.try_exists() {
+            Ok(false) => tokens.set([""; 0]).map(|()| 0).map_err(Failure::from),
+            Ok(true) | Err(_) => read_into(&tokens, &file),
+        };
+        match read {
+            Ok(0) => tracing::warn!(
+                file = %file.display(),
+                "this file holds no callback token any more: every callback is answered 404"
+            ),
+            Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
+            Err(error) => tracing::error!(
+                "callback tokens could not be read again, those in force stay: {error}"
+            ),
+        }
+    }
+}
+
+/// How many it holds now.
+fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<usize, Failure> {
+    let option = origin::name("callback-token-file");
+    let text = written::read(file).with_context(|| {
+        format!(
+            "{option}: cannot read callback token file {}",
+            file.display()
+        )
+    })?;
+    // No token has a character that stands around one, so what does cannot be meant.
+    let is_token = |text: &str| CallbackTokens::new([text]).is_ok();
+    let lines = written::lines(&text).map(|(line, number)| (written::bare(line, is_token), number));
+    let (found, numbers): (Vec<_>, Vec<_>) = lines.unzip();
+    let count = found.len();
+    tokens.set(found).map(|()| count).map_err(|error| {
+        let number: usize = numbers.get(error.place()).copied().unwrap_or_default();
+        Failure::usage(format!(
+            "{option}: callback token file {}, line {number}: the token has {}",
+            file.display(),
+            error.kind()
+        ))
+    })
+}

@@ -1,0 +1,82 @@
+//! The certificate of `serve`: read at the start and on SIGHUP.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use heygen_receiver::ServerTls;
+use tokio::sync::watch;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+
+use crate::failure::Failure;
+use crate::secrets::private_file::is_open_to_others;
+use crate::settings::config::TlsFiles;
+use crate::settings::origin;
+use crate::settings::when;
+use crate::settings::written;
+
+/// The certificate of these files; none without files.
+pub(super) fn load(files: Option<&TlsFiles>) -> Result<Option<ServerTls>, Failure> {
+    let Some(files) = files else { return Ok(None) };
+    for (option, file) in [("tls-cert", &files.certificate), ("tls-key", &files.key)] {
+        match written::read(file) {
+            // What cannot be read is told below.
+            Err(error) if !error.is::<io::Error>() => {
+                let place = format!("{}: no TLS: {}", origin::name(option), file.display());
+                return Err(error.context(place).into());
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let tls = ServerTls::from_pem_files(&files.certificate, &files.key).map_err(|error| {
+        let is_key = error.path() == Some(&*files.key) && files.key != files.certificate;
+        let option = origin::name(if is_key { "tls-key" } else { "tls-cert" });
+        anyhow::Error::new(error).context(format!("{option}: no TLS"))
+    })?;
+    warn_of(files, &tls);
+    Ok(Some(tls))
+}
+
+/// Reads the files again on every SIGHUP. What cannot be used leaves the certificate in force.
+pub(super) async fn keep_fresh(tls: ServerTls, files: TlsFiles, mut hangups: watch::Receiver<u64>) {
+    while hangups.changed().await.is_ok() {
+        match tls.replace_with_pem_files(&files.certificate, &files.key) {
+            Ok(()) => {
+                tracing::info!("certificate read again");
+                warn_of(&files, &tls);
+            }
+            Err(error) => tracing::error!(
+                "the certificate could not be read again, the one in force stays: {:#}",
+                anyhow::Error::new(error)
+            ),
+        }
+    }
+}
+
+fn warn_of(files: &TlsFiles, tls: &ServerTls) {
+    if is_open_to_others(&files.key) {
+        tracing::warn!(
+            "key file {0} can be read by others: chmod 600 {0}",
+            files.key.display()
+        );
+    }
+    // What is no longer read here was good enough for rustls: only the warning is lost.
+    let Ok(certificate) = Certificate::from_der(&tls.certificate()) else {
+        return;
+    };
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    let until = SystemTime::UNIX_EPOCH + not_after.to_unix_duration();
+    let file = files.certificate.display();
+    let day = when::short(until);
+    match until.duration_since(SystemTime::now()) {
+        Err(_) => tracing::warn!(
+            "the certificate {file} expired on {day}: nobody trusts it; renew it, then send SIGHUP"
+        ),
+        Ok(left) if left < RENEW_BEFORE => {
+            tracing::warn!("the certificate {file} expires on {day}: renew it, then send SIGHUP");
+        }
+        Ok(_) => {}
+    }
+}
+
+const RENEW_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -1,0 +1,203 @@
+//! `trigger`: a signed sample delivery, as HeyGen would send it.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use heygen_events::EventType;
+use heygen_testkit::{Attempt, EventBuilder, Sender};
+use serde_json::{Value, json};
+
+use crate::api::error_chain;
+use crate::api::sending;
+use crate::cli::Trigger;
+use crate::failure::Failure;
+use crate::output::{self, tame};
+use crate::secrets::secret;
+use crate::secrets::secret_store::SecretStore;
+use crate::settings::config::File;
+use crate::settings::event_name;
+use crate::settings::places;
+use crate::settings::places::Local;
+use crate::settings::web_address::http_url;
+
+pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
+    let file = options.config.read()?;
+    let to = match &options.to {
+        Some(url) => url.clone(),
+        None => Local::find(None, None, &file)?.url()?,
+    };
+    http_url("to", &to)?;
+    if let Some(name) = &options.event_type {
+        event_name::warn_if_mistyped(name);
+    }
+    let sender = sender(options, &to, &file)?;
+    let fields = options
+        .fields
+        .iter()
+        .map(|text| Field::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let event_types: Vec<EventType> = match &options.event_type {
+        Some(name) => vec![EventType::from(name.as_str())],
+        None => EventType::DOCUMENTED.to_vec(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let all_accepted = runtime.block_on(send_all(options, &sender, &event_types, &fields))?;
+    match all_accepted {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+fn sender(options: &Trigger, to: &str, file: &File) -> Result<Sender, Failure> {
+    let sender = Sender::new(to)
+        .header_name(&options.header_name)
+        .duplicates(options.duplicates);
+    if options.unsigned {
+        return Ok(sender.unsigned());
+    }
+    let files = places::secret_files(&options.secret_file, file);
+    // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
+    let store = SecretStore::beside(&places::inbox(None, file)?.beside());
+    let secrets = match secret::accepted(&files, &store)? {
+        Some(secrets) => secrets,
+        None => secret::require(&files, ", or send with --unsigned")?,
+    };
+    let first = secrets.iter().next().cloned();
+    let signing = first.map_or(sender.clone(), |secret| sender.secret(secret));
+    Ok(match options.tamper {
+        true => signing.tampered(),
+        false => signing,
+    })
+}
+
+async fn send_all(
+    options: &Trigger,
+    sender: &Sender,
+    event_types: &[EventType],
+    fields: &[Field],
+) -> Result<bool, Failure> {
+    let mut all_accepted = true;
+    for event_type in event_types {
+        for _ in 0..options.count {
+            let body = body(options, event_type, fields);
+            let report = sender.deliver(body).await.map_err(sending::failure)?;
+            for attempt in report.attempts().iter().chain(report.duplicates()) {
+                output::write(line(options, event_type, attempt))?;
+                all_accepted &= attempt.accepted();
+            }
+        }
+    }
+    Ok(all_accepted)
+}
+
+fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> {
+    let mut builder = EventBuilder::new(event_type.clone());
+    if options.keep_ids {
+        builder = builder.keep_ids();
+    } else if !event_type.is_known() {
+        // There is no sample with ids to make fresh, and the same body twice would be a duplicate.
+        builder = builder.set("id", fresh_id());
+    }
+    if let Some(event_id) = &options.event_id {
+        builder = builder.top("event_id", event_id.as_str());
+    }
+    for field in fields {
+        builder = builder.set(&field.name, field.value.clone());
+    }
+    builder.body().to_vec()
+}
+
+/// Enough to be new: the standard library seeds its hash maps with it.
+fn fresh_id() -> String {
+    format!("{:016x}", RandomState::new().hash_one(0))
+}
+
+fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String {
+    let millis = attempt.duration.as_secs_f64() * 1000.0;
+    if options.json {
+        let (status, answer, error) = match &attempt.result {
+            Ok(answer) => (Some(answer.status.as_u16()), Some(answer.text()), None),
+            Err(error) => (None, None, Some(error_chain(error))),
+        };
+        let answer = answer.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        let line = json!({
+            "event_type": event_type.as_str(),
+            "accepted": attempt.accepted(),
+            "status": status,
+            "answer": answer,
+            "error": error,
+            "milliseconds": millis,
+        });
+        return output::json_line(&line);
+    }
+    let outcome = match &attempt.result {
+        Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),
+        Err(error) => format!("no answer: {}", error_chain(error)),
+    };
+    format!("{:<44}  {millis:>7.1} ms  {outcome}\n", event_type.as_str())
+}
+
+/// What `--set` asks for: `field=text` or `field:=json`.
+#[derive(Debug, PartialEq)]
+struct Field {
+    name: String,
+    value: Value,
+}
+
+impl Field {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--set {text}: give a field and its value, as in --set msg=hello"
+            ))
+        })?;
+        let value = match name.ends_with(':') {
+            false => Value::from(value),
+            true => serde_json::from_str(value).map_err(|error| {
+                Failure::usage(format!(
+                    "--set {text}: what follows `:=` must be JSON ({error}); for a text use `=`"
+                ))
+            })?,
+        };
+        let name = name.trim_end_matches(':');
+        if name.is_empty() {
+            return Err(Failure::usage(format!(
+                "--set {text}: the field has no name"
+            )));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<(&str, Value)>) {
+        let parsed = Field::parse(text)
+            .ok()
+            .map(|field| (field.name, field.value));
+        assert_eq!(
+            parsed,
+            expected.map(|(name, value)| (name.to_owned(), value)),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn texts_and_json() {
+        check("msg=a=b", Some(("msg", json!("a=b"))));
+        check("video_id=12", Some(("video_id", json!("12"))));
+        check("video_id:=12", Some(("video_id", json!(12))));
+        check("url:=null", Some(("url", Value::Null)));
+        check("msg=", Some(("msg", json!(""))));
+        for text in ["msg", "=x", ":=1", "msg:=hello"] {
+            check(text, None);
+        }
+    }
+}

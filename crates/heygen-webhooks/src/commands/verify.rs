@@ -1,0 +1,39 @@
+//! `verify`: does this signature fit this body, and if not, why?
+
+use heygen_signature::{Diagnosis, SIGNATURE, diagnose};
+use serde_json::json;
+
+use crate::cli::Verify;
+use crate::commands::input;
+use crate::failure::Failure;
+use crate::output;
+use crate::secrets::secret;
+use crate::settings::places;
+
+pub(super) fn run(options: &Verify) -> Result<(), Failure> {
+    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let secrets = secret::require(&files, "")?;
+    let body = input::read(&options.file)?;
+    let header = (SIGNATURE, options.signature.as_bytes());
+    let diagnosis = diagnose([header], &body, &secrets);
+    if options.json {
+        output::json(&json!({
+            "verified": diagnosis.is_verified(),
+            "reason": diagnosis.label(),
+            "explanation": diagnosis.to_string(),
+        }))?;
+    } else {
+        output::write(describe(&diagnosis))?;
+    }
+    match diagnosis.is_verified() {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+fn describe(diagnosis: &Diagnosis) -> String {
+    match diagnosis.is_verified() {
+        true => format!("verified: {diagnosis}\n"),
+        false => format!("not verified: {diagnosis}\n"),
+    }
+}

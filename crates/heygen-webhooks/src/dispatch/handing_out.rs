@@ -1,0 +1,359 @@
+//! [`HandingOut`]: what is done with deliveries, put together from flags, environment and file.
+
+use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heygen_inbox::Order;
+use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
+use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
+use reqwest::Url;
+use tokio::sync::watch;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::output::notice;
+use crate::output::printer::Printer;
+use crate::output::{tame, without_query};
+use crate::process::descriptors;
+use crate::process::program;
+use crate::secrets::forward_secret::ForwardSecret;
+use crate::settings::event_name;
+use crate::settings::origin;
+use crate::settings::rule::{Action, Rule};
+use crate::settings::span::Span;
+use crate::settings::web_address::http_url;
+use crate::store::place::Place;
+
+mod counted;
+
+pub(crate) use counted::{Count, Counted};
+
+/// What is done with deliveries.
+#[derive(Debug)]
+pub(crate) struct HandingOut {
+    pub(crate) options: DispatchOptions,
+    rules: Vec<Rule>,
+    /// What no rule takes.
+    otherwise: Action,
+    forward_secret_file: Option<PathBuf>,
+    /// How long a delivery may take, where that is said.
+    handler_time: Option<Duration>,
+}
+
+/// What stands about it in the configuration file.
+#[derive(Debug, Default)]
+pub(crate) struct InFile {
+    pub(crate) forward: Option<String>,
+    pub(crate) forward_secret_file: Option<PathBuf>,
+    pub(crate) exec: Vec<String>,
+    pub(crate) print: bool,
+    pub(crate) on: Vec<Rule>,
+    pub(crate) ordered: bool,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) handler_time: Option<f64>,
+    pub(crate) retry_first: Option<f64>,
+    pub(crate) retry_longest: Option<f64>,
+    pub(crate) retry_for: Option<Span>,
+    pub(crate) attempts: Option<u32>,
+}
+
+/// The handler, and the programs it may have running when it is let go.
+pub(crate) struct Built {
+    pub(crate) handler: Counted,
+    programs: Vec<Command>,
+    /// What is forwarded is signed with this; `None` where nothing is.
+    forward_secret: Option<ForwardSecret>,
+    receivers: ActiveSecrets,
+}
+
+impl HandingOut {
+    /// Flags and environment go before the file, the file before the defaults.
+    pub(crate) fn of(options: &cli::HandingOut, file: InFile) -> Result<Self, Failure> {
+        let given = action(options.forward.as_ref(), &options.exec, options.print)?;
+        let in_file = action(file.forward.as_ref(), &file.exec, file.print)?;
+        let rules = match options.on.is_empty() {
+            true => file.on,
+            false => options.on.clone(),
+        };
+        let handler_time = options.handler_time.or(file.handler_time);
+        let handler_time = handler_time
+            .map(|given| seconds("handler-time", given))
+            .transpose()?;
+        Ok(Self {
+            rules,
+            handler_time,
+            otherwise: given.or(in_file).unwrap_or(Action::Print),
+            forward_secret_file: options
+                .forward_secret_file
+                .clone()
+                .or(file.forward_secret_file),
+            options: dispatch_options(&Merged {
+                is_ordered: options.ordered || file.ordered,
+                concurrency: options.concurrency.or(file.concurrency),
+                handler_time,
+                retry_first: options.retry_first.or(file.retry_first),
+                retry_longest: options.retry_longest.or(file.retry_longest),
+                retry_for: options.retry_for.or(file.retry_for),
+                attempts: options.attempts.or(file.attempts),
+            })?,
+        })
+    }
+
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.options.order == Order::Subject
+    }
+
+    fn forwards(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        let forwards = |action: &Action| matches!(action, Action::Forward(_));
+        actions.any(forwards) || forwards(&self.otherwise)
+    }
+
+    /// What forwarded deliveries of this inbox are signed with; `None` where none are forwarded.
+    pub(crate) fn forward_secret(&self, inbox: &Place) -> Result<Option<ForwardSecret>, Failure> {
+        match self.forwards() {
+            true => {
+                let secret = ForwardSecret::of(self.forward_secret_file.as_deref(), inbox)?;
+                // What is wrong with its file is told before anything is begun.
+                secret.read()?;
+                Ok(Some(secret))
+            }
+            false => Ok(None),
+        }
+    }
+
+    /// `receivers` are the secrets that deliveries are verified with: what HeyGen did not sign is signed with none of them.
+    pub(crate) fn build(
+        &self,
+        printer: &Printer,
+        forward_secret: Option<ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<Built, Failure> {
+        let mut programs = Vec::new();
+        let mut build = |action: &Action| -> Result<BoxHandler, Failure> {
+            Ok(match action {
+                Action::Print => BoxHandler::new(printer.clone()),
+                Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
+                Action::Forward(url) => {
+                    BoxHandler::new(self.forward(url, forward_secret.as_ref(), receivers)?)
+                }
+                Action::Exec(command) => {
+                    let program = self.program(command)?;
+                    programs.push(program.clone());
+                    BoxHandler::new(program)
+                }
+            })
+        };
+        let mut rules = Rules::new();
+        for rule in &self.rules {
+            rules = rules.on(rule.pattern.clone(), build(&rule.action)?);
+        }
+        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
+        let handler = Counted::new(handler);
+        Ok(Built {
+            handler,
+            programs,
+            forward_secret,
+            receivers: receivers.clone(),
+        })
+    }
+
+    /// Programs that cannot be started and addresses that nothing can be sent to are told before anything is begun. A host that
+    /// is not known now may be later.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let rules = self.rules.iter().map(|rule| (&rule.action, "on"));
+        let otherwise = match &self.otherwise {
+            Action::Exec(_) => (&self.otherwise, "exec"),
+            _ => (&self.otherwise, "forward"),
+        };
+        for rule in &self.rules {
+            event_name::warn_if_mistyped(rule.pattern.as_str());
+        }
+        for (action, option) in rules.chain([otherwise]) {
+            match action {
+                Action::Forward(url) => warn_of_unknown_host(&http_url(option, url)?, option),
+                Action::Exec(command) => {
+                    let program = command.first().map_or("", String::as_str);
+                    program::check(program).map_err(|trouble| {
+                        let option = origin::name(option);
+                        Failure::usage(format!("{option}: {} {trouble}", tame(program)))
+                    })?;
+                }
+                Action::Print | Action::Ignore => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(
+        &self,
+        url: &str,
+        secret: Option<&ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<Forward, Failure> {
+        let mut options = ForwardOptions::default();
+        options.receiver_secrets = Some(receivers.clone());
+        options.secret_hint = secret.map(ForwardSecret::hint);
+        let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
+        if let Some(time) = self.handler_time {
+            options.timeout = time;
+        }
+        Forward::with(url, secrets, options)
+            .with_context(|| format!("cannot forward to {}", without_query(url)))
+            .map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    fn program(&self, command: &[String]) -> Result<Command, Failure> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| Failure::usage("exec needs a program"))?;
+        let command = Command::new(program)
+            .args(arguments)
+            .timeout(self.handler_time.unwrap_or(HANDLER_TIME));
+        Ok(match descriptors::before() {
+            Some(soft_limit) => command.descriptors(soft_limit),
+            None => command,
+        })
+    }
+}
+
+/// Asks in a thread of its own: a name server that hangs holds up nothing.
+fn warn_of_unknown_host(url: &Url, option: &str) {
+    let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else {
+        return;
+    };
+    let (host, option) = (host.to_owned(), origin::name(option));
+    std::thread::spawn(move || {
+        if let Err(error) = (host.as_str(), port).to_socket_addrs() {
+            notice::warn(format!(
+                "{option}: the host {host} cannot be found ({error}); deliveries are tried again until it can"
+            ));
+        }
+    });
+}
+
+impl Built {
+    /// Acknowledges everything.
+    #[cfg(test)]
+    pub(crate) fn ignoring() -> Self {
+        Self {
+            handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
+            programs: Vec::new(),
+            forward_secret: None,
+            receivers: ActiveSecrets::none(),
+        }
+    }
+
+    /// The programs it may have running.
+    pub(crate) fn programs(&self) -> Vec<Command> {
+        self.programs.clone()
+    }
+
+    /// Brings into force what is signed with, and makes it where it was not made yet: once nothing else can keep us from the start.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        match &self.forward_secret {
+            Some(secret) => secret.begin(&self.receivers),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what is signed with again each time the receiver's secrets were, on SIGHUP.
+    pub(crate) fn keep_fresh(
+        &self,
+        reloads: watch::Receiver<u64>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (secret, receivers) = (self.forward_secret.clone(), self.receivers.clone());
+        async move {
+            match secret {
+                Some(secret) => secret.keep_fresh(receivers, reloads).await,
+                // A task that ended early would end the process.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// After the dispatcher has ended: what ignores being asked may outlive us otherwise.
+    pub(crate) async fn end(self) {
+        let ended = async {
+            for program in &self.programs {
+                program.all_ended().await;
+            }
+        };
+        if tokio::time::timeout(PROGRAMS_END, ended).await.is_err() {
+            tracing::warn!("programs that were started for deliveries are still running");
+        }
+    }
+}
+
+struct Merged {
+    is_ordered: bool,
+    concurrency: Option<usize>,
+    handler_time: Option<Duration>,
+    retry_first: Option<f64>,
+    retry_longest: Option<f64>,
+    retry_for: Option<Span>,
+    attempts: Option<u32>,
+}
+
+fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
+    let mut options = DispatchOptions::default();
+    if merged.is_ordered {
+        options.order = Order::Subject;
+    }
+    match merged.concurrency {
+        Some(0) => return Err(Failure::usage("concurrency must be at least 1")),
+        Some(concurrency) => options.concurrency = concurrency,
+        None => {}
+    }
+    match merged.attempts {
+        Some(0) => return Err(Failure::usage("attempts must be at least 1")),
+        Some(attempts) => options.schedule.attempts = attempts,
+        None => {}
+    }
+    if let Some(given) = merged.retry_first {
+        options.schedule.first = seconds("retry-first", given)?;
+    }
+    if let Some(given) = merged.retry_longest {
+        options.schedule.longest = seconds("retry-longest", given)?;
+    }
+    if let Some(Span(time)) = merged.retry_for {
+        options.schedule.max_elapsed = time;
+    }
+    // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
+    options.handler_time = merged
+        .handler_time
+        .unwrap_or(HANDLER_TIME)
+        .saturating_add(TO_END);
+    Ok(options)
+}
+
+fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
+    let time = Duration::try_from_secs_f64(given).ok();
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| Failure::usage(format!("{name} `{given}` is no number of seconds above 0")))
+}
+
+/// What is to be done with what no rule takes, where that is said.
+fn action(
+    forward: Option<&String>,
+    exec: &[String],
+    print: bool,
+) -> Result<Option<Action>, Failure> {
+    match (forward, exec, print) {
+        (None, [], false) => Ok(None),
+        (Some(url), [], false) => Ok(Some(Action::Forward(url.clone()))),
+        (None, [_, ..], false) => Ok(Some(Action::Exec(exec.to_vec()))),
+        (None, [], true) => Ok(Some(Action::Print)),
+        _ => Err(Failure::usage(
+            "give one of forward, exec and print; what differs by event goes into rules (--on)",
+        )),
+    }
+}
+
+const HANDLER_TIME: Duration = Duration::from_secs(60);
+
+const TO_END: Duration = Duration::from_secs(3);
+
+const PROGRAMS_END: Duration = Duration::from_secs(3);

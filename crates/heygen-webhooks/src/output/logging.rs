@@ -1,0 +1,142 @@
+//! The log on standard error. It never holds anything up: see [`Lines`].
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::OnceLock;
+
+use heygen_events::text::is_unsafe_to_show;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+use crate::failure::Failure;
+use crate::output::escaped;
+use crate::output::lines::Lines;
+use crate::output::notice;
+
+/// Starts logging for the rest of the process.
+pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failure> {
+    // What the client of NATS says of its connections, the inbox says too.
+    let filter = filter.unwrap_or("info,async_nats=off");
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::usage(format!(
+            "`{filter}` is not a log filter ({error}): try error, warn, info or debug"
+        ))
+    })?;
+    let lines = stderr()?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || Event {
+            to: lines,
+            is_json: format == LogFormat::Json,
+        })
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        // It would print what went wrong on standard error, and wait for that.
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    // The hook that is there by default waits for standard error too.
+    panic::set_hook(Box::new(log_panic));
+    notice::to_log();
+    Ok(())
+}
+
+/// Says something on standard error that is no event, as the last word of a command.
+pub(crate) fn say(text: String) {
+    match stderr() {
+        Ok(lines) => lines.offer(text),
+        // Without a thread there is nothing better, and nothing to do if it fails.
+        Err(_) => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// Returns once the log is written, or after a second: before the process ends.
+pub(crate) fn flush() {
+    if let Some(lines) = STDERR.get() {
+        lines.report_dropped();
+        lines.flush();
+    }
+}
+
+fn stderr() -> io::Result<&'static Lines> {
+    if let Some(lines) = STDERR.get() {
+        return Ok(lines);
+    }
+    let lines = Lines::stderr()?;
+    Ok(STDERR.get_or_init(|| lines))
+}
+
+/// An event, which is written whole.
+struct Event {
+    to: &'static Lines,
+    is_json: bool,
+}
+
+impl Write for Event {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.to.offer(safe(line, self.is_json));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The line without what is [unsafe to show](is_unsafe_to_show): fields and messages hold names, headers, answers and handlers'
+/// output. The subscriber escapes ASCII controls itself, and writes some for its colours.
+fn safe(line: &[u8], is_json: bool) -> Cow<'_, [u8]> {
+    let text = String::from_utf8_lossy(line);
+    let is_unsafe = |c: char| !c.is_ascii() && is_unsafe_to_show(c);
+    match (text.contains(is_unsafe), is_json) {
+        (false, _) => Cow::Borrowed(line),
+        (true, true) => Cow::Owned(escaped(&text).into()),
+        (true, false) => Cow::Owned(text.replace(is_unsafe, "\u{fffd}").into()),
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let location = info.location().map(ToString::to_string);
+    let message = info.payload_as_str().unwrap_or("no message");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        thread = thread.name(),
+        location,
+        backtrace = backtrace.map(tracing::field::display),
+        "panicked: {message}"
+    );
+}
+
+static STDERR: OnceLock<Lines> = OnceLock::new();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, is_json: bool, expected: &str) {
+        let safe = safe(line.as_bytes(), is_json);
+        assert_eq!(std::str::from_utf8(&safe).expect("text"), expected);
+    }
+
+    #[test]
+    fn nothing_in_a_line_steers_hides_or_reorders() {
+        check(
+            "\u{1b}[33mWARN\u{1b}[0m é\n",
+            false,
+            "\u{1b}[33mWARN\u{1b}[0m é\n",
+        );
+        check(
+            "a\u{9b}31m\u{202e}b\u{2028}\n",
+            false,
+            "a\u{fffd}31m\u{fffd}b\u{fffd}\n",
+        );
+        check("{\"a\":\"\u{202e}é\"}\n", true, "{\"a\":\"\\u202eé\"}\n");
+    }
+}

@@ -1,0 +1,109 @@
+//! [`Printer`]: the handler that prints each event, a line for people or for programs.
+
+use std::io;
+
+use heygen_receiver::{Delivery, Handled, Handler};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::output;
+use crate::output::lines::Lines;
+use crate::output::view;
+use crate::settings::when;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    full: bool,
+    lines: Lines,
+}
+
+impl Printer {
+    pub(crate) fn start(json: bool, full: bool) -> io::Result<Self> {
+        Ok(Self {
+            json,
+            full,
+            lines: Lines::stdout()?,
+        })
+    }
+
+    /// Becomes true when the reader of our output has gone.
+    pub(crate) fn unread(&self) -> watch::Receiver<bool> {
+        self.lines.unread()
+    }
+
+    /// Says something to people; programs read events on standard output and nothing else. Nothing
+    /// waits for it.
+    pub(crate) fn say(&self, text: String) {
+        if !self.json {
+            self.lines.offer(text);
+        }
+    }
+
+    /// Returns once what was said is written, or after a second: before the process ends.
+    pub(crate) fn flush(&self) {
+        self.lines.flush();
+        self.lines.report_dropped();
+    }
+
+    fn line(&self, delivery: &Delivery) -> String {
+        match self.json {
+            true => output::json_line(&line_json(delivery)),
+            false => self.line_text(delivery),
+        }
+    }
+
+    fn line_text(&self, delivery: &Delivery) -> String {
+        let (name, words) = match delivery.event() {
+            Ok(event) => (
+                output::tame(event.event_name()),
+                view::words(event, self.full),
+            ),
+            Err(error) => {
+                let size = delivery.body().len();
+                (
+                    "(unreadable)".to_owned(),
+                    format!("{size} bytes: {}", view::explain(error)),
+                )
+            }
+        };
+        let again = match delivery.attempt() {
+            1 => String::new(),
+            attempt => format!("  (attempt {attempt})"),
+        };
+        let received = when::short(delivery.received_at());
+        format!(
+            "{received}  {}  {name:<28}  {words}{again}\n",
+            delivery.id()
+        )
+    }
+}
+
+impl Handler for Printer {
+    async fn handle(&self, delivery: Delivery) -> Handled {
+        match self.lines.write(self.line(&delivery)).await {
+            Ok(()) => Handled::Done,
+            Err(error) => Handled::retry(format!("standard output: {error}")),
+        }
+    }
+}
+
+/// The typed view, and around it what is known of the delivery; `event` is the body.
+fn line_json(delivery: &Delivery) -> Value {
+    let (mut line, event) = match delivery.event() {
+        Ok(event) => (view::json(event), json!(event)),
+        Err(_) => (view::unreadable_json(), Value::Null),
+    };
+    let around = json!({
+        "id": delivery.id().to_string(),
+        "received_at": when::exact(delivery.received_at()),
+        "attempt": delivery.attempt(),
+        "source": delivery.source().as_str(),
+        "event": event,
+        "error": delivery.event().err().map(view::explain),
+    });
+    if let (Value::Object(line), Value::Object(around)) = (&mut line, around) {
+        line.extend(around);
+    }
+    line
+}

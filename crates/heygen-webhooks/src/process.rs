@@ -1,0 +1,9 @@
+//! This process: its signals, tasks, file descriptors, environment and the programs it starts.
+
+pub(crate) mod descriptors;
+pub(crate) mod environment;
+#[cfg(unix)]
+pub(crate) mod init;
+pub(crate) mod program;
+pub(crate) mod signals;
+pub(crate) mod tasks;

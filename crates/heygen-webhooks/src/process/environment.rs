@@ -1,0 +1,154 @@
+//! The environment: which variables there are, which are set to nothing, and which were mistyped.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsStr;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Command};
+
+use crate::output::notice;
+use crate::settings::nearest::{mistyped, nearest};
+
+/// The command line for this environment: a variable that is set to nothing is not set, and switches take yes and no.
+pub(crate) fn prepared(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let Some(name) = arg.get_env() else {
+            return arg;
+        };
+        let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+        let arg = match env::var_os(name).is_some_and(|value| is_blank(&value)) {
+            true => arg.env(None::<&'static str>),
+            false => arg,
+        };
+        match is_switch {
+            true => arg.value_parser(BoolishValueParser::new()),
+            false => arg,
+        }
+    });
+    command.mut_subcommands(prepared)
+}
+
+/// The value of a variable that is set to something.
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
+    env::var_os(name).filter(|value| !is_blank(value))
+}
+
+/// Every variable of this program, in the order of the alphabet.
+pub(crate) fn known(definition: &Command) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = READ_ELSEWHERE.map(str::to_owned).into();
+    add(definition, &mut found);
+    found
+}
+
+/// Warns of variables that nothing reads and that were meant for this program.
+pub(crate) fn warn_of_unknown(definition: &Command) {
+    let known = known(definition);
+    let options = options(definition);
+    for (name, value) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if is_blank(&value) {
+            continue;
+        }
+        if let Some(doubt) = doubt(name, &known, &options) {
+            notice::warn(doubt);
+        }
+    }
+}
+
+/// What is to be said of a variable that is set.
+fn doubt(name: &str, known: &BTreeSet<String>, options: &BTreeSet<String>) -> Option<String> {
+    let is_other = known.contains(name) || FOR_PROGRAMS.contains(&name);
+    if !name.starts_with("HEYGEN") || is_other {
+        return None;
+    }
+    let names = || known.iter().map(String::as_str);
+    let ignored = format!("the variable {name} is not known here and has no effect");
+    if let Some(meant) = mistyped(name, names()) {
+        return Some(format!("{ignored}: did you mean {meant}?"));
+    }
+    let option = name.strip_prefix(PREFIX)?.to_lowercase().replace('_', "-");
+    if options.contains(&option) {
+        return Some(format!(
+            "{ignored}: --{option} has no variable; give it as a flag, or as `{option}` in the configuration file"
+        ));
+    }
+    let (near, _) = nearest(name, names())?;
+    Some(format!("{ignored}: the nearest known one is {near}"))
+}
+
+fn add(command: &Command, found: &mut BTreeSet<String>) {
+    let names = command.get_arguments().filter_map(clap::Arg::get_env);
+    found.extend(names.map(|name| name.to_string_lossy().into_owned()));
+    command
+        .get_subcommands()
+        .for_each(|command| add(command, found));
+}
+
+/// The long names of all options.
+fn options(command: &Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_long);
+    let mut found: BTreeSet<String> = own.map(str::to_owned).collect();
+    found.extend(command.get_subcommands().flat_map(options));
+    found
+}
+
+fn is_blank(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|text| text.trim().is_empty())
+}
+
+const PREFIX: &str = "HEYGEN_WEBHOOKS_";
+
+/// Variables that the parser does not read.
+const READ_ELSEWHERE: [&str; 5] = [
+    "HEYGEN_API_KEY",
+    "HEYGEN_OAUTH_TOKEN",
+    "HEYGEN_WEBHOOKS_INBOX",
+    "HEYGEN_WEBHOOKS_SANDBOX_KEY",
+    "HEYGEN_WEBHOOK_SECRET",
+];
+
+/// What `--exec` sets for programs, which may call this one.
+const FOR_PROGRAMS: [&str; 7] = [
+    "HEYGEN_ATTEMPT",
+    "HEYGEN_AUTHENTICITY",
+    "HEYGEN_DELIVERY_ID",
+    "HEYGEN_EVENT_ID",
+    "HEYGEN_EVENT_TYPE",
+    "HEYGEN_RECEIVED_AT",
+    "HEYGEN_SUBJECT_ID",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let definition = crate::cli::definition();
+        let doubt = doubt(name, &known(&definition), &options(&definition));
+        match (&doubt, expected) {
+            (None, None) => {}
+            (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
+            _ => panic!("{name}: {doubt:?}"),
+        }
+    }
+
+    #[test]
+    fn mistyped_variables_are_told() {
+        check("HEYGEN_WEBHOOKS_LISTEN", None);
+        check("HEYGEN_WEBHOOKS_INBOX", None);
+        check("HEYGEN_WEBHOOKS_LISEN", Some("HEYGEN_WEBHOOKS_LISTEN?"));
+        check("HEYGEN_WEBHOOK_LISTEN", Some("HEYGEN_WEBHOOKS_LISTEN?"));
+        check("HEYGEN_WEBHOOKS_SECRET", Some("HEYGEN_WEBHOOK_SECRET?"));
+        check("HEYGEN_WEBHOOKS_ORDERED", Some("--ordered has no variable"));
+        check(
+            "HEYGEN_WEBHOOKS_COLOUR_OF_LOG",
+            Some("the nearest known one is HEYGEN_WEBHOOKS_"),
+        );
+        check("HEYGEN_APIKEY", Some("HEYGEN_API_KEY?"));
+        check("HEYGEN_AVATAR_OF_THE_YEAR", None);
+        check("HEYGEN_EVENT_TYPE", None);
+        check("PATH", None);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the process is told by signals.
+
+use std::future::Future;
+#[cfg(unix)]
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+#[cfg(unix)]
+use std::time::Duration;
+
+use heygen_receiver::handlers::Command;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+#[cfg(unix)]
+use crate::output::logging;
+
+pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
+    // An error means that the other side is gone: time to stop as well.
+    let _ = watched.wait_for(|value| *value).await;
+}
+
+/// Resolves on the first SIGTERM or Ctrl-C. A second one ends these programs with all they started,
+/// and then the process at once: what was answered is kept all the same.
+#[cfg(unix)]
+pub(crate) fn asked_to_stop(
+    programs: Vec<Command>,
+) -> Result<impl Future<Output = Result<(), Failure>>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (ask, asked) = watch::channel(false);
+    tokio::spawn(async move {
+        for is_second in [false, true] {
+            let (name, status) = tokio::select! {
+                _ = terminate.recv() => ("SIGTERM", 128 + SignalKind::terminate().as_raw_value()),
+                _ = interrupt.recv() => ("SIGINT", 128 + SignalKind::interrupt().as_raw_value()),
+            };
+            if is_second {
+                IS_ENDING.store(true, Ordering::SeqCst);
+                tracing::warn!(signal = name, "stopping at once");
+                Command::end_all(&programs, TO_END);
+                logging::flush();
+                process::exit(status);
+            }
+            tracing::info!(
+                signal = name,
+                "stopping: what is under way is finished first"
+            );
+            let _ = ask.send(true);
+        }
+    });
+    Ok(until_asked(asked))
+}
+
+#[cfg(unix)]
+async fn until_asked(mut asked: watch::Receiver<bool>) -> Result<(), Failure> {
+    let asked = asked.wait_for(|is_asked| *is_asked).await;
+    asked
+        .map(drop)
+        .map_err(|_| anyhow::anyhow!("the task that waits for signals ended").into())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn asked_to_stop(
+    _: Vec<Command>,
+) -> Result<impl Future<Output = Result<(), Failure>>, Failure> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    })
+}
+
+/// Never returns after a second signal: that ends the process, with a status of its own. What runs
+/// beside it may come to its end meanwhile, because programs do, and must not be the first.
+pub(crate) fn leave_the_end_to_a_second() {
+    while IS_ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
+}
+
+/// Resolves on the first SIGTERM or Ctrl-C, for a command that then ends after its step.
+#[cfg(unix)]
+pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    let asked = asked_to_stop(Vec::new())?;
+    Ok(async {
+        let _ = asked.await;
+    })
+}
+
+/// Counts the SIGHUPs, which ask to read configuration anew.
+#[cfg(unix)]
+pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(counted)
+}
+
+/// There is no such signal here; the sender is leaked so that nobody takes silence for the end.
+#[cfg(not(unix))]
+pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
+    let (count, counted) = watch::channel(0);
+    std::mem::forget(count);
+    Ok(counted)
+}
+
+/// Whether a second signal is ending the process.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Between asking programs to end and killing them.
+#[cfg(unix)]
+const TO_END: Duration = Duration::from_millis(500);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn end_of_the_signal_task_is_a_failure() {
+        let (ask, asked) = watch::channel(false);
+        drop(ask);
+        until_asked(asked).await.expect_err("it ended");
+    }
+}

@@ -1,0 +1,225 @@
+//! [`ForwardSecret`]: what forwarded deliveries are signed with: a secret that only we and the application know.
+//!
+//! It is not HeyGen's: with that, whoever sees what we sign of a callback could present it as a delivery of HeyGen's, and the
+//! application would have to follow each rotation.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heygen_receiver::ActiveSecrets;
+use heygen_signature::Secrets;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::secrets::private_file;
+use crate::secrets::secret;
+use crate::secrets::secret_store::SecretStore;
+use crate::store::place::Place;
+
+/// The file with the secret for forwarding, and the secret once it is in force. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct ForwardSecret {
+    file: PathBuf,
+    /// Of a file beside the inbox, which is ours to make; one that was named is there or is an error.
+    inbox: Option<PathBuf>,
+    active: ActiveSecrets,
+}
+
+impl ForwardSecret {
+    /// The file that was named, or else the one beside this inbox. What is on streams is shared by workers, each of which would make
+    /// a secret of its own: there one has to be named.
+    pub(crate) fn of(named: Option<&Path>, inbox: &Place) -> Result<Self, Failure> {
+        let (file, inbox) = match (named, inbox) {
+            (Some(file), _) => (file.to_owned(), None),
+            (None, Place::File(inbox)) => (
+                private_file::beside(inbox, ".forward-secret"),
+                Some(inbox.clone()),
+            ),
+            (None, Place::Streams(_)) => return Err(Failure::usage(NAME_ONE)),
+        };
+        Ok(Self {
+            file,
+            inbox,
+            active: ActiveSecrets::none(),
+        })
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// In force once it was [begun](Self::begin) with.
+    pub(crate) fn active(&self) -> &ActiveSecrets {
+        &self.active
+    }
+
+    /// Where whoever runs the application finds it.
+    pub(crate) fn hint(&self) -> String {
+        let (file, option) = match &self.inbox {
+            Some(inbox) => (&self.file, format!("--inbox {}", inbox.display())),
+            None => (
+                &self.file,
+                format!("--forward-secret-file {}", self.file.display()),
+            ),
+        };
+        format!(
+            "the secret in {}; show it with `heygen-webhooks secrets forward {option}`",
+            file.display()
+        )
+    }
+
+    /// Reads it; `None` where it is to be beside the inbox and was not made yet.
+    pub(crate) fn read(&self) -> Result<Option<Secrets>, Failure> {
+        match self.inbox.is_some() && !self.file.exists() {
+            true => Ok(None),
+            false => secret::read_file(&self.file).map(Some),
+        }
+    }
+
+    /// Reads it, and makes it where it is ours to make; whether it was made.
+    pub(crate) fn read_or_make(&self) -> Result<(Secrets, bool), Failure> {
+        if let Some(secrets) = self.read()? {
+            return Ok((secrets, false));
+        }
+        let inbox = self.inbox.as_deref().unwrap_or(&self.file);
+        // Two processes that start at a time must not each make one.
+        let _lock = SecretStore::beside(inbox).lock()?;
+        if let Some(secrets) = self.read()? {
+            return Ok((secrets, false));
+        }
+        private_file::replace(&self.file, &format!("{}\n", generate()?))
+            .with_context(|| format!("cannot write {}", self.file.display()))?;
+        Ok((secret::read_file(&self.file)?, true))
+    }
+
+    /// Brings it into force, and tells the log where it is. `receivers` are the secrets that deliveries are verified with.
+    pub(crate) fn begin(&self, receivers: &ActiveSecrets) -> Result<(), Failure> {
+        let (secrets, is_new) = self.read_or_make()?;
+        if is_new {
+            tracing::warn!(
+                file = %self.file.display(),
+                "made a secret for forwarding: an application that verified with HeyGen's secret must verify with this one from now on"
+            );
+        }
+        secret::warn_of_open_files(std::slice::from_ref(&self.file));
+        tracing::info!("forwarded deliveries are signed with {}", self.hint());
+        self.enforce(secrets, receivers);
+        Ok(())
+    }
+
+    /// Reads it again each time the receiver's secrets were, on SIGHUP. One that is gone or empty is no longer signed with: deliveries wait for another.
+    pub(crate) async fn keep_fresh(
+        self,
+        receivers: ActiveSecrets,
+        mut reloads: watch::Receiver<u64>,
+    ) {
+        while reloads.changed().await.is_ok() {
+            match secret::from_file_again(&self.file).map(Secrets::from_iter) {
+                Ok(Some(secrets)) => self.enforce(secrets, &receivers),
+                Ok(None) => {
+                    tracing::warn!(
+                        file = %self.file.display(),
+                        "the secret for forwarding is gone: nothing is forwarded until there is another"
+                    );
+                    self.active.clear();
+                }
+                Err(error) => tracing::error!(
+                    "the secret for forwarding could not be read again, the one in force stays: {error}"
+                ),
+            }
+        }
+    }
+
+    fn enforce(&self, secrets: Secrets, receivers: &ActiveSecrets) {
+        let receivers = receivers.get();
+        let mut receivers = receivers.iter().flat_map(|all| all.iter());
+        let first = secrets.iter().next();
+        if receivers.any(|own| first.is_some_and(|first| first.expose() == own.expose())) {
+            tracing::warn!(
+                file = %self.file.display(),
+                "the secret for forwarding is one of the receiver's own: what HeyGen did not sign (callbacks, imported and \
+                 back-filled deliveries) is forwarded without a signature; put another secret there"
+            );
+        }
+        self.active.set(secrets);
+    }
+}
+
+/// 32 random bytes, in the form of HeyGen's secrets.
+fn generate() -> anyhow::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    Ok(format!("whsec_{}", digits.collect::<String>()))
+}
+
+const NAME_ONE: &str = "forwarding from an inbox on NATS needs --forward-secret-file, because all workers must sign with the same secret. \
+     Make one with (umask 077; echo \"whsec_$(openssl rand -hex 32)\" > forward-secret), and give it to every worker and to \
+     the application";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beside(folder: &tempfile::TempDir) -> ForwardSecret {
+        let inbox = Place::File(folder.path().join("inbox.db"));
+        ForwardSecret::of(None, &inbox).expect("a file")
+    }
+
+    fn text(secrets: &Secrets) -> String {
+        secrets.iter().map(|one| one.expose().to_owned()).collect()
+    }
+
+    #[test]
+    fn it_is_made_once_and_stays() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(beside(&folder).read().expect("readable").is_none());
+        let (first, is_new) = beside(&folder).read_or_make().expect("made");
+        assert!(is_new);
+        let first = text(&first);
+        assert!(
+            first.starts_with("whsec_") && first.len() == 6 + 64,
+            "its form"
+        );
+        let (again, is_new) = beside(&folder).read_or_make().expect("read");
+        assert_eq!((text(&again), is_new), (first.clone(), false));
+        assert!(!private_file::is_open_to_others(beside(&folder).file()));
+        let other = tempfile::tempdir().expect("a temporary folder");
+        let (other, _) = beside(&other).read_or_make().expect("made");
+        assert_ne!(text(&other), first);
+    }
+
+    #[test]
+    fn many_at_a_time_make_one() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let secret = beside(&folder);
+        let made = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| secret.read_or_make().expect("made")))
+                .collect();
+            all.into_iter()
+                .map(|one| one.join().expect("no panic"))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(made.iter().filter(|(_, is_new)| *is_new).count(), 1);
+        assert!(
+            made.iter()
+                .all(|(secrets, _)| text(secrets) == text(&made[0].0))
+        );
+    }
+
+    #[test]
+    fn one_that_was_named_is_never_made() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("named");
+        let streams = Place::read("nats://a/HEYGEN".into()).expect("an address");
+        let named = ForwardSecret::of(Some(&file), &streams).expect("named");
+        assert!(named.read_or_make().is_err());
+        assert!(!file.exists());
+        let error = ForwardSecret::of(None, &streams).expect_err("nothing named");
+        assert!(
+            error.to_string().contains("--forward-secret-file"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! [`Nats`]: how an inbox on JetStream is reached, put together from flags, environment and file; and whether it keeps its promise.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
+
+use crate::cli::{NatsAccess, NatsPromise, NatsStreams};
+use crate::failure::Failure;
+use crate::settings::origin;
+use crate::settings::span::{Size, Span};
+use crate::settings::web_address::http_url;
+use crate::settings::written;
+
+mod monitor;
+
+/// How an inbox on JetStream is reached. For an inbox in a file it is of no use, and none of its files is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nats {
+    pub(crate) options: JetStreamOptions,
+}
+
+/// What stands about it in the configuration file.
+#[derive(Debug, Default)]
+pub(crate) struct InFile {
+    pub(crate) nats_creds: Option<PathBuf>,
+    pub(crate) nats_nkey_file: Option<PathBuf>,
+    pub(crate) nats_user: Option<String>,
+    pub(crate) nats_password_file: Option<PathBuf>,
+    pub(crate) nats_token_file: Option<PathBuf>,
+    pub(crate) nats_ca: Option<PathBuf>,
+    pub(crate) nats_cert: Option<PathBuf>,
+    pub(crate) nats_key: Option<PathBuf>,
+    pub(crate) nats_subjects: Option<String>,
+    pub(crate) nats_monitor: Vec<String>,
+    pub(crate) require_sync: bool,
+    pub(crate) replicas: Option<usize>,
+    pub(crate) max_age: Option<Span>,
+    pub(crate) max_bytes: Option<Size>,
+    pub(crate) duplicate_window: Option<Span>,
+    pub(crate) ack_wait: Option<f64>,
+}
+
+impl Nats {
+    /// Flags and environment go before the file. The secrets themselves are read here, so that what is wrong with a file is told
+    /// before anything is begun.
+    pub(crate) fn of(
+        access: &NatsAccess,
+        streams: &NatsStreams,
+        file: &InFile,
+    ) -> Result<Self, Failure> {
+        let path = |option: &Option<PathBuf>, in_file: &Option<PathBuf>| {
+            option.as_ref().or(in_file.as_ref()).cloned()
+        };
+        let mut options = JetStreamOptions::default();
+        options.name = "heygen-webhooks".to_owned();
+        let to = &mut options.access;
+        to.credentials_file = path(&access.nats_creds, &file.nats_creds);
+        check_readable("nats-creds", to.credentials_file.as_deref(), CREDENTIALS)?;
+        if let Some(file) = path(&access.nats_nkey_file, &file.nats_nkey_file) {
+            to.nkey_seed = Some(secret("nats-nkey-file", &file, "the seed of an nkey")?);
+        }
+        if let Some(file) = path(&access.nats_token_file, &file.nats_token_file) {
+            to.token = Some(secret("nats-token-file", &file, "a token")?);
+        }
+        let user = access.nats_user.as_ref().or(file.nats_user.as_ref());
+        let password = path(&access.nats_password_file, &file.nats_password_file);
+        to.user_and_password = match (user, password) {
+            (Some(user), Some(file)) => Some((
+                user.clone(),
+                secret("nats-password-file", &file, "a password")?,
+            )),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(Failure::usage("--nats-user needs --nats-password-file"));
+            }
+            (None, Some(_)) => {
+                return Err(Failure::usage("--nats-password-file needs --nats-user"));
+            }
+        };
+        to.ca_file = path(&access.nats_ca, &file.nats_ca);
+        check_readable("nats-ca", to.ca_file.as_deref(), "BEGIN CERTIFICATE")?;
+        to.client_certificate = match (
+            path(&access.nats_cert, &file.nats_cert),
+            path(&access.nats_key, &file.nats_key),
+        ) {
+            (Some(certificate), Some(key)) => {
+                check_readable("nats-cert", Some(&certificate), "BEGIN CERTIFICATE")?;
+                check_readable("nats-key", Some(&key), "PRIVATE KEY")?;
+                Some((certificate, key))
+            }
+            (None, None) => None,
+            _ => return Err(Failure::usage("--nats-cert and --nats-key go together")),
+        };
+        let to = &mut options.streams;
+        if let Some(prefix) = access
+            .nats_subjects
+            .as_ref()
+            .or(file.nats_subjects.as_ref())
+        {
+            to.subject_prefix = subject_prefix(prefix)?;
+        }
+        to.replicas = streams.replicas.or(file.replicas);
+        if to.replicas == Some(0) {
+            return Err(Failure::usage("replicas must be at least 1"));
+        }
+        to.max_age = streams.max_age.or(file.max_age).map(|span| span.0);
+        to.max_bytes = streams.max_bytes.or(file.max_bytes).map(|size| size.0);
+        if let Some(window) = streams.duplicate_window.or(file.duplicate_window) {
+            to.duplicate_window = window.0;
+        }
+        if let Some(seconds) = streams.ack_wait.or(file.ack_wait) {
+            options.ack_wait = Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|wait| *wait >= SHORTEST_ACK_WAIT)
+                .ok_or_else(|| {
+                    Failure::usage(format!(
+                        "ack-wait `{seconds}` is no number of seconds from 1 on"
+                    ))
+                })?;
+        }
+        Ok(Self { options })
+    }
+}
+
+/// How sure it has to be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Promise {
+    monitors: Vec<String>,
+    is_required: bool,
+}
+
+impl Promise {
+    pub(crate) fn of(options: &NatsPromise, file: &InFile) -> Result<Self, Failure> {
+        let monitors = match options.nats_monitor.is_empty() {
+            true => file.nats_monitor.clone(),
+            false => options.nats_monitor.clone(),
+        };
+        for url in &monitors {
+            // The scheme may be left out.
+            match url.contains("://") {
+                true => http_url("nats-monitor", url)?,
+                false => http_url("nats-monitor", &format!("http://{url}"))?,
+            };
+        }
+        Ok(Self {
+            monitors,
+            is_required: options.require_sync || file.require_sync,
+        })
+    }
+
+    /// Warns of what cannot keep the promise; refuses to start where that was asked for.
+    pub(crate) async fn check(&self, inbox: &JetStreamInbox) -> Result<(), Failure> {
+        for difference in inbox.differences() {
+            tracing::warn!("the stream is there already and stays as it is: {difference}");
+        }
+        let mut doubts: Vec<String> = Vec::new();
+        for doubt in inbox.doubts() {
+            match doubt.is_about_loss() {
+                true => doubts.push(doubt.to_string()),
+                false => tracing::warn!("{doubt}"),
+            }
+        }
+        doubts.extend(monitor::doubts(&self.monitors).await);
+        if self.is_required && !doubts.is_empty() {
+            return Err(anyhow::anyhow!(
+                "what was acknowledged may be lost, and --require-sync is given: {}; docs/scale-out.md tells what the servers need",
+                doubts.join("; ")
+            )
+            .into());
+        }
+        for doubt in doubts {
+            tracing::warn!("what was acknowledged may be lost: {doubt}");
+        }
+        Ok(())
+    }
+}
+
+/// A secret alone in a file.
+fn secret(option: &str, file: &Path, what: &str) -> Result<String, Failure> {
+    let option = origin::name(option);
+    let text = written::read(file)
+        .with_context(|| format!("{option}: cannot read {what} from {}", file.display()))?;
+    let place = file.display().to_string();
+    let text = written::value(&text, written::nothing_is_certain, what, &place);
+    if text.is_empty() {
+        return Err(anyhow::anyhow!("{option}: {place} should hold {what}, and is empty").into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Sees that a file which the client of NATS reads itself can be read, and is of the kind that holds `mark`.
+fn check_readable(option: &str, file: Option<&Path>, mark: &str) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let option = origin::name(option);
+    let cannot_read = || format!("{option}: cannot read {}", file.display());
+    let text = written::read(file).with_context(cannot_read)?;
+    // In a file of credentials it does no harm.
+    let is_pem = mark != CREDENTIALS;
+    if is_pem
+        && fs::read(file)
+            .with_context(cannot_read)?
+            .starts_with(b"\xef\xbb\xbf")
+    {
+        return Err(anyhow::anyhow!(
+            "{option}: {} begins with a byte order mark, which hides its first line from the client of NATS: save it without",
+            file.display()
+        )
+        .into());
+    }
+    match text.contains(mark) {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(
+            "{option}: there is no line with `{mark}` in {}",
+            file.display()
+        )
+        .into()),
+    }
+}
+
+fn subject_prefix(prefix: &str) -> Result<String, Failure> {
+    let is_token = |token: &str| {
+        !token.is_empty()
+            && token
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    match prefix.split('.').all(is_token) && prefix.len() <= 100 {
+        true => Ok(prefix.to_owned()),
+        false => Err(Failure::usage(format!(
+            "nats-subjects `{prefix}` is none: letters, digits, `-` and `_`, parted by dots, such as heygen or acme.heygen"
+        ))),
+    }
+}
+
+/// What marks the parts of a file of credentials.
+const CREDENTIALS: &str = "BEGIN";
+
+const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,130 @@
+//! What the monitoring port of a server tells, and its clients are not told: whether it writes to the disk before it acknowledges.
+
+use std::time::Duration;
+
+use heygen_inbox::jetstream::MIN_SYNC_VERSION;
+use serde::Deserialize;
+
+use crate::api::web;
+use crate::output::without_query;
+
+/// What `/varz` says, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Variables {
+    version: String,
+    jetstream: JetStream,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JetStream {
+    config: Option<Settings>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Settings {
+    sync_always: bool,
+}
+
+/// What stands against it, after a look at each of these servers; without any, that nobody looked.
+pub(super) async fn doubts(monitors: &[String]) -> Vec<String> {
+    if monitors.is_empty() {
+        return vec![
+            "whether the servers write before they acknowledge (sync_interval: always), only their monitoring port tells: name it \
+             with --nats-monitor"
+                .to_owned(),
+        ];
+    }
+    let mut doubts = Vec::new();
+    for monitor in monitors {
+        let place = without_query(monitor);
+        match ask(monitor).await {
+            Ok(variables) => doubts.extend(doubt(&place, &variables)),
+            Err(error) => doubts.push(format!("{place} cannot be asked: {error:#}")),
+        }
+    }
+    doubts
+}
+
+fn doubt(place: &str, variables: &Variables) -> Option<String> {
+    let version = &variables.version;
+    match &variables.jetstream.config {
+        None => Some(format!(
+            "the server at {place} ({version}) has no JetStream"
+        )),
+        Some(settings) if settings.sync_always => None,
+        Some(_) if !can_be_told(version) => Some(format!(
+            "the server at {place} ({version}) cannot be told to write before it acknowledges"
+        )),
+        Some(_) => Some(format!(
+            "the server at {place} ({version}) acknowledges before it writes: set `sync_interval: always` in its jetstream block"
+        )),
+    }
+}
+
+/// Whether it knows `sync_interval: always`. What is no version is taken for a new one.
+fn can_be_told(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return true;
+    };
+    (major, minor, 0) >= MIN_SYNC_VERSION
+}
+
+async fn ask(monitor: &str) -> anyhow::Result<Variables> {
+    let scheme = if monitor.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let url = format!("{scheme}{}/varz", monitor.trim_end_matches('/'));
+    let client = web::client(url.starts_with("https:")).map_err(anyhow::Error::msg)?;
+    let answer = client.get(url).timeout(TIME).send().await;
+    let answer = answer.map_err(reqwest::Error::without_url)?;
+    let answer = answer
+        .error_for_status()
+        .map_err(reqwest::Error::without_url)?;
+    let text = answer.bytes().await.map_err(reqwest::Error::without_url)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+const TIME: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        let variables = serde_json::from_str(text).expect("JSON");
+        let found = doubt("http://a:8222", &variables);
+        match (&found, expected) {
+            (None, None) => {}
+            (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),
+            _ => panic!("{text}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_of_itself() {
+        check(
+            r#"{"version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000,"sync_always":true}}}"#,
+            None,
+        );
+        check(
+            r#"{"version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000}}}"#,
+            Some("sync_interval: always"),
+        );
+        check(
+            r#"{"version":"2.9.10","jetstream":{"config":{"max_memory":1}}}"#,
+            Some("(2.9.10) cannot be told to write before it acknowledges"),
+        );
+        check(
+            r#"{"version":"2.15.1","jetstream":{}}"#,
+            Some("no JetStream"),
+        );
+        check(r#"{"version":"2.15.1"}"#, Some("no JetStream"));
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Place`]: where an inbox is, in a file or on streams.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use heygen_inbox::jetstream::Address;
+
+use crate::failure::Failure;
+use crate::settings::origin;
+
+/// Where an inbox is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// In a SQLite file.
+    File(PathBuf),
+    /// On streams of NATS JetStream.
+    Streams(Address),
+}
+
+impl Place {
+    /// `text` is a path, or `nats://…`.
+    pub(crate) fn read(text: PathBuf) -> Result<Self, Failure> {
+        match text.to_str() {
+            Some(address) if Address::is_meant_by(address) => match address.parse() {
+                Ok(address) => Ok(Self::Streams(address)),
+                Err(error) => Err(Failure::usage(format!(
+                    "{}: {error}",
+                    origin::name("inbox")
+                ))),
+            },
+            Some(address) if looks_like_address(address) => Err(Failure::usage(format!(
+                "{}: `{address}` is neither a file nor an inbox on streams, which is written nats://host:4222/STREAM, or tls://…",
+                origin::name("inbox")
+            ))),
+            Some(_) | None => Ok(Self::File(text)),
+        }
+    }
+
+    /// What this machine keeps beside the inbox (secrets that HeyGen told, what was turned away) has names that begin so.
+    pub(crate) fn beside(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Streams(address) => format!("./heygen-inbox-{}", address.stream()).into(),
+        }
+    }
+
+    /// The file; a stream has none, and `instead` says what serves there.
+    pub(crate) fn file(&self, command: &str, instead: &str) -> Result<&Path, Failure> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Streams(_) => Err(Failure::usage(format!(
+                "`{command}` is for an inbox in a file, and {self} is on streams: {instead}"
+            ))),
+        }
+    }
+
+    /// Sees, before a file is made, that it can be: that its folder is there and may be written to, and that no
+    /// folder has its name.
+    pub(crate) fn check_folder(&self) -> Result<(), Failure> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
+        let option = origin::name("inbox");
+        if path.is_dir() {
+            return Err(Failure::usage(format!(
+                "{option}: {0} is a folder: name a file in it, such as {1}",
+                path.display(),
+                path.join("heygen-inbox.db").display()
+            )));
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        if folder.is_dir() {
+            return match is_writable(folder) && (!path.exists() || is_writable(path)) {
+                true => Ok(()),
+                false => Err(anyhow::anyhow!(
+                    "{option}: this user may not write to {0}, or to the folder {1}: run as the user that {0} belongs to, or give it \
+                     to this one",
+                    path.display(),
+                    folder.display()
+                )
+                .into()),
+            };
+        }
+        let trouble = match fs::metadata(folder) {
+            Ok(_) => "is not a folder".to_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => format!(
+                "does not exist: make it first, or name another place for {}",
+                path.display()
+            ),
+            Err(error) => format!("cannot be reached: {error}"),
+        };
+        Err(Failure::usage(format!(
+            "{option}: the folder {} {trouble}",
+            folder.display()
+        )))
+    }
+
+    /// Whether there may be something: nobody can tell without asking the servers.
+    pub(crate) fn may_exist(&self) -> bool {
+        match self {
+            Self::File(path) => path.exists(),
+            Self::Streams(_) => true,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_writable(path: &Path) -> bool {
+    use rustix::io::Errno;
+    // Of anything else, such as a file system that is mounted read-only, opening it tells more.
+    let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
+    !matches!(access, Err(Errno::ACCESS | Errno::PERM))
+}
+
+/// Rights are not told by a mode here: opening it tells.
+#[cfg(not(unix))]
+fn is_writable(_: &Path) -> bool {
+    true
+}
+
+/// Whether it was meant as an address, and would be a strange name for a file.
+fn looks_like_address(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    let is_known = scheme.is_some_and(|scheme| {
+        ["nats", "tls"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+    });
+    is_known || text.contains("://")
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Streams(address) => address.fmt(f),
+        }
+    }
+}
