@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::Answer;
-use crate::call::Call;
 use crate::transport::{BaseUrl, Transport};
 use crate::v1::V1;
 use crate::v3::V3;
@@ -68,17 +66,17 @@ impl Client {
     /// The operations of v3.
     #[must_use]
     pub fn v3(&self) -> V3<'_> {
-        V3 { client: self }
+        V3 {
+            transport: &self.transport,
+        }
     }
 
     /// The operations of v1, whose end HeyGen announced for 2026-10-31.
     #[must_use]
     pub fn v1(&self) -> V1<'_> {
-        V1 { client: self }
-    }
-
-    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
-        self.transport.send(call).await
+        V1 {
+            transport: &self.transport,
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::IdempotencyKey;
 use crate::fields::Misfit;
+use crate::idempotency::IdempotencyKey;
 
 pub(crate) mod refusal;
 

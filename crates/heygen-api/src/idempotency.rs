@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ApiError;
+mod random;
 
 /// Names one request, so that the server carries it out once however often it arrives.
 ///
@@ -32,19 +32,6 @@ impl IdempotencyKey {
             true => Ok(Self(text.into())),
             false => Err(InvalidIdempotencyKey { private: () }),
         }
-    }
-
-    /// A key that nobody else has: a random UUID.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the operating system gives no random bytes.
-    pub fn generate() -> Result<Self, ApiError> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            ApiError::config("the operating system gives no random bytes").with_source(error)
-        })?;
-        Ok(Self::from_random(bytes))
     }
 
     /// The UUID (version 4) made of these bytes.

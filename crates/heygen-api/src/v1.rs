@@ -22,18 +22,20 @@ use serde_json::value::RawValue;
 
 use crate::answer::{Answer, value};
 use crate::call::{Call, Gone, segment};
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
 use crate::error::refusal::V1_NO_SUCH_ENDPOINT;
 use crate::fields::Misfit;
-use crate::{ApiError, Client, Endpoint};
+use crate::transport::Transport;
 
 mod endpoint;
 
 pub use endpoint::{EndpointUpdate, NewEndpoint};
 
-/// The operations of v1, on the connections of a [`Client`].
+/// The operations of v1, on the connections of a [`Client`](crate::Client).
 #[derive(Clone, Copy, Debug)]
 pub struct V1<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) transport: &'a Transport,
 }
 
 impl V1<'_> {
@@ -58,7 +60,7 @@ impl V1<'_> {
     /// HeyGen documentation, “Add a Webhook Endpoint”: documented.
     pub async fn add_endpoint(&self, endpoint: &NewEndpoint) -> Result<Endpoint, ApiError> {
         let call = Call::post(&["v1", "webhook", "endpoint.add"], endpoint.to_json());
-        read_endpoint(&self.client.send(&call).await?)
+        read_endpoint(&self.transport.send(&call).await?)
     }
 
     /// All endpoints, with their secrets. v1 has no pages.
@@ -76,7 +78,7 @@ impl V1<'_> {
     /// HeyGen documentation, “List Webhook Endpoints”: documented.
     pub async fn list_endpoints(&self) -> Result<Vec<Endpoint>, ApiError> {
         let call = Call::get(&["v1", "webhook", "endpoint.list"]);
-        self.client.send(&call).await?.list(Endpoint::read_item)
+        self.transport.send(&call).await?.list(Endpoint::read_item)
     }
 
     /// Changes an endpoint and returns it as the server stored it.
@@ -97,7 +99,7 @@ impl V1<'_> {
     pub async fn update_endpoint(&self, update: &EndpointUpdate) -> Result<Endpoint, ApiError> {
         segment(update.endpoint_id())?;
         let call = Call::patch(&["v1", "webhook", "endpoint.update"], update.to_json());
-        read_endpoint(&self.client.send(&call).await?)
+        read_endpoint(&self.transport.send(&call).await?)
     }
 
     /// Deletes an endpoint for good.
@@ -121,7 +123,7 @@ impl V1<'_> {
         let call = Call::delete(&["v1", "webhook", "endpoint.delete"])
             .query("endpoint_id", Some(id))
             .done_if(Gone::Code(V1_NO_SUCH_ENDPOINT));
-        self.client.send(&call).await?;
+        self.transport.send(&call).await?;
         Ok(())
     }
 
@@ -140,7 +142,7 @@ impl V1<'_> {
     /// HeyGen documentation, “List Available Webhook Events”: documented.
     pub async fn list_event_names(&self) -> Result<Vec<EventType>, ApiError> {
         let call = Call::get(&["v1", "webhook", "webhook.list"]);
-        self.client.send(&call).await?.list(read_name)
+        self.transport.send(&call).await?.list(read_name)
     }
 }
 

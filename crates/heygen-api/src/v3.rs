@@ -10,11 +10,14 @@
 //! Every operation can give every [`ErrorKind`](crate::ErrorKind) but those its own section leaves out; what is told there is what
 //! a caller should expect.
 
+use std::sync::Arc;
+
 use heygen_events::id::EndpointId;
 
 use crate::answer::Answer;
 use crate::call::{Call, Gone, segment};
-use crate::{ApiError, Client, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
+use crate::transport::Transport;
+use crate::{ApiError, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
 
 mod endpoint;
 mod event;
@@ -24,10 +27,10 @@ pub use endpoint::{EndpointUpdate, NewEndpoint, RotatedSecret};
 pub use event::{EventQuery, LoggedEvent};
 pub use event_type::EventTypeEntry;
 
-/// The operations of v3, on the connections of a [`Client`].
+/// The operations of v3, on the connections of a [`Client`](crate::Client).
 #[derive(Clone, Copy, Debug)]
 pub struct V3<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) transport: &'a Arc<Transport>,
 }
 
 impl V3<'_> {
@@ -68,7 +71,7 @@ impl V3<'_> {
         key: &IdempotencyKey,
     ) -> Result<Endpoint, ApiError> {
         let call = Call::post_once(ENDPOINTS, key).body(endpoint.to_json());
-        read_endpoint(&self.client.send(&call).await?)
+        read_endpoint(&self.transport.send(&call).await?)
     }
 
     /// One page of the endpoints, without their secrets.
@@ -86,17 +89,23 @@ impl V3<'_> {
     /// HeyGen's API reference, “List Webhook Endpoints”: documented. Whether endpoints added through v1 are listed is not.
     pub async fn list_endpoints(&self, page: &PageRequest) -> Result<Page<Endpoint>, ApiError> {
         let call = paged(Call::get(ENDPOINTS), page);
-        let answer = self.client.send(&call).await?;
+        let answer = self.transport.send(&call).await?;
         answer.page(page, Endpoint::read_item)
     }
 
     /// All endpoints, 100 to a page.
     #[must_use]
     pub fn endpoints_all(&self) -> Listing<Endpoint> {
-        let client = self.client.clone();
+        let transport = Arc::clone(self.transport);
         Listing::new(PageRequest::new().limit(LONGEST_PAGE), move |page| {
-            let client = client.clone();
-            async move { client.v3().list_endpoints(&page).await }
+            let transport = Arc::clone(&transport);
+            async move {
+                V3 {
+                    transport: &transport,
+                }
+                .list_endpoints(&page)
+                .await
+            }
         })
     }
 
@@ -122,7 +131,7 @@ impl V3<'_> {
     ) -> Result<Endpoint, ApiError> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?]].concat();
         let call = Call::patch(&path, update.to_json());
-        read_endpoint(&self.client.send(&call).await?)
+        read_endpoint(&self.transport.send(&call).await?)
     }
 
     /// Deletes an endpoint for good.
@@ -143,7 +152,7 @@ impl V3<'_> {
     pub async fn delete_endpoint(&self, endpoint_id: &EndpointId) -> Result<(), ApiError> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?]].concat();
         let call = Call::delete(&path).done_if(Gone::NotFound);
-        self.client.send(&call).await?;
+        self.transport.send(&call).await?;
         Ok(())
     }
 
@@ -179,7 +188,7 @@ impl V3<'_> {
         key: &IdempotencyKey,
     ) -> Result<RotatedSecret, ApiError> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?, "rotate-secret"]].concat();
-        let answer = self.client.send(&Call::post_once(&path, key)).await?;
+        let answer = self.transport.send(&Call::post_once(&path, key)).await?;
         RotatedSecret::read(answer.object()?, endpoint_id)
             .map_err(|misfit| answer.unexpected(&misfit))
     }
@@ -203,17 +212,23 @@ impl V3<'_> {
         page: &PageRequest,
     ) -> Result<Page<EventTypeEntry>, ApiError> {
         let call = paged(Call::get(&["v3", "webhooks", "event-types"]), page);
-        let answer = self.client.send(&call).await?;
+        let answer = self.transport.send(&call).await?;
         answer.page(page, EventTypeEntry::read_item)
     }
 
     /// All events that can be subscribed to.
     #[must_use]
     pub fn event_types_all(&self) -> Listing<EventTypeEntry> {
-        let client = self.client.clone();
+        let transport = Arc::clone(self.transport);
         Listing::new(PageRequest::new(), move |page| {
-            let client = client.clone();
-            async move { client.v3().list_event_types(&page).await }
+            let transport = Arc::clone(&transport);
+            async move {
+                V3 {
+                    transport: &transport,
+                }
+                .list_event_types(&page)
+                .await
+            }
         })
     }
 
@@ -235,19 +250,25 @@ impl V3<'_> {
         let call = Call::get(&["v3", "webhooks", "events"])
             .query("event_type", query.event_type.as_ref())
             .query("entity_id", query.entity_id.as_ref());
-        let answer = self.client.send(&paged(call, &query.page)).await?;
+        let answer = self.transport.send(&paged(call, &query.page)).await?;
         answer.page(&query.page, LoggedEvent::read_item)
     }
 
     /// The whole log of delivered events from the page of the query on, 100 to a page unless it says otherwise.
     #[must_use]
     pub fn events_all(&self, query: &EventQuery) -> Listing<LoggedEvent> {
-        let (client, query) = (self.client.clone(), query.clone());
+        let (transport, query) = (Arc::clone(self.transport), query.clone());
         let mut first = query.page.clone();
         first.limit.get_or_insert(LONGEST_PAGE);
         Listing::new(first, move |page| {
-            let (client, query) = (client.clone(), query.clone().page(page));
-            async move { client.v3().list_events(&query).await }
+            let (transport, query) = (Arc::clone(&transport), query.clone().page(page));
+            async move {
+                V3 {
+                    transport: &transport,
+                }
+                .list_events(&query)
+                .await
+            }
         })
     }
 }

@@ -103,9 +103,9 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use header::{
     HEYGEN_SIGNATURE, HeaderError, SIGNATURE, find_signature, signature_like_headers,
 };
-pub use secret::{EmptySecret, Match, Secret, Secrets};
+pub use secret::{EmptySecret, Match, Mismatch, Secret, Secrets};
 pub use signature::{NotHex, Signature};
-pub use verify::{Mismatch, Refusal, verify};
+pub use verify::{Refusal, verify};
 
 /// The examples of the README compile and hold.
 #[cfg(doctest)]

@@ -1,12 +1,14 @@
 //! [`Secret`], the shared key of one endpoint, and [`Secrets`], the keys that are valid right now.
 
-use std::{fmt, sync::Arc};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{Mismatch, Signature};
+use crate::signature::Signature;
 
 /// The signing secret of one webhook endpoint, exactly as HeyGen returned it.
 ///
@@ -139,7 +141,7 @@ impl Secrets {
                 found = Some(Match { index });
             }
         }
-        found.ok_or(Mismatch::new())
+        found.ok_or(Mismatch { private: () })
     }
 }
 
@@ -202,6 +204,20 @@ pub(crate) const PREFIX: &str = "whsec_";
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
+
+/// The error for a signature that no secret made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mismatch {
+    private: (),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the signature matches no secret")
+    }
+}
+
+impl Error for Mismatch {}
 
 #[cfg(test)]
 mod tests {

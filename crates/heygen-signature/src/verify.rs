@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-use crate::{HeaderError, Match, Secrets, find_signature};
+use crate::header::{HeaderError, find_signature};
+use crate::secret::{Match, Mismatch, Secrets};
 
 /// Checks that HeyGen signed `body`, given the headers of the request and the raw bytes of its body.
 ///
@@ -70,26 +71,6 @@ impl Error for Refusal {
         }
     }
 }
-
-/// The error for a signature that no secret made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Mismatch {
-    private: (),
-}
-
-impl Mismatch {
-    pub(crate) const fn new() -> Self {
-        Self { private: () }
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the signature matches no secret")
-    }
-}
-
-impl Error for Mismatch {}
 
 #[cfg(test)]
 mod tests {
