@@ -1,11 +1,13 @@
-//! [`ClaimRequest`]: what a dispatcher has room for. [`Recent`]: which deliveries came in lately and were never claimed.
+//! [`ClaimRequest`]: what a dispatcher has room for. [`Claim`], [`Claimed`]: what it gets.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::{Claim, Order};
+use bytes::Bytes;
+
+use crate::delivery::{Header, Source};
+use crate::id::DeliveryId;
 
 /// What a dispatcher has room for: each destination has its own.
 ///
@@ -21,6 +23,20 @@ pub struct ClaimRequest {
     /// What each destination has room for.
     pub room: Vec<Room>,
     route: Route,
+    turns: &'static [Turn],
+}
+
+/// In which order deliveries are claimed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Order {
+    /// The longest due first, whatever they are about.
+    #[default]
+    Due,
+    /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one at a time, in the order in which
+    /// they were stored: the next is claimed when the one before is done or dead. Other subjects do not wait, nor does what has no
+    /// subject, nor what came another way: a callback can name any subject.
+    Subject,
 }
 
 /// How many deliveries one destination can take.
@@ -38,6 +54,26 @@ pub struct Room {
 type Route = Arc<dyn Fn(Option<&str>) -> usize + Send + Sync>;
 
 impl ClaimRequest {
+    /// A request for up to `limit` deliveries that are due at `now`, the longest due first, whatever
+    /// their destination.
+    #[must_use]
+    pub fn due(limit: usize, now: SystemTime) -> Self {
+        Self {
+            now,
+            order: Order::Due,
+            room: vec![Room::new(limit, limit, 0)],
+            route: Arc::new(|_| 0),
+            turns: &[Turn::Due],
+        }
+    }
+
+    /// The same in another order.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
     /// A request for as much as `room` says. `route` names the destination of an event by its type, as a place in `room`; the
     /// type of a body that is not an event is `None`.
     pub fn new(
@@ -51,7 +87,13 @@ impl ClaimRequest {
             order,
             room,
             route: Arc::new(route),
+            turns: &[Turn::BacklogFirst, Turn::Live, Turn::Backlog],
         }
+    }
+
+    /// What is claimed one after the other.
+    pub(crate) fn turns(&self) -> &'static [Turn] {
+        self.turns
     }
 
     /// The destination of an event of that type, as a place in [`room`](Self::room).
@@ -88,6 +130,49 @@ impl fmt::Debug for ClaimRequest {
             .field("room", &self.room)
             .finish_non_exhaustive()
     }
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Claim {
+    /// What the caller now has to hand out and to [`complete`](crate::Inbox::complete).
+    pub deliveries: Vec<Claimed>,
+    /// When the next delivery falls due, where nothing more is due now.
+    pub next_due: Option<SystemTime>,
+}
+
+/// A delivery on its way to a handler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// The inbox's own id of the delivery.
+    pub id: DeliveryId,
+    /// When it came in, by the receiver's clock.
+    pub received_at: SystemTime,
+    /// Which way it came in.
+    pub source: Source,
+    /// 1 for the first handing-out, over its whole life.
+    pub attempt: u32,
+    /// With which attempt the present round began: 1, or the first after the last replay.
+    pub first_attempt: u32,
+    /// How many attempts of the present round do not count: those that ended with their process, and those that asked for a
+    /// [pause](crate::Completion::is_counted).
+    pub uncounted: u32,
+    /// How many of them ended with their process, without a result.
+    pub interrupted: u32,
+    /// How much of the time for retries the present round has used: attempts, and the waits between them.
+    pub elapsed: Duration,
+    /// Since when it was due.
+    pub due_at: SystemTime,
+    /// Whether it is live: it came in lately, and this is its first attempt.
+    pub is_live: bool,
+    /// The event's type; `None` when the body is not an event.
+    pub event_type: Option<String>,
+    /// The headers it came with. HeyGen signs none of them.
+    pub headers: Vec<Header>,
+    /// The bytes received.
+    pub body: Bytes,
 }
 
 /// What is claimed one after the other, so that neither the live deliveries nor the backlog wait for all of the other.
@@ -147,118 +232,9 @@ impl Claim {
     }
 }
 
-/// Which deliveries came in lately and were never claimed, oldest first for each event type. It is bounded, and lives in memory: what
-/// it does not know is backlog. The clock has no say in it.
-#[derive(Debug, Default)]
-pub(crate) struct Recent {
-    by_type: HashMap<Option<Box<str>>, VecDeque<u64>>,
-    keys: HashSet<u64>,
-}
-
-impl Recent {
-    pub(crate) fn add(&mut self, event_type: Option<&str>, key: u64) {
-        self.insert(event_type, key, VecDeque::push_back);
-    }
-
-    /// It was claimed, and never reached the handler: it goes before those that came after it.
-    pub(crate) fn put_back(&mut self, event_type: Option<&str>, key: u64) {
-        self.insert(event_type, key, VecDeque::push_front);
-    }
-
-    fn insert(&mut self, event_type: Option<&str>, key: u64, push: fn(&mut VecDeque<u64>, u64)) {
-        let name = event_type.map(Box::from);
-        if self.by_type.len() >= MAX_TYPES && !self.by_type.contains_key(&name) {
-            self.by_type.retain(|_, keys| !keys.is_empty());
-            if self.by_type.len() >= MAX_TYPES {
-                return;
-            }
-        }
-        let keys = self.by_type.entry(name).or_default();
-        push(keys, key);
-        self.keys.insert(key);
-        if keys.len() > MAX_KEYS
-            && let Some(oldest) = keys.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-    }
-
-    pub(crate) fn contains(&self, key: u64) -> bool {
-        self.keys.contains(&key)
-    }
-
-    /// Forgets one that was claimed, whichever way; says whether it was known.
-    pub(crate) fn remove(&mut self, key: u64) -> bool {
-        self.keys.remove(&key)
-    }
-
-    /// Takes the oldest of the types that are wanted.
-    pub(crate) fn take(
-        &mut self,
-        is_wanted: impl Fn(Option<&str>) -> bool,
-    ) -> Option<(Option<Box<str>>, u64)> {
-        let known = &self.keys;
-        let wanted = self.by_type.iter_mut();
-        let wanted = wanted.filter(|(event_type, _)| is_wanted(event_type.as_deref()));
-        let oldest = wanted.filter_map(|(event_type, keys)| {
-            // Those that were claimed another way.
-            while keys.front().is_some_and(|key| !known.contains(key)) {
-                keys.pop_front();
-            }
-            Some((*keys.front()?, event_type, keys))
-        });
-        let (key, event_type, keys) = oldest.min_by_key(|(key, ..)| *key)?;
-        keys.pop_front();
-        let event_type = event_type.clone();
-        self.keys.remove(&key);
-        Some((event_type, key))
-    }
-}
-
-/// Of each event type.
-const MAX_KEYS: usize = 4096;
-
-/// Events of more types than that at a time are backlog.
-const MAX_TYPES: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn recent_deliveries_are_taken_oldest_first_and_once() {
-        let mut recent = Recent::default();
-        for key in [1, 2, 3] {
-            recent.add(Some("a"), key);
-        }
-        recent.add(None, 4);
-        assert!(recent.remove(2) && !recent.remove(2));
-        recent.add(Some("b"), 5);
-        recent.put_back(Some("a"), 0);
-        let taken: Vec<_> = std::iter::from_fn(|| recent.take(|name| name.is_some())).collect();
-        let taken: Vec<_> = taken.into_iter().map(|(_, key)| key).collect();
-        assert_eq!(taken, [0, 1, 3, 5]);
-        assert_eq!(recent.take(|_| true), Some((None, 4)));
-        assert_eq!(recent.take(|_| true), None);
-    }
-
-    #[test]
-    fn recent_deliveries_are_bounded() {
-        let mut recent = Recent::default();
-        for key in 0..2 * MAX_KEYS as u64 {
-            recent.add(Some("a"), key);
-        }
-        assert_eq!(recent.keys.len(), MAX_KEYS);
-        assert_eq!(
-            recent.take(|_| true).map(|(_, key)| key),
-            Some(MAX_KEYS as u64),
-            "the oldest make room"
-        );
-        for name in 0..2 * MAX_TYPES {
-            recent.add(Some(&name.to_string()), 0);
-        }
-        assert_eq!(recent.by_type.len(), MAX_TYPES);
-    }
 
     #[test]
     fn room_is_used_up_by_turns() {

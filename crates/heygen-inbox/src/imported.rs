@@ -1,11 +1,9 @@
 //! [`Imported`]: a delivery that another inbox had before, and what became of it there.
 
-use crate::{Attempt, NewDelivery, Repeats, SignedPost, State};
-#[cfg(any(feature = "sqlite", feature = "jetstream"))]
-use crate::{
-    Source,
-    dedup::{BodyDigest, rule::RecordIdentity},
-};
+use crate::dedup::BodyDigest;
+use crate::dedup::rule::RecordIdentity;
+use crate::delivery::{NewDelivery, Source};
+use crate::record::{Attempt, Repeats, SignedPost, State};
 
 #[cfg(feature = "import")]
 mod line;
@@ -50,10 +48,17 @@ impl Imported {
             is_replayed: false,
         }
     }
-}
 
-#[cfg(any(feature = "sqlite", feature = "jetstream"))]
-impl Imported {
+    /// The state it has here. What was claimed there is pending.
+    #[must_use]
+    pub fn begun_state(&self) -> State {
+        match self.state {
+            _ if self.is_replayed => State::Pending,
+            State::Claimed | State::Interrupted | State::Pending => State::Pending,
+            State::Done | State::Dead => self.state,
+        }
+    }
+
     /// Of the record itself nothing more is known than its id.
     pub(crate) fn matched(&self) -> Option<RecordIdentity> {
         let event_id = self.matched_event_id.as_deref()?;

@@ -41,10 +41,9 @@ use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::claim::Turn;
 use crate::{
-    Appended, Claim, ClaimRequest, Counts, DeliveryId, Finish, Inbox, InboxError, Kept,
-    NewDelivery, Order, Prune, Pruned, Query, Room, Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
+    InboxError, Kept, NewDelivery, Prune, Pruned, Query, Replayed, Stats, Summary,
 };
 
 mod address;
@@ -197,42 +196,10 @@ impl JetStreamInbox {
             .max(1)
     }
 
-    /// The largest body that fits into a message, with room for its headers, in bytes.
-    #[must_use]
-    pub fn max_body_bytes(&self) -> usize {
-        self.shared
-            .link
-            .client
-            .max_payload()
-            .saturating_sub(HEADER_ROOM)
-    }
-
     /// After how long without a word the deliveries of a worker go to another.
     #[must_use]
     pub fn ack_wait(&self) -> Duration {
         self.shared.link.ack_wait
-    }
-
-    /// Returns once as much as it remembers of what is in the stream is known, so that duplicates are. Whoever reads HeyGen's log of
-    /// events, which reaches back further than the servers' duplicate window, waits for it.
-    pub async fn caught_up(&self) {
-        self.follow();
-        self.shared.seen.caught_up().await;
-    }
-
-    /// Hands back what waits here for its time, and sees to it that everything said has reached the server.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the server was not reached; it then finds out after the ack wait.
-    pub async fn close(&self) -> Result<(), InboxError> {
-        self.let_go().await?;
-        let flushed = tokio::time::timeout(FLUSH_TIME, self.shared.link.client.flush()).await;
-        match flushed {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.shared.link.cannot("write to", error)),
-            Err(error) => Err(self.shared.link.cannot("write to", error)),
-        }
     }
 
     /// Begins to remember what is in the stream, for whoever appends.
@@ -275,44 +242,17 @@ impl Inbox for JetStreamInbox {
         self.take_in(&delivery).await
     }
 
-    async fn claim(
-        &self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> Result<Claim, InboxError> {
-        let room = vec![Room::new(limit, limit, 0)];
-        let request = ClaimRequest::new(now, order, room, |_| 0);
-        self.hand_out(&request, &[Turn::Due]).await
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        self.hand_out(&request, request.turns()).await
     }
 
-    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        let turns = [Turn::BacklogFirst, Turn::Live, Turn::Backlog];
-        self.hand_out(&request, &turns).await
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        self.end(&completion).await
     }
 
-    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
-        self.end(&finish).await
-    }
-
-    async fn appended(&self) {
+    async fn wait_for_append(&self) {
         self.listen();
         self.shared.appended.notified().await;
-    }
-
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
-        self.look_for(&query).await
-    }
-
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        match self.shared.link.sequence(id) {
-            Some(sequence) => self.look_at(sequence).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn counts(&self) -> Result<Counts, InboxError> {
-        self.counts_now().await
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
@@ -334,8 +274,81 @@ impl Inbox for JetStreamInbox {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
+    fn max_body_bytes(&self) -> Option<usize> {
+        // With room for the headers of the message.
+        let most = self.shared.link.client.max_payload();
+        Some(most.saturating_sub(HEADER_ROOM))
+    }
+
+    /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of events
+    /// reaches back further than the servers' duplicate window.
+    async fn caught_up(&self) {
+        self.follow();
+        self.shared.seen.caught_up().await;
+    }
+
+    /// Hands back what waits here for its time, and sees to it that everything said has reached the
+    /// server; one that was not reached finds out after the ack wait.
+    async fn close(&self) -> Result<(), InboxError> {
+        self.let_go().await?;
+        let flushed = tokio::time::timeout(FLUSH_TIME, self.shared.link.client.flush()).await;
+        match flushed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.shared.link.cannot("write to", error)),
+            Err(error) => Err(self.shared.link.cannot("write to", error)),
+        }
+    }
+}
+
+impl InboxAdmin for JetStreamInbox {
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        self.look_for(&query).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        match self.shared.link.sequence(id) {
+            Some(sequence) => self.look_at(sequence).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn count(&self, query: Query) -> Result<u64, InboxError> {
+        self.count_all(query).await
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        self.counts_now().await
+    }
+
+    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        self.stats_since(attempts_since).await
+    }
+
+    async fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        self.find_all(&deliveries).await
+    }
+
+    async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
+        self.import_all(&deliveries).await
+    }
+
+    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+        self.replay_all(&ids, now).await
+    }
+
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
         self.prune_some(&step).await
+    }
+
+    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        self.read_bookmark(&name).await
+    }
+
+    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
+        self.write_bookmark(&name, value.as_deref()).await
     }
 }
 

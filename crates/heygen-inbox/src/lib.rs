@@ -6,10 +6,10 @@
 //!
 //! | type | what it is |
 //! |---|---|
-//! | [`Inbox`] | what every store can do |
+//! | [`Inbox`], [`InboxAdmin`] | what every store can do, for receiver and dispatcher; for operators |
 //! | [`NewDelivery`] → [`Appended`] | what goes in, and whether it was new |
 //! | [`ClaimRequest`] | what a dispatcher has room for |
-//! | [`Claimed`], [`Finish`] | one handing-out of a delivery, and its result |
+//! | [`Claimed`], [`Completion`] | one handing-out of a delivery, and its result |
 //! | [`Summary`], [`Kept`] | one delivery in a list; one delivery whole |
 //! | [`DedupKey`] | what decides whether two deliveries are the same event |
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
@@ -21,7 +21,10 @@
 //! Nothing here verifies a signature, speaks HTTP or runs a handler.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+mod admin;
+mod boxed;
 mod claim;
+mod completion;
 mod dedup;
 mod delivery;
 mod drift;
@@ -32,13 +35,17 @@ mod inbox;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 mod memory;
+mod recent;
 mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
 mod time;
 
-pub use claim::{ClaimRequest, Room};
+pub use admin::{InboxAdmin, Prune, Pruned};
+pub use boxed::BoxInbox;
+pub use claim::{Claim, ClaimRequest, Claimed, Order, Room};
+pub use completion::Completion;
 pub use dedup::DedupKey;
 pub use delivery::{Authenticity, Header, NewDelivery, Source};
 pub use drift::{Drift, DriftCount, DriftKind};
@@ -47,7 +54,7 @@ pub use id::{DeliveryId, DeliveryIdError};
 pub use imported::Imported;
 #[cfg(feature = "import")]
 pub use imported::LineError;
-pub use inbox::{Appended, Claim, Claimed, Finish, Inbox, Order, Prune, Pruned};
+pub use inbox::{Appended, Inbox};
 pub use memory::MemoryInbox;
 pub use record::{
     Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, SignedPost, State, Summary,

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::claim::{Recent, RoomLeft, Turn};
+use crate::claim::{RoomLeft, Turn};
 use crate::dedup::index::Index;
 use crate::dedup::rule::{Best, Candidate, Fit, Link, RecordIdentity};
+use crate::recent::Recent;
 use crate::record::dead_at;
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
-    Appended, Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Counts, DeliveryId, Finish,
-    Inbox, InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune, Pruned, Query, Repeats,
-    Room, SignedPost, State, Summary,
+    Appended, Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Completion, Counts, DeliveryId,
+    Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, Kept, NewDelivery, Order, Prune,
+    Pruned, Query, Repeats, Replayed, SignedPost, State, Stats, Summary,
 };
 
 /// An inbox that lives and dies with its process.
@@ -54,6 +55,7 @@ struct Entries {
     /// Of all bodies and headers.
     bytes: u64,
     fingerprints: Index<u64>,
+    bookmarks: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ struct Entry {
     state: State,
     due_at: i64,
     handed_out: u32,
+    first_attempt: u32,
     elapsed: Duration,
     uncounted: u32,
     repeats: Repeats,
@@ -103,36 +106,35 @@ impl Inbox for MemoryInbox {
         Ok(appended)
     }
 
-    async fn claim(
-        &self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> Result<Claim, InboxError> {
-        let room = vec![Room::new(limit, limit, 0)];
-        let request = ClaimRequest::new(now, order, room, |_| 0);
-        Ok(self.entries().claim(&request, &[Turn::Due]))
-    }
-
-    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         let mut entries = self.entries();
         let looked_at = entries.looked_at.filter(|at| at.elapsed() < LOOK_AT_TIMES);
-        if looked_at.is_none() {
+        if request.turns() != [Turn::Due] && looked_at.is_none() {
             entries.retime(to_micros(request.now));
             entries.looked_at = Some(Instant::now());
         }
-        Ok(entries.claim(&request, &[Turn::BacklogFirst, Turn::Live, Turn::Backlog]))
+        Ok(entries.claim(&request, request.turns()))
     }
 
-    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
-        self.entries().finish(finish);
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        self.entries().complete(completion);
         Ok(())
     }
 
-    async fn appended(&self) {
+    async fn wait_for_append(&self) {
         self.shared.appended.notified().await;
     }
 
+    async fn ready(&self) -> Result<(), InboxError> {
+        Ok(())
+    }
+
+    fn orders_by_subject(&self) -> bool {
+        true
+    }
+}
+
+impl InboxAdmin for MemoryInbox {
     async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
         let entries = self.entries();
         let limit = query.limit.unwrap_or(usize::MAX);
@@ -152,20 +154,76 @@ impl Inbox for MemoryInbox {
             .map(|entry| entry.whole(id.key())))
     }
 
+    async fn count(&self, query: Query) -> Result<u64, InboxError> {
+        let entries = self.entries();
+        let summaries = entries.kept.iter().map(|(key, entry)| entry.summary(*key));
+        Ok(summaries.filter(|summary| query.matches(summary)).count() as u64)
+    }
+
     async fn counts(&self) -> Result<Counts, InboxError> {
         Ok(self.entries().counts())
     }
 
-    async fn ready(&self) -> Result<(), InboxError> {
-        Ok(())
+    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        let mut stats = Stats::default();
+        for (key, entry) in &self.entries().kept {
+            let attempts = entry.attempts.iter();
+            let since = attempts.filter(|attempt| attempt.started_at >= attempts_since);
+            stats.add(&entry.summary(*key), since);
+        }
+        Ok(stats)
     }
 
-    fn queue_len(&self) -> usize {
-        0
+    async fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        let entries = self.entries();
+        let found = deliveries.iter().map(|delivery| entries.find(delivery));
+        Ok(found
+            .map(|found| found.map(|(key, _)| id_of(key)))
+            .collect())
+    }
+
+    async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
+        let mut entries = self.entries();
+        let imported = deliveries
+            .into_iter()
+            .map(|imported| entries.import(imported));
+        let imported = imported.collect();
+        self.shared.appended.notify_one();
+        imported
+    }
+
+    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+        let mut entries = self.entries();
+        let mut replayed = Replayed::default();
+        for id in ids {
+            match entries.replay(id, to_micros(now)) {
+                Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
+                Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+                None => replayed.missing += 1,
+            }
+        }
+        self.shared.appended.notify_one();
+        Ok(replayed)
     }
 
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
         Ok(self.entries().prune(&step))
+    }
+
+    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        Ok(self.entries().bookmarks.get(&name).cloned())
+    }
+
+    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
+        let bookmarks = &mut self.entries().bookmarks;
+        match value {
+            Some(value) => bookmarks.insert(name, value),
+            None => bookmarks.remove(&name),
+        };
+        Ok(())
     }
 }
 
@@ -241,6 +299,73 @@ impl Entries {
         self.bytes -= size(&entry.delivery) + entry.signed.as_ref().map_or(0, size);
         for fingerprint in entry.delivery.filed_under() {
             self.fingerprints.remove(fingerprint, key);
+        }
+    }
+
+    /// Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+    fn import(&mut self, imported: Imported) -> Result<Appended, InboxError> {
+        if let Some((key, fit)) = self.find(&imported.delivery) {
+            if let Some(entry) = self.kept.get_mut(&key) {
+                self.bytes += entry.link(&imported.delivery, fit);
+            }
+            return Ok(Appended::Duplicate(id_of(key)));
+        }
+        let appended = self.append(imported.delivery.clone())?;
+        let key = appended.id().key();
+        if imported.begun_state() != State::Pending {
+            self.settle(key, imported.begun_state());
+        }
+        if let Some(entry) = self.kept.get_mut(&key) {
+            entry.handed_out = imported.handed_out;
+            if imported.is_replayed {
+                entry.first_attempt = imported.handed_out + 1;
+            }
+            entry.matched = imported.matched();
+            entry.signed = imported.signed_delivery();
+            self.bytes += entry.signed.as_ref().map_or(0, size);
+            entry.attempts = imported.attempts;
+            entry.repeats = imported.repeats;
+        }
+        Ok(appended)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    fn replay(&mut self, id: DeliveryId, now: i64) -> Option<State> {
+        let key = id.key();
+        let entry = self.kept.get_mut(&key).filter(|_| id.tag() == MEMORY_TAG)?;
+        let state = entry.state;
+        if matches!(state, State::Claimed | State::Interrupted) {
+            return Some(state);
+        }
+        let event_type = &entry.delivery.label().event_type;
+        remove_due(&mut self.due, event_type, (entry.due_at, key));
+        insert_due(&mut self.due, event_type, (now, key));
+        self.finished.remove(&key);
+        if let Some(subject_id) = &entry.delivery.label().subject_id {
+            let source = entry.delivery.source().as_str();
+            self.unfinished.insert((subject_id.clone(), source, key));
+        }
+        entry.state = State::Pending;
+        entry.due_at = now;
+        entry.first_attempt = entry.handed_out + 1;
+        entry.elapsed = Duration::ZERO;
+        entry.uncounted = 0;
+        Some(state)
+    }
+
+    /// Of what is not waiting any more.
+    fn settle(&mut self, key: u64, state: State) {
+        let Some(entry) = self.kept.get_mut(&key) else {
+            return;
+        };
+        let event_type = &entry.delivery.label().event_type;
+        remove_due(&mut self.due, event_type, (entry.due_at, key));
+        entry.state = state;
+        self.finished.insert(key);
+        self.recent.remove(key);
+        if let Some(subject_id) = &entry.delivery.label().subject_id {
+            let source = entry.delivery.source().as_str();
+            self.unfinished.remove(&(subject_id.clone(), source, key));
         }
     }
 
@@ -405,19 +530,19 @@ impl Entries {
 
     /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
     /// stays, unless the late word is done.
-    fn finish(&mut self, finish: Finish) {
-        let key = finish.id.key();
-        let ours = finish.id.tag() == MEMORY_TAG;
+    fn complete(&mut self, completion: Completion) {
+        let key = completion.id.key();
+        let ours = completion.id.tag() == MEMORY_TAG;
         let Some(entry) = self.kept.get_mut(&key).filter(|_| ours) else {
             return;
         };
-        let is_current = entry.state == State::Claimed && entry.handed_out == finish.attempt;
+        let is_current = entry.state == State::Claimed && entry.handed_out == completion.attempt;
         let event_type = &entry.delivery.label().event_type;
-        if is_current || (finish.result == AttemptResult::Done && !finish.is_released) {
+        if is_current || (completion.result == AttemptResult::Done && !completion.is_released) {
             remove_due(&mut self.due, event_type, (entry.due_at, key));
-            entry.due_at = to_micros(finish.due_at);
-            entry.elapsed = finish.elapsed;
-            entry.state = match finish.result {
+            entry.due_at = to_micros(completion.due_at);
+            entry.elapsed = completion.elapsed;
+            entry.state = match completion.result {
                 AttemptResult::Done => State::Done,
                 AttemptResult::Dead => State::Dead,
                 AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
@@ -435,28 +560,29 @@ impl Entries {
                     insert_due(&mut self.due, event_type, (entry.due_at, key));
                 }
             }
-            if finish.is_released {
+            if completion.is_released {
                 entry.handed_out -= 1;
                 if entry.handed_out == 0 && entry.delivery.source().is_received() {
                     self.recent.put_back(event_type.as_deref(), key);
                 }
             }
         }
-        if finish.is_released {
+        if completion.is_released {
             return;
         }
-        if is_current && (!finish.is_counted || finish.result == AttemptResult::Interrupted) {
+        if is_current && (!completion.is_counted || completion.result == AttemptResult::Interrupted)
+        {
             entry.uncounted += 1;
         }
         entry
             .attempts
-            .retain(|attempt| attempt.number != finish.attempt);
+            .retain(|attempt| attempt.number != completion.attempt);
         entry.attempts.push(Attempt {
-            number: finish.attempt,
-            started_at: finish.started_at,
-            duration: finish.duration,
-            result: finish.result,
-            detail: finish.detail,
+            number: completion.attempt,
+            started_at: completion.started_at,
+            duration: completion.duration,
+            result: completion.result,
+            detail: completion.detail,
         });
         entry.attempts.sort_by_key(|attempt| attempt.number);
     }
@@ -476,6 +602,7 @@ impl Default for Entries {
             unfinished: BTreeSet::new(),
             bytes: 0,
             fingerprints: Index::default(),
+            bookmarks: HashMap::new(),
         }
     }
 }
@@ -487,6 +614,7 @@ impl Entry {
             state: State::Pending,
             due_at,
             handed_out: 0,
+            first_attempt: 1,
             elapsed: Duration::ZERO,
             uncounted: 0,
             repeats: Repeats::default(),
@@ -511,6 +639,11 @@ impl Entry {
             self.repeats.last_at = Some(delivery.received_at());
             self.repeats.last_headers = delivery.headers().to_vec();
         }
+        self.link(delivery, fit)
+    }
+
+    /// Takes down which other form of the same event this is. Gives how many bytes that adds.
+    fn link(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
         match fit.link {
             None => 0,
             Some(Link::Record) => {
@@ -528,13 +661,15 @@ impl Entry {
         self.state = State::Claimed;
         self.handed_out += 1;
         let interrupted = self.attempts.iter();
-        let interrupted = interrupted.filter(|known| known.result == AttemptResult::Interrupted);
+        let interrupted = interrupted
+            .filter(|known| known.number >= self.first_attempt)
+            .filter(|known| known.result == AttemptResult::Interrupted);
         Claimed {
             id: id_of(key),
             received_at: self.delivery.received_at(),
             source: self.delivery.source(),
             attempt: self.handed_out,
-            first_attempt: 1,
+            first_attempt: self.first_attempt,
             uncounted: self.uncounted,
             interrupted: u32::try_from(interrupted.count()).unwrap_or(u32::MAX),
             elapsed: self.elapsed,

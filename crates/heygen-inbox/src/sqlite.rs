@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
-    Appended, Claim, ClaimRequest, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind,
-    Kept, NewDelivery, Order, Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
+    InboxError, InboxErrorKind, Kept, NewDelivery, Prune, Pruned, Query, Replayed, Stats, Summary,
 };
 
 mod access;
@@ -53,7 +53,9 @@ pub use rejected::{
 };
 
 use store::NewRow;
-use writer::{Append, Ask, ClaimDue, Job, SetBookmark, Touch, Writer};
+use writer::{Append, Ask, Job, SetBookmark, Touch, Writer};
+
+use editor::{Find, Import, Replay};
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
@@ -178,60 +180,6 @@ impl SqliteInbox {
         &self.shared.path
     }
 
-    /// Writes what is queued, then closes the file. Appends that come later are refused.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](InboxErrorKind::Storage) when the file could not be brought up to date and closed; what was answered
-    /// before is in the file or its write-ahead log all the same.
-    pub async fn close(&self) -> Result<(), InboxError> {
-        let (reply, answer) = oneshot::channel();
-        self.shared
-            .jobs
-            .send(Job::Close(reply))
-            .await
-            .map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
-    }
-
-    /// Returns once nothing can be written any more: after [`close`](Self::close), or because the
-    /// thread that writes ended, which it does by itself only after a panic that it could not
-    /// recover from. Does not keep the inbox open.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut ended = self.shared.ended.clone();
-        async move {
-            // Nothing is ever sent: this returns when the writer is gone.
-            let _ = ended.changed().await;
-        }
-    }
-
-    /// How far work that goes on over restarts has come, as [`set_bookmark`](Self::set_bookmark) kept it.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read.
-    pub async fn bookmark(&self, name: impl Into<String>) -> Result<Option<String>, InboxError> {
-        let name = name.into();
-        self.read(move |reader| reader.bookmark(&name)).await
-    }
-
-    /// Keeps how far work that goes on over restarts has come; `None` forgets it.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](InboxErrorKind::Storage) when it could not be written.
-    pub async fn set_bookmark(
-        &self,
-        name: impl Into<String>,
-        value: Option<String>,
-    ) -> Result<(), InboxError> {
-        self.ask(SetBookmark {
-            name: name.into(),
-            value,
-        })
-        .await
-    }
-
     /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
     async fn ask<A: Ask + 'static>(&self, ask: A) -> Result<A::Answer, InboxError> {
         let (reply, answer) = oneshot::channel();
@@ -286,37 +234,16 @@ impl Inbox for SqliteInbox {
         answer.await.map_err(|_| self.unanswered())?
     }
 
-    async fn claim(
-        &self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> Result<Claim, InboxError> {
-        self.ask(ClaimDue { limit, now, order }).await
-    }
-
-    async fn claim_for(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         self.ask(request).await
     }
 
-    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
-        self.ask(finish).await
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        self.ask(completion).await
     }
 
-    async fn appended(&self) {
+    async fn wait_for_append(&self) {
         self.shared.appended.notified().await;
-    }
-
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
-        self.read(move |reader| reader.list(&query)).await
-    }
-
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        self.read(move |reader| reader.get(id)).await
-    }
-
-    async fn counts(&self) -> Result<Counts, InboxError> {
-        self.read(SqliteReader::counts).await
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
@@ -327,8 +254,81 @@ impl Inbox for SqliteInbox {
         self.shared.jobs.max_capacity() - self.shared.jobs.capacity()
     }
 
+    fn orders_by_subject(&self) -> bool {
+        true
+    }
+
+    /// Returns after [`close`](Inbox::close), or when the thread that writes ended, which it does by
+    /// itself only after a panic that it could not recover from. Does not keep the inbox open.
+    fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.shared.ended.clone();
+        async move {
+            // Nothing is ever sent: this returns when the writer is gone.
+            let _ = ended.changed().await;
+        }
+    }
+
+    async fn close(&self) -> Result<(), InboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .jobs
+            .send(Job::Close(reply))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl InboxAdmin for SqliteInbox {
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        self.read(move |reader| reader.list(&query)).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        self.read(move |reader| reader.get(id)).await
+    }
+
+    async fn count(&self, query: Query) -> Result<u64, InboxError> {
+        self.read(move |reader| reader.count(&query)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        self.read(SqliteReader::counts).await
+    }
+
+    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        self.read(move |reader| reader.stats(attempts_since)).await
+    }
+
+    async fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        self.ask(Find(deliveries)).await
+    }
+
+    async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
+        let appended = self.ask(Import(deliveries)).await?;
+        self.shared.appended.notify_one();
+        Ok(appended)
+    }
+
+    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+        let replayed = self.ask(Replay { ids, now }).await?;
+        self.shared.appended.notify_one();
+        Ok(replayed)
+    }
+
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
         self.ask(step).await
+    }
+
+    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        self.read(move |reader| reader.bookmark(&name)).await
+    }
+
+    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
+        self.ask(SetBookmark { name, value }).await
     }
 }
 
@@ -463,7 +463,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
         let first = inbox.append(delivery("first")).await.expect("appended");
-        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await;
+        let claim = inbox.claim(ClaimRequest::due(1, SystemTime::now())).await;
         assert_eq!(claim.expect("a claim").deliveries.len(), 1);
         for round in 0..3 {
             // In one transaction, where the thread is slow; one after the other, where it is not.

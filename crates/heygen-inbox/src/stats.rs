@@ -1,6 +1,7 @@
 //! [`Stats`]: what an inbox holds, by several criteria.
 
-use crate::{AttemptResult, Source, State};
+use crate::delivery::Source;
+use crate::record::{Attempt, AttemptResult, State, Summary};
 
 /// What an inbox holds, by several criteria. Counting goes through all of it once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -25,4 +26,31 @@ pub struct StatsGroup {
     pub source: Source,
     /// How many.
     pub count: u64,
+}
+
+impl Stats {
+    /// Adds one delivery, with those of its attempts that are to be counted.
+    pub fn add<'a>(&mut self, summary: &Summary, attempts: impl Iterator<Item = &'a Attempt>) {
+        let known = self.groups.iter_mut().find(|group| {
+            group.event_type == summary.event_type
+                && (group.state, group.source) == (summary.state, summary.source)
+        });
+        match known {
+            Some(group) => group.count += 1,
+            None => self.groups.push(StatsGroup {
+                event_type: summary.event_type.clone(),
+                state: summary.state,
+                source: summary.source,
+                count: 1,
+            }),
+        }
+        for attempt in attempts {
+            let known = self.attempts.iter_mut();
+            let mut known = known.filter(|(result, _)| *result == attempt.result);
+            match known.next() {
+                Some((_, count)) => *count += 1,
+                None => self.attempts.push((attempt.result, 1)),
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heygen_inbox::Inbox;
+use heygen_inbox::InboxAdmin;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -53,7 +53,11 @@ impl Admin {
 
     /// Answers until `shutdown` resolves. That should be the last to go: while the rest of the process ends,
     /// [`AdminPages::begin_shutdown`] has it say so.
-    pub async fn serve<I: Inbox>(self, pages: AdminPages<I>, shutdown: impl Future<Output = ()>) {
+    pub async fn serve<I: InboxAdmin>(
+        self,
+        pages: AdminPages<I>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -85,7 +89,7 @@ impl Admin {
     }
 }
 
-async fn serve_one<I: Inbox>(stream: TcpStream, pages: AdminPages<I>) {
+async fn serve_one<I: InboxAdmin>(stream: TcpStream, pages: AdminPages<I>) {
     let service = service_fn(move |request| {
         let pages = pages.clone();
         async move { Ok::<_, Infallible>(pages.answer(&request).await) }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use heygen_events::Envelope;
 use heygen_inbox::{
-    AttemptResult, Claim, ClaimRequest, Claimed, Finish, Inbox, InboxError, InboxErrorKind, Order,
-    Room,
+    AttemptResult, Claim, ClaimRequest, Claimed, Completion, Inbox, InboxError, InboxErrorKind,
+    Order, Room,
 };
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
@@ -65,6 +65,12 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     /// Works until `shutdown` resolves, then lets what is under way end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
+        if self.options.order == Order::Subject && !self.inbox.orders_by_subject() {
+            tracing::error!(
+                "this inbox cannot order deliveries by subject: nothing is dispatched; dispatch without an order"
+            );
+            return shutdown.await;
+        }
         let mut running = JoinSet::new();
         let mut trouble = Trouble::default();
         let count = self.handler.destinations();
@@ -119,7 +125,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         if request.limit() == 0 {
             return Claim::default();
         }
-        match caught(async { self.inbox.claim_for(request).await }).await {
+        match caught(async { self.inbox.claim(request).await }).await {
             Ok(claim) => {
                 trouble.is_over();
                 claim
@@ -146,7 +152,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let elapsed = elapsed_before(&claimed, started_at, begun_at.elapsed());
             if let Some(pause) = slot.pause_left() {
                 // Another delivery was told so after this one had been claimed.
-                let finish = Finish::released(&claimed, started_at + pause);
+                let finish = Completion::released(&claimed, started_at + pause);
                 record(&inbox, finish.elapsed(elapsed)).await;
                 return;
             }
@@ -291,7 +297,7 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    fn finish(&self, handled: Handled, schedule: &RetrySchedule) -> Finish {
+    fn finish(&self, handled: Handled, schedule: &RetrySchedule) -> Completion {
         match handled {
             Handled::Done => self.end(AttemptResult::Done, None),
             Handled::DoneWithNote { note } => self.end(AttemptResult::Done, Some(note)),
@@ -318,13 +324,13 @@ impl Ended<'_> {
         }
     }
 
-    fn end(&self, result: AttemptResult, detail: Option<String>) -> Finish {
-        Finish::new(self.claimed, self.started_at, self.duration, result)
+    fn end(&self, result: AttemptResult, detail: Option<String>) -> Completion {
+        Completion::new(self.claimed, self.started_at, self.duration, result)
             .detail(detail)
             .elapsed(self.elapsed)
     }
 
-    fn given_up(&self, reason: &str, attempts: u32) -> Finish {
+    fn given_up(&self, reason: &str, attempts: u32) -> Completion {
         let attempts = match attempts {
             1 => "1 attempt".to_owned(),
             attempts => format!("{attempts} attempts"),
@@ -363,7 +369,7 @@ fn in_words(time: Duration) -> String {
     format!("{number} {unit}")
 }
 
-fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Finish) {
+fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Completion) {
     if options.observers.is_empty() {
         return;
     }
@@ -387,8 +393,8 @@ fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Finish) {
 }
 
 /// Tries until it is written: a result that is lost means that your code is called again for what it has done.
-async fn record<I: Inbox>(inbox: &I, finish: Finish) {
-    while let Err(error) = caught(async { inbox.finish(finish.clone()).await }).await {
+async fn record<I: Inbox>(inbox: &I, finish: Completion) {
+    while let Err(error) = caught(async { inbox.complete(finish.clone()).await }).await {
         if error.kind() == InboxErrorKind::Closed {
             tracing::warn!(delivery = %finish.id, "the inbox closed before a result was recorded; it is handed out again");
             return;
@@ -402,7 +408,7 @@ async fn record<I: Inbox>(inbox: &I, finish: Finish) {
 /// the same.
 async fn appended<I: Inbox>(inbox: &I) {
     let appended = async {
-        inbox.appended().await;
+        inbox.wait_for_append().await;
         Ok(())
     };
     if caught(appended).await.is_err() {
@@ -474,7 +480,10 @@ mod tests {
             let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
             let delivery = heygen_inbox::NewDelivery::new(at(0), source, Vec::new(), body);
             inbox.append(delivery).await.expect("room");
-            inbox.claim(1, at(0), Order::Due).await.expect("a claim")
+            inbox
+                .claim(ClaimRequest::due(1, at(0)))
+                .await
+                .expect("a claim")
         });
         claim.deliveries.into_iter().next().expect("one is due")
     }

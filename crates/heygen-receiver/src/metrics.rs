@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{Appended, AttemptResult, Inbox, Source};
+use heygen_inbox::{Appended, AttemptResult, InboxAdmin, Source};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -191,7 +191,7 @@ impl Metrics {
 
     /// All of it as `OpenMetrics`, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
     /// second old; an inbox that does not answer within 2 s is not waited for.
-    pub async fn scrape<I: Inbox>(&self, inbox: &I) -> String {
+    pub async fn scrape<I: InboxAdmin>(&self, inbox: &I) -> String {
         self.ask(inbox).await;
         let mut text = String::new();
         match encode(&mut text, &self.shared.registry) {
@@ -202,11 +202,11 @@ impl Metrics {
     }
 
     /// The same in Prometheus' own text format, of the type [`TEXT_CONTENT_TYPE`](Self::TEXT_CONTENT_TYPE).
-    pub async fn scrape_text<I: Inbox>(&self, inbox: &I) -> String {
+    pub async fn scrape_text<I: InboxAdmin>(&self, inbox: &I) -> String {
         exposition::as_text(&self.scrape(inbox).await)
     }
 
-    async fn ask<I: Inbox>(&self, inbox: &I) {
+    async fn ask<I: InboxAdmin>(&self, inbox: &I) {
         let scraped = &self.shared.scraped;
         scraped.set_queue_len(inbox.queue_len());
         let mut asked = self.shared.asked.lock().await;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{Inbox, InboxError, Prune, Pruned};
+use heygen_inbox::{InboxAdmin, InboxError, Prune, Pruned};
 
 use crate::caught::caught;
 
@@ -50,7 +50,7 @@ impl Retention {
     }
 
     /// Looks at once and then at every interval, until `shutdown` resolves; ends after the step under way.
-    pub async fn run<I: Inbox>(self, inbox: I, shutdown: impl Future<Output = ()>) {
+    pub async fn run<I: InboxAdmin>(self, inbox: I, shutdown: impl Future<Output = ()>) {
         if !self.is_limited() {
             shutdown.await;
             return;
@@ -74,7 +74,11 @@ impl Retention {
         }
     }
 
-    async fn pass<I: Inbox>(&self, inbox: &I, is_over_bytes: &mut bool) -> Result<(), InboxError> {
+    async fn pass<I: InboxAdmin>(
+        &self,
+        inbox: &I,
+        is_over_bytes: &mut bool,
+    ) -> Result<(), InboxError> {
         let now = SystemTime::now();
         let mut deleted = 0;
         if let Some(before) = self.keep.and_then(|keep| now.checked_sub(keep)) {
@@ -105,7 +109,7 @@ impl Retention {
     }
 
     /// How many were deleted, and how many bytes are in use then.
-    async fn prune<I: Inbox>(
+    async fn prune<I: InboxAdmin>(
         &self,
         inbox: &I,
         before: SystemTime,

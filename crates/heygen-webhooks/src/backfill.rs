@@ -7,6 +7,7 @@
 //! Which way the log is ordered is not documented, nor whether events that were never delivered are in it: nothing here
 //! relies on either.
 
+use heygen_inbox::BoxInbox;
 use std::time::SystemTime;
 
 use heygen_api::Client;
@@ -26,7 +27,6 @@ pub(crate) use keeper::Keeper;
 pub(crate) use log::LogQuery;
 pub(crate) use pass::{End, PassError, Tally};
 
-use crate::store::Store;
 use log::Log;
 
 /// One inbox, and the log it is filled from.
@@ -51,7 +51,7 @@ impl Backfill {
     }
 
     /// The whole log, into the inbox of this process.
-    pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: Store) -> Self {
+    pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: BoxInbox) -> Self {
         let query = LogQuery::whole(base_url);
         Self::new(client, query, Keeper::Server(inbox))
     }

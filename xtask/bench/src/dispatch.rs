@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Counts, Inbox as _};
+use heygen_inbox::{Counts, Inbox as _, InboxAdmin as _};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher};
 use serde_json::{Value, json};
 

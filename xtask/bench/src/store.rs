@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Appended, Inbox as _, NewDelivery};
+use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use xtask_bench::event;

@@ -18,7 +18,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
-use heygen_inbox::{Appended, Inbox as _};
+use heygen_inbox::{Appended, Inbox};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use xtask_bench::event::{self, USER_AGENT};

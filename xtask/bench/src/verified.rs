@@ -6,8 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use heygen_inbox::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, Kept, NewDelivery, Order,
-    Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Completion, DeliveryId, Inbox, InboxError, NewDelivery,
 };
 use heygen_receiver::{Metrics, Receiver, ReceiverOptions, Secret, Server};
 
@@ -36,39 +35,19 @@ impl Inbox for Nowhere {
         Ok(Appended::New(DeliveryId::new(1, 1)))
     }
 
-    async fn claim(&self, _: usize, _: SystemTime, _: Order) -> Result<Claim, InboxError> {
+    async fn claim(&self, _: ClaimRequest) -> Result<Claim, InboxError> {
         Ok(Claim::default())
     }
 
-    async fn finish(&self, _: Finish) -> Result<(), InboxError> {
+    async fn complete(&self, _: Completion) -> Result<(), InboxError> {
         Ok(())
     }
 
-    async fn appended(&self) {
+    async fn wait_for_append(&self) {
         pending::<()>().await;
-    }
-
-    async fn list(&self, _: Query) -> Result<Vec<Summary>, InboxError> {
-        Ok(Vec::new())
-    }
-
-    async fn get(&self, _: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        Ok(None)
-    }
-
-    async fn counts(&self) -> Result<Counts, InboxError> {
-        Ok(Counts::default())
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
         Ok(())
-    }
-
-    fn queue_len(&self) -> usize {
-        0
-    }
-
-    async fn prune(&self, _: Prune) -> Result<Pruned, InboxError> {
-        Ok(Pruned::default())
     }
 }

@@ -9,9 +9,11 @@ use super::JetStreamInbox;
 use super::appending::Published;
 use super::record::{Record, Word};
 use crate::dedup::rule::Link;
+use crate::inbox::Inbox as _;
 use crate::time::to_micros;
 use crate::{
-    Appended, AttemptResult, DeliveryId, Finish, Imported, InboxError, NewDelivery, Replayed, State,
+    Appended, AttemptResult, Completion, DeliveryId, Imported, InboxError, NewDelivery, Replayed,
+    State,
 };
 
 impl JetStreamInbox {
@@ -20,7 +22,7 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; those before may be due then.
-    pub async fn replay(
+    pub(super) async fn replay_all(
         &self,
         ids: &[DeliveryId],
         now: SystemTime,
@@ -85,7 +87,10 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when one could not be written; those before are kept then.
-    pub async fn import(&self, deliveries: &[Imported]) -> Result<Vec<Appended>, InboxError> {
+    pub(super) async fn import_all(
+        &self,
+        deliveries: &[Imported],
+    ) -> Result<Vec<Appended>, InboxError> {
         self.caught_up().await;
         let mut appended = Vec::with_capacity(deliveries.len());
         for imported in deliveries {
@@ -182,7 +187,7 @@ impl JetStreamInbox {
             return Ok(0);
         };
         let last = imported.attempts.last();
-        let finish = Finish {
+        let finish = Completion {
             id: shared.link.id(sequence),
             attempt: imported.handed_out,
             started_at: event.received_at,
@@ -202,7 +207,7 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the stream could not be read.
-    pub async fn find(
+    pub(super) async fn find_all(
         &self,
         deliveries: &[NewDelivery],
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
@@ -220,7 +225,7 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the stream could not be read.
-    pub async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+    pub(super) async fn read_bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
         let link = &self.shared.link;
         link.check_connected()?;
         let subject = link.names.bookmark(name);
@@ -239,7 +244,11 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written.
-    pub async fn set_bookmark(&self, name: &str, value: Option<&str>) -> Result<(), InboxError> {
+    pub(super) async fn write_bookmark(
+        &self,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), InboxError> {
         let link = &self.shared.link;
         let message = PublishMessage::build()
             .payload(value.unwrap_or_default().to_owned().into())

@@ -14,7 +14,7 @@ use super::message::{Stored, headers};
 use super::record::Record;
 use super::{JetStreamInbox, Shared};
 use crate::time::to_micros;
-use crate::{Finish, InboxError, State};
+use crate::{Completion, InboxError, State};
 
 /// The payload of a reference.
 #[derive(Debug, Deserialize, Serialize)]
@@ -31,7 +31,7 @@ impl Reference {
 }
 
 impl JetStreamInbox {
-    pub(super) async fn end(&self, finish: &Finish) -> Result<(), InboxError> {
+    pub(super) async fn end(&self, finish: &Completion) -> Result<(), InboxError> {
         let shared = &self.shared;
         let Some(sequence) = shared.link.sequence(finish.id) else {
             return Ok(());
@@ -59,7 +59,7 @@ impl Shared {
     async fn record_end(
         &self,
         event: &Stored,
-        finish: &Finish,
+        finish: &Completion,
         out: Option<&Out>,
     ) -> Result<Record, InboxError> {
         let sequence = event.sequence;
@@ -100,7 +100,7 @@ impl Shared {
         &self,
         record: &Record,
         out: &Out,
-        finish: &Finish,
+        finish: &Completion,
         sequence: u64,
     ) -> Result<(), InboxError> {
         let is_ours = record.handed_out == out.attempt - u32::from(finish.is_released);
@@ -150,7 +150,11 @@ impl Shared {
     }
 
     /// Puts a copy among the dead letters; its place there.
-    pub(super) async fn bury(&self, event: &Stored, finish: &Finish) -> Result<u64, InboxError> {
+    pub(super) async fn bury(
+        &self,
+        event: &Stored,
+        finish: &Completion,
+    ) -> Result<u64, InboxError> {
         let delivery = event.to_delivery();
         let id = format!("{}-{}", event.sequence, finish.attempt);
         let mut headers = headers(&delivery, &id, None);

@@ -353,7 +353,7 @@ const AHEAD_MICROS: i64 = 60_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttemptResult, Finish};
+    use crate::{AttemptResult, Completion};
 
     const NOW: i64 = 1_790_000_000_000_000;
 
@@ -453,7 +453,7 @@ mod tests {
                 headers: Vec::new(),
                 body: bytes::Bytes::new(),
             };
-            let finish = Finish::new(
+            let finish = Completion::new(
                 &claimed,
                 from_micros(NOW),
                 Duration::ZERO,

@@ -100,8 +100,7 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the streams could not be read.
-    pub async fn count(&self, query: &Query) -> Result<u64, InboxError> {
-        let mut query = query.clone();
+    pub(super) async fn count_all(&self, mut query: Query) -> Result<u64, InboxError> {
         query.limit = None;
         let mut count = 0;
         self.scan(&query, |_| count += 1).await?;
@@ -156,7 +155,10 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the streams could not be read.
-    pub async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+    pub(super) async fn stats_since(
+        &self,
+        attempts_since: SystemTime,
+    ) -> Result<Stats, InboxError> {
         let shared = &self.shared;
         let progress = shared.progress().await?;
         let (states, attempts) = shared.all_records(to_micros(attempts_since)).await?;

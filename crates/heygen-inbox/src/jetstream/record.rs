@@ -13,7 +13,7 @@ use crate::dedup::rule::{Candidate, Link as DedupLink, RecordIdentity};
 use crate::dedup::{BodyDigest, DedupKey};
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, AttemptResult, Finish, Header, InboxError, InboxErrorKind, NewDelivery, Repeats,
+    Attempt, AttemptResult, Completion, Header, InboxError, InboxErrorKind, NewDelivery, Repeats,
     SignedPost, State,
 };
 
@@ -132,7 +132,7 @@ impl Record {
 
     /// Takes down an end. One that comes late, after the delivery was handed out anew, is recorded; what became of the delivery
     /// meanwhile stays, unless the late word is done.
-    pub(super) fn end(&mut self, finish: &Finish) {
+    pub(super) fn end(&mut self, finish: &Completion) {
         let is_current = self.state == Word::Claimed && self.handed_out == finish.attempt;
         if finish.is_released {
             if is_current {

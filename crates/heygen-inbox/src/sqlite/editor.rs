@@ -9,6 +9,7 @@ use super::candidate;
 use super::file::cannot;
 use super::file_id::Difference;
 use super::store::{NewRow, Store};
+use super::writer::Ask;
 use crate::dedup::rule::Link;
 use crate::time::to_micros;
 use crate::{
@@ -79,12 +80,7 @@ impl SqliteEditor {
         &mut self,
         deliveries: &[NewDelivery],
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.transact(|store| {
-            deliveries
-                .iter()
-                .map(|delivery| store.find(delivery))
-                .collect()
-        })
+        self.transact(|store| find(store, deliveries))
     }
 
     /// Keeps these with their past, all of them or none. One that is here already stays as it is.
@@ -94,20 +90,7 @@ impl SqliteEditor {
     /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
     pub fn import(&mut self, deliveries: &[Imported]) -> Result<Vec<Appended>, InboxError> {
         self.appended += deliveries.len();
-        self.transact(|store| {
-            let import = |imported: &Imported| {
-                // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
-                if let Some((id, fit)) = store.find_fit(&imported.delivery)? {
-                    store.link(id, fit, &imported.delivery)?;
-                    return Ok(Appended::Duplicate(store.id(id)));
-                }
-                let row = NewRow::new(imported.delivery.clone());
-                let appended = store.append_one(&row)?;
-                give_past(store, appended.id(), imported)?;
-                Ok(appended)
-            };
-            deliveries.iter().map(import).collect()
-        })
+        self.transact(|store| import(store, deliveries))
     }
 
     /// Makes these due at `now`, whatever became of them before, with as many attempts as a new delivery has.
@@ -116,20 +99,10 @@ impl SqliteEditor {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written; nothing was changed then.
     pub fn replay(&mut self, ids: &[DeliveryId], now: SystemTime) -> Result<Replayed, InboxError> {
-        self.transact(|store| {
-            let mut replayed = Replayed::default();
-            for id in ids {
-                match replay(store, *id, to_micros(now))? {
-                    Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                    Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
-                    None => replayed.missing += 1,
-                }
-            }
-            Ok(replayed)
-        })
+        self.transact(|store| replay(store, ids, now))
     }
 
-    /// One step of pruning, as [`Inbox::prune`](crate::Inbox::prune).
+    /// One step of pruning, as [`InboxAdmin::prune`](crate::InboxAdmin::prune).
     ///
     /// # Errors
     ///
@@ -211,13 +184,74 @@ impl SqliteEditor {
     }
 }
 
-fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
-    let state = match imported.state {
-        _ if imported.is_replayed => State::Pending,
-        State::Claimed | State::Interrupted | State::Pending => State::Pending,
-        State::Done => State::Done,
-        State::Dead => State::Dead,
+/// Which of these are stored already.
+pub(super) struct Find(pub(super) Vec<NewDelivery>);
+
+pub(super) struct Import(pub(super) Vec<Imported>);
+
+pub(super) struct Replay {
+    pub(super) ids: Vec<DeliveryId>,
+    pub(super) now: SystemTime,
+}
+
+impl Ask for Find {
+    type Answer = Vec<Option<DeliveryId>>;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer> {
+        find(store, &self.0)
+    }
+}
+
+impl Ask for Import {
+    type Answer = Vec<Appended>;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer> {
+        import(store, &self.0)
+    }
+}
+
+impl Ask for Replay {
+    type Answer = Replayed;
+
+    fn run(&self, store: &mut Store) -> rusqlite::Result<Replayed> {
+        replay(store, &self.ids, self.now)
+    }
+}
+
+fn find(store: &Store, deliveries: &[NewDelivery]) -> rusqlite::Result<Vec<Option<DeliveryId>>> {
+    let found = deliveries.iter().map(|delivery| store.find(delivery));
+    found.collect()
+}
+
+fn import(store: &mut Store, deliveries: &[Imported]) -> rusqlite::Result<Vec<Appended>> {
+    let import = |imported: &Imported| {
+        // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+        if let Some((id, fit)) = store.find_fit(&imported.delivery)? {
+            store.link(id, fit, &imported.delivery)?;
+            return Ok(Appended::Duplicate(store.id(id)));
+        }
+        let row = NewRow::new(imported.delivery.clone());
+        let appended = store.append_one(&row)?;
+        give_past(store, appended.id(), imported)?;
+        Ok(appended)
     };
+    deliveries.iter().map(import).collect()
+}
+
+fn replay(store: &Store, ids: &[DeliveryId], now: SystemTime) -> rusqlite::Result<Replayed> {
+    let mut replayed = Replayed::default();
+    for id in ids {
+        match replay_one(store, *id, to_micros(now))? {
+            Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
+            Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+            None => replayed.missing += 1,
+        }
+    }
+    Ok(replayed)
+}
+
+fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Result<()> {
+    let state = imported.begun_state();
     let first_attempt = match imported.is_replayed {
         true => i64::from(imported.handed_out) + 1,
         false => 1,
@@ -260,7 +294,7 @@ fn give_past(store: &Store, id: DeliveryId, imported: &Imported) -> rusqlite::Re
 }
 
 /// The state it was in before; `None` when it is not there.
-fn replay(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Option<State>> {
+fn replay_one(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Option<State>> {
     if id.tag() != store.tag() {
         return Ok(None);
     }
@@ -341,7 +375,7 @@ mod tests {
         let mut store = Store::open_beside(&path, LOCK_TIME).expect("an inbox");
         store.begin().expect("a transaction");
         let claim = store
-            .claim(1, SystemTime::now(), crate::Order::Due)
+            .claim(&crate::ClaimRequest::due(1, SystemTime::now()))
             .expect("a claim");
         let rounds: Vec<_> = claim
             .deliveries

@@ -26,8 +26,8 @@ use super::rescue::Orphan;
 use super::seen::Seen;
 use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
-use crate::claim::Recent;
 use crate::dedup::rule::Fit;
+use crate::recent::Recent;
 use crate::time::to_micros;
 use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
 
@@ -305,7 +305,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Appended, AttemptResult, Finish, Source};
+    use crate::{Appended, AttemptResult, ClaimRequest, Completion, Source};
 
     fn delivery(filling: usize) -> NewDelivery {
         let body = format!(
@@ -379,7 +379,7 @@ mod tests {
         append(&mut store, &[delivery(1), delivery(2), delivery(3)]).expect("appended");
         store.begin().expect("begin");
         let claimed = store
-            .claim(2, SystemTime::now(), Order::Due)
+            .claim(&ClaimRequest::due(2, SystemTime::now()))
             .expect("a claim")
             .deliveries;
         store.commit(0).expect("commit");
@@ -387,7 +387,7 @@ mod tests {
         store.begin().expect("begin");
         assert_eq!(
             store
-                .claim(2, SystemTime::now(), Order::Due)
+                .claim(&ClaimRequest::due(2, SystemTime::now()))
                 .expect("a claim")
                 .deliveries
                 .len(),
@@ -396,13 +396,13 @@ mod tests {
         store.roll_back();
         // This one has ended.
         store.begin().expect("begin");
-        let finish = Finish::new(
+        let finish = Completion::new(
             &claimed[0],
             now,
             std::time::Duration::ZERO,
             AttemptResult::Done,
         );
-        store.finish(&finish).expect("an end");
+        store.complete(&finish).expect("an end");
         store.commit(0).expect("commit");
 
         let in_hand = store.into_remembered().in_hand;

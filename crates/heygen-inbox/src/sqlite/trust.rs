@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::sqlite::store::NewRow;
-    use crate::{AttemptResult, Finish, NewDelivery, Order, Source};
+    use crate::{AttemptResult, ClaimRequest, Completion, NewDelivery, Source};
 
     struct Rig {
         _folder: TempDir,
@@ -172,10 +172,10 @@ mod tests {
                 let row = NewRow::new(delivery);
                 store.append_one(&row).expect("appended");
             }
-            let claim = store.claim(1, SystemTime::now(), Order::Due);
+            let claim = store.claim(&ClaimRequest::due(1, SystemTime::now()));
             let claimed = claim.expect("a claim").deliveries.remove(0);
-            let done = Finish::new(&claimed, now, Duration::ZERO, AttemptResult::Done);
-            store.finish(&done).expect("an end");
+            let done = Completion::new(&claimed, now, Duration::ZERO, AttemptResult::Done);
+            store.complete(&done).expect("an end");
             store.commit(0).expect("commit");
             Self {
                 _folder: folder,

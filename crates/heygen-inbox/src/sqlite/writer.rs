@@ -22,9 +22,7 @@ use super::rescue::left_beside;
 use super::store::{NewRow, Store};
 use super::trust::{self, Remembered};
 use super::{ReadJob, SqliteOptions};
-use crate::{
-    Appended, Claim, ClaimRequest, Finish, InboxError, InboxErrorKind, Order, Prune, Pruned,
-};
+use crate::{Appended, Claim, ClaimRequest, Completion, InboxError, InboxErrorKind, Prune, Pruned};
 
 /// What stands in the writer's queue.
 pub(super) enum Job {
@@ -59,12 +57,6 @@ pub(super) trait Ask: Send {
     /// Whether many appends go first, for a while.
     const CAN_WAIT: bool = false;
     fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer>;
-}
-
-pub(super) struct ClaimDue {
-    pub(super) limit: usize,
-    pub(super) now: SystemTime,
-    pub(super) order: Order,
 }
 
 /// Whether a commit reaches the disk.
@@ -130,30 +122,21 @@ impl Job {
     }
 }
 
-impl Ask for ClaimDue {
+impl Ask for ClaimRequest {
     type Answer = Claim;
     // Whoever sends has ten seconds for his answer, and a handler has no such limit.
     const CAN_WAIT: bool = true;
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
-        store.claim(self.limit, self.now, self.order)
+        store.claim(self)
     }
 }
 
-impl Ask for ClaimRequest {
-    type Answer = Claim;
-    const CAN_WAIT: bool = true;
-
-    fn run(&self, store: &mut Store) -> rusqlite::Result<Claim> {
-        store.claim_for(self)
-    }
-}
-
-impl Ask for Finish {
+impl Ask for Completion {
     type Answer = ();
 
     fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
-        store.finish(self)
+        store.complete(self)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, Claim, ClaimRequest, Claimed, Finish, Inbox, NewDelivery, Order, Room, Source,
+    AttemptResult, Claim, ClaimRequest, Claimed, Completion, InboxAdmin, NewDelivery, Order, Room,
+    Source,
 };
 
 use crate::support::{append_new, at, body, delivery, new};
@@ -45,13 +46,13 @@ fn plain(seconds: u64, room: Room) -> ClaimRequest {
     ClaimRequest::new(at(seconds), Order::Due, vec![room], |_| 0)
 }
 
-async fn claim(inbox: &impl Inbox, request: ClaimRequest) -> Vec<Claimed> {
-    let Claim { deliveries, .. } = inbox.claim_for(request).await.unwrap();
+async fn claim(inbox: &impl InboxAdmin, request: ClaimRequest) -> Vec<Claimed> {
+    let Claim { deliveries, .. } = inbox.claim(request).await.unwrap();
     deliveries
 }
 
 /// The deliveries that are due, however long it takes to notice.
-async fn claim_soon(inbox: &impl Inbox, seconds: u64) -> Vec<Claimed> {
+async fn claim_soon(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
     for _ in 0..600 {
         let claimed = claim(inbox, plain(seconds, room(10))).await;
         if !claimed.is_empty() {
@@ -63,17 +64,17 @@ async fn claim_soon(inbox: &impl Inbox, seconds: u64) -> Vec<Claimed> {
 }
 
 /// Claimed before, and to be tried again.
-async fn append_backlog(inbox: &impl Inbox, count: usize) {
+async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
     for number in 0..count {
         append_new(inbox, 0, &of_type("a.b", number)).await;
     }
     for claimed in claim(inbox, plain(0, room(count))).await {
-        let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
-        inbox.finish(finish.due_at(at(1))).await.unwrap();
+        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
+        inbox.complete(finish.due_at(at(1))).await.unwrap();
     }
 }
 
-async fn live_delivery_goes_before_a_backlog(inbox: impl Inbox) {
+async fn live_delivery_goes_before_a_backlog(inbox: impl InboxAdmin) {
     append_backlog(&inbox, 20).await;
     let live = append_new(&inbox, 5, &body("live")).await;
     let claimed = claim(&inbox, plain(5, room(1))).await;
@@ -84,7 +85,7 @@ async fn live_delivery_goes_before_a_backlog(inbox: impl Inbox) {
     assert!(claimed.iter().all(|claimed| !claimed.is_live));
 }
 
-async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl Inbox) {
+async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl InboxAdmin) {
     append_backlog(&inbox, 5).await;
     for number in 0..5 {
         append_new(&inbox, 5, &body(&number.to_string())).await;
@@ -100,7 +101,7 @@ async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl Inbox) {
     assert_eq!(are_live(turns), [true, true, true, false, false]);
 }
 
-async fn full_destination_holds_up_no_other(inbox: impl Inbox) {
+async fn full_destination_holds_up_no_other(inbox: impl InboxAdmin) {
     for number in 0..300 {
         append_new(&inbox, 0, &of_type("a.b", number)).await;
     }
@@ -125,7 +126,7 @@ async fn full_destination_holds_up_no_other(inbox: impl Inbox) {
     panic!("it is held up");
 }
 
-async fn room_is_not_exceeded(inbox: impl Inbox) {
+async fn room_is_not_exceeded(inbox: impl InboxAdmin) {
     for number in 0..5 {
         append_new(&inbox, 0, &of_type("a.b", number)).await;
         append_new(&inbox, 0, &of_type("a.c", number)).await;
@@ -145,7 +146,7 @@ async fn room_is_not_exceeded(inbox: impl Inbox) {
     assert_eq!(sum, 15);
 }
 
-async fn released_delivery_leaves_no_trace(inbox: impl Inbox) {
+async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for seconds in [0, 10, 20] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
@@ -154,34 +155,34 @@ async fn released_delivery_leaves_no_trace(inbox: impl Inbox) {
             (id, 1, 1)
         );
         assert_eq!(claimed.elapsed, Duration::from_secs(seconds));
-        let finish =
-            Finish::released(&claimed, at(seconds + 10)).elapsed(Duration::from_secs(seconds + 10));
-        inbox.finish(finish.clone()).await.unwrap();
+        let finish = Completion::released(&claimed, at(seconds + 10))
+            .elapsed(Duration::from_secs(seconds + 10));
+        inbox.complete(finish.clone()).await.unwrap();
         // It may be told again.
-        inbox.finish(finish).await.unwrap();
+        inbox.complete(finish).await.unwrap();
         let kept = inbox.get(id).await.unwrap().unwrap();
         assert_eq!((kept.summary.attempts, kept.attempts.len()), (0, 0));
         assert_eq!(kept.due_at, Some(at(seconds + 10)));
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
-    let finish = Finish::new(&claimed, at(30), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(finish).await.unwrap();
+    let finish = Completion::new(&claimed, at(30), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(finish).await.unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!((kept.summary.attempts, kept.attempts.len()), (1, 1));
 }
 
-async fn uncounted_attempts_are_told_apart(inbox: impl Inbox) {
+async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
-        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry);
         let finish = finish.due_at(at(seconds + 10));
         let finish = if is_counted {
             finish
         } else {
             finish.uncounted()
         };
-        inbox.finish(finish).await.unwrap();
+        inbox.complete(finish).await.unwrap();
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
     assert_eq!(
@@ -193,7 +194,7 @@ async fn uncounted_attempts_are_told_apart(inbox: impl Inbox) {
     assert_eq!(kept.attempts.len(), 3, "they are recorded all the same");
 }
 
-async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl Inbox) {
+async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &body("a")).await;
     let results = [
         AttemptResult::Retry,
@@ -205,9 +206,9 @@ async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl Inbox) {
         let claimed = claim_soon(&inbox, number as u64).await.remove(0);
         let elapsed = Duration::from_secs(number as u64);
         assert_eq!(claimed.elapsed, elapsed);
-        let finish = Finish::new(&claimed, at(0), Duration::ZERO, result)
+        let finish = Completion::new(&claimed, at(0), Duration::ZERO, result)
             .elapsed(elapsed + Duration::from_secs(1));
-        inbox.finish(finish).await.unwrap();
+        inbox.complete(finish).await.unwrap();
     }
     let claimed = claim_soon(&inbox, 9).await.remove(0);
     assert_eq!(
@@ -220,7 +221,7 @@ async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl Inbox) {
 /// Far beyond any wait that was asked for.
 const AHEAD: u64 = 10 * 3600;
 
-async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl Inbox) {
+async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl InboxAdmin) {
     // No claim ever saw the time that the receiver did.
     assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
     let id = append_new(&inbox, AHEAD, &body("a")).await;
@@ -229,18 +230,18 @@ async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl Inbox) {
     assert_eq!(claimed[0].id, id);
 }
 
-async fn backfill_of_a_clock_ahead_is_claimed_soon(inbox: impl Inbox) {
+async fn backfill_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
     assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
     let found = NewDelivery::new(at(AHEAD), Source::Backfill, Vec::new(), body("a").into());
     let id = new(inbox.append(found).await.unwrap());
     assert_eq!(claim_soon(&inbox, 0).await[0].id, id);
 }
 
-async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl Inbox) {
+async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
     let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
     let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
     // The clock was set forward before the handler was called, and back before it ended.
-    let finish = Finish::new(&claimed, at(AHEAD), Duration::ZERO, AttemptResult::Retry);
-    inbox.finish(finish).await.unwrap();
+    let finish = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptResult::Retry);
+    inbox.complete(finish).await.unwrap();
     assert_eq!(claim_soon(&inbox, 1).await[0].id, id);
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, DeliveryId, Finish, Inbox, NewDelivery, Order, Query, Repeats, Source, State,
+    AttemptResult, ClaimRequest, Completion, DeliveryId, InboxAdmin, NewDelivery, Query, Repeats,
+    Source, State,
 };
 
 use crate::support::{
@@ -28,7 +29,7 @@ on_every_inbox!(
     an_append_wakes_who_waits,
 );
 
-async fn the_same_event_is_kept_once(inbox: impl Inbox) {
+async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
     let spelled_otherwise =
         r#" {"event_data" : {"video_id":"\u0061"}, "event_type": "avatar_video.success" }"#;
     let gif = body("a").replace("avatar_video", "avatar_video_gif");
@@ -71,7 +72,7 @@ async fn the_same_event_is_kept_once(inbox: impl Inbox) {
     assert_eq!(all_ids(&inbox).await.len(), new_ones.count());
 }
 
-async fn repeats_are_counted_with_their_headers(inbox: impl Inbox) {
+async fn repeats_are_counted_with_their_headers(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.repeats, Repeats::default());
@@ -86,7 +87,7 @@ async fn repeats_are_counted_with_their_headers(inbox: impl Inbox) {
     assert_eq!(kept.repeats.last_headers, [came_at(7)]);
 }
 
-async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl Inbox) {
+async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
     let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
@@ -96,7 +97,7 @@ async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl Inbox) {
     assert_eq!(repeats.last_headers, [came_at(5)]);
 }
 
-async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
+async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxAdmin) {
     let unreadable: &[&[u8]] = &[
         b"",
         b"not json",
@@ -117,7 +118,7 @@ async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.body, odd);
     assert_eq!(kept.summary.event_type.as_deref(), Some("somebody.new"));
-    let claim = inbox.claim(100, at(10), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
     assert_eq!(
         claim.deliveries.len(),
         unreadable.len() + 1,
@@ -125,7 +126,7 @@ async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl Inbox) {
     );
 }
 
-async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
+async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) {
     let fail = body("b").replace("success", "fail");
     let ids = [
         append_new(&inbox, 0, &body("a")).await,
@@ -134,10 +135,15 @@ async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
         append_new(&inbox, 30, "not json").await,
     ];
     // The oldest is done, the next is in somebody's hands.
-    for claimed in inbox.claim(2, at(30), Order::Due).await.unwrap().deliveries {
+    for claimed in inbox
+        .claim(ClaimRequest::due(2, at(30)))
+        .await
+        .unwrap()
+        .deliveries
+    {
         if claimed.id == ids[0] {
-            let finish = Finish::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
-            inbox.finish(finish).await.unwrap();
+            let finish = Completion::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
+            inbox.complete(finish).await.unwrap();
         }
     }
     let query = Query::default;
@@ -171,7 +177,7 @@ async fn lists_are_newest_first_and_filtered(inbox: impl Inbox) {
     }
 }
 
-async fn event_names_are_listed_by_pattern(inbox: impl Inbox) {
+async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
     let names = [
         "avatar_video.success",
         "avatar_video.fail",
@@ -221,7 +227,7 @@ async fn event_names_are_listed_by_pattern(inbox: impl Inbox) {
     assert_eq!(inbox.list(limited).await.unwrap().len(), 2);
 }
 
-async fn one_delivery_is_told_whole(inbox: impl Inbox) {
+async fn one_delivery_is_told_whole(inbox: impl InboxAdmin) {
     let body = r#"{"event_id":"e1","event_type":"avatar_video.fail","event_data":{"video_id":"v","callback_id":"c","msg":"no"}}"#;
     let id = append_new(&inbox, 3, body).await;
     let kept = inbox.get(id).await.unwrap().unwrap();
@@ -253,7 +259,7 @@ async fn one_delivery_is_told_whole(inbox: impl Inbox) {
     assert_eq!(inbox.get(of_another_inbox).await.unwrap(), None);
 }
 
-async fn ids_rise_also_when_the_clock_does_not(inbox: impl Inbox) {
+async fn ids_rise_also_when_the_clock_does_not(inbox: impl InboxAdmin) {
     let mut last = append_new(&inbox, 100, &body("first")).await;
     for (place, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
         let id = append_new(&inbox, seconds, &body(&place.to_string())).await;
@@ -270,12 +276,15 @@ async fn ids_rise_also_when_the_clock_does_not(inbox: impl Inbox) {
     assert_eq!(since.len(), 4);
 }
 
-async fn the_longest_due_are_claimed_first(inbox: impl Inbox) {
+async fn the_longest_due_are_claimed_first(inbox: impl InboxAdmin) {
     let late = append_new(&inbox, 20, &body("late")).await;
     let early = append_new(&inbox, 10, &body("early")).await;
     let middle = append_new(&inbox, 15, &body("middle")).await;
     let ids = async |limit, seconds| {
-        let claim = inbox.claim(limit, at(seconds), Order::Due).await.unwrap();
+        let claim = inbox
+            .claim(ClaimRequest::due(limit, at(seconds)))
+            .await
+            .unwrap();
         let ids: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
         (ids, claim.next_due)
     };
@@ -291,7 +300,7 @@ async fn the_longest_due_are_claimed_first(inbox: impl Inbox) {
     assert_eq!(ids(5, 99).await, (vec![], None));
 }
 
-async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
+async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     let claimed = claim_one(&inbox, 1).await;
     assert_eq!(claimed.id, id);
@@ -301,7 +310,7 @@ async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
     assert_eq!(claimed.body, body("a"));
     assert!(
         inbox
-            .claim(10, at(99), Order::Due)
+            .claim(ClaimRequest::due(10, at(99)))
             .await
             .unwrap()
             .deliveries
@@ -310,7 +319,7 @@ async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
     assert!(
         inbox
-            .claim(10, at(99), Order::Due)
+            .claim(ClaimRequest::due(10, at(99)))
             .await
             .unwrap()
             .deliveries
@@ -324,7 +333,7 @@ async fn each_delivery_is_claimed_once(inbox: impl Inbox) {
     assert_eq!(kept.due_at, None);
 }
 
-async fn an_end_is_recorded(inbox: impl Inbox) {
+async fn an_end_is_recorded(inbox: impl InboxAdmin) {
     for (result, state) in [
         (AttemptResult::Done, State::Done),
         (AttemptResult::Dead, State::Dead),
@@ -332,8 +341,9 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
         let id = append_new(&inbox, 0, &body(result.as_str())).await;
         let claimed = claim_one(&inbox, 1).await;
         let duration = Duration::from_millis(1500);
-        let finish = Finish::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
-        inbox.finish(finish).await.unwrap();
+        let finish =
+            Completion::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
+        inbox.complete(finish).await.unwrap();
         let kept = inbox.get(id).await.unwrap().unwrap();
         assert_eq!(kept.summary.state, state);
         assert_eq!(kept.due_at, None);
@@ -345,7 +355,7 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
         assert_eq!(attempt.detail.as_deref(), Some("said so"));
         assert!(
             inbox
-                .claim(10, at(999), Order::Due)
+                .claim(ClaimRequest::due(10, at(999)))
                 .await
                 .unwrap()
                 .deliveries
@@ -359,7 +369,7 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
         );
         assert!(
             inbox
-                .claim(10, at(999), Order::Due)
+                .claim(ClaimRequest::due(10, at(999)))
                 .await
                 .unwrap()
                 .deliveries
@@ -368,20 +378,23 @@ async fn an_end_is_recorded(inbox: impl Inbox) {
     }
 }
 
-async fn a_retry_comes_back_at_its_time(inbox: impl Inbox) {
+async fn a_retry_comes_back_at_its_time(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
         let early = inbox
-            .claim(10, at(seconds) - Duration::from_micros(1), Order::Due)
+            .claim(ClaimRequest::due(
+                10,
+                at(seconds) - Duration::from_micros(1),
+            ))
             .await
             .unwrap();
         assert!(early.deliveries.is_empty());
         assert_eq!(early.next_due, Some(at(seconds)));
         let claimed = claim_one(&inbox, seconds).await;
         assert_eq!(claimed.attempt, attempt);
-        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry)
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry)
             .due_at(at(seconds + 10));
-        inbox.finish(finish).await.unwrap();
+        inbox.complete(finish).await.unwrap();
         let kept = inbox.get(id).await.unwrap().unwrap();
         assert_eq!(kept.summary.state, State::Pending);
         assert_eq!(kept.due_at, Some(at(seconds + 10)));
@@ -392,29 +405,29 @@ async fn a_retry_comes_back_at_its_time(inbox: impl Inbox) {
     assert_eq!(kept.summary.attempts, 3);
 }
 
-async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
+async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    let end = |claimed, result| Finish::new(claimed, at(1), Duration::ZERO, result);
+    let end = |claimed, result| Completion::new(claimed, at(1), Duration::ZERO, result);
     let first = claim_one(&inbox, 0).await;
     for _ in 0..2 {
         // Told twice, as after a failure that left open whether it was written.
         inbox
-            .finish(end(&first, AttemptResult::Retry))
+            .complete(end(&first, AttemptResult::Retry))
             .await
             .unwrap();
     }
     let second = claim_one(&inbox, 5).await;
     inbox
-        .finish(end(&first, AttemptResult::Retry))
+        .complete(end(&first, AttemptResult::Retry))
         .await
         .unwrap();
     inbox
-        .finish(end(&first, AttemptResult::Dead))
+        .complete(end(&first, AttemptResult::Dead))
         .await
         .unwrap();
     assert!(
         inbox
-            .claim(10, at(9), Order::Due)
+            .claim(ClaimRequest::due(10, at(9)))
             .await
             .unwrap()
             .deliveries
@@ -424,16 +437,16 @@ async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
 
     // Done is done, whoever says it.
     inbox
-        .finish(end(&first, AttemptResult::Done))
+        .complete(end(&first, AttemptResult::Done))
         .await
         .unwrap();
     inbox
-        .finish(end(&second, AttemptResult::Retry))
+        .complete(end(&second, AttemptResult::Retry))
         .await
         .unwrap();
     assert!(
         inbox
-            .claim(10, at(9), Order::Due)
+            .claim(ClaimRequest::due(10, at(9)))
             .await
             .unwrap()
             .deliveries
@@ -452,7 +465,7 @@ async fn a_late_end_does_not_undo_what_came_after(inbox: impl Inbox) {
     );
 }
 
-async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbox) {
+async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &body("a")).await;
     let claimed = claim_one(&inbox, 0).await;
     for id in [
@@ -461,8 +474,8 @@ async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbox) {
     ] {
         let mut stranger = claimed.clone();
         stranger.id = id;
-        let finish = Finish::new(&stranger, at(1), Duration::ZERO, AttemptResult::Done);
-        inbox.finish(finish).await.unwrap();
+        let finish = Completion::new(&stranger, at(1), Duration::ZERO, AttemptResult::Done);
+        inbox.complete(finish).await.unwrap();
         assert_eq!(inbox.get(id).await.unwrap(), None);
     }
     let kept = inbox.get(claimed.id).await.unwrap().unwrap();
@@ -470,11 +483,14 @@ async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbox) {
     assert!(kept.attempts.is_empty());
 }
 
-async fn an_append_wakes_who_waits(inbox: impl Inbox) {
+async fn an_append_wakes_who_waits(inbox: impl InboxAdmin) {
     // Before the wait: the wait ends at once.
     append_new(&inbox, 0, &body("a")).await;
-    inbox.appended().await;
+    inbox.wait_for_append().await;
     // During the wait.
-    let (appended, ()) = tokio::join!(inbox.append(delivery(1, body("b"))), inbox.appended());
+    let (appended, ()) = tokio::join!(
+        inbox.append(delivery(1, body("b"))),
+        inbox.wait_for_append()
+    );
     new(appended.unwrap());
 }

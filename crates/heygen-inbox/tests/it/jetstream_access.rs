@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use heygen_inbox::jetstream::{Access, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, Imported, Inbox, InboxError, InboxErrorKind, Order, Prune, Query, State,
+    AttemptResult, ClaimRequest, Imported, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
+    Prune, Query, State,
 };
 use nkeys::KeyPair as Nkey;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -332,19 +333,20 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
     // The other hears of it.
     let first = body("a");
     let (id, ()) =
-        in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.appended()) }).await;
+        in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.wait_for_append()) })
+            .await;
     duplicate(inbox.append(delivery(1, body("a"))).await.unwrap());
     for result in [AttemptResult::Retry, AttemptResult::Dead] {
         let claimed = claim_soon(&inbox, 1).await;
         assert_eq!(claimed.id, id);
-        inbox.finish(end(&claimed, result)).await.unwrap();
+        inbox.complete(end(&claimed, result)).await.unwrap();
     }
     inbox.ready().await.unwrap();
     assert_eq!(all_ids(&inbox).await, [id]);
-    inbox.replay(&[id], at(2)).await.unwrap();
+    inbox.replay(vec![id], at(2)).await.unwrap();
     let claimed = claim_soon(&beside, 2).await;
     beside
-        .finish(end(&claimed, AttemptResult::Dead))
+        .complete(end(&claimed, AttemptResult::Dead))
         .await
         .unwrap();
     // The server counts what was acknowledged over another connection a moment later.
@@ -361,16 +363,22 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
     assert_eq!(counts.dead, 1);
     let stats = inbox.stats(UNIX_EPOCH).await.unwrap();
     assert_eq!(stats.groups.len(), 1);
-    inbox.set_bookmark("x", Some("y")).await.unwrap();
-    assert_eq!(inbox.bookmark("x").await.unwrap().as_deref(), Some("y"));
+    inbox
+        .set_bookmark("x".into(), Some("y".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        inbox.bookmark("x".into()).await.unwrap().as_deref(),
+        Some("y")
+    );
     let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 1);
     assert_eq!(inbox.get(id).await.unwrap(), None);
     assert_eq!(inbox.counts().await.unwrap().dead, 0);
     let mut carried = Imported::new(delivery(3, body("b")));
     carried.state = State::Dead;
-    new(inbox.import(&[carried]).await.unwrap()[0]);
-    let found = inbox.find(&[delivery(4, body("b"))]).await.unwrap();
+    new(inbox.import(vec![carried]).await.unwrap()[0]);
+    let found = inbox.find(vec![delivery(4, body("b"))]).await.unwrap();
     assert!(found[0].is_some());
     append_new(&inbox, 5, &body("c")).await;
     claim_one(&inbox, 5).await;
@@ -379,7 +387,7 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
         beside.list(Query::default().limit(1)).await.unwrap().len(),
         1
     );
-    beside.claim(1, at(5), Order::Due).await.unwrap();
+    beside.claim(ClaimRequest::due(1, at(5))).await.unwrap();
 
     let log = server.log().unwrap();
     let violations: Vec<_> = log

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::JetStreamInbox;
-use heygen_inbox::{AttemptResult, Inbox, InboxError, InboxErrorKind, Order, Prune, Query, State};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind, Prune,
+    Query, State,
+};
 use xtask_nats::{PATIENCE, Program};
 
 use crate::jetstream_support::{claim_soon, end, fast_server, in_time, open, options};
@@ -43,8 +46,8 @@ async fn goes_on_after_a_kill(program: Program) {
     }
     assert!(begun_at.elapsed() < options().publish_time, "at once");
     check_storage(in_time(inbox.ready()).await);
-    check_storage(in_time(inbox.claim(10, at(3), Order::Due)).await);
-    check_storage(in_time(inbox.finish(end(&claimed, AttemptResult::Done))).await);
+    check_storage(in_time(inbox.claim(ClaimRequest::due(10, at(3)))).await);
+    check_storage(in_time(inbox.complete(end(&claimed, AttemptResult::Done))).await);
     check_storage(in_time(inbox.get(in_hand)).await);
     check_storage(in_time(inbox.list(Query::default())).await);
     check_storage(in_time(inbox.counts()).await);
@@ -56,7 +59,7 @@ async fn goes_on_after_a_kill(program: Program) {
     let late = append_new(&inbox, 4, &body("lost")).await;
     assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
     inbox
-        .finish(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptResult::Done))
         .await
         .unwrap();
     let kept = inbox.get(in_hand).await.unwrap().unwrap();
@@ -64,7 +67,7 @@ async fn goes_on_after_a_kill(program: Program) {
     let mut handed_out = Vec::new();
     while handed_out.len() < 2 {
         assert!(begun_at.elapsed() < PATIENCE, "{handed_out:?}");
-        let claim = inbox.claim(10, at(5), Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
         handed_out.extend(claim.deliveries.iter().map(|claimed| claimed.id));
     }
     assert_eq!(handed_out, [waiting, late]);
@@ -110,7 +113,7 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
         check_storage(appended);
     }
     check_storage(in_time(hasty.ready()).await);
-    check_storage(in_time(hasty.claim(1, at(3), Order::Due)).await);
+    check_storage(in_time(hasty.claim(ClaimRequest::due(1, at(3)))).await);
     assert_eq!(hasty.queue_len(), 0);
     server.resume().unwrap();
     until_ready(&hasty).await;
@@ -179,9 +182,9 @@ async fn a_full_stream_refuses_and_takes_in_again_after_pruning() {
     // Nothing unhandled was deleted for room, and what there is can be handled.
     assert_eq!(all_ids(&inbox).await.len(), kept.len());
     for _ in &kept {
-        let claim = inbox.claim(1, at(1), Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
         inbox
-            .finish(end(&claim.deliveries[0], AttemptResult::Done))
+            .complete(end(&claim.deliveries[0], AttemptResult::Done))
             .await
             .unwrap();
     }

@@ -6,8 +6,8 @@ use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, Imported, Inbox, NewDelivery, Order, Prune, Query, Source,
-    State,
+    Appended, Attempt, AttemptResult, ClaimRequest, Imported, Inbox as _, InboxAdmin as _,
+    NewDelivery, Prune, Query, Source, State,
 };
 
 use crate::jetstream_support::{
@@ -30,7 +30,7 @@ fn carried(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported 
 }
 
 async fn import(inbox: &JetStreamInbox, deliveries: &[Imported]) -> Vec<heygen_inbox::Appended> {
-    in_time(inbox.import(deliveries)).await.unwrap()
+    in_time(inbox.import(deliveries.to_vec())).await.unwrap()
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn what_is_carried_keeps_its_past() {
     while due.len() < 2 {
         due.extend(
             inbox
-                .claim(10, at(LATER), Order::Due)
+                .claim(ClaimRequest::due(10, at(LATER)))
                 .await
                 .unwrap()
                 .deliveries,
@@ -69,7 +69,7 @@ async fn what_is_carried_keeps_its_past() {
     assert_eq!(told, [(ids[2], 1, 3), (ids[3], 3, 3)]);
     for claimed in &due {
         inbox
-            .finish(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptResult::Done))
             .await
             .unwrap();
     }
@@ -89,7 +89,7 @@ async fn what_is_carried_keeps_its_past() {
     );
     let streams = Streams::on(&server.url()).await;
     streams.nothing_comes(&inbox, LATER).await;
-    inbox.replay(&[ids[1]], at(10)).await.unwrap();
+    inbox.replay(vec![ids[1]], at(10)).await.unwrap();
     let anew = claim_soon(&inbox, 10).await;
     assert_eq!((anew.id, anew.first_attempt, anew.attempt), (ids[1], 4, 4));
 }
@@ -109,7 +109,7 @@ async fn an_import_goes_on_where_it_ended() {
         .change("HEYGEN_RECORDS", |config| config.max_message_size = 1)
         .await;
     for imported in &all {
-        in_time(inbox.import(std::slice::from_ref(imported)))
+        in_time(inbox.import(vec![imported.clone()]))
             .await
             .unwrap_err();
     }
@@ -133,7 +133,7 @@ async fn an_import_goes_on_where_it_ended() {
         (ids[1], 3, 3)
     );
     inbox
-        .finish(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptResult::Done))
         .await
         .unwrap();
     import(&inbox, &all).await.into_iter().for_each(|again| {
@@ -149,16 +149,27 @@ async fn bookmarks_are_kept_and_forgotten() {
         open(&server.url(), options()).await,
         open(&server.url(), options()).await,
     );
-    assert_eq!(one.bookmark("back fill.*").await.unwrap(), None);
-    one.set_bookmark("back fill.*", Some("é 1")).await.unwrap();
-    one.set_bookmark("other", Some("2")).await.unwrap();
+    assert_eq!(one.bookmark("back fill.*".into()).await.unwrap(), None);
+    one.set_bookmark("back fill.*".into(), Some("é 1".into()))
+        .await
+        .unwrap();
+    one.set_bookmark("other".into(), Some("2".into()))
+        .await
+        .unwrap();
     assert_eq!(
-        other.bookmark("back fill.*").await.unwrap().as_deref(),
+        other
+            .bookmark("back fill.*".into())
+            .await
+            .unwrap()
+            .as_deref(),
         Some("é 1")
     );
-    one.set_bookmark("back fill.*", None).await.unwrap();
-    assert_eq!(other.bookmark("back fill.*").await.unwrap(), None);
-    assert_eq!(other.bookmark("other").await.unwrap().as_deref(), Some("2"));
+    one.set_bookmark("back fill.*".into(), None).await.unwrap();
+    assert_eq!(other.bookmark("back fill.*".into()).await.unwrap(), None);
+    assert_eq!(
+        other.bookmark("other".into()).await.unwrap().as_deref(),
+        Some("2")
+    );
 }
 
 #[tokio::test]
@@ -196,10 +207,10 @@ async fn an_event_older_than_the_duplicate_window_is_still_known() {
         for (text, id) in [(body_with_id("e1", "a"), with_id), (body("b"), without)] {
             let appended = inbox.append(delivery(5, &text)).await.unwrap();
             assert_eq!(duplicate(appended), id, "{text}");
-            let found = in_time(inbox.find(&[delivery(5, &text)])).await.unwrap();
+            let found = in_time(inbox.find(vec![delivery(5, &text)])).await.unwrap();
             assert_eq!(found, [Some(id)], "{text}");
         }
-        let strange = in_time(inbox.find(&[delivery(5, body("c"))]))
+        let strange = in_time(inbox.find(vec![delivery(5, body("c"))]))
             .await
             .unwrap();
         assert_eq!(strange, [None]);
@@ -215,10 +226,10 @@ async fn what_remembers_does_not_wait_for_what_was_deleted() {
     for n in 0..3 {
         append_new(&inbox, 1, &body(&format!("v{n}"))).await;
     }
-    let claim = inbox.claim(10, at(1), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(10, at(1))).await.unwrap();
     for claimed in &claim.deliveries[1..] {
         inbox
-            .finish(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptResult::Done))
             .await
             .unwrap();
     }
@@ -257,7 +268,10 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
     // A gap of 1500 in the middle, longer than what is read at a time.
     let mut left = count;
     while left > 0 {
-        let claim = inbox.claim(500, at(count), Order::Due).await.unwrap();
+        let claim = inbox
+            .claim(ClaimRequest::due(500, at(count)))
+            .await
+            .unwrap();
         left -= claim.deliveries.len() as u64;
         let ends = claim.deliveries.iter().map(|claimed| {
             let place = ids.binary_search(&claimed.id).unwrap();
@@ -265,7 +279,7 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
                 true => AttemptResult::Done,
                 false => AttemptResult::Retry,
             };
-            inbox.finish(end(claimed, result).due_at(at(LATER)))
+            inbox.complete(end(claimed, result).due_at(at(LATER)))
         });
         for ended in futures_util::future::join_all(ends).await {
             ended.unwrap();
@@ -298,14 +312,14 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
     expected.reverse();
     assert_eq!(all_ids(&inbox).await, expected);
     assert_eq!(
-        inbox.count(&Query::default()).await.unwrap(),
+        inbox.count(Query::default()).await.unwrap(),
         ids.len() as u64
     );
     let pending = Query::default().state(State::Pending);
-    assert_eq!(inbox.count(&pending).await.unwrap(), ids.len() as u64);
+    assert_eq!(inbox.count(pending).await.unwrap(), ids.len() as u64);
     assert_eq!(
         inbox
-            .count(&Query::default().state(State::Dead))
+            .count(Query::default().state(State::Dead))
             .await
             .unwrap(),
         0
@@ -389,7 +403,7 @@ async fn a_post_and_its_record_are_one_event_between_two() {
     in_time(second.caught_up()).await;
     // The other follows the stream, and hears of it a little later.
     in_time(async {
-        while second.find(&[record("e1")]).await.unwrap() != [Some(posted)] {
+        while second.find(vec![record("e1")]).await.unwrap() != [Some(posted)] {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::JetStreamInbox;
-use heygen_inbox::{AttemptResult, DeliveryId, Inbox, Order, Query, State};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, Query, State,
+};
 use tokio::runtime::Runtime;
 use xtask_nats::{Cluster, Options, Program, until};
 
@@ -172,7 +174,7 @@ fn is_tried_again(id: DeliveryId) -> bool {
 
 async fn work(inbox: JetStreamInbox, figures: Arc<Figures>) {
     while !figures.is_drained.load(Ordering::Relaxed) {
-        let Ok(claim) = inbox.claim(8, at(1), Order::Due).await else {
+        let Ok(claim) = inbox.claim(ClaimRequest::due(8, at(1))).await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -190,7 +192,7 @@ async fn work(inbox: JetStreamInbox, figures: Arc<Figures>) {
                 true => AttemptResult::Retry,
                 false => AttemptResult::Done,
             };
-            while inbox.finish(end(&claimed, result)).await.is_err() {
+            while inbox.complete(end(&claimed, result)).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             if result == AttemptResult::Done {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use futures_util::StreamExt as _;
-use heygen_inbox::{Appended, Inbox, NewDelivery, Source};
+use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery, Source};
 
 use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
 use crate::support::{all_ids, at, duplicate, new};
@@ -121,7 +121,7 @@ async fn what_the_version_before_published_is_recognised() {
     in_time(second.caught_up()).await;
     // The first follows the stream, and hears of them a little later.
     in_time(async {
-        while first.find(&[delivery(0, C, CALLBACK)]).await.unwrap() != [Some(old[4])] {
+        while first.find(vec![delivery(0, C, CALLBACK)]).await.unwrap() != [Some(old[4])] {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })

@@ -8,7 +8,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::{Doubt, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, DeliveryId, Inbox, InboxError, InboxErrorKind, Order, Query, Source, State,
+    AttemptResult, ClaimRequest, DeliveryId, Inbox, InboxAdmin as _, InboxError, InboxErrorKind,
+    Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
 
@@ -189,7 +190,7 @@ async fn ids_of_another_stream_are_not_found() {
     assert_eq!(other.key(), id.key());
     assert_ne!(other.tag(), id.tag());
     assert_eq!(anew.get(id).await.unwrap(), None);
-    assert_eq!(anew.replay(&[id], at(1)).await.unwrap().missing, 1);
+    assert_eq!(anew.replay(vec![id], at(1)).await.unwrap().missing, 1);
     let beyond = DeliveryId::new(other.key() + 1, other.tag());
     assert_eq!(anew.get(beyond).await.unwrap(), None);
 }
@@ -207,7 +208,7 @@ async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
     let claimed = in_time(async {
         loop {
             let mut claim = inbox
-                .claim(1, std::time::SystemTime::now(), Order::Due)
+                .claim(ClaimRequest::due(1, std::time::SystemTime::now()))
                 .await
                 .unwrap();
             if let Some(claimed) = claim.deliveries.pop() {
@@ -222,7 +223,7 @@ async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
     // It does not stand in the way of what HeyGen signed.
     append_new(&inbox, 0, &text).await;
     inbox
-        .finish(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptResult::Done))
         .await
         .unwrap();
     let kept = inbox.get(claimed.id).await.unwrap().unwrap();
@@ -275,14 +276,14 @@ async fn odd_event_names_are_kept_listed_and_handed_out() {
     for summary in inbox.list(Query::default()).await.unwrap() {
         assert_eq!(summary.event_type.as_deref(), Some(ids[&summary.id]));
     }
-    let claim = inbox.claim(100, at(0), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(100, at(0))).await.unwrap();
     assert_eq!(claim.deliveries.len(), names.len());
     for claimed in claim.deliveries {
         let text = String::from_utf8(claimed.body.to_vec()).unwrap();
         assert!(text.contains(&serde_json::to_string(ids[&claimed.id]).unwrap()));
         // The dead letter has such a subject too.
         let end = end(&claimed, AttemptResult::Dead);
-        inbox.finish(end).await.unwrap();
+        inbox.complete(end).await.unwrap();
     }
     assert_eq!(inbox.counts().await.unwrap().dead, names.len() as u64);
 }
@@ -292,7 +293,7 @@ async fn a_body_that_no_message_can_hold_is_refused() {
     let options_of_server = Options::new().config("max_payload: 100KB");
     let server = Server::start(Program::Current, &options_of_server).unwrap();
     let inbox = open(&server.url(), options()).await;
-    let fits = inbox.max_body_bytes();
+    let fits = inbox.max_body_bytes().unwrap();
     let of_len = |len: usize| body(&"x".repeat(len - body("").len()));
     new(inbox.append(delivery(0, of_len(fits))).await.unwrap());
     let refused = inbox

@@ -6,7 +6,9 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Config;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
-use heygen_inbox::{AttemptResult, Claimed, Finish, Inbox, Kept, Order};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Claimed, Completion, Inbox as _, InboxAdmin as _, Kept,
+};
 use tokio::runtime::Runtime;
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
@@ -59,7 +61,7 @@ impl Process {
     }
 
     pub(crate) fn finish(&self, claimed: &Claimed, result: AttemptResult) {
-        self.run(self.inbox.finish(end(claimed, result))).unwrap();
+        self.run(self.inbox.complete(end(claimed, result))).unwrap();
     }
 
     pub(crate) fn get(&self, claimed: &Claimed) -> Kept {
@@ -71,7 +73,10 @@ impl Process {
 pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> Claimed {
     let begun_at = Instant::now();
     loop {
-        let mut claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
+        let mut claim = inbox
+            .claim(ClaimRequest::due(10, at(seconds)))
+            .await
+            .unwrap();
         match claim.deliveries.len() {
             0 => assert!(begun_at.elapsed() < PATIENCE, "nothing is handed out"),
             1 => return claim.deliveries.remove(0),
@@ -88,8 +93,8 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// The end of a handing-out at the second 1, due again at once.
-pub(crate) fn end(claimed: &Claimed, result: AttemptResult) -> Finish {
-    Finish::new(claimed, at(1), Duration::ZERO, result)
+pub(crate) fn end(claimed: &Claimed, result: AttemptResult) -> Completion {
+    Completion::new(claimed, at(1), Duration::ZERO, result)
 }
 
 /// The attempts of a delivery, as numbers and results.
@@ -155,7 +160,10 @@ impl Streams {
     pub(crate) async fn nothing_comes(&self, inbox: &JetStreamInbox, seconds: u64) {
         let begun_at = Instant::now();
         loop {
-            let claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
+            let claim = inbox
+                .claim(ClaimRequest::due(10, at(seconds)))
+                .await
+                .unwrap();
             assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
             if self.left().await == 0 {
                 return;

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
-use heygen_inbox::{AttemptResult, DeliveryId, Finish, Inbox, InboxErrorKind, Order, State};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin as _,
+    InboxErrorKind, State,
+};
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::jetstream_support::{
@@ -36,7 +39,7 @@ async fn each_delivery_is_claimed_by_one() {
 async fn claim_all(inbox: &JetStreamInbox) -> Vec<DeliveryId> {
     let mut ids = Vec::new();
     loop {
-        let claim = inbox.claim(3, at(100), Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(3, at(100))).await.unwrap();
         if claim.deliveries.is_empty() {
             return ids;
         }
@@ -102,25 +105,29 @@ async fn what_is_being_handled_stays_with_its_worker() {
     );
     append_new(&first, 0, &body("new")).await;
     append_new(&first, 0, &body("again")).await;
-    let claimed = first.claim(10, at(0), Order::Due).await.unwrap().deliveries;
+    let claimed = first
+        .claim(ClaimRequest::due(10, at(0)))
+        .await
+        .unwrap()
+        .deliveries;
     let [new, again] = &claimed[..] else {
         panic!("two are due");
     };
     first
-        .finish(end(again, AttemptResult::Retry))
+        .complete(end(again, AttemptResult::Retry))
         .await
         .unwrap();
     let again = claim_soon(&first, 2).await;
     assert_eq!(again.attempt, 2);
     let begun_at = Instant::now();
     while begun_at.elapsed() < options.ack_wait * 3 / 2 {
-        let claim = second.claim(10, at(5), Order::Due).await.unwrap();
+        let claim = second.claim(ClaimRequest::due(10, at(5))).await.unwrap();
         assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for claimed in [new, &again] {
         first
-            .finish(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptResult::Done))
             .await
             .unwrap();
         let kept = second.get(claimed.id).await.unwrap().unwrap();
@@ -137,12 +144,16 @@ fn what_one_puts_off_the_other_hands_out_at_its_time() {
     let id = first.run(append_new(&first.inbox, 0, &body("a")));
     let claimed = first.claim_soon(0);
     let retry = end(&claimed, AttemptResult::Retry).due_at(at(30));
-    first.run(first.inbox.finish(retry)).unwrap();
+    first.run(first.inbox.complete(retry)).unwrap();
 
     let early = second.run(in_time(async {
         // It has to hear of the reference first.
         loop {
-            let claim = second.inbox.claim(1, at(29), Order::Due).await.unwrap();
+            let claim = second
+                .inbox
+                .claim(ClaimRequest::due(1, at(29)))
+                .await
+                .unwrap();
             assert!(claim.deliveries.is_empty(), "not yet");
             if let Some(due) = claim.next_due {
                 return due;
@@ -155,7 +166,7 @@ fn what_one_puts_off_the_other_hands_out_at_its_time() {
     assert_eq!((again.id, again.attempt), (id, 2));
     second.finish(&again, AttemptResult::Done);
 
-    let replayed = second.run(second.inbox.replay(&[id], at(40))).unwrap();
+    let replayed = second.run(second.inbox.replay(vec![id], at(40))).unwrap();
     assert_eq!((replayed.pending, replayed.missing), (1, 0));
     let anew = first.claim_soon(40);
     assert_eq!((anew.id, anew.attempt, anew.first_attempt), (id, 3, 3));
@@ -222,7 +233,7 @@ fn a_reference_that_was_never_made(attempt: u32) {
     }
     let streams = first.run(Streams::on(&server.url()));
     first.run(streams.refuse_references(true));
-    let refused = first.run(first.inbox.finish(end(&claimed, AttemptResult::Retry)));
+    let refused = first.run(first.inbox.complete(end(&claimed, AttemptResult::Retry)));
     assert_eq!(refused.unwrap_err().kind(), InboxErrorKind::Storage);
     assert_eq!(first.get(&claimed).attempts.len(), attempt as usize);
     drop(first);
@@ -256,7 +267,7 @@ fn a_late_end_does_not_stand_for_a_reference_that_was_never_made() {
     let claimed = second.claim_soon(5);
     let streams = first.run(Streams::on(&server.url()));
     first.run(streams.refuse_references(true));
-    let refused = second.run(second.inbox.finish(end(&claimed, AttemptResult::Retry)));
+    let refused = second.run(second.inbox.complete(end(&claimed, AttemptResult::Retry)));
     refused.unwrap_err();
     drop(second);
     first.finish(&late, AttemptResult::Retry);
@@ -294,11 +305,15 @@ fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
     first.run(append_new(&first.inbox, 0, &body("a")));
     let claimed = first.claim_soon(0);
     let retry = end(&claimed, AttemptResult::Retry).due_at(at(20));
-    first.run(first.inbox.finish(retry)).unwrap();
+    first.run(first.inbox.complete(retry)).unwrap();
     drop(first);
     let is_one_left = async {
         while streams.left().await != 1 {
-            let claim = second.inbox.claim(10, at(10), Order::Due).await.unwrap();
+            let claim = second
+                .inbox
+                .claim(ClaimRequest::due(10, at(10)))
+                .await
+                .unwrap();
             assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -321,12 +336,12 @@ fn an_end_is_told_again_after_it_was_recorded_in_part() {
     let retry = || end(&claimed, AttemptResult::Retry);
     first.run(streams.refuse_references(true));
     for _ in 0..2 {
-        let refused = first.run(first.inbox.finish(retry())).unwrap_err();
+        let refused = first.run(first.inbox.complete(retry())).unwrap_err();
         assert_eq!(refused.kind(), InboxErrorKind::Storage);
     }
     first.run(streams.refuse_references(false));
     for _ in 0..2 {
-        first.run(first.inbox.finish(retry())).unwrap();
+        first.run(first.inbox.complete(retry())).unwrap();
     }
     let again = first.claim_soon(2);
     assert_eq!(again.attempt, 2);
@@ -346,7 +361,7 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
     let reason = "no\nwords é".to_owned();
     let dead = || end(&claimed, AttemptResult::Dead).detail(Some(reason.clone()));
     for _ in 0..2 {
-        inbox.finish(dead()).await.unwrap();
+        inbox.complete(dead()).await.unwrap();
     }
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
     assert_eq!(inbox.counts().await.unwrap().dead, 1);
@@ -374,17 +389,20 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
     );
     assert_eq!(header("Heygen-Inbox-Source").as_deref(), Some("webhook"));
 
-    inbox.replay(&[id], at(5)).await.unwrap();
+    inbox.replay(vec![id], at(5)).await.unwrap();
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
     let anew = claim_soon(&inbox, 5).await;
     assert_eq!((anew.attempt, anew.first_attempt), (2, 2));
     assert_eq!(anew.body, odd);
-    inbox.finish(end(&anew, AttemptResult::Dead)).await.unwrap();
+    inbox
+        .complete(end(&anew, AttemptResult::Dead))
+        .await
+        .unwrap();
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
 
     // Done is done, also late.
-    let late = Finish::new(&claimed, at(1), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(late).await.unwrap();
+    let late = Completion::new(&claimed, at(1), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(late).await.unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.summary.state, State::Done);
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
@@ -404,11 +422,11 @@ async fn new_events_do_not_wait_for_many_that_are_put_off() {
     let begun_at = Instant::now();
     while left > 0 {
         assert!(begun_at.elapsed() < PATIENCE, "{left} are not handed out");
-        let claim = inbox.claim(200, at(0), Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(200, at(0))).await.unwrap();
         left -= claim.deliveries.len();
         let ends = claim.deliveries.iter().map(|claimed| {
             let retry = end(claimed, AttemptResult::Retry).due_at(at(50));
-            inbox.finish(retry)
+            inbox.complete(retry)
         });
         for ended in futures_util::future::join_all(ends).await {
             ended.unwrap();
@@ -419,7 +437,7 @@ async fn new_events_do_not_wait_for_many_that_are_put_off() {
     let mut is_waiting = false;
     while !is_waiting {
         assert!(begun_at.elapsed() < PATIENCE, "some are not put off");
-        let claim = inbox.claim(200, at(1), Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(200, at(1))).await.unwrap();
         is_waiting = claim.next_due.is_some() && streams.left().await == put_off as u64;
     }
     let id = append_new(&inbox, 2, &body("new")).await;
@@ -434,13 +452,13 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
     append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
     inbox
-        .finish(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptResult::Done))
         .await
         .unwrap();
     append_new(&inbox, 0, &body("put off")).await;
     let put_off = claim_one(&inbox, 0).await;
     let retry = end(&put_off, AttemptResult::Retry).due_at(at(9));
-    inbox.finish(retry).await.unwrap();
+    inbox.complete(retry).await.unwrap();
     let new = append_new(&inbox, 0, &body("new")).await;
     drop(inbox);
 
@@ -451,13 +469,13 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
     let claimed = claim_soon(&inbox, 1).await;
     assert_eq!((claimed.id, claimed.attempt), (new, 1));
     inbox
-        .finish(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptResult::Done))
         .await
         .unwrap();
     let again = claim_soon(&inbox, 9).await;
     assert_eq!((again.id, again.attempt), (put_off.id, 2));
     inbox
-        .finish(end(&again, AttemptResult::Done))
+        .complete(end(&again, AttemptResult::Done))
         .await
         .unwrap();
     streams.nothing_comes(&inbox, 99).await;

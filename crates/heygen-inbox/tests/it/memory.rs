@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, MemoryInbox};
+use heygen_inbox::{
+    AttemptResult, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, MemoryInbox,
+};
 
 use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate};
 
@@ -17,8 +19,8 @@ async fn finished_deliveries_make_room_and_others_do_not() {
     assert_eq!(all_ids(&inbox).await, [second, first]);
     duplicate(inbox.append(delivery(9, body("b"))).await.unwrap());
 
-    let finish = Finish::new(&claimed, at(9), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(finish).await.unwrap();
+    let finish = Completion::new(&claimed, at(9), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(finish).await.unwrap();
     let third = append_new(&inbox, 9, &body("c")).await;
     assert_eq!(all_ids(&inbox).await, [third, second]);
     assert_eq!(inbox.get(first).await.unwrap(), None);
@@ -32,8 +34,8 @@ async fn an_id_is_never_given_twice() {
         // The clock stands still, and what was there is gone.
         ids.push(append_new(&inbox, 0, &body(&place.to_string())).await);
         let claimed = claim_one(&inbox, 0).await;
-        let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Dead);
-        inbox.finish(finish).await.unwrap();
+        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Dead);
+        inbox.complete(finish).await.unwrap();
     }
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
 }
@@ -45,8 +47,8 @@ async fn what_made_room_is_forgotten() {
         for name in ["a", "b"] {
             append_new(&inbox, 0, &body(name)).await;
             let claimed = claim_one(&inbox, 0).await;
-            let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
-            inbox.finish(finish).await.unwrap();
+            let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+            inbox.complete(finish).await.unwrap();
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, Claimed, DeliveryId, Finish, Inbox, NewDelivery, Order, Source};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, Inbox as _, InboxAdmin,
+    NewDelivery, Order, Source,
+};
 
 use crate::support::{append_new, at, new};
 
@@ -22,10 +25,13 @@ async fn a_stream_says_that_it_keeps_no_order() {
     let server = crate::support::server(xtask_nats::Program::Current);
     let inbox = crate::support::on_server(&server).await;
     append_new(&inbox, 0, &about("a", 1)).await;
-    let error = inbox.claim(1, at(0), Order::Subject).await.unwrap_err();
+    let error = inbox
+        .claim(ClaimRequest::due(1, at(0)).order(Order::Subject))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), heygen_inbox::InboxErrorKind::Unsupported);
     assert!(error.to_string().contains("SQLite"), "{error}");
-    let claimed = inbox.claim(1, at(0), Order::Due).await.unwrap();
+    let claimed = inbox.claim(ClaimRequest::due(1, at(0))).await.unwrap();
     assert_eq!(
         claimed.deliveries.len(),
         1,
@@ -38,19 +44,22 @@ fn about(subject: &str, number: u64) -> String {
     format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#)
 }
 
-async fn claim(inbox: &impl Inbox, seconds: u64) -> Vec<Claimed> {
-    let claim = inbox.claim(10, at(seconds), Order::Subject).await.unwrap();
+async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
+    let claim = inbox
+        .claim(ClaimRequest::due(10, at(seconds)).order(Order::Subject))
+        .await
+        .unwrap();
     claim.deliveries
 }
 
-async fn claim_ids(inbox: &impl Inbox, seconds: u64) -> Vec<DeliveryId> {
+async fn claim_ids(inbox: &impl InboxAdmin, seconds: u64) -> Vec<DeliveryId> {
     let claimed = claim(inbox, seconds).await;
     claimed.iter().map(|claimed| claimed.id).collect()
 }
 
-async fn end(inbox: &impl Inbox, claimed: &Claimed, seconds: u64, result: AttemptResult) {
-    let finish = Finish::new(claimed, at(seconds), Duration::ZERO, result);
-    inbox.finish(finish).await.unwrap();
+async fn end(inbox: &impl InboxAdmin, claimed: &Claimed, seconds: u64, result: AttemptResult) {
+    let finish = Completion::new(claimed, at(seconds), Duration::ZERO, result);
+    inbox.complete(finish).await.unwrap();
 }
 
 /// The older one is replayed while the newer one is claimed, and the newer one is then given back.
@@ -70,12 +79,12 @@ async fn a_released_one_lets_an_older_one_go() {
     editor.replay(&[older], at(4)).unwrap();
     drop(editor);
     assert_eq!(claim_ids(&inbox, 5).await, [], "it waits for the newer one");
-    let released = Finish::released(&claimed[0], at(6));
-    inbox.finish(released).await.unwrap();
+    let released = Completion::released(&claimed[0], at(6));
+    inbox.complete(released).await.unwrap();
     assert_eq!(claim_ids(&inbox, 7).await, [older]);
 }
 
-async fn one_of_each_subject_at_a_time(inbox: impl Inbox) {
+async fn one_of_each_subject_at_a_time(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for (subject, number) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("b", 2)] {
         ids.push(append_new(&inbox, 0, &about(subject, number)).await);
@@ -100,13 +109,13 @@ async fn one_of_each_subject_at_a_time(inbox: impl Inbox) {
     }
 }
 
-async fn a_retry_holds_up_its_subject_alone(inbox: impl Inbox) {
+async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
     let first = append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let claimed = claim(&inbox, 0).await.remove(0);
     assert_eq!(claimed.id, first);
-    let retry = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
-    inbox.finish(retry.due_at(at(100))).await.unwrap();
+    let retry = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
+    inbox.complete(retry.due_at(at(100))).await.unwrap();
     let other = append_new(&inbox, 1, &about("b", 1)).await;
     assert_eq!(claim_ids(&inbox, 1).await, [other]);
 
@@ -117,7 +126,7 @@ async fn a_retry_holds_up_its_subject_alone(inbox: impl Inbox) {
     assert_eq!(claim_ids(&inbox, 100).await, [second]);
 }
 
-async fn a_dead_one_lets_the_next_go(inbox: impl Inbox) {
+async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let first = claim(&inbox, 0).await.remove(0);
@@ -125,7 +134,7 @@ async fn a_dead_one_lets_the_next_go(inbox: impl Inbox) {
     assert_eq!(claim_ids(&inbox, 0).await, [second]);
 }
 
-async fn what_has_no_subject_waits_for_nobody(inbox: impl Inbox) {
+async fn what_has_no_subject_waits_for_nobody(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for body in [
         "not json",
@@ -137,13 +146,17 @@ async fn what_has_no_subject_waits_for_nobody(inbox: impl Inbox) {
     assert_eq!(claim_ids(&inbox, 0).await, ids);
 }
 
-async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl Inbox) {
+async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl InboxAdmin) {
     for number in 0..4 {
         append_new(&inbox, 0, &about("a", number)).await;
     }
     let first = claim(&inbox, 1).await.remove(0);
     assert!(claim(&inbox, 1).await.is_empty());
-    let others = inbox.claim(2, at(1), Order::Due).await.unwrap().deliveries;
+    let others = inbox
+        .claim(ClaimRequest::due(2, at(1)))
+        .await
+        .unwrap()
+        .deliveries;
     assert_eq!(others.len(), 2, "nobody waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
     end(&inbox, &first, 1, AttemptResult::Done).await;
@@ -153,7 +166,7 @@ async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl Inbox) {
     assert_eq!(claim(&inbox, 1).await.len(), 1);
 }
 
-async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl Inbox) {
+async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl InboxAdmin) {
     for number in 0..2500 {
         append_new(&inbox, 0, &about("a", number)).await;
     }
@@ -161,7 +174,10 @@ async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl Inbox) {
     let mut found = Vec::new();
     // One look goes over a part of the row only, and asks to be called again at once.
     for _ in 0..10 {
-        let claim = inbox.claim(10, at(1), Order::Subject).await.unwrap();
+        let claim = inbox
+            .claim(ClaimRequest::due(10, at(1)).order(Order::Subject))
+            .await
+            .unwrap();
         found.extend(claim.deliveries.iter().map(|claimed| claimed.id));
         if found.contains(&other) {
             assert_eq!(found.len(), 2);
@@ -172,12 +188,12 @@ async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl Inbox) {
     panic!("the other subject was never reached");
 }
 
-async fn append_from(inbox: &impl Inbox, source: Source, body: String) -> DeliveryId {
+async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> DeliveryId {
     let delivery = NewDelivery::new(at(0), source, Vec::new(), body.into());
     new(inbox.append(delivery).await.unwrap())
 }
 
-async fn order_is_kept_within_one_source(inbox: impl Inbox) {
+async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     let mut first = Vec::new();
     let mut second = Vec::new();
     for source in Source::ALL {
@@ -193,8 +209,8 @@ async fn order_is_kept_within_one_source(inbox: impl Inbox) {
     assert_eq!(ids, first, "no source waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
     // One that fails holds up its own source alone, and the others go on to their next.
-    let retry = Finish::new(&claimed[1], at(1), Duration::ZERO, AttemptResult::Retry);
-    inbox.finish(retry.due_at(at(100))).await.unwrap();
+    let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptResult::Retry);
+    inbox.complete(retry.due_at(at(100))).await.unwrap();
     for (place, claimed) in claimed.iter().enumerate().filter(|(place, _)| *place != 1) {
         end(&inbox, claimed, 1, AttemptResult::Done).await;
         assert_eq!(claim_ids(&inbox, 1).await, [second[place]]);
@@ -228,7 +244,11 @@ async fn what_waited_for_another_source_is_released_by_an_upgrade() {
         connection.close().unwrap();
 
         let inbox = SqliteInbox::open(&path).unwrap();
-        let claimed = inbox.claim(10, at(1), order).await.unwrap().deliveries;
+        let claimed = inbox
+            .claim(ClaimRequest::due(10, at(1)).order(order))
+            .await
+            .unwrap()
+            .deliveries;
         let mut ids = claimed.iter().map(|claimed| claimed.id);
         assert!(ids.any(|id| id == signed), "{order:?}: it waits");
         inbox.close().await.unwrap();

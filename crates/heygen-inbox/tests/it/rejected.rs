@@ -8,7 +8,7 @@ use std::time::Duration;
 use heygen_inbox::sqlite::{
     NewRejected, RejectedFile, RejectedRing, RingOptions, SqliteInbox, rejected_path,
 };
-use heygen_inbox::{Header, Inbox, InboxErrorKind};
+use heygen_inbox::{Header, InboxAdmin as _, InboxErrorKind};
 use rusqlite::Connection;
 
 use crate::support::{append_new, at, body};

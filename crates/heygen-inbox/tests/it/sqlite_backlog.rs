@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{AttemptResult, Finish, Inbox, Order, Query, State};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Order, Query, State,
+};
 use rusqlite::Connection;
 
 use crate::support::{append_new, at, body, delivery, duplicate};
@@ -42,18 +44,21 @@ async fn a_million_pending_events_are_worked_off_like_ten() {
     for order in [Order::Due, Order::Subject] {
         let mut last = None;
         for _ in 0..50 {
-            let claim = inbox.claim(16, at(10), order).await.unwrap();
+            let claim = inbox
+                .claim(ClaimRequest::due(16, at(10)).order(order))
+                .await
+                .unwrap();
             assert_eq!(claim.deliveries.len(), 16);
             for claimed in &claim.deliveries {
                 assert!(last < Some(claimed.id) || order == Order::Subject);
                 last = Some(claimed.id);
-                let finish = Finish::new(
+                let finish = Completion::new(
                     claimed,
                     at(10),
                     std::time::Duration::ZERO,
                     AttemptResult::Done,
                 );
-                inbox.finish(finish).await.unwrap();
+                inbox.complete(finish).await.unwrap();
             }
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use heygen_inbox::Imported;
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, Claimed, DeliveryId, DriftKind, Finish, Inbox, MemoryInbox,
-    Order, Prune, Query, State,
+    Appended, Attempt, AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, DriftKind,
+    Inbox as _, InboxAdmin as _, MemoryInbox, Order, Prune, Query, State,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ async fn each_knows_what_the_other_kept() {
         duplicate(editor.append(&[delivery(3, body("c"))]).unwrap()[0]),
         later
     );
-    let claim = inbox.claim(10, at(9), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
     let claimed: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
     assert_eq!(claimed, [by_inbox, later, by_editor]);
 }
@@ -114,8 +114,8 @@ async fn a_replay_gets_a_round_of_its_own() {
         } else {
             AttemptResult::Retry
         };
-        let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, result);
-        inbox.finish(finish).await.unwrap();
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
+        inbox.complete(finish).await.unwrap();
     }
     let in_hand = append_new(&inbox, 3, &body("b")).await;
     claim_one(&inbox, 3).await;
@@ -141,15 +141,18 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let ordered = async |seconds| {
-        let claim = inbox.claim(10, at(seconds), Order::Subject).await.unwrap();
+        let claim = inbox
+            .claim(ClaimRequest::due(10, at(seconds)).order(Order::Subject))
+            .await
+            .unwrap();
         claim.deliveries
     };
     let about =
         |n: u64| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
     let first = append_new(&inbox, 0, &about(1)).await;
     let claimed = ordered(0).await.remove(0);
-    let done = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(done).await.unwrap();
+    let done = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(done).await.unwrap();
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(1).await.remove(0);
 
@@ -161,8 +164,8 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
         ordered(2).await.is_empty(),
         "the later one is being handled"
     );
-    let done = Finish::new(&second, at(2), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(done).await.unwrap();
+    let done = Completion::new(&second, at(2), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(done).await.unwrap();
     assert_eq!(ordered(2).await[0].id, first);
 }
 
@@ -199,9 +202,9 @@ async fn attempts_elsewhere() -> Vec<Attempt> {
     let id = append_new(&inbox, 0, &body("elsewhere")).await;
     for (seconds, result) in [(0, AttemptResult::Retry), (1, AttemptResult::Done)] {
         let claimed = claim_one(&inbox, seconds).await;
-        let finish = Finish::new(&claimed, at(seconds), Duration::from_millis(3), result);
+        let finish = Completion::new(&claimed, at(seconds), Duration::from_millis(3), result);
         inbox
-            .finish(finish.detail(Some("why".into())))
+            .complete(finish.detail(Some("why".into())))
             .await
             .unwrap();
     }
@@ -215,8 +218,8 @@ async fn pruning_takes_the_index_along() {
     for number in 0..200 {
         append_new(&inbox, number, &body(&number.to_string())).await;
         let claimed = claim_one(&inbox, number).await;
-        let finish = Finish::new(&claimed, at(number), Duration::ZERO, AttemptResult::Done);
-        inbox.finish(finish).await.unwrap();
+        let finish = Completion::new(&claimed, at(number), Duration::ZERO, AttemptResult::Done);
+        inbox.complete(finish).await.unwrap();
     }
     let rows = |table: &str| {
         let connection = Connection::open(&path).unwrap();
@@ -313,13 +316,13 @@ async fn drift_is_counted_with_an_example() {
 async fn bookmarks_outlive_the_process() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
-    assert_eq!(inbox.bookmark("backfill").await.unwrap(), None);
+    assert_eq!(inbox.bookmark("backfill".into()).await.unwrap(), None);
     inbox
-        .set_bookmark("backfill", Some("page 7".into()))
+        .set_bookmark("backfill".into(), Some("page 7".into()))
         .await
         .unwrap();
     assert_eq!(
-        inbox.bookmark("backfill").await.unwrap().as_deref(),
+        inbox.bookmark("backfill".into()).await.unwrap().as_deref(),
         Some("page 7")
     );
     SqliteEditor::open(&path)
@@ -329,11 +332,11 @@ async fn bookmarks_outlive_the_process() {
     drop(inbox);
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(
-        inbox.bookmark("backfill").await.unwrap().as_deref(),
+        inbox.bookmark("backfill".into()).await.unwrap().as_deref(),
         Some("page 8")
     );
-    inbox.set_bookmark("backfill", None).await.unwrap();
-    assert_eq!(inbox.bookmark("backfill").await.unwrap(), None);
+    inbox.set_bookmark("backfill".into(), None).await.unwrap();
+    assert_eq!(inbox.bookmark("backfill".into()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -358,8 +361,8 @@ async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
     let about = |n| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
     let first = append_new(&inbox, 0, &about(1)).await;
     let claimed = ordered(&inbox, at(0)).await.remove(0);
-    let done = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(done).await.unwrap();
+    let done = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(done).await.unwrap();
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(&inbox, at(1)).await.remove(0);
     let mut editor = SqliteEditor::open(path).unwrap();
@@ -369,7 +372,10 @@ async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
 }
 
 async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<Claimed> {
-    let claim = inbox.claim(10, now, Order::Subject).await.unwrap();
+    let claim = inbox
+        .claim(ClaimRequest::due(10, now).order(Order::Subject))
+        .await
+        .unwrap();
     claim.deliveries
 }
 
@@ -377,8 +383,8 @@ async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<Claimed> {
 async fn a_subject_goes_on_after_a_retry_of_the_younger() {
     let (_folder, path) = file();
     let (inbox, second) = older_waits_for_younger(&path).await;
-    let retry = Finish::new(&second, at(3), Duration::ZERO, AttemptResult::Retry);
-    inbox.finish(retry.due_at(at(10))).await.unwrap();
+    let retry = Completion::new(&second, at(3), Duration::ZERO, AttemptResult::Retry);
+    inbox.complete(retry.due_at(at(10))).await.unwrap();
     let claimed = ordered(&inbox, at(4)).await;
     assert_eq!(claimed.len(), 1);
     assert!(claimed[0].id < second.id, "the older goes first now");
@@ -402,8 +408,8 @@ async fn nobody_writes_below_what_was_pruned() {
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 1000, &body("a")).await;
     let claimed = claim_one(&inbox, 1000).await;
-    let done = Finish::new(&claimed, at(1000), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(done).await.unwrap();
+    let done = Completion::new(&claimed, at(1000), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(done).await.unwrap();
     assert_eq!(
         inbox.prune(Prune::before(at(2000))).await.unwrap().deleted,
         1
@@ -448,10 +454,13 @@ async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
     for seconds in 0..5 {
         append_new(&inbox, seconds, &body(&seconds.to_string())).await;
     }
-    let claim = inbox.claim(10, at(100_000_001), Order::Due).await.unwrap();
+    let claim = inbox
+        .claim(ClaimRequest::due(10, at(100_000_001)))
+        .await
+        .unwrap();
     for claimed in &claim.deliveries {
-        let done = Finish::new(claimed, at(10), Duration::ZERO, AttemptResult::Done);
-        inbox.finish(done).await.unwrap();
+        let done = Completion::new(claimed, at(10), Duration::ZERO, AttemptResult::Done);
+        inbox.complete(done).await.unwrap();
     }
     let pruned = inbox.prune(Prune::before(at(50_000_000))).await.unwrap();
     assert_eq!(pruned.deleted, 5);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
-use heygen_inbox::{Appended, Inbox, Query};
+use heygen_inbox::{Appended, Inbox as _, Query};
 
 use crate::support::{all_ids, body, body_with_id, delivery};
 

@@ -1,7 +1,7 @@
 //! A destination that hangs, with a hundred thousand deliveries waiting for it, beside one that works.
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{ClaimRequest, Inbox, Order, Room};
+use heygen_inbox::{ClaimRequest, Inbox as _, Order, Room};
 use rusqlite::Connection;
 
 use crate::support::at;
@@ -40,7 +40,7 @@ async fn hanging_destination_with_many_waiting_holds_up_no_other() {
         fill(&path);
         let inbox = SqliteInbox::open(&path).unwrap();
         let (full, one) = (Room::default(), Room::new(1, 1, 0));
-        let claim = inbox.claim_for(request(order, full, one)).await.unwrap();
+        let claim = inbox.claim(request(order, full, one)).await.unwrap();
         let types: Vec<_> = claim
             .deliveries
             .iter()
@@ -50,7 +50,7 @@ async fn hanging_destination_with_many_waiting_holds_up_no_other() {
         // Looking through all that waits, each of these would take a tenth of a second and more.
         let begun = std::time::Instant::now();
         for _ in 0..500 {
-            let claim = inbox.claim_for(request(order, full, one)).await.unwrap();
+            let claim = inbox.claim(request(order, full, one)).await.unwrap();
             assert!(claim.deliveries.is_empty());
             assert_eq!(claim.next_due, None, "nothing to look for again at once");
         }
@@ -65,7 +65,7 @@ async fn hanging_destination_with_many_waiting_holds_up_no_other() {
         assert_eq!(index("delivery_event"), 1);
         // One destination alone needs no index by type.
         let alone = ClaimRequest::new(at(10), order, vec![Room::new(3, 3, 0)], |_| 0);
-        let claim = inbox.claim_for(alone).await.unwrap();
+        let claim = inbox.claim(alone).await.unwrap();
         assert_eq!(claim.deliveries.len(), 3);
         assert_eq!(index("delivery_event"), 0);
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions};
-use heygen_inbox::{Appended, Inbox, InboxErrorKind, Order, Query, State};
+use heygen_inbox::{
+    Appended, ClaimRequest, Inbox as _, InboxAdmin as _, InboxErrorKind, Query, State,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -95,7 +97,7 @@ async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
     for _ in 0..3 {
         let error = inbox.append(delivery(1, body("a"))).await.unwrap_err();
         assert_eq!(error.kind(), InboxErrorKind::Storage);
-        let error = inbox.claim(1, at(1), Order::Due).await.unwrap_err();
+        let error = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap_err();
         assert_eq!(error.kind(), InboxErrorKind::Storage);
     }
     assert_eq!(all_ids(&inbox).await, [before], "reading goes on");
@@ -108,7 +110,7 @@ async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
     duplicate(inbox.append(delivery(3, body("before"))).await.unwrap());
     assert_eq!(
         inbox
-            .claim(9, at(3), Order::Due)
+            .claim(ClaimRequest::due(9, at(3)))
             .await
             .unwrap()
             .deliveries
@@ -129,7 +131,7 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
     let list = inbox.list(Query::default()).await.unwrap_err();
     assert_eq!(list.kind(), InboxErrorKind::Storage);
     let (claim, appended) = tokio::join!(
-        inbox.claim(10, at(9), Order::Due),
+        inbox.claim(ClaimRequest::due(10, at(9))),
         inbox.append(delivery(1, body("b")))
     );
     assert!(claim.unwrap().deliveries.len() <= 1);
@@ -144,7 +146,7 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
     assert!(why.contains("elsewhere"), "{why}");
     let mut editor = SqliteEditor::open(&path).unwrap();
     assert_eq!(editor.replay(&[id], at(10)).unwrap().pending, 1);
-    let claim = inbox.claim(10, at(10), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(10, at(10))).await.unwrap();
     assert!(claim.deliveries.iter().any(|claimed| claimed.id == id));
 }
 
@@ -162,7 +164,7 @@ async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
     // While the lock is held all three gather in the queue; the first may go alone, the others share a transaction.
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let first = inbox.append(delivery(1, body("b")));
-    let claim = inbox.claim(10, at(9), Order::Due);
+    let claim = inbox.claim(ClaimRequest::due(10, at(9)));
     let second = inbox.append(delivery(1, body("c")));
     let release = async { other.execute_batch("ROLLBACK").unwrap() };
     let (first, claim, second, ()) = tokio::join!(biased; first, claim, second, release);
@@ -181,7 +183,7 @@ async fn what_is_in_hand_stays_there_when_others_held_the_file() {
     assert!(inbox.append(delivery(1, body("b"))).await.is_err());
     drop(lock);
     append_new(&inbox, 1, &body("b")).await;
-    let claim = inbox.claim(10, at(9), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
     assert!(claim.deliveries.iter().all(|other| other.id != claimed.id));
 }
 

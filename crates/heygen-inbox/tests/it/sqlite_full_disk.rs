@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
 use heygen_inbox::{
-    AttemptResult, Finish, Inbox, InboxErrorKind, NewDelivery, Order, Query, Source, State,
+    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxErrorKind, NewDelivery, Query,
+    Source, State,
 };
 use rusqlite::Connection;
 
@@ -25,7 +26,7 @@ async fn child() {
     let claimed = {
         inbox.append(delivery(0, body("first"))).await.unwrap();
         inbox
-            .claim(1, SystemTime::now(), Order::Due)
+            .claim(ClaimRequest::due(1, SystemTime::now()))
             .await
             .unwrap()
             .deliveries
@@ -69,17 +70,17 @@ async fn child() {
     say(&format!("kept {}", appended.id()));
     // It was in hand all the time, and is not handed out anew because the file was.
     let claim = inbox
-        .claim(usize::MAX, SystemTime::now(), Order::Due)
+        .claim(ClaimRequest::due(usize::MAX, SystemTime::now()))
         .await
         .unwrap();
     assert!(claim.deliveries.iter().all(|other| other.id != claimed.id));
-    let finish = Finish::new(
+    let finish = Completion::new(
         &claimed,
         SystemTime::now(),
         Duration::ZERO,
         AttemptResult::Done,
     );
-    inbox.finish(finish).await.unwrap();
+    inbox.complete(finish).await.unwrap();
     say(&format!("done {}", claimed.id));
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::sqlite::{Depth, SqliteEditor, SqliteInbox, SqliteReader};
-use heygen_inbox::{AttemptResult, Finish, Inbox, Order, Prune};
+use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Prune};
 use rusqlite::Connection;
 
 use crate::support::{append_new, at, body};
@@ -70,14 +70,14 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 0, &body("a")).await;
     append_new(&inbox, 1, &body("b")).await;
-    let claim = inbox.claim(1, at(1), Order::Due).await.unwrap();
-    let done = Finish::new(
+    let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
+    let done = Completion::new(
         &claim.deliveries[0],
         at(1),
         Duration::ZERO,
         AttemptResult::Done,
     );
-    inbox.finish(done).await.unwrap();
+    inbox.complete(done).await.unwrap();
     let counts = inbox.counts().await.unwrap();
     assert_eq!((counts.pending, counts.dead), (1, 0));
     let mut editor = SqliteEditor::open(&path).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
-use heygen_inbox::{AttemptResult, Finish, Inbox, Order, State};
+use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, State};
 
 use crate::support::{body, delivery};
 
@@ -39,9 +39,9 @@ async fn a_delivery_and_its_attempts_are_of_one_moment() {
 async fn hand_out_often(inbox: &SqliteInbox) {
     for _ in 0..500 {
         let now = SystemTime::now();
-        let claim = inbox.claim(1, now, Order::Due).await.unwrap();
+        let claim = inbox.claim(ClaimRequest::due(1, now)).await.unwrap();
         let claimed = &claim.deliveries[0];
-        let finish = Finish::new(claimed, now, Duration::ZERO, AttemptResult::Retry);
-        inbox.finish(finish.due_at(now)).await.unwrap();
+        let finish = Completion::new(claimed, now, Duration::ZERO, AttemptResult::Retry);
+        inbox.complete(finish.due_at(now)).await.unwrap();
     }
 }

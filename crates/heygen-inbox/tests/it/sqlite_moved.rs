@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteReader};
-use heygen_inbox::{DeliveryId, Inbox, InboxErrorKind, Order, Query, State};
+use heygen_inbox::{
+    ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, InboxErrorKind, Query, State,
+};
 use tempfile::TempDir;
 
 use crate::support::{append_new, at, body, delivery, duplicate, new};
@@ -73,7 +75,11 @@ impl Rig {
                 .err()
                 .map(told),
             self.inbox.ready().await.err().map(told),
-            self.inbox.claim(9, at(9), Order::Due).await.err().map(told),
+            self.inbox
+                .claim(ClaimRequest::due(9, at(9)))
+                .await
+                .err()
+                .map(told),
         ];
         self.check_refused(text, results);
     }
@@ -201,7 +207,7 @@ async fn a_renamed_inbox_that_comes_back_goes_on() {
 }
 
 async fn claim_one_of(inbox: &SqliteInbox) -> DeliveryId {
-    let claim = inbox.claim(1, at(9), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(1, at(9))).await.unwrap();
     claim.deliveries[0].id
 }
 
@@ -484,6 +490,6 @@ async fn what_nobody_has_in_hand_any_more_is_interrupted() {
     assert_eq!(state(&rig.path, State::Interrupted), []);
     assert_eq!(state(&rig.path, State::Pending).len(), 3);
     let now = std::time::SystemTime::now();
-    inbox.claim(9, now, Order::Due).await.unwrap();
+    inbox.claim(ClaimRequest::due(9, now)).await.unwrap();
     assert_eq!(state(&rig.path, State::Claimed).len(), 3);
 }

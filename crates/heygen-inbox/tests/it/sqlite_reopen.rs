@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
-use heygen_inbox::{AttemptResult, Finish, Inbox, InboxErrorKind, Order, State};
+use heygen_inbox::{
+    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -34,8 +36,8 @@ async fn what_was_kept_is_there_again() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let done = append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
-    let finish = Finish::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
-    inbox.finish(finish).await.unwrap();
+    let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    inbox.complete(finish).await.unwrap();
     let pending = append_new(&inbox, 1, "not json").await;
     let before = inbox.get(done).await.unwrap();
     drop(inbox);
@@ -62,7 +64,10 @@ async fn what_was_in_hand_is_handed_out_again() {
     // By the real clock: opening compares with it.
     for attempt in 1..=3 {
         let claim = inbox
-            .claim(10, std::time::SystemTime::now().max(at(1)), Order::Due)
+            .claim(ClaimRequest::due(
+                10,
+                std::time::SystemTime::now().max(at(1)),
+            ))
             .await
             .unwrap();
         let [claimed] = claim.deliveries.as_slice() else {
@@ -118,7 +123,7 @@ async fn a_captured_body_is_kept_once_under_any_headers() {
     assert_eq!(kept.repeats.count, 1000);
     assert_eq!(
         inbox
-            .claim(10, at(9999), Order::Due)
+            .claim(ClaimRequest::due(10, at(9999)))
             .await
             .unwrap()
             .deliveries
@@ -241,7 +246,11 @@ async fn closing_writes_what_is_queued_and_takes_no_more() {
             .await
             .unwrap_err()
             .kind(),
-        inbox.claim(1, at(0), Order::Due).await.unwrap_err().kind(),
+        inbox
+            .claim(ClaimRequest::due(1, at(0)))
+            .await
+            .unwrap_err()
+            .kind(),
         twin.close().await.unwrap_err().kind(),
     ];
     assert_eq!(refused, [InboxErrorKind::Closed; 3]);

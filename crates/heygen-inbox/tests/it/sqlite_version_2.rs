@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
-use heygen_inbox::{Inbox, NewDelivery, Source};
+use heygen_inbox::{Inbox as _, NewDelivery, Source};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

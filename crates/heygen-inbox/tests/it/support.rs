@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use heygen_inbox::{
-    Appended, Claimed, DeliveryId, Header, Inbox, NewDelivery, Order, Query, Source,
+    Appended, ClaimRequest, Claimed, DeliveryId, Header, InboxAdmin, NewDelivery, Query, Source,
 };
 
 /// Each case is run on each inbox.
@@ -118,19 +118,22 @@ pub(crate) fn duplicate(appended: Appended) -> DeliveryId {
 }
 
 /// Appends a body that was not here before.
-pub(crate) async fn append_new(inbox: &impl Inbox, seconds: u64, body: &str) -> DeliveryId {
+pub(crate) async fn append_new(inbox: &impl InboxAdmin, seconds: u64, body: &str) -> DeliveryId {
     new(inbox.append(delivery(seconds, body)).await.unwrap())
 }
 
 /// Claims the one delivery that is due.
-pub(crate) async fn claim_one(inbox: &impl Inbox, seconds: u64) -> Claimed {
-    let mut claim = inbox.claim(10, at(seconds), Order::Due).await.unwrap();
+pub(crate) async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> Claimed {
+    let mut claim = inbox
+        .claim(ClaimRequest::due(10, at(seconds)))
+        .await
+        .unwrap();
     assert_eq!(claim.deliveries.len(), 1, "one is due");
     claim.deliveries.remove(0)
 }
 
 /// The ids of all that is kept, newest first.
-pub(crate) async fn all_ids(inbox: &impl Inbox) -> Vec<DeliveryId> {
+pub(crate) async fn all_ids(inbox: &impl InboxAdmin) -> Vec<DeliveryId> {
     let all = inbox.list(Query::default()).await.unwrap();
     all.iter().map(|summary| summary.id).collect()
 }

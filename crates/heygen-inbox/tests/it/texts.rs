@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
-use heygen_inbox::{DeliveryId, Inbox, InboxError, MemoryInbox, Order, State};
+use heygen_inbox::{ClaimRequest, DeliveryId, Inbox as _, InboxError, MemoryInbox, State};
 use rusqlite::Connection;
 
 use crate::support::{at, body, delivery};
@@ -46,7 +46,9 @@ async fn errors() {
     lines.push(chain(
         &inbox.append(delivery(0, body("a"))).await.unwrap_err(),
     ));
-    lines.push(chain(&inbox.claim(1, at(0), Order::Due).await.unwrap_err()));
+    lines.push(chain(
+        &inbox.claim(ClaimRequest::due(1, at(0))).await.unwrap_err(),
+    ));
     drop(other);
 
     inbox.close().await.unwrap();

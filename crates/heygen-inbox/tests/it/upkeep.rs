@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, Authenticity, Finish, Inbox, NewDelivery, Order, Prune, Source, State,
+    AttemptResult, Authenticity, ClaimRequest, Completion, InboxAdmin, NewDelivery, Prune, Source,
+    State,
 };
 
 use crate::support::{
@@ -20,16 +21,16 @@ on_every_inbox!(
     readiness_is_a_write,
 );
 
-async fn finish_one(inbox: &impl Inbox, seconds: u64, result: AttemptResult) {
+async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) {
     let claimed = claim_one(inbox, seconds).await;
-    let finish = Finish::new(&claimed, at(seconds), Duration::ZERO, result);
+    let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
     inbox
-        .finish(finish.due_at(at(seconds + 1000)))
+        .complete(finish.due_at(at(seconds + 1000)))
         .await
         .unwrap();
 }
 
-async fn counts_tell_what_waits(inbox: impl Inbox) {
+async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     let empty = inbox.counts().await.unwrap();
     assert_eq!((empty.pending, empty.claimed, empty.dead), (0, 0, 0));
     assert_eq!(empty.oldest_pending, None);
@@ -50,7 +51,7 @@ async fn counts_tell_what_waits(inbox: impl Inbox) {
     assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
 }
 
-async fn pruning_takes_what_is_finished_and_old(inbox: impl Inbox) {
+async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for (seconds, result) in [
         (0, AttemptResult::Done),
@@ -74,7 +75,7 @@ async fn pruning_takes_what_is_finished_and_old(inbox: impl Inbox) {
     duplicate(inbox.append(delivery(21, body("10"))).await.unwrap());
 }
 
-async fn pruning_goes_in_steps_past_what_stays(inbox: impl Inbox) {
+async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin) {
     for number in 0..60 {
         append_new(&inbox, number, &body(&number.to_string())).await;
         // Every third is done; the others wait for another day.
@@ -83,8 +84,8 @@ async fn pruning_goes_in_steps_past_what_stays(inbox: impl Inbox) {
             _ => AttemptResult::Retry,
         };
         let claimed = claim_one(&inbox, number).await;
-        let finish = Finish::new(&claimed, at(number), Duration::ZERO, result);
-        inbox.finish(finish.due_at(at(100_000))).await.unwrap();
+        let finish = Completion::new(&claimed, at(number), Duration::ZERO, result);
+        inbox.complete(finish.due_at(at(100_000))).await.unwrap();
     }
     let (mut deleted, mut steps, mut next) = (0, 0, None);
     loop {
@@ -103,36 +104,36 @@ async fn pruning_goes_in_steps_past_what_stays(inbox: impl Inbox) {
     assert_eq!(inbox.counts().await.unwrap().pending, 40);
 }
 
-async fn a_clock_set_back_delays_nothing(inbox: impl Inbox) {
+async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these came in and when the second was tried.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
     finish_one(&inbox, YEAR, AttemptResult::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;
-    let claim = inbox.claim(10, at(5), Order::Due).await.unwrap();
+    let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
     assert_eq!(claim.deliveries.len(), 2);
 
     // A wait that was asked for by the right clock stays.
     for claimed in &claim.deliveries {
-        let finish = Finish::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
-        inbox.finish(finish.due_at(at(500))).await.unwrap();
+        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
+        inbox.complete(finish.due_at(at(500))).await.unwrap();
     }
     assert!(
         inbox
-            .claim(10, at(100), Order::Due)
+            .claim(ClaimRequest::due(10, at(100)))
             .await
             .unwrap()
             .deliveries
             .is_empty()
     );
-    let later = inbox.claim(10, at(50), Order::Due).await.unwrap();
+    let later = inbox.claim(ClaimRequest::due(10, at(50))).await.unwrap();
     assert!(
         later.deliveries.is_empty(),
         "set back again, and due at 500 all the same"
     );
 }
 
-async fn what_nobody_signed_stands_apart(inbox: impl Inbox) {
+async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
     let callback = |seconds, body: String| {
         NewDelivery::new(at(seconds), Source::Callback, Vec::new(), body.into())
     };
@@ -159,7 +160,7 @@ async fn what_nobody_signed_stands_apart(inbox: impl Inbox) {
     assert_eq!(kept.summary.source.authenticity(), Authenticity::Signature);
 }
 
-async fn the_log_and_a_post_tell_of_one_event(inbox: impl Inbox) {
+async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
     let logged = |id: &str, video: &str| {
         let body =
             body_with_id(id, video).replacen('}', r#","created_at":"2026-11-01T00:00:00Z"}"#, 0);
@@ -184,7 +185,7 @@ async fn the_log_and_a_post_tell_of_one_event(inbox: impl Inbox) {
     assert_eq!(kept.summary.state, State::Pending);
 }
 
-async fn readiness_is_a_write(inbox: impl Inbox) {
+async fn readiness_is_a_write(inbox: impl InboxAdmin) {
     inbox.ready().await.unwrap();
     inbox.ready().await.unwrap();
     assert_eq!(inbox.queue_len(), 0);

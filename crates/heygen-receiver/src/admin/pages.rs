@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use heygen_inbox::Inbox;
+use heygen_inbox::InboxAdmin;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -38,7 +38,7 @@ pub struct AdminPages<I> {
     metrics: Option<Metrics>,
 }
 
-impl<I: Inbox> AdminPages<I> {
+impl<I: InboxAdmin> AdminPages<I> {
     /// Tells of this inbox.
     #[must_use]
     pub fn new(inbox: I) -> Self {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heygen_inbox::{Inbox, InboxErrorKind, MemoryInbox};
+use heygen_inbox::{Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
 use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, Client, ask, request_of_host};
 use crate::support::{Fault, Tampered, delivery, until, within_patience};
 
-async fn start<I: Inbox>(pages: AdminPages<I>) -> std::net::SocketAddr {
+async fn start<I: InboxAdmin>(pages: AdminPages<I>) -> std::net::SocketAddr {
     let admin = Admin::bind("127.0.0.1:0").await.unwrap();
     let address = admin.local_addr().unwrap();
     tokio::spawn(admin.serve(pages, std::future::pending()));

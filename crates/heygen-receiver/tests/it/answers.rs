@@ -1,6 +1,6 @@
 //! Every row of the table of answers.
 
-use heygen_inbox::{Inbox, InboxErrorKind, MemoryInbox, Query};
+use heygen_inbox::{InboxAdmin as _, InboxErrorKind, MemoryInbox, Query};
 use heygen_receiver::{ActiveSecrets, DispatchOptions, Dispatcher};
 use heygen_testkit::{Sender, fixtures};
 

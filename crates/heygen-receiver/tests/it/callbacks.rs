@@ -1,6 +1,6 @@
 //! The path of callbacks, which nobody signs.
 
-use heygen_inbox::{Authenticity, Inbox, MemoryInbox, Query, Source};
+use heygen_inbox::{Authenticity, InboxAdmin as _, MemoryInbox, Query, Source};
 use heygen_receiver::{ActiveSecrets, CallbackTokens, Receiver, ReceiverOptions};
 
 use crate::client::{ask, request, sign};

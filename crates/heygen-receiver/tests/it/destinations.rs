@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    AttemptResult, DeliveryId, Finish, Inbox, MemoryInbox, NewDelivery, Order, Source, State,
+    AttemptResult, ClaimRequest, Completion, DeliveryId, InboxAdmin, MemoryInbox, NewDelivery,
+    Order, Source, State,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
 use tokio::task::JoinHandle;
@@ -36,7 +37,7 @@ where
 struct Dispatching(JoinHandle<()>);
 
 impl Dispatching {
-    fn start<I: Inbox + Clone>(
+    fn start<I: InboxAdmin + Clone>(
         inbox: &I,
         handler: impl Handler,
         set: impl FnOnce(&mut DispatchOptions),
@@ -62,15 +63,15 @@ fn event(event_type: &str, number: usize) -> NewDelivery {
     NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body.into())
 }
 
-async fn append(inbox: &impl Inbox, event_type: &str, number: usize) -> DeliveryId {
+async fn append(inbox: &impl InboxAdmin, event_type: &str, number: usize) -> DeliveryId {
     inbox.append(event(event_type, number)).await.unwrap().id()
 }
 
-async fn state(inbox: &impl Inbox, id: DeliveryId) -> State {
+async fn state(inbox: &impl InboxAdmin, id: DeliveryId) -> State {
     inbox.get(id).await.unwrap().unwrap().summary.state
 }
 
-async fn check_hanging_destination(inbox: impl Inbox + Clone, order: Order) {
+async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Order) {
     for number in 0..40 {
         append(&inbox, "a.b", number).await;
     }
@@ -111,19 +112,19 @@ async fn hanging_destination_holds_up_no_other_in_a_file() {
 }
 
 /// Tried once already, and due again.
-async fn append_backlog(inbox: &impl Inbox, count: usize) {
+async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
     for number in 0..count {
         append(inbox, "a.b", number).await;
     }
     let now = SystemTime::now();
     for claimed in inbox
-        .claim(count, now, Order::Due)
+        .claim(ClaimRequest::due(count, now))
         .await
         .unwrap()
         .deliveries
     {
-        let finish = Finish::new(&claimed, now, Duration::ZERO, AttemptResult::Retry);
-        inbox.finish(finish.due_at(now)).await.unwrap();
+        let finish = Completion::new(&claimed, now, Duration::ZERO, AttemptResult::Retry);
+        inbox.complete(finish.due_at(now)).await.unwrap();
     }
 }
 

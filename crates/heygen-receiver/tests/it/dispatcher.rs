@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptResult, DeliveryId, Finish, Inbox, Kept, MemoryInbox, Order, State,
+    Attempt, AttemptResult, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin, Kept,
+    MemoryInbox, State,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
 use tokio::sync::{Semaphore, oneshot};
@@ -17,7 +18,7 @@ use crate::support::{Fault, Tampered, delivery, until};
 struct Dispatching(JoinHandle<()>);
 
 impl Dispatching {
-    fn start<I: Inbox + Clone>(
+    fn start<I: InboxAdmin + Clone>(
         inbox: &I,
         handler: impl Handler,
         set: impl FnOnce(&mut DispatchOptions),
@@ -36,16 +37,16 @@ impl Drop for Dispatching {
     }
 }
 
-async fn append(inbox: &impl Inbox, video_id: &str) -> DeliveryId {
+async fn append(inbox: &impl InboxAdmin, video_id: &str) -> DeliveryId {
     inbox.append(delivery(video_id)).await.unwrap().id()
 }
 
-async fn get(inbox: &impl Inbox, id: DeliveryId) -> Kept {
+async fn get(inbox: &impl InboxAdmin, id: DeliveryId) -> Kept {
     inbox.get(id).await.unwrap().unwrap()
 }
 
 /// Waits until so many attempts have ended.
-async fn after_attempts(inbox: &impl Inbox, id: DeliveryId, count: usize) -> Kept {
+async fn after_attempts(inbox: &impl InboxAdmin, id: DeliveryId, count: usize) -> Kept {
     until(async || get(inbox, id).await.attempts.len() >= count).await;
     get(inbox, id).await
 }
@@ -227,14 +228,17 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
     for _ in 0..count {
-        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
-        let finish = Finish::new(
+        let claim = inbox
+            .claim(ClaimRequest::due(1, SystemTime::now()))
+            .await
+            .unwrap();
+        let finish = Completion::new(
             &claim.deliveries[0],
             SystemTime::now(),
             Duration::ZERO,
             AttemptResult::Interrupted,
         );
-        inbox.finish(finish).await.unwrap();
+        inbox.complete(finish).await.unwrap();
     }
     let calls = Arc::new(AtomicUsize::new(0));
     let handler = {

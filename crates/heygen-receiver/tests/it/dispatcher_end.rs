@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heygen_inbox::{Inbox, MemoryInbox, State};
+use heygen_inbox::{Inbox as _, InboxAdmin, MemoryInbox, State};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handler};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::support::{Fault, Tampered, delivery, within_patience};
 
 /// A dispatcher at work, and the word that ends it.
-fn start<I: Inbox + Clone>(
+fn start<I: InboxAdmin + Clone>(
     inbox: &I,
     handler: impl Handler,
     shutdown_time: Duration,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox};
-use heygen_inbox::{AttemptResult, Inbox, NewDelivery, Order, Source, State};
+use heygen_inbox::{AttemptResult, Inbox as _, InboxAdmin as _, NewDelivery, Order, Source, State};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled};
 use tokio::sync::oneshot;
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptResult, DeliveryId, Header, Inbox, Kept, MemoryInbox, NewDelivery, Source,
+    Attempt, AttemptResult, DeliveryId, Header, Inbox as _, InboxAdmin as _, Kept, MemoryInbox,
+    NewDelivery, Source,
 };
 use heygen_receiver::{DispatchOptions, Dispatcher, Handler};
 use tokio::task::JoinHandle;

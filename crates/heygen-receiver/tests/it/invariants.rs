@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use heygen_inbox::{Inbox, Kept, MemoryInbox, Query, Source};
+use heygen_inbox::{InboxAdmin as _, Kept, MemoryInbox, Query, Source};
 use heygen_receiver::{CallbackTokens, Receiver, ReceiverOptions, Secret, Secrets};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};

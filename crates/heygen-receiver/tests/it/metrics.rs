@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{Inbox, MemoryInbox};
+use heygen_inbox::{Inbox as _, InboxAdmin as _, MemoryInbox};
 use heygen_receiver::{
     CallbackTokens, DispatchOptions, Dispatcher, Handled, Metrics, Receiver, ReceiverOptions,
 };

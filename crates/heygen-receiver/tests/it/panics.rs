@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heygen_inbox::{Inbox, State};
+use heygen_inbox::{Inbox as _, InboxAdmin as _, State};
 use heygen_receiver::{
     Delivery, DispatchOptions, Dispatcher, ObservedAttempt, ObservedDelivery, ObservedRejection,
     Observer, Receiver, ReceiverOptions, Retention,
@@ -42,7 +42,7 @@ impl Observer for Hysteric {
 
 #[tokio::test(start_paused = true)]
 async fn dispatcher_survives_an_inbox_and_observers_that_panic() {
-    for method in ["claim", "finish", "appended"] {
+    for method in ["claim", "complete", "wait_for_append"] {
         let (inbox, times) = panics(method);
         let mut options = DispatchOptions::default();
         options.observers.add(Hysteric);

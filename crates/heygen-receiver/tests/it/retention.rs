@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    AttemptResult, Finish, Inbox, MemoryInbox, NewDelivery, Order, Query, Source, State,
+    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, MemoryInbox, NewDelivery,
+    Query, Source, State,
 };
 use heygen_receiver::Retention;
 use tokio::task::JoinHandle;
@@ -23,15 +24,18 @@ async fn fill(inbox: &MemoryInbox, count: usize, age: Duration) {
         let received_at = SystemTime::now() - age;
         let delivery = NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into());
         inbox.append(delivery).await.unwrap();
-        let claim = inbox.claim(1, SystemTime::now(), Order::Due).await.unwrap();
+        let claim = inbox
+            .claim(ClaimRequest::due(1, SystemTime::now()))
+            .await
+            .unwrap();
         let (result, wait) = match number % 2 {
             0 => (AttemptResult::Done, Duration::ZERO),
             _ => (AttemptResult::Retry, DAY),
         };
         let claimed = &claim.deliveries[0];
-        let finish = Finish::new(claimed, SystemTime::now(), Duration::ZERO, result);
+        let finish = Completion::new(claimed, SystemTime::now(), Duration::ZERO, result);
         inbox
-            .finish(finish.due_at(SystemTime::now() + wait))
+            .complete(finish.due_at(SystemTime::now() + wait))
             .await
             .unwrap();
     }

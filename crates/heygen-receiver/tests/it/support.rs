@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Appended, Claim, Counts, DeliveryId, Finish, Inbox, InboxError, InboxErrorKind, Kept,
-    MemoryInbox, NewDelivery, Order, Prune, Pruned, Query, Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
+    InboxError, InboxErrorKind, Kept, MemoryInbox, NewDelivery, Prune, Pruned, Query, Replayed,
+    Stats, Summary,
 };
 use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
 use tokio::sync::{Semaphore, oneshot};
@@ -62,11 +63,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start<I: Inbox>(receiver: Receiver<I>) -> Self {
+    pub(crate) async fn start<I: InboxAdmin>(receiver: Receiver<I>) -> Self {
         Self::start_on(Server::bind("127.0.0.1:0").await.unwrap(), receiver)
     }
 
-    pub(crate) fn start_on<I: Inbox>(server: Server, receiver: Receiver<I>) -> Self {
+    pub(crate) fn start_on<I: InboxAdmin>(server: Server, receiver: Receiver<I>) -> Self {
         let address = server.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.serve(receiver, async {
@@ -91,11 +92,11 @@ impl Running {
 }
 
 /// A server with one secret, and limits that `set` changes.
-pub(crate) async fn start<I: Inbox>(inbox: I, set: impl FnOnce(&mut Limits)) -> Running {
+pub(crate) async fn start<I: InboxAdmin>(inbox: I, set: impl FnOnce(&mut Limits)) -> Running {
     start_with(secret(), inbox, set).await
 }
 
-pub(crate) async fn start_with<I: Inbox>(
+pub(crate) async fn start_with<I: InboxAdmin>(
     secrets: impl Into<ActiveSecrets>,
     inbox: I,
     set: impl FnOnce(&mut Limits),
@@ -176,21 +177,16 @@ impl Inbox for Tampered {
         self.inbox.append(delivery).await
     }
 
-    async fn claim(
-        &self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> Result<Claim, InboxError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         self.fault.maybe_panic("claim");
         if let Fault::ClaimHangs = self.fault {
             std::future::pending::<()>().await;
         }
-        self.inbox.claim(limit, now, order).await
+        self.inbox.claim(request).await
     }
 
-    async fn finish(&self, finish: Finish) -> Result<(), InboxError> {
-        self.fault.maybe_panic("finish");
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        self.fault.maybe_panic("complete");
         if let Fault::FinishFails(times) = &self.fault
             && let Ok(permit) = times.try_acquire()
         {
@@ -200,25 +196,12 @@ impl Inbox for Tampered {
                 "as the test wants",
             ));
         }
-        self.inbox.finish(finish).await
+        self.inbox.complete(completion).await
     }
 
-    async fn appended(&self) {
-        self.fault.maybe_panic("appended");
-        self.inbox.appended().await;
-    }
-
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
-        self.inbox.list(query).await
-    }
-
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        self.inbox.get(id).await
-    }
-
-    async fn counts(&self) -> Result<Counts, InboxError> {
-        self.fault.maybe_panic("counts");
-        self.inbox.counts().await
+    async fn wait_for_append(&self) {
+        self.fault.maybe_panic("wait_for_append");
+        self.inbox.wait_for_append().await;
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
@@ -241,6 +224,56 @@ impl Inbox for Tampered {
         self.inbox.queue_len()
     }
 
+    fn orders_by_subject(&self) -> bool {
+        self.inbox.orders_by_subject()
+    }
+}
+
+impl InboxAdmin for Tampered {
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        self.inbox.list(query).await
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        self.inbox.get(id).await
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        self.fault.maybe_panic("counts");
+        self.inbox.counts().await
+    }
+
+    async fn count(&self, query: Query) -> Result<u64, InboxError> {
+        self.inbox.count(query).await
+    }
+
+    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        self.inbox.stats(attempts_since).await
+    }
+
+    async fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        self.inbox.find(deliveries).await
+    }
+
+    async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
+        self.inbox.import(deliveries).await
+    }
+
+    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+        self.inbox.replay(ids, now).await
+    }
+
+    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        self.inbox.bookmark(name).await
+    }
+
+    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
+        self.inbox.set_bookmark(name, value).await
+    }
+
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
         self.fault.maybe_panic("prune");
         self.inbox.prune(step).await
@@ -248,6 +281,6 @@ impl Inbox for Tampered {
 }
 
 /// How many deliveries are kept.
-pub(crate) async fn count(inbox: &impl Inbox) -> usize {
+pub(crate) async fn count(inbox: &impl InboxAdmin) -> usize {
     inbox.list(Query::default()).await.unwrap().len()
 }

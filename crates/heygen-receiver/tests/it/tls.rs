@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heygen_inbox::{Inbox, MemoryInbox};
+use heygen_inbox::{InboxAdmin, MemoryInbox};
 use heygen_receiver::{Limits, Receiver, ReceiverOptions, Server, ServerTls};
 use heygen_testkit::signed_request;
 use http_body_util::Full;
@@ -26,7 +26,7 @@ mod files;
 mod identity;
 
 /// A server that shows this, with limits that `set` changes.
-async fn start(tls: &ServerTls, inbox: impl Inbox, set: impl FnOnce(&mut Limits)) -> Running {
+async fn start(tls: &ServerTls, inbox: impl InboxAdmin, set: impl FnOnce(&mut Limits)) -> Running {
     let mut options = ReceiverOptions::default();
     set(&mut options.limits);
     let receiver = Receiver::with(secret(), inbox, options);

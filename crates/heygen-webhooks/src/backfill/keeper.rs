@@ -7,18 +7,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use heygen_inbox::{
-    Appended, DedupKey, DeliveryId, Inbox as _, InboxError, InboxErrorKind, NewDelivery,
+    Appended, BoxInbox, DedupKey, DeliveryId, Inbox as _, InboxAdmin as _, InboxError,
+    InboxErrorKind, NewDelivery,
 };
 
 use crate::store::nats::Nats;
 use crate::store::place::Place;
-use crate::store::{Editor, Reader, Store};
+use crate::store::{Editor, Reader};
 
 /// The inbox that is filled.
 #[derive(Debug)]
 pub(crate) enum Keeper {
     /// That of this process, which hands out what is in it.
-    Server(Store),
+    Server(BoxInbox),
     /// One beside which a server may run, or none. Writing blocks the thread for as long as the disk takes.
     Beside {
         editor: Box<Editor>,
@@ -100,7 +101,7 @@ impl Keeper {
 
     pub(super) async fn bookmark(&mut self, name: &str) -> Result<Option<String>, InboxError> {
         match self {
-            Self::Server(inbox) => inbox.bookmark(name).await,
+            Self::Server(inbox) => inbox.bookmark(name.to_owned()).await,
             Self::Beside { reader, .. } => reader.bookmark(name),
             Self::DryRun { inbox, .. } => match inbox {
                 Some((_, reader)) => reader.bookmark(name),
@@ -115,7 +116,7 @@ impl Keeper {
         value: String,
     ) -> Result<(), InboxError> {
         match self {
-            Self::Server(inbox) => inbox.set_bookmark(name, value).await,
+            Self::Server(inbox) => inbox.set_bookmark(name.to_owned(), Some(value)).await,
             Self::Beside { editor, .. } => editor.set_bookmark(name, &value),
             Self::DryRun { .. } => Ok(()),
         }
@@ -138,7 +139,7 @@ fn count_new(appended: &[Appended]) -> usize {
 /// Appends all of them together, so that they share a commit, and in their order. What HeyGen sends goes before: where there
 /// is no room in the queue, this waits.
 async fn append_all(
-    inbox: &Store,
+    inbox: &BoxInbox,
     mut deliveries: Vec<NewDelivery>,
 ) -> Result<Vec<Appended>, InboxError> {
     let mut appended = Vec::with_capacity(deliveries.len());

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use heygen_api::{Client, Credentials, ErrorKind, RetryPolicy};
 use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
-use heygen_inbox::{Appended, Inbox as _, NewDelivery, Query, Source};
+use heygen_inbox::{Appended, BoxInbox, Inbox, InboxAdmin as _, NewDelivery, Query, Source};
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -215,7 +215,7 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
     let text = "{ \"event_type\":\"avatar_video.fail\" ,\n\"event_data\":{\"n\":12345678901234567890123,\"n\":1e999},\"event_id\":\"x\"}";
     let world = World::new().await;
     world.answers([answer(text, None), answer(text, None)]);
-    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
+    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
     let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
     assert_eq!(
         pass(&mut server, Depth::Between).await,
@@ -231,7 +231,7 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
 #[tokio::test]
 async fn a_post_and_its_record_are_one_event_in_either_order() {
     let world = World::new().await;
-    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
+    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
     let first = inbox.append(A.posted()).await.expect("kept");
     world.pages(&[&[A, B]]);
     let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
@@ -271,7 +271,7 @@ async fn what_came_by_post_since_the_last_pass_ends_nothing() {
     const NEW: Record = Record("new", 1);
     const NEWER: Record = Record("newer", 0);
     let world = World::new().await;
-    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
+    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
     let mut work = Backfill::into_inbox(world.client(), None, inbox.clone());
     world.pages(&[&[B, C]]);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! `dev`: hands out what HeyGen's log tells of, for local work without a public address.
 
+use heygen_inbox::BoxInbox;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
@@ -20,7 +21,7 @@ use crate::secrets::secret_store::SecretStore;
 use crate::settings::config;
 use crate::settings::places;
 use crate::store::place::Place;
-use crate::store::{Store, warn_of_open_files};
+use crate::store::{self, warn_of_open_files};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let mut file = options.config.read()?;
@@ -66,7 +67,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         .build()?;
     let ended = runtime.block_on(async {
         let asked = asked_to_stop(built.programs())?;
-        let inbox = Store::File(SqliteInbox::open(path)?);
+        let inbox = BoxInbox::new(SqliteInbox::open(path)?);
         warn_of_open_files(&Place::File(path.to_owned()));
         built.begin()?;
         let backfill =
@@ -94,7 +95,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
             ended = work.tasks.ended_early() => Err(ended.into()),
         };
         let stopped = work.end().await;
-        let closed = inbox.close().await;
+        let closed = store::close(&inbox).await;
         tracing::info!("stopped");
         ended.and(stopped).and(closed.map_err(Failure::from))
     });

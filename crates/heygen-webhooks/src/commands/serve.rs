@@ -1,5 +1,6 @@
 //! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
+use heygen_inbox::{BoxInbox, Inbox as _};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -30,7 +31,7 @@ use crate::secrets::secret_store::SecretStore;
 use crate::settings::address::public_url;
 use crate::settings::config::{self, Config};
 use crate::settings::origin;
-use crate::store::{Store, warn_of_open_files};
+use crate::store::{self, warn_of_open_files};
 
 pub(super) mod admin;
 mod callbacks;
@@ -72,7 +73,7 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         // Whatever else may fail at the start comes first: nothing is left behind by a start that
         // failed.
         let ready = Ready::new(&config, client.clone(), sources.clone()).await?;
-        let inbox = Store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
+        let inbox = store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
         warn_of_open_files(&config.inbox);
         serve(&config, client, sources, inbox, &printer, built, ready).await
     });
@@ -137,7 +138,7 @@ async fn serve(
     config: &Config,
     client: Option<Client>,
     sources: SecretSources,
-    inbox: Store,
+    inbox: BoxInbox,
     printer: &Printer,
     built: Built,
     ready: Ready,
@@ -279,7 +280,7 @@ async fn serve(
     pages.begin_shutdown();
     let stopped = serving.stop(stop_time).await;
     let stopped = stopped.and(work.end().await);
-    let closed = inbox.close().await.map_err(Failure::from);
+    let closed = store::close(&inbox).await.map_err(Failure::from);
     let stopped = stopped.and(administering.stop(admin::STOP_TIME).await);
     tracing::info!("stopped");
     ended.and(stopped).and(closed)
@@ -341,7 +342,7 @@ async fn register_and_wait(
 }
 
 /// What no message could hold is refused for its length, at once, and not each time it is sent again.
-fn limits(config: &Config, inbox: &Store, handlers: usize) -> Limits {
+fn limits(config: &Config, inbox: &BoxInbox, handlers: usize) -> Limits {
     let mut limits = config.limits.clone();
     if let Some(max_body_bytes) = inbox.max_body_bytes()
         && max_body_bytes < limits.max_body_bytes

@@ -17,7 +17,7 @@ use crate::secrets::secret;
 use crate::secrets::secret_store::SecretStore;
 use crate::settings::config::{self, AdminAddress, admin_hosts, check_place};
 use crate::settings::places;
-use crate::store::Store;
+use crate::store;
 use crate::store::nats::{Nats, Promise};
 use crate::store::place::Place;
 
@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         // As at a receiver, a terminal that closes does not end it.
         let hangups = hangups()?;
         let admin = admin::bind(&admin_address).await?;
-        let inbox = Store::open_promising(&place, &nats, &promise).await?;
+        let inbox = store::open_promising(&place, &nats, &promise).await?;
         admin.tell()?;
         built.begin()?;
         tracing::info!(inbox = %place, "working");
@@ -90,7 +90,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         };
         pages.begin_shutdown();
         let stopped = work.end().await;
-        let closed = inbox.close().await;
+        let closed = store::close(&inbox).await;
         let stopped = stopped.and(administering.stop(admin::STOP_TIME).await);
         tracing::info!("stopped");
         ended.and(stopped).and(closed.map_err(Failure::from))

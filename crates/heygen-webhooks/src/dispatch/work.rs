@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use heygen_inbox::AttemptResult;
+use heygen_inbox::{AttemptResult, BoxInbox, Inbox as _};
 use heygen_receiver::{DispatchOptions, Dispatcher, ObservedAttempt, Observer, Retention};
 
 use crate::dispatch::handing_out::Built;
 use crate::failure::Failure;
 use crate::output::tame;
 use crate::process::tasks::Tasks;
-use crate::store::Store;
 
 /// What goes on beside whatever fills the inbox.
 pub(crate) struct Work {
@@ -19,7 +18,7 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn start(
-        inbox: &Store,
+        inbox: &BoxInbox,
         built: Built,
         mut options: DispatchOptions,
         retention: &Retention,
@@ -33,7 +32,7 @@ impl Work {
     }
 
     /// Hands out nothing: others do.
-    pub(crate) fn prune(inbox: &Store, built: Built, retention: &Retention) -> Self {
+    pub(crate) fn prune(inbox: &BoxInbox, built: Built, retention: &Retention) -> Self {
         let mut tasks = Tasks::new();
         let pruning = retention.clone().run(inbox.clone(), tasks.stopped());
         tasks.spawn("retention", pruning);
@@ -112,10 +111,10 @@ mod tests {
     use super::*;
 
     /// What is noticed when the thread that writes the inbox ends.
-    async fn check(start: impl FnOnce(&Store, Built) -> Work) {
+    async fn check(start: impl FnOnce(&BoxInbox, Built) -> Work) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
-        let inbox = Store::File(inbox);
+        let inbox = BoxInbox::new(inbox);
         let mut work = start(&inbox, Built::ignoring());
         let waited = tokio::time::timeout(Duration::from_millis(50), work.tasks.ended_early());
         waited.await.expect_err("all goes well");

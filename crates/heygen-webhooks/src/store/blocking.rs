@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use heygen_inbox::jetstream::{Address, JetStreamInbox};
-use heygen_inbox::{InboxError, InboxErrorKind};
+use heygen_inbox::{Inbox as _, InboxError, InboxErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::store::nats::Nats;

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use heygen_inbox::sqlite::SqliteEditor;
 use heygen_inbox::{
-    Appended, DeliveryId, Imported, Inbox as _, InboxError, NewDelivery, Prune, Pruned, Replayed,
+    Appended, DeliveryId, Imported, Inbox as _, InboxAdmin as _, InboxError, NewDelivery, Prune,
+    Pruned, Replayed,
 };
 
 use super::blocking::{Blocking, Missing};
@@ -60,7 +61,7 @@ impl Editor {
             Self::File(editor) => editor.find(deliveries),
             Self::Streams(inbox) => {
                 let deliveries = deliveries.to_vec();
-                inbox.ask(|inbox| async move { inbox.find(&deliveries).await })
+                inbox.ask(|inbox| async move { inbox.find(deliveries).await })
             }
         }
     }
@@ -71,7 +72,7 @@ impl Editor {
             Self::File(editor) => editor.import(deliveries),
             Self::Streams(inbox) => {
                 let deliveries = deliveries.to_vec();
-                inbox.ask(|inbox| async move { inbox.import(&deliveries).await })
+                inbox.ask(|inbox| async move { inbox.import(deliveries).await })
             }
         }
     }
@@ -85,7 +86,7 @@ impl Editor {
             Self::File(editor) => editor.replay(ids, now),
             Self::Streams(inbox) => {
                 let ids = ids.to_vec();
-                inbox.ask(move |inbox| async move { inbox.replay(&ids, now).await })
+                inbox.ask(move |inbox| async move { inbox.replay(ids, now).await })
             }
         }
     }
@@ -105,7 +106,7 @@ impl Editor {
             Self::File(editor) => editor.set_bookmark(name, Some(value)),
             Self::Streams(inbox) => {
                 let (name, value) = (name.to_owned(), value.to_owned());
-                inbox.ask(|inbox| async move { inbox.set_bookmark(&name, Some(&value)).await })
+                inbox.ask(|inbox| async move { inbox.set_bookmark(name, Some(value)).await })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use heygen_inbox::sqlite::SqliteReader;
 use heygen_inbox::{
-    Counts, DeliveryId, Inbox as _, InboxError, Kept, Query, State, Stats, Summary,
+    Counts, DeliveryId, InboxAdmin as _, InboxError, Kept, Query, State, Stats, Summary,
 };
 
 use super::blocking::{Blocking, Missing};
@@ -59,7 +59,7 @@ impl Reader {
             Self::File(reader) => reader.count(query),
             Self::Streams(inbox) => {
                 let query = query.clone();
-                inbox.ask(|inbox| async move { inbox.count(&query).await })
+                inbox.ask(|inbox| async move { inbox.count(query).await })
             }
         }
     }
@@ -93,7 +93,7 @@ impl Reader {
             Self::File(reader) => reader.bookmark(name),
             Self::Streams(inbox) => {
                 let name = name.to_owned();
-                inbox.ask(|inbox| async move { inbox.bookmark(&name).await })
+                inbox.ask(|inbox| async move { inbox.bookmark(name).await })
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Store, key};
 use crate::claim::{RoomLeft, Turn};
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
-use crate::{Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Finish, Order, Room, State};
+use crate::{Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Completion, Order, State};
 
 /// What this process has claimed and not finished yet.
 #[derive(Debug, Default)]
@@ -21,42 +21,25 @@ pub(super) struct InHand {
 }
 
 impl Store {
-    /// Whatever is due, the longest due first.
-    pub(in crate::sqlite) fn claim(
-        &mut self,
-        limit: usize,
-        now: SystemTime,
-        order: Order,
-    ) -> rusqlite::Result<Claim> {
-        let room = vec![Room::new(limit, limit, 0)];
-        let request = ClaimRequest::new(now, order, room, |_| 0);
-        self.claim_in_turns(&request, &[Turn::Due])
-    }
-
-    /// What there is room for, live deliveries and backlog by turns.
-    pub(in crate::sqlite) fn claim_for(
-        &mut self,
-        request: &ClaimRequest,
-    ) -> rusqlite::Result<Claim> {
+    /// What there is room for, live deliveries and backlog by turns, or whatever is due longest.
+    pub(in crate::sqlite) fn claim(&mut self, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+        if request.turns() == [Turn::Due] {
+            return self.claim_in_turns(request);
+        }
         let now = to_micros(request.now);
         self.times.look(&self.connection, now)?;
         if request.room.len() == 1 && self.has_event_index {
             order::drop_event_index(&self.connection)?;
             self.has_event_index = false;
         }
-        let claim =
-            self.claim_in_turns(request, &[Turn::BacklogFirst, Turn::Live, Turn::Backlog])?;
+        let claim = self.claim_in_turns(request)?;
         if request.room.len() > 1 && !self.has_event_index {
             self.has_event_index = order::has_event_index(&self.connection)?;
         }
         Ok(claim)
     }
 
-    fn claim_in_turns(
-        &mut self,
-        request: &ClaimRequest,
-        turns: &[Turn],
-    ) -> rusqlite::Result<Claim> {
+    fn claim_in_turns(&mut self, request: &ClaimRequest) -> rusqlite::Result<Claim> {
         let now = to_micros(request.now);
         if is_set_back(self.latest, now) {
             retime(&self.connection, now)?;
@@ -69,7 +52,7 @@ impl Store {
         let mut claim = Claim::default();
         let mut left = RoomLeft::of(request);
         let mut is_all = true;
-        for turn in turns {
+        for turn in request.turns() {
             if *turn == Turn::Live {
                 self.claim_live(request, &mut left, &mut claim)?;
                 continue;
@@ -195,7 +178,7 @@ impl Store {
 
     /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
     /// stays, unless the late word is done.
-    pub(in crate::sqlite) fn finish(&mut self, finish: &Finish) -> rusqlite::Result<()> {
+    pub(in crate::sqlite) fn complete(&mut self, finish: &Completion) -> rusqlite::Result<()> {
         if finish.id.tag() != self.tag {
             return Ok(());
         }
@@ -244,7 +227,7 @@ impl Store {
     }
 
     /// As if it had not been claimed.
-    fn release(&mut self, id: i64, finish: &Finish) -> rusqlite::Result<()> {
+    fn release(&mut self, id: i64, finish: &Completion) -> rusqlite::Result<()> {
         let was_new: Option<(bool, Option<String>)> = self
             .connection
             .prepare_cached(

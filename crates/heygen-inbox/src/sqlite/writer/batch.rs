@@ -94,17 +94,12 @@ mod tests {
 
     use tokio::sync::oneshot;
 
-    use super::super::{ClaimDue, Job};
+    use super::super::{ClaimRequest, Job};
     use super::*;
-    use crate::Order;
 
     fn claim() -> Box<dyn Work> {
         let (reply, _) = oneshot::channel();
-        let ask = ClaimDue {
-            limit: 1,
-            now: SystemTime::UNIX_EPOCH,
-            order: Order::Due,
-        };
+        let ask = ClaimRequest::due(1, SystemTime::UNIX_EPOCH);
         match Job::new(ask, reply) {
             Job::Work(work) => work,
             Job::Append(_) | Job::Close(_) | Job::Die => panic!("a question is work"),

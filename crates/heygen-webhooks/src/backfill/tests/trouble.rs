@@ -1,6 +1,7 @@
 //! What goes wrong on the way: failures, tokens that are refused, limits, a stop.
 
 use super::*;
+use heygen_inbox::BoxInbox;
 
 #[tokio::test]
 async fn an_interrupted_pass_goes_on_where_it_ended_then_over_what_is_new() {
@@ -180,7 +181,7 @@ async fn told_to_stop_it_stops_between_pages_also_while_it_waits() {
 #[tokio::test]
 async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
     let world = World::new().await;
-    let inbox = Store::File(SqliteInbox::open(world.path()).expect("an inbox"));
+    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
     world.answers([
         Fault::refuse(500),
         Fault::refuse(401),
@@ -196,7 +197,7 @@ async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
     }));
     let all_are_there = async {
         while inbox.counts().await.expect("counts").pending < 3 {
-            inbox.appended().await;
+            inbox.wait_for_append().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), all_are_there)
@@ -213,7 +214,7 @@ async fn more_than_the_queue_takes_waits_for_room() {
     let world = World::new().await;
     let mut options = heygen_inbox::sqlite::SqliteOptions::default();
     options.queue_capacity = 2;
-    let inbox = Store::File(SqliteInbox::open_with(world.path(), options).expect("an inbox"));
+    let inbox = BoxInbox::new(SqliteInbox::open_with(world.path(), options).expect("an inbox"));
     world.pages(&[&[A, B, C, D, E, F]]);
     let mut work = Backfill::into_inbox(world.client(), None, inbox);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The admin listener of `serve`: health, readiness and metrics, apart from what HeyGen reaches.
 
+use heygen_inbox::BoxInbox;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use crate::process::tasks::Tasks;
 use crate::settings::config::AdminAddress;
 use crate::settings::origin;
 use crate::settings::places::ADMIN;
-use crate::store::Store;
 
 /// What came of listening.
 pub(in crate::commands) struct Bound {
@@ -67,7 +67,7 @@ impl Bound {
 }
 
 /// The tasks of the admin listener, which are the last to stop.
-pub(in crate::commands) fn start(bound: Bound, pages: AdminPages<Store>) -> Tasks {
+pub(in crate::commands) fn start(bound: Bound, pages: AdminPages<BoxInbox>) -> Tasks {
     let mut tasks = Tasks::new();
     if let Some(admin) = bound.admin {
         let stopped = tasks.stopped();

@@ -1,0 +1,131 @@
+//! [`InboxAdmin`]: what operators do with an inbox.
+
+use std::future::Future;
+use std::time::SystemTime;
+
+use crate::delivery::NewDelivery;
+use crate::error::InboxError;
+use crate::id::DeliveryId;
+use crate::imported::Imported;
+use crate::inbox::{Appended, Inbox};
+use crate::record::{Counts, Kept, Query, Replayed, Summary};
+use crate::stats::Stats;
+
+/// What operators do with an inbox: look into it, replay, prune, carry deliveries from one to another.
+///
+/// # Errors
+///
+/// Unless a method says otherwise, [`Storage`](crate::InboxErrorKind::Storage) when the store could
+/// not be read or written.
+pub trait InboxAdmin: Inbox {
+    /// The deliveries that match `query`, newest first unless it says otherwise.
+    fn list(&self, query: Query) -> impl Future<Output = Result<Vec<Summary>, InboxError>> + Send;
+
+    /// One delivery, whole; `None` when there is none of that id.
+    fn get(&self, id: DeliveryId) -> impl Future<Output = Result<Option<Kept>, InboxError>> + Send;
+
+    /// How many deliveries match `query`, its limit aside. Goes through all that are in its range.
+    fn count(&self, query: Query) -> impl Future<Output = Result<u64, InboxError>> + Send;
+
+    /// How much is in it, as far as that is known without going through all of it.
+    fn counts(&self) -> impl Future<Output = Result<Counts, InboxError>> + Send;
+
+    /// What is in it by event, state and source, and the results of the attempts since a time. Goes
+    /// through all of it.
+    fn stats(
+        &self,
+        attempts_since: SystemTime,
+    ) -> impl Future<Output = Result<Stats, InboxError>> + Send;
+
+    /// For each of these the id of the same event, if it is stored already. Changes nothing.
+    fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> impl Future<Output = Result<Vec<Option<DeliveryId>>, InboxError>> + Send;
+
+    /// Stores these with their past. One that is stored already stays as it is. Idempotent: call it
+    /// again after a failure.
+    fn import(
+        &self,
+        deliveries: Vec<Imported>,
+    ) -> impl Future<Output = Result<Vec<Appended>, InboxError>> + Send;
+
+    /// Makes these due at `now`, whatever their state, with as many attempts as a new delivery has.
+    /// What is claimed stays so.
+    fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<Replayed, InboxError>> + Send;
+
+    /// Deletes some of what is finished (done or dead), the oldest first; never what is pending or
+    /// claimed.
+    ///
+    /// One step is small, so that appends do not wait for it; call it again with the
+    /// [`Pruned::next`] of the last until that is `None`. What was deleted is no longer known as a
+    /// duplicate.
+    fn prune(&self, step: Prune) -> impl Future<Output = Result<Pruned, InboxError>> + Send;
+
+    /// How far work that goes on over restarts has come, as it was set last.
+    fn bookmark(
+        &self,
+        name: String,
+    ) -> impl Future<Output = Result<Option<String>, InboxError>> + Send;
+
+    /// Records how far work that goes on over restarts has come; `None` forgets it.
+    fn set_bookmark(
+        &self,
+        name: String,
+        value: Option<String>,
+    ) -> impl Future<Output = Result<(), InboxError>> + Send;
+}
+
+/// One step of pruning.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Prune {
+    /// Only what was kept before this time.
+    pub before: SystemTime,
+    /// At most so many. Default: 200.
+    pub limit: usize,
+    /// Where the last step ended; what is older is not looked at again.
+    pub after: Option<DeliveryId>,
+}
+
+impl Prune {
+    /// The first step of deleting what was kept before this time.
+    #[must_use]
+    pub fn before(before: SystemTime) -> Self {
+        Self {
+            before,
+            limit: 200,
+            after: None,
+        }
+    }
+
+    /// Deletes at most so many in one step.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Goes on from where the last step ended.
+    #[must_use]
+    pub fn after(mut self, after: Option<DeliveryId>) -> Self {
+        self.after = after;
+        self
+    }
+}
+
+/// What one step of pruning did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// How many deliveries were deleted.
+    pub deleted: usize,
+    /// Where to go on; `None` when there is nothing more to delete.
+    pub next: Option<DeliveryId>,
+    /// How many bytes of storage are in use afterwards.
+    pub bytes: u64,
+}

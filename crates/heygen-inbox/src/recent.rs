@@ -1,0 +1,117 @@
+//! [`Recent`]: which deliveries came in lately and were never claimed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// Which deliveries came in lately and were never claimed, oldest first for each event type. It is bounded, and lives in memory: what
+/// it does not know is backlog. The clock has no say in it.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    by_type: HashMap<Option<Box<str>>, VecDeque<u64>>,
+    keys: HashSet<u64>,
+}
+
+impl Recent {
+    pub(crate) fn add(&mut self, event_type: Option<&str>, key: u64) {
+        self.insert(event_type, key, VecDeque::push_back);
+    }
+
+    /// It was claimed, and never reached the handler: it goes before those that came after it.
+    pub(crate) fn put_back(&mut self, event_type: Option<&str>, key: u64) {
+        self.insert(event_type, key, VecDeque::push_front);
+    }
+
+    fn insert(&mut self, event_type: Option<&str>, key: u64, push: fn(&mut VecDeque<u64>, u64)) {
+        let name = event_type.map(Box::from);
+        if self.by_type.len() >= MAX_TYPES && !self.by_type.contains_key(&name) {
+            self.by_type.retain(|_, keys| !keys.is_empty());
+            if self.by_type.len() >= MAX_TYPES {
+                return;
+            }
+        }
+        let keys = self.by_type.entry(name).or_default();
+        push(keys, key);
+        self.keys.insert(key);
+        if keys.len() > MAX_KEYS
+            && let Some(oldest) = keys.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn contains(&self, key: u64) -> bool {
+        self.keys.contains(&key)
+    }
+
+    /// Forgets one that was claimed, whichever way; says whether it was known.
+    pub(crate) fn remove(&mut self, key: u64) -> bool {
+        self.keys.remove(&key)
+    }
+
+    /// Takes the oldest of the types that are wanted.
+    pub(crate) fn take(
+        &mut self,
+        is_wanted: impl Fn(Option<&str>) -> bool,
+    ) -> Option<(Option<Box<str>>, u64)> {
+        let known = &self.keys;
+        let wanted = self.by_type.iter_mut();
+        let wanted = wanted.filter(|(event_type, _)| is_wanted(event_type.as_deref()));
+        let oldest = wanted.filter_map(|(event_type, keys)| {
+            // Those that were claimed another way.
+            while keys.front().is_some_and(|key| !known.contains(key)) {
+                keys.pop_front();
+            }
+            Some((*keys.front()?, event_type, keys))
+        });
+        let (key, event_type, keys) = oldest.min_by_key(|(key, ..)| *key)?;
+        keys.pop_front();
+        let event_type = event_type.clone();
+        self.keys.remove(&key);
+        Some((event_type, key))
+    }
+}
+
+/// Of each event type.
+const MAX_KEYS: usize = 4096;
+
+/// Events of more types than that at a time are backlog.
+const MAX_TYPES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_deliveries_are_taken_oldest_first_and_once() {
+        let mut recent = Recent::default();
+        for key in [1, 2, 3] {
+            recent.add(Some("a"), key);
+        }
+        recent.add(None, 4);
+        assert!(recent.remove(2) && !recent.remove(2));
+        recent.add(Some("b"), 5);
+        recent.put_back(Some("a"), 0);
+        let taken: Vec<_> = std::iter::from_fn(|| recent.take(|name| name.is_some())).collect();
+        let taken: Vec<_> = taken.into_iter().map(|(_, key)| key).collect();
+        assert_eq!(taken, [0, 1, 3, 5]);
+        assert_eq!(recent.take(|_| true), Some((None, 4)));
+        assert_eq!(recent.take(|_| true), None);
+    }
+
+    #[test]
+    fn recent_deliveries_are_bounded() {
+        let mut recent = Recent::default();
+        for key in 0..2 * MAX_KEYS as u64 {
+            recent.add(Some("a"), key);
+        }
+        assert_eq!(recent.keys.len(), MAX_KEYS);
+        assert_eq!(
+            recent.take(|_| true).map(|(_, key)| key),
+            Some(MAX_KEYS as u64),
+            "the oldest make room"
+        );
+        for name in 0..2 * MAX_TYPES {
+            recent.add(Some(&name.to_string()), 0);
+        }
+        assert_eq!(recent.by_type.len(), MAX_TYPES);
+    }
+}
