@@ -15,9 +15,11 @@ use tokio::time::Instant;
 
 use crate::Receiver;
 
+mod activity;
 mod connection;
 mod io_guard;
 mod open;
+mod permit;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

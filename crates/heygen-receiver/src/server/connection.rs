@@ -20,8 +20,9 @@ use tokio::time::Instant;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use super::io_guard::{Activity, IoGuard};
-use super::open::Admission;
+use super::activity::Activity;
+use super::io_guard::IoGuard;
+use super::permit::Admission;
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 use super::transport::Transport;

@@ -1,18 +1,10 @@
 //! [`OpenConnections`]: how many there are, how far each is served, and which goes first when one too many comes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::io_guard::Activity;
-use crate::Limits;
-
-/// How far a connection is served.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Admission {
-    Full,
-    /// Over the limit: probes pass, deliveries are sent away.
-    ProbesOnly,
-}
+use super::activity::Activity;
+use super::permit::{Admission, ConnectionPermit, Counts};
+use crate::limits::Limits;
 
 /// The open connections of one server.
 #[derive(Debug)]
@@ -23,19 +15,6 @@ pub(super) struct OpenConnections {
     /// and then.
     ring: Vec<Weak<Activity>>,
     hand: usize,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    full: AtomicUsize,
-    probes_only: AtomicUsize,
-}
-
-/// One more open connection, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    counts: Arc<Counts>,
-    admission: Admission,
 }
 
 impl OpenConnections {
@@ -53,17 +32,15 @@ impl OpenConnections {
     /// When all places are taken, the connection goes that has kept its server waiting longest: clients that take their time
     /// over a header, or say nothing, must not keep out those that ask.
     pub(super) fn admit(&mut self) -> Option<Arc<Activity>> {
-        let place = match self.place() {
-            Some(place) => place,
+        let permit = match self.permit() {
+            Some(permit) => permit,
             None => {
                 self.close_slowest();
-                self.place()?
+                self.permit()?
             }
         };
-        let activity = Arc::new(Activity::new(place));
-        let open = self.counts.full.load(Ordering::Relaxed)
-            + self.counts.probes_only.load(Ordering::Relaxed);
-        if self.ring.len() >= 2 * open + SLACK {
+        let activity = Arc::new(Activity::new(permit));
+        if self.ring.len() >= 2 * self.counts.open() + SLACK {
             self.ring.retain(|activity| activity.strong_count() > 0);
         }
         self.ring.push(Arc::downgrade(&activity));
@@ -101,10 +78,7 @@ impl OpenConnections {
     /// The next of the ring that is still open.
     fn next(&mut self) -> Option<Arc<Activity>> {
         while !self.ring.is_empty() {
-            self.hand = match self.hand + 1 < self.ring.len() {
-                true => self.hand + 1,
-                false => 0,
-            };
+            self.hand = (self.hand + 1) % self.ring.len();
             match self.ring[self.hand].upgrade() {
                 Some(activity) => return Some(activity),
                 None => {
@@ -115,46 +89,12 @@ impl OpenConnections {
         None
     }
 
-    fn place(&self) -> Option<Place> {
+    fn permit(&self) -> Option<ConnectionPermit> {
         let max = self.limits.max_connections;
-        let reserve = reserve(max);
-        self.take(Admission::Full, max)
-            .or_else(|| self.take(Admission::ProbesOnly, reserve))
-    }
-
-    fn take(&self, admission: Admission, max: usize) -> Option<Place> {
-        let count = self.counts.of(admission);
-        // Only this one adds to it.
-        if count.load(Ordering::Relaxed) >= max {
-            return None;
-        }
-        count.fetch_add(1, Ordering::Relaxed);
-        Some(Place {
-            counts: Arc::clone(&self.counts),
-            admission,
-        })
-    }
-}
-
-impl Counts {
-    fn of(&self, admission: Admission) -> &AtomicUsize {
-        match admission {
-            Admission::Full => &self.full,
-            Admission::ProbesOnly => &self.probes_only,
-        }
-    }
-}
-
-impl Place {
-    pub(super) fn admission(&self) -> Admission {
-        self.admission
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let count = self.counts.of(self.admission);
-        count.fetch_sub(1, Ordering::Relaxed);
+        let counts = &self.counts;
+        counts
+            .take(Admission::Full, max)
+            .or_else(|| counts.take(Admission::ProbesOnly, reserve(max)))
     }
 }
 
