@@ -5,8 +5,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::Example;
 
@@ -57,23 +55,11 @@ pub(super) fn check(
 fn make_certificate(folder: &Path) -> Result<()> {
     let key = rcgen::generate_simple_self_signed(["node1.example.com".to_owned()])
         .context("make a certificate")?;
-    let certificate = pem("CERTIFICATE", key.cert.der());
+    let certificate = key.cert.pem();
     for name in ["tls.crt", "ca.crt"] {
         fs::write(folder.join(name), &certificate).context("write a certificate")?;
     }
-    let key = pem("PRIVATE KEY", &key.signing_key.serialize_der());
-    fs::write(folder.join("tls.key"), key).context("write a key")
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(String::from_utf8_lossy)
-        .collect();
-    let lines = lines.join("\n");
-    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
+    fs::write(folder.join("tls.key"), key.signing_key.serialize_pem()).context("write a key")
 }
 
 #[cfg(test)]

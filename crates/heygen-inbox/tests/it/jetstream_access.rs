@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use heygen_inbox::jetstream::{Access, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
     AttemptResult, ClaimRequest, Imported, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
@@ -216,7 +216,7 @@ impl Authority {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::self_signed(parameters, key).unwrap();
-        let file = write(folder, name, &pem("CERTIFICATE", issuer.der()));
+        let file = write(folder, name, &issuer.pem());
         Self { issuer, file }
     }
 
@@ -225,21 +225,11 @@ impl Authority {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let parameters = CertificateParams::new(names).unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        let certificate = pem("CERTIFICATE", certificate.der());
         Identity {
-            certificate: write(folder, &format!("{name}.pem"), &certificate),
-            key: write(
-                folder,
-                &format!("{name}.key"),
-                &pem("PRIVATE KEY", &key.serialize_der()),
-            ),
+            certificate: write(folder, &format!("{name}.pem"), &certificate.pem()),
+            key: write(folder, &format!("{name}.key"), &key.serialize_pem()),
         }
     }
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {

@@ -1,7 +1,5 @@
 //! A certificate of a test's own.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -25,9 +23,9 @@ impl Identity {
         set(&mut parameters);
         let certificate = parameters.self_signed(&key).expect("a certificate");
         Self {
-            certificate: pem("CERTIFICATE", certificate.der()),
+            certificate: certificate.pem(),
             der: certificate.der().clone(),
-            key: pem("PRIVATE KEY", &key.serialize_der()),
+            key: key.serialize_pem(),
             private: PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
         }
     }
@@ -35,15 +33,4 @@ impl Identity {
     pub(crate) fn for_rustls(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (vec![self.der.clone()], self.private.clone_key())
     }
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(String::from_utf8_lossy)
-        .collect();
-    let lines = lines.join("\n");
-    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
 }

@@ -2,7 +2,7 @@
 
 use heygen_receiver::{ServerTls, TlsErrorKind};
 
-use super::identity::{Identity, pem};
+use super::identity::Identity;
 
 #[test]
 fn each_fault_is_told_and_no_key_is() {
@@ -17,8 +17,8 @@ fn each_fault_is_told_and_no_key_is() {
     // As an editor or a variable without line ends leaves it.
     let in_one_line = me.key.replace('\n', " ");
     let damaged = me.key.replace("\nM", "\n*");
-    let under_a_passphrase = pem("ENCRYPTED PRIVATE KEY", b"something");
-    let (no_certificate, no_key) = (pem("CERTIFICATE", b"no DER"), pem("PRIVATE KEY", b"no DER"));
+    let under_a_passphrase = pem("ENCRYPTED PRIVATE KEY", "c29tZXRoaW5n");
+    let (no_certificate, no_key) = (pem("CERTIFICATE", NO_DER), pem("PRIVATE KEY", NO_DER));
     let cases = [
         ("", me.key.as_str(), TlsErrorKind::NoCertificate),
         (&me.key, &me.key, TlsErrorKind::NoCertificate),
@@ -77,3 +77,10 @@ fn the_file_at_fault_is_named() {
     assert_eq!(error.kind(), TlsErrorKind::KeyDoesNotFit);
     assert_eq!(error.path(), Some(key.as_path()));
 }
+
+fn pem(label: &str, base64: &str) -> String {
+    format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
+}
+
+/// Readable base64, and neither a certificate nor a key.
+const NO_DER: &str = "bm8gREVS";

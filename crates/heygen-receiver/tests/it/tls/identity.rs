@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use heygen_receiver::ServerTls;
 use rustls::pki_types::CertificateDer;
 
@@ -20,8 +18,8 @@ impl Identity {
         let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = parameters.self_signed(&key).unwrap();
         Self {
-            certificate: pem("CERTIFICATE", certificate.der()),
-            key: pem("PRIVATE KEY", &key.serialize_der()),
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
             der: certificate.der().clone(),
         }
     }
@@ -37,15 +35,4 @@ impl Identity {
         std::fs::write(&key, &self.key).unwrap();
         (certificate, key)
     }
-}
-
-pub(super) fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(String::from_utf8_lossy)
-        .collect();
-    let lines = lines.join("\n");
-    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
 }
