@@ -1,9 +1,6 @@
 //! [`EventBuilder`]: a body made from the sample of an event.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    mem,
-};
+use std::mem;
 
 use bytes::Bytes;
 use heygen_events::EventType;
@@ -12,6 +9,7 @@ use serde_json::Value;
 use crate::{
     fixtures::{self, Fixture},
     json::Json,
+    random,
 };
 
 /// Makes the body of an event, starting from its sample.
@@ -59,13 +57,12 @@ impl EventBuilder {
         let event_type = event_type.into();
         match fixtures::sample(event_type.as_str()) {
             Some(fixture) => Self::from_fixture(fixture),
-            None => Self::from_json(Json::Object(vec![
-                (
-                    EVENT_TYPE.to_owned(),
-                    Json::Scalar(event_type.as_str().into()),
-                ),
-                (EVENT_DATA.to_owned(), Json::object()),
-            ])),
+            None => {
+                let mut empty = Json::object();
+                *empty.field_mut(EVENT_TYPE) = Json::Scalar(event_type.as_str().into());
+                *empty.field_mut(EVENT_DATA) = Json::object();
+                Self::from_json(empty)
+            }
         }
     }
 
@@ -86,10 +83,11 @@ impl EventBuilder {
     /// Sets a field of `event_data`. A path with dots goes deeper: `clips.0.status`, `contact_info.email`.
     #[must_use]
     pub fn set(self, field: &str, value: impl Into<Value>) -> Self {
-        self.edit(Edit::Set(
-            format!("{EVENT_DATA}.{field}"),
-            value.into().into(),
-        ))
+        self.set_json(field, value.into().into())
+    }
+
+    pub(crate) fn set_json(self, field: &str, value: Json) -> Self {
+        self.edit(Edit::Set(format!("{EVENT_DATA}.{field}"), value))
     }
 
     /// Sets a field of `event_data` to `null`.
@@ -227,20 +225,14 @@ fn successor(old: &Value) -> Option<Value> {
             } else {
                 ""
             };
-            Some(format!("{prefix}{:016x}{:016x}", random(), random()).into())
+            Some(format!("{prefix}{}", random::id()).into())
         }
         // 53 bits: what every language reads exactly.
-        Value::Number(_) => Some((random() >> 11).into()),
+        Value::Number(_) => Some((random::number() >> 11).into()),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             None
         }
     }
-}
-
-/// Enough to be new: the standard library seeds its hash maps with it. Nothing is made of it that must stay secret outside
-/// of a test.
-pub(crate) fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 /// Puts new ids in the place of old ones, also inside longer texts when the old one is long enough to be sure of.

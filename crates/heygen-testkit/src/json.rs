@@ -3,38 +3,35 @@
 //! `serde_json::Value` sorts fields unless a feature is on that would change every other crate of the build with it. A
 //! sender has to leave fields where HeyGen puts them.
 
-use std::{fmt, io};
+use std::io;
 
 use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
-};
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{
     Value,
     ser::{CompactFormatter, Formatter},
 };
 
-/// A JSON value; an object is a list of fields.
-#[derive(Clone, Debug, PartialEq)]
+/// A JSON value; an object keeps its fields in order.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Json {
-    Object(Vec<(String, Self)>),
-    Array(Vec<Self>),
     /// A string, number, bool or null; never an object or array.
+    #[serde(deserialize_with = "scalar")]
     Scalar(Value),
+    Array(Vec<Self>),
+    Object(IndexMap<String, Self>),
 }
 
 impl Json {
     pub(crate) fn object() -> Self {
-        Self::Object(Vec::new())
+        Self::Object(IndexMap::new())
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(fields) => fields
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, json)| json),
+            Self::Object(fields) => fields.get(name),
             Self::Array(_) | Self::Scalar(_) => None,
         }
     }
@@ -46,12 +43,8 @@ impl Json {
         }
         match self {
             Self::Object(fields) => {
-                let known = fields.iter().position(|(key, _)| key == name);
-                let place = known.unwrap_or(fields.len());
-                if known.is_none() {
-                    fields.push((name.to_owned(), Self::Scalar(Value::Null)));
-                }
-                &mut fields[place].1
+                let field = fields.entry(name.to_owned());
+                field.or_insert(Self::Scalar(Value::Null))
             }
             Self::Array(_) | Self::Scalar(_) => self,
         }
@@ -80,10 +73,9 @@ impl Json {
             None => (path, None),
         };
         match (self, rest) {
-            (Self::Object(fields), None) => fields.retain(|(key, _)| key != first),
+            (Self::Object(fields), None) => drop(fields.shift_remove(first)),
             (Self::Object(fields), Some(rest)) => {
-                let inner = fields.iter_mut().find(|(key, _)| key == first);
-                if let Some((_, inner)) = inner {
+                if let Some(inner) = fields.get_mut(first) {
                     inner.remove(rest);
                 }
             }
@@ -138,77 +130,17 @@ impl From<Value> for Json {
     }
 }
 
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Object(fields) => {
-                serializer.collect_map(fields.iter().map(|(key, json)| (key, json)))
-            }
-            Self::Array(items) => serializer.collect_seq(items),
-            Self::Scalar(value) => value.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+/// Through `Value`, which knows every form in which `serde_json` passes a number on.
+fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(_) | Value::Array(_) => Err(D::Error::custom("not a scalar")),
+        scalar => Ok(scalar),
     }
 }
 
 /// The place in an array that a step of a path names, if the array has it.
 fn place(items: &[Json], step: &str) -> Option<usize> {
     step.parse().ok().filter(|place| *place < items.len())
-}
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Json, E> {
-        Ok(Json::Scalar(Value::Null))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Scalar(value.into()))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Scalar(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Scalar(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Scalar(value.into()))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Scalar(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element()? {
-            array.push(item);
-        }
-        Ok(Json::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            fields.push(entry);
-        }
-        Ok(Json::Object(fields))
-    }
 }
 
 /// Writes as Python does.

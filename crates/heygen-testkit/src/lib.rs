@@ -55,6 +55,7 @@ mod builder;
 pub mod drill;
 pub mod fixtures;
 mod json;
+mod random;
 mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -66,15 +66,16 @@ const LAYERS: &[Layer] = &[
         name: "heygen-receiver",
         members: &["heygen-events", "heygen-inbox", "heygen-signature"],
         names: None,
-        never: &["axum"],
+        never: &[],
         never_bare: RECEIVER_CHOICES,
     },
     Layer {
         name: "heygen-testkit",
         members: &["heygen-events", "heygen-signature"],
         names: None,
-        never: &["axum", "rusqlite"],
-        never_bare: &[],
+        never: &["rusqlite"],
+        // The sandbox alone routes with it.
+        never_bare: &["axum"],
     },
     Layer {
         name: "heygen-webhooks",
@@ -87,7 +88,7 @@ const LAYERS: &[Layer] = &[
             "heygen-testkit",
         ],
         names: None,
-        never: &["axum"],
+        never: &[],
         never_bare: &[],
     },
     Layer {
@@ -108,7 +109,7 @@ const LAYERS: &[Layer] = &[
             "xtask-nats",
         ],
         names: None,
-        never: &["axum"],
+        never: &[],
         never_bare: &[],
     },
     Layer {
@@ -120,8 +121,9 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// SQLite, a client, TLS and what ends programs: each a choice of whoever receives.
+/// SQLite, a client, TLS, what ends programs and the router of the admin listener: each is a feature.
 const RECEIVER_CHOICES: &[&str] = &[
+    "axum",
     "libsqlite3-sys",
     "reqwest",
     "rusqlite",

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use heygen_events::EventType;
 
 use super::CALLBACK_ID;
-use crate::{EventBuilder, builder::random, fixtures};
+use crate::{builder::EventBuilder, fixtures, random};
 
 /// An event as HeyGen documents it.
 pub(super) fn plain() -> Bytes {
@@ -22,7 +22,7 @@ pub(super) fn odd_white_space() -> Bytes {
 pub(super) fn unknown_event() -> Bytes {
     // A fresh id, as events with a sample get one: the same body again would be a duplicate, which says nothing of its kind.
     EventBuilder::new("heygen_drill.success")
-        .set("id", format!("heygen-drill-{:016x}", random()))
+        .set("id", format!("heygen-drill-{:016x}", random::number()))
         .set("callback_id", CALLBACK_ID)
         .body()
 }

@@ -9,8 +9,11 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use super::{Delivery, Sandbox, misbehaviour::Misbehaviour, server, shared::Shared};
-use crate::{RetryPolicy, Sender};
+use super::{
+    handle::Sandbox, misbehaviour::Misbehaviour, record::Delivery, server, settings::Settings,
+    shared::Shared,
+};
+use crate::sender::RetryPolicy;
 
 /// Sets up a [`Sandbox`].
 #[derive(Clone)]
@@ -19,35 +22,28 @@ pub struct Builder {
     settings: Settings,
 }
 
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) api_key: Option<String>,
-    pub(super) time_scale: f64,
-    pub(super) retry: RetryPolicy,
-    pub(super) delivery_timeout: Duration,
-    pub(super) probe_timeout: Duration,
-    pub(super) probe: bool,
-    pub(super) misbehaviour: Misbehaviour,
-    pub(super) on_attempt: Option<OnAttempt>,
+impl Sandbox {
+    /// Starts one on loopback, at a free port, with HeyGen's own times.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such port.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Starts from something else than the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
 }
 
-/// Whoever wants to know of every attempt.
-pub(super) type OnAttempt = Arc<dyn Fn(&Delivery) + Send + Sync>;
-
 impl Builder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            settings: Settings {
-                api_key: None,
-                time_scale: 1.0,
-                retry: RetryPolicy::default(),
-                delivery_timeout: Sender::TIMEOUT,
-                probe_timeout: Sender::PROBE_TIMEOUT,
-                probe: true,
-                misbehaviour: Misbehaviour::default(),
-                on_attempt: None,
-            },
+            settings: Settings::default(),
         }
     }
 
@@ -84,14 +80,14 @@ impl Builder {
         self
     }
 
-    /// The time for the answer to a delivery, which is not scaled. Default: [`Sender::TIMEOUT`].
+    /// The time for the answer to a delivery, which is not scaled. Default: [`Sender::TIMEOUT`](crate::Sender::TIMEOUT).
     #[must_use]
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.settings.delivery_timeout = timeout;
         self
     }
 
-    /// The time for the answer to a probe, which is not scaled. Default: [`Sender::PROBE_TIMEOUT`].
+    /// The time for the answer to a probe, which is not scaled. Default: [`Sender::PROBE_TIMEOUT`](crate::Sender::PROBE_TIMEOUT).
     #[must_use]
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.settings.probe_timeout = timeout;
@@ -132,11 +128,7 @@ impl Builder {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(self.settings));
         let server = tokio::spawn(server::serve(shared.clone(), listener));
-        Ok(Sandbox {
-            url: format!("http://{address}"),
-            shared,
-            server,
-        })
+        Ok(Sandbox::new(format!("http://{address}"), shared, server))
     }
 }
 
@@ -147,16 +139,5 @@ impl fmt::Debug for Builder {
             .field("listen", &self.listen)
             .field("time_scale", &self.settings.time_scale)
             .finish_non_exhaustive()
-    }
-}
-
-impl Settings {
-    pub(super) fn retry_policy(&self) -> RetryPolicy {
-        self.retry.scale(self.time_scale)
-    }
-
-    /// A time of HeyGen's in ours.
-    pub(super) fn scaled(&self, time: Duration) -> Duration {
-        Duration::try_from_secs_f64(time.as_secs_f64() * self.time_scale).unwrap_or(Duration::MAX)
     }
 }

@@ -1,9 +1,12 @@
 //! The time as the API tells it, and ids and secrets in the forms HeyGen uses.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE};
 use heygen_signature::Secret;
 use jiff::Timestamp;
 
-use crate::builder::random;
+use crate::random;
+
+pub(super) use crate::random::id as new_id;
 
 /// Now, in UTC and without a zone: v1 leaves it at that, v3 puts a `Z` behind it.
 pub(super) fn now() -> String {
@@ -22,45 +25,17 @@ pub(super) fn unix_seconds() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// 32 lower-case hexadecimal digits.
-pub(super) fn new_id() -> String {
-    format!("{:016x}{:016x}", random(), random())
-}
-
 /// A secret in HeyGen's form: `whsec_`, then 16 bytes in URL-safe base64 with padding.
 #[expect(clippy::expect_used, reason = "there is more to it than a prefix")]
 pub(super) fn new_secret() -> Secret {
-    let bits = (u128::from(random()) << 64) | u128::from(random());
-    Secret::new(format!("whsec_{}", base64(bits))).expect("a secret that is not empty")
+    let bytes = random::wide_number().to_ne_bytes();
+    let secret = format!("whsec_{}", URL_SAFE.encode(bytes));
+    Secret::new(secret).expect("a secret that is not empty")
 }
-
-/// 128 bits are 21 digits of six bits, and one of two.
-fn base64(bits: u128) -> String {
-    let digit = |value: u128| char::from(DIGITS[(value & 63) as usize]);
-    let whole = (0..21).map(|place| digit(bits >> (122 - 6 * place)));
-    let mut text: String = whole.collect();
-    text.push(digit((bits & 3) << 4));
-    text.push_str("==");
-    text
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(bytes: &[u8; 16], expected: &str) {
-        assert_eq!(base64(u128::from_be_bytes(*bytes)), expected);
-    }
-
-    #[test]
-    fn base64_is_url_safe() {
-        check(&[0; 16], "AAAAAAAAAAAAAAAAAAAAAA==");
-        check(&[0xff; 16], "_____________________w==");
-        check(b"0123456789abcdef", "MDEyMzQ1Njc4OWFiY2RlZg==");
-    }
 
     #[test]
     fn each_is_new() {

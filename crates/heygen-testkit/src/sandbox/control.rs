@@ -2,96 +2,87 @@
 
 use std::sync::Arc;
 
+use axum::{
+    Router,
+    extract::{Path, Query, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, patch, post},
+};
+use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{
     endpoint::Endpoint,
-    input::Call,
+    input::{self, Params},
     misbehaviour::Misbehaviour,
     outgoing::OutgoingRequest,
     record::Delivery,
-    refusal::{Api, Refusal},
-    reply::Reply,
+    refusal::Refusal,
+    reply::{self, data},
     shared::Shared,
-    v3,
 };
 
-/// An operation of the sandbox. None of them needs a key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Control {
-    /// Plays the renderer.
-    Send,
-    /// Shows every attempt.
-    Deliveries,
-    /// Shows every attempt once all deliveries have ended.
-    Settled,
-    Misbehave,
-    State,
-    Reset,
-    /// Sets the status of an endpoint, which no operation of HeyGen does.
-    SetStatus,
+/// The operations of the sandbox. None of them needs a key.
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/sandbox/events", post(send))
+        .route("/sandbox/deliveries", get(deliveries))
+        .route("/sandbox/settled", get(settled))
+        .route("/sandbox/misbehave", post(misbehave))
+        .route("/sandbox/state", get(state))
+        .route("/sandbox/reset", post(reset))
+        .route("/sandbox/endpoints/{endpoint_id}", patch(set_status))
+        .route_layer(middleware::from_fn(whole_body))
 }
 
-impl Control {
-    pub(super) const TABLE: &[(Self, &'static str, &'static str)] = &[
-        (Self::Send, "POST", "/sandbox/events"),
-        (Self::Deliveries, "GET", "/sandbox/deliveries"),
-        (Self::Settled, "GET", "/sandbox/settled"),
-        (Self::Misbehave, "POST", "/sandbox/misbehave"),
-        (Self::State, "GET", "/sandbox/state"),
-        (Self::Reset, "POST", "/sandbox/reset"),
-        (Self::SetStatus, "PATCH", "/sandbox/endpoints/{endpoint_id}"),
-    ];
+type Answer = Result<Response, Refusal>;
 
-    pub(super) async fn answer(self, shared: &Arc<Shared>, call: &Call) -> Reply {
-        let result = match self {
-            Self::Send => send(shared, call),
-            Self::Deliveries => Ok(deliveries(shared, call)),
-            Self::Settled => {
-                shared.settled().await;
-                Ok(deliveries(shared, call))
-            }
-            Self::Misbehave => misbehave(shared, call),
-            Self::State => Ok(state(shared)),
-            Self::Reset => {
-                shared.reset();
-                Ok(v3::data(json!({})))
-            }
-            Self::SetStatus => set_status(shared, call),
-        };
-        result.unwrap_or_else(|refusal| refusal.reply(Api::V3))
+async fn whole_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match input::read_body(body).await {
+        Ok(body) => next.run(Request::from_parts(head, body.into())).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-fn send(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let sent = shared.send(&read::<OutgoingRequest>(call)?.outgoing());
+/// Plays the renderer.
+async fn send(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing());
     let data = json!({"event_id": sent.event_id, "deliveries": sent.deliveries});
-    Ok(Reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
+    Ok(reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
 }
 
-fn deliveries(shared: &Shared, call: &Call) -> Reply {
-    let event_id = call.query.get("event_id");
+/// Shows every attempt.
+async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) -> Response {
+    let event_id = params.get("event_id");
     let state = shared.state();
     let wanted = |delivery: &&Delivery| event_id.is_none_or(|id| delivery.event_id == id);
     let deliveries: Vec<_> = state.deliveries.values().filter(wanted).collect();
-    v3::data(deliveries)
+    data(deliveries)
 }
 
-fn misbehave(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let misbehaviour: Misbehaviour = read(call)?;
+/// Shows every attempt once all deliveries have ended.
+async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Response {
+    state.settled().await;
+    deliveries(state, params).await
+}
+
+async fn misbehave(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let misbehaviour: Misbehaviour = read(&body)?;
     shared.misbehave(misbehaviour.clone());
-    Ok(v3::data(misbehaviour))
+    Ok(data(misbehaviour))
 }
 
-fn state(shared: &Shared) -> Reply {
+async fn state(State(shared): State<Arc<Shared>>) -> Response {
     let state = shared.state();
     let endpoints = state.endpoints.iter();
     let endpoints: Vec<_> = endpoints
         .map(|endpoint: &Endpoint| json!(endpoint.v1(&shared.username)))
         .collect();
-    v3::data(json!({
+    data(json!({
         "endpoints": endpoints,
         "events": state.log_len(),
         "deliveries": state.deliveries.len(),
@@ -101,20 +92,30 @@ fn state(shared: &Shared) -> Reply {
     }))
 }
 
-fn set_status(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
+async fn reset(State(shared): State<Arc<Shared>>) -> Response {
+    shared.reset();
+    data(json!({}))
+}
+
+/// Sets the status of an endpoint, which no operation of HeyGen does.
+async fn set_status(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Status {
         status: String,
     }
-    let Status { status } = read(call)?;
+    let Status { status } = read(&body)?;
     let mut state = shared.state();
-    let endpoint = state.endpoint_mut(&call.id)?;
+    let endpoint = state.endpoint_mut(&id)?;
     endpoint.status = status;
-    Ok(v3::data(endpoint.v1(&shared.username)))
+    Ok(data(endpoint.v1(&shared.username)))
 }
 
-fn read<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
-    serde_json::from_slice(&call.body)
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body)
         .map_err(|error| Refusal::Invalid(None, format!("The request body does not fit: {error}.")))
 }

@@ -2,46 +2,23 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use heygen_signature::{HEYGEN_SIGNATURE, Secret};
+use heygen_signature::HEYGEN_SIGNATURE;
 use serde_json::Value;
 
 use super::{
     clock,
     endpoint::ENABLED,
+    misbehaviour::Misbehaviour,
     outgoing::Outgoing,
+    plan::{Plan, To},
     record::{Delivery, DeliveryAttempt, DeliveryState},
     shared::Shared,
     state::LogRecord,
 };
-use crate::{RetryPolicy, Sender, json::Json, sender::Attempt};
-
-/// What a delivery does; fixed when its event is sent.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) delivery_id: u64,
-    pub(super) event_position: u64,
-    event_id: String,
-    to: To,
-    body: Bytes,
-    /// It begins when each of these was tried.
-    after: Vec<u64>,
-    delay: Duration,
-    retry: RetryPolicy,
-    duplicates: u32,
-    drop_answers: u32,
-    mid_2026_headers: bool,
-    /// Signs every attempt; without it, the secret of that moment does.
-    old_secret: Option<Secret>,
-}
-
-#[derive(Clone, Debug)]
-enum To {
-    /// A registered endpoint, by its id: its address and secret may change between attempts.
-    Endpoint(String),
-    /// The `callback_url` of a job.
-    Callback(String),
-}
+use crate::{
+    json::Json,
+    sender::{Attempt, RetryPolicy, Sender},
+};
 
 /// What became of an event.
 pub(super) struct Sent {
@@ -97,11 +74,15 @@ impl Shared {
         let mut plans = Vec::new();
         for (to, old_secret) in targets {
             let delivery_id = state.next_position();
-            let (endpoint_id, retry) = match &to {
-                To::Endpoint(id) => (Some(id.clone()), self.settings.retry_policy()),
-                To::Callback(_) => (None, RetryPolicy::once()),
+            let (endpoint_id, retry, duplicates, drop_answers) = match &to {
+                To::Endpoint(id) => (
+                    Some(id.clone()),
+                    self.settings.retry_policy(),
+                    misbehaviour.duplicates,
+                    misbehaviour.drop_answers,
+                ),
+                To::Callback(_) => (None, RetryPolicy::once(), 0, 0),
             };
-            let is_callback = endpoint_id.is_none();
             state.add_delivery(Delivery {
                 delivery_id,
                 event_id: event_id.clone(),
@@ -120,16 +101,8 @@ impl Shared {
                 after: Vec::new(),
                 delay: Duration::from_millis(misbehaviour.delay_ms),
                 retry,
-                duplicates: if is_callback {
-                    0
-                } else {
-                    misbehaviour.duplicates
-                },
-                drop_answers: if is_callback {
-                    0
-                } else {
-                    misbehaviour.drop_answers
-                },
+                duplicates,
+                drop_answers,
                 mid_2026_headers: misbehaviour.mid_2026_headers,
                 old_secret,
             });
@@ -167,6 +140,25 @@ impl Shared {
             }
             before = ids;
         }
+    }
+
+    /// Waits until every delivery has ended. What is held back is let go, and also what is held back meanwhile: no more of
+    /// it may come to complete the group.
+    pub(super) async fn settled(self: &Arc<Self>) {
+        let mut changes = self.changes();
+        loop {
+            self.release();
+            if self.state().settled() {
+                return;
+            }
+            changes.next().await;
+        }
+    }
+
+    pub(super) fn misbehave(self: &Arc<Self>, misbehaviour: Misbehaviour) {
+        self.state().misbehaviour = misbehaviour;
+        // Afterwards, so that nothing is held back under the old one any more.
+        self.release();
     }
 
     /// Calls whoever wants to know, without holding the state: the listener may look at it.

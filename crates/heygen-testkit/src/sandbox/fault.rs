@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use axum::response::Response;
+use http::{StatusCode, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     operation::Operation,
     refusal::{Api, on_request},
-    reply::Reply,
 };
 
 /// What goes wrong with the next calls of the API.
@@ -100,15 +100,16 @@ impl Fault {
     }
 
     /// The answer in the place of the operation, if it is refused.
-    pub(super) fn refusal(&self, api: Api) -> Option<Reply> {
+    pub(super) fn refusal(&self, api: Api) -> Option<Response> {
         let status = StatusCode::from_u16(self.status?).ok()?;
         let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
         let retry_after = self.retry_after.or(is_limit.then_some(1));
-        let reply = on_request(status, retry_after, api);
-        Some(match &self.body {
-            Some(body) => reply.with_text(body.clone()),
-            None => reply,
-        })
+        let mut response = on_request(status, retry_after, api);
+        if let Some(body) = &self.body {
+            *response.body_mut() = body.clone().into();
+            response.headers_mut().remove(CONTENT_TYPE);
+        }
+        Some(response)
     }
 
     pub(super) fn cuts_off(&self) -> bool {

@@ -1,44 +1,41 @@
 //! What clients send, read as strictly as HeyGen's schemas say.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
+use axum::body::Body;
 use bytes::Bytes;
 use heygen_events::EventType;
-use reqwest::Url;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
+use url::Url;
 
-use super::refusal::{Api, Refusal};
-
-/// One request for an operation.
-#[derive(Debug)]
-pub(super) struct Call {
-    /// The id in the path; empty where the path has none.
-    pub(super) id: String,
-    pub(super) query: Query,
-    pub(super) body: Bytes,
-    /// The header `Idempotency-Key`; what is not text is not valid either.
-    pub(super) idempotency_key: Option<String>,
-}
+use super::refusal::{Api, Refusal, URL};
 
 /// The parameters of a query, decoded.
-#[derive(Debug)]
-pub(super) struct Query(Vec<(String, String)>);
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Params(Vec<(String, String)>);
 
-impl Query {
-    pub(super) fn read(query: &str) -> Self {
-        let mut pairs = Vec::new();
-        if let Ok(mut url) = Url::parse("http://sandbox/") {
-            url.set_query(Some(query));
-            pairs.extend(url.query_pairs().into_owned());
-        }
-        Self(pairs)
-    }
-
+impl Params {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let mut pairs = self.0.iter();
         pairs
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads a whole body, within limits.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    let invalid = |message: &str| Refusal::Invalid(None, message.to_owned());
+    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        // Most likely nobody is there to read this; what matters is that nothing is carried out.
+        Ok(Err(_)) => Err(invalid("The request body broke off.")),
+        Err(_) => Err(invalid("The request body did not come in time.")),
     }
 }
 
@@ -131,12 +128,19 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-pub(super) const URL: &str = "url";
 pub(super) const ENTITY_ID: &str = "entity_id";
 const EVENTS: &str = "events";
 
+/// As long as the sandbox lets a receiver take for an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than any documented body needs.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
 #[cfg(test)]
 mod tests {
+    use axum::extract::Query;
+
     use super::*;
 
     #[track_caller]
@@ -162,7 +166,8 @@ mod tests {
 
     #[test]
     fn queries_are_decoded() {
-        let query = Query::read("a=1&b=x%2By&a=2&c=");
+        let uri = "/?a=1&b=x%2By&a=2&c=".parse().unwrap();
+        let Query(query) = Query::<Params>::try_from_uri(&uri).unwrap();
         assert_eq!(query.get("a"), Some("1"));
         assert_eq!(query.get("b"), Some("x+y"));
         assert_eq!(query.get("c"), Some(""));

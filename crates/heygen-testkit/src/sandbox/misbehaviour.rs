@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use super::{fault::Fault, log_order::LogOrder};
+use super::{fault::Fault, operation::Operation};
 use crate::json::Json;
 
 /// How the sandbox misbehaves, until it is told otherwise. A fresh one behaves.
@@ -52,7 +52,7 @@ pub struct Misbehaviour {
     pub(super) log_delivered_only: bool,
     pub(super) log_order: LogOrder,
     #[serde(rename = "api")]
-    pub(super) faults: Vec<Fault>,
+    faults: Vec<Fault>,
 }
 
 /// What becomes of the links in a body.
@@ -64,6 +64,36 @@ pub enum Link {
     Null,
     /// They are `""`.
     Empty,
+}
+
+/// Which way the log of events comes. HeyGen documents none.
+///
+/// # Wire shape
+///
+/// `log_order` in [`Misbehaviour`]: `"newest_first"`, `"oldest_first"` or `"shuffled"`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogOrder {
+    /// The newest event is the first of the first page.
+    #[default]
+    NewestFirst,
+    /// The oldest event is, and what is new comes at the end of the last page.
+    OldestFirst,
+    /// None that anybody could see, but the same every time.
+    Shuffled,
+}
+
+impl LogOrder {
+    /// The greater, the sooner an event comes; no two events have the same.
+    pub(super) fn rank(self, position: u64) -> u64 {
+        match self {
+            Self::NewestFirst => position,
+            Self::OldestFirst => u64::MAX - position,
+            // An odd factor: no two products are equal.
+            Self::Shuffled => position.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        }
+    }
 }
 
 impl Misbehaviour {
@@ -165,6 +195,12 @@ impl Misbehaviour {
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
+    }
+
+    /// The fault that takes this call, if any; one call less is left of it then.
+    pub(super) fn take_fault(&mut self, operation: Operation) -> Option<Fault> {
+        let mut faults = self.faults.iter_mut();
+        faults.find_map(|fault| fault.takes(operation).then(|| fault.clone()))
     }
 
     /// What is sent in the place of a body.

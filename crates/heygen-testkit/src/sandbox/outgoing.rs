@@ -1,14 +1,9 @@
 //! [`Outgoing`]: an event that is to be sent, as the renderer hands it over.
 
-use std::fmt;
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, de::Error};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::Value;
-
-use crate::EventBuilder;
+use crate::{builder::EventBuilder, json::Json};
 
 /// An event to send.
 ///
@@ -69,8 +64,9 @@ impl From<EventBuilder> for Outgoing {
 pub(super) struct OutgoingRequest {
     event_type: String,
     event_id: Option<String>,
-    #[serde(default)]
-    data: Overrides,
+    /// Fields to set, in the order in which they came.
+    #[serde(default, deserialize_with = "fields")]
+    data: IndexMap<String, Json>,
     #[serde(default)]
     without: Vec<String>,
     entity_id: Option<String>,
@@ -80,8 +76,8 @@ pub(super) struct OutgoingRequest {
 impl OutgoingRequest {
     pub(super) fn outgoing(self) -> Outgoing {
         let mut builder = EventBuilder::new(self.event_type);
-        for (field, value) in self.data.0 {
-            builder = builder.set(&field, value);
+        for (field, value) in self.data {
+            builder = builder.set_json(&field, value);
         }
         for field in self.without {
             builder = builder.without(&field);
@@ -97,28 +93,11 @@ impl OutgoingRequest {
     }
 }
 
-/// Fields to set, in the order in which they came.
-#[derive(Default)]
-struct Overrides(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Overrides {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Overrides;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of fields to set")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Overrides, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Overrides(fields))
-            }
+fn fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<String, Json>, D::Error> {
+    match Json::deserialize(deserializer)? {
+        Json::Object(fields) => Ok(fields),
+        Json::Array(_) | Json::Scalar(_) => {
+            Err(D::Error::custom("data must be an object of fields to set"))
         }
-        deserializer.deserialize_map(Fields)
     }
 }

@@ -1,10 +1,14 @@
 //! [`Refusal`]: why an operation was not carried out, told in the words of either version.
 
-use http::{StatusCode, header::RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{input::URL, operation::Operation, reply::Reply};
+use super::{operation::Operation, reply};
 
 /// Which of the two APIs is spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +28,9 @@ impl From<Operation> for Api {
 }
 
 /// Why an operation was not carried out.
-#[derive(Debug)]
+///
+/// As a response it speaks as v3 does, and is among its extensions: the gate before an operation of v1 says it in v1's words.
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// No key, or a wrong one.
     Unauthorized,
@@ -77,19 +83,20 @@ impl Refusal {
     /// # Source
     ///
     /// HeyGen's OpenAPI text of v1 shows the 404 of an update, and no other refusal, as `text/plain`: documented.
-    pub(super) fn reply_to(&self, operation: Operation) -> Reply {
-        let reply = self.reply(Api::from(operation));
-        match (self, operation) {
-            (Self::NoSuchEndpoint, Operation::V1Update) => reply.into_text(),
-            _ => reply,
+    pub(super) fn reply_to(&self, operation: Operation) -> Response {
+        let mut response = self.reply(Api::from(operation));
+        if let (Self::NoSuchEndpoint, Operation::V1Update) = (self, operation) {
+            let text = HeaderValue::from_static("text/plain");
+            response.headers_mut().insert(CONTENT_TYPE, text);
         }
+        response
     }
 
     /// # Source
     ///
     /// The envelopes and codes are documented, and of v1 the answers to an id that no endpoint has and to an address that is not
     /// valid. Which v1 code goes with any other refusal is assumed, and so is what both versions say to a failed probe.
-    pub(super) fn reply(&self, api: Api) -> Reply {
+    fn reply(&self, api: Api) -> Response {
         match api {
             Api::V1 => {
                 let (status, code) = self.v1_code();
@@ -97,11 +104,11 @@ impl Refusal {
                     Some(message) => json!({"code": code, "message": message}),
                     None => json!({"code": code, "message": self.message(), "data": null}),
                 };
-                Reply::json(status, &body)
+                reply::json(status, &body)
             }
             Api::V3 => {
                 let (status, code, param) = self.v3_code();
-                Reply::json(status, &v3_error(code, &self.message(), param))
+                reply::json(status, &v3_error(code, &self.message(), param))
             }
         }
     }
@@ -142,22 +149,30 @@ impl Refusal {
     }
 }
 
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.reply(Api::V3);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
 /// What is answered where no operation is.
 ///
 /// v3 has a code for it; for v1 none is documented, so the body is empty, as a gateway's would be (assumed).
-pub(super) fn nothing_here(path: &str) -> Reply {
+pub(super) fn nothing_here(path: &str) -> Response {
     let status = StatusCode::NOT_FOUND;
     if path.starts_with("/v1/") {
-        return Reply::empty(status);
+        return status.into_response();
     }
     let message = "There is nothing at this path.";
-    Reply::json(status, &v3_error("not_found", message, None))
+    reply::json(status, &v3_error("not_found", message, None))
 }
 
 /// A refusal on request, with a status that HeyGen documents a code for or a gateway's without a body.
 ///
 /// v1 documents no code for a status alone, so that its answers are empty (assumed).
-pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api) -> Reply {
+pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api) -> Response {
     let code = match status.as_u16() {
         400 => Some(INVALID),
         401 => Some("unauthorized"),
@@ -171,17 +186,17 @@ pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api)
         504 => Some("gateway_timeout"),
         _ => None,
     };
-    let reply = match (code, api) {
+    let mut response = match (code, api) {
         (Some(code), Api::V3) => {
             let message = "The sandbox was asked to refuse this call.";
-            Reply::json(status, &v3_error(code, message, None))
+            reply::json(status, &v3_error(code, message, None))
         }
-        (None, _) | (_, Api::V1) => Reply::empty(status),
+        (None, _) | (_, Api::V1) => status.into_response(),
     };
-    match retry_after {
-        Some(seconds) => reply.header(RETRY_AFTER, &seconds.to_string()),
-        None => reply,
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
+    response
 }
 
 fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {
@@ -202,6 +217,9 @@ fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {
     };
     json!({ "error": error })
 }
+
+/// The parameter that v1 has a code of its own for.
+pub(super) const URL: &str = "url";
 
 const INVALID: &str = "invalid_parameter";
 const DOC_URL: &str = "https://developers.heygen.com/docs/error-codes";

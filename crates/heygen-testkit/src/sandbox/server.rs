@@ -1,26 +1,31 @@
-//! The socket: connections in, [`answer`] for each request.
+//! The socket: connections in, the router for each request.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::timeout,
 };
 
-use super::{service::answer, shared::Shared};
+use super::{routes, shared::Shared};
 
 /// Serves until the sandbox stops, and then until what was begun is answered.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let router = routes::router(&shared);
     // Dropped with this task, and the connections with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve_connection(shared.clone(), stream));
+                    connections.spawn(serve_connection(shared.clone(), router.clone(), stream));
                 }
                 // Out of file descriptors, for instance: whoever waits is still there afterwards.
                 Err(_) => {
@@ -40,12 +45,11 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     .await;
 }
 
-async fn serve_connection(shared: Arc<Shared>, stream: TcpStream) {
-    let service = service_fn(|request| answer(shared.clone(), request));
+async fn serve_connection(shared: Arc<Shared>, router: Router, stream: TcpStream) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     // A connection that breaks is for the client to notice.
     tokio::select! {

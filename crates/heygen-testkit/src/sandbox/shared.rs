@@ -1,17 +1,14 @@
 //! [`Shared`]: what the server, the deliveries and the handle have in common.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
-use super::{
-    builder::Settings, clock, misbehaviour::Misbehaviour, paging::Tokens, refusal::Refusal,
-    state::State,
-};
-use crate::Sender;
+use super::{clock, paging::Tokens, settings::Settings, state::State};
+use crate::sender::Sender;
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -77,48 +74,10 @@ impl Shared {
         }
     }
 
-    /// Waits until every delivery has ended. What is held back is let go, and also what is held back meanwhile: no more of
-    /// it may come to complete the group.
-    pub(super) async fn settled(self: &Arc<Self>) {
-        let mut changes = self.changes();
-        loop {
-            self.release();
-            if self.state().settled() {
-                return;
-            }
-            changes.next().await;
-        }
-    }
-
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut deliveries = self.deliveries();
         while deliveries.try_join_next().is_some() {}
         deliveries.spawn_on(task, &self.runtime);
-    }
-
-    /// Refuses an address that does not answer `OPTIONS`.
-    pub(super) async fn probe(&self, url: &str) -> Result<(), Refusal> {
-        if !self.settings.probe {
-            return Ok(());
-        }
-        let sender = self.sender.clone().to(url);
-        let report = match sender.probe().await {
-            Ok(report) => report,
-            Err(error) => return Err(Refusal::Unreachable(error.to_string())),
-        };
-        if report.passed() {
-            return Ok(());
-        }
-        Err(Refusal::Unreachable(match &report.attempt().result {
-            Ok(answer) => format!("the answer was {}", answer.status),
-            Err(error) => error.to_string(),
-        }))
-    }
-
-    pub(super) fn misbehave(self: &Arc<Self>, misbehaviour: Misbehaviour) {
-        self.state().misbehaviour = misbehaviour;
-        // Afterwards, so that nothing is held back under the old one any more.
-        self.release();
     }
 
     /// As after the start.

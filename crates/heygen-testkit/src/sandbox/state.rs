@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 use super::{
-    delivery::Plan,
+    answers::Answers,
     endpoint::Endpoint,
-    idempotency::Answers,
     misbehaviour::Misbehaviour,
+    plan::Plan,
     record::{Delivery, DeliveryAttempt, DeliveryState},
     refusal::Refusal,
 };

@@ -8,32 +8,31 @@
 
 use std::sync::Arc;
 
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use bytes::Bytes;
 use heygen_events::EventType;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{
-    endpoints::{self, Change, NewEndpoint},
-    input::{self, Call, ENTITY_ID, Fields, URL},
-    refusal::{Api, Refusal},
-    reply::Reply,
+    input::{self, Fields, Params},
+    refusal::{Api, Refusal, URL},
+    registration::{Change, NewEndpoint},
+    reply,
     shared::Shared,
 };
 
-pub(super) async fn add(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let fields = Fields::read(&call.body)?;
-    let url = fields.text(URL)?.ok_or(Refusal::Missing(URL))?;
-    input::address(&url, Api::V1)?;
-    let new = NewEndpoint {
-        url,
-        events: fields.events()?.flatten(),
-        entity_id: fields.text(ENTITY_ID)?,
-    };
-    let endpoint = endpoints::create(shared, new).await?;
+type Answer = Result<Response, Refusal>;
+
+pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let new = NewEndpoint::read(&body, Api::V1)?;
+    let endpoint = shared.create_endpoint(new).await?;
     Ok(success(endpoint.v1_added(&shared.username)))
 }
 
-pub(super) fn list(shared: &Shared) -> Reply {
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
     let state = shared.state();
     let endpoints = state.endpoints.iter();
     let all: Vec<_> = endpoints
@@ -42,8 +41,8 @@ pub(super) fn list(shared: &Shared) -> Reply {
     success(all)
 }
 
-pub(super) async fn update(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let fields = Fields::read(&call.body)?;
+pub(super) async fn update(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let fields = Fields::read(&body)?;
     let id = fields.text(ENDPOINT_ID)?;
     let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
     let Some(url) = fields.text(URL)? else {
@@ -57,18 +56,21 @@ pub(super) async fn update(shared: &Arc<Shared>, call: &Call) -> Result<Reply, R
         url: Some(url),
         events: fields.events()?,
     };
-    let endpoint = endpoints::update(shared, &id, change).await?;
+    let endpoint = shared.update_endpoint(&id, change).await?;
     Ok(success(endpoint.v1(&shared.username)))
 }
 
-pub(super) fn delete(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
-    let id = call.query.get(ENDPOINT_ID);
+pub(super) async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Query(params): Query<Params>,
+) -> Answer {
+    let id = params.get(ENDPOINT_ID);
     let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
     shared.state().delete_endpoint(id)?;
-    Ok(success(Value::Null))
+    Ok(success(()))
 }
 
-pub(super) fn event_types() -> Reply {
+pub(super) async fn event_types() -> Response {
     let names = EventType::DOCUMENTED.iter().map(EventType::as_str);
     let names: Vec<_> = names.filter(|name| is_in_v1(name)).collect();
     success(names)
@@ -87,14 +89,14 @@ fn is_in_v1(name: &str) -> bool {
 }
 
 /// `{"code": 100, "data": …, "msg": null}`
-fn success(data: impl Serialize) -> Reply {
+fn success(data: impl Serialize) -> Response {
     #[derive(Serialize)]
     struct Envelope<T> {
         code: u32,
         data: T,
         msg: Option<()>,
     }
-    Reply::spaced(&Envelope {
+    reply::spaced(&Envelope {
         code: 100,
         data,
         msg: None,

@@ -8,48 +8,52 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use bytes::Bytes;
 use heygen_events::EventType;
-use serde::Serialize;
+use http::StatusCode;
 use serde_json::json;
 
 use super::{
-    endpoints::{self, Change, NewEndpoint},
-    idempotency,
-    input::{self, Call, ENTITY_ID, Fields, URL},
-    operation::Operation,
+    clock,
+    input::{self, ENTITY_ID, Fields, Params},
     paging::{List, Page},
-    refusal::{Api, Refusal},
-    reply::Reply,
+    refusal::{Api, Refusal, URL},
+    registration::{Change, NewEndpoint},
+    reply::{self, data},
     shared::Shared,
 };
 
-pub(super) async fn create(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let work = async {
-        let fields = Fields::read(&call.body)?;
-        let url = fields.text(URL)?.ok_or(Refusal::Missing(URL))?;
-        input::address(&url, Api::V3)?;
-        let new = NewEndpoint {
-            url,
-            events: fields.events()?.flatten(),
-            entity_id: fields.text(ENTITY_ID)?,
-        };
-        let endpoint = endpoints::create(shared, new).await?;
-        Ok(data(endpoint.v3(true)))
-    };
-    idempotency::once(shared, Operation::Create, call, work).await
+type Answer = Result<Response, Refusal>;
+
+pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let new = NewEndpoint::read(&body, Api::V3)?;
+    let endpoint = shared.create_endpoint(new).await?;
+    Ok(data(endpoint.v3(true)))
 }
 
-pub(super) fn list(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
-    let request = shared.tokens.request(List::Endpoints, &call.query)?;
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Query(params): Query<Params>,
+) -> Answer {
+    let request = shared.tokens.request(List::Endpoints, &params)?;
     let state = shared.state();
     let endpoints = state.endpoints.iter();
     let items = endpoints.map(|endpoint| (endpoint.position, endpoint.v3(false)));
-    Ok(Reply::ok(&shared.tokens.page(&request, items)))
+    let page = shared.tokens.page(&request, items);
+    Ok(reply::json(StatusCode::OK, &page))
 }
 
-pub(super) async fn update(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    shared.state().endpoint_mut(&call.id)?;
-    let fields = Fields::read(&call.body)?;
+pub(super) async fn update(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    shared.state().endpoint_mut(&id)?;
+    let fields = Fields::read(&body)?;
     let change = Change {
         url: fields.text(URL)?,
         events: fields.events()?,
@@ -57,40 +61,44 @@ pub(super) async fn update(shared: &Arc<Shared>, call: &Call) -> Result<Reply, R
     if let Some(url) = &change.url {
         input::address(url, Api::V3)?;
     }
-    let endpoint = endpoints::update(shared, &call.id, change).await?;
+    let endpoint = shared.update_endpoint(&id, change).await?;
     Ok(data(endpoint.v3(false)))
 }
 
-pub(super) fn delete(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
-    shared.state().delete_endpoint(&call.id)?;
-    Ok(Reply::ok(&json!({"data": {}, "error": null})))
+pub(super) async fn delete(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
+    shared.state().delete_endpoint(&id)?;
+    let deleted = json!({"data": {}, "error": null});
+    Ok(reply::json(StatusCode::OK, &deleted))
 }
 
-pub(super) async fn rotate_secret(shared: &Arc<Shared>, call: &Call) -> Result<Reply, Refusal> {
-    let work = async {
-        let secret = endpoints::rotate_secret(shared, &call.id)?;
-        Ok(data(
-            json!({"endpoint_id": call.id, "secret": secret.expose()}),
-        ))
-    };
-    idempotency::once(shared, Operation::RotateSecret, call, work).await
+/// From now on the old secret signs nothing.
+pub(super) async fn rotate_secret(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Answer {
+    let secret = clock::new_secret();
+    shared.state().endpoint_mut(&id)?.secret = secret.clone();
+    Ok(data(json!({"endpoint_id": id, "secret": secret.expose()})))
 }
 
 /// The parameters of a page are not in HeyGen's reference of this operation: they are not looked at.
-pub(super) fn event_types() -> Reply {
+pub(super) async fn event_types() -> Response {
     let described = EventType::DOCUMENTED.iter().map(|event_type| {
         json!({"event_type": event_type.as_str(), "description": event_type.description()})
     });
-    Reply::ok(&Page::whole(described.collect()))
+    reply::json(StatusCode::OK, &Page::whole(described.collect()))
 }
 
-pub(super) fn events(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
-    let request = shared.tokens.request(List::Events, &call.query)?;
-    let event_type = call.query.get(EVENT_TYPE);
+pub(super) async fn events(
+    State(shared): State<Arc<Shared>>,
+    Query(params): Query<Params>,
+) -> Answer {
+    let request = shared.tokens.request(List::Events, &params)?;
+    let event_type = params.get(EVENT_TYPE);
     if let Some(name) = event_type {
         input::event_type(EVENT_TYPE, name)?;
     }
-    let entity_id = call.query.get(ENTITY_ID);
+    let entity_id = params.get(ENTITY_ID);
     let state = shared.state();
     let wanted = state.log().filter(|record| {
         event_type.is_none_or(|name| record.event_type == name)
@@ -101,17 +109,8 @@ pub(super) fn events(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
         .map(|record| (order.rank(record.position), record))
         .collect();
     items.sort_unstable_by_key(|(rank, _)| Reverse(*rank));
-    let items = items.into_iter();
-    Ok(Reply::ok(&shared.tokens.page(&request, items)))
-}
-
-/// `{"data": …}`
-pub(super) fn data(data: impl Serialize) -> Reply {
-    #[derive(Serialize)]
-    struct Envelope<T> {
-        data: T,
-    }
-    Reply::ok(&Envelope { data })
+    let page = shared.tokens.page(&request, items.into_iter());
+    Ok(reply::json(StatusCode::OK, &page))
 }
 
 const EVENT_TYPE: &str = "event_type";

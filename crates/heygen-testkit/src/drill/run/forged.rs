@@ -5,7 +5,10 @@ use http::StatusCode;
 
 use super::{Session, Told};
 use crate::drill::{Verdict, bodies};
-use crate::{SendError, Sender, builder::random};
+use crate::{
+    random,
+    sender::{SendError, Sender},
+};
 
 impl Session<'_> {
     /// A delivery that is to be refused. That it is proves something only where a good one is taken.
@@ -53,5 +56,5 @@ impl Session<'_> {
 
 /// A secret that is nobody's.
 pub(super) fn another_secret() -> Option<Secret> {
-    Secret::new(format!("whsec_{:016x}{:016x}", random(), random())).ok()
+    Secret::new(format!("whsec_{}", random::id())).ok()
 }

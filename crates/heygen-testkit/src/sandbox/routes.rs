@@ -1,0 +1,75 @@
+//! Which handler a request is for, and what it passes on the way.
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    response::Response,
+    routing::{MethodRouter, delete, get, patch, post},
+};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header::ALLOW};
+
+use super::{
+    clock, control, gate, idempotency, operation::Operation, refusal::nothing_here, shared::Shared,
+    v1, v3,
+};
+
+/// Answers whatever comes.
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
+    let api = Operation::ALL
+        .iter()
+        .fold(Router::new(), |router, &operation| {
+            let gate = middleware::from_fn_with_state((shared.clone(), operation), gate::pass);
+            router.route(
+                operation.path(),
+                handler(shared, operation).route_layer(gate),
+            )
+        });
+    let routes = api
+        .merge(control::routes())
+        .fallback(async |uri: Uri| nothing_here(uri.path()))
+        .with_state(shared.clone());
+    // Around the whole router, which sets `Allow` outside of its own layers.
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::map_response(finish))
+}
+
+fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Shared>> {
+    let once = middleware::from_fn_with_state(shared.clone(), idempotency::once);
+    match operation {
+        Operation::V1Add => post(v1::add),
+        Operation::V1List => get(v1::list),
+        Operation::V1Update => patch(v1::update),
+        Operation::V1Delete => delete(v1::delete),
+        Operation::V1EventTypes => get(v1::event_types),
+        Operation::Create => post(v3::create).route_layer(once),
+        Operation::List => get(v3::list),
+        Operation::Update => patch(v3::update),
+        Operation::Delete => delete(v3::delete),
+        Operation::RotateSecret => post(v3::rotate_secret).route_layer(once),
+        Operation::EventTypes => get(v3::event_types),
+        Operation::Events => get(v3::events),
+    }
+}
+
+/// Gives every answer an id, and has `Allow` name what HeyGen's API has: no operation of it is a HEAD.
+async fn finish(mut response: Response) -> Response {
+    let is_refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(clock::new_id()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let allowed = headers.get(ALLOW).filter(|_| is_refused);
+    if let Some(allowed) = allowed.and_then(|allowed| allowed.to_str().ok()) {
+        let methods = allowed.split(',').filter(|method| *method != "HEAD");
+        let methods = methods.collect::<Vec<_>>().join(", ");
+        if let Ok(methods) = HeaderValue::try_from(methods) {
+            headers.insert(ALLOW, methods);
+        }
+    }
+    response
+}
+
+/// HeyGen's own command line reads it from answers.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
