@@ -1,10 +1,13 @@
 //! Asking a web server, other than HeyGen's API.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use crate::api::error_chain;
 
@@ -29,4 +32,11 @@ pub(crate) fn tls_config(is_https: bool) -> Result<ClientConfig, String> {
         false => builder.with_root_certificates(RootCertStore::empty()),
     };
     Ok(builder.with_no_client_auth())
+}
+
+/// When a certificate expires; `None` where it cannot be read.
+pub(crate) fn valid_until(certificate: &[u8]) -> Option<SystemTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    Some(SystemTime::UNIX_EPOCH + not_after.to_unix_duration())
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_receiver::ServerTls;
 use tokio::sync::watch;
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 
+use crate::api::web;
 use crate::failure::Failure;
 use crate::secrets::private_file::is_open_to_others;
 use crate::settings::config::TlsFiles;
@@ -61,11 +60,9 @@ fn warn_of(files: &TlsFiles, tls: &ServerTls) {
         );
     }
     // What is no longer read here was good enough for rustls: only the warning is lost.
-    let Ok(certificate) = Certificate::from_der(&tls.certificate()) else {
+    let Some(until) = web::valid_until(&tls.certificate()) else {
         return;
     };
-    let not_after = certificate.tbs_certificate().validity().not_after;
-    let until = SystemTime::UNIX_EPOCH + not_after.to_unix_duration();
     let file = files.certificate.display();
     let day = when::short(until);
     match until.duration_since(SystemTime::now()) {

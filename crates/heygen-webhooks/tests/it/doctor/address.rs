@@ -83,7 +83,7 @@ fn tls_is_tried_and_told() {
     };
     run(&trusted)
         .is("address.tls", "ok", "TLS 1.3")
-        .is("address.tls", "ok", "elliptic curve 256")
+        .is("address.tls", "ok", "valid until")
         .is("address.options", "ok", "5 probes passed")
         .is("address.get", "ok", "200");
     run(&foreign)
@@ -170,4 +170,44 @@ fn an_expired_certificate_is_told_once_and_with_its_date() {
         .is("sample.signed", "skipped", "see address.tls")
         .is("sample.unsigned", "skipped", "see address.tls");
     assert!(!seen.ended.stdout.contains("UNIX"), "{}", seen.ended.stdout);
+}
+
+#[test]
+fn a_certificate_is_judged_by_its_days_and_its_name() {
+    #[track_caller]
+    fn check(days: std::ops::Range<i64>, host: &str, level: &str, expected: &str) {
+        let heygen = HeyGen::start();
+        let place = Place::new();
+        let day = |days: i64| {
+            let day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
+            let day = jiff::tz::TimeZone::UTC.to_datetime(day);
+            let unsigned = |part: i8| u8::try_from(part).expect("from 1");
+            rcgen::date_time_ymd(
+                day.year().into(),
+                unsigned(day.month()),
+                unsigned(day.day()),
+            )
+        };
+        let me = Identity::with(|certificate| {
+            certificate.not_before = day(days.start);
+            certificate.not_after = day(days.end);
+        });
+        let trusted = place.file("trusted.pem", &me.certificate);
+        let url = tls_server_of(&me).replace("localhost", host);
+        let options = ["--base-url", heygen.sandbox.url(), "--public-url", &url];
+        let variables = [
+            ("HEYGEN_API_KEY", KEY),
+            ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
+        ];
+        let seen = examine(
+            &place,
+            &[&options[..], &["--no-sample"]].concat(),
+            &variables,
+        );
+        seen.is("address.tls", level, expected);
+    }
+    check(-30..30, "localhost", "ok", "valid until");
+    check(-30..3, "localhost", "warn", "the certificate expires on");
+    check(3..30, "localhost", "problem", "not valid yet");
+    check(-30..30, "127.0.0.1", "problem", "certificate for this name");
 }
