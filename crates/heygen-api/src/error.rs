@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use heygen_events::text::one_line;
+
 use crate::fields::Misfit;
 use crate::idempotency::IdempotencyKey;
 
@@ -304,18 +306,18 @@ impl fmt::Display for ApiError {
             (None, _) => f.write_str(inner.kind.text())?,
         }
         if let Some(param) = self.param() {
-            write!(f, ": {}", OneLine(param))?;
+            write!(f, ": {}", one_line(param))?;
         }
         if let Some(wait) = inner.retry_after {
             write!(f, ", wait {} s", wait.as_secs())?;
         }
         match (inner.status, self.code()) {
-            (Some(status), Some(code)) => write!(f, " (HTTP {status}, {})", OneLine(code))?,
+            (Some(status), Some(code)) => write!(f, " (HTTP {status}, {})", one_line(code))?,
             (Some(status), None) => write!(f, " (HTTP {status})")?,
             (None, _) => {}
         }
         if let Some(message) = self.message() {
-            write!(f, ": {}", OneLine(message))?;
+            write!(f, ": {}", one_line(message))?;
         }
         Ok(())
     }
@@ -345,15 +347,5 @@ impl Error for ApiError {
             .source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
-    }
-}
-
-/// Text from outside on its way to a log: whatever would end the line or move the cursor becomes a space.
-struct OneLine<'a>(&'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.chars().map(|c| if c.is_control() { ' ' } else { c });
-        shown.collect::<String>().fmt(f)
     }
 }

@@ -1,4 +1,4 @@
-//! Which characters of a stranger's text show as what they are.
+//! Text from outside, made safe to show: in a log, in a reason, on a terminal.
 
 /// Whether a character of a stranger's text is unsafe to show as it is: a control character, which steers a terminal (C0, DEL, C1),
 /// one that reorders or hides what stands beside it (bidirectional controls, zero-width and other format characters, tags), or a
@@ -27,6 +27,54 @@ pub fn is_unsafe_to_show(character: char) -> bool {
             _ => std::cmp::Ordering::Equal,
         })
         .is_ok()
+}
+
+/// The text with every character that is [unsafe to show](is_unsafe_to_show) replaced by U+FFFD.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::text::visible;
+///
+/// assert_eq!(visible("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
+/// ```
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.replace(is_unsafe_to_show, "\u{fffd}")
+}
+
+/// The text on one line: line ends and tabs become spaces, what else is unsafe to show becomes U+FFFD, and white
+/// space around it goes.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::text::one_line;
+///
+/// assert_eq!(one_line(" no credit:\nretry\tlater\u{1b} "), "no credit: retry later\u{fffd}");
+/// ```
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    visible(&text.replace(['\n', '\r', '\t'], " "))
+        .trim()
+        .to_owned()
+}
+
+/// The text on as many lines as it has: line ends and tabs stay, what else is unsafe to show becomes U+FFFD, and
+/// white space around it goes.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::text::lines;
+///
+/// assert_eq!(lines("a\r\n\tb\u{1b}\n"), "a\n\tb\u{fffd}");
+/// ```
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let is_unsafe = |c| is_unsafe_to_show(c) && c != '\n' && c != '\t';
+    let text = text.replace("\r\n", "\n").replace(is_unsafe, "\u{fffd}");
+    text.trim().to_owned()
 }
 
 /// Beyond ASCII, from the Unicode Character Database 16.0: first and last of each range, in order.
@@ -85,6 +133,35 @@ mod tests {
         check(
             "aZ09 ~\u{a0}éßЖ動畫עברית한🎬\u{fe0f}\u{fffd}\u{2027}\u{202f}\u{2070}",
             false,
+        );
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        let shown = "a\n\tb\u{fffd}[31m\u{fffd}";
+        assert_eq!(lines("\na\r\n\tb\u{1b}[31m\u{fffd}\n"), shown);
+    }
+
+    #[test]
+    fn one_line_stays_one_line() {
+        for (text, expected) in [
+            (
+                " a\r\nb\tc\u{1b}[31m\u{fffd}\0 ",
+                "a  b c\u{fffd}[31m\u{fffd}\u{fffd}",
+            ),
+            ("é\u{85}", "é\u{fffd}"),
+            ("\u{202e}a\u{2028}", "\u{fffd}a\u{fffd}"),
+        ] {
+            assert_eq!(one_line(text), expected);
+        }
+    }
+
+    #[test]
+    fn text_that_is_visible_steers_nothing() {
+        assert_eq!(visible("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
+        assert_eq!(
+            visible("\u{9b}\u{202e}\u{2028}é"),
+            "\u{fffd}\u{fffd}\u{fffd}é"
         );
     }
 

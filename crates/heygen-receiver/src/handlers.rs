@@ -28,8 +28,6 @@ mod command;
 mod forward;
 #[cfg(feature = "lines")]
 mod lines;
-#[cfg(any(feature = "command", feature = "forward"))]
-mod printable;
 #[cfg(feature = "rules")]
 mod rules;
 #[cfg(any(feature = "command", feature = "forward", feature = "lines"))]

@@ -8,7 +8,8 @@ use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::handlers::printable::one_line;
+use heygen_events::text::one_line;
+
 use crate::{Delivery, Handled, Handler};
 
 mod environment;
@@ -211,7 +212,7 @@ impl Command {
     }
 
     fn not_started(&self, error: &io::Error) -> Handled {
-        let program = one_line(self.program.as_encoded_bytes());
+        let program = one_line(&self.program.to_string_lossy());
         Handled::retry(match error.kind() {
             io::ErrorKind::NotFound => format!(
                 "{program} was not found: give its whole path, and if it is a script look whether what its first line names is installed"
@@ -226,7 +227,7 @@ impl Command {
     /// The program without the folders: arguments may hold what is not for a record.
     fn name(&self) -> String {
         let name = Path::new(&self.program).file_name();
-        one_line(name.unwrap_or(&self.program).as_encoded_bytes())
+        one_line(&name.unwrap_or(&self.program).to_string_lossy())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use heygen_events::text::one_line;
 use heygen_inbox::Source;
 use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret, Signature};
 use http::{Method, Request, StatusCode};
@@ -313,7 +314,7 @@ fn cause(error: &dyn Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    super::printable::one_line(innermost.to_string().as_bytes())
+    one_line(&innermost.to_string())
 }
 
 const BETWEEN_HINTS: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStderr, ChildStdin};
 
-use crate::handlers::printable::lines;
+use heygen_events::text::lines;
 
 /// Both at once: a program may speak before it listens.
 pub(super) async fn talk(
@@ -47,12 +47,12 @@ impl Tail {
     /// Fit for a record: lines, and no other control characters.
     pub(super) fn text(&self) -> String {
         if !self.is_cut {
-            return lines(&self.bytes);
+            return lines(&String::from_utf8_lossy(&self.bytes));
         }
         // The first character may have lost its beginning.
         let is_rest = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
         let rest = self.bytes.iter().take(3).take_while(is_rest).count();
-        format!("…{}", lines(&self.bytes[rest..]))
+        format!("…{}", lines(&String::from_utf8_lossy(&self.bytes[rest..])))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use heygen_events::text::one_line;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -9,7 +10,6 @@ use hyper::body::Incoming;
 use super::retry_after::retry_after;
 use super::target::Target;
 use crate::Handled;
-use crate::handlers::printable::one_line;
 
 /// The status decides; the text is for whoever reads the record.
 pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Handled {
@@ -56,7 +56,7 @@ async fn read(mut body: Incoming) -> String {
     };
     // What has not come by then changes nothing.
     let _ = tokio::time::timeout(READING, reading).await;
-    let mut text = one_line(&start);
+    let mut text = one_line(&String::from_utf8_lossy(&start));
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
     text
 }
