@@ -139,7 +139,7 @@ impl ApiError {
         self.inner.request_id.as_deref()
     }
 
-    /// How long HeyGen asks to wait, as it said it: not cut to the cap of the [`RetryPolicy`](crate::RetryPolicy).
+    /// How long HeyGen asks to wait, as it said it: not cut to the longest wait of the [`RetryPolicy`](crate::RetryPolicy).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after

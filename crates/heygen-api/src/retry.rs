@@ -22,8 +22,8 @@ pub(crate) mod after;
 /// and rotation that is given none), and updates: an update names the values that are to be there afterwards, so that making
 /// it twice is the same as once. It is not safe for v1's creation, which takes no key.
 ///
-/// The wait is what `Retry-After` says, and otherwise doubles from [`base`](Self::base), times a random factor from 0.75 to 1.25.
-/// Both end at [`cap`](Self::cap).
+/// The wait is what `Retry-After` says, and otherwise doubles from [`initial_delay`](Self::initial_delay), times a random factor from 0.75 to 1.25.
+/// Both end at [`max_delay`](Self::max_delay).
 ///
 /// # Source
 ///
@@ -31,36 +31,36 @@ pub(crate) mod after;
 /// keys are repeated, and timed-out reads, is our choice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetryPolicy {
-    retries: u32,
-    base: Duration,
-    cap: Duration,
+    initial_delay: Duration,
+    max_delay: Duration,
+    max_attempts: u32,
 }
 
 impl RetryPolicy {
     /// Every request is made once.
     #[must_use]
     pub fn never() -> Self {
-        Self::default().retries(0)
-    }
-
-    /// How often a request is made again at most. Default: 2.
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
+        Self::default().max_attempts(1)
     }
 
     /// The first wait; each further one is twice as long. Default: 1 s.
     #[must_use]
-    pub fn base(mut self, wait: Duration) -> Self {
-        self.base = wait;
+    pub fn initial_delay(mut self, delay: Duration) -> Self {
+        self.initial_delay = delay;
         self
     }
 
     /// The longest wait, also where `Retry-After` asks for more. Default: 30 s.
     #[must_use]
-    pub fn cap(mut self, wait: Duration) -> Self {
-        self.cap = wait;
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// How often a request is made at most, the first time included. Default: 3; 0 means 1.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
         self
     }
 
@@ -72,32 +72,34 @@ impl RetryPolicy {
         attempts: u32,
         roll: u32,
     ) -> Option<Duration> {
-        if attempts > self.retries || !repeat.allows(error) {
+        if attempts >= self.max_attempts.max(1) || !repeat.allows(error) {
             return None;
         }
         let wait = match error.retry_after() {
             Some(wait) => wait,
             None => self.backoff(attempts, roll),
         };
-        Some(wait.min(self.cap))
+        Some(wait.min(self.max_delay))
     }
 
     fn backoff(&self, attempts: u32, roll: u32) -> Duration {
         let doublings = attempts.saturating_sub(1);
-        let wait = self.base.saturating_mul(2_u32.saturating_pow(doublings));
+        let wait = self
+            .initial_delay
+            .saturating_mul(2_u32.saturating_pow(doublings));
         // Cut before the factor as well, so that the product of what is left always fits.
-        let wait = wait.min(self.cap).as_secs_f64();
+        let wait = wait.min(self.max_delay).as_secs_f64();
         let factor = 0.75 + 0.5 * f64::from(roll) / f64::from(u32::MAX);
-        Duration::try_from_secs_f64(wait * factor).unwrap_or(self.cap)
+        Duration::try_from_secs_f64(wait * factor).unwrap_or(self.max_delay)
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            retries: 2,
-            base: Duration::from_secs(1),
-            cap: Duration::from_secs(30),
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(30),
+            max_attempts: 3,
         }
     }
 }
@@ -157,41 +159,48 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_with_jitter_up_to_the_cap() {
+    fn waits_double_with_jitter_up_to_the_longest() {
         let policy = RetryPolicy::default();
         check_waits(policy, 0, &[750, 1500]);
         check_waits(policy, u32::MAX, &[1250, 2500]);
         check_waits(
-            policy.retries(7),
+            policy.max_attempts(8),
             0,
             &[750, 1500, 3000, 6000, 12_000, 22_500, 22_500],
         );
         check_waits(
-            policy.retries(6),
+            policy.max_attempts(7),
             u32::MAX,
             &[1250, 2500, 5000, 10_000, 20_000, 30_000],
         );
-        check_waits(policy.cap(Duration::ZERO), 0, &[0, 0]);
-        check_waits(policy.base(Duration::ZERO), u32::MAX, &[0, 0]);
-        check_waits(policy.base(Duration::MAX), u32::MAX, &[30_000, 30_000]);
+        check_waits(policy.max_delay(Duration::ZERO), 0, &[0, 0]);
+        check_waits(policy.initial_delay(Duration::ZERO), u32::MAX, &[0, 0]);
+        check_waits(
+            policy.initial_delay(Duration::MAX),
+            u32::MAX,
+            &[30_000, 30_000],
+        );
         check_waits(RetryPolicy::never(), 0, &[]);
-        let longest = policy.retries(1).base(Duration::MAX).cap(Duration::MAX);
+        let longest = policy
+            .max_attempts(2)
+            .initial_delay(Duration::MAX)
+            .max_delay(Duration::MAX);
         check_waits(longest, u32::MAX, &[Duration::MAX.as_millis()]);
     }
 
     #[test]
     fn doubling_never_overflows() {
-        let policy = RetryPolicy::default().retries(u32::MAX);
+        let policy = RetryPolicy::default().max_attempts(u32::MAX);
         let error = ApiError::timeout(SECOND);
         let wait = policy.wait(Repeat::Read, &error, u32::MAX, u32::MAX);
         assert_eq!(wait, Some(30 * SECOND));
     }
 
     #[track_caller]
-    fn check_after(asked: Duration, cap: Duration, expected: Duration) {
+    fn check_after(asked: Duration, longest: Duration, expected: Duration) {
         let error = ApiError::refused(ErrorKind::RateLimited, Said::default())
             .with_retry_after(Some(asked));
-        let policy = RetryPolicy::default().cap(cap);
+        let policy = RetryPolicy::default().max_delay(longest);
         assert_eq!(policy.wait(Repeat::Unsafe, &error, 1, 0), Some(expected));
     }
 

@@ -157,7 +157,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 return;
             }
             let clock = Instant::now();
-            let most_interrupted = options.schedule.attempts.clamp(1, MAX_INTERRUPTED);
+            let most_interrupted = options.schedule.max_attempts.clamp(1, MAX_INTERRUPTED);
             let handled = match claimed.interrupted >= most_interrupted {
                 // Only a process that ended in the middle, again and again, gets this far.
                 true => Handled::dead("the attempts ran out while it was being handled"),
@@ -377,7 +377,7 @@ fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Completion) {
     let ended_at = finish.started_at + finish.duration;
     let retry_in = (finish.result == AttemptResult::Retry)
         .then(|| finish.due_at.duration_since(ended_at).unwrap_or_default());
-    let max_attempts = options.schedule.attempts;
+    let max_attempts = options.schedule.max_attempts;
     let event_type = envelope.as_ref().map(Envelope::event_name);
     options.observers.attempted(&ObservedAttempt {
         id: finish.id,

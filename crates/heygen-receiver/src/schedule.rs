@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use heygen_inbox::DeliveryId;
 
-/// When a delivery that was not handled is handed out again: after [`first`](Self::first), then after twice as long each
-/// time, up to [`longest`](Self::longest), until [`max_elapsed`](Self::max_elapsed) is over or [`attempts`](Self::attempts) are used
-/// up, whichever comes first.
+/// When a delivery that was not handled is dispatched again: after [`initial_delay`](Self::initial_delay), then after twice as
+/// long each time, up to [`max_delay`](Self::max_delay), until [`max_elapsed`](Self::max_elapsed) is over or
+/// [`max_attempts`](Self::max_attempts) are used up, whichever comes first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetrySchedule {
     /// The wait after the first attempt. Default: 5 s.
-    pub first: Duration,
+    pub initial_delay: Duration,
     /// The longest wait. Default: 1 h.
-    pub longest: Duration,
+    pub max_delay: Duration,
     /// After how many attempts a delivery is dead. Default: [`u32::MAX`], which is no limit; 0 is taken for 1. An attempt that ended
     /// with [`Handled::Pause`](crate::Handled::Pause) does not count. Those that ended with their process are counted apart: as
     /// many of them, 100 at the most, and the delivery is dead, since it may be what ends the process.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// How long a delivery is tried, from its first attempt. Default: 24 h. The last attempt is made when this is over. While
     /// the process does not run, no time is counted.
     pub max_elapsed: Duration,
@@ -29,12 +29,12 @@ impl RetrySchedule {
     /// A quarter is taken off or added, by the delivery's id: many that failed together come back apart.
     #[must_use]
     pub fn wait_after(&self, attempt: u32, id: DeliveryId) -> Option<Duration> {
-        if attempt >= self.attempts.max(1) {
+        if attempt >= self.max_attempts.max(1) {
             return None;
         }
         let doublings = attempt.saturating_sub(1).min(63);
-        let wait = self.first.as_secs_f64() * 2_f64.powi(doublings.cast_signed());
-        let wait = wait.min(self.longest.as_secs_f64()) * jitter(attempt, id);
+        let wait = self.initial_delay.as_secs_f64() * 2_f64.powi(doublings.cast_signed());
+        let wait = wait.min(self.max_delay.as_secs_f64()) * jitter(attempt, id);
         // Past the end of time there is the end of time.
         Some(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX))
     }
@@ -57,9 +57,9 @@ impl RetrySchedule {
 impl Default for RetrySchedule {
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(5),
-            longest: Duration::from_secs(3600),
-            attempts: u32::MAX,
+            initial_delay: Duration::from_secs(5),
+            max_delay: Duration::from_secs(3600),
+            max_attempts: u32::MAX,
             max_elapsed: Duration::from_secs(24 * 3600),
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_end() {
         let schedule = RetrySchedule {
-            attempts: 15,
+            max_attempts: 15,
             ..RetrySchedule::default()
         };
         for key in 0..100 {
@@ -104,13 +104,13 @@ mod tests {
     fn no_setting_is_too_much() {
         let id = DeliveryId::new(1, 0);
         let mut schedule = RetrySchedule {
-            first: Duration::MAX,
-            longest: Duration::MAX,
-            attempts: u32::MAX,
+            initial_delay: Duration::MAX,
+            max_delay: Duration::MAX,
+            max_attempts: u32::MAX,
             max_elapsed: Duration::MAX,
         };
         assert!(schedule.wait_after(u32::MAX - 1, id).is_some());
-        schedule.attempts = 0;
+        schedule.max_attempts = 0;
         assert_eq!(schedule.wait_after(1, id), None);
     }
 
@@ -135,7 +135,7 @@ mod tests {
         assert!((30..40).contains(&attempts), "{attempts}");
         let hours = Duration::from_secs(10 * 3600);
         assert_eq!(attempts_and_end(&schedule, Some(hours)), (4, day));
-        schedule.attempts = 3;
+        schedule.max_attempts = 3;
         assert_eq!(attempts_and_end(&schedule, None).0, 3);
         schedule.max_elapsed = Duration::ZERO;
         assert_eq!(attempts_and_end(&schedule, None), (1, Duration::ZERO));

@@ -131,7 +131,7 @@ impl Server {
         Client::builder(Credentials::api_key(KEY))
             .base_url(&self.url)
             .timeout(AMPLE)
-            .retry(RetryPolicy::default().base(Duration::ZERO))
+            .retry(RetryPolicy::default().initial_delay(Duration::ZERO))
     }
 
     async fn accept(self, listener: TcpListener, script: Arc<Script>) {

@@ -43,7 +43,7 @@ impl Dispatching {
         set: impl FnOnce(&mut DispatchOptions),
     ) -> Self {
         let mut options = DispatchOptions::default();
-        options.schedule.first = Duration::from_millis(1);
+        options.schedule.initial_delay = Duration::from_millis(1);
         set(&mut options);
         let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
         Self(tokio::spawn(dispatcher.run(std::future::pending())))
@@ -203,7 +203,7 @@ async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
     };
     let first = append(&inbox, "a.b", 0).await;
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
-        options.schedule.attempts = 1;
+        options.schedule.max_attempts = 1;
     });
     until(async || !inbox.get(first).await.unwrap().unwrap().attempts.is_empty()).await;
     let (second, other) = (
@@ -280,7 +280,7 @@ async fn destination_with_a_limit_refuses_few() {
         }
     };
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
-        options.schedule.attempts = 2;
+        options.schedule.max_attempts = 2;
     });
     until(async || {
         let counts = inbox.counts().await.unwrap();

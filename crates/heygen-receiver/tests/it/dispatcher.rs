@@ -24,7 +24,7 @@ impl Dispatching {
         set: impl FnOnce(&mut DispatchOptions),
     ) -> Self {
         let mut options = DispatchOptions::default();
-        options.schedule.first = Duration::from_millis(1);
+        options.schedule.initial_delay = Duration::from_millis(1);
         set(&mut options);
         let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
         Self(tokio::spawn(dispatcher.run(std::future::pending())))
@@ -57,7 +57,7 @@ async fn check(handler: impl Handler, state: State, result: AttemptResult, detai
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
         options.handler_time = Duration::from_millis(50);
-        options.schedule.first = Duration::from_secs(3600);
+        options.schedule.initial_delay = Duration::from_secs(3600);
     });
     let kept = after_attempts(&inbox, id, 1).await;
     assert_eq!(kept.summary.state, state);
@@ -146,7 +146,7 @@ async fn a_panic_is_a_retry_and_harms_nobody_else() {
     }
     let inbox = MemoryInbox::new();
     let _dispatching = Dispatching::start(&inbox, panics, |options| {
-        options.schedule.first = Duration::from_secs(3600);
+        options.schedule.initial_delay = Duration::from_secs(3600);
     });
     for (video_id, detail) in [
         ("text", "the handler panicked: out of tape"),
@@ -171,7 +171,8 @@ async fn attempts_run_out() {
         let reason = format!("attempt {}", delivery.attempt());
         async { Err(reason) }
     };
-    let _dispatching = Dispatching::start(&inbox, handler, |options| options.schedule.attempts = 3);
+    let _dispatching =
+        Dispatching::start(&inbox, handler, |options| options.schedule.max_attempts = 3);
     let kept = after_attempts(&inbox, id, 3).await;
     assert_eq!(kept.summary.state, State::Dead);
     let attempts: Vec<_> = kept
@@ -206,7 +207,7 @@ async fn time_runs_out() {
     };
     let begun_at = Instant::now();
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
-        options.schedule.first = Duration::from_millis(20);
+        options.schedule.initial_delay = Duration::from_millis(20);
         options.schedule.max_elapsed = most;
     });
     until(async || get(&inbox, id).await.summary.state == State::Dead).await;
@@ -250,7 +251,7 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
         }
     };
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
-        options.schedule.attempts = attempts;
+        options.schedule.max_attempts = attempts;
     });
     until(async || {
         matches!(

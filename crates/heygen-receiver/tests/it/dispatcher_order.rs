@@ -69,7 +69,7 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
     };
     let mut options = DispatchOptions::default();
     options.order = Order::Subject;
-    options.schedule.first = Duration::from_millis(1);
+    options.schedule.initial_delay = Duration::from_millis(1);
     let dispatching = Dispatcher::with(inbox.clone(), handler, options);
     let (stop, stopped) = oneshot::channel::<()>();
     let dispatching = tokio::spawn(dispatching.run(async {
@@ -104,8 +104,8 @@ async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
         _ => Handled::retry("not this time"),
     };
     let mut options = DispatchOptions::default();
-    options.schedule.first = Duration::from_millis(1);
-    options.schedule.attempts = 3;
+    options.schedule.initial_delay = Duration::from_millis(1);
+    options.schedule.max_attempts = 3;
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
     let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
     let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;

@@ -160,7 +160,7 @@ async fn another_attempt_says_that_it_is_one() {
     })
     .await;
     let handing = Handing::with(forward(&application), |options| {
-        options.schedule.first = Duration::from_millis(1);
+        options.schedule.initial_delay = Duration::from_millis(1);
     });
     let id = handing.append(&[], b"{}").await;
     let kept = handing.after(id, 2).await;

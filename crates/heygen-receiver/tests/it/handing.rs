@@ -26,7 +26,7 @@ impl Handing {
     pub(crate) fn with(handler: impl Handler, set: impl FnOnce(&mut DispatchOptions)) -> Self {
         let inbox = MemoryInbox::new();
         let mut options = DispatchOptions::default();
-        options.schedule.first = Duration::from_secs(3600);
+        options.schedule.initial_delay = Duration::from_secs(3600);
         set(&mut options);
         let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
         let task = tokio::spawn(dispatcher.run(std::future::pending()));

@@ -113,13 +113,13 @@ proptest! {
         first in 0..u64::MAX, longest in 0..u64::MAX, attempts: u32, attempt: u32, key: u64,
     ) {
         let mut schedule = RetrySchedule::default();
-        schedule.first = Duration::from_nanos(first);
-        schedule.longest = Duration::from_nanos(longest);
-        schedule.attempts = attempts;
+        schedule.initial_delay = Duration::from_nanos(first);
+        schedule.max_delay = Duration::from_nanos(longest);
+        schedule.max_attempts = attempts;
         let id = DeliveryId::new(key, 0);
         let wait = schedule.wait_after(attempt, id);
         prop_assert_eq!(wait.is_none(), attempt >= attempts.max(1));
-        prop_assert!(wait.is_none_or(|wait| wait <= schedule.longest.mul_f64(1.2501)));
+        prop_assert!(wait.is_none_or(|wait| wait <= schedule.max_delay.mul_f64(1.2501)));
         prop_assert_eq!(wait, schedule.wait_after(attempt, id), "the same each time");
     }
 }

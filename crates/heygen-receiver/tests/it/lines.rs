@@ -112,7 +112,7 @@ async fn a_write_that_fails_is_a_retry() {
     let failures = Arc::new(Semaphore::new(1));
     let lines = Lines::with(Failing(failures, paper.clone()), |_| "x".to_owned());
     let handing = Handing::with(lines, |options| {
-        options.schedule.first = Duration::from_millis(1);
+        options.schedule.initial_delay = Duration::from_millis(1);
     });
     let id = handing.append(&[], b"{}").await;
     let attempts = handing.after(id, 2).await.attempts;
@@ -148,7 +148,7 @@ async fn a_reader_that_stopped_does_not_stop_the_runtime() {
     let lines = Lines::with(Stalled(stalled, paper.clone()), |_| "x".to_owned());
     let handing = Handing::with(lines, |options| {
         options.handler_time = Duration::from_millis(20);
-        options.schedule.first = Duration::from_millis(1);
+        options.schedule.initial_delay = Duration::from_millis(1);
     });
     let first = handing.append(&[], body("a").as_bytes()).await;
     let second = handing.append(&[], body("b").as_bytes()).await;

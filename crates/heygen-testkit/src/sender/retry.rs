@@ -10,9 +10,9 @@ use std::time::Duration;
 /// the longest wait are not published: assumed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    first_delay: Duration,
+    initial_delay: Duration,
     max_delay: Duration,
-    give_up_after: Duration,
+    max_elapsed: Duration,
     max_attempts: Option<u32>,
     scale: f64,
 }
@@ -26,8 +26,8 @@ impl RetryPolicy {
 
     /// The first wait; each further one is twice as long. Default: 5 s (assumed).
     #[must_use]
-    pub fn first_delay(mut self, delay: Duration) -> Self {
-        self.first_delay = delay;
+    pub fn initial_delay(mut self, delay: Duration) -> Self {
+        self.initial_delay = delay;
         self
     }
 
@@ -40,8 +40,8 @@ impl RetryPolicy {
 
     /// The sum of waits after which no attempt follows. Default: 24 h (documented).
     #[must_use]
-    pub fn give_up_after(mut self, total: Duration) -> Self {
-        self.give_up_after = total;
+    pub fn max_elapsed(mut self, total: Duration) -> Self {
+        self.max_elapsed = total;
         self
     }
 
@@ -65,7 +65,7 @@ impl RetryPolicy {
     pub fn delays(&self) -> Delays {
         Delays {
             policy: *self,
-            next: self.first_delay,
+            next: self.initial_delay,
             waited: Duration::ZERO,
             attempts: 1,
         }
@@ -75,9 +75,9 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            first_delay: Duration::from_secs(5),
+            initial_delay: Duration::from_secs(5),
             max_delay: Duration::from_secs(60 * 60),
-            give_up_after: Duration::from_secs(24 * 60 * 60),
+            max_elapsed: Duration::from_secs(24 * 60 * 60),
             max_attempts: None,
             scale: 1.0,
         }
@@ -106,7 +106,7 @@ impl Iterator for Delays {
             .max_attempts
             .is_some_and(|most| self.attempts >= most);
         let waited = self.waited.saturating_add(delay);
-        if endless || spent || waited > policy.give_up_after {
+        if endless || spent || waited > policy.max_elapsed {
             return None;
         }
         self.waited = waited;
@@ -130,14 +130,14 @@ mod tests {
     #[test]
     fn waits_double_to_a_limit() {
         let seconds = Duration::from_secs;
-        let policy = RetryPolicy::default().give_up_after(seconds(1000));
+        let policy = RetryPolicy::default().max_elapsed(seconds(1000));
         check(policy, &[5, 10, 20, 40, 80, 160, 320]);
         check(
             policy.max_delay(seconds(100)),
             &[5, 10, 20, 40, 80, 100, 100, 100, 100, 100, 100, 100, 100],
         );
         check(policy.max_attempts(3), &[5, 10]);
-        check(policy.first_delay(seconds(1001)), &[]);
+        check(policy.initial_delay(seconds(1001)), &[]);
         check(policy.scale(2.0).max_attempts(3), &[10, 20]);
         check(policy.scale(-1.0).max_attempts(3), &[0, 0]);
         check(policy.scale(f64::NAN).max_attempts(3), &[0, 0]);
@@ -147,8 +147,11 @@ mod tests {
         );
         check(RetryPolicy::once(), &[]);
         check(RetryPolicy::once().max_attempts(0), &[]);
-        check(policy.first_delay(Duration::ZERO), &[]);
-        check(policy.first_delay(Duration::ZERO).max_attempts(3), &[0, 0]);
+        check(policy.initial_delay(Duration::ZERO), &[]);
+        check(
+            policy.initial_delay(Duration::ZERO).max_attempts(3),
+            &[0, 0],
+        );
     }
 
     #[test]

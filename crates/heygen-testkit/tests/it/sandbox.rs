@@ -124,7 +124,7 @@ async fn register(heygen: &Heygen, statuses: &'static [u16]) -> (Server, Secret)
 /// The waits of a policy that does not end before a test has done its work.
 fn patient() -> RetryPolicy {
     RetryPolicy::default()
-        .first_delay(Duration::from_millis(1))
+        .initial_delay(Duration::from_millis(1))
         .max_delay(Duration::from_millis(20))
 }
 

@@ -309,14 +309,14 @@ fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
     }
     match merged.attempts {
         Some(0) => return Err(Failure::usage("attempts must be at least 1")),
-        Some(attempts) => options.schedule.attempts = attempts,
+        Some(attempts) => options.schedule.max_attempts = attempts,
         None => {}
     }
     if let Some(given) = merged.retry_first {
-        options.schedule.first = seconds("retry-first", given)?;
+        options.schedule.initial_delay = seconds("retry-first", given)?;
     }
     if let Some(given) = merged.retry_longest {
-        options.schedule.longest = seconds("retry-longest", given)?;
+        options.schedule.max_delay = seconds("retry-longest", given)?;
     }
     if let Some(Span(time)) = merged.retry_for {
         options.schedule.max_elapsed = time;
