@@ -25,12 +25,15 @@ mod check;
 mod checkpoint;
 mod drift;
 mod editor;
+mod error;
 mod file;
 mod file_id;
 mod filter;
 mod kind;
+mod lock;
 mod lost;
 mod order;
+mod path;
 mod private_file;
 mod prune;
 mod reader;
@@ -43,8 +46,9 @@ mod store;
 mod trust;
 mod writer;
 
-pub use check::{Depth, Flaw, is_damaged};
+pub use check::{Depth, Flaw};
 pub use editor::SqliteEditor;
+pub use error::is_damaged;
 pub use private_file::{create_private_file, open_private_file};
 pub use reader::SqliteReader;
 pub use rejected::{

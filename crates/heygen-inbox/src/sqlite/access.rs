@@ -1,10 +1,11 @@
-//! Why a file cannot be opened, and whether it can be read as one that never changes.
+//! Why a file cannot be opened.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
-use super::file_id::{folder_of, log_bytes};
-use super::kind::is_no_access;
+use super::error::is_no_access;
+use super::path::{folder_of, log_bytes};
+use crate::{InboxError, InboxErrorKind};
 
 /// What stands after the message of an error of SQLite, which itself says only that it cannot open
 /// a file.
@@ -28,35 +29,36 @@ pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str 
     }
 }
 
-/// Whether nobody changes the file while it is read: it has no log, and is on a file system that
-/// cannot be written, or in a folder where no process serves it.
-pub(super) fn is_unchanging(path: &Path) -> bool {
-    let Ok(real) = path.canonicalize() else {
-        return false;
+pub(super) fn cannot_open(path: &Path, error: io::Error) -> InboxError {
+    let message = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "cannot open {}: it is another user's; run this as the user that serves",
+            path.display()
+        ),
+        _ => format!("cannot open {}", path.display()),
     };
-    let is_at_rest = || is_denied(folder_of(&real)) && !super::file::is_served(&real);
-    log_bytes(&real) == 0 && (is_read_only(&real) || is_at_rest()) && fs::metadata(&real).is_ok()
+    InboxError::new(InboxErrorKind::Storage, message).with_source(error)
 }
 
 #[cfg(unix)]
-fn is_read_only(path: &Path) -> bool {
+pub(super) fn is_read_only(path: &Path) -> bool {
     use rustix::fs::{StatVfsMountFlags, statvfs};
     statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether this process may not read and write a file or a folder.
 #[cfg(unix)]
-fn is_denied(path: &Path) -> bool {
+pub(super) fn is_denied(path: &Path) -> bool {
     use rustix::fs::{Access, access};
     access(path, Access::READ_OK | Access::WRITE_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 #[cfg(not(unix))]
-fn is_read_only(_: &Path) -> bool {
+pub(super) fn is_read_only(_: &Path) -> bool {
     false
 }
 
 #[cfg(not(unix))]
-fn is_denied(_: &Path) -> bool {
+pub(super) fn is_denied(_: &Path) -> bool {
     false
 }

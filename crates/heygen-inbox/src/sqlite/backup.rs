@@ -5,18 +5,18 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
-use super::check::{self, Depth};
+use super::check::file_flaw;
 use super::kind::distrust;
 
-/// Copies everything that is committed now to a file that need not exist. Gives what is wrong with the copy, which should
-/// be nothing.
+/// Copies everything that is committed now to a file that need not exist. Gives the first thing that is
+/// wrong with the copy, which should be nothing.
 ///
 /// All steps read in one transaction: without it, the copying would begin again with every commit of another process.
 pub(super) fn copy(
     from: &Connection,
     to: &Path,
     mut progress: impl FnMut(u64, u64),
-) -> rusqlite::Result<Vec<String>> {
+) -> rusqlite::Result<Option<String>> {
     let snapshot = from.unchecked_transaction()?;
     // A transaction begins to read with its first question.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
@@ -47,12 +47,9 @@ pub(super) fn copy(
     snapshot.finish()?;
     // One file that needs none beside it; whoever serves it sets what it needs.
     copy.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()))?;
-    let flaws = match check::file_flaws(&copy, Depth::Quick) {
-        Err(error) if check::is_damage(&error) => vec![error.to_string()],
-        flaws => flaws?,
-    };
+    let flaw = file_flaw(&copy)?;
     copy.close().map_err(|(_, error)| error)?;
-    Ok(flaws)
+    Ok(flaw)
 }
 
 /// 4 MiB at a time, at SQLite's usual page size.

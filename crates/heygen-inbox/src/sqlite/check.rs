@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use heygen_events::Outcome;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, params};
 
+use super::error::is_damage;
 use super::{kind, row};
 use crate::time::to_micros;
-use crate::{AttemptResult, DeliveryId, DriftKind, InboxError, Source, State};
+use crate::{AttemptResult, DeliveryId, DriftKind, Source, State};
 
 /// How closely to look at the file itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,28 +53,17 @@ pub(super) fn check(
     }
 }
 
-/// Whether an inbox could not be opened or read because its file is damaged.
-#[must_use]
-pub fn is_damaged(error: &InboxError) -> bool {
-    kind::sqlite_error(error).is_some_and(is_damage)
-}
-
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => matches!(
-            failure.code,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
-        ),
-        // A value that is not of the type of its column.
-        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => {
-            true
-        }
-        _ => false,
+/// The first flaw of the file itself, looked for quickly.
+pub(super) fn file_flaw(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    match file_flaws(connection, Depth::Quick) {
+        Ok(flaws) => Ok(flaws.into_iter().next()),
+        Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 
 /// What SQLite says of the file; nothing when it is sound.
-pub(super) fn file_flaws(connection: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {
+fn file_flaws(connection: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {
     let pragma = match depth {
         Depth::Quick => "PRAGMA quick_check(20)",
         Depth::Full => "PRAGMA integrity_check(20)",
@@ -93,10 +83,10 @@ pub(super) fn is_damaged_with_log(path: &Path) -> bool {
         // Otherwise closing it would bring the log into the file.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         kind::distrust(&connection)?;
-        file_flaws(&connection, Depth::Quick)
+        file_flaw(&connection)
     };
     match looked() {
-        Ok(flaws) => !flaws.is_empty(),
+        Ok(flaw) => flaw.is_some(),
         Err(error) => is_damage(&error),
     }
 }

@@ -1,137 +1,19 @@
-//! The inbox file: locked by the one who hands out, opened by whoever may.
+//! The inbox file: opened by whoever may, as far as it can be.
 
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::file_id::{FileId, beside, check_log, check_names};
-use super::kind::{FileKind, cannot_open, is_no_access, make_private};
-use super::private_file::open_private_file;
-use super::{access, kind};
+use super::access::{cannot_open, is_denied, is_read_only};
+use super::check;
+use super::error::{is_no_access, sqlite_error};
+use super::file_id::is_open_here;
+use super::kind::FileKind;
+use super::lock::{AppendLock, is_served};
+use super::path::{beside, folder_of, log_bytes};
 use crate::{InboxError, InboxErrorKind};
-
-/// Held while a process appends to the inbox; the lock goes with the process, however it ends.
-#[derive(Debug)]
-pub(super) struct AppendLock {
-    file: File,
-    path: PathBuf,
-    /// What was not there before, the inbox first.
-    made: Vec<PathBuf>,
-}
-
-impl AppendLock {
-    /// A command that opens the file beside a server holds the lock for a moment, to bring the file up to date.
-    pub(super) fn take_patiently(path: &Path) -> Result<Self, InboxError> {
-        for _ in 0..LOCK_TRIES {
-            match Self::take(path) {
-                Err(error) if error.kind() == InboxErrorKind::InUse => {
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                taken => return taken,
-            }
-        }
-        Self::take(path)
-    }
-
-    /// Makes the inbox file when there is none: only what exists has one name that all its names
-    /// lead to. Refuses one that has more names than that, each of which would have a lock and a
-    /// log of its own.
-    pub(super) fn take(path: &Path) -> Result<Self, InboxError> {
-        let made_inbox = make_private(path)?;
-        let taken = check_names(path).and_then(|()| Self::take_existing(path));
-        match taken {
-            Ok(mut lock) if made_inbox => {
-                lock.made.insert(0, path.to_owned());
-                Ok(lock)
-            }
-            Err(error) if made_inbox => {
-                // It is empty, and nobody asked for an empty one.
-                let _ = fs::remove_file(path);
-                Err(error)
-            }
-            taken => taken,
-        }
-    }
-
-    fn take_existing(path: &Path) -> Result<Self, InboxError> {
-        let lock_path = lock_path(path)?;
-        let existed = lock_path.exists();
-        let file = open_private_file(&lock_path).map_err(|error| cannot_open(&lock_path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
-            Err(TryLockError::Error(error)) => {
-                let message = format!("cannot lock {}", lock_path.display());
-                return Err(InboxError::new(InboxErrorKind::Storage, message).with_source(error));
-            }
-        }
-        let lock = Self {
-            file,
-            made: if existed {
-                Vec::new()
-            } else {
-                vec![lock_path.clone()]
-            },
-            path: lock_path,
-        };
-        // Removed in between, by a start that came to nothing: another process may hold one of the
-        // same name.
-        match lock.is_in_place() {
-            true => Ok(lock),
-            false => Err(in_use(path)),
-        }
-    }
-
-    /// Whether others who want the lock still meet this one.
-    pub(super) fn is_in_place(&self) -> bool {
-        let held = self.file.metadata().ok().as_ref().map(FileId::from);
-        held.is_some() && held == FileId::of(&self.path)
-    }
-
-    /// Removes what was made for an inbox that could not be opened.
-    pub(super) fn take_back(self) {
-        let is_new = self.made.iter().any(|made| *made != self.path);
-        for made in self.made {
-            if is_new && made != self.path {
-                for suffix in ["-wal", "-shm"] {
-                    let _ = fs::remove_file(beside(&made, suffix));
-                }
-            }
-            let _ = fs::remove_file(made);
-        }
-    }
-}
-
-fn in_use(path: &Path) -> InboxError {
-    InboxError::new(
-        InboxErrorKind::InUse,
-        format!(
-            "inbox {} is in use by another process: stop it, or give this one its own file",
-            path.display()
-        ),
-    )
-}
-
-fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| cannot_open(path, error))?;
-    Ok(beside(&real, ".lock"))
-}
-
-/// Whether a process appends to the inbox and hands out what is in it; `true` also where that
-/// cannot be told.
-pub(super) fn is_served(path: &Path) -> bool {
-    let Ok(path) = lock_path(path) else {
-        return true;
-    };
-    match File::open(&path) {
-        Ok(file) => file.try_lock_shared().is_err(),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    }
-}
 
 /// Opens for writing, making the file when there is none and bringing its schema up to date.
 pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
@@ -160,18 +42,68 @@ pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection
 /// Opens an existing inbox for reading.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
     let connection = match open_current(path, READER_LOCK_TIME) {
-        Err(error) if kind::sqlite_error(&error).is_some_and(is_no_access) => {
-            match access::is_unchanging(path) {
-                true => current(INBOX.open_unchanging(path)?, path)?,
-                false => return Err(error),
-            }
-        }
+        Err(error) if sqlite_error(&error).is_some_and(is_no_access) => match is_unchanging(path) {
+            true => current(INBOX.open_unchanging(path)?, path)?,
+            false => return Err(error),
+        },
         opened => opened?,
     };
     connection
         .pragma_update(None, "query_only", true)
         .map_err(|error| cannot("prepare", path, error))?;
     Ok(connection)
+}
+
+/// Whether nobody changes the file while it is read: it has no log, and is on a file system that
+/// cannot be written, or in a folder where no process serves it.
+fn is_unchanging(path: &Path) -> bool {
+    let Ok(real) = path.canonicalize() else {
+        return false;
+    };
+    let is_at_rest = || is_denied(folder_of(&real)) && !is_served(&real);
+    log_bytes(&real) == 0 && (is_read_only(&real) || is_at_rest()) && fs::metadata(&real).is_ok()
+}
+
+/// Refuses a log that was written for another file: SQLite would take its pages for this one's. To
+/// be called before the file is opened for writing.
+pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
+    let Ok(real) = path.canonicalize() else {
+        return Ok(());
+    };
+    let log = beside(&real, "-wal");
+    if log_bytes(&real) == 0 || is_open_here(&real) {
+        return Ok(());
+    }
+    let was_without_log = fs::File::open(&real)
+        .and_then(|mut file| {
+            use std::io::Read as _;
+            let mut header = [0; 20];
+            file.read_exact(&mut header).map(|()| header)
+        })
+        // The file format version that is read: 1 never has a write-ahead log, and 2 was set before
+        // there was one.
+        .is_ok_and(|header| header.starts_with(b"SQLite format 3\0") && header[19] == 1);
+    let made = |path: &Path| {
+        fs::metadata(path)
+            .and_then(|metadata| metadata.created())
+            .ok()
+    };
+    // A log is made when the file is there already. Copies may have it the other way round, so the
+    // content decides.
+    let is_younger = made(&real)
+        .zip(made(&log))
+        .is_some_and(|(database, log)| database > log);
+    if was_without_log || (is_younger && check::is_damaged_with_log(&real)) {
+        let message = format!(
+            "the log {} belongs to another file than inbox {}, which would be damaged by it: the inbox was probably replaced by a \
+             copy. Move the log away (it may hold deliveries of the file that was there before: move both back together to read \
+             it), then start again",
+            log.display(),
+            path.display()
+        );
+        return Err(InboxError::new(InboxErrorKind::Storage, message));
+    }
+    Ok(())
 }
 
 pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
@@ -234,9 +166,6 @@ const INBOX: FileKind = FileKind {
     if_older: "start `serve` once with this version to bring it up to date",
     if_newer: "a newer version made it: use that version",
 };
-
-const LOCK_TRIES: u32 = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// A reader meets a lock only where the file is being made or brought up to date.
 const READER_LOCK_TIME: Duration = Duration::from_secs(5);
@@ -339,31 +268,6 @@ mod tests {
             assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, NOBODY), "{name}");
         }
         drop((connection, lock));
-    }
-
-    #[test]
-    fn a_lock_that_was_removed_is_not_in_place() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("inbox.db");
-        let lock = AppendLock::take(&path).expect("the lock");
-        assert!(lock.is_in_place() && is_served(&path));
-        let error = AppendLock::take(&path).expect_err("it is taken");
-        assert_eq!(error.kind(), InboxErrorKind::InUse);
-        fs::remove_file(folder.path().join("inbox.db.lock")).expect("removed");
-        assert!(!lock.is_in_place() && !is_served(&path));
-        let other = AppendLock::take(&path).expect("another lock");
-        assert!(!lock.is_in_place() && other.is_in_place());
-    }
-
-    #[test]
-    fn what_was_made_in_vain_is_taken_back() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("inbox.db");
-        AppendLock::take(&path).expect("the lock").take_back();
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
-        drop(AppendLock::take(&path).expect("the lock"));
-        AppendLock::take(&path).expect("the lock").take_back();
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
 
     #[cfg(unix)]

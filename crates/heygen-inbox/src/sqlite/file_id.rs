@@ -10,6 +10,8 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::access::cannot_open;
+use super::path::{beside, folder_of, log_bytes};
 use crate::{InboxError, InboxErrorKind};
 
 /// What tells a file from every other, whatever it is called.
@@ -79,7 +81,7 @@ impl From<&Metadata> for FileId {
 impl OpenFiles {
     /// What a connection to `path` has open that was opened, and read from, a moment ago.
     pub(super) fn of(path: &Path) -> Result<Self, InboxError> {
-        let failed = |error| super::kind::cannot_open(path, error);
+        let failed = |error| cannot_open(path, error);
         let real = path.canonicalize().map_err(failed)?;
         let database = FileId::from(&fs::metadata(&real).map_err(failed)?);
         *registry().entry(database).or_default() += 1;
@@ -177,7 +179,7 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
     };
     let real = path
         .canonicalize()
-        .map_err(|error| super::kind::cannot_open(path, error))?;
+        .map_err(|error| cannot_open(path, error))?;
     for suffix in ["", "-wal", "-shm"] {
         let metadata = fs::metadata(beside(&real, suffix)).ok();
         if metadata.is_some_and(|metadata| metadata.is_file() && names(&metadata) > 1) {
@@ -200,67 +202,6 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
         );
     }
     Ok(())
-}
-
-/// Refuses a log that was written for another file: SQLite would take its pages for this one's. To
-/// be called before the file is opened for writing.
-pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
-    let Ok(real) = path.canonicalize() else {
-        return Ok(());
-    };
-    let log = beside(&real, "-wal");
-    if log_bytes(&real) == 0 || is_open_here(&real) {
-        return Ok(());
-    }
-    let was_without_log = fs::File::open(&real)
-        .and_then(|mut file| {
-            use std::io::Read as _;
-            let mut header = [0; 20];
-            file.read_exact(&mut header).map(|()| header)
-        })
-        // The file format version that is read: 1 never has a write-ahead log, and 2 was set before
-        // there was one.
-        .is_ok_and(|header| header.starts_with(b"SQLite format 3\0") && header[19] == 1);
-    let made = |path: &Path| {
-        fs::metadata(path)
-            .and_then(|metadata| metadata.created())
-            .ok()
-    };
-    // A log is made when the file is there already. Copies may have it the other way round, so the
-    // content decides.
-    let is_younger = made(&real)
-        .zip(made(&log))
-        .is_some_and(|(database, log)| database > log);
-    if was_without_log || (is_younger && super::check::is_damaged_with_log(&real)) {
-        let message = format!(
-            "the log {} belongs to another file than inbox {}, which would be damaged by it: the inbox was probably replaced by a \
-             copy. Move the log away (it may hold deliveries of the file that was there before: move both back together to read \
-             it), then start again",
-            log.display(),
-            path.display()
-        );
-        return Err(InboxError::new(InboxErrorKind::Storage, message));
-    }
-    Ok(())
-}
-
-/// Of the file of the log, 0 when there is none.
-pub(super) fn log_bytes(real: &Path) -> u64 {
-    fs::metadata(beside(real, "-wal")).map_or(0, |metadata| metadata.len())
-}
-
-/// The path with something added to its name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 #[cfg(unix)]

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
+use super::access::{self, cannot_open};
 use super::private_file::create_private_file;
 use crate::{InboxError, InboxErrorKind};
 
@@ -128,7 +129,7 @@ impl FileKind {
 
     pub(super) fn cannot(&self, step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
         let mut message = format!("cannot {step} {} {}", self.object, path.display());
-        message.push_str(super::access::explanation(path, &error));
+        message.push_str(access::explanation(path, &error));
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
 
@@ -207,17 +208,6 @@ pub(super) fn make_private(path: &Path) -> Result<bool, InboxError> {
     }
 }
 
-pub(super) fn cannot_open(path: &Path, error: io::Error) -> InboxError {
-    let message = match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
-            "cannot open {}: it is another user's; run this as the user that serves",
-            path.display()
-        ),
-        _ => format!("cannot open {}", path.display()),
-    };
-    InboxError::new(InboxErrorKind::Storage, message).with_source(error)
-}
-
 /// The path as SQLite takes it together with options.
 fn unchanging_uri(path: &Path) -> rusqlite::Result<String> {
     let text = path
@@ -228,19 +218,6 @@ fn unchanging_uri(path: &Path) -> rusqlite::Result<String> {
         .replace('?', "%3f")
         .replace('#', "%23");
     Ok(format!("file:{text}?immutable=1"))
-}
-
-/// What SQLite said, where it is the cause of an error.
-pub(super) fn sqlite_error(error: &InboxError) -> Option<&rusqlite::Error> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
-/// Whether the file, or what SQLite keeps beside it, could not be opened or written at all.
-pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
-    )
 }
 
 const STATEMENTS: usize = 64;

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::file_id::{Difference, FileId, check_log, check_names};
+use super::file::check_log;
+use super::file_id::{Difference, FileId, check_names};
 use super::reader::SqliteReader;
 use super::rescue::{Orphan, Rescued};
 use crate::{InboxError, InboxErrorKind};

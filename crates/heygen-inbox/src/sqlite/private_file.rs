@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use super::path::folder_of;
+
 /// Makes a file, readable by its owner alone from its first moment. What root makes belongs to the
 /// owner of the folder, so that the service that works there can use it.
 ///
@@ -78,7 +80,7 @@ fn give_to_owner_of_folder(path: &Path, made: &File) -> io::Result<()> {
     if made.metadata()?.uid() != ROOT {
         return Ok(());
     }
-    let folder = std::fs::metadata(super::file_id::folder_of(path))?;
+    let folder = std::fs::metadata(folder_of(path))?;
     match folder.uid() {
         ROOT => Ok(()),
         owner => match fchown(made, Some(owner), Some(folder.gid())) {

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use super::backup;
 use super::check::{self, Depth, Flaw};
 use super::drift;
-use super::file::{cannot, is_served, open_for_reading, unfinished};
+use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
+use super::lock::is_served;
 use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::rescue::leave_files;
@@ -76,11 +77,8 @@ impl SqliteReader {
 
     /// An error when the file is damaged.
     pub(super) fn check_file(&self) -> Result<(), InboxError> {
-        let flaws = match check::file_flaws(&self.connection, Depth::Quick) {
-            Err(error) if check::is_damage(&error) => vec![error.to_string()],
-            flaws => flaws.map_err(|error| cannot("check", &self.path, error))?,
-        };
-        match flaws.first() {
+        let flaw = check::file_flaw(&self.connection);
+        match flaw.map_err(|error| cannot("check", &self.path, error))? {
             None => Ok(()),
             Some(flaw) => Err(InboxError::new(
                 InboxErrorKind::Storage,
@@ -241,9 +239,8 @@ impl SqliteReader {
     /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not be written, or the copy
     /// is damaged, as the inbox then probably is. What was written by then stays.
     pub fn backup(&self, to: &Path, progress: impl FnMut(u64, u64)) -> Result<(), InboxError> {
-        let flaws = backup::copy(&self.connection, to, progress)
-            .map_err(|error| cannot("copy", &self.path, error))?;
-        match flaws.first() {
+        let flaw = backup::copy(&self.connection, to, progress);
+        match flaw.map_err(|error| cannot("copy", &self.path, error))? {
             None => Ok(()),
             Some(flaw) => Err(InboxError::new(
                 InboxErrorKind::Storage,

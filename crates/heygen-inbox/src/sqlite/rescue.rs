@@ -10,7 +10,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::backup;
-use super::file_id::{Difference, OpenFiles, beside, folder_of};
+use super::file_id::{Difference, OpenFiles};
+use super::path::{beside, folder_of};
 use super::private_file::create_private_file;
 use crate::{InboxError, InboxErrorKind};
 
@@ -90,9 +91,8 @@ impl Orphan {
 
     fn copy_to(&self, half: &Path) -> Result<(), InboxError> {
         create_private_file(half).map_err(|error| cannot_make(half).with_source(error))?;
-        let flaws = backup::copy(&self.connection, half, |_, _| {})
-            .map_err(|error| cannot_make(half).with_source(error))?;
-        match flaws.first() {
+        let flaw = backup::copy(&self.connection, half, |_, _| {});
+        match flaw.map_err(|error| cannot_make(half).with_source(error))? {
             None => Ok(()),
             Some(flaw) => Err(InboxError::new(
                 InboxErrorKind::Storage,
