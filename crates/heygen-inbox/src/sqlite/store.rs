@@ -6,16 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, params};
 
-mod appending;
-mod handing;
-mod opening;
+mod append;
+mod claim;
+mod open;
 
-pub(super) use appending::NewRow;
-pub(super) use opening::read_tag;
+pub(super) use append::NewRow;
+pub(super) use open::read_tag;
 
-use appending::Inserts;
-use handing::{InHand, Times};
-use opening::{Found, last_id, make_tag, take_up};
+use append::Inserts;
+use claim::{InHand, Times};
+use open::{Found, last_id, make_tag, take_up};
 
 use super::checkpoint::{Log, Stuck};
 use super::drift::DriftTally;

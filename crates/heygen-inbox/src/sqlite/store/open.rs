@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
+use super::claim::{INSERT_ATTEMPT, retime};
 use super::data_version;
-use super::handing::{INSERT_ATTEMPT, retime};
 use crate::sqlite::file::cannot;
 use crate::sqlite::order;
 use crate::sqlite::seen::Seen;
