@@ -43,7 +43,6 @@ mod row;
 mod seen;
 mod stats;
 mod store;
-mod trust;
 mod writer;
 
 pub use check::{Depth, Flaw};

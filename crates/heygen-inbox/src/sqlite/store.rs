@@ -24,7 +24,6 @@ use super::file_id::OpenFiles;
 use super::order;
 use super::rescue::Orphan;
 use super::seen::Seen;
-use super::trust::{Answered, Remembered};
 use super::{SqliteOptions, prune};
 use crate::dedup::rule::Fit;
 use crate::recent::Recent;
@@ -41,7 +40,6 @@ pub(super) struct Store {
     last_id: i64,
     last_committed_id: i64,
     in_hand: InHand,
-    answered: Answered,
     log: Log,
     drift: DriftTally,
     /// What the file is prepared for.
@@ -53,6 +51,15 @@ pub(super) struct Store {
     data_version: i64,
     /// The time that was told last.
     latest: i64,
+}
+
+/// What a process knows of the file while it does not have it open.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    /// What it has claimed and not finished.
+    pub(super) in_hand: HashSet<i64>,
+    /// The newest delivery that was answered; 0 where the file need not hold it.
+    pub(super) last_id: i64,
 }
 
 impl Store {
@@ -114,7 +121,6 @@ impl Store {
             last_id,
             last_committed_id: last_id,
             in_hand: InHand::default(),
-            answered: Answered::default(),
             log: Log::default(),
             drift: DriftTally::default(),
             order,
@@ -149,7 +155,6 @@ impl Store {
         self.last_committed_id = self.last_id;
         self.seen.committed(self.last_id);
         self.in_hand.committed();
-        self.answered.committed();
         Ok(())
     }
 
@@ -161,7 +166,6 @@ impl Store {
         self.last_id = self.last_committed_id;
         self.seen.rolled_back();
         self.in_hand.rolled_back();
-        self.answered.rolled_back();
         self.drift.rolled_back();
         // Whether an index was made or dropped in vain: what is there decides.
         self.order = order::found(&self.connection).unwrap_or(self.order);
@@ -172,30 +176,23 @@ impl Store {
     pub(super) fn into_remembered(self) -> Remembered {
         Remembered {
             in_hand: self.in_hand.ids,
-            answered: self.answered,
+            last_id: self.last_committed_id,
         }
     }
 
     /// The same, for files that are no longer found under their names.
     pub(super) fn into_orphan(self) -> (Box<Orphan>, Remembered) {
+        let orphan = Box::new(Orphan::new(self.connection, self.files));
         let remembered = Remembered {
             in_hand: self.in_hand.ids,
-            answered: self.answered,
+            last_id: self.last_committed_id,
         };
-        (
-            Box::new(Orphan::new(self.connection, self.files)),
-            remembered,
-        )
+        (orphan, remembered)
     }
 
     /// The files that it has open.
     pub(super) fn files(&self) -> &OpenFiles {
         &self.files
-    }
-
-    /// What was answered while the file was open before.
-    pub(super) fn go_on_from(&mut self, answered: Answered) {
-        self.answered = answered;
     }
 
     pub(super) fn has_long_log(&self) -> bool {

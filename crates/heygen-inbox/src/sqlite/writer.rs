@@ -20,8 +20,7 @@ use super::file_id::{Difference, FileId};
 use super::lock::AppendLock;
 use super::lost::Lost;
 use super::rescue::left_beside;
-use super::store::{NewRow, Store};
-use super::trust::{self, Remembered};
+use super::store::{NewRow, Remembered, Store};
 use super::{ReadJob, SqliteOptions};
 use crate::{Appended, Claim, ClaimRequest, Completion, InboxError, InboxErrorKind, Prune, Pruned};
 
@@ -432,10 +431,10 @@ impl Writer {
                 })?;
             }
             if lost.forgets_answered() {
-                self.remembered.forget_answered();
+                self.remembered.last_id = 0;
             }
         }
-        let store = trust::reopen(&self.path, &self.options, &mut self.remembered)?;
+        let store = Store::reopen(&self.path, &self.options, &self.remembered)?;
         self.database = store.files().database();
         if let Some(lost) = self.lost.take() {
             // It ends when the inbox does, which is not closed while this thread works.

@@ -161,7 +161,6 @@ impl Store {
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
         self.in_hand.finished.push(id);
-        self.answered.end(id);
         if self.order == Order::Subject {
             self.release_next(id, now)?;
         }
@@ -213,9 +212,6 @@ impl Store {
         };
         self.insert_attempt(id, &attempt)?;
         self.in_hand.finished.push(id);
-        if matches!(state, State::Done | State::Dead) {
-            self.answered.end(id);
-        }
         if self.order == Order::Subject {
             let ended_at = finish
                 .started_at

@@ -7,12 +7,44 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::claim::{INSERT_ATTEMPT, retime};
-use super::data_version;
+use super::{Remembered, Store, data_version};
+use crate::sqlite::SqliteOptions;
 use crate::sqlite::file::cannot;
 use crate::sqlite::order;
 use crate::sqlite::seen::Seen;
 use crate::time::to_micros;
 use crate::{AttemptResult, DeliveryId, InboxError, InboxErrorKind, Order};
+
+impl Store {
+    /// Opens the file again after a failure that leaves open what is on the disk, a failed fsync above all, or after it was
+    /// not in its place.
+    ///
+    /// What was answered had reached the disk by an fsync of its own, so no more is looked for than the newest of it. What an
+    /// fsync that failed left in the memory of the system alone, SQLite writes again when the log goes into the file: nothing
+    /// is answered before that.
+    pub(in crate::sqlite) fn reopen(
+        path: &Path,
+        options: &SqliteOptions,
+        remembered: &Remembered,
+    ) -> Result<Self, InboxError> {
+        let mut store = Self::open(path, options, &remembered.in_hand, SystemTime::now())?;
+        let distrust = |what: &str| {
+            let message = format!(
+                "inbox {} is not trusted after a failure: {what}",
+                path.display()
+            );
+            InboxError::new(InboxErrorKind::Storage, message)
+        };
+        if store.last_id < remembered.last_id {
+            return Err(distrust("what was answered last is not in it"));
+        }
+        store
+            .bring_log_in(u64::MAX)
+            .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
+        tracing::info!(inbox = %path.display(), "the inbox was opened anew after a failure");
+        Ok(store)
+    }
+}
 
 /// What one transaction found in the file.
 pub(super) struct Found {
@@ -105,4 +137,58 @@ pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
                         coalesce((SELECT value FROM inbox WHERE name = 'last_id'), 0))",
         )?
         .query_row((), |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::store::NewRow;
+    use crate::{NewDelivery, Source};
+
+    /// What becomes of a file with three deliveries between two openings, and what the second says.
+    #[track_caller]
+    fn check(damage: &str, expected: Result<(), &str>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let (options, now) = (SqliteOptions::default(), SystemTime::now());
+        let mut store = Store::open(&path, &options, &HashSet::new(), now).expect("an inbox");
+        store.begin().expect("begin");
+        for number in 1..=3 {
+            let body = format!(r#"{{"event_type":"a.b","event_data":{{"n":{number}}}}}"#);
+            let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), body.into());
+            store.append_one(&NewRow::new(delivery)).expect("appended");
+        }
+        store.commit(0).expect("commit");
+        // What comes to nothing was not answered.
+        store.begin().expect("begin");
+        let other = NewDelivery::new(now, Source::Webhook, Vec::new(), "other".into());
+        store.append_one(&NewRow::new(other)).expect("appended");
+        store.roll_back();
+        let remembered = store.into_remembered();
+        let other = Connection::open(&path).expect("the file");
+        other.execute_batch(damage).expect("done to it");
+        for _ in 0..2 {
+            let reopened = Store::reopen(&path, &options, &remembered).map(drop);
+            match (reopened, expected) {
+                (Ok(()), Ok(())) => {}
+                (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+                (found, expected) => panic!("{found:?} instead of {expected:?} for {damage}"),
+            }
+        }
+    }
+
+    #[test]
+    fn file_without_the_newest_answered_delivery_is_not_trusted_again() {
+        let delete = |id: &str| {
+            format!(
+                "DELETE FROM content WHERE id = (SELECT {id}(id) FROM delivery); \
+                 DELETE FROM delivery WHERE id = (SELECT {id}(id) FROM delivery)"
+            )
+        };
+        let prune = "INSERT INTO inbox (name, value) SELECT 'last_id', max(id) FROM delivery";
+        check("", Ok(()));
+        check(&delete("min"), Ok(()));
+        check(&delete("max"), Err("what was answered last is not in it"));
+        check(&format!("{prune}; {}", delete("max")), Ok(()));
+    }
 }
