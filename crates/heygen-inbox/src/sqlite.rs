@@ -5,11 +5,10 @@
 //! commits a second. Users may open the file with `sqlite3`, and [`SqliteReader`] reads it while a server appends.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -29,25 +28,31 @@ mod error;
 mod file;
 mod file_id;
 mod filter;
+mod handle;
+mod job;
 mod kind;
 mod lock;
 mod lost;
+mod options;
 mod order;
 mod path;
 mod private_file;
 mod prune;
 mod reader;
+mod reads;
 mod rejected;
 mod rescue;
 mod row;
 mod seen;
 mod stats;
 mod store;
+mod thread;
 mod writer;
 
 pub use check::{Depth, Flaw};
 pub use editor::SqliteEditor;
 pub use error::is_damaged;
+pub use options::SqliteOptions;
 pub use private_file::{create_private_file, open_private_file};
 pub use reader::SqliteReader;
 pub use rejected::{
@@ -55,10 +60,12 @@ pub use rejected::{
     RingOptions, rejected_path,
 };
 
-use store::NewRow;
-use writer::{Append, Ask, Job, SetBookmark, Touch, Writer};
-
-use editor::{Find, Import, Replay};
+use handle::Handle;
+use job::{Append, Job, Reply, work};
+use reads::{Read, ReadJob, read_all};
+use store::{NewRow, Store};
+use thread::{closed, spawn};
+use writer::Writer;
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
@@ -87,25 +94,6 @@ pub struct SqliteInbox {
     shared: Arc<Shared>,
 }
 
-/// How an inbox works; the defaults suit a server.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SqliteOptions {
-    /// How many appends may wait for the writer before more are refused as busy. Default: 4,096.
-    pub queue_capacity: usize,
-    /// How many requests share one commit at the most. Default: 1,024.
-    pub batch_len: usize,
-    /// How many fingerprints are held in memory before they are written to the index as one sorted run. Default: 524,288
-    /// (about 18 MiB).
-    pub run_len: usize,
-    /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
-    /// Default: 5 s.
-    pub lock_time: Duration,
-    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before
-    /// that is said in the log of the program. Default: 256 MiB.
-    pub log_warn_bytes: u64,
-}
-
 struct Shared {
     path: PathBuf,
     jobs: mpsc::Sender<Job>,
@@ -115,17 +103,6 @@ struct Shared {
     ended: watch::Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
-
-/// What stands in the queue of the thread that reads.
-enum ReadJob {
-    Read(Read),
-    /// The files are no longer those under their names.
-    Close(std::sync::mpsc::Sender<()>),
-    /// Others are there.
-    Open,
-}
-
-type Read = Box<dyn FnOnce(Result<&SqliteReader, InboxError>) + Send>;
 
 impl SqliteInbox {
     /// Opens the inbox at `path` with default options, making it if there is none.
@@ -152,14 +129,8 @@ impl SqliteInbox {
         let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
         let (reads, read_queue) = std::sync::mpsc::channel();
         let (end, ended) = watch::channel(());
-        let writer = Writer::open(
-            path.clone(),
-            options,
-            queue,
-            Arc::clone(&appended),
-            reads.clone(),
-            end,
-        )?;
+        let handle = Handle::open(path.clone(), options, reads.clone())?;
+        let writer = Writer::new(handle, queue, Arc::clone(&appended), end);
         let reader = SqliteReader::open(&path)?;
         let threads = vec![
             spawn("inbox-writer", move || writer.run())?,
@@ -184,13 +155,17 @@ impl SqliteInbox {
     }
 
     /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
-    async fn ask<A: Ask + 'static>(&self, ask: A) -> Result<A::Answer, InboxError> {
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        self.send(|reply| Job::Work(work(ask, reply))).await
+    }
+
+    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
-        self.shared
-            .jobs
-            .send(Job::new(ask, reply))
-            .await
-            .map_err(|_| closed())?;
+        let sent = self.shared.jobs.send(job(reply)).await;
+        sent.map_err(|_| closed())?;
         answer.await.map_err(|_| self.unanswered())?
     }
 
@@ -238,11 +213,13 @@ impl Inbox for SqliteInbox {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        self.ask(request).await
+        // Whoever sends has ten seconds for his answer, and a handler has no such limit.
+        let claim = move |store: &mut Store| store.claim(&request);
+        self.send(|reply| Job::LateWork(work(claim, reply))).await
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.ask(completion).await
+        self.ask(move |store| store.complete(&completion)).await
     }
 
     async fn wait_for_append(&self) {
@@ -250,7 +227,8 @@ impl Inbox for SqliteInbox {
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
-        self.ask(Touch).await
+        // Whether a commit reaches the disk.
+        self.ask(|store| store.touch()).await
     }
 
     fn queue_len(&self) -> usize {
@@ -272,13 +250,7 @@ impl Inbox for SqliteInbox {
     }
 
     async fn close(&self) -> Result<(), InboxError> {
-        let (reply, answer) = oneshot::channel();
-        self.shared
-            .jobs
-            .send(Job::Close(reply))
-            .await
-            .map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.send(Job::Close).await
     }
 }
 
@@ -307,23 +279,26 @@ impl InboxAdmin for SqliteInbox {
         &self,
         deliveries: Vec<NewDelivery>,
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.ask(Find(deliveries)).await
+        self.ask(move |store| editor::find(store, &deliveries))
+            .await
     }
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
-        let appended = self.ask(Import(deliveries)).await?;
+        let import = move |store: &mut Store| editor::import(store, &deliveries);
+        let appended = self.ask(import).await?;
         self.shared.appended.notify_one();
         Ok(appended)
     }
 
     async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
-        let replayed = self.ask(Replay { ids, now }).await?;
+        let replay = move |store: &mut Store| editor::replay(store, &ids, now);
+        let replayed = self.ask(replay).await?;
         self.shared.appended.notify_one();
         Ok(replayed)
     }
 
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
-        self.ask(step).await
+        self.ask(move |store| store.prune(&step)).await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
@@ -331,19 +306,9 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
-        self.ask(SetBookmark { name, value }).await
-    }
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            queue_capacity: 4096,
-            batch_len: 1024,
-            run_len: 1 << 19,
-            lock_time: Duration::from_secs(5),
-            log_warn_bytes: 256 * 1024 * 1024,
-        }
+        let set =
+            move |store: &mut Store| store.set_bookmark(&name, value.as_deref(), SystemTime::now());
+        self.ask(set).await
     }
 }
 
@@ -374,83 +339,17 @@ impl Drop for Shared {
     }
 }
 
-/// Answers what is asked, until nobody can ask any more.
-fn read_all(reader: SqliteReader, queue: std::sync::mpsc::Receiver<ReadJob>) {
-    let path = reader.path().to_owned();
-    let mut reader = Some(reader);
-    let misplaced = || {
-        let message = format!(
-            "inbox {} is not where it was when it was opened",
-            path.display()
-        );
-        InboxError::new(InboxErrorKind::Storage, message)
-    };
-    let mut is_to_be_opened = false;
-    for job in queue {
-        if std::mem::take(&mut is_to_be_opened) || matches!(job, ReadJob::Open) {
-            match SqliteReader::open(&path) {
-                Ok(opened) => reader = Some(opened),
-                Err(error) => {
-                    tracing::error!(%error, "the inbox cannot be read; trying again");
-                    is_to_be_opened = true;
-                }
-            }
-        }
-        match job {
-            ReadJob::Read(read) => {
-                let reader = reader
-                    .as_ref()
-                    .filter(|reader| reader.is_in_place())
-                    .ok_or_else(misplaced);
-                // Who asked gets an error, and the next question an answer.
-                if catch_unwind(AssertUnwindSafe(|| read(reader))).is_err() {
-                    tracing::error!("reading the inbox panicked");
-                }
-            }
-            ReadJob::Close(closed) => {
-                reader = None;
-                is_to_be_opened = false;
-                // Whoever waits for it may have given up.
-                let _ = closed.send(());
-            }
-            ReadJob::Open => {}
-        }
-    }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, InboxError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|error| {
-            InboxError::new(
-                InboxErrorKind::Storage,
-                format!("cannot start thread {name}"),
-            )
-            .with_source(error)
-        })
-}
-
-fn closed() -> InboxError {
-    InboxError::new(InboxErrorKind::Closed, "the inbox is closed")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::store::Store;
+    use std::time::Duration;
+
     use super::*;
     use crate::Source;
 
     /// Panics in the middle of a transaction.
-    struct Panic;
-
-    impl Ask for Panic {
-        type Answer = ();
-
-        fn run(&self, store: &mut Store) -> rusqlite::Result<()> {
-            store.touch()?;
-            panic!("a fault of the test");
-        }
+    fn panic(store: &mut Store) -> rusqlite::Result<()> {
+        store.touch()?;
+        panic!("a fault of the test");
     }
 
     fn delivery(video_id: &str) -> NewDelivery {
@@ -471,7 +370,7 @@ mod tests {
         for round in 0..3 {
             // In one transaction, where the thread is slow; one after the other, where it is not.
             let beside = delivery(&format!("beside {round}"));
-            let (panicked, beside) = tokio::join!(inbox.ask(Panic), inbox.append(beside));
+            let (panicked, beside) = tokio::join!(inbox.ask(panic), inbox.append(beside));
             let error = panicked.expect_err("a panic is no success");
             assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
             assert!(error.to_string().contains("panicked"), "{error}");

@@ -9,7 +9,6 @@ use super::candidate;
 use super::file::cannot;
 use super::file_id::Difference;
 use super::store::{NewRow, Store};
-use super::writer::Ask;
 use crate::dedup::rule::Link;
 use crate::time::to_micros;
 use crate::{
@@ -184,46 +183,18 @@ impl SqliteEditor {
     }
 }
 
-/// Which of these are stored already.
-pub(super) struct Find(pub(super) Vec<NewDelivery>);
-
-pub(super) struct Import(pub(super) Vec<Imported>);
-
-pub(super) struct Replay {
-    pub(super) ids: Vec<DeliveryId>,
-    pub(super) now: SystemTime,
-}
-
-impl Ask for Find {
-    type Answer = Vec<Option<DeliveryId>>;
-
-    fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer> {
-        find(store, &self.0)
-    }
-}
-
-impl Ask for Import {
-    type Answer = Vec<Appended>;
-
-    fn run(&self, store: &mut Store) -> rusqlite::Result<Self::Answer> {
-        import(store, &self.0)
-    }
-}
-
-impl Ask for Replay {
-    type Answer = Replayed;
-
-    fn run(&self, store: &mut Store) -> rusqlite::Result<Replayed> {
-        replay(store, &self.ids, self.now)
-    }
-}
-
-fn find(store: &Store, deliveries: &[NewDelivery]) -> rusqlite::Result<Vec<Option<DeliveryId>>> {
+pub(super) fn find(
+    store: &Store,
+    deliveries: &[NewDelivery],
+) -> rusqlite::Result<Vec<Option<DeliveryId>>> {
     let found = deliveries.iter().map(|delivery| store.find(delivery));
     found.collect()
 }
 
-fn import(store: &mut Store, deliveries: &[Imported]) -> rusqlite::Result<Vec<Appended>> {
+pub(super) fn import(
+    store: &mut Store,
+    deliveries: &[Imported],
+) -> rusqlite::Result<Vec<Appended>> {
     let import = |imported: &Imported| {
         // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
         if let Some((id, fit)) = store.find_fit(&imported.delivery)? {
@@ -238,7 +209,11 @@ fn import(store: &mut Store, deliveries: &[Imported]) -> rusqlite::Result<Vec<Ap
     deliveries.iter().map(import).collect()
 }
 
-fn replay(store: &Store, ids: &[DeliveryId], now: SystemTime) -> rusqlite::Result<Replayed> {
+pub(super) fn replay(
+    store: &Store,
+    ids: &[DeliveryId],
+    now: SystemTime,
+) -> rusqlite::Result<Replayed> {
     let mut replayed = Replayed::default();
     for id in ids {
         match replay_one(store, *id, to_micros(now))? {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use super::thread::spawn;
 use crate::{Header, InboxError};
 
 mod file;
@@ -132,7 +133,7 @@ impl RejectedRing {
         let path = path.into();
         let queue = Arc::new(Queue::new(&options));
         let writer = Writer::new(path.clone(), options, Arc::clone(&queue));
-        let thread = super::spawn("rejected-writer", move || writer.run())?;
+        let thread = spawn("rejected-writer", move || writer.run())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 path,

@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
     use crate::Source;
-    use crate::sqlite::SqliteOptions;
+    use crate::sqlite::options::SqliteOptions;
 
     fn row(number: usize) -> NewRow {
         let body = format!(r#"{{"event_type":"x.y","event_data":{number}}}"#);

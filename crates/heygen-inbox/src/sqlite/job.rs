@@ -1,23 +1,89 @@
-//! [`Batch`]: what shares one transaction. [`Held`]: what waits for a moment with fewer appends.
+//! [`Job`]: what stands in the writer's queue. [`Batch`]: what shares one transaction. [`Held`]: what waits for a moment with
+//! fewer appends.
 
 use std::time::{Duration, Instant};
 
-use super::{Append, Work};
-use crate::sqlite::store::Store;
-use crate::{Appended, InboxError};
+use tokio::sync::oneshot;
+
+use super::store::{NewRow, Store};
+use crate::{Appended, InboxError, InboxErrorKind};
+
+/// What stands in the writer's queue.
+pub(super) enum Job {
+    Append(Box<Append>),
+    Work(Work),
+    /// Work that many appends go before, for a while.
+    LateWork(Work),
+    Close(Reply<()>),
+    /// Ends the thread as a panic would.
+    #[cfg(test)]
+    Die,
+}
+
+/// A delivery to be kept. Those of one transaction are written together.
+pub(super) struct Append {
+    pub(super) row: NewRow,
+    pub(super) reply: Reply<Appended>,
+}
+
+/// Something to be done inside a transaction, and answered after it.
+pub(super) type Work = Box<dyn Request>;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, InboxError>>;
+
+/// A question to the store, which may have to be asked again.
+pub(super) trait Request: Send {
+    fn run(&mut self, store: &mut Store) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, done: Result<(), InboxError>);
+}
+
+struct Question<A, T> {
+    ask: A,
+    answer: Option<T>,
+    reply: Reply<T>,
+}
+
+impl<A, T> Request for Question<A, T>
+where
+    A: Fn(&mut Store) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, store: &mut Store) -> rusqlite::Result<()> {
+        self.answer = Some((self.ask)(store)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, done: Result<(), InboxError>) {
+        let Self { answer, reply, .. } = *self;
+        if let Some(answer) = done.map(|()| answer).transpose() {
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+pub(super) fn work<T: Send + 'static>(
+    ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+    reply: Reply<T>,
+) -> Work {
+    Box::new(Question {
+        ask,
+        answer: None,
+        reply,
+    })
+}
 
 /// What shares one transaction. Nobody asks for anything before an earlier question of his was answered, so the order in which
 /// they stood in the queue need not be kept.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) appends: Vec<Append>,
-    pub(super) works: Vec<Box<dyn Work>>,
+    pub(super) works: Vec<Work>,
 }
 
 /// What waits for a moment with fewer appends.
 #[derive(Default)]
 pub(super) struct Held {
-    pub(super) works: Vec<Box<dyn Work>>,
+    pub(super) works: Vec<Work>,
     since: Option<Instant>,
 }
 
@@ -37,15 +103,17 @@ impl Batch {
         for (append, appended) in self.appends.into_iter().zip(appended) {
             let _ = append.reply.send(Ok(appended));
         }
-        self.works.into_iter().for_each(Work::answer);
+        for work in self.works {
+            work.answer(Ok(()));
+        }
     }
 
     pub(super) fn refuse(self, error: &InboxError) {
         for append in self.appends {
-            let _ = append.reply.send(Err(error.again()));
+            let _ = append.reply.send(Err(again(error)));
         }
         for work in self.works {
-            work.refuse(error.again());
+            work.answer(Err(again(error)));
         }
     }
 
@@ -65,12 +133,7 @@ impl Batch {
 
 impl Held {
     /// Lets go what was held back, unless there are many appends and it has not waited for long.
-    pub(super) fn release_into(
-        &mut self,
-        works: &mut Vec<Box<dyn Work>>,
-        appends: usize,
-        now: Instant,
-    ) {
+    pub(super) fn release_into(&mut self, works: &mut Vec<Work>, appends: usize, now: Instant) {
         if self.works.is_empty() {
             return;
         }
@@ -82,6 +145,11 @@ impl Held {
     }
 }
 
+/// The same refusal for everybody in a batch; the cause goes to the log once.
+fn again(error: &InboxError) -> InboxError {
+    InboxError::new(InboxErrorKind::Storage, error.to_string())
+}
+
 /// As many in one batch as come only when they come by the thousand a second.
 const MANY_APPENDS: usize = 16;
 
@@ -90,20 +158,11 @@ const LONGEST_HOLD: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
-    use tokio::sync::oneshot;
-
-    use super::super::{ClaimRequest, Job};
     use super::*;
 
-    fn claim() -> Box<dyn Work> {
-        let (reply, _) = oneshot::channel();
-        let ask = ClaimRequest::due(1, SystemTime::UNIX_EPOCH);
-        match Job::new(ask, reply) {
-            Job::Work(work) => work,
-            Job::Append(_) | Job::Close(_) | Job::Die => panic!("a question is work"),
-        }
+    fn claim() -> Work {
+        let (reply, _) = oneshot::channel::<Result<(), _>>();
+        work(|_| Ok(()), reply)
     }
 
     #[test]

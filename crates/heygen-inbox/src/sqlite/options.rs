@@ -1,0 +1,34 @@
+//! [`SqliteOptions`].
+
+use std::time::Duration;
+
+/// How an inbox works; the defaults suit a server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// How many appends may wait for the writer before more are refused as busy. Default: 4,096.
+    pub queue_capacity: usize,
+    /// How many requests share one commit at the most. Default: 1,024.
+    pub batch_len: usize,
+    /// How many fingerprints are held in memory before they are written to the index as one sorted run. Default: 524,288
+    /// (about 18 MiB).
+    pub run_len: usize,
+    /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
+    /// Default: 5 s.
+    pub lock_time: Duration,
+    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before
+    /// that is said in the log of the program. Default: 256 MiB.
+    pub log_warn_bytes: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 4096,
+            batch_len: 1024,
+            run_len: 1 << 19,
+            lock_time: Duration::from_secs(5),
+            log_warn_bytes: 256 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The threads of an inbox, and what is said when they have ended.
+
+use std::thread::{self, JoinHandle};
+
+use crate::{InboxError, InboxErrorKind};
+
+pub(super) fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, InboxError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| {
+            InboxError::new(
+                InboxErrorKind::Storage,
+                format!("cannot start thread {name}"),
+            )
+            .with_source(error)
+        })
+}
+
+pub(super) fn closed() -> InboxError {
+    InboxError::new(InboxErrorKind::Closed, "the inbox is closed")
+}
