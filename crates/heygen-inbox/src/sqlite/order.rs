@@ -35,13 +35,7 @@ pub(super) struct Due {
 
 /// The order that the file is prepared for.
 pub(super) fn found(connection: &Connection) -> rusqlite::Result<Order> {
-    let index: Option<i64> = connection
-        .prepare_cached(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = 'delivery_subject'",
-        )?
-        .query_row((), |row| row.get(0))
-        .optional()?;
-    Ok(match index {
+    Ok(match index(connection, "delivery_subject")? {
         Some(_) => Order::Subject,
         None => Order::Due,
     })
@@ -59,15 +53,9 @@ pub(super) fn prepare(connection: &Connection, order: Order) -> rusqlite::Result
 /// Ends the order of a version that kept it across sources: what was set aside then may wait for a delivery of another source,
 /// whose end no longer lets it go.
 pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
-    let is_outdated: Option<i64> = connection
-        .prepare_cached(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = 'delivery_subject' AND sql NOT LIKE '%source%'",
-        )?
-        .query_row((), |row| row.get(0))
-        .optional()?;
-    match is_outdated {
-        Some(_) => end(connection),
-        None => Ok(()),
+    match index(connection, "delivery_subject")? {
+        Some(sql) if !sql.contains("source") => end(connection),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -81,13 +69,15 @@ fn end(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Whether there is an index by event type.
 pub(super) fn has_event_index(connection: &Connection) -> rusqlite::Result<bool> {
-    let index: Option<i64> = connection
-        .prepare_cached(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = 'delivery_event'",
-        )?
-        .query_row((), |row| row.get(0))
-        .optional()?;
-    Ok(index.is_some())
+    Ok(index(connection, "delivery_event")?.is_some())
+}
+
+/// The SQL of an index, where the file has it.
+fn index(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn drop_event_index(connection: &Connection) -> rusqlite::Result<()> {
