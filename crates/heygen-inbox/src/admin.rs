@@ -8,7 +8,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, Kept, Query, Replayed, Summary};
+use crate::record::{Counts, Kept, Query, Replayed, State, Summary};
 use crate::stats::Stats;
 
 /// What operators do with an inbox: look into it, replay, prune, carry deliveries from one to another.
@@ -57,6 +57,17 @@ pub trait InboxAdmin: Inbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> impl Future<Output = Result<Replayed, InboxError>> + Send;
+
+    /// How many deliveries a pruning of what was stored before this time deletes.
+    fn count_prunable(
+        &self,
+        before: SystemTime,
+    ) -> impl Future<Output = Result<u64, InboxError>> + Send {
+        async move {
+            let finished = |state| self.count(Query::default().until(before).state(state));
+            Ok(finished(State::Done).await? + finished(State::Dead).await?)
+        }
+    }
 
     /// Deletes some of what is finished (done or dead), the oldest first; never what is pending or
     /// claimed.

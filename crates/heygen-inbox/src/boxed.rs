@@ -137,6 +137,7 @@ pass_on! {
         async fn find(deliveries: Vec<NewDelivery>) -> Result<Vec<Option<DeliveryId>>, InboxError>;
         async fn import(deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError>;
         async fn replay(ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError>;
+        async fn count_prunable(before: SystemTime) -> Result<u64, InboxError>;
         async fn prune(step: Prune) -> Result<Pruned, InboxError>;
         async fn bookmark(name: String) -> Result<Option<String>, InboxError>;
         async fn set_bookmark(name: String, value: Option<String>) -> Result<(), InboxError>;

@@ -12,9 +12,11 @@ use std::time::SystemTime;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::time::to_micros;
 use crate::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
-    InboxError, InboxErrorKind, Kept, NewDelivery, Prune, Pruned, Query, Replayed, Stats, Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DriftCount, Imported, Inbox,
+    InboxAdmin, InboxError, InboxErrorKind, Kept, NewDelivery, Prune, Pruned, Query, Replayed,
+    State, Stats, Summary,
 };
 
 mod access;
@@ -96,12 +98,21 @@ pub struct SqliteInbox {
 
 struct Shared {
     path: PathBuf,
+    mode: Mode,
     jobs: mpsc::Sender<Job>,
     reads: std::sync::mpsc::Sender<ReadJob>,
     appended: Arc<Notify>,
     /// Closed when the writer ends.
     ended: watch::Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What this process does with the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Serve,
+    Beside,
+    ReadOnly,
 }
 
 impl SqliteInbox {
@@ -136,22 +147,141 @@ impl SqliteInbox {
             spawn("inbox-writer", move || writer.run())?,
             spawn("inbox-reader", move || read_all(reader, read_queue))?,
         ];
-        Ok(Self {
+        Ok(Self::over(
+            path,
+            Mode::Serve,
+            jobs,
+            reads,
+            appended,
+            ended,
+            threads,
+        ))
+    }
+
+    /// Opens the inbox at `path` beside the process that serves it, or while none does, making it if
+    /// there is none. It does all but claim: what it appends or replays, the serving process notices
+    /// within a second. Both take turns by SQLite's own lock, so calls should stay small (some hundred
+    /// deliveries).
+    ///
+    /// # Errors
+    ///
+    /// [`Version`](InboxErrorKind::Version) when a process of another version serves it or it is no
+    /// inbox, [`Storage`](InboxErrorKind::Storage) when it cannot be opened, read or written.
+    pub fn open_beside(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
+        let path = path.into();
+        let appended = Arc::new(Notify::new());
+        let (jobs, queue) = mpsc::channel(SqliteOptions::default().queue_capacity);
+        let (reads, read_queue) = std::sync::mpsc::channel();
+        let (end, ended) = watch::channel(());
+        // First, since it makes the file.
+        let editor = SqliteEditor::open(&path)?;
+        let reader = SqliteReader::open(&path)?;
+        let notify = Arc::clone(&appended);
+        let threads = vec![
+            spawn("inbox-writer", move || editor.run(queue, &notify, end))?,
+            spawn("inbox-reader", move || read_all(reader, read_queue))?,
+        ];
+        Ok(Self::over(
+            path,
+            Mode::Beside,
+            jobs,
+            reads,
+            appended,
+            ended,
+            threads,
+        ))
+    }
+
+    /// Opens the inbox at `path` to look into it, also while another process serves it. Whatever would
+    /// change it fails as [`Unsupported`](InboxErrorKind::Unsupported).
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when there is none or it cannot be read,
+    /// [`Version`](InboxErrorKind::Version) when another version made it or it is no inbox.
+    pub fn open_read_only(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
+        let path = path.into();
+        let (jobs, _) = mpsc::channel(1);
+        let (reads, read_queue) = std::sync::mpsc::channel();
+        let (_, ended) = watch::channel(());
+        let reader = SqliteReader::open(&path)?;
+        let threads = vec![spawn("inbox-reader", move || read_all(reader, read_queue))?];
+        let appended = Arc::default();
+        Ok(Self::over(
+            path,
+            Mode::ReadOnly,
+            jobs,
+            reads,
+            appended,
+            ended,
+            threads,
+        ))
+    }
+
+    fn over(
+        path: PathBuf,
+        mode: Mode,
+        jobs: mpsc::Sender<Job>,
+        reads: std::sync::mpsc::Sender<ReadJob>,
+        appended: Arc<Notify>,
+        ended: watch::Receiver<()>,
+        threads: Vec<JoinHandle<()>>,
+    ) -> Self {
+        let threads = Mutex::new(threads);
+        Self {
             shared: Arc::new(Shared {
                 path,
+                mode,
                 jobs,
                 reads,
                 appended,
                 ended,
-                threads: Mutex::new(threads),
+                threads,
             }),
-        })
+        }
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// In what events differed from what this version knows, what came in last first.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read.
+    pub async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
+        self.read(SqliteReader::drift).await
+    }
+
+    /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later
+    /// than `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read for another reason than
+    /// damage.
+    pub async fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
+        self.read(move |reader| reader.check(depth, now)).await
+    }
+
+    /// Writes a consistent copy of everything that is committed now to a new file, or an empty one,
+    /// also while a process serves the inbox. Calls `progress` with how many pages of how many are
+    /// copied. The copy is one file that needs none beside it, and has been checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](InboxErrorKind::Storage) when the inbox could not be read, the copy not be written,
+    /// or the copy is damaged, as the inbox then probably is. What was written by then stays.
+    pub async fn backup(
+        &self,
+        to: impl Into<PathBuf>,
+        progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<(), InboxError> {
+        let to = to.into();
+        self.read(move |reader| reader.backup(&to, progress)).await
     }
 
     /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
@@ -165,8 +295,25 @@ impl SqliteInbox {
     async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.shared.jobs.send(job(reply)).await;
-        sent.map_err(|_| closed())?;
+        sent.map_err(|_| self.not_written())?;
         answer.await.map_err(|_| self.unanswered())?
+    }
+
+    /// Why nothing can be written.
+    fn not_written(&self) -> InboxError {
+        match self.shared.mode {
+            Mode::Serve | Mode::Beside => closed(),
+            Mode::ReadOnly => unsupported("the inbox is open for reading only"),
+        }
+    }
+
+    fn check_serving(&self) -> Result<(), InboxError> {
+        match self.shared.mode {
+            Mode::Serve => Ok(()),
+            Mode::Beside | Mode::ReadOnly => Err(unsupported(
+                "only the process that serves the inbox claims deliveries",
+            )),
+        }
     }
 
     /// Why an answer was dropped.
@@ -207,18 +354,20 @@ impl Inbox for SqliteInbox {
                     InboxErrorKind::Busy,
                     "too many deliveries are waiting to be written",
                 ),
-                mpsc::error::TrySendError::Closed(_) => closed(),
+                mpsc::error::TrySendError::Closed(_) => self.not_written(),
             })?;
         answer.await.map_err(|_| self.unanswered())?
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        self.check_serving()?;
         // Whoever sends has ten seconds for his answer, and a handler has no such limit.
         let claim = move |store: &mut Store| store.claim(&request);
         self.send(|reply| Job::LateWork(work(claim, reply))).await
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        self.check_serving()?;
         self.ask(move |store| store.complete(&completion)).await
     }
 
@@ -250,6 +399,9 @@ impl Inbox for SqliteInbox {
     }
 
     async fn close(&self) -> Result<(), InboxError> {
+        if self.shared.mode == Mode::ReadOnly {
+            return Ok(());
+        }
         self.send(Job::Close).await
     }
 }
@@ -297,6 +449,13 @@ impl InboxAdmin for SqliteInbox {
         Ok(replayed)
     }
 
+    /// It goes by when a delivery was stored, which is what its id says.
+    async fn count_prunable(&self, before: SystemTime) -> Result<u64, InboxError> {
+        let query = Query::default().before(DeliveryId::new(to_micros(before).cast_unsigned(), 0));
+        let finished = |state| self.count(query.clone().state(state));
+        Ok(finished(State::Done).await? + finished(State::Dead).await?)
+    }
+
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
         self.ask(move |store| store.prune(&step)).await
     }
@@ -337,6 +496,10 @@ impl Drop for Shared {
             let _ = handle.join();
         }
     }
+}
+
+fn unsupported(message: &str) -> InboxError {
+    InboxError::new(InboxErrorKind::Unsupported, message)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Backfill {
     /// The whole log, into the inbox of this process.
     pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: BoxInbox) -> Self {
         let query = LogQuery::whole(base_url);
-        Self::new(client, query, Keeper::Server(inbox))
+        Self::new(client, query, Keeper::Inbox(inbox))
     }
 
     /// Leaves out what HeyGen made before this moment, in every pass. What does not say when it was made is taken.

@@ -45,7 +45,7 @@ pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{
     Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, ListRejected,
     Prune, Rejected, Replay, Reverify, SecretFiles, Selection, Show, ShowRejected, StateOption,
-    Stats, Tail, cannot_look,
+    Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,

@@ -1,10 +1,10 @@
-//! The inbox of a command, wherever it is: [`open`] for who receives and works, [`Reader`] and [`Editor`] for who looks and changes
-//! beside that.
+//! The inbox of a command, wherever it is: [`open`] for those that receive and dispatch, [`open_beside`] and [`open_existing`] for
+//! those that change it and look into it meanwhile.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind};
 
@@ -15,13 +15,6 @@ use crate::store::place::Place;
 
 pub(crate) mod nats;
 pub(crate) mod place;
-
-mod blocking;
-mod editor;
-mod reader;
-
-pub(crate) use editor::Editor;
-pub(crate) use reader::Reader;
 
 /// Opens the inbox of a process that receives or works, and makes it where there is none.
 pub(crate) async fn open(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
@@ -47,6 +40,44 @@ pub(crate) async fn open_promising(
             BoxInbox::new(inbox)
         }
     })
+}
+
+/// Opens it to change it beside the process that serves it, and makes it where there is none.
+pub(crate) async fn open_beside(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
+    Ok(match place {
+        Place::File(path) => BoxInbox::new(SqliteInbox::open_beside(path)?),
+        Place::Streams(address) => {
+            BoxInbox::new(JetStreamInbox::open(address, impatient(nats)).await?)
+        }
+    })
+}
+
+/// Opens what is there to look into it, and makes nothing.
+pub(crate) async fn open_existing(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
+    Ok(match place {
+        Place::File(path) => BoxInbox::new(SqliteInbox::open_read_only(path)?),
+        Place::Streams(address) => {
+            BoxInbox::new(JetStreamInbox::open_existing(address, impatient(nats)).await?)
+        }
+    })
+}
+
+/// Somebody waits, and can call the command again.
+fn impatient(nats: &Nats) -> JetStreamOptions {
+    let mut options = nats.options.clone();
+    options.connect_time = CONNECT_TIME;
+    options
+}
+
+/// Why there is nothing to look into.
+pub(crate) fn cannot_look(place: &Place, error: InboxError) -> Failure {
+    let hint = match place.may_exist() {
+        true => "",
+        false => ": `serve` makes one, or name it with --inbox",
+    };
+    anyhow::Error::from(error)
+        .context(format!("cannot look into the inbox{hint}"))
+        .into()
 }
 
 /// Where that takes too long, a disk that hangs for instance, the process ends all the same.
@@ -90,3 +121,5 @@ pub(crate) fn warn_of_open_files(place: &Place) {
 }
 
 const CLOSE_TIME: Duration = Duration::from_secs(60);
+
+const CONNECT_TIME: Duration = Duration::from_secs(3);

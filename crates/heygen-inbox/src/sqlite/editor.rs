@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension as _, params};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::candidate;
 use super::file::cannot;
 use super::file_id::Difference;
+use super::job::{Append, Batch, Job};
 use super::store::{NewRow, Store};
 use crate::dedup::rule::Link;
 use crate::time::to_micros;
@@ -117,6 +119,65 @@ impl SqliteEditor {
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written.
     pub fn set_bookmark(&mut self, name: &str, value: Option<&str>) -> Result<(), InboxError> {
         self.transact(|store| store.set_bookmark(name, value, SystemTime::now()))
+    }
+
+    /// Does what is asked until nobody can ask any more or somebody asks to close. Appends that have
+    /// gathered share a transaction.
+    pub(super) fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Job>,
+        appended: &Notify,
+        _ended: watch::Sender<()>,
+    ) {
+        let mut next = queue.blocking_recv();
+        while let Some(job) = next.take() {
+            match job {
+                Job::Append(first) => {
+                    let mut appends = vec![*first];
+                    while appends.len() < BATCH {
+                        match queue.try_recv() {
+                            Ok(Job::Append(more)) => appends.push(*more),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.append_all(appends, appended);
+                }
+                Job::Work(mut work) | Job::LateWork(mut work) => {
+                    let done = self.transact(|store| work.run(store));
+                    work.answer(done);
+                }
+                Job::Close(reply) => {
+                    drop(self);
+                    // The asker may be gone; the file is closed all the same.
+                    let _ = reply.send(Ok(()));
+                    return;
+                }
+                #[cfg(test)]
+                Job::Die => panic!("a fault of the test"),
+            }
+            if next.is_none() {
+                next = queue.blocking_recv();
+            }
+        }
+    }
+
+    fn append_all(&mut self, appends: Vec<Append>, notify: &Notify) {
+        self.appended += appends.len();
+        let mut batch = Batch {
+            appends,
+            works: Vec::new(),
+        };
+        match self.transact(|store| batch.run(store)) {
+            Ok(all) => {
+                notify.notify_one();
+                batch.answer(all);
+            }
+            Err(error) => batch.refuse(&error),
+        }
     }
 
     fn transact<T>(
@@ -289,6 +350,9 @@ fn replay_one(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Optio
     }
     Ok(state)
 }
+
+/// How many appends share a transaction.
+const BATCH: usize = 1024;
 
 /// How long to wait for a turn. A server under full load takes one after the other.
 const LOCK_TIME: Duration = Duration::from_secs(30);

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use heygen_inbox::InboxError;
 
 use super::{ConfigFile, NatsAccess, NatsStreams};
 use crate::failure::Failure;
 use crate::settings::places;
 use crate::store::nats::Nats;
 use crate::store::place::Place;
-use crate::store::{Editor, Reader};
 
 mod carry;
 mod change;
@@ -67,18 +65,6 @@ impl InboxFile {
         places::inbox(self.inbox.as_deref(), &self.config.read()?)
     }
 
-    /// The one that was named, to look into.
-    pub(crate) fn reader(&self) -> Result<Reader, Failure> {
-        let place = self.place()?;
-        Reader::open(&place, &self.nats(&place)?).map_err(|error| cannot_look(&place, error))
-    }
-
-    /// The one that was named, to change it; made where there is none.
-    pub(crate) fn editor(&self) -> Result<Editor, Failure> {
-        let place = self.place()?;
-        Ok(Editor::open(&place, &self.nats(&place)?)?)
-    }
-
     /// How the servers are reached, where it is on some.
     pub(crate) fn nats(&self, place: &Place) -> Result<Nats, Failure> {
         match place {
@@ -89,16 +75,6 @@ impl InboxFile {
             }
         }
     }
-}
-
-pub(crate) fn cannot_look(place: &Place, error: InboxError) -> Failure {
-    let hint = match place.may_exist() {
-        true => "",
-        false => ": `serve` makes one, or name it with --inbox",
-    };
-    anyhow::Error::from(error)
-        .context(format!("cannot look into the inbox{hint}"))
-        .into()
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

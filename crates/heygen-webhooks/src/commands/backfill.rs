@@ -15,11 +15,14 @@ use crate::output;
 use crate::process::signals::asked_to_stop;
 use crate::settings::event_name;
 use crate::settings::places;
+use crate::store;
 
 pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
-    let mut work = work(options)?;
     let mut tally = Tally::default();
-    let ended = management::run(async { Ok(go(&mut work, &mut tally).await) })?;
+    let ended = management::run(async {
+        let mut work = work(options).await?;
+        Ok(go(&mut work, &mut tally).await)
+    })?;
     let is_complete = matches!(ended, Ok(Ok(End::Done)));
     let told = match options.json {
         true => output::json(&document(&tally, is_complete, options.dry_run)),
@@ -41,7 +44,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     }
 }
 
-fn work(options: &Backfill) -> Result<Work, Failure> {
+async fn work(options: &Backfill) -> Result<Work, Failure> {
     // Asked for before the inbox is made: without a key there is nothing to start.
     let api_options = places::api(&options.api, &options.file.config.read()?);
     let client = api::connect(&api_options)?;
@@ -56,9 +59,10 @@ fn work(options: &Backfill) -> Result<Work, Failure> {
     let inbox = options.file.place()?;
     let nats = options.file.nats(&inbox)?;
     let keeper = match options.dry_run {
-        true => Keeper::dry_run(&inbox, &nats),
-        false => Keeper::beside(&inbox, &nats),
-    }?;
+        true if !inbox.may_exist() => Keeper::dry_run(None),
+        true => Keeper::dry_run(Some(store::open_beside(&inbox, &nats).await?)),
+        false => Keeper::Inbox(store::open_beside(&inbox, &nats).await?),
+    };
     let work = Work::new(client, query, keeper);
     Ok(match options.since {
         Some(since) => work.again_since(since.system_time()),

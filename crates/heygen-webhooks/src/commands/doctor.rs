@@ -10,6 +10,7 @@ use std::time::Duration;
 use heygen_api::{Client, Credentials};
 use reqwest::Url;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::api;
@@ -198,7 +199,10 @@ async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding
 }
 
 async fn look_into_inbox(place: Place, nats: Nats) -> Vec<Finding> {
-    let looking = tokio::task::spawn_blocking(move || inbox::findings(&place, &nats));
+    let looking = tokio::task::spawn_blocking(move || {
+        // A disk that hangs holds up this thread alone.
+        Handle::current().block_on(inbox::findings(&place, &nats))
+    });
     match timeout(DISK_TIME, looking).await {
         Ok(Ok(findings)) => findings,
         Ok(Err(_)) | Err(_) => {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use heygen_inbox::{DeliveryId, Kept, State};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Kept, State};
+use tokio::runtime::Builder;
 
 use crate::cli::{Inbox, InboxFile, StateOption};
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::store::{self, cannot_look};
 
 mod attempts;
 mod backup;
@@ -31,21 +33,41 @@ mod tail;
 mod text;
 
 pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
-    match options {
-        Inbox::List(options) => list::run(options),
-        Inbox::Show(options) => show::run(options),
-        Inbox::Attempts(options) => attempts::run(options),
-        Inbox::Tail(options) => tail::run(options),
-        Inbox::Stats(options) => stats::run(options),
-        Inbox::Drift(options) => drift::run(options),
-        Inbox::Export(options) => export::run(options),
-        Inbox::Import(options) => import::run(options),
-        Inbox::Replay(options) => replay::run(options),
-        Inbox::Prune(options) => prune::run(options),
-        Inbox::Check(options) => check::run(options),
-        Inbox::Backup(options) => backup::run(options),
-        Inbox::Rejected(options) => rejected::run(options),
-    }
+    // What keeps a connection to servers alive goes on while standard output or a question waits.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match options {
+            Inbox::List(options) => list::run(options).await,
+            Inbox::Show(options) => show::run(options).await,
+            Inbox::Attempts(options) => attempts::run(options).await,
+            Inbox::Tail(options) => tail::run(options).await,
+            Inbox::Stats(options) => stats::run(options).await,
+            Inbox::Drift(options) => drift::run(options).await,
+            Inbox::Export(options) => export::run(options).await,
+            Inbox::Import(options) => import::run(options).await,
+            Inbox::Replay(options) => replay::run(options).await,
+            Inbox::Prune(options) => prune::run(options).await,
+            Inbox::Check(options) => check::run(options).await,
+            Inbox::Backup(options) => backup::run(options).await,
+            Inbox::Rejected(options) => rejected::run(options).await,
+        }
+    })
+}
+
+/// The inbox that was named, to look into it.
+async fn open_existing(file: &InboxFile) -> Result<BoxInbox, Failure> {
+    let place = file.place()?;
+    let opened = store::open_existing(&place, &file.nats(&place)?).await;
+    opened.map_err(|error| cannot_look(&place, error))
+}
+
+/// The inbox that was named, to change it; made where there is none.
+async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
+    let place = file.place()?;
+    Ok(store::open_beside(&place, &file.nats(&place)?).await?)
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
@@ -54,9 +76,9 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
 }
 
 /// The one delivery that a command is about.
-fn kept(file: &InboxFile, id: &str) -> Result<Kept, Failure> {
+async fn kept(file: &InboxFile, id: &str) -> Result<Kept, Failure> {
     let id = delivery_id(id)?;
-    let kept = file.reader()?.get(id)?;
+    let kept = open_existing(file).await?.get(id).await?;
     let place = file.place()?;
     kept.ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {place}").into())
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{Attempt, AttemptResult, InboxError, InboxErrorKind, Query, State, Summary};
+use heygen_inbox::{
+    Attempt, AttemptResult, BoxInbox, InboxAdmin as _, InboxError, InboxErrorKind, Query, State,
+    Summary,
+};
 
 use super::finding::{Finding, all_skipped};
 use super::sample;
@@ -12,10 +15,10 @@ use crate::output;
 use crate::settings::when;
 use crate::store::nats::Nats;
 use crate::store::place::Place;
-use crate::store::{Reader, open_to_others};
+use crate::store::{open_existing, open_to_others};
 
-/// Blocks for as long as the disk takes.
-pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
+/// Opening blocks for as long as the disk takes.
+pub(super) async fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
     if !place.may_exist() {
         let missing = Finding::warn(
             "inbox",
@@ -24,11 +27,11 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
         );
         return with_rest(missing, "there is no inbox here");
     }
-    let reader = match Reader::open(place, nats) {
-        Ok(reader) => reader,
+    let inbox = match open_existing(place, nats).await {
+        Ok(inbox) => inbox,
         Err(error) => return with_rest(unreadable(place, &error), "the inbox cannot be read"),
     };
-    match look(&reader) {
+    match look(&inbox).await {
         Ok((last, backlog)) => {
             let what = match place {
                 Place::File(_) => format!("{place}, of a version that this build reads"),
@@ -40,27 +43,29 @@ pub(super) fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
     }
 }
 
-fn look(reader: &Reader) -> Result<(Finding, Finding), InboxError> {
-    let newest = reader.list(&Query::default().limit(MOST))?;
-    let waiting = of_state(reader, State::Pending)?;
-    let dead = of_state(reader, State::Dead)?;
+async fn look(inbox: &BoxInbox) -> Result<(Finding, Finding), InboxError> {
+    let newest = inbox.list(Query::default().limit(MOST)).await?;
+    let waiting = of_state(inbox, State::Pending).await?;
+    let dead = of_state(inbox, State::Dead).await?;
     let last = newest.iter().find(|summary| !is_sample(summary));
-    let failure = last_failure(reader, &waiting)?;
+    let failure = last_failure(inbox, &waiting).await?;
     Ok((last_delivery(last), backlog(&waiting, &dead, failure)))
 }
 
-fn of_state(reader: &Reader, state: State) -> Result<Vec<Summary>, InboxError> {
-    let mut found = reader.list(&Query::default().state(state).limit(MOST))?;
+async fn of_state(inbox: &BoxInbox, state: State) -> Result<Vec<Summary>, InboxError> {
+    let mut found = inbox
+        .list(Query::default().state(state).limit(MOST))
+        .await?;
     found.retain(|summary| !is_sample(summary));
     Ok(found)
 }
 
 /// How the last attempt at what waits has failed. Of many that wait only the newest few are looked into.
-fn last_failure(reader: &Reader, waiting: &[Summary]) -> Result<Option<String>, InboxError> {
+async fn last_failure(inbox: &BoxInbox, waiting: &[Summary]) -> Result<Option<String>, InboxError> {
     let tried = waiting.iter().filter(|summary| summary.attempts > 0);
     let mut last: Option<Attempt> = None;
     for summary in tried.take(LOOKED_INTO) {
-        let kept = reader.get(summary.id)?;
+        let kept = inbox.get(summary.id).await?;
         let attempt = kept.and_then(|kept| kept.attempts.into_iter().next_back());
         let started_at = |attempt: &Option<Attempt>| attempt.as_ref().map(|it| it.started_at);
         if started_at(&attempt) > started_at(&last) {

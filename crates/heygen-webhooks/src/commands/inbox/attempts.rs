@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::output;
 use crate::settings::when;
 
-pub(super) fn run(options: &Attempts) -> Result<(), Failure> {
-    let kept = kept(&options.file, &options.id)?;
+pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
+    let kept = kept(&options.file, &options.id).await?;
     if options.json {
         let attempts: Vec<_> = kept.attempts.iter().map(attempt_json).collect();
         output::json(&json!({

@@ -2,37 +2,40 @@
 
 use std::path::Path;
 
-use heygen_inbox::Query;
-use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{InboxAdmin as _, Query};
 use serde_json::json;
 
 use super::{is_same_file, progress, size};
-use crate::cli::{Backup, cannot_look};
+use crate::cli::Backup;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
 use crate::secrets::private_file;
+use crate::store::cannot_look;
 
-pub(super) fn run(options: &Backup) -> Result<(), Failure> {
+pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     let place = options.file.place()?;
     let path = place.file(
         "inbox backup",
         "`inbox export` writes every delivery with its past, and `nats stream backup` copies the streams themselves",
     )?;
-    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
+    let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
     check_target(options, path)?;
     let file = NewFile::create(&options.to)?;
     let progress = progress::pages()?;
-    let copied = reader.backup(file.path(), |done, all| {
-        progress.set_length(all);
-        progress.set_position(done);
+    let shown = progress.clone();
+    let copied = reader.backup(file.path(), move |done, all| {
+        shown.set_length(all);
+        shown.set_position(done);
     });
+    let copied = copied.await;
     progress.finish_and_clear();
     copied?;
     // What it says of itself, before it gets its name.
-    let copy = SqliteReader::open(file.path())?;
-    let deliveries = copy.count(&Query::default())?;
-    let bytes = copy.counts()?.bytes;
+    let copy = SqliteInbox::open_read_only(file.path())?;
+    let deliveries = copy.count(Query::default()).await?;
+    let bytes = copy.counts().await?.bytes;
     drop(copy);
     file.keep()?;
     if options.json {

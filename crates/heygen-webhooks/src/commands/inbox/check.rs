@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::{Depth, Flaw, SqliteReader, is_damaged};
+use heygen_inbox::sqlite::{Depth, Flaw, SqliteInbox, is_damaged};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{progress, size};
 use crate::api::error_chain;
-use crate::cli::{Check, cannot_look};
+use crate::cli::Check;
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::store::cannot_look;
 use crate::store::place::Place;
 
 /// Something that is wrong, as it is told.
@@ -22,7 +23,7 @@ struct Wrong {
     example: Option<String>,
 }
 
-pub(super) fn run(options: &Check) -> Result<(), Failure> {
+pub(super) async fn run(options: &Check) -> Result<(), Failure> {
     let place = &options.file.place()?;
     let path = place.file(
         "inbox check",
@@ -32,7 +33,7 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
         true => Depth::Full,
         false => Depth::Quick,
     };
-    let wrong = look(place, path, depth)?;
+    let wrong = look(place, path, depth).await?;
     if options.json {
         output::json(&json!({"sound": wrong.is_empty(), "flaws": wrong}))?;
     } else if wrong.is_empty() {
@@ -48,8 +49,8 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
 }
 
 /// What is wrong. A file that is damaged too badly to be opened is wrong too, and no failure to look.
-fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
-    let reader = match SqliteReader::open(path) {
+async fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
+    let reader = match SqliteInbox::open_read_only(path) {
         Ok(reader) => reader,
         Err(error) if is_damaged(&error) => {
             return Ok(vec![Wrong {
@@ -61,7 +62,7 @@ fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure>
         Err(error) => return Err(cannot_look(place, error)),
     };
     let progress = progress::spinner("reading the inbox")?;
-    let flaws = reader.check(depth, SystemTime::now());
+    let flaws = reader.check(depth, SystemTime::now()).await;
     progress.finish_and_clear();
     Ok(flaws?.into_iter().map(Wrong::from).collect())
 }

@@ -1,52 +1,42 @@
 //! [`Chunks`]: what a query asks for, in pieces that fit into memory.
 
-use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
-
-use crate::store::Reader;
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query, Summary};
 
 /// Goes through what a query asks for, oldest first, without what comes in meanwhile.
 #[derive(Debug)]
 pub(super) struct Chunks<'a> {
-    reader: &'a Reader,
+    inbox: &'a BoxInbox,
     query: Query,
     is_over: bool,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(reader: &'a Reader, query: Query) -> Result<Self, InboxError> {
-        let newest = newest(reader)?;
+    pub(super) async fn new(inbox: &'a BoxInbox, query: Query) -> Result<Self, InboxError> {
+        let newest = newest(inbox).await?;
         let mut query = query.oldest_first().limit(CHUNK);
         query.before = newest.map(next_id);
         Ok(Self {
-            reader,
+            inbox,
             query,
             is_over: newest.is_none(),
         })
     }
 
-    fn next_chunk(&mut self) -> Result<Vec<Summary>, InboxError> {
-        let chunk = self.reader.list(&self.query)?;
+    /// The next of them; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Vec<Summary>, InboxError> {
+        if self.is_over {
+            return Ok(Vec::new());
+        }
+        let chunk = self.inbox.list(self.query.clone()).await?;
         self.is_over = chunk.len() < CHUNK;
         self.query.after = chunk.last().map(|last| last.id);
         Ok(chunk)
     }
 }
 
-impl Iterator for Chunks<'_> {
-    type Item = Result<Vec<Summary>, InboxError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        (!self.is_over).then(|| {
-            let chunk = self.next_chunk();
-            self.is_over |= chunk.is_err();
-            chunk
-        })
-    }
-}
-
 /// The delivery that was kept last.
-pub(super) fn newest(reader: &Reader) -> Result<Option<DeliveryId>, InboxError> {
-    let newest = reader.list(&Query::default().limit(1))?;
+pub(super) async fn newest(inbox: &BoxInbox) -> Result<Option<DeliveryId>, InboxError> {
+    let newest = inbox.list(Query::default().limit(1)).await?;
     Ok(newest.first().map(|newest| newest.id))
 }
 

@@ -1,23 +1,24 @@
 //! `inbox drift`: in what events differ from what this version knows.
 
-use heygen_inbox::sqlite::SqliteReader;
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{DriftCount, DriftKind};
 use serde_json::{Value, json};
 
-use crate::cli::{Drift, cannot_look};
+use crate::cli::Drift;
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::settings::when;
+use crate::store::cannot_look;
 
-pub(super) fn run(options: &Drift) -> Result<(), Failure> {
+pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     let place = options.file.place()?;
     let path = place.file(
         "inbox drift",
         "what differs in new deliveries, /metrics of each receiver counts, and its log tells",
     )?;
-    let reader = SqliteReader::open(path).map_err(|error| cannot_look(&place, error))?;
-    let found = reader.drift()?;
+    let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
+    let found = reader.drift().await?;
     if options.json {
         output::json_array(found.iter().map(drift_json))?;
         return Ok(());

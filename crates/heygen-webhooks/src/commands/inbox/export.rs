@@ -3,20 +3,19 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use heygen_inbox::Kept;
 use heygen_inbox::sqlite::is_damaged;
+use heygen_inbox::{BoxInbox, InboxAdmin as _, Kept};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::{is_same_file, progress, size};
+use super::{is_same_file, open_existing, progress, size};
 use crate::api::error_chain;
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::store::Reader;
 use crate::store::place::Place;
 
 mod csv;
@@ -29,20 +28,15 @@ struct Written {
     damaged: u64,
 }
 
-pub(super) fn run(options: &Export) -> Result<(), Failure> {
+pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     let place = options.file.place()?;
-    let reader = options.file.reader()?;
+    let inbox = open_existing(&options.file).await?;
     let written = match &options.output {
-        None => write(
-            &reader,
-            options,
-            io::stdout().lock(),
-            &ProgressBar::hidden(),
-        )?,
+        None => write(&inbox, options, io::stdout(), &ProgressBar::hidden()).await?,
         Some(output) if matches!(&place, Place::File(path) if is_same_file(path, output)) => {
             return Err(Failure::usage("--output would replace the inbox itself"));
         }
-        Some(output) => write_file(&reader, options, output)?,
+        Some(output) => write_file(&inbox, options, output).await?,
     };
     if written.deliveries == 0 && written.damaged == 0 {
         options.selection.found_nothing();
@@ -57,10 +51,10 @@ pub(super) fn run(options: &Export) -> Result<(), Failure> {
     }
 }
 
-fn write_file(reader: &Reader, options: &Export, output: &Path) -> Result<Written, Failure> {
+async fn write_file(inbox: &BoxInbox, options: &Export, output: &Path) -> Result<Written, Failure> {
     let file = NewFile::create(output)?;
-    let progress = progress::deliveries(reader.count(&options.selection.query())?)?;
-    let written = write(reader, options, file.file(), &progress);
+    let progress = progress::deliveries(inbox.count(options.selection.query()).await?)?;
+    let written = write(inbox, options, file.file(), &progress).await;
     progress.finish_and_clear();
     let written = written?;
     file.keep()?;
@@ -80,8 +74,8 @@ fn write_file(reader: &Reader, options: &Export, output: &Path) -> Result<Writte
 }
 
 /// One that is damaged is told and passed over: the others may be all that is left.
-fn write(
-    reader: &Reader,
+async fn write(
+    inbox: &BoxInbox,
     options: &Export,
     to: impl Write,
     progress: &ProgressBar,
@@ -91,10 +85,15 @@ fn write(
         to.write_all(csv::head().as_bytes())?;
     }
     let mut written = Written::default();
-    for chunk in Chunks::new(reader, options.selection.query())? {
-        for summary in chunk? {
+    let mut chunks = Chunks::new(inbox, options.selection.query()).await?;
+    loop {
+        let chunk = chunks.next().await?;
+        if chunk.is_empty() {
+            break;
+        }
+        for summary in chunk {
             progress.inc(1);
-            match reader.get(summary.id) {
+            match inbox.get(summary.id).await {
                 Ok(Some(kept)) => {
                     to.write_all(line(options.format, &kept).as_bytes())?;
                     written.deliveries += 1;

@@ -6,17 +6,16 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use heygen_inbox::{Appended, Imported};
+use heygen_inbox::{Appended, BoxInbox, Imported, InboxAdmin as _};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::CHUNK;
-use super::{progress, size};
+use super::{open_beside, progress, size};
 use crate::cli::Import;
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output;
-use crate::store::Editor;
 
 mod lines;
 
@@ -30,20 +29,20 @@ struct Tally {
     bad: u64,
 }
 
-pub(super) fn run(options: &Import) -> Result<(), Failure> {
+pub(super) async fn run(options: &Import) -> Result<(), Failure> {
     let progress;
     let from: Box<dyn BufRead> = if options.from == Path::new("-") {
         progress = ProgressBar::hidden();
-        Box::new(io::stdin().lock())
+        Box::new(BufReader::new(io::stdin()))
     } else {
         let file = File::open(&options.from)
             .with_context(|| format!("cannot read {}", options.from.display()))?;
         progress = progress::bytes(file.metadata()?.len())?;
         Box::new(BufReader::new(file))
     };
-    let mut editor = options.file.editor()?;
+    let inbox = open_beside(&options.file).await?;
     let mut tally = Tally::default();
-    let taken_in = tally.take_in(options, &mut editor, from, &progress);
+    let taken_in = tally.take_in(options, &inbox, from, &progress).await;
     progress.finish_and_clear();
     // What was taken in before a failure is there, and worth telling.
     tally.tell(options)?;
@@ -55,10 +54,10 @@ pub(super) fn run(options: &Import) -> Result<(), Failure> {
 }
 
 impl Tally {
-    fn take_in(
+    async fn take_in(
         &mut self,
         options: &Import,
-        editor: &mut Editor,
+        inbox: &BoxInbox,
         from: impl BufRead,
         progress: &ProgressBar,
     ) -> Result<(), Failure> {
@@ -94,17 +93,17 @@ impl Tally {
             progress.inc(line.len());
             chunk_bytes += line.len();
             if chunk.len() == CHUNK || chunk_bytes > CHUNK_BYTES {
-                self.import(options, editor, &mut chunk)?;
+                self.import(options, inbox, &mut chunk).await?;
                 chunk_bytes = 0;
             }
         }
-        self.import(options, editor, &mut chunk)
+        self.import(options, inbox, &mut chunk).await
     }
 
-    fn import(
+    async fn import(
         &mut self,
         options: &Import,
-        editor: &mut Editor,
+        inbox: &BoxInbox,
         chunk: &mut Vec<Imported>,
     ) -> Result<(), Failure> {
         if options.replay {
@@ -113,14 +112,13 @@ impl Tally {
         if chunk.is_empty() {
             return Ok(());
         }
-        for appended in editor.import(chunk)? {
+        for appended in inbox.import(std::mem::take(chunk)).await? {
             match appended {
                 Appended::New(_) => self.new += 1,
                 Appended::Duplicate(_) => self.duplicate += 1,
                 _ => {}
             }
         }
-        chunk.clear();
         Ok(())
     }
 

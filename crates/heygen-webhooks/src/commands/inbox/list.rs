@@ -1,17 +1,18 @@
 //! `inbox list`: what came in, newest first.
 
-use heygen_inbox::Summary;
+use heygen_inbox::{InboxAdmin as _, Summary};
 
 use super::json::summary_json;
+use super::open_existing;
 use crate::cli::List;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::settings::when;
 
-pub(super) fn run(options: &List) -> Result<(), Failure> {
+pub(super) async fn run(options: &List) -> Result<(), Failure> {
     let mut query = options.selection.query();
     query.limit = (options.limit > 0).then_some(options.limit);
-    let found = options.file.reader()?.list(&query)?;
+    let found = open_existing(&options.file).await?.list(query).await?;
     if found.is_empty() {
         options.selection.found_nothing();
     }

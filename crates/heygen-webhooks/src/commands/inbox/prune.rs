@@ -1,25 +1,24 @@
 //! `inbox prune`: deletes old deliveries that are finished, in small steps.
 
-use std::thread;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::Prune;
+use heygen_inbox::{InboxAdmin as _, Prune};
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::confirm::confirm;
-use super::{progress, size};
+use super::{open_beside, open_existing, progress, size};
 use crate::cli;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::when;
 
-pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
+pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
     let before = options.older_than.system_time();
-    let reader = options.file.reader()?;
-    let found = reader.count_finished(before)?;
-    let bytes_before = reader.counts()?.bytes;
-    // A reader that stays open would keep the write-ahead log from being used again.
-    drop(reader);
+    let inbox = open_existing(&options.file).await?;
+    let found = inbox.count_prunable(before).await?;
+    let bytes_before = inbox.counts().await?.bytes;
+    drop(inbox);
     let mut deleted = 0;
     let mut bytes_after = bytes_before;
     if !options.dry_run && found > 0 {
@@ -30,7 +29,7 @@ pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
                 when::short(before)
             ))?;
         }
-        (deleted, bytes_after) = prune(options, before, found)?;
+        (deleted, bytes_after) = prune(options, before, found).await?;
     }
     if options.json {
         output::json(&json!({
@@ -61,13 +60,17 @@ pub(super) fn run(options: &cli::Prune) -> Result<(), Failure> {
 }
 
 /// How many were deleted, and how many bytes are in use afterwards.
-fn prune(options: &cli::Prune, before: SystemTime, found: u64) -> Result<(u64, u64), Failure> {
-    let mut editor = options.file.editor()?;
+async fn prune(
+    options: &cli::Prune,
+    before: SystemTime,
+    found: u64,
+) -> Result<(u64, u64), Failure> {
+    let inbox = open_beside(&options.file).await?;
     let progress = progress::deliveries(found)?;
     let mut step = Prune::before(before);
     let mut deleted = 0;
     loop {
-        let pruned = editor.prune(&step)?;
+        let pruned = inbox.prune(step.clone()).await?;
         deleted += pruned.deleted as u64;
         progress.set_position(deleted);
         if pruned.next.is_none() {
@@ -76,7 +79,7 @@ fn prune(options: &cli::Prune, before: SystemTime, found: u64) -> Result<(u64, u
         }
         step = step.after(pruned.next);
         // What waits at a server gets its turn.
-        thread::sleep(PAUSE);
+        sleep(PAUSE).await;
     }
 }
 

@@ -16,11 +16,11 @@ mod reverify;
 mod show;
 mod text;
 
-pub(super) fn run(options: &Rejected) -> Result<(), Failure> {
+pub(super) async fn run(options: &Rejected) -> Result<(), Failure> {
     match options {
         Rejected::List(options) => list::run(options),
         Rejected::Show(options) => show::run(options),
-        Rejected::Reverify(options) => reverify::run(options),
+        Rejected::Reverify(options) => reverify::run(options).await,
     }
 }
 

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use heygen_inbox::{DeliveryId, Replayed, State, Summary};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Replayed, State, Summary};
 use serde_json::json;
-use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::chunks::{CHUNK, Chunks};
 use super::confirm::confirm;
-use super::{delivery_id, progress, size};
+use super::{delivery_id, open_beside, open_existing, progress, size};
 use crate::cli::Replay;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::process::signals::{interrupted, until_true};
 use crate::settings::span::Rate;
-use crate::store::Reader;
 
 /// What was asked for, and what it is.
 #[derive(Debug, Default)]
@@ -29,9 +27,9 @@ struct Chosen {
     missing: Vec<DeliveryId>,
 }
 
-pub(super) fn run(options: &Replay) -> Result<(), Failure> {
+pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
     check_use(options)?;
-    let chosen = Chosen::find(&options.file.reader()?, options)?;
+    let chosen = Chosen::find(&open_existing(&options.file).await?, options).await?;
     if chosen.ids.is_empty() {
         options.selection.found_nothing();
     }
@@ -46,7 +44,7 @@ pub(super) fn run(options: &Replay) -> Result<(), Failure> {
         let deliveries = size::deliveries(number);
         confirm(&format!("Hand {deliveries} out again?"))?;
     }
-    let outcome = replay(options, &chosen.ids)?;
+    let outcome = replay(options, &chosen.ids).await?;
     report(options, &chosen, &outcome)
 }
 
@@ -74,23 +72,21 @@ struct Outcome {
     left: usize,
 }
 
-fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Outcome, Failure> {
+async fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::default();
     if ids.is_empty() {
         return Ok(outcome);
     }
-    let mut editor = options.file.editor()?;
+    let inbox = open_beside(&options.file).await?;
     let progress = progress::deliveries(ids.len() as u64)?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let _inside = runtime.enter();
     let mut pace = Pace::start(options.rate)?;
     let mut left = ids;
     while !left.is_empty() {
-        let Some(count) = runtime.block_on(pace.next(left.len().min(CHUNK))) else {
+        let Some(count) = pace.next(left.len().min(CHUNK)).await else {
             break;
         };
         let (chunk, rest) = left.split_at(count);
-        let replayed = editor.replay(chunk, SystemTime::now())?;
+        let replayed = inbox.replay(chunk.to_vec(), SystemTime::now()).await?;
         outcome.replayed.pending += replayed.pending;
         outcome.replayed.claimed += replayed.claimed;
         outcome.replayed.missing += replayed.missing;
@@ -111,7 +107,6 @@ struct Pace {
 }
 
 impl Pace {
-    /// Within a runtime.
     fn start(rate: Option<Rate>) -> Result<Self, Failure> {
         let (stop, is_stopped) = watch::channel(false);
         let interrupted = interrupted()?;
@@ -217,13 +212,17 @@ fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {
 }
 
 impl Chosen {
-    fn find(reader: &Reader, options: &Replay) -> Result<Self, Failure> {
+    async fn find(inbox: &BoxInbox, options: &Replay) -> Result<Self, Failure> {
         let mut chosen = Self::default();
         if options.ids.is_empty() {
-            for chunk in Chunks::new(reader, options.selection.query())? {
-                chunk?.iter().for_each(|summary| chosen.add(summary));
+            let mut chunks = Chunks::new(inbox, options.selection.query()).await?;
+            loop {
+                let chunk = chunks.next().await?;
+                if chunk.is_empty() {
+                    return Ok(chosen);
+                }
+                chunk.iter().for_each(|summary| chosen.add(summary));
             }
-            return Ok(chosen);
         }
         let mut ids: Vec<_> = options
             .ids
@@ -233,7 +232,7 @@ impl Chosen {
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
-            match reader.get(id)? {
+            match inbox.get(id).await? {
                 Some(kept) => chosen.add(&kept.summary),
                 None => chosen.missing.push(id),
             }

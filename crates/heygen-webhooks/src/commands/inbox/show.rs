@@ -7,8 +7,8 @@ use crate::cli::Show;
 use crate::failure::Failure;
 use crate::output;
 
-pub(super) fn run(options: &Show) -> Result<(), Failure> {
-    let kept = kept(&options.file, &options.id)?;
+pub(super) async fn run(options: &Show) -> Result<(), Failure> {
+    let kept = kept(&options.file, &options.id).await?;
     if options.raw {
         output::write_bytes(&kept.body)?;
     } else if options.json {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{Counts, Query, Source, State, Stats};
+use heygen_inbox::{BoxInbox, Counts, InboxAdmin as _, InboxError, Query, Source, State, Stats};
 use serde_json::{Map, Value, json};
 
+use super::open_existing;
 use super::size::{bytes, count, on_disk};
 use crate::cli;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::settings::when;
-use crate::store::Reader;
 use crate::store::place::Place;
 
 /// Everything that is told.
@@ -24,13 +24,13 @@ struct Told {
     now: SystemTime,
 }
 
-pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
+pub(super) async fn run(options: &cli::Stats) -> Result<(), Failure> {
     let bytes_on_disk = match options.file.place()? {
         Place::File(path) => Some(on_disk(&path)),
         Place::Streams(_) => None,
     };
-    let reader = options.file.reader()?;
-    let told = Told::ask(&reader, bytes_on_disk, SystemTime::now())?;
+    let inbox = open_existing(&options.file).await?;
+    let told = Told::ask(&inbox, bytes_on_disk, SystemTime::now()).await?;
     match options.json {
         true => output::json(&told.json())?,
         false => output::write(told.text(options.all))?,
@@ -39,17 +39,17 @@ pub(super) fn run(options: &cli::Stats) -> Result<(), Failure> {
 }
 
 impl Told {
-    fn ask(
-        reader: &Reader,
+    async fn ask(
+        inbox: &BoxInbox,
         bytes_on_disk: Option<u64>,
         now: SystemTime,
-    ) -> Result<Self, heygen_inbox::InboxError> {
+    ) -> Result<Self, InboxError> {
         let since = |ago| now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
         Ok(Self {
-            stats: reader.stats(since(DAY))?,
-            counts: reader.counts()?,
-            last_hour: reader.count(&Query::default().since(since(HOUR)))?,
-            last_day: reader.count(&Query::default().since(since(DAY)))?,
+            stats: inbox.stats(since(DAY)).await?,
+            counts: inbox.counts().await?,
+            last_hour: inbox.count(Query::default().since(since(HOUR))).await?,
+            last_day: inbox.count(Query::default().since(since(DAY))).await?,
             bytes_on_disk,
             now,
         })

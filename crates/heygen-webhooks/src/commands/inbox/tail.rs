@@ -4,23 +4,22 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use heygen_events::Pattern;
-use heygen_inbox::{DeliveryId, InboxError, Query, Summary};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query, Summary};
 use tokio::time::sleep;
 
 use super::chunks::{CHUNK, newest, next_id};
 use super::json::summary_json;
+use super::open_existing;
 use crate::cli::Tail;
-use crate::commands::management;
 use crate::failure::Failure;
 use crate::output;
 use crate::output::{tame, tame_lines};
 use crate::process::signals;
 use crate::settings::event_name;
 use crate::settings::when;
-use crate::store::Reader;
 
-pub(super) fn run(options: &Tail) -> Result<(), Failure> {
-    match management::run(follow(options)) {
+pub(super) async fn run(options: &Tail) -> Result<(), Failure> {
+    match follow(options).await {
         // Whoever reads has seen enough.
         Err(Failure::NobodyListens) => Ok(()),
         ended => ended,
@@ -30,14 +29,14 @@ pub(super) fn run(options: &Tail) -> Result<(), Failure> {
 async fn follow(options: &Tail) -> Result<(), Failure> {
     let stopped = signals::asked_to_stop(Vec::new())?;
     tokio::pin!(stopped);
-    let reader = options.file.reader()?;
+    let inbox = open_existing(&options.file).await?;
     if let Some(event_type) = &options.event_type {
         event_name::warn_if_mistyped(event_type);
     }
-    let mut after = newest(&reader)?;
-    print(options, &first(options, &reader, after)?)?;
+    let mut after = newest(&inbox).await?;
+    print(options, &first(options, &inbox, after).await?)?;
     loop {
-        let chunk = since(&reader, after)?;
+        let chunk = since(&inbox, after).await?;
         after = chunk.last().map(|last| last.id).or(after);
         print(options, &chunk)?;
         if chunk.len() == CHUNK {
@@ -51,9 +50,9 @@ async fn follow(options: &Tail) -> Result<(), Failure> {
 }
 
 /// What to begin with, oldest first.
-fn first(
+async fn first(
     options: &Tail,
-    reader: &Reader,
+    inbox: &BoxInbox,
     newest: Option<DeliveryId>,
 ) -> Result<Vec<Summary>, InboxError> {
     let mut query = Query::default().limit(options.lines);
@@ -63,16 +62,16 @@ fn first(
     if newest.is_none() {
         return Ok(Vec::new());
     }
-    let mut first = reader.list(&query)?;
+    let mut first = inbox.list(query).await?;
     first.reverse();
     Ok(first)
 }
 
 /// All that is new, wanted or not: looking for what is wanted alone would go through the rest again every time.
-fn since(reader: &Reader, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
+async fn since(inbox: &BoxInbox, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
     let mut query = Query::default().oldest_first().limit(CHUNK);
     query.after = after;
-    reader.list(&query)
+    inbox.list(query).await
 }
 
 fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {

@@ -1,30 +1,30 @@
 //! `inbox rejected reverify`: takes in what verifies with the present secrets.
 
+use futures_util::future::try_join_all;
 use heygen_inbox::sqlite::{Rejected, RejectedFile};
-use heygen_inbox::{Appended, NewDelivery, Source};
+use heygen_inbox::{Appended, BoxInbox, Inbox as _, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
 
 use super::outcome::Outcome;
 use super::show::pairs;
 use super::{open, secrets};
 use crate::cli::{self, InboxFile};
-use crate::commands::inbox::progress;
+use crate::commands::inbox::{open_beside, progress};
 use crate::failure::Failure;
 use crate::output;
-use crate::store::Editor;
 
 /// Verified posts on their way into the inbox. Only [`Taker::take`] puts one there.
 struct Taker<'a> {
     options: &'a InboxFile,
     file: &'a RejectedFile,
     /// Opened when there is something to take in, which makes an inbox where there is none.
-    editor: Option<Editor>,
+    inbox: Option<BoxInbox>,
     ids: Vec<u64>,
     batch: Vec<NewDelivery>,
     batch_bytes: usize,
 }
 
-pub(super) fn run(options: &cli::Reverify) -> Result<(), Failure> {
+pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
     let inbox = options.file.place()?;
     let secrets = secrets(&options.file, &options.secrets)?.ok_or_else(|| {
         Failure::usage(
@@ -41,11 +41,11 @@ pub(super) fn run(options: &cli::Reverify) -> Result<(), Failure> {
             },
         );
     };
-    let outcome = reverify(&file, &secrets, options)?;
+    let outcome = reverify(&file, &secrets, options).await?;
     report(options, &outcome)
 }
 
-fn reverify(
+async fn reverify(
     file: &RejectedFile,
     secrets: &Secrets,
     options: &cli::Reverify,
@@ -62,7 +62,7 @@ fn reverify(
                     outcome.checked += 1;
                     outcome.verified += 1;
                     if !options.dry_run {
-                        taker.take(id, delivery, &mut outcome.appended)?;
+                        taker.take(id, delivery, &mut outcome.appended).await?;
                     }
                 }
                 Err(label) => {
@@ -73,7 +73,7 @@ fn reverify(
         }
         progress.inc(1);
     }
-    taker.flush(&mut outcome.appended)?;
+    taker.flush(&mut outcome.appended).await?;
     progress.finish_and_clear();
     if options.ids.is_empty() {
         // Nobody named them: they made room for others while this went on.
@@ -116,14 +116,14 @@ impl<'a> Taker<'a> {
         Self {
             options,
             file,
-            editor: None,
+            inbox: None,
             ids: Vec::new(),
             batch: Vec::new(),
             batch_bytes: 0,
         }
     }
 
-    fn take(
+    async fn take(
         &mut self,
         id: u64,
         delivery: NewDelivery,
@@ -133,26 +133,29 @@ impl<'a> Taker<'a> {
         self.batch.push(delivery);
         self.ids.push(id);
         if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
-            self.flush(appended)?;
+            self.flush(appended).await?;
         }
         Ok(())
     }
 
     /// They are in the inbox, on the disk, before they go from the other file. What is in both after a crash in between is
     /// a duplicate next time.
-    fn flush(&mut self, appended: &mut Vec<(u64, Appended)>) -> Result<(), Failure> {
+    async fn flush(&mut self, appended: &mut Vec<(u64, Appended)>) -> Result<(), Failure> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let editor = match &mut self.editor {
-            Some(editor) => editor,
-            none => none.insert(self.options.editor()?),
+        let inbox = match &mut self.inbox {
+            Some(inbox) => inbox,
+            none => none.insert(open_beside(self.options).await?),
         };
-        let answers = editor.append(&self.batch)?;
+        // They may be older than what servers know duplicates of.
+        inbox.caught_up().await;
+        // Begun in their order, and together, so that they share a commit.
+        let appends = self.batch.drain(..).map(|delivery| inbox.append(delivery));
+        let answers = try_join_all(appends).await?;
         appended.extend(self.ids.iter().copied().zip(answers));
         self.file.remove(&self.ids)?;
         self.ids.clear();
-        self.batch.clear();
         self.batch_bytes = 0;
         Ok(())
     }
