@@ -1,7 +1,7 @@
 //! [`JetStreamInbox`]: an inbox for more than one machine, on streams of NATS JetStream.
 //!
-//! Any number of receivers publish to one stream, and answer when it has acknowledged; any number of workers are handed what is in
-//! it. Replication, election and persistence are the servers': nothing of that is done here.
+//! Any number of receivers publish to one stream, and answer when it has acknowledged; any number of workers
+//! consume it. Replication, election and persistence are the servers': nothing of that is done here.
 //!
 //! # Streams
 //!
@@ -14,8 +14,8 @@
 //! | `HEYGEN_RECORDS` | `heygen.records.>` | what became of each event; the newest word a subject |
 //! | `HEYGEN_AGAIN` | `heygen.again.>` | references to what is to be handed out again |
 //!
-//! They are made where they are missing, and never changed where they are there. What subjects cannot hold is written `%20`, and
-//! what could not be read as an event stands under `_unreadable`.
+//! They are made where they are missing, and never changed where they are there. What subjects cannot hold is
+//! written `%20`, and what could not be read as an event stands under `_unreadable`.
 //!
 //! # What is kept
 //!
@@ -32,51 +32,63 @@
 //!   it holds up the others. Live are all events, backlog is what comes by a reference.
 //! - Of each delivery the newest 100 attempts are kept.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::message::PublishMessage;
-use futures_util::StreamExt as _;
-use tokio::sync::Notify;
-use tokio::time::Instant;
-
-use crate::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
-    InboxError, Kept, NewDelivery, Prune, Pruned, Query, Replayed, Stats, Summary,
-};
+use crate::admin::{InboxAdmin, Prune, Pruned};
+use crate::claim::{Claim, ClaimRequest};
+use crate::completion::Completion;
+use crate::delivery::NewDelivery;
+use crate::error::InboxError;
+use crate::id::DeliveryId;
+use crate::imported::Imported;
+use crate::inbox::{Appended, Inbox};
+use crate::record::{Counts, Kept, Query, Replayed, Summary};
+use crate::stats::Stats;
 
 mod address;
-mod appending;
-mod carrying;
 mod connection;
-mod ending;
-mod hand;
-mod handing;
-mod link;
-mod looking;
+mod consumer;
+mod dead_letters;
+mod events;
+mod follower;
+mod in_flight;
 mod message;
 mod next_server;
-mod opening;
 mod options;
 mod promise;
-mod pruning;
+mod publisher;
 mod pulse;
-mod reading;
+mod queries;
+mod queue;
+mod reader;
 mod record;
+mod records;
+mod references;
 mod seen;
+mod setup;
+mod stream;
+mod streams;
 mod subject;
+mod task;
+mod ticket;
+mod transfer;
+mod wake;
 
 pub use address::{Address, AddressError};
 pub use options::{Access, JetStreamOptions, StreamOptions};
 pub use promise::{Doubt, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 
-use hand::Hand;
-use link::Link;
-use opening::Missing;
-use seen::Seen;
+use consumer::Consumer;
+use publisher::Publisher;
+use queries::Queries;
+use setup::Missing;
+use streams::Streams;
+use transfer::Transfer;
+use wake::Wake;
 
-/// An inbox on streams of NATS JetStream, for any number of receivers and workers. Clones share one connection.
+/// An inbox on streams of NATS JetStream, for any number of receivers and workers. Clones share one
+/// connection.
 ///
 /// It has to be opened within a Tokio runtime.
 ///
@@ -96,27 +108,10 @@ use seen::Seen;
 /// ```
 #[derive(Clone, Debug)]
 pub struct JetStreamInbox {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    link: Link,
-    options: JetStreamOptions,
-    seen: Seen,
-    hand: Mutex<Hand>,
-    /// One claim at a time.
-    claiming: tokio::sync::Mutex<()>,
-    is_extending: AtomicBool,
-    is_listening: AtomicBool,
-    may_be_references: AtomicBool,
-    looked_at: Mutex<Instant>,
-    appended: Notify,
-    is_waking: AtomicBool,
-    waiting: AtomicUsize,
-    /// Up to where this process wrote events, and references, that no consumer was seen to give out yet; 0 when there are none.
-    appended_to: AtomicU64,
-    referred_to: AtomicU64,
+    streams: Arc<Streams>,
+    wake: Arc<Wake>,
+    publisher: Arc<Publisher>,
+    consumer: Arc<Consumer>,
 }
 
 impl JetStreamInbox {
@@ -124,15 +119,15 @@ impl JetStreamInbox {
     ///
     /// # Errors
     ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, it turned us away, or a stream could be
-    /// neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream of that name is something else.
+    /// [`Access`](crate::InboxErrorKind::Access) when the servers refuse us,
+    /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, or a stream could be
+    /// neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream of that name is
+    /// something else.
     pub async fn open(address: &Address, options: JetStreamOptions) -> Result<Self, InboxError> {
-        // Much is on its way at once; whoever opens an inbox need not carry that in a future of its own.
-        let link = Box::pin(Link::open(address, &options, Missing::Make)).await?;
-        Ok(Self::of(link, options))
+        Self::open_with(address, &options, Missing::Make).await
     }
 
-    /// The same for whoever only wants to look: where there is no inbox, none is made.
+    /// The same for commands that only read: where there is no inbox, none is made.
     ///
     /// # Errors
     ///
@@ -141,309 +136,180 @@ impl JetStreamInbox {
         address: &Address,
         options: JetStreamOptions,
     ) -> Result<Self, InboxError> {
-        let link = Box::pin(Link::open(address, &options, Missing::Refuse)).await?;
-        Ok(Self::of(link, options))
+        Self::open_with(address, &options, Missing::Refuse).await
     }
 
-    fn of(link: Link, options: JetStreamOptions) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                link,
-                seen: Seen::new(options.remembered),
-                options,
-                hand: Mutex::default(),
-                claiming: tokio::sync::Mutex::default(),
-                is_extending: AtomicBool::new(false),
-                is_listening: AtomicBool::new(false),
-                may_be_references: AtomicBool::new(true),
-                looked_at: Mutex::new(Instant::now()),
-                appended: Notify::new(),
-                is_waking: AtomicBool::new(false),
-                waiting: AtomicUsize::new(0),
-                appended_to: AtomicU64::new(0),
-                referred_to: AtomicU64::new(0),
-            }),
-        }
+    async fn open_with(
+        address: &Address,
+        options: &JetStreamOptions,
+        missing: Missing,
+    ) -> Result<Self, InboxError> {
+        // Much is on its way at once; who opens an inbox need not carry that in a future of its own.
+        let streams = Box::pin(Streams::open(address, options, missing)).await?;
+        let streams = Arc::new(streams);
+        let wake = Arc::new(Wake::new(Arc::clone(&streams)));
+        let publisher = Publisher::new(Arc::clone(&streams), Arc::clone(&wake), options);
+        Ok(Self {
+            consumer: Arc::new(Consumer::new(Arc::clone(&streams))),
+            publisher: Arc::new(publisher),
+            wake,
+            streams,
+        })
     }
 
     /// What stands against “acknowledged means kept”, as far as the server tells a client.
     #[must_use]
     pub fn doubts(&self) -> &[Doubt] {
-        &self.shared.link.doubts
+        &self.streams.doubts
     }
 
     /// How what was there already differs from what the options ask for, in words. Nothing was changed.
     #[must_use]
     pub fn differences(&self) -> &[String] {
-        &self.shared.link.differences
+        &self.streams.differences
     }
 
     /// The version of the server that it is connected to.
     #[must_use]
     pub fn server_version(&self) -> String {
-        self.shared.link.client.server_info().version
+        self.streams.connection.client.server_info().version
     }
 
     /// On how many servers each message is kept.
     #[must_use]
     pub fn replicas(&self) -> usize {
-        self.shared
-            .link
-            .events
-            .cached_info()
-            .config
-            .num_replicas
-            .max(1)
+        let config = &self.streams.events.stream.info().config;
+        config.num_replicas.max(1)
     }
 
     /// After how long without a word the deliveries of a worker go to another.
     #[must_use]
     pub fn ack_wait(&self) -> Duration {
-        self.shared.link.ack_wait
+        self.streams.ack_wait
     }
 
-    /// Begins to remember what is in the stream, for whoever appends.
-    fn follow(&self) {
-        if self.shared.seen.begin() {
-            let link = self.shared.link.clone();
-            let events = self.shared.options.remembered;
-            let shared = Arc::downgrade(&self.shared);
-            keep_running("follow the stream", move || {
-                seen::follow(link.clone(), Weak::clone(&shared), events)
-            });
+    fn queries(&self) -> Queries<'_> {
+        Queries {
+            streams: &self.streams,
+            consumer: &self.consumer,
         }
     }
 
-    /// Wakes who waits, here and in other processes; there once for all that comes within a moment.
-    fn tell_appended(&self) {
-        self.shared.appended.notify_one();
-        if !self.shared.is_waking.swap(true, Ordering::Relaxed) {
-            let shared = Arc::clone(&self.shared);
-            tokio::spawn(async move {
-                tokio::time::sleep(WAKE_PAUSE).await;
-                shared.is_waking.store(false, Ordering::Relaxed);
-                let subject = shared.link.names.wake();
-                // Whoever is not woken looks within a second.
-                let _ = shared.link.client.publish(subject, "".into()).await;
-            });
-        }
-    }
-
-    fn listen(&self) {
-        if !self.shared.is_listening.swap(true, Ordering::Relaxed) {
-            let shared = Arc::downgrade(&self.shared);
-            keep_running("listen", move || listen(Weak::clone(&shared)));
+    fn transfer(&self) -> Transfer<'_> {
+        Transfer {
+            streams: &self.streams,
+            publisher: &self.publisher,
+            queries: self.queries(),
+            wake: &self.wake,
         }
     }
 }
 
 impl Inbox for JetStreamInbox {
     async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
-        self.take_in(&delivery).await
+        self.publisher.append(&delivery).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        self.hand_out(&request, request.turns()).await
+        self.consumer.claim(&request).await
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.end(&completion).await
+        self.consumer.complete(&completion).await
     }
 
     async fn wait_for_append(&self) {
-        self.listen();
-        self.shared.appended.notified().await;
+        self.wake.wait().await;
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
-        let link = &self.shared.link;
-        link.check_connected()?;
         // The stream of events has a leader, and what is beside it takes a write.
-        let info = link.events.get_info().await;
-        info.map_err(|error| link.cannot("read from", error))?;
-        let message = PublishMessage::build()
-            .payload("ready".into())
-            .expected_stream(link.names.records());
-        self.shared
-            .publish_to(link.names.readiness(), message)
-            .await?;
-        Ok(())
+        self.streams.events.stream.state().await?;
+        self.streams.records.check().await
     }
 
     fn queue_len(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
+        self.publisher.waiting()
     }
 
     fn max_body_bytes(&self) -> Option<usize> {
-        // With room for the headers of the message.
-        let most = self.shared.link.client.max_payload();
+        let most = self.streams.connection.client.max_payload();
         Some(most.saturating_sub(HEADER_ROOM))
     }
 
     /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of events
     /// reaches back further than the servers' duplicate window.
     async fn caught_up(&self) {
-        self.follow();
-        self.shared.seen.caught_up().await;
+        self.publisher.caught_up().await;
     }
 
     /// Hands back what waits here for its time, and sees to it that everything said has reached the
     /// server; one that was not reached finds out after the ack wait.
     async fn close(&self) -> Result<(), InboxError> {
-        self.let_go().await?;
-        let flushed = tokio::time::timeout(FLUSH_TIME, self.shared.link.client.flush()).await;
-        match flushed {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.shared.link.cannot("write to", error)),
-            Err(error) => Err(self.shared.link.cannot("write to", error)),
-        }
+        self.consumer.let_go().await?;
+        self.streams.connection.flush().await
     }
 }
 
 impl InboxAdmin for JetStreamInbox {
     async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
-        self.look_for(&query).await
+        let mut found = Vec::new();
+        self.queries()
+            .list(&query, |summary| found.push(summary))
+            .await?;
+        Ok(found)
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        match self.shared.link.sequence(id) {
-            Some(sequence) => self.look_at(sequence).await,
+        match self.streams.events.sequence(id) {
+            Some(sequence) => self.queries().get(sequence).await,
             None => Ok(None),
         }
     }
 
-    async fn count(&self, query: Query) -> Result<u64, InboxError> {
-        self.count_all(query).await
+    async fn count(&self, mut query: Query) -> Result<u64, InboxError> {
+        query.limit = None;
+        let mut count = 0;
+        self.queries().list(&query, |_| count += 1).await?;
+        Ok(count)
     }
 
     async fn counts(&self) -> Result<Counts, InboxError> {
-        self.counts_now().await
+        self.queries().counts().await
     }
 
     async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
-        self.stats_since(attempts_since).await
+        self.queries().stats(attempts_since).await
     }
 
     async fn find(
         &self,
         deliveries: Vec<NewDelivery>,
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.find_all(&deliveries).await
+        self.publisher.find_all(&deliveries).await
     }
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
-        self.import_all(&deliveries).await
+        self.transfer().import(&deliveries).await
     }
 
     async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
-        self.replay_all(&ids, now).await
+        self.transfer().replay(&ids, now).await
     }
 
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
-        self.prune_some(&step).await
+        self.queries().prune(&step).await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
-        self.read_bookmark(&name).await
+        self.streams.records.bookmark(&name).await
     }
 
     async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
-        self.write_bookmark(&name, value.as_deref()).await
-    }
-}
-
-impl Shared {
-    fn hand(&self) -> MutexGuard<'_, Hand> {
-        // A panic while the lock was held cannot leave a delivery half moved: each is moved whole.
-        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn looked_at(&self) -> Instant {
-        *self
-            .looked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_looked_at(&self, at: Instant) {
-        *self
-            .looked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = at;
-    }
-}
-
-/// Runs a task beside the inbox to its end, and starts it again where it panics: without it the
-/// inbox would only seem well.
-fn keep_running<F>(name: &'static str, task: impl Fn() -> F + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    tokio::spawn(async move {
-        while let Err(error) = tokio::spawn(task()).await {
-            if error.is_cancelled() {
-                return;
-            }
-            tracing::error!(%error, task = name, "a task of the inbox panicked; starting it again");
-            tokio::time::sleep(START_AGAIN).await;
-        }
-    });
-}
-
-/// Passes on what other processes tell, for as long as the inbox is there.
-async fn listen(shared: Weak<Shared>) {
-    while let Some(strong) = shared.upgrade() {
-        let subscribed = strong.link.client.subscribe(strong.link.names.wake()).await;
-        drop(strong);
-        if let Ok(mut told) = subscribed {
-            loop {
-                let message = tokio::time::timeout(LISTEN_TIME, told.next()).await;
-                let Some(strong) = shared.upgrade() else {
-                    return;
-                };
-                match message {
-                    Ok(Some(_)) => {
-                        strong.may_be_references.store(true, Ordering::Relaxed);
-                        strong.appended.notify_one();
-                        // A consumer whose leader is elsewhere hears of it a little later than we.
-                        tokio::time::sleep(HEARD_LATER).await;
-                        strong.appended.notify_one();
-                    }
-                    Ok(None) => break,
-                    Err(_) => {}
-                }
-            }
-        }
-        tokio::time::sleep(LISTEN_TIME).await;
+        let value = value.unwrap_or_default();
+        self.streams.records.set_bookmark(&name, &value).await
     }
 }
 
 /// For what a message has beside its body: the headers of the request, and ours.
 const HEADER_ROOM: usize = 64 * 1024;
-
-const FLUSH_TIME: Duration = Duration::from_secs(5);
-
-const WAKE_PAUSE: Duration = Duration::from_millis(2);
-
-const HEARD_LATER: Duration = Duration::from_millis(20);
-
-const START_AGAIN: Duration = Duration::from_secs(1);
-
-const LISTEN_TIME: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn task_that_panics_is_started_again_and_one_that_ends_is_not() {
-        let started = Arc::new(AtomicUsize::new(0));
-        let ours = Arc::clone(&started);
-        keep_running("test", move || {
-            let number = ours.fetch_add(1, Ordering::Relaxed);
-            async move { assert!(number >= 2, "a fault of the test") }
-        });
-        tokio::time::sleep(START_AGAIN * 10).await;
-        assert_eq!(started.load(Ordering::Relaxed), 3);
-    }
-}

@@ -1,85 +1,173 @@
-//! Reaching the servers, and saying what went wrong there.
+//! [`Connection`]: the way to the servers: made, kept, and what every read and write goes over.
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::{AckKind, Context};
+use async_nats::{
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, Subject, connection,
+};
 use tokio::time::Instant;
 
+use super::address::Address;
 use super::next_server::NextServer;
-use super::{Address, JetStreamOptions};
-use crate::{InboxError, InboxErrorKind};
+use super::options::JetStreamOptions;
+use super::pulse::Pulse;
+use crate::error::{InboxError, InboxErrorKind};
+use crate::time::{from_micros, to_micros};
 
-/// When the present connection was made.
+/// The connection to the servers. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectedAt(Arc<Mutex<SystemTime>>);
-
-impl ConnectedAt {
-    pub(super) fn get(&self) -> SystemTime {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
-    }
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) context: Context,
+    pulse: Pulse,
+    /// When the present connection was made, in microseconds since 1970.
+    connected_at: Arc<AtomicI64>,
+    answer_time: Duration,
+    place: String,
 }
 
-impl Default for ConnectedAt {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(SystemTime::now())))
-    }
-}
-
-/// Connects, trying for as long as the options say. Later it reconnects by itself, for ever.
-pub(super) async fn connect(
-    address: &Address,
-    options: &JetStreamOptions,
-) -> Result<(Client, Context, ConnectedAt), InboxError> {
-    let servers: Vec<String> = address.servers().collect();
-    let deadline = Instant::now() + options.connect_time;
-    let mut is_told = false;
-    let connected_at = ConnectedAt::default();
-    let client = loop {
-        let ways = ways(address, options, &connected_at).await?;
-        match ways.connect(&servers[..]).await {
-            Ok(client) => break client,
-            Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
-                return Err(unreached(address, error));
-            }
-            Err(error) => {
-                if !is_told {
-                    tracing::warn!(
-                        inbox = %address,
-                        %error,
-                        "no server was reached; trying for {:?}",
-                        options.connect_time
-                    );
-                    is_told = true;
+impl Connection {
+    /// Connects, trying for as long as the options say. Later it reconnects by itself, for ever.
+    pub(super) async fn open(
+        address: &Address,
+        options: &JetStreamOptions,
+    ) -> Result<Self, InboxError> {
+        let servers: Vec<String> = address.servers().collect();
+        let deadline = Instant::now() + options.connect_time;
+        let mut is_told = false;
+        let connected_at = Arc::new(AtomicI64::new(to_micros(SystemTime::now())));
+        let client = loop {
+            let ways = connect_options(address, options, &connected_at).await?;
+            match ways.connect(&servers[..]).await {
+                Ok(client) => break client,
+                Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
+                    return Err(unreached(address, error));
                 }
-                tokio::time::sleep(PAUSE).await;
+                Err(error) => {
+                    if !is_told {
+                        tracing::warn!(
+                            inbox = %address,
+                            %error,
+                            "no server was reached; trying for {:?}",
+                            options.connect_time
+                        );
+                        is_told = true;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
+        };
+        let context = ContextBuilder::new()
+            .timeout(options.answer_time)
+            .ack_timeout(options.answer_time)
+            .max_ack_inflight(options.queue_capacity.max(1).saturating_mul(2))
+            .build(client.clone());
+        Ok(Self {
+            client,
+            context,
+            pulse: Pulse::new(address.hosts().len() > 1),
+            connected_at,
+            answer_time: options.answer_time,
+            place: address.to_string(),
+        })
+    }
+
+    /// What is kept on several servers can be asked of another one.
+    pub(super) fn has_replicas(&mut self) {
+        self.pulse.has_choice = true;
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == connection::State::Connected
+    }
+
+    /// At once, where waiting would only end in the same.
+    pub(super) fn check_connected(&self) -> Result<(), InboxError> {
+        if self.is_connected() {
+            return Ok(());
         }
-    };
-    let context = ContextBuilder::new()
-        .timeout(options.answer_time)
-        .ack_timeout(options.answer_time)
-        .max_ack_inflight(options.queue_capacity.max(1).saturating_mul(2))
-        .build(client.clone());
-    Ok((client, context, connected_at))
+        let message = format!("NATS is away: {}", self.place);
+        Err(InboxError::new(InboxErrorKind::Storage, message))
+    }
+
+    pub(super) fn connected_at(&self) -> SystemTime {
+        from_micros(self.connected_at.load(Ordering::Relaxed))
+    }
+
+    /// Publishes, and waits for the acknowledgement once.
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let acknowledged = match self.context.send_publish(subject, message).await {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        match &acknowledged {
+            Ok(_) => self.pulse.answered(),
+            // A server that knows of no leader says so at once.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    PublishErrorKind::TimedOut | PublishErrorKind::StreamNotFound
+                ) =>
+            {
+                self.unanswered();
+            }
+            Err(_) => {}
+        }
+        acknowledged
+    }
+
+    /// Tells a consumer how it stands with something it gave out.
+    pub(super) async fn say(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
+        let saying = self.client.publish(reply.clone(), kind.into());
+        // It waits while much is to be written to a server that reads nothing.
+        let said = tokio::time::timeout(self.answer_time, saying).await;
+        let said = said.map_err(|error| self.cannot("write to", error))?;
+        said.map_err(|error| self.cannot("write to", error))
+    }
+
+    /// Sees to it that everything said has reached the server.
+    pub(super) async fn flush(&self) -> Result<(), InboxError> {
+        let flushed = tokio::time::timeout(FLUSH_TIME, self.client.flush()).await;
+        let flushed = flushed.map_err(|error| self.cannot("write to", error))?;
+        flushed.map_err(|error| self.cannot("write to", error))
+    }
+
+    /// An answer did not come in time.
+    pub(super) fn unanswered(&self) {
+        self.pulse.unanswered(&self.client);
+    }
+
+    /// A step that failed, which may be because no server answers us here.
+    pub(super) fn cannot(
+        &self,
+        step: &str,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> InboxError {
+        self.unanswered();
+        cannot(step, &self.place, error)
+    }
 }
 
-async fn ways(
+async fn connect_options(
     address: &Address,
     options: &JetStreamOptions,
-    connected_at: &ConnectedAt,
+    connected_at: &Arc<AtomicI64>,
 ) -> Result<ConnectOptions, InboxError> {
-    let connected_at = connected_at.clone();
+    let connected_at = Arc::clone(connected_at);
     let access = &options.access;
     let place = address.to_string();
     let next = NextServer::default();
@@ -100,10 +188,10 @@ async fn ways(
         })
         .event_callback(move |event| {
             if matches!(event, Event::Connected) {
-                connected_at.set();
+                connected_at.store(to_micros(SystemTime::now()), Ordering::Relaxed);
             }
             let (place, told) = (place.clone(), Arc::clone(&told));
-            async move { tell(&place, &event, &told) }
+            async move { log(&place, &event, &told) }
         });
     match address.user() {
         Some((user, Some(password))) => {
@@ -148,8 +236,9 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
-/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same way, and that is told once.
-fn tell(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
+/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same way, and
+/// that is logged once.
+fn log(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
         Event::Connected => {
@@ -236,3 +325,5 @@ const PING: Duration = Duration::from_secs(3);
 
 /// For one server, before the next is tried.
 const ONE_SERVER: Duration = Duration::from_secs(3);
+
+const FLUSH_TIME: Duration = Duration::from_secs(5);

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::dedup::{Fingerprint, v2};
-use crate::{Header, NewDelivery, Source, State};
+use crate::delivery::{Header, NewDelivery, Source};
+use crate::record::State;
 
 /// A message of the stream of events, read.
 #[derive(Clone, Debug)]
@@ -142,20 +143,26 @@ fn in_hex(fingerprints: impl Iterator<Item = Fingerprint>) -> String {
 
 /// A JSON array of names and values, in ASCII: a header cannot hold the end of a line.
 fn write_headers(headers: &[Header]) -> String {
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|header| (&header.name, &header.value))
-        .collect();
     // Pairs of strings always are JSON, and its escapes leave no end of a line.
-    serde_json::to_string(&pairs).unwrap_or_default()
+    serde_json::to_string(&to_pairs(headers)).unwrap_or_default()
 }
 
 fn read_headers(text: &str) -> Vec<Header> {
-    let pairs: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
-    pairs
-        .into_iter()
-        .map(|(name, value)| Header::new(&name, value.as_bytes()))
-        .collect()
+    let pairs: Pairs = serde_json::from_str(text).unwrap_or_default();
+    from_pairs(&pairs)
+}
+
+/// Names and values, as the headers of a request are written.
+pub(super) type Pairs = Vec<(String, String)>;
+
+pub(super) fn to_pairs(headers: &[Header]) -> Pairs {
+    let pair = |header: &Header| (header.name.clone(), header.value.clone());
+    headers.iter().map(pair).collect()
+}
+
+pub(super) fn from_pairs(pairs: &Pairs) -> Vec<Header> {
+    let header = |(name, value): &(String, String)| Header::new(name, value.as_bytes());
+    pairs.iter().map(header).collect()
 }
 
 /// Whether a header can hold it as it is.

@@ -1,8 +1,8 @@
 //! [`Pulse`]: whether the server that we are connected to still gets answers for us.
 //!
 //! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it has, and acknowledges nothing. The
-//! client library sees a connection that is well. So when nothing was answered for a while, we connect anew, to another server with
-//! luck, and with more luck the next time.
+//! client library sees a connection that is well. So when nothing was answered for a while, we connect again, to
+//! another server with luck, and with more luck the next time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) struct Pulse {
     /// When an answer failed to come, the first time since an acknowledgement, or since we connected anew, and the last time.
     silence: Arc<Mutex<Option<(Instant, Instant)>>>,
     /// Whether there is another server to go to.
-    has_choice: bool,
+    pub(super) has_choice: bool,
 }
 
 impl Pulse {

@@ -1,21 +1,16 @@
-//! [`Record`]: what became of an event, kept beside it, the newest word under a subject of its own.
-//!
-//! It is changed by reading, changing and writing under the condition that nobody wrote meanwhile, so any number of workers and
-//! commands may do so.
+//! [`Record`]: what became of an event, as it is written.
 
-use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use std::time::{Duration, SystemTime};
+
 use serde::{Deserialize, Serialize};
 
-use super::link::Link;
+use super::message::{Pairs, from_pairs, to_pairs};
+use crate::completion::Completion;
 use crate::dedup::rule::{Candidate, Link as DedupLink, RecordIdentity};
 use crate::dedup::{BodyDigest, DedupKey};
+use crate::delivery::{Header, NewDelivery};
+use crate::record::{Attempt, AttemptResult, Repeats, SignedPost, State};
 use crate::time::{from_micros, to_micros};
-use crate::{
-    Attempt, AttemptResult, Completion, Header, InboxError, InboxErrorKind, NewDelivery, Repeats,
-    SignedPost, State,
-};
 
 /// What became of an event. An event without one was never handed out, or is in the hands of the first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -64,7 +59,7 @@ struct MatchedRecord {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct SignedRecord {
     received_at: i64,
-    headers: Vec<(String, String)>,
+    headers: Pairs,
     body: String,
 }
 
@@ -94,15 +89,7 @@ pub(super) struct RepeatsRecord {
     #[serde(default)]
     last_at: Option<i64>,
     #[serde(default)]
-    last_headers: Vec<(String, String)>,
-}
-
-/// A record as it stands in the stream.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) record: Record,
-    /// Its place in the stream of records, by which the next write knows that nobody wrote meanwhile.
-    pub(super) revision: u64,
+    last_headers: Pairs,
 }
 
 impl Record {
@@ -132,22 +119,22 @@ impl Record {
 
     /// Takes down an end. One that comes late, after the delivery was handed out anew, is recorded; what became of the delivery
     /// meanwhile stays, unless the late word is done.
-    pub(super) fn end(&mut self, finish: &Completion) {
-        let is_current = self.state == Word::Claimed && self.handed_out == finish.attempt;
-        if finish.is_released {
+    pub(super) fn end(&mut self, completion: &Completion) {
+        let is_current = self.state == Word::Claimed && self.handed_out == completion.attempt;
+        if completion.is_released {
             if is_current {
-                self.due_at = to_micros(finish.due_at);
-                self.elapsed = micros(finish.elapsed);
+                self.due_at = to_micros(completion.due_at);
+                self.elapsed = micros(completion.elapsed);
                 self.state = Word::Pending;
                 self.handed_out -= 1;
                 self.generation += 1;
             }
             return;
         }
-        if is_current || finish.result == AttemptResult::Done {
-            self.due_at = to_micros(finish.due_at);
-            self.elapsed = micros(finish.elapsed);
-            self.state = match finish.result {
+        if is_current || completion.result == AttemptResult::Done {
+            self.due_at = to_micros(completion.due_at);
+            self.elapsed = micros(completion.elapsed);
+            self.state = match completion.result {
                 AttemptResult::Done => Word::Done,
                 AttemptResult::Dead => Word::Dead,
                 AttemptResult::Retry | AttemptResult::Interrupted => {
@@ -156,22 +143,26 @@ impl Record {
                 }
             };
         }
-        if is_current && (!finish.is_counted || finish.result == AttemptResult::Interrupted) {
+        if is_current && (!completion.is_counted || completion.result == AttemptResult::Interrupted)
+        {
             self.uncounted += 1;
         }
-        self.take_down(AttemptRecord {
-            number: finish.attempt,
-            started_at: to_micros(finish.started_at),
-            micros: micros(finish.duration),
-            result: finish.result.as_str().to_owned(),
-            detail: finish.detail.clone(),
-        });
+        let Completion {
+            started_at,
+            duration,
+            ..
+        } = *completion;
+        let mut attempt = Attempt::new(completion.attempt, started_at, duration, completion.result);
+        attempt.detail.clone_from(&completion.detail);
+        self.take_down(&attempt);
     }
 
-    /// The place of a copy among the dead letters of what is done after all.
-    pub(super) fn take_obsolete_letter(&mut self) -> Option<u64> {
-        let is_obsolete = self.state == Word::Done && self.dead_sequence > 0;
-        is_obsolete.then(|| std::mem::take(&mut self.dead_sequence))
+    /// The place of a copy among the dead letters of what is done after all; 0 when there is none.
+    pub(super) fn take_obsolete_letter(&mut self) -> u64 {
+        match self.state {
+            Word::Done => std::mem::take(&mut self.dead_sequence),
+            Word::Pending | Word::Claimed | Word::Dead => 0,
+        }
     }
 
     /// When the handler was last called, by the clock of its machine.
@@ -202,13 +193,8 @@ impl Record {
         let unknown: Vec<u32> = self.unknown(attempt).collect();
         for number in unknown {
             self.uncounted += u32::from(number >= self.first_attempt);
-            self.take_down(AttemptRecord {
-                number,
-                started_at: now,
-                micros: 0,
-                result: AttemptResult::Interrupted.as_str().to_owned(),
-                detail: None,
-            });
+            let (at, result) = (from_micros(now), AttemptResult::Interrupted);
+            self.take_down(&Attempt::new(number, at, Duration::ZERO, result));
         }
         self.state = Word::Claimed;
         self.handed_out = attempt;
@@ -225,10 +211,10 @@ impl Record {
         self.dead_sequence = 0;
     }
 
-    pub(super) fn repeat(&mut self, at: std::time::SystemTime, headers: &[Header]) {
+    pub(super) fn repeat(&mut self, at: SystemTime, headers: &[Header]) {
         self.repeats.count += 1;
         self.repeats.last_at = Some(to_micros(at));
-        self.repeats.last_headers = pairs(headers);
+        self.repeats.last_headers = to_pairs(headers);
     }
 
     /// What it adds to what is known of its event.
@@ -243,20 +229,17 @@ impl Record {
 
     /// Stores what a delivery adds that is the same event. `false` where it cannot be stored.
     pub(super) fn link(&mut self, link: DedupLink, delivery: &NewDelivery) -> bool {
-        match link {
-            DedupLink::Record => self.set_matched(&delivery.record_identity()),
-            DedupLink::Post => match std::str::from_utf8(delivery.body()) {
-                Ok(body) => {
-                    self.signed = Some(SignedRecord {
-                        received_at: to_micros(delivery.received_at()),
-                        headers: pairs(delivery.headers()),
-                        body: body.to_owned(),
-                    });
-                }
-                Err(_) => return false,
-            },
+        if link == DedupLink::Record {
+            self.set_matched(&delivery.record_identity());
+            return true;
         }
-        true
+        let body = std::str::from_utf8(delivery.body()).ok();
+        self.signed = body.map(|body| SignedRecord {
+            received_at: to_micros(delivery.received_at()),
+            headers: to_pairs(delivery.headers()),
+            body: body.to_owned(),
+        });
+        self.signed.is_some()
     }
 
     pub(super) fn set_matched(&mut self, record: &RecordIdentity) {
@@ -274,7 +257,7 @@ impl Record {
         let post = self.signed.as_ref()?;
         Some(SignedPost {
             received_at: from_micros(post.received_at),
-            headers: headers(&post.headers),
+            headers: from_pairs(&post.headers),
             body: post.body.clone().into(),
         })
     }
@@ -288,19 +271,13 @@ impl Record {
         self.repeats = RepeatsRecord {
             count: repeats.count,
             last_at: repeats.last_at.map(to_micros),
-            last_headers: pairs(&repeats.last_headers),
+            last_headers: to_pairs(&repeats.last_headers),
         };
     }
 
     pub(super) fn set_attempts(&mut self, attempts: &[Attempt]) {
         for attempt in attempts {
-            self.take_down(AttemptRecord {
-                number: attempt.number,
-                started_at: to_micros(attempt.started_at),
-                micros: micros(attempt.duration),
-                result: attempt.result.as_str().to_owned(),
-                detail: attempt.detail.clone(),
-            });
+            self.take_down(attempt);
         }
     }
 
@@ -316,103 +293,39 @@ impl Record {
         Repeats {
             count: self.repeats.count,
             last_at: self.repeats.last_at.map(from_micros),
-            last_headers: headers(&self.repeats.last_headers),
+            last_headers: from_pairs(&self.repeats.last_headers),
         }
     }
 
     pub(super) fn attempts(&self) -> Vec<Attempt> {
-        self.attempts.iter().map(AttemptRecord::read).collect()
+        let read = |known: &AttemptRecord| {
+            // A word of a later version is not known here: what is certain is that the attempt ended.
+            let result = known.result.parse().unwrap_or(AttemptResult::Interrupted);
+            let started_at = from_micros(known.started_at);
+            let duration = Duration::from_micros(known.micros);
+            let mut attempt = Attempt::new(known.number, started_at, duration, result);
+            attempt.detail.clone_from(&known.detail);
+            attempt
+        };
+        self.attempts.iter().map(read).collect()
     }
 
-    fn take_down(&mut self, mut attempt: AttemptRecord) {
-        attempt.detail = attempt.detail.map(bounded);
+    fn take_down(&mut self, attempt: &Attempt) {
         self.attempts.retain(|known| known.number != attempt.number);
-        self.attempts.push(attempt);
+        self.attempts.push(AttemptRecord {
+            number: attempt.number,
+            started_at: to_micros(attempt.started_at),
+            micros: micros(attempt.duration),
+            result: attempt.result.as_str().to_owned(),
+            detail: attempt.detail.clone().map(bounded),
+        });
         self.attempts.sort_by_key(|attempt| attempt.number);
         let surplus = self.attempts.len().saturating_sub(MAX_ATTEMPTS);
         self.attempts.drain(..surplus);
     }
 }
 
-impl AttemptRecord {
-    fn read(&self) -> Attempt {
-        // A word of a later version is not known here: what is certain is that the attempt ended.
-        let result = self.result.parse().unwrap_or(AttemptResult::Interrupted);
-        let mut attempt = Attempt::new(
-            self.number,
-            from_micros(self.started_at),
-            std::time::Duration::from_micros(self.micros),
-            result,
-        );
-        attempt.detail.clone_from(&self.detail);
-        attempt
-    }
-}
-
-impl Link {
-    /// As the stream's leader has it.
-    pub(super) async fn record(&self, sequence: u64) -> Result<Option<Found>, InboxError> {
-        self.check_connected()?;
-        let subject = self.names.record(sequence);
-        match self.records.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => Ok(Some(Found {
-                record: self.read_record(&message.payload)?,
-                revision: message.sequence,
-            })),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(self.cannot("read from", error)),
-        }
-    }
-
-    pub(super) fn read_record(&self, payload: &[u8]) -> Result<Record, InboxError> {
-        serde_json::from_slice(payload).map_err(|error| {
-            let message = "a record of what became of a delivery cannot be read: another version wrote it, or another program";
-            InboxError::new(InboxErrorKind::Version, message).with_source(error)
-        })
-    }
-
-    /// Writes it unless somebody else wrote since `revision` (0: since ever); `None` tells that somebody did.
-    pub(super) async fn write_record(
-        &self,
-        sequence: u64,
-        record: &Record,
-        revision: u64,
-    ) -> Result<Option<u64>, InboxError> {
-        self.check_connected()?;
-        let text = serde_json::to_vec(record).map_err(|error| self.cannot("write to", error))?;
-        let message = PublishMessage::build()
-            .payload(text.into())
-            .expected_stream(self.names.records())
-            .expected_last_subject_sequence(revision);
-        let subject = self.names.record(sequence);
-        match self.publish(subject, message).await {
-            Ok(acknowledgement) => Ok(Some(acknowledgement.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
-            Err(error) => Err(self.cannot("write to", error)),
-        }
-    }
-
-    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to write.
-    pub(super) async fn change_record(
-        &self,
-        sequence: u64,
-        mut change: impl FnMut(Option<Record>) -> Option<Record>,
-    ) -> Result<Option<Record>, InboxError> {
-        loop {
-            let found = self.record(sequence).await?;
-            let revision = found.as_ref().map_or(0, |found| found.revision);
-            let Some(changed) = change(found.map(|found| found.record)) else {
-                return Ok(None);
-            };
-            let written = self.write_record(sequence, &changed, revision).await?;
-            if written.is_some() {
-                return Ok(Some(changed));
-            }
-        }
-    }
-}
-
-fn micros(time: std::time::Duration) -> u64 {
+fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -420,28 +333,10 @@ fn one() -> u32 {
     1
 }
 
-fn pairs(headers: &[Header]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|header| (header.name.clone(), header.value.clone()))
-        .collect()
-}
-
-fn headers(pairs: &[(String, String)]) -> Vec<Header> {
-    pairs
-        .iter()
-        .map(|(name, value)| Header::new(name, value.as_bytes()))
-        .collect()
-}
-
 /// What a handler said is for people; a message of the stream has its limits.
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_DETAIL {
-        let end = (0..=MAX_DETAIL)
-            .rev()
-            .find(|place| text.is_char_boundary(*place))
-            .unwrap_or(0);
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_DETAIL));
         text.push('…');
     }
     text

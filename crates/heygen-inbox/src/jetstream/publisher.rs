@@ -1,44 +1,43 @@
-//! Taking in: published, and answered when the stream has acknowledged.
+//! [`Publisher`]: publishes deliveries, and answers when the stream has acknowledged.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::follower::{Follower, LONG_ENOUGH};
 use super::message::{Stored, message_id, publication};
-use super::record::Record;
-use super::{JetStreamInbox, Shared};
+use super::options::JetStreamOptions;
+use super::seen::Seen;
+use super::streams::Streams;
+use super::task::keep_running;
+use super::wake::Wake;
 use crate::dedup::DedupKey;
 use crate::dedup::rule::{Asks, Best, Candidate, Fit, Link, asks, compare};
+use crate::delivery::{NewDelivery, Source};
+use crate::error::{InboxError, InboxErrorKind};
+use crate::id::DeliveryId;
+use crate::inbox::Appended;
+use crate::record::State;
 use crate::time::to_micros;
-use crate::{Appended, InboxError, InboxErrorKind, NewDelivery, Source, State};
 
-impl JetStreamInbox {
-    pub(super) async fn take_in(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
-        let shared = &self.shared;
-        let _turn = Turn::take(&shared.waiting, shared.options.queue_capacity)?;
-        shared.link.check_connected()?;
-        self.follow();
-        shared.seen.caught_up_soon().await;
-        if let Some(sequence) = shared.find_and_link(delivery).await? {
-            shared.count_repeat(sequence, delivery).await;
-            return Ok(Appended::Duplicate(shared.link.id(sequence)));
-        }
-        match shared.publish(delivery, None).await? {
-            Published::New(sequence) => {
-                shared.appended_to.fetch_max(sequence, Ordering::Relaxed);
-                self.tell_appended();
-                Ok(Appended::New(shared.link.id(sequence)))
-            }
-            Published::Known(sequence) => {
-                shared.count_repeat(sequence, delivery).await;
-                Ok(Appended::Duplicate(shared.link.id(sequence)))
-            }
-        }
-    }
+/// Publishes deliveries to the stream of events, each once.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    streams: Arc<Streams>,
+    wake: Arc<Wake>,
+    seen: Arc<Seen>,
+    /// Room for those that wait for their acknowledgement.
+    room: Semaphore,
+    queue_capacity: usize,
+    publish_time: Duration,
+    remembered: usize,
+    /// How long to look before the stream is no longer followed.
+    long_enough: Duration,
 }
 
 /// What a publication came to.
@@ -48,7 +47,86 @@ pub(super) enum Published {
     Known(u64),
 }
 
-impl Shared {
+impl Publisher {
+    pub(super) fn new(streams: Arc<Streams>, wake: Arc<Wake>, options: &JetStreamOptions) -> Self {
+        Self {
+            streams,
+            wake,
+            seen: Arc::new(Seen::new(options.remembered)),
+            room: Semaphore::new(options.queue_capacity.min(Semaphore::MAX_PERMITS)),
+            queue_capacity: options.queue_capacity,
+            publish_time: options.publish_time,
+            remembered: options.remembered,
+            long_enough: LONG_ENOUGH,
+        }
+    }
+
+    /// How many wait for their acknowledgement.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue_capacity
+            .saturating_sub(self.room.available_permits())
+    }
+
+    pub(super) async fn append(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
+        let _turn = self.room.try_acquire().map_err(|error| {
+            let capacity = self.queue_capacity;
+            let message = format!("{capacity} deliveries wait for the stream already");
+            InboxError::new(InboxErrorKind::Busy, message).with_source(error)
+        })?;
+        self.streams.connection.check_connected()?;
+        let events = &self.streams.events;
+        self.follow();
+        self.seen.caught_up_soon().await;
+        let published = match self.find_and_link(delivery).await? {
+            Some(sequence) => Published::Known(sequence),
+            None => self.publish(delivery, None).await?,
+        };
+        match published {
+            Published::New(sequence) => {
+                self.streams.queue.wrote(sequence);
+                self.wake.tell();
+                Ok(Appended::New(events.id(sequence)))
+            }
+            Published::Known(sequence) => {
+                self.count_repeat(sequence, delivery).await;
+                Ok(Appended::Duplicate(events.id(sequence)))
+            }
+        }
+    }
+
+    /// Begins to remember what is in the stream.
+    fn follow(&self) {
+        if self.seen.begin() {
+            let follower = Follower {
+                streams: Arc::clone(&self.streams),
+                seen: Arc::downgrade(&self.seen),
+                events: self.remembered,
+                long_enough: self.long_enough,
+            };
+            keep_running("follow the stream", move || follower.clone().run());
+        }
+    }
+
+    /// Returns once as much as it remembers of what is in the stream is known.
+    pub(super) async fn caught_up(&self) {
+        self.follow();
+        self.seen.caught_up().await;
+    }
+
+    /// Under which id the same event is here already, for each.
+    pub(super) async fn find_all(
+        &self,
+        deliveries: &[NewDelivery],
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        self.caught_up().await;
+        let mut found = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let one = self.find(delivery, &[]).await?;
+            found.push(one.map(|(sequence, _)| self.streams.events.id(sequence)));
+        }
+        Ok(found)
+    }
+
     /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is stored by then.
     pub(super) async fn find_and_link(
         &self,
@@ -69,7 +147,7 @@ impl Shared {
     }
 
     /// Where the same event is, as far as it is remembered here, but for those that are passed over.
-    pub(super) async fn find(
+    async fn find(
         &self,
         delivery: &NewDelivery,
         passed_over: &[u64],
@@ -85,7 +163,7 @@ impl Shared {
             Source::Backfill | Source::Import => usize::MAX,
         };
         for sequence in candidates.take(most) {
-            let Some(stored) = self.link.event(sequence).await? else {
+            let Some(stored) = self.streams.events.get(sequence).await? else {
                 continue;
             };
             let stored = self.candidate(&stored, delivery).await?;
@@ -108,7 +186,7 @@ impl Shared {
         let key = DedupKey::of(&stored.body);
         let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
         if asks == Asks::Event
-            && let Some(found) = self.link.record(stored.sequence).await?
+            && let Some(found) = self.streams.records.get(stored.sequence).await?
         {
             found.record.add_to(&mut candidate);
         }
@@ -122,14 +200,13 @@ impl Shared {
         link: Link,
         delivery: &NewDelivery,
     ) -> Result<bool, InboxError> {
-        let Some(stored) = self.link.event(sequence).await? else {
+        let Some(stored) = self.streams.events.get(sequence).await? else {
             return Ok(false);
         };
         let key = DedupKey::of(&stored.body);
-        let longest = self.link.client.max_payload() / ROOM_FOR_ONE_POST;
+        let longest = self.streams.connection.client.max_payload() / ROOM_FOR_ONE_POST;
         let mut is_linked = false;
-        let changed = self.link.change_record(sequence, |record| {
-            let mut record = record.unwrap_or_else(Record::new);
+        let changed = self.streams.records.change(sequence, |mut record| {
             let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
             record.add_to(&mut candidate);
             let fit = compare(delivery, &candidate)?;
@@ -139,7 +216,7 @@ impl Shared {
                 fit.link == Some(link) && record.link(link, delivery) && record.len() <= longest;
             fits.then_some(record)
         });
-        Ok(changed.await?.is_some() || is_linked)
+        Ok(changed.await? || is_linked)
     }
 
     /// Publishes an event that is not known here; the servers may know it.
@@ -148,33 +225,34 @@ impl Shared {
         delivery: &NewDelivery,
         past: Option<State>,
     ) -> Result<Published, InboxError> {
-        let link = &self.link;
-        let subject = link.names.event(delivery.label().event_type.as_deref());
+        let (connection, events) = (&self.streams.connection, &self.streams.events);
+        let event_type = delivery.label().event_type.as_deref();
+        let subject = self.streams.names.event(event_type);
         let plain_id = message_id(delivery);
         let mut id = plain_id.clone();
-        let deadline = Instant::now() + self.options.publish_time;
+        let deadline = Instant::now() + self.publish_time;
         let mut is_tried = false;
         let mut others = 0;
         loop {
-            let message = publication(delivery, &id, past).expected_stream(link.names.events());
-            let acknowledged = link.publish(subject.clone(), message).await;
+            let message = publication(delivery, &id, past);
+            let acknowledged = events.stream.publish(subject.clone(), message).await;
             let was_tried = std::mem::replace(&mut is_tried, true);
             match acknowledged {
-                Ok(PublishAck {
-                    duplicate: false,
-                    sequence,
-                    ..
-                }) => {
-                    self.seen.insert_own(delivery, sequence);
-                    return Ok(Published::New(sequence));
+                Ok(acknowledged) if !acknowledged.duplicate => {
+                    self.seen.insert_own(delivery, acknowledged.sequence);
+                    return Ok(Published::New(acknowledged.sequence));
                 }
                 // The same message is just being replicated: it is not certain yet that it will be kept.
                 Ok(PublishAck { sequence: 0, .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(UNDER_WAY).await;
                 }
-                Ok(PublishAck { sequence: 0, .. }) => return Err(self.under_way()),
+                Ok(PublishAck { sequence: 0, .. }) => {
+                    let name = self.streams.names.events();
+                    let message = format!("the stream {name} is still taking in the same event");
+                    return Err(InboxError::new(InboxErrorKind::Storage, message));
+                }
                 // What was deleted meanwhile is no duplicate, though the servers remember its id.
-                Ok(PublishAck { sequence, .. }) => match link.event(sequence).await? {
+                Ok(PublishAck { sequence, .. }) => match events.get(sequence).await? {
                     // An earlier try of ours, of which only the answer did not come.
                     Some(kept) if was_tried && kept.is_of(delivery) => {
                         self.seen.insert_own(delivery, sequence);
@@ -194,7 +272,7 @@ impl Shared {
                     }
                 },
                 Err(error) if may_pass(&error) && Instant::now() < deadline => {
-                    link.check_connected()?;
+                    connection.check_connected()?;
                     tokio::time::sleep(UNDER_WAY).await;
                 }
                 Err(error) => return Err(self.refused(error)),
@@ -207,8 +285,7 @@ impl Shared {
         if !delivery.source().is_received() {
             return;
         }
-        let counted = self.link.change_record(sequence, |record| {
-            let mut record = record.unwrap_or_else(Record::new);
+        let counted = self.streams.records.change(sequence, |mut record| {
             record.repeat(delivery.received_at(), delivery.headers());
             Some(record)
         });
@@ -218,18 +295,18 @@ impl Shared {
     }
 
     fn refused(&self, error: PublishError) -> InboxError {
-        let place = self.link.names.events();
+        let place = self.streams.names.events();
         let message = match error.kind() {
             PublishErrorKind::StreamNotFound => {
                 format!("no server has the stream {place}, or it has no leader")
             }
             PublishErrorKind::TimedOut => format!(
                 "the stream {place} did not acknowledge within {:?}",
-                self.options.publish_time
+                self.publish_time
             ),
             PublishErrorKind::MaxPayloadExceeded => format!(
                 "the delivery is larger than the {} bytes a message may have: raise max_payload at the servers",
-                self.link.client.max_payload()
+                self.streams.connection.client.max_payload()
             ),
             PublishErrorKind::MaxAckPending => {
                 return InboxError::new(InboxErrorKind::Busy, "too much waits for the stream")
@@ -243,16 +320,6 @@ impl Shared {
             _ => format!("the stream {place} refused a delivery"),
         };
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
-    }
-
-    fn under_way(&self) -> InboxError {
-        InboxError::new(
-            InboxErrorKind::Storage,
-            format!(
-                "the stream {} is still taking in the same event",
-                self.link.names.events()
-            ),
-        )
     }
 }
 
@@ -287,28 +354,6 @@ fn told(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
     error.source()?.downcast_ref()
 }
 
-/// One of those that wait for their acknowledgement.
-struct Turn<'a>(&'a AtomicUsize);
-
-impl<'a> Turn<'a> {
-    fn take(waiting: &'a AtomicUsize, capacity: usize) -> Result<Self, InboxError> {
-        if waiting.fetch_add(1, Ordering::Relaxed) >= capacity {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(InboxError::new(
-                InboxErrorKind::Busy,
-                format!("{capacity} deliveries wait for the stream already"),
-            ));
-        }
-        Ok(Self(waiting))
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Beyond so many that may be the same event a POST counts as new: of equal words there is one an hour.
 const MOST_CANDIDATES: usize = 64;
 
@@ -322,3 +367,47 @@ const UNDER_WAY: Duration = Duration::from_millis(50);
 
 /// nats-server, `JSStreamDuplicateMessageConflict`: the client names no constant for it.
 const MESSAGE_ID_UNDER_WAY: u64 = 10_158;
+
+#[cfg(test)]
+mod tests {
+    use xtask_nats::{Program, Server};
+
+    use super::*;
+    use crate::jetstream::setup::Missing;
+
+    #[tokio::test]
+    async fn what_others_append_is_known_after_a_time_alone() {
+        let server = Server::start(Program::Current, &xtask_nats::Options::new());
+        let server = server.expect("a server");
+        let address = format!("{}/HEYGEN", server.url());
+        let address = address.parse().expect("an address");
+        let options = JetStreamOptions::default();
+        let open = async || {
+            let opened = Streams::open(&address, &options, Missing::Make).await;
+            let streams = Arc::new(opened.expect("an inbox"));
+            let wake = Arc::new(Wake::new(Arc::clone(&streams)));
+            Publisher::new(streams, wake, &options)
+        };
+        let (mut ours, theirs) = (open().await, open().await);
+        // So that it follows no longer than it has to.
+        ours.long_enough = Duration::ZERO;
+        for number in 0..3 {
+            let body = |whose: &str| {
+                let data = format!(r#"{{"video_id":"{whose}{number}"}}"#);
+                format!(r#"{{"event_type":"a.b","event_data":{data}}}"#)
+            };
+            let delivery = |whose: &str| {
+                let now = std::time::SystemTime::now();
+                NewDelivery::new(now, Source::Webhook, Vec::new(), body(whose).into())
+            };
+            ours.append(&delivery("ours")).await.expect("kept");
+            theirs.append(&delivery("theirs")).await.expect("kept");
+            let theirs = delivery("theirs");
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while ours.seen.candidates(&theirs).is_empty() {
+                assert!(Instant::now() < deadline, "not known in a minute");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}

@@ -1,22 +1,21 @@
-//! [`Opening`]: the streams and consumers of one inbox, made where they are missing, and checked where they are there.
+//! [`Setup`]: the streams and consumers of one inbox, made where they are missing, and checked where they are there.
 
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::context::{
-    ConsumerInfoErrorKind, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError,
-    RequestErrorKind,
+    CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
-use async_nats::jetstream::{Context, ErrorCode};
 use tokio::time::Instant;
 
-use super::connection::cannot;
+use super::address::Address;
+use super::connection::{Connection, cannot};
+use super::options::{JetStreamOptions, StreamOptions};
 use super::subject::Names;
-use super::{Address, JetStreamOptions, StreamOptions};
-use crate::{InboxError, InboxErrorKind};
+use crate::error::{InboxError, InboxErrorKind};
 
 /// Whether missing streams are made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,10 +25,10 @@ pub(super) enum Missing {
 }
 
 /// What it takes to open the streams.
-pub(super) struct Opening<'a> {
+pub(super) struct Setup<'a> {
     address: &'a Address,
-    context: &'a Context,
-    names: Names,
+    connection: &'a Connection,
+    names: &'a Names,
     options: &'a JetStreamOptions,
     missing: Missing,
     /// Where nothing is asked for, what there can be.
@@ -49,32 +48,34 @@ pub(super) struct Opened {
 }
 
 /// Why a step failed.
-struct Trouble {
+struct Failure {
     error: InboxError,
     /// Whether a cluster that has just been started, or is electing, may answer otherwise in a moment.
     may_pass: bool,
 }
 
-impl<'a> Opening<'a> {
+impl<'a> Setup<'a> {
     pub(super) fn new(
         address: &'a Address,
-        client: &Client,
-        context: &'a Context,
+        connection: &'a Connection,
+        names: &'a Names,
         options: &'a JetStreamOptions,
         missing: Missing,
     ) -> Self {
+        let cluster = connection.client.server_info().cluster;
+        let is_cluster = cluster.is_some_and(|name| !name.is_empty());
         Self {
             address,
-            context,
-            names: Names::new(address.stream(), &options.streams.subject_prefix),
+            connection,
+            names,
             options,
             missing,
-            replicas: replicas(&options.streams, client),
+            // Three where there can be three.
+            replicas: options
+                .streams
+                .replicas
+                .unwrap_or(if is_cluster { 3 } else { 1 }),
         }
-    }
-
-    pub(super) fn into_names(self) -> Names {
-        self.names
     }
 
     /// Opens all of them, trying for as long as the options say.
@@ -83,16 +84,16 @@ impl<'a> Opening<'a> {
         loop {
             match Box::pin(self.open_once()).await {
                 Ok(opened) => return Ok(opened),
-                Err(trouble) if trouble.may_pass && Instant::now() < deadline => {
-                    tracing::debug!(error = %trouble.error, "not open yet; trying again");
+                Err(failure) if failure.may_pass && Instant::now() < deadline => {
+                    tracing::debug!(error = %failure.error, "not open yet; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(trouble) => return Err(trouble.error),
+                Err(failure) => return Err(failure.error),
             }
         }
     }
 
-    async fn open_once(&self) -> Result<Opened, Trouble> {
+    async fn open_once(&self) -> Result<Opened, Failure> {
         let mut differences = Vec::new();
         let wanted = self.events();
         let events = self.stream(wanted.clone()).await?;
@@ -178,117 +179,101 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Opens a stream, makes it where it is missing, and refuses one that is something else. Nothing that is there is changed.
-    async fn stream(&self, wanted: Config) -> Result<Stream, Trouble> {
-        let name = wanted.name.clone();
-        let found = match self.context.get_stream(&name).await {
+    /// Opens a stream, makes it where it is missing, and refuses one that is something else. Nothing that is
+    /// there is changed.
+    async fn stream(&self, wanted: Config) -> Result<Stream, Failure> {
+        let name = &wanted.name;
+        let stream = match self.connection.context.get_stream(name).await {
             Ok(stream) => stream,
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(ref told)
-                    if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-                {
-                    if self.missing == Missing::Refuse {
-                        return Err(self
-                            .storage(&format!(
-                                "there is no stream {name}, which a receiver makes"
-                            ))
-                            .into());
-                    }
-                    self.make(wanted.clone()).await?
-                }
-                GetStreamErrorKind::JetStream(ref told)
-                    if told.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED
-                        || told.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT =>
-                {
-                    let what = "JetStream is switched off there, or for this account";
-                    return Err(self.storage(what).with_source(error).into());
-                }
-                GetStreamErrorKind::Request if is_nobody_there(&error) => {
-                    let what = "JetStream does not answer there: it is switched off, or not up yet";
-                    return Err(Trouble::passing(self.storage(what).with_source(error)));
-                }
-                _ => return Err(Trouble::passing(cannot("open", self.address, error))),
-            },
-        };
-        let config = &found.cached_info().config;
-        if config.subjects != wanted.subjects || config.retention != wanted.retention {
-            return Err(InboxError::new(
-                InboxErrorKind::Version,
-                format!(
-                    "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, not {:?} and {:?}; name \
-                     another one, or its prefix (--nats-subjects)",
-                    self.address,
-                    config.subjects,
-                    config.retention,
-                    wanted.subjects,
-                    wanted.retention
-                ),
-            )
-            .into());
-        }
-        if config.max_messages_per_subject != wanted.max_messages_per_subject
-            && wanted.max_messages_per_subject == 1
-        {
-            return Err(InboxError::new(
-                InboxErrorKind::Version,
-                format!(
-                    "the stream {name} at {} must keep 1 message a subject",
-                    self.address
-                ),
-            )
-            .into());
-        }
-        Ok(found)
-    }
-
-    async fn make(&self, wanted: Config) -> Result<Stream, Trouble> {
-        let name = wanted.name.clone();
-        match self.context.create_stream(wanted).await {
-            Ok(stream) => {
-                tracing::info!(stream = name, replicas = self.replicas, "stream made");
-                Ok(stream)
-            }
             Err(error) => {
-                let told = match error.kind() {
-                    CreateStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
+                let code = match error.kind() {
+                    GetStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
                     _ => None,
                 };
-                match told {
-                    // Somebody else made it in this moment.
-                    Some(ErrorCode::STREAM_NAME_EXIST) => {
-                        let found = self.context.get_stream(&name).await;
-                        found.map_err(|error| {
-                            Trouble::passing(cannot("open", self.address, error))
-                        })
+                match code {
+                    Some(ErrorCode::STREAM_NOT_FOUND) if self.missing == Missing::Refuse => {
+                        let what = format!("there is no stream {name}, which a receiver makes");
+                        return Err(self.storage(&what).into());
                     }
-                    Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => Err(self
-                        .storage(&format!(
-                            "another stream of this account takes the subjects {}.… already: give this inbox a prefix of its own, as --nats-subjects does",
-                            self.options.streams.subject_prefix
-                        ))
-                        .with_source(error)
-                        .into()),
-                    _ => {
-                        let what = format!(
-                            "cannot make the stream {name} with {} replicas",
-                            self.replicas
-                        );
-                        let is_lasting = told.is_some_and(|told| {
-                            told != ErrorCode::CLUSTER_NOT_AVAILABLE
-                                && told != ErrorCode::CLUSTER_NO_PEERS
-                        });
-                        Err(Trouble {
-                            error: self.storage(&what).with_source(error),
-                            may_pass: !is_lasting,
-                        })
+                    Some(ErrorCode::STREAM_NOT_FOUND) => self.make(&wanted).await?,
+                    Some(
+                        ErrorCode::JETSTREAM_NOT_ENABLED
+                        | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+                    ) => {
+                        let what = "JetStream is switched off there, or for this account";
+                        return Err(self.storage(what).with_source(error).into());
                     }
+                    _ if is_nobody_there(&error) => {
+                        let what =
+                            "JetStream does not answer there: it is switched off, or not up yet";
+                        return Err(Failure::passing(self.storage(what).with_source(error)));
+                    }
+                    _ => return Err(self.not_opened(error)),
                 }
+            }
+        };
+        let found = &stream.cached_info().config;
+        if found.subjects != wanted.subjects || found.retention != wanted.retention {
+            return Err(self.other(format!(
+                "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, \
+                 not {:?} and {:?}; name another one, or its prefix (--nats-subjects)",
+                self.address, found.subjects, found.retention, wanted.subjects, wanted.retention
+            )));
+        }
+        if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
+            return Err(self.other(format!(
+                "the stream {name} at {} must keep 1 message a subject",
+                self.address
+            )));
+        }
+        Ok(stream)
+    }
+
+    async fn make(&self, wanted: &Config) -> Result<Stream, Failure> {
+        let (context, name) = (&self.connection.context, &wanted.name);
+        let error = match context.create_stream(wanted.clone()).await {
+            Ok(stream) => {
+                tracing::info!(stream = name, replicas = wanted.num_replicas, "stream made");
+                return Ok(stream);
+            }
+            Err(error) => error,
+        };
+        let code = match error.kind() {
+            CreateStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
+            _ => None,
+        };
+        match code {
+            // Somebody else made it in this moment.
+            Some(ErrorCode::STREAM_NAME_EXIST) => {
+                let found = context.get_stream(name).await;
+                found.map_err(|error| self.not_opened(error))
+            }
+            Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
+                let what = format!(
+                    "another stream of this account takes the subjects {}.… already: give this inbox a \
+                     prefix of its own, as --nats-subjects does",
+                    self.options.streams.subject_prefix
+                );
+                Err(self.storage(&what).with_source(error).into())
+            }
+            _ => {
+                let what = format!(
+                    "cannot make the stream {name} with {} replicas",
+                    wanted.num_replicas
+                );
+                let may_pass = code.is_none_or(|code| {
+                    code == ErrorCode::CLUSTER_NOT_AVAILABLE || code == ErrorCode::CLUSTER_NO_PEERS
+                });
+                Err(Failure {
+                    error: self.storage(&what).with_source(error),
+                    may_pass,
+                })
             }
         }
     }
 
     /// The one that all workers share. An existing one keeps its settings.
-    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, Trouble> {
+    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, Failure> {
         let config = PullConfig {
             durable_name: Some(CONSUMER.to_owned()),
             deliver_policy: DeliverPolicy::All,
@@ -298,45 +283,38 @@ impl<'a> Opening<'a> {
             max_ack_pending: -1,
             ..PullConfig::default()
         };
-        let found = stream.consumer_info(CONSUMER).await;
-        let made = match found {
-            Ok(_) => stream
-                .get_consumer(CONSUMER)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
-                let made = stream.create_consumer(config).await;
-                made.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let consumer = made.map_err(|error| {
-            Trouble::passing(cannot("open the consumers of", self.address, error))
+        let opened = stream.get_or_create_consumer(CONSUMER, config).await;
+        let consumer = opened.map_err(|error| {
+            let step = "open the consumers of";
+            Failure::passing(cannot(step, self.address, error))
         })?;
         let policy = consumer.cached_info().config.ack_policy;
         if policy != AckPolicy::Explicit {
-            return Err(InboxError::new(
-                InboxErrorKind::Version,
-                format!(
-                    "the consumer `{CONSUMER}` of {} at {} is not ours: its ack policy is {policy:?}",
-                    stream.cached_info().config.name,
-                    self.address
-                ),
-            )
-            .into());
+            let name = &stream.cached_info().config.name;
+            return Err(self.other(format!(
+                "the consumer `{CONSUMER}` of {name} at {} is not ours: its ack policy is {policy:?}",
+                self.address
+            )));
         }
         Ok(consumer)
     }
 
     fn storage(&self, what: &str) -> InboxError {
-        InboxError::new(
-            InboxErrorKind::Storage,
-            format!("cannot open the inbox at {}: {what}", self.address),
-        )
+        let message = format!("cannot open the inbox at {}: {what}", self.address);
+        InboxError::new(InboxErrorKind::Storage, message)
+    }
+
+    fn not_opened(&self, error: GetStreamError) -> Failure {
+        Failure::passing(cannot("open", self.address, error))
+    }
+
+    /// It is there, and is something else.
+    fn other(&self, message: String) -> Failure {
+        InboxError::new(InboxErrorKind::Version, message).into()
     }
 }
 
-impl Trouble {
+impl Failure {
     fn passing(error: InboxError) -> Self {
         Self {
             error,
@@ -345,20 +323,13 @@ impl Trouble {
     }
 }
 
-impl From<InboxError> for Trouble {
+impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
         Self {
             error,
             may_pass: false,
         }
     }
-}
-
-/// Three where there can be three.
-fn replicas(streams: &StreamOptions, client: &Client) -> usize {
-    let info = client.server_info();
-    let is_cluster = info.cluster.is_some_and(|name| !name.is_empty());
-    streams.replicas.unwrap_or(if is_cluster { 3 } else { 1 })
 }
 
 /// Whether nobody listens where JetStream would.
@@ -369,7 +340,8 @@ fn is_nobody_there(error: &GetStreamError) -> bool {
     request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
 }
 
-/// In what the stream differs from what is asked for. What nobody asks for is as whoever made it wanted it. It is said and not mended: a stream may be somebody's for other reasons too.
+/// In what the stream differs from what is asked for. What is not asked for stays as it was made. It is
+/// reported and not changed: a stream may serve other purposes too.
 fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: &mut Vec<String>) {
     let mut differ = |what: &str, found: String, wanted: String| {
         if found != wanted {

@@ -1,0 +1,474 @@
+//! [`Consumer`]: claims, fetched from the servers and held until they are due, and their ends, recorded and then
+//! acknowledged.
+//!
+//! The first attempt of an event costs one write, when it ends. Everything beyond that goes by references: small
+//! messages of a stream of their own that lead to an event, with the record beside the event saying when and how
+//! often.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use async_nats::jetstream::AckKind;
+use heygen_events::Envelope;
+use tokio::time::Instant;
+
+use super::in_flight::{Held, InFlight, Missing, Out};
+use super::message::Stored;
+use super::queue::Given;
+use super::record::Record;
+use super::records::Found;
+use super::references::References;
+use super::streams::Streams;
+use super::subject::number_of;
+use super::task::keep_running;
+use super::ticket::{Step, Ticket, Way};
+use crate::claim::{Claim, ClaimRequest, Claimed, Order};
+use crate::claim::{RoomLeft, Turn};
+use crate::completion::Completion;
+use crate::error::{InboxError, InboxErrorKind};
+use crate::record::State;
+use crate::time::{from_micros, to_micros};
+
+/// What this process claims.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    streams: Arc<Streams>,
+    in_flight: Mutex<InFlight>,
+    /// One claim at a time, and when it last looked for references.
+    claiming: tokio::sync::Mutex<Instant>,
+    is_extending: AtomicBool,
+}
+
+impl Consumer {
+    pub(super) fn new(streams: Arc<Streams>) -> Self {
+        Self {
+            streams,
+            in_flight: Mutex::default(),
+            claiming: tokio::sync::Mutex::new(Instant::now()),
+            is_extending: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        // A panic while the lock was held cannot leave a delivery half moved: each is moved whole.
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn claim(
+        self: &Arc<Self>,
+        request: &ClaimRequest,
+    ) -> Result<Claim, InboxError> {
+        if request.order == Order::Subject {
+            return Err(InboxError::new(
+                InboxErrorKind::Unsupported,
+                "a stream hands out to many workers at once and keeps no order among what is about the same: hand out without an \
+                 order, or keep the inbox in a SQLite file",
+            ));
+        }
+        let limit = request.limit();
+        if limit == 0 {
+            return Ok(Claim::default());
+        }
+        let mut looked_at = self.claiming.lock().await;
+        self.streams.connection.check_connected()?;
+        self.keep_extending();
+        let now = to_micros(request.now);
+        {
+            let mut in_flight = self.in_flight();
+            in_flight.drop_unheard(self.streams.ack_wait);
+            in_flight.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
+        }
+        let begun_at = Instant::now();
+        // What waits for a full destination may be much: the more of it was met, the more is asked for at a time.
+        let mut at_least = 1;
+        loop {
+            let due = self.in_flight().missing(request, now).due;
+            // What is due does not wait until all that is not was looked at.
+            let is_enough = due > 0 && begun_at.elapsed() > LOOKING_TIME;
+            if due >= limit && !request.turns().contains(&Turn::Live) || is_enough {
+                break;
+            }
+            let fetched = self.fetch(request, now, at_least, &mut looked_at);
+            if !fetched.await? {
+                break;
+            }
+            at_least = match self.in_flight().missing(request, now).due > due {
+                true => 1,
+                false => (2 * at_least).min(MOST_AT_LEAST),
+            };
+        }
+        self.take_due(request, now).await
+    }
+
+    /// Records how an attempt ended, acknowledges it, and makes the reference to the next one.
+    pub(super) async fn complete(&self, completion: &Completion) -> Result<(), InboxError> {
+        let Some(sequence) = self.streams.events.sequence(completion.id) else {
+            return Ok(());
+        };
+        let out = self.in_flight().out(sequence).cloned();
+        let out = out.filter(|out| out.attempt == completion.attempt);
+        let event = match &out {
+            Some(out) => out.event.clone(),
+            // It comes late, or is about nothing that ever was.
+            None => match self.streams.events.get(sequence).await? {
+                Some(event) => event,
+                None => return Ok(()),
+            },
+        };
+        let record = self.record_end(&event, completion, out.as_ref()).await?;
+        if let Some(out) = out {
+            self.settle(&record, &out, completion, sequence).await?;
+            self.in_flight().ended(sequence, completion.attempt);
+        }
+        Ok(())
+    }
+
+    /// What waits here for its time goes to others.
+    pub(super) async fn let_go(&self) -> Result<(), InboxError> {
+        let held = self.in_flight().let_go();
+        for reply in held {
+            self.say(&reply, AckKind::Nak(None)).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(&self, reply: &async_nats::Subject, kind: AckKind) -> Result<(), InboxError> {
+        self.streams.connection.say(reply, kind).await
+    }
+
+    /// While a handler is at work, or a delivery waits here for its time, no other worker gets it.
+    fn keep_extending(self: &Arc<Self>) {
+        if !self.is_extending.swap(true, Ordering::Relaxed) {
+            let every = self.streams.ack_wait / 3;
+            let every = every.max(Duration::from_millis(10));
+            let consumer = Arc::downgrade(self);
+            keep_running("extend the ack wait", move || {
+                extend(Weak::clone(&consumer), every)
+            });
+        }
+    }
+
+    /// Gets what is missing from the servers, and says whether they may have more: some of it may have come to nothing.
+    /// New events do not wait for references to what is not due yet, however many there are.
+    async fn fetch(
+        &self,
+        request: &ClaimRequest,
+        now: i64,
+        at_least: usize,
+        looked_at: &mut Instant,
+    ) -> Result<bool, InboxError> {
+        let is_in_turns = request.turns().contains(&Turn::Live);
+        let limit = request.limit();
+        let missing = |of: fn(Missing) -> usize| {
+            let in_flight = self.in_flight();
+            let missing = in_flight.missing(request, now);
+            match is_in_turns {
+                // What there is no room for waits here, as far as there is room for that.
+                true if of(missing) == 0 => 0,
+                true if request.room.len() == 1 => of(missing),
+                true => {
+                    let most = MAX_HELD.saturating_sub(in_flight.held_len());
+                    of(missing).max(at_least).min(most)
+                }
+                false => limit.saturating_sub(missing.due),
+            }
+        };
+        let mut may_be_more = false;
+        let Streams {
+            queue, references, ..
+        } = &*self.streams;
+        let asked = missing(|missing| missing.backlog);
+        let is_time = references.is_expected() || looked_at.elapsed() > LOOK_FOR_REFERENCES;
+        if asked > 0 && is_time {
+            let given = references.queue.fetch(asked).await?;
+            may_be_more = given.len() >= asked;
+            references.expect(!given.is_empty());
+            *looked_at = Instant::now();
+            self.take_all(given, now, Way::Reference(0)).await?;
+        }
+        let asked = missing(|missing| missing.live);
+        if asked > 0 {
+            let events = queue.fetch(asked).await?;
+            may_be_more |= events.len() >= asked;
+            self.take_all(events, now, Way::Event).await?;
+        }
+        Ok(may_be_more)
+    }
+
+    /// All at once, since some have to be looked up. One that cannot be now keeps no other; the servers give it out
+    /// again after the ack wait.
+    async fn take_all(&self, given: Vec<Given>, now: i64, way: Way) -> Result<(), InboxError> {
+        let taking = given.into_iter().map(|given| async move {
+            let reply = given.ticket.reply.clone();
+            let taken = match way {
+                Way::Event => self.take_event(given, now).await,
+                Way::Reference(_) => self.take_reference(given, now).await,
+            };
+            match taken {
+                // The version that wrote its record knows what is to be done; nothing is lost until then.
+                Err(error) if error.kind() == InboxErrorKind::Version => {
+                    tracing::error!(%error, "a delivery is put off");
+                    self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await
+                }
+                taken => taken,
+            }
+        });
+        let taken = futures_util::future::join_all(taking).await;
+        taken.into_iter().collect()
+    }
+
+    async fn take_event(&self, given: Given, now: i64) -> Result<(), InboxError> {
+        let Given {
+            message,
+            ticket,
+            sequence,
+            stored_at,
+        } = given;
+        if self.in_flight().renew(sequence, &ticket) {
+            return Ok(());
+        }
+        let headers = message.headers.unwrap_or_default();
+        let event = Stored::read(sequence, stored_at, &headers, message.payload);
+        let is_first = ticket.delivered == 1
+            && event.past.is_none()
+            && !self.streams.may_be_forgotten(stored_at);
+        let found = match is_first {
+            true => None,
+            false => self.streams.records.get(sequence).await?,
+        };
+        self.take(event, ticket, found, now).await
+    }
+
+    async fn take_reference(&self, given: Given, now: i64) -> Result<(), InboxError> {
+        let Given {
+            message,
+            mut ticket,
+            ..
+        } = given;
+        let generation = References::generation(&message.payload);
+        let Some((sequence, generation)) = number_of(&message.subject).zip(generation) else {
+            return self.say(&ticket.reply, AckKind::Term).await;
+        };
+        ticket.way = Way::Reference(generation);
+        if self.in_flight().renew(sequence, &ticket) {
+            return Ok(());
+        }
+        let found = self.streams.records.get(sequence).await?;
+        let Some(event) = self.streams.events.get(sequence).await? else {
+            // It was deleted meanwhile.
+            return self.say(&ticket.reply, AckKind::Ack).await;
+        };
+        self.take(event, ticket, found, now).await
+    }
+
+    /// Holds what is to be handed out, and ends the rest.
+    async fn take(
+        &self,
+        event: Stored,
+        ticket: Ticket,
+        found: Option<Found>,
+        now: i64,
+    ) -> Result<(), InboxError> {
+        let received_at = to_micros(event.received_at);
+        let record = found.as_ref().map(|found| &found.record);
+        match ticket.step(received_at, event.past, record, now) {
+            Step::Drop => self.say(&ticket.reply, AckKind::Ack).await,
+            Step::Refer(generation) => {
+                self.streams
+                    .references
+                    .add_if_missing(event.sequence, generation)
+                    .await?;
+                self.say(&ticket.reply, AckKind::Ack).await
+            }
+            Step::HandOut(next) => {
+                let wait = Duration::from_micros(u64::try_from(next.due_at - now).unwrap_or(0));
+                let is_full = self.in_flight().held_len() >= MAX_HELD;
+                if wait > LONGEST_HELD || (is_full && !wait.is_zero()) {
+                    return self.say(&ticket.reply, AckKind::Nak(Some(wait))).await;
+                }
+                let envelope = Envelope::from_slice(&event.body).ok();
+                let event_type = envelope.map(|envelope| envelope.event_name().to_owned());
+                self.in_flight().hold(Held {
+                    event,
+                    event_type,
+                    ticket,
+                    next,
+                    found,
+                    heard_at: Instant::now(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands out what is due of what is held.
+    async fn take_due(&self, request: &ClaimRequest, now: i64) -> Result<Claim, InboxError> {
+        let mut claim = Claim::default();
+        let mut outs: Vec<(u64, Out)> = Vec::new();
+        let mut left = RoomLeft::of(request);
+        'turns: for turn in request.turns() {
+            loop {
+                let taken = self.in_flight().take_due(request, *turn, &mut left, now);
+                let Some(held) = taken else {
+                    break;
+                };
+                let (sequence, kept) = (held.event.sequence, held.clone());
+                match self.begin(held, now).await {
+                    Ok(Some((claimed, out))) => {
+                        claim.deliveries.push(claimed);
+                        outs.push((sequence, out));
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.in_flight().hold(kept);
+                        if claim.deliveries.is_empty() {
+                            return Err(error);
+                        }
+                        break 'turns;
+                    }
+                }
+            }
+        }
+        // Nothing is awaited from here on: what is out is told to the caller.
+        let mut in_flight = self.in_flight();
+        for (sequence, out) in outs {
+            in_flight.hand_out(sequence, out);
+        }
+        if claim.len() < request.limit() {
+            claim.next_due = in_flight.next_due(now).map(from_micros);
+        }
+        drop(in_flight);
+        Ok(claim)
+    }
+
+    /// Writes down that it is handed out, except for the first time; `None` when it is not to be, by what was written meanwhile.
+    async fn begin(&self, held: Held, now: i64) -> Result<Option<(Claimed, Out)>, InboxError> {
+        let id = self.streams.events.id(held.event.sequence);
+        if held.ticket.way == Way::Event && held.next.attempt == 1 && held.found.is_none() {
+            return Ok(Some((held.claimed(id), held.out(false))));
+        }
+        let mut held = held;
+        loop {
+            let (mut record, revision) = Found::or_new(held.found.clone());
+            record.begin(held.next.attempt, now);
+            let (records, sequence) = (&self.streams.records, held.event.sequence);
+            if records.put(sequence, &record, revision).await? {
+                return Ok(Some((held.claimed(id), held.out(true))));
+            }
+            let found = records.get(sequence).await?;
+            let record = found.as_ref().map(|found| &found.record);
+            let received_at = to_micros(held.event.received_at);
+            match held.ticket.step(received_at, held.event.past, record, now) {
+                Step::HandOut(next) if next.due_at <= now => {
+                    held.next = next;
+                    held.found = found;
+                }
+                Step::HandOut(_) | Step::Drop | Step::Refer(_) => {
+                    self.take(held.event, held.ticket, found, now).await?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn record_end(
+        &self,
+        event: &Stored,
+        completion: &Completion,
+        out: Option<&Out>,
+    ) -> Result<Record, InboxError> {
+        let Streams { records, dead, .. } = &*self.streams;
+        let sequence = event.sequence;
+        let started_at = to_micros(completion.started_at);
+        // The first time nothing is there yet, which is tried without looking.
+        let mut found = match out {
+            Some(out) if !out.is_recorded => None,
+            Some(_) | None => records.get(sequence).await?,
+        };
+        loop {
+            let (mut record, revision) = Found::or_new(found);
+            let is_unrecorded = out.is_none_or(|out| !out.is_recorded);
+            if is_unrecorded && record.handed_out < completion.attempt {
+                record.begin(completion.attempt, started_at);
+            }
+            record.end(completion);
+            let obsolete = record.take_obsolete_letter();
+            if record.state() == State::Dead && record.dead_sequence == 0 {
+                let reason = completion.detail.as_deref();
+                let added = dead.add(event, completion.id, completion.attempt, reason);
+                record.dead_sequence = added.await?;
+            }
+            if records.put(sequence, &record, revision).await? {
+                dead.remove(obsolete).await;
+                return Ok(record);
+            }
+            found = records.get(sequence).await?;
+        }
+    }
+
+    /// Does what follows from an end that is recorded. It may be done twice.
+    async fn settle(
+        &self,
+        record: &Record,
+        out: &Out,
+        completion: &Completion,
+        sequence: u64,
+    ) -> Result<(), InboxError> {
+        let is_ours = record.handed_out == out.attempt - u32::from(completion.is_released);
+        match record.state() {
+            State::Done | State::Dead => {}
+            State::Pending if is_ours => {
+                let references = &self.streams.references;
+                references.add(sequence, record.generation).await?;
+                references.expect(true);
+            }
+            // Another worker has it under the same acknowledgement, or had it and may have ended before it made a reference.
+            State::Pending | State::Claimed | State::Interrupted => return Ok(()),
+        }
+        self.say(&out.ticket.reply, AckKind::Ack).await
+    }
+}
+
+async fn extend(consumer: Weak<Consumer>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(consumer) = consumer.upgrade() else {
+            return;
+        };
+        if !consumer.streams.connection.is_connected() {
+            continue;
+        }
+        let (at, replies) = (Instant::now(), consumer.in_flight().replies());
+        let mut is_heard = true;
+        for reply in replies {
+            is_heard &= consumer.say(&reply, AckKind::Progress).await.is_ok();
+        }
+        if is_heard {
+            consumer.in_flight().heard(at);
+        }
+    }
+}
+
+/// How many may wait here for their time; beyond, the servers are asked to give them out later.
+const MAX_HELD: usize = 1000;
+
+/// For how long to look for more than what is found to be due.
+const LOOKING_TIME: Duration = Duration::from_millis(100);
+
+/// What is due later than that is given back until then.
+const LONGEST_HELD: Duration = Duration::from_secs(60);
+
+/// How many are asked for at a time past what waits for a full destination.
+const MOST_AT_LEAST: usize = 64;
+
+/// Two looks at a clock may differ by that much without anything being wrong.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
+/// When to try again what another version has to handle.
+const PUT_OFF: Duration = Duration::from_secs(60);
+
+/// How often to look for references when nothing tells that there are some.
+const LOOK_FOR_REFERENCES: Duration = Duration::from_millis(250);

@@ -1,0 +1,163 @@
+//! [`Follower`]: reads what other receivers append, so that duplicates of it are known here.
+//!
+//! What this process appends it knows. What others append it reads, by following the stream's headers, as long as
+//! others do: reading back its own would cost more than appending it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use super::message::fingerprints;
+use super::seen::Seen;
+use super::streams::Streams;
+
+/// Follows the stream of events.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    pub(super) streams: Arc<Streams>,
+    pub(super) seen: Weak<Seen>,
+    /// How many of the newest are to be known.
+    pub(super) events: usize,
+    /// How long to look before the stream is no longer followed.
+    pub(super) long_enough: Duration,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+impl Follower {
+    /// Follows the stream for as long as the inbox is there, through whatever happens to the connection, except
+    /// while no one else appends to it.
+    pub(super) async fn run(self) {
+        let mut next = None;
+        while self.seen.strong_count() > 0 {
+            let followed = match self.read_on(&mut next).await {
+                Ok(()) => self.until_others_append(&mut next).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = followed {
+                tracing::debug!(%error, "the stream could not be followed; trying again");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    /// Returns when there is something in the stream that did not become known within a moment: somebody else
+    /// put it there.
+    async fn until_others_append(&self, next: &mut Option<u64>) -> Result<(), Error> {
+        let mut last = 0;
+        while let Some(known_to) = self.seen.upgrade().map(|seen| seen.known_to()) {
+            if known_to < last {
+                *next = Some(known_to + 1);
+                break;
+            }
+            last = self.streams.events.stream.state().await?.last_sequence;
+            tokio::time::sleep(LOOK_UP).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when no one else has appended for a while, or the inbox is gone.
+    async fn read_on(&self, next: &mut Option<u64>) -> Result<(), Error> {
+        let events = &self.streams.events.stream;
+        let state = events.state().await?;
+        let oldest = state.last_sequence.saturating_sub(self.events as u64);
+        let first = next.unwrap_or(oldest.max(state.first_sequence)).max(1);
+        let all = self.streams.names.all_of("events");
+        // What a consumer says of that may come from a server that is behind the stream's leader.
+        let is_known = async |read_to: u64| {
+            let last = state.last_sequence;
+            events.is_over(&all, read_to + 1, last).await
+        };
+        let tell_known = || {
+            if let Some(seen) = self.seen.upgrade() {
+                seen.caught_up_to(state.last_sequence);
+            }
+        };
+        let mut is_caught_up = state.messages == 0 || is_known(first - 1).await?;
+        if is_caught_up {
+            tell_known();
+        }
+        let config = OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: first,
+            },
+            headers_only: true,
+            ..OrderedConfig::default()
+        };
+        let consumer = events.inner.create_consumer(config).await?;
+        let mut messages = consumer.messages().await?;
+        let own = || self.seen.upgrade().map_or(0, |seen| seen.own());
+        let (mut since, mut read, mut own_before) = (Instant::now(), 0, own());
+        loop {
+            if is_caught_up && since.elapsed() > self.long_enough {
+                let own_now = own();
+                if is_alone(read, own_now - own_before) {
+                    return Ok(());
+                }
+                (since, read, own_before) = (Instant::now(), 0, own_now);
+            }
+            // Without a message the inbox may be gone as well.
+            let message = match tokio::time::timeout(LOOK_UP, messages.next()).await {
+                Ok(Some(message)) => message?,
+                Ok(None) => return Err("the stream's messages ended".into()),
+                Err(_) if self.seen.strong_count() == 0 => return Ok(()),
+                Err(_) => {
+                    // What was to come may have been deleted.
+                    let read_to = next.map_or(first - 1, |next| next - 1);
+                    if !is_caught_up && is_known(read_to).await? {
+                        is_caught_up = true;
+                        tell_known();
+                    }
+                    continue;
+                }
+            };
+            let Some(seen) = self.seen.upgrade() else {
+                return Ok(());
+            };
+            let info = message.info()?;
+            let (sequence, pending) = (info.stream_sequence, info.pending);
+            let headers = message.headers.clone().unwrap_or_default();
+            seen.insert(fingerprints(&headers), sequence);
+            read += 1;
+            // They come in their order, so what is not among them is not there.
+            seen.read_to(sequence);
+            *next = Some(sequence + 1);
+            let may_be_last = pending == 0 || sequence >= state.last_sequence;
+            if !is_caught_up && may_be_last && is_known(sequence).await? {
+                is_caught_up = true;
+                tell_known();
+            }
+        }
+    }
+}
+
+/// Whether of so many that were read as good as all are our own. Some are read before or after their
+/// acknowledgement comes. It may be wrong about a few: what is missing then is noticed, and the stream followed
+/// again.
+fn is_alone(read: u64, own: u64) -> bool {
+    read.saturating_sub(own) <= (own / 2).min(MOST_UNDER_WAY)
+}
+
+const MOST_UNDER_WAY: u64 = 512;
+
+pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(10);
+
+const AGAIN: Duration = Duration::from_secs(1);
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_noticed() {
+        assert!(is_alone(0, 0));
+        assert!(!is_alone(1, 0));
+        assert!(is_alone(10_100, 10_000));
+        assert!(!is_alone(20_000, 10_000));
+        assert!(is_alone(9_000, 10_000));
+    }
+}

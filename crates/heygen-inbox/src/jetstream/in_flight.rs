@@ -1,0 +1,251 @@
+//! [`InFlight`]: what this process got from the servers and has not ended yet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::time::{Duration, SystemTime};
+
+use async_nats::Subject;
+use tokio::time::Instant;
+
+use super::message::Stored;
+use super::records::Found;
+use super::ticket::{Next, Ticket, Way};
+use crate::claim::{ClaimRequest, Claimed};
+use crate::claim::{RoomLeft, Turn};
+use crate::id::DeliveryId;
+use crate::time::from_micros;
+
+/// What this process got from the servers and has not ended yet. Until it has, the servers are told that it is
+/// being worked on.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    /// Waits here for its time, by that time and its place in the stream.
+    held: BTreeMap<(i64, u64), Held>,
+    /// With a handler.
+    out: HashMap<u64, Out>,
+}
+
+/// A delivery that waits for its time.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) event: Stored,
+    pub(super) event_type: Option<String>,
+    pub(super) ticket: Ticket,
+    pub(super) next: Next,
+    /// What stood about it when it was taken, to be written again when it is handed out.
+    pub(super) found: Option<Found>,
+    /// When the servers last heard that somebody has it.
+    pub(super) heard_at: Instant,
+}
+
+/// A delivery that is with a handler.
+#[derive(Clone, Debug)]
+pub(super) struct Out {
+    pub(super) event: Stored,
+    pub(super) ticket: Ticket,
+    pub(super) attempt: u32,
+    /// Whether a record says that it was handed out. The first time, none does: that would double the writing.
+    pub(super) is_recorded: bool,
+}
+
+/// For how many more than what is due here there is room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missing {
+    /// How many of what is due here there is room for.
+    pub(super) due: usize,
+    pub(super) live: usize,
+    pub(super) backlog: usize,
+}
+
+impl InFlight {
+    pub(super) fn hold(&mut self, held: Held) {
+        let key = (held.next.due_at, held.event.sequence);
+        // Given out again, so that what was given out before is void.
+        self.held.retain(|(_, sequence), _| *sequence != key.1);
+        self.held.insert(key, held);
+    }
+
+    pub(super) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many of those that wait came as the event itself.
+    pub(super) fn held_events_len(&self) -> u64 {
+        self.held.values().filter(|held| held.is_live()).count() as u64
+    }
+
+    /// How many of those with a handler came by a reference.
+    pub(super) fn out_references_len(&self) -> u64 {
+        let out = self.out.values();
+        out.filter(|out| out.ticket.way != Way::Event).count() as u64
+    }
+
+    /// When the oldest came in of those that wait and came as the event itself.
+    pub(super) fn oldest_held(&self) -> Option<SystemTime> {
+        let held = self.held.values().filter(|held| held.is_live());
+        held.map(|held| held.event.received_at).min()
+    }
+
+    /// For how many more than what is due here there is room.
+    pub(super) fn missing(&self, request: &ClaimRequest, now: i64) -> Missing {
+        let (mut live, mut backlog) = (RoomLeft::of(request), RoomLeft::of(request));
+        let mut due = 0;
+        for held in self.held.range(..=(now, u64::MAX)).map(|(_, held)| held) {
+            let destination = request.destination(held.event_type.as_deref());
+            let (left, turn) = match held.is_live() {
+                true => (&mut live, Turn::Live),
+                false => (&mut backlog, Turn::Backlog),
+            };
+            if left.in_turn(destination, turn) > 0 {
+                left.take(destination, held.is_live());
+                due += 1;
+            }
+        }
+        Missing {
+            due,
+            live: live.total(Turn::Live),
+            backlog: backlog.total(Turn::Backlog),
+        }
+    }
+
+    pub(super) fn next_due(&self, now: i64) -> Option<i64> {
+        let mut later = self
+            .held
+            .range((Bound::Excluded((now, u64::MAX)), Bound::Unbounded));
+        later.next().map(|((due_at, _), _)| *due_at)
+    }
+
+    /// The longest due of those whose turn it is and for which there is room.
+    pub(super) fn take_due(
+        &mut self,
+        request: &ClaimRequest,
+        turn: Turn,
+        left: &mut RoomLeft,
+        now: i64,
+    ) -> Option<Held> {
+        let mut due = self.held.range(..=(now, u64::MAX));
+        let (key, destination) = due.find_map(|(key, held)| {
+            let is_of_turn = match turn {
+                Turn::Due => true,
+                Turn::Live => held.is_live(),
+                Turn::BacklogFirst | Turn::Backlog => !held.is_live(),
+            };
+            let destination = request.destination(held.event_type.as_deref());
+            (is_of_turn && left.in_turn(destination, turn) > 0).then_some((*key, destination))
+        })?;
+        let held = self.held.remove(&key)?;
+        left.take(destination, held.is_live() && turn != Turn::Due);
+        Some(held)
+    }
+
+    /// Nothing waits here for longer than that: what would was put here by a clock that has been set back, and is
+    /// due now.
+    pub(super) fn correct_times(&mut self, now: i64, longest: Duration) {
+        let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
+        let first = (now.saturating_add(longest), u64::MAX);
+        for ((_, sequence), mut held) in self.held.split_off(&first) {
+            held.next.due_at = now;
+            self.held.insert((now, sequence), held);
+        }
+    }
+
+    /// Drops what is no longer ours, since the servers have not heard from us for so long: they give it to others.
+    pub(super) fn drop_unheard(&mut self, ack_wait: Duration) {
+        self.held
+            .retain(|_, held| held.heard_at.elapsed() < ack_wait);
+    }
+
+    pub(super) fn is_held(&self, sequence: u64) -> bool {
+        self.held.keys().any(|(_, held)| *held == sequence)
+    }
+
+    pub(super) fn out(&self, sequence: u64) -> Option<&Out> {
+        self.out.get(&sequence)
+    }
+
+    pub(super) fn hand_out(&mut self, sequence: u64, out: Out) {
+        self.out.insert(sequence, out);
+    }
+
+    /// The servers gave out again what a handler of ours still has: from now on that counts. What comes another
+    /// way is something else: the attempt after this one.
+    pub(super) fn renew(&mut self, sequence: u64, ticket: &Ticket) -> bool {
+        match self.out.get_mut(&sequence) {
+            Some(out) if out.ticket.way == ticket.way => {
+                out.ticket = ticket.clone();
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    pub(super) fn ended(&mut self, sequence: u64, attempt: u32) {
+        if self
+            .out
+            .get(&sequence)
+            .is_some_and(|out| out.attempt == attempt)
+        {
+            self.out.remove(&sequence);
+        }
+    }
+
+    /// Where to say that all of it is being worked on.
+    pub(super) fn replies(&self) -> Vec<Subject> {
+        let held = self.held.values().map(|held| &held.ticket.reply);
+        let out = self.out.values().map(|out| &out.ticket.reply);
+        held.chain(out).cloned().collect()
+    }
+
+    pub(super) fn heard(&mut self, at: Instant) {
+        for held in self.held.values_mut() {
+            held.heard_at = at;
+        }
+    }
+
+    /// Everything that waits, which then waits no more.
+    pub(super) fn let_go(&mut self) -> Vec<Subject> {
+        let held = std::mem::take(&mut self.held);
+        held.into_values().map(|held| held.ticket.reply).collect()
+    }
+}
+
+impl Held {
+    /// Whether it waits for its first attempt.
+    pub(super) fn is_live(&self) -> bool {
+        self.ticket.way == Way::Event
+    }
+
+    pub(super) fn claimed(&self, id: DeliveryId) -> Claimed {
+        let Next {
+            attempt,
+            first_attempt,
+            due_at,
+        } = self.next;
+        let (record, _) = Found::or_new(self.found.clone());
+        let (interrupted, unknown) = record.interrupted(first_attempt, attempt);
+        Claimed {
+            id,
+            received_at: self.event.received_at,
+            source: self.event.source,
+            attempt,
+            first_attempt,
+            uncounted: record.uncounted + unknown,
+            interrupted,
+            elapsed: Duration::from_micros(record.elapsed),
+            due_at: from_micros(due_at),
+            is_live: self.is_live(),
+            event_type: self.event_type.clone(),
+            headers: self.event.headers.clone(),
+            body: self.event.body.clone(),
+        }
+    }
+
+    pub(super) fn out(self, is_recorded: bool) -> Out {
+        Out {
+            event: self.event,
+            ticket: self.ticket,
+            attempt: self.next.attempt,
+            is_recorded,
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! [`Queries`]: lists, one delivery whole, counts, and what is finished and old. Read from the streams, while
+//! others write to them.
+//!
+//! A stream has no index but its sequence and its subjects. A list goes through the stream from the newest
+//! backwards, a stretch at a time, until it has what was asked for; asked for what is rare it reads a lot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+
+use super::consumer::Consumer;
+use super::message::{self, Stored};
+use super::reader::{Reader, Stretches};
+use super::record::Record;
+use super::streams::Streams;
+use crate::admin::{Prune, Pruned};
+use crate::delivery::Source;
+use crate::error::InboxError;
+use crate::record::dead_at;
+use crate::record::{AttemptResult, Counts, Kept, Query, State, Summary};
+use crate::stats::{Stats, StatsGroup};
+use crate::time::{from_micros, to_micros};
+
+/// What can be asked of an inbox.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queries<'a> {
+    pub(super) streams: &'a Streams,
+    /// What this process has claimed.
+    pub(super) consumer: &'a Consumer,
+}
+
+/// A message of the stream of events.
+struct Listed {
+    event: Stored,
+    subject: String,
+    stored_at: SystemTime,
+}
+
+/// How far the consumer of events is.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    given_out_to: u64,
+    ended_to: u64,
+}
+
+impl Queries<'_> {
+    /// Tells each delivery that `query` asks for, in its order.
+    pub(super) async fn list(
+        &self,
+        query: &Query,
+        mut tell: impl FnMut(Summary),
+    ) -> Result<(), InboxError> {
+        let names = &self.streams.names;
+        let mut left = query.limit.unwrap_or(usize::MAX);
+        let progress = self.progress().await?;
+        let filter = match &query.event_type {
+            // A name that was cut stands for others too: what comes is looked at again.
+            Some(name) => names.event(Some(name)),
+            None => names.all_of("events"),
+        };
+        let mut stretches = Stretches::new(&self.streams.events.stream.state().await?, query);
+        while left > 0 {
+            let Some(stretch) = stretches.next() else {
+                return Ok(());
+            };
+            let mut events = self.events(stretch, &filter, false).await?;
+            if !query.oldest_first {
+                events.reverse();
+            }
+            if let (Some(since), Some(oldest)) = (query.since, events.last()) {
+                // What was stored long before was received before, however far apart the clocks are.
+                let is_before = oldest.stored_at + CLOCKS_APART < since && !query.oldest_first;
+                stretches.is_over |= is_before;
+            }
+            events.retain(|listed| in_range(query, &listed.event));
+            let records = self.records_of(&events).await?;
+            for Listed { event, .. } in &events {
+                let summary = self.summary(event, records.get(&event.sequence), &progress);
+                if left > 0 && query.matches(&summary) {
+                    left -= 1;
+                    tell(summary);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn get(&self, sequence: u64) -> Result<Option<Kept>, InboxError> {
+        let Some(event) = self.streams.events.get(sequence).await? else {
+            return Ok(None);
+        };
+        let progress = self.progress().await?;
+        let found = self.streams.records.get(sequence).await?;
+        let record = found.map(|found| found.record);
+        let summary = self.summary(&event, record.as_ref(), &progress);
+        let record = record.unwrap_or_else(Record::new);
+        let due_at = match record.generation {
+            0 => event.received_at,
+            _ => from_micros(record.due_at),
+        };
+        let delivery = event.to_delivery();
+        let event_id = delivery.dedup_key().event_id();
+        Ok(Some(Kept {
+            due_at: (summary.state == State::Pending).then_some(due_at),
+            event_id: event_id.or(record.matched_id()).map(str::to_owned),
+            signed: record.signed(),
+            headers: event.headers.clone(),
+            body: event.body.clone(),
+            repeats: record.repeats(),
+            attempts: record.attempts(),
+            summary,
+        }))
+    }
+
+    pub(super) async fn counts(&self) -> Result<Counts, InboxError> {
+        let [dead, references, bytes] = self.sizes().await?;
+        let workers = self.streams.queue.info().await?;
+        let (held, out_again) = {
+            let in_flight = self.consumer.in_flight();
+            (in_flight.held_events_len(), in_flight.out_references_len())
+        };
+        let next = workers.delivered.stream_sequence + 1;
+        let is_waiting = workers.num_pending > 0;
+        Ok(Counts {
+            pending: workers.num_pending + held + references.saturating_sub(out_again),
+            claimed: (workers.num_ack_pending as u64).saturating_sub(held) + out_again,
+            dead,
+            oldest_pending: self.oldest_pending(is_waiting.then_some(next)).await?,
+            bytes,
+            log_bytes: 0,
+        })
+    }
+
+    /// How many dead letters and references there are, and how many bytes in all streams.
+    async fn sizes(&self) -> Result<[u64; 3], InboxError> {
+        let (events, dead, records, references) = tokio::try_join!(
+            self.streams.events.stream.state(),
+            self.streams.dead.stream.state(),
+            self.streams.records.stream.state(),
+            self.streams.references.stream.state(),
+        )?;
+        let bytes = events.bytes + dead.bytes + records.bytes + references.bytes;
+        Ok([dead.messages, references.messages, bytes])
+    }
+
+    /// When the oldest of what waits came in: the next event to be given out, or what the oldest reference leads
+    /// to.
+    async fn oldest_pending(&self, next: Option<u64>) -> Result<Option<SystemTime>, InboxError> {
+        let events = &self.streams.events;
+        let held = self.consumer.in_flight().oldest_held();
+        let mut oldest = Vec::from_iter(held);
+        if let Some(next) = next {
+            let all = self.streams.names.all_of("events");
+            let first = events
+                .stream
+                .inner
+                .direct_get_next_for_subject(all, Some(next));
+            if let Ok(message) = first.await {
+                let at = message::received_at(&message.headers);
+                oldest.push(at.unwrap_or_else(|| message.time.into()));
+            }
+        }
+        if let Some(sequence) = self.streams.references.oldest().await
+            && self.consumer.in_flight().out(sequence).is_none()
+            && let Some(event) = events.get(sequence).await?
+        {
+            oldest.push(event.received_at);
+        }
+        Ok(oldest.into_iter().min())
+    }
+
+    /// What is in it by event, state and source, and how the attempts since a time ended. Goes through all of it.
+    pub(super) async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        let names = &self.streams.names;
+        let progress = self.progress().await?;
+        let mut states: HashMap<u64, State> = HashMap::new();
+        let mut attempts: BTreeMap<&str, (AttemptResult, u64)> = BTreeMap::new();
+        let since = from_micros(to_micros(attempts_since));
+        let counting = self.streams.records.each(|sequence, record| {
+            for attempt in record.attempts() {
+                if attempt.started_at >= since {
+                    let result = attempt.result;
+                    attempts.entry(result.as_str()).or_insert((result, 0)).1 += 1;
+                }
+            }
+            if record.is_begun() {
+                states.insert(sequence, record.state());
+            }
+        });
+        counting.await?;
+        let mut groups: HashMap<(Option<String>, State, Source), u64> = HashMap::new();
+        let query = Query::default().oldest_first();
+        for stretch in Stretches::new(&self.streams.events.stream.state().await?, &query) {
+            for Listed { event, subject, .. } in
+                self.events(stretch, &names.all_of("events"), true).await?
+            {
+                let state = match states.get(&event.sequence) {
+                    Some(state) => *state,
+                    None => self.unrecorded(&event, &progress),
+                };
+                let group = (names.event_type_of(&subject), state, event.source);
+                *groups.entry(group).or_default() += 1;
+            }
+        }
+        let groups = groups
+            .into_iter()
+            .map(|((event_type, state, source), count)| StatsGroup {
+                event_type,
+                state,
+                source,
+                count,
+            })
+            .collect();
+        let attempts = attempts.into_values().collect();
+        Ok(Stats { groups, attempts })
+    }
+
+    /// Goes through the stream from the oldest on, and stops where what came in later begins: what was imported
+    /// from another inbox stands behind that, and waits until it is reached.
+    pub(super) async fn prune(&self, step: &Prune) -> Result<Pruned, InboxError> {
+        let events = &self.streams.events;
+        let mut query = Query::default().oldest_first();
+        query.after = step.after;
+        let mut stretches = Stretches::new(&events.stream.state().await?, &query);
+        let progress = self.progress().await?;
+        let all = self.streams.names.all_of("events");
+        let (mut deleted, mut next, mut newer) = (0, None, 0);
+        while next.is_none()
+            && newer <= NEWER_IN_A_ROW
+            && let Some(stretch) = stretches.next()
+        {
+            let listed = self.events(stretch, &all, true).await?;
+            let records = self.records_of(&listed).await?;
+            let mut finished = Vec::new();
+            for Listed { event, .. } in &listed {
+                let sequence = event.sequence;
+                if deleted + finished.len() == step.limit {
+                    // It was looked at up to here; there may be more.
+                    next = Some(events.id(sequence - 1));
+                    break;
+                }
+                if event.received_at >= step.before {
+                    newer += 1;
+                    if newer > NEWER_IN_A_ROW {
+                        break;
+                    }
+                    continue;
+                }
+                newer = 0;
+                let state = self.state(event, records.get(&sequence), &progress);
+                if matches!(state, State::Done | State::Dead) {
+                    finished.push(sequence);
+                }
+            }
+            deleted += self.delete(finished).await?;
+        }
+        let [.., bytes] = self.sizes().await?;
+        Ok(Pruned {
+            deleted,
+            next,
+            bytes,
+        })
+    }
+
+    /// How many of these were deleted. The record goes last: as long as the event is there, so is what is known
+    /// of it.
+    async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
+        let (events, records) = (&self.streams.events, &self.streams.records);
+        let deleting = finished.into_iter().map(|sequence| async move {
+            // What was found may have come from a server that is behind, and somebody may have replayed it meanwhile.
+            let found = records.get(sequence).await?.map(|found| found.record);
+            let begun = found.filter(Record::is_begun);
+            let state = begun.as_ref().map(Record::state);
+            if matches!(state, Some(State::Pending | State::Claimed)) {
+                return Ok(false);
+            }
+            let letter = begun.map_or(0, |record| record.dead_sequence);
+            self.streams.dead.remove(letter).await;
+            events.delete(sequence).await?;
+            records.delete(sequence).await?;
+            Ok(true)
+        });
+        let mut count = 0;
+        let mut ends = futures_util::stream::iter(deleting).buffer_unordered(AT_A_TIME);
+        while let Some(end) = ends.next().await {
+            count += usize::from(end?);
+        }
+        Ok(count)
+    }
+
+    /// The state of an event now.
+    pub(super) async fn state_now(
+        &self,
+        event: &Stored,
+        record: Option<&Record>,
+    ) -> Result<State, InboxError> {
+        Ok(self.state(event, record, &self.progress().await?))
+    }
+
+    async fn progress(&self) -> Result<Progress, InboxError> {
+        let info = self.streams.queue.info().await?;
+        Ok(Progress {
+            given_out_to: info.delivered.stream_sequence,
+            ended_to: info.ack_floor.stream_sequence,
+        })
+    }
+
+    fn state(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> State {
+        let is_out = self.consumer.in_flight().out(event.sequence).is_some();
+        match record.filter(|record| record.is_begun()) {
+            Some(record) if record.state() == State::Done => State::Done,
+            _ if is_out => State::Claimed,
+            Some(record) => record.state(),
+            None => self.unrecorded(event, progress),
+        }
+    }
+
+    fn summary(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> Summary {
+        let label = event.to_delivery().label().clone();
+        let in_flight = self.consumer.in_flight();
+        let out = in_flight.out(event.sequence).map(|out| out.attempt);
+        drop(in_flight);
+        let begun = record.filter(|record| record.is_begun());
+        let state = self.state(event, record, progress);
+        let handed_out = begun.map_or(0, |record| record.handed_out);
+        let attempts = match (state, out) {
+            (_, Some(attempt)) => attempt.max(handed_out),
+            (State::Claimed | State::Interrupted, None) => handed_out.max(1),
+            (State::Pending | State::Done | State::Dead, None) => handed_out,
+        };
+        Summary {
+            id: self.streams.events.id(event.sequence),
+            received_at: event.received_at,
+            event_type: label.event_type,
+            subject_id: label.subject_id,
+            callback_id: label.callback_id,
+            outcome: label.outcome,
+            state,
+            attempts,
+            source: event.source,
+            dead_at: begun.and_then(|record| dead_at(state, &record.attempts())),
+        }
+    }
+
+    /// The state of an event without a record: never given out, or with the first that got it.
+    fn unrecorded(&self, event: &Stored, progress: &Progress) -> State {
+        let is_held = || self.consumer.in_flight().is_held(event.sequence);
+        match event.past {
+            Some(State::Done) => State::Done,
+            Some(State::Dead) => State::Dead,
+            _ if event.sequence <= progress.ended_to => State::Done,
+            _ if event.sequence > progress.given_out_to || is_held() => State::Pending,
+            Some(State::Pending | State::Claimed | State::Interrupted) | None => State::Claimed,
+        }
+    }
+
+    /// The events of a stretch whose subject fits.
+    async fn events(
+        &self,
+        (first, last): (u64, u64),
+        filter: &str,
+        is_without_bodies: bool,
+    ) -> Result<Vec<Listed>, InboxError> {
+        let mut reader = Reader::new(&self.streams.events.stream, filter);
+        if is_without_bodies {
+            reader = reader.without_bodies();
+        }
+        let mut found = Vec::new();
+        let reading = reader.read(first, last, last, |read| {
+            found.push(Listed {
+                event: Stored::read(read.sequence, read.stored_at, &read.headers, read.payload),
+                subject: read.subject.to_string(),
+                stored_at: read.stored_at,
+            });
+        });
+        reading.await?;
+        Ok(found)
+    }
+
+    async fn records_of(&self, events: &[Listed]) -> Result<HashMap<u64, Record>, InboxError> {
+        let sequences = events.iter().map(|listed| listed.event.sequence);
+        self.streams.records.of(sequences.collect()).await
+    }
+}
+
+/// What of a query can be told without the body and the record.
+fn in_range(query: &Query, event: &Stored) -> bool {
+    query.since.is_none_or(|since| since <= event.received_at)
+        && query.until.is_none_or(|until| event.received_at < until)
+        && query.source.is_none_or(|source| source == event.source)
+}
+
+/// Further than the clocks of two machines are apart that are of any use.
+const CLOCKS_APART: Duration = Duration::from_secs(3600);
+
+/// How many are deleted at a time.
+const AT_A_TIME: usize = 16;
+
+/// After so many in a row that came in later, all that follows is taken for later too.
+const NEWER_IN_A_ROW: usize = 500;

@@ -1,0 +1,170 @@
+//! [`Records`]: the stream of records, the newest of each event under a subject of its own.
+//!
+//! A record is changed by reading, changing and writing under the condition that no one wrote meanwhile, so any
+//! number of workers and commands may do so.
+
+use std::collections::HashMap;
+
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::DirectGetErrorKind;
+use futures_util::StreamExt as _;
+
+use super::reader::Reader;
+use super::record::Record;
+use super::stream::Stream;
+use super::subject::number_of;
+use crate::error::{InboxError, InboxErrorKind};
+
+/// The stream of records. It also holds the bookmarks.
+#[derive(Clone, Debug)]
+pub(super) struct Records {
+    pub(super) stream: Stream,
+}
+
+/// A record as it stands in the stream.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    /// Its place in the stream, by which the next write knows that no one wrote meanwhile.
+    pub(super) revision: u64,
+}
+
+impl Found {
+    /// What is to be changed, and the revision that it is to follow: a new record where none was found.
+    pub(super) fn or_new(found: Option<Self>) -> (Record, u64) {
+        match found {
+            Some(found) => (found.record, found.revision),
+            None => (Record::new(), 0),
+        }
+    }
+}
+
+impl Records {
+    /// As the stream's leader has it.
+    pub(super) async fn get(&self, sequence: u64) -> Result<Option<Found>, InboxError> {
+        let subject = self.stream.names.record(sequence);
+        let Some(message) = self.stream.newest(&subject).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Found {
+            record: read(&message.payload)?,
+            revision: message.sequence,
+        }))
+    }
+
+    /// Writes it unless somebody else wrote since `revision` (0: since ever), and says whether it did.
+    pub(super) async fn put(
+        &self,
+        sequence: u64,
+        record: &Record,
+        revision: u64,
+    ) -> Result<bool, InboxError> {
+        let connection = &self.stream.connection;
+        connection.check_connected()?;
+        let text = serde_json::to_vec(record);
+        let text = text.map_err(|error| connection.cannot("write to", error))?;
+        let message = PublishMessage::build()
+            .payload(text.into())
+            .expected_last_subject_sequence(revision);
+        let subject = self.stream.names.record(sequence);
+        match self.stream.publish(subject, message).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+            Err(error) => Err(connection.cannot("write to", error)),
+        }
+    }
+
+    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to write. Says
+    /// whether something was.
+    pub(super) async fn change(
+        &self,
+        sequence: u64,
+        mut change: impl FnMut(Record) -> Option<Record>,
+    ) -> Result<bool, InboxError> {
+        loop {
+            let (record, revision) = Found::or_new(self.get(sequence).await?);
+            let Some(changed) = change(record) else {
+                return Ok(false);
+            };
+            if self.put(sequence, &changed, revision).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    pub(super) async fn delete(&self, sequence: u64) -> Result<(), InboxError> {
+        let subject = self.stream.names.record(sequence);
+        let purged = self.stream.inner.purge().filter(subject).await;
+        purged.map_err(|error| self.stream.connection.cannot("delete from", error))?;
+        Ok(())
+    }
+
+    /// The records of some events, as any replica has them. One that cannot be read hides no other.
+    pub(super) async fn of(&self, sequences: Vec<u64>) -> Result<HashMap<u64, Record>, InboxError> {
+        let asked = sequences.into_iter().map(|sequence| async move {
+            let subject = self.stream.names.record(sequence);
+            match self.stream.inner.direct_get_last_for_subject(subject).await {
+                Ok(message) => Ok(read(&message.payload)
+                    .inspect_err(|error| tracing::warn!(%error, sequence, "passed over"))
+                    .ok()
+                    .map(|record| (sequence, record))),
+                Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+                Err(error) => Err(self.stream.connection.cannot("read from", error)),
+            }
+        });
+        let mut found = HashMap::new();
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(AT_A_TIME);
+        while let Some(answer) = answers.next().await {
+            found.extend(answer?);
+        }
+        Ok(found)
+    }
+
+    /// Goes through all records that can be read, with the sequences of their events. One that is written
+    /// meanwhile may come twice.
+    pub(super) async fn each(&self, mut each: impl FnMut(u64, Record)) -> Result<(), InboxError> {
+        let last = self.stream.state().await?.last_sequence;
+        let filter = self.stream.names.record_filter();
+        let reader = Reader::new(&self.stream, &filter);
+        let reading = reader.read(1, last, u64::MAX, |message| {
+            let sequence = number_of(&message.subject);
+            if let Some((sequence, record)) = sequence.zip(read(&message.payload).ok()) {
+                each(sequence, record);
+            }
+        });
+        reading.await
+    }
+
+    pub(super) async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+        let subject = self.stream.names.bookmark(name);
+        let message = self.stream.newest(&subject).await?;
+        let value = message.map(|message| String::from_utf8_lossy(&message.payload).into_owned());
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    pub(super) async fn set_bookmark(&self, name: &str, value: &str) -> Result<(), InboxError> {
+        self.write(self.stream.names.bookmark(name), value).await
+    }
+
+    /// Writes something, to see that it can.
+    pub(super) async fn check(&self) -> Result<(), InboxError> {
+        self.write(self.stream.names.readiness(), "ready").await
+    }
+
+    async fn write(&self, subject: String, payload: &str) -> Result<(), InboxError> {
+        let message = PublishMessage::build().payload(payload.to_owned().into());
+        self.stream.write(subject, message).await?;
+        Ok(())
+    }
+}
+
+fn read(payload: &[u8]) -> Result<Record, InboxError> {
+    serde_json::from_slice(payload).map_err(|error| {
+        let message = "a record of what became of a delivery cannot be read: another version wrote it, or another program";
+        InboxError::new(InboxErrorKind::Version, message).with_source(error)
+    })
+}
+
+/// How many records are asked for at a time.
+const AT_A_TIME: usize = 64;

@@ -1,0 +1,88 @@
+//! [`References`]: the stream of small messages that lead to events that are to be handed out again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_nats::jetstream::message::PublishMessage;
+use serde::{Deserialize, Serialize};
+
+use super::queue::Queue;
+use super::stream::Stream;
+use super::subject::number_of;
+use crate::error::InboxError;
+
+/// The stream of references.
+#[derive(Debug)]
+pub(super) struct References {
+    pub(super) stream: Stream,
+    /// Gives them out.
+    pub(super) queue: Queue,
+    /// Whether there was a word of any since the queue was last empty.
+    is_expected: AtomicBool,
+}
+
+/// The payload of a reference.
+#[derive(Debug, Deserialize, Serialize)]
+struct Reference {
+    generation: u32,
+}
+
+impl References {
+    pub(super) fn new(stream: Stream, queue: Queue) -> Self {
+        Self {
+            stream,
+            queue,
+            is_expected: AtomicBool::new(true),
+        }
+    }
+
+    /// The generation that a payload tells.
+    pub(super) fn generation(payload: &[u8]) -> Option<u32> {
+        let reference: Reference = serde_json::from_slice(payload).ok()?;
+        Some(reference.generation)
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_expected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn expect(&self, is_expected: bool) {
+        self.is_expected.store(is_expected, Ordering::Relaxed);
+    }
+
+    /// The place in the stream of events that the oldest of them leads to, as any replica has it.
+    pub(super) async fn oldest(&self) -> Option<u64> {
+        let all = self.stream.names.all_of("again");
+        let oldest = self
+            .stream
+            .inner
+            .direct_get_next_for_subject(all, Some(1))
+            .await;
+        number_of(&oldest.ok()?.subject)
+    }
+
+    /// Sees to it that there is a reference of this generation.
+    pub(super) async fn add(&self, sequence: u64, generation: u32) -> Result<(), InboxError> {
+        let payload = serde_json::to_vec(&Reference { generation });
+        let payload = payload.map_err(|error| self.stream.connection.cannot("write to", error))?;
+        let message = PublishMessage::build()
+            .payload(payload.into())
+            .message_id(format!("{sequence}-{generation}"));
+        let subject = self.stream.names.reference(sequence);
+        let written = self.stream.write(subject, message).await?;
+        self.queue.wrote(written);
+        Ok(())
+    }
+
+    /// The same, where there may be one from longer ago than the servers know duplicates.
+    pub(super) async fn add_if_missing(
+        &self,
+        sequence: u64,
+        generation: u32,
+    ) -> Result<(), InboxError> {
+        let subject = self.stream.names.reference(sequence);
+        match self.stream.newest(&subject).await? {
+            Some(found) if Self::generation(&found.payload) >= Some(generation) => Ok(()),
+            Some(_) | None => self.add(sequence, generation).await,
+        }
+    }
+}

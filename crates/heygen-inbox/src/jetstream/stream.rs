@@ -1,0 +1,103 @@
+//! [`Stream`]: one of the streams of an inbox.
+
+use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{
+    self, DeleteStatus, Info, LastRawMessageErrorKind, RawMessageErrorKind, State,
+};
+
+use super::connection::Connection;
+use super::subject::Names;
+use crate::error::InboxError;
+
+/// One of the streams of an inbox.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) connection: Connection,
+    pub(super) names: Names,
+    pub(super) inner: stream::Stream,
+}
+
+impl Stream {
+    /// As it was when it was opened.
+    pub(super) fn info(&self) -> &Info {
+        self.inner.cached_info()
+    }
+
+    /// How much is in it, as its leader has it.
+    pub(super) async fn state(&self) -> Result<State, InboxError> {
+        self.connection.check_connected()?;
+        let info = self.inner.get_info().await;
+        let info = info.map_err(|error| self.connection.cannot("read from", error))?;
+        Ok(info.state)
+    }
+
+    /// Publishes to it, and waits for the acknowledgement once.
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let message = message.expected_stream(&self.info().config.name);
+        self.connection.publish(subject, message).await
+    }
+
+    /// The same where every failure is one; the sequence of what was written.
+    pub(super) async fn write(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<u64, InboxError> {
+        self.connection.check_connected()?;
+        let acknowledged = self.publish(subject, message).await;
+        acknowledged
+            .map(|acknowledgement| acknowledgement.sequence)
+            .map_err(|error| self.connection.cannot("write to", error))
+    }
+
+    /// The newest message of a subject, as the leader has it.
+    pub(super) async fn newest(&self, subject: &str) -> Result<Option<StreamMessage>, InboxError> {
+        self.connection.check_connected()?;
+        match self.inner.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(self.connection.cannot("read from", error)),
+        }
+    }
+
+    /// Whether the leader knows of no message from `first` to `last` whose subject fits.
+    pub(super) async fn is_over(
+        &self,
+        filter: &str,
+        first: u64,
+        last: u64,
+    ) -> Result<bool, InboxError> {
+        if first > last {
+            return Ok(true);
+        }
+        self.connection.check_connected()?;
+        let found = self.inner.get_first_raw_message_by_subject(filter, first);
+        match found.await {
+            Ok(message) => Ok(message.sequence > last),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(true),
+            Err(error) => Err(self.connection.cannot("read from", error)),
+        }
+    }
+
+    /// Deletes a message. Its bytes are left to be overwritten: to make them unreadable at once, a
+    /// server writes a whole block of the stream again for each.
+    pub(super) async fn delete(&self, sequence: u64) -> Result<(), InboxError> {
+        self.connection.check_connected()?;
+        let subject = format!("STREAM.MSG.DELETE.{}", self.info().config.name);
+        let asked = serde_json::json!({ "seq": sequence, "no_erase": true });
+        let context = &self.connection.context;
+        let answer: Result<Response<DeleteStatus>, _> = context.request(subject, &asked).await;
+        match answer {
+            Ok(Response::Ok(_)) => Ok(()),
+            Ok(Response::Err { error }) => Err(self.connection.cannot("delete from", error)),
+            Err(error) => Err(self.connection.cannot("delete from", error)),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! [`Ticket`]: what the servers gave something out under, and the [`Step`] that follows from what is recorded.
+
+use async_nats::Subject;
+
+use super::record::{Record, Word};
+use crate::record::State;
+
+/// What the servers gave it out under.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket {
+    /// Where to say how it ended.
+    pub(super) reply: Subject,
+    pub(super) way: Way,
+    /// How often the servers gave it out.
+    pub(super) delivered: u32,
+}
+
+/// Which way it came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    /// As the event itself.
+    Event,
+    /// As a reference to it, of this generation.
+    Reference(u32),
+}
+
+/// What is to be done with something the servers gave out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Step {
+    /// Nothing more: it is finished, or another way leads to it.
+    Drop,
+    /// Nothing more on this way; that there is a reference of this generation is to be made certain.
+    Refer(u32),
+    /// It is to be handed out.
+    HandOut(Next),
+}
+
+/// The next handing-out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Next {
+    pub(super) attempt: u32,
+    pub(super) first_attempt: u32,
+    pub(super) due_at: i64,
+}
+
+impl Ticket {
+    /// Decides by what is recorded. Each event is led to one way at a time: by itself, until the first reference
+    /// is made, and from then on by the newest reference.
+    pub(super) fn step(
+        &self,
+        received_at: i64,
+        past: Option<State>,
+        record: Option<&Record>,
+        now: i64,
+    ) -> Step {
+        let generation = record.map_or(0, |record| record.generation);
+        let state = match record {
+            Some(record) if record.is_begun() => record.state,
+            // It was finished where it was carried from, and its record is on its way.
+            _ => match past {
+                Some(State::Done) => Word::Done,
+                Some(State::Dead) => Word::Dead,
+                Some(State::Pending | State::Claimed | State::Interrupted) | None => Word::Pending,
+            },
+        };
+        if matches!(state, Word::Done | Word::Dead) {
+            return Step::Drop;
+        }
+        let handed_out = record.map_or(0, |record| record.handed_out);
+        let first_attempt = record.map_or(1, |record| record.first_attempt.max(1));
+        match self.way {
+            Way::Event if generation > 0 && state == Word::Pending => Step::Refer(generation),
+            Way::Event if generation > 0 => Step::Drop,
+            Way::Event => Step::HandOut(Next {
+                attempt: (handed_out + 1).max(self.delivered),
+                first_attempt,
+                due_at: not_of_a_wrong_clock(received_at, received_at, now),
+            }),
+            // Whoever recorded what is newer may have ended before it made the reference.
+            Way::Reference(of) if of < generation && state == Word::Pending => {
+                Step::Refer(generation)
+            }
+            Way::Reference(of) if of != generation => Step::Drop,
+            Way::Reference(_) => Step::HandOut(Next {
+                attempt: handed_out + 1,
+                first_attempt,
+                due_at: match record {
+                    Some(record) if state == Word::Pending => {
+                        let asked_at = record.last_started_at().unwrap_or(now);
+                        not_of_a_wrong_clock(record.due_at, asked_at, now)
+                    }
+                    // Whoever had it is gone.
+                    _ => now,
+                },
+            }),
+        }
+    }
+}
+
+/// When something is due, unless the clock that said so was far ahead: then at once.
+fn not_of_a_wrong_clock(due_at: i64, asked_at: i64, now: i64) -> i64 {
+    let is_ahead = asked_at > now.saturating_add(AHEAD_MICROS);
+    if is_ahead { due_at.min(now) } else { due_at }
+}
+
+/// By how much the clock of another machine may be ahead of ours.
+const AHEAD_MICROS: i64 = 60_000_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::completion::Completion;
+    use crate::id::DeliveryId;
+    use crate::record::AttemptResult;
+    use crate::time::from_micros;
+
+    const NOW: i64 = 1_790_000_000_000_000;
+
+    fn ticket(way: Way, delivered: u32) -> Ticket {
+        Ticket {
+            reply: Subject::from("reply"),
+            way,
+            delivered,
+        }
+    }
+
+    fn record(change: impl FnOnce(&mut Record)) -> Record {
+        let mut record = Record::new();
+        change(&mut record);
+        record
+    }
+
+    #[track_caller]
+    fn check(
+        ticket: &Ticket,
+        past: Option<State>,
+        record: impl Into<Option<Record>>,
+        expected: Step,
+    ) {
+        let record = record.into();
+        assert_eq!(ticket.step(NOW, past, record.as_ref(), NOW), expected);
+    }
+
+    fn next(attempt: u32, first_attempt: u32) -> Step {
+        Step::HandOut(Next {
+            attempt,
+            first_attempt,
+            due_at: NOW,
+        })
+    }
+
+    #[test]
+    fn an_event_leads_to_itself_until_there_is_a_reference() {
+        let first = ticket(Way::Event, 1);
+        let again = ticket(Way::Event, 3);
+        check(&first, None, None, next(1, 1));
+        check(&again, None, None, next(3, 1));
+        check(
+            &again,
+            None,
+            Some(record(|record| record.begin(2, NOW))),
+            next(3, 1),
+        );
+        let repeated = record(|record| record.repeat(std::time::UNIX_EPOCH, &[]));
+        check(&again, None, Some(repeated), next(3, 1));
+        for (state, step) in [
+            (Word::Done, Step::Drop),
+            (Word::Dead, Step::Drop),
+            (Word::Pending, Step::Refer(1)),
+            (Word::Claimed, Step::Drop),
+        ] {
+            let record = record(|record| {
+                record.handed_out = 1;
+                record.generation = 1;
+                record.state = state;
+            });
+            check(&again, None, Some(record), step);
+        }
+    }
+
+    #[test]
+    fn what_was_finished_elsewhere_is_not_handed_out() {
+        let first = ticket(Way::Event, 1);
+        check(&first, Some(State::Done), None, Step::Drop);
+        check(&first, Some(State::Dead), None, Step::Drop);
+        check(&first, Some(State::Pending), None, next(1, 1));
+        let tried = record(|record| record.handed_out = 3);
+        check(&first, Some(State::Pending), Some(tried), next(4, 1));
+        let replayed = record(|record| {
+            record.handed_out = 3;
+            record.replay(NOW);
+        });
+        check(&first, Some(State::Done), Some(replayed), Step::Refer(1));
+    }
+
+    #[test]
+    fn the_newest_reference_counts() {
+        let retried = record(|record| {
+            record.begin(1, NOW);
+            let at = from_micros(NOW);
+            let finish = Completion {
+                id: DeliveryId::new(1, 0),
+                attempt: 1,
+                started_at: at,
+                duration: Duration::ZERO,
+                result: AttemptResult::Retry,
+                detail: None,
+                due_at: at,
+                elapsed: Duration::ZERO,
+                is_counted: true,
+                is_released: false,
+            };
+            record.end(&finish);
+        });
+        assert_eq!(retried.generation, 1);
+        let check = |of, delivered, record, expected| {
+            check(
+                &ticket(Way::Reference(of), delivered),
+                None,
+                record,
+                expected,
+            );
+        };
+        check(1, 1, Some(retried.clone()), next(2, 1));
+        check(1, 1, None, Step::Drop);
+        let mut replayed = retried;
+        replayed.replay(NOW);
+        // That newer one may not have been made.
+        check(1, 1, Some(replayed.clone()), Step::Refer(2));
+        check(2, 9, Some(replayed.clone()), next(2, 2));
+        // Its worker is gone.
+        replayed.begin(2, NOW);
+        check(1, 2, Some(replayed.clone()), Step::Drop);
+        check(2, 2, Some(replayed.clone()), next(3, 2));
+        replayed.state = Word::Done;
+        check(2, 2, Some(replayed), Step::Drop);
+    }
+
+    #[test]
+    fn a_clock_far_ahead_delays_nothing() {
+        let year = 365 * 24 * 3600 * 1_000_000_i64;
+        let due = |received_at| match ticket(Way::Event, 1).step(received_at, None, None, NOW) {
+            Step::HandOut(next) => next.due_at,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(due(NOW + 30_000_000), NOW + 30_000_000);
+        assert_eq!(due(NOW + year), NOW);
+        let mut record = record(|record| record.begin(1, NOW + year));
+        record.state = Word::Pending;
+        record.generation = 1;
+        record.due_at = NOW + year + 5;
+        let step = |record: &Record| ticket(Way::Reference(1), 1).step(0, None, Some(record), NOW);
+        assert!(matches!(step(&record), Step::HandOut(next) if next.due_at == NOW + year + 5));
+        record.set_attempts(&[crate::Attempt::new(
+            1,
+            from_micros(NOW + year),
+            Duration::ZERO,
+            AttemptResult::Retry,
+        )]);
+        assert!(matches!(step(&record), Step::HandOut(next) if next.due_at == NOW));
+    }
+}
