@@ -4,13 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::file::check_log;
 use super::file_id::{Difference, FileId, check_names};
 use super::reader::SqliteReader;
-use super::rescue::{Orphan, Rescued};
+use super::rescue::Orphan;
+use super::thread::spawn;
 use crate::{InboxError, InboxErrorKind};
 
 /// Nothing is written meanwhile, and everything is refused.
@@ -27,9 +29,10 @@ pub(super) struct Lost {
 }
 
 enum Rescue {
-    UnderWay(JoinHandle<Option<Rescued>>),
+    /// The thread holds the orphan too, and leaves it here where there is no copy yet.
+    UnderWay(Arc<Mutex<Orphan>>, JoinHandle<Result<PathBuf, InboxError>>),
     Failed {
-        orphan: Box<Orphan>,
+        orphan: Arc<Mutex<Orphan>>,
         error: InboxError,
         at: Instant,
     },
@@ -46,16 +49,12 @@ struct Found {
 
 impl Lost {
     /// Begins to copy what only the orphan holds, where it holds anything.
-    pub(super) fn new(
-        difference: Difference,
-        orphan: Box<Orphan>,
-        reader_closed: Receiver<()>,
-    ) -> Self {
+    pub(super) fn new(difference: Difference, orphan: Orphan, reader_closed: Receiver<()>) -> Self {
         let files = orphan.files();
         let (path, database) = (files.path().to_owned(), files.database());
         let rescue = match difference {
             Difference::Removed | Difference::Replaced | Difference::Log => {
-                Rescue::begin(orphan, difference)
+                Rescue::begin(Arc::new(Mutex::new(orphan)), difference)
             }
             Difference::Index | Difference::Lock => Rescue::Done(None),
         };
@@ -95,7 +94,7 @@ impl Lost {
     pub(super) fn copy(&self) -> Option<&Path> {
         match &self.rescue {
             Rescue::Done(copy) => copy.as_deref(),
-            Rescue::UnderWay(_) | Rescue::Failed { .. } => None,
+            Rescue::UnderWay(..) | Rescue::Failed { .. } => None,
         }
     }
 
@@ -113,11 +112,12 @@ impl Lost {
 
     /// Waits for the copy. An error in any case: not everything is where it should be.
     pub(super) fn end(mut self) -> InboxError {
-        if let Rescue::UnderWay(rescue) = self.rescue {
-            self.rescue = Rescue::ended(rescue, Instant::now());
+        if let Rescue::UnderWay(orphan, thread) = self.rescue {
+            self.rescue = Rescue::ended(orphan, thread);
         }
         if let Rescue::Failed { orphan, .. } = self.rescue {
-            self.rescue = Rescue::of(orphan.rescue(self.difference), Instant::now());
+            let copied = lock(&orphan).rescue(self.difference);
+            self.rescue = Rescue::of(orphan, copied);
         }
         self.tell_copy();
         self.refusal("closed")
@@ -126,13 +126,12 @@ impl Lost {
     fn go_on(&mut self, now: Instant) {
         let rescue = std::mem::replace(&mut self.rescue, Rescue::Done(None));
         self.rescue = match rescue {
-            Rescue::UnderWay(rescue) if rescue.is_finished() => {
-                let ended = Rescue::ended(rescue, now);
+            Rescue::UnderWay(orphan, thread) if thread.is_finished() => {
                 self.told_at = None;
-                ended
+                Rescue::ended(orphan, thread)
             }
             // Put back before anything was copied: nothing has to be.
-            Rescue::Failed { orphan, .. } if orphan.files().difference().is_none() => {
+            Rescue::Failed { orphan, .. } if lock(&orphan).files().difference().is_none() => {
                 Rescue::Done(None)
             }
             Rescue::Failed { orphan, at, .. } if now.duration_since(at) >= BETWEEN_RESCUES => {
@@ -146,7 +145,7 @@ impl Lost {
     /// whole one.
     fn find(&mut self, now: Instant) -> Result<(), InboxError> {
         match &self.rescue {
-            Rescue::UnderWay(_) => return Err(self.refusal("it is being copied")),
+            Rescue::UnderWay(..) => return Err(self.refusal("it is being copied")),
             Rescue::Failed { .. } => return Err(self.refusal("it could not be copied yet")),
             Rescue::Done(_) => {}
         }
@@ -235,42 +234,42 @@ impl Lost {
                      do not stop the process until it is copied"
                 );
             }
-            Rescue::UnderWay(_) | Rescue::Done(None) => {}
+            Rescue::UnderWay(..) | Rescue::Done(None) => {}
         }
     }
 }
 
 impl Rescue {
-    fn begin(orphan: Box<Orphan>, difference: Difference) -> Self {
-        match orphan.begin_rescue(difference) {
-            Ok(rescue) => Self::UnderWay(rescue),
-            Err((orphan, error)) => Self::Failed {
+    /// In a thread of its own: there may be much of it.
+    fn begin(orphan: Arc<Mutex<Orphan>>, difference: Difference) -> Self {
+        let shared = Arc::clone(&orphan);
+        let thread = spawn("inbox-rescue", move || lock(&shared).rescue(difference));
+        match thread {
+            Ok(thread) => Self::UnderWay(orphan, thread),
+            Err(error) => Self::of(orphan, Err(error)),
+        }
+    }
+
+    fn ended(orphan: Arc<Mutex<Orphan>>, thread: JoinHandle<Result<PathBuf, InboxError>>) -> Self {
+        let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "copying panicked"));
+        Self::of(orphan, thread.join().unwrap_or_else(panicked))
+    }
+
+    fn of(orphan: Arc<Mutex<Orphan>>, copied: Result<PathBuf, InboxError>) -> Self {
+        match copied {
+            Ok(copy) => Self::Done(Some(copy)),
+            Err(error) => Self::Failed {
                 orphan,
-                error: InboxError::new(InboxErrorKind::Storage, "cannot start a thread")
-                    .with_source(error),
+                error,
                 at: Instant::now(),
             },
         }
     }
+}
 
-    fn ended(rescue: JoinHandle<Option<Rescued>>, now: Instant) -> Self {
-        match rescue.join() {
-            Ok(Some(rescued)) => Self::of(rescued, now),
-            // A panic: it has said so on stderr, and what it held went with it.
-            Ok(None) | Err(_) => Self::Done(None),
-        }
-    }
-
-    fn of(rescued: Rescued, now: Instant) -> Self {
-        match rescued {
-            Rescued::Copied(copy) => Self::Done(Some(copy)),
-            Rescued::Failed(orphan, error) => Self::Failed {
-                orphan,
-                error,
-                at: now,
-            },
-        }
-    }
+/// A panic leaves the connection as it was.
+fn lock(orphan: &Mutex<Orphan>) -> MutexGuard<'_, Orphan> {
+    orphan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file that did not change for so long is taken for whole.

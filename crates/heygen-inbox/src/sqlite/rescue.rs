@@ -4,7 +4,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -22,13 +21,6 @@ pub(super) struct Orphan {
     files: OpenFiles,
 }
 
-/// What became of the attempt to copy it: the orphan itself where that failed, and can be tried
-/// again.
-pub(super) enum Rescued {
-    Copied(PathBuf),
-    Failed(Box<Orphan>, InboxError),
-}
-
 impl Orphan {
     pub(super) fn new(connection: Connection, files: OpenFiles) -> Self {
         leave_files(&connection);
@@ -39,38 +31,13 @@ impl Orphan {
         &self.files
     }
 
-    /// Copies everything into a new file beside the inbox, in a thread of its own: there may be
-    /// much of it. The orphan comes back where there is no thread.
-    pub(super) fn begin_rescue(
-        self: Box<Self>,
-        difference: Difference,
-    ) -> Result<JoinHandle<Option<Rescued>>, (Box<Self>, io::Error)> {
-        let (give, take) = std::sync::mpsc::channel();
-        let thread = std::thread::Builder::new().name("inbox-rescue".to_owned());
-        let started = thread.spawn(move || match take.recv() {
-            Ok(orphan) => Some(Self::rescue(orphan, difference)),
-            Err(_) => None,
-        });
-        match started {
-            // The thread waits for it.
-            Ok(thread) => give
-                .send(self)
-                .map_err(|lost| (lost.0, io::ErrorKind::Other.into()))
-                .map(|()| thread),
-            Err(error) => Err((self, error)),
+    /// Copies everything into a new file beside the inbox; gives where that is.
+    pub(super) fn rescue(&self, difference: Difference) -> Result<PathBuf, InboxError> {
+        let copy = self.copy()?;
+        if difference == Difference::Log {
+            self.bring_log_in();
         }
-    }
-
-    pub(super) fn rescue(self: Box<Self>, difference: Difference) -> Rescued {
-        match self.copy() {
-            Ok(copy) => {
-                if difference == Difference::Log {
-                    self.bring_log_in();
-                }
-                Rescued::Copied(copy)
-            }
-            Err(error) => Rescued::Failed(self, error),
-        }
+        Ok(copy)
     }
 
     /// Under another name until it is whole: whoever finds the copy finds all of it.

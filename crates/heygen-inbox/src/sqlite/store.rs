@@ -182,8 +182,8 @@ impl Store {
     }
 
     /// The same, for files that are no longer found under their names.
-    pub(super) fn into_orphan(self) -> (Box<Orphan>, Remembered) {
-        let orphan = Box::new(Orphan::new(self.connection, self.files));
+    pub(super) fn into_orphan(self) -> (Orphan, Remembered) {
+        let orphan = Orphan::new(self.connection, self.files);
         let remembered = Remembered {
             in_hand: self.in_hand.ids,
             last_id: self.last_committed_id,

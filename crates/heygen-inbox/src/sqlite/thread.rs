@@ -4,10 +4,10 @@ use std::thread::{self, JoinHandle};
 
 use crate::{InboxError, InboxErrorKind};
 
-pub(super) fn spawn(
+pub(super) fn spawn<T: Send + 'static>(
     name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, InboxError> {
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, InboxError> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
