@@ -53,7 +53,7 @@ mod writer;
 
 pub use check::{Depth, Flaw};
 pub use editor::SqliteEditor;
-pub use error::is_damaged;
+pub use error::{is_damaged, is_outdated};
 pub use options::SqliteOptions;
 pub use private_file::{create_private_file, open_private_file};
 pub use reader::SqliteReader;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use heygen_inbox::sqlite::is_outdated;
 use heygen_inbox::{InboxError, InboxErrorKind};
 
 use crate::api::error_chain;
@@ -67,7 +68,13 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let inbox = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<InboxError>())?;
-    (inbox.kind() == InboxErrorKind::Access).then_some(LET_US_IN)
+    match inbox.kind() {
+        InboxErrorKind::Access => Some(LET_US_IN),
+        InboxErrorKind::Version if is_outdated(inbox) => {
+            Some("start `serve` once with this version")
+        }
+        _ => None,
+    }
 }
 
 pub(crate) const LET_US_IN: &str = "log in with --nats-creds, --nats-nkey-file, --nats-user and --nats-password-file, --nats-token-file, or \

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::access::{cannot_open, is_denied, is_read_only};
 use super::check;
-use super::error::{is_no_access, sqlite_error};
+use super::error::{Outdated, is_no_access, sqlite_error};
 use super::file_id::is_open_here;
 use super::kind::FileKind;
 use super::lock::{AppendLock, is_served};
@@ -113,10 +113,10 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
 /// Whoever made the file ended after its tables and before its tag.
 pub(super) fn unfinished(path: &Path) -> InboxError {
     let message = format!(
-        "inbox {} was not finished by whoever made it: start `serve` once to finish it",
+        "inbox {} was not finished by the process that made it",
         path.display()
     );
-    InboxError::new(InboxErrorKind::Version, message)
+    InboxError::new(InboxErrorKind::Version, message).with_source(Outdated)
 }
 
 /// Opens what is there, as long as it is of this program's version.
@@ -163,7 +163,6 @@ const INBOX: FileKind = FileKind {
     object: "inbox",
     title: "inbox ",
     otherwise: "not an inbox",
-    if_older: "start `serve` once with this version to bring it up to date",
     if_newer: "a newer version made it: use that version",
 };
 

@@ -232,8 +232,8 @@ impl Handle {
                 inbox = %self.path.display(),
                 log_bytes = stuck.bytes,
                 "the log of the inbox is {} MiB long and grows: a program has been reading the inbox for {} s or more, and the log \
-                 cannot be used again before it is done; `inbox check --full`, `inbox backup` and an open transaction of sqlite3 \
-                 read for as long as they run",
+                 cannot be used again before it is done; a full check, a backup and an open transaction of sqlite3 read for as \
+                 long as they run",
                 stuck.bytes / (1024 * 1024),
                 stuck.seconds
             ),

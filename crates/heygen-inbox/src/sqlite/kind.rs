@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::access::{self, cannot_open};
+use super::error::Outdated;
 use super::private_file::create_private_file;
 use crate::{InboxError, InboxErrorKind};
 
@@ -25,8 +26,6 @@ pub(super) struct FileKind {
     pub(super) title: &'static str,
     /// What a database of somebody else is: `PATH is a SQLite database, but …`.
     pub(super) otherwise: &'static str,
-    /// What to do about a file of an older version that may not be brought up to date here.
-    pub(super) if_older: &'static str,
     /// What to do about a file of a newer version.
     pub(super) if_newer: &'static str,
 }
@@ -113,18 +112,16 @@ impl FileKind {
 
     pub(super) fn version_error(&self, path: &Path, found: usize) -> InboxError {
         let known = self.migrations.len();
-        let advice = match found > known {
-            true => self.if_newer,
-            false => self.if_older,
-        };
-        InboxError::new(
-            InboxErrorKind::Version,
-            format!(
-                "{}{} has schema version {found}, this program knows {known}: {advice}",
-                self.title,
-                path.display()
-            ),
-        )
+        let message = format!(
+            "{}{} has schema version {found}, this program knows {known}",
+            self.title,
+            path.display()
+        );
+        if found < known {
+            return InboxError::new(InboxErrorKind::Version, message).with_source(Outdated);
+        }
+        let message = format!("{message}: {}", self.if_newer);
+        InboxError::new(InboxErrorKind::Version, message)
     }
 
     pub(super) fn cannot(&self, step: &str, path: &Path, error: rusqlite::Error) -> InboxError {

@@ -363,7 +363,7 @@ fn filed_under(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
             (Ok(source), Ok(body)) => {
                 dedup::filed_under(source, &BodyDigest(body), event).collect()
             }
-            // Damage, which `inbox check` tells of: it is not found, and so delivered twice.
+            // Damage, which a check tells of: it is not found, and so delivered twice.
             _ => Vec::new(),
         },
         (None, None) => Vec::new(),

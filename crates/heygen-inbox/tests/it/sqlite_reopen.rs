@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader, is_outdated};
 use heygen_inbox::{
     AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
@@ -273,9 +273,10 @@ async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() 
     assert!(
         error
             .to_string()
-            .ends_with("was not finished by whoever made it: start `serve` once to finish it"),
+            .ends_with("was not finished by the process that made it"),
         "{error}"
     );
+    assert!(is_outdated(&error));
     drop(SqliteInbox::open(&path).unwrap());
     assert!(SqliteReader::open(&path).is_ok());
 }

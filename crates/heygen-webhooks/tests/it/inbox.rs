@@ -220,3 +220,17 @@ pub(crate) fn post(url: &str, body: &[u8]) -> Value {
         .expect("a request");
     serde_json::from_str(&report.answer().expect("an answer").text()).expect("JSON")
 }
+
+#[test]
+fn inbox_that_was_not_finished_is_listed_after_serve_was_started() {
+    let place = Place::new();
+    place.file("heygen-inbox.db", "");
+    let ended = place.run(&["inbox", "list"]);
+    assert_eq!(ended.status, 1);
+    let advice = "start `serve` once with this version";
+    assert!(ended.stderr.contains(advice), "{}", ended.stderr);
+    let serve = place.serve(&[]);
+    serve.signal("TERM");
+    serve.wait();
+    place.run(&["inbox", "list"]).ok();
+}

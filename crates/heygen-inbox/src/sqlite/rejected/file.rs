@@ -44,10 +44,7 @@ const REJECTED: FileKind = FileKind {
     object: "the rejected posts in",
     title: "",
     otherwise: "does not hold rejected posts",
-    if_older: OTHER_VERSION,
-    if_newer: OTHER_VERSION,
+    if_newer: "use the version that made it, or remove the file",
 };
-
-const OTHER_VERSION: &str = "use the version that made it, or remove the file";
 
 const LOCK_TIME: Duration = Duration::from_secs(5);

@@ -149,7 +149,7 @@ impl Store {
         tracing::error!(
             delivery = %self.id(id),
             %error,
-            "a delivery cannot be read and is given up; `inbox check` tells of damage"
+            "a delivery cannot be read and is given up; the file may be damaged"
         );
         self.connection
             .prepare_cached("UPDATE delivery SET state = 'dead', claimed_at = NULL WHERE id = ?1")?
