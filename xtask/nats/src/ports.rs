@@ -4,12 +4,10 @@
 //! connection may get it, even one to that very port: a client that reconnects in a loop then talks to itself. So ports
 //! are taken from below that range.
 
-use std::collections::hash_map::RandomState;
 use std::fs;
-use std::hash::BuildHasher as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 const LOWEST: u16 = 10_000;
 
@@ -23,24 +21,21 @@ const TRIES: u32 = 1000;
 /// Another process may take it before its server does; whoever starts the server tries again with another port then.
 pub(crate) fn free() -> Result<SocketAddr> {
     let end = outgoing_from().unwrap_or(USUAL_END).max(LOWEST + 1000);
-    (0..TRIES)
-        .map(|_| {
-            let port = LOWEST + (random() % u64::from(end - LOWEST)) as u16;
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-        })
-        .find(|address| TcpListener::bind(address).is_ok())
-        .with_context(|| format!("found no free port from {LOWEST} to {end}"))
+    for _ in 0..TRIES {
+        let random = getrandom::u32().context("the system gives no random numbers")?;
+        let port = LOWEST + (random % u32::from(end - LOWEST)) as u16;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("found no free port from {LOWEST} to {end}")
 }
 
 /// The first port for outgoing connections, where the system tells.
 fn outgoing_from() -> Option<u16> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     range.split_whitespace().next()?.parse().ok()
-}
-
-/// The keys of every `RandomState` are new.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 #[cfg(test)]

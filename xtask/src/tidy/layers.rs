@@ -73,7 +73,7 @@ const LAYERS: &[Layer] = &[
         name: "heygen-testkit",
         members: &["heygen-events", "heygen-signature"],
         names: None,
-        never: &["rusqlite"],
+        never: &["reqwest", "rusqlite"],
         // The sandbox alone routes with it.
         never_bare: &["axum"],
     },
@@ -115,7 +115,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "xtask-nats",
         members: &[],
-        names: Some(&["anyhow", "serde_json", "tempfile"]),
+        names: Some(&["anyhow", "getrandom", "serde_json", "tempfile"]),
         never: &["tokio"],
         never_bare: &[],
     },

@@ -1,7 +1,6 @@
 //! Back-filling for as long as a server runs.
 
 use std::future::Future;
-use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -153,7 +152,7 @@ impl Trouble {
 
 /// A tenth more or less, so that many servers do not ask at the same moment.
 fn jittered(time: Duration) -> Duration {
-    let roll = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(u32::MAX / 2);
+    let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
     let factor = 0.9 + 0.2 * f64::from(roll) / f64::from(u32::MAX);
     Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(time)
 }

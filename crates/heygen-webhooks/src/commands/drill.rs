@@ -190,8 +190,10 @@ fn check_folder(file: &Path) -> Result<(), Failure> {
 }
 
 fn write_junit(file: &Path, url: &str, scorecard: &Scorecard) -> Result<(), Failure> {
-    fs::write(file, junit::document(&without_query(url), scorecard))
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    let written = junit::document(&without_query(url), scorecard)
+        .map_err(anyhow::Error::from)
+        .and_then(|document| Ok(fs::write(file, document)?));
+    written.with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
 }
 

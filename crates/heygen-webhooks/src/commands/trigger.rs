@@ -1,7 +1,6 @@
 //! `trigger`: a signed sample delivery, as HeyGen would send it.
 
-use std::hash::{BuildHasher as _, RandomState};
-
+use anyhow::Context as _;
 use heygen_events::EventType;
 use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
@@ -80,7 +79,7 @@ async fn send_all(
     let mut all_accepted = true;
     for event_type in event_types {
         for _ in 0..options.count {
-            let body = body(options, event_type, fields);
+            let body = body(options, event_type, fields)?;
             let report = sender.deliver(body).await.map_err(sending::failure)?;
             for attempt in report.attempts().iter().chain(report.duplicates()) {
                 output::write(line(options, event_type, attempt))?;
@@ -91,13 +90,13 @@ async fn send_all(
     Ok(all_accepted)
 }
 
-fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> {
+fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> anyhow::Result<Vec<u8>> {
     let mut builder = EventBuilder::new(event_type.clone());
     if options.keep_ids {
         builder = builder.keep_ids();
     } else if !event_type.is_known() {
         // There is no sample with ids to make fresh, and the same body twice would be a duplicate.
-        builder = builder.set("id", fresh_id());
+        builder = builder.set("id", fresh_id()?);
     }
     if let Some(event_id) = &options.event_id {
         builder = builder.top("event_id", event_id.as_str());
@@ -105,12 +104,12 @@ fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> Vec<u8> 
     for field in fields {
         builder = builder.set(&field.name, field.value.clone());
     }
-    builder.body().to_vec()
+    Ok(builder.body().to_vec())
 }
 
-/// Enough to be new: the standard library seeds its hash maps with it.
-fn fresh_id() -> String {
-    format!("{:016x}", RandomState::new().hash_one(0))
+fn fresh_id() -> anyhow::Result<String> {
+    let id = getrandom::u64().context("the system gives no random numbers")?;
+    Ok(format!("{id:016x}"))
 }
 
 fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String {

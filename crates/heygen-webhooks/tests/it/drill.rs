@@ -109,7 +109,7 @@ fn junit_is_well_formed() {
     assert_eq!(count("failure"), 6, "{xml}");
     assert_eq!(count("skipped"), 2, "{xml}");
     assert!(
-        xml.contains("failures=\"6\" errors=\"0\" skipped=\"2\""),
+        xml.contains("skipped=\"2\" errors=\"0\" failures=\"6\""),
         "{xml}"
     );
     assert!(!xml.contains("token"), "{xml}");
