@@ -47,7 +47,6 @@
 //! - `drill`: the module of that name, and with it tokio's tasks.
 //! - `sandbox`: the module of that name, and with it a server.
 //! - `tls`: [`Sender`] also sends to `https` addresses, by rustls with ring and the certificates of the system.
-//!   Also needed where another crate of the build makes reqwest use rustls without choosing its cryptography.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod builder;

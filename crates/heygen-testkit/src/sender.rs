@@ -8,11 +8,17 @@ use std::{
 
 use bytes::Bytes;
 use heygen_signature::{SIGNATURE, Secret};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
-use reqwest::{Client, Request, Url, redirect};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, Full};
+use url::Url;
 
+use self::client::Client;
 use crate::request::{JSON, signature_value};
 
+mod client;
 mod error;
 mod report;
 mod retry;
@@ -183,7 +189,10 @@ impl Sender {
     /// [`SendError`] when nothing could be sent at all; a refused connection or a missing answer is in the report.
     pub async fn probe(&self) -> Result<ProbeReport, SendError> {
         let client = self.client()?;
-        let request = Request::new(Method::OPTIONS, self.parsed_url()?);
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = Method::OPTIONS;
+        *request.uri_mut() = self.uri()?;
+        request.headers_mut().insert(ACCEPT, ANYTHING);
         let attempt = attempt(&client, request, self.probe_timeout, false).await;
         Ok(ProbeReport { attempt })
     }
@@ -226,7 +235,7 @@ impl Sender {
     }
 
     fn delivery(&self, body: Bytes) -> Result<Delivery, SendError> {
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+        let mut headers = HeaderMap::from_iter([(ACCEPT, ANYTHING), (CONTENT_TYPE, JSON)]);
         if let Some(secret) = &self.secret {
             let name = HeaderName::try_from(&self.header_name).map_err(SendError::header_name)?;
             headers.insert(name, signature_value(secret, &body));
@@ -237,42 +246,45 @@ impl Sender {
             headers.insert(name, value);
         }
         Ok(Delivery {
-            url: self.parsed_url()?,
+            uri: self.uri()?,
             headers,
             body: if self.tampered { tamper(&body) } else { body },
         })
     }
 
-    fn parsed_url(&self) -> Result<Url, SendError> {
-        let url = Url::parse(&self.url).map_err(SendError::url)?;
+    fn uri(&self) -> Result<Uri, SendError> {
+        let mut url = Url::parse(&self.url).map_err(SendError::url)?;
         match url.scheme() {
-            "http" => Ok(url),
-            "https" if cfg!(feature = "tls") => Ok(url),
-            _ => Err(SendError::scheme()),
+            "http" => {}
+            "https" if cfg!(feature = "tls") => {}
+            _ => return Err(SendError::scheme()),
         }
+        url.set_fragment(None);
+        url.as_str().parse().map_err(SendError::url)
     }
 
     fn client(&self) -> Result<Client, SendError> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        let client = new_client(self.hanging_up).map_err(SendError::client)?;
+        let client = client::new(!self.hanging_up)?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 }
 
 /// What every attempt of one delivery sends.
 struct Delivery {
-    url: Url,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Delivery {
-    fn request(&self) -> Request {
-        let mut request = Request::new(Method::POST, self.url.clone());
+    fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(self.body.clone().into());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        *request.body_mut() = Some(self.body.clone().into());
         request
     }
 }
@@ -287,66 +299,45 @@ fn tamper(body: &Bytes) -> Bytes {
     }
 }
 
-fn new_client(hanging_up: bool) -> reqwest::Result<Client> {
-    #[cfg(feature = "tls")]
-    install_crypto();
-    let mut builder = Client::builder();
-    if hanging_up {
-        builder = builder.pool_max_idle_per_host(0);
-    }
-    builder
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        // The policy of the sender decides alone, and the report shows every attempt.
-        .retry(reqwest::retry::never())
-        .build()
-}
-
-/// Makes ring the cryptography of rustls, unless the program has chosen its own.
-#[cfg(feature = "tls")]
-fn install_crypto() {
-    use rustls::crypto::{CryptoProvider, ring};
-
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may be quicker; then theirs stays.
-        let _installed = ring::default_provider().install_default();
-    }
-}
-
 /// One request, and the answer or what came instead of it.
 async fn attempt(
     client: &Client,
-    mut request: Request,
+    request: Request<Full<Bytes>>,
     timeout: Duration,
     hanging_up: bool,
 ) -> Attempt {
-    *request.timeout_mut() = Some(timeout);
     let started = Instant::now();
-    let result = if hanging_up {
-        let begun = client.execute(request).await.map(drop);
-        Err(begun.map_or_else(AttemptError::new, |()| AttemptError::dropped()))
-    } else {
-        exchange(client, request).await.map_err(AttemptError::new)
-    };
+    let exchange = exchange(client, request, hanging_up);
+    let result = tokio::time::timeout(timeout, exchange).await;
     Attempt {
         duration: started.elapsed(),
-        result,
+        result: result.unwrap_or_else(|_| Err(AttemptError::timeout())),
     }
 }
 
-async fn exchange(client: &Client, request: Request) -> reqwest::Result<Answer> {
-    let mut response = client.execute(request).await?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > Answer::MAX_BODY_BYTES {
-            body.truncate(Answer::MAX_BODY_BYTES);
-            break;
-        }
+async fn exchange(
+    client: &Client,
+    request: Request<Full<Bytes>>,
+    hanging_up: bool,
+) -> Result<Answer, AttemptError> {
+    let response = client.request(request).await;
+    let (head, mut incoming) = response.map_err(AttemptError::request)?.into_parts();
+    if hanging_up {
+        return Err(AttemptError::dropped());
     }
+    let mut body = Vec::new();
+    while body.len() < Answer::MAX_BODY_BYTES
+        && let Some(frame) = incoming.frame().await
+    {
+        let frame = frame.map_err(AttemptError::broken)?;
+        body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    }
+    body.truncate(Answer::MAX_BODY_BYTES);
     Ok(Answer {
-        status: response.status(),
-        headers: mem::take(response.headers_mut()),
+        status: head.status,
+        headers: head.headers,
         body: body.into(),
     })
 }
+
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");

@@ -50,7 +50,8 @@ impl SendError {
         Self::new(SendErrorKind::HeaderValue, Some(Box::new(source)))
     }
 
-    pub(super) fn client(source: reqwest::Error) -> Self {
+    #[cfg(feature = "tls")]
+    pub(super) fn client(source: std::io::Error) -> Self {
         Self::new(SendErrorKind::Client, Some(Box::new(source)))
     }
 

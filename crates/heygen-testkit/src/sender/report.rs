@@ -118,8 +118,8 @@ impl Answer {
 /// Why no answer came.
 #[derive(Debug)]
 pub struct AttemptError {
-    /// `None` when we hung up ourselves.
-    source: Option<reqwest::Error>,
+    kind: AttemptErrorKind,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// How an attempt failed.
@@ -137,26 +137,43 @@ pub enum AttemptErrorKind {
 }
 
 impl AttemptError {
-    pub(super) fn new(source: reqwest::Error) -> Self {
-        // The address may carry a token.
+    pub(super) fn timeout() -> Self {
         Self {
-            source: Some(source.without_url()),
+            kind: AttemptErrorKind::Timeout,
+            source: None,
         }
     }
 
     pub(super) fn dropped() -> Self {
-        Self { source: None }
+        Self {
+            kind: AttemptErrorKind::Dropped,
+            source: None,
+        }
+    }
+
+    pub(super) fn request(source: hyper_util::client::legacy::Error) -> Self {
+        let kind = if source.is_connect() {
+            AttemptErrorKind::Connect
+        } else {
+            AttemptErrorKind::Broken
+        };
+        Self {
+            kind,
+            source: Some(Box::new(source)),
+        }
+    }
+
+    pub(super) fn broken(source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            kind: AttemptErrorKind::Broken,
+            source: Some(Box::new(source)),
+        }
     }
 
     /// How it failed.
     #[must_use]
     pub fn kind(&self) -> AttemptErrorKind {
-        match &self.source {
-            None => AttemptErrorKind::Dropped,
-            Some(source) if source.is_timeout() => AttemptErrorKind::Timeout,
-            Some(source) if source.is_connect() => AttemptErrorKind::Connect,
-            Some(_) => AttemptErrorKind::Broken,
-        }
+        self.kind
     }
 
     /// Whether the answer did not end in time.
@@ -180,7 +197,7 @@ impl fmt::Display for AttemptError {
 impl Error for AttemptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.source {
-            Some(source) => Some(source),
+            Some(source) => Some(source.as_ref()),
             None => None,
         }
     }

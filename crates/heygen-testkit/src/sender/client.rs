@@ -1,0 +1,58 @@
+//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy, and TLS with a cryptography of its own choice, so that neither
+//! the process nor another crate of the build decides about it.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::error::SendError;
+
+#[cfg(feature = "tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+#[cfg(not(feature = "tls"))]
+type Connector = HttpConnector;
+
+/// Clones share their connections.
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+
+/// A client that keeps connections for later requests, or none.
+pub(super) fn new(keeps_connections: bool) -> Result<Client, SendError> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    if !keeps_connections {
+        builder.pool_max_idle_per_host(0);
+    }
+    Ok(builder.build(connector(http)?))
+}
+
+#[cfg(feature = "tls")]
+fn connector(mut http: HttpConnector) -> Result<Connector, SendError> {
+    http.enforce_http(false);
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_platform_verifier(provider)
+        .map_err(SendError::client)?;
+    Ok(builder.https_or_http().enable_http1().wrap_connector(http))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+fn connector(http: HttpConnector) -> Result<Connector, SendError> {
+    Ok(http)
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_has_no_cryptography_of_ours() {
+        new(true).unwrap();
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    }
+}
