@@ -1,7 +1,6 @@
 //! [`Admin`]: a small server for whoever runs the process, apart from the one that HeyGen reaches. [`AdminPages`]: what it
 //! shows.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -9,10 +8,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use heygen_inbox::InboxAdmin;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -58,6 +58,7 @@ impl Admin {
         pages: AdminPages<I>,
         shutdown: impl Future<Output = ()>,
     ) {
+        let router = pages.router();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -72,7 +73,7 @@ impl Admin {
                         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                             continue;
                         };
-                        let serving = serve_one(stream, pages.clone());
+                        let serving = serve_one(stream, router.clone());
                         connections.spawn(async move {
                             // However it ended, nobody is left to tell.
                             let _ = tokio::time::timeout(CONNECTION_TIME, serving).await;
@@ -89,16 +90,12 @@ impl Admin {
     }
 }
 
-async fn serve_one<I: InboxAdmin>(stream: TcpStream, pages: AdminPages<I>) {
-    let service = service_fn(move |request| {
-        let pages = pages.clone();
-        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
-    });
+async fn serve_one(stream: TcpStream, router: Router) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the admin listener ended early");

@@ -5,15 +5,21 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use heygen_inbox::InboxAdmin;
+#[cfg(feature = "metrics")]
+use http::HeaderMap;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{StatusCode, header};
 
 use super::readiness::{Readiness, Verdict};
 #[cfg(feature = "metrics")]
-use crate::Metrics;
+use crate::metrics::Metrics;
 #[cfg(feature = "metrics")]
 use crate::metrics::exposition::asks_for_open_metrics;
 
@@ -34,6 +40,7 @@ pub struct AdminPages<I> {
     hosts: Arc<[String]>,
     /// What ended although it should not have.
     ended: Arc<OnceLock<&'static str>>,
+    mounted: Router,
     #[cfg(feature = "metrics")]
     metrics: Option<Metrics>,
 }
@@ -47,6 +54,7 @@ impl<I: InboxAdmin> AdminPages<I> {
             is_ending: Arc::default(),
             hosts: Arc::default(),
             ended: Arc::default(),
+            mounted: Router::new(),
             #[cfg(feature = "metrics")]
             metrics: None,
         }
@@ -78,96 +86,98 @@ impl<I: InboxAdmin> AdminPages<I> {
         let _ = self.ended.set(part);
     }
 
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if !is_host_of_ours(request, &self.hosts) {
-            return json(
-                StatusCode::MISDIRECTED_REQUEST,
-                r#"{"error":"unknown host"}"#,
-            );
-        }
-        let path = request.uri().path();
-        let is_known = match path {
-            "/healthz" | "/readyz" => true,
-            "/metrics" => self.has_metrics(),
-            _ => false,
-        };
-        if !is_known {
-            return json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#);
-        }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = json(
-                StatusCode::METHOD_NOT_ALLOWED,
-                r#"{"error":"method not allowed"}"#,
-            );
-            response.headers_mut().insert(header::ALLOW, ALLOWED);
-            return response;
-        }
-        match path {
-            "/healthz" => json(StatusCode::OK, r#"{"status":"ok"}"#),
-            "/readyz" => self.ready().await,
-            _ => self.show_metrics(request.headers()).await,
-        }
+    /// Shows these too, such as a dashboard. Their requests pass the same look at `Host`; what they answer is theirs.
+    ///
+    /// # Panics
+    ///
+    /// [`Admin::serve`](super::Admin::serve) does when they have a path of the table above, or a fallback.
+    #[must_use]
+    pub fn mount(mut self, pages: Router) -> Self {
+        self.mounted = self.mounted.merge(pages);
+        self
     }
 
-    async fn ready(&self) -> Response<Full<Bytes>> {
-        let is_ending = self.is_ending.load(Ordering::Relaxed);
-        let shutdown = if is_ending { "begun" } else { "ok" };
-        if let Some(part) = self.ended.get() {
-            // Its name is a key: nothing in it may end the string.
-            let part: String = part.chars().filter(|c| !r#"\""#.contains(*c)).collect();
-            let text = format!(
-                r#"{{"status":"not ready","checks":{{"{part}":"ended","shutdown":"{shutdown}"}}}}"#
-            );
-            return json(StatusCode::SERVICE_UNAVAILABLE, text);
-        }
-        if is_ending {
-            let text = r#"{"status":"not ready","checks":{"shutdown":"begun"}}"#;
-            return json(StatusCode::SERVICE_UNAVAILABLE, text);
-        }
-        let verdict = self.readiness.verdict().await;
-        let (code, status) = match verdict {
-            Verdict::Ok => (StatusCode::OK, "ready"),
-            Verdict::Busy | Verdict::Failed | Verdict::TimedOut => {
-                (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-            }
-        };
-        let inbox = verdict.as_str();
-        let text =
-            format!(r#"{{"status":"{status}","checks":{{"inbox":"{inbox}","shutdown":"ok"}}}}"#);
-        json(code, text)
-    }
-
-    #[cfg(feature = "metrics")]
-    fn has_metrics(&self) -> bool {
-        self.metrics.is_some()
-    }
-
-    #[cfg(not(feature = "metrics"))]
-    #[expect(clippy::unused_self, reason = "the other one looks")]
-    fn has_metrics(&self) -> bool {
-        false
-    }
-
-    #[cfg_attr(
-        not(feature = "metrics"),
-        expect(unused_variables, reason = "the other one reads them")
-    )]
-    async fn show_metrics(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    pub(super) fn router(self) -> Router {
+        let hosts = Arc::clone(&self.hosts);
+        let mounted = self.mounted.clone();
+        let healthy = async || json(StatusCode::OK, r#"{"status":"ok"}"#);
+        let mut router = Router::new()
+            .route("/healthz", get(healthy))
+            .route("/readyz", get(ready::<I>));
         #[cfg(feature = "metrics")]
-        if let Some(metrics) = &self.metrics {
-            let inbox = self.readiness.inbox();
-            let (text, kind) = match asks_for_open_metrics(headers) {
-                true => (metrics.scrape(inbox).await, Metrics::CONTENT_TYPE),
-                false => (metrics.scrape_text(inbox).await, Metrics::TEXT_CONTENT_TYPE),
+        if let Some(metrics) = self.metrics.clone() {
+            let show = move |State(pages): State<Self>, headers: HeaderMap| async move {
+                show_metrics(&metrics, pages.readiness.inbox(), &headers).await
             };
-            let mut response = Response::new(Full::from(text));
-            let kind = HeaderValue::from_static(kind);
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
-            response.headers_mut().insert(header::VARY, ACCEPT);
-            return response;
+            router = router.route("/metrics", get(show));
         }
-        json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#)
+        router
+            .method_not_allowed_fallback(method_not_allowed)
+            .with_state(self)
+            .merge(mounted)
+            .fallback(async || json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#))
+            .layer(middleware::from_fn_with_state(hosts, refuse_other_hosts))
     }
+}
+
+async fn ready<I: InboxAdmin>(State(pages): State<AdminPages<I>>) -> Response {
+    let is_ending = pages.is_ending.load(Ordering::Relaxed);
+    let shutdown = if is_ending { "begun" } else { "ok" };
+    if let Some(part) = pages.ended.get() {
+        // Its name is a key: nothing in it may end the string.
+        let part: String = part.chars().filter(|c| !r#"\""#.contains(*c)).collect();
+        let text = format!(
+            r#"{{"status":"not ready","checks":{{"{part}":"ended","shutdown":"{shutdown}"}}}}"#
+        );
+        return json(StatusCode::SERVICE_UNAVAILABLE, text);
+    }
+    if is_ending {
+        let text = r#"{"status":"not ready","checks":{"shutdown":"begun"}}"#;
+        return json(StatusCode::SERVICE_UNAVAILABLE, text);
+    }
+    let verdict = pages.readiness.verdict().await;
+    let (code, status) = match verdict {
+        Verdict::Ok => (StatusCode::OK, "ready"),
+        Verdict::Busy | Verdict::Failed | Verdict::TimedOut => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+        }
+    };
+    let inbox = verdict.as_str();
+    let text = format!(r#"{{"status":"{status}","checks":{{"inbox":"{inbox}","shutdown":"ok"}}}}"#);
+    json(code, text)
+}
+
+#[cfg(feature = "metrics")]
+async fn show_metrics(metrics: &Metrics, inbox: &impl InboxAdmin, headers: &HeaderMap) -> Response {
+    let (text, kind) = if asks_for_open_metrics(headers) {
+        (metrics.scrape(inbox).await, Metrics::CONTENT_TYPE)
+    } else {
+        (metrics.scrape_text(inbox).await, Metrics::TEXT_CONTENT_TYPE)
+    };
+    let headers = [(header::CONTENT_TYPE, kind), (header::VARY, "accept")];
+    (headers, text).into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    let refused = json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        r#"{"error":"method not allowed"}"#,
+    );
+    ([(header::ALLOW, "GET, HEAD")], refused).into_response()
+}
+
+async fn refuse_other_hosts(
+    State(hosts): State<Arc<[String]>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_host_of_ours(&request, &hosts) {
+        return next.run(request).await;
+    }
+    json(
+        StatusCode::MISDIRECTED_REQUEST,
+        r#"{"error":"unknown host"}"#,
+    )
 }
 
 impl<I> Clone for AdminPages<I> {
@@ -177,6 +187,7 @@ impl<I> Clone for AdminPages<I> {
             is_ending: Arc::clone(&self.is_ending),
             hosts: Arc::clone(&self.hosts),
             ended: Arc::clone(&self.ended),
+            mounted: self.mounted.clone(),
             #[cfg(feature = "metrics")]
             metrics: self.metrics.clone(),
         }
@@ -191,20 +202,16 @@ impl<I> fmt::Debug for AdminPages<I> {
     }
 }
 
-fn json(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn json(status: StatusCode, text: impl Into<Body>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, text.into()).into_response()
 }
 
 /// Whether who asks means this machine. The clients that send no `Host` at all speak HTTP/1.0, and no browser is among them.
-fn is_host_of_ours<B>(request: &Request<B>, names: &[String]) -> bool {
+fn is_host_of_ours<B>(request: &http::Request<B>, names: &[String]) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (None, _) => return request.version() == http::Version::HTTP_10,
@@ -229,17 +236,15 @@ fn is_host_of_ours<B>(request: &Request<B>, names: &[String]) -> bool {
         })
 }
 
-#[cfg(feature = "metrics")]
-const ACCEPT: HeaderValue = HeaderValue::from_static("accept");
-const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD");
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[track_caller]
     fn check(hosts: &[&str], expected: bool) {
-        let mut request = Request::new(());
+        let mut request = http::Request::new(());
         for host in hosts {
             let host = HeaderValue::from_str(host).expect("a value");
             request.headers_mut().append(header::HOST, host);

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::post;
 use heygen_inbox::{Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
 use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher};
 use tokio::net::TcpStream;
@@ -124,6 +127,20 @@ async fn a_name_that_somebody_else_gave_this_machine_is_unknown() {
             assert_eq!(status, expected, "{path} {host}");
         }
     }
+}
+
+#[tokio::test]
+async fn mounted_pages_are_shown_under_the_same_host_check() {
+    let dashboard = Router::new().route("/dashboard/{id}", post(async |id: Path<String>| id.0));
+    let address = start(AdminPages::new(MemoryInbox::new()).mount(dashboard)).await;
+    let answer = ask(address, request("POST", "/dashboard/7", &[])).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "7"));
+    let answer = get(address, "/dashboard/7").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+    assert_eq!(get(address, "/dashboard").await.status, 404);
+    assert_eq!(get(address, "/healthz").await.status, 200);
+    let strange = request_of_host("attacker.example", "POST", "/dashboard/7", &[]);
+    assert_eq!(ask(address, strange).await.status, 421);
 }
 
 #[tokio::test]
