@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::error::ApiError;
 use crate::fields::{Fields, Misfit};
+use crate::idempotency::IdempotencyKey;
 use crate::page::{Page, PageRequest};
-use crate::{ApiError, IdempotencyKey};
 
 /// The top level of an answer, its fields not yet read: what lies deeper may be of no interest, or more than a [`Value`] can hold.
 pub(crate) type Top = BTreeMap<String, Box<RawValue>>;

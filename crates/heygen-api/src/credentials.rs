@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// An API key or an OAuth access token: one of the two, because HeyGen wants never both.
 ///

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::answer::value;
+use crate::events::Events;
 use crate::fields::{Fields, Misfit};
-use crate::{EndpointSecret, Events};
+use crate::secret::EndpointSecret;
 
 /// A registered webhook endpoint.
 ///

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::fields::Misfit;
 
 /// Which part of a list is wanted: the first, unless there is a token.

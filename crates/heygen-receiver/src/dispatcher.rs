@@ -14,8 +14,11 @@ use heygen_inbox::{
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::caught::{self, caught};
+use crate::delivery::Delivery;
 use crate::destination::{Destinations, Slot};
-use crate::{Delivery, Handled, Handler, ObservedAttempt, Observers, RetrySchedule};
+use crate::handler::{Handled, Handler};
+use crate::observer::{ObservedAttempt, Observers};
+use crate::schedule::RetrySchedule;
 
 /// Takes what is due out of the inbox, hands it to the handler, and records how that went.
 pub struct Dispatcher<I, H> {

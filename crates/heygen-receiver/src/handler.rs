@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::Delivery;
+use crate::delivery::Delivery;
 
 /// Code that is given each kept delivery until it says done.
 ///

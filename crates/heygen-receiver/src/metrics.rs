@@ -1,7 +1,7 @@
 //! [`Metrics`]: counts what happens, and writes it as text for Prometheus.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heygen_inbox::{Appended, AttemptResult, InboxAdmin, Source};
@@ -19,7 +19,8 @@ mod scraped;
 use self::drift::DriftCounter;
 use self::scraped::Scraped;
 use crate::caught::caught;
-use crate::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer, Rejection};
+use crate::observer::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
+use crate::rejection::Rejection;
 
 /// Counts what happens, as an [`Observer`] of a receiver and a dispatcher, and writes it for Prometheus. Clones share it.
 ///
@@ -267,11 +268,6 @@ fn seconds_of(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs_f64()
-}
-
-/// What a lock protects here is whole at every moment.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const COMMIT_BUCKETS: [f64; 11] = [

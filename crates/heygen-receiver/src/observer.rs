@@ -10,7 +10,7 @@ use heygen_inbox::{Appended, AttemptResult, DeliveryId, Drift, Header, Source};
 use heygen_signature::{Diagnosis, HEYGEN_SIGNATURE, SIGNATURE, find_signature};
 use http::HeaderMap;
 
-use crate::Rejection;
+use crate::rejection::Rejection;
 
 #[cfg(feature = "sqlite")]
 mod ring;

@@ -9,7 +9,11 @@ use tokio::net::ToSocketAddrs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{ActiveSecrets, Dispatcher, Handler, Receiver, Server};
+use crate::dispatcher::Dispatcher;
+use crate::handler::Handler;
+use crate::secrets::ActiveSecrets;
+use crate::server::Server;
+use crate::service::Receiver;
 
 /// Listens on `address`, keeps what HeyGen sends to `/webhooks/heygen` in `inbox`, and gives it to `handler` until that says
 /// done. Runs until the server fails or the future is dropped; for a graceful end put [`Server`] and [`Dispatcher`] together

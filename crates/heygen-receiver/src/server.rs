@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Receiver;
+use crate::service::Receiver;
 
 mod activity;
 mod connection;

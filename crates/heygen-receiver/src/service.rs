@@ -29,11 +29,13 @@ pub(crate) use self::head::MAX_HEADERS;
 use self::refusal_log::RefusalLog;
 use self::way::Way;
 
+use crate::callback_tokens::CallbackTokens;
 use crate::caught::caught;
-use crate::{
-    ActiveSecrets, CallbackTokens, Limits, ObservedDelivery, ObservedPost, Observers, Rejection,
-    Unverified,
-};
+use crate::limits::Limits;
+use crate::observer::{ObservedDelivery, ObservedPost, Observers};
+use crate::rejection::Rejection;
+use crate::secrets::ActiveSecrets;
+use crate::unverified::Unverified;
 
 /// Takes HeyGen's requests: verifies a delivery, keeps it in the inbox, and only then answers 200.
 ///
@@ -197,7 +199,8 @@ impl<I> Shared<I> {
         if request.headers().len() > MAX_HEADERS {
             return Route::Reject(Rejection::HeadersTooLarge);
         }
-        let Some(way) = Way::of(request.uri().path(), &self.options) else {
+        let (own, tokens) = (&self.options.path, &self.options.callback_tokens);
+        let Some(way) = Way::of(request.uri().path(), own.as_deref(), tokens) else {
             return match is_signed_post(request.method(), request.headers()) {
                 true => Route::Misdirected,
                 false => Route::Reject(Rejection::NotFound),

@@ -8,7 +8,8 @@ use heygen_inbox::Header;
 use heygen_signature::{Diagnosis, Match, Refusal, Secrets, diagnose, verify};
 use http::HeaderMap;
 
-use crate::{ObservedPost, Rejection};
+use crate::observer::ObservedPost;
+use crate::rejection::Rejection;
 
 /// A request whose body was read whole and not checked yet.
 ///

@@ -5,11 +5,11 @@ use std::fmt;
 use hmac::Mac;
 use zeroize::Zeroizing;
 
-use crate::{
-    HeaderError, Secret, Secrets, Signature,
-    header::Found,
-    secret::{PREFIX, keyed},
-};
+use crate::header::Found;
+use crate::header::HeaderError;
+use crate::secret::{PREFIX, keyed};
+use crate::secret::{Secret, Secrets};
+use crate::signature::Signature;
 
 use rewrite::{Style, rewrite};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Signature;
+use crate::signature::Signature;
 
 /// The header that carries the signature: `Signature`, in lower case.
 ///

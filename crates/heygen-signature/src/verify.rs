@@ -75,7 +75,7 @@ impl Error for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Secret;
+    use crate::secret::Secret;
 
     const SAMPLE: &str = concat!(
         r#"{"event_type":"avatar_video.success","event_data":{"video_id":"abc123","#,

@@ -31,7 +31,7 @@ mod scorecard;
 pub use check::Check;
 pub use scorecard::{CheckResult, Scorecard, Verdict};
 
-use crate::{SendError, Sender};
+use crate::sender::{SendError, Sender};
 
 /// The `callback_id` of the events that a drill makes up.
 pub const CALLBACK_ID: &str = "heygen-drill";

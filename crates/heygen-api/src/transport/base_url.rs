@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// An address that requests can be sent to with a key.
 #[derive(Clone, Debug)]

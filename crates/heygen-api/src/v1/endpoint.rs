@@ -4,7 +4,7 @@ use heygen_events::EventType;
 use heygen_events::id::EndpointId;
 use serde_json::{Map, Value, json};
 
-use crate::Events;
+use crate::events::Events;
 
 /// An endpoint that is to be added: all events, unless it names some.
 #[derive(Clone, Debug, Eq, PartialEq)]

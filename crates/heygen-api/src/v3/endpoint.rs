@@ -4,8 +4,9 @@ use heygen_events::EventType;
 use heygen_events::id::EndpointId;
 use serde_json::{Map, Value};
 
+use crate::events::Events;
 use crate::fields::{Fields, Misfit};
-use crate::{EndpointSecret, Events};
+use crate::secret::EndpointSecret;
 
 /// An endpoint that is to be added: all events, unless it names some.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -5,8 +5,8 @@ use std::fmt;
 use heygen_events::{Event, EventType, ParseError};
 use serde_json::value::RawValue;
 
-use crate::PageRequest;
 use crate::fields::Misfit;
+use crate::page::PageRequest;
 
 /// One record of the log of delivered events, as received and as read.
 ///

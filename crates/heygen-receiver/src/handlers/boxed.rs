@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Delivery, Handled, Handler};
+use crate::delivery::Delivery;
+use crate::handler::{Handled, Handler};
 
 /// Any handler, its type forgotten: for a list of different ones, or for one that is chosen while the program runs.
 ///

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use heygen_events::text::one_line;
 
-use crate::{Delivery, Handled, Handler};
+use crate::delivery::Delivery;
+use crate::handler::{Handled, Handler};
 
 mod environment;
 mod process;

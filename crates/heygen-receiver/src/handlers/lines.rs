@@ -9,7 +9,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::timestamp::rfc3339;
-use crate::{Delivery, Handled, Handler};
+use crate::delivery::Delivery;
+use crate::handler::{Handled, Handler};
 
 /// Writes one line for each delivery: to standard output, a file, a pipe.
 ///

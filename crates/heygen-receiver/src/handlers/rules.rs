@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::delivery::Delivery;
+use crate::handler::{Handled, Handler};
 use crate::handlers::BoxHandler;
-use crate::{Delivery, Handled, Handler};
 
 pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 

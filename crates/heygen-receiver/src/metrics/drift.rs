@@ -1,13 +1,11 @@
 //! [`DriftCounter`]: counts by names that come from outside, and so only so many of them.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use heygen_inbox::Drift;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-
-use super::locked;
 
 #[derive(Debug, Default)]
 pub(super) struct DriftCounter {
@@ -24,9 +22,10 @@ impl DriftCounter {
 
     pub(super) fn count(&self, drift: &[Drift]) {
         for drift in drift {
-            let (event_type, name) = match self.has_place(drift) {
-                true => (drift.event_type.as_str(), drift.name.as_str()),
-                false => (OTHER, OTHER),
+            let (event_type, name) = if self.has_place(drift) {
+                (drift.event_type.as_str(), drift.name.as_str())
+            } else {
+                (OTHER, OTHER)
             };
             let labels = [
                 ("kind", drift.kind.as_str().to_owned()),
@@ -38,7 +37,7 @@ impl DriftCounter {
     }
 
     fn has_place(&self, drift: &Drift) -> bool {
-        let mut known = locked(&self.known);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(drift) {
             return true;
         }

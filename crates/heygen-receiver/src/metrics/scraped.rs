@@ -1,7 +1,7 @@
 //! [`Scraped`]: what is asked at a scrape, and not counted as it happens.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use heygen_inbox::Counts;
@@ -9,8 +9,6 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-
-use super::locked;
 
 #[derive(Default)]
 pub(super) struct Scraped {
@@ -117,4 +115,9 @@ impl Gauges<'_, '_> {
             .encode_descriptor(&name, help, None, gauge.metric_type())?;
         gauge.encode(metric)
     }
+}
+
+/// What a lock protects here is whole at every moment.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use heygen_inbox::sqlite::{NewRejected, RejectedRing};
 
 use super::{ObservedRejection, Observer};
-use crate::Rejection;
+use crate::rejection::Rejection;
 
 impl Observer for RejectedRing {
     fn rejected(&self, rejected: &ObservedRejection<'_>) {

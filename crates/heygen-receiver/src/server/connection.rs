@@ -26,8 +26,8 @@ use super::permit::Admission;
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 use super::transport::Transport;
-use crate::Receiver;
 use crate::service::MAX_HEADERS;
+use crate::service::Receiver;
 
 /// Serves until the peer or a limit ends the connection, or `stopping` turns true and the requests under way are answered.
 pub(super) async fn serve<I: Inbox>(

@@ -7,7 +7,7 @@ use heygen_inbox::Appended;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::Rejection;
+use crate::rejection::Rejection;
 
 /// What HeyGen looks for with `OPTIONS` before it registers an endpoint.
 pub(super) fn probe() -> Response<Full<Bytes>> {

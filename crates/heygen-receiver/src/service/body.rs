@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
-use crate::{Limits, Rejection};
+use crate::limits::Limits;
+use crate::rejection::Rejection;
 
 /// Refuses a body that says it is too long, before a byte of it is read.
 pub(super) fn check_declared_len(body: &impl Body, limits: &Limits) -> Result<(), Rejection> {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use heygen_signature::{Diagnosis, HeaderError, Refusal, Secrets, signature_like_headers};
 
-use crate::{Rejection, Unverified};
+use crate::rejection::Rejection;
+use crate::unverified::Unverified;
 
 /// For each reason one line every few seconds, with how many rejections it stands for: unsigned posts of strangers hide no
 /// line about what may be HeyGen's. Finding out why costs several times the check itself, so that too is done only for the

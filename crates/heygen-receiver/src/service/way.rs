@@ -2,7 +2,7 @@
 
 use heygen_inbox::Source;
 
-use crate::ReceiverOptions;
+use crate::callback_tokens::CallbackTokens;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Way {
@@ -17,9 +17,9 @@ impl Way {
     ///
     /// A final slash says nothing, in the request or in the options: people register either. Anything else counts: nothing is
     /// decoded, and no double slash is taken for one, so that what a proxy judged is what is served here.
-    pub(super) fn of(path: &str, options: &ReceiverOptions) -> Option<Self> {
+    pub(super) fn of(path: &str, own: Option<&str>, tokens: &CallbackTokens) -> Option<Self> {
         let path = without_final_slash(path);
-        let own = options.path.as_deref().map(without_final_slash);
+        let own = own.map(without_final_slash);
         let token = match own {
             Some(own) if own == path => return Some(Self::Webhook),
             // Looked up for every other path, so that a wrong token takes as long as what has nothing to do with us.
@@ -32,7 +32,7 @@ impl Way {
                 Some(_) | None => return Some(Self::Webhook),
             },
         };
-        let is_known = options.callback_tokens.accepts(token);
+        let is_known = tokens.accepts(token);
         is_known.then_some(Self::Callback)
     }
 
@@ -53,7 +53,6 @@ const CALLBACKS: &str = "/callbacks/";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CallbackTokens;
 
     #[test]
     fn paths_lead_where_the_options_say() {
@@ -98,12 +97,8 @@ mod tests {
             (None, callback("/any/where") + "/x", Some(Way::Webhook)),
         ];
         for (own, path, expected) in cases {
-            let options = ReceiverOptions {
-                path: own.map(str::to_owned),
-                callback_tokens: CallbackTokens::new([token]).expect("a token"),
-                ..ReceiverOptions::default()
-            };
-            assert_eq!(Way::of(&path, &options), expected, "{own:?} {path}");
+            let tokens = CallbackTokens::new([token]).expect("a token");
+            assert_eq!(Way::of(&path, own, &tokens), expected, "{own:?} {path}");
         }
     }
 }

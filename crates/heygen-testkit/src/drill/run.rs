@@ -7,7 +7,7 @@ use heygen_signature::Secret;
 use http::StatusCode;
 
 use super::{Check, CheckResult, Drill, Scorecard, Verdict, bodies};
-use crate::{Attempt, SendError, Sender};
+use crate::sender::{Attempt, SendError, Sender};
 
 mod burst;
 mod forged;

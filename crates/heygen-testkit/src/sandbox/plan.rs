@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use heygen_signature::Secret;
 
-use crate::RetryPolicy;
+use crate::sender::RetryPolicy;
 
 /// What a delivery does; fixed when its event is sent.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use tokio::process::Command;
 
-use crate::Delivery;
+use crate::delivery::Delivery;
 use crate::handlers::timestamp::rfc3339;
 
 /// Ours without our own settings and without credentials, and with what is known of the delivery.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::seen::{Seen, told_of_many};
 use super::{Session, Told};
 use crate::drill::{Check, Verdict, bodies};
-use crate::{SendError, Sender};
+use crate::sender::{SendError, Sender};
 
 /// What came of a burst.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::Told;
 use crate::drill::Verdict;
-use crate::{Attempt, AttemptErrorKind};
+use crate::sender::{Attempt, AttemptErrorKind};
 
 /// What came of one request.
 #[derive(Clone, Debug)]
