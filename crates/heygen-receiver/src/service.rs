@@ -201,9 +201,10 @@ impl<I> Shared<I> {
         }
         let (own, tokens) = (&self.options.path, &self.options.callback_tokens);
         let Some(way) = Way::of(request.uri().path(), own.as_deref(), tokens) else {
-            return match is_signed_post(request.method(), request.headers()) {
-                true => Route::Misdirected,
-                false => Route::Reject(Rejection::NotFound),
+            return if is_signed_post(request.method(), request.headers()) {
+                Route::Misdirected
+            } else {
+                Route::Reject(Rejection::NotFound)
             };
         };
         match *request.method() {

@@ -51,10 +51,13 @@ impl<S> IoGuard<S> {
     fn note(&mut self, bytes: &[u8]) {
         if let First::Preface(seen) = self.first {
             let expected = &PREFACE[seen..PREFACE.len().min(seen + bytes.len())];
-            self.first = match bytes.starts_with(expected) {
-                true if seen + expected.len() == PREFACE.len() => First::Http2,
-                true => First::Preface(seen + expected.len()),
-                false => First::Http1,
+            let seen = seen + expected.len();
+            self.first = if !bytes.starts_with(expected) {
+                First::Http1
+            } else if seen == PREFACE.len() {
+                First::Http2
+            } else {
+                First::Preface(seen)
             };
         }
         if self.first != First::Http2 {

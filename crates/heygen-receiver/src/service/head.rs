@@ -24,12 +24,11 @@ pub(super) fn detached(headers: &HeaderMap) -> HeaderMap {
     let mut buffer = BytesMut::with_capacity(kept.map(|(_, value)| value.len()).sum());
     let mut detached = HeaderMap::with_capacity(headers.keys_len());
     for (name, value) in headers {
-        let copy = match is_kept(name) {
-            true => {
-                buffer.extend_from_slice(value.as_bytes());
-                HeaderValue::from_maybe_shared(buffer.split().freeze())
-            }
-            false => Ok(HeaderValue::from_static("")),
+        let copy = if is_kept(name) {
+            buffer.extend_from_slice(value.as_bytes());
+            HeaderValue::from_maybe_shared(buffer.split().freeze())
+        } else {
+            Ok(HeaderValue::from_static(""))
         };
         // What was a value is one.
         if let Ok(mut copy) = copy {

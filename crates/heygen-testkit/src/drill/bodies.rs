@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use heygen_events::EventType;
 
-use super::CALLBACK_ID;
 use crate::{builder::EventBuilder, fixtures, random};
+
+/// The `callback_id` of the events that a drill makes up.
+pub const CALLBACK_ID: &str = "heygen-drill";
 
 /// An event as HeyGen documents it.
 pub(super) fn plain() -> Bytes {

@@ -5,46 +5,63 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use heygen_signature::Secret;
 use http::StatusCode;
+use tokio::task::JoinSet;
 
-use super::{Check, CheckResult, Drill, Scorecard, Verdict, bodies};
-use crate::sender::{Attempt, SendError, Sender};
+use super::{
+    bodies,
+    check::Check,
+    scorecard::{CheckResult, Scorecard, Verdict},
+    setup::Drill,
+};
+use crate::{
+    random,
+    sender::{Attempt, SendError, Sender},
+};
 
-mod burst;
-mod forged;
 mod seen;
 
-use burst::BurstSeen;
-use forged::another_secret;
-use seen::{Seen, accepted, millis, noted};
+use seen::{Seen, Told, accepted, millis, noted, told_of_many};
 
-/// Makes the checks of a drill, one after the other.
-pub(super) async fn run(
-    drill: &Drill,
-    mut on_result: impl FnMut(&CheckResult),
-) -> Result<Scorecard, SendError> {
-    let mut session = Session::new(drill);
-    let mut results = Vec::new();
-    for &check in &drill.checks {
-        let started = Instant::now();
-        let (verdict, seen) = session.make(check).await?;
-        let result = CheckResult {
-            check,
-            verdict,
-            seen,
-            duration: started.elapsed(),
-        };
-        on_result(&result);
-        results.push(result);
+impl Drill {
+    /// Makes the checks, and tells each result when it is there.
+    ///
+    /// It is to run on a tokio runtime with time and I/O: a burst is sent by tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when nothing could be sent at all. An endpoint that cannot be reached is in the scorecard.
+    pub async fn run(
+        &self,
+        mut on_result: impl FnMut(&CheckResult),
+    ) -> Result<Scorecard, SendError> {
+        let mut session = Session::new(self);
+        let mut results = Vec::new();
+        for &check in &self.checks {
+            let started = Instant::now();
+            let (verdict, seen) = session.make(check).await?;
+            let result = CheckResult {
+                check,
+                verdict,
+                seen,
+                duration: started.elapsed(),
+            };
+            on_result(&result);
+            results.push(result);
+        }
+        Ok(Scorecard {
+            results,
+            requests: session.requests,
+            slowest: session.slowest,
+        })
     }
-    Ok(Scorecard {
-        results,
-        requests: session.requests,
-        slowest: session.slowest,
-    })
 }
 
-/// A verdict, and what it rests on.
-type Told = (Verdict, String);
+/// What came of a burst.
+#[derive(Debug)]
+struct BurstSeen {
+    deliveries: Vec<Seen>,
+    probes: Vec<Seen>,
+}
 
 /// What a drill has seen so far.
 struct Session<'a> {
@@ -92,12 +109,10 @@ impl<'a> Session<'a> {
                 let bare = self.bare.clone();
                 self.forged(bare).await
             }
-            Check::WrongSecret => match another_secret() {
-                Some(secret) => {
-                    let sender = self.bare.clone().secret(secret);
-                    self.forged(sender).await
-                }
-                None => Ok((Verdict::Skip, "no other secret could be made".to_owned())),
+            // Nobody else has it.
+            Check::WrongSecret => match Secret::new(format!("whsec_{}", random::id())) {
+                Ok(secret) => self.forged(self.bare.clone().secret(secret)).await,
+                Err(error) => Ok((Verdict::Skip, error.to_string())),
             },
             Check::Latency => {
                 self.see_a_delivery().await?;
@@ -231,6 +246,96 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// A delivery that is to be refused. That it is proves something only where a good one is taken.
+    async fn forged(&mut self, sender: Sender) -> Result<Told, SendError> {
+        let plain = match self.signed.clone() {
+            Some(signed) => Some(self.plain(&signed).await?.1),
+            None => None,
+        };
+        if let Some(plain) = plain.as_ref().filter(|plain| plain.status.is_none()) {
+            return Ok((
+                Verdict::Skip,
+                format!("the plain delivery got none: {}", plain.words),
+            ));
+        }
+        let seen = self.deliver(&sender, bodies::plain()).await?;
+        let words = seen.words.clone();
+        if seen.accepted() {
+            return Ok((Verdict::Fail, format!("taken: {words}")));
+        }
+        let is_refusal = seen.status.is_some_and(|status| status.is_client_error());
+        let nobody_there = matches!(
+            seen.status,
+            Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
+        );
+        Ok(match plain {
+            Some(plain) if plain.accepted() && is_refusal => (Verdict::Pass, words),
+            Some(plain) if plain.accepted() => (
+                Verdict::Fail,
+                format!("not taken, and not refused with a 4xx: {words}"),
+            ),
+            Some(_) => (
+                Verdict::Skip,
+                format!(
+                    "the plain delivery is not accepted either, so this proves nothing: {words}"
+                ),
+            ),
+            None if is_refusal && !nobody_there => (Verdict::Pass, words),
+            None => (
+                Verdict::Skip,
+                format!("nothing seems to take deliveries there: {words}"),
+            ),
+        })
+    }
+
+    async fn burst(&mut self, check: Check, sender: &Sender) -> Result<Told, SendError> {
+        if self.drill.burst == 0 {
+            return Ok((Verdict::Skip, "a burst of none".to_owned()));
+        }
+        let burst = match self.burst.take() {
+            Some(burst) => burst,
+            None => self.send_burst(sender).await?,
+        };
+        let told = match check {
+            Check::BurstProbe => told_of_many(
+                &burst.probes,
+                burst.probes.len(),
+                "probes answered with 2xx",
+            ),
+            _ => told_of_many(&burst.deliveries, self.drill.burst, "deliveries accepted"),
+        };
+        self.burst = Some(burst);
+        Ok(told)
+    }
+
+    async fn send_burst(&mut self, sender: &Sender) -> Result<BurstSeen, SendError> {
+        let mut under_way = JoinSet::new();
+        for _ in 0..self.drill.burst {
+            let (sender, body) = (sender.clone(), bodies::plain());
+            under_way.spawn(async move { sender.deliver(body).await });
+        }
+        let mut reports = Vec::new();
+        let mut probes = Vec::new();
+        loop {
+            probes.push(self.probe().await?);
+            let all = async {
+                while let Some(report) = under_way.join_next().await {
+                    reports.push(report);
+                }
+            };
+            // What is under way ends by itself: every delivery has its time.
+            if tokio::time::timeout(PROBE_PAUSE, all).await.is_ok() {
+                break;
+            }
+        }
+        let mut deliveries = Vec::new();
+        // A task that panicked is missing in the count, and that is told.
+        for report in reports.into_iter().flatten() {
+            deliveries.push(self.saw_delivery(report?.attempts().last()));
+        }
+        Ok(BurstSeen { deliveries, probes })
+    }
+
     async fn missing_media(&mut self, sender: &Sender) -> Result<Told, SendError> {
         let mut refused = Vec::new();
         for (how, body) in bodies::missing_media() {
@@ -239,9 +344,10 @@ impl<'a> Session<'a> {
                 refused.push(format!("{how}: {}", seen.words));
             }
         }
-        Ok(match refused.is_empty() {
-            true => (Verdict::Pass, "all three are accepted".to_owned()),
-            false => (Verdict::Fail, refused.join("; ")),
+        Ok(if refused.is_empty() {
+            (Verdict::Pass, "all three are accepted".to_owned())
+        } else {
+            (Verdict::Fail, refused.join("; "))
         })
     }
 
@@ -305,6 +411,9 @@ impl<'a> Session<'a> {
             .extend(seen.status.filter(StatusCode::is_redirection));
     }
 }
+
+/// Between two probes during a burst.
+const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Check;
+use super::check::Check;
 
 /// What came of a drill.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use url::Url;
 
-use super::ForwardError;
+use super::error::ForwardError;
 
 /// An address of an application. `Display` leaves out its query, which may hold a key.
 pub(super) struct Target {

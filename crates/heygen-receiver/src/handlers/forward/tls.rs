@@ -6,7 +6,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::ForwardError;
+use super::error::ForwardError;
 
 /// The configuration is made here and not left to reqwest, which would want a default for the whole process.
 ///

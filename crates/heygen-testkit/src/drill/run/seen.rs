@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::Told;
-use crate::drill::Verdict;
+use crate::drill::scorecard::Verdict;
 use crate::sender::{Attempt, AttemptErrorKind};
+
+/// A verdict, and what it rests on.
+pub(super) type Told = (Verdict, String);
 
 /// What came of one request.
 #[derive(Clone, Debug)]
@@ -68,16 +70,19 @@ impl Seen {
 }
 
 pub(super) fn accepted(seen: &Seen) -> Told {
-    match seen.accepted() {
-        true => (Verdict::Pass, seen.words.clone()),
-        false => (Verdict::Fail, seen.words.clone()),
-    }
+    let verdict = if seen.accepted() {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    (verdict, seen.words.clone())
 }
 
 pub(super) fn noted(seen: &Seen) -> Told {
-    let taken = match seen.accepted() {
-        true => "taken",
-        false => "not taken",
+    let taken = if seen.accepted() {
+        "taken"
+    } else {
+        "not taken"
     };
     (Verdict::Note, format!("{taken}: {}", seen.words))
 }
