@@ -23,7 +23,7 @@
 //! let mut delivered = client.v3().events_all(&EventQuery::new().event_type(EventType::AvatarVideoFail));
 //! while let Some(record) = delivered.next().await {
 //!     if let Ok(event) = record?.event() {
-//!         println!("{:?}: {:?}", event.event_id, event.failure_message());
+//!         println!("{:?}: {:?}", event.event_id(), event.failure_message());
 //!     }
 //! }
 //! # Ok(())

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::EventType;
+use serde::de::Error as _;
+
+use crate::event_type::EventType;
 
 /// Why a body is not an event, or why its data does not fit its type.
 ///
@@ -50,12 +52,17 @@ impl ParseError {
         Self::new(ParseErrorKind::Syntax, None, source)
     }
 
-    pub(crate) fn envelope(source: serde_json::Error) -> Self {
-        Self::new(ParseErrorKind::Envelope, None, source)
+    pub(crate) fn envelope(why: &str) -> Self {
+        Self::new(
+            ParseErrorKind::Envelope,
+            None,
+            serde_json::Error::custom(why),
+        )
     }
 
-    /// Positions in `source` count from the start of `event_data`, not of the body.
-    pub(crate) fn payload(event_type: EventType, source: serde_json::Error) -> Self {
+    /// A position in `why` counts from the start of `event_data`, not of the body.
+    pub(crate) fn payload(event_type: EventType, why: impl fmt::Display) -> Self {
+        let source = serde_json::Error::custom(why);
         Self::new(ParseErrorKind::Payload, Some(event_type), source)
     }
 

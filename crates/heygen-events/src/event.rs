@@ -1,80 +1,82 @@
-//! [`Event`]: a name and its data, with what stood around them.
+//! [`Event`]: a name and its data, with the text that they were read from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
-use serde::de::Error as _;
-use serde::ser::SerializeMap;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use crate::envelope::{CREATED_AT, EVENT, EVENT_DATA, EVENT_ID, EVENT_TYPE};
-use crate::id::{EventId, write_text};
-use crate::{Envelope, EventType, ParseError, Payload, usual};
+use crate::answers::{self, Answers};
+use crate::document::Document;
+use crate::error::ParseError;
+use crate::event_type::EventType;
+use crate::id::EventId;
+use crate::node::{Node, one_line};
+use crate::outcome::{MediaKind, Outcome};
+use crate::payload::Payload;
+use crate::reader;
 
-/// One webhook event.
+/// One webhook event: the received text, and what it says as types.
 ///
-/// Written with serde it gives JSON equal to what was read. One thing cannot be told by equal JSON: data that no
-/// [`Value`] can hold (a lone surrogate, `1e999`, nesting deeper than 128) is written as it was spelled, which `serde_json`
-/// does to text and bytes, while `serde_json::to_value` fails on it.
+/// Written with `serde_json` it gives the text that was read, on one line. To change an event, take
+/// it apart with [`into_parts`](Self::into_parts) and make a new one of the parts.
 ///
 /// # Wire shape
 ///
-/// See [`Envelope`].
+/// `{"event_type": string, "event_data": object}`. In the delivery log, and perhaps in deliveries,
+/// `event_id` and `created_at` stand beside them. Where `event_type` is missing, a string under
+/// `event` is the name. Of a repeated key the last one counts.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events”: documented. The key `event`: HeyGen's own n8n trigger
+/// reads it; no delivery with it is known.
 #[derive(Clone)]
-#[non_exhaustive]
 pub struct Event {
-    /// HeyGen's id of the event. Certain in the delivery log; whether deliveries carry it is not documented.
+    event_id: Option<EventId>,
+    created_at: Option<String>,
+    payload: Payload,
+    text: Arc<str>,
+    answers: OnceLock<Answers>,
+}
+
+/// What an event is made of.
+///
+/// Fields of `event_data` that its type does not know are not among them; ask
+/// [`Event::unknown_fields`] before you take the event apart.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EventParts {
+    /// HeyGen's id of the event.
     pub event_id: Option<EventId>,
-    /// When HeyGen made the event, as sent: ISO 8601 with `Z` in the delivery log. A number reads as its digits.
+    /// When HeyGen made the event, as sent.
     pub created_at: Option<String>,
     /// The data, typed by the event's name.
     pub payload: Payload,
-    /// Other top-level fields, and an `event_id` or `created_at` that is not text or number (`null`, `""`, an object).
+    /// Other top-level fields, and an `event_id` or `created_at` that is neither text nor number.
     pub extra: Map<String, Value>,
-    pub(crate) as_read: AsRead,
-}
-
-/// How it was spelled, so that writing it back changes nothing.
-#[derive(Clone, Default)]
-pub(crate) struct AsRead {
-    pub(crate) name_key: NameKey,
-    pub(crate) created_at_is_number: bool,
-    /// Top-level fields that no `Value` can hold.
-    pub(crate) beyond_value: Vec<(Box<str>, Box<RawValue>)>,
-}
-
-/// Which key the name stood under.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum NameKey {
-    #[default]
-    EventType,
-    Event,
 }
 
 impl Event {
     /// An event with this data and nothing around it.
     #[must_use]
     pub fn new(payload: Payload) -> Self {
-        Self {
-            event_id: None,
-            created_at: None,
-            payload,
-            extra: Map::new(),
-            as_read: AsRead::default(),
-        }
+        EventParts::new(payload).into()
     }
 
-    /// Reads a body.
-    ///
-    /// The body is borrowed and read once. Every other way to read an event ends here.
+    /// Reads a body. Every other way to read an event ends here.
     ///
     /// # Errors
     ///
     /// [`Syntax`](crate::ParseErrorKind::Syntax) when the body is not JSON;
-    /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that is a string.
-    /// Data that does not fit is not an error, but [`Payload::Unfit`].
+    /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that
+    /// is a string. Data that does not fit is not an error, but [`Payload::Unfit`].
     ///
     /// # Examples
     ///
@@ -87,10 +89,21 @@ impl Event {
     /// # Ok::<(), heygen_events::ParseError>(())
     /// ```
     pub fn from_slice(body: &[u8]) -> Result<Self, ParseError> {
-        match usual::read(body) {
-            Some(event) => Ok(event),
-            None => Envelope::from_slice(body).map(|envelope| envelope.to_event()),
-        }
+        Self::of(&Document::from_slice(body)?)
+    }
+
+    /// Reads a body that was read into a [`Document`] for other purposes too, and answers all
+    /// questions on the event at once, so that its text is not read again.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice); never [`Syntax`](crate::ParseErrorKind::Syntax).
+    pub fn read(document: &Document<'_>) -> Result<Self, ParseError> {
+        let event = Self::of(document)?;
+        event
+            .answers
+            .get_or_init(|| Answers::of(document, &event.payload));
+        Ok(event)
     }
 
     /// Reads an event that is already parsed JSON, such as a record of the delivery log.
@@ -100,6 +113,123 @@ impl Event {
     /// As [`from_slice`](Self::from_slice); never [`Syntax`](crate::ParseErrorKind::Syntax).
     pub fn from_value(value: &Value) -> Result<Self, ParseError> {
         Self::from_slice(value.to_string().as_bytes())
+    }
+
+    fn of(document: &Document<'_>) -> Result<Self, ParseError> {
+        let root = document.root();
+        let Node::Object(_) = root else {
+            return Err(ParseError::envelope("the body is not an object"));
+        };
+        let name = match (root.get(answers::EVENT_TYPE), root.get(answers::EVENT)) {
+            (Some(Node::Text(name)), _) | (_, Some(Node::Text(name))) => name,
+            (Some(_), _) => return Err(ParseError::envelope("event_type: not a string")),
+            (None, _) => return Err(ParseError::envelope("event_type: missing")),
+        };
+        Ok(Self {
+            event_id: plain(root.get(answers::EVENT_ID)).map(EventId::from),
+            created_at: plain(root.get(answers::CREATED_AT)),
+            payload: Payload::read(EventType::from(&**name), document),
+            text: one_line(document.text()).into(),
+            answers: OnceLock::new(),
+        })
+    }
+
+    /// The text as received, on one line: line breaks between its values are spaces.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.text
+    }
+
+    /// HeyGen's id of the event, a number as its digits. Certain in the delivery log; whether
+    /// deliveries carry it is not documented.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&EventId> {
+        self.event_id.as_ref()
+    }
+
+    /// When HeyGen made the event, as sent: ISO 8601 with `Z` in the delivery log. A number reads
+    /// as its digits.
+    #[must_use]
+    pub fn created_at(&self) -> Option<&str> {
+        self.created_at.as_deref()
+    }
+
+    /// The data, typed by the event's name.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The data alone.
+    #[must_use]
+    pub fn into_payload(self) -> Payload {
+        self.payload
+    }
+
+    /// Takes the event apart. An event made of the parts is written from its typed data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heygen_events::{Event, Payload};
+    ///
+    /// let event: Event = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":7}}"#.parse()?;
+    /// let mut parts = event.into_parts();
+    /// if let Payload::AvatarVideoFail(video) = &mut parts.payload {
+    ///     video.msg = Some("no credit".into());
+    /// }
+    /// let data = r#"{"video_id":"7","msg":"no credit"}"#;
+    /// assert!(Event::from(parts).json().contains(data));
+    /// # Ok::<(), heygen_events::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn into_parts(self) -> EventParts {
+        let extra = self.extra().into_iter().collect();
+        EventParts {
+            event_id: self.event_id,
+            created_at: self.created_at,
+            payload: self.payload,
+            extra,
+        }
+    }
+
+    /// The data as a type of your own, from the received text, whatever the name is and whether or
+    /// not it fits ours. Missing data reads as `null`.
+    ///
+    /// It goes on working when a later version knows the name or one more field.
+    ///
+    /// # Errors
+    ///
+    /// [`Payload`](crate::ParseErrorKind::Payload) when the data is not of that type. As always, the
+    /// text of the error holds nothing of the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heygen_events::Event;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Podcast {
+    ///     minutes: u32,
+    /// }
+    ///
+    /// let body = r#"{"event_type":"podcast.success","event_data":{"minutes":42}}"#;
+    /// let podcast: Podcast = body.parse::<Event>()?.data()?;
+    /// assert_eq!(podcast.minutes, 42);
+    /// # Ok::<(), heygen_events::ParseError>(())
+    /// ```
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, ParseError> {
+        let document = Document::from_slice(self.text.as_bytes())?;
+        let raw = document.raw(answers::EVENT_DATA);
+        serde_json::from_str(raw.map_or("null", RawValue::get)).or_else(|_| {
+            // Once more from the tree, in which the last of a repeated key counts, and whose errors
+            // do not quote the data.
+            let node = document
+                .root()
+                .get(answers::EVENT_DATA)
+                .unwrap_or(&Node::Null);
+            reader::read(node).map_err(|misfit| ParseError::payload(self.event_type(), misfit))
+        })
     }
 
     /// The name as a type.
@@ -120,7 +250,8 @@ impl Event {
         self.event_type().is_known()
     }
 
-    /// Whether the data fits the type of the name. The data of an unknown name always does, if a [`Value`] can hold it.
+    /// Whether the data fits the type of the name. The data of an unknown name always does, if a
+    /// [`Value`] can hold it.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.misfit().is_none()
@@ -135,11 +266,186 @@ impl Event {
         }
     }
 
-    fn name_key(&self) -> &'static str {
-        match self.as_read.name_key {
-            NameKey::EventType => EVENT_TYPE,
-            NameKey::Event => EVENT,
+    /// How the work ended, as the name says.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of_name(self.event_name())
+    }
+
+    /// What the event is about: the id of the video, translation, render, job, …
+    ///
+    /// The id that the family of the event is known for comes first, then `video_id`,
+    /// `video_translate_id`, `render_id`, `<subject>_id` (`batch_id` for `batch.finished`),
+    /// `session_id`, `project_id` and `id`, then the ids of the job resources of avatars and
+    /// proofreads: `avatar_id`, `generation_id`, `group_id` and `proofread_id`.
+    ///
+    /// # Source
+    ///
+    /// HeyGen's API reference documents the last four for the resources; that events carry them is
+    /// assumed.
+    #[must_use]
+    pub fn subject_id(&self) -> Option<&str> {
+        self.answers().subject_id.as_deref()
+    }
+
+    /// What the caller gave when starting the job, from the data or, as seen for the Video Agent,
+    /// from the top level.
+    #[must_use]
+    pub fn callback_id(&self) -> Option<&str> {
+        self.answers().callback_id.as_deref()
+    }
+
+    /// The address that the caller gave when starting the job, looked for as
+    /// [`callback_id`](Self::callback_id) is.
+    #[must_use]
+    pub fn callback_url(&self) -> Option<&str> {
+        self.answers().callback_url.as_deref()
+    }
+
+    /// The link that the event is about: the preview for a gif event, the captions for a caption
+    /// event, else the video. `None` for a failure.
+    ///
+    /// For a clipping job it is the first completed clip that has a link; the others are in
+    /// [`AiClipping::clips`](crate::payload::AiClipping::clips). Links are presigned: they expire,
+    /// and anyone who holds one can use it.
+    #[must_use]
+    pub fn media_url(&self) -> Option<&str> {
+        self.answers().media_url.as_deref()
+    }
+
+    /// What [`media_url`](Self::media_url) leads to, as far as it can be told.
+    ///
+    /// The name tells it for the events whose success brings media, also when the link is missing.
+    /// An unknown event is judged by the words of its name, then by its link: a `video_url`, or an
+    /// address that ends as a video file does.
+    #[must_use]
+    pub fn media_kind(&self) -> Option<MediaKind> {
+        self.answers().media_kind
+    }
+
+    /// Why it failed, for a person to read; `None` for a success.
+    ///
+    /// `msg`, `message`, `failure_message`, `error_message`, `error`, also as an object with a
+    /// `message`, or `error_msg`, as the documented resource of a training has it (that its event
+    /// does too is assumed).
+    #[must_use]
+    pub fn failure_message(&self) -> Option<&str> {
+        self.answers().failure_message.as_deref()
+    }
+
+    /// A success of an event that brings media, without a link. It happens; fetch the job from
+    /// HeyGen's API then.
+    #[must_use]
+    pub fn lacks_media(&self) -> bool {
+        let event_type = self.event_type();
+        let brings_media = event_type.is_known() && event_type.media_kind().is_some();
+        brings_media && self.outcome() == Outcome::Success && self.media_url().is_none()
+    }
+
+    /// A failure that does not say why.
+    #[must_use]
+    pub fn lacks_reason(&self) -> bool {
+        self.outcome() == Outcome::Failure && self.failure_message().is_none()
+    }
+
+    /// The fields that our types do not know, with their values, by name: those of the data as they
+    /// are, those of a clip as `clips[].name`, those of the top level as they are. A value that no
+    /// [`Value`] can hold is its text.
+    ///
+    /// Empty where the data has no type that names fields: open, unknown and unfit data.
+    #[must_use]
+    pub fn unknown_fields(&self) -> &BTreeMap<String, Value> {
+        &self.answers().unknown_fields
+    }
+
+    /// One read of the text answers all questions.
+    fn answers(&self) -> &Answers {
+        self.answers.get_or_init(|| {
+            let document = Document::from_slice(self.text.as_bytes());
+            document.map_or_else(
+                |_| Answers::default(),
+                |document| Answers::of(&document, &self.payload),
+            )
+        })
+    }
+
+    fn extra(&self) -> BTreeMap<String, Value> {
+        let Ok(document) = Document::from_slice(self.text.as_bytes()) else {
+            return BTreeMap::new();
+        };
+        let root = document.root();
+        let name_key = match root.get(answers::EVENT_TYPE) {
+            Some(Node::Text(_)) => answers::EVENT_TYPE,
+            _ => answers::EVENT,
+        };
+        let is_read = |key: &str| match key {
+            answers::EVENT_DATA => true,
+            answers::EVENT_ID => self.event_id.is_some(),
+            answers::CREATED_AT => self.created_at.is_some(),
+            _ => key == name_key,
+        };
+        let extra = root.fields().iter().filter(|(key, _)| !is_read(key));
+        extra
+            .map(|(key, node)| (key.to_string(), node.to_value()))
+            .collect()
+    }
+}
+
+/// A string that is not empty, or the digits of a number that a `Value` can hold.
+fn plain(node: Option<&Node<'_>>) -> Option<String> {
+    match node? {
+        Node::Raw(raw) if raw.get().parse::<Number>().is_err() => None,
+        node => node.text().filter(|text| !text.is_empty()).map(Into::into),
+    }
+}
+
+impl EventParts {
+    /// The parts of an event with this data and nothing around it.
+    #[must_use]
+    pub fn new(payload: Payload) -> Self {
+        Self {
+            event_id: None,
+            created_at: None,
+            payload,
+            extra: Map::new(),
         }
+    }
+}
+
+impl Serialize for EventParts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let mut written = vec![answers::EVENT_TYPE, answers::EVENT_DATA];
+        map.serialize_entry(answers::EVENT_TYPE, self.payload.event_name())?;
+        if let Some(id) = &self.event_id {
+            written.push(answers::EVENT_ID);
+            map.serialize_entry(answers::EVENT_ID, id)?;
+        }
+        if self.payload.has_data() {
+            map.serialize_entry(answers::EVENT_DATA, &self.payload)?;
+        }
+        if let Some(text) = &self.created_at {
+            written.push(answers::CREATED_AT);
+            map.serialize_entry(answers::CREATED_AT, text)?;
+        }
+        // What was put into `extra` by hand must not repeat a key that is written above.
+        for (key, value) in &self.extra {
+            if !written.contains(&key.as_str()) {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl From<EventParts> for Event {
+    #[expect(
+        clippy::expect_used,
+        reason = "an object with string keys that has a name"
+    )]
+    fn from(parts: EventParts) -> Self {
+        let text = serde_json::to_vec(&parts).expect("parts are JSON");
+        Self::from_slice(&text).expect("parts are an event")
     }
 }
 
@@ -165,20 +471,16 @@ impl TryFrom<&[u8]> for Event {
     }
 }
 
-/// Equal when they say the same; how it was spelled (`42` or `"42"`, `null` or missing) does not count.
+/// Equal when they say the same; how it was spelled (`42` or `"42"`, `null` or missing) does not
+/// count where the data has a type.
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
-        let beyond = |event: &Self| {
-            let fields = event.as_read.beyond_value.iter();
-            fields
-                .map(|(key, raw)| (key.clone(), raw.get().to_owned()))
-                .collect::<Vec<_>>()
-        };
-        self.event_id == other.event_id
-            && self.created_at == other.created_at
-            && self.payload == other.payload
-            && self.extra == other.extra
-            && beyond(self) == beyond(other)
+        self.text == other.text
+            || (self.event_id == other.event_id
+                && self.created_at == other.created_at
+                && self.payload == other.payload
+                && self.unknown_fields() == other.unknown_fields()
+                && self.extra() == other.extra())
     }
 }
 
@@ -188,57 +490,60 @@ impl fmt::Debug for Event {
             .field("event_id", &self.event_id)
             .field("created_at", &self.created_at)
             .field("payload", &self.payload)
-            .field("extra", &self.extra)
             .finish_non_exhaustive()
     }
 }
 
+/// Writes the text as it is to what takes it, which is `serde_json` writing text or bytes. Anything
+/// else, `serde_json::to_value` and serde's flattened or tagged containers among it, is given a
+/// [`Value`] of equal JSON, and an error where none can hold it.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(self.name_key(), self.event_name())?;
-        if let Some(id) = &self.event_id {
-            map.serialize_entry(EVENT_ID, id)?;
+        // Anyone can be given a `RawValue`, and all but this one write it as a struct of one field.
+        // A serializer does not say which it is; should its name change, what is written stays equal.
+        let takes_text =
+            std::any::type_name::<S>().starts_with("&mut serde_json::ser::Serializer<");
+        if takes_text {
+            let raw: &RawValue = serde_json::from_str(&self.text).map_err(S::Error::custom)?;
+            return raw.serialize(serializer);
         }
-        if self.payload.has_data() {
-            map.serialize_entry(EVENT_DATA, &self.payload)?;
-        }
-        if let Some(text) = &self.created_at {
-            let number = self.as_read.created_at_is_number;
-            map.serialize_entry(CREATED_AT, &Text { text, number })?;
-        }
-        // What was put into `extra` by hand must not repeat a key that is written above.
-        let written = |key: &str| {
-            key == self.name_key()
-                || key == EVENT_DATA
-                || (key == EVENT_ID && self.event_id.is_some())
-                || (key == CREATED_AT && self.created_at.is_some())
-        };
-        for (key, value) in self.extra.iter().filter(|(key, _)| !written(key)) {
-            map.serialize_entry(key, value)?;
-        }
-        for (key, raw) in &self.as_read.beyond_value {
-            map.serialize_entry(key, raw)?;
-        }
-        map.end()
+        let value: Value = serde_json::from_str(&self.text).map_err(S::Error::custom)?;
+        value.serialize(serializer)
     }
 }
 
-/// From `serde_json` only, since the text itself is taken first: that is what lets an event survive data it cannot decode.
+/// From the text itself where `serde_json` has it; else, as in serde's flattened, tagged and untagged
+/// containers, from a [`Value`].
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Self::from_slice(raw.get().as_bytes()).map_err(D::Error::custom)
+        deserializer.deserialize_newtype_struct(RAW_VALUE, Either)
     }
 }
 
-struct Text<'a> {
-    text: &'a str,
-    number: bool,
-}
+/// What asking for a raw value comes to: one entry that holds the text, or the value itself.
+struct Either;
 
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_text(self.text, self.number, serializer)
+impl<'de> Visitor<'de> for Either {
+    type Value = Event;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Event, D::Error> {
+        let value = Value::deserialize(inner)?;
+        Event::from_value(&value).map_err(D::Error::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Event, A::Error> {
+        let map = Map::deserialize(MapAccessDeserializer::new(map))?;
+        let event = match map.get(RAW_VALUE) {
+            Some(Value::String(text)) if map.len() == 1 => text.parse(),
+            _ => Event::from_value(&Value::Object(map)),
+        };
+        event.map_err(A::Error::custom)
     }
 }
+
+/// How `serde_json` is asked for the text of a value, and marks it.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";

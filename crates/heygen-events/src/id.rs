@@ -1,41 +1,38 @@
-//! Ids as opaque strings that cannot be mixed up.
+//! Ids as opaque strings that cannot be mixed up, and [`Text`].
 //!
-//! HeyGen's real ids are 32 lower-case hex digits, its examples show others (`ep_abc123`), and a few fields hold
-//! numbers; so nothing is assumed about the text. An id read from a JSON number has that number's digits as its text and is
-//! written back as a number. Two ids are equal when their texts are.
+//! HeyGen's real ids are 32 lower-case hex digits, its examples show others (`ep_abc123`), and a few
+//! fields hold numbers; so nothing is assumed about the text. An id read from a JSON number has that
+//! number's digits as its text.
 
-use std::borrow::{Borrow, Cow};
-use std::cmp::Ordering;
+use std::borrow::Borrow;
+use std::convert::Infallible;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Number;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
-use crate::payload::field::{FieldType, required};
+use crate::lenient;
 
 macro_rules! ids {
-    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {$(
+    ($($(#[doc = $doc:literal])+ $name:ident is $reader:tt, $types:tt;)+) => {$(
         $(#[doc = $doc])+
-        #[derive(Clone)]
-        pub struct $name {
-            text: Box<str>,
-            /// Whether it came as a JSON number, which is then how it leaves.
-            number: bool,
-        }
+        #[derive(
+            Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+        )]
+        pub struct $name(#[serde(deserialize_with = $reader)] Box<str>);
 
         impl $name {
-            /// An id of this text.
+            /// Of this text.
             #[must_use]
             pub fn new(text: impl Into<Box<str>>) -> Self {
-                Self { text: text.into(), number: false }
+                Self(text.into())
             }
 
             /// The text, exactly as received.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.text
+                &self.0
             }
         }
 
@@ -51,198 +48,110 @@ macro_rules! ids {
             }
         }
 
+        impl From<u64> for $name {
+            fn from(number: u64) -> Self {
+                Self::new(number.to_string())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Infallible;
+
+            fn from_str(text: &str) -> Result<Self, Infallible> {
+                Ok(Self::new(text))
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
-                &self.text
+                &self.0
             }
         }
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.text
+                &self.0
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.text)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.text).finish()
-            }
-        }
-
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.text == other.text
+                f.pad(&self.0)
             }
         }
 
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                &*self.text == other
+                &*self.0 == other
             }
         }
 
         impl PartialEq<&str> for $name {
             fn eq(&self, other: &&str) -> bool {
-                &*self.text == *other
+                &*self.0 == *other
             }
         }
 
-        impl Eq for $name {}
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
+        impl PartialEq<String> for $name {
+            fn eq(&self, other: &String) -> bool {
+                &*self.0 == other.as_str()
             }
         }
 
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> Ordering {
-                self.text.cmp(&other.text)
-            }
-        }
-
-        impl Hash for $name {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.text.hash(state);
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                write_text(&self.text, self.number, serializer)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                required(deserializer)
-            }
-        }
-
-        impl FieldType for $name {
-            const WANTS: &'static str = "a string or an integer of 64 bits";
-
-            fn from_text(text: &str) -> Option<Self> {
-                Some(Self::new(text))
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
             }
 
-            // Only integers: a fraction, or more digits than fit, would not come back as the text that was sent.
-            fn from_number(number: &Number) -> Option<Self> {
-                (!number.is_f64()).then(|| Self::from_digits(&number.to_string()))
+            fn inline_schema() -> bool {
+                true
             }
 
-            fn write<S: Serializer>(&self, _: bool, serializer: S) -> Result<S::Ok, S::Error> {
-                self.serialize(serializer)
-            }
-
-            fn text(&self) -> Option<Cow<'_, str>> {
-                Some(Cow::Borrowed(&self.text))
-            }
-
-            #[cfg(feature = "schema")]
-            fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": ["string", "integer"] })
-            }
-        }
-
-        impl $name {
-            /// The id whose JSON number is written `digits`.
-            pub(crate) fn from_digits(digits: &str) -> Self {
-                Self { text: digits.into(), number: true }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": $types })
             }
         }
     )+};
 }
 
 ids! {
+    /// Any other text of a payload: a message, a link, a state.
+    Text is "lenient::text", "string";
     /// A video: `video_id`.
-    VideoId;
+    VideoId is "lenient::id", ["string", "integer"];
     /// A translation of a video: `video_translate_id`.
-    VideoTranslateId;
+    VideoTranslateId is "lenient::id", ["string", "integer"];
     /// What the caller gave when starting a job, echoed by HeyGen: `callback_id`.
-    CallbackId;
+    CallbackId is "lenient::id", ["string", "integer"];
     /// A delivered event, where the body carries its id: `event_id`.
-    EventId;
+    EventId is "lenient::id", ["string", "integer"];
     /// A personalized video project: `project_id`.
-    ProjectId;
+    ProjectId is "lenient::id", ["string", "integer"];
     /// The folder a video was put into: `folder_id`. HeyGen also sends `null` or an empty string.
-    FolderId;
+    FolderId is "lenient::id", ["string", "integer"];
     /// A HyperFrames render: `render_id`.
-    RenderId;
+    RenderId is "lenient::id", ["string", "integer"];
     /// A Video Agent session: `session_id`.
-    SessionId;
+    SessionId is "lenient::id", ["string", "integer"];
     /// An AI clipping job: its `id`.
-    ClippingJobId;
+    ClippingJobId is "lenient::id", ["string", "integer"];
     /// One clip of an AI clipping job: its `id`.
-    ClipId;
+    ClipId is "lenient::id", ["string", "integer"];
     /// A registered webhook endpoint: `endpoint_id`.
-    EndpointId;
-}
-
-/// Writes `text` as a JSON number if it came as one and still reads as one, else as a string.
-pub(crate) fn write_text<S: Serializer>(
-    text: &str,
-    number: bool,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    if number && let Ok(number) = text.parse::<Number>() {
-        return match RawValue::from_string(text.to_owned()) {
-            // An id of more digits than a number holds would come back as another id.
-            Ok(digits) if number.to_string() != text => digits.serialize(serializer),
-            Ok(_) | Err(_) => number.serialize(serializer),
-        };
-    }
-    serializer.serialize_str(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(json: &str, text: Option<&str>) {
-        let read = serde_json::from_str::<VideoId>(json).ok();
-        assert_eq!(read.as_ref().map(VideoId::as_str), text, "{json}");
-        if let Some(id) = read {
-            assert_eq!(serde_json::to_string(&id).unwrap(), json);
-        }
-    }
-
-    #[test]
-    fn strings_and_integers_read_and_leave_as_they_came() {
-        check(
-            r#""2541b1cb8c604ec09ae49f47ab36df90""#,
-            Some("2541b1cb8c604ec09ae49f47ab36df90"),
-        );
-        check(r#""""#, Some(""));
-        check(r#""42""#, Some("42"));
-        check("42", Some("42"));
-        check("-42", Some("-42"));
-        check("18446744073709551615", Some("18446744073709551615"));
-    }
-
-    #[test]
-    fn anything_else_is_not_an_id() {
-        check("null", None);
-        check("1.5", None);
-        check("18446744073709551616", None);
-        check("true", None);
-        check("[]", None);
-        check("{}", None);
-    }
-
-    #[test]
-    fn equality_is_by_text() {
-        let number: VideoId = serde_json::from_str("42").unwrap();
-        assert_eq!(number, VideoId::from("42"));
-        assert_eq!(number, "42");
-        assert_ne!(number, VideoId::from("042"));
-        assert_eq!(number.to_string(), "42");
-    }
+    EndpointId is "lenient::id", ["string", "integer"];
 }

@@ -1,25 +1,27 @@
 //! [`Outcome`] and [`MediaKind`]: what the name of an event already tells.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
-use crate::EventType;
+use serde::{Deserialize, Serialize};
 
 /// How the work behind an event ended, as its name says.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The name ends in `.success`.
+    /// The name ends in `.success`, or is `personalized_video`, which is sent for a finished video
+    /// and has no failing twin.
     Success,
     /// The last part of the name is `fail`, or ends in `failed`.
     Failure,
-    /// The name does not say: `personalized_video`, `batch.finished`, most names this version does not know.
+    /// The name does not say: `batch.finished`, most names this version does not know.
     Other,
 }
 
 /// What a media link leads to.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MediaKind {
     /// A video.
@@ -44,6 +46,8 @@ impl Outcome {
     /// The rule by which every name is judged, known or not.
     pub(crate) fn of_name(name: &str) -> Self {
         match name.rsplit('.').next() {
+            // HeyGen sends it when the video was generated, and nothing for a failure.
+            _ if name == "personalized_video" => Self::Success,
             // A bare word is a subject, not an outcome, so `success` alone says nothing.
             _ if !name.contains('.') => Self::Other,
             Some("success") => Self::Success,
@@ -75,92 +79,37 @@ impl MediaKind {
     }
 }
 
-impl EventType {
-    /// How the work ended, as far as the name says.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        Outcome::of_name(self.as_str())
-    }
+macro_rules! words {
+    ($($name:ident is $what:literal: $($variant:ident)+;)+) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                let mut all = [$(Self::$variant),+].into_iter();
+                all.find(|one| one.as_str() == word).ok_or(UnknownWord($what))
+            }
+        }
+    )+};
+}
+words! {
+    Outcome is "an outcome: success, failure or other": Success Failure Other;
+    MediaKind is "a kind of media: video, gif or caption": Video Gif Caption;
 }
 
-impl fmt::Display for Outcome {
+/// The error for a text that is not one of the words expected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnknownWord(&'static str);
+
+impl fmt::Display for UnknownWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        write!(f, "not {}", self.0)
     }
 }
 
-impl fmt::Display for MediaKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for Outcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl Serialize for MediaKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(name: &str, outcome: &str, kind: Option<&str>) {
-        let event_type = EventType::from(name);
-        assert_eq!(event_type.outcome().as_str(), outcome, "{name}");
-        assert_eq!(
-            event_type.media_kind().map(MediaKind::as_str),
-            kind,
-            "{name}"
-        );
-    }
-
-    #[test]
-    fn what_a_name_tells() {
-        check("avatar_video.success", "success", Some("video"));
-        check("avatar_video.fail", "failure", None);
-        check("avatar_video_gif.success", "success", Some("gif"));
-        check("avatar_video_gif.fail", "failure", None);
-        check("avatar_video_caption.success", "success", Some("caption"));
-        check("avatar_video_caption.fail", "failure", None);
-        check("video_agent.success", "success", Some("video"));
-        check("video_translate.success", "success", Some("video"));
-        check(
-            "video_translate.preflight.validation_failed",
-            "failure",
-            None,
-        );
-        check("video_translate.preflight.download_failed", "failure", None);
-        check("personalized_video", "other", Some("video"));
-        check("instant_avatar.success", "success", None);
-        check("live_avatar.success", "success", None);
-        check("hyperframes_video.success", "success", Some("video"));
-        check("ai_clipping.success", "success", Some("video"));
-        check("ai_clipping.fail", "failure", None);
-        check("batch.finished", "other", None);
-    }
-
-    #[test]
-    fn what_an_unknown_name_tells() {
-        check("podcast.success", "success", None);
-        check("podcast.fail", "failure", None);
-        check("podcast.upload_failed", "failure", None);
-        check("podcast.failed", "failure", None);
-        check("podcast.failure", "other", None);
-        check("podcast.completed", "other", None);
-        check("podcast_gif.success", "success", Some("gif"));
-        check("podcast_gif.fail", "failure", None);
-        check("video-subtitle.success", "success", Some("caption"));
-        check("video.captions.success", "success", Some("caption"));
-        check("gift_video.success", "success", None);
-        check("success", "other", None);
-        check("", "other", None);
-    }
-}
+impl std::error::Error for UnknownWord {}

@@ -1,15 +1,17 @@
 //! [`Payload`]: the data of each event, typed by its name. One file per family of events.
 //!
-//! The structs are plain data: public fields, named as HeyGen names them even where two events disagree (`msg`,
-//! `message`). Only the id without which a value is useless is required; everything else may be missing or `null`, and
-//! both are remembered. A text that came as a number reads as its digits. Fields that a struct does not name are in its
-//! `extra`. Constructors take the id, so that values can be built elsewhere:
+//! The structs are plain data: public fields, named as HeyGen names them even where two events
+//! disagree (`msg`,
+//! `message`). Only the id without which a value is useless is required; everything else may be
+//! missing or `null`. A text that came as a number reads as its digits. Fields that a struct does
+//! not name are among [`Event::unknown_fields`](crate::Event::unknown_fields). Constructors take the
+//! id, so that values can be built elsewhere:
 //!
 //! ```
 //! use heygen_events::{Event, Payload, payload::AvatarVideoFail};
 //!
 //! let mut video = AvatarVideoFail::new("2541b1cb8c604ec09ae49f47ab36df90");
-//! video.msg = Some("the script is empty".to_owned());
+//! video.msg = Some("the script is empty".into());
 //! let event = Event::new(Payload::AvatarVideoFail(video));
 //! assert_eq!(
 //!     serde_json::to_string(&event)?,
@@ -21,12 +23,9 @@
 mod ai_clipping;
 mod avatar_video;
 mod avatar_video_caption;
-mod define;
-pub(crate) mod field;
 mod hyperframes_video;
-mod open;
 mod personalized_video;
-mod raw;
+mod untyped;
 mod video_agent;
 mod video_translate;
 
@@ -34,20 +33,19 @@ pub use ai_clipping::{AiClipping, Clip};
 pub use avatar_video::{AvatarVideoFail, AvatarVideoSuccess};
 pub use avatar_video_caption::AvatarVideoCaptionSuccess;
 pub use hyperframes_video::HyperframesVideo;
-pub use open::Open;
 pub use personalized_video::PersonalizedVideo;
-pub use raw::{Unfit, UnknownEvent};
+pub use untyped::{Open, Unfit, UnknownEvent};
 pub use video_agent::{VideoAgentFail, VideoAgentSuccess};
 pub use video_translate::{VideoTranslateFail, VideoTranslateSuccess};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::event_type::event_types;
-use crate::lookup::Lookup;
-use crate::{EventType, ParseError};
+use crate::document::Document;
+use crate::error::ParseError;
+use crate::event_type::{EventType, event_types};
+use crate::reader::{Misfit, read};
 
 macro_rules! payloads {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {
@@ -85,38 +83,27 @@ macro_rules! payloads {
                 }
             }
 
-            /// Reads data by the type of its name.
-            pub(crate) fn read(event_type: EventType, data: Option<&RawValue>) -> Self {
+            /// Reads the data of a body by the type of its name.
+            pub(crate) fn read(event_type: EventType, document: &Document<'_>) -> Self {
                 let read = match &event_type {
-                    $(EventType::$variant => typed(data).map(Self::$variant),)+
-                    EventType::Unknown(name) => match data.map(|raw| serde_json::from_str(raw.get())).transpose() {
-                        Ok(data) => Ok(Self::Unknown(UnknownEvent::new(name.clone(), data))),
-                        Err(error) => Err(error),
-                    },
+                    $(EventType::$variant => typed(document).map(Self::$variant),)+
+                    EventType::Unknown(name) => document.member(DATA).and_then(|data| {
+                        let data = data.map(read).transpose()?;
+                        Ok(Self::Unknown(UnknownEvent::new(name.clone(), data)))
+                    }),
                 };
-                read.unwrap_or_else(|error| {
-                    let reason = ParseError::payload(event_type.clone(), error);
-                    Self::Unfit(Unfit::new(event_type, data.map(ToOwned::to_owned), reason))
+                read.unwrap_or_else(|misfit| {
+                    let reason = ParseError::payload(event_type.clone(), misfit);
+                    let data = document.raw(DATA).map(ToOwned::to_owned);
+                    Self::Unfit(Unfit::new(event_type, data, reason))
                 })
             }
 
-            /// Reads data straight from the body, by the type of its name. Data that does not fit is an error here.
-            pub(crate) fn read_fitting<'de, D: Deserializer<'de>>(
-                event_type: &EventType,
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                match event_type {
-                    $(EventType::$variant => Deserialize::deserialize(deserializer).map(Self::$variant),)+
-                    EventType::Unknown(name) => Deserialize::deserialize(deserializer)
-                        .map(|data| Self::Unknown(UnknownEvent::new(name.clone(), Some(data)))),
-                }
-            }
-
-            pub(crate) fn lookup(&self) -> &dyn Lookup {
+            /// The fields that the type of the data names; `None` where it names none.
+            pub(crate) fn field_names(&self) -> Option<&'static [&'static str]> {
                 match self {
-                    $(Self::$variant(data) => data,)+
-                    Self::Unknown(unknown) => &unknown.data,
-                    Self::Unfit(unfit) => unfit.data(),
+                    $(Self::$variant(_) => field_names::<$payload>(),)+
+                    Self::Unknown(_) | Self::Unfit(_) => None,
                 }
             }
         }
@@ -136,6 +123,27 @@ macro_rules! payloads {
 event_types!(payloads);
 
 impl Payload {
+    /// The data of an event of this name, typed by it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heygen_events::Payload;
+    /// use serde_json::json;
+    ///
+    /// let payload = Payload::from_data("video_agent.fail", &json!({"video_id": "v1"}));
+    /// assert!(matches!(payload, Payload::VideoAgentFail(_)));
+    /// ```
+    #[must_use]
+    pub fn from_data(event_type: impl Into<EventType>, data: &Value) -> Self {
+        let body = serde_json::json!({ DATA: data }).to_string();
+        let event_type = event_type.into();
+        Document::from_slice(body.as_bytes()).map_or_else(
+            |reason| Self::Unfit(Unfit::new(event_type.clone(), None, reason)),
+            |document| Self::read(event_type.clone(), &document),
+        )
+    }
+
     /// Whether there was any `event_data` at all.
     pub(crate) fn has_data(&self) -> bool {
         match self {
@@ -146,16 +154,42 @@ impl Payload {
     }
 }
 
-fn typed<T: DeserializeOwned>(data: Option<&RawValue>) -> Result<T, serde_json::Error> {
-    let Some(raw) = data else {
-        return Err(serde::de::Error::custom("event_data: missing"));
-    };
-    serde_json::from_str(raw.get()).or_else(|error| {
-        // The last of a repeated key counts, also when an earlier one does not fit. Going through `Value` drops the
-        // earlier ones; it is slower, and only what would otherwise not fit pays for it.
-        let value: Option<Value> = serde_json::from_str(raw.get()).ok();
-        value
-            .and_then(|value| serde_json::from_value(value).ok())
-            .ok_or(error)
-    })
+fn typed<T: DeserializeOwned>(document: &Document<'_>) -> Result<T, Misfit> {
+    let data = document.member(DATA)?;
+    read(data.ok_or_else(|| Misfit::custom("event_data: missing"))?)
 }
+
+/// The names that a derived type tells the reader which asks it what it wants to read.
+pub(crate) fn field_names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
+    let mut names = None;
+    // It is given nothing, so it fails.
+    drop(T::deserialize(FieldNames(&mut names)));
+    names
+}
+
+struct FieldNames<'n>(&'n mut Option<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Misfit> {
+        Err(Misfit::custom("nothing to read"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        *self.0 = Some(names);
+        self.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+const DATA: &str = "event_data";

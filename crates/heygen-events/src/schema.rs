@@ -15,12 +15,12 @@
 //! assert_eq!(schema["properties"]["event_data"]["required"][0], "video_id");
 //! ```
 
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::event_type::event_types;
-use crate::{EventType, payload};
+use crate::event_type::{EventType, event_types};
+use crate::payload;
 
 /// The name under which [`named`] and [`names`] know the schema of [`any`] event.
 pub const ANY: &str = "any";
@@ -186,7 +186,9 @@ fn finish(mut root: Map<String, Value>, definitions: Map<String, Value>) -> Valu
     if !definitions.is_empty() {
         root.insert("$defs".to_owned(), definitions.into());
     }
-    root.into()
+    let mut root = root.into();
+    shorten_descriptions(&mut root);
+    root
 }
 
 /// `serde_json` keeps keys sorted unless some crate of the build asks it for insertion order.
@@ -205,61 +207,19 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// The schema of an object, built field by field by `payload!`.
-pub(crate) struct ObjectSchema {
-    description: String,
-    properties: Map<String, Value>,
-    required: Vec<&'static str>,
-}
-
-impl ObjectSchema {
-    pub(crate) fn new(docs: &[&str]) -> Self {
-        Self {
-            description: first_paragraph(docs),
-            properties: Map::new(),
-            required: Vec::new(),
+/// The first paragraph of each description, in one line; the others are for readers of Rust.
+fn shorten_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                let paragraph = text.split("\n\n").next().unwrap_or_default();
+                *text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            map.values_mut().for_each(shorten_descriptions);
         }
+        Value::Array(items) => items.iter_mut().for_each(shorten_descriptions),
+        _ => {}
     }
-
-    pub(crate) fn required(&mut self, name: &'static str, schema: Schema, docs: &[&str]) {
-        self.required.push(name);
-        self.insert(name, schema, docs);
-    }
-
-    pub(crate) fn optional(&mut self, name: &'static str, mut schema: Schema, docs: &[&str]) {
-        // A schema without a type takes anything, so it takes `null` already.
-        match schema.get_mut("type") {
-            Some(Value::Array(types)) => types.push("null".into()),
-            Some(single) => *single = json!([single.take(), "null"]),
-            None => {}
-        }
-        self.insert(name, schema, docs);
-    }
-
-    pub(crate) fn finish(self) -> Schema {
-        let mut object = Map::new();
-        object.insert("type".to_owned(), "object".into());
-        object.insert("description".to_owned(), self.description.into());
-        object.insert("properties".to_owned(), self.properties.into());
-        if !self.required.is_empty() {
-            object.insert("required".to_owned(), self.required.into());
-        }
-        object.into()
-    }
-
-    fn insert(&mut self, name: &str, mut schema: Schema, docs: &[&str]) {
-        schema.insert("description".to_owned(), first_paragraph(docs).into());
-        self.properties.insert(name.to_owned(), schema.into());
-    }
-}
-
-fn first_paragraph(docs: &[&str]) -> String {
-    let lines: Vec<&str> = docs
-        .iter()
-        .map(|line| line.trim())
-        .take_while(|line| !line.is_empty())
-        .collect();
-    lines.join(" ")
 }
 
 /// Where definitions stand, as a reference writes it.

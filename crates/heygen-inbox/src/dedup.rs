@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use heygen_events::Envelope;
+use heygen_events::{Document, Event, Node};
 use sha2::{Digest as _, Sha256};
 
 mod canonical;
@@ -20,8 +20,6 @@ pub(crate) mod rule;
     )
 )]
 pub(crate) mod v2;
-
-use canonical::Node;
 
 use crate::Source;
 
@@ -64,81 +62,76 @@ impl DedupKey {
     /// Reads it from a body, which need not be an event.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
-        Envelope::from_slice(body).map_or_else(
-            |_| Self::of_unreadable(body),
-            |envelope| Self::of_envelope(&envelope, body),
-        )
-    }
-
-    /// Of the body that `envelope` was read from.
-    pub(crate) fn of_envelope(envelope: &Envelope<'_>, body: &[u8]) -> Self {
-        let event_id = envelope.event_id().map(Box::from);
-        let name = envelope.event_name();
-        let Some((root, body_digest)) = read(body) else {
-            return Self::of_odd_envelope(envelope, event_id, body);
-        };
-        let data = root.get("event_data");
-        let event = digest_of_event(name, |text| match data {
-            Some(data) => data.write(text),
-            None => Node::Null.write(text),
-        });
-        Self {
-            body: body_digest,
-            event: data.map(|_| event),
-            event_id,
-            names_job: data.is_some_and(|data| names_job(name, data)),
-            is_plain: is_plain(
-                matches!(root.get("event_type"), Some(Node::Text(_))),
-                root.fields().iter().map(|(key, _)| &**key),
-            ),
-            v2: v2::Digest::half_of(&event),
+        match Document::from_slice(body) {
+            Ok(document) => Self::of_document(&document, Event::read(&document).ok().as_ref()),
+            Err(_) => Self::of_bytes(body),
         }
     }
 
-    /// Of a body that is compared byte for byte. Its data may still be found in HeyGen's log.
-    fn of_odd_envelope(envelope: &Envelope<'_>, event_id: Option<Box<str>>, body: &[u8]) -> Self {
-        let name = envelope.event_name();
-        let data = envelope.data_json();
-        let text = std::str::from_utf8(body).unwrap_or_default();
-        let mut top = canonical::members(text).unwrap_or_default();
-        top.sort_by(|(left, _), (right, _)| left.cmp(right));
-        // Of two values of one key none is certain to be what another reader takes.
-        let is_certain = !top.is_empty() && top.windows(2).all(|pair| pair[0].0 != pair[1].0);
-        let value = |key: &str| top.iter().find(|(known, _)| known == key);
-        Self {
-            body: BodyDigest::of_bytes(body),
-            event: data
-                .filter(|_| is_certain)
-                .map(|data| digest_of_event(name, |text| canonical::write_json(text, data))),
-            event_id,
-            names_job: data.and_then(canonical::members).is_some_and(|members| {
-                members.iter().any(|(key, raw)| {
-                    is_job_key(name, key)
-                        && canonical::read(raw.get()).is_some_and(|value| is_job_id(&value))
-                })
-            }),
-            is_plain: is_certain
-                && is_plain(
-                    value("event_type").is_some_and(|(_, raw)| raw.get().starts_with('"')),
-                    top.iter().map(|(key, _)| &**key),
-                ),
-            v2: v2::Digest::of_event(name, data),
-        }
-    }
-
-    pub(crate) fn of_unreadable(body: &[u8]) -> Self {
-        let (names_job, body_digest) = match read(body) {
-            Some((root, digest)) => {
-                let data = root.get("event_data");
-                (data.is_some_and(|data| names_job("", data)), digest)
+    /// Of a body that is JSON, with the event that it is.
+    pub(crate) fn of_document(document: &Document<'_>, event: Option<&Event>) -> Self {
+        let is_canonical = canonical::is_canonical(document);
+        let data = document.root().get("event_data");
+        let body = match is_canonical {
+            true => {
+                let mut text = Vec::with_capacity(document.text().len() + 256);
+                canonical::write(&mut text, document.root());
+                BodyDigest::of_parts(b"json\0", &text)
             }
-            None => (false, BodyDigest::of_bytes(body)),
+            false => BodyDigest::of_bytes(document.text().as_bytes()),
         };
-        Self {
-            body: body_digest,
+        let name = event.map_or("", Event::event_name);
+        let mut key = Self {
+            body,
             event: None,
             event_id: None,
-            names_job,
+            names_job: data.is_some_and(|data| names_job(name, data)),
+            is_plain: false,
+            v2: v2::Digest::of_unreadable(document.text().as_bytes()),
+        };
+        let Some(event) = event else {
+            key.names_job &= is_canonical;
+            return key;
+        };
+        key.event_id = event.event_id().map(|id| id.as_str().into());
+        if !is_canonical {
+            return key.with_odd_event(document, name);
+        }
+        let digest = digest_of_event(name, |text| {
+            canonical::write(text, data.unwrap_or(&Node::Null));
+        });
+        key.event = data.map(|_| digest);
+        key.v2 = v2::Digest::half_of(&digest);
+        key.is_plain = is_plain(
+            document,
+            document.root().fields().iter().map(|(key, _)| &**key),
+        );
+        key
+    }
+
+    /// The key of a body that is compared byte for byte. Its data may still be found in HeyGen's log.
+    fn with_odd_event(mut self, document: &Document<'_>, name: &str) -> Self {
+        let mut top = document.members();
+        top.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let data = top.iter().rfind(|(key, _)| key == "event_data");
+        let data = data.map(|(_, data)| data.get());
+        // Of two values of one key none is certain to be what another reader takes.
+        let is_certain = !top.is_empty() && top.windows(2).all(|pair| pair[0].0 != pair[1].0);
+        self.event = data
+            .filter(|_| is_certain)
+            .map(|data| digest_of_event(name, |text| canonical::write_json(text, data)));
+        self.is_plain = is_certain && is_plain(document, top.iter().map(|(key, _)| &**key));
+        self.v2 = v2::Digest::of_event(name, data);
+        self
+    }
+
+    /// Of a body that is not JSON.
+    pub(crate) fn of_bytes(body: &[u8]) -> Self {
+        Self {
+            body: BodyDigest::of_bytes(body),
+            event: None,
+            event_id: None,
+            names_job: false,
             is_plain: false,
             v2: v2::Digest::of_unreadable(body),
         }
@@ -274,14 +267,6 @@ fn event_fingerprint(event: v2::Digest, kind: Kind) -> Fingerprint {
     Fingerprint(event.head() ^ kind.salt())
 }
 
-/// A body that is compared as JSON; `None` for one that is compared byte for byte.
-fn read(body: &[u8]) -> Option<(Node<'_>, BodyDigest)> {
-    let root = canonical::read(std::str::from_utf8(body).ok()?)?;
-    let mut text = Vec::with_capacity(body.len() + 256);
-    root.write(&mut text);
-    Some((root, BodyDigest::of_parts(b"json\0", &text)))
-}
-
 fn digest_of_event(name: &str, write_data: impl FnOnce(&mut Vec<u8>)) -> BodyDigest {
     let mut text = Vec::with_capacity(1024);
     text.extend_from_slice(b"event\0");
@@ -308,11 +293,12 @@ fn is_job_id(value: &Node<'_>) -> bool {
     match value {
         Node::Text(text) => !text.trim().is_empty(),
         Node::Number(_) => true,
-        Node::Null | Node::Bool(_) | Node::List(_) | Node::Object(_) => false,
+        _ => false,
     }
 }
 
-fn is_plain<'a>(is_named_by_type: bool, mut keys: impl Iterator<Item = &'a str>) -> bool {
+fn is_plain<'a>(document: &Document<'_>, mut keys: impl Iterator<Item = &'a str>) -> bool {
+    let is_named_by_type = matches!(document.root().get("event_type"), Some(Node::Text(_)));
     keys.all(|key| match key {
         "event_data" | "event_id" | "created_at" => true,
         "event_type" => is_named_by_type,

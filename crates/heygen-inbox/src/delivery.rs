@@ -1,11 +1,14 @@
 //! [`NewDelivery`]: what a receiver hands to the inbox.
+//!
+//! A body is read once: one pass over its text makes a [`Document`], a tree that borrows the text. From the tree come the
+//! [`Event`], which gives label and drift, and the [`DedupKey`].
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use heygen_events::{Envelope, Event, Outcome};
+use heygen_events::{Document, Event, Outcome};
 
 use crate::dedup::rule::{self, Candidate, RecordIdentity};
 use crate::dedup::{self, DedupKey, Fingerprint};
@@ -40,15 +43,18 @@ impl NewDelivery {
     /// A delivery as it came: `body` is kept byte for byte, whatever it holds.
     #[must_use]
     pub fn new(received_at: SystemTime, source: Source, headers: Vec<Header>, body: Bytes) -> Self {
-        let (label, dedup_key, drift) = match Envelope::from_slice(&body) {
-            Ok(envelope) => {
-                let event = envelope.to_event();
-                let dedup_key = DedupKey::of_envelope(&envelope, &body);
-                (Label::of(&event), dedup_key, drift::of(&event))
+        let (label, dedup_key, drift) = match Document::from_slice(&body) {
+            Ok(document) => {
+                let event = Event::read(&document);
+                let dedup_key = DedupKey::of_document(&document, event.as_ref().ok());
+                match &event {
+                    Ok(event) => (Label::of(event), dedup_key, drift::of(event)),
+                    Err(error) => (Label::default(), dedup_key, vec![Drift::unreadable(error)]),
+                }
             }
             Err(error) => (
                 Label::default(),
-                DedupKey::of_unreadable(&body),
+                DedupKey::of_bytes(&body),
                 vec![Drift::unreadable(&error)],
             ),
         };

@@ -122,7 +122,7 @@ pub(crate) fn of(event: &Event) -> Vec<Drift> {
     }
     let fields = event.unknown_fields();
     fields
-        .iter()
+        .keys()
         .take(FIELDS)
         .map(|field| Drift::new(DriftKind::UnknownField, name, field))
         .collect()

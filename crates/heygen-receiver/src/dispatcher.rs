@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_events::Envelope;
 use heygen_inbox::{
     AttemptResult, Claim, ClaimRequest, Claimed, Completion, Inbox, InboxError, InboxErrorKind,
     Order, Room,
@@ -243,7 +242,7 @@ impl Default for DispatchOptions {
 /// In a task of its own, so that a panic ends the attempt and nothing else.
 async fn call<H: Handler>(handler: Arc<H>, claimed: Claimed, handler_time: Duration) -> Handled {
     let mut task = AbortOnDrop(tokio::spawn(async move {
-        handler.handle(Delivery::new(claimed)).await
+        handler.handle(Delivery::from(claimed)).await
     }));
     match tokio::time::timeout(handler_time, &mut task.0).await {
         Ok(Ok(handled)) => handled,
@@ -376,16 +375,14 @@ fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Completion) {
     if options.observers.is_empty() {
         return;
     }
-    let envelope = Envelope::from_slice(&attempt.claimed.body).ok();
     let ended_at = finish.started_at + finish.duration;
     let retry_in = (finish.result == AttemptResult::Retry)
         .then(|| finish.due_at.duration_since(ended_at).unwrap_or_default());
     let max_attempts = options.schedule.max_attempts;
-    let event_type = envelope.as_ref().map(Envelope::event_name);
     options.observers.attempted(&ObservedAttempt {
         id: finish.id,
         number: finish.attempt,
-        event_type,
+        event_type: attempt.claimed.event_type.as_deref(),
         result: finish.result,
         detail: finish.detail.as_deref(),
         duration: finish.duration,

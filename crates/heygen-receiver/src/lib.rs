@@ -10,9 +10,9 @@
 //!     let secret = Secret::new(std::env::var("HEYGEN_WEBHOOK_SECRET")?)?;
 //!     let inbox = SqliteInbox::open("heygen-inbox.db")?;
 //!     serve("127.0.0.1:8080", secret, inbox, async |delivery: Delivery| {
-//!         let event = delivery.event().map_err(ToString::to_string)?;
+//!         let event = delivery.event()?;
 //!         println!("{}: {:?}", event.event_name(), event.media_url());
-//!         Ok::<(), String>(())
+//!         Ok::<(), Box<dyn std::error::Error>>(())
 //!     })
 //!     .await?;
 //!     Ok(())

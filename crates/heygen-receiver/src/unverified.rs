@@ -28,7 +28,7 @@ use crate::rejection::Rejection;
 /// headers.insert("Signature", signature.unwrap_or_default().parse()?);
 ///
 /// let verified = Unverified::new(headers.clone(), body).verify(&secrets)?;
-/// assert_eq!(verified.event()?.failure_message().as_deref(), Some("no credit"));
+/// assert_eq!(verified.event()?.failure_message(), Some("no credit"));
 ///
 /// assert!(Unverified::new(headers, "{}").verify(&secrets).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

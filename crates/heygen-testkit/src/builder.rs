@@ -33,7 +33,7 @@ use crate::{
 ///     .body();
 ///
 /// let event = Event::from_slice(&body)?;
-/// assert_eq!(event.failure_message().as_deref(), Some("the voice is gone"));
+/// assert_eq!(event.failure_message(), Some("the voice is gone"));
 /// assert_eq!(event.callback_id(), None);
 /// # Ok::<(), heygen_events::ParseError>(())
 /// ```

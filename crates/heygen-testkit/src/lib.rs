@@ -23,7 +23,7 @@
 //! #     let pairs = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
 //! #     let verdict = verify(pairs, &body, secrets);
 //! #     let event = Event::from_slice(&body).ok();
-//! #     let mut response = Response::new(event.and_then(|event| Some(event.failure_message()?.into_owned())).unwrap_or_default());
+//! #     let mut response = Response::new(event.and_then(|event| Some(event.failure_message()?.to_owned())).unwrap_or_default());
 //! #     if verdict.is_err() { *response.status_mut() = StatusCode::UNAUTHORIZED; }
 //! #     response
 //! # }

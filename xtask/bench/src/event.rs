@@ -76,7 +76,7 @@ mod tests {
             let event = Event::from_slice(body.as_bytes()).unwrap();
             assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
             assert!(event.fits());
-            assert_eq!(event.subject_id().as_deref(), Some(id.as_str()));
+            assert_eq!(event.subject_id(), Some(id.as_str()));
             assert_eq!(places(&body, &id).len(), 3);
             assert!(ids.insert(id), "{number}");
         }

@@ -257,10 +257,10 @@ async fn list_events() {
     let event = record.event().unwrap();
     assert!(event.fits());
     assert!(
-        matches!(&event.payload, Payload::AvatarVideoSuccess(video) if video.video_id == "vid_xyz789")
+        matches!(event.payload(), Payload::AvatarVideoSuccess(video) if video.video_id == "vid_xyz789")
     );
-    assert_eq!(event.event_id.as_ref().unwrap(), &"evt_abc123");
-    assert_eq!(event.created_at.as_deref(), Some("2026-03-25T12:05:00Z"));
+    assert_eq!(event.event_id().unwrap(), &"evt_abc123");
+    assert_eq!(event.created_at(), Some("2026-03-25T12:05:00Z"));
 }
 
 #[tokio::test]

@@ -1,26 +1,32 @@
 //! Captions of avatar videos.
 
-use super::define::payload;
-use crate::id::{CallbackId, VideoId};
+use serde::{Deserialize, Serialize};
 
-payload! {
-    /// Finished captions: data of `avatar_video_caption.success`, which comes some seconds after `avatar_video.success`.
-    ///
-    /// No field is required, since nobody has documented one.
-    ///
-    /// # Source
-    ///
-    /// A production receiver: `caption_url` or `subtitle_url`, and `callback_id`, observed (2026). `video_id`: assumed.
-    pub struct AvatarVideoCaptionSuccess {
-        optional {
-            /// The video that the captions belong to (assumed).
-            video_id: VideoId,
-            /// Where the captions are.
-            caption_url: String,
-            /// Where the captions are, under another name.
-            subtitle_url: String,
-            /// What the caller gave when starting the video.
-            callback_id: CallbackId,
-        }
-    }
+use crate::id::{CallbackId, Text, VideoId};
+
+/// Finished captions: data of `avatar_video_caption.success`, which comes some seconds after
+/// `avatar_video.success`.
+///
+/// No field is required, since nobody has documented one.
+///
+/// # Source
+///
+/// A production receiver: `caption_url` or `subtitle_url`, and `callback_id`, observed (2026).
+/// `video_id`: assumed.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct AvatarVideoCaptionSuccess {
+    /// The video that the captions belong to (assumed).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_id: Option<VideoId>,
+    /// Where the captions are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caption_url: Option<Text>,
+    /// Where the captions are, under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtitle_url: Option<Text>,
+    /// What the caller gave when starting the video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_id: Option<CallbackId>,
 }

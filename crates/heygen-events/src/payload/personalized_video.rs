@@ -1,35 +1,52 @@
 //! Personalized videos.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::define::payload;
-use crate::id::{ProjectId, VideoId};
+use crate::id::{ProjectId, Text, VideoId};
 
-payload! {
-    /// A generated personalized video: data of `personalized_video`, the one event whose name tells no outcome.
-    ///
-    /// # Source
-    ///
-    /// HeyGen documentation, “Webhook Events” and “Output Videos via API”, whose sample is filled in: documented. That the keys of
-    /// `contact_info` are the variables of the project is assumed.
-    pub struct PersonalizedVideo {
-        required {
-            /// The video.
-            video_id: VideoId,
-        }
-        optional {
-            /// The project that the video belongs to.
-            project_id: ProjectId,
-            /// Where the video is. Other events call this field `url`.
-            video_url: String,
-            /// The page made for the contact.
-            landing_page_url: String,
-            /// Where the animated preview is.
-            gif_url: String,
-            /// The animated preview as HTML, for mails.
-            gif_html: String,
-            /// Whom the video was made for: an object, `email` and `first_name` in HeyGen's sample. Any JSON is read. Personal data.
-            contact_info: Value,
+/// A generated personalized video: data of `personalized_video`, the one event whose name tells no
+/// outcome.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events” and “Output Videos via API”, whose sample is filled in:
+/// documented. That the keys of
+/// `contact_info` are the variables of the project is assumed.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PersonalizedVideo {
+    /// The video.
+    pub video_id: VideoId,
+    /// The project that the video belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// Where the video is. Other events call this field `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_url: Option<Text>,
+    /// The page made for the contact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing_page_url: Option<Text>,
+    /// Where the animated preview is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gif_url: Option<Text>,
+    /// The animated preview as HTML, for mails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gif_html: Option<Text>,
+    /// Whom the video was made for: an object, `email` and `first_name` in HeyGen's sample. Any
+    /// JSON is read. Personal data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact_info: Option<Value>,
+}
+
+impl PersonalizedVideo {
+    /// With the field that must be there, and nothing else.
+    #[must_use]
+    pub fn new(video_id: impl Into<VideoId>) -> Self {
+        Self {
+            video_id: video_id.into(),
+            ..Self::default()
         }
     }
 }

@@ -1,61 +1,91 @@
 //! Videos made by the Video Agent.
 
-use super::define::payload;
-use crate::id::{CallbackId, FolderId, SessionId, VideoId};
+use serde::{Deserialize, Serialize};
 
-payload! {
-    /// A finished Video Agent video: data of `video_agent.success`.
-    ///
-    /// Receivers report that `callback_id` may stand at the top level of the body instead;
-    /// [`Event::callback_id`](crate::Event::callback_id) looks there too.
-    ///
-    /// # Source
-    ///
-    /// HeyGen documentation, “Webhook Events”: documented. `session_id` and `video_url`: read by several public receivers.
-    pub struct VideoAgentSuccess {
-        required {
-            /// The video.
-            video_id: VideoId,
-        }
-        optional {
-            /// The session that made the video (read by public receivers, not documented).
-            session_id: SessionId,
-            /// Where the video is: a presigned link that expires.
-            url: String,
-            /// Where the video is, under another name (read by public receivers, not documented).
-            video_url: String,
-            /// A page for people to watch the video on.
-            video_share_page_url: String,
-            /// The folder that the video was put into.
-            folder_id: FolderId,
-            /// What the caller gave when starting the session.
-            callback_id: CallbackId,
-            /// The address that the caller gave when starting the session.
-            callback_url: String,
+use crate::id::{CallbackId, FolderId, SessionId, Text, VideoId};
+
+/// A finished Video Agent video: data of `video_agent.success`.
+///
+/// Receivers report that `callback_id` may stand at the top level of the body instead;
+/// [`Event::callback_id`](crate::Event::callback_id) looks there too.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events”: documented. `session_id` and `video_url`: read by
+/// several public receivers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct VideoAgentSuccess {
+    /// The video.
+    pub video_id: VideoId,
+    /// The session that made the video (read by public receivers, not documented).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Where the video is: a presigned link that expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Text>,
+    /// Where the video is, under another name (read by public receivers, not documented).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_url: Option<Text>,
+    /// A page for people to watch the video on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_share_page_url: Option<Text>,
+    /// The folder that the video was put into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<FolderId>,
+    /// What the caller gave when starting the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_id: Option<CallbackId>,
+    /// The address that the caller gave when starting the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<Text>,
+}
+
+impl VideoAgentSuccess {
+    /// With the field that must be there, and nothing else.
+    #[must_use]
+    pub fn new(video_id: impl Into<VideoId>) -> Self {
+        Self {
+            video_id: video_id.into(),
+            ..Self::default()
         }
     }
 }
 
-payload! {
-    /// A Video Agent session without a video: data of `video_agent.fail`.
-    ///
-    /// # Source
-    ///
-    /// HeyGen documentation, “Webhook Events”: documented. `session_id`: read by several public receivers.
-    pub struct VideoAgentFail {
-        required {
-            /// The video that was not made.
-            video_id: VideoId,
-        }
-        optional {
-            /// The session that failed (read by public receivers, not documented).
-            session_id: SessionId,
-            /// Why, for a person to read. The wording is not stable; do not match on it.
-            msg: String,
-            /// What the caller gave when starting the session.
-            callback_id: CallbackId,
-            /// The address that the caller gave when starting the session.
-            callback_url: String,
+/// A Video Agent session without a video: data of `video_agent.fail`.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events”: documented. `session_id`: read by several public
+/// receivers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct VideoAgentFail {
+    /// The video that was not made.
+    pub video_id: VideoId,
+    /// The session that failed (read by public receivers, not documented).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Why, for a person to read. The wording is not stable; do not match on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msg: Option<Text>,
+    /// What the caller gave when starting the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_id: Option<CallbackId>,
+    /// The address that the caller gave when starting the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<Text>,
+}
+
+impl VideoAgentFail {
+    /// With the field that must be there, and nothing else.
+    #[must_use]
+    pub fn new(video_id: impl Into<VideoId>) -> Self {
+        Self {
+            video_id: video_id.into(),
+            ..Self::default()
         }
     }
 }

@@ -1,52 +1,79 @@
 //! Translated videos. Receivers report that lipsync jobs send these events too.
 
-use super::define::payload;
-use crate::id::{CallbackId, VideoTranslateId};
+use serde::{Deserialize, Serialize};
 
-payload! {
-    /// A finished translation: data of `video_translate.success`.
-    ///
-    /// # Source
-    ///
-    /// HeyGen documentation, “Webhook Events”: documented; its older editions have neither `callback_id` nor
-    /// `output_language`. `video_url`: read by public receivers.
-    pub struct VideoTranslateSuccess {
-        required {
-            /// The translation. HeyGen's v3 API calls the same id `video_translation_id`.
-            video_translate_id: VideoTranslateId,
-        }
-        optional {
-            /// Where the translated video is: a presigned link that expires.
-            url: String,
-            /// Where the translated video is, under another name (read by public receivers, not documented).
-            video_url: String,
-            /// What the caller gave when starting the translation.
-            callback_id: CallbackId,
-            /// The language translated into.
-            output_language: String,
+use crate::id::{CallbackId, Text, VideoTranslateId};
+
+/// A finished translation: data of `video_translate.success`.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events”: documented; its older editions have neither
+/// `callback_id` nor
+/// `output_language`. `video_url`: read by public receivers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct VideoTranslateSuccess {
+    /// The translation. HeyGen's v3 API calls the same id `video_translation_id`.
+    pub video_translate_id: VideoTranslateId,
+    /// Where the translated video is: a presigned link that expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Text>,
+    /// Where the translated video is, under another name (read by public receivers, not
+    /// documented).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_url: Option<Text>,
+    /// What the caller gave when starting the translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_id: Option<CallbackId>,
+    /// The language translated into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_language: Option<Text>,
+}
+
+impl VideoTranslateSuccess {
+    /// With the field that must be there, and nothing else.
+    #[must_use]
+    pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
+        Self {
+            video_translate_id: video_translate_id.into(),
+            ..Self::default()
         }
     }
 }
 
-payload! {
-    /// A translation that was not made: data of `video_translate.fail`.
-    ///
-    /// # Source
-    ///
-    /// HeyGen documentation, “Webhook Events”: documented; its older editions have neither `callback_id` nor
-    /// `output_language`.
-    pub struct VideoTranslateFail {
-        required {
-            /// The translation that was not made.
-            video_translate_id: VideoTranslateId,
-        }
-        optional {
-            /// Why, for a person to read. Other events call this field `msg`. Do not match on the wording.
-            message: String,
-            /// What the caller gave when starting the translation.
-            callback_id: CallbackId,
-            /// The language that was to be translated into.
-            output_language: String,
+/// A translation that was not made: data of `video_translate.fail`.
+///
+/// # Source
+///
+/// HeyGen documentation, “Webhook Events”: documented; its older editions have neither
+/// `callback_id` nor
+/// `output_language`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct VideoTranslateFail {
+    /// The translation that was not made.
+    pub video_translate_id: VideoTranslateId,
+    /// Why, for a person to read. Other events call this field `msg`. Do not match on the wording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Text>,
+    /// What the caller gave when starting the translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_id: Option<CallbackId>,
+    /// The language that was to be translated into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_language: Option<Text>,
+}
+
+impl VideoTranslateFail {
+    /// With the field that must be there, and nothing else.
+    #[must_use]
+    pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
+        Self {
+            video_translate_id: video_translate_id.into(),
+            ..Self::default()
         }
     }
 }

@@ -33,6 +33,11 @@ fn every_fixture_is_the_event_of_its_folder_and_nothing_is_lost() {
             read,
             "{place}: written back"
         );
+        assert_eq!(
+            event.data::<Value>().unwrap(),
+            read["event_data"],
+            "{place}: as a type"
+        );
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&text).unwrap(),
@@ -69,7 +74,7 @@ fn no_field_of_a_documented_body_is_unknown() {
     };
     for fixture in fixtures().filter(|fixture| is_evidence(&fixture.case)) {
         let event = Event::from_slice(&fixture.body).unwrap();
-        assert_eq!(event.unknown_fields(), [""; 0], "{}", fixture.place());
+        assert!(event.unknown_fields().is_empty(), "{}", fixture.place());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{bodies, invariants};
 
 fn fate(body: &[u8]) -> &'static str {
     match Event::from_slice(body) {
-        Ok(event) => match event.payload {
+        Ok(event) => match event.payload() {
             Payload::Unknown(_) => "unknown",
             Payload::Unfit(_) => "unfit",
             _ => "fits",

@@ -7,11 +7,17 @@
 )]
 
 mod bodies;
+mod containers;
 mod errors;
+mod event_type;
 mod fixtures;
 mod hostile;
+mod ids;
 mod invariants;
+mod outcome;
+mod pattern;
 mod questions;
 #[cfg(feature = "schema")]
 mod schemas;
+mod text;
 mod tolerance;

@@ -53,7 +53,12 @@ fn videos() {
     check(
         "personalized_video",
         json!({"project_id": "p", "video_id": "v", "video_url": "https://h/v", "gif_url": "https://h/g"}),
-        json!({"subject_id": "v", "media_url": "https://h/v", "media_kind": "video"}),
+        json!({"outcome": "success", "subject_id": "v", "media_url": "https://h/v", "media_kind": "video"}),
+    );
+    check(
+        "personalized_video",
+        json!({"video_id": "v", "video_url": null}),
+        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "lacks_media": true}),
     );
     check(
         "hyperframes_video.success",
@@ -293,21 +298,16 @@ fn data_beyond_any_value_still_answers() {
         "url":"https:\/\/h\/v.mp4","callback_id":"a","callback_id":"b","title":"\ud800","n":1e999}}"#;
     let event: Event = body.parse().unwrap();
     assert!(!event.fits());
-    assert_eq!(
-        event.subject_id().as_deref(),
-        Some("123456789012345678901234567890")
-    );
-    assert_eq!(event.media_url().as_deref(), Some("https://h/v.mp4"));
-    assert_eq!(event.callback_id().as_deref(), Some("b"));
+    assert_eq!(event.subject_id(), Some("123456789012345678901234567890"));
+    assert_eq!(event.media_url(), Some("https://h/v.mp4"));
+    assert_eq!(event.callback_id(), Some("b"));
 }
 
 #[track_caller]
 fn check_unknown_fields(body: Value, names: &[&str]) {
-    assert_eq!(
-        Event::from_value(&body).unwrap().unknown_fields(),
-        names,
-        "{body}"
-    );
+    let event = Event::from_value(&body).unwrap();
+    let found: Vec<_> = event.unknown_fields().keys().collect();
+    assert_eq!(found, names, "{body}");
 }
 
 #[test]
@@ -336,6 +336,15 @@ fn fields_our_types_do_not_know() {
         json!({"event_type": "avatar_video.fail", "event_data": [1], "top": 1}),
         &[],
     );
+}
+
+#[test]
+fn unknown_fields_have_their_values() {
+    let body = r#"{"event_type":"ai_clipping.success","event_data":{"id":"j","x":{"a":[1.5]},"clips":[{"y":1},{"y":"b"}]},"top":1e999,"deep":{"n":[1e999]}}"#;
+    let event: Event = body.parse().unwrap();
+    let expected =
+        json!({"x": {"a": [1.5]}, "clips[].y": "b", "top": "1e999", "deep": {"n": ["1e999"]}});
+    assert_eq!(json!(event.unknown_fields()), expected);
 }
 
 /// Where the resource of a job is all that is documented, its event is asked for the same names, after all others.

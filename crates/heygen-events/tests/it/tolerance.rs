@@ -1,14 +1,15 @@
 //! Whatever HeyGen may send tomorrow is read, kept and written back.
 
-use heygen_events::payload::{AiClipping, AvatarVideoSuccess};
-use heygen_events::{Envelope, Event, EventType, ParseErrorKind, Payload};
+use heygen_events::payload::{AiClipping, AvatarVideoFail, AvatarVideoSuccess, UnknownEvent};
+use heygen_events::{Event, EventType, ParseErrorKind, Payload};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Reads a body, says what became of it, and proves that nothing was lost.
 #[track_caller]
 fn check(body: &str, fate: &str) {
     let event = Event::from_slice(body.as_bytes()).unwrap();
-    let found = match &event.payload {
+    let found = match event.payload() {
         Payload::Unknown(_) => "unknown",
         Payload::Unfit(_) => "unfit",
         _ => "fits",
@@ -222,7 +223,7 @@ fn top_level_that_no_value_can_hold_is_kept() {
     let event: Event = r#"{"\ud800":1,"event_type":"batch.finished","event_data":{}}"#
         .parse()
         .unwrap();
-    assert_eq!(event.extra.get(r#""\ud800""#), Some(&json!(1)));
+    assert_eq!(event.into_parts().extra.get(r#""\ud800""#), Some(&json!(1)));
 }
 
 #[test]
@@ -230,9 +231,9 @@ fn envelopes_with_more_in_them() {
     let record = r#"{"event_id":"evt_1","event_type":"batch.finished","event_data":{},"created_at":"2026-03-25T12:05:00Z","x":[1]}"#;
     check(record, "fits");
     let event: Event = record.parse().unwrap();
-    assert_eq!(event.event_id.as_ref().map(|id| id.as_str()), Some("evt_1"));
-    assert_eq!(event.created_at.as_deref(), Some("2026-03-25T12:05:00Z"));
-    assert_eq!(event.extra.keys().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(event.event_id().map(|id| id.as_str()), Some("evt_1"));
+    assert_eq!(event.created_at(), Some("2026-03-25T12:05:00Z"));
+    assert_eq!(event.into_parts().extra.keys().collect::<Vec<_>>(), ["x"]);
 
     for around in [
         r#""event_id":null,"created_at":null"#,
@@ -252,13 +253,8 @@ fn envelopes_with_more_in_them() {
 #[track_caller]
 fn check_event_id(around: &str, id: Option<&str>) {
     let body = format!(r#"{{"event_type":"batch.finished","event_data":{{}}{around}}}"#);
-    let envelope = Envelope::from_slice(body.as_bytes()).unwrap();
-    assert_eq!(envelope.event_id(), id, "{body}");
-    assert_eq!(
-        envelope.to_event().event_id.as_ref().map(|id| id.as_str()),
-        id,
-        "{body}"
-    );
+    let event = Event::from_slice(body.as_bytes()).unwrap();
+    assert_eq!(event.event_id().map(|id| id.as_str()), id, "{body}");
 }
 
 #[test]
@@ -309,7 +305,7 @@ fn check_last_wins(body: &str, video_id: &str, url: Option<&str>) {
         video_id: id,
         url: link,
         ..
-    }) = &event.payload
+    }) = event.payload()
     else {
         panic!("{body}: {event:?}");
     };
@@ -395,44 +391,76 @@ fn bodies_that_are_no_events() {
 #[test]
 fn data_is_seen_as_received() {
     let body = br#" { "event_type" : "batch.finished" , "event_data" : { "a" : [ 1 , 2.50 ] } } "#;
-    let envelope = Envelope::from_slice(body).unwrap();
-    assert_eq!(envelope.data_json(), Some(r#"{ "a" : [ 1 , 2.50 ] }"#));
-    assert_eq!(envelope.event_name(), "batch.finished");
-    assert_eq!(
-        Envelope::from_slice(br#"{"event_type":"x"}"#)
-            .unwrap()
-            .data_json(),
-        None
-    );
+    let event = Event::from_slice(body).unwrap();
+    let data: Box<RawValue> = event.data().unwrap();
+    assert_eq!(data.get(), r#"{ "a" : [ 1 , 2.50 ] }"#);
+    assert_eq!(event.event_name(), "batch.finished");
+    let event: Event = r#"{"event_type":"x"}"#.parse().unwrap();
+    assert_eq!(event.data::<Option<Value>>().unwrap(), None);
 }
 
 #[test]
 fn escaped_names_and_keys_read() {
     let event: Event = r#"{"event\u005ftype":"avatar_video\u002esuccess","event_data":{"video\u005fid":"\u0076\"1"}}"#.parse().unwrap();
     assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
-    assert_eq!(event.subject_id().as_deref(), Some("v\"1"));
+    assert_eq!(event.subject_id(), Some("v\"1"));
 }
 
 #[test]
 fn what_was_changed_is_written_as_changed() {
-    let mut event: Event = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":7,"callback_id":null}}"#.parse().unwrap();
-    let Payload::AvatarVideoFail(video) = &mut event.payload else {
-        panic!("{event:?}")
+    let event: Event = r#"{"event_type":"avatar_video.fail","event_id":"e","event_data":{"video_id":"v","msg":7,"callback_id":null},"top":1}"#.parse().unwrap();
+    let mut parts = event.into_parts();
+    let Payload::AvatarVideoFail(video) = &mut parts.payload else {
+        panic!("{parts:?}")
     };
-    video.msg = Some("no credit".to_owned());
+    video.msg = Some("no credit".into());
     video.callback_id = Some("c".into());
-    video
-        .extra
-        .insert("msg".to_owned(), json!("must not come twice"));
-    let expected = json!({"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":"no credit","callback_id":"c"}});
+    for key in ["event_type", "event_id", "event_data"] {
+        let twice = json!("must not come twice");
+        parts.extra.insert(key.to_owned(), twice);
+    }
+    let event = Event::from(parts);
+    let expected = json!({"event_type":"avatar_video.fail","event_id":"e","event_data":{"video_id":"v","msg":"no credit","callback_id":"c"},"top":1});
     assert_eq!(serde_json::to_value(&event).unwrap(), expected);
+    for key in ["event_type", "event_id", "event_data", "msg"] {
+        assert_eq!(
+            event.json().matches(&format!("\"{key}\"")).count(),
+            1,
+            "{key}"
+        );
+    }
+    let again = Event::from(event.clone().into_parts());
+    assert_eq!(again, event);
+}
+
+#[test]
+fn an_event_that_was_built_is_written_from_its_data() {
+    let mut video = AvatarVideoFail::new("v");
+    video.msg = Some("why".into());
+    let expected =
+        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"v","msg":"why"}}"#;
+    let event = Event::new(Payload::AvatarVideoFail(video));
+    assert_eq!(serde_json::to_string(&event).unwrap(), expected);
+    assert_eq!(event.failure_message(), Some("why"));
+
+    assert_eq!(UnknownEvent::named("batch.finished", None), None);
+    let podcast = UnknownEvent::named("podcast.success", json!({"id": 7})).unwrap();
+    let event = Event::new(Payload::Unknown(podcast));
     assert_eq!(
-        serde_json::to_string(&event)
-            .unwrap()
-            .matches("msg")
-            .count(),
-        1
+        event.json(),
+        r#"{"event_type":"podcast.success","event_data":{"id":7}}"#
     );
+    let without = UnknownEvent::named("podcast.success", None).unwrap();
+    assert_eq!(
+        Event::new(Payload::Unknown(without)).json(),
+        r#"{"event_type":"podcast.success"}"#
+    );
+    let unfit = Event::new(Payload::from_data("avatar_video.fail", &json!([1])));
+    assert_eq!(
+        unfit.json(),
+        r#"{"event_type":"avatar_video.fail","event_data":[1]}"#
+    );
+    assert!(!unfit.fits());
 }
 
 #[test]
@@ -440,7 +468,7 @@ fn payloads_read_and_write_on_their_own() {
     let job: AiClipping = serde_json::from_value(json!({"id": 5, "clips": [{"id": "c"}]})).unwrap();
     assert_eq!(
         serde_json::to_value(&job).unwrap(),
-        json!({"id": 5, "clips": [{"id": "c"}]})
+        json!({"id": "5", "clips": [{"id": "c"}]})
     );
     let mut built = AiClipping::new("5");
     built.clips = job.clips.clone();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
-use heygen_events::Envelope;
+use heygen_events::Event;
 use tokio::time::Instant;
 
 use super::in_flight::{Held, InFlight, Missing, Out};
@@ -289,8 +289,8 @@ impl Consumer {
                 if wait > LONGEST_HELD || (is_full && !wait.is_zero()) {
                     return self.say(&ticket.reply, AckKind::Nak(Some(wait))).await;
                 }
-                let envelope = Envelope::from_slice(&event.body).ok();
-                let event_type = envelope.map(|envelope| envelope.event_name().to_owned());
+                let read = Event::from_slice(&event.body).ok();
+                let event_type = read.map(|event| event.event_name().to_owned());
                 self.in_flight().hold(Held {
                     event,
                     event_type,

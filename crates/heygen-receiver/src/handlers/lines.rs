@@ -124,9 +124,9 @@ fn json(delivery: &Delivery) -> String {
         received_at: rfc3339(delivery.received_at()),
         attempt: delivery.attempt(),
         source: delivery.source().as_str(),
-        event_type: event.ok().map(Event::event_name),
-        event: event.ok(),
-        error: event.err().map(ToString::to_string),
+        event_type: delivery.event_type(),
+        event: event.as_ref().ok().copied(),
+        error: event.as_ref().err().map(ToString::to_string),
     };
     serde_json::to_string(&line).unwrap_or_else(|error| {
         line.event = None;

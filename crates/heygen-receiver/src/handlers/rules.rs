@@ -83,7 +83,7 @@ impl Rules {
 
 impl Handler for Rules {
     async fn handle(&self, delivery: Delivery) -> Handled {
-        let name = delivery.event().map_or("", |event| event.event_name());
+        let name = delivery.event_type().unwrap_or_default();
         match self.handlers().nth(self.place(name)) {
             Some(handler) => handler.handle(delivery).await,
             None if name.is_empty() => Handled::dead("no rule takes what is not an event"),

@@ -137,7 +137,7 @@ async fn whatever_a_handler_returns_is_recorded() {
 #[tokio::test]
 async fn a_panic_is_a_retry_and_harms_nobody_else() {
     async fn panics(delivery: Delivery) {
-        match delivery.event().unwrap().subject_id().as_deref() {
+        match delivery.event().unwrap().subject_id() {
             Some("text") => panic!("out of tape"),
             Some("formatted") => panic!("out of {}", "glue"),
             Some("value") => std::panic::panic_any(7),

@@ -43,7 +43,7 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
             let seen = Arc::clone(&seen);
             async move {
                 let event = delivery.event().unwrap();
-                let subject = event.subject_id().unwrap().into_owned();
+                let subject = event.subject_id().unwrap().to_owned();
                 let body = std::str::from_utf8(delivery.body()).unwrap();
                 let number = body.split(r#""n":"#).nth(1).unwrap();
                 let number: u64 = number.trim_end_matches('}').parse().unwrap();

@@ -132,7 +132,7 @@ impl Log {
 
 /// When HeyGen says it made the event; `None` when it does not say, or not in a way that names one moment.
 pub(super) fn made_at(record: &LoggedEvent) -> Option<Timestamp> {
-    record.event().ok()?.created_at.as_deref()?.parse().ok()
+    record.event().ok()?.created_at()?.parse().ok()
 }
 
 const LONGEST_PAGE: u32 = 100;

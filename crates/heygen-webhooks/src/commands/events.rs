@@ -146,14 +146,11 @@ fn row(record: &LoggedEvent) -> Vec<String> {
     };
     vec![
         event
-            .event_id
-            .as_ref()
+            .event_id()
             .map_or_else(|| "-".to_owned(), |id| tame(id.as_str())),
-        moment(event.created_at.as_deref()),
+        moment(event.created_at()),
         tame(event.event_name()),
-        event
-            .subject_id()
-            .map_or_else(|| "-".to_owned(), |id| tame(&id)),
+        event.subject_id().map_or_else(|| "-".to_owned(), tame),
         event.outcome().as_str().to_owned(),
     ]
 }

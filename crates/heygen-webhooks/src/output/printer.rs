@@ -63,7 +63,7 @@ impl Printer {
                 let size = delivery.body().len();
                 (
                     "(unreadable)".to_owned(),
-                    format!("{size} bytes: {}", view::explain(error)),
+                    format!("{size} bytes: {}", view::explain(&error)),
                 )
             }
         };
@@ -91,7 +91,11 @@ impl Handler for Printer {
 /// The typed view, and around it what is known of the delivery; `event` is the body.
 fn line_json(delivery: &Delivery) -> Value {
     let (mut line, event) = match delivery.event() {
-        Ok(event) => (view::json(event), json!(event)),
+        // What no value can hold is not shown as JSON; its facts are.
+        Ok(event) => (
+            view::json(event),
+            serde_json::to_value(event).unwrap_or_default(),
+        ),
         Err(_) => (view::unreadable_json(), Value::Null),
     };
     let around = json!({
@@ -100,7 +104,7 @@ fn line_json(delivery: &Delivery) -> Value {
         "attempt": delivery.attempt(),
         "source": delivery.source().as_str(),
         "event": event,
-        "error": delivery.event().err().map(view::explain),
+        "error": delivery.event().err().as_ref().map(view::explain),
     });
     if let (Value::Object(line), Value::Object(around)) = (&mut line, around) {
         line.extend(around);

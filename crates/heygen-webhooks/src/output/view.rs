@@ -18,7 +18,7 @@ pub(crate) fn json(event: &Event) -> Value {
         "media_url": event.media_url(),
         "media_kind": event.media_kind().map(|kind| kind.as_str()),
         "failure_message": event.failure_message(),
-        "unknown_fields": event.unknown_fields(),
+        "unknown_fields": event.unknown_fields().keys().collect::<Vec<_>>(),
     })
 }
 
@@ -41,7 +41,10 @@ pub(crate) fn unreadable_json() -> Value {
 
 /// The typed view, for people: a line a fact.
 pub(crate) fn text(event: &Event, full: bool) -> String {
-    let link = |url: String| if full { url } else { without_query(&url) };
+    let link = |url: &str| match full {
+        true => url.to_owned(),
+        false => without_query(url),
+    };
     let misfit = event.misfit().map(explain);
     let facts: [(&str, Option<String>); 10] = [
         ("event", Some(tame(event.event_name()))),
@@ -51,17 +54,15 @@ pub(crate) fn text(event: &Event, full: bool) -> String {
         ),
         ("fits", misfit.map(|reason| format!("no: {reason}"))),
         ("outcome", Some(event.outcome().as_str().to_owned())),
-        ("subject", event.subject_id().map(|id| tame(&id))),
-        ("callback id", event.callback_id().map(|id| tame(&id))),
+        ("subject", event.subject_id().map(tame)),
+        ("callback id", event.callback_id().map(tame)),
         (
             "callback url",
-            event
-                .callback_url()
-                .map(|url| tame(&link(url.into_owned()))),
+            event.callback_url().map(|url| tame(&link(url))),
         ),
         ("media", media(event, full)),
         ("failure", reason(event)),
-        ("unknown fields", list(&event.unknown_fields())),
+        ("unknown fields", unknown_fields(event)),
     ];
     facts
         .into_iter()
@@ -75,16 +76,16 @@ pub(crate) fn words(event: &Event, full: bool) -> String {
     if !event.is_known() {
         words.push("(new event name)".to_owned());
     }
-    words.extend(event.subject_id().map(|id| tame(&id)));
+    words.extend(event.subject_id().map(tame));
     words.extend(media(event, full));
     words.extend(failure(event));
     words.extend(
         event
             .callback_id()
-            .map(|id| format!("callback_id={}", tame(&id))),
+            .map(|id| format!("callback_id={}", tame(id))),
     );
     words.extend(event.misfit().map(explain));
-    words.extend(list(&event.unknown_fields()).map(|fields| format!("unknown fields: {fields}")));
+    words.extend(unknown_fields(event).map(|fields| format!("unknown fields: {fields}")));
     words.join("  ")
 }
 
@@ -99,8 +100,8 @@ pub(crate) fn explain(error: &ParseError) -> String {
 fn media(event: &Event, full: bool) -> Option<String> {
     let kind = event.media_kind().map_or("media", |kind| kind.as_str());
     match event.media_url() {
-        Some(url) if full => Some(format!("{kind} {}", tame(&url))),
-        Some(url) => Some(format!("{kind} {}", tame(&without_query(&url)))),
+        Some(url) if full => Some(format!("{kind} {}", tame(url))),
+        Some(url) => Some(format!("{kind} {}", tame(&without_query(url)))),
         None => event
             .lacks_media()
             .then(|| format!("{kind} without a link: ask HeyGen for it by id")),
@@ -113,13 +114,14 @@ fn failure(event: &Event) -> Option<String> {
 
 fn reason(event: &Event) -> Option<String> {
     match event.failure_message() {
-        Some(message) => Some(tame(&message)),
+        Some(message) => Some(tame(message)),
         None => event
             .lacks_reason()
             .then(|| "HeyGen does not say why".to_owned()),
     }
 }
 
-fn list(names: &[String]) -> Option<String> {
+fn unknown_fields(event: &Event) -> Option<String> {
+    let names: Vec<_> = event.unknown_fields().keys().map(String::as_str).collect();
     (!names.is_empty()).then(|| tame(&names.join(", ")))
 }

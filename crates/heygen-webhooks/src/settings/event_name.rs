@@ -98,6 +98,6 @@ mod tests {
             [EventType::AvatarVideoSuccess, EventType::AvatarVideoFail]
         );
         assert_eq!(names("something.new"), [EventType::from("something.new")]);
-        assert_eq!(names("something.*"), []);
+        assert!(names("something.*").is_empty());
     }
 }

@@ -24,11 +24,11 @@ pub(super) fn set(command: &mut Command, delivery: &Delivery) {
     let of_event = [
         (
             "HEYGEN_EVENT_TYPE",
-            event.map(|event| event.event_name().to_owned()),
+            delivery.event_type().map(ToOwned::to_owned),
         ),
         (
             "HEYGEN_EVENT_ID",
-            event.and_then(|event| Some(event.event_id.as_ref()?.to_string())),
+            event.and_then(|event| Some(event.event_id()?.to_string())),
         ),
         (
             "HEYGEN_SUBJECT_ID",

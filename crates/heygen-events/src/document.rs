@@ -1,0 +1,121 @@
+//! [`Document`]: a body, read once.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use serde::de::Error as _;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::ParseError;
+use crate::node::{Node, members};
+use crate::reader::Misfit;
+
+/// A body as a tree that borrows its text: one pass, from which all else is taken.
+///
+/// Any JSON makes one. Where some of it is beyond what a [`Node`] holds (a lone surrogate, nesting
+/// deeper than 128, a number that loses digits), the values around it are read each on its own and
+/// the tree says [`is_whole`](Self::is_whole) no more.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::{Document, Event};
+///
+/// let document = Document::from_slice(
+///     br#"{"event_type":"video_agent.fail","event_data":{"video_id":"v1","msg":"no credit"}}"#,
+/// )?;
+/// assert_eq!(document.root().fields().len(), 2);
+/// let event = Event::read(&document)?;
+/// assert_eq!(event.subject_id(), Some("v1"));
+/// # Ok::<(), heygen_events::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    root: Node<'a>,
+    is_whole: bool,
+    has_repeated_keys: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`Syntax`](crate::ParseErrorKind::Syntax) when the body is not JSON.
+    pub fn from_slice(body: &'a [u8]) -> Result<Self, ParseError> {
+        let Ok(text) = std::str::from_utf8(body) else {
+            // Only serde_json makes its errors, so it is asked to find what is known.
+            let found = serde_json::from_slice::<&RawValue>(body).err();
+            let error = found.unwrap_or_else(|| serde_json::Error::custom("not UTF-8"));
+            return Err(ParseError::syntax(error));
+        };
+        let repeated = Cell::new(false);
+        let (root, is_whole) = match Node::read(text, &repeated) {
+            Ok(root) => (root, true),
+            Err(_) => {
+                let raw: &RawValue = serde_json::from_str(text).map_err(ParseError::syntax)?;
+                (Node::read_apart(raw, LEVELS, &repeated), false)
+            }
+        };
+        Ok(Self {
+            text,
+            root,
+            is_whole,
+            has_repeated_keys: repeated.get(),
+        })
+    }
+
+    /// The text it was read from.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The outermost value.
+    #[must_use]
+    pub fn root(&self) -> &Node<'a> {
+        &self.root
+    }
+
+    /// Whether the tree holds all of the text, so that nothing in it is [`Node::Raw`].
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether an object has a key twice, as far as the tree shows. The last value of it counts.
+    #[must_use]
+    pub fn has_repeated_keys(&self) -> bool {
+        self.has_repeated_keys
+    }
+
+    /// The members of the outermost object in their order, as text; none for anything else. This
+    /// reads the text once more.
+    #[must_use]
+    pub fn members(&self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+        members(self.text).unwrap_or_default()
+    }
+
+    /// The text of one member, the last of its name.
+    pub(crate) fn raw(&self, key: &str) -> Option<&'a RawValue> {
+        let members = self.members().into_iter();
+        members
+            .rev()
+            .find(|(known, _)| known == key)
+            .map(|(_, raw)| raw)
+    }
+
+    /// One member, if all of it is within what a [`Value`] can hold.
+    pub(crate) fn member(&self, key: &str) -> Result<Option<&Node<'a>>, Misfit> {
+        if !self.is_whole {
+            let raw = self.raw(key).map_or("null", RawValue::get);
+            serde_json::from_str::<Value>(raw).map_err(Misfit::custom)?;
+        }
+        Ok(self.root.get(key))
+    }
+}
+
+/// How deep it is looked for the fields that mean something: body, data, clips, clip.
+const LEVELS: u8 = 4;

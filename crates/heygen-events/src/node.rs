@@ -1,0 +1,261 @@
+//! [`Node`]: JSON that borrows its text, and what serde reads out of it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+/// One JSON value of a [`Document`](crate::Document).
+///
+/// Strings are borrowed from the text wherever they have no escapes. Objects are sorted by key, and
+/// of a repeated key the last value counts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Node<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number that 64 bits hold: an integer, or a double up to 2 to the 53rd.
+    Number(Number),
+    /// A string.
+    Text(Cow<'a, str>),
+    /// An array.
+    List(Vec<Self>),
+    /// An object, sorted by key.
+    Object(Vec<(Cow<'a, str>, Self)>),
+    /// The text of what none of these holds: a larger number, a string with a lone surrogate, an
+    /// array or object that is nested too deep.
+    Raw(&'a RawValue),
+}
+
+impl<'a> Node<'a> {
+    /// The value of a key of an object.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let fields = self.fields();
+        let place = fields.binary_search_by(|(known, _)| (**known).cmp(key));
+        place.ok().map(|place| &fields[place].1)
+    }
+
+    /// The fields of an object, sorted; none for anything else.
+    #[must_use]
+    pub fn fields(&self) -> &[(Cow<'a, str>, Self)] {
+        match self {
+            Self::Object(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// The text of a string, or the digits of a number.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Number(number) => Some(Cow::Owned(number.to_string())),
+            Self::Raw(raw) if is_number(raw) => Some(Cow::Borrowed(raw.get())),
+            _ => None,
+        }
+    }
+
+    /// The same as a [`Value`]; what none can hold is the text that it is.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Raw(raw) => {
+                serde_json::from_str(raw.get()).unwrap_or_else(|_| one_line(raw.get()).into())
+            }
+            Self::List(items) => items.iter().map(Self::to_value).collect(),
+            Self::Object(fields) => {
+                let fields = fields.iter();
+                fields
+                    .map(|(key, node)| (key.clone(), node.to_value()))
+                    .collect()
+            }
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::from(&**text),
+        }
+    }
+
+    /// Reads a text in one pass, and notes whether a key came twice in one object; an error where
+    /// some of it is only for [`Raw`](Self::Raw).
+    pub(crate) fn read(text: &'a str, repeated: &Cell<bool>) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let node = Read(repeated).deserialize(&mut reader)?;
+        reader.end().map(|()| node)
+    }
+
+    /// Reads a text that is known to be JSON, each value inside of so many levels on its own, so
+    /// that what no node holds takes only itself out of the tree.
+    pub(crate) fn read_apart(raw: &'a RawValue, levels: u8, repeated: &Cell<bool>) -> Self {
+        if let Ok(node) = Self::read(raw.get(), repeated) {
+            return node;
+        }
+        let Some(levels) = levels.checked_sub(1) else {
+            return Self::Raw(raw);
+        };
+        let inner = |raw| Self::read_apart(raw, levels, repeated);
+        if let Some(members) = members(raw.get()) {
+            let fields = members.into_iter().map(|(key, raw)| (key, inner(raw)));
+            return Self::object(fields.collect(), repeated);
+        }
+        let items = serde_json::from_str::<Vec<&RawValue>>(raw.get());
+        items.map_or(Self::Raw(raw), |items| {
+            Self::List(items.into_iter().map(inner).collect())
+        })
+    }
+
+    fn object(mut fields: Vec<(Cow<'a, str>, Self)>, repeated: &Cell<bool>) -> Self {
+        let len = fields.len();
+        // The sort is stable, so the one that counts is the last of its equals, which `dedup_by`
+        // would drop; hence the swap.
+        fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+        fields.dedup_by(|later, earlier| {
+            let equal = later.0 == earlier.0;
+            if equal {
+                std::mem::swap(later, earlier);
+            }
+            equal
+        });
+        if fields.len() < len {
+            repeated.set(true);
+        }
+        Self::Object(fields)
+    }
+}
+
+/// JSON on one line: a line break stands in it only between values, where a space says the same.
+pub(crate) fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
+}
+
+/// The members of an object in their order, of which only the keys are read; a key that is no
+/// Unicode text stands as it was spelled. `None` for what is not an object.
+pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let members = reader.deserialize_map(Members).ok()?;
+    reader.end().ok().map(|()| members)
+}
+
+fn is_number(raw: &RawValue) -> bool {
+    raw.get()
+        .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+#[derive(Clone, Copy)]
+struct Read<'s>(&'s Cell<bool>);
+
+fn double<'de, E: de::Error>(number: Option<Number>) -> Result<Node<'de>, E> {
+    let is_exact = |number: &Number| number.as_f64().is_some_and(|value| value.abs() <= EXACT);
+    let number = number.filter(|number| number.is_i64() || number.is_u64() || is_exact(number));
+    number
+        .map(Node::Number)
+        .ok_or_else(|| E::custom("a number that loses digits"))
+}
+
+impl<'de> DeserializeSeed<'de> for Read<'_> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Read<'_> {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+        double(Number::from_f64(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node<'de>, A::Error> {
+        let mut fields = Vec::with_capacity(8);
+        while let Some(Key(key)) = members.next_key()? {
+            if key == NUMBER && *HAS_ARBITRARY_PRECISION {
+                return double(members.next_value::<String>()?.parse().ok());
+            }
+            fields.push((key, members.next_value_seed(self)?));
+        }
+        Ok(Node::object(fields, self.0))
+    }
+}
+
+/// Whether some crate of the build asked `serde_json` for it. Numbers then come as objects with one
+/// key, which is just a key where they do not.
+pub(crate) static HAS_ARBITRARY_PRECISION: LazyLock<bool> = LazyLock::new(|| {
+    let number = "1e2".parse::<Number>();
+    number.is_ok_and(|number| number.to_string() == "1e2")
+});
+
+/// A key, borrowed from the text where it can be.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let decoded = serde_json::from_str(key.get());
+            let key = decoded.map_or(Cow::Borrowed(key.get()), |Key(key)| key);
+            members.push((key, map.next_value()?));
+        }
+        Ok(members)
+    }
+}
+
+/// How `serde_json` marks a number that it hands over as text.
+const NUMBER: &str = "$serde_json::private::Number";
+
+/// Up to here every whole number has an `f64` of its own: 2 to the 53rd.
+const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -1,0 +1,206 @@
+//! What serde reads out of a [`Node`], with errors that do not quote it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::Value;
+
+use crate::node::{HAS_ARBITRARY_PRECISION, Node};
+
+/// Reads a node as a type.
+pub(crate) fn read<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<T, Misfit> {
+    T::deserialize(Reader(node))
+}
+
+/// Why a node is not of the type that was asked for. It names kinds of JSON, never the value found,
+/// because it ends up in logs; fields that lead to it stand before it.
+#[derive(Debug)]
+pub(crate) struct Misfit(String);
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+impl de::Error for Misfit {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Unit | Unexpected::Option => "null",
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Seq => "an array",
+            Unexpected::Map => "an object",
+            _ => "a string",
+        };
+        let expected = expected.to_string();
+        let expected = match expected.as_str() {
+            "a sequence" => "an array",
+            "a map" => "an object",
+            "a JSON number" => "a number",
+            object if object.starts_with("struct ") => "an object",
+            other => other,
+        };
+        Self(format!("found {found}, expected {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self(format!("{field}: missing"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'n, 'a>(&'n Node<'a>);
+
+impl<'de> Deserializer<'de> for Reader<'de, '_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Node::Null => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(number), ..) => visitor.visit_u64(number),
+                (None, Some(number), _) => visitor.visit_i64(number),
+                (None, None, Some(number)) if !*HAS_ARBITRARY_PRECISION => {
+                    visitor.visit_f64(number)
+                }
+                _ => {
+                    let misfit = Misfit::invalid_type(unexpected(self.0), &visitor);
+                    number.deserialize_any(visitor).map_err(|_| misfit)
+                }
+            },
+            Node::Text(text) => visitor.visit_borrowed_str(text),
+            Node::List(items) => visitor.visit_seq(Items(items.iter())),
+            Node::Object(_) => self.deserialize_struct("", &[], visitor),
+            Node::Raw(raw) => {
+                let value: Value = serde_json::from_str(raw.get()).map_err(Misfit::custom)?;
+                let misfit = Misfit::invalid_type(unexpected(self.0), &visitor);
+                value.deserialize_any(visitor).map_err(|_| misfit)
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Node::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_struct("", &[], visitor)
+    }
+
+    /// Only from an object: a derived struct would take an array for its fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Node::Object(fields) => visitor.visit_map(Fields {
+                known,
+                fields: fields.iter(),
+                value: None,
+            }),
+            _ => Err(Misfit::invalid_type(unexpected(self.0), &visitor)),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct enum identifier ignored_any
+    }
+}
+
+struct Items<'n, 'a>(std::slice::Iter<'n, Node<'a>>);
+
+impl<'n> SeqAccess<'n> for Items<'n, '_> {
+    type Error = Misfit;
+
+    fn next_element_seed<S: DeserializeSeed<'n>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Misfit> {
+        self.0
+            .next()
+            .map(|item| seed.deserialize(Reader(item)))
+            .transpose()
+    }
+}
+
+struct Fields<'n, 'a> {
+    /// The names of ours, which alone may stand in an error.
+    known: &'static [&'static str],
+    fields: std::slice::Iter<'n, (Cow<'a, str>, Node<'a>)>,
+    value: Option<&'n (Cow<'a, str>, Node<'a>)>,
+}
+
+impl<'n> MapAccess<'n> for Fields<'n, '_> {
+    type Error = Misfit;
+
+    fn next_key_seed<S: DeserializeSeed<'n>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Misfit> {
+        self.value = self.fields.next();
+        let key = self.value.map(|(key, _)| BorrowedStrDeserializer::new(key));
+        key.map(|key| seed.deserialize(key)).transpose()
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Misfit> {
+        let Some((key, value)) = self.value else {
+            return Err(Misfit::custom("a value without a key"));
+        };
+        seed.deserialize(Reader(value)).map_err(|misfit| {
+            let field = self.known.iter().find(|known| *known == key);
+            field.map_or_else(
+                || Misfit(misfit.0.clone()),
+                |field| Misfit(format!("{field}: {misfit}")),
+            )
+        })
+    }
+}
+
+fn unexpected(node: &Node<'_>) -> Unexpected<'static> {
+    match node {
+        Node::Null => Unexpected::Unit,
+        Node::Bool(value) => Unexpected::Bool(*value),
+        Node::Number(_) => Unexpected::Float(0.0),
+        Node::Text(_) => Unexpected::Str(""),
+        Node::List(_) => Unexpected::Seq,
+        Node::Object(_) => Unexpected::Map,
+        Node::Raw(raw) => match raw.get().as_bytes().first() {
+            Some(b'"') => Unexpected::Str(""),
+            Some(b'[') => Unexpected::Seq,
+            Some(b'{') => Unexpected::Map,
+            _ => Unexpected::Float(0.0),
+        },
+    }
+}
