@@ -35,6 +35,8 @@ mod inbox;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 mod memory;
+#[cfg(feature = "private-file")]
+pub mod private_file;
 mod recent;
 mod record;
 #[cfg(feature = "sqlite")]

@@ -38,7 +38,6 @@ mod lost;
 mod options;
 mod order;
 mod path;
-mod private_file;
 mod prune;
 mod reader;
 mod reads;
@@ -55,7 +54,6 @@ pub use check::{Depth, Flaw};
 pub use editor::SqliteEditor;
 pub use error::{is_damaged, is_outdated};
 pub use options::SqliteOptions;
-pub use private_file::{create_private_file, open_private_file};
 pub use reader::SqliteReader;
 pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind};
+use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind, private_file};
 
 use crate::failure::Failure;
-use crate::secrets::private_file;
 use crate::store::nats::{Nats, Promise};
 use crate::store::place::Place;
 

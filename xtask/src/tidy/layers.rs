@@ -70,6 +70,18 @@ const LAYERS: &[Layer] = &[
         never_bare: RECEIVER_CHOICES,
     },
     Layer {
+        name: "heygen-connect",
+        members: &[
+            "heygen-api",
+            "heygen-events",
+            "heygen-inbox",
+            "heygen-signature",
+        ],
+        names: None,
+        never: &["axum"],
+        never_bare: STORES,
+    },
+    Layer {
         name: "heygen-testkit",
         members: &["heygen-events", "heygen-signature"],
         names: None,
@@ -81,6 +93,7 @@ const LAYERS: &[Layer] = &[
         name: "heygen-webhooks",
         members: &[
             "heygen-api",
+            "heygen-connect",
             "heygen-events",
             "heygen-inbox",
             "heygen-receiver",

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::access::{self, cannot_open};
 use super::error::Outdated;
-use super::private_file::create_private_file;
+use crate::private_file;
 use crate::{InboxError, InboxErrorKind};
 
 /// One kind of file: what stands in it, and what it is called when something is the matter.
@@ -198,7 +198,7 @@ pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
 /// One that exists is not even opened: closing it would drop every lock that this process holds on it, SQLite's included,
 /// and the next program to look into the file would take itself for the last and delete the log we write to.
 pub(super) fn make_private(path: &Path) -> Result<bool, InboxError> {
-    match create_private_file(path) {
+    match private_file::create(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(cannot_open(path, error)),

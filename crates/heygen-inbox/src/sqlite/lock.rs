@@ -8,7 +8,6 @@ use super::access::cannot_open;
 use super::file_id::{FileId, check_names};
 use super::kind::make_private;
 use super::path::beside;
-use super::private_file::open_private_file;
 use crate::{InboxError, InboxErrorKind};
 
 /// Held while a process appends to the inbox; the lock goes with the process, however it ends.
@@ -57,7 +56,8 @@ impl AppendLock {
     fn take_existing(path: &Path) -> Result<Self, InboxError> {
         let lock_path = lock_path(path)?;
         let existed = lock_path.exists();
-        let file = open_private_file(&lock_path).map_err(|error| cannot_open(&lock_path, error))?;
+        let file = crate::private_file::open(&lock_path)
+            .map_err(|error| cannot_open(&lock_path, error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(path)),

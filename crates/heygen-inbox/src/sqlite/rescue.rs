@@ -1,7 +1,7 @@
 //! Copies an inbox whose file is no longer found under its name, while a connection still has it
 //! open.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use super::backup;
 use super::file_id::{Difference, OpenFiles};
 use super::path::{beside, folder_of};
-use super::private_file::create_private_file;
+use crate::private_file::{self, sync_folder};
 use crate::{InboxError, InboxErrorKind};
 
 /// A connection to files that are no longer found under their names.
@@ -57,7 +57,7 @@ impl Orphan {
     }
 
     fn copy_to(&self, half: &Path) -> Result<(), InboxError> {
-        create_private_file(half).map_err(|error| cannot_make(half).with_source(error))?;
+        private_file::create(half).map_err(|error| cannot_make(half).with_source(error))?;
         let flaw = backup::copy(&self.connection, half, |_, _| {});
         match flaw.map_err(|error| cannot_make(half).with_source(error))? {
             None => Ok(()),
@@ -101,7 +101,7 @@ pub(super) fn left_beside(inbox: &Path) -> Vec<PathBuf> {
 /// written over.
 fn take_name(inbox: &Path, half: &Path) -> io::Result<PathBuf> {
     for path in names(inbox) {
-        match create_private_file(&path) {
+        match private_file::create(&path) {
             // The name is ours now.
             Ok(_) => {
                 if let Err(error) = fs::rename(half, &path) {
@@ -128,14 +128,4 @@ fn names(inbox: &Path) -> impl Iterator<Item = PathBuf> {
         1 => beside(inbox, ".rescued"),
         _ => beside(inbox, &format!(".rescued-{number}")),
     })
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -8,17 +8,13 @@ use crate::failure::Failure;
 use crate::output::tame;
 
 /// A failure that says what HeyGen said, and what can be done about it.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is what `map_err` hands over"
-)]
-pub(crate) fn failure(version: ApiVersion, error: ApiError) -> Failure {
-    let mut text = format!("HeyGen's API: {}", error_chain(&error));
-    let advice = advice(version, &error);
+pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
+    let mut text = format!("HeyGen's API: {}", error_chain(error));
+    let advice = advice(version, error);
     if error.kind() == ErrorKind::Config {
         return Failure::usage(text);
     }
-    for advice in [advice, after(&error)].into_iter().flatten() {
+    for advice in [advice, after(error)].into_iter().flatten() {
         text = format!("{text}\n  {advice}");
     }
     for (name, value) in [

@@ -39,7 +39,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     match ended {
         Ok(End::Done) => Ok(told?),
         Ok(End::Stopped) => Err(Failure::Said),
-        Err(PassError::Api(error)) => Err(api::failure(ApiVersion::V3, error)),
+        Err(PassError::Api(error)) => Err(api::failure(ApiVersion::V3, &error)),
         Err(error) => Err(error.into()),
     }
 }

@@ -3,6 +3,7 @@
 use heygen_inbox::BoxInbox;
 use std::time::{Duration, SystemTime};
 
+use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::Retention;
 use tokio::sync::oneshot;
@@ -17,7 +18,6 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::config;
 use crate::settings::places;
 use crate::store::place::Place;
@@ -91,7 +91,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         });
         let ended = tokio::select! {
             asked = asked => asked,
-            Ok(error) = refused => Err(api::failure(ApiVersion::V3, error)),
+            Ok(error) = refused => Err(api::failure(ApiVersion::V3, &error)),
             ended = work.tasks.ended_early() => Err(ended.into()),
         };
         let stopped = work.end().await;

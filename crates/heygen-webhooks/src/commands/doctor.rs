@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use heygen_api::{Client, Credentials};
+use heygen_connect::SecretStore;
 use reqwest::Url;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -17,7 +18,6 @@ use crate::api;
 use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::address::{is_loopback, public_url};
 use crate::settings::config::AdminAddress;
 use crate::settings::places;

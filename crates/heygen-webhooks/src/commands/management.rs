@@ -54,7 +54,7 @@ impl Api {
     ) -> Result<T, Failure> {
         question
             .await
-            .map_err(|error| api::failure(self.version, error))
+            .map_err(|error| api::failure(self.version, &error))
     }
 
     pub(super) async fn endpoints(&self) -> Result<Vec<Endpoint>, Failure> {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_api::Client;
+use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_receiver::{
     ActiveSecrets, AdminPages, CallbackTokens, Handler as _, Limits, Metrics, Observers, Receiver,
@@ -26,8 +27,7 @@ use crate::output::printer::Printer;
 use crate::process::descriptors;
 use crate::process::signals::{asked_to_stop, hangups, until_true};
 use crate::process::tasks::Tasks;
-use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
+use crate::secrets::secret::{self, SecretSources};
 use crate::settings::address::public_url;
 use crate::settings::config::{self, Config};
 use crate::settings::origin;
@@ -36,12 +36,10 @@ use crate::store::{self, warn_of_open_files};
 pub(super) mod admin;
 mod callbacks;
 mod registration;
-mod secrets;
 mod show;
 mod tls;
 
 use registration::{Registration, Wanted};
-use secrets::SecretSources;
 use show::{Show, Stored};
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {

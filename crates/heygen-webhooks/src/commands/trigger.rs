@@ -1,6 +1,7 @@
 //! `trigger`: a signed sample delivery, as HeyGen would send it.
 
 use anyhow::Context as _;
+use heygen_connect::SecretStore;
 use heygen_events::EventType;
 use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
@@ -11,7 +12,6 @@ use crate::cli::Trigger;
 use crate::failure::Failure;
 use crate::output::{self, tame};
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::config::File;
 use crate::settings::event_name;
 use crate::settings::places;

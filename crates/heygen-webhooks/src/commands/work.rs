@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use heygen_connect::SecretStore;
 use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use super::serve::admin;
@@ -14,7 +15,6 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::config::{self, AdminAddress, admin_hosts, check_place};
 use crate::settings::places;
 use crate::store;

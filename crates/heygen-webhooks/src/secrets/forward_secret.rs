@@ -6,14 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use heygen_connect::SecretStore;
+use heygen_inbox::private_file;
 use heygen_receiver::ActiveSecrets;
 use heygen_signature::Secrets;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
-use crate::secrets::private_file;
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 use crate::store::place::Place;
 
 /// The file with the secret for forwarding, and the secret once it is in force. Clones share it.
@@ -114,19 +114,25 @@ impl ForwardSecret {
         mut reloads: watch::Receiver<u64>,
     ) {
         while reloads.changed().await.is_ok() {
-            match secret::from_file_again(&self.file).map(Secrets::from_iter) {
-                Ok(Some(secrets)) => self.enforce(secrets, &receivers),
-                Ok(None) => {
-                    tracing::warn!(
-                        file = %self.file.display(),
-                        "the secret for forwarding is gone: nothing is forwarded until there is another"
-                    );
-                    self.active.clear();
-                }
-                Err(error) => tracing::error!(
-                    "the secret for forwarding could not be read again, the one in force stays: {error}"
-                ),
+            let (secret, receivers) = (self.clone(), receivers.clone());
+            // A disk that hangs holds up no other task; one that panicked has said so.
+            let _ = tokio::task::spawn_blocking(move || secret.read_again(&receivers)).await;
+        }
+    }
+
+    fn read_again(&self, receivers: &ActiveSecrets) {
+        match secret::from_file_again(&self.file).map(Secrets::from_iter) {
+            Ok(Some(secrets)) => self.enforce(secrets, receivers),
+            Ok(None) => {
+                tracing::warn!(
+                    file = %self.file.display(),
+                    "the secret for forwarding is gone: nothing is forwarded until there is another"
+                );
+                self.active.clear();
             }
+            Err(error) => tracing::error!(
+                "the secret for forwarding could not be read again, the one in force stays: {error}"
+            ),
         }
     }
 

@@ -1,76 +1,57 @@
-//! [`NewFile`]: a file that gets its name once it is whole.
+//! [`NewFile`]: a file that gets its name once it is whole, and is gone when the process is asked to stop before.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::{process, thread};
 
 use anyhow::Context as _;
-use heygen_inbox::sqlite::create_private_file;
+use heygen_inbox::private_file::{Replacement, beside};
 
 use crate::failure::Failure;
 use crate::process::signals;
-use crate::secrets::private_file;
 
 /// A file being made under a name beside its own, readable by its owner alone. Dropped before it is kept, it is gone,
 /// and so it is when the process is asked to stop.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     target: PathBuf,
-    path: PathBuf,
-    file: File,
-    is_kept: bool,
+    replacement: Replacement,
 }
 
 impl NewFile {
     /// A link is followed; a device or a pipe, whose place a file would take, is refused.
     pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
-        let target = &followed(target)?;
+        let target = followed(target)?;
         // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
-        let path = private_file::beside(target, &format!(".{}.new", process::id()));
+        let suffix = format!(".{}.new", process::id());
+        let half_made = beside(&target, &suffix);
         let (listening, listens) = channel();
-        let half_made = path.clone();
-        thread::spawn(move || gone_when_asked_to_stop(&half_made, &listening));
-        // From now on. An error means that nobody listens: the file would only stay behind, no reason not to make it.
+        let path = half_made.clone();
+        thread::spawn(move || gone_when_asked_to_stop(&path, &listening));
+        // From now on. An error means that no thread listens: the file would only stay behind, no reason not to make it.
         let _ = listens.recv();
-        let file = create_private_file(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
+        let replacement = Replacement::create(&target, &suffix)
+            .with_context(|| format!("cannot make {}", half_made.display()))?;
         Ok(Self {
-            target: target.to_owned(),
-            path,
-            file,
-            is_kept: false,
+            target,
+            replacement,
         })
     }
 
     /// Its name as long as it is not whole.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.replacement.path()
     }
 
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        self.replacement.file()
     }
 
     /// Puts it in its place, and on the disk, instead of what may be there.
-    pub(crate) fn keep(mut self) -> anyhow::Result<()> {
-        let kept = self
-            .file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.path, &self.target));
-        kept.with_context(|| format!("cannot write {}", self.target.display()))?;
-        self.is_kept = true;
-        sync_folder(&self.target).with_context(|| format!("cannot write {}", self.target.display()))
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // What cannot be deleted is found by whoever looks why.
-            let _ = fs::remove_file(&self.path);
-        }
+    pub(crate) fn keep(self) -> anyhow::Result<()> {
+        let kept = self.replacement.keep();
+        kept.with_context(|| format!("cannot write {}", self.target.display()))
     }
 }
 
@@ -99,20 +80,6 @@ fn gone_when_asked_to_stop(path: &Path, listening: &Sender<()>) -> Result<(), Fa
         let _ = fs::remove_file(path);
         process::exit(1)
     })
-}
-
-/// The new name has to survive too.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,35 +1,41 @@
-//! Where secrets come from: the environment and files, never a flag, which every process list would show.
+//! The secrets of a command: from the environment, from files and from the store, never from a flag, which every process
+//! list would show. [`SecretSources`] reads them again while a server runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use heygen_connect::{SecretStore, SecretStoreError, SecretStoreStamp, StoredSecrets};
+use heygen_inbox::private_file::is_open_to_others;
+use heygen_inbox::sqlite::{RejectedFile, RejectedSummary};
 use heygen_receiver::ActiveSecrets;
 use heygen_signature::{Secret, Secrets};
-use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
+use crate::api::error_chain;
 use crate::failure::Failure;
-use crate::secrets::private_file::is_open_to_others;
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::origin;
 use crate::settings::written;
 
-/// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order; `None` when there is none.
-pub(crate) fn load(files: &[PathBuf]) -> Result<Option<Secrets>, Failure> {
+/// Every secret of `HEYGEN_WEBHOOK_SECRET` and of the files, in this order.
+pub(crate) fn configured(files: &[PathBuf]) -> Result<Vec<Secret>, Failure> {
     let mut secrets = from_environment()?;
     for file in files {
         secrets.extend(from_file(file)?);
     }
-    Ok(Secrets::from_iter(secrets))
+    Ok(secrets)
 }
 
-/// Every secret that a `serve` started now would accept: as [`load`], and those that HeyGen told and that were kept.
+/// Every secret that a `serve` started now would accept: as [`configured`], and those that HeyGen gave and that were stored.
 pub(crate) fn accepted(files: &[PathBuf], store: &SecretStore) -> Result<Option<Secrets>, Failure> {
-    let configured = load(files)?;
-    let now = Timestamp::now();
-    let (kept, retired) = (store.accepted(now)?, store.retired(now)?);
-    let configured = configured.iter().flat_map(|all| all.iter()).cloned();
-    let configured = configured.filter(|secret| !is_one_of(secret, &retired));
-    Ok(Secrets::from_iter(configured.chain(kept)))
+    let mut secrets = configured(files)?;
+    let stored = store.read(SystemTime::now())?;
+    secrets.retain(|secret| !is_one_of(secret, &stored.retired));
+    Ok(Secrets::from_iter(
+        secrets.into_iter().chain(stored.accepted),
+    ))
 }
 
 /// The secrets of receivers, as far as a process without one knows them: those it must not sign with what HeyGen did not sign.
@@ -42,7 +48,7 @@ pub(crate) fn of_receivers(
 }
 
 /// Whether a secret is among these.
-pub(crate) fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
+fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
     others.iter().any(|other| other.expose() == secret.expose())
 }
 
@@ -59,9 +65,9 @@ pub(crate) fn warn_of_short(secrets: &Secrets) {
     }
 }
 
-/// As [`load`], for commands that cannot do without.
+/// As [`configured`], for commands that cannot do without.
 pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Failure> {
-    load(files)?.ok_or_else(|| {
+    Secrets::from_iter(configured(files)?).ok_or_else(|| {
         Failure::usage(format!(
             "no signing secret: set {VARIABLE}, or name a file with --secret-file{otherwise}"
         ))
@@ -142,10 +148,272 @@ fn value<'a>(written: &'a str, place: &str) -> &'a str {
     written::value(written, written::is_webhook_secret, "the secret", place)
 }
 
+/// Environment and files, which the user changes, and the store, which `serve` itself and `endpoints` change. Clones share
+/// what is in force.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretSources {
+    files: Vec<PathBuf>,
+    store: SecretStore,
+    active: ActiveSecrets,
+    last: Arc<Mutex<Last>>,
+}
+
+/// What each source said when it could be read last: one that cannot be read now takes nothing from the others.
+#[derive(Debug, Default)]
+struct Last {
+    environment: Vec<Secret>,
+    /// In the order of the files.
+    files: Vec<Vec<Secret>>,
+    stored: StoredSecrets,
+    /// Of the store when it was last read.
+    stamp: SecretStoreStamp,
+    /// The endpoint for whose secret the only one of environment and files was taken, and that secret.
+    taken: Option<(String, Secret)>,
+    /// How many of environment and files are not accepted for that.
+    withdrawn: usize,
+    /// Told by HeyGen and kept nowhere, because that failed.
+    held: Vec<Secret>,
+}
+
+impl SecretSources {
+    /// Brings all of them into force. At the start each has to be readable.
+    pub(crate) fn load(files: &[PathBuf], store: SecretStore) -> Result<Self, Failure> {
+        let files_read: Result<_, Failure> = files.iter().map(|file| from_file(file)).collect();
+        let last = Last {
+            // Before it is read, so that no change in between is missed.
+            stamp: store.stamp(),
+            environment: from_environment()?,
+            files: files_read?,
+            stored: store.read(SystemTime::now())?,
+            ..Last::default()
+        };
+        warn_of_open_files(files);
+        let sources = Self {
+            files: files.to_vec(),
+            store,
+            active: ActiveSecrets::none(),
+            last: Arc::new(Mutex::new(last)),
+        };
+        sources.enforce(&mut sources.last());
+        Ok(sources)
+    }
+
+    pub(crate) fn active(&self) -> &ActiveSecrets {
+        &self.active
+    }
+
+    pub(crate) fn store(&self) -> &SecretStore {
+        &self.store
+    }
+
+    /// Whether the user gave a secret, by the environment or a file.
+    pub(crate) fn has_configured(&self) -> bool {
+        let last = self.last();
+        !last.environment.is_empty() || !last.files.is_empty()
+    }
+
+    /// Takes the secret that the user gave for that of this endpoint, which HeyGen does not show again. Where it is the only one, it
+    /// ends when the endpoint's is replaced and the overlap is over.
+    pub(crate) fn take_configured_for(&self, endpoint_id: &str) {
+        let mut last = self.last();
+        let mut configured = last.environment.iter().chain(last.files.iter().flatten());
+        let only = configured.next().filter(|_| configured.next().is_none());
+        last.taken = only.map(|secret| (endpoint_id.to_owned(), secret.clone()));
+    }
+
+    /// Writes down that the secret which was [taken](Self::take_configured_for) is over, once it is.
+    fn retire_taken(&self, last: &mut Last, now: SystemTime) -> Result<(), SecretStoreError> {
+        let Some((endpoint_id, secret)) = &last.taken else {
+            return Ok(());
+        };
+        if self.store.has_replaced(endpoint_id, now)? {
+            self.store.retire(endpoint_id, secret)?;
+            last.taken = None;
+        }
+        Ok(())
+    }
+
+    /// Reads all of them again. What cannot be read counts as it was when it could be.
+    pub(crate) fn refresh(&self) {
+        self.read_again(from_file);
+    }
+
+    /// As [`refresh`](Self::refresh), because the user asks for it: a file that holds nothing any more, or is gone, takes its secrets
+    /// back. Unasked it may be about to be written.
+    fn reload(&self) {
+        self.read_again(from_file_again);
+    }
+
+    fn read_again(&self, read: impl Fn(&Path) -> Result<Vec<Secret>, Failure>) {
+        let mut last = self.last();
+        for (file, secrets) in self.files.iter().zip(&mut last.files) {
+            match read(file) {
+                Ok(read) => {
+                    if read.is_empty() && !secrets.is_empty() {
+                        tracing::warn!(
+                            file = %file.display(),
+                            "this file holds no secret any more: those it held are no longer accepted"
+                        );
+                    }
+                    *secrets = read;
+                }
+                // One that was taken back stays so.
+                Err(_) if secrets.is_empty() => {}
+                Err(error) => {
+                    tracing::error!(
+                        "secrets could not be read again, those in force stay: {error}"
+                    );
+                }
+            }
+        }
+        if let Err(error) = self.retire_taken(&mut last, SystemTime::now()) {
+            let error = error_chain(&error);
+            tracing::error!("a secret that is over could not be written down as that: {error}");
+        }
+        // Later than whatever was written just now.
+        match self.store.read(SystemTime::now()) {
+            Ok(stored) => last.stored = stored,
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::error!("secrets could not be read again, those in force stay: {error}");
+            }
+        }
+        self.enforce(&mut last);
+    }
+
+    /// Brings a secret into force that could not be kept, until the process ends.
+    pub(crate) fn hold(&self, secret: Secret) {
+        let mut last = self.last();
+        last.held.push(secret);
+        self.enforce(&mut last);
+    }
+
+    /// Looks at the store several times a second, so that a replaced secret is known before HeyGen has much to send with
+    /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
+    ///
+    /// `rejected` is the file of what was turned away: some of it may verify now. A secret that can be guessed matters where others
+    /// than this machine can send, which `is_exposed` tells. `reloaded` counts what was read on SIGHUP, for what must not be read
+    /// before.
+    pub(crate) async fn keep_fresh(
+        self,
+        mut hangups: watch::Receiver<u64>,
+        rejected: PathBuf,
+        is_exposed: bool,
+        reloaded: watch::Sender<u64>,
+    ) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks_until_reload = RELOAD_TICKS;
+        loop {
+            let is_asked = tokio::select! {
+                _ = ticks.tick() => false,
+                changed = hangups.changed() => match changed {
+                    Ok(()) => true,
+                    Err(_) => return,
+                },
+            };
+            ticks_until_reload -= 1;
+            let is_due = ticks_until_reload == 0;
+            let (sources, rejected, reloaded) = (self.clone(), rejected.clone(), reloaded.clone());
+            // A disk that hangs holds up no other task.
+            let looking = tokio::task::spawn_blocking(move || {
+                let has_changed = sources.has_changed();
+                if !is_asked && !has_changed {
+                    if is_due {
+                        sources.refresh();
+                    }
+                    return is_due;
+                }
+                match is_asked {
+                    true => sources.reload(),
+                    false => sources.refresh(),
+                }
+                let secrets = sources.active.get();
+                if is_asked {
+                    reloaded.send_modify(|count| *count += 1);
+                    if is_exposed {
+                        secrets.iter().for_each(|all| warn_of_short(all));
+                    }
+                }
+                let secrets = secrets.map_or(0, |secrets| secrets.len());
+                tracing::info!(secrets, "secrets read again");
+                tell_rejected(&rejected);
+                true
+            });
+            // One that panicked has said so.
+            if looking.await.unwrap_or(true) {
+                ticks_until_reload = RELOAD_TICKS;
+            }
+        }
+    }
+
+    /// Whether the store has changed since it was last asked.
+    fn has_changed(&self) -> bool {
+        let now = self.store.stamp();
+        let before = std::mem::replace(&mut self.last().stamp, now.clone());
+        before != now
+    }
+
+    fn enforce(&self, last: &mut Last) {
+        let files = last.files.iter().flatten();
+        let configured = last.environment.iter().chain(files);
+        let (withdrawn, all): (Vec<_>, Vec<_>) =
+            configured.partition(|secret| is_one_of(secret, &last.stored.retired));
+        if withdrawn.len() > last.withdrawn {
+            tracing::warn!(
+                secrets = withdrawn.len(),
+                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was replaced at HeyGen and its time is over: it is no longer \
+                 accepted; take it out there"
+            );
+        }
+        last.withdrawn = withdrawn.len();
+        let all = all
+            .into_iter()
+            .chain(&last.stored.accepted)
+            .chain(&last.held)
+            .cloned();
+        match Secrets::from_iter(all) {
+            Some(secrets) => self.active.set(secrets),
+            None if self.active.get().is_some() => {
+                tracing::warn!("no signing secret is left: deliveries are answered 503");
+                self.active.clear();
+            }
+            None => {}
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Points to what a wrong secret may have turned away.
+fn tell_rejected(path: &Path) {
+    // The file is looked at for a hint and nothing more: one that cannot be read is told by those who need it.
+    let found = RejectedFile::open(path).and_then(|file| match file {
+        Some(file) => file.list(None),
+        None => Ok(Vec::new()),
+    });
+    let found = found.unwrap_or_default();
+    let may_verify = |post: &&RejectedSummary| post.is_signed && post.body_bytes.is_some();
+    let posts = found.iter().filter(may_verify).count();
+    if posts > 0 {
+        tracing::info!(
+            posts,
+            "signed posts that were turned away may verify now: `inbox rejected reverify` takes them in"
+        );
+    }
+}
+
 const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
 
 /// Below this a secret can be found by trying.
 const MIN_LEN: usize = 16;
+
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Once a minute also without a change, for secrets whose time is over.
+const RELOAD_TICKS: u32 = 240;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use heygen_api::{Endpoint, EndpointStatus};
+use heygen_connect::{canonical_address, same_address};
 use heygen_testkit::Sender;
 use reqwest::Url;
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use super::finding::{Finding, Level, all_skipped};
 use super::sample::describe;
 use crate::api::error_chain;
 use crate::output::without_query;
-use crate::settings::address::{is_private, plain, same_address};
+use crate::settings::address::is_private;
 
 pub(super) async fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
@@ -183,7 +184,7 @@ fn duplicates(all: &[&Endpoint]) -> Finding {
     let mut by_url = BTreeMap::<String, Vec<&Endpoint>>::new();
     for endpoint in all {
         by_url
-            .entry(plain(&endpoint.url))
+            .entry(canonical_address(&endpoint.url))
             .or_default()
             .push(endpoint);
     }

@@ -1,18 +1,19 @@
 //! The signing secrets: whether there is one for each endpoint of ours, and who can read it.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use heygen_api::Endpoint;
+use heygen_connect::{SecretStore, StoredSecrets};
+use heygen_inbox::private_file::is_open_to_others;
 use heygen_signature::Secret;
-use jiff::Timestamp;
 
 use super::Plan;
 use super::account::Account;
 use super::endpoints::{name, ours};
 use super::finding::Finding;
-use crate::secrets::private_file::is_open_to_others;
+use crate::api::error_chain;
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 
 /// Every secret that a receiver started here would accept.
 #[derive(Debug)]
@@ -38,20 +39,17 @@ enum Standing {
 impl Known {
     pub(super) fn load(files: &[PathBuf], store: &SecretStore) -> Self {
         let mut errors = Vec::new();
-        let configured = match secret::load(files) {
-            Ok(secrets) => secrets.iter().flat_map(|all| all.iter()).cloned().collect(),
-            Err(failure) => {
-                errors.push(failure.to_string());
-                Vec::new()
-            }
-        };
-        let kept = store.accepted(Timestamp::now()).unwrap_or_else(|error| {
-            errors.push(format!("{error:#}"));
+        let configured = secret::configured(files).unwrap_or_else(|failure| {
+            errors.push(failure.to_string());
             Vec::new()
+        });
+        let stored = store.read(SystemTime::now()).unwrap_or_else(|error| {
+            errors.push(error_chain(&error));
+            StoredSecrets::default()
         });
         Self {
             configured,
-            kept,
+            kept: stored.accepted,
             errors,
         }
     }

@@ -5,18 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use heygen_api::{Endpoint, Events, v1, v3};
+use heygen_connect::{SecretStore, same_address};
 use heygen_events::id::EndpointId;
 use serde_json::{Value, json};
 
 use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use super::show;
-use crate::api;
+use crate::api::{self, error_chain};
 use crate::cli::{ApiVersion, CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
 use crate::commands::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
-use crate::secrets::secret_store::SecretStore;
-use crate::settings::address::same_address;
 use crate::settings::web_address::http_url;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
@@ -227,10 +226,11 @@ fn is_confirmed(endpoint: &Endpoint) -> Result<bool, Failure> {
 
 /// Whether a secret of the endpoint was kept beside the inbox and is no more. The endpoint is gone in any case.
 fn forget(inbox: &Path, id: &EndpointId) -> bool {
-    let forgotten = SecretStore::beside(inbox).forget(id.as_str());
+    let forgotten = SecretStore::beside(inbox).remove(id.as_str());
     forgotten.unwrap_or_else(|error| {
         note(&format!(
-            "the endpoint is deleted; its secret, where one is kept beside the inbox, could not be forgotten: {error:#}"
+            "the endpoint is deleted; its secret, where one is kept beside the inbox, could not be forgotten: {}",
+            error_chain(&error)
         ));
         false
     })

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use heygen_api::EndpointSecret;
+use heygen_connect::SecretStore;
 use heygen_events::id::EndpointId;
 
 use crate::failure::Failure;
 use crate::output::{self, tame};
-use crate::secrets::secret_store::SecretStore;
 
 /// A secret that HeyGen gives this once.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct NewSecret {
 impl NewSecret {
     /// Keeps it. Where that fails the secret is printed after all: HeyGen will not tell it again.
     pub(super) fn keep(&self, store: &SecretStore, overlap: Duration) -> Result<(), Failure> {
-        let kept = store.keep(
+        let kept = store.insert(
             self.endpoint_id.as_str(),
             &self.url,
             self.secret.expose(),
@@ -32,7 +32,7 @@ impl NewSecret {
             return Ok(());
         };
         self.told(output::write(self.text()))?;
-        Err(error
+        Err(anyhow::Error::from(error)
             .context(format!(
                 "the secret of endpoint {} could not be kept, so it is printed: put it into a --secret-file of `serve`",
                 tame(self.endpoint_id.as_str())
@@ -70,6 +70,6 @@ Keep it as you keep passwords, and give it to the receiver: `serve` reads HEYGEN
 /// The secrets file of this inbox, proven good before HeyGen gives what has to go in there.
 pub(super) fn store(inbox: &Path) -> Result<SecretStore, Failure> {
     let store = SecretStore::beside(inbox);
-    store.prepare()?;
+    store.check_writable()?;
     Ok(store)
 }

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use heygen_connect::SecretStore;
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::new_secret::{NewSecret, WHAT_TO_DO};
+use crate::api::error_chain;
 use crate::cli::{ApiVersion, RotateSecret};
 use crate::commands::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame};
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::overlap::Overlap;
 use crate::settings::when;
 
@@ -35,7 +36,8 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
     let told = shown(options, &secret);
     if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), Overlap::DEFAULT.0) {
         note(&format!(
-            "the old secret, where it is kept beside the inbox, could not be marked as replaced: {error:#}"
+            "the old secret, where it is kept beside the inbox, could not be marked as replaced: {}",
+            error_chain(&error)
         ));
     }
     told
@@ -124,7 +126,7 @@ fn store(inbox: &Path) -> Result<SecretStore, Failure> {
         )
         .into());
     }
-    store.prepare()?;
+    store.check_writable()?;
     Ok(store)
 }
 

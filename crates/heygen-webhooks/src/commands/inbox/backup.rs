@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{InboxAdmin as _, Query};
+use heygen_inbox::{InboxAdmin as _, Query, private_file};
 use serde_json::json;
 
 use super::{is_same_file, progress, size};
@@ -11,7 +11,6 @@ use crate::cli::Backup;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::secrets::private_file;
 use crate::store::cannot_look;
 
 pub(super) async fn run(options: &Backup) -> Result<(), Failure> {

@@ -1,11 +1,11 @@
 //! `inbox rejected`: the posts that `serve` turned away lately, a file for each command.
 
+use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 
 use crate::cli::{InboxFile, Rejected, SecretFiles};
 use crate::failure::Failure;
 use crate::secrets::secret;
-use crate::secrets::secret_store::SecretStore;
 use crate::settings::places;
 use crate::store::place::Place;
 

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use heygen_inbox::private_file;
 use indicatif::{HumanBytes, HumanCount};
-
-use crate::secrets::private_file;
 
 /// `12.3 MiB`
 pub(super) fn bytes(bytes: u64) -> String {

@@ -38,19 +38,25 @@ pub(super) async fn keep_fresh(
     mut hangups: watch::Receiver<u64>,
 ) {
     while hangups.changed().await.is_ok() {
-        let read = match file.try_exists() {
-            Ok(false) => tokens.set([""; 0]).map(|()| 0).map_err(Failure::from),
-            Ok(true) | Err(_) => read_into(&tokens, &file),
-        };
-        match read {
-            Ok(0) => tracing::warn!(
-                file = %file.display(),
-                "this file holds no callback token any more: every callback is answered 404"
-            ),
-            Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
-            Err(error) => tracing::error!(
-                "callback tokens could not be read again, those in force stay: {error}"
-            ),
+        let (tokens, file) = (tokens.clone(), file.clone());
+        // A disk that hangs holds up no other task; one that panicked has said so.
+        let _ = tokio::task::spawn_blocking(move || read_again(&tokens, &file)).await;
+    }
+}
+
+fn read_again(tokens: &CallbackTokens, file: &Path) {
+    let read = match file.try_exists() {
+        Ok(false) => tokens.set([""; 0]).map(|()| 0).map_err(Failure::from),
+        Ok(true) | Err(_) => read_into(tokens, file),
+    };
+    match read {
+        Ok(0) => tracing::warn!(
+            file = %file.display(),
+            "this file holds no callback token any more: every callback is answered 404"
+        ),
+        Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
+        Err(error) => {
+            tracing::error!("callback tokens could not be read again, those in force stay: {error}")
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use heygen_inbox::private_file::is_open_to_others;
 use heygen_receiver::ServerTls;
 use tokio::sync::watch;
 
 use crate::api::web;
 use crate::failure::Failure;
-use crate::secrets::private_file::is_open_to_others;
 use crate::settings::config::TlsFiles;
 use crate::settings::origin;
 use crate::settings::when;
