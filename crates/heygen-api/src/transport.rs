@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use heygen_http::{retry_after, tls_config};
 use reqwest::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     USER_AGENT,
@@ -15,11 +16,9 @@ use crate::answer::{Answer, Top};
 use crate::call::Call;
 use crate::error::refusal;
 use crate::fields::Misfit;
-use crate::retry::after::retry_after;
 use crate::{ApiError, Credentials, RetryPolicy};
 
 mod base_url;
-mod tls;
 
 pub(crate) use base_url::BaseUrl;
 
@@ -49,8 +48,12 @@ impl Transport {
             (ACCEPT, JSON),
             (USER_AGENT, user_agent),
         ]);
+        let tls = tls_config(base.is_https()).map_err(|error| {
+            ApiError::config("TLS cannot be set up: the certificates of the system may be missing")
+                .with_source(error)
+        })?;
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(base.is_https())?)
+            .tls_backend_preconfigured(tls)
             // A redirect would take the key to an address that nobody chose.
             .redirect(redirect::Policy::none())
             // What is sent again, and when, is decided here alone.

@@ -2,6 +2,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod address;
+mod backfill;
 mod backoff;
 mod registration;
 mod registration_error;
@@ -9,6 +10,9 @@ mod secret_store;
 mod secret_store_error;
 
 pub use address::{canonical_address, same_address};
+pub use backfill::{
+    Backfill, BackfillError, BackfillErrorKind, BackfillEvent, BackfillOutcome, BackfillProgress,
+};
 pub use registration::{
     DEFAULT_OVERLAP, Registration, RegistrationEvent, RegistrationOptions, UnknownSecret,
 };

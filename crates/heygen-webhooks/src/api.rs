@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use heygen_api::{Client, Credentials, Events};
 use heygen_events::EventType;
 
-use crate::cli::ApiOptions;
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::settings::api::ApiOptions;
 use crate::settings::event_name;
 use crate::settings::origin;
 use crate::settings::web_address::http_url;
@@ -19,7 +19,7 @@ pub(crate) mod web;
 
 mod advice;
 
-pub(crate) use advice::{advice, failure, is_passing};
+pub(crate) use advice::{advice, failure};
 
 /// A client with the key or token that was configured.
 pub(crate) fn connect(options: &ApiOptions) -> Result<Client, Failure> {

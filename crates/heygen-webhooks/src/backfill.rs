@@ -1,75 +1,96 @@
-//! What HeyGen's log of events has and the inbox lacks: events that came while nobody listened.
-//!
-//! [`Backfill`] is the work, for one inbox: [`run`](Backfill::run) goes over the log once, [`watch`](Backfill::watch) at
-//! intervals for as long as a server runs. Every page is in the inbox before the next is asked for, and how far it has come
-//! stands there too, so that it may be interrupted anywhere.
-//!
-//! Which way the log is ordered is not documented, nor whether events that were never delivered are in it: nothing here
-//! relies on either.
+//! What a backfill that goes on beside a server says in the log, and how one fails.
 
-use heygen_inbox::BoxInbox;
-use std::time::SystemTime;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::time::Duration;
 
-use heygen_api::Client;
-use jiff::Timestamp;
+use heygen_connect::{Backfill, BackfillError, BackfillEvent, BackfillProgress};
+use heygen_inbox::InboxAdmin;
 
-mod bookmark;
-mod keeper;
-mod log;
-mod order;
-mod pass;
-mod watch;
+use crate::api::{self, error_chain};
+use crate::failure::Failure;
+use crate::settings::api::ApiVersion;
 
-#[cfg(test)]
-mod tests;
-
-pub(crate) use keeper::Keeper;
-pub(crate) use log::LogQuery;
-pub(crate) use pass::{End, PassError, Tally};
-
-use log::Log;
-
-/// One inbox, and the log it is filled from.
-#[derive(Debug)]
-pub(crate) struct Backfill {
-    log: Log,
-    keeper: Keeper,
-    since: Option<Timestamp>,
-    /// Whether what an earlier pass went over is gone over again.
-    again: bool,
+/// Backfills at intervals until `stop`. A refusal that asking again does not change is no reason to end: the receiver goes on
+/// beside it.
+pub(crate) async fn watch(
+    backfill: Backfill<impl InboxAdmin>,
+    interval: Duration,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let on_event = |event: BackfillEvent<'_>| {
+        log(&event);
+        ControlFlow::Continue(())
+    };
+    // It ends for no error.
+    let _ = backfill.watch(interval, stop, on_event).await;
 }
 
-impl Backfill {
-    /// All of what `query` asks for, into this inbox.
-    pub(crate) fn new(client: Client, query: LogQuery, keeper: Keeper) -> Self {
-        Self {
-            log: Log::new(client, query),
-            keeper,
-            since: None,
-            again: false,
+/// As [`watch`], for a process that does nothing else: ends when HeyGen refuses and asking again would not change that, as
+/// with a wrong key.
+pub(crate) async fn watch_until_refused(
+    backfill: Backfill<impl InboxAdmin>,
+    interval: Duration,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Failure> {
+    let on_event = |event: BackfillEvent<'_>| match &event {
+        BackfillEvent::Failed { error, .. } if !error.is_temporary() => ControlFlow::Break(()),
+        _ => {
+            log(&event);
+            ControlFlow::Continue(())
         }
-    }
+    };
+    let watched = backfill.watch(interval, stop, on_event).await;
+    watched.map_err(failure)
+}
 
-    /// The whole log, into the inbox of this process.
-    pub(crate) fn into_inbox(client: Client, base_url: Option<&str>, inbox: BoxInbox) -> Self {
-        let query = LogQuery::whole(base_url);
-        Self::new(client, query, Keeper::Inbox(inbox))
+/// With what can be done about it.
+pub(crate) fn failure(error: BackfillError) -> Failure {
+    match error.api_error() {
+        Some(error) => api::failure(ApiVersion::V3, error),
+        None => error.into(),
     }
+}
 
-    /// Leaves out what HeyGen made before this moment, in every pass. What does not say when it was made is taken.
-    ///
-    /// HeyGen's clock tells when an event was made, to the second: who means “from now on” allows for a clock that is late.
-    pub(crate) fn since(mut self, since: SystemTime) -> Self {
-        // To the second, downwards: a record of the same second counts as made since.
-        self.since = Timestamp::try_from(since)
-            .ok()
-            .and_then(|since| Timestamp::from_second(since.as_second()).ok());
-        self
-    }
-
-    /// Takes everything since then, also what an earlier pass went over and the inbox has deleted meanwhile.
-    pub(crate) fn again_since(mut self, since: SystemTime) -> Self {
-        self.again = true;
-        self.since(since)
+fn log(event: &BackfillEvent<'_>) {
+    match event {
+        BackfillEvent::Passed(BackfillProgress {
+            pages,
+            new,
+            known,
+            unreadable,
+            skipped,
+            ..
+        }) => tracing::info!(
+            new,
+            known,
+            unreadable,
+            skipped,
+            pages,
+            "back-filled from HeyGen's log"
+        ),
+        BackfillEvent::Recovered => {
+            tracing::info!("back-filling from HeyGen's log works again");
+        }
+        BackfillEvent::Failed {
+            error,
+            retry_in,
+            is_repeated,
+            ..
+        } => {
+            let api_error = error.api_error();
+            let advice = api_error.and_then(|error| api::advice(ApiVersion::V3, error));
+            let (error, again_in_seconds) = (error_chain(*error), retry_in.as_secs());
+            match is_repeated {
+                true => tracing::debug!(error, again_in_seconds, "not back-filled"),
+                false => tracing::warn!(
+                    error,
+                    again_in_seconds,
+                    advice,
+                    "not back-filled: what HeyGen could not deliver meanwhile waits; deliveries are taken as ever"
+                ),
+            }
+        }
+        _ => {}
     }
 }

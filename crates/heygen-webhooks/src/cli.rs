@@ -16,17 +16,13 @@ use crate::output::notice;
 use crate::process::environment;
 use crate::settings::origin;
 
-mod api;
 mod backfill;
 mod body;
-mod config_file;
 mod dev;
 mod doctor;
 mod drill;
-mod handing_out;
 mod inbox;
 mod management;
-mod nats;
 mod program;
 mod sandbox;
 mod secrets;
@@ -34,28 +30,23 @@ mod serve;
 mod trigger;
 mod work;
 
-pub(crate) use api::{ApiOptions, ApiVersion};
 pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};
-pub(crate) use config_file::ConfigFile;
 pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
-pub(crate) use handing_out::HandingOut;
 pub(crate) use inbox::{
-    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, InboxFile, List, ListRejected,
-    Prune, Rejected, Replay, Reverify, SecretFiles, Selection, Show, ShowRejected, StateOption,
-    Stats, Tail,
+    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, List, ListRejected, Prune,
+    Rejected, Replay, Reverify, Selection, Show, ShowRejected, StateOption, Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,
 };
-pub(crate) use nats::{NatsAccess, NatsPromise, NatsStreams};
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use secrets::{ForwardSecret, Secrets};
-pub(crate) use serve::{Keeping, LimitOptions, LogFormat, Serve};
+pub(crate) use serve::Serve;
 pub(crate) use trigger::Trigger;
 pub(crate) use work::Work;
 
@@ -201,5 +192,32 @@ mod tests {
                 .for_each(check);
         }
         check(&definition());
+    }
+
+    #[test]
+    fn mistyped_variables_are_told() {
+        #[track_caller]
+        fn check(name: &str, expected: Option<&str>) {
+            let doubt = environment::doubt(name, &definition());
+            match (&doubt, expected) {
+                (None, None) => {}
+                (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
+                _ => panic!("{name}: {doubt:?}"),
+            }
+        }
+        check("HEYGEN_WEBHOOKS_LISTEN", None);
+        check("HEYGEN_WEBHOOKS_INBOX", None);
+        check("HEYGEN_WEBHOOKS_LISEN", Some("HEYGEN_WEBHOOKS_LISTEN?"));
+        check("HEYGEN_WEBHOOK_LISTEN", Some("HEYGEN_WEBHOOKS_LISTEN?"));
+        check("HEYGEN_WEBHOOKS_SECRET", Some("HEYGEN_WEBHOOK_SECRET?"));
+        check("HEYGEN_WEBHOOKS_ORDERED", Some("--ordered has no variable"));
+        check(
+            "HEYGEN_WEBHOOKS_COLOUR_OF_LOG",
+            Some("the nearest known one is HEYGEN_WEBHOOKS_"),
+        );
+        check("HEYGEN_APIKEY", Some("HEYGEN_API_KEY?"));
+        check("HEYGEN_AVATAR_OF_THE_YEAR", None);
+        check("HEYGEN_EVENT_TYPE", None);
+        check("PATH", None);
     }
 }

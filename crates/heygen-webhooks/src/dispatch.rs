@@ -1,4 +1,3 @@
-//! What a delivery is dispatched to, as the options say, and the dispatcher while it runs.
+//! What a delivery is dispatched to, as the options say.
 
 pub(crate) mod handing_out;
-pub(crate) mod work;

@@ -11,6 +11,7 @@ mod failure;
 mod output;
 mod process;
 mod secrets;
+mod server;
 mod settings;
 mod store;
 

@@ -49,8 +49,15 @@ const LAYERS: &[Layer] = &[
         never_bare: &[],
     },
     Layer {
+        name: "heygen-http",
+        members: &[],
+        names: Some(&["http", "httpdate", "rustls", "rustls-platform-verifier"]),
+        never: &["axum", "hyper", "reqwest", "tokio"],
+        never_bare: &[],
+    },
+    Layer {
         name: "heygen-api",
-        members: &["heygen-events"],
+        members: &["heygen-events", "heygen-http"],
         names: None,
         never: &["axum", "rusqlite"],
         never_bare: &[],
@@ -64,7 +71,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "heygen-receiver",
-        members: &["heygen-events", "heygen-inbox", "heygen-signature"],
+        members: &[
+            "heygen-events",
+            "heygen-http",
+            "heygen-inbox",
+            "heygen-signature",
+        ],
         names: None,
         never: &[],
         never_bare: RECEIVER_CHOICES,
@@ -95,6 +107,7 @@ const LAYERS: &[Layer] = &[
             "heygen-api",
             "heygen-connect",
             "heygen-events",
+            "heygen-http",
             "heygen-inbox",
             "heygen-receiver",
             "heygen-signature",
@@ -115,6 +128,7 @@ const LAYERS: &[Layer] = &[
         name: "xtask-bench",
         members: &[
             "heygen-events",
+            "heygen-http",
             "heygen-inbox",
             "heygen-receiver",
             "heygen-signature",

@@ -18,10 +18,8 @@ mod answer;
 mod client;
 mod error;
 mod headers;
-mod retry_after;
 mod status;
 mod target;
-mod tls;
 
 pub use error::{ForwardError, ForwardErrorKind};
 
@@ -154,7 +152,7 @@ impl Forward {
         options: ForwardOptions,
     ) -> Result<Self, ForwardError> {
         let target = Target::parse(url)?;
-        let tls = tls::config(target.is_https())?;
+        let tls = heygen_http::tls_config(target.is_https()).map_err(ForwardError::setup)?;
         let http = HttpClient::new(tls, options.connect_timeout, options.connection_lifetime);
         Ok(Self {
             http,

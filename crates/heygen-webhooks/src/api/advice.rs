@@ -3,9 +3,9 @@
 use heygen_api::{ApiError, ErrorKind};
 
 use super::error_chain;
-use crate::cli::ApiVersion;
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::settings::api::ApiVersion;
 
 /// A failure that says what HeyGen said, and what can be done about it.
 pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
@@ -26,29 +26,6 @@ pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
         }
     }
     anyhow::Error::msg(text).into()
-}
-
-/// Whether asking again may bring something else: HeyGen could not be asked, or not now.
-pub(crate) fn is_passing(error: &ApiError) -> bool {
-    match error.kind() {
-        ErrorKind::Transport
-        | ErrorKind::Timeout
-        | ErrorKind::Server
-        | ErrorKind::RateLimited
-        | ErrorKind::QuotaExceeded => true,
-        // 409 while HeyGen is still at work on what was asked for before.
-        ErrorKind::Conflict => error.has_code("request_in_progress"),
-        ErrorKind::UnexpectedBody => breaks_off(error),
-        _ => false,
-    }
-}
-
-/// Whether the answer began as it should: what answers otherwise than HeyGen does is not HeyGen.
-fn breaks_off(error: &ApiError) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<serde_json::Error>())
-        .is_some_and(serde_json::Error::is_eof)
 }
 
 /// What can be done about a refusal.

@@ -1,9 +1,10 @@
 //! The options of `backfill`.
 
-use clap::Args;
-
-use super::{ApiOptions, InboxFile};
+use crate::settings::api::ApiOptions;
+use crate::settings::location::InboxFile;
+use crate::settings::options::Options;
 use crate::settings::when::When;
+use clap::Args;
 
 /// Fetch the events from HeyGen's log that are missing in the inbox (v3 alone)
 ///
@@ -45,5 +46,5 @@ pub(crate) struct Backfill {
     #[command(flatten)]
     pub(crate) file: InboxFile,
     #[command(flatten)]
-    pub(crate) api: ApiOptions,
+    pub(crate) api: Options<ApiOptions>,
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::settings::file::ConfigFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 use clap::Args;
-
-use super::ConfigFile;
 
 /// Show what a body says: one body in, the typed view out
 ///
@@ -39,14 +40,8 @@ pub(crate) struct Verify {
     /// File with the body; `-` for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
-    /// File with a signing secret a line; may be given several times
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Print one JSON object

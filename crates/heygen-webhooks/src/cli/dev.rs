@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-
-use super::{ApiOptions, ConfigFile, HandingOut, LogFormat};
+use crate::settings::api::ApiOptions;
+use crate::settings::file::ConfigFile;
+use crate::settings::handlers::{ForwardSecretFile, Handlers};
+use crate::settings::options::Options;
+use crate::settings::output::{Log, Printing};
+use crate::settings::secrets::SecretFiles;
 use crate::settings::when::When;
+use clap::Args;
 
 /// Work locally on what receives events, without a tunnel or a public address
 ///
@@ -24,6 +28,10 @@ use crate::settings::when::When;
 
 The application verifies forwarded deliveries with a secret that is made at the first start; HeyGen's own is not needed:
   HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward --inbox ./heygen-dev.db --create) ./your-application")]
+#[command(mut_arg("secret_file", |arg| arg.help(
+    "File with a signing secret a line, as for `serve`: nothing that is forwarded \
+        here is signed with one of these"
+)))]
 pub(crate) struct Dev {
     /// Hand out what HeyGen made since: a time (2026-11-01T12:00:00Z) or how long ago (30m, 2h) [default: now]
     #[arg(long, value_name = "WHEN")]
@@ -39,30 +47,18 @@ pub(crate) struct Dev {
         env = "HEYGEN_WEBHOOKS_DEV_INBOX"
     )]
     pub(crate) inbox: PathBuf,
-    /// File with a signing secret a line, as for `serve`: nothing that is forwarded here is signed with one of these
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
-    /// Print events as JSON, one a line
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Print links whole; otherwise their query strings, which give access, are cut off
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) full: bool,
-    /// How the log on standard error is written [default: text]
-    #[arg(long, value_name = "FORMAT", env = "HEYGEN_WEBHOOKS_LOG_FORMAT")]
-    pub(crate) log_format: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug, or a filter as `tracing` reads it [default: info]
-    #[arg(long, value_name = "FILTER", env = "HEYGEN_WEBHOOKS_LOG")]
-    pub(crate) log: Option<String>,
     #[command(flatten)]
-    pub(crate) handing_out: HandingOut,
+    pub(crate) secrets: Options<SecretFiles>,
     #[command(flatten)]
-    pub(crate) api: ApiOptions,
+    pub(crate) printing: Options<Printing>,
+    #[command(flatten)]
+    pub(crate) log: Options<Log>,
+    #[command(flatten)]
+    pub(crate) handlers: Options<Handlers>,
+    #[command(flatten)]
+    pub(crate) forward_secret: Options<ForwardSecretFile>,
+    #[command(flatten)]
+    pub(crate) api: Options<ApiOptions>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
 }

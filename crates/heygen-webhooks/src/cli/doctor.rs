@@ -1,10 +1,13 @@
 //! The options of `doctor`.
 
-use std::path::PathBuf;
-
+use crate::settings::admin::AdminListener;
+use crate::settings::api::ApiOptions;
+use crate::settings::location::InboxFile;
+use crate::settings::options::Options;
+use crate::settings::receiver::Listen;
+use crate::settings::registration::PublicUrl;
+use crate::settings::secrets::SecretFiles;
 use clap::Args;
-
-use super::{ApiOptions, InboxFile};
 
 /// Say whether deliveries can arrive, and what to do where they cannot
 ///
@@ -22,29 +25,29 @@ use super::{ApiOptions, InboxFile};
   heygen-webhooks doctor --public-url https://hooks.example.com/webhooks/heygen --inbox /var/lib/heygen/inbox.db --no-sample
   heygen-webhooks doctor --json | jq '.findings[] | select(.level == \"problem\")'
   HEYGEN_API_KEY=any heygen-webhooks doctor --base-url http://127.0.0.1:8090      # against a sandbox")]
+#[command(mut_arg("public_url", |arg| arg.help_heading(None).help(
+    "The address HeyGen sends to; a path is added when it has none"
+)))]
+#[command(mut_arg("listen", |arg| arg.help(
+    "Where `serve` listens on this machine [default: 127.0.0.1:8080]"
+)))]
+#[command(mut_arg("path", |arg| arg.help(
+    "Path that is added to an address without one [default: /webhooks/heygen]"
+)))]
+#[command(mut_arg("admin", |arg| arg.help(
+    "Where it tells health and readiness, or `off` [default: 127.0.0.1:9180]"
+)))]
 pub(crate) struct Doctor {
-    /// The address HeyGen sends to; a path is added when it has none
-    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_PUBLIC_URL")]
-    pub(crate) public_url: Option<String>,
-    /// Path that is added to an address without one [default: /webhooks/heygen]
-    #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
-    pub(crate) path: Option<String>,
-    /// Where `serve` listens on this machine [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
-    pub(crate) listen: Option<String>,
-    /// Where it tells health and readiness, or `off` [default: 127.0.0.1:9180]
-    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
-    pub(crate) admin: Option<String>,
+    #[command(flatten)]
+    pub(crate) public_url: Options<PublicUrl>,
+    #[command(flatten)]
+    pub(crate) listen: Options<Listen>,
+    #[command(flatten)]
+    pub(crate) admin: Options<AdminListener>,
     #[command(flatten)]
     pub(crate) file: InboxFile,
-    /// File with a signing secret a line; may be given several times
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     /// Send no deliveries to the address
     #[arg(long)]
     pub(crate) no_sample: bool,
@@ -52,5 +55,5 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) api: ApiOptions,
+    pub(crate) api: Options<ApiOptions>,
 }

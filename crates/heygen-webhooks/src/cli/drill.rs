@@ -6,7 +6,9 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use heygen_testkit::drill::{Check, Drill as Exercise};
 
-use super::ConfigFile;
+use crate::settings::file::ConfigFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 
 /// Check an endpoint, in any language, against everything HeyGen may send
 ///
@@ -22,18 +24,15 @@ use super::ConfigFile;
   heygen-webhooks drill http://127.0.0.1:5000/webhook --only probe,valid,tampered,unsigned
   heygen-webhooks drill http://127.0.0.1:5000/webhook --without-secret     # what needs no secret
   heygen-webhooks drill http://127.0.0.1:5000/webhook --burst 0 --json")]
+#[command(mut_arg("secret_file", |arg| arg.help(
+    "File with a signing secret a line; the first one signs"
+)))]
 pub(crate) struct Drill {
     /// Address of the endpoint, http or https
     #[arg(value_name = "URL")]
     pub(crate) url: String,
-    /// File with a signing secret a line; the first one signs
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Make only the checks that need no secret

@@ -1,14 +1,6 @@
 //! The options of `inbox`, a file for each family of commands.
 
-use std::path::PathBuf;
-
-use clap::{Args, Subcommand, ValueEnum};
-
-use super::{ConfigFile, NatsAccess, NatsStreams};
-use crate::failure::Failure;
-use crate::settings::places;
-use crate::store::nats::Nats;
-use crate::store::place::Place;
+use clap::{Subcommand, ValueEnum};
 
 mod carry;
 mod change;
@@ -21,7 +13,7 @@ pub(crate) use carry::{Export, Format, Import};
 pub(crate) use change::{Prune, Replay};
 pub(crate) use keep::{Backup, Check};
 pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
-pub(crate) use rejected::{ListRejected, Rejected, Reverify, SecretFiles, ShowRejected};
+pub(crate) use rejected::{ListRejected, Rejected, Reverify, ShowRejected};
 pub(crate) use selection::Selection;
 
 /// Look into the inbox and change what is there, also while `serve` runs
@@ -45,36 +37,6 @@ pub(crate) enum Inbox {
     Backup(Backup),
     #[command(subcommand)]
     Rejected(Rejected),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct InboxFile {
-    /// File that keeps the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM, for which --help shows more options
-    /// [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE|URL")]
-    pub(crate) inbox: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    #[command(flatten)]
-    pub(crate) nats: NatsAccess,
-}
-
-impl InboxFile {
-    /// The one that was named, by whatever.
-    pub(crate) fn place(&self) -> Result<Place, Failure> {
-        places::inbox(self.inbox.as_deref(), &self.config.read()?)
-    }
-
-    /// How the servers are reached, where it is on some.
-    pub(crate) fn nats(&self, place: &Place) -> Result<Nats, Failure> {
-        match place {
-            Place::File(_) => Ok(Nats::default()),
-            Place::Streams(_) => {
-                let file = self.config.read()?.nats();
-                Nats::of(&self.nats, &NatsStreams::default(), &file)
-            }
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,11 +1,11 @@
 //! The options of `endpoints`, `event-types` and `events`: what is asked of HeyGen's webhook API.
 
-use std::path::PathBuf;
-
-use clap::{ArgGroup, Args, Subcommand};
-
-use super::{ApiOptions, ApiVersion, ConfigFile};
+use crate::settings::api::{ApiOptions, ApiVersion};
+use crate::settings::file::ConfigFile;
+use crate::settings::inbox::InboxOption;
+use crate::settings::options::Options;
 use crate::settings::overlap::Overlap;
+use clap::{ArgGroup, Args, Subcommand};
 
 /// See and change the endpoints that HeyGen sends to
 ///
@@ -50,6 +50,10 @@ pub(crate) struct ListEndpoints {
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --events avatar_video.success,avatar_video.fail
   heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --keep --inbox /var/lib/heygen/inbox.db
   (umask 077; heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --json | jq -r .secret > secret.txt)")]
+#[command(mut_arg("inbox", |arg| arg.value_name("FILE").requires("keep").help(
+    "Inbox beside which it is kept [env: HEYGEN_WEBHOOKS_INBOX] [default: \
+        ./heygen-inbox.db]"
+)))]
 pub(crate) struct CreateEndpoint {
     /// Address that HeyGen is to send to: public, https
     #[arg(value_name = "URL")]
@@ -68,9 +72,8 @@ pub(crate) struct CreateEndpoint {
     /// Keep the secret in the file beside the inbox, and do not print it
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Inbox beside which it is kept [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE", requires = "keep")]
-    pub(crate) inbox: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inbox: Options<InboxOption>,
     /// Print the secret also where it is kept
     #[arg(long)]
     pub(crate) show: bool,
@@ -115,6 +118,10 @@ pub(crate) struct UpdateEndpoint {
 #[command(after_help = "Examples:
   heygen-webhooks endpoints delete 0f3a…
   heygen-webhooks endpoints delete 0f3a… --yes --json")]
+#[command(mut_arg("inbox", |arg| arg.value_name("FILE").help(
+    "Inbox beside which its secret may be kept [env: HEYGEN_WEBHOOKS_INBOX] \
+        [default: ./heygen-inbox.db]"
+)))]
 pub(crate) struct DeleteEndpoint {
     /// Id of the endpoint, as `endpoints list` prints it
     #[arg(value_name = "ID")]
@@ -122,9 +129,8 @@ pub(crate) struct DeleteEndpoint {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Inbox beside which its secret may be kept [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inbox: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inbox: Options<InboxOption>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -142,6 +148,10 @@ pub(crate) struct DeleteEndpoint {
   heygen-webhooks endpoints rotate-secret 0f3a… --apply
   heygen-webhooks endpoints rotate-secret 0f3a… --apply --inbox /var/lib/heygen/inbox.db --overlap 2h
   (umask 077; heygen-webhooks endpoints rotate-secret 0f3a… --json | jq -r .secret > secret.txt)")]
+#[command(mut_arg("inbox", |arg| arg.value_name("FILE").help(
+    "Inbox that `serve` uses [env: HEYGEN_WEBHOOKS_INBOX] [default: \
+        ./heygen-inbox.db]"
+)))]
 pub(crate) struct RotateSecret {
     /// Id of the endpoint, as `endpoints list` prints it
     #[arg(value_name = "ID")]
@@ -149,9 +159,8 @@ pub(crate) struct RotateSecret {
     /// Keep the new secret in the file beside the inbox, and do not print it
     #[arg(long)]
     pub(crate) apply: bool,
-    /// Inbox that `serve` uses [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inbox: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inbox: Options<InboxOption>,
     /// How long the old secret is taken too: HeyGen tries a delivery again for 24 hours [default: 24h]
     #[arg(long, value_name = "DURATION", requires = "apply")]
     pub(crate) overlap: Option<Overlap>,
@@ -219,7 +228,7 @@ pub(crate) struct Connection {
     )]
     pub(crate) api_version: ApiVersion,
     #[command(flatten)]
-    pub(crate) options: ApiOptions,
+    pub(crate) options: Options<ApiOptions>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
 }

@@ -1,10 +1,10 @@
 //! The options of `secrets`: what is kept beside the inbox.
 
-use std::path::PathBuf;
-
+use crate::settings::file::ConfigFile;
+use crate::settings::handlers::ForwardSecretFile;
+use crate::settings::inbox::InboxOption;
+use crate::settings::options::Options;
 use clap::{Args, Subcommand};
-
-use super::ConfigFile;
 
 /// Show the secrets that this program makes
 ///
@@ -28,13 +28,18 @@ pub(crate) enum Secrets {
   heygen-webhooks secrets forward --create --json
 
 To replace it, delete the file, start `serve` again, and give the new one to the application.")]
+#[command(mut_arg("inbox", |arg| arg.value_name("FILE").help(
+    "The inbox that is forwarded from [env: HEYGEN_WEBHOOKS_INBOX] [default: \
+        ./heygen-inbox.db]"
+)))]
+#[command(mut_arg("forward_secret_file", |arg| arg
+    .help_heading(None)
+    .help("File that deliveries are signed from instead")))]
 pub(crate) struct ForwardSecret {
-    /// The inbox that is forwarded from [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inbox: Option<PathBuf>,
-    /// File that deliveries are signed from instead
-    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
-    pub(crate) forward_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inbox: Options<InboxOption>,
+    #[command(flatten)]
+    pub(crate) secret: Options<ForwardSecretFile>,
     /// Make it where there is none yet, before `serve` does
     #[arg(long)]
     pub(crate) create: bool,

@@ -1,10 +1,9 @@
 //! The options of `trigger`.
 
-use std::path::PathBuf;
-
+use crate::settings::file::ConfigFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 use clap::Args;
-
-use super::ConfigFile;
 
 /// Send a signed sample delivery, as HeyGen would
 ///
@@ -19,6 +18,9 @@ use super::ConfigFile;
   heygen-webhooks trigger avatar_video.success --tamper        # must be answered 401
   heygen-webhooks trigger something.new --set name=x           # an event nobody knows yet")]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["event_type", "all"])))]
+#[command(mut_arg("secret_file", |arg| arg.help(
+    "File with a signing secret a line; the first one signs"
+)))]
 pub(crate) struct Trigger {
     /// Name of the event, known or not
     #[arg(value_name = "EVENT_TYPE")]
@@ -54,14 +56,8 @@ pub(crate) struct Trigger {
     /// Send without a signature; must be refused
     #[arg(long, conflicts_with = "tamper")]
     pub(crate) unsigned: bool,
-    /// File with a signing secret a line; the first one signs
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// Print each answer as JSON, one a line

@@ -1,10 +1,14 @@
 //! The options of `work`.
 
-use std::path::PathBuf;
-
+use crate::settings::admin::{AdminHosts, AdminListener};
+use crate::settings::file::ConfigFile;
+use crate::settings::handlers::{ForwardSecretFile, Handlers};
+use crate::settings::inbox::InboxOption;
+use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
+use crate::settings::options::Options;
+use crate::settings::output::{Log, Printing};
+use crate::settings::secrets::SecretFiles;
 use clap::Args;
-
-use super::{ConfigFile, HandingOut, LogFormat, NatsAccess, NatsPromise, NatsStreams};
 
 /// Hand out what receivers keep on NATS, on this machine too or on this one alone
 ///
@@ -22,51 +26,36 @@ use super::{ConfigFile, HandingOut, LogFormat, NatsAccess, NatsPromise, NatsStre
 What is forwarded is signed with --forward-secret-file, the same for all workers. Where that is one of
 HEYGEN_WEBHOOK_SECRET or --secret-file, only what HeyGen signed is signed.
 The configuration file is that of `serve`.")]
+#[command(mut_arg("inbox", |arg| arg.value_name("URL").help(
+    "The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log \
+        in, and more [env: HEYGEN_WEBHOOKS_INBOX]"
+)))]
+#[command(mut_arg("secret_file", |arg| arg.help(
+    "File with a signing secret a line, as for `serve`"
+)))]
 pub(crate) struct Work {
-    /// The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log in, and more
-    /// [env: HEYGEN_WEBHOOKS_INBOX]
-    #[arg(long, value_name = "URL")]
-    pub(crate) inbox: Option<PathBuf>,
-    /// File with a signing secret a line, as for `serve`
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
-    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
-    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
-    pub(crate) admin: Option<String>,
-    /// Name that the admin listener is asked under, beside addresses and localhost, such as that of a container or a service;
-    /// may be given several times
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "HEYGEN_WEBHOOKS_ADMIN_HOST",
-        value_delimiter = ','
-    )]
-    pub(crate) admin_host: Vec<String>,
-    /// Print events as JSON, one a line
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Print links whole; otherwise their query strings, which give access, are cut off
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) full: bool,
-    /// How the log on standard error is written [default: text]
-    #[arg(long, value_name = "FORMAT", env = "HEYGEN_WEBHOOKS_LOG_FORMAT")]
-    pub(crate) log_format: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug, or a filter as `tracing` reads it [default: info]
-    #[arg(long, value_name = "FILTER", env = "HEYGEN_WEBHOOKS_LOG")]
-    pub(crate) log: Option<String>,
+    #[command(flatten)]
+    pub(crate) inbox: Options<InboxOption>,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
+    #[command(flatten)]
+    pub(crate) admin: Options<AdminListener>,
+    #[command(flatten)]
+    pub(crate) admin_hosts: Options<AdminHosts>,
+    #[command(flatten)]
+    pub(crate) printing: Options<Printing>,
+    #[command(flatten)]
+    pub(crate) log: Options<Log>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     #[command(flatten)]
-    pub(crate) handing_out: HandingOut,
+    pub(crate) handlers: Options<Handlers>,
     #[command(flatten)]
-    pub(crate) nats_access: NatsAccess,
+    pub(crate) forward_secret: Options<ForwardSecretFile>,
     #[command(flatten)]
-    pub(crate) nats_streams: NatsStreams,
+    pub(crate) nats_access: Options<NatsAccess>,
     #[command(flatten)]
-    pub(crate) nats_promise: NatsPromise,
+    pub(crate) nats_streams: Options<NatsStreams>,
+    #[command(flatten)]
+    pub(crate) nats_promise: Options<NatsPromise>,
 }

@@ -19,9 +19,10 @@ use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
 use crate::settings::address::{is_loopback, public_url};
-use crate::settings::config::AdminAddress;
-use crate::settings::places;
-use crate::settings::places::Local;
+use crate::settings::admin::AdminAddress;
+use crate::settings::local::Local;
+use crate::settings::options::Options;
+use crate::settings::receiver::Tls;
 use crate::settings::web_address::http_url;
 use crate::store::nats::Nats;
 use crate::store::place::Place;
@@ -88,7 +89,7 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
 impl Plan {
     fn of(options: &Doctor) -> Result<Self, Failure> {
         let file = options.file.config.read()?;
-        let api_options = places::api(&options.api, &file);
+        let api_options = options.api.over(&file)?;
         // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
         api::client(&api_options, Credentials::api_key("none"))?;
         let client = api::connect(&api_options).map_err(|failure| Why::NoKey(failure.to_string()));
@@ -96,13 +97,14 @@ impl Plan {
         let is_sandbox = base_url
             .and_then(|url| Url::parse(url.trim()).ok())
             .is_some_and(|url| is_loopback(&url));
-        let path = places::path(options.path.as_deref(), &file);
-        let public_url = options.public_url.as_deref().or(file.public_url.as_deref());
-        let address = public_url
-            .map(|url| public_address(url, &path))
+        let listen = options.listen.over(&file)?;
+        let given = options.public_url.over(&file)?.url()?;
+        let address = given
+            .map(|url| http_url("public-url", &public_url(&url, listen.path())))
             .transpose()?;
-        let local = Local::find(options.listen.as_deref(), options.path.as_deref(), &file)?;
-        let admin = AdminAddress::of(options.admin.as_ref(), &file)?;
+        let tls = Options::<Tls>::of_environment()?.over(&file)?;
+        let local = Local::of(&listen, &tls)?;
+        let admin = options.admin.over(&file)?.address()?;
         let inbox = options.file.place()?;
         let nats = options.file.nats(&inbox)?;
         Ok(Self {
@@ -112,17 +114,12 @@ impl Plan {
             store: SecretStore::beside(&inbox.beside()),
             inbox,
             nats,
-            secret_files: places::secret_files(&options.secret_file, &file),
+            secret_files: options.secrets.over(&file)?.files(),
             sample: !options.no_sample,
             local,
             admin,
         })
     }
-}
-
-fn public_address(url: &str, path: &str) -> Result<Url, Failure> {
-    http_url("public-url", url)?;
-    http_url("public-url", &public_url(url, path))
 }
 
 async fn examine(plan: &Plan) -> Vec<Finding> {

@@ -13,7 +13,6 @@ use crate::cli::Drill;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
 use crate::secrets::secret;
-use crate::settings::places;
 use crate::settings::web_address::http_url;
 
 mod junit;
@@ -75,7 +74,7 @@ fn exercise(options: &Drill) -> Result<Exercise, Failure> {
     if wanted.all(|check| *check == Check::Probe) {
         return Ok(exercise);
     }
-    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let files = options.secrets.over(&options.config.read()?)?.files();
     let secrets = secret::require(
         &files,
         ", or make only what needs none with --without-secret",

@@ -4,9 +4,10 @@ use heygen_events::EventType;
 use serde_json::{Map, Value, json};
 
 use super::management::{self, Api};
-use crate::cli::{ApiVersion, EventTypes};
+use crate::cli::EventTypes;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
+use crate::settings::api::ApiVersion;
 
 /// An event that HeyGen offers, or that only this version knows.
 struct Row {

@@ -8,9 +8,10 @@ use heygen_events::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::management::{self, Api, moment, note};
-use crate::cli::{ApiVersion, Events};
+use crate::cli::Events;
 use crate::failure::Failure;
 use crate::output::{self, escaped, table, tame};
+use crate::settings::api::ApiVersion;
 use crate::settings::event_name;
 
 pub(super) fn run(options: &Events) -> Result<(), Failure> {

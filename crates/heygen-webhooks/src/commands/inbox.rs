@@ -6,9 +6,10 @@ use std::path::Path;
 use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Kept, State};
 use tokio::runtime::Builder;
 
-use crate::cli::{Inbox, InboxFile, StateOption};
+use crate::cli::{Inbox, StateOption};
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_look};
 
 mod attempts;

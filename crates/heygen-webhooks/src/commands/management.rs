@@ -2,18 +2,20 @@
 
 use std::future::Future;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use heygen_api::{ApiError, Client, Endpoint};
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 
 use crate::api;
-use crate::cli::{ApiVersion, Connection};
+use crate::cli::Connection;
 use crate::failure::Failure;
 use crate::output::{tame, tame_lines};
-use crate::settings::config::File;
-use crate::settings::places;
+use crate::settings::api::ApiVersion;
+use crate::settings::file::File;
+use crate::settings::inbox::InboxOption;
+use crate::settings::options::Options;
 use crate::settings::when;
 
 /// HeyGen's API in one of its versions.
@@ -28,7 +30,7 @@ impl Api {
     pub(super) fn connect(connection: &Connection) -> Result<Self, Failure> {
         let file = connection.config.read()?;
         Ok(Self {
-            client: api::connect(&places::api(&connection.options, &file))?,
+            client: api::connect(&connection.options.over(&file)?)?,
             version: connection.api_version,
             file,
         })
@@ -43,8 +45,8 @@ impl Api {
     }
 
     /// Beside what secrets are kept: the inbox, or what stands for it where that is on streams.
-    pub(super) fn inbox(&self, option: Option<&Path>) -> Result<PathBuf, Failure> {
-        Ok(places::inbox(option, &self.file)?.beside())
+    pub(super) fn inbox(&self, option: &Options<InboxOption>) -> Result<PathBuf, Failure> {
+        Ok(option.place(&self.file)?.beside())
     }
 
     /// What the API answers; a refusal is told with advice.

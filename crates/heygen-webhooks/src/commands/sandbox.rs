@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
 use serde_json::json;
 
-use crate::cli::{LogFormat, Sandbox};
+use crate::cli::Sandbox;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
 use crate::output::logging;
 use crate::output::{self, tame, without_query};
 use crate::process::signals::asked_to_stop;
 use crate::settings::origin;
+use crate::settings::output::Log;
 use crate::settings::web_address::check_listen;
 use crate::settings::when;
 use crate::settings::written;
@@ -27,7 +28,7 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
         )));
     }
     let key = key()?;
-    logging::start(LogFormat::Text, None)?;
+    logging::start(&Log::default())?;
     let lines = Lines::stdout()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -6,7 +6,6 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::forward_secret::ForwardSecret;
-use crate::settings::places;
 
 pub(super) fn run(options: &cli::Secrets) -> Result<(), Failure> {
     match options {
@@ -15,10 +14,9 @@ pub(super) fn run(options: &cli::Secrets) -> Result<(), Failure> {
 }
 
 fn forward(options: &cli::ForwardSecret) -> Result<(), Failure> {
-    let mut file = options.config.read()?;
-    let inbox = places::inbox(options.inbox.as_deref(), &file)?;
-    let named = options.forward_secret_file.clone();
-    let named = named.or_else(|| file.take_handing_out().forward_secret_file);
+    let file = options.config.read()?;
+    let inbox = options.inbox.place(&file)?;
+    let named = options.secret.over(&file)?.forward_secret_file;
     let secret = ForwardSecret::of(named.as_deref(), &inbox)?;
     let secrets = match options.create {
         true => Some(secret.read_or_make()?.0),

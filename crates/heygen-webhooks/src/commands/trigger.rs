@@ -12,17 +12,23 @@ use crate::cli::Trigger;
 use crate::failure::Failure;
 use crate::output::{self, tame};
 use crate::secrets::secret;
-use crate::settings::config::File;
 use crate::settings::event_name;
-use crate::settings::places;
-use crate::settings::places::Local;
+use crate::settings::file::File;
+use crate::settings::local::Local;
+use crate::settings::location;
+use crate::settings::options::Options;
+use crate::settings::receiver::{Listen, Tls};
 use crate::settings::web_address::http_url;
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     let file = options.config.read()?;
     let to = match &options.to {
         Some(url) => url.clone(),
-        None => Local::find(None, None, &file)?.url()?,
+        None => {
+            let listen = Options::<Listen>::of_environment()?.over(&file)?;
+            let tls = Options::<Tls>::of_environment()?.over(&file)?;
+            Local::of(&listen, &tls)?.url()?
+        }
     };
     http_url("to", &to)?;
     if let Some(name) = &options.event_type {
@@ -55,9 +61,9 @@ fn sender(options: &Trigger, to: &str, file: &File) -> Result<Sender, Failure> {
     if options.unsigned {
         return Ok(sender.unsigned());
     }
-    let files = places::secret_files(&options.secret_file, file);
+    let files = options.secrets.over(file)?.files();
     // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
-    let store = SecretStore::beside(&places::inbox(None, file)?.beside());
+    let store = SecretStore::beside(&location::place(file)?.beside());
     let secrets = match secret::accepted(&files, &store)? {
         Some(secrets) => secrets,
         None => secret::require(&files, ", or send with --unsigned")?,

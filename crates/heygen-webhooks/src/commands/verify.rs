@@ -8,10 +8,9 @@ use crate::commands::input;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::secret;
-use crate::settings::places;
 
 pub(super) fn run(options: &Verify) -> Result<(), Failure> {
-    let files = places::secret_files(&options.secret_file, &options.config.read()?);
+    let files = options.secrets.over(&options.config.read()?)?.files();
     let secrets = secret::require(&files, "")?;
     let body = input::read(&options.file)?;
     let header = (SIGNATURE, options.signature.as_bytes());

@@ -11,7 +11,6 @@ use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
 use reqwest::Url;
 use tokio::sync::watch;
 
-use crate::cli;
 use crate::failure::Failure;
 use crate::output::notice;
 use crate::output::printer::Printer;
@@ -20,6 +19,7 @@ use crate::process::descriptors;
 use crate::process::program;
 use crate::secrets::forward_secret::ForwardSecret;
 use crate::settings::event_name;
+use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::origin;
 use crate::settings::rule::{Action, Rule};
 use crate::settings::span::Span;
@@ -42,23 +42,6 @@ pub(crate) struct HandingOut {
     handler_time: Option<Duration>,
 }
 
-/// What stands about it in the configuration file.
-#[derive(Debug, Default)]
-pub(crate) struct InFile {
-    pub(crate) forward: Option<String>,
-    pub(crate) forward_secret_file: Option<PathBuf>,
-    pub(crate) exec: Vec<String>,
-    pub(crate) print: bool,
-    pub(crate) on: Vec<Rule>,
-    pub(crate) ordered: bool,
-    pub(crate) concurrency: Option<usize>,
-    pub(crate) handler_time: Option<f64>,
-    pub(crate) retry_first: Option<f64>,
-    pub(crate) retry_longest: Option<f64>,
-    pub(crate) retry_for: Option<Span>,
-    pub(crate) attempts: Option<u32>,
-}
-
 /// The handler, and the programs it may have running when it is let go.
 pub(crate) struct Built {
     pub(crate) handler: Counted,
@@ -69,35 +52,17 @@ pub(crate) struct Built {
 }
 
 impl HandingOut {
-    /// Flags and environment go before the file, the file before the defaults.
-    pub(crate) fn of(options: &cli::HandingOut, file: InFile) -> Result<Self, Failure> {
-        let given = action(options.forward.as_ref(), &options.exec, options.print)?;
-        let in_file = action(file.forward.as_ref(), &file.exec, file.print)?;
-        let rules = match options.on.is_empty() {
-            true => file.on,
-            false => options.on.clone(),
-        };
-        let handler_time = options.handler_time.or(file.handler_time);
+    pub(crate) fn of(handlers: Handlers, secret: ForwardSecretFile) -> Result<Self, Failure> {
+        let handler_time = handlers.handler_time;
         let handler_time = handler_time
             .map(|given| seconds("handler-time", given))
             .transpose()?;
         Ok(Self {
-            rules,
             handler_time,
-            otherwise: given.or(in_file).unwrap_or(Action::Print),
-            forward_secret_file: options
-                .forward_secret_file
-                .clone()
-                .or(file.forward_secret_file),
-            options: dispatch_options(&Merged {
-                is_ordered: options.ordered || file.ordered,
-                concurrency: options.concurrency.or(file.concurrency),
-                handler_time,
-                retry_first: options.retry_first.or(file.retry_first),
-                retry_longest: options.retry_longest.or(file.retry_longest),
-                retry_for: options.retry_for.or(file.retry_for),
-                attempts: options.attempts.or(file.attempts),
-            })?,
+            options: dispatch_options(&handlers, handler_time)?,
+            otherwise: action(handlers.forward, handlers.exec, handlers.print)?,
+            rules: handlers.on,
+            forward_secret_file: secret.forward_secret_file,
         })
     }
 
@@ -287,45 +252,35 @@ impl Built {
     }
 }
 
-struct Merged {
-    is_ordered: bool,
-    concurrency: Option<usize>,
+fn dispatch_options(
+    handlers: &Handlers,
     handler_time: Option<Duration>,
-    retry_first: Option<f64>,
-    retry_longest: Option<f64>,
-    retry_for: Option<Span>,
-    attempts: Option<u32>,
-}
-
-fn dispatch_options(merged: &Merged) -> Result<DispatchOptions, Failure> {
+) -> Result<DispatchOptions, Failure> {
     let mut options = DispatchOptions::default();
-    if merged.is_ordered {
+    if handlers.ordered {
         options.order = Order::Subject;
     }
-    match merged.concurrency {
+    match handlers.concurrency {
         Some(0) => return Err(Failure::usage("concurrency must be at least 1")),
         Some(concurrency) => options.concurrency = concurrency,
         None => {}
     }
-    match merged.attempts {
+    match handlers.attempts {
         Some(0) => return Err(Failure::usage("attempts must be at least 1")),
         Some(attempts) => options.schedule.max_attempts = attempts,
         None => {}
     }
-    if let Some(given) = merged.retry_first {
+    if let Some(given) = handlers.retry_first {
         options.schedule.initial_delay = seconds("retry-first", given)?;
     }
-    if let Some(given) = merged.retry_longest {
+    if let Some(given) = handlers.retry_longest {
         options.schedule.max_delay = seconds("retry-longest", given)?;
     }
-    if let Some(Span(time)) = merged.retry_for {
+    if let Some(Span(time)) = handlers.retry_for {
         options.schedule.max_elapsed = time;
     }
     // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
-    options.handler_time = merged
-        .handler_time
-        .unwrap_or(HANDLER_TIME)
-        .saturating_add(TO_END);
+    options.handler_time = handler_time.unwrap_or(HANDLER_TIME).saturating_add(TO_END);
     Ok(options)
 }
 
@@ -335,17 +290,12 @@ fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
         .ok_or_else(|| Failure::usage(format!("{name} `{given}` is no number of seconds above 0")))
 }
 
-/// What is to be done with what no rule takes, where that is said.
-fn action(
-    forward: Option<&String>,
-    exec: &[String],
-    print: bool,
-) -> Result<Option<Action>, Failure> {
-    match (forward, exec, print) {
-        (None, [], false) => Ok(None),
-        (Some(url), [], false) => Ok(Some(Action::Forward(url.clone()))),
-        (None, [_, ..], false) => Ok(Some(Action::Exec(exec.to_vec()))),
-        (None, [], true) => Ok(Some(Action::Print)),
+/// What is to be done with what no rule takes.
+fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Action, Failure> {
+    match (forward, exec.is_empty(), print) {
+        (None, true, _) => Ok(Action::Print),
+        (Some(url), true, false) => Ok(Action::Forward(url)),
+        (None, false, false) => Ok(Action::Exec(exec)),
         _ => Err(Failure::usage(
             "give one of forward, exec and print; what differs by event goes into rules (--on)",
         )),

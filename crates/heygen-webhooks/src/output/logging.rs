@@ -9,16 +9,17 @@ use std::sync::OnceLock;
 use heygen_events::text::is_unsafe_to_show;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogFormat;
 use crate::failure::Failure;
 use crate::output::escaped;
 use crate::output::lines::Lines;
 use crate::output::notice;
+use crate::settings::output::{Log, LogFormat};
 
 /// Starts logging for the rest of the process.
-pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn start(options: &Log) -> Result<(), Failure> {
+    let format = options.log_format.unwrap_or_default();
     // What the client of NATS says of its connections, the inbox says too.
-    let filter = filter.unwrap_or("info,async_nats=off");
+    let filter = options.log.as_deref().unwrap_or("info,async_nats=off");
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Failure::usage(format!(
             "`{filter}` is not a log filter ({error}): try error, warn, info or debug"

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::output;
 use crate::output::lines::Lines;
 use crate::output::view;
+use crate::settings::output::Printing;
 use crate::settings::when;
 
 #[derive(Clone, Debug)]
@@ -19,10 +20,10 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn start(json: bool, full: bool) -> io::Result<Self> {
+    pub(crate) fn start(options: &Printing) -> io::Result<Self> {
         Ok(Self {
-            json,
-            full,
+            json: options.json,
+            full: options.full,
             lines: Lines::stdout()?,
         })
     }

@@ -1,16 +1,15 @@
 //! [`Nats`]: how an inbox on JetStream is reached, put together from flags, environment and file; and whether it keeps its promise.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 
-use crate::cli::{NatsAccess, NatsPromise, NatsStreams};
 use crate::failure::Failure;
+use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
 use crate::settings::origin;
-use crate::settings::span::{Size, Span};
 use crate::settings::web_address::http_url;
 use crate::settings::written;
 
@@ -22,55 +21,24 @@ pub(crate) struct Nats {
     pub(crate) options: JetStreamOptions,
 }
 
-/// What stands about it in the configuration file.
-#[derive(Debug, Default)]
-pub(crate) struct InFile {
-    pub(crate) nats_creds: Option<PathBuf>,
-    pub(crate) nats_nkey_file: Option<PathBuf>,
-    pub(crate) nats_user: Option<String>,
-    pub(crate) nats_password_file: Option<PathBuf>,
-    pub(crate) nats_token_file: Option<PathBuf>,
-    pub(crate) nats_ca: Option<PathBuf>,
-    pub(crate) nats_cert: Option<PathBuf>,
-    pub(crate) nats_key: Option<PathBuf>,
-    pub(crate) nats_subjects: Option<String>,
-    pub(crate) nats_monitor: Vec<String>,
-    pub(crate) require_sync: bool,
-    pub(crate) replicas: Option<usize>,
-    pub(crate) max_age: Option<Span>,
-    pub(crate) max_bytes: Option<Size>,
-    pub(crate) duplicate_window: Option<Span>,
-    pub(crate) ack_wait: Option<f64>,
-}
-
 impl Nats {
-    /// Flags and environment go before the file. The secrets themselves are read here, so that what is wrong with a file is told
-    /// before anything is begun.
-    pub(crate) fn of(
-        access: &NatsAccess,
-        streams: &NatsStreams,
-        file: &InFile,
-    ) -> Result<Self, Failure> {
-        let path = |option: &Option<PathBuf>, in_file: &Option<PathBuf>| {
-            option.as_ref().or(in_file.as_ref()).cloned()
-        };
+    /// The secrets themselves are read here, so that what is wrong with a file is told before anything is begun.
+    pub(crate) fn of(access: &NatsAccess, streams: &NatsStreams) -> Result<Self, Failure> {
         let mut options = JetStreamOptions::default();
         options.name = "heygen-webhooks".to_owned();
         let to = &mut options.access;
-        to.credentials_file = path(&access.nats_creds, &file.nats_creds);
+        to.credentials_file = access.nats_creds.clone();
         check_readable("nats-creds", to.credentials_file.as_deref(), CREDENTIALS)?;
-        if let Some(file) = path(&access.nats_nkey_file, &file.nats_nkey_file) {
-            to.nkey_seed = Some(secret("nats-nkey-file", &file, "the seed of an nkey")?);
+        if let Some(file) = &access.nats_nkey_file {
+            to.nkey_seed = Some(secret("nats-nkey-file", file, "the seed of an nkey")?);
         }
-        if let Some(file) = path(&access.nats_token_file, &file.nats_token_file) {
-            to.token = Some(secret("nats-token-file", &file, "a token")?);
+        if let Some(file) = &access.nats_token_file {
+            to.token = Some(secret("nats-token-file", file, "a token")?);
         }
-        let user = access.nats_user.as_ref().or(file.nats_user.as_ref());
-        let password = path(&access.nats_password_file, &file.nats_password_file);
-        to.user_and_password = match (user, password) {
+        to.user_and_password = match (&access.nats_user, &access.nats_password_file) {
             (Some(user), Some(file)) => Some((
                 user.clone(),
-                secret("nats-password-file", &file, "a password")?,
+                secret("nats-password-file", file, "a password")?,
             )),
             (None, None) => None,
             (Some(_), None) => {
@@ -80,38 +48,31 @@ impl Nats {
                 return Err(Failure::usage("--nats-password-file needs --nats-user"));
             }
         };
-        to.ca_file = path(&access.nats_ca, &file.nats_ca);
+        to.ca_file = access.nats_ca.clone();
         check_readable("nats-ca", to.ca_file.as_deref(), "BEGIN CERTIFICATE")?;
-        to.client_certificate = match (
-            path(&access.nats_cert, &file.nats_cert),
-            path(&access.nats_key, &file.nats_key),
-        ) {
+        to.client_certificate = match (&access.nats_cert, &access.nats_key) {
             (Some(certificate), Some(key)) => {
-                check_readable("nats-cert", Some(&certificate), "BEGIN CERTIFICATE")?;
-                check_readable("nats-key", Some(&key), "PRIVATE KEY")?;
-                Some((certificate, key))
+                check_readable("nats-cert", Some(certificate), "BEGIN CERTIFICATE")?;
+                check_readable("nats-key", Some(key), "PRIVATE KEY")?;
+                Some((certificate.clone(), key.clone()))
             }
             (None, None) => None,
             _ => return Err(Failure::usage("--nats-cert and --nats-key go together")),
         };
         let to = &mut options.streams;
-        if let Some(prefix) = access
-            .nats_subjects
-            .as_ref()
-            .or(file.nats_subjects.as_ref())
-        {
+        if let Some(prefix) = &access.nats_subjects {
             to.subject_prefix = subject_prefix(prefix)?;
         }
-        to.replicas = streams.replicas.or(file.replicas);
+        to.replicas = streams.replicas;
         if to.replicas == Some(0) {
             return Err(Failure::usage("replicas must be at least 1"));
         }
-        to.max_age = streams.max_age.or(file.max_age).map(|span| span.0);
-        to.max_bytes = streams.max_bytes.or(file.max_bytes).map(|size| size.0);
-        if let Some(window) = streams.duplicate_window.or(file.duplicate_window) {
+        to.max_age = streams.max_age.map(|span| span.0);
+        to.max_bytes = streams.max_bytes.map(|size| size.0);
+        if let Some(window) = streams.duplicate_window {
             to.duplicate_window = window.0;
         }
-        if let Some(seconds) = streams.ack_wait.or(file.ack_wait) {
+        if let Some(seconds) = streams.ack_wait {
             options.ack_wait = Duration::try_from_secs_f64(seconds)
                 .ok()
                 .filter(|wait| *wait >= SHORTEST_ACK_WAIT)
@@ -133,12 +94,8 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    pub(crate) fn of(options: &NatsPromise, file: &InFile) -> Result<Self, Failure> {
-        let monitors = match options.nats_monitor.is_empty() {
-            true => file.nats_monitor.clone(),
-            false => options.nats_monitor.clone(),
-        };
-        for url in &monitors {
+    pub(crate) fn of(options: NatsPromise) -> Result<Self, Failure> {
+        for url in &options.nats_monitor {
             // The scheme may be left out.
             match url.contains("://") {
                 true => http_url("nats-monitor", url)?,
@@ -146,8 +103,8 @@ impl Promise {
             };
         }
         Ok(Self {
-            monitors,
-            is_required: options.require_sync || file.require_sync,
+            monitors: options.nats_monitor,
+            is_required: options.require_sync,
         })
     }
 

@@ -338,3 +338,21 @@ fn a_time_zone_without_data_is_named() {
     let other = place.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     other.log_line(message);
 }
+
+#[test]
+fn failure_to_make_the_forward_secret_leaves_no_inbox() {
+    for (command, inbox) in [
+        (&with_free_ports(&[])[..], "heygen-inbox.db"),
+        (&["dev"], "heygen-dev.db"),
+    ] {
+        let place = Place::new();
+        // A folder where the lock of the secret is to be.
+        let lock = place.path().join(format!("{inbox}.secrets.json.lock"));
+        fs::create_dir(lock).expect("a folder");
+        let arguments = [command, &["--forward", "http://127.0.0.1:1/x"]].concat();
+        let ended = place.run_with(&arguments, b"", &ENVIRONMENT);
+        told(&ended, 1, "cannot write");
+        assert!(!ended.stderr.contains("listening"), "{}", ended.stderr);
+        assert!(!place.path().join(inbox).exists(), "{command:?}");
+    }
+}

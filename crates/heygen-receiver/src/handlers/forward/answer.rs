@@ -3,18 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_events::text::one_line;
+use heygen_http::retry_after;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::retry_after::retry_after;
 use super::target::Target;
 use crate::Handled;
 
 /// The status decides; the text is for whoever reads the record.
 pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Handled {
     let status = response.status();
-    let after = retry_after(response.headers(), SystemTime::now());
+    // Of no wait at all the schedule is the better guess: attempts at once would only use themselves up.
+    let after = retry_after(response.headers(), SystemTime::now()).filter(|wait| !wait.is_zero());
     let text = read(response.into_body()).await;
     if status.is_success() {
         return Handled::Done;

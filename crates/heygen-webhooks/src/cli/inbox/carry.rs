@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{InboxFile, Selection};
+use super::Selection;
+use crate::settings::location::InboxFile;
 
 /// Write deliveries out, oldest first, as JSON lines or as CSV
 ///

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::settings::location::InboxFile;
 use clap::Args;
-
-use super::InboxFile;
 
 /// Look for damage in the inbox, and change nothing
 ///

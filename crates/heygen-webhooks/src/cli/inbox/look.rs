@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{InboxFile, Selection};
+use super::Selection;
+use crate::settings::location::InboxFile;
 
 /// List deliveries, newest first
 #[derive(Args, Debug)]

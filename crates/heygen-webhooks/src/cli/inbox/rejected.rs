@@ -1,10 +1,9 @@
 //! The options of `inbox rejected`.
 
-use std::path::PathBuf;
-
+use crate::settings::location::InboxFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 use clap::{Args, Subcommand};
-
-use super::InboxFile;
 
 /// Look at the posts that `serve` turned away lately, and take in those that verify now
 ///
@@ -49,7 +48,7 @@ pub(crate) struct ShowRejected {
     #[command(flatten)]
     pub(crate) file: InboxFile,
     #[command(flatten)]
-    pub(crate) secrets: SecretFiles,
+    pub(crate) secrets: Options<SecretFiles>,
     /// Print one JSON object
     #[arg(long, conflicts_with = "raw")]
     pub(crate) json: bool,
@@ -76,23 +75,11 @@ pub(crate) struct Reverify {
     #[command(flatten)]
     pub(crate) file: InboxFile,
     #[command(flatten)]
-    pub(crate) secrets: SecretFiles,
+    pub(crate) secrets: Options<SecretFiles>,
     /// Only say which would be taken in
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct SecretFiles {
-    /// File with a signing secret a line; may be given several times
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HEYGEN_WEBHOOKS_SECRET_FILE",
-        value_delimiter = ','
-    )]
-    pub(crate) secret_file: Vec<PathBuf>,
 }

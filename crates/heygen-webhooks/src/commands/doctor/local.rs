@@ -10,8 +10,8 @@ use super::Plan;
 use super::finding::{Finding, Level};
 use super::sample::describe;
 use crate::api::web;
-use crate::settings::config::AdminAddress;
-use crate::settings::places::{ADMIN, Local, from_here};
+use crate::settings::admin::{ADMIN, AdminAddress};
+use crate::settings::local::{Local, from_here};
 
 /// What was seen at the two addresses.
 pub(super) struct Seen {

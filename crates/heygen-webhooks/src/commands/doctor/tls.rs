@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use heygen_http::tls_config;
 use reqwest::Url;
 use rustls::CertificateError;
 use rustls::pki_types::ServerName;
@@ -38,8 +39,9 @@ pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
 }
 
 async fn handshake(url: &Url) -> Result<TlsStream<TcpStream>, Finding> {
-    let config = web::tls_config(true).map_err(|text| {
-        Finding::skipped(ID, format!("{text} (SSL_CERT_FILE names certificates)"))
+    let config = tls_config(true).map_err(|error| {
+        let advice = "SSL_CERT_FILE names certificates";
+        Finding::skipped(ID, format!("TLS cannot be set up here: {error} ({advice})"))
     })?;
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use super::show;
 use crate::api::{self, error_chain};
-use crate::cli::{ApiVersion, CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
+use crate::cli::{CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
 use crate::commands::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
+use crate::settings::api::ApiVersion;
 use crate::settings::web_address::http_url;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
@@ -24,7 +25,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
     let store = match options.keep {
-        true => Some(new_secret::store(&api.inbox(options.inbox.as_deref())?)?),
+        true => Some(new_secret::store(&api.inbox(&options.inbox)?)?),
         false => None,
     };
     let mut endpoint = management::run(async {
@@ -185,7 +186,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
         }
         Ok(endpoint.url)
     })?;
-    let had_secret = forget(&api.inbox(options.inbox.as_deref())?, &id);
+    let had_secret = forget(&api.inbox(&options.inbox)?, &id);
     if options.json {
         let value: Value = json!({
             "endpoint_id": id.as_str(),

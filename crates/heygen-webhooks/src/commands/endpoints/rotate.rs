@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::new_secret::{NewSecret, WHAT_TO_DO};
 use crate::api::error_chain;
-use crate::cli::{ApiVersion, RotateSecret};
+use crate::cli::RotateSecret;
 use crate::commands::management::{self, Api, note};
 use crate::failure::Failure;
 use crate::output::{self, tame};
+use crate::settings::api::ApiVersion;
 use crate::settings::overlap::Overlap;
 use crate::settings::when;
 
@@ -23,7 +24,7 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
         ));
     }
     let api = Api::connect(&options.connection)?;
-    let inbox = api.inbox(options.inbox.as_deref())?;
+    let inbox = api.inbox(&options.inbox)?;
     let id = EndpointId::from(options.id.as_str());
     if options.apply {
         let store = store(&inbox)?;

@@ -3,10 +3,11 @@
 use heygen_api::{Endpoint, EndpointStatus, Events};
 use serde_json::{Map, Value};
 
-use crate::cli::{ApiVersion, ListEndpoints};
+use crate::cli::ListEndpoints;
 use crate::commands::management::{self, Api, moment};
 use crate::failure::Failure;
 use crate::output::{self, table, tame, without_query};
+use crate::settings::api::ApiVersion;
 
 pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
     let api = Api::connect(&options.connection)?;

@@ -3,10 +3,12 @@
 use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 
-use crate::cli::{InboxFile, Rejected, SecretFiles};
+use crate::cli::Rejected;
 use crate::failure::Failure;
 use crate::secrets::secret;
-use crate::settings::places;
+use crate::settings::location::InboxFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 use crate::store::place::Place;
 
 mod json;
@@ -39,9 +41,9 @@ fn open(inbox: &Place) -> Result<Option<RejectedFile>, Failure> {
 /// Every secret that `serve` would accept now; `None` when there is none.
 fn secrets(
     file: &InboxFile,
-    options: &SecretFiles,
+    options: &Options<SecretFiles>,
 ) -> Result<Option<heygen_signature::Secrets>, Failure> {
-    let files = places::secret_files(&options.secret_file, &file.config.read()?);
+    let files = options.over(&file.config.read()?)?.files();
     secret::accepted(&files, &SecretStore::beside(&file.place()?.beside()))
 }
 

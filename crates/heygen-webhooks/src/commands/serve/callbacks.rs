@@ -11,36 +11,48 @@ use crate::secrets::secret;
 use crate::settings::origin;
 use crate::settings::written;
 
-/// The tokens of the file, a line each; none without a file.
-pub(super) fn load(file: Option<&Path>) -> Result<CallbackTokens, Failure> {
-    let tokens = CallbackTokens::none();
-    if let Some(file) = file {
-        if read_into(&tokens, file)? == 0 {
-            return Err(Failure::usage(format!(
-                "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
-                file.display()
-            )));
-        }
-        secret::warn_of_open_files(&[file.to_owned()]);
-        tracing::info!(
-            tokens = tokens.len(),
-            "callbacks are taken at PATH/callbacks/TOKEN"
-        );
-    }
-    Ok(tokens)
+/// The tokens in force, and the file they are read from; none without a file.
+pub(super) struct Callbacks {
+    tokens: CallbackTokens,
+    file: Option<PathBuf>,
 }
 
-/// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or holds
-/// something else, leaves those in force.
-pub(super) async fn keep_fresh(
-    tokens: CallbackTokens,
-    file: PathBuf,
-    mut hangups: watch::Receiver<u64>,
-) {
-    while hangups.changed().await.is_ok() {
-        let (tokens, file) = (tokens.clone(), file.clone());
-        // A disk that hangs holds up no other task; one that panicked has said so.
-        let _ = tokio::task::spawn_blocking(move || read_again(&tokens, &file)).await;
+impl Callbacks {
+    pub(super) fn load(file: Option<&Path>) -> Result<Self, Failure> {
+        let tokens = CallbackTokens::none();
+        if let Some(file) = file {
+            if read_into(&tokens, file)? == 0 {
+                return Err(Failure::usage(format!(
+                    "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
+                    file.display()
+                )));
+            }
+            secret::warn_of_open_files(&[file.to_owned()]);
+            tracing::info!(
+                tokens = tokens.len(),
+                "callbacks are taken at PATH/callbacks/TOKEN"
+            );
+        }
+        let file = file.map(Path::to_owned);
+        Ok(Self { tokens, file })
+    }
+
+    pub(super) fn tokens(&self) -> &CallbackTokens {
+        &self.tokens
+    }
+
+    /// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or
+    /// holds something else, leaves those in force.
+    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>) {
+        let Self { tokens, file } = self;
+        let Some(file) = file else {
+            return std::future::pending().await;
+        };
+        while hangups.changed().await.is_ok() {
+            let (tokens, file) = (tokens.clone(), file.clone());
+            // A disk that hangs holds up no other task; one that panicked has said so.
+            let _ = tokio::task::spawn_blocking(move || read_again(&tokens, &file)).await;
+        }
     }
 }
 
@@ -56,7 +68,9 @@ fn read_again(tokens: &CallbackTokens, file: &Path) {
         ),
         Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
         Err(error) => {
-            tracing::error!("callback tokens could not be read again, those in force stay: {error}")
+            tracing::error!(
+                "callback tokens could not be read again, those in force stay: {error}"
+            );
         }
     }
 }

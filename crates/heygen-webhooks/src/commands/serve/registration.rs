@@ -11,10 +11,10 @@ use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::api::{self, error_chain};
-use crate::cli::ApiVersion;
 use crate::failure::Failure;
 use crate::output::without_query;
 use crate::secrets::secret::SecretSources;
+use crate::settings::api::ApiVersion;
 
 /// What is wanted at HeyGen.
 #[derive(Debug)]

@@ -9,45 +9,56 @@ use tokio::sync::watch;
 
 use crate::api::web;
 use crate::failure::Failure;
-use crate::settings::config::TlsFiles;
 use crate::settings::origin;
+use crate::settings::receiver::TlsFiles;
 use crate::settings::when;
 use crate::settings::written;
 
-/// The certificate of these files; none without files.
-pub(super) fn load(files: Option<&TlsFiles>) -> Result<Option<ServerTls>, Failure> {
-    let Some(files) = files else { return Ok(None) };
-    for (option, file) in [("tls-cert", &files.certificate), ("tls-key", &files.key)] {
-        match written::read(file) {
-            // What cannot be read is told below.
-            Err(error) if !error.is::<io::Error>() => {
-                let place = format!("{}: no TLS: {}", origin::name(option), file.display());
-                return Err(error.context(place).into());
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-    let tls = ServerTls::from_pem_files(&files.certificate, &files.key).map_err(|error| {
-        let is_key = error.path() == Some(&*files.key) && files.key != files.certificate;
-        let option = origin::name(if is_key { "tls-key" } else { "tls-cert" });
-        anyhow::Error::new(error).context(format!("{option}: no TLS"))
-    })?;
-    warn_of(files, &tls);
-    Ok(Some(tls))
+/// The certificate in force, and the files it is read from.
+pub(super) struct Certificate {
+    tls: ServerTls,
+    files: TlsFiles,
 }
 
-/// Reads the files again on every SIGHUP. What cannot be used leaves the certificate in force.
-pub(super) async fn keep_fresh(tls: ServerTls, files: TlsFiles, mut hangups: watch::Receiver<u64>) {
-    while hangups.changed().await.is_ok() {
-        match tls.replace_with_pem_files(&files.certificate, &files.key) {
-            Ok(()) => {
-                tracing::info!("certificate read again");
-                warn_of(&files, &tls);
+impl Certificate {
+    pub(super) fn load(files: TlsFiles) -> Result<Self, Failure> {
+        for (option, file) in [("tls-cert", &files.certificate), ("tls-key", &files.key)] {
+            match written::read(file) {
+                // What cannot be read is told below.
+                Err(error) if !error.is::<io::Error>() => {
+                    let place = format!("{}: no TLS: {}", origin::name(option), file.display());
+                    return Err(error.context(place).into());
+                }
+                Ok(_) | Err(_) => {}
             }
-            Err(error) => tracing::error!(
-                "the certificate could not be read again, the one in force stays: {:#}",
-                anyhow::Error::new(error)
-            ),
+        }
+        let tls = ServerTls::from_pem_files(&files.certificate, &files.key).map_err(|error| {
+            let is_key = error.path() == Some(&*files.key) && files.key != files.certificate;
+            let option = origin::name(if is_key { "tls-key" } else { "tls-cert" });
+            anyhow::Error::new(error).context(format!("{option}: no TLS"))
+        })?;
+        warn_of(&files, &tls);
+        Ok(Self { tls, files })
+    }
+
+    pub(super) fn in_force(&self) -> &ServerTls {
+        &self.tls
+    }
+
+    /// Reads the files again on every SIGHUP. What cannot be used leaves the certificate in force.
+    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>) {
+        let Self { tls, files } = self;
+        while hangups.changed().await.is_ok() {
+            match tls.replace_with_pem_files(&files.certificate, &files.key) {
+                Ok(()) => {
+                    tracing::info!("certificate read again");
+                    warn_of(&files, &tls);
+                }
+                Err(error) => tracing::error!(
+                    "the certificate could not be read again, the one in force stays: {:#}",
+                    anyhow::Error::new(error)
+                ),
+            }
         }
     }
 }

@@ -8,10 +8,11 @@ use heygen_signature::{Secrets, diagnose, verify};
 use super::outcome::Outcome;
 use super::show::pairs;
 use super::{open, secrets};
-use crate::cli::{self, InboxFile};
+use crate::cli;
 use crate::commands::inbox::{open_beside, progress};
 use crate::failure::Failure;
 use crate::output;
+use crate::settings::location::InboxFile;
 
 /// Verified posts on their way into the inbox. Only [`Taker::take`] puts one there.
 struct Taker<'a> {

@@ -7,35 +7,40 @@ use std::time::Duration;
 
 use heygen_api::v3::{EventQuery, LoggedEvent};
 use heygen_api::{ApiError, Client, ErrorKind, Page, PageRequest};
-use heygen_events::Pattern;
+use heygen_events::{Event, Pattern};
 use jiff::Timestamp;
 
 /// Which log is read, and what of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LogQuery {
-    pub(crate) base_url: Option<String>,
-    pub(crate) event_type: Option<String>,
-    pub(crate) entity_id: Option<String>,
+pub(super) struct LogQuery {
+    /// Where the log is; `None` is HeyGen's own.
+    pub(super) base_url: Option<String>,
+    pub(super) event_type: Option<String>,
+    pub(super) entity_id: Option<String>,
 }
 
 /// HeyGen's log of events, page by page.
 #[derive(Debug)]
 pub(super) struct Log {
-    client: Client,
-    query: LogQuery,
+    pub(super) client: Client,
+    pub(super) query: LogQuery,
 }
 
 impl LogQuery {
-    /// All of the log at this address; `None` is HeyGen's own.
-    pub(crate) fn whole(base_url: Option<&str>) -> Self {
-        Self {
-            base_url: base_url.map(str::to_owned),
-            ..Self::default()
-        }
+    /// Whether a record is one that was asked for, of all that HeyGen lists.
+    pub(super) fn wants(&self, record: &LoggedEvent) -> bool {
+        // Where no pattern is asked for, HeyGen lists no other.
+        let pattern = self.event_type.as_deref();
+        pattern
+            .filter(|name| name.contains('*'))
+            .is_none_or(|pattern| {
+                let name = record.event().map_or("", Event::event_name);
+                Pattern::text_matches(pattern, name)
+            })
     }
 
     /// Under which name the inbox keeps how far this one has come.
-    fn bookmark(&self) -> String {
+    pub(super) fn bookmark(&self) -> String {
         let mut name = "backfill".to_owned();
         let parts = [
             ("at", &self.base_url),
@@ -53,22 +58,14 @@ impl LogQuery {
 }
 
 impl Log {
-    pub(super) fn new(client: Client, query: LogQuery) -> Self {
-        Self { client, query }
-    }
-
-    pub(super) fn bookmark(&self) -> String {
-        self.query.bookmark()
-    }
-
-    /// One page; `None` when it was told to stop meanwhile.
+    /// One page; `None` when it was asked to stop meanwhile.
     ///
     /// The client repeats what failed a few times by itself. Where HeyGen still says that these are too many requests, this
-    /// waits for as long as it is told, up to a limit.
+    /// waits for as long as HeyGen asks, up to a limit.
     pub(super) async fn fetch(
         &self,
         token: Option<&str>,
-        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        mut stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
     ) -> Result<Option<Page<LoggedEvent>>, ApiError> {
         let mut waited = Duration::ZERO;
         loop {
@@ -82,12 +79,9 @@ impl Log {
                 Ok(page) => return Ok(Some(page)),
                 Err(error) => error,
             };
-            let wait = error
-                .retry_after()
-                .unwrap_or(UNTOLD_WAIT)
-                .max(SHORTEST_WAIT);
+            let wait = error.retry_after().unwrap_or(DEFAULT_WAIT).max(MIN_WAIT);
             waited += wait;
-            if error.kind() != ErrorKind::RateLimited || waited > LONGEST_WAIT {
+            if error.kind() != ErrorKind::RateLimited || waited > MAX_WAIT {
                 return Err(error);
             }
             tracing::debug!(seconds = wait.as_secs(), "HeyGen asks to wait");
@@ -99,25 +93,13 @@ impl Log {
         }
     }
 
-    /// Whether a record is one that was asked for, of all that HeyGen lists.
-    pub(super) fn wants(&self, record: &LoggedEvent) -> bool {
-        let pattern = self.query.event_type.as_ref();
-        let Some(pattern) = pattern.filter(|name| name.contains('*')) else {
-            return true;
-        };
-        record.event().map_or_else(
-            |_| Pattern::text_matches(pattern, ""),
-            |event| Pattern::text_matches(pattern, event.event_name()),
-        )
-    }
-
     async fn page(&self, token: Option<&str>) -> Result<Page<LoggedEvent>, ApiError> {
-        let mut page = PageRequest::new().limit(LONGEST_PAGE);
+        let mut page = PageRequest::new().limit(PAGE_LIMIT);
         if let Some(token) = token {
             page = page.token(token);
         }
         let mut query = EventQuery::new().page(page);
-        // HeyGen knows names and no patterns: see `wants`.
+        // HeyGen knows names and no patterns: see `LogQuery::wants`.
         if let Some(event_type) = &self.query.event_type
             && !event_type.contains('*')
         {
@@ -135,14 +117,14 @@ pub(super) fn made_at(record: &LoggedEvent) -> Option<Timestamp> {
     record.event().ok()?.created_at()?.parse().ok()
 }
 
-const LONGEST_PAGE: u32 = 100;
+const PAGE_LIMIT: u32 = 100;
 
-/// The wait after “too many requests” where HeyGen does not tell one.
-const UNTOLD_WAIT: Duration = Duration::from_secs(30);
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// The wait after “too many requests” where HeyGen does not name one.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+const MIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a pass waits for one page.
-const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -150,7 +132,7 @@ mod tests {
 
     #[test]
     fn queries_have_bookmarks_of_their_own() {
-        let whole = LogQuery::whole(None);
+        let whole = LogQuery::default();
         let odd = |event_type: &str, entity_id: Option<&str>| LogQuery {
             event_type: Some(event_type.to_owned()),
             entity_id: entity_id.map(str::to_owned),
@@ -158,7 +140,10 @@ mod tests {
         };
         let names: std::collections::HashSet<_> = [
             whole.clone(),
-            LogQuery::whole(Some("http://127.0.0.1:8090")),
+            LogQuery {
+                base_url: Some("http://127.0.0.1:8090".to_owned()),
+                ..whole.clone()
+            },
             odd("a", None),
             odd("a", Some("b")),
             odd("a\" entity_id=\"b", None),

@@ -2,17 +2,14 @@
 
 use std::future::pending;
 use std::path::PathBuf;
-use std::pin::pin;
-use std::time::{Duration, SystemTime};
 
-use heygen_api::{Client, Credentials, ErrorKind, RetryPolicy};
-use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Appended, BoxInbox, Inbox, InboxAdmin as _, NewDelivery, Query, Source};
+use heygen_api::{ApiError, Client, Credentials, ErrorKind, RetryPolicy};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
+use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery, Query, Source};
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use super::pass::Depth;
 use super::*;
 
 mod trouble;
@@ -55,11 +52,18 @@ impl World {
             .expect("a client")
     }
 
-    fn beside(&self) -> Backfill {
-        let keeper = Keeper::Inbox(BoxInbox::new(
-            SqliteInbox::open_beside(self.path()).expect("an inbox"),
-        ));
-        Backfill::new(self.client(), LogQuery::whole(None), keeper)
+    /// As a server has it.
+    fn inbox(&self) -> SqliteInbox {
+        SqliteInbox::open(self.path()).expect("an inbox")
+    }
+
+    fn beside(&self) -> SqliteInbox {
+        SqliteInbox::open_beside(self.path()).expect("an inbox")
+    }
+
+    /// Beside a server, or without one.
+    fn backfill(&self) -> Backfill<SqliteInbox> {
+        Backfill::new(self.client(), self.beside())
     }
 
     /// The next answers. All pages but the last say that there is more.
@@ -84,30 +88,29 @@ impl World {
         self
     }
 
-    async fn bodies(&self) -> Vec<String> {
-        let reader = SqliteInbox::open_read_only(self.path()).expect("an inbox");
+    fn bodies(&self) -> Vec<String> {
+        let reader = SqliteReader::open(&self.path()).expect("an inbox");
         let mut query = Query::default();
         query.oldest_first = true;
-        let mut bodies = Vec::new();
-        for summary in reader.list(query).await.expect("a list") {
-            assert_eq!(summary.source, Source::Backfill);
-            let kept = reader
-                .get(summary.id)
-                .await
-                .expect("readable")
-                .expect("there");
-            bodies.push(String::from_utf8(kept.body.to_vec()).expect("text"));
-        }
-        bodies
+        let kept = reader
+            .list(&query)
+            .expect("a list")
+            .into_iter()
+            .map(|summary| {
+                assert_eq!(summary.source, Source::Backfill);
+                let kept = reader.get(summary.id).expect("readable").expect("there");
+                String::from_utf8(kept.body.to_vec()).expect("text")
+            });
+        kept.collect()
     }
 
     /// The ids of what was kept, in that order.
-    async fn ids(&self) -> Vec<String> {
+    fn ids(&self) -> Vec<String> {
         let id = |body: &String| {
             let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
             body["event_id"].as_str().unwrap_or("?").to_owned()
         };
-        self.bodies().await.iter().map(id).collect()
+        self.bodies().iter().map(id).collect()
     }
 }
 
@@ -157,29 +160,31 @@ fn answer(records: &str, token: Option<&str>) -> Fault {
 }
 
 /// One pass, and what it did: pages, new, known, unreadable, skipped.
-async fn pass(work: &mut Backfill, depth: Depth) -> (Ended, [u64; 5]) {
-    let mut tally = Tally::default();
-    let mut tell = |so_far: &Tally| tally = *so_far;
-    let ended = work.pass(depth, pin!(pending()), &mut tell).await;
+async fn pass(work: &mut Backfill<SqliteInbox>, depth: Depth) -> (Ended, [u64; 5]) {
+    let mut progress = BackfillProgress::default();
+    let mut on_progress = |so_far: &BackfillProgress| progress = *so_far;
+    let ended = work.pass(depth, pin!(pending()), &mut on_progress).await;
     let ended = match ended {
-        Ok(End::Done) => Done,
-        Ok(End::Stopped) => Failed("stopped"),
-        Err(PassError::NotWhole) => Failed("not whole"),
-        Err(PassError::Inbox(_)) => Failed("inbox"),
-        Err(PassError::Api(error)) => Failed(match error.kind() {
-            ErrorKind::Server => "server",
-            ErrorKind::RateLimited => "rate",
-            ErrorKind::InvalidParameter => "parameter",
-            _ => "other",
-        }),
+        Ok(BackfillOutcome::Complete) => Done,
+        Ok(BackfillOutcome::Stopped) => Failed("stopped"),
+        Err(error) => Failed(
+            match (error.kind(), error.api_error().map(ApiError::kind)) {
+                (BackfillErrorKind::Endless, _) => "not whole",
+                (BackfillErrorKind::Inbox, _) => "inbox",
+                (_, Some(ErrorKind::Server)) => "server",
+                (_, Some(ErrorKind::RateLimited)) => "rate",
+                (_, Some(ErrorKind::InvalidParameter)) => "parameter",
+                _ => "other",
+            },
+        ),
     };
-    let Tally {
+    let BackfillProgress {
         pages,
         new,
         known,
         unreadable,
         skipped,
-    } = tally;
+    } = progress;
     (ended, [pages, new, known, unreadable, skipped])
 }
 
@@ -197,18 +202,18 @@ async fn the_oldest_of_a_page_is_kept_first_whichever_way_it_comes() {
     let world = World::new().await;
     world.pages(&[&[A, B, C], &[D, E]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [2, 5, 0, 0, 0])
     );
-    assert_eq!(world.ids().await, ["c", "b", "a", "e", "d"]);
+    assert_eq!(world.ids(), ["c", "b", "a", "e", "d"]);
 
     let rising = World::new().await;
     rising.pages(&[&[E, D], &[C, B, A]]);
     assert_eq!(
-        pass(&mut rising.beside(), Depth::Deep).await,
+        pass(&mut rising.backfill(), Depth::Deep).await,
         (Done, [2, 5, 0, 0, 0])
     );
-    assert_eq!(rising.ids().await, ["e", "d", "c", "b", "a"]);
+    assert_eq!(rising.ids(), ["e", "d", "c", "b", "a"]);
 }
 
 #[tokio::test]
@@ -216,26 +221,26 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
     let text = "{ \"event_type\":\"avatar_video.fail\" ,\n\"event_data\":{\"n\":12345678901234567890123,\"n\":1e999},\"event_id\":\"x\"}";
     let world = World::new().await;
     world.answers([answer(text, None), answer(text, None)]);
-    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
-    let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
+    let inbox = world.inbox();
+    let mut server = Backfill::new(world.client(), inbox.clone());
     assert_eq!(
         pass(&mut server, Depth::Between).await,
         (Done, [1, 1, 0, 0, 0])
     );
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 0, 1, 0, 0])
     );
-    assert_eq!(world.bodies().await, [text]);
+    assert_eq!(world.bodies(), [text]);
 }
 
 #[tokio::test]
 async fn a_post_and_its_record_are_one_event_in_either_order() {
     let world = World::new().await;
-    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
+    let inbox = world.inbox();
     let first = inbox.append(A.posted()).await.expect("kept");
     world.pages(&[&[A, B]]);
-    let mut server = Backfill::into_inbox(world.client(), None, inbox.clone());
+    let mut server = Backfill::new(world.client(), inbox.clone());
     assert_eq!(
         pass(&mut server, Depth::Between).await,
         (Done, [1, 1, 1, 0, 0])
@@ -248,7 +253,7 @@ async fn a_post_and_its_record_are_one_event_in_either_order() {
 #[tokio::test]
 async fn between_deep_passes_a_page_of_old_acquaintances_is_the_end_where_the_log_falls() {
     let world = World::new().await;
-    let mut work = world.beside();
+    let mut work = world.backfill();
     for (pages, depth, expected) in [
         (
             &[&[A, B][..], &[C, D], &[E]][..],
@@ -272,8 +277,8 @@ async fn what_came_by_post_since_the_last_pass_ends_nothing() {
     const NEW: Record = Record("new", 1);
     const NEWER: Record = Record("newer", 0);
     let world = World::new().await;
-    let inbox = BoxInbox::new(SqliteInbox::open(world.path()).expect("an inbox"));
-    let mut work = Backfill::into_inbox(world.client(), None, inbox.clone());
+    let inbox = world.inbox();
+    let mut work = Backfill::new(world.client(), inbox.clone());
     world.pages(&[&[B, C]]);
     assert_eq!(
         pass(&mut work, Depth::Between).await,
@@ -301,7 +306,7 @@ async fn since_ends_a_log_that_falls_and_leaves_out_of_any_other() {
     ] {
         let world = World::new().await;
         world.pages(pages);
-        let mut work = world.beside().since(since());
+        let mut work = world.backfill().since(since());
         assert_eq!(pass(&mut work, Depth::Deep).await, (Done, expected));
     }
 }
@@ -324,7 +329,7 @@ async fn what_does_not_say_when_it_was_made_is_taken() {
         .collect();
     world.answers([answer(&records.join(","), None)]);
     let since = SystemTime::now() - Duration::from_secs(240 * 60);
-    let mut work = world.beside().since(since);
+    let mut work = world.backfill().since(since);
     assert_eq!(pass(&mut work, Depth::Deep).await, (Done, [1, 6, 0, 0, 1]));
 }
 
@@ -333,7 +338,7 @@ async fn what_does_not_say_when_it_was_made_is_taken() {
 async fn an_old_acquaintance_without_a_time_ends_nothing() {
     let world = World::new().await;
     let untimed = [A.json(), Record("odd", 0).json_made("null"), B.json()].join(",");
-    let mut work = world.beside();
+    let mut work = world.backfill();
     world.answers([answer(&untimed, None)]);
     let first = pass(&mut work, Depth::Between).await;
     assert_eq!(first, (Done, [1, 3, 0, 0, 0]));
@@ -350,23 +355,23 @@ async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
     let world = World::new().await;
     world.pages(&[&[A, OLD]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 2, 0, 0, 0])
     );
     // As if it had been there, and pruned since.
     world.pages(&[&[A, OLDER], &[OLDEST], &[F]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [2, 0, 1, 0, 2])
     );
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
     world.pages(&[&[A, OLDER]]);
-    let mut again = world.beside().again_since(long_ago);
+    let mut again = world.backfill().again_since(long_ago);
     assert_eq!(pass(&mut again, Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
     // Which says nothing of what was before that: the earlier pass still stands.
     world.pages(&[&[A, OLD], &[OLDEST], &[F]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [2, 0, 1, 0, 2])
     );
 }
@@ -375,7 +380,7 @@ async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
 #[tokio::test]
 async fn a_pass_that_will_have_been_leaves_nothing_out() {
     let world = World::new().await;
-    let mut work = world.beside();
+    let mut work = world.backfill();
     let ahead = Timestamp::now() + SignedDuration::from_hours(24 * 365);
     let complete = bookmark::Complete {
         since: None,
@@ -387,7 +392,7 @@ async fn a_pass_that_will_have_been_leaves_nothing_out() {
         unfinished: None,
     };
     let text = serde_json::to_string(&bookmark).expect("JSON");
-    let set = work.keeper.set_bookmark("backfill", text);
+    let set = work.target.set_bookmark("backfill", text);
     set.await.expect("written");
     for expected in [[1, 2, 0, 0, 0], [1, 0, 2, 0, 0]] {
         world.pages(&[&[A, B]]);
@@ -401,11 +406,11 @@ async fn a_short_pass_is_not_taken_for_a_whole_one() {
     let world = World::new().await;
     let since = SystemTime::now() - Duration::from_secs(150 * 60);
     world.pages(&[&[A, B, C]]);
-    let mut short = world.beside().again_since(since);
+    let mut short = world.backfill().again_since(since);
     assert_eq!(pass(&mut short, Depth::Deep).await, (Done, [1, 2, 0, 0, 1]));
     world.pages(&[&[A, B], &[C, Record("old", 9 * DAY)]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Between).await,
+        pass(&mut world.backfill(), Depth::Between).await,
         (Done, [2, 2, 2, 0, 0])
     );
 }
@@ -416,37 +421,33 @@ async fn what_is_no_event_is_kept_and_counted() {
     let records = format!("7, {{\"event_id\":\"x\"}}, {}", A.json());
     world.answers([answer(&records, None), answer(&records, None)]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 3, 0, 2, 0])
     );
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 0, 3, 2, 0])
     );
-    assert_eq!(world.bodies().await[0], "7");
+    assert_eq!(world.bodies()[0], "7");
 }
 
 #[tokio::test]
 async fn a_dry_run_counts_and_changes_nothing() {
     let world = World::new().await;
-    let dry =
-        || {
-            let keeper =
-                Keeper::dry_run(world.path().exists().then(|| {
-                    BoxInbox::new(SqliteInbox::open_beside(world.path()).expect("an inbox"))
-                }));
-            Backfill::new(world.client(), LogQuery::whole(None), keeper)
-        };
+    let dry = || {
+        let inbox = world.path().exists().then(|| world.beside());
+        Backfill::dry_run(world.client(), inbox)
+    };
     // The second page has what new events pushed off the first.
     world.pages(&[&[A, B], &[B, C]]);
     assert_eq!(pass(&mut dry(), Depth::Deep).await, (Done, [2, 3, 1, 0, 0]));
     assert!(!world.path().exists());
     world.pages(&[&[A]]);
     assert_eq!(
-        pass(&mut world.beside(), Depth::Deep).await,
+        pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 1, 0, 0, 0])
     );
     world.pages(&[&[A, B]]);
     assert_eq!(pass(&mut dry(), Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
-    assert_eq!(world.ids().await, ["a"]);
+    assert_eq!(world.ids(), ["a"]);
 }

@@ -1,12 +1,14 @@
-//! The options of everything that speaks to HeyGen's API.
+//! How HeyGen's API is reached.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 /// How HeyGen's API is reached. The key comes from HEYGEN_API_KEY or a file, an OAuth token from HEYGEN_OAUTH_TOKEN.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "HeyGen's API")]
+#[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ApiOptions {
     /// Where the API is; `http://127.0.0.1:8090` for a `sandbox` [default: that of HeyGen, api.heygen.com]
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_BASE_URL")]

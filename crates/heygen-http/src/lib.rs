@@ -1,14 +1,40 @@
-//! Reads `Retry-After`.
+//! What the HTTP clients of the heygen crates share: how they set up TLS, and how they read `Retry-After`.
+//!
+//! Internal: it changes whenever they do.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+/// TLS by rustls with ring and the certificates of the system. It is made here and not left to reqwest, which would want a
+/// default for the whole process.
+///
+/// Where no address is `https`, nothing is trusted and nothing is loaded: it works in a container without certificates.
+///
+/// # Errors
+///
+/// When the certificates of the system cannot be used, or are missing.
+pub fn tls_config(is_https: bool) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = if is_https {
+        builder.with_platform_verifier()?
+    } else {
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
 
 /// How long the server asks to wait: whole seconds, or a date.
 ///
 /// A date is compared with the server's own `Date`, where it is sent, because the two clocks may differ; else with `now`. One
 /// that has passed is no wait. What cannot be read is as good as missing.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?;
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -1,23 +1,21 @@
-//! How deliveries are handed out: the options that `serve` and `dev` share.
+//! What is done with deliveries: the options that `serve`, `work` and `dev` share.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Deserialize;
 
 use crate::settings::rule::Rule;
 use crate::settings::span::Span;
 
 /// What is done with a delivery.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "Handing out")]
-pub(crate) struct HandingOut {
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Handlers {
     /// POST each delivery to this address, signed as HeyGen signs but with another secret: 2xx is done, 410 dead, anything else is tried again
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_FORWARD", conflicts_with_all = ["exec", "print"])]
     pub(crate) forward: Option<String>,
-    /// File with the secret that forwarded deliveries are signed with; needed with an inbox on NATS [default: one that is made
-    /// beside the inbox; `heygen-webhooks secrets forward` shows it]
-    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
-    pub(crate) forward_secret_file: Option<PathBuf>,
     /// Run this program for each delivery, the body on its standard input: exit 0 is done, 65 dead, anything else is tried
     /// again; no shell. It finds HEYGEN_EVENT_TYPE, HEYGEN_EVENT_ID, HEYGEN_SUBJECT_ID (each only where the event has one),
     /// HEYGEN_DELIVERY_ID, HEYGEN_ATTEMPT, HEYGEN_AUTHENTICITY and HEYGEN_RECEIVED_AT in its environment, and no other
@@ -61,4 +59,15 @@ pub(crate) struct HandingOut {
     /// which pauses its destination, does not count [default: no limit]
     #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_ATTEMPTS")]
     pub(crate) attempts: Option<u32>,
+}
+
+/// What forwarded deliveries are signed with.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[command(next_help_heading = "Handing out")]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct ForwardSecretFile {
+    /// File with the secret that forwarded deliveries are signed with; needed with an inbox on NATS [default: one that is made
+    /// beside the inbox; `heygen-webhooks secrets forward` shows it]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE")]
+    pub(crate) forward_secret_file: Option<PathBuf>,
 }

@@ -1,0 +1,138 @@
+//! [`Target`]: the inbox that is filled, or that a dry run compares with.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use heygen_inbox::{
+    Appended, DedupKey, DeliveryId, InboxAdmin, InboxError, InboxErrorKind, NewDelivery,
+};
+
+/// The inbox that is filled, or that a dry run compares with.
+#[derive(Debug)]
+pub(super) struct Target<I> {
+    /// `None` where a dry run finds no inbox yet.
+    inbox: Option<I>,
+    dry_run: Option<DryRun>,
+}
+
+/// What a dry run has seen so far.
+#[derive(Debug, Default)]
+struct DryRun {
+    new: HashSet<DedupKey>,
+    /// Which record each stored delivery was found to be: a POST is that of one record.
+    found: HashMap<DeliveryId, DedupKey>,
+}
+
+impl<I: InboxAdmin> Target<I> {
+    pub(super) fn inbox(inbox: I) -> Self {
+        Self {
+            inbox: Some(inbox),
+            dry_run: None,
+        }
+    }
+
+    pub(super) fn dry_run(inbox: Option<I>) -> Self {
+        Self {
+            inbox,
+            dry_run: Some(DryRun::default()),
+        }
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.is_some()
+    }
+
+    /// Appends these in this order; how many were new.
+    pub(super) async fn append(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, InboxError> {
+        let inbox = match &self.inbox {
+            // Duplicates of old events have to be recognized.
+            Some(inbox) => {
+                inbox.caught_up().await;
+                Some(inbox)
+            }
+            None => None,
+        };
+        match (&mut self.dry_run, inbox) {
+            (None, Some(inbox)) => append_all(inbox, deliveries).await,
+            (None, None) => Ok(0),
+            (Some(dry_run), inbox) => {
+                let keys: Vec<_> = deliveries
+                    .iter()
+                    .map(|delivery| delivery.dedup_key().clone())
+                    .collect();
+                let found = match inbox {
+                    Some(inbox) => inbox.find(deliveries).await?,
+                    None => vec![None; keys.len()],
+                };
+                let seen = keys.iter().zip(found);
+                Ok(seen
+                    .filter(|(key, found)| dry_run.is_new(key, *found))
+                    .count() as u64)
+            }
+        }
+    }
+
+    pub(super) async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+        match &self.inbox {
+            Some(inbox) => inbox.bookmark(name.to_owned()).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn set_bookmark(&self, name: &str, value: String) -> Result<(), InboxError> {
+        match &self.inbox {
+            Some(inbox) if !self.is_dry_run() => {
+                inbox.set_bookmark(name.to_owned(), Some(value)).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DryRun {
+    /// Whether appending would find a record new that was found under this id, or not at all.
+    fn is_new(&mut self, key: &DedupKey, found: Option<DeliveryId>) -> bool {
+        if let Some(id) = found {
+            let first = self.found.entry(id).or_insert_with(|| key.clone());
+            if first == key {
+                return false;
+            }
+        }
+        self.new.insert(key.clone())
+    }
+}
+
+/// Appends all of them together, so that they share a commit. What HeyGen sends goes before: where there is no room in the
+/// queue, this waits.
+async fn append_all(
+    inbox: &impl InboxAdmin,
+    mut deliveries: Vec<NewDelivery>,
+) -> Result<u64, InboxError> {
+    let mut new = 0;
+    let mut waits = 0;
+    loop {
+        let appends = deliveries.iter().cloned().map(|one| inbox.append(one));
+        let mut rejected = Vec::new();
+        for (answer, delivery) in join_all(appends).await.into_iter().zip(deliveries) {
+            match answer {
+                Ok(Appended::New(_)) => new += 1,
+                Ok(_) => {}
+                Err(error) if error.kind() == InboxErrorKind::Busy && waits < MAX_WAITS => {
+                    rejected.push(delivery);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if rejected.is_empty() {
+            return Ok(new);
+        }
+        deliveries = rejected;
+        waits += 1;
+        tokio::time::sleep(ROOM).await;
+    }
+}
+
+/// How long to wait for room in the queue, and how often: a minute in all.
+const ROOM: Duration = Duration::from_millis(200);
+const MAX_WAITS: u32 = 300;

@@ -1,0 +1,46 @@
+//! The admin listener: health, readiness and metrics, apart from what HeyGen reaches.
+
+use std::io;
+
+use anyhow::Context as _;
+use heygen_receiver::Admin;
+
+use crate::failure::Failure;
+use crate::settings::admin::{ADMIN, AdminAddress};
+use crate::settings::origin;
+
+/// What came of listening: `None` where none was asked for, and why there is none where it was not asked to be there.
+pub(crate) struct Bound(pub(super) io::Result<Option<Admin>>);
+
+/// Listens where the options say. The default address may be taken, by another `serve` for instance; then there is none.
+pub(crate) async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
+    let address = match address {
+        AdminAddress::Off => return Ok(Bound(Ok(None))),
+        AdminAddress::Default => return Ok(Bound(Admin::bind(ADMIN).await.map(Some))),
+        AdminAddress::At(address) => address,
+    };
+    let admin = Admin::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {}", origin::name("admin")))?;
+    Ok(Bound(Ok(Some(admin))))
+}
+
+impl Bound {
+    /// Logs where it is, or why it is not.
+    pub(crate) fn tell(&self) -> Result<(), Failure> {
+        match &self.0 {
+            Ok(Some(admin)) => {
+                let url = format!("http://{}", admin.local_addr()?);
+                tracing::info!(
+                    admin = url,
+                    "health, readiness and metrics at /healthz, /readyz, /metrics"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(
+                "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
+            ),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Where health, readiness and metrics are told.
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::settings::web_address::check_listen;
+
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AdminListener {
+    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
+    admin: Option<String>,
+}
+
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct AdminHosts {
+    /// Name that the admin listener is asked under, beside addresses and localhost, such as that of a container or a service;
+    /// may be given several times
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HEYGEN_WEBHOOKS_ADMIN_HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) admin_host: Vec<String>,
+}
+
+/// Where the admin listener is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum AdminAddress {
+    /// At the usual place, if that is free.
+    Default,
+    /// There, and nowhere else.
+    At(String),
+    /// Nowhere.
+    Off,
+}
+
+impl AdminListener {
+    pub(crate) fn address(&self) -> Result<AdminAddress, Failure> {
+        Ok(match self.admin.as_deref() {
+            None => AdminAddress::Default,
+            Some("off") => AdminAddress::Off,
+            Some(address) => {
+                check_listen("admin", address)?;
+                AdminAddress::At(address.to_owned())
+            }
+        })
+    }
+}
+
+/// Where it is when nothing else is said, if that is free.
+pub(crate) const ADMIN: &str = "127.0.0.1:9180";

@@ -1,0 +1,40 @@
+//! [`BackfillOptions`]: whether and how often `serve` reads HeyGen's log of events.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct BackfillOptions {
+    /// Take in from HeyGen's log of events what the inbox lacks: at the start, and then at intervals; needs an API key
+    #[arg(long)]
+    backfill: bool,
+    /// Seconds between two looks at that log [default: 3600]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HEYGEN_WEBHOOKS_BACKFILL_INTERVAL"
+    )]
+    backfill_interval: Option<f64>,
+}
+
+impl BackfillOptions {
+    /// How often the log is read; `None` for never.
+    pub(crate) fn interval(&self) -> Result<Option<Duration>, Failure> {
+        if !self.backfill {
+            return Ok(None);
+        }
+        let seconds = self.backfill_interval.unwrap_or(3600.0);
+        let interval = Duration::try_from_secs_f64(seconds).ok();
+        let interval = interval.filter(|interval| *interval >= Duration::from_secs(1));
+        interval.map(Some).ok_or_else(|| {
+            Failure::usage(format!(
+                "backfill-interval `{seconds}` is no number of seconds from 1 on"
+            ))
+        })
+    }
+}

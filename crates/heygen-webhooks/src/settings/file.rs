@@ -1,0 +1,170 @@
+//! [`File`]: the configuration file, whose keys are the long names of options, and [`ConfigFile`]: the option that names it.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use toml::Table;
+use toml::de::DeTable;
+
+use crate::failure::Failure;
+use crate::settings::admin::{AdminHosts, AdminListener};
+use crate::settings::api::ApiOptions;
+use crate::settings::backfill::BackfillOptions;
+use crate::settings::group::{Checked, check};
+use crate::settings::handlers::{ForwardSecretFile, Handlers};
+use crate::settings::inbox::InboxOption;
+use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
+use crate::settings::nearest::mistyped;
+use crate::settings::origin;
+use crate::settings::output::{Log, Printing};
+use crate::settings::receiver::{Callbacks, Limits, Listen, Tls};
+use crate::settings::registration::{PublicUrl, Subscription};
+use crate::settings::retention::RetentionOptions;
+use crate::settings::secrets::SecretFiles;
+use crate::settings::written;
+
+mod trust;
+
+/// The option of every command that finds inbox, secrets or API where `serve` has them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigFile {
+    /// Configuration file, the one of `serve` [default: ./heygen-webhooks.toml where it exists]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that was named, else the one in the current folder, else nothing. One that nobody named may have been laid there by
+    /// another user, and does not decide where keys and events go.
+    pub(crate) fn read(&self) -> Result<File, Failure> {
+        match &self.config {
+            Some(path) => File::read(path, true),
+            None if Path::new(DEFAULT_FILE).exists() => File::read(Path::new(DEFAULT_FILE), false),
+            None => Ok(File::default()),
+        }
+    }
+}
+
+/// What the configuration file says; nothing where there is none.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    path: Option<PathBuf>,
+    table: Table,
+}
+
+impl File {
+    fn read(path: &Path, is_named: bool) -> Result<Self, Failure> {
+        let unreadable = || {
+            let option = match is_named {
+                true => format!("{}: ", origin::name("config")),
+                false => String::new(),
+            };
+            format!("{option}cannot read configuration file {}", path.display())
+        };
+        let mut opened = fs::File::open(path).with_context(unreadable)?;
+        let mut bytes = Vec::new();
+        opened.read_to_end(&mut bytes).with_context(unreadable)?;
+        let text = written::text(bytes).with_context(unreadable)?;
+        if !is_named {
+            trust::check(path, &opened, &text)?;
+        }
+        let table = parse(&text).map_err(|mistake| {
+            Failure::usage(format!("configuration file {}{mistake}", path.display()))
+        })?;
+        origin::remember_file(path);
+        Ok(Self {
+            path: Some(path.to_owned()),
+            table,
+        })
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Tells the log which file was read.
+    pub(crate) fn log(&self) {
+        if let Some(path) = &self.path {
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            tracing::info!(config = %path.display(), "configuration file read");
+        }
+    }
+}
+
+/// Reads the text, and checks every key of it, also those that the command does not need. Says what is wrong, and where.
+fn parse(text: &str) -> Result<Table, String> {
+    let mistake = |error: toml::de::Error| match unknown_field(text, &error) {
+        Some(unknown) => unknown,
+        None => format!(": {error}"),
+    };
+    let parsed = DeTable::parse(text).map_err(mistake)?;
+    let groups = GROUPS.map(|check| check(text));
+    let names = || groups.iter().flat_map(|group| &group.keys);
+    for key in parsed.get_ref().keys() {
+        let name = key.get_ref().as_ref();
+        if !names().any(|known| known == name) {
+            let names = names().map(String::as_str);
+            return Err(unknown_key(text, key.span().start, name, names));
+        }
+    }
+    if let Some(error) = groups.into_iter().find_map(|group| group.error) {
+        return Err(mistake(error));
+    }
+    text.parse().map_err(mistake)
+}
+
+/// What can stand in the file: the options of these groups.
+const GROUPS: [fn(&str) -> Checked; 20] = [
+    check::<Listen>,
+    check::<InboxOption>,
+    check::<SecretFiles>,
+    check::<Callbacks>,
+    check::<AdminListener>,
+    check::<AdminHosts>,
+    check::<Printing>,
+    check::<Log>,
+    check::<BackfillOptions>,
+    check::<Tls>,
+    check::<Handlers>,
+    check::<ForwardSecretFile>,
+    check::<RetentionOptions>,
+    check::<PublicUrl>,
+    check::<Subscription>,
+    check::<Limits>,
+    check::<ApiOptions>,
+    check::<NatsAccess>,
+    check::<NatsStreams>,
+    check::<NatsPromise>,
+];
+
+/// A key below the top that is not known.
+fn unknown_field(text: &str, error: &toml::de::Error) -> Option<String> {
+    let mut names = error
+        .message()
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    Some(unknown_key(text, error.span()?.start, names.next()?, names))
+}
+
+/// A key that is not known, and the one that was meant, in place of all that there are.
+fn unknown_key<'a>(
+    text: &str,
+    start: usize,
+    key: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> String {
+    let advice = match mistyped(key, names) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`serve --help` tells the options, whose long names are the keys".to_owned(),
+    };
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!(", line {line}: there is no key `{key}`: {advice}")
+}
+
+const DEFAULT_FILE: &str = "heygen-webhooks.toml";

@@ -1,0 +1,78 @@
+//! Where the inbox of a command is: by flag, then environment, then configuration file, then default, and the same for every command.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::process::environment;
+use crate::settings::file::{ConfigFile, File};
+use crate::settings::inbox::InboxOption;
+use crate::settings::nats::{NatsAccess, NatsStreams};
+use crate::settings::options::Options;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
+
+/// The options of a command that opens the inbox beside `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct InboxFile {
+    #[command(flatten)]
+    inbox: Options<InboxOption>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    #[command(flatten)]
+    nats: Options<NatsAccess>,
+}
+
+impl InboxFile {
+    /// The one that was named, by whatever.
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        self.inbox.place(&self.config.read()?)
+    }
+
+    /// How the servers are reached, where it is on some.
+    pub(crate) fn nats(&self, place: &Place) -> Result<Nats, Failure> {
+        match place {
+            Place::File(_) => Ok(Nats::default()),
+            Place::Streams(_) => Nats::of(
+                &self.nats.over(&self.config.read()?)?,
+                &NatsStreams::default(),
+            ),
+        }
+    }
+}
+
+impl Options<InboxOption> {
+    pub(crate) fn place(&self, file: &File) -> Result<Place, Failure> {
+        let flag = from_command_line(self.given()?)?;
+        let variable = || environment::variable("HEYGEN_WEBHOOKS_INBOX").map(PathBuf::from);
+        let named = flag.or_else(variable).or(self.over(file)?.inbox);
+        Place::read(named.unwrap_or_else(|| "./heygen-inbox.db".into()))
+    }
+
+    /// What is only played is kept apart from what is real, unless the command line itself says where.
+    pub(crate) fn sandbox_place(&self) -> Result<Place, Failure> {
+        let flag = from_command_line(self.given()?)?;
+        Place::read(flag.unwrap_or_else(|| "./heygen-sandbox.db".into()))
+    }
+}
+
+/// The inbox of `serve`, for a command without an option that names it.
+pub(crate) fn place(file: &File) -> Result<Place, Failure> {
+    Options::<InboxOption>::of_environment()?.place(file)
+}
+
+/// What the command line says, where every list of processes shows it: so it must hold no password.
+fn from_command_line(given: InboxOption) -> Result<Option<PathBuf>, Failure> {
+    let has_user = |path: &Path| {
+        path.to_str()
+            .is_some_and(|text| text.contains("://") && text.contains('@'))
+    };
+    match given.inbox {
+        Some(path) if has_user(&path) => Err(Failure::usage(
+            "--inbox: a user or password in an option can be read by every user of this machine: log in with --nats-user and \
+             --nats-password-file, --nats-token-file or --nats-creds, or put the address into HEYGEN_WEBHOOKS_INBOX",
+        )),
+        named => Ok(named),
+    }
+}

@@ -1,0 +1,133 @@
+//! What the receiver listens on, and how much it takes on.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::settings::origin;
+use crate::settings::web_address::check_listen;
+
+/// Where deliveries come to.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Listen {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
+    listen: Option<String>,
+    /// Path that deliveries come to [default: /webhooks/heygen]
+    #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
+    path: Option<String>,
+}
+
+impl Listen {
+    /// Whether the address was given, and is not the default.
+    pub(crate) fn is_given(&self) -> bool {
+        self.listen.is_some()
+    }
+
+    pub(crate) fn address(&self) -> Result<&str, Failure> {
+        let address = self.listen.as_deref().unwrap_or("127.0.0.1:8080");
+        check_listen("listen", address)?;
+        Ok(address)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or("/webhooks/heygen")
+    }
+
+    /// The path, where it can be served.
+    pub(crate) fn checked_path(&self) -> Result<&str, Failure> {
+        let path = self.path();
+        match path.starts_with('/') {
+            true => Ok(path),
+            false => Err(Failure::usage(format!(
+                "{}: path `{path}` must begin with `/`",
+                origin::name("path")
+            ))),
+        }
+    }
+}
+
+/// What encrypts connections, where no reverse proxy does.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[command(next_help_heading = "TLS")]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Tls {
+    /// Serve https with the certificates of this PEM file, the server's own first; read again on SIGHUP [default: plain http]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+}
+
+/// The files, both PEM, of what the server shows under TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Tls {
+    /// `None` for plain HTTP.
+    pub(crate) fn files(self) -> Result<Option<TlsFiles>, Failure> {
+        match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Failure::usage(
+                "--tls-cert needs the key of the certificate: --tls-key",
+            )),
+            (None, Some(_)) => Err(Failure::usage(
+                "--tls-key needs the certificate of the key: --tls-cert",
+            )),
+        }
+    }
+}
+
+/// What is taken without a signature.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Callbacks {
+    /// File with a token a line: posts to PATH/callbacks/TOKEN are taken without a signature, for `callback_url`
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CALLBACK_TOKEN_FILE")]
+    pub(crate) callback_token_file: Option<PathBuf>,
+}
+
+/// How much the receiver takes on.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[command(next_help_heading = "Limits")]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct Limits {
+    /// Longest body taken [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "HEYGEN_WEBHOOKS_MAX_BODY_BYTES")]
+    max_body_bytes: Option<usize>,
+    /// Most connections served at a time [default: 10000]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_MAX_CONNECTIONS")]
+    max_connections: Option<usize>,
+    /// Seconds a client may take for a request's header [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HEADER_TIME")]
+    header_time: Option<u64>,
+    /// Seconds a client may take for a request's body [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIME")]
+    body_time: Option<u64>,
+    /// Seconds a connection may stay open without a request; longer than a load balancer before it keeps its own [default: 75]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_KEEP_ALIVE")]
+    keep_alive: Option<u64>,
+}
+
+impl Limits {
+    pub(crate) fn limits(&self) -> heygen_receiver::Limits {
+        let mut limits = heygen_receiver::Limits::default();
+        let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
+        limits.max_body_bytes = self.max_body_bytes.unwrap_or(limits.max_body_bytes);
+        limits.max_connections = self.max_connections.unwrap_or(limits.max_connections);
+        limits.header_time = seconds(self.header_time, limits.header_time);
+        limits.body_time = seconds(self.body_time, limits.body_time);
+        limits.keep_alive = seconds(self.keep_alive, limits.keep_alive);
+        limits
+    }
+}

@@ -1,0 +1,43 @@
+//! How long what is finished is kept, and how much of what was turned away.
+
+use clap::Args;
+use heygen_inbox::sqlite::RingOptions;
+use heygen_receiver::Retention;
+use serde::Deserialize;
+
+use crate::settings::span::{Size, Span};
+
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[command(next_help_heading = "Keeping")]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct RetentionOptions {
+    /// Delete what is finished and older than this, such as 30d; what waits is never deleted [default: keep everything]
+    #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_KEEP")]
+    keep: Option<Span>,
+    /// Delete the oldest of what is finished while the inbox holds more than this, such as 10GiB [default: no limit]
+    #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_KEEP_BYTES")]
+    keep_bytes: Option<Size>,
+    /// Keep so many of the posts that were turned away, for `inbox rejected`; 0 for none [default: 1000]
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_REJECTED_COUNT")]
+    rejected_count: Option<usize>,
+    /// Keep at most so much of them; 0 for none [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_REJECTED_BYTES")]
+    rejected_bytes: Option<Size>,
+}
+
+impl RetentionOptions {
+    pub(crate) fn deliveries(&self) -> Retention {
+        let mut retention = Retention::default();
+        retention.keep = self.keep.map(|span| span.0);
+        retention.keep_bytes = self.keep_bytes.map(|size| size.0);
+        retention
+    }
+
+    /// `None` to keep nothing of what was turned away.
+    pub(crate) fn rejected(&self) -> Option<RingOptions> {
+        let mut ring = RingOptions::default();
+        ring.max_posts = self.rejected_count.unwrap_or(ring.max_posts);
+        ring.max_bytes = self.rejected_bytes.map_or(ring.max_bytes, |size| size.0);
+        (ring.max_posts > 0 && ring.max_bytes > 0).then_some(ring)
+    }
+}
