@@ -13,7 +13,6 @@ use heygen_inbox::InboxAdmin;
 use jiff::Timestamp;
 
 mod bookmark;
-mod error;
 mod log;
 mod order;
 mod pass;
@@ -23,10 +22,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use error::{BackfillError, BackfillErrorKind};
 pub use pass::{BackfillOutcome, BackfillProgress};
 pub use watch::BackfillEvent;
 
+use crate::error::ConnectError;
 use bookmark::Bookmark;
 use log::{Log, LogQuery};
 use pass::{Depth, Pass, Range};
@@ -38,31 +37,6 @@ use watch::{Troubles, jittered};
 /// [`run`](Self::run) reads the log once, [`watch`](Self::watch) at intervals for as long as a server runs. Every page is in
 /// the inbox before the next is asked for, and so is a bookmark of how far it has come: it may be interrupted anywhere. An event
 /// that is in the inbox already, also as a POST, is not stored again.
-///
-/// # Examples
-///
-/// ```
-/// use std::future::pending;
-/// use heygen_api::{Client, Credentials};
-/// use heygen_connect::{Backfill, BackfillOutcome};
-/// use heygen_inbox::MemoryInbox;
-/// # use heygen_testkit::{EventBuilder, sandbox::Sandbox};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let heygen = Sandbox::start().await?;
-/// # heygen.send(EventBuilder::new("avatar_video.success"));
-/// # heygen.settled().await;
-/// // HeyGen on loopback; leave `base_url` out for the real one.
-/// let client = Client::builder(Credentials::api_key("key")).base_url(heygen.url()).build()?;
-///
-/// let mut backfill = Backfill::new(client, MemoryInbox::new());
-/// let mut new = 0;
-/// let outcome = backfill.run(pending(), |progress| new = progress.new).await?;
-/// assert_eq!((outcome, new), (BackfillOutcome::Complete, 1));
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Debug)]
 pub struct Backfill<I> {
     log: Log,
@@ -144,7 +118,7 @@ impl<I: InboxAdmin> Backfill<I> {
         &mut self,
         stop: impl Future<Output = ()> + Send,
         mut on_progress: impl FnMut(&BackfillProgress) + Send,
-    ) -> Result<BackfillOutcome, BackfillError> {
+    ) -> Result<BackfillOutcome, ConnectError> {
         self.pass(Depth::Deep, pin!(stop), &mut on_progress).await
     }
 
@@ -161,7 +135,7 @@ impl<I: InboxAdmin> Backfill<I> {
         interval: Duration,
         stop: impl Future<Output = ()> + Send,
         mut on_event: impl FnMut(BackfillEvent<'_>) -> ControlFlow<()> + Send,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<(), ConnectError> {
         let mut stop = pin!(stop);
         let mut troubles = Troubles::new(interval);
         let mut is_first = true;
@@ -208,7 +182,7 @@ impl<I: InboxAdmin> Backfill<I> {
         depth: Depth,
         stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
         on_progress: &mut (dyn FnMut(&BackfillProgress) + Send),
-    ) -> Result<BackfillOutcome, BackfillError> {
+    ) -> Result<BackfillOutcome, ConnectError> {
         let pass = Pass {
             log: &self.log,
             target: &mut self.target,

@@ -1,31 +1,6 @@
-//! When HeyGen is asked again: [`is_temporary`], [`Backoff`].
+//! [`Backoff`]: when HeyGen is asked again.
 
 use std::time::Duration;
-
-use heygen_api::{ApiError, ErrorKind};
-
-/// Whether the same request can succeed later without anybody changing anything.
-pub(crate) fn is_temporary(error: &ApiError) -> bool {
-    match error.kind() {
-        ErrorKind::Transport
-        | ErrorKind::Timeout
-        | ErrorKind::Server
-        | ErrorKind::RateLimited
-        | ErrorKind::QuotaExceeded => true,
-        // 409 while HeyGen is still at work on what was asked for before.
-        ErrorKind::Conflict => error.has_code("request_in_progress"),
-        ErrorKind::UnexpectedBody => breaks_off(error),
-        _ => false,
-    }
-}
-
-/// Whether the answer began as it should: what answers otherwise than HeyGen does is not HeyGen.
-fn breaks_off(error: &ApiError) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<serde_json::Error>())
-        .is_some_and(serde_json::Error::is_eof)
-}
 
 /// Delays that double from `initial_delay` to `max_delay`.
 #[derive(Debug)]

@@ -13,56 +13,17 @@ use tokio::sync::watch;
 
 use crate::address::same_address;
 use crate::backoff::Backoff;
-use crate::registration_error::{Reason, RegistrationError};
+use crate::error::{ConnectError, ConnectErrorKind};
 use crate::secret_store::SecretStore;
-use crate::secret_store_error::SecretStoreError;
 
 /// How long HeyGen retries a delivery, and so how long a replaced secret is accepted beside the new one: 24 h.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 3600);
-
-/// What is wanted at HeyGen.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RegistrationOptions {
-    /// The address HeyGen is to send to.
-    pub url: String,
-    /// What to subscribe to. Default: `None`, everything on a new endpoint, and whatever an existing one has.
-    pub events: Option<Events>,
-    /// What to do where the endpoint exists and its secret is not stored. Default: fail.
-    pub unknown_secret: UnknownSecret,
-}
-
-impl RegistrationOptions {
-    /// This address, and the defaults.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            events: None,
-            unknown_secret: UnknownSecret::default(),
-        }
-    }
-
-    /// Subscribes to these events, on an existing endpoint too.
-    #[must_use]
-    pub fn with_events(mut self, events: Option<Events>) -> Self {
-        self.events = events;
-        self
-    }
-
-    /// Sets what to do where the endpoint exists and its secret is not stored.
-    #[must_use]
-    pub fn with_unknown_secret(mut self, unknown_secret: UnknownSecret) -> Self {
-        self.unknown_secret = unknown_secret;
-        self
-    }
-}
 
 /// What to do where the endpoint exists and its secret is not stored: HeyGen does not show it again.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum UnknownSecret {
-    /// Registering fails with [`UnknownSecret`](crate::RegistrationErrorKind::UnknownSecret).
+    /// Registering fails with [`UnknownSecret`](ConnectErrorKind::UnknownSecret).
     #[default]
     Fail,
     /// The receiver has a secret from elsewhere, which is taken for that of the endpoint.
@@ -76,13 +37,13 @@ pub enum UnknownSecret {
 #[non_exhaustive]
 pub enum RegistrationEvent<'a> {
     /// HeyGen could not be asked; it is asked again until it answers. Reported once.
-    Delayed(&'a RegistrationError),
+    Delayed(&'a ConnectError),
     /// So many endpoints at HeyGen have this address: every event is delivered that often.
     Ambiguous(usize),
     /// Stored secrets of endpoints that HeyGen no longer lists are accepted for [`DEFAULT_OVERLAP`] longer.
     UnlistedExpire,
     /// That could not be recorded.
-    UnlistedNotExpired(&'a SecretStoreError),
+    UnlistedNotExpired(&'a ConnectError),
     /// The endpoint was created at this address, as HeyGen has it.
     Created(&'a EndpointId, &'a str),
     /// The endpoint exists at this address, as HeyGen has it.
@@ -94,7 +55,7 @@ pub enum RegistrationEvent<'a> {
     /// A secret was stored: it has to be accepted from now on.
     SecretStored(&'a EndpointId),
     /// A secret could not be stored. It has to be accepted all the same: HeyGen does not show it again, and signs with it.
-    SecretNotStored(&'a EndpointId, Secret, &'a SecretStoreError),
+    SecretNotStored(&'a EndpointId, Secret, &'a ConnectError),
     /// The secret of the endpoint was replaced.
     SecretReplaced(&'a EndpointId),
     /// The secret that the receiver has from elsewhere is taken for that of the endpoint.
@@ -107,34 +68,12 @@ type OnEvent = Box<dyn Fn(RegistrationEvent<'_>) + Send + Sync>;
 ///
 /// Idempotent: a stored secret and the address find the endpoint again. A creation whose answer was lost is repeated under
 /// its idempotency key, with which HeyGen gives the secret again.
-///
-/// # Examples
-///
-/// ```
-/// use heygen_api::{Client, Credentials};
-/// use heygen_connect::{Registration, RegistrationOptions, SecretStore};
-/// use heygen_testkit::sandbox::Sandbox;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let folder = tempfile::tempdir()?;
-/// # let inbox = folder.path().join("inbox.db");
-/// // HeyGen on loopback; leave `base_url` out for the real one.
-/// let heygen = Sandbox::builder().probe(false).start().await?;
-/// let client = Client::builder(Credentials::api_key("key")).base_url(heygen.url()).build()?;
-///
-/// let store = SecretStore::beside(&inbox);
-/// let options = RegistrationOptions::new("https://hooks.example/webhooks/heygen");
-/// let registration = Registration::new(client, store.clone(), options);
-/// registration.register().await?;
-/// assert!(store.knows(&heygen.endpoints()[0].endpoint_id)?);
-/// # Ok(())
-/// # }
-/// ```
 pub struct Registration {
     client: Client,
     store: SecretStore,
-    options: RegistrationOptions,
+    url: String,
+    events: Option<Events>,
+    unknown_secret: UnknownSecret,
     on_event: OnEvent,
     endpoint_id: Mutex<Option<EndpointId>>,
     /// The last creation that was not answered as it should be.
@@ -153,18 +92,35 @@ struct Creation {
 }
 
 impl Registration {
-    /// A registration that keeps secrets in `store`.
+    /// Has HeyGen send to `url`, and keeps the secret in `store`.
     #[must_use]
-    pub fn new(client: Client, store: SecretStore, options: RegistrationOptions) -> Self {
+    pub fn new(client: Client, store: SecretStore, url: impl Into<String>) -> Self {
         Self {
             client,
             store,
-            options,
+            url: url.into(),
+            events: None,
+            unknown_secret: UnknownSecret::default(),
             on_event: Box::new(|_| {}),
             endpoint_id: Mutex::default(),
             creation: Mutex::default(),
             awaits_secret: watch::Sender::new(false),
         }
+    }
+
+    /// What to subscribe to, on an existing endpoint too. Default: `None`, everything on a new endpoint, and whatever an
+    /// existing one has.
+    #[must_use]
+    pub fn events(mut self, events: Option<Events>) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// What to do where the endpoint exists and its secret is not stored. Default: fail.
+    #[must_use]
+    pub fn unknown_secret(mut self, unknown_secret: UnknownSecret) -> Self {
+        self.unknown_secret = unknown_secret;
+        self
     }
 
     /// Calls this with everything the registration does or finds, in order. It must not block.
@@ -183,7 +139,7 @@ impl Registration {
     /// # Errors
     ///
     /// The first one that trying again does not change.
-    pub async fn register(&self) -> Result<(), RegistrationError> {
+    pub async fn register(&self) -> Result<(), ConnectError> {
         let mut backoff = Backoff::new(INITIAL_DELAY, MAX_DELAY);
         let mut is_reported = false;
         loop {
@@ -210,12 +166,12 @@ impl Registration {
     /// # Errors
     ///
     /// HeyGen refuses or cannot be asked, the secret cannot be stored, or is not known.
-    pub async fn try_register(&self) -> Result<(), RegistrationError> {
+    pub async fn try_register(&self) -> Result<(), ConnectError> {
         let endpoints = self.client.v3().endpoints_all().into_vec().await?;
         self.expire_unlisted(&endpoints).await;
         let mut ours: Vec<Endpoint> = endpoints
             .into_iter()
-            .filter(|endpoint| same_address(&endpoint.url, &self.options.url))
+            .filter(|endpoint| same_address(&endpoint.url, &self.url))
             .collect();
         if ours.len() > 1 {
             (self.on_event)(RegistrationEvent::Ambiguous(ours.len()));
@@ -257,7 +213,7 @@ impl Registration {
     /// # Errors
     ///
     /// HeyGen refuses or cannot be asked; or, after HeyGen has deleted it, the secret cannot be removed.
-    pub async fn deregister(&self) -> Result<(), RegistrationError> {
+    pub async fn deregister(&self) -> Result<(), ConnectError> {
         let Some(endpoint_id) = lock(&self.endpoint_id).take() else {
             return Ok(());
         };
@@ -271,7 +227,7 @@ impl Registration {
     async fn expire_unlisted(&self, endpoints: &[Endpoint]) {
         let ids = endpoints.iter().map(|endpoint| &endpoint.endpoint_id);
         let ids: Vec<_> = ids.map(|id| id.as_str().to_owned()).collect();
-        let url = self.options.url.clone();
+        let url = self.url.clone();
         let expired = self.in_store(move |store| {
             let listed: Vec<_> = ids.iter().map(String::as_str).collect();
             store.expire_unlisted(&url, &listed, DEFAULT_OVERLAP)
@@ -283,11 +239,7 @@ impl Registration {
         }
     }
 
-    async fn adopt(
-        &self,
-        endpoint: Endpoint,
-        secret_is_known: bool,
-    ) -> Result<(), RegistrationError> {
+    async fn adopt(&self, endpoint: Endpoint, secret_is_known: bool) -> Result<(), ConnectError> {
         let id = &endpoint.endpoint_id;
         if !secret_is_known {
             self.find_secret(id).await?;
@@ -297,7 +249,7 @@ impl Registration {
         if endpoint.status == Some(EndpointStatus::Disabled) {
             (self.on_event)(RegistrationEvent::Disabled(id));
         }
-        if let Some(events) = &self.options.events
+        if let Some(events) = &self.events
             && !events.is_same_set(&endpoint.events)
         {
             let update = v3::EndpointUpdate::events(events.clone());
@@ -309,10 +261,10 @@ impl Registration {
         Ok(())
     }
 
-    async fn create(&self, key: IdempotencyKey) -> Result<(), RegistrationError> {
+    async fn create(&self, key: IdempotencyKey) -> Result<(), ConnectError> {
         self.in_store(|store| store.check_writable()).await?;
-        let events = self.options.events.clone().unwrap_or(Events::All);
-        let new = v3::NewEndpoint::new(&self.options.url).events(events);
+        let events = self.events.clone().unwrap_or(Events::All);
+        let new = v3::NewEndpoint::new(&self.url).events(events);
         let client = self.client.v3();
         let creating = async {
             let endpoint = match client.create_endpoint_with_key(&new, &key).await {
@@ -328,7 +280,9 @@ impl Registration {
             let id = endpoint.endpoint_id;
             *lock(&self.endpoint_id) = Some(id.clone());
             let Some(secret) = endpoint.secret else {
-                return Err(Reason::NoSecret(id).into());
+                let message = format!("HeyGen created endpoint {id} without giving its secret");
+                let error = ConnectError::new(ConnectErrorKind::NoSecret, message);
+                return Err(error.with_endpoint(id));
             };
             self.keep_secret(&id, &secret, Duration::ZERO).await;
             Ok((id, endpoint.url))
@@ -338,9 +292,15 @@ impl Registration {
         Ok(())
     }
 
-    async fn find_secret(&self, id: &EndpointId) -> Result<(), RegistrationError> {
-        match self.options.unknown_secret {
-            UnknownSecret::Fail => return Err(Reason::UnknownSecret(id.clone()).into()),
+    async fn find_secret(&self, id: &EndpointId) -> Result<(), ConnectError> {
+        match self.unknown_secret {
+            UnknownSecret::Fail => {
+                let message = format!(
+                    "endpoint {id} at HeyGen has this URL, and its secret is not known here: HeyGen shows it only once"
+                );
+                let error = ConnectError::new(ConnectErrorKind::UnknownSecret, message);
+                return Err(error.with_endpoint(id.clone()));
+            }
             UnknownSecret::Assume => (self.on_event)(RegistrationEvent::SecretAssumed(id)),
             UnknownSecret::Replace => {
                 self.in_store(|store| store.check_writable()).await?;
@@ -359,7 +319,7 @@ impl Registration {
 
     /// Stores a secret, and says either way that it has to be accepted.
     async fn keep_secret(&self, id: &EndpointId, secret: &EndpointSecret, overlap: Duration) {
-        let (url, text) = (self.options.url.clone(), secret.expose().to_owned());
+        let (url, text) = (self.url.clone(), secret.expose().to_owned());
         let endpoint_id = id.clone();
         let stored =
             self.in_store(move |store| store.insert(endpoint_id.as_str(), &url, &text, overlap));
@@ -376,8 +336,8 @@ impl Registration {
     /// Marks what must not be broken off when the process is asked to stop.
     async fn awaiting_secret<T>(
         &self,
-        work: impl Future<Output = Result<T, RegistrationError>>,
-    ) -> Result<T, RegistrationError> {
+        work: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
         self.awaits_secret.send_replace(true);
         let done = work.await;
         self.awaits_secret.send_replace(false);
@@ -387,19 +347,22 @@ impl Registration {
     /// The store blocks for as long as the disk takes.
     async fn in_store<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&SecretStore) -> Result<T, SecretStoreError> + Send + 'static,
-    ) -> Result<T, SecretStoreError> {
+        work: impl FnOnce(&SecretStore) -> Result<T, ConnectError> + Send + 'static,
+    ) -> Result<T, ConnectError> {
         let store = self.store.clone();
-        let path = store.path().to_owned();
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
-        done.unwrap_or_else(|error| Err(SecretStoreError::unread(&path, error.into())))
+        done.unwrap_or_else(|error| {
+            let error =
+                ConnectError::new(ConnectErrorKind::SecretStore, "no answer").with_source(error);
+            Err(error)
+        })
     }
 }
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
-            .field("options", &self.options)
+            .field("url", &self.url)
             .field("endpoint_id", &self.endpoint_id)
             .finish_non_exhaustive()
     }

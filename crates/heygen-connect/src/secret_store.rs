@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::address::same_address;
-use crate::secret_store_error::SecretStoreError;
+use crate::error::{ConnectError, ConnectErrorKind};
 
 /// The secrets file of one inbox. Every method reads or writes it and blocks for as long as the disk takes.
 ///
@@ -92,7 +92,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// The file cannot be read, or is not a file of secrets. One that is missing or empty holds none.
-    pub fn read(&self, now: SystemTime) -> Result<StoredSecrets, SecretStoreError> {
+    pub fn read(&self, now: SystemTime) -> Result<StoredSecrets, ConnectError> {
         let now = timestamp(now);
         let mut secrets = self.content()?.secrets;
         secrets.sort_by_key(|entry| std::cmp::Reverse(entry.kept_at));
@@ -115,7 +115,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// As [`read`](Self::read).
-    pub fn knows(&self, endpoint_id: &str) -> Result<bool, SecretStoreError> {
+    pub fn knows(&self, endpoint_id: &str) -> Result<bool, ConnectError> {
         let secrets = self.content()?.secrets;
         Ok(secrets.iter().any(|entry| entry.is_present(endpoint_id)))
     }
@@ -125,7 +125,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// The file cannot be read or written, or is not a file of secrets.
-    pub fn check_writable(&self) -> Result<(), SecretStoreError> {
+    pub fn check_writable(&self) -> Result<(), ConnectError> {
         let _lock = self.lock()?;
         let mut content = self.content()?;
         // As much as one more would take.
@@ -136,7 +136,7 @@ impl SecretStore {
         let tried = content
             .text()
             .and_then(|text| private_file::try_replace(&self.path, &text));
-        tried.map_err(|error| self.unwritten(error))
+        tried.map_err(|error| self.failed("write", error))
     }
 
     /// Stores the secret of an endpoint. One that was stored for it before is accepted for `overlap` longer, because HeyGen
@@ -151,7 +151,7 @@ impl SecretStore {
         url: &str,
         secret: &str,
         overlap: Duration,
-    ) -> Result<(), SecretStoreError> {
+    ) -> Result<(), ConnectError> {
         let until = after(overlap);
         self.change(|content| {
             content.secrets.retain(|entry| entry.secret != secret);
@@ -168,28 +168,24 @@ impl SecretStore {
         })
     }
 
-    /// Whether the secret of the endpoint replaced another whose overlap has ended at `now`.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    pub fn has_replaced(
-        &self,
-        endpoint_id: &str,
-        now: SystemTime,
-    ) -> Result<bool, SecretStoreError> {
-        let now = timestamp(now);
-        let is_over = |entry: &Entry| entry.previous_until.is_some_and(|until| until <= now);
-        let has = |entry: &Entry| entry.is_present(endpoint_id) && is_over(entry);
-        Ok(self.content()?.secrets.iter().any(has))
-    }
-
-    /// Records that a secret which was never stored here was that of this endpoint, and is no longer valid.
+    /// Records that a secret which is configured elsewhere, and was that of this endpoint, is no longer valid, once the one
+    /// that replaced it here was stored and the overlap has ended at `now`. Whether it did.
     ///
     /// # Errors
     ///
     /// As [`check_writable`](Self::check_writable).
-    pub fn retire(&self, endpoint_id: &str, secret: &Secret) -> Result<(), SecretStoreError> {
+    pub fn retire_replaced(
+        &self,
+        endpoint_id: &str,
+        secret: &Secret,
+        now: SystemTime,
+    ) -> Result<bool, ConnectError> {
+        let now = timestamp(now);
+        let is_over = |entry: &Entry| entry.previous_until.is_some_and(|until| until <= now);
+        let has_replaced = |entry: &Entry| entry.is_present(endpoint_id) && is_over(entry);
+        if !self.content()?.secrets.iter().any(has_replaced) {
+            return Ok(false);
+        }
         let secret = secret.expose();
         self.change(|content| {
             if content.secrets.iter().all(|entry| entry.secret != secret) {
@@ -198,7 +194,8 @@ impl SecretStore {
                     ..Entry::new(endpoint_id, "", secret)
                 });
             }
-        })
+        })?;
+        Ok(true)
     }
 
     /// Removes every accepted secret of an endpoint that was deleted; whether there was one. Those that were retired stay
@@ -207,7 +204,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// As [`check_writable`](Self::check_writable).
-    pub fn remove(&self, endpoint_id: &str) -> Result<bool, SecretStoreError> {
+    pub fn remove(&self, endpoint_id: &str) -> Result<bool, ConnectError> {
         let now = Timestamp::now();
         let is_its = |entry: &Entry| entry.endpoint_id == endpoint_id && entry.is_accepted(now);
         if !self.content()?.secrets.iter().any(is_its) {
@@ -227,7 +224,7 @@ impl SecretStore {
         &self,
         endpoint_id: &str,
         overlap: Duration,
-    ) -> Result<bool, SecretStoreError> {
+    ) -> Result<bool, ConnectError> {
         self.expire(overlap, |entry| entry.endpoint_id == endpoint_id)
     }
 
@@ -242,7 +239,7 @@ impl SecretStore {
         url: &str,
         listed: &[&str],
         overlap: Duration,
-    ) -> Result<bool, SecretStoreError> {
+    ) -> Result<bool, ConnectError> {
         self.expire(overlap, |entry| {
             same_address(&entry.url, url) && !listed.contains(&entry.endpoint_id.as_str())
         })
@@ -262,23 +259,26 @@ impl SecretStore {
     /// # Errors
     ///
     /// The file of the lock cannot be made or locked.
-    pub fn lock(&self) -> Result<File, SecretStoreError> {
+    pub fn lock(&self) -> Result<File, ConnectError> {
         let path = private_file::beside(&self.path, ".lock");
         let locked = private_file::open(&path).and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| self.unwritten(error))
+        locked.map_err(|error| self.failed("write", error))
     }
 
-    fn content(&self) -> Result<Content, SecretStoreError> {
+    fn content(&self) -> Result<Content, ConnectError> {
         let text = match fs::read_to_string(&self.path) {
             // Emptied, it takes back what it held, as when it is deleted.
             Ok(text) if text.trim().is_empty() => return Ok(Content::default()),
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
-            Err(error) => return Err(SecretStoreError::unread(&self.path, error)),
+            Err(error) => return Err(self.failed("read", error)),
         };
         // The parser's own message could quote a secret.
-        serde_json::from_str(&text)
-            .map_err(|error| SecretStoreError::damaged(&self.path, error.line()))
+        serde_json::from_str(&text).map_err(|error| {
+            let (path, line) = (self.path.display(), error.line());
+            let message = format!("{path} is not a file of secrets (line {line})");
+            ConnectError::new(ConnectErrorKind::SecretStore, message)
+        })
     }
 
     /// Ends what is present and meant after `overlap`; whether anything was. Otherwise nothing is written.
@@ -286,7 +286,7 @@ impl SecretStore {
         &self,
         overlap: Duration,
         is_meant: impl Fn(&Entry) -> bool,
-    ) -> Result<bool, SecretStoreError> {
+    ) -> Result<bool, ConnectError> {
         let is_meant = |entry: &Entry| entry.accepted_until.is_none() && is_meant(entry);
         if !self.content()?.secrets.iter().any(is_meant) {
             return Ok(false);
@@ -303,18 +303,19 @@ impl SecretStore {
     }
 
     /// One change at a time, also over processes.
-    fn change(&self, change: impl FnOnce(&mut Content)) -> Result<(), SecretStoreError> {
+    fn change(&self, change: impl FnOnce(&mut Content)) -> Result<(), ConnectError> {
         let _lock = self.lock()?;
         let mut content = self.content()?;
         change(&mut content);
         let written = content
             .text()
             .and_then(|text| private_file::replace(&self.path, &text));
-        written.map_err(|error| self.unwritten(error))
+        written.map_err(|error| self.failed("write", error))
     }
 
-    fn unwritten(&self, error: io::Error) -> SecretStoreError {
-        SecretStoreError::unwritten(&self.path, error)
+    fn failed(&self, verb: &str, error: io::Error) -> ConnectError {
+        let message = format!("cannot {verb} {}", self.path.display());
+        ConnectError::new(ConnectErrorKind::SecretStore, message).with_source(error)
     }
 }
 
@@ -369,167 +370,3 @@ fn after(overlap: Duration) -> Timestamp {
 }
 
 const MAX_RETIRED: usize = 100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(store: &SecretStore, now: SystemTime) -> Vec<String> {
-        let secrets = store.read(now).expect("readable");
-        let accepted = secrets.accepted.iter();
-        accepted.map(|secret| secret.expose().to_owned()).collect()
-    }
-
-    #[test]
-    fn a_replaced_secret_is_accepted_for_a_while() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        let now = SystemTime::now();
-        assert_eq!(texts(&store, now), Vec::<String>::new());
-        assert!(!store.knows("e1").expect("readable"));
-
-        let before = store.stamp();
-        store
-            .insert("e1", "https://a.example/", "whsec_old", Duration::ZERO)
-            .expect("kept");
-        assert_ne!(store.stamp(), before);
-        assert!(store.knows("e1").expect("readable"));
-        store
-            .insert("e2", "https://b.example/", "whsec_other", Duration::ZERO)
-            .expect("kept");
-        store
-            .insert(
-                "e1",
-                "https://a.example/",
-                "whsec_new",
-                Duration::from_secs(3600),
-            )
-            .expect("kept");
-        assert_eq!(
-            texts(&store, now),
-            ["whsec_new", "whsec_other", "whsec_old"]
-        );
-        let later = now + Duration::from_secs(3700);
-        assert_eq!(texts(&store, later), ["whsec_new", "whsec_other"]);
-
-        assert!(store.remove("e1").expect("written"));
-        assert!(!store.remove("e1").expect("nothing to do"));
-        assert_eq!(texts(&store, now), ["whsec_other"]);
-        assert!(!store.knows("e1").expect("readable"));
-    }
-
-    #[test]
-    fn a_secret_of_an_endpoint_that_is_gone_ends() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        let url = "https://a.example/h";
-        for (id, url) in [
-            ("e1", url),
-            ("e2", "https://A.example:443/h/"),
-            ("e3", "https://b.example/h"),
-        ] {
-            store
-                .insert(id, url, &format!("whsec_{id}"), Duration::ZERO)
-                .expect("kept");
-        }
-        let hour = Duration::from_secs(3600);
-        assert!(store.expire_unlisted(url, &["e1"], hour).expect("written"));
-        assert!(
-            !store
-                .expire_unlisted(url, &["e1"], hour)
-                .expect("nothing to do")
-        );
-        let (now, later) = (SystemTime::now(), SystemTime::now() + 2 * hour);
-        assert_eq!(texts(&store, now), ["whsec_e3", "whsec_e2", "whsec_e1"]);
-        assert_eq!(texts(&store, later), ["whsec_e3", "whsec_e1"]);
-        assert!(!store.knows("e2").expect("readable"));
-
-        assert!(store.mark_replaced("e3", hour).expect("written"));
-        assert!(!store.mark_replaced("nobody", hour).expect("nothing to do"));
-        assert_eq!(texts(&store, later), ["whsec_e1"]);
-    }
-
-    #[test]
-    fn what_is_over_stays_known() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        let keep = |id: &str, secret: &str| {
-            store.insert(id, "u", secret, Duration::ZERO).expect("kept");
-        };
-        let retired = || {
-            let secrets = store.read(SystemTime::now()).expect("readable");
-            let texts = secrets
-                .retired
-                .iter()
-                .map(|secret| secret.expose().to_owned());
-            texts.collect::<Vec<_>>()
-        };
-        keep("e1", "whsec_1");
-        assert!(retired().is_empty());
-        keep("e1", "whsec_2");
-        assert_eq!(retired(), ["whsec_1"]);
-        // Another endpoint may have the same.
-        keep("e2", "whsec_2");
-        keep("e1", "whsec_3");
-        assert_eq!(retired(), ["whsec_1"]);
-        store.remove("e1").expect("written");
-        assert_eq!(retired(), ["whsec_1"]);
-        keep("e2", "whsec_1");
-        assert_eq!(retired(), ["whsec_2"], "it is good again");
-        for number in 0..2 * MAX_RETIRED {
-            keep("e3", &format!("whsec_many_{number}"));
-        }
-        assert_eq!(retired().len(), MAX_RETIRED);
-        assert!(texts(&store, SystemTime::now()).contains(&"whsec_1".to_owned()));
-
-        fs::write(store.path(), " \n").expect("emptied");
-        assert!(texts(&store, SystemTime::now()).is_empty() && retired().is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_seen_before() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        store.check_writable().expect("it can");
-        assert!(!store.path().exists(), "nothing is kept yet");
-        store
-            .insert("e1", "u", "whsec_x", Duration::ZERO)
-            .expect("kept");
-        store.check_writable().expect("it can");
-        assert_eq!(texts(&store, SystemTime::now()), ["whsec_x"]);
-        let in_the_way = private_file::beside(store.path(), ".new");
-        fs::create_dir(in_the_way).expect("a folder");
-        assert!(store.check_writable().is_err());
-        let nowhere = SecretStore::beside(&folder.path().join("none/inbox.db"));
-        assert!(nowhere.check_writable().is_err());
-    }
-
-    #[test]
-    fn a_damaged_file_is_told_and_not_quoted() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        fs::write(store.path(), "{\"secrets\": \"whsec_x\"").expect("a file");
-        let error = store.read(SystemTime::now()).expect_err("damaged");
-        assert!(!format!("{error:#}").contains("whsec_x"), "{error:#}");
-        assert!(
-            store.insert("e", "u", "s", Duration::ZERO).is_err(),
-            "nor is it written over"
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_file_is_its_owners_alone() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SecretStore::beside(&folder.path().join("inbox.db"));
-        store
-            .insert("e1", "https://a.example/", "whsec_x", Duration::ZERO)
-            .expect("kept");
-        let mode = fs::metadata(store.path())
-            .expect("a file")
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-}

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use heygen_api::{Client, Credentials, Events};
 use heygen_events::EventType;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::tame;
 use crate::settings::api::ApiOptions;
 use crate::settings::event_name;
@@ -14,7 +14,6 @@ use crate::settings::origin;
 use crate::settings::web_address::http_url;
 use crate::settings::written;
 
-pub(crate) mod sending;
 pub(crate) mod web;
 
 mod advice;
@@ -73,21 +72,6 @@ pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
         ));
     }
     Ok(Events::Only(wanted))
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some errors tell their cause themselves.
-        let told = error.to_string();
-        if !text.ends_with(&told) {
-            text = format!("{text}: {told}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use heygen_connect::{Backfill, BackfillError, BackfillEvent, BackfillProgress};
+use heygen_connect::{Backfill, BackfillEvent, BackfillProgress, ConnectError, ConnectErrorKind};
 use heygen_inbox::InboxAdmin;
 
-use crate::api::{self, error_chain};
-use crate::failure::Failure;
+use crate::api;
+use crate::failure::{Failure, error_chain};
 use crate::settings::api::ApiVersion;
 
 /// Backfills at intervals until `stop`. A refusal that asking again does not change is no reason to end: the receiver goes on
@@ -33,8 +33,10 @@ pub(crate) async fn watch_until_refused(
     interval: Duration,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
+    let is_refusal =
+        |error: &ConnectError| error.kind() == ConnectErrorKind::Api && !error.is_temporary();
     let on_event = |event: BackfillEvent<'_>| match &event {
-        BackfillEvent::Failed { error, .. } if !error.is_temporary() => ControlFlow::Break(()),
+        BackfillEvent::Failed { error, .. } if is_refusal(error) => ControlFlow::Break(()),
         _ => {
             log(&event);
             ControlFlow::Continue(())
@@ -45,7 +47,7 @@ pub(crate) async fn watch_until_refused(
 }
 
 /// With what can be done about it.
-pub(crate) fn failure(error: BackfillError) -> Failure {
+pub(crate) fn failure(error: ConnectError) -> Failure {
     match error.api_error() {
         Some(error) => api::failure(ApiVersion::V3, error),
         None => error.into(),

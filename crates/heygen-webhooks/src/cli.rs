@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::output::logging;
 use crate::output::notice;
+use crate::output::stderr;
 use crate::process::environment;
 use crate::settings::origin;
 
@@ -64,7 +64,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
         }
         Err(error) => {
             match error.use_stderr() && !io::stderr().is_terminal() {
-                true => logging::say(error.render().to_string()),
+                true => stderr::say(error.render().to_string()),
                 // In colour. A closed pipe behind `--help | head` is nobody's failure.
                 false => drop(error.print()),
             }

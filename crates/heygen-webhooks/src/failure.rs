@@ -6,11 +6,9 @@ use std::process::ExitCode;
 
 use heygen_inbox::sqlite::is_outdated;
 use heygen_inbox::{InboxError, InboxErrorKind};
+use heygen_testkit::{SendError, SendErrorKind};
 
-use crate::api::error_chain;
-use crate::output::logging;
-use crate::output::notice;
-use crate::output::tame_lines;
+use crate::output::{notice, stderr, tame_lines};
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
@@ -30,16 +28,29 @@ impl Failure {
         Self::Usage(message.into())
     }
 
+    /// A delivery that could not be sent: a wrong address or header is a mistake on the command line; the rest is the system's.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is what `map_err` hands over"
+    )]
+    pub(crate) fn of_sending(error: SendError) -> Self {
+        let text = error_chain(&error);
+        match error.kind() {
+            SendErrorKind::Client => anyhow::Error::msg(text).into(),
+            _ => Self::Usage(text),
+        }
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         // What was warned of before may be the cause.
         notice::to_stderr();
         match self {
             Self::Failed(_) => {
-                logging::say(format!("error: {}\n", tame_lines(&self.to_string())));
+                stderr::say(format!("error: {}\n", tame_lines(&self.to_string())));
                 ExitCode::from(1)
             }
             Self::Usage(_) => {
-                logging::say(format!("error: {}\n", tame_lines(&self.to_string())));
+                stderr::say(format!("error: {}\n", tame_lines(&self.to_string())));
                 ExitCode::from(2)
             }
             Self::Said | Self::NobodyListens => ExitCode::from(1),
@@ -91,4 +102,19 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         }
         Self::Failed(error)
     }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Some errors tell their cause themselves.
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = error.source();
+    }
+    text
 }

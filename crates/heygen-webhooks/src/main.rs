@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Ok(command) => run(command),
         Err(code) => code,
     };
-    output::logging::flush();
+    output::stderr::flush();
     process::signals::leave_the_end_to_a_second();
     code
 }

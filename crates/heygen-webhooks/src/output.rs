@@ -12,6 +12,7 @@ pub(crate) mod logging;
 pub(crate) mod notice;
 pub(crate) mod printer;
 pub(crate) mod rejected;
+pub(crate) mod stderr;
 pub(crate) mod view;
 
 /// Writes a whole text for people and flushes it. Whatever stands in it, the terminal shows it and obeys none of it.

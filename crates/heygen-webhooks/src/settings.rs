@@ -17,7 +17,6 @@ pub(crate) mod nearest;
 pub(crate) mod options;
 pub(crate) mod origin;
 pub(crate) mod output;
-pub(crate) mod overlap;
 pub(crate) mod receiver;
 pub(crate) mod registration;
 pub(crate) mod retention;

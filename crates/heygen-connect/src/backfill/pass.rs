@@ -11,10 +11,10 @@ use heygen_inbox::{InboxAdmin, NewDelivery, Source};
 use jiff::Timestamp;
 
 use super::bookmark::{Bookmark, Complete, Unfinished, reaches};
-use super::error::BackfillError;
 use super::log::{Log, made_at};
 use super::order::Descent;
 use super::target::Target;
+use crate::error::{ConnectError, ConnectErrorKind};
 
 /// What was done so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -100,7 +100,7 @@ struct Taken {
 
 impl<I: InboxAdmin> Pass<'_, I> {
     /// On from where an interrupted pass ended, if there is one, then over what came meanwhile.
-    pub(super) async fn run(mut self) -> Result<BackfillOutcome, BackfillError> {
+    pub(super) async fn run(mut self) -> Result<BackfillOutcome, ConnectError> {
         let name = self.log.query.bookmark();
         self.bookmark = Bookmark::read(self.target.bookmark(&name).await?.as_deref());
         let mut just_done = None;
@@ -172,7 +172,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
         })
     }
 
-    async fn go(&mut self, mut plan: Plan) -> Result<Way, BackfillError> {
+    async fn go(&mut self, mut plan: Plan) -> Result<Way, ConnectError> {
         let mut is_of_earlier_process = plan.token.is_some();
         let mut tokens: HashSet<String> = plan.token.iter().cloned().collect();
         let mut descent = Descent::default();
@@ -200,7 +200,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
                 return self.note_complete(&plan).await;
             }
             let next = page.next_token.filter(|token| tokens.insert(token.clone()));
-            plan.token = Some(next.ok_or_else(BackfillError::endless)?);
+            plan.token = Some(next.ok_or_else(endless)?);
             self.bookmark.unfinished = Some(Unfinished {
                 goal: plan.goal,
                 lower: plan.lower,
@@ -217,7 +217,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
         page: &Page<LoggedEvent>,
         lower: Option<Timestamp>,
         descent: &mut Descent,
-    ) -> Result<Taken, BackfillError> {
+    ) -> Result<Taken, ConnectError> {
         let received_at = SystemTime::now();
         let mut deliveries = Vec::with_capacity(page.items.len());
         let mut newest = None;
@@ -266,7 +266,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
         })
     }
 
-    async fn note_complete(&mut self, plan: &Plan) -> Result<Way, BackfillError> {
+    async fn note_complete(&mut self, plan: &Plan) -> Result<Way, ConnectError> {
         self.bookmark.unfinished = None;
         // One that covers more is still true, and worth more.
         let is_broader = self.bookmark.complete.is_some_and(|complete| {
@@ -279,7 +279,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
         Ok(Way::Ended(BackfillOutcome::Complete))
     }
 
-    async fn note(&mut self) -> Result<(), BackfillError> {
+    async fn note(&mut self) -> Result<(), ConnectError> {
         let name = self.log.query.bookmark();
         // Plain texts and times: there is nothing that JSON could not hold.
         let text = serde_json::to_string(&self.bookmark).unwrap_or_default();
@@ -299,6 +299,12 @@ impl Taken {
     fn is_old_news(&self, before: &Complete) -> bool {
         self.is_all_known && self.is_timed && self.is_below(Some(before.known_before()))
     }
+}
+
+fn endless() -> ConnectError {
+    let message =
+        "HeyGen's log does not come to its end: it says that there is more, and not where";
+    ConnectError::new(ConnectErrorKind::EndlessLog, message)
 }
 
 /// HeyGen does not document what it answers to a token that it no longer knows. To one of an earlier process it may answer in

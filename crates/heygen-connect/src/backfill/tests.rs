@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::ConnectErrorKind;
 
 mod trouble;
 
@@ -169,8 +170,8 @@ async fn pass(work: &mut Backfill<SqliteInbox>, depth: Depth) -> (Ended, [u64; 5
         Ok(BackfillOutcome::Stopped) => Failed("stopped"),
         Err(error) => Failed(
             match (error.kind(), error.api_error().map(ApiError::kind)) {
-                (BackfillErrorKind::Endless, _) => "not whole",
-                (BackfillErrorKind::Inbox, _) => "inbox",
+                (ConnectErrorKind::EndlessLog, _) => "not whole",
+                (ConnectErrorKind::Inbox, _) => "inbox",
                 (_, Some(ErrorKind::Server)) => "server",
                 (_, Some(ErrorKind::RateLimited)) => "rate",
                 (_, Some(ErrorKind::InvalidParameter)) => "parameter",

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use heygen_api::{ApiError, ErrorKind};
-use heygen_inbox::{InboxError, InboxErrorKind};
 
-use super::error::BackfillError;
 use super::pass::BackfillProgress;
 use crate::backoff::Backoff;
+use crate::error::{ConnectError, ConnectErrorKind};
 
 /// What a watched backfill did.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub enum BackfillEvent<'a> {
     #[non_exhaustive]
     Failed {
         /// Why.
-        error: &'a BackfillError,
+        error: &'a ConnectError,
         /// How long until it is tried again.
         retry_in: Duration,
         /// Whether the same was reported since the last pass that worked.
@@ -32,7 +31,7 @@ pub enum BackfillEvent<'a> {
 /// What has gone wrong since it last worked.
 #[derive(Debug)]
 pub(super) struct Troubles {
-    reported: Vec<(Option<ErrorKind>, Option<InboxErrorKind>)>,
+    reported: Vec<(ConnectErrorKind, Option<ErrorKind>)>,
     interval: Duration,
     backoff: Backoff,
 }
@@ -54,13 +53,10 @@ impl Troubles {
     }
 
     /// How long to wait after this error, never less than HeyGen asks for; and whether it is repeated.
-    pub(super) fn add(&mut self, error: &BackfillError) -> (Duration, bool) {
+    pub(super) fn add(&mut self, error: &ConnectError) -> (Duration, bool) {
         let asked = error.api_error().and_then(ApiError::retry_after);
         let wait = jittered(self.backoff.next()).max(asked.unwrap_or_default());
-        let kind = (
-            error.api_error().map(ApiError::kind),
-            error.inbox_error().map(InboxError::kind),
-        );
+        let kind = (error.kind(), error.api_error().map(ApiError::kind));
         let is_repeated = self.reported.contains(&kind);
         if !is_repeated {
             self.reported.push(kind);
@@ -82,6 +78,10 @@ const INITIAL_DELAY: Duration = Duration::from_secs(15);
 mod tests {
     use super::*;
 
+    fn endless() -> ConnectError {
+        ConnectError::new(ConnectErrorKind::EndlessLog, "endless")
+    }
+
     #[test]
     fn waits_grow_up_to_the_interval() {
         let mut troubles = Troubles::new(Duration::from_secs(100));
@@ -92,7 +92,7 @@ mod tests {
             (100.0, true),
             (100.0, true),
         ] {
-            let (wait, repeated) = troubles.add(&BackfillError::endless());
+            let (wait, repeated) = troubles.add(&endless());
             let wait = wait.as_secs_f64();
             assert!(
                 (0.9..=1.1).contains(&(wait / expected)),
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(repeated, is_repeated);
         }
         assert!(troubles.end() && !troubles.end());
-        let wait = troubles.add(&BackfillError::endless()).0.as_secs_f64();
+        let wait = troubles.add(&endless()).0.as_secs_f64();
         assert!(wait < 17.0, "{wait}");
     }
 }

@@ -2,8 +2,7 @@
 
 use heygen_api::{ApiError, ErrorKind};
 
-use super::error_chain;
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::tame;
 use crate::settings::api::ApiVersion;
 

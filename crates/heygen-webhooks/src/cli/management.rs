@@ -1,11 +1,14 @@
 //! The options of `endpoints`, `event-types` and `events`: what is asked of HeyGen's webhook API.
 
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
+
 use crate::settings::api::{ApiOptions, ApiVersion};
 use crate::settings::file::ConfigFile;
 use crate::settings::inbox::InboxOption;
 use crate::settings::options::Options;
-use crate::settings::overlap::Overlap;
-use clap::{ArgGroup, Args, Subcommand};
+use crate::settings::span;
 
 /// See and change the endpoints that HeyGen sends to
 ///
@@ -162,8 +165,8 @@ pub(crate) struct RotateSecret {
     #[command(flatten)]
     pub(crate) inbox: Options<InboxOption>,
     /// How long the old secret is taken too: HeyGen tries a delivery again for 24 hours [default: 24h]
-    #[arg(long, value_name = "DURATION", requires = "apply")]
-    pub(crate) overlap: Option<Overlap>,
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = span::duration)]
+    pub(crate) overlap: Option<Duration>,
     /// Print the secret also where it is kept
     #[arg(long)]
     pub(crate) show: bool,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heygen_connect::{Backfill as Work, BackfillError, BackfillOutcome, BackfillProgress};
+use heygen_connect::{Backfill as Work, BackfillOutcome, BackfillProgress, ConnectError};
 use heygen_inbox::BoxInbox;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -70,7 +70,7 @@ async fn work(options: &Backfill) -> Result<Work<BoxInbox>, Failure> {
 async fn go(
     work: &mut Work<BoxInbox>,
     done: &mut BackfillProgress,
-) -> Result<Result<BackfillOutcome, BackfillError>, Failure> {
+) -> Result<Result<BackfillOutcome, ConnectError>, Failure> {
     let progress = progress()?;
     let asked = asked_to_stop(Vec::new())?;
     let on_progress = |so_far: &BackfillProgress| {

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use heygen_testkit::drill::{Check, CheckResult, Drill as Exercise, Scorecard, Verdict};
 use serde_json::{Value, json};
 
-use crate::api::sending;
 use crate::cli::Drill;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
@@ -35,7 +34,7 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     };
     let scorecard = runtime
         .block_on(exercise.run(tell))
-        .map_err(sending::failure)?;
+        .map_err(Failure::of_sending)?;
     if let Some(file) = &options.junit {
         write_junit(file, &options.url, &scorecard)?;
     }

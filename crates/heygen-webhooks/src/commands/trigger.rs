@@ -6,10 +6,8 @@ use heygen_events::EventType;
 use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
 
-use crate::api::error_chain;
-use crate::api::sending;
 use crate::cli::Trigger;
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame};
 use crate::secrets::secret;
 use crate::settings::event_name;
@@ -86,7 +84,7 @@ async fn send_all(
     for event_type in event_types {
         for _ in 0..options.count {
             let body = body(options, event_type, fields)?;
-            let report = sender.deliver(body).await.map_err(sending::failure)?;
+            let report = sender.deliver(body).await.map_err(Failure::of_sending)?;
             for attempt in report.attempts().iter().chain(report.duplicates()) {
                 output::write(line(options, event_type, attempt))?;
                 all_accepted &= attempt.accepted();

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 mod stream;
 
-use stream::{Stream, Written};
+use stream::{Line, Stream, Written};
 
 /// The lines of one stream. Clones share it.
 #[derive(Clone, Debug)]
@@ -44,13 +44,6 @@ struct Queue {
     /// How much of it was offered.
     offered_bytes: usize,
     is_writing: bool,
-}
-
-#[derive(Debug)]
-struct Line {
-    text: Vec<u8>,
-    /// Of a line that somebody answers for.
-    written: Option<oneshot::Sender<io::Result<()>>>,
 }
 
 /// How many lines were dropped since the process started, on standard output and standard error.
@@ -145,26 +138,6 @@ impl Lines {
                 .changed
                 .wait_timeout_while(queue, FLUSH_TIME, is_busy),
         );
-    }
-}
-
-impl Line {
-    fn is_given_up(&self) -> bool {
-        self.written
-            .as_ref()
-            .is_some_and(oneshot::Sender::is_closed)
-    }
-
-    /// Says whether it was dropped: nobody answers for it.
-    fn end(self, result: io::Result<()>) -> bool {
-        match self.written {
-            Some(written) => {
-                // Its handler may have given up meanwhile.
-                let _ = written.send(result);
-                false
-            }
-            None => result.is_err(),
-        }
     }
 }
 

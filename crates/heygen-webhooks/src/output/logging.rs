@@ -4,7 +4,6 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::{self, PanicHookInfo};
-use std::sync::OnceLock;
 
 use heygen_events::text::is_unsafe_to_show;
 use tracing_subscriber::EnvFilter;
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::output::escaped;
 use crate::output::lines::Lines;
 use crate::output::notice;
+use crate::output::stderr;
 use crate::settings::output::{Log, LogFormat};
 
 /// Starts logging for the rest of the process.
@@ -25,7 +25,7 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
             "`{filter}` is not a log filter ({error}): try error, warn, info or debug"
         ))
     })?;
-    let lines = stderr()?;
+    let lines = stderr::lines()?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(move || Event {
@@ -44,31 +44,6 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
     panic::set_hook(Box::new(log_panic));
     notice::to_log();
     Ok(())
-}
-
-/// Says something on standard error that is no event, as the last word of a command.
-pub(crate) fn say(text: String) {
-    match stderr() {
-        Ok(lines) => lines.offer(text),
-        // Without a thread there is nothing better, and nothing to do if it fails.
-        Err(_) => drop(io::stderr().write_all(text.as_bytes())),
-    }
-}
-
-/// Returns once the log is written, or after a second: before the process ends.
-pub(crate) fn flush() {
-    if let Some(lines) = STDERR.get() {
-        lines.report_dropped();
-        lines.flush();
-    }
-}
-
-fn stderr() -> io::Result<&'static Lines> {
-    if let Some(lines) = STDERR.get() {
-        return Ok(lines);
-    }
-    let lines = Lines::stderr()?;
-    Ok(STDERR.get_or_init(|| lines))
 }
 
 /// An event, which is written whole.
@@ -113,8 +88,6 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         "panicked: {message}"
     );
 }
-
-static STDERR: OnceLock<Lines> = OnceLock::new();
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::output::logging;
+use crate::output::stderr;
 
 /// Where warnings go.
 #[derive(Clone, Copy, PartialEq)]
@@ -68,7 +68,7 @@ fn decide(way: Way) {
 fn write(way: Way, text: &str) {
     match way {
         Way::Log => tracing::warn!("{text}"),
-        Way::StandardError | Way::Undecided => logging::say(format!("warning: {text}\n")),
+        Way::StandardError | Way::Undecided => stderr::say(format!("warning: {text}\n")),
     }
 }
 

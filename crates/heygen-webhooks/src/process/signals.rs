@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 #[cfg(unix)]
-use crate::output::logging;
+use crate::output::stderr;
 
 pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
     // An error means that the other side is gone: time to stop as well.
@@ -40,7 +40,7 @@ pub(crate) fn asked_to_stop(
                 IS_ENDING.store(true, Ordering::SeqCst);
                 tracing::warn!(signal = name, "stopping at once");
                 Command::end_all(&programs, TO_END);
-                logging::flush();
+                stderr::flush();
                 process::exit(status);
             }
             tracing::info!(

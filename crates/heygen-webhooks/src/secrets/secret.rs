@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use heygen_connect::{SecretStore, SecretStoreError, SecretStoreStamp, StoredSecrets};
+use heygen_connect::{SecretStore, SecretStoreStamp, StoredSecrets};
 use heygen_inbox::private_file::is_open_to_others;
 use heygen_inbox::sqlite::{RejectedFile, RejectedSummary};
 use heygen_receiver::ActiveSecrets;
@@ -14,8 +14,7 @@ use heygen_signature::{Secret, Secrets};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::api::error_chain;
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::settings::origin;
 use crate::settings::written;
 
@@ -221,31 +220,19 @@ impl SecretSources {
         last.taken = only.map(|secret| (endpoint_id.to_owned(), secret.clone()));
     }
 
-    /// Writes down that the secret which was [taken](Self::take_configured_for) is over, once it is.
-    fn retire_taken(&self, last: &mut Last, now: SystemTime) -> Result<(), SecretStoreError> {
-        let Some((endpoint_id, secret)) = &last.taken else {
-            return Ok(());
-        };
-        if self.store.has_replaced(endpoint_id, now)? {
-            self.store.retire(endpoint_id, secret)?;
-            last.taken = None;
-        }
-        Ok(())
-    }
-
     /// Reads all of them again. What cannot be read counts as it was when it could be.
     pub(crate) fn refresh(&self) {
-        self.read_again(from_file);
+        self.read_again(false);
     }
 
-    /// As [`refresh`](Self::refresh), because the user asks for it: a file that holds nothing any more, or is gone, takes its secrets
-    /// back. Unasked it may be about to be written.
-    fn reload(&self) {
-        self.read_again(from_file_again);
-    }
-
-    fn read_again(&self, read: impl Fn(&Path) -> Result<Vec<Secret>, Failure>) {
+    /// Where the user asks for it, a file that holds nothing any more, or is gone, takes its secrets back. Unasked it may be about to
+    /// be written.
+    fn read_again(&self, is_asked: bool) {
         let mut last = self.last();
+        let read = match is_asked {
+            true => from_file_again,
+            false => from_file,
+        };
         for (file, secrets) in self.files.iter().zip(&mut last.files) {
             match read(file) {
                 Ok(read) => {
@@ -266,9 +253,15 @@ impl SecretSources {
                 }
             }
         }
-        if let Err(error) = self.retire_taken(&mut last, SystemTime::now()) {
-            let error = error_chain(&error);
-            tracing::error!("a secret that is over could not be written down as that: {error}");
+        if let Some((endpoint_id, secret)) = &last.taken {
+            match (self.store).retire_replaced(endpoint_id, secret, SystemTime::now()) {
+                Ok(true) => last.taken = None,
+                Ok(false) => {}
+                Err(error) => {
+                    let error = error_chain(&error);
+                    tracing::error!("a secret that is over could not be recorded as that: {error}");
+                }
+            }
         }
         // Later than whatever was written just now.
         match self.store.read(SystemTime::now()) {
@@ -318,26 +311,22 @@ impl SecretSources {
             // A disk that hangs holds up no other task.
             let looking = tokio::task::spawn_blocking(move || {
                 let has_changed = sources.has_changed();
-                if !is_asked && !has_changed {
-                    if is_due {
-                        sources.refresh();
-                    }
-                    return is_due;
+                if !is_asked && !has_changed && !is_due {
+                    return false;
                 }
-                match is_asked {
-                    true => sources.reload(),
-                    false => sources.refresh(),
-                }
+                sources.read_again(is_asked);
                 let secrets = sources.active.get();
                 if is_asked {
                     reloaded.send_modify(|count| *count += 1);
-                    if is_exposed {
-                        secrets.iter().for_each(|all| warn_of_short(all));
-                    }
                 }
-                let secrets = secrets.map_or(0, |secrets| secrets.len());
-                tracing::info!(secrets, "secrets read again");
-                tell_rejected(&rejected);
+                if is_asked && is_exposed {
+                    secrets.iter().for_each(|all| warn_of_short(all));
+                }
+                if is_asked || has_changed {
+                    let secrets = secrets.map_or(0, |secrets| secrets.len());
+                    tracing::info!(secrets, "secrets read again");
+                    tokio::task::spawn_blocking(move || tell_rejected(&rejected));
+                }
                 true
             });
             // One that panicked has said so.

@@ -50,21 +50,28 @@ impl FromStr for Rate {
     }
 }
 
+/// Reads how long something lasts, from nothing on: `30d`, `12h`, `0s`, `1d 6h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let read = || {
+        let span: jiff::Span = text.parse().ok()?;
+        // A day is 24 hours here: nobody prunes by the wall clock.
+        let day = jiff::SpanRelativeTo::days_are_24_hours();
+        Duration::try_from(span.to_duration(day).ok()?).ok()
+    };
+    read().ok_or_else(|| advice(text))
+}
+
+fn advice(text: &str) -> String {
+    format!("`{text}` is not a span of time: give 90s, 30m, 12h or 30d")
+}
+
 impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let advice = || format!("`{text}` is not a span of time: give 90s, 30m, 12h or 30d");
-        let span: jiff::Span = text.parse().map_err(|_| advice())?;
-        // A day is 24 hours here: nobody prunes by the wall clock.
-        let day = jiff::SpanRelativeTo::days_are_24_hours();
-        let whole = span
-            .total((jiff::Unit::Second, day))
-            .map_err(|_| advice())?;
-        let span = Duration::try_from_secs_f64(whole).map_err(|_| advice())?;
-        match span.is_zero() {
-            true => Err(advice()),
-            false => Ok(Self(span)),
+        match duration(text)? {
+            Duration::ZERO => Err(advice(text)),
+            span => Ok(Self(span)),
         }
     }
 }
@@ -122,6 +129,21 @@ impl TryFrom<Number> for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text: &str, seconds: Option<u64>| {
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        };
+        check("90s", Some(90));
+        check("24h", Some(24 * 3600));
+        check("1d 6h", Some(30 * 3600));
+        check("0s", Some(0));
+        for text in ["", "12", "-2h", "2h ago", "tomorrow", "1 month"] {
+            check(text, None);
+        }
+    }
 
     #[test]
     fn spans() {

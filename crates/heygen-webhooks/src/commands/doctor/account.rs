@@ -8,7 +8,7 @@ use heygen_events::EventType;
 use tokio::time::timeout;
 
 use super::finding::{Finding, Level};
-use crate::api::error_chain;
+use crate::failure::error_chain;
 
 /// HeyGen's three answers.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use heygen_testkit::{AttemptErrorKind, Sender};
 use reqwest::Url;
 use tokio::time::timeout;
 
-use super::Plan;
 use super::finding::{Finding, all_skipped};
+use super::plan::Plan;
 use super::sample::describe;
 use super::tls;
-use crate::api::error_chain;
 use crate::api::web;
+use crate::failure::error_chain;
 use crate::settings::address::is_private;
 
 pub(super) async fn findings(plan: &Plan) -> Vec<Finding> {

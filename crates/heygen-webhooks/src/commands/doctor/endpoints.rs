@@ -8,11 +8,11 @@ use heygen_testkit::Sender;
 use reqwest::Url;
 use tokio::task::JoinSet;
 
-use super::Plan;
 use super::account::Account;
 use super::finding::{Finding, Level, all_skipped};
+use super::plan::Plan;
 use super::sample::describe;
-use crate::api::error_chain;
+use crate::failure::error_chain;
 use crate::output::without_query;
 use crate::settings::address::is_private;
 

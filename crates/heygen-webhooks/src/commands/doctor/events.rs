@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use heygen_api::{Endpoint, EndpointStatus, Events};
 use heygen_events::EventType;
 
-use super::Plan;
 use super::account::Account;
 use super::endpoints::ours;
 use super::finding::{Finding, all_skipped};
+use super::plan::Plan;
 
 pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();

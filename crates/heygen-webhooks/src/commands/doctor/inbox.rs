@@ -9,8 +9,8 @@ use heygen_inbox::{
 
 use super::finding::{Finding, all_skipped};
 use super::sample;
-use crate::api::error_chain;
 use crate::failure::LET_US_IN;
+use crate::failure::error_chain;
 use crate::output;
 use crate::settings::when;
 use crate::store::nats::Nats;

@@ -6,10 +6,11 @@ use heygen_testkit::Sender;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Plan;
 use super::finding::{Finding, Level};
+use super::plan::Plan;
 use super::sample::describe;
 use crate::api::web;
+use crate::failure::error_chain;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::{Local, from_here};
 
@@ -117,7 +118,7 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
         let client = web::client(false)?;
         let url = format!("http://{address}/readyz");
         let answer = client.get(url).send().await;
-        let answer = answer.map_err(|error| crate::api::error_chain(&error.without_url()))?;
+        let answer = answer.map_err(|error| error_chain(&error.without_url()))?;
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         Ok::<_, String>((status, text))

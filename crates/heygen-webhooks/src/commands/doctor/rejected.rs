@@ -8,7 +8,7 @@ use heygen_inbox::sqlite::{RejectedFile, RejectedSummary, rejected_path};
 use heygen_signature::signature_like_headers;
 
 use super::finding::Finding;
-use crate::api::error_chain;
+use crate::failure::error_chain;
 use crate::output::rejected;
 use crate::settings::when;
 

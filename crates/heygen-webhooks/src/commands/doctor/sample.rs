@@ -5,7 +5,7 @@ use heygen_testkit::{Attempt, EventBuilder, Sender};
 use jiff::Timestamp;
 
 use super::finding::{Finding, all_skipped};
-use crate::api::error_chain;
+use crate::failure::error_chain;
 
 pub(super) async fn findings(
     url: Option<&str>,

@@ -8,11 +8,11 @@ use heygen_connect::{SecretStore, StoredSecrets};
 use heygen_inbox::private_file::is_open_to_others;
 use heygen_signature::Secret;
 
-use super::Plan;
 use super::account::Account;
 use super::endpoints::{name, ours};
 use super::finding::Finding;
-use crate::api::error_chain;
+use super::plan::Plan;
+use crate::failure::error_chain;
 use crate::secrets::secret;
 
 /// Every secret that a receiver started here would accept.

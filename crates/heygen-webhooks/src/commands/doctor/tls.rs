@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Plan;
 use super::finding::{Finding, Level};
+use super::plan::Plan;
 use crate::api::web;
 use crate::settings::when;
 

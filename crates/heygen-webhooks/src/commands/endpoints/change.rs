@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use super::show;
-use crate::api::{self, error_chain};
+use crate::api;
 use crate::cli::{CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
 use crate::commands::management::{self, Api, note};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame, without_query};
 use crate::settings::api::ApiVersion;
 use crate::settings::web_address::http_url;

@@ -2,19 +2,17 @@
 
 use std::path::Path;
 
-use heygen_connect::SecretStore;
+use heygen_connect::{DEFAULT_OVERLAP, SecretStore};
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::new_secret::{NewSecret, WHAT_TO_DO};
-use crate::api::error_chain;
 use crate::cli::RotateSecret;
 use crate::commands::management::{self, Api, note};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame};
 use crate::settings::api::ApiVersion;
-use crate::settings::overlap::Overlap;
 use crate::settings::when;
 
 pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
@@ -35,7 +33,7 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
     let secret = management::run(rotate(&api, &id, false))?;
     // The secret comes first: whatever becomes of the file, it is told only once.
     let told = shown(options, &secret);
-    if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), Overlap::DEFAULT.0) {
+    if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), DEFAULT_OVERLAP) {
         note(&format!(
             "the old secret, where it is kept beside the inbox, could not be marked as replaced: {}",
             error_chain(&error)
@@ -64,7 +62,7 @@ fn applied(
     store: &SecretStore,
     knew_old: bool,
 ) -> Result<(), Failure> {
-    let overlap = options.overlap.unwrap_or_default().0;
+    let overlap = options.overlap.unwrap_or(DEFAULT_OVERLAP);
     secret.keep(store, overlap)?;
     let until = Timestamp::now()
         .checked_add(overlap)

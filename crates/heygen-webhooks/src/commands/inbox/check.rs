@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{progress, size};
-use crate::api::error_chain;
 use crate::cli::Check;
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame};
 use crate::store::cannot_look;
 use crate::store::place::Place;

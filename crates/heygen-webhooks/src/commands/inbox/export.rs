@@ -10,10 +10,9 @@ use serde_json::json;
 
 use super::chunks::Chunks;
 use super::{is_same_file, open_existing, progress, size};
-use crate::api::error_chain;
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::output;
 use crate::secrets::new_file::NewFile;
 use crate::store::place::Place;

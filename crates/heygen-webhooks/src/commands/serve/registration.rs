@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use heygen_api::{Client, EndpointId, Events};
-use heygen_connect::{
-    RegistrationError, RegistrationErrorKind, RegistrationEvent, RegistrationOptions, UnknownSecret,
-};
+use heygen_connect::{ConnectError, ConnectErrorKind, RegistrationEvent, UnknownSecret};
 use heygen_receiver::ActiveSecrets;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
-use crate::api::{self, error_chain};
-use crate::failure::Failure;
+use crate::api;
+use crate::failure::{Failure, error_chain};
 use crate::output::without_query;
 use crate::secrets::secret::SecretSources;
 use crate::settings::api::ApiVersion;
@@ -50,17 +48,17 @@ impl Registration {
             (false, true) => UnknownSecret::Assume,
             (false, false) => UnknownSecret::Fail,
         };
-        let options = RegistrationOptions::new(&wanted.url)
-            .with_events(wanted.events)
-            .with_unknown_secret(unknown_secret);
         let store = sources.store().clone();
+        let inner = heygen_connect::Registration::new(client, store, &wanted.url);
         let reporter = Reporter {
             sources,
             at: wanted.at,
             url: without_query(&wanted.url),
         };
         Self {
-            inner: heygen_connect::Registration::new(client, store, options)
+            inner: inner
+                .events(wanted.events)
+                .unknown_secret(unknown_secret)
                 .on_event(move |event| reporter.report(event)),
             at: wanted.at,
         }
@@ -89,7 +87,7 @@ impl Registration {
         };
         let problem = match timeout(END_TIME, self.inner.deregister()).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) if error.kind() == RegistrationErrorKind::SecretStore => {
+            Ok(Err(error)) if error.kind() == ConnectErrorKind::SecretStore => {
                 let error = error_chain(&error);
                 tracing::error!(
                     "the secret of the deleted endpoint could not be forgotten: {error}"
@@ -187,15 +185,15 @@ fn meanwhile(active: &ActiveSecrets) -> &'static str {
 }
 
 /// What can be done about it, where there is something.
-fn failure(error: &RegistrationError) -> Option<Failure> {
+fn failure(error: &ConnectError) -> Option<Failure> {
     let id = error.endpoint_id().map_or("", EndpointId::as_str);
     let failure = match (error.api_error(), error.kind()) {
         (Some(error), _) => api::failure(ApiVersion::V3, error),
-        (None, RegistrationErrorKind::NoSecret) => anyhow::anyhow!(
+        (None, ConnectErrorKind::NoSecret) => anyhow::anyhow!(
             "HeyGen made endpoint {id} without telling its secret: run again with --rotate-secret"
         )
         .into(),
-        (None, RegistrationErrorKind::UnknownSecret) => anyhow::anyhow!(
+        (None, ConnectErrorKind::UnknownSecret) => anyhow::anyhow!(
             "endpoint {id} at HeyGen has this URL, and its secret is not known here: HeyGen shows it only once. \
              Give it with HEYGEN_WEBHOOK_SECRET or --secret-file, or replace it with --rotate-secret (what still uses the \
              old one then fails at once)"

@@ -4,7 +4,35 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::Line;
+use tokio::sync::oneshot;
+
+/// A line, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) text: Vec<u8>,
+    /// Of a line that somebody answers for.
+    pub(super) written: Option<oneshot::Sender<io::Result<()>>>,
+}
+
+impl Line {
+    pub(super) fn is_given_up(&self) -> bool {
+        self.written
+            .as_ref()
+            .is_some_and(oneshot::Sender::is_closed)
+    }
+
+    /// Says whether it was dropped: nobody answers for it.
+    fn end(self, result: io::Result<()>) -> bool {
+        match self.written {
+            Some(written) => {
+                // Its handler may have given up meanwhile.
+                let _ = written.send(result);
+                false
+            }
+            None => result.is_err(),
+        }
+    }
+}
 
 /// What came of some lines.
 pub(super) struct Written {
@@ -103,8 +131,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
-
     use super::*;
 
     #[tokio::test]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use heygen_inbox::sqlite::RejectedSummary;
 
+use super::file::{NOTHING, open};
 use super::json::summary_json;
-use super::{NOTHING, open};
 use crate::cli::ListRejected;
 use crate::commands::inbox::size;
 use crate::failure::Failure;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use heygen_inbox::Appended;
 use serde_json::{Value, json};
 
-use super::NOTHING;
+use super::file::NOTHING;
 use crate::commands::inbox::size;
 
 /// What became of the posts.

@@ -5,9 +5,9 @@ use heygen_inbox::sqlite::{Rejected, RejectedFile};
 use heygen_inbox::{Appended, BoxInbox, Inbox as _, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
 
+use super::file::{open, secrets};
 use super::outcome::Outcome;
 use super::show::pairs;
-use super::{open, secrets};
 use crate::cli;
 use crate::commands::inbox::{open_beside, progress};
 use crate::failure::Failure;

@@ -1,21 +1,14 @@
 //! `inbox rejected show`: one post, whole, and what the present secrets make of it.
 
 use heygen_inbox::sqlite::Rejected;
-use heygen_signature::{Diagnosis, Secrets, diagnose};
+use heygen_signature::{Secrets, diagnose};
 
+use super::file::{missing, open, secrets};
 use super::json::rejected_json;
-use super::text::rejected_text;
-use super::{missing, open, secrets};
+use super::text::{Now, rejected_text};
 use crate::cli::ShowRejected;
 use crate::failure::Failure;
 use crate::output;
-
-/// What the present secrets make of a post.
-pub(super) enum Now {
-    Checked(Diagnosis),
-    /// Why nobody can say.
-    Unknown(String),
-}
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     let inbox = options.file.place()?;

@@ -1,12 +1,19 @@
 //! One post that was turned away, for people.
 
 use heygen_inbox::sqlite::Rejected;
+use heygen_signature::Diagnosis;
 
 use super::super::text::body_text;
-use super::show::Now;
 use crate::output::rejected;
 use crate::output::tame;
 use crate::settings::when;
+
+/// What the present secrets make of a post.
+pub(super) enum Now {
+    Checked(Diagnosis),
+    /// Why nobody can say.
+    Unknown(String),
+}
 
 pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
     let summary = &post.summary;

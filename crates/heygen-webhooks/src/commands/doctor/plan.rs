@@ -1,0 +1,72 @@
+//! [`Plan`]: what `doctor` is to look at.
+
+use std::path::PathBuf;
+
+use heygen_api::{Client, Credentials};
+use heygen_connect::SecretStore;
+use reqwest::Url;
+
+use super::account::Why;
+use crate::api;
+use crate::cli::Doctor;
+use crate::failure::Failure;
+use crate::settings::address::{is_loopback, public_url};
+use crate::settings::admin::AdminAddress;
+use crate::settings::local::Local;
+use crate::settings::options::Options;
+use crate::settings::receiver::Tls;
+use crate::settings::web_address::http_url;
+use crate::store::nats::Nats;
+use crate::store::place::Place;
+
+/// What is to be looked at.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) client: Result<Client, Why>,
+    /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
+    pub(super) is_sandbox: bool,
+    pub(super) address: Option<Url>,
+    pub(super) inbox: Place,
+    pub(super) nats: Nats,
+    pub(super) store: SecretStore,
+    pub(super) secret_files: Vec<PathBuf>,
+    pub(super) sample: bool,
+    pub(super) local: Local,
+    pub(super) admin: AdminAddress,
+}
+
+impl Plan {
+    pub(super) fn of(options: &Doctor) -> Result<Self, Failure> {
+        let file = options.file.config.read()?;
+        let api_options = options.api.over(&file)?;
+        // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
+        api::client(&api_options, Credentials::api_key("none"))?;
+        let client = api::connect(&api_options).map_err(|failure| Why::NoKey(failure.to_string()));
+        let base_url = api_options.base_url.as_deref();
+        let is_sandbox = base_url
+            .and_then(|url| Url::parse(url.trim()).ok())
+            .is_some_and(|url| is_loopback(&url));
+        let listen = options.listen.over(&file)?;
+        let given = options.public_url.over(&file)?.url()?;
+        let address = given
+            .map(|url| http_url("public-url", &public_url(&url, listen.path())))
+            .transpose()?;
+        let tls = Options::<Tls>::of_environment()?.over(&file)?;
+        let local = Local::of(&listen, &tls)?;
+        let admin = options.admin.over(&file)?.address()?;
+        let inbox = options.file.place()?;
+        let nats = options.file.nats(&inbox)?;
+        Ok(Self {
+            client,
+            is_sandbox,
+            address,
+            store: SecretStore::beside(&inbox.beside()),
+            inbox,
+            nats,
+            secret_files: options.secrets.over(&file)?.files(),
+            sample: !options.no_sample,
+            local,
+            admin,
+        })
+    }
+}

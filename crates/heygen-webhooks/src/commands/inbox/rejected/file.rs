@@ -1,0 +1,42 @@
+//! The file with what was turned away, and the secrets to check it with.
+
+use heygen_connect::SecretStore;
+use heygen_inbox::sqlite::{RejectedFile, rejected_path};
+
+use crate::failure::Failure;
+use crate::secrets::secret;
+use crate::settings::location::InboxFile;
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
+use crate::store::place::Place;
+
+/// What was turned away from the inbox at `inbox`; `None` when nothing was.
+pub(super) fn open(inbox: &Place) -> Result<Option<RejectedFile>, Failure> {
+    let file = RejectedFile::open(&rejected_path(&inbox.beside()))?;
+    if file.is_none() && !inbox.may_exist() {
+        return Err(anyhow::anyhow!(
+            "there is no inbox at {inbox}: `serve` makes one, or name it with --inbox"
+        )
+        .into());
+    }
+    Ok(file)
+}
+
+/// Every secret that `serve` would accept now; `None` when there is none.
+pub(super) fn secrets(
+    file: &InboxFile,
+    options: &Options<SecretFiles>,
+) -> Result<Option<heygen_signature::Secrets>, Failure> {
+    let files = options.over(&file.config.read()?)?.files();
+    secret::accepted(&files, &SecretStore::beside(&file.place()?.beside()))
+}
+
+pub(super) fn missing(id: u64, inbox: &Place) -> String {
+    let path = rejected_path(&inbox.beside());
+    format!(
+        "there is no post {id} in {}, or not any more",
+        path.display()
+    )
+}
+
+pub(super) const NOTHING: &str = "nothing was turned away\n";
