@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use heygen_events::text::one_line;
+use heygen_events::text::visible;
 
 use crate::fields::Misfit;
 use crate::idempotency::IdempotencyKey;
@@ -306,18 +306,18 @@ impl fmt::Display for ApiError {
             (None, _) => f.write_str(inner.kind.text())?,
         }
         if let Some(param) = self.param() {
-            write!(f, ": {}", one_line(param))?;
+            write!(f, ": {}", on_one_line(param))?;
         }
         if let Some(wait) = inner.retry_after {
             write!(f, ", wait {} s", wait.as_secs())?;
         }
         match (inner.status, self.code()) {
-            (Some(status), Some(code)) => write!(f, " (HTTP {status}, {})", one_line(code))?,
+            (Some(status), Some(code)) => write!(f, " (HTTP {status}, {})", on_one_line(code))?,
             (Some(status), None) => write!(f, " (HTTP {status})")?,
             (None, _) => {}
         }
         if let Some(message) = self.message() {
-            write!(f, ": {}", one_line(message))?;
+            write!(f, ": {}", on_one_line(message))?;
         }
         Ok(())
     }
@@ -339,6 +339,11 @@ impl fmt::Debug for ApiError {
             .field("source", &inner.source)
             .finish()
     }
+}
+
+/// What would end the line or move the cursor is a space there.
+fn on_one_line(text: &str) -> String {
+    visible(&text.replace(char::is_control, " "))
 }
 
 impl Error for ApiError {

@@ -18,6 +18,7 @@ use crate::settings::origin;
 
 mod backfill;
 mod body;
+mod config;
 mod dev;
 mod doctor;
 mod drill;
@@ -32,6 +33,7 @@ mod work;
 
 pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};
+pub(crate) use config::{Config, ShowConfig};
 pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
@@ -150,6 +152,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Inbox(Inbox),
     Doctor(Doctor),
+    #[command(subcommand)]
+    Config(Config),
     #[command(subcommand)]
     Endpoints(Endpoints),
     #[command(subcommand)]

@@ -8,6 +8,7 @@ use crate::settings::when;
 pub(crate) mod input;
 
 mod backfill;
+mod config;
 mod dev;
 mod doctor;
 mod drill;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Trigger(_)
             | Command::Inspect(_)
             | Command::Verify(_)
+            | Command::Config(_)
             | Command::Drill(_)
             | Command::EventTypes(_)
             | Command::Schema(_)
@@ -58,6 +60,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(options) => verify::run(&options),
         Command::Inbox(options) => inbox::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Config(options) => config::run(&options),
         Command::Drill(options) => drill::run(&options),
         Command::Sandbox(options) => sandbox::run(&options),
         Command::Endpoints(options) => endpoints::run(&options),

@@ -183,7 +183,9 @@ mod tests {
         let ended = ended.await.expect("it is noticed").expect_err("a failure");
         let said = ended.to_string();
         assert!(said.starts_with("the inbox ended"), "{said}");
-        server.stop(Ok(())).await.expect("the rest ends");
+        let stopped = server.stop(Ok(())).await.expect_err("closed already");
+        let said = stopped.to_string();
+        assert!(said.contains("the inbox is closed"), "{said}");
     }
 
     #[tokio::test]

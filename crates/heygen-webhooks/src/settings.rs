@@ -22,6 +22,7 @@ pub(crate) mod registration;
 pub(crate) mod retention;
 pub(crate) mod rule;
 pub(crate) mod secrets;
+pub(crate) mod setting;
 pub(crate) mod span;
 pub(crate) mod web_address;
 pub(crate) mod when;

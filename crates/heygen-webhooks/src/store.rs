@@ -61,6 +61,34 @@ pub(crate) async fn open_existing(place: &Place, nats: &Nats) -> Result<BoxInbox
     })
 }
 
+/// Sees whether it could be opened and would keep what is acknowledged, makes nothing, and says what was found.
+pub(crate) async fn check(
+    place: &Place,
+    nats: &Nats,
+    promise: &Promise,
+) -> Result<&'static str, Failure> {
+    match place {
+        Place::File(path) if !path.exists() => Ok("would be made"),
+        Place::File(path) => {
+            SqliteInbox::open_read_only(path)?;
+            Ok("can be opened")
+        }
+        Place::Streams(address) => {
+            match JetStreamInbox::open_existing(address, impatient(nats)).await {
+                Ok(inbox) => {
+                    promise.check(&inbox).await?;
+                    Ok("is there")
+                }
+                // A start makes it.
+                Err(error) if error.to_string().contains("there is no stream") => {
+                    Ok("would be made")
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
 /// Somebody waits, and can call the command again.
 fn impatient(nats: &Nats) -> JetStreamOptions {
     let mut options = nats.options.clone();

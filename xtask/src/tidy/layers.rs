@@ -86,6 +86,7 @@ const LAYERS: &[Layer] = &[
         members: &[
             "heygen-api",
             "heygen-events",
+            "heygen-http",
             "heygen-inbox",
             "heygen-signature",
         ],

@@ -37,11 +37,12 @@ use clap::Args;
   HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
   heygen-webhooks serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   heygen-webhooks serve --config heygen-webhooks.toml
+  heygen-webhooks serve --config heygen-webhooks.toml --check
   heygen-webhooks serve --no-work --inbox nats://a,b,c/HEYGEN --nats-creds receiver.creds
 
 A configuration file holds the long names of the options, all but --sandbox, --no-work,
---rotate-secret, --deregister-on-exit and --config. A flag comes before the environment, and the
-environment before the file, which the other commands read too:
+--check, --rotate-secret, --deregister-on-exit and --config. A flag comes before the environment, and
+the environment before the file, which the other commands read too; `config show` tells which is in force:
   listen = \"0.0.0.0:8080\"
   inbox = \"/var/lib/heygen/inbox.db\"
   secret-file = [\"/run/secrets/heygen\"]
@@ -86,6 +87,9 @@ pub(crate) struct Serve {
     /// Receive only; `work` hands out, here or on other machines. Only with an inbox on NATS
     #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
     pub(crate) no_work: bool,
+    /// Check everything that a start needs, start nothing, and change nothing: configuration, addresses, files, programs, inbox
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) tls: Options<Tls>,
     #[command(flatten)]

@@ -66,6 +66,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         built.begin()?;
         let inbox = BoxInbox::new(SqliteInbox::open(path)?);
         warn_of_open_files(&Place::File(path.to_owned()));
+        built.tell();
         let backfill = Backfill::new(client, inbox.clone())
             .base_url(api_options.base_url.clone())
             .since(since);

@@ -5,65 +5,48 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
-use heygen_api::Client;
-use heygen_connect::{Backfill, SecretStore};
+use heygen_connect::Backfill;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
-use heygen_receiver::{
-    ActiveSecrets, AdminPages, Handler as _, Limits, Metrics, ReceiverOptions, Server,
-};
+use heygen_receiver::{ActiveSecrets, AdminPages, Handler as _, Limits, Metrics, ReceiverOptions};
 use tokio::sync::watch;
 
-use crate::api;
 use crate::backfill;
 use crate::cli::Serve;
-use crate::dispatch::handing_out::{Built, Count};
+use crate::dispatch::handing_out::Count;
 use crate::failure::Failure;
 use crate::output::lines;
 use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::descriptors;
 use crate::process::signals::{asked_to_stop, hangups, until_true};
-use crate::secrets::secret::{self, SecretSources};
-use crate::server::{RunningServer, admin, block_on};
-use crate::settings::address::public_url;
+use crate::secrets::secret;
+use crate::server::{RunningServer, block_on};
 use crate::settings::config::Config;
-use crate::settings::origin;
 use crate::store::{self, warn_of_open_files};
 
 mod callbacks;
+mod check;
+mod prepared;
 mod registration;
 mod show;
 mod tls;
 
-use callbacks::Callbacks;
-use registration::{Registration, Wanted};
+use prepared::Prepared;
+use registration::Registration;
 use show::{Show, Stored};
-use tls::Certificate;
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
     logging::start(&config.log)?;
     config.file.log();
-    let sources = SecretSources::load(
-        &config.secret_files,
-        SecretStore::beside(&config.inbox.beside()),
-    )?;
-    // Asked for before anything is opened: without a key there is nothing to start.
-    let needs_api = config.public_url.is_some() || config.backfill.is_some();
-    let client = match needs_api {
-        true => Some(api::connect(&config.api)?),
-        false => None,
-    };
     let printer = Printer::start(&config.printing)?;
-    let forward_secret = match config.is_working {
-        true => config.handing_out.forward_secret(&config.inbox)?,
-        false => None,
-    };
-    let built = config
-        .handing_out
-        .build(&printer, forward_secret, sources.active())?;
-    let ended = block_on(&printer, serve(&config, client, sources, &printer, built));
+    let ended = block_on(&printer, async {
+        let prepared = Prepared::new(&config, &printer).await?;
+        match options.check {
+            true => check::run(&config, prepared).await,
+            false => serve(&config, prepared, &printer).await,
+        }
+    });
     match ended {
         // A show has nothing left to do once nobody looks.
         Err(Failure::NobodyListens) if config.sandbox => Ok(()),
@@ -71,32 +54,19 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     }
 }
 
-async fn serve(
-    config: &Config,
-    client: Option<Client>,
-    sources: SecretSources,
-    printer: &Printer,
-    built: Built,
-) -> Result<(), Failure> {
-    // Whatever may fail comes before the inbox is opened: nothing is left behind by a start that
-    // failed. Connections wait meanwhile.
-    let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
-    let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-    let listener = listen(config, certificate.as_ref()).await?;
+async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result<(), Failure> {
+    let Prepared {
+        sources,
+        client,
+        built,
+        callbacks,
+        certificate,
+        listener,
+        admin,
+        show,
+        registration,
+    } = prepared;
     let address = listener.local_addr()?;
-    let admin = admin::bind(&config.admin).await?;
-    let show = match config.sandbox {
-        true => Some(Show::start().await?),
-        false => None,
-    };
-    let local_url = format!("http://{}{}", show::from_here(address), config.path);
-    let registration = registration(
-        config,
-        client.clone(),
-        show.as_ref(),
-        local_url,
-        sources.clone(),
-    )?;
     built.begin()?;
     let inbox = store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
     warn_of_open_files(&config.inbox);
@@ -109,6 +79,7 @@ async fn serve(
     tracing::info!(url, inbox = %config.inbox, "listening");
     tell_secrets(config, sources.active(), is_exposed);
     admin.tell()?;
+    built.tell();
     // Programs find the address in the log.
     printer.say(format!("listening on {url}\n"));
 
@@ -175,20 +146,6 @@ async fn serve(
     );
     let ended = Box::pin(registered).await;
     server.stop(ended).await
-}
-
-async fn listen(config: &Config, certificate: Option<&Certificate>) -> Result<Server, Failure> {
-    let server = Server::bind(&config.listen).await.with_context(|| {
-        let option = origin::name("listen");
-        format!(
-            "cannot listen on {} ({option} chooses another)",
-            config.listen
-        )
-    })?;
-    Ok(match certificate {
-        Some(certificate) => server.tls(certificate.in_force().clone()),
-        None => server,
-    })
 }
 
 /// Registers, plays the show where one was asked for, and returns when it is time to stop, which may be at any moment of it.
@@ -283,36 +240,6 @@ fn tell_secrets(config: &Config, active: &ActiveSecrets, is_exposed: bool) {
              --public-url gives one"
         ),
     }
-}
-
-/// What to register, and where; `None` when nothing is to be registered.
-fn registration(
-    config: &Config,
-    client: Option<Client>,
-    show: Option<&Show>,
-    local_url: String,
-    sources: SecretSources,
-) -> Result<Option<Registration>, Failure> {
-    let (client, url) = match (show, client, &config.public_url) {
-        (Some(show), ..) => {
-            let mut options = config.api.clone();
-            options.base_url = Some(show.base_url().to_owned());
-            (api::client(&options, show.credentials())?, local_url)
-        }
-        (None, Some(client), Some(url)) => (client, public_url(url, &config.path)),
-        (None, ..) => return Ok(None),
-    };
-    let events = config.events.as_deref().map(api::events).transpose()?;
-    let wanted = Wanted {
-        at: match show {
-            Some(_) => "the sandbox",
-            None => "HeyGen",
-        },
-        url,
-        events,
-        rotate: config.rotate_secret,
-    };
-    Ok(Some(Registration::new(client, sources, wanted)))
 }
 
 /// What is left of HeyGen's time to tell a secret once the process is to stop.

@@ -58,6 +58,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         built.begin()?;
         let inbox = store::open_promising(&place, &nats, &promise).await?;
         admin.tell()?;
+        built.tell();
         tracing::info!(inbox = %place, "working");
         printer.say(format!("working on {place}\n"));
         let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);

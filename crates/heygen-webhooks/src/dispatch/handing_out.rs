@@ -216,11 +216,19 @@ impl Built {
         self.programs.clone()
     }
 
-    /// Brings into force what is signed with, and makes it where it was not made yet: once nothing else can keep us from the start.
+    /// Brings into force what is signed with, and makes it where it was not made yet: before the inbox is opened, so that a start
+    /// that fails leaves none.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
         match &self.forward_secret {
             Some(secret) => secret.begin(&self.receivers),
             None => Ok(()),
+        }
+    }
+
+    /// Logs where it is: once there is something to stop.
+    pub(crate) fn tell(&self) {
+        if let Some(secret) = &self.forward_secret {
+            tracing::info!("forwarded deliveries are signed with {}", secret.hint());
         }
     }
 

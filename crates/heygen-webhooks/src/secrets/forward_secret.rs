@@ -92,7 +92,7 @@ impl ForwardSecret {
         Ok((secret::read_file(&self.file)?, true))
     }
 
-    /// Brings it into force, and tells the log where it is. `receivers` are the secrets that deliveries are verified with.
+    /// Brings it into force. `receivers` are the secrets that deliveries are verified with.
     pub(crate) fn begin(&self, receivers: &ActiveSecrets) -> Result<(), Failure> {
         let (secrets, is_new) = self.read_or_make()?;
         if is_new {
@@ -102,7 +102,6 @@ impl ForwardSecret {
             );
         }
         secret::warn_of_open_files(std::slice::from_ref(&self.file));
-        tracing::info!("forwarded deliveries are signed with {}", self.hint());
         self.enforce(secrets, receivers);
         Ok(())
     }

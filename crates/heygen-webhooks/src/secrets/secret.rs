@@ -348,27 +348,29 @@ impl SecretSources {
         let configured = last.environment.iter().chain(files);
         let (withdrawn, all): (Vec<_>, Vec<_>) =
             configured.partition(|secret| is_one_of(secret, &last.stored.retired));
-        if withdrawn.len() > last.withdrawn {
-            tracing::warn!(
-                secrets = withdrawn.len(),
-                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was replaced at HeyGen and its time is over: it is no longer \
-                 accepted; take it out there"
-            );
-        }
-        last.withdrawn = withdrawn.len();
         let all = all
             .into_iter()
             .chain(&last.stored.accepted)
             .chain(&last.held)
             .cloned();
+        let withdrawn = withdrawn.len();
         match Secrets::from_iter(all) {
             Some(secrets) => self.active.set(secrets),
             None if self.active.get().is_some() => {
-                tracing::warn!("no signing secret is left: deliveries are answered 503");
                 self.active.clear();
+                tracing::warn!("no signing secret is left: deliveries are answered 503");
             }
             None => {}
         }
+        // Once it is so.
+        if withdrawn > last.withdrawn {
+            tracing::warn!(
+                secrets = withdrawn,
+                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was replaced at HeyGen and its time is over: it is no longer \
+                 accepted; take it out there"
+            );
+        }
+        last.withdrawn = withdrawn;
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

@@ -141,3 +141,86 @@ pub(crate) fn check_place(
         Place::Streams(_) | Place::File(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command};
+    use heygen_receiver::{DispatchOptions, Limits};
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::settings::file;
+    use crate::settings::handlers::Handlers;
+    use crate::settings::options::Options;
+    use crate::settings::receiver;
+    use crate::settings::retention::RetentionOptions;
+
+    #[test]
+    fn every_option_of_serve_is_a_key_of_the_file() {
+        const FLAGS_ALONE: [&str; 6] = [
+            "check",
+            "config",
+            "deregister-on-exit",
+            "no-work",
+            "rotate-secret",
+            "sandbox",
+        ];
+        let serve = Serve::augment_args(Command::new("serve"));
+        let mut options: Vec<_> = serve
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .filter(|name| !FLAGS_ALONE.contains(name))
+            .map(str::to_owned)
+            .collect();
+        let mut keys = file::keys();
+        options.sort();
+        keys.sort();
+        assert_eq!(options, keys);
+    }
+
+    /// What the help says of a default is what holds.
+    #[track_caller]
+    fn check<T: Args + DeserializeOwned>(expected: &[(&str, Value)]) {
+        let group = Options::<T>::of_environment().expect("nothing is set");
+        let settings = group.settings(&File::default());
+        for (name, expected) in expected {
+            let setting = settings.iter().find(|setting| setting.name == *name);
+            assert_eq!(
+                setting.map(|setting| &setting.value),
+                Some(expected),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults_that_hold() {
+        let limits = Limits::default();
+        check::<receiver::Limits>(&[
+            ("max-body-bytes", limits.max_body_bytes.into()),
+            ("max-connections", limits.max_connections.into()),
+            ("header-time", limits.header_time.as_secs().into()),
+            ("body-time", limits.body_time.as_secs().into()),
+            ("keep-alive", limits.keep_alive.as_secs().into()),
+        ]);
+        let dispatch = DispatchOptions::default();
+        check::<Handlers>(&[
+            ("concurrency", dispatch.concurrency.into()),
+            (
+                "retry-first",
+                dispatch.schedule.initial_delay.as_secs().into(),
+            ),
+            (
+                "retry-longest",
+                dispatch.schedule.max_delay.as_secs().into(),
+            ),
+        ]);
+        check::<RetentionOptions>(&[("rejected-count", RingOptions::default().max_posts.into())]);
+        let listen = receiver::Listen::default();
+        check::<receiver::Listen>(&[
+            ("listen", listen.address().expect("an address").into()),
+            ("path", listen.path().into()),
+        ]);
+    }
+}

@@ -81,6 +81,11 @@ impl File {
         })
     }
 
+    /// Where it was read.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }
@@ -139,6 +144,15 @@ const GROUPS: [fn(&str) -> Checked; 20] = [
     check::<NatsStreams>,
     check::<NatsPromise>,
 ];
+
+/// Every key that can stand in the file.
+#[cfg(test)]
+pub(crate) fn keys() -> Vec<String> {
+    GROUPS
+        .into_iter()
+        .flat_map(|check| check("").keys)
+        .collect()
+}
 
 /// A key below the top that is not known.
 fn unknown_field(text: &str, error: &toml::de::Error) -> Option<String> {

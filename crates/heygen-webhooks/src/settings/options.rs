@@ -3,13 +3,15 @@
 use std::marker::PhantomData;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde::de::DeserializeOwned;
+use toml::Table;
 
 use crate::failure::Failure;
 use crate::process::environment;
 use crate::settings::file::File;
 use crate::settings::group::definition;
+use crate::settings::setting::{Setting, Source, written};
 
 /// The options of a group `T` as flags and environment give them. A field of `T` is an option, with
 /// its long name as the key of the file, so that all three are declared once.
@@ -30,9 +32,17 @@ impl<T: Args + DeserializeOwned> Options<T> {
         read.map_err(|error| Failure::usage(error.to_string()))
     }
 
-    /// The values: flags go before the environment, the environment before the file. An option that
-    /// is given sets aside the keys of the file that exclude it.
+    /// The values: flags go before the environment, the environment before the file.
     pub(crate) fn over(&self, file: &File) -> Result<T, Failure> {
+        let mut values: T = self.beneath(file).try_into()?;
+        values.update_from_arg_matches(&self.given)?;
+        Ok(values)
+    }
+}
+
+impl<T: Args> Options<T> {
+    /// What the file says, without the keys that an option which is given excludes.
+    fn beneath(&self, file: &File) -> Table {
         let mut table = file.table().clone();
         let group = definition::<T>();
         for arg in group.get_arguments() {
@@ -44,9 +54,36 @@ impl<T: Args + DeserializeOwned> Options<T> {
                 }
             }
         }
-        let mut values: T = table.try_into()?;
-        values.update_from_arg_matches(&self.given)?;
-        Ok(values)
+        table
+    }
+
+    /// Each option of the group, as it is in force.
+    pub(crate) fn settings(&self, file: &File) -> Vec<Setting> {
+        let mut in_file = self.beneath(file);
+        let group = definition::<T>();
+        let setting = |arg: &Arg| {
+            let id = arg.get_id().as_str();
+            let in_file = in_file.remove(arg.get_long().unwrap_or_default());
+            let in_file = in_file.and_then(|value| serde_json::to_value(value).ok());
+            let given = self.given.get_raw(id).map(|texts| {
+                let texts: Vec<_> = texts
+                    .map(|text| text.to_string_lossy().into_owned())
+                    .collect();
+                let variable = arg
+                    .get_env()
+                    .filter(|_| self.given.value_source(id) == Some(ValueSource::EnvVariable));
+                let source = variable.map_or(Source::Flag, |name| {
+                    Source::Variable(name.to_string_lossy().into_owned())
+                });
+                let value = match arg.get_action() {
+                    ArgAction::SetTrue => self.given.get_flag(id).into(),
+                    _ => written(arg, &texts),
+                };
+                (value, source)
+            });
+            Setting::new(arg, given.or(in_file.map(|value| (value, Source::File))))
+        };
+        group.get_arguments().map(setting).collect()
     }
 }
 

@@ -3,7 +3,10 @@
 #![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 
 mod backfill;
+#[cfg(unix)]
+mod check;
 mod config;
+mod config_show;
 mod crash;
 mod dedup;
 mod deploy;

@@ -6,6 +6,7 @@ use xtask_nats::{Options, Program, Server};
 use crate::support::{Ended, Place, Serve};
 
 mod away;
+mod check;
 mod commands;
 mod handing;
 mod login;

@@ -1,0 +1,80 @@
+//! `serve --check`: whether a start would succeed. What a start does before it opens anything is done, and undone.
+
+use heygen_receiver::Handler as _;
+use serde_json::json;
+
+use super::prepared::Prepared;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::admin::{ADMIN, AdminAddress};
+use crate::settings::config::Config;
+use crate::store;
+
+/// Reports what a start has found to be right, once nothing was found to be wrong.
+pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failure> {
+    let inbox = store::check(&config.inbox, &config.nats, &config.promise).await?;
+    prepared.admin.tell()?;
+    let secrets = prepared.sources.active().get();
+    let secrets = match secrets.map_or(0, |secrets| secrets.len()) {
+        0 => "none: deliveries would be answered 503".to_owned(),
+        count => format!("{count} known"),
+    };
+    let tls = config.tls.as_ref();
+    let checked = [
+        (
+            "configuration",
+            config
+                .file
+                .path()
+                .map_or_else(|| "no file".to_owned(), |path| path.display().to_string()),
+        ),
+        ("listen", format!("{} can be listened on", config.listen)),
+        (
+            "tls",
+            tls.map_or_else(
+                || "plain http".to_owned(),
+                |files| format!("{} fits its key", files.certificate.display()),
+            ),
+        ),
+        (
+            "admin",
+            match &config.admin {
+                AdminAddress::Off => "off".to_owned(),
+                AdminAddress::Default => format!("{ADMIN}, where that is free"),
+                AdminAddress::At(address) => format!("{address} can be listened on"),
+            },
+        ),
+        ("secrets", secrets),
+        (
+            "callbacks",
+            format!("{} tokens", prepared.callbacks.tokens().len()),
+        ),
+        (
+            "handlers",
+            match config.is_working {
+                true => format!("{} destinations", prepared.built.handler.destinations()),
+                false => "none: `work` dispatches".to_owned(),
+            },
+        ),
+        (
+            "HeyGen",
+            match prepared.client {
+                Some(_) => "there is a key; HeyGen was not asked",
+                None => "not needed",
+            }
+            .to_owned(),
+        ),
+        ("inbox", format!("{} {inbox}", config.inbox)),
+    ];
+    if config.printing.json {
+        let checked: serde_json::Map<_, _> = checked
+            .into_iter()
+            .map(|(what, found)| (what.to_owned(), found.into()))
+            .collect();
+        return Ok(output::json(&json!({ "ready": true, "checked": checked }))?);
+    }
+    for (what, found) in checked {
+        output::write(format!("{what:<13}  {found}\n"))?;
+    }
+    Ok(output::write("`serve` can start with this\n")?)
+}

@@ -1,0 +1,127 @@
+//! [`Prepared`]: what a start reads and binds before it opens the inbox, which is what `serve --check` checks.
+
+use anyhow::Context as _;
+use heygen_api::Client;
+use heygen_connect::SecretStore;
+use heygen_receiver::Server;
+
+use super::callbacks::Callbacks;
+use super::registration::{Registration, Wanted};
+use super::show::{self, Show};
+use super::tls::Certificate;
+use crate::api;
+use crate::dispatch::handing_out::Built;
+use crate::failure::Failure;
+use crate::output::printer::Printer;
+use crate::secrets::secret::SecretSources;
+use crate::server::admin;
+use crate::settings::address::public_url;
+use crate::settings::config::Config;
+use crate::settings::origin;
+
+/// Whatever may fail at a start before the inbox is opened: nothing is left behind by a start that fails. Connections wait meanwhile.
+pub(super) struct Prepared {
+    pub(super) sources: SecretSources,
+    pub(super) client: Option<Client>,
+    pub(super) built: Built,
+    pub(super) callbacks: Callbacks,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) listener: Server,
+    pub(super) admin: admin::Bound,
+    pub(super) show: Option<Show>,
+    pub(super) registration: Option<Registration>,
+}
+
+impl Prepared {
+    pub(super) async fn new(config: &Config, printer: &Printer) -> Result<Self, Failure> {
+        let sources = SecretSources::load(
+            &config.secret_files,
+            SecretStore::beside(&config.inbox.beside()),
+        )?;
+        // Without a key there is nothing to start.
+        let needs_api = config.public_url.is_some() || config.backfill.is_some();
+        let client = match needs_api {
+            true => Some(api::connect(&config.api)?),
+            false => None,
+        };
+        let forward_secret = match config.is_working {
+            true => config.handing_out.forward_secret(&config.inbox)?,
+            false => None,
+        };
+        let built = config
+            .handing_out
+            .build(printer, forward_secret, sources.active())?;
+        let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
+        let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+        let listener = listen(config, certificate.as_ref()).await?;
+        let admin = admin::bind(&config.admin).await?;
+        let show = match config.sandbox {
+            true => Some(Show::start().await?),
+            false => None,
+        };
+        let address = show::from_here(listener.local_addr()?);
+        let local_url = format!("http://{address}{}", config.path);
+        let registration = registration(
+            config,
+            client.clone(),
+            show.as_ref(),
+            local_url,
+            sources.clone(),
+        )?;
+        Ok(Self {
+            sources,
+            client,
+            built,
+            callbacks,
+            certificate,
+            listener,
+            admin,
+            show,
+            registration,
+        })
+    }
+}
+
+async fn listen(config: &Config, certificate: Option<&Certificate>) -> Result<Server, Failure> {
+    let server = Server::bind(&config.listen).await.with_context(|| {
+        let option = origin::name("listen");
+        format!(
+            "cannot listen on {} ({option} chooses another)",
+            config.listen
+        )
+    })?;
+    Ok(match certificate {
+        Some(certificate) => server.tls(certificate.in_force().clone()),
+        None => server,
+    })
+}
+
+/// What to register, and where; `None` when nothing is to be registered.
+fn registration(
+    config: &Config,
+    client: Option<Client>,
+    show: Option<&Show>,
+    local_url: String,
+    sources: SecretSources,
+) -> Result<Option<Registration>, Failure> {
+    let (client, url) = match (show, client, &config.public_url) {
+        (Some(show), ..) => {
+            let mut options = config.api.clone();
+            options.base_url = Some(show.base_url().to_owned());
+            (api::client(&options, show.credentials())?, local_url)
+        }
+        (None, Some(client), Some(url)) => (client, public_url(url, &config.path)),
+        (None, ..) => return Ok(None),
+    };
+    let events = config.events.as_deref().map(api::events).transpose()?;
+    let wanted = Wanted {
+        at: match show {
+            Some(_) => "the sandbox",
+            None => "HeyGen",
+        },
+        url,
+        events,
+        rotate: config.rotate_secret,
+    };
+    Ok(Some(Registration::new(client, sources, wanted)))
+}

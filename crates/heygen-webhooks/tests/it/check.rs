@@ -1,0 +1,136 @@
+//! `serve --check`: everything a start needs is looked at, and nothing is started, made or changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::identity::Identity;
+use crate::start::told;
+use crate::support::{Ended, Place, with_free_ports};
+
+fn check(place: &Place, arguments: &[&str]) -> Ended {
+    let before = files(place);
+    let ended = place.run(&[&with_free_ports(&["--check"]), arguments].concat());
+    assert_eq!(files(place), before, "nothing is left behind");
+    ended
+}
+
+/// What lies there, with the length of each.
+fn files(place: &Place) -> BTreeSet<(String, u64)> {
+    let files = fs::read_dir(place.path()).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let length = |path: &Path| path.metadata().expect("a file").len();
+    files
+        .map(|path| (path.display().to_string(), length(&path)))
+        .collect()
+}
+
+#[test]
+fn what_can_start_is_told_and_nothing_is_left_behind() {
+    let place = Place::new();
+    let identity = Identity::new();
+    place.file("chain.pem", &identity.certificate);
+    place.file("key.pem", &identity.key);
+    place.file("tokens", "0123456789abcdef0123456789abcdef\n");
+    let all = [
+        "--tls-cert",
+        "chain.pem",
+        "--tls-key",
+        "key.pem",
+        "--callback-token-file",
+        "tokens",
+        "--forward",
+        "http://127.0.0.1:1/x",
+        "--on",
+        "*.fail=exec:/bin/cat",
+    ];
+    let ended = check(&place, &all).ok();
+    for expected in [
+        "secrets        1 known",
+        "tls            chain.pem",
+        "callbacks      1 tokens",
+        "handlers       2 destinations",
+        "inbox          ./heygen-inbox.db would be made",
+        "`serve` can start with this",
+    ] {
+        assert!(
+            ended.stdout.contains(expected),
+            "{expected:?}: {}",
+            ended.stdout
+        );
+    }
+    let json = check(&place, &["--json"]).ok().json();
+    assert_eq!(json["ready"], true, "{json}");
+    assert_eq!(json["checked"]["secrets"], "1 known", "{json}");
+
+    let serve = place.serve(&[]);
+    serve.trigger(&place, &["batch.finished"]).ok();
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    let ended = check(&place, &[]).ok();
+    assert!(
+        ended.stdout.contains("heygen-inbox.db can be opened"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn what_would_fail_at_the_start_fails_the_check() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    place.file(
+        "letter.db",
+        "a letter to a friend, longer than the header that SQLite would look for",
+    );
+    place.file("typo.toml", "lisen = \"x\"\n");
+    place.file("empty", "\n");
+    let identity = Identity::new();
+    place.file("chain.pem", &identity.certificate);
+    place.file("other.pem", &Identity::new().key);
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
+        (&["--secret-file", "none"], 1, "--secret-file"),
+        (&["--callback-token-file", "empty"], 2, "holds no token"),
+        (
+            &["--tls-cert", "chain.pem", "--tls-key", "none"],
+            1,
+            "--tls-key",
+        ),
+        (
+            &["--tls-cert", "chain.pem", "--tls-key", "other.pem"],
+            1,
+            "no TLS",
+        ),
+        (
+            &["--forward", "localhost:3000"],
+            2,
+            "did you mean http://localhost:3000?",
+        ),
+        (&["--exec", "./none"], 2, "./none does not exist"),
+        (&["--inbox", "none/inbox.db"], 2, "does not exist"),
+        (&["--inbox", "letter.db"], 1, "letter.db"),
+        (&["--inbox", "nats://127.0.0.1:1/X"], 1, "127.0.0.1:1"),
+        (
+            &["--public-url", "https://hooks.example.com"],
+            2,
+            "no API key",
+        ),
+        (&["--path", "x"], 2, "must begin with `/`"),
+        (&["--log", "=:"], 2, "is not a log filter"),
+    ];
+    for (arguments, status, message) in cases {
+        told(&check(&place, arguments), status, message);
+    }
+    for option in ["--listen", "--admin"] {
+        let other = if option == "--listen" {
+            "--admin"
+        } else {
+            "--listen"
+        };
+        let serve = ["serve", "--check", option, &taken, other, "127.0.0.1:0"];
+        told(&place.run(&serve), 1, option);
+    }
+}

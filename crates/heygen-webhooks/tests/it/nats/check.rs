@@ -1,0 +1,26 @@
+//! `serve --check` with an inbox on streams.
+
+use super::World;
+use crate::start::told;
+use crate::support::with_free_ports;
+
+#[test]
+fn streams_are_looked_at_and_not_made() {
+    let world = World::new();
+    let check =
+        |arguments: &[&str]| world.run(&[&with_free_ports(&["--check"]), arguments].concat());
+    let ended = check(&[]).ok();
+    assert!(ended.stdout.contains("would be made"), "{}", ended.stdout);
+    told(&world.run(&["inbox", "list"]), 1, "there is no stream");
+
+    let serve = world.receive(&[]);
+    serve.trigger(&world.place, &["batch.finished"]).ok();
+    let ended = check(&[]).ok();
+    assert!(
+        ended.stdout.contains("/HEYGEN is there"),
+        "{}",
+        ended.stdout
+    );
+    let required = check(&["--require-sync"]);
+    told(&required, 1, "--require-sync is given");
+}
