@@ -149,7 +149,8 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// SQLite, a client, TLS, what ends programs and the router of the admin listener: each is a feature.
+/// SQLite, a client, TLS, what ends programs and the router of the admin listener: each is a
+/// feature.
 const RECEIVER_CHOICES: &[&str] = &[
     "axum",
     "libsqlite3-sys",

@@ -86,11 +86,12 @@ impl<I: InboxAdmin> AdminPages<I> {
         let _ = self.ended.set(part);
     }
 
-    /// Shows these too, such as a dashboard. Their requests pass the same look at `Host`; what they answer is theirs.
+    /// Shows these pages too, such as a dashboard. Their requests pass the same check of `Host`.
     ///
     /// # Panics
     ///
-    /// [`Admin::serve`](super::Admin::serve) does when they have a path of the table above, or a fallback.
+    /// [`Admin::serve`](super::Admin::serve) panics when they hold a path of the table above, and
+    /// this does when they hold one that was mounted before.
     #[must_use]
     pub fn mount(mut self, pages: Router) -> Self {
         self.mounted = self.mounted.merge(pages);

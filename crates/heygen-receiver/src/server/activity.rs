@@ -1,4 +1,5 @@
-//! [`Activity`]: what is known of an open connection, for its own task and for the one that makes room.
+//! [`Activity`]: what is known of an open connection, for its own task and for the one that makes
+//! room.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! What every call of HeyGen's API passes: the key, faults on request, and the words of its version for refusals.
+//! What every call of HeyGen's API passes: the key, faults on request, and the words of its version
+//! for refusals.
 
 use std::sync::Arc;
 

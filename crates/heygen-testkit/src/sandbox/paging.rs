@@ -10,7 +10,8 @@ use crate::random;
 /// A token is good for the list it came from, as long as the sandbox lives, whatever is deleted meanwhile.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// A token is a position under the mask of its list: none can be made up, or taken to the other list.
+    /// A token is a position under the mask of its list: none can be made up, or taken to the
+    /// other list.
     endpoints: u128,
     events: u128,
 }

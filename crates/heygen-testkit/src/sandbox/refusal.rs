@@ -29,7 +29,8 @@ impl From<Operation> for Api {
 
 /// Why an operation was not carried out.
 ///
-/// As a response it speaks as v3 does, and is among its extensions: the gate before an operation of v1 says it in v1's words.
+/// As a response it speaks as v3 does and is among the extensions, so that the gate before an
+/// operation of v1 can say it in v1's words.
 #[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// No key, or a wrong one.

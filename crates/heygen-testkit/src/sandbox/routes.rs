@@ -53,7 +53,8 @@ fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Share
     }
 }
 
-/// Gives every answer an id, and has `Allow` name what HeyGen's API has: no operation of it is a HEAD.
+/// Gives every answer an id, and has `Allow` name what HeyGen's API has: none of its operations is
+/// a HEAD.
 async fn finish(mut response: Response) -> Response {
     let is_refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();

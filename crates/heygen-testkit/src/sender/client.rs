@@ -1,5 +1,5 @@
-//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy, and TLS with a cryptography of its own choice, so that neither
-//! the process nor another crate of the build decides about it.
+//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy, and TLS with a cryptography that
+//! is chosen here, so that neither the process nor another crate of the build decides about it.
 
 use bytes::Bytes;
 use http_body_util::Full;

@@ -122,7 +122,7 @@ async fn drop_answers() {
 /// What becomes of a body.
 async fn check_body(misbehaviour: Misbehaviour, expected: &str) {
     let event = EventBuilder::new(SUCCESS)
-        .data(json!({"video_id": "v1", "url": "https://files.heygen.ai/é.mp4"}));
+        .data(json!({"url": "https://files.heygen.ai/é.mp4", "video_id": "v1"}));
     let posts = received(misbehaviour, event).await;
     assert_eq!(posts[0].body, expected);
 }
