@@ -9,11 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{answers::Scope, refusal::Refusal, shared::Shared};
+use super::{answers::Scope, operation::Operation, refusal::Refusal, shared::Shared};
 
 /// Carries an operation out once for each key.
 pub(super) async fn once(
-    State(shared): State<Arc<Shared>>,
+    State((shared, operation)): State<(Arc<Shared>, Operation)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -26,7 +26,6 @@ pub(super) async fn once(
         let message = "Idempotency-Key must be 1 to 255 letters, digits, '_', '-', ':' or '.'.";
         return Refusal::invalid(HEADER, message).into_response();
     }
-    let operation = format!("{} {}", request.method(), request.uri().path());
     let (head, body) = request.into_parts();
     // The gate has read it.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();

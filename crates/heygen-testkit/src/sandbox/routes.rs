@@ -36,7 +36,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 }
 
 fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Shared>> {
-    let once = middleware::from_fn_with_state(shared.clone(), idempotency::once);
+    let once = middleware::from_fn_with_state((shared.clone(), operation), idempotency::once);
     match operation {
         Operation::V1Add => post(v1::add),
         Operation::V1List => get(v1::list),

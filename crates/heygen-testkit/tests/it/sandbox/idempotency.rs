@@ -142,3 +142,20 @@ async fn a_key_is_forgotten_after_a_scaled_day() {
     assert_ne!(first.body, second.body);
     assert_eq!(heygen.endpoints().len(), 2);
 }
+
+#[tokio::test]
+async fn note_of_repeated_rotation_names_operation_without_id() {
+    let heygen = Heygen::start().await;
+    let id = heygen.create(at("a")).await.endpoint_id;
+    let rotate = format!("POST /v3/webhooks/endpoints/{id}/rotate-secret");
+    let first = keyed(&heygen, &rotate, "k1", json!({"n": 1})).await;
+    let second = keyed(&heygen, &rotate, "k1", json!({"n": 2})).await;
+    assert_eq!(first.body, second.body);
+    let operation = Operation::RotateSecret;
+    assert_eq!(
+        heygen.notes(),
+        [format!(
+            "{operation} was repeated under its Idempotency-Key with another body"
+        )]
+    );
+}
