@@ -102,16 +102,19 @@ impl<I: InboxAdmin> AdminPages<I> {
         let hosts = Arc::clone(&self.hosts);
         let mounted = self.mounted.clone();
         let healthy = async || json(StatusCode::OK, r#"{"status":"ok"}"#);
-        let mut router = Router::new()
+        let router = Router::new()
             .route("/healthz", get(healthy))
             .route("/readyz", get(ready::<I>));
         #[cfg(feature = "metrics")]
-        if let Some(metrics) = self.metrics.clone() {
-            let show = move |State(pages): State<Self>, headers: HeaderMap| async move {
-                show_metrics(&metrics, pages.readiness.inbox(), &headers).await
-            };
-            router = router.route("/metrics", get(show));
-        }
+        let router = match self.metrics.clone() {
+            Some(metrics) => {
+                let show = move |State(pages): State<Self>, headers: HeaderMap| async move {
+                    show_metrics(&metrics, pages.readiness.inbox(), &headers).await
+                };
+                router.route("/metrics", get(show))
+            }
+            None => router,
+        };
         router
             .method_not_allowed_fallback(method_not_allowed)
             .with_state(self)
