@@ -1,7 +1,8 @@
 //! [`JetStreamInbox`]: an inbox for more than one machine, on streams of NATS JetStream.
 //!
-//! Any number of receivers publish to one stream, and answer when it has acknowledged; any number of workers
-//! consume it. Replication, election and persistence are the servers': nothing of that is done here.
+//! Any number of receivers publish to one stream, and answer when it has acknowledged; any number
+//! of workers consume it. Replication, election and persistence are the servers': nothing of that
+//! is done here.
 //!
 //! # Streams
 //!
@@ -14,22 +15,26 @@
 //! | `HEYGEN_RECORDS` | `heygen.records.>` | what became of each event; the newest word a subject |
 //! | `HEYGEN_AGAIN` | `heygen.again.>` | references to what is to be handed out again |
 //!
-//! They are made where they are missing, and never changed where they are there. What subjects cannot hold is
-//! written `%20`, and what could not be read as an event stands under `_unreadable`.
+//! They are made where they are missing, and never changed where they are there. What subjects
+//! cannot hold is written `%20`, and what could not be read as an event stands under `_unreadable`.
 //!
 //! # What is kept
 //!
-//! A server acknowledges before its disk has it, unless its configuration says `sync_interval: always`, which
-//! [`MIN_SYNC_VERSION`] and later know. [`doubts`](JetStreamInbox::doubts) tells what can be seen to stand against the promise.
+//! A server acknowledges before its disk has it, unless its configuration says
+//! `sync_interval: always`, which [`MIN_SYNC_VERSION`] and later know.
+//! [`doubts`](JetStreamInbox::doubts) tells what can be seen to stand against the promise.
 //!
 //! # How it differs from a file
 //!
-//! - [`Order::Subject`] is refused: many workers keep no order among what is about the same.
-//! - A worker that ends in the middle has its deliveries handed to another after the ack wait, not at the next start.
-//! - A duplicate is known by the servers for their duplicate window, by the digest of its body; by a receiver for as long as it
-//!   remembers. A POST and its record in HeyGen's log that two receivers get in the same moment are delivered twice.
-//! - Events are fetched in their order. What waits for a destination without room is held here, up to 1,000 deliveries; beyond,
-//!   it holds up the others. Live are all events, backlog is what comes by a reference.
+//! - [`Order::Subject`](crate::Order::Subject) is refused: many workers keep no order among what is about the same.
+//! - A worker that ends in the middle has its deliveries handed to another after the ack wait, not
+//!   at the next start.
+//! - A duplicate is known by the servers for their duplicate window, by the digest of its body; by
+//!   a receiver for as long as it remembers. A POST and its record in HeyGen's log that two
+//!   receivers get in the same moment are delivered twice.
+//! - Events are fetched in their order. What waits for a destination without room is held here, up
+//!   to 1,000 deliveries; beyond, it holds up the others. Live are all events, backlog is what
+//!   comes by a reference.
 //! - Of each delivery the newest 100 attempts are kept.
 
 use std::sync::Arc;
@@ -82,7 +87,7 @@ pub use promise::{Doubt, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 use consumer::Consumer;
 use publisher::Publisher;
 use queries::Queries;
-use setup::Missing;
+use setup::{Missing, Setup};
 use streams::Streams;
 use transfer::Transfer;
 use wake::Wake;
@@ -120,9 +125,9 @@ impl JetStreamInbox {
     /// # Errors
     ///
     /// [`Access`](crate::InboxErrorKind::Access) when the servers refuse us,
-    /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, or a stream could be
-    /// neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream of that name is
-    /// something else.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, or a stream
+    /// could be neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream
+    /// of that name is something else.
     pub async fn open(address: &Address, options: JetStreamOptions) -> Result<Self, InboxError> {
         Self::open_with(address, &options, Missing::Make).await
     }
@@ -131,7 +136,8 @@ impl JetStreamInbox {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and [`Storage`](crate::InboxErrorKind::Storage) when a stream is missing.
+    /// As [`open`](Self::open), and [`Storage`](crate::InboxErrorKind::Storage) when a stream is
+    /// missing.
     pub async fn open_existing(
         address: &Address,
         options: JetStreamOptions,
@@ -145,7 +151,7 @@ impl JetStreamInbox {
         missing: Missing,
     ) -> Result<Self, InboxError> {
         // Much is on its way at once; who opens an inbox need not carry that in a future of its own.
-        let streams = Box::pin(Streams::open(address, options, missing)).await?;
+        let streams = Box::pin(Setup::open(address, options, missing)).await?;
         let streams = Arc::new(streams);
         let wake = Arc::new(Wake::new(Arc::clone(&streams)));
         let publisher = Publisher::new(Arc::clone(&streams), Arc::clone(&wake), options);
@@ -163,7 +169,8 @@ impl JetStreamInbox {
         &self.streams.doubts
     }
 
-    /// How what was there already differs from what the options ask for, in words. Nothing was changed.
+    /// How what was there already differs from what the options ask for, in words. Nothing was
+    /// changed.
     #[must_use]
     pub fn differences(&self) -> &[String] {
         &self.streams.differences
@@ -237,8 +244,8 @@ impl Inbox for JetStreamInbox {
         Some(most.saturating_sub(HEADER_ROOM))
     }
 
-    /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of events
-    /// reaches back further than the servers' duplicate window.
+    /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of
+    /// events reaches back further than the servers' duplicate window.
     async fn caught_up(&self) {
         self.publisher.caught_up().await;
     }

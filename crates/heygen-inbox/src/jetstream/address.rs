@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 /// Where an inbox on JetStream is: one or more servers of a cluster, and the name of a stream.
 ///
-/// Written `nats://host:4222/STREAM`, `nats://a,b,c/STREAM` (the port is 4222 where none is given), or with `tls://` to insist on
-/// TLS. A user and password, or a token, may stand before the first host; a program's arguments can be seen by everybody on the
-/// machine, so [`Access`](super::Access) has better ways. [`Display`](fmt::Display) shows none of them.
+/// Written `nats://host:4222/STREAM`, `nats://a,b,c/STREAM` (the port is 4222 where none is given),
+/// or with `tls://` to insist on TLS. A user and password, or a token, may stand before the first
+/// host; a program's arguments can be seen by everybody on the machine, so
+/// [`Access`](super::Access) has better ways. [`Display`](fmt::Display) shows none of them.
 ///
 /// # Examples
 ///

@@ -236,8 +236,8 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
-/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same way, and
-/// that is logged once.
+/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same
+/// way, and that is logged once.
 fn log(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
@@ -275,7 +275,8 @@ fn is_for_good(error: &ConnectError) -> bool {
     ) || is_of_tls(error)
 }
 
-/// Whether a handshake failed: on a certificate, or because the other side does not speak TLS at all.
+/// Whether a handshake failed: on a certificate, or because the other side does not speak TLS at
+/// all.
 fn is_of_tls(error: &ConnectError) -> bool {
     let told = error
         .source()
@@ -320,7 +321,8 @@ const MOST_TOLD: usize = 100;
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A server that answers none of three is left: far sooner than with the two minutes that a client takes by default.
+/// A server that answers none of three is left: far sooner than with the two minutes that a client
+/// takes by default.
 const PING: Duration = Duration::from_secs(3);
 
 /// For one server, before the next is tried.

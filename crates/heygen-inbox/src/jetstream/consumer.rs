@@ -1,9 +1,9 @@
-//! [`Consumer`]: claims, fetched from the servers and held until they are due, and their ends, recorded and then
-//! acknowledged.
+//! [`Consumer`]: claims, fetched from the servers and held until they are due, and their ends,
+//! recorded and then acknowledged.
 //!
-//! The first attempt of an event costs one write, when it ends. Everything beyond that goes by references: small
-//! messages of a stream of their own that lead to an event, with the record beside the event saying when and how
-//! often.
+//! The first attempt of an event costs one write, when it ends. Everything beyond that goes by
+//! references: small messages of a stream of their own that lead to an event, with the record
+//! beside the event saying when and how often.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,7 +13,7 @@ use async_nats::jetstream::AckKind;
 use heygen_events::Event;
 use tokio::time::Instant;
 
-use super::in_flight::{Held, InFlight, Missing, Out};
+use super::in_flight::{Held, InFlight, Missing};
 use super::message::Stored;
 use super::queue::Given;
 use super::record::Record;
@@ -23,7 +23,7 @@ use super::streams::Streams;
 use super::subject::number_of;
 use super::task::keep_running;
 use super::ticket::{Step, Ticket, Way};
-use crate::claim::{Claim, ClaimRequest, Claimed, Order};
+use crate::claim::{Claim, ClaimRequest, Order};
 use crate::claim::{RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::error::{InboxError, InboxErrorKind};
@@ -82,7 +82,8 @@ impl Consumer {
             in_flight.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
         }
         let begun_at = Instant::now();
-        // What waits for a full destination may be much: the more of it was met, the more is asked for at a time.
+        // What waits for a full destination may be much: the more of it was met, the more is asked
+        // for at a time.
         let mut at_least = 1;
         loop {
             let due = self.in_flight().missing(request, now).due;
@@ -109,7 +110,7 @@ impl Consumer {
             return Ok(());
         };
         let out = self.in_flight().out(sequence).cloned();
-        let out = out.filter(|out| out.attempt == completion.attempt);
+        let out = out.filter(|out| out.next.attempt == completion.attempt);
         let event = match &out {
             Some(out) => out.event.clone(),
             // It comes late, or is about nothing that ever was.
@@ -151,8 +152,9 @@ impl Consumer {
         }
     }
 
-    /// Gets what is missing from the servers, and says whether they may have more: some of it may have come to nothing.
-    /// New events do not wait for references to what is not due yet, however many there are.
+    /// Gets what is missing from the servers, and says whether they may have more: some of it may
+    /// have come to nothing. New events do not wait for references to what is not due yet, however
+    /// many there are.
     async fn fetch(
         &self,
         request: &ClaimRequest,
@@ -198,8 +200,8 @@ impl Consumer {
         Ok(may_be_more)
     }
 
-    /// All at once, since some have to be looked up. One that cannot be now keeps no other; the servers give it out
-    /// again after the ack wait.
+    /// All at once, since some have to be looked up. One that cannot be now keeps no other; the
+    /// servers give it out again after the ack wait.
     async fn take_all(&self, given: Vec<Given>, now: i64, way: Way) -> Result<(), InboxError> {
         let taking = given.into_iter().map(|given| async move {
             let reply = given.ticket.reply.clone();
@@ -208,7 +210,8 @@ impl Consumer {
                 Way::Reference(_) => self.take_reference(given, now).await,
             };
             match taken {
-                // The version that wrote its record knows what is to be done; nothing is lost until then.
+                // The version that wrote its record knows what is to be done; nothing is lost until
+                // then.
                 Err(error) if error.kind() == InboxErrorKind::Version => {
                     tracing::error!(%error, "a delivery is put off");
                     self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await
@@ -297,6 +300,7 @@ impl Consumer {
                     ticket,
                     next,
                     found,
+                    is_recorded: false,
                     heard_at: Instant::now(),
                 });
                 Ok(())
@@ -307,7 +311,7 @@ impl Consumer {
     /// Hands out what is due of what is held.
     async fn take_due(&self, request: &ClaimRequest, now: i64) -> Result<Claim, InboxError> {
         let mut claim = Claim::default();
-        let mut outs: Vec<(u64, Out)> = Vec::new();
+        let mut outs: Vec<Held> = Vec::new();
         let mut left = RoomLeft::of(request);
         'turns: for turn in request.turns() {
             loop {
@@ -315,11 +319,12 @@ impl Consumer {
                 let Some(held) = taken else {
                     break;
                 };
-                let (sequence, kept) = (held.event.sequence, held.clone());
+                let kept = held.clone();
                 match self.begin(held, now).await {
-                    Ok(Some((claimed, out))) => {
-                        claim.deliveries.push(claimed);
-                        outs.push((sequence, out));
+                    Ok(Some(held)) => {
+                        let id = self.streams.events.id(held.event.sequence);
+                        claim.deliveries.push(held.claimed(id));
+                        outs.push(held);
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -334,8 +339,8 @@ impl Consumer {
         }
         // Nothing is awaited from here on: what is out is told to the caller.
         let mut in_flight = self.in_flight();
-        for (sequence, out) in outs {
-            in_flight.hand_out(sequence, out);
+        for held in outs {
+            in_flight.hand_out(held);
         }
         if claim.len() < request.limit() {
             claim.next_due = in_flight.next_due(now).map(from_micros);
@@ -344,19 +349,19 @@ impl Consumer {
         Ok(claim)
     }
 
-    /// Writes down that it is handed out, except for the first time; `None` when it is not to be, by what was written meanwhile.
-    async fn begin(&self, held: Held, now: i64) -> Result<Option<(Claimed, Out)>, InboxError> {
-        let id = self.streams.events.id(held.event.sequence);
-        if held.ticket.way == Way::Event && held.next.attempt == 1 && held.found.is_none() {
-            return Ok(Some((held.claimed(id), held.out(false))));
+    /// Writes down that it is handed out, except for the first time; `None` when it is not to be,
+    /// by what was written meanwhile.
+    async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
+        if held.is_live() && held.next.attempt == 1 && held.found.is_none() {
+            return Ok(Some(held));
         }
-        let mut held = held;
+        let (records, sequence) = (&self.streams.records, held.event.sequence);
         loop {
             let (mut record, revision) = Found::or_new(held.found.clone());
             record.begin(held.next.attempt, now);
-            let (records, sequence) = (&self.streams.records, held.event.sequence);
             if records.put(sequence, &record, revision).await? {
-                return Ok(Some((held.claimed(id), held.out(true))));
+                held.is_recorded = true;
+                return Ok(Some(held));
             }
             let found = records.get(sequence).await?;
             let record = found.as_ref().map(|found| &found.record);
@@ -378,7 +383,7 @@ impl Consumer {
         &self,
         event: &Stored,
         completion: &Completion,
-        out: Option<&Out>,
+        out: Option<&Held>,
     ) -> Result<Record, InboxError> {
         let Streams { records, dead, .. } = &*self.streams;
         let sequence = event.sequence;
@@ -413,11 +418,11 @@ impl Consumer {
     async fn settle(
         &self,
         record: &Record,
-        out: &Out,
+        out: &Held,
         completion: &Completion,
         sequence: u64,
     ) -> Result<(), InboxError> {
-        let is_ours = record.handed_out == out.attempt - u32::from(completion.is_released);
+        let is_ours = record.handed_out == out.next.attempt - u32::from(completion.is_released);
         match record.state() {
             State::Done | State::Dead => {}
             State::Pending if is_ours => {
@@ -425,7 +430,8 @@ impl Consumer {
                 references.add(sequence, record.generation).await?;
                 references.expect(true);
             }
-            // Another worker has it under the same acknowledgement, or had it and may have ended before it made a reference.
+            // Another worker has it under the same acknowledgement, or had it and may have ended
+            // before it made a reference.
             State::Pending | State::Claimed | State::Interrupted => return Ok(()),
         }
         self.say(&out.ticket.reply, AckKind::Ack).await

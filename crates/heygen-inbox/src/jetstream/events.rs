@@ -47,7 +47,8 @@ impl Events {
             Err(error) if error.kind() == DirectGetErrorKind::TimedOut => {
                 return Err(connection.cannot("read from", error));
             }
-            // Any replica may have answered, and one that is behind says that there is none: the leader knows.
+            // Any replica may have answered, and one that is behind says that there is none: the
+            // leader knows.
             Err(_) => match inner.get_raw_message(sequence).await {
                 Ok(message) => message,
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
@@ -71,7 +72,8 @@ impl Events {
     }
 }
 
-/// Of its name and the moment it was made: a stream of the same name that was made again is another one.
+/// Of its name and the moment it was made: a stream of the same name that was made again is another
+/// one.
 fn tag(stream: &Stream) -> u32 {
     let info = stream.info();
     let mut hash = Sha256::new();

@@ -1,7 +1,7 @@
 //! [`Follower`]: reads what other receivers append, so that duplicates of it are known here.
 //!
-//! What this process appends it knows. What others append it reads, by following the stream's headers, as long as
-//! others do: reading back its own would cost more than appending it.
+//! What this process appends it knows. What others append it reads, by following the stream's
+//! headers, as long as others do: reading back its own would cost more than appending it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::streams::Streams;
 /// Follows the stream of events.
 #[derive(Clone, Debug)]
 pub(super) struct Follower {
-    pub(super) streams: Arc<Streams>,
-    pub(super) seen: Weak<Seen>,
+    streams: Arc<Streams>,
+    seen: Weak<Seen>,
     /// How many of the newest are to be known.
-    pub(super) events: usize,
+    events: usize,
     /// How long to look before the stream is no longer followed.
     pub(super) long_enough: Duration,
 }
@@ -28,8 +28,17 @@ pub(super) struct Follower {
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Follower {
-    /// Follows the stream for as long as the inbox is there, through whatever happens to the connection, except
-    /// while no one else appends to it.
+    pub(super) fn new(streams: &Arc<Streams>, seen: &Arc<Seen>, events: usize) -> Self {
+        Self {
+            streams: Arc::clone(streams),
+            seen: Arc::downgrade(seen),
+            events,
+            long_enough: LONG_ENOUGH,
+        }
+    }
+
+    /// Follows the stream for as long as the inbox is there, through whatever happens to the
+    /// connection, except while no one else appends to it.
     pub(super) async fn run(self) {
         let mut next = None;
         while self.seen.strong_count() > 0 {
@@ -44,8 +53,8 @@ impl Follower {
         }
     }
 
-    /// Returns when there is something in the stream that did not become known within a moment: somebody else
-    /// put it there.
+    /// Returns when there is something in the stream that did not become known within a moment:
+    /// somebody else put it there.
     async fn until_others_append(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let mut last = 0;
         while let Some(known_to) = self.seen.upgrade().map(|seen| seen.known_to()) {
@@ -134,16 +143,16 @@ impl Follower {
     }
 }
 
-/// Whether of so many that were read as good as all are our own. Some are read before or after their
-/// acknowledgement comes. It may be wrong about a few: what is missing then is noticed, and the stream followed
-/// again.
+/// Whether of so many that were read as good as all are our own. Some are read before or after
+/// their acknowledgement comes. It may be wrong about a few: what is missing then is noticed, and
+/// the stream followed again.
 fn is_alone(read: u64, own: u64) -> bool {
     read.saturating_sub(own) <= (own / 2).min(MOST_UNDER_WAY)
 }
 
 const MOST_UNDER_WAY: u64 = 512;
 
-pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(10);
+const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 const AGAIN: Duration = Duration::from_secs(1);
 const LOOK_UP: Duration = Duration::from_secs(1);

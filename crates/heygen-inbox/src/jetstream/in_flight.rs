@@ -15,17 +15,17 @@ use crate::claim::{RoomLeft, Turn};
 use crate::id::DeliveryId;
 use crate::time::from_micros;
 
-/// What this process got from the servers and has not ended yet. Until it has, the servers are told that it is
-/// being worked on.
+/// What this process got from the servers and has not ended yet. Until it has, the servers are told
+/// that it is being worked on.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     /// Waits here for its time, by that time and its place in the stream.
     held: BTreeMap<(i64, u64), Held>,
     /// With a handler.
-    out: HashMap<u64, Out>,
+    out: HashMap<u64, Held>,
 }
 
-/// A delivery that waits for its time.
+/// A delivery that waits for its time, or is with a handler.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) event: Stored,
@@ -34,18 +34,11 @@ pub(super) struct Held {
     pub(super) next: Next,
     /// What stood about it when it was taken, to be written again when it is handed out.
     pub(super) found: Option<Found>,
+    /// Whether a record says that it was handed out. The first time, none does: that would double
+    /// the writing.
+    pub(super) is_recorded: bool,
     /// When the servers last heard that somebody has it.
     pub(super) heard_at: Instant,
-}
-
-/// A delivery that is with a handler.
-#[derive(Clone, Debug)]
-pub(super) struct Out {
-    pub(super) event: Stored,
-    pub(super) ticket: Ticket,
-    pub(super) attempt: u32,
-    /// Whether a record says that it was handed out. The first time, none does: that would double the writing.
-    pub(super) is_recorded: bool,
 }
 
 /// For how many more than what is due here there is room.
@@ -76,8 +69,7 @@ impl InFlight {
 
     /// How many of those with a handler came by a reference.
     pub(super) fn out_references_len(&self) -> u64 {
-        let out = self.out.values();
-        out.filter(|out| out.ticket.way != Way::Event).count() as u64
+        self.out.values().filter(|out| !out.is_live()).count() as u64
     }
 
     /// When the oldest came in of those that wait and came as the event itself.
@@ -138,8 +130,8 @@ impl InFlight {
         Some(held)
     }
 
-    /// Nothing waits here for longer than that: what would was put here by a clock that has been set back, and is
-    /// due now.
+    /// Nothing waits here for longer than that: what would was put here by a clock that has been
+    /// set back, and is due now.
     pub(super) fn correct_times(&mut self, now: i64, longest: Duration) {
         let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
         let first = (now.saturating_add(longest), u64::MAX);
@@ -149,7 +141,8 @@ impl InFlight {
         }
     }
 
-    /// Drops what is no longer ours, since the servers have not heard from us for so long: they give it to others.
+    /// Drops what is no longer ours, since the servers have not heard from us for so long: they
+    /// give it to others.
     pub(super) fn drop_unheard(&mut self, ack_wait: Duration) {
         self.held
             .retain(|_, held| held.heard_at.elapsed() < ack_wait);
@@ -159,16 +152,16 @@ impl InFlight {
         self.held.keys().any(|(_, held)| *held == sequence)
     }
 
-    pub(super) fn out(&self, sequence: u64) -> Option<&Out> {
+    pub(super) fn out(&self, sequence: u64) -> Option<&Held> {
         self.out.get(&sequence)
     }
 
-    pub(super) fn hand_out(&mut self, sequence: u64, out: Out) {
-        self.out.insert(sequence, out);
+    pub(super) fn hand_out(&mut self, held: Held) {
+        self.out.insert(held.event.sequence, held);
     }
 
-    /// The servers gave out again what a handler of ours still has: from now on that counts. What comes another
-    /// way is something else: the attempt after this one.
+    /// The servers gave out again what a handler of ours still has: from now on that counts. What
+    /// comes another way is something else: the attempt after this one.
     pub(super) fn renew(&mut self, sequence: u64, ticket: &Ticket) -> bool {
         match self.out.get_mut(&sequence) {
             Some(out) if out.ticket.way == ticket.way => {
@@ -180,13 +173,8 @@ impl InFlight {
     }
 
     pub(super) fn ended(&mut self, sequence: u64, attempt: u32) {
-        if self
-            .out
-            .get(&sequence)
-            .is_some_and(|out| out.attempt == attempt)
-        {
-            self.out.remove(&sequence);
-        }
+        self.out
+            .retain(|key, out| *key != sequence || out.next.attempt != attempt);
     }
 
     /// Where to say that all of it is being worked on.
@@ -237,15 +225,6 @@ impl Held {
             event_type: self.event_type.clone(),
             headers: self.event.headers.clone(),
             body: self.event.body.clone(),
-        }
-    }
-
-    pub(super) fn out(self, is_recorded: bool) -> Out {
-        Out {
-            event: self.event,
-            ticket: self.ticket,
-            attempt: self.next.attempt,
-            is_recorded,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A delivery as a message of the stream: the payload is the body, byte for byte, the headers say the rest.
+//! A delivery as a message of the stream: the payload is the body, byte for byte, the headers say
+//! the rest.
 
 use std::time::SystemTime;
 
@@ -24,8 +25,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What others published without our headers is read too: nobody vouches for it, so it is taken for what came to a callback
-    /// path.
+    /// What others published without our headers is read too: nobody vouches for it, so it is taken
+    /// for what came to a callback path.
     pub(super) fn read(
         sequence: u64,
         stored_at: SystemTime,
@@ -88,7 +89,8 @@ pub(super) fn fingerprints(headers: &HeaderMap) -> impl Iterator<Item = Fingerpr
         .filter_map(|digits| u64::from_str_radix(digits, 16).ok().map(Fingerprint))
 }
 
-/// What is published for a delivery. `past` says how far it had come elsewhere, where it is carried here from another inbox.
+/// What is published for a delivery. `past` says how far it had come elsewhere, where it is carried
+/// here from another inbox.
 pub(super) fn publication(
     delivery: &NewDelivery,
     message_id: &str,
@@ -121,8 +123,9 @@ pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<Sta
     headers
 }
 
-/// What the servers know duplicates by: the digest of the whole body, and of which kind it is. Short, since the servers keep each in
-/// memory for as long as their duplicate window; what they call a duplicate is read and compared.
+/// What the servers know duplicates by: the digest of the whole body, and of which kind it is.
+/// Short, since the servers keep each in memory for as long as their duplicate window; what they
+/// call a duplicate is read and compared.
 pub(super) fn message_id(delivery: &NewDelivery) -> String {
     let kind = match delivery.source() {
         Source::Webhook => 'p',

@@ -1,31 +1,23 @@
 //! [`NextServer`]: which server is connected to when the connection to one is over.
 //!
-//! Left to itself the client library takes the one that failed least. That is the one it just had, if every other was ever away; and
-//! when we leave a server because it is cut off from the rest, we would be back there at once, and again.
+//! Left to itself the client library takes the one that failed least. That is the one it just had,
+//! if every other was ever away; and when we leave a server because it is cut off from the rest, we
+//! would be back there at once, and again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_nats::{ReconnectToServer, Server, ServerAddr, ServerInfo};
+use async_nats::{ReconnectToServer, Server, ServerInfo};
 
-/// Goes over all servers, and comes last to the one that the connection was to.
+/// Goes over all servers in turn, and so comes last to the one that the connection was to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NextServer {
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The connection that is over: the server's id, and what it called us.
-    over: Option<(String, u64)>,
-    /// Where that was, as far as it is known.
-    left: usize,
-    /// How often somewhere else was tried since.
-    tries: usize,
-    chosen: Option<ServerAddr>,
+    /// Which was tried last.
+    at: Arc<Mutex<Option<usize>>>,
 }
 
 impl NextServer {
-    /// `last` is what the server said that was connected to last; `None` leaves the choice to the library.
+    /// `last` is what the server said that was connected to last; `None` leaves the choice to the
+    /// library.
     pub(super) fn choose(
         &self,
         servers: &[Server],
@@ -35,34 +27,20 @@ impl NextServer {
         if is_first || servers.is_empty() {
             return None;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = Some((last.server_id.clone(), last.client_id));
-        if state.over != over {
-            let is_at = |server: &Server| match &state.chosen {
-                Some(chosen) => server.addr == *chosen,
-                None => server.addr.host() == last.host && server.addr.port() == last.port,
-            };
-            state.left = servers.iter().position(is_at).unwrap_or_default();
-            state.over = over;
-            state.tries = 0;
-        }
-        let next = turn(servers.len(), state.left, last.client_id, state.tries);
-        state.tries += 1;
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_last =
+            |server: &Server| server.addr.host() == last.host && server.addr.port() == last.port;
+        let left = at.or_else(|| servers.iter().position(is_last));
+        // One way round or the other, so that not all clients of a server go to the same one.
+        let step = match last.client_id % 2 {
+            0 => 1,
+            _ => servers.len() - 1,
+        };
+        let next = (left.unwrap_or_default() + step) % servers.len();
+        *at = Some(next);
         let addr = servers.get(next)?.addr.clone();
-        state.chosen = Some(addr.clone());
         Some(ReconnectToServer { addr, delay: None })
     }
-}
-
-/// Who comes at this try: the others first, beginning with another for each client, then the one that was left, and so on.
-fn turn(servers: usize, left: usize, client: u64, tries: usize) -> usize {
-    let others = servers.saturating_sub(1);
-    let turn = tries % servers.max(1);
-    if turn == others {
-        return left;
-    }
-    let spread = usize::try_from(client % others as u64).unwrap_or_default();
-    (left + 1 + (spread + turn) % others) % servers
 }
 
 #[cfg(test)]

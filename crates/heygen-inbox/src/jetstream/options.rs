@@ -1,4 +1,5 @@
-//! [`JetStreamOptions`] and [`Access`]: how to reach the servers, and what the streams are to be like.
+//! [`JetStreamOptions`] and [`Access`]: how to reach the servers, and what the streams are to be
+//! like.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,22 +11,27 @@ use std::time::Duration;
 pub struct JetStreamOptions {
     /// How the servers are told who we are. Default: not at all.
     pub access: Access,
-    /// What the streams are to be like; used when they are made, and compared with when they are there.
+    /// What the streams are to be like; used when they are made, and compared with when they are
+    /// there.
     pub streams: StreamOptions,
-    /// After how long without a word the deliveries of a worker go to another. Default: 30 s. While a handler is at work its time
-    /// is extended. Used when the consumers are made; an existing consumer keeps its own.
+    /// After how long without a word the deliveries of a worker go to another. Default: 30 s. While
+    /// a handler is at work its time is extended. Used when the consumers are made; an existing
+    /// consumer keeps its own.
     pub ack_wait: Duration,
-    /// How many appends may wait for their acknowledgement; beyond, they are refused as busy. Default: 4096.
+    /// How many appends may wait for their acknowledgement; beyond, they are refused as busy.
+    /// Default: 4096.
     pub queue_capacity: usize,
-    /// How long an append may wait for its acknowledgement; meanwhile it is tried again every [`answer_time`](Self::answer_time),
-    /// as when a leader is just being elected. Default: 7 s; HeyGen waits for 10 s.
+    /// How long an append may wait for its acknowledgement; meanwhile it is tried again every
+    /// [`answer_time`](Self::answer_time), as when a leader is just being elected. Default: 7 s;
+    /// HeyGen waits for 10 s.
     pub publish_time: Duration,
     /// How long one answer of the servers may take. Default: 2 s.
     pub answer_time: Duration,
     /// How long to try to reach a server at the start. Default: 10 s.
     pub connect_time: Duration,
-    /// Of how many of the newest events the fingerprints are kept in memory, to know duplicates that the servers' duplicate window
-    /// does not know. Default: 1,000,000, which take about 100 MiB.
+    /// Of how many of the newest events the fingerprints are kept in memory, to know duplicates
+    /// that the servers' duplicate window does not know. Default: 1,000,000, which take about 100
+    /// MiB.
     pub remembered: usize,
     /// What the servers' lists of connections call us. Default: `heygen-inbox`.
     pub name: String,
@@ -35,20 +41,25 @@ pub struct JetStreamOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// On how many servers each message is kept. Default: `None`, which is 3 in a cluster and 1 on a single server.
+    /// On how many servers each message is kept. Default: `None`, which is 3 in a cluster and 1 on
+    /// a single server.
     pub replicas: Option<usize>,
     /// Delete what is older, handled or not. Default: `None`, which keeps it until it is pruned.
     pub max_age: Option<Duration>,
-    /// The most that the stream of events may hold; appends beyond are refused, so that nothing unhandled is deleted for room.
-    /// Default: `None`, which is as much as the servers have room for.
+    /// The most that the stream of events may hold; appends beyond are refused, so that nothing
+    /// unhandled is deleted for room. Default: `None`, which is as much as the servers have room
+    /// for.
     pub max_bytes: Option<u64>,
-    /// How long the servers themselves know a duplicate. Default: 25 h; HeyGen sends a delivery again for 24 h.
+    /// How long the servers themselves know a duplicate. Default: 25 h; HeyGen sends a delivery
+    /// again for 24 h.
     pub duplicate_window: Duration,
-    /// What the subjects begin with. Default: `heygen`. One account of a server can hold one inbox of each prefix.
+    /// What the subjects begin with. Default: `heygen`. One account of a server can hold one inbox
+    /// of each prefix.
     pub subject_prefix: String,
 }
 
-/// How the servers are told who we are. Files are read at the start, so that no secret stands among a program's arguments.
+/// How the servers are told who we are. Files are read at the start, so that no secret stands among
+/// a program's arguments.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Access {

@@ -5,34 +5,41 @@ use std::fmt;
 use async_nats::ServerInfo;
 use async_nats::jetstream::stream::{Config, PersistenceMode, StorageType};
 
-/// The first version that can be told to write to the disk before it acknowledges: `sync_interval: always`.
+/// The first version that can be told to write to the disk before it acknowledges: `sync_interval:
+/// always`.
 ///
 /// # Source
 ///
-/// nats-server, pull request 4483 of 2023-09-04; that 2.10.0 is the first release with it is assumed.
+/// nats-server, pull request 4483 of 2023-09-04; that 2.10.0 is the first release with it is
+/// assumed.
 pub const MIN_SYNC_VERSION: (u64, u64, u64) = (2, 10, 0);
 
 /// The first version of which the log of a replicated stream follows that setting too.
 ///
 /// # Source
 ///
-/// nats-server, pull request 6041 of 2024-10-25; that 2.10.23 is the first release with it is assumed.
+/// nats-server, pull request 6041 of 2024-10-25; that 2.10.23 is the first release with it is
+/// assumed.
 pub const MIN_SYNC_VERSION_REPLICATED: (u64, u64, u64) = (2, 10, 23);
 
 /// Something that keeps “acknowledged means kept” from holding, as far as a client is told.
 ///
-/// Whether a server has `sync_interval: always` set, clients are not told: its monitoring port says so (`/varz`).
+/// Whether a server has `sync_interval: always` set, clients are not told: its monitoring port says
+/// so (`/varz`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// The server is older than [`MIN_SYNC_VERSION`], or [`MIN_SYNC_VERSION_REPLICATED`] for a replicated stream: it acknowledges what is not on its disk yet, and cannot be told otherwise.
+    /// The server is older than [`MIN_SYNC_VERSION`], or [`MIN_SYNC_VERSION_REPLICATED`] for a
+    /// replicated stream: it acknowledges what is not on its disk yet, and cannot be told
+    /// otherwise.
     CannotSync {
         /// The server's version.
         version: String,
         /// The first version that can.
         first: (u64, u64, u64),
     },
-    /// Each message is on so many servers, fewer than three: one that is lost takes it along, or stops everything.
+    /// Each message is on so many servers, fewer than three: one that is lost takes it along, or
+    /// stops everything.
     FewReplicas {
         /// How many.
         replicas: usize,

@@ -9,9 +9,10 @@ use async_nats::jetstream::publish::PublishAck;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::follower::{Follower, LONG_ENOUGH};
+use super::follower::Follower;
 use super::message::{Stored, message_id, publication};
 use super::options::JetStreamOptions;
+use super::record::Record;
 use super::seen::Seen;
 use super::streams::Streams;
 use super::task::keep_running;
@@ -35,9 +36,7 @@ pub(super) struct Publisher {
     room: Semaphore,
     queue_capacity: usize,
     publish_time: Duration,
-    remembered: usize,
-    /// How long to look before the stream is no longer followed.
-    long_enough: Duration,
+    follower: Follower,
 }
 
 /// What a publication came to.
@@ -49,39 +48,35 @@ pub(super) enum Published {
 
 impl Publisher {
     pub(super) fn new(streams: Arc<Streams>, wake: Arc<Wake>, options: &JetStreamOptions) -> Self {
+        let seen = Arc::new(Seen::new(options.remembered));
+        let queue_capacity = options.queue_capacity.min(Semaphore::MAX_PERMITS);
         Self {
+            follower: Follower::new(&streams, &seen, options.remembered),
             streams,
             wake,
-            seen: Arc::new(Seen::new(options.remembered)),
-            room: Semaphore::new(options.queue_capacity.min(Semaphore::MAX_PERMITS)),
-            queue_capacity: options.queue_capacity,
+            seen,
+            room: Semaphore::new(queue_capacity),
+            queue_capacity,
             publish_time: options.publish_time,
-            remembered: options.remembered,
-            long_enough: LONG_ENOUGH,
         }
     }
 
     /// How many wait for their acknowledgement.
     pub(super) fn waiting(&self) -> usize {
-        self.queue_capacity
-            .saturating_sub(self.room.available_permits())
+        self.queue_capacity - self.room.available_permits()
     }
 
     pub(super) async fn append(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
-        let _turn = self.room.try_acquire().map_err(|error| {
+        let _turn = self.room.try_acquire().map_err(|_| {
             let capacity = self.queue_capacity;
             let message = format!("{capacity} deliveries wait for the stream already");
-            InboxError::new(InboxErrorKind::Busy, message).with_source(error)
+            InboxError::new(InboxErrorKind::Busy, message)
         })?;
         self.streams.connection.check_connected()?;
         let events = &self.streams.events;
         self.follow();
         self.seen.caught_up_soon().await;
-        let published = match self.find_and_link(delivery).await? {
-            Some(sequence) => Published::Known(sequence),
-            None => self.publish(delivery, None).await?,
-        };
-        match published {
+        match self.publish(delivery, None).await? {
             Published::New(sequence) => {
                 self.streams.queue.wrote(sequence);
                 self.wake.tell();
@@ -97,12 +92,7 @@ impl Publisher {
     /// Begins to remember what is in the stream.
     fn follow(&self) {
         if self.seen.begin() {
-            let follower = Follower {
-                streams: Arc::clone(&self.streams),
-                seen: Arc::downgrade(&self.seen),
-                events: self.remembered,
-                long_enough: self.long_enough,
-            };
+            let follower = self.follower.clone();
             keep_running("follow the stream", move || follower.clone().run());
         }
     }
@@ -127,11 +117,9 @@ impl Publisher {
         Ok(found)
     }
 
-    /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is stored by then.
-    pub(super) async fn find_and_link(
-        &self,
-        delivery: &NewDelivery,
-    ) -> Result<Option<u64>, InboxError> {
+    /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is
+    /// stored by then.
+    async fn find_and_link(&self, delivery: &NewDelivery) -> Result<Option<u64>, InboxError> {
         let mut passed_over = Vec::new();
         loop {
             let Some((sequence, fit)) = self.find(delivery, &passed_over).await? else {
@@ -146,7 +134,8 @@ impl Publisher {
         }
     }
 
-    /// Where the same event is, as far as it is remembered here, but for those that are passed over.
+    /// Where the same event is, as far as it is remembered here, but for those that are passed
+    /// over.
     async fn find(
         &self,
         delivery: &NewDelivery,
@@ -166,34 +155,21 @@ impl Publisher {
             let Some(stored) = self.streams.events.get(sequence).await? else {
                 continue;
             };
-            let stored = self.candidate(&stored, delivery).await?;
-            if stored.is_some_and(|stored| best.look_at(delivery, sequence, &stored)) {
+            let found = match asks(delivery.source(), stored.source) {
+                Asks::Nothing => continue,
+                Asks::Event => self.streams.records.get(sequence).await?,
+                Asks::Body => None,
+            };
+            let record = found.map(|found| found.record);
+            if best.look_at(delivery, sequence, &candidate(&stored, record.as_ref())) {
                 break;
             }
         }
         Ok(best.into_found())
     }
 
-    async fn candidate(
-        &self,
-        stored: &Stored,
-        new: &NewDelivery,
-    ) -> Result<Option<Candidate>, InboxError> {
-        let asks = asks(new.source(), stored.source);
-        if asks == Asks::Nothing {
-            return Ok(None);
-        }
-        let key = DedupKey::of(&stored.body);
-        let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
-        if asks == Asks::Event
-            && let Some(found) = self.streams.records.get(stored.sequence).await?
-        {
-            found.record.add_to(&mut candidate);
-        }
-        Ok(Some(candidate))
-    }
-
-    /// Stores with an event what `delivery` adds. `false` where that does not fit, or somebody else was first with something else.
+    /// Stores with an event what `delivery` adds. `false` where that does not fit, or somebody else
+    /// was first with something else.
     async fn store(
         &self,
         sequence: u64,
@@ -203,13 +179,10 @@ impl Publisher {
         let Some(stored) = self.streams.events.get(sequence).await? else {
             return Ok(false);
         };
-        let key = DedupKey::of(&stored.body);
         let longest = self.streams.connection.client.max_payload() / ROOM_FOR_ONE_POST;
         let mut is_linked = false;
         let changed = self.streams.records.change(sequence, |mut record| {
-            let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
-            record.add_to(&mut candidate);
-            let fit = compare(delivery, &candidate)?;
+            let fit = compare(delivery, &candidate(&stored, Some(&record)))?;
             // Meanwhile the very same was stored.
             is_linked = fit.link.is_none();
             let fits =
@@ -219,12 +192,16 @@ impl Publisher {
         Ok(changed.await? || is_linked)
     }
 
-    /// Publishes an event that is not known here; the servers may know it.
+    /// Publishes an event, unless it is known here or to the servers. `past` says how far it had
+    /// come elsewhere, where it is imported.
     pub(super) async fn publish(
         &self,
         delivery: &NewDelivery,
         past: Option<State>,
     ) -> Result<Published, InboxError> {
+        if let Some(sequence) = self.find_and_link(delivery).await? {
+            return Ok(Published::Known(sequence));
+        }
         let (connection, events) = (&self.streams.connection, &self.streams.events);
         let event_type = delivery.label().event_type.as_deref();
         let subject = self.streams.names.event(event_type);
@@ -242,7 +219,8 @@ impl Publisher {
                     self.seen.insert_own(delivery, acknowledged.sequence);
                     return Ok(Published::New(acknowledged.sequence));
                 }
-                // The same message is just being replicated: it is not certain yet that it will be kept.
+                // The same message is just being replicated: it is not certain yet that it will be
+                // kept.
                 Ok(PublishAck { sequence: 0, .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(UNDER_WAY).await;
                 }
@@ -261,8 +239,9 @@ impl Publisher {
                     Some(kept) if delivery.is_duplicate_of(&kept.to_delivery()) => {
                         return Ok(Published::Known(sequence));
                     }
-                    // Equal words of more than an hour ago, or of what was deleted. All receivers go from one to the next by
-                    // the same ids, and so find what another has published meanwhile.
+                    // Equal words of more than an hour ago, or of what was deleted. All receivers
+                    // go from one to the next by the same ids, and so find what another has
+                    // published meanwhile.
                     Some(_) | None if others < MOST_OTHERS => {
                         others += 1;
                         id = format!("{plain_id}-{sequence}");
@@ -323,8 +302,18 @@ impl Publisher {
     }
 }
 
-/// Whether trying again may end otherwise. A stream whose leader is just being elected answers nothing, or that there is none; what
-/// it took in all the same it knows by its id.
+/// What an event and its record are compared by.
+fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
+    let key = DedupKey::of(&stored.body);
+    let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
+    if let Some(record) = record {
+        record.add_to(&mut candidate);
+    }
+    candidate
+}
+
+/// Whether trying again may end otherwise. A stream whose leader is just being elected answers
+/// nothing, or that there is none; what it took in all the same it knows by its id.
 fn may_pass(error: &PublishError) -> bool {
     matches!(
         error.kind(),
@@ -334,7 +323,8 @@ fn may_pass(error: &PublishError) -> bool {
     ) || is_under_way(error)
 }
 
-/// Whether the servers are just taking in the same message, which newer ones say with an error of its own.
+/// Whether the servers are just taking in the same message, which newer ones say with an error of
+/// its own.
 fn is_under_way(error: &PublishError) -> bool {
     told(error).is_some_and(|told| told.error_code().0 == MESSAGE_ID_UNDER_WAY)
 }
@@ -354,13 +344,16 @@ fn told(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
     error.source()?.downcast_ref()
 }
 
-/// Beyond so many that may be the same event a POST counts as new: of equal words there is one an hour.
+/// Beyond so many that may be the same event a POST counts as new: of equal words there is one an
+/// hour.
 const MOST_CANDIDATES: usize = 64;
 
-/// How many that the servers call a duplicate and are none are passed over: there is one an hour, and the window is a day.
+/// How many that the servers call a duplicate and are none are passed over: there is one an hour,
+/// and the window is a day.
 const MOST_OTHERS: usize = 64;
 
-/// A message of the records holds a POST and what is said of its attempts later, of which it takes up a quarter.
+/// A message of the records holds a POST and what is said of its attempts later, of which it takes
+/// up a quarter.
 const ROOM_FOR_ONE_POST: usize = 4;
 
 const UNDER_WAY: Duration = Duration::from_millis(50);
@@ -373,7 +366,7 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::setup::Missing;
+    use crate::jetstream::setup::{Missing, Setup};
 
     #[tokio::test]
     async fn what_others_append_is_known_after_a_time_alone() {
@@ -383,14 +376,14 @@ mod tests {
         let address = address.parse().expect("an address");
         let options = JetStreamOptions::default();
         let open = async || {
-            let opened = Streams::open(&address, &options, Missing::Make).await;
+            let opened = Box::pin(Setup::open(&address, &options, Missing::Make)).await;
             let streams = Arc::new(opened.expect("an inbox"));
             let wake = Arc::new(Wake::new(Arc::clone(&streams)));
             Publisher::new(streams, wake, &options)
         };
         let (mut ours, theirs) = (open().await, open().await);
         // So that it follows no longer than it has to.
-        ours.long_enough = Duration::ZERO;
+        ours.follower.long_enough = Duration::ZERO;
         for number in 0..3 {
             let body = |whose: &str| {
                 let data = format!(r#"{{"video_id":"{whose}{number}"}}"#);

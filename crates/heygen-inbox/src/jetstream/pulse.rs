@@ -1,8 +1,9 @@
 //! [`Pulse`]: whether the server that we are connected to still gets answers for us.
 //!
-//! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it has, and acknowledges nothing. The
-//! client library sees a connection that is well. So when nothing was answered for a while, we connect again, to
-//! another server with luck, and with more luck the next time.
+//! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it
+//! has, and acknowledges nothing. The client library sees a connection that is well. So when
+//! nothing was answered for a while, we connect again, to another server with luck, and with more
+//! luck the next time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use tokio::time::Instant;
 /// Since when nothing was acknowledged. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pulse {
-    /// When an answer failed to come, the first time since an acknowledgement, or since we connected anew, and the last time.
+    /// When an answer failed to come, the first time since an acknowledgement, or since we
+    /// connected again, and the last time.
     silence: Arc<Mutex<Option<(Instant, Instant)>>>,
     /// Whether there is another server to go to.
     pub(super) has_choice: bool,
@@ -32,7 +34,7 @@ impl Pulse {
         *self.silence() = None;
     }
 
-    /// An answer did not come in time. Connects anew where that has gone on for too long.
+    /// An answer did not come in time. Connects again where that has gone on for too long.
     pub(super) fn unanswered(&self, client: &Client) {
         if self.has_choice && self.is_silent() {
             tracing::warn!(
@@ -41,7 +43,8 @@ impl Pulse {
             );
             let client = client.clone();
             tokio::spawn(async move {
-                // It only fails when the client is closed, and only waits where that cannot be told either.
+                // It only fails when the client is closed, and only waits where that cannot be told
+                // either.
                 let _ = tokio::time::timeout(SILENCE, client.force_reconnect()).await;
             });
         }
@@ -52,7 +55,8 @@ impl Pulse {
         let mut silence = self.silence();
         let now = Instant::now();
         let since = match *silence {
-            // Whoever only reads hears of no acknowledgement: what went wrong long ago is another matter.
+            // Whoever only reads hears of no acknowledgement: what went wrong long ago is another
+            // matter.
             Some((since, last)) if now - last < FORGOTTEN => since,
             Some(_) | None => now,
         };

@@ -1,8 +1,9 @@
-//! [`Queries`]: lists, one delivery whole, counts, and what is finished and old. Read from the streams, while
-//! others write to them.
+//! [`Queries`]: lists, one delivery whole, counts, and what is finished and old. Read from the
+//! streams, while others write to them.
 //!
-//! A stream has no index but its sequence and its subjects. A list goes through the stream from the newest
-//! backwards, a stretch at a time, until it has what was asked for; asked for what is rare it reads a lot.
+//! A stream has no index but its sequence and its subjects. A list goes through the stream from the
+//! newest backwards, a stretch at a time, until it has what was asked for; asked for what is rare
+//! it reads a lot.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -69,7 +70,8 @@ impl Queries<'_> {
                 events.reverse();
             }
             if let (Some(since), Some(oldest)) = (query.since, events.last()) {
-                // What was stored long before was received before, however far apart the clocks are.
+                // What was stored long before was received before, however far apart the clocks
+                // are.
                 let is_before = oldest.stored_at + CLOCKS_APART < since && !query.oldest_first;
                 stretches.is_over |= is_before;
             }
@@ -144,8 +146,8 @@ impl Queries<'_> {
         Ok([dead.messages, references.messages, bytes])
     }
 
-    /// When the oldest of what waits came in: the next event to be given out, or what the oldest reference leads
-    /// to.
+    /// When the oldest of what waits came in: the next event to be given out, or what the oldest
+    /// reference leads to.
     async fn oldest_pending(&self, next: Option<u64>) -> Result<Option<SystemTime>, InboxError> {
         let events = &self.streams.events;
         let held = self.consumer.in_flight().oldest_held();
@@ -170,7 +172,8 @@ impl Queries<'_> {
         Ok(oldest.into_iter().min())
     }
 
-    /// What is in it by event, state and source, and how the attempts since a time ended. Goes through all of it.
+    /// What is in it by event, state and source, and how the attempts since a time ended. Goes
+    /// through all of it.
     pub(super) async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let names = &self.streams.names;
         let progress = self.progress().await?;
@@ -216,8 +219,8 @@ impl Queries<'_> {
         Ok(Stats { groups, attempts })
     }
 
-    /// Goes through the stream from the oldest on, and stops where what came in later begins: what was imported
-    /// from another inbox stands behind that, and waits until it is reached.
+    /// Goes through the stream from the oldest on, and stops where what came in later begins: what
+    /// was imported from another inbox stands behind that, and waits until it is reached.
     pub(super) async fn prune(&self, step: &Prune) -> Result<Pruned, InboxError> {
         let events = &self.streams.events;
         let mut query = Query::default().oldest_first();
@@ -263,12 +266,13 @@ impl Queries<'_> {
         })
     }
 
-    /// How many of these were deleted. The record goes last: as long as the event is there, so is what is known
-    /// of it.
+    /// How many of these were deleted. The record goes last: as long as the event is there, so is
+    /// what is known of it.
     async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let deleting = finished.into_iter().map(|sequence| async move {
-            // What was found may have come from a server that is behind, and somebody may have replayed it meanwhile.
+            // What was found may have come from a server that is behind, and somebody may have
+            // replayed it meanwhile.
             let found = records.get(sequence).await?.map(|found| found.record);
             let begun = found.filter(Record::is_begun);
             let state = begun.as_ref().map(Record::state);
@@ -319,7 +323,7 @@ impl Queries<'_> {
     fn summary(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> Summary {
         let label = event.to_delivery().label().clone();
         let in_flight = self.consumer.in_flight();
-        let out = in_flight.out(event.sequence).map(|out| out.attempt);
+        let out = in_flight.out(event.sequence).map(|out| out.next.attempt);
         drop(in_flight);
         let begun = record.filter(|record| record.is_begun());
         let state = self.state(event, record, progress);
@@ -362,10 +366,11 @@ impl Queries<'_> {
         filter: &str,
         is_without_bodies: bool,
     ) -> Result<Vec<Listed>, InboxError> {
-        let mut reader = Reader::new(&self.streams.events.stream, filter);
-        if is_without_bodies {
-            reader = reader.without_bodies();
-        }
+        let reader = Reader {
+            stream: &self.streams.events.stream,
+            filter,
+            is_without_bodies,
+        };
         let mut found = Vec::new();
         let reading = reader.read(first, last, last, |read| {
             found.push(Listed {

@@ -16,7 +16,8 @@ use crate::error::{InboxError, InboxErrorKind};
 pub(super) struct Queue {
     connection: Connection,
     consumer: PullConsumer,
-    /// Up to where this process wrote what the consumer was not seen to give out yet; 0 when there is nothing.
+    /// Up to where this process wrote what the consumer was not seen to give out yet; 0 when there
+    /// is nothing.
     written_to: AtomicU64,
 }
 
@@ -67,8 +68,8 @@ impl Queue {
         self.written_to.fetch_max(sequence, Ordering::Relaxed);
     }
 
-    /// Gets what there is, at least what this process has written: a consumer hears of that a little later than
-    /// the writer.
+    /// Gets what there is, at least what this process has written: a consumer hears of that a
+    /// little later than the writer.
     pub(super) async fn fetch(&self, limit: usize) -> Result<Vec<Given>, InboxError> {
         let deadline = Instant::now() + CATCH_UP_TIME;
         loop {

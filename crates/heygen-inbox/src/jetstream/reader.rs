@@ -1,4 +1,5 @@
-//! [`Reader`]: reads a stream a stretch at a time, while others write to it. [`Stretches`]: which stretches.
+//! [`Reader`]: reads a stream a stretch at a time, while others write to it. [`Stretches`]: which
+//! stretches.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +19,9 @@ use crate::record::Query;
 /// Reads the messages of a stream whose subject fits a filter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
-    stream: &'a Stream,
-    filter: &'a str,
-    is_without_bodies: bool,
+    pub(super) stream: &'a Stream,
+    pub(super) filter: &'a str,
+    pub(super) is_without_bodies: bool,
 }
 
 /// A message of a stream.
@@ -33,22 +34,7 @@ pub(super) struct Read {
     pub(super) payload: Bytes,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(stream: &'a Stream, filter: &'a str) -> Self {
-        Self {
-            stream,
-            filter,
-            is_without_bodies: false,
-        }
-    }
-
-    pub(super) fn without_bodies(self) -> Self {
-        Self {
-            is_without_bodies: true,
-            ..self
-        }
-    }
-
+impl Reader<'_> {
     /// Reads the messages from `first` at least to `last`, and what came after that meanwhile up to
     /// `stop`, in their order.
     pub(super) async fn read(

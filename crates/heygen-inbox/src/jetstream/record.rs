@@ -12,7 +12,8 @@ use crate::delivery::{Header, NewDelivery};
 use crate::record::{Attempt, AttemptResult, Repeats, SignedPost, State};
 use crate::time::{from_micros, to_micros};
 
-/// What became of an event. An event without one was never handed out, or is in the hands of the first that got it.
+/// What became of an event. An event without one was never handed out, or is in the hands of the
+/// first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) state: Word,
@@ -117,8 +118,8 @@ impl Record {
             || self.generation > 0
     }
 
-    /// Takes down an end. One that comes late, after the delivery was handed out anew, is recorded; what became of the delivery
-    /// meanwhile stays, unless the late word is done.
+    /// Takes down an end. One that comes late, after the delivery was handed out again, is recorded;
+    /// what became of the delivery meanwhile stays, unless the late word is done.
     pub(super) fn end(&mut self, completion: &Completion) {
         let is_current = self.state == Word::Claimed && self.handed_out == completion.attempt;
         if completion.is_released {
@@ -170,7 +171,8 @@ impl Record {
         self.attempts.last().map(|attempt| attempt.started_at)
     }
 
-    /// How many of the attempts before this one, of its round, ended without a result, and how many of them nobody has recorded yet.
+    /// How many of the attempts before this one, of its round, ended without a result, and how many
+    /// of them have no record yet.
     pub(super) fn interrupted(&self, first_attempt: u32, attempt: u32) -> (u32, u32) {
         let of_round = |number: &u32| (first_attempt..attempt).contains(number);
         let unknown = self.unknown(attempt).filter(of_round).count();
@@ -182,7 +184,8 @@ impl Record {
         (number(interrupted), number(unknown))
     }
 
-    /// The attempts before this one of which there is no record; those of long ago are not kept for ever.
+    /// The attempts before this one of which there is no record; those of long ago are not kept for
+    /// ever.
     fn unknown(&self, attempt: u32) -> impl Iterator<Item = u32> {
         let first = attempt.saturating_sub(MAX_ATTEMPTS as u32 - 1).max(1);
         (first..attempt).filter(|number| self.attempts.iter().all(|known| known.number != *number))
@@ -299,7 +302,8 @@ impl Record {
 
     pub(super) fn attempts(&self) -> Vec<Attempt> {
         let read = |known: &AttemptRecord| {
-            // A word of a later version is not known here: what is certain is that the attempt ended.
+            // A word of a later version is not known here: what is certain is that the attempt
+            // ended.
             let result = known.result.parse().unwrap_or(AttemptResult::Interrupted);
             let started_at = from_micros(known.started_at);
             let duration = Duration::from_micros(known.micros);
@@ -342,6 +346,7 @@ fn bounded(mut text: String) -> String {
     text
 }
 
-/// Of each event so many attempts are kept, the newest. Each takes some hundred bytes, and a message has its limits.
+/// Of each event so many attempts are kept, the newest. Each takes some hundred bytes, and a
+/// message has its limits.
 const MAX_ATTEMPTS: usize = 100;
 const MAX_DETAIL: usize = 4096;

@@ -1,7 +1,7 @@
 //! [`Records`]: the stream of records, the newest of each event under a subject of its own.
 //!
-//! A record is changed by reading, changing and writing under the condition that no one wrote meanwhile, so any
-//! number of workers and commands may do so.
+//! A record is changed by reading, changing and writing under the condition that no one wrote
+//! meanwhile, so any number of workers and commands may do so.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What is to be changed, and the revision that it is to follow: a new record where none was found.
+    /// What is to be changed, and the revision that it is to follow: a new record where none was
+    /// found.
     pub(super) fn or_new(found: Option<Self>) -> (Record, u64) {
         match found {
             Some(found) => (found.record, found.revision),
@@ -53,7 +54,8 @@ impl Records {
         }))
     }
 
-    /// Writes it unless somebody else wrote since `revision` (0: since ever), and says whether it did.
+    /// Writes it unless somebody else wrote since `revision` (0: since ever), and says whether it
+    /// did.
     pub(super) async fn put(
         &self,
         sequence: u64,
@@ -75,8 +77,8 @@ impl Records {
         }
     }
 
-    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to write. Says
-    /// whether something was.
+    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to
+    /// write. Says whether something was.
     pub(super) async fn change(
         &self,
         sequence: u64,
@@ -121,12 +123,15 @@ impl Records {
         Ok(found)
     }
 
-    /// Goes through all records that can be read, with the sequences of their events. One that is written
-    /// meanwhile may come twice.
+    /// Goes through all records that can be read, with the sequences of their events. One that is
+    /// written meanwhile may come twice.
     pub(super) async fn each(&self, mut each: impl FnMut(u64, Record)) -> Result<(), InboxError> {
         let last = self.stream.state().await?.last_sequence;
-        let filter = self.stream.names.record_filter();
-        let reader = Reader::new(&self.stream, &filter);
+        let reader = Reader {
+            stream: &self.stream,
+            filter: &self.stream.names.record_filter(),
+            is_without_bodies: false,
+        };
         let reading = reader.read(1, last, u64::MAX, |message| {
             let sequence = number_of(&message.subject);
             if let Some((sequence, record)) = sequence.zip(read(&message.payload).ok()) {

@@ -1,4 +1,5 @@
-//! [`References`]: the stream of small messages that lead to events that are to be handed out again.
+//! [`References`]: the stream of small messages that lead to events that are to be handed out
+//! again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

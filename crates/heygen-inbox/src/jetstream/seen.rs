@@ -1,9 +1,10 @@
 //! [`Seen`]: which of the newest events were here before, beside what the servers themselves know.
 //!
-//! The servers know a duplicate by one id a message, for as long as their window. A POST and its record in HeyGen's log have
-//! different bodies, and so ids, and the log reaches further back than the window. So each receiver remembers
-//! fingerprints of the newest. A fingerprint only finds a candidate; the event itself decides. Memory is bounded:
-//! two maps, of which the older is dropped when the newer is full.
+//! The servers know a duplicate by one id a message, for as long as their window. A POST and its
+//! record in HeyGen's log have different bodies, and so ids, and the log reaches further back than
+//! the window. So each receiver remembers fingerprints of the newest. A fingerprint only finds a
+//! candidate; the event itself decides. Memory is bounded: two maps, of which the older is dropped
+//! when the newer is full.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -136,8 +137,8 @@ impl Seen {
         let _ = self.caught_up.subscribe().wait_for(|is_so| *is_so).await;
     }
 
-    /// The same for an append, which may not wait long: after a start the newest are known soon, and what the
-    /// version before this one published is known by nothing else.
+    /// The same for an append, which may not wait long: after a start the newest are known soon,
+    /// and what the version before this one published is known by nothing else.
     pub(super) async fn caught_up_soon(&self) {
         if *self.caught_up.borrow() {
             return;

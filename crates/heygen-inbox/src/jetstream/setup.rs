@@ -1,4 +1,5 @@
-//! [`Setup`]: the streams and consumers of one inbox, made where they are missing, and checked where they are there.
+//! [`Setup`]: the streams and consumers of one inbox, made where they are missing, and checked
+//! where they are there.
 
 use std::time::Duration;
 
@@ -8,12 +9,22 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::context::{
     CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, RetentionPolicy, StorageType, Stream as JsStream,
+};
 use tokio::time::Instant;
 
 use super::address::Address;
 use super::connection::{Connection, cannot};
+use super::dead_letters::DeadLetters;
+use super::events::Events;
 use super::options::{JetStreamOptions, StreamOptions};
+use super::promise;
+use super::queue::Queue;
+use super::records::Records;
+use super::references::References;
+use super::stream::Stream;
+use super::streams::Streams;
 use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
 
@@ -27,62 +38,45 @@ pub(super) enum Missing {
 /// What it takes to open the streams.
 pub(super) struct Setup<'a> {
     address: &'a Address,
-    connection: &'a Connection,
-    names: &'a Names,
     options: &'a JetStreamOptions,
     missing: Missing,
+    connection: Connection,
+    names: Names,
     /// Where nothing is asked for, what there can be.
     replicas: usize,
-}
-
-/// What is open.
-pub(super) struct Opened {
-    pub(super) events: Stream,
-    pub(super) dead: Stream,
-    pub(super) records: Stream,
-    pub(super) again: Stream,
-    pub(super) workers: PullConsumer,
-    pub(super) again_workers: PullConsumer,
-    /// How the options differ from what is there, in words.
-    pub(super) differences: Vec<String>,
 }
 
 /// Why a step failed.
 struct Failure {
     error: InboxError,
-    /// Whether a cluster that has just been started, or is electing, may answer otherwise in a moment.
+    /// Whether a cluster that has just been started, or is electing, may answer otherwise in a
+    /// moment.
     may_pass: bool,
 }
 
-impl<'a> Setup<'a> {
-    pub(super) fn new(
-        address: &'a Address,
-        connection: &'a Connection,
-        names: &'a Names,
-        options: &'a JetStreamOptions,
+impl Setup<'_> {
+    /// Connects, and opens all of them, trying for as long as the options say.
+    pub(super) async fn open(
+        address: &Address,
+        options: &JetStreamOptions,
         missing: Missing,
-    ) -> Self {
+    ) -> Result<Streams, InboxError> {
+        let connection = Connection::open(address, options).await?;
         let cluster = connection.client.server_info().cluster;
         let is_cluster = cluster.is_some_and(|name| !name.is_empty());
-        Self {
+        // Three where there can be three.
+        let replicas = options.streams.replicas;
+        let setup = Setup {
             address,
-            connection,
-            names,
             options,
             missing,
-            // Three where there can be three.
-            replicas: options
-                .streams
-                .replicas
-                .unwrap_or(if is_cluster { 3 } else { 1 }),
-        }
-    }
-
-    /// Opens all of them, trying for as long as the options say.
-    pub(super) async fn open(&self) -> Result<Opened, InboxError> {
-        let deadline = Instant::now() + self.options.connect_time;
+            names: Names::new(address.stream(), &options.streams.subject_prefix),
+            replicas: replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
+            connection,
+        };
+        let deadline = Instant::now() + options.connect_time;
         loop {
-            match Box::pin(self.open_once()).await {
+            match Box::pin(setup.open_once()).await {
                 Ok(opened) => return Ok(opened),
                 Err(failure) if failure.may_pass && Instant::now() < deadline => {
                     tracing::debug!(error = %failure.error, "not open yet; trying again");
@@ -93,12 +87,11 @@ impl<'a> Setup<'a> {
         }
     }
 
-    async fn open_once(&self) -> Result<Opened, Failure> {
-        let mut differences = Vec::new();
+    async fn open_once(&self) -> Result<Streams, Failure> {
         let wanted = self.events();
         let events = self.stream(wanted.clone()).await?;
         let found = &events.cached_info().config;
-        compare(&wanted, found, &self.options.streams, &mut differences);
+        let mut differences = compare(&wanted, found, &self.options.streams);
         // What stands beside the events is as safe as they are.
         let replicas = found.num_replicas;
         let beside = async |mut wanted: Config| {
@@ -110,20 +103,38 @@ impl<'a> Setup<'a> {
         let again = beside(self.again()).await?;
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
-        let ack_wait = workers.cached_info().config.ack_wait;
-        let asked = self.options.ack_wait;
+        let worker = workers.cached_info();
+        let (ack_wait, asked) = (worker.config.ack_wait, self.options.ack_wait);
         // The default stands there unless somebody asks for another one.
         if ack_wait != asked && asked != JetStreamOptions::default().ack_wait {
             differences.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
         }
-        Ok(Opened {
-            events,
-            dead,
-            records,
-            again,
-            workers,
-            again_workers,
+        let mut connection = self.connection.clone();
+        if replicas > 1 {
+            connection.has_replicas();
+        }
+        let stream = |inner| Stream {
+            connection: connection.clone(),
+            names: self.names.clone(),
+            inner,
+        };
+        let queue = |consumer| Queue::new(&connection, consumer);
+        Ok(Streams {
+            doubts: promise::doubts(&connection.client.server_info(), found),
             differences,
+            ack_wait,
+            consumer_made_at: worker.created.into(),
+            dead: DeadLetters {
+                stream: stream(dead),
+            },
+            records: Records {
+                stream: stream(records),
+            },
+            references: References::new(stream(again), queue(again_workers)),
+            queue: queue(workers.clone()),
+            names: self.names.clone(),
+            connection: connection.clone(),
+            events: Events::new(stream(events.clone())),
         })
     }
 
@@ -179,9 +190,9 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Opens a stream, makes it where it is missing, and refuses one that is something else. Nothing that is
-    /// there is changed.
-    async fn stream(&self, wanted: Config) -> Result<Stream, Failure> {
+    /// Opens a stream, makes it where it is missing, and refuses one that is something else.
+    /// Nothing that is there is changed.
+    async fn stream(&self, wanted: Config) -> Result<JsStream, Failure> {
         let name = &wanted.name;
         let stream = match self.connection.context.get_stream(name).await {
             Ok(stream) => stream,
@@ -229,7 +240,7 @@ impl<'a> Setup<'a> {
         Ok(stream)
     }
 
-    async fn make(&self, wanted: &Config) -> Result<Stream, Failure> {
+    async fn make(&self, wanted: &Config) -> Result<JsStream, Failure> {
         let (context, name) = (&self.connection.context, &wanted.name);
         let error = match context.create_stream(wanted.clone()).await {
             Ok(stream) => {
@@ -273,7 +284,7 @@ impl<'a> Setup<'a> {
     }
 
     /// The one that all workers share. An existing one keeps its settings.
-    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, Failure> {
+    async fn consumer(&self, stream: &JsStream) -> Result<PullConsumer, Failure> {
         let config = PullConfig {
             durable_name: Some(CONSUMER.to_owned()),
             deliver_policy: DeliverPolicy::All,
@@ -340,9 +351,10 @@ fn is_nobody_there(error: &GetStreamError) -> bool {
     request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
 }
 
-/// In what the stream differs from what is asked for. What is not asked for stays as it was made. It is
-/// reported and not changed: a stream may serve other purposes too.
-fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: &mut Vec<String>) {
+/// In what the stream differs from what is asked for. What is not asked for stays as it was made.
+/// It is reported and not changed: a stream may serve other purposes too.
+fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String> {
+    let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, wanted: String| {
         if found != wanted {
             differences.push(format!("{what} is {found}, not {wanted}"));
@@ -377,6 +389,7 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions, differences: 
             span(wanted.duplicate_window),
         );
     }
+    differences
 }
 
 /// For a person: in the largest unit that is whole.

@@ -74,8 +74,8 @@ impl Names {
         format!("{}.wake", self.prefix)
     }
 
-    /// The event's name, from the subject it was published on; `None` for a body that is none. A name that was cut is told as it
-    /// was cut.
+    /// The event's name, from the subject it was published on; `None` for a body that is none. A
+    /// name that was cut is told as it was cut.
     pub(super) fn event_type_of(&self, subject: &str) -> Option<String> {
         let name = subject
             .strip_prefix(self.prefix.as_str())?
@@ -89,8 +89,9 @@ pub(super) fn number_of(subject: &str) -> Option<u64> {
     subject.rsplit('.').next()?.parse().ok()
 }
 
-/// An event's name as the last tokens of a subject: its dots part tokens, as in `avatar_video.success`. Whatever a subject
-/// cannot hold stands as `%` and two hexadecimal digits, and what is longer than a subject should be is cut.
+/// An event's name as the last tokens of a subject: its dots part tokens, as in
+/// `avatar_video.success`. Whatever a subject cannot hold stands as `%` and two hexadecimal digits,
+/// and what is longer than a subject should be is cut.
 fn tokens(event_type: Option<&str>) -> String {
     let Some(name) = event_type else {
         return UNREADABLE.to_owned();
@@ -153,7 +154,8 @@ fn decoded(text: &str) -> String {
 /// The last token of what could not be read as an event.
 const UNREADABLE: &str = "_unreadable";
 
-/// Longer than any event name there is, and short of what servers take for a subject (4 KiB with everything else on the line).
+/// Longer than any event name there is, and short of what servers take for a subject (4 KiB with
+/// everything else on the line).
 const MAX_NAME: usize = 200;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! [`Ticket`]: what the servers gave something out under, and the [`Step`] that follows from what is recorded.
+//! [`Ticket`]: what the servers gave something out under, and the [`Step`] that follows from what
+//! is recorded.
 
 use async_nats::Subject;
 
@@ -29,7 +30,8 @@ pub(super) enum Way {
 pub(super) enum Step {
     /// Nothing more: it is finished, or another way leads to it.
     Drop,
-    /// Nothing more on this way; that there is a reference of this generation is to be made certain.
+    /// Nothing more on this way; that there is a reference of this generation is to be made
+    /// certain.
     Refer(u32),
     /// It is to be handed out.
     HandOut(Next),
@@ -44,8 +46,8 @@ pub(super) struct Next {
 }
 
 impl Ticket {
-    /// Decides by what is recorded. Each event is led to one way at a time: by itself, until the first reference
-    /// is made, and from then on by the newest reference.
+    /// Decides by what is recorded. Each event is led to one way at a time: by itself, until the
+    /// first reference is made, and from then on by the newest reference.
     pub(super) fn step(
         &self,
         received_at: i64,

@@ -93,16 +93,13 @@ impl Transfer<'_> {
         self.streams.connection.check_connected()?;
         let events = &self.streams.events;
         let past = match imported.state {
-            // It is finished until the record says otherwise, so that it is not handed out before that.
+            // It is finished until the record says otherwise, so that it is not handed out before
+            // that.
             State::Done | State::Dead => imported.state,
             State::Pending | State::Claimed | State::Interrupted => State::Pending,
         };
         let delivery = &imported.delivery;
-        let published = match self.publisher.find_and_link(delivery).await? {
-            Some(sequence) => Published::Known(sequence),
-            None => self.publisher.publish(delivery, Some(past)).await?,
-        };
-        match published {
+        match self.publisher.publish(delivery, Some(past)).await? {
             Published::New(sequence) => {
                 self.import_past(sequence, imported, past).await?;
                 self.wake.tell();
