@@ -1,6 +1,6 @@
 //! Names of streams and subjects, and event names as parts of subjects.
 
-use std::fmt::Write as _;
+use percent_encoding::{percent_decode_str, percent_encode_byte};
 
 /// The names of one inbox's streams and subjects.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ fn tokens(event_type: Option<&str>) -> String {
     };
     match whole.as_str() {
         "" => "%".to_owned(),
-        UNREADABLE => format!("%{:02X}{}", UNREADABLE.as_bytes()[0], &UNREADABLE[1..]),
+        UNREADABLE => UNREADABLE.replacen('_', percent_encode_byte(b'_'), 1),
         _ => whole,
     }
 }
@@ -119,36 +119,16 @@ fn token(text: &str) -> String {
         if is_plain {
             token.push(char::from(byte));
         } else {
-            // Writing to a string cannot fail.
-            let _ = write!(token, "%{byte:02X}");
+            token.push_str(percent_encode_byte(byte));
         }
     }
     token
 }
 
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                if *first != b'%' {
-                    bytes.push(*first);
-                }
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    // A `%` alone stands for no name at all.
+    let text = text.strip_suffix('%').unwrap_or(text);
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The last token of what could not be read as an event.
