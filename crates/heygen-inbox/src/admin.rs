@@ -129,6 +129,18 @@ impl Prune {
     }
 }
 
+impl Pruned {
+    /// So many were deleted, and it goes on after `next`.
+    #[must_use]
+    pub fn new(deleted: usize, next: Option<DeliveryId>, bytes: u64) -> Self {
+        Self {
+            deleted,
+            next,
+            bytes,
+        }
+    }
+}
+
 /// What one step of pruning did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::delivery::{Header, Source};
+use crate::delivery::{Header, NewDelivery, Source};
 use crate::id::DeliveryId;
 
 /// What a dispatcher has room for: each destination has its own.
@@ -55,7 +55,7 @@ type Route = Arc<dyn Fn(Option<&str>) -> usize + Send + Sync>;
 
 impl ClaimRequest {
     /// A request for up to `limit` deliveries that are due at `now`, the longest due first, whatever
-    /// their destination.
+    /// their destination. It takes due times as they stand.
     #[must_use]
     pub fn due(limit: usize, now: SystemTime) -> Self {
         Self {
@@ -102,6 +102,42 @@ impl ClaimRequest {
         (self.route)(event_type).min(self.room.len().saturating_sub(1))
     }
 
+    /// Whether a pending delivery with this due time is due, whose last attempt began at `last`. A
+    /// dispatcher's request also takes what only a wrong clock put into the future: a delivery that no
+    /// attempt before now has postponed.
+    #[must_use]
+    pub fn is_due(&self, due_at: SystemTime, last: Option<SystemTime>) -> bool {
+        let corrects_times = self.turns != [Turn::Due];
+        due_at <= self.now || corrects_times && last.is_none_or(|last| last > self.now)
+    }
+
+    /// Picks what there is room for, live deliveries and backlog by turns. `due` gives the deliveries
+    /// that are due, the longest due first, each with its event type and whether it is live.
+    pub fn pick<'a, T>(&self, due: impl IntoIterator<Item = (T, Option<&'a str>, bool)>) -> Vec<T> {
+        let mut waiting: Vec<_> = due.into_iter().map(Some).collect();
+        let mut left = RoomLeft::of(self);
+        let mut picked = Vec::new();
+        for turn in self.turns {
+            for slot in &mut waiting {
+                let Some((_, event_type, is_live)) = slot.as_ref() else {
+                    continue;
+                };
+                let (event_type, is_live) = (*event_type, *is_live);
+                let is_of_turn = match turn {
+                    Turn::Live => is_live,
+                    Turn::BacklogFirst | Turn::Backlog => !is_live,
+                    Turn::Due => true,
+                };
+                let destination = self.destination(event_type);
+                if is_of_turn && left.in_turn(destination, *turn) > 0 {
+                    left.take(destination, is_live);
+                    picked.extend(slot.take().map(|(delivery, ..)| delivery));
+                }
+            }
+        }
+        picked
+    }
+
     /// How many deliveries there is room for.
     #[must_use]
     pub fn limit(&self) -> usize {
@@ -140,6 +176,39 @@ pub struct Claim {
     pub deliveries: Vec<Claimed>,
     /// When the next delivery falls due, where nothing more is due now.
     pub next_due: Option<SystemTime>,
+}
+
+impl Claim {
+    /// These deliveries, and when the next falls due, where nothing more is due now.
+    #[must_use]
+    pub fn new(deliveries: Vec<Claimed>, next_due: Option<SystemTime>) -> Self {
+        Self {
+            deliveries,
+            next_due,
+        }
+    }
+}
+
+impl Claimed {
+    /// A delivery claimed for the attempt of that number, the first of its round, due since it came in.
+    #[must_use]
+    pub fn new(id: DeliveryId, delivery: &NewDelivery, attempt: u32) -> Self {
+        Self {
+            id,
+            received_at: delivery.received_at(),
+            source: delivery.source(),
+            attempt,
+            first_attempt: attempt,
+            uncounted: 0,
+            interrupted: 0,
+            elapsed: Duration::ZERO,
+            due_at: delivery.received_at(),
+            is_live: false,
+            event_type: delivery.event_type().map(str::to_owned),
+            headers: delivery.headers().to_vec(),
+            body: delivery.body().clone(),
+        }
+    }
 }
 
 /// A delivery on its way to a handler.

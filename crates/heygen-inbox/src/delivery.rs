@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Document, Event, Outcome};
+use serde::{Serialize, Serializer};
 
 use crate::dedup::rule::{self, Candidate, RecordIdentity};
 use crate::dedup::{self, DedupKey, Fingerprint};
@@ -142,7 +143,7 @@ impl NewDelivery {
     }
 
     /// Takes away what the source says for it: nobody vouches for what a file says.
-    #[cfg(feature = "import")]
+    #[cfg(feature = "transfer")]
     pub(crate) fn distrust(&mut self) {
         self.source = Source::Import;
     }
@@ -151,6 +152,41 @@ impl NewDelivery {
     #[must_use]
     pub fn drift(&self) -> &[Drift] {
         &self.drift
+    }
+
+    /// The event name; `None` when the body is not an event.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&str> {
+        self.label.event_type.as_deref()
+    }
+
+    /// The id of what the event is about, where it has one.
+    #[must_use]
+    pub fn subject_id(&self) -> Option<&str> {
+        self.label.subject_id.as_deref()
+    }
+
+    /// What the caller gave when starting the job, if anything.
+    #[must_use]
+    pub fn callback_id(&self) -> Option<&str> {
+        self.label.callback_id.as_deref()
+    }
+
+    /// Whether the event reports a success or a failure; `None` when the body is not an event.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.label.outcome
+    }
+
+    /// The numbers under which a store indexes this delivery, so that duplicates of it are found later.
+    pub fn index_keys(&self) -> impl Iterator<Item = u64> + use<> {
+        self.filed_under().map(|fingerprint| fingerprint.0)
+    }
+
+    /// The numbers under which deliveries are indexed that this may be a duplicate of.
+    /// [`find_duplicate`](crate::find_duplicate) decides.
+    pub fn lookup_keys(&self) -> impl Iterator<Item = u64> + use<> {
+        self.looked_up_under().map(|fingerprint| fingerprint.0)
     }
 
     pub(crate) fn label(&self) -> &Label {
@@ -278,6 +314,20 @@ pub struct Header {
     pub name: String,
     /// The value.
     pub value: String,
+}
+
+/// As `[name, value]`.
+impl Serialize for Header {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.name, &self.value).serialize(serializer)
+    }
+}
+
+/// As its word.
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl Header {

@@ -28,6 +28,11 @@ pub enum InboxErrorKind {
     InUse,
     /// The file was made by a newer version, or is something else altogether.
     Version,
+    /// An older version made the file, or whoever made it did not finish: the next process that serves
+    /// it brings it up to date.
+    Outdated,
+    /// The subjects of a stream are not those asked for, or belong to another stream.
+    Subjects,
     /// The inbox has been closed.
     Closed,
     /// A store of this kind cannot do it at all.

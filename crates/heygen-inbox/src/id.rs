@@ -3,6 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+use crate::time::to_micros;
 
 /// The id of one kept delivery, for people, programs and handlers.
 ///
@@ -23,6 +28,13 @@ impl DeliveryId {
             key: key & KEY_MASK,
             tag: tag & TAG_MASK,
         }
+    }
+
+    /// The id of a delivery that is stored at `time` after the delivery `last`, in an inbox of this tag.
+    #[must_use]
+    pub fn next(time: SystemTime, last: Option<Self>, tag: u32) -> Self {
+        let key = u64::try_from(to_micros(time)).unwrap_or(0);
+        Self::new(key.max(last.map_or(1, |last| last.key + 1)), tag)
     }
 
     /// The place in its inbox: microseconds since 1970 when the delivery came in, moved up where two would collide.
@@ -72,6 +84,13 @@ impl FromStr for DeliveryId {
     }
 }
 
+/// As its text.
+impl Serialize for DeliveryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A text that is not the id of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -79,7 +98,7 @@ pub struct DeliveryIdError;
 
 impl fmt::Display for DeliveryIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a delivery id: 15 letters and digits as printed by `inbox list`")
+        f.write_str("not a delivery id: 15 letters and digits")
     }
 }
 
@@ -109,6 +128,15 @@ mod tests {
         check(1, 31, "00000000001000z");
         check(1_790_000_000_000_000, 0xf_ffff, "1jvzvd2br00zzzz");
         check(KEY_MASK, TAG_MASK, "zzzzzzzzzzzzzzz");
+    }
+
+    #[test]
+    fn next_ids_rise_also_when_the_clock_does_not() {
+        let at = |micros| SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(micros);
+        let first = DeliveryId::next(at(7), None, 5);
+        assert_eq!((first.key(), first.tag()), (7, 5));
+        let second = DeliveryId::next(at(3), Some(first), 5);
+        assert_eq!((second.key(), second.tag()), (8, 5));
     }
 
     #[test]

@@ -5,12 +5,6 @@ use crate::dedup::rule::RecordIdentity;
 use crate::delivery::{NewDelivery, Source};
 use crate::record::{Attempt, Repeats, SignedPost, State};
 
-#[cfg(feature = "import")]
-mod line;
-
-#[cfg(feature = "import")]
-pub use line::LineError;
-
 /// A delivery with its past, as another inbox tells of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

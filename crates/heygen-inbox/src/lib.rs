@@ -15,7 +15,7 @@
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
 //! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
 //! | `jetstream::JetStreamInbox` | streams of NATS JetStream, for more than one machine (feature `jetstream`) |
-//! | `Imported::from_line` | one line of what the binary's `inbox export` wrote (feature `import`) |
+//! | `transfer` | deliveries as JSON lines, for another inbox (feature `transfer`) |
 //! | [`sqlite::RejectedRing`] | what was turned away lately, bounded, in a file of its own (feature `sqlite`) |
 //!
 //! Nothing here verifies a signature, speaks HTTP or runs a handler.
@@ -25,6 +25,13 @@ mod admin;
 mod boxed;
 mod claim;
 mod completion;
+#[cfg(feature = "conformance")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a case that fails panics, as a test does"
+)]
+pub mod conformance;
 mod dedup;
 mod delivery;
 mod drift;
@@ -43,25 +50,28 @@ mod record;
 pub mod sqlite;
 mod stats;
 mod time;
+#[cfg(feature = "transfer")]
+pub mod transfer;
 
 pub use admin::{InboxAdmin, Prune, Pruned};
 pub use boxed::BoxInbox;
 pub use claim::{Claim, ClaimRequest, Claimed, Order, Room};
 pub use completion::Completion;
 pub use dedup::DedupKey;
+pub use dedup::rule::{Candidate, Duplicate, find_duplicate};
 pub use delivery::{Authenticity, Header, NewDelivery, Source};
 pub use drift::{Drift, DriftCount, DriftKind};
 pub use error::{InboxError, InboxErrorKind, UnknownWord};
 pub use id::{DeliveryId, DeliveryIdError};
 pub use imported::Imported;
-#[cfg(feature = "import")]
-pub use imported::LineError;
 pub use inbox::{Appended, Inbox};
 pub use memory::MemoryInbox;
 pub use record::{
     Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, SignedPost, State, Summary,
 };
 pub use stats::{Stats, StatsGroup};
+#[cfg(feature = "transfer")]
+pub use transfer::LineError;
 
 /// The examples of the README compile and hold.
 #[cfg(doctest)]

@@ -6,17 +6,21 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use heygen_events::{Outcome, Pattern};
+use serde::{Serialize, Serializer};
 
+use crate::delivery::{Header, NewDelivery, Source};
 use crate::error::UnknownWord;
-use crate::{DeliveryId, Header, Source};
+use crate::id::DeliveryId;
+use crate::time;
 
 /// One line of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
     /// The inbox's own id of the delivery.
     pub id: DeliveryId,
     /// When it came in, by the receiver's clock.
+    #[serde(serialize_with = "time::text")]
     pub received_at: SystemTime,
     /// The event name; `None` when the body could not be read as an event.
     pub event_type: Option<String>,
@@ -33,7 +37,60 @@ pub struct Summary {
     /// Which way it came in.
     pub source: Source,
     /// When it was given up, while it is dead.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "time::text_or_null"
+    )]
     pub dead_at: Option<SystemTime>,
+}
+
+impl Summary {
+    /// A delivery that was stored under this id, and not claimed yet.
+    #[must_use]
+    pub fn new(id: DeliveryId, delivery: &NewDelivery) -> Self {
+        let label = delivery.label().clone();
+        Self {
+            id,
+            received_at: delivery.received_at(),
+            event_type: label.event_type,
+            subject_id: label.subject_id,
+            callback_id: label.callback_id,
+            outcome: label.outcome,
+            state: State::Pending,
+            attempts: 0,
+            source: delivery.source(),
+            dead_at: None,
+        }
+    }
+}
+
+impl Kept {
+    /// A delivery that was stored under this id, and not claimed yet.
+    #[must_use]
+    pub fn new(id: DeliveryId, delivery: &NewDelivery) -> Self {
+        Self {
+            summary: Summary::new(id, delivery),
+            due_at: Some(delivery.received_at()),
+            event_id: delivery.dedup_key().event_id().map(str::to_owned),
+            headers: delivery.headers().to_vec(),
+            body: delivery.body().clone(),
+            signed: None,
+            repeats: Repeats::default(),
+            attempts: Vec::new(),
+        }
+    }
+}
+
+impl SignedPost {
+    /// What is stored of the POST.
+    #[must_use]
+    pub fn new(post: &NewDelivery) -> Self {
+        Self {
+            received_at: post.received_at(),
+            headers: post.headers().to_vec(),
+            body: post.body().clone(),
+        }
+    }
 }
 
 /// When the last attempt ended, of what is dead.
@@ -64,26 +121,30 @@ pub struct Kept {
     pub attempts: Vec<Attempt>,
 }
 
-/// A POST of an event that had been found in HeyGen's log before.
-#[derive(Clone, Debug, PartialEq)]
+/// A POST of an event that had been found in HeyGen's log before. In JSON its body is null where it is
+/// not UTF-8.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SignedPost {
     /// When it came in, by the receiver's clock.
+    #[serde(serialize_with = "time::text")]
     pub received_at: SystemTime,
     /// The headers it came with. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes that HeyGen signed.
+    #[serde(serialize_with = "utf8_or_null")]
     pub body: Bytes,
 }
 
 /// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request. That it was found
 /// in HeyGen's log again does not count.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Repeats {
     /// How often.
     pub count: u64,
     /// When the last one came.
+    #[serde(serialize_with = "time::text_or_null")]
     pub last_at: Option<SystemTime>,
     /// The headers the last one came with: unsigned, so only of interest where they differ.
     pub last_headers: Vec<Header>,
@@ -148,14 +209,16 @@ impl FromStr for State {
 }
 
 /// One handing-out that has ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
     /// When the handler was called.
+    #[serde(serialize_with = "time::text")]
     pub started_at: SystemTime,
-    /// How long it took.
+    /// How long it took. In JSON: `milliseconds`.
+    #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub duration: Duration,
     /// What it ended with.
     pub result: AttemptResult,
@@ -196,6 +259,28 @@ impl Attempt {
     }
 }
 
+/// As its word.
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// As its word.
+impl Serialize for AttemptResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
+}
+
+fn utf8_or_null<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    std::str::from_utf8(body).ok().serialize(serializer)
+}
+
 impl AttemptResult {
     /// Every result.
     pub const ALL: [Self; 4] = [Self::Done, Self::Retry, Self::Dead, Self::Interrupted];
@@ -228,7 +313,7 @@ impl FromStr for AttemptResult {
 }
 
 /// How much is in an inbox, as far as it can be told without going through all of it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// Waiting to be handed out, now or at their time.
@@ -238,6 +323,7 @@ pub struct Counts {
     /// Given up.
     pub dead: u64,
     /// When the oldest of the pending came in.
+    #[serde(serialize_with = "time::text_or_null")]
     pub oldest_pending: Option<SystemTime>,
     /// How many bytes of storage are in use, the write-ahead log of a file included once it is
     /// longer than the 24 MiB that it may take ordinarily.
@@ -373,7 +459,8 @@ impl Query {
     }
 
     /// Whether it asks for this one; its limit and order aside.
-    pub(crate) fn matches(&self, summary: &Summary) -> bool {
+    #[must_use]
+    pub fn matches(&self, summary: &Summary) -> bool {
         let fits =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         let name = summary.event_type.as_deref().unwrap_or_default();

@@ -4,19 +4,15 @@
 //! while a commit is under way share the next one, so the rate rises with the load instead of stopping at the disk's
 //! commits a second. Users may open the file with `sqlite3`, and [`SqliteReader`] reads it while a server appends.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::SystemTime;
-
-use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::time::to_micros;
 use crate::{
     Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DriftCount, Imported, Inbox,
-    InboxAdmin, InboxError, InboxErrorKind, Kept, NewDelivery, Prune, Pruned, Query, Replayed,
-    State, Stats, Summary,
+    InboxAdmin, InboxError, Kept, NewDelivery, Prune, Pruned, Query, Replayed, State, Stats,
+    Summary,
 };
 
 mod access;
@@ -45,6 +41,7 @@ mod rejected;
 mod rescue;
 mod row;
 mod seen;
+mod shared;
 mod stats;
 mod store;
 mod thread;
@@ -52,7 +49,7 @@ mod writer;
 
 pub use check::{Depth, Flaw};
 pub use editor::SqliteEditor;
-pub use error::{is_damaged, is_outdated};
+pub use error::is_damaged;
 pub use options::SqliteOptions;
 pub use reader::SqliteReader;
 pub use rejected::{
@@ -60,12 +57,9 @@ pub use rejected::{
     RingOptions, rejected_path,
 };
 
-use handle::Handle;
-use job::{Append, Job, Reply, work};
-use reads::{Read, ReadJob, read_all};
-use store::{NewRow, Store};
-use thread::{closed, spawn};
-use writer::Writer;
+use job::{Job, work};
+use shared::{Mode, Shared};
+use store::Store;
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
@@ -94,25 +88,6 @@ pub struct SqliteInbox {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    path: PathBuf,
-    mode: Mode,
-    jobs: mpsc::Sender<Job>,
-    reads: std::sync::mpsc::Sender<ReadJob>,
-    appended: Arc<Notify>,
-    /// Closed when the writer ends.
-    ended: watch::Receiver<()>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What this process does with the file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mode {
-    Serve,
-    Beside,
-    ReadOnly,
-}
-
 impl SqliteInbox {
     /// Opens the inbox at `path` with default options, making it if there is none.
     ///
@@ -129,31 +104,11 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// [`InUse`](InboxErrorKind::InUse) while another process has it open for appending,
-    /// [`Version`](InboxErrorKind::Version) when a newer version made it or it is no inbox,
-    /// [`Storage`](InboxErrorKind::Storage) when it cannot be opened, read or written.
+    /// [`InUse`](crate::InboxErrorKind::InUse) while another process has it open for appending,
+    /// [`Version`](crate::InboxErrorKind::Version) when a newer version made it or it is no inbox,
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read or written.
     pub fn open_with(path: impl Into<PathBuf>, options: SqliteOptions) -> Result<Self, InboxError> {
-        let path = path.into();
-        let appended = Arc::new(Notify::new());
-        let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
-        let (reads, read_queue) = std::sync::mpsc::channel();
-        let (end, ended) = watch::channel(());
-        let handle = Handle::open(path.clone(), options, reads.clone())?;
-        let writer = Writer::new(handle, queue, Arc::clone(&appended), end);
-        let reader = SqliteReader::open(&path)?;
-        let threads = vec![
-            spawn("inbox-writer", move || writer.run())?,
-            spawn("inbox-reader", move || read_all(reader, read_queue))?,
-        ];
-        Ok(Self::over(
-            path,
-            Mode::Serve,
-            jobs,
-            reads,
-            appended,
-            ended,
-            threads,
-        ))
+        Self::open_as(path.into(), Mode::Serve, options)
     }
 
     /// Opens the inbox at `path` beside the process that serves it, or while none does, making it if
@@ -163,80 +118,27 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// [`Version`](InboxErrorKind::Version) when a process of another version serves it or it is no
-    /// inbox, [`Storage`](InboxErrorKind::Storage) when it cannot be opened, read or written.
+    /// [`Version`](crate::InboxErrorKind::Version) when a process of another version serves it or
+    /// it is no inbox, [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read
+    /// or written.
     pub fn open_beside(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
-        let path = path.into();
-        let appended = Arc::new(Notify::new());
-        let (jobs, queue) = mpsc::channel(SqliteOptions::default().queue_capacity);
-        let (reads, read_queue) = std::sync::mpsc::channel();
-        let (end, ended) = watch::channel(());
-        // First, since it makes the file.
-        let editor = SqliteEditor::open(&path)?;
-        let reader = SqliteReader::open(&path)?;
-        let notify = Arc::clone(&appended);
-        let threads = vec![
-            spawn("inbox-writer", move || editor.run(queue, &notify, end))?,
-            spawn("inbox-reader", move || read_all(reader, read_queue))?,
-        ];
-        Ok(Self::over(
-            path,
-            Mode::Beside,
-            jobs,
-            reads,
-            appended,
-            ended,
-            threads,
-        ))
+        Self::open_as(path.into(), Mode::Beside, SqliteOptions::default())
     }
 
     /// Opens the inbox at `path` to look into it, also while another process serves it. Whatever would
-    /// change it fails as [`Unsupported`](InboxErrorKind::Unsupported).
+    /// change it fails as [`Unsupported`](crate::InboxErrorKind::Unsupported).
     ///
     /// # Errors
     ///
-    /// [`Storage`](InboxErrorKind::Storage) when there is none or it cannot be read,
-    /// [`Version`](InboxErrorKind::Version) when another version made it or it is no inbox.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when there is none or it cannot be read,
+    /// [`Version`](crate::InboxErrorKind::Version) when another version made it or it is no inbox.
     pub fn open_read_only(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
-        let path = path.into();
-        let (jobs, _) = mpsc::channel(1);
-        let (reads, read_queue) = std::sync::mpsc::channel();
-        let (_, ended) = watch::channel(());
-        let reader = SqliteReader::open(&path)?;
-        let threads = vec![spawn("inbox-reader", move || read_all(reader, read_queue))?];
-        let appended = Arc::default();
-        Ok(Self::over(
-            path,
-            Mode::ReadOnly,
-            jobs,
-            reads,
-            appended,
-            ended,
-            threads,
-        ))
+        Self::open_as(path.into(), Mode::ReadOnly, SqliteOptions::default())
     }
 
-    fn over(
-        path: PathBuf,
-        mode: Mode,
-        jobs: mpsc::Sender<Job>,
-        reads: std::sync::mpsc::Sender<ReadJob>,
-        appended: Arc<Notify>,
-        ended: watch::Receiver<()>,
-        threads: Vec<JoinHandle<()>>,
-    ) -> Self {
-        let threads = Mutex::new(threads);
-        Self {
-            shared: Arc::new(Shared {
-                path,
-                mode,
-                jobs,
-                reads,
-                appended,
-                ended,
-                threads,
-            }),
-        }
+    fn open_as(path: PathBuf, mode: Mode, options: SqliteOptions) -> Result<Self, InboxError> {
+        let shared = Arc::new(Shared::open(path, mode, options)?);
+        Ok(Self { shared })
     }
 
     /// The file.
@@ -249,9 +151,9 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
-        self.read(SqliteReader::drift).await
+        self.shared.read(SqliteReader::drift).await
     }
 
     /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later
@@ -259,10 +161,12 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// [`Storage`](InboxErrorKind::Storage) when the file could not be read for another reason than
-    /// damage.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read for another
+    /// reason than damage.
     pub async fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
-        self.read(move |reader| reader.check(depth, now)).await
+        self.shared
+            .read(move |reader| reader.check(depth, now))
+            .await
     }
 
     /// Writes a consistent copy of everything that is committed now to a new file, or an empty one,
@@ -271,102 +175,40 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// [`Storage`](InboxErrorKind::Storage) when the inbox could not be read, the copy not be written,
-    /// or the copy is damaged, as the inbox then probably is. What was written by then stays.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not
+    /// be written, or the copy is damaged, as the inbox then probably is. What was written by then
+    /// stays.
     pub async fn backup(
         &self,
         to: impl Into<PathBuf>,
         progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<(), InboxError> {
         let to = to.into();
-        self.read(move |reader| reader.backup(&to, progress)).await
-    }
-
-    /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
-    async fn ask<T: Send + 'static>(
-        &self,
-        ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, InboxError> {
-        self.send(|reply| Job::Work(work(ask, reply))).await
-    }
-
-    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.shared.jobs.send(job(reply)).await;
-        sent.map_err(|_| self.not_written())?;
-        answer.await.map_err(|_| self.unanswered())?
-    }
-
-    /// Why nothing can be written.
-    fn not_written(&self) -> InboxError {
-        match self.shared.mode {
-            Mode::Serve | Mode::Beside => closed(),
-            Mode::ReadOnly => unsupported("the inbox is open for reading only"),
-        }
-    }
-
-    fn check_serving(&self) -> Result<(), InboxError> {
-        match self.shared.mode {
-            Mode::Serve => Ok(()),
-            Mode::Beside | Mode::ReadOnly => Err(unsupported(
-                "only the process that serves the inbox claims deliveries",
-            )),
-        }
-    }
-
-    /// Why an answer was dropped.
-    fn unanswered(&self) -> InboxError {
-        match self.shared.ended.has_changed() {
-            Err(_) => closed(),
-            Ok(_) => InboxError::new(
-                InboxErrorKind::Storage,
-                "the inbox panicked and did not answer",
-            ),
-        }
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&SqliteReader) -> Result<T, InboxError> + Send + 'static,
-    ) -> Result<T, InboxError> {
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |reader| {
-            // Nobody waits any more: the answer may be dropped.
-            let _ = reply.send(reader.and_then(read));
-        });
-        let job = ReadJob::Read(read);
-        self.shared.reads.send(job).map_err(|_| closed())?;
-        answer.await.map_err(|_| self.unanswered())?
+        self.shared
+            .read(move |reader| reader.backup(&to, progress))
+            .await
     }
 }
 
 impl Inbox for SqliteInbox {
     async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
-        let (reply, answer) = oneshot::channel();
-        let row = NewRow::new(delivery);
-        self.shared
-            .jobs
-            .try_send(Job::Append(Box::new(Append { row, reply })))
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => InboxError::new(
-                    InboxErrorKind::Busy,
-                    "too many deliveries are waiting to be written",
-                ),
-                mpsc::error::TrySendError::Closed(_) => self.not_written(),
-            })?;
-        answer.await.map_err(|_| self.unanswered())?
+        self.shared.append(delivery).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        self.check_serving()?;
+        self.shared.check_serving()?;
         // Whoever sends has ten seconds for his answer, and a handler has no such limit.
         let claim = move |store: &mut Store| store.claim(&request);
-        self.send(|reply| Job::LateWork(work(claim, reply))).await
+        self.shared
+            .send(|reply| Job::LateWork(work(claim, reply)))
+            .await
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.check_serving()?;
-        self.ask(move |store| store.complete(&completion)).await
+        self.shared.check_serving()?;
+        self.shared
+            .ask(move |store| store.complete(&completion))
+            .await
     }
 
     async fn wait_for_append(&self) {
@@ -375,7 +217,7 @@ impl Inbox for SqliteInbox {
 
     async fn ready(&self) -> Result<(), InboxError> {
         // Whether a commit reaches the disk.
-        self.ask(|store| store.touch()).await
+        self.shared.ask(|store| store.touch()).await
     }
 
     fn queue_len(&self) -> usize {
@@ -400,49 +242,52 @@ impl Inbox for SqliteInbox {
         if self.shared.mode == Mode::ReadOnly {
             return Ok(());
         }
-        self.send(Job::Close).await
+        self.shared.send(Job::Close).await
     }
 }
 
 impl InboxAdmin for SqliteInbox {
     async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
-        self.read(move |reader| reader.list(&query)).await
+        self.shared.read(move |reader| reader.list(&query)).await
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
-        self.read(move |reader| reader.get(id)).await
+        self.shared.read(move |reader| reader.get(id)).await
     }
 
     async fn count(&self, query: Query) -> Result<u64, InboxError> {
-        self.read(move |reader| reader.count(&query)).await
+        self.shared.read(move |reader| reader.count(&query)).await
     }
 
     async fn counts(&self) -> Result<Counts, InboxError> {
-        self.read(SqliteReader::counts).await
+        self.shared.read(SqliteReader::counts).await
     }
 
     async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
-        self.read(move |reader| reader.stats(attempts_since)).await
+        self.shared
+            .read(move |reader| reader.stats(attempts_since))
+            .await
     }
 
     async fn find(
         &self,
         deliveries: Vec<NewDelivery>,
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.ask(move |store| editor::find(store, &deliveries))
+        self.shared
+            .ask(move |store| editor::find(store, &deliveries))
             .await
     }
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
         let import = move |store: &mut Store| editor::import(store, &deliveries);
-        let appended = self.ask(import).await?;
+        let appended = self.shared.ask(import).await?;
         self.shared.appended.notify_one();
         Ok(appended)
     }
 
     async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
         let replay = move |store: &mut Store| editor::replay(store, &ids, now);
-        let replayed = self.ask(replay).await?;
+        let replayed = self.shared.ask(replay).await?;
         self.shared.appended.notify_one();
         Ok(replayed)
     }
@@ -455,49 +300,18 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
-        self.ask(move |store| store.prune(&step)).await
+        self.shared.ask(move |store| store.prune(&step)).await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
-        self.read(move |reader| reader.bookmark(&name)).await
+        self.shared.read(move |reader| reader.bookmark(&name)).await
     }
 
     async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
         let set =
             move |store: &mut Store| store.set_bookmark(&name, value.as_deref(), SystemTime::now());
-        self.ask(set).await
+        self.shared.ask(set).await
     }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteInbox")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // Both threads end when their channel does. Waiting for them means that whoever drops the inbox finds everything
-        // written and the lock released; it takes no longer than the commits still queued.
-        let (closed_jobs, _) = mpsc::channel(1);
-        self.jobs = closed_jobs;
-        let (closed_reads, _) = std::sync::mpsc::channel();
-        self.reads = closed_reads;
-        let threads = self
-            .threads
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        for handle in threads.drain(..) {
-            // A thread that panicked has said so on stderr; there is nothing left to save here.
-            let _ = handle.join();
-        }
-    }
-}
-
-fn unsupported(message: &str) -> InboxError {
-    InboxError::new(InboxErrorKind::Unsupported, message)
 }
 
 #[cfg(test)]
@@ -505,7 +319,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Source;
+    use crate::{InboxErrorKind, Source};
 
     /// Panics in the middle of a transaction.
     fn panic(store: &mut Store) -> rusqlite::Result<()> {
@@ -531,7 +345,7 @@ mod tests {
         for round in 0..3 {
             // In one transaction, where the thread is slow; one after the other, where it is not.
             let beside = delivery(&format!("beside {round}"));
-            let (panicked, beside) = tokio::join!(inbox.ask(panic), inbox.append(beside));
+            let (panicked, beside) = tokio::join!(inbox.shared.ask(panic), inbox.append(beside));
             let error = panicked.expect_err("a panic is no success");
             assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
             assert!(error.to_string().contains("panicked"), "{error}");
@@ -548,7 +362,10 @@ mod tests {
     async fn panic_while_reading_fails_one_question() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
-        let panicked = inbox.read::<()>(|_| panic!("a fault of the test")).await;
+        let panicked = inbox
+            .shared
+            .read::<()>(|_| panic!("a fault of the test"))
+            .await;
         let error = panicked.expect_err("a panic is no success");
         assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
         inbox.counts().await.expect("the next is answered");
@@ -562,7 +379,8 @@ mod tests {
         let waited = tokio::time::timeout(Duration::from_millis(10), &mut closed).await;
         waited.expect_err("it runs");
         // As a panic that escapes it does.
-        inbox.shared.jobs.send(Job::Die).await.expect("it is taken");
+        let ended = inbox.shared.send::<()>(|_| Job::Die).await;
+        ended.expect_err("nothing answers");
         tokio::time::timeout(Duration::from_secs(60), closed)
             .await
             .expect("it has ended");

@@ -1,6 +1,9 @@
-//! Times as the stores write them: whole microseconds since 1970.
+//! Times as the stores write them: whole microseconds since 1970, and RFC 3339 in JSON.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use serde::Serializer;
 
 /// Before 1970 becomes 0; past the year 290,000 becomes the largest number.
 pub(crate) fn to_micros(time: SystemTime) -> i64 {
@@ -11,6 +14,22 @@ pub(crate) fn to_micros(time: SystemTime) -> i64 {
 
 pub(crate) fn from_micros(micros: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// In JSON: RFC 3339 in UTC, to the microsecond. Beyond the years that this can write, the epoch.
+pub(crate) fn text<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let moment = Timestamp::from_microsecond(to_micros(*time)).unwrap_or_default();
+    serializer.collect_str(&format_args!("{moment:.6}"))
+}
+
+pub(crate) fn text_or_null<S: Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => text(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Whether a clock that said `before` was set back until it says `now`: by more than clocks are corrected in passing.

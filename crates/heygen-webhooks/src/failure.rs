@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use heygen_inbox::sqlite::is_outdated;
 use heygen_inbox::{InboxError, InboxErrorKind};
 use heygen_testkit::{SendError, SendErrorKind};
 
@@ -81,8 +80,11 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
         .find_map(|cause| cause.downcast_ref::<InboxError>())?;
     match inbox.kind() {
         InboxErrorKind::Access => Some(LET_US_IN),
-        InboxErrorKind::Version if is_outdated(inbox) => {
-            Some("start `serve` once with this version")
+        InboxErrorKind::Outdated => {
+            Some("start `serve` once with this version to bring it up to date")
+        }
+        InboxErrorKind::Subjects => {
+            Some("name another stream with --inbox, or its prefix with --nats-subjects")
         }
         _ => None,
     }

@@ -15,24 +15,15 @@ use crate::store::place::Place;
 pub(crate) mod nats;
 pub(crate) mod place;
 
-/// Opens the inbox of a process that receives or works, and makes it where there is none.
-pub(crate) async fn open(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
-    Ok(match place {
-        Place::File(path) => BoxInbox::new(SqliteInbox::open(path)?),
-        Place::Streams(address) => {
-            BoxInbox::new(JetStreamInbox::open(address, nats.options.clone()).await?)
-        }
-    })
-}
-
-/// The same, where what was acknowledged has to be kept: says what stands against it.
-pub(crate) async fn open_promising(
+/// Opens the inbox of a process that receives or works, and makes it where there is none. Where what was acknowledged has to be
+/// kept, it says what stands against it.
+pub(crate) async fn open(
     place: &Place,
     nats: &Nats,
     promise: &Promise,
 ) -> Result<BoxInbox, Failure> {
     Ok(match place {
-        Place::File(_) => open(place, nats).await?,
+        Place::File(path) => BoxInbox::new(SqliteInbox::open(path)?),
         Place::Streams(address) => {
             let inbox = JetStreamInbox::open(address, nats.options.clone()).await?;
             promise.check(&inbox).await?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery};
+use heygen_inbox::{Appended, Inbox as _, NewDelivery};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use xtask_bench::event;
@@ -134,6 +134,8 @@ const MOST_CHUNK: u64 = 20_000;
 
 #[cfg(test)]
 mod tests {
+    use heygen_inbox::InboxAdmin as _;
+
     use super::*;
 
     #[test]

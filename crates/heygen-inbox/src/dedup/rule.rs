@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use super::{BodyDigest, DedupKey};
 use crate::{NewDelivery, Source};
 
-/// A stored delivery, as far as the rule asks for it.
+/// A stored delivery, as deduplication sees it.
 #[derive(Clone, Debug)]
-pub(crate) struct Candidate {
+pub struct Candidate {
     pub(crate) source: Source,
     pub(crate) received_at: SystemTime,
     pub(crate) body: BodyDigest,
@@ -130,13 +130,77 @@ impl Candidate {
         }
     }
 
-    pub(crate) fn of(delivery: &NewDelivery) -> Self {
+    /// One that was stored as it came, and of which no second form is known.
+    #[must_use]
+    pub fn of(delivery: &NewDelivery) -> Self {
         Self::new(
             delivery.source(),
             delivery.received_at(),
             delivery.dedup_key(),
         )
     }
+}
+
+impl Candidate {
+    /// Adds the second form of the same event that is stored with it, see [`Duplicate::is_linked`].
+    #[must_use]
+    pub fn linked(mut self, other: &NewDelivery) -> Self {
+        match other.source() {
+            Source::Backfill => self.matched = Some(other.record_identity()),
+            _ => self.signed = Some(other.dedup_key().body()),
+        }
+        self
+    }
+
+    /// Adds the `event_id` of the record of HeyGen's log that a POST was matched with.
+    #[must_use]
+    pub fn matched(mut self, event_id: &str) -> Self {
+        self.matched = Some(RecordIdentity {
+            event_id: Some(event_id.into()),
+            body: BodyDigest([0; 32]),
+        });
+        self
+    }
+}
+
+/// The stored delivery that a new one repeats.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Duplicate<I> {
+    /// Which of the candidates.
+    pub id: I,
+    /// Whether the new delivery is the second form of the event, a POST and its record in HeyGen's log:
+    /// it must be stored with the first, which later deliveries are compared with as
+    /// [linked](Candidate::linked).
+    pub is_linked: bool,
+}
+
+/// The stored delivery that `new` repeats, if there is one. `stored` gives the candidates, the newest
+/// first: all deliveries, or those that share one of the [keys](NewDelivery::lookup_keys).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+/// use heygen_inbox::{Candidate, NewDelivery, Source, find_duplicate};
+///
+/// let delivery = || NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), "{}".into());
+/// let stored = [("id", Candidate::of(&delivery()))];
+/// assert_eq!(find_duplicate(&delivery(), stored).map(|found| found.id), Some("id"));
+/// ```
+pub fn find_duplicate<I>(
+    new: &NewDelivery,
+    stored: impl IntoIterator<Item = (I, Candidate)>,
+) -> Option<Duplicate<I>> {
+    let mut best = Best::none();
+    for (id, candidate) in stored {
+        if best.look_at(new, id, &candidate) {
+            break;
+        }
+    }
+    let (id, fit) = best.into_found()?;
+    let is_linked = fit.link.is_some();
+    Some(Duplicate { id, is_linked })
 }
 
 impl RecordIdentity {

@@ -225,11 +225,12 @@ impl Setup<'_> {
         };
         let found = &stream.cached_info().config;
         if found.subjects != wanted.subjects || found.retention != wanted.retention {
-            return Err(self.other(format!(
+            let message = format!(
                 "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, \
-                 not {:?} and {:?}; name another one, or its prefix (--nats-subjects)",
+                 not {:?} and {:?}",
                 self.address, found.subjects, found.retention, wanted.subjects, wanted.retention
-            )));
+            );
+            return Err(InboxError::new(InboxErrorKind::Subjects, message).into());
         }
         if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
             return Err(self.other(format!(
@@ -260,12 +261,13 @@ impl Setup<'_> {
                 found.map_err(|error| self.not_opened(error))
             }
             Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
-                let what = format!(
-                    "another stream of this account takes the subjects {}.… already: give this inbox a \
-                     prefix of its own, as --nats-subjects does",
+                let message = format!(
+                    "another stream of this account takes the subjects {}.… already: this inbox needs \
+                     a prefix of its own",
                     self.options.streams.subject_prefix
                 );
-                Err(self.storage(&what).with_source(error).into())
+                let error = InboxError::new(InboxErrorKind::Subjects, message).with_source(error);
+                Err(error.into())
             }
             _ => {
                 let what = format!(

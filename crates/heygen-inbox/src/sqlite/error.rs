@@ -1,29 +1,8 @@
 //! What an error of SQLite says about the file.
 
-use std::fmt;
-
 use rusqlite::ErrorCode;
 
 use crate::InboxError;
-
-/// Why the file of an older version, or one that was not finished, cannot be read yet.
-#[derive(Debug)]
-pub(super) struct Outdated;
-
-impl fmt::Display for Outdated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("opening it to serve it brings it up to date")
-    }
-}
-
-impl std::error::Error for Outdated {}
-
-/// Whether an inbox could not be opened because an older version made it, or because it was not
-/// finished: [`SqliteInbox::open`](super::SqliteInbox::open) brings it up to date.
-#[must_use]
-pub fn is_outdated(error: &InboxError) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<Outdated>())
-}
 
 /// Whether an inbox could not be opened or read because its file is damaged.
 #[must_use]

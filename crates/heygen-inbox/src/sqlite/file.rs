@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::access::{cannot_open, is_denied, is_read_only};
 use super::check;
-use super::error::{Outdated, is_no_access, sqlite_error};
+use super::error::{is_no_access, sqlite_error};
 use super::file_id::is_open_here;
 use super::kind::FileKind;
 use super::lock::{AppendLock, is_served};
@@ -116,7 +116,7 @@ pub(super) fn unfinished(path: &Path) -> InboxError {
         "inbox {} was not finished by the process that made it",
         path.display()
     );
-    InboxError::new(InboxErrorKind::Version, message).with_source(Outdated)
+    InboxError::new(InboxErrorKind::Outdated, message)
 }
 
 /// Opens what is there, as long as it is of this program's version.
@@ -174,14 +174,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_refused(make: &str, kind: InboxErrorKind, message: &str) {
+    fn check_refused(make: &str, message: &str) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let other = Connection::open(&path).expect("a new database");
         other.execute_batch(make).expect("its content");
         drop(other);
         let error = open_for_writing(&path, READER_LOCK_TIME).expect_err("must be refused");
-        assert_eq!(error.kind(), kind);
+        assert_eq!(error.kind(), InboxErrorKind::Version);
         let text = error
             .to_string()
             .replace(&path.display().to_string(), "PATH");
@@ -189,27 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn other_peoples_files_are_left_alone() {
+    fn files_of_others_and_of_newer_versions_are_left_alone() {
+        let other = "PATH is a SQLite database, but not an inbox";
+        check_refused("CREATE TABLE customers (name TEXT)", other);
+        check_refused("PRAGMA application_id = 7", other);
+        let application_id = INBOX.application_id;
         check_refused(
-            "CREATE TABLE customers (name TEXT)",
-            InboxErrorKind::Version,
-            "PATH is a SQLite database, but not an inbox",
-        );
-        check_refused(
-            "PRAGMA application_id = 7",
-            InboxErrorKind::Version,
-            "PATH is a SQLite database, but not an inbox",
-        );
-    }
-
-    #[test]
-    fn a_newer_schema_is_not_guessed() {
-        check_refused(
-            &format!(
-                "PRAGMA application_id = {}; PRAGMA user_version = 99",
-                INBOX.application_id
-            ),
-            InboxErrorKind::Version,
+            &format!("PRAGMA application_id = {application_id}; PRAGMA user_version = 99"),
             "inbox PATH has schema version 99, this program knows 4: a newer version made it: use that version",
         );
     }

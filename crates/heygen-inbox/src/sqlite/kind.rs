@@ -8,7 +8,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::access::{self, cannot_open};
-use super::error::Outdated;
 use crate::private_file;
 use crate::{InboxError, InboxErrorKind};
 
@@ -112,16 +111,18 @@ impl FileKind {
 
     pub(super) fn version_error(&self, path: &Path, found: usize) -> InboxError {
         let known = self.migrations.len();
-        let message = format!(
-            "{}{} has schema version {found}, this program knows {known}",
-            self.title,
-            path.display()
-        );
-        if found < known {
-            return InboxError::new(InboxErrorKind::Version, message).with_source(Outdated);
-        }
-        let message = format!("{message}: {}", self.if_newer);
-        InboxError::new(InboxErrorKind::Version, message)
+        let (kind, why) = match found > known {
+            true => (InboxErrorKind::Version, self.if_newer),
+            false => (InboxErrorKind::Outdated, "an older version made it"),
+        };
+        InboxError::new(
+            kind,
+            format!(
+                "{}{} has schema version {found}, this program knows {known}: {why}",
+                self.title,
+                path.display()
+            ),
+        )
     }
 
     pub(super) fn cannot(&self, step: &str, path: &Path, error: rusqlite::Error) -> InboxError {

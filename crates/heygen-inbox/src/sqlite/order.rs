@@ -219,28 +219,22 @@ impl Choice<'_> {
         (due_at, id): (i64, i64),
     ) -> rusqlite::Result<Vec<Candidate>> {
         const BATCH_ROWS: i64 = BATCH as i64;
-        match event_type {
-            None => self
-                .connection
-                .prepare_cached(
-                    "SELECT id, due_at, event_type, subject_id, source FROM delivery INDEXED BY delivery_due \
-                     WHERE state = 'pending' AND due_at <= ?1 AND (due_at, id) > (?2, ?3) ORDER BY due_at, id LIMIT ?4",
-                )?
-                .query_map(params![self.now, due_at, id, BATCH_ROWS], Candidate::read)?
-                .collect(),
-            Some(event_type) => self
-                .connection
-                .prepare_cached(
-                    "SELECT id, due_at, event_type, subject_id, source FROM delivery INDEXED BY delivery_event \
-                     WHERE state = 'pending' AND event_type IS ?5 AND due_at <= ?1 AND (due_at, id) > (?2, ?3) \
-                     ORDER BY due_at, id LIMIT ?4",
-                )?
-                .query_map(
-                    params![self.now, due_at, id, BATCH_ROWS, event_type],
-                    Candidate::read,
-                )?
-                .collect(),
-        }
+        let (index, is_of_type) = match event_type {
+            None => ("delivery_due", "?5 IS NULL"),
+            Some(_) => ("delivery_event", "event_type IS ?5"),
+        };
+        let sql = format!(
+            "SELECT id, due_at, event_type, subject_id, source FROM delivery INDEXED BY {index} \
+             WHERE state = 'pending' AND {is_of_type} AND due_at <= ?1 AND (due_at, id) > (?2, ?3) \
+             ORDER BY due_at, id LIMIT ?4"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(
+                params![self.now, due_at, id, BATCH_ROWS, event_type.flatten()],
+                Candidate::read,
+            )?
+            .collect()
     }
 }
 

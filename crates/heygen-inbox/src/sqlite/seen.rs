@@ -10,12 +10,11 @@
 //!
 //! What version 2 of the file wrote stays as it is: its runs stand in the table `seen` and are asked by its fingerprints.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
 mod run;
 
 use self::run::{Freezing, Run};
-use super::filter::Filter;
 use super::{candidate, row};
 use crate::NewDelivery;
 use crate::dedup::index::Index;
@@ -29,19 +28,12 @@ pub(super) struct Seen {
     freezing: Option<Freezing>,
     runs: Vec<Run>,
     next_run: i64,
-    /// Up to which delivery version 2 wrote; 0 where it wrote none.
-    v2_to: i64,
+    /// Whether version 2 wrote to the file.
+    has_v2: bool,
     /// What to take out of `recent` should the transaction fail.
     undo: Vec<(Fingerprint, i64)>,
     /// Runs that the transaction under way deletes.
     gone: Vec<i64>,
-}
-
-/// By whose rules something is filed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Version {
-    V2,
-    V3,
 }
 
 impl Seen {
@@ -99,42 +91,18 @@ impl Seen {
     }
 
     fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
-        let v2_to: Option<i64> = connection
-            .query_row(
-                "SELECT value FROM inbox WHERE name = 'version_2_to'",
-                (),
-                |row| row.get(0),
-            )
-            .optional()?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM inbox WHERE name = 'version_2_to' AND value > 0)";
+        let runs = Run::load_all(connection)?;
         let mut seen = Self {
             run_len: run_len.max(1),
             recent: Index::default(),
             freezing: None,
-            next_run: 1,
-            runs: Vec::new(),
-            v2_to: v2_to.unwrap_or(0),
+            next_run: runs.last().map_or(1, |run| run.run + 1),
+            runs,
+            has_v2: connection.query_row(sql, (), |row| row.get(0))?,
             undo: Vec::new(),
             gone: Vec::new(),
         };
-        let mut statement = connection
-            .prepare("SELECT run, last_id, filter, version FROM seen_run ORDER BY run")?;
-        let mut rows = statement.query(())?;
-        while let Some(row) = rows.next()? {
-            let filter = row.get_ref(2)?.as_blob().ok().and_then(Filter::from_bytes);
-            let version = match row.get(3)? {
-                2_i64 => Version::V2,
-                _ => Version::V3,
-            };
-            let run = Run {
-                run: row.get(0)?,
-                version,
-                last_id: row.get(1)?,
-                holds_v2: version == Version::V2 || seen.covered() < seen.v2_to,
-                filter,
-            };
-            seen.next_run = run.run + 1;
-            seen.runs.push(run);
-        }
         seen.forget_old_filters();
         Ok(seen)
     }
@@ -152,32 +120,10 @@ impl Seen {
         first: i64,
         rows: usize,
     ) -> rusqlite::Result<bool> {
-        let old: Option<(i64, i64)> = connection
-            .prepare_cached(
-                "SELECT run, version FROM seen_run WHERE last_id < ?1 ORDER BY run LIMIT 1",
-            )?
-            .query_row([first], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((run, version)) = old else {
+        let Some((run, is_gone)) = Run::prune(connection, first, rows)? else {
             return Ok(true);
         };
-        let delete = match version {
-            2 => {
-                "DELETE FROM seen WHERE run = ?1 AND fingerprint IN \
-                 (SELECT fingerprint FROM seen WHERE run = ?1 ORDER BY fingerprint LIMIT ?2)"
-            }
-            _ => {
-                "DELETE FROM fingerprint WHERE run = ?1 AND (fingerprint, id) IN \
-                 (SELECT fingerprint, id FROM fingerprint WHERE run = ?1 ORDER BY fingerprint, id LIMIT ?2)"
-            }
-        };
-        let deleted = connection
-            .prepare_cached(delete)?
-            .execute(params![run, i64::try_from(rows).unwrap_or(i64::MAX)])?;
-        if deleted < rows {
-            connection.execute("DELETE FROM seen_run WHERE run = ?1", [run])?;
-            self.gone.push(run);
-        }
+        self.gone.extend(is_gone.then_some(run));
         Ok(false)
     }
 
@@ -185,16 +131,13 @@ impl Seen {
     /// run so old that its filter is not held may know anything.
     pub(super) fn may_know(&self, delivery: &NewDelivery) -> bool {
         let mut looked_up = self.looked_up_under(delivery);
-        looked_up.any(|(fingerprint, version)| {
+        looked_up.any(|fingerprint| {
             self.recent.contains(fingerprint)
                 || self
                     .freezing
                     .as_ref()
                     .is_some_and(|freezing| freezing.get(fingerprint).next().is_some())
-                || self
-                    .runs
-                    .iter()
-                    .any(|run| run.may_hold(fingerprint, version))
+                || self.runs.iter().any(|run| run.may_hold(fingerprint))
         })
     }
 
@@ -222,13 +165,13 @@ impl Seen {
         delivery: &NewDelivery,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut found = Vec::new();
-        for (fingerprint, version) in self.looked_up_under(delivery) {
+        for fingerprint in self.looked_up_under(delivery) {
             found.extend(self.recent.get(fingerprint));
             if let Some(freezing) = &self.freezing {
                 found.extend(freezing.get(fingerprint));
             }
             for run in &self.runs {
-                if run.may_hold(fingerprint, version) {
+                if run.may_hold(fingerprint) {
                     run.get(connection, fingerprint, &mut found)?;
                 }
             }
@@ -238,18 +181,10 @@ impl Seen {
         Ok(found)
     }
 
-    fn looked_up_under(
-        &self,
-        delivery: &NewDelivery,
-    ) -> impl Iterator<Item = (Fingerprint, Version)> + use<> {
+    fn looked_up_under(&self, delivery: &NewDelivery) -> impl Iterator<Item = Fingerprint> + use<> {
         let (source, key) = (delivery.source(), delivery.dedup_key());
-        let v2 = (self.v2_to > 0).then(|| v2::looked_up_under(source, key));
-        let v3 = delivery.looked_up_under();
-        v3.map(|fingerprint| (fingerprint, Version::V3)).chain(
-            v2.into_iter()
-                .flatten()
-                .map(|fingerprint| (fingerprint, Version::V2)),
-        )
+        let v2 = self.has_v2.then(|| v2::looked_up_under(source, key));
+        delivery.looked_up_under().chain(v2.into_iter().flatten())
     }
 
     pub(super) fn insert(&mut self, fingerprints: impl Iterator<Item = Fingerprint>, id: i64) {
@@ -270,26 +205,10 @@ impl Seen {
         connection: &Connection,
         rows: usize,
     ) -> rusqlite::Result<()> {
-        let Some(freezing) = &mut self.freezing else {
-            return Ok(());
-        };
-        let end = freezing
-            .entries
-            .len()
-            .min(freezing.written.saturating_add(rows));
-        let mut insert = connection
-            .prepare_cached("INSERT INTO fingerprint (run, fingerprint, id) VALUES (?1, ?2, ?3)")?;
-        for (fingerprint, id) in &freezing.entries[freezing.written..end] {
-            insert.execute(params![freezing.run, fingerprint.0.cast_signed(), id])?;
+        match &mut self.freezing {
+            Some(freezing) => freezing.write_some(connection, rows),
+            None => Ok(()),
         }
-        freezing.written = end;
-        if freezing.is_written() {
-            connection.execute(
-                "INSERT INTO seen_run (run, last_id, filter, version) VALUES (?1, ?2, ?3, 3)",
-                params![freezing.run, freezing.last_id, freezing.filter().to_bytes()],
-            )?;
-        }
-        Ok(())
     }
 
     /// The transaction is on the disk. `last_id` is the newest delivery in it.
@@ -298,16 +217,10 @@ impl Seen {
         let gone = std::mem::take(&mut self.gone);
         self.runs.retain(|run| !gone.contains(&run.run));
         if let Some(freezing) = &mut self.freezing {
-            freezing.committed = freezing.written;
+            freezing.committed();
         }
         if let Some(freezing) = self.freezing.take_if(|freezing| freezing.is_written()) {
-            self.runs.push(Run {
-                run: freezing.run,
-                version: Version::V3,
-                last_id: freezing.last_id,
-                holds_v2: freezing.holds_v2,
-                filter: Some(freezing.filter()),
-            });
+            self.runs.push(freezing.into_run());
             self.forget_old_filters();
         }
         if self.freezing.is_none() && self.recent.len() >= self.run_len {
@@ -322,24 +235,15 @@ impl Seen {
             self.recent.remove(fingerprint, id);
         }
         if let Some(freezing) = &mut self.freezing {
-            freezing.written = freezing.committed;
+            freezing.rolled_back();
         }
     }
 
     fn freeze(&mut self, last_id: i64) {
         let run = self.next_run;
         self.next_run += 1;
-        let mut entries = std::mem::take(&mut self.recent).into_entries();
-        // As the table orders them: by signed number.
-        entries.sort_unstable_by_key(|(fingerprint, id)| (fingerprint.0.cast_signed(), *id));
-        self.freezing = Some(Freezing {
-            run,
-            last_id,
-            holds_v2: self.covered() < self.v2_to,
-            entries,
-            committed: 0,
-            written: 0,
-        });
+        let entries = std::mem::take(&mut self.recent).into_entries();
+        self.freezing = Some(Freezing::new(run, last_id, entries));
     }
 
     fn forget_old_filters(&mut self) {
@@ -379,6 +283,8 @@ const MAX_FILTERS: usize = 64;
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
+
+    use rusqlite::params;
 
     use super::*;
     use crate::Source;

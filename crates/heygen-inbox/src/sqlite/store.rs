@@ -303,7 +303,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Appended, AttemptResult, ClaimRequest, Completion, Source};
+    use crate::{Appended, Source};
 
     fn delivery(filling: usize) -> NewDelivery {
         let body = format!(
@@ -363,60 +363,5 @@ mod tests {
         assert_eq!(is_new, [true, false, true, false]);
         assert_eq!(appended[1].id(), kept[0].id());
         assert_eq!(appended[3].id(), appended[0].id());
-    }
-
-    #[test]
-    fn opening_anew_leaves_alone_what_is_in_hand() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("inbox.db");
-        let now = SystemTime::now();
-        let open = |in_hand: &HashSet<i64>| {
-            Store::open(&path, &SqliteOptions::default(), in_hand, now).expect("an inbox")
-        };
-        let mut store = open(&HashSet::new());
-        append(&mut store, &[delivery(1), delivery(2), delivery(3)]).expect("appended");
-        store.begin().expect("begin");
-        let claimed = store
-            .claim(&ClaimRequest::due(2, SystemTime::now()))
-            .expect("a claim")
-            .deliveries;
-        store.commit(0).expect("commit");
-        // This claim comes to nothing.
-        store.begin().expect("begin");
-        assert_eq!(
-            store
-                .claim(&ClaimRequest::due(2, SystemTime::now()))
-                .expect("a claim")
-                .deliveries
-                .len(),
-            1
-        );
-        store.roll_back();
-        // This one has ended.
-        store.begin().expect("begin");
-        let finish = Completion::new(
-            &claimed[0],
-            now,
-            std::time::Duration::ZERO,
-            AttemptResult::Done,
-        );
-        store.complete(&finish).expect("an end");
-        store.commit(0).expect("commit");
-
-        let in_hand = store.into_remembered().in_hand;
-        assert_eq!(in_hand, HashSet::from([key(claimed[1].id)]));
-        let states = |store: &Store| {
-            let mut select = store
-                .connection
-                .prepare("SELECT state FROM delivery ORDER BY id")
-                .expect("a statement");
-            let states = select.query_map((), |row| row.get(0)).expect("rows");
-            states.collect::<Result<Vec<String>, _>>().expect("states")
-        };
-        assert_eq!(states(&open(&in_hand)), ["done", "claimed", "pending"]);
-        assert_eq!(
-            states(&open(&HashSet::new())),
-            ["done", "pending", "pending"]
-        );
     }
 }

@@ -60,7 +60,7 @@ fn small() -> impl Strategy<Value = Value> {
     })
 }
 
-#[cfg(all(feature = "import", feature = "sqlite"))]
+#[cfg(all(feature = "transfer", feature = "sqlite"))]
 mod import {
     use heygen_inbox::Imported;
     use proptest::sample::select;

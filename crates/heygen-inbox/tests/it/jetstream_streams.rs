@@ -112,7 +112,7 @@ async fn what_is_something_else_is_refused() {
     };
     streams.context.create_stream(orders).await.unwrap();
     let refused = try_open(&server, "ORDERS", options()).await.unwrap_err();
-    assert_eq!(refused.kind(), InboxErrorKind::Version);
+    assert_eq!(refused.kind(), InboxErrorKind::Subjects);
     let told = refused.to_string();
     assert!(
         told.contains("no inbox of ours") && told.contains("orders.>"),
@@ -122,6 +122,7 @@ async fn what_is_something_else_is_refused() {
 
     try_open(&server, "ONE", options()).await.unwrap();
     let refused = try_open(&server, "TWO", options()).await.unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Subjects);
     assert!(
         refused.to_string().contains("a prefix of its own"),
         "{refused}"

@@ -2,19 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
-#[macro_use]
 mod support;
 
-mod claim_for;
+mod clock;
 mod conformance;
-mod dedup;
 mod hostile;
 mod invariants_of_dedup;
-#[cfg(all(feature = "import", feature = "sqlite"))]
+#[cfg(all(feature = "transfer", feature = "sqlite"))]
 mod invariants_of_import;
 mod memory;
 mod order;
-mod upkeep;
 
 #[cfg(feature = "sqlite")]
 mod rejected;

@@ -1,4 +1,4 @@
-//! Deliveries of one subject, one at a time.
+//! The order of one subject, where a store has more to it.
 
 use std::time::Duration;
 
@@ -8,16 +8,6 @@ use heygen_inbox::{
 };
 
 use crate::support::{append_new, at, new};
-
-on_every_inbox_that_keeps_order!(
-    one_of_each_subject_at_a_time,
-    a_retry_holds_up_its_subject_alone,
-    a_dead_one_lets_the_next_go,
-    what_has_no_subject_waits_for_nobody,
-    the_order_can_be_given_up_and_asked_for_again,
-    a_long_row_of_one_subject_holds_nobody_up,
-    order_is_kept_within_one_source,
-);
 
 #[cfg(feature = "jetstream")]
 #[tokio::test]
@@ -84,141 +74,9 @@ async fn a_released_one_lets_an_older_one_go() {
     assert_eq!(claim_ids(&inbox, 7).await, [older]);
 }
 
-async fn one_of_each_subject_at_a_time(inbox: impl InboxAdmin) {
-    let mut ids = Vec::new();
-    for (subject, number) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("b", 2)] {
-        ids.push(append_new(&inbox, 0, &about(subject, number)).await);
-    }
-    let first = claim(&inbox, 1).await;
-    assert_eq!(
-        first.iter().map(|one| one.id).collect::<Vec<_>>(),
-        [ids[0], ids[2]]
-    );
-    assert!(claim(&inbox, 1).await.is_empty(), "the others wait");
-    // One more of a waiting subject comes in.
-    ids.push(append_new(&inbox, 1, &about("a", 4)).await);
-    assert!(claim(&inbox, 1).await.is_empty());
-
-    end(&inbox, &first[1], 1, AttemptResult::Done).await;
-    assert_eq!(claim_ids(&inbox, 1).await, [ids[4]]);
-    let mut claimed = first[0].clone();
-    for next in [ids[1], ids[3], ids[5]] {
-        end(&inbox, &claimed, 1, AttemptResult::Done).await;
-        claimed = claim(&inbox, 1).await.remove(0);
-        assert_eq!(claimed.id, next);
-    }
-}
-
-async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
-    let first = append_new(&inbox, 0, &about("a", 1)).await;
-    let second = append_new(&inbox, 0, &about("a", 2)).await;
-    let claimed = claim(&inbox, 0).await.remove(0);
-    assert_eq!(claimed.id, first);
-    let retry = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
-    inbox.complete(retry.due_at(at(100))).await.unwrap();
-    let other = append_new(&inbox, 1, &about("b", 1)).await;
-    assert_eq!(claim_ids(&inbox, 1).await, [other]);
-
-    let claimed = claim(&inbox, 100).await;
-    assert_eq!(claimed.len(), 1);
-    assert_eq!((claimed[0].id, claimed[0].attempt), (first, 2));
-    end(&inbox, &claimed[0], 100, AttemptResult::Done).await;
-    assert_eq!(claim_ids(&inbox, 100).await, [second]);
-}
-
-async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
-    append_new(&inbox, 0, &about("a", 1)).await;
-    let second = append_new(&inbox, 0, &about("a", 2)).await;
-    let first = claim(&inbox, 0).await.remove(0);
-    end(&inbox, &first, 0, AttemptResult::Dead).await;
-    assert_eq!(claim_ids(&inbox, 0).await, [second]);
-}
-
-async fn what_has_no_subject_waits_for_nobody(inbox: impl InboxAdmin) {
-    let mut ids = Vec::new();
-    for body in [
-        "not json",
-        r#"{"event_type":"x.y"}"#,
-        r#"{"event_type":"x.y","event_data":{"n":1}}"#,
-    ] {
-        ids.push(append_new(&inbox, 0, body).await);
-    }
-    assert_eq!(claim_ids(&inbox, 0).await, ids);
-}
-
-async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl InboxAdmin) {
-    for number in 0..4 {
-        append_new(&inbox, 0, &about("a", number)).await;
-    }
-    let first = claim(&inbox, 1).await.remove(0);
-    assert!(claim(&inbox, 1).await.is_empty());
-    let others = inbox
-        .claim(ClaimRequest::due(2, at(1)))
-        .await
-        .unwrap()
-        .deliveries;
-    assert_eq!(others.len(), 2, "nobody waits for another");
-    assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
-    end(&inbox, &first, 1, AttemptResult::Done).await;
-    assert!(claim(&inbox, 1).await.is_empty(), "two are being handled");
-    end(&inbox, &others[0], 1, AttemptResult::Done).await;
-    end(&inbox, &others[1], 1, AttemptResult::Done).await;
-    assert_eq!(claim(&inbox, 1).await.len(), 1);
-}
-
-async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl InboxAdmin) {
-    for number in 0..2500 {
-        append_new(&inbox, 0, &about("a", number)).await;
-    }
-    let other = append_new(&inbox, 0, &about("b", 0)).await;
-    let mut found = Vec::new();
-    // One look goes over a part of the row only, and asks to be called again at once.
-    for _ in 0..10 {
-        let claim = inbox
-            .claim(ClaimRequest::due(10, at(1)).order(Order::Subject))
-            .await
-            .unwrap();
-        found.extend(claim.deliveries.iter().map(|claimed| claimed.id));
-        if found.contains(&other) {
-            assert_eq!(found.len(), 2);
-            return;
-        }
-        assert!(claim.next_due.is_some_and(|due| due <= at(1)));
-    }
-    panic!("the other subject was never reached");
-}
-
 async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> DeliveryId {
     let delivery = NewDelivery::new(at(0), source, Vec::new(), body.into());
     new(inbox.append(delivery).await.unwrap())
-}
-
-async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
-    let mut first = Vec::new();
-    let mut second = Vec::new();
-    for source in Source::ALL {
-        let number = first.len() as u64;
-        first.push(append_from(&inbox, source, about("a", number)).await);
-    }
-    for source in Source::ALL {
-        let number = (first.len() + second.len()) as u64;
-        second.push(append_from(&inbox, source, about("a", number)).await);
-    }
-    let claimed = claim(&inbox, 1).await;
-    let ids: Vec<_> = claimed.iter().map(|claimed| claimed.id).collect();
-    assert_eq!(ids, first, "no source waits for another");
-    assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
-    // One that fails holds up its own source alone, and the others go on to their next.
-    let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptResult::Retry);
-    inbox.complete(retry.due_at(at(100))).await.unwrap();
-    for (place, claimed) in claimed.iter().enumerate().filter(|(place, _)| *place != 1) {
-        end(&inbox, claimed, 1, AttemptResult::Done).await;
-        assert_eq!(claim_ids(&inbox, 1).await, [second[place]]);
-    }
-    let again = claim(&inbox, 100).await;
-    assert_eq!(again[0].id, first[1]);
-    end(&inbox, &again[0], 100, AttemptResult::Done).await;
-    assert_eq!(claim_ids(&inbox, 100).await, [second[1]]);
 }
 
 /// An inbox of a version that kept the order across sources: a signed event waits for a callback about its subject.

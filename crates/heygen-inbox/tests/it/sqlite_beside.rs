@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::Imported;
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
 use heygen_inbox::{
     Appended, Attempt, AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, DriftKind,
     Inbox as _, InboxAdmin as _, MemoryInbox, Order, Prune, Query, State,
 };
+use heygen_inbox::{Imported, InboxErrorKind};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -464,4 +464,94 @@ async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
     }
     let pruned = inbox.prune(Prune::before(at(50_000_000))).await.unwrap();
     assert_eq!(pruned.deleted, 5);
+}
+
+#[tokio::test]
+async fn beside_a_server_everything_but_claiming_works() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let by_inbox = append_new(&inbox, 0, &body("a")).await;
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    duplicate(beside.append(delivery(1, body("a"))).await.unwrap());
+    let by_other = append_new(&beside, 2, &body("b")).await;
+    duplicate(inbox.append(delivery(3, body("b"))).await.unwrap());
+    for inbox in [&inbox, &beside] {
+        let found = inbox.find(vec![delivery(4, body("b"))]).await.unwrap();
+        assert_eq!(found, [Some(by_other)]);
+    }
+    let refused = beside.claim(ClaimRequest::due(1, at(5))).await.unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Unsupported);
+    let claimed = claim_one_of(&inbox, by_inbox).await;
+    let refused = beside.complete(done(&claimed)).await.unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Unsupported);
+    inbox.complete(done(&claimed)).await.unwrap();
+    let replayed = beside.replay(vec![by_inbox], at(6)).await.unwrap();
+    assert_eq!(replayed.pending, 1);
+    beside
+        .set_bookmark("a".into(), Some("b".into()))
+        .await
+        .unwrap();
+    let bookmark = inbox.bookmark("a".into()).await.unwrap();
+    assert_eq!(bookmark.as_deref(), Some("b"));
+    beside.ready().await.unwrap();
+    beside.close().await.unwrap();
+    let closed = beside.ready().await.unwrap_err();
+    assert_eq!(closed.kind(), InboxErrorKind::Closed);
+    inbox.ready().await.unwrap();
+}
+
+async fn claim_one_of(inbox: &SqliteInbox, id: DeliveryId) -> Claimed {
+    let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
+    let mut claimed = claim.deliveries.into_iter();
+    claimed.find(|claimed| claimed.id == id).unwrap()
+}
+
+fn done(claimed: &Claimed) -> Completion {
+    Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Done)
+}
+
+/// Appended together, they share a transaction; each is answered for itself.
+#[tokio::test]
+async fn appends_beside_a_server_are_answered_one_by_one() {
+    let (_folder, path) = file();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let appends = (0..100).map(|number| {
+        let (beside, body) = (beside.clone(), body(&(number % 50).to_string()));
+        tokio::spawn(async move { beside.append(delivery(0, body)).await.unwrap() })
+    });
+    let appends: Vec<_> = appends.collect();
+    let mut ids = HashMap::new();
+    for (number, append) in appends.into_iter().enumerate() {
+        let appended = append.await.unwrap();
+        let id = *ids.entry(number % 50).or_insert(appended.id());
+        assert_eq!(appended.id(), id);
+    }
+    assert_eq!(beside.count(Query::default()).await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn what_is_open_for_reading_only_changes_nothing() {
+    let (_folder, path) = file();
+    let missing = SqliteInbox::open_read_only(&path).unwrap_err();
+    assert_eq!(missing.kind(), InboxErrorKind::Storage);
+    assert!(!path.exists());
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
+    let later = append_new(&inbox, 1, &body("b")).await;
+    assert_eq!(reader.count(Query::default()).await.unwrap(), 2);
+    assert!(reader.get(later).await.unwrap().is_some());
+    let refused = [
+        reader.append(delivery(2, body("c"))).await.map(drop),
+        reader.claim(ClaimRequest::due(1, at(3))).await.map(drop),
+        reader.replay(vec![id], at(3)).await.map(drop),
+        reader.prune(Prune::before(at(9))).await.map(drop),
+        reader.set_bookmark("a".into(), None).await,
+        reader.ready().await,
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().kind(), InboxErrorKind::Unsupported);
+    }
+    reader.close().await.unwrap();
+    assert_eq!(inbox.count(Query::default()).await.unwrap(), 2);
 }

@@ -9,7 +9,7 @@ use heygen_inbox::{AttemptResult, Inbox as _, InboxAdmin as _, NewDelivery, Orde
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled};
 use tokio::sync::oneshot;
 
-use crate::support::until;
+use crate::support::{Fault, Tampered, until};
 
 /// The `number`th event about a subject.
 fn about(subject: &str, number: u64) -> NewDelivery {
@@ -91,6 +91,31 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
         );
     }
     assert!(seen.most_at_once > 1, "subjects wait for one another");
+}
+
+/// The order that a store cannot keep is not given up in silence.
+#[tokio::test]
+async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
+    let inbox = Tampered::new(Fault::KeepsNoOrder);
+    let id = inbox.append(about("a", 1)).await.unwrap().id();
+    let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
+    for order in [Order::Subject, Order::Due] {
+        let mut options = DispatchOptions::default();
+        options.order = order;
+        let handler = async |_: Delivery| Handled::Done;
+        let dispatching = Dispatcher::with(inbox.clone(), handler, options);
+        // Without a shutdown it goes on, whatever it dispatches.
+        let dispatching = tokio::spawn(dispatching.run(std::future::pending()));
+        match order {
+            Order::Subject => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                assert_eq!(state().await, State::Pending);
+            }
+            _ => until(async || state().await == State::Done).await,
+        }
+        assert!(!dispatching.is_finished());
+        dispatching.abort();
+    }
 }
 
 #[tokio::test]

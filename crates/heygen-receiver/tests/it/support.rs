@@ -122,7 +122,9 @@ pub(crate) enum Fault {
     FailsWhile(Arc<std::sync::atomic::AtomicBool>),
     /// So many ends are refused before one is recorded.
     FinishFails(Arc<Semaphore>),
-    /// So many calls of this method panic: `append`, `claim`, `finish`, `appended`, `counts`,
+    /// It says that it keeps no order.
+    KeepsNoOrder,
+    /// So many calls of this method panic: `append`, `claim`, `complete`, `wait_for_append`, `counts`,
     /// `prune` or `clone`.
     Panics(&'static str, Arc<Semaphore>),
 }
@@ -172,7 +174,8 @@ impl Inbox for Tampered {
             Fault::Waits(permits) => permits.acquire().await.unwrap().forget(),
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => self.ready().await?,
-            Fault::ClaimHangs | Fault::FinishFails(_) | Fault::Panics(..) => {}
+            Fault::ClaimHangs | Fault::FinishFails(_) | Fault::KeepsNoOrder | Fault::Panics(..) => {
+            }
         }
         self.inbox.append(delivery).await
     }
@@ -214,9 +217,11 @@ impl Inbox for Tampered {
             ),
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => Ok(()),
-            Fault::Waits(_) | Fault::ClaimHangs | Fault::FinishFails(_) | Fault::Panics(..) => {
-                Ok(())
-            }
+            Fault::Waits(_)
+            | Fault::ClaimHangs
+            | Fault::FinishFails(_)
+            | Fault::KeepsNoOrder
+            | Fault::Panics(..) => Ok(()),
         }
     }
 
@@ -225,7 +230,7 @@ impl Inbox for Tampered {
     }
 
     fn orders_by_subject(&self) -> bool {
-        self.inbox.orders_by_subject()
+        !matches!(self.fault, Fault::KeepsNoOrder)
     }
 }
 

@@ -72,8 +72,10 @@ async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
-    text.parse()
-        .map_err(|error| Failure::usage(format!("`{}`: {error}", tame(text))))
+    text.parse().map_err(|error| {
+        let text = tame(text);
+        Failure::usage(format!("`{text}`: {error}, as printed by `inbox list`"))
+    })
 }
 
 /// The one delivery that a command is about.

@@ -68,7 +68,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     } = prepared;
     let address = listener.local_addr()?;
     built.begin()?;
-    let inbox = store::open_promising(&config.inbox, &config.nats, &config.promise).await?;
+    let inbox = store::open(&config.inbox, &config.nats, &config.promise).await?;
     warn_of_open_files(&config.inbox);
 
     // Before anybody can know that there is something to stop, or to read again.

@@ -56,7 +56,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         let hangups = hangups()?;
         let admin = admin::bind(&admin_address).await?;
         built.begin()?;
-        let inbox = store::open_promising(&place, &nats, &promise).await?;
+        let inbox = store::open(&place, &nats, &promise).await?;
         admin.tell()?;
         built.tell();
         tracing::info!(inbox = %place, "working");

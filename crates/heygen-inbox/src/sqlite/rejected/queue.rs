@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::post::NewRejected;
+use super::room::{RingOptions, Room};
 use super::store::Store;
-use super::{NewRejected, RingOptions, Room};
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Queue {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
-use sha2::{Digest as _, Sha256};
 
 use super::file::{cannot, open_for_writing};
-use super::{NewRejected, RingOptions, Room};
+use super::post::NewRejected;
+use super::room::{RingOptions, Room};
 use crate::InboxError;
 use crate::sqlite::file_id::OpenFiles;
 use crate::sqlite::rescue::leave_files;
@@ -63,47 +63,6 @@ impl Drop for Store {
         if !self.is_in_place() {
             leave_files(&self.connection);
         }
-    }
-}
-
-impl NewRejected {
-    pub(super) fn len(&self) -> usize {
-        let names: usize = self.header_names.iter().map(|name| name.len() + 3).sum();
-        let signatures = self.signatures.iter();
-        let signatures: usize = signatures
-            .map(|header| header.name.len() + header.value.len() + 7)
-            .sum();
-        let explanation = self.explanation.as_ref().map_or(0, String::len);
-        names + signatures + explanation + self.reason.len() + self.body_len()
-    }
-
-    fn body_len(&self) -> usize {
-        self.body.as_ref().map_or(0, bytes::Bytes::len)
-    }
-
-    /// In whole pages, with something for the row and its places in the indexes: never less than it takes in the file.
-    fn cost(&self) -> u64 {
-        ((self.len() + ROW) as u64).next_multiple_of(PAGE)
-    }
-
-    /// The same body with the same signatures is the same post, sent again. Of what was not read nobody knows whether it is
-    /// the same; it counts as such where it was turned away for the same reason.
-    fn digest(&self) -> Vec<u8> {
-        let mut hash = Sha256::new();
-        for header in &self.signatures {
-            hash.update(headers_to_text(std::slice::from_ref(header)));
-        }
-        match &self.body {
-            Some(body) => {
-                hash.update([0]);
-                hash.update(body);
-            }
-            None => {
-                hash.update([1]);
-                hash.update(&self.reason);
-            }
-        }
-        hash.finalize().to_vec()
     }
 }
 
@@ -254,8 +213,3 @@ fn insert<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<CachedStatem
          digest, body) VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )
 }
-
-const PAGE: u64 = 4096;
-
-/// Bytes of a row besides its texts and body: numbers, digest, and two places in indexes.
-const ROW: usize = 256;

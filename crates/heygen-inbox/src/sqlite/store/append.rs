@@ -158,39 +158,19 @@ impl Inserts {
 
 impl Insert {
     fn of(rows: usize) -> Self {
-        let values = |columns: usize, row: fn(usize) -> String| {
-            let rows: Vec<_> = (0..rows).map(|number| row(number * columns)).collect();
-            rows.join(", ")
-        };
-        let delivery = values(DELIVERY_VALUES, |before| {
-            let [
-                id,
-                at,
-                source,
-                name,
-                subject,
-                callback,
-                outcome,
-                event_id,
-                digest,
-                body_digest,
-            ] = std::array::from_fn(|column| before + column + 1);
-            format!(
-                "(?{id}, ?{at}, ?{source}, ?{name}, ?{subject}, ?{callback}, ?{outcome}, ?{event_id}, ?{digest}, \
-                 ?{body_digest}, 'pending', ?{at}, 0)"
-            )
-        });
-        let content = values(CONTENT_VALUES, |before| {
-            format!("(?{}, ?{}, ?{})", before + 1, before + 2, before + 3)
-        });
+        let values = |row: &str| vec![row; rows].join(", ");
         // OR FAIL: should one row not go in, the whole transaction is rolled back, so that SQLite need not be ready to take
         // back this statement alone.
         Self {
             delivery: format!(
-                "INSERT OR FAIL INTO delivery (id, received_at, source, event_type, subject_id, callback_id, outcome, event_id, \
-                 digest, body_digest, state, due_at, attempts) VALUES {delivery}"
+                "INSERT OR FAIL INTO delivery (id, received_at, due_at, source, event_type, subject_id, callback_id, outcome, \
+                 event_id, digest, body_digest, state, attempts) VALUES {}",
+                values("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0)")
             ),
-            content: format!("INSERT OR FAIL INTO content (id, headers, body) VALUES {content}"),
+            content: format!(
+                "INSERT OR FAIL INTO content (id, headers, body) VALUES {}",
+                values("(?, ?, ?)")
+            ),
         }
     }
 
@@ -201,9 +181,11 @@ impl Insert {
             let label = row.delivery.label();
             let key = row.delivery.dedup_key();
             let digest = key.event_digest().map(|digest| digest.0);
-            let values: [&dyn ToSql; DELIVERY_VALUES] = [
+            let received_at = to_micros(row.delivery.received_at());
+            let values: [&dyn ToSql; 11] = [
                 id,
-                &to_micros(row.delivery.received_at()),
+                &received_at,
+                &received_at,
                 &row.delivery.source().as_str(),
                 &label.event_type,
                 &label.subject_id,
@@ -218,8 +200,7 @@ impl Insert {
         statement.raw_execute()?;
         let mut statement = connection.prepare_cached(&self.content)?;
         for (number, (id, row)) in rows.iter().enumerate() {
-            let values: [&dyn ToSql; CONTENT_VALUES] =
-                [id, &row.headers, &row.delivery.body().as_ref()];
+            let values: [&dyn ToSql; 3] = [id, &row.headers, &row.delivery.body().as_ref()];
             bind(&mut statement, number, &values)?;
         }
         statement.raw_execute()?;
@@ -238,10 +219,6 @@ fn bind(statement: &mut Statement<'_>, row: usize, values: &[&dyn ToSql]) -> rus
 
 /// Few enough that a batch of a dozen gains by it too.
 const ROWS_AT_ONCE: usize = 8;
-
-/// How many values of its own a row has.
-const DELIVERY_VALUES: usize = 10;
-const CONTENT_VALUES: usize = 3;
 
 #[cfg(test)]
 mod tests {

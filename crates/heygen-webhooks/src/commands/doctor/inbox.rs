@@ -151,9 +151,14 @@ fn unreadable(place: &Place, error: &InboxError) -> Finding {
         (Place::File(_), InboxErrorKind::Version) => {
             "use the version of heygen-webhooks that wrote it, or mend --inbox"
         }
+        (Place::File(_), InboxErrorKind::Outdated) => {
+            "start `serve` once with this version to bring it up to date"
+        }
         (Place::File(_), _) => "see that the file is an inbox and can be read by you",
         (Place::Streams(_), InboxErrorKind::Access) => LET_US_IN,
-        (Place::Streams(_), InboxErrorKind::Version) => "mend --inbox or --nats-subjects",
+        (Place::Streams(_), InboxErrorKind::Version | InboxErrorKind::Subjects) => {
+            "mend --inbox or --nats-subjects"
+        }
         (Place::Streams(_), _) => {
             "see that the servers run and are reached from here, and that --inbox names the stream of the receiver, which makes it"
         }

@@ -3,7 +3,6 @@
 use heygen_inbox::{Kept, State};
 use serde_json::json;
 
-use super::json::attempt_json;
 use super::kept;
 use super::text::attempts_text;
 use crate::cli::Attempts;
@@ -14,14 +13,13 @@ use crate::settings::when;
 pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
     let kept = kept(&options.file, &options.id).await?;
     if options.json {
-        let attempts: Vec<_> = kept.attempts.iter().map(attempt_json).collect();
         output::json(&json!({
-            "id": kept.summary.id.to_string(),
-            "state": kept.summary.state.as_str(),
+            "id": kept.summary.id,
+            "state": kept.summary.state,
             "attempts": kept.summary.attempts,
             "due_at": kept.due_at.map(when::exact),
             "dead_at": kept.summary.dead_at.map(when::exact),
-            "attempt_list": attempts,
+            "attempt_list": kept.attempts,
         }))?;
         return Ok(());
     }

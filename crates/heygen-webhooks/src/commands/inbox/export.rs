@@ -4,11 +4,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use heygen_inbox::sqlite::is_damaged;
+use heygen_inbox::transfer::to_record;
 use heygen_inbox::{BoxInbox, InboxAdmin as _, Kept};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
+use super::json::to_json;
 use super::{is_same_file, open_existing, progress, size};
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
@@ -18,7 +20,6 @@ use crate::secrets::new_file::NewFile;
 use crate::store::place::Place;
 
 mod csv;
-mod jsonl;
 
 /// How many were written, and how many could not be read.
 #[derive(Debug, Default)]
@@ -114,7 +115,7 @@ async fn write(
 
 fn line(format: Format, kept: &Kept) -> String {
     match format {
-        Format::Jsonl => jsonl::line(kept),
+        Format::Jsonl => output::json_line(&to_json(to_record(kept))),
         Format::Csv => csv::line(kept),
     }
 }

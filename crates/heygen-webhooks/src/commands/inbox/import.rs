@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use heygen_inbox::transfer::{LONGEST_LINE, Line, Lines};
 use heygen_inbox::{Appended, BoxInbox, Imported, InboxAdmin as _};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -16,10 +17,6 @@ use crate::cli::Import;
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output;
-
-mod lines;
-
-use lines::{Line, Lines};
 
 /// What became of the lines.
 #[derive(Debug, Default)]
@@ -75,10 +72,7 @@ impl Tally {
                     };
                     read.map_err(|error| error.to_string())
                 }
-                Line::TooLong => Err(format!(
-                    "longer than {}",
-                    size::bytes(lines::LONGEST as u64)
-                )),
+                _ => Err(format!("longer than {}", size::bytes(LONGEST_LINE as u64))),
             };
             match read {
                 Ok(imported) => chunk.push(imported),

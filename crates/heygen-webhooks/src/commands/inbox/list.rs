@@ -2,7 +2,7 @@
 
 use heygen_inbox::{InboxAdmin as _, Summary};
 
-use super::json::summary_json;
+use super::json::to_json;
 use super::open_existing;
 use crate::cli::List;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ pub(super) async fn run(options: &List) -> Result<(), Failure> {
         options.selection.found_nothing();
     }
     if options.json {
-        output::json_array(found.iter().map(summary_json))?;
+        output::json_array(found.iter().map(to_json))?;
         return Ok(());
     }
     let rows: Vec<_> = found.iter().map(row).collect();

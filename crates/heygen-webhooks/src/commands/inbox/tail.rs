@@ -8,7 +8,7 @@ use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query, Sum
 use tokio::time::sleep;
 
 use super::chunks::{CHUNK, newest, next_id};
-use super::json::summary_json;
+use super::json::to_json;
 use super::open_existing;
 use crate::cli::Tail;
 use crate::failure::Failure;
@@ -78,7 +78,7 @@ fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for summary in found.iter().filter(|summary| is_wanted(options, summary)) {
         match options.json {
-            true => write!(stdout, "{}", output::json_line(&summary_json(summary)))?,
+            true => write!(stdout, "{}", output::json_line(&to_json(summary)))?,
             false => writeln!(stdout, "{}", tame_lines(&line(summary)))?,
         }
     }

@@ -4,7 +4,6 @@ use heygen_inbox::sqlite::{Rejected, RejectedSummary};
 use heygen_signature::Diagnosis;
 use serde_json::{Value, json};
 
-use super::super::json::headers_json;
 use crate::output::rejected;
 use crate::settings::when;
 
@@ -28,7 +27,7 @@ pub(super) fn rejected_json(post: &Rejected, now: Option<&Diagnosis>) -> Value {
     let body = post.body.as_ref();
     let more = json!({
         "header_names": post.header_names,
-        "signatures": headers_json(&post.signatures),
+        "signatures": post.signatures,
         "body": body.and_then(|body| std::str::from_utf8(body).ok()),
         "now": now.map(|diagnosis| json!({
             "verified": diagnosis.is_verified(),

@@ -2,14 +2,16 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Goes through lines without ever holding more of one than [`LONGEST`] bytes.
+/// Goes through lines without ever holding more of one than [`LONGEST_LINE`] bytes.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     from: R,
 }
 
+/// One line.
 #[derive(Debug, PartialEq)]
-pub(super) enum Line {
+#[non_exhaustive]
+pub enum Line {
     /// Without its end.
     Whole(Vec<u8>),
     /// What was longer was passed over.
@@ -17,19 +19,20 @@ pub(super) enum Line {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(from: R) -> Self {
+    /// The lines of `from`.
+    pub fn new(from: R) -> Self {
         Self { from }
     }
 
     fn read(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
         // One more than fits, and the line break, tell whether it is too long.
-        let most = LONGEST as u64 + 1;
+        let most = LONGEST_LINE as u64 + 1;
         self.from.by_ref().take(most).read_until(b'\n', &mut line)?;
         if line.is_empty() {
             return Ok(None);
         }
-        if line.pop_if(|last| *last == b'\n').is_none() && line.len() > LONGEST {
+        if line.pop_if(|last| *last == b'\n').is_none() && line.len() > LONGEST_LINE {
             self.skip()?;
             return Ok(Some(Line::TooLong));
         }
@@ -62,16 +65,21 @@ impl<R: BufRead> Iterator for Lines<R> {
 
 impl Line {
     /// How much was read, as far as it is known.
-    pub(super) fn len(&self) -> u64 {
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a line is never empty: it has an end"
+    )]
+    pub fn len(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.len() as u64 + 1,
-            Self::TooLong => LONGEST as u64,
+            Self::TooLong => LONGEST_LINE as u64,
         }
     }
 }
 
-/// Bodies are a megabyte at the most, unless somebody allowed more; JSON may make a few of one.
-pub(super) const LONGEST: usize = 16 << 20;
+/// How many bytes a line may have. Bodies are a megabyte at the most, unless somebody allowed more; JSON may make a few of one.
+pub const LONGEST_LINE: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -88,7 +96,7 @@ mod tests {
         let whole = |text: &[u8]| Line::Whole(text.to_vec());
         check(b"", &[]);
         check(b"a\n\nb", &[whole(b"a"), whole(b""), whole(b"b")]);
-        let longest = vec![b'x'; LONGEST];
+        let longest = vec![b'x'; LONGEST_LINE];
         check(&longest, &[whole(&longest)]);
         check(
             &[&longest[..], b"\na"].concat(),

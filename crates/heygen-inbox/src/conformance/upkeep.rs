@@ -2,24 +2,14 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{
-    AttemptResult, Authenticity, ClaimRequest, Completion, InboxAdmin, NewDelivery, Prune, Source,
-    State,
+use super::support::{
+    all_ids, append_new, at, body, body_with_id, claim_one, claim_soon, delivery, duplicate, new,
 };
-
-use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new,
-};
-
-on_every_inbox!(
-    counts_tell_what_waits,
-    pruning_takes_what_is_finished_and_old,
-    pruning_goes_in_steps_past_what_stays,
-    a_clock_set_back_delays_nothing,
-    what_nobody_signed_stands_apart,
-    the_log_and_a_post_tell_of_one_event,
-    readiness_is_a_write,
-);
+use crate::admin::{InboxAdmin, Prune};
+use crate::claim::ClaimRequest;
+use crate::completion::Completion;
+use crate::delivery::{Authenticity, NewDelivery, Source};
+use crate::record::{AttemptResult, State};
 
 async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) {
     let claimed = claim_one(inbox, seconds).await;
@@ -30,7 +20,7 @@ async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult
         .unwrap();
 }
 
-async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
+pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     let empty = inbox.counts().await.unwrap();
     assert_eq!((empty.pending, empty.claimed, empty.dead), (0, 0, 0));
     assert_eq!(empty.oldest_pending, None);
@@ -51,7 +41,7 @@ async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
 }
 
-async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
+pub(super) async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for (seconds, result) in [
         (0, AttemptResult::Done),
@@ -75,7 +65,7 @@ async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
     duplicate(inbox.append(delivery(21, body("10"))).await.unwrap());
 }
 
-async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin) {
+pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin) {
     for number in 0..60 {
         append_new(&inbox, number, &body(&number.to_string())).await;
         // Every third is done; the others wait for another day.
@@ -104,17 +94,17 @@ async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin) {
     assert_eq!(inbox.counts().await.unwrap().pending, 40);
 }
 
-async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
+pub(super) async fn a_clock_set_back_is_noticed_soon(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these came in and when the second was tried.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
     finish_one(&inbox, YEAR, AttemptResult::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;
-    let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
-    assert_eq!(claim.deliveries.len(), 2);
+    let claimed = claim_soon(&inbox, 5).await;
+    assert_eq!(claimed.len(), 2);
 
     // A wait that was asked for by the right clock stays.
-    for claimed in &claim.deliveries {
+    for claimed in &claimed {
         let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
         inbox.complete(finish.due_at(at(500))).await.unwrap();
     }
@@ -133,7 +123,7 @@ async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
     );
 }
 
-async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
+pub(super) async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
     let callback = |seconds, body: String| {
         NewDelivery::new(at(seconds), Source::Callback, Vec::new(), body.into())
     };
@@ -160,7 +150,7 @@ async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
     assert_eq!(kept.summary.source.authenticity(), Authenticity::Signature);
 }
 
-async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
+pub(super) async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
     let logged = |id: &str, video: &str| {
         let body =
             body_with_id(id, video).replacen('}', r#","created_at":"2026-11-01T00:00:00Z"}"#, 0);
@@ -185,7 +175,7 @@ async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
     assert_eq!(kept.summary.state, State::Pending);
 }
 
-async fn readiness_is_a_write(inbox: impl InboxAdmin) {
+pub(super) async fn readiness_is_a_write(inbox: impl InboxAdmin) {
     inbox.ready().await.unwrap();
     inbox.ready().await.unwrap();
     assert_eq!(inbox.queue_len(), 0);

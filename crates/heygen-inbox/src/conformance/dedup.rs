@@ -2,29 +2,16 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{Appended, DeliveryId, Header, InboxAdmin, NewDelivery, Source};
-
-use crate::support::{all_ids, at, duplicate, new};
+use super::support::{all_ids, at, duplicate, new};
+use crate::admin::InboxAdmin;
+use crate::delivery::{Header, NewDelivery, Source};
+use crate::id::DeliveryId;
+use crate::inbox::Appended;
 
 const P: Source = Source::Webhook;
 const R: Source = Source::Backfill;
 const C: Source = Source::Callback;
 const I: Source = Source::Import;
-
-on_every_inbox!(
-    pairs_are_the_same_or_different,
-    different_bodies_of_one_event_are_stored,
-    minimal_events_are_the_same_for_an_hour,
-    equal_words_are_new_every_hour,
-    a_job_is_known_whenever_it_comes_again,
-    one_post_matches_one_record,
-    two_posts_and_their_records_are_two_events,
-    a_post_after_its_record_leaves_its_signed_bytes,
-    a_record_takes_one_post,
-    a_record_read_again_stays_with_its_own,
-    imported_twice_changes_nothing,
-    nothing_unsigned_stands_before_what_is_signed,
-);
 
 /// The first delivery, the second, how many minutes lie between them, and whether the second repeats the first. `@` stands for
 /// a number of each pair's own.
@@ -496,7 +483,7 @@ fn delivery(minutes: u64, source: Source, body: &str) -> NewDelivery {
     NewDelivery::new(received_at, source, vec![header], body.to_owned().into())
 }
 
-async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
+pub(super) async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
     assert!(PAIRS.len() >= 80);
     for (number, (first, second, minutes, is_same)) in PAIRS.iter().enumerate() {
         let one = |minutes, (source, body): &(Source, &str)| {
@@ -520,7 +507,7 @@ async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
 }
 
 /// What was answered `duplicate` once, of two events that differ.
-async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAdmin) {
+pub(super) async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAdmin) {
     let bodies = [
         r#"{"event_type":"podcast.success","data":{"podcast_id":"a"}}"#,
         r#"{"event_type":"podcast.success","data":{"podcast_id":"b"}}"#,
@@ -554,7 +541,7 @@ async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAdmin) {
 }
 
 /// Each kind of event with nothing in it that has to be there: whoever gave no `callback_id` gets no other data.
-async fn minimal_events_are_the_same_for_an_hour(inbox: impl InboxAdmin) {
+pub(super) async fn minimal_events_are_the_same_for_an_hour(inbox: impl InboxAdmin) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/events");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -581,7 +568,7 @@ async fn minimal_events_are_the_same_for_an_hour(inbox: impl InboxAdmin) {
     assert_eq!(count, 15);
 }
 
-async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
+pub(super) async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
     for source in [P, C] {
         let post = |minutes| {
             delivery(
@@ -617,7 +604,7 @@ async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
     assert_eq!(all_ids(&inbox).await.len(), 10);
 }
 
-async fn a_job_is_known_whenever_it_comes_again(inbox: impl InboxAdmin) {
+pub(super) async fn a_job_is_known_whenever_it_comes_again(inbox: impl InboxAdmin) {
     let body = JOB.replace('@', "");
     let id = new(inbox.append(delivery(0, P, &body)).await.unwrap());
     for days in [1, 2, 30, 365] {
@@ -629,7 +616,7 @@ async fn a_job_is_known_whenever_it_comes_again(inbox: impl InboxAdmin) {
     }
 }
 
-async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
+pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
     let record = |id: &str| WORDS_RECORD.replace("e1", id);
     let post = new(inbox.append(delivery(0, P, WORDS)).await.unwrap());
     assert_eq!(inbox.get(post).await.unwrap().unwrap().event_id, None);
@@ -660,7 +647,7 @@ async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
     new(inbox.append(delivery(5, R, &bare("2"))).await.unwrap());
 }
 
-async fn two_posts_and_their_records_are_two_events(inbox: impl InboxAdmin) {
+pub(super) async fn two_posts_and_their_records_are_two_events(inbox: impl InboxAdmin) {
     let posts = [
         new(inbox.append(delivery(0, P, WORDS)).await.unwrap()),
         new(inbox.append(delivery(300, P, WORDS)).await.unwrap()),
@@ -679,7 +666,7 @@ async fn two_posts_and_their_records_are_two_events(inbox: impl InboxAdmin) {
     assert_eq!(all_ids(&inbox).await.len(), 3);
 }
 
-async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl InboxAdmin) {
+pub(super) async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     assert_eq!(inbox.get(record).await.unwrap().unwrap().signed, None);
     let odd = format!(" {JOB}\n");
@@ -705,7 +692,7 @@ async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl InboxAdmin)
 }
 
 /// A second POST that fits, and is another, is another event.
-async fn a_record_takes_one_post(inbox: impl InboxAdmin) {
+pub(super) async fn a_record_takes_one_post(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     let post = inbox.append(delivery(1, P, JOB)).await.unwrap();
     assert_eq!(duplicate(post), record);
@@ -722,7 +709,7 @@ async fn a_record_takes_one_post(inbox: impl InboxAdmin) {
 }
 
 /// A POST that says more than a record is an event of its own; the record goes on being known as itself.
-async fn a_record_read_again_stays_with_its_own(inbox: impl InboxAdmin) {
+pub(super) async fn a_record_read_again_stays_with_its_own(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     let post = new(inbox.append(delivery(1, P, JOB_AND_MORE)).await.unwrap());
     for minutes in [2, 3] {
@@ -737,7 +724,7 @@ async fn a_record_read_again_stays_with_its_own(inbox: impl InboxAdmin) {
     assert_eq!(duplicate(inbox.append(other).await.unwrap()), post);
 }
 
-async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
+pub(super) async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
     let lines = [
         (0, JOB),
         (0, WORDS),
@@ -760,7 +747,7 @@ async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
     assert_eq!(kept.repeats.count, 0, "read again is not received again");
 }
 
-async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl InboxAdmin) {
+pub(super) async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl InboxAdmin) {
     for source in [I, C] {
         new(inbox.append(delivery(0, source, JOB_E1)).await.unwrap());
         new(inbox.append(delivery(0, source, JOB_RECORD)).await.unwrap());

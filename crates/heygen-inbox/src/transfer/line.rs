@@ -1,6 +1,5 @@
-//! Reads one line of an export. Nothing here depends on anything but the line and a time, whatever the line holds.
-//!
-//! The binary's `inbox export` writes such lines.
+//! One delivery as a line of JSON: [`to_record`] writes it, [`Imported::from_line`] reads it. Reading depends on nothing but the
+//! line and a time, whatever the line holds.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,15 +7,47 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Imported;
-use crate::{Attempt, Header, NewDelivery, SignedPost, Source, State};
+use crate::delivery::{Header, NewDelivery, Source};
+use crate::imported::Imported;
+use crate::record::{Attempt, Kept, Repeats, SignedPost, State, Summary};
 
 /// Why a line of an export cannot be taken in, for a person to read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LineError(String);
+
+/// One delivery with everything that [`Imported::from_line`] needs, to be written as a line of JSON.
+pub fn to_record(kept: &Kept) -> impl Serialize {
+    let text = std::str::from_utf8(&kept.body).ok();
+    Exported {
+        summary: &kept.summary,
+        headers: &kept.headers,
+        body: text,
+        body_base64: text.is_none().then(|| STANDARD.encode(&kept.body)),
+        repeats: &kept.repeats,
+        event_id: kept.event_id.as_deref(),
+        signed: kept.signed.as_ref(),
+        attempt_list: &kept.attempts,
+    }
+}
+
+#[derive(Serialize)]
+struct Exported<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    headers: &'a [Header],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    repeats: &'a Repeats,
+    event_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<&'a SignedPost>,
+    attempt_list: &'a [Attempt],
+}
 
 /// What is read of a line. The rest follows from the body, or stands there for people.
 #[derive(Deserialize)]

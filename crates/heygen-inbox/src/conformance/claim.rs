@@ -2,25 +2,12 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{
-    AttemptResult, Claim, ClaimRequest, Claimed, Completion, InboxAdmin, NewDelivery, Order, Room,
-    Source,
-};
-
-use crate::support::{append_new, at, body, delivery, new};
-
-on_every_inbox!(
-    live_delivery_goes_before_a_backlog,
-    backlog_has_its_turn_beside_live_deliveries,
-    full_destination_holds_up_no_other,
-    room_is_not_exceeded,
-    released_delivery_leaves_no_trace,
-    uncounted_attempts_are_told_apart,
-    elapsed_time_is_kept_and_interruptions_are_counted,
-    delivery_of_a_clock_ahead_is_claimed_at_once,
-    backfill_of_a_clock_ahead_is_claimed_soon,
-    retry_of_a_clock_ahead_is_claimed_soon,
-);
+use super::support::{append_new, at, body, claim_soon, delivery, new};
+use crate::admin::InboxAdmin;
+use crate::claim::{Claim, ClaimRequest, Claimed, Order, Room};
+use crate::completion::Completion;
+use crate::delivery::{NewDelivery, Source};
+use crate::record::AttemptResult;
 
 fn of_type(event_type: &str, number: usize) -> String {
     format!(
@@ -51,18 +38,6 @@ async fn claim(inbox: &impl InboxAdmin, request: ClaimRequest) -> Vec<Claimed> {
     deliveries
 }
 
-/// The deliveries that are due, however long it takes to notice.
-async fn claim_soon(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
-    for _ in 0..600 {
-        let claimed = claim(inbox, plain(seconds, room(10))).await;
-        if !claimed.is_empty() {
-            return claimed;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it is not noticed within a minute");
-}
-
 /// Claimed before, and to be tried again.
 async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
     for number in 0..count {
@@ -74,7 +49,7 @@ async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
     }
 }
 
-async fn live_delivery_goes_before_a_backlog(inbox: impl InboxAdmin) {
+pub(super) async fn live_delivery_goes_before_a_backlog(inbox: impl InboxAdmin) {
     append_backlog(&inbox, 20).await;
     let live = append_new(&inbox, 5, &body("live")).await;
     let claimed = claim(&inbox, plain(5, room(1))).await;
@@ -85,7 +60,7 @@ async fn live_delivery_goes_before_a_backlog(inbox: impl InboxAdmin) {
     assert!(claimed.iter().all(|claimed| !claimed.is_live));
 }
 
-async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl InboxAdmin) {
+pub(super) async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl InboxAdmin) {
     append_backlog(&inbox, 5).await;
     for number in 0..5 {
         append_new(&inbox, 5, &body(&number.to_string())).await;
@@ -101,7 +76,7 @@ async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl InboxAdmin) {
     assert_eq!(are_live(turns), [true, true, true, false, false]);
 }
 
-async fn full_destination_holds_up_no_other(inbox: impl InboxAdmin) {
+pub(super) async fn full_destination_holds_up_no_other(inbox: impl InboxAdmin) {
     for number in 0..300 {
         append_new(&inbox, 0, &of_type("a.b", number)).await;
     }
@@ -126,7 +101,7 @@ async fn full_destination_holds_up_no_other(inbox: impl InboxAdmin) {
     panic!("it is held up");
 }
 
-async fn room_is_not_exceeded(inbox: impl InboxAdmin) {
+pub(super) async fn room_is_not_exceeded(inbox: impl InboxAdmin) {
     for number in 0..5 {
         append_new(&inbox, 0, &of_type("a.b", number)).await;
         append_new(&inbox, 0, &of_type("a.c", number)).await;
@@ -146,7 +121,7 @@ async fn room_is_not_exceeded(inbox: impl InboxAdmin) {
     assert_eq!(sum, 15);
 }
 
-async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
+pub(super) async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for seconds in [0, 10, 20] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
@@ -171,7 +146,7 @@ async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
     assert_eq!((kept.summary.attempts, kept.attempts.len()), (1, 1));
 }
 
-async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
+pub(super) async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
@@ -194,7 +169,7 @@ async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
     assert_eq!(kept.attempts.len(), 3, "they are recorded all the same");
 }
 
-async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdmin) {
+pub(super) async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &body("a")).await;
     let results = [
         AttemptResult::Retry,
@@ -221,7 +196,7 @@ async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdm
 /// Far beyond any wait that was asked for.
 const AHEAD: u64 = 10 * 3600;
 
-async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl InboxAdmin) {
+pub(super) async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl InboxAdmin) {
     // No claim ever saw the time that the receiver did.
     assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
     let id = append_new(&inbox, AHEAD, &body("a")).await;
@@ -230,14 +205,14 @@ async fn delivery_of_a_clock_ahead_is_claimed_at_once(inbox: impl InboxAdmin) {
     assert_eq!(claimed[0].id, id);
 }
 
-async fn backfill_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
+pub(super) async fn backfill_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
     assert!(claim(&inbox, plain(0, room(1))).await.is_empty());
     let found = NewDelivery::new(at(AHEAD), Source::Backfill, Vec::new(), body("a").into());
     let id = new(inbox.append(found).await.unwrap());
     assert_eq!(claim_soon(&inbox, 0).await[0].id, id);
 }
 
-async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
+pub(super) async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmin) {
     let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
     let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
     // The clock was set forward before the handler was called, and back before it ended.

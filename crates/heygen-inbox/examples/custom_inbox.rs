@@ -1,0 +1,517 @@
+//! A store of one's own, with nothing but the public API: a folder with a file for each delivery.
+//!
+//! It is small and slow: it keeps everything in memory too, goes through all of it, and blocks while it
+//! writes. `cargo test --all-features --example custom_inbox` runs the conformance suite on it.
+
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use heygen_inbox::transfer::to_record;
+use heygen_inbox::{
+    Appended, Attempt, AttemptResult, Candidate, Claim, ClaimRequest, Claimed, Completion, Counts,
+    DeliveryId, Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, Kept, NewDelivery, Order,
+    Prune, Pruned, Query, Replayed, SignedPost, Source, State, Stats, Summary, find_duplicate,
+};
+use tokio::sync::Notify;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let inbox = FolderInbox::open(folder.path())?;
+    let body = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a"}}"#;
+    let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body.into());
+    inbox.append(delivery).await?;
+    for summary in inbox.list(Query::default()).await? {
+        println!("{}", serde_json::to_string(&summary)?);
+    }
+    Ok(())
+}
+
+/// A folder with a file for each delivery, for one process.
+#[derive(Debug)]
+pub struct FolderInbox {
+    folder: PathBuf,
+    entries: Mutex<BTreeMap<DeliveryId, Entry>>,
+    appended: Notify,
+}
+
+/// A delivery, and what its file does not hold: after a restart a retry is due at once.
+#[derive(Debug)]
+struct Entry {
+    delivery: NewDelivery,
+    /// The second form of the same event.
+    linked: Option<NewDelivery>,
+    matched: Option<String>,
+    kept: Kept,
+    due_at: SystemTime,
+    first_attempt: u32,
+    uncounted: u32,
+    elapsed: Duration,
+    is_live: bool,
+}
+
+/// Every id of such an inbox has it. One that may be copied draws it at random and keeps it.
+const TAG: u32 = 0xf01de;
+
+impl FolderInbox {
+    /// Opens the inbox in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read, or something else is in it.
+    pub fn open(folder: &Path) -> Result<Self, InboxError> {
+        let mut entries = BTreeMap::new();
+        for file in fs::read_dir(folder).map_err(failed)? {
+            let path = file.map_err(failed)?.path();
+            let name = path.file_stem().and_then(|name| name.to_str());
+            // A bookmark, or what was being written when the process ended.
+            let Some(id) = name.and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let line = fs::read(&path).map_err(failed)?;
+            let latest = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
+            let imported = Imported::from_trusted_line(&line, latest).map_err(failed)?;
+            let was_claimed = imported.state == State::Claimed;
+            let mut entry = Entry::imported(id, imported);
+            if was_claimed {
+                let number = entry.kept.summary.attempts;
+                let (now, result) = (SystemTime::now(), AttemptResult::Interrupted);
+                entry.uncounted = 1;
+                let attempt = Attempt::new(number, now, Duration::ZERO, result);
+                entry.kept.attempts.push(attempt);
+            }
+            entries.insert(id, entry);
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            entries: Mutex::new(entries),
+            appended: Notify::new(),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<DeliveryId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a file whole or not at all, and returns when it is on the disk.
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), InboxError> {
+        let written = || {
+            let temporary = self.folder.join("new");
+            let mut file = File::create(&temporary)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(temporary, self.folder.join(name))?;
+            File::open(&self.folder)?.sync_all()
+        };
+        written().map_err(failed)
+    }
+
+    fn save(&self, entry: &Entry) -> Result<(), InboxError> {
+        let line = serde_json::to_vec(&to_record(&entry.kept)).map_err(failed)?;
+        self.write(&format!("{}.json", entry.kept.summary.id), &line)
+    }
+
+    fn bookmark_path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.bookmark"))
+    }
+
+    /// Stores one that is not stored yet; else links it, where it is the second form of the event.
+    fn store(&self, imported: Imported, is_live: bool) -> Result<Appended, InboxError> {
+        let mut entries = self.entries();
+        let delivery = &imported.delivery;
+        if let Some(found) = find(&entries, delivery) {
+            if let Some(entry) = entries.get_mut(&found.id).filter(|_| found.is_linked) {
+                entry.link(delivery);
+                self.save(entry)?;
+            }
+            return Ok(Appended::Duplicate(found.id));
+        }
+        let last = entries.last_key_value().map(|(id, _)| *id);
+        let id = DeliveryId::next(delivery.received_at(), last, TAG);
+        let mut entry = Entry::imported(id, imported);
+        entry.is_live = is_live;
+        self.save(&entry)?;
+        entries.insert(id, entry);
+        self.appended.notify_one();
+        Ok(Appended::New(id))
+    }
+}
+
+impl Inbox for FolderInbox {
+    async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        let is_received = matches!(delivery.source(), Source::Webhook | Source::Callback);
+        let appended = self.store(Imported::new(delivery.clone()), is_received)?;
+        if let Appended::Duplicate(id) = appended
+            && is_received
+            && let Some(entry) = self.entries().get_mut(&id)
+        {
+            entry.kept.repeats.count += 1;
+            entry.kept.repeats.last_at = Some(delivery.received_at());
+            entry.kept.repeats.last_headers = delivery.headers().to_vec();
+            self.save(entry)?;
+        }
+        Ok(appended)
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        if request.order == Order::Subject {
+            let message = "a folder keeps no order by subject";
+            return Err(InboxError::new(InboxErrorKind::Unsupported, message));
+        }
+        let mut entries = self.entries();
+        let pending = entries
+            .values()
+            .filter(|entry| entry.kept.summary.state == State::Pending);
+        let (mut due, waiting): (Vec<_>, Vec<_>) =
+            pending.partition(|entry| entry.is_due(&request));
+        due.sort_by_key(|entry| (entry.due_at, entry.kept.summary.id));
+        let due = due.iter().map(|entry| {
+            let summary = &entry.kept.summary;
+            (summary.id, summary.event_type.as_deref(), entry.is_live)
+        });
+        let is_all = due.len() <= request.limit();
+        let next_due = waiting.iter().map(|entry| entry.due_at).min();
+        let mut deliveries = Vec::new();
+        for id in request.pick(due) {
+            if let Some(entry) = entries.get_mut(&id) {
+                deliveries.push(entry.claim());
+                self.save(entry)?;
+            }
+        }
+        Ok(Claim::new(deliveries, next_due.filter(|_| is_all)))
+    }
+
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        match self.entries().get_mut(&completion.id) {
+            Some(entry) => {
+                entry.complete(completion);
+                self.save(entry)
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn wait_for_append(&self) {
+        self.appended.notified().await;
+    }
+
+    async fn ready(&self) -> Result<(), InboxError> {
+        self.write("ready", b"")
+    }
+}
+
+impl InboxAdmin for FolderInbox {
+    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+        let entries = self.entries();
+        let all = entries.values().map(|entry| &entry.kept.summary);
+        let mut found: Vec<_> = all
+            .filter(|summary| query.matches(summary))
+            .cloned()
+            .collect();
+        if !query.oldest_first {
+            found.reverse();
+        }
+        found.truncate(query.limit.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+        Ok(self.entries().get(&id).map(|entry| entry.kept.clone()))
+    }
+
+    async fn count(&self, mut query: Query) -> Result<u64, InboxError> {
+        query.limit = None;
+        Ok(self.list(query).await?.len() as u64)
+    }
+
+    async fn counts(&self) -> Result<Counts, InboxError> {
+        let entries = self.entries();
+        let mut counts = Counts::default();
+        for Entry { kept, .. } in entries.values() {
+            counts.bytes += kept.body.len() as u64;
+            match kept.summary.state {
+                State::Pending => {
+                    counts.pending += 1;
+                    counts
+                        .oldest_pending
+                        .get_or_insert(kept.summary.received_at);
+                }
+                State::Claimed => counts.claimed += 1,
+                State::Dead => counts.dead += 1,
+                _ => {}
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+        let mut stats = Stats::default();
+        for Entry { kept, .. } in self.entries().values() {
+            let attempts = kept.attempts.iter();
+            let since = attempts.filter(|attempt| attempt.started_at >= attempts_since);
+            stats.add(&kept.summary, since);
+        }
+        Ok(stats)
+    }
+
+    async fn find(
+        &self,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        let entries = self.entries();
+        let found = deliveries.iter().map(|delivery| find(&entries, delivery));
+        Ok(found.map(|found| found.map(|found| found.id)).collect())
+    }
+
+    async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
+        let imported = deliveries.into_iter();
+        imported.map(|one| self.store(one, false)).collect()
+    }
+
+    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+        let mut entries = self.entries();
+        let mut replayed = Replayed::default();
+        for id in ids {
+            match entries.get_mut(&id) {
+                None => replayed.missing += 1,
+                Some(entry) if entry.kept.summary.state == State::Claimed => replayed.claimed += 1,
+                Some(entry) => {
+                    entry.replay(now);
+                    self.save(entry)?;
+                    replayed.pending += 1;
+                }
+            }
+        }
+        self.appended.notify_one();
+        Ok(replayed)
+    }
+
+    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+        let mut entries = self.entries();
+        let is_old = |entry: &&Entry| {
+            let Summary {
+                id,
+                state,
+                received_at,
+                ..
+            } = entry.kept.summary;
+            let is_finished = matches!(state, State::Done | State::Dead);
+            is_finished && received_at < step.before && step.after.is_none_or(|after| after < id)
+        };
+        let old = entries.values().filter(is_old).take(step.limit);
+        let old: Vec<_> = old.map(|entry| entry.kept.summary.id).collect();
+        for id in &old {
+            fs::remove_file(self.folder.join(format!("{id}.json"))).map_err(failed)?;
+            entries.remove(id);
+        }
+        let bytes = entries.values().map(|entry| entry.kept.body.len() as u64);
+        let next = old.last().copied().filter(|_| old.len() == step.limit);
+        Ok(Pruned::new(old.len(), next, bytes.sum()))
+    }
+
+    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        let path = self.bookmark_path(&name);
+        match path.exists() {
+            true => fs::read_to_string(path).map(Some).map_err(failed),
+            false => Ok(None),
+        }
+    }
+
+    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
+        match value {
+            Some(value) => self.write(&format!("{name}.bookmark"), value.as_bytes()),
+            None => fs::remove_file(self.bookmark_path(&name)).map_err(failed),
+        }
+    }
+}
+
+impl Entry {
+    fn imported(id: DeliveryId, imported: Imported) -> Self {
+        let state = imported.begun_state();
+        let mut entry = Self {
+            kept: Kept::new(id, &imported.delivery),
+            due_at: imported.delivery.received_at(),
+            first_attempt: 1,
+            uncounted: 0,
+            elapsed: Duration::ZERO,
+            is_live: false,
+            linked: None,
+            matched: imported.matched_event_id,
+            delivery: imported.delivery,
+        };
+        if let Some(post) = imported.signed {
+            let SignedPost {
+                received_at,
+                headers,
+                body,
+                ..
+            } = post;
+            entry.link(&NewDelivery::new(
+                received_at,
+                Source::Webhook,
+                headers,
+                body,
+            ));
+        }
+        if entry.kept.event_id.is_none() {
+            entry.kept.event_id.clone_from(&entry.matched);
+        }
+        if imported.is_replayed {
+            entry.first_attempt = imported.handed_out + 1;
+        }
+        entry.kept.summary.attempts = imported.handed_out;
+        entry.kept.attempts = imported.attempts;
+        entry.kept.repeats = imported.repeats;
+        entry.set_state(state);
+        entry
+    }
+
+    fn candidate(&self) -> Candidate {
+        let mut candidate = Candidate::of(&self.delivery);
+        if let Some(event_id) = &self.matched {
+            candidate = candidate.matched(event_id);
+        }
+        match &self.linked {
+            Some(other) => candidate.linked(other),
+            None => candidate,
+        }
+    }
+
+    fn link(&mut self, other: &NewDelivery) {
+        match other.source() {
+            Source::Backfill => {
+                let event_id = other.dedup_key().event_id().map(str::to_owned);
+                self.kept.event_id = self.kept.event_id.take().or(event_id);
+            }
+            _ => self.kept.signed = Some(SignedPost::new(other)),
+        }
+        self.linked = Some(other.clone());
+    }
+
+    fn is_due(&self, request: &ClaimRequest) -> bool {
+        let last = self.kept.attempts.last();
+        request.is_due(self.due_at, last.map(|last| last.started_at))
+    }
+
+    fn claim(&mut self) -> Claimed {
+        self.kept.summary.attempts += 1;
+        self.set_state(State::Claimed);
+        let id = self.kept.summary.id;
+        let mut claimed = Claimed::new(id, &self.delivery, self.kept.summary.attempts);
+        let attempts = self.kept.attempts.iter();
+        let interrupted = attempts
+            .filter(|attempt| attempt.number >= self.first_attempt)
+            .filter(|attempt| attempt.result == AttemptResult::Interrupted);
+        claimed.interrupted = u32::try_from(interrupted.count()).unwrap_or(u32::MAX);
+        claimed.first_attempt = self.first_attempt;
+        claimed.uncounted = self.uncounted;
+        claimed.elapsed = self.elapsed;
+        claimed.due_at = self.due_at;
+        claimed.is_live = std::mem::take(&mut self.is_live);
+        claimed
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        let summary = &mut self.kept.summary;
+        let is_current = summary.state == State::Claimed && summary.attempts == completion.attempt;
+        if completion.is_released {
+            if is_current {
+                summary.attempts -= 1;
+                self.is_live = summary.attempts == 0;
+                self.due_at = completion.due_at;
+                self.elapsed = completion.elapsed;
+                self.set_state(State::Pending);
+            }
+            return;
+        }
+        self.kept
+            .attempts
+            .retain(|known| known.number != completion.attempt);
+        let mut attempt = Attempt::new(
+            completion.attempt,
+            completion.started_at,
+            completion.duration,
+            completion.result,
+        );
+        attempt.detail = completion.detail;
+        self.kept.attempts.push(attempt);
+        self.kept.attempts.sort_by_key(|attempt| attempt.number);
+        let is_uncounted =
+            completion.result == AttemptResult::Interrupted || !completion.is_counted;
+        self.uncounted += u32::from(is_current && is_uncounted);
+        if is_current || completion.result == AttemptResult::Done {
+            self.due_at = completion.due_at;
+            self.elapsed = completion.elapsed;
+            self.set_state(match completion.result {
+                AttemptResult::Done => State::Done,
+                AttemptResult::Dead => State::Dead,
+                _ => State::Pending,
+            });
+        }
+    }
+
+    fn replay(&mut self, now: SystemTime) {
+        self.due_at = now;
+        self.first_attempt = self.kept.summary.attempts + 1;
+        self.elapsed = Duration::ZERO;
+        self.uncounted = 0;
+        self.set_state(State::Pending);
+    }
+
+    fn set_state(&mut self, state: State) {
+        let last = self.kept.attempts.last().filter(|_| state == State::Dead);
+        self.kept.summary.dead_at = last.map(|last| last.started_at + last.duration);
+        self.kept.summary.state = state;
+        self.kept.due_at = (state == State::Pending).then_some(self.due_at);
+    }
+}
+
+/// The newest first, as the rule asks for them.
+fn find(
+    entries: &BTreeMap<DeliveryId, Entry>,
+    delivery: &NewDelivery,
+) -> Option<heygen_inbox::Duplicate<DeliveryId>> {
+    let stored = entries.iter().rev();
+    find_duplicate(delivery, stored.map(|(id, entry)| (*id, entry.candidate())))
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InboxError {
+    InboxError::new(InboxErrorKind::Storage, "cannot use the folder").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    heygen_inbox::conformance_tests!(async || {
+        let folder = tempfile::tempdir().unwrap();
+        (FolderInbox::open(folder.path()).unwrap(), folder)
+    });
+
+    #[tokio::test]
+    async fn stored_deliveries_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = FolderInbox::open(folder.path()).unwrap();
+        let now = SystemTime::now();
+        let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), "{}".into());
+        let id = inbox.append(delivery.clone()).await.unwrap().id();
+        inbox.claim(ClaimRequest::due(1, now)).await.unwrap();
+        drop(inbox);
+        let inbox = FolderInbox::open(folder.path()).unwrap();
+        assert_eq!(
+            inbox.append(delivery).await.unwrap(),
+            Appended::Duplicate(id)
+        );
+        let claim = inbox.claim(ClaimRequest::due(1, now)).await.unwrap();
+        assert_eq!(
+            (claim.deliveries[0].id, claim.deliveries[0].attempt),
+            (id, 2)
+        );
+    }
+}

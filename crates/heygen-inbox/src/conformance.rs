@@ -1,0 +1,191 @@
+//! What every store has to do, as cases that a store written elsewhere can run against itself.
+//!
+//! `conformance_tests!` makes a test of each case, [`failures`] runs all of
+//! them and names those that fail. A case panics where the store does something else. It needs an
+//! empty inbox of its own, and tokio with the features `macros`, `rt` and `time`.
+//!
+//! # Examples
+//!
+//! ```
+//! use heygen_inbox::{MemoryInbox, conformance};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // Beside the inbox stands what has to outlive it: a temporary folder, a server, or nothing.
+//! let make = async || (MemoryInbox::new(), ());
+//! conformance::run("find_changes_nothing", make).await;
+//! # }
+//! ```
+//!
+//! In the tests of a crate:
+//!
+//! ```no_run
+//! mod my_store {
+//!     heygen_inbox::conformance_tests!(async || (heygen_inbox::MemoryInbox::new(), ()));
+//! }
+//! ```
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::admin::InboxAdmin;
+
+mod admin;
+mod claim;
+mod dedup;
+mod order;
+mod record;
+#[doc(hidden)]
+pub mod support;
+mod upkeep;
+
+type Run<I> = fn(I) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The cases, once: as a table, and as a macro that makes tests of them.
+macro_rules! cases {
+    ($d:tt $($module:ident { $($case:ident,)* })*) => {
+        /// The name of each case, in the order in which [`failures`] runs them.
+        pub const CASES: &[&str] = &[$($(stringify!($case),)*)*];
+
+        fn find<I: InboxAdmin>(name: &str) -> Option<Run<I>> {
+            match name {
+                $($(stringify!($case) => Some(|inbox| Box::pin($module::$case(inbox))),)*)*
+                _ => None,
+            }
+        }
+
+        /// Makes a test of each case of the [conformance suite](crate::conformance), with an inbox that
+        /// the argument makes: an async closure that gives an empty inbox, and what has to outlive it.
+        #[macro_export]
+        macro_rules! conformance_tests {
+            ($d make:expr) => {
+                $($(
+                    #[tokio::test]
+                    async fn $case() {
+                        $d crate::conformance::run(stringify!($case), $d make).await;
+                    }
+                )*)*
+            };
+        }
+    };
+}
+
+cases! { $
+    record {
+        the_same_event_is_kept_once,
+        repeats_are_counted_with_their_headers,
+        what_stands_in_the_log_too_is_no_repeat,
+        whatever_was_signed_is_kept_byte_for_byte,
+        lists_are_newest_first_and_filtered,
+        event_names_are_listed_by_pattern,
+        one_delivery_is_told_whole,
+        ids_rise_also_when_the_clock_does_not,
+        the_longest_due_are_claimed_first,
+        each_delivery_is_claimed_once,
+        an_end_is_recorded,
+        a_retry_comes_back_at_its_time,
+        a_late_end_does_not_undo_what_came_after,
+        an_end_of_what_is_not_there_changes_nothing,
+        an_append_wakes_who_waits,
+    }
+    dedup {
+        pairs_are_the_same_or_different,
+        different_bodies_of_one_event_are_stored,
+        minimal_events_are_the_same_for_an_hour,
+        equal_words_are_new_every_hour,
+        a_job_is_known_whenever_it_comes_again,
+        one_post_matches_one_record,
+        two_posts_and_their_records_are_two_events,
+        a_post_after_its_record_leaves_its_signed_bytes,
+        a_record_takes_one_post,
+        a_record_read_again_stays_with_its_own,
+        imported_twice_changes_nothing,
+        nothing_unsigned_stands_before_what_is_signed,
+    }
+    claim {
+        live_delivery_goes_before_a_backlog,
+        backlog_has_its_turn_beside_live_deliveries,
+        full_destination_holds_up_no_other,
+        room_is_not_exceeded,
+        released_delivery_leaves_no_trace,
+        uncounted_attempts_are_told_apart,
+        elapsed_time_is_kept_and_interruptions_are_counted,
+        delivery_of_a_clock_ahead_is_claimed_at_once,
+        backfill_of_a_clock_ahead_is_claimed_soon,
+        retry_of_a_clock_ahead_is_claimed_soon,
+    }
+    order {
+        one_of_each_subject_at_a_time,
+        a_retry_holds_up_its_subject_alone,
+        a_dead_one_lets_the_next_go,
+        what_has_no_subject_waits_for_nobody,
+        the_order_can_be_given_up_and_asked_for_again,
+        a_long_row_of_one_subject_holds_nobody_up,
+        order_is_kept_within_one_source,
+    }
+    upkeep {
+        counts_tell_what_waits,
+        pruning_takes_what_is_finished_and_old,
+        pruning_goes_in_steps_past_what_stays,
+        a_clock_set_back_is_noticed_soon,
+        what_nobody_signed_stands_apart,
+        the_log_and_a_post_tell_of_one_event,
+        readiness_is_a_write,
+    }
+    admin {
+        replayed_delivery_has_all_its_attempts_again,
+        claimed_delivery_is_not_replayed,
+        find_changes_nothing,
+        imported_delivery_keeps_its_past,
+        imported_delivery_can_be_replayed,
+        stats_count_by_event_and_state,
+        bookmarks_are_kept_and_forgotten,
+        prunable_deliveries_are_counted,
+    }
+}
+
+/// Runs one case on a new inbox.
+///
+/// # Panics
+///
+/// When the store does something else than the case expects, or nothing within five minutes, and when
+/// there is no case of that name.
+pub async fn run<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G)) {
+    let case = find(name);
+    assert!(case.is_some(), "there is no case `{name}`");
+    let (inbox, guard) = make().await;
+    if let Some(case) = case {
+        let in_time = tokio::time::timeout(LONGEST, case(inbox)).await;
+        assert!(in_time.is_ok(), "`{name}` does not end");
+    }
+    drop(guard);
+}
+
+/// Whether a store fails one case. What was wrong is printed, as panics are.
+///
+/// # Panics
+///
+/// When there is no case of that name.
+pub async fn fails<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G)) -> bool {
+    let case = find(name);
+    assert!(case.is_some(), "there is no case `{name}`");
+    let (inbox, guard) = make().await;
+    let Some(case) = case else { return true };
+    let ended = tokio::spawn(tokio::time::timeout(LONGEST, case(inbox))).await;
+    drop(guard);
+    !matches!(ended, Ok(Ok(())))
+}
+
+/// The names of the cases that a store fails, each run on a new inbox.
+pub async fn failures<I: InboxAdmin, G>(make: impl AsyncFn() -> (I, G)) -> Vec<&'static str> {
+    let mut failures = Vec::new();
+    for name in CASES {
+        if fails(name, &make).await {
+            failures.push(*name);
+        }
+    }
+    failures
+}
+
+/// A store on busy servers may take its time.
+const LONGEST: Duration = Duration::from_secs(300);

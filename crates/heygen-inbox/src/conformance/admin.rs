@@ -1,0 +1,191 @@
+//! What operators do: replay, find, import, count, bookmarks.
+
+use std::time::Duration;
+
+use super::support::{
+    all_ids, append_new, at, body, claim_one, claim_soon, delivery, duplicate, new,
+};
+use crate::admin::{InboxAdmin, Prune};
+use crate::claim::ClaimRequest;
+use crate::completion::Completion;
+use crate::delivery::Source;
+use crate::id::DeliveryId;
+use crate::imported::Imported;
+use crate::record::{Attempt, AttemptResult, Query, State};
+
+async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) -> DeliveryId {
+    let claimed = claim_one(inbox, seconds).await;
+    let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
+    inbox.complete(completion).await.unwrap();
+    claimed.id
+}
+
+pub(super) async fn replayed_delivery_has_all_its_attempts_again(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    complete_one(&inbox, 1, AttemptResult::Dead).await;
+    let elsewhere = DeliveryId::new(id.key(), id.tag() ^ 1);
+    let replayed = inbox.replay(vec![id, elsewhere], at(2)).await.unwrap();
+    assert_eq!(
+        (replayed.pending, replayed.claimed, replayed.missing),
+        (1, 0, 1)
+    );
+    let summary = inbox.get(id).await.unwrap().unwrap().summary;
+    assert_eq!((summary.state, summary.dead_at), (State::Pending, None));
+    let claimed = claim_soon(&inbox, 3).await.remove(0);
+    assert_eq!(
+        (claimed.id, claimed.attempt, claimed.first_attempt),
+        (id, 2, 2)
+    );
+    assert_eq!((claimed.elapsed, claimed.uncounted), (Duration::ZERO, 0));
+}
+
+pub(super) async fn claimed_delivery_is_not_replayed(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    claim_one(&inbox, 1).await;
+    let replayed = inbox.replay(vec![id], at(2)).await.unwrap();
+    assert_eq!(
+        (replayed.pending, replayed.claimed, replayed.missing),
+        (0, 1, 0)
+    );
+    let claim = inbox.claim(ClaimRequest::due(10, at(3))).await.unwrap();
+    assert!(claim.deliveries.is_empty());
+}
+
+pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let deliveries = vec![delivery(1, body("b")), delivery(1, body("a"))];
+    for _ in 0..2 {
+        let found = inbox.find(deliveries.clone()).await.unwrap();
+        assert_eq!(found, [None, Some(id)]);
+    }
+    assert_eq!(all_ids(&inbox).await, [id]);
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.repeats.count, 0);
+}
+
+fn dead(seconds: u64, name: &str) -> Imported {
+    let mut imported = Imported::new(delivery(seconds, body(name)));
+    imported.state = State::Dead;
+    imported.handed_out = 3;
+    let mut attempt = Attempt::new(
+        3,
+        at(seconds),
+        Duration::from_millis(7),
+        AttemptResult::Dead,
+    );
+    attempt.detail = Some("no".to_owned());
+    imported.attempts = vec![attempt];
+    imported.repeats.count = 2;
+    imported.repeats.last_at = Some(at(seconds + 1));
+    imported
+}
+
+pub(super) async fn imported_delivery_keeps_its_past(inbox: impl InboxAdmin) {
+    let past = dead(0, "a");
+    let id = new(inbox.import(vec![past.clone()]).await.unwrap()[0]);
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Dead, 3)
+    );
+    assert_eq!(
+        (&kept.attempts, &kept.repeats),
+        (&past.attempts, &past.repeats)
+    );
+    assert_eq!(kept.body, past.delivery.body());
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(claim.deliveries.is_empty(), "it is finished");
+    let again = inbox.import(vec![past]).await.unwrap();
+    assert_eq!(duplicate(again[0]), id);
+    assert_eq!(
+        inbox.get(id).await.unwrap(),
+        Some(kept),
+        "it stays as it is"
+    );
+}
+
+pub(super) async fn imported_delivery_can_be_replayed(inbox: impl InboxAdmin) {
+    let mut past = dead(0, "a");
+    past.is_replayed = true;
+    let id = new(inbox.import(vec![past]).await.unwrap()[0]);
+    assert_eq!(claim_now(&inbox).await, (id, 4, 4));
+}
+
+/// What is replayed on import is due at the real time.
+async fn claim_now(inbox: &impl InboxAdmin) -> (DeliveryId, u32, u32) {
+    for _ in 0..600 {
+        let request = ClaimRequest::due(1, std::time::SystemTime::now() + Duration::from_secs(60));
+        if let Some(claimed) = inbox.claim(request).await.unwrap().deliveries.first() {
+            return (claimed.id, claimed.first_attempt, claimed.attempt);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is not claimed within a minute");
+}
+
+pub(super) async fn stats_count_by_event_and_state(inbox: impl InboxAdmin) {
+    for (seconds, name) in [(0, "a"), (1, "b")] {
+        append_new(&inbox, seconds, &body(name)).await;
+        complete_one(&inbox, seconds, AttemptResult::Done).await;
+    }
+    append_new(&inbox, 2, "no event").await;
+    let stats = inbox.stats(at(1)).await.unwrap();
+    let mut groups: Vec<_> = stats
+        .groups
+        .iter()
+        .map(|group| {
+            (
+                group.event_type.as_deref(),
+                group.state,
+                group.source,
+                group.count,
+            )
+        })
+        .collect();
+    groups.sort_by_key(|group| group.3);
+    let expected = [
+        (None, State::Pending, Source::Webhook, 1),
+        (
+            Some("avatar_video.success"),
+            State::Done,
+            Source::Webhook,
+            2,
+        ),
+    ];
+    assert_eq!(groups, expected);
+    assert_eq!(stats.attempts, [(AttemptResult::Done, 1)], "since then");
+    let done = Query::default().state(State::Done).limit(1);
+    assert_eq!(inbox.count(done).await.unwrap(), 2, "the limit aside");
+}
+
+pub(super) async fn bookmarks_are_kept_and_forgotten(inbox: impl InboxAdmin) {
+    let name = || "backfill".to_owned();
+    assert_eq!(inbox.bookmark(name()).await.unwrap(), None);
+    for value in ["page 7", "page 8"] {
+        let set = inbox.set_bookmark(name(), Some(value.to_owned()));
+        set.await.unwrap();
+        assert_eq!(
+            inbox.bookmark(name()).await.unwrap().as_deref(),
+            Some(value)
+        );
+    }
+    assert_eq!(inbox.bookmark("other".to_owned()).await.unwrap(), None);
+    inbox.set_bookmark(name(), None).await.unwrap();
+    assert_eq!(inbox.bookmark(name()).await.unwrap(), None);
+}
+
+pub(super) async fn prunable_deliveries_are_counted(inbox: impl InboxAdmin) {
+    for (seconds, result) in [
+        (0, AttemptResult::Done),
+        (1, AttemptResult::Dead),
+        (9, AttemptResult::Done),
+    ] {
+        append_new(&inbox, seconds, &body(&seconds.to_string())).await;
+        complete_one(&inbox, seconds, result).await;
+    }
+    append_new(&inbox, 2, &body("pending")).await;
+    assert_eq!(inbox.count_prunable(at(9)).await.unwrap(), 2);
+    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    assert_eq!(pruned.deleted, 2);
+    assert_eq!(inbox.count_prunable(at(9)).await.unwrap(), 0);
+}

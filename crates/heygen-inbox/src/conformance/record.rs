@@ -1,0 +1,479 @@
+//! What every inbox has to do. Each case runs on each inbox.
+
+use std::time::Duration;
+
+use super::support::{
+    all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
+};
+use crate::admin::InboxAdmin;
+use crate::claim::ClaimRequest;
+use crate::completion::Completion;
+use crate::delivery::{NewDelivery, Source};
+use crate::id::DeliveryId;
+use crate::record::{AttemptResult, Query, Repeats, State};
+
+pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
+    let spelled_otherwise =
+        r#" {"event_data" : {"video_id":"\u0061"}, "event_type": "avatar_video.success" }"#;
+    let gif = body("a").replace("avatar_video", "avatar_video_gif");
+    let caption = body("a").replace("avatar_video", "avatar_video_caption");
+    // Every body once more as it came, and one line for each that is the same as an earlier one, or nearly.
+    let steps: &[(&str, Option<usize>)] = &[
+        (&body("a"), None),
+        (&body("a"), Some(0)),
+        (spelled_otherwise, Some(0)),
+        (&body("b"), None),
+        (&gif, None),
+        (&caption, None),
+        (&body_with_id("e1", "a"), None),
+        (&body_with_id("e1", "c"), None),
+        (&body_with_id("e1", "d"), None),
+        (&body_with_id("e2", "c"), None),
+        (&body("c"), None),
+        (&body_with_id("e3", "f"), None),
+        (&body("f"), None),
+        (&body_with_id("e3", "f"), Some(11)),
+        ("not json", None),
+        ("not json", Some(14)),
+        ("not json ", None),
+        ("", None),
+        ("", Some(17)),
+    ];
+    let mut ids: Vec<DeliveryId> = Vec::new();
+    for (step, (body, earlier)) in steps.iter().enumerate() {
+        let appended = inbox.append(delivery(step as u64, body)).await.unwrap();
+        ids.push(appended.id());
+        match earlier {
+            None => {
+                new(appended);
+            }
+            // Where several are the same event, the newest is told.
+            Some(earlier) => assert_eq!(duplicate(appended), ids[*earlier], "step {step}: {body}"),
+        }
+    }
+    let new_ones = steps.iter().filter(|(_, earlier)| earlier.is_none());
+    assert_eq!(all_ids(&inbox).await.len(), new_ones.count());
+}
+
+pub(super) async fn repeats_are_counted_with_their_headers(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.repeats, Repeats::default());
+    for seconds in [5, 7] {
+        duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap());
+    }
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.headers, [came_at(0)], "the first stay");
+    assert_eq!(kept.summary.received_at, at(0));
+    assert_eq!(kept.repeats.count, 2);
+    assert_eq!(kept.repeats.last_at, Some(at(7)));
+    assert_eq!(kept.repeats.last_headers, [came_at(7)]);
+}
+
+pub(super) async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
+    assert_eq!(duplicate(inbox.append(logged).await.unwrap()), id);
+    let repeats = inbox.get(id).await.unwrap().unwrap().repeats;
+    assert_eq!((repeats.count, repeats.last_at), (1, Some(at(5))));
+    assert_eq!(repeats.last_headers, [came_at(5)]);
+}
+
+pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxAdmin) {
+    let unreadable: &[&[u8]] = &[
+        b"",
+        b"not json",
+        b"[1,2]",
+        b"\xff\xfe\x00",
+        br#"{"event_data":{}}"#,
+        br#"{"event_type":7,"event_data":{}}"#,
+    ];
+    for (seconds, body) in unreadable.iter().enumerate() {
+        let id = new(inbox.append(delivery(seconds as u64, body)).await.unwrap());
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.body, body);
+        assert_eq!(kept.summary.event_type, None, "{body:?}");
+        assert_eq!(kept.summary.outcome, None);
+    }
+    let odd = " {\"event_type\":\"somebody.new\",\"event_data\":[null]}\r\n";
+    let id = append_new(&inbox, 10, odd).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.body, odd);
+    assert_eq!(kept.summary.event_type.as_deref(), Some("somebody.new"));
+    let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
+    assert_eq!(
+        claim.deliveries.len(),
+        unreadable.len() + 1,
+        "all are handed out"
+    );
+}
+
+pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) {
+    let fail = body("b").replace("success", "fail");
+    let ids = [
+        append_new(&inbox, 0, &body("a")).await,
+        append_new(&inbox, 10, &fail).await,
+        append_new(&inbox, 20, &body("c")).await,
+        append_new(&inbox, 30, "not json").await,
+    ];
+    // The oldest is done, the next is in somebody's hands.
+    for claimed in inbox
+        .claim(ClaimRequest::due(2, at(30)))
+        .await
+        .unwrap()
+        .deliveries
+    {
+        if claimed.id == ids[0] {
+            let finish = Completion::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
+            inbox.complete(finish).await.unwrap();
+        }
+    }
+    let query = Query::default;
+    let cases: &[(Query, &[usize])] = &[
+        (query(), &[3, 2, 1, 0]),
+        (query().limit(2), &[3, 2]),
+        (query().limit(0), &[]),
+        (query().event_type("avatar_video.success"), &[2, 0]),
+        (query().event_type("avatar_video"), &[]),
+        (query().state(State::Pending), &[3, 2]),
+        (query().state(State::Claimed), &[1]),
+        (query().state(State::Done), &[0]),
+        (query().state(State::Dead), &[]),
+        (query().since(at(10)), &[3, 2, 1]),
+        (query().since(at(10) + Duration::from_micros(1)), &[3, 2]),
+        (query().since(at(99)), &[]),
+        (
+            query()
+                .event_type("avatar_video.success")
+                .since(at(1))
+                .state(State::Pending)
+                .limit(5),
+            &[2],
+        ),
+    ];
+    for (query, expected) in cases {
+        let listed = inbox.list(query.clone()).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|summary| summary.id).collect();
+        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        assert_eq!(listed, expected, "{query:?}");
+    }
+}
+
+pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
+    let names = [
+        "avatar_video.success",
+        "avatar_video.fail",
+        "avatar_video_gif.success",
+        "Avatar_video.success",
+        "a?b",
+        "a[b]",
+        "acb",
+        "a*b",
+        "",
+    ];
+    let mut ids = Vec::new();
+    for (seconds, name) in names.iter().enumerate() {
+        let body = format!(r#"{{"event_type":"{name}","event_data":{{"n":{seconds}}}}}"#);
+        ids.push(append_new(&inbox, seconds as u64, &body).await);
+    }
+    ids.push(append_new(&inbox, 20, "not json").await);
+    let cases: &[(&str, &[usize])] = &[
+        ("avatar_video.*", &[1, 0]),
+        ("avatar_video*", &[2, 1, 0]),
+        ("*.success", &[3, 2, 0]),
+        ("*video*.s*", &[3, 2, 0]),
+        ("avatar_video.success*", &[0]),
+        ("avatar_video.success", &[0]),
+        ("podcast.*", &[]),
+        ("a?*", &[4]),
+        ("a[*", &[5]),
+        ("*[b]", &[5]),
+        ("a?b", &[4]),
+        ("a*b", &[7, 6, 4]),
+        ("avatar_video", &[]),
+        ("*", &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+        ("**", &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+    ];
+    for (pattern, expected) in cases {
+        let query = Query::default().events(pattern.parse().unwrap());
+        let listed = inbox.list(query).await;
+        let listed: Vec<_> = listed.unwrap().iter().map(|summary| summary.id).collect();
+        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        assert_eq!(listed, expected, "{pattern}");
+    }
+    let exact = Query::default().event_type("a*b");
+    assert_eq!(inbox.list(exact).await.unwrap().len(), 1, "no pattern");
+    let limited = Query::default()
+        .events("avatar_video*".parse().unwrap())
+        .limit(2);
+    assert_eq!(inbox.list(limited).await.unwrap().len(), 2);
+}
+
+pub(super) async fn one_delivery_is_told_whole(inbox: impl InboxAdmin) {
+    let body = r#"{"event_id":"e1","event_type":"avatar_video.fail","event_data":{"video_id":"v","callback_id":"c","msg":"no"}}"#;
+    let id = append_new(&inbox, 3, body).await;
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.id, id);
+    assert_eq!(kept.summary.received_at, at(3));
+    assert_eq!(
+        kept.summary.event_type.as_deref(),
+        Some("avatar_video.fail")
+    );
+    assert_eq!(kept.summary.subject_id.as_deref(), Some("v"));
+    assert_eq!(kept.summary.callback_id.as_deref(), Some("c"));
+    assert_eq!(
+        kept.summary.outcome.map(|outcome| outcome.as_str()),
+        Some("failure")
+    );
+    assert_eq!(kept.summary.state, State::Pending);
+    assert_eq!(kept.summary.attempts, 0);
+    assert_eq!(kept.summary.source.as_str(), "webhook");
+    assert_eq!(kept.due_at, Some(at(3)));
+    assert_eq!(kept.event_id.as_deref(), Some("e1"));
+    assert_eq!(kept.headers, [came_at(3)]);
+    assert_eq!(kept.body, body);
+    assert!(kept.attempts.is_empty());
+    assert_eq!(inbox.list(Query::default()).await.unwrap(), [kept.summary]);
+
+    let of_another_place = DeliveryId::new(id.key() + 1, id.tag());
+    let of_another_inbox = DeliveryId::new(id.key(), id.tag() ^ 1);
+    assert_eq!(inbox.get(of_another_place).await.unwrap(), None);
+    assert_eq!(inbox.get(of_another_inbox).await.unwrap(), None);
+}
+
+pub(super) async fn ids_rise_also_when_the_clock_does_not(inbox: impl InboxAdmin) {
+    let mut last = append_new(&inbox, 100, &body("first")).await;
+    for (place, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
+        let id = append_new(&inbox, seconds, &body(&place.to_string())).await;
+        assert!(id > last);
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(
+            kept.summary.received_at,
+            at(seconds),
+            "the time itself is told as it was"
+        );
+        last = id;
+    }
+    let since = inbox.list(Query::default().since(at(100))).await.unwrap();
+    assert_eq!(since.len(), 4);
+}
+
+pub(super) async fn the_longest_due_are_claimed_first(inbox: impl InboxAdmin) {
+    let late = append_new(&inbox, 20, &body("late")).await;
+    let early = append_new(&inbox, 10, &body("early")).await;
+    let middle = append_new(&inbox, 15, &body("middle")).await;
+    let ids = async |limit, seconds| {
+        let claim = inbox
+            .claim(ClaimRequest::due(limit, at(seconds)))
+            .await
+            .unwrap();
+        let ids: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
+        (ids, claim.next_due)
+    };
+    assert_eq!(
+        ids(5, 9).await,
+        (vec![], Some(at(10))),
+        "nothing is due yet"
+    );
+    assert_eq!(ids(0, 15).await, (vec![], None), "nothing is asked for");
+    assert_eq!(ids(1, 15).await, (vec![early], None), "more may be due");
+    assert_eq!(ids(5, 15).await, (vec![middle], Some(at(20))));
+    assert_eq!(ids(5, 20).await, (vec![late], None));
+    assert_eq!(ids(5, 99).await, (vec![], None));
+}
+
+pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 1).await;
+    assert_eq!(claimed.id, id);
+    assert_eq!(claimed.attempt, 1);
+    assert_eq!(claimed.received_at, at(0));
+    assert_eq!(claimed.headers, [came_at(0)]);
+    assert_eq!(claimed.body, body("a"));
+    assert!(
+        inbox
+            .claim(ClaimRequest::due(10, at(99)))
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
+    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    assert!(
+        inbox
+            .claim(ClaimRequest::due(10, at(99)))
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.summary.state, kept.summary.attempts),
+        (State::Claimed, 1)
+    );
+    assert_eq!(kept.due_at, None);
+}
+
+pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
+    for (result, state) in [
+        (AttemptResult::Done, State::Done),
+        (AttemptResult::Dead, State::Dead),
+    ] {
+        let id = append_new(&inbox, 0, &body(result.as_str())).await;
+        let claimed = claim_one(&inbox, 1).await;
+        let duration = Duration::from_millis(1500);
+        let finish =
+            Completion::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
+        inbox.complete(finish).await.unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, state);
+        assert_eq!(kept.due_at, None);
+        let [attempt] = kept.attempts.as_slice() else {
+            panic!("one attempt, not {:?}", kept.attempts);
+        };
+        assert_eq!((attempt.number, attempt.result), (1, result));
+        assert_eq!((attempt.started_at, attempt.duration), (at(1), duration));
+        assert_eq!(attempt.detail.as_deref(), Some("said so"));
+        assert!(
+            inbox
+                .claim(ClaimRequest::due(10, at(999)))
+                .await
+                .unwrap()
+                .deliveries
+                .is_empty()
+        );
+        duplicate(
+            inbox
+                .append(delivery(5, body(result.as_str())))
+                .await
+                .unwrap(),
+        );
+        assert!(
+            inbox
+                .claim(ClaimRequest::due(10, at(999)))
+                .await
+                .unwrap()
+                .deliveries
+                .is_empty()
+        );
+    }
+}
+
+pub(super) async fn a_retry_comes_back_at_its_time(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
+        let early = inbox
+            .claim(ClaimRequest::due(
+                10,
+                at(seconds) - Duration::from_micros(1),
+            ))
+            .await
+            .unwrap();
+        assert!(early.deliveries.is_empty());
+        assert_eq!(early.next_due, Some(at(seconds)));
+        let claimed = claim_one(&inbox, seconds).await;
+        assert_eq!(claimed.attempt, attempt);
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry)
+            .due_at(at(seconds + 10));
+        inbox.complete(finish).await.unwrap();
+        let kept = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(kept.summary.state, State::Pending);
+        assert_eq!(kept.due_at, Some(at(seconds + 10)));
+    }
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    let numbers: Vec<_> = kept.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(kept.summary.attempts, 3);
+}
+
+pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let end = |claimed, result| Completion::new(claimed, at(1), Duration::ZERO, result);
+    let first = claim_one(&inbox, 0).await;
+    for _ in 0..2 {
+        // Told twice, as after a failure that left open whether it was written.
+        inbox
+            .complete(end(&first, AttemptResult::Retry))
+            .await
+            .unwrap();
+    }
+    let second = claim_one(&inbox, 5).await;
+    inbox
+        .complete(end(&first, AttemptResult::Retry))
+        .await
+        .unwrap();
+    inbox
+        .complete(end(&first, AttemptResult::Dead))
+        .await
+        .unwrap();
+    assert!(
+        inbox
+            .claim(ClaimRequest::due(10, at(9)))
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty(),
+        "still in hand"
+    );
+
+    // Done is done, whoever says it.
+    inbox
+        .complete(end(&first, AttemptResult::Done))
+        .await
+        .unwrap();
+    inbox
+        .complete(end(&second, AttemptResult::Retry))
+        .await
+        .unwrap();
+    assert!(
+        inbox
+            .claim(ClaimRequest::due(10, at(9)))
+            .await
+            .unwrap()
+            .deliveries
+            .is_empty()
+    );
+    let kept = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Done);
+    let attempts: Vec<_> = kept
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.number, attempt.result))
+        .collect();
+    assert_eq!(
+        attempts,
+        [(1, AttemptResult::Done), (2, AttemptResult::Retry)]
+    );
+}
+
+pub(super) async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl InboxAdmin) {
+    append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    for id in [
+        DeliveryId::new(claimed.id.key() + 1, claimed.id.tag()),
+        DeliveryId::new(claimed.id.key(), claimed.id.tag() ^ 1),
+    ] {
+        let mut stranger = claimed.clone();
+        stranger.id = id;
+        let finish = Completion::new(&stranger, at(1), Duration::ZERO, AttemptResult::Done);
+        inbox.complete(finish).await.unwrap();
+        assert_eq!(inbox.get(id).await.unwrap(), None);
+    }
+    let kept = inbox.get(claimed.id).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::Claimed);
+    assert!(kept.attempts.is_empty());
+}
+
+pub(super) async fn an_append_wakes_who_waits(inbox: impl InboxAdmin) {
+    // Before the wait: the wait ends at once.
+    append_new(&inbox, 0, &body("a")).await;
+    inbox.wait_for_append().await;
+    // During the wait.
+    let (appended, ()) = tokio::join!(
+        inbox.append(delivery(1, body("b"))),
+        inbox.wait_for_append()
+    );
+    new(appended.unwrap());
+}

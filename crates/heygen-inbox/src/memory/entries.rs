@@ -1,0 +1,424 @@
+//! [`Entries`]: the deliveries of an inbox in memory, and what is found by.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use super::entry::{Entry, MEMORY_TAG, id_of, size};
+use crate::admin::{Prune, Pruned};
+use crate::claim::{Claim, ClaimRequest, Claimed, Order, RoomLeft, Turn};
+use crate::completion::Completion;
+use crate::dedup::index::Index;
+use crate::dedup::rule::{Best, Fit};
+use crate::delivery::NewDelivery;
+use crate::error::{InboxError, InboxErrorKind};
+use crate::id::DeliveryId;
+use crate::imported::Imported;
+use crate::inbox::Appended;
+use crate::recent::Recent;
+use crate::record::{AttemptResult, Counts, State};
+use crate::time::{from_micros, is_set_back, to_micros};
+
+#[derive(Debug)]
+pub(super) struct Entries {
+    pub(super) capacity: usize,
+    last_key: u64,
+    pub(super) kept: BTreeMap<u64, Entry>,
+    /// What is pending, by its event type.
+    due: HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    recent: Recent,
+    /// The time that was told last.
+    latest: i64,
+    /// When what waits for its time was last looked at.
+    pub(super) looked_at: Option<Instant>,
+    finished: BTreeSet<u64>,
+    /// Subject, source and key of what is pending or claimed.
+    unfinished: BTreeSet<(String, &'static str, u64)>,
+    /// Of all bodies and headers.
+    bytes: u64,
+    fingerprints: Index<u64>,
+    pub(super) bookmarks: HashMap<String, String>,
+}
+
+impl Entries {
+    pub(super) fn append(&mut self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        if let Some((key, fit)) = self.find(&delivery) {
+            self.bytes += self
+                .kept
+                .get_mut(&key)
+                .map_or(0, |entry| entry.repeat(&delivery, fit));
+            return Ok(Appended::Duplicate(id_of(key)));
+        }
+        if self.kept.len() >= self.capacity {
+            self.make_room()?;
+        }
+        let received_at = to_micros(delivery.received_at());
+        let key = u64::try_from(received_at)
+            .unwrap_or(0)
+            .max(self.last_key + 1);
+        self.last_key = key;
+        for fingerprint in delivery.filed_under() {
+            self.fingerprints.insert(fingerprint, key);
+        }
+        if let Some(subject_id) = &delivery.label().subject_id {
+            let source = delivery.source().as_str();
+            self.unfinished.insert((subject_id.clone(), source, key));
+        }
+        self.bytes += size(&delivery);
+        let event_type = &delivery.label().event_type;
+        if delivery.source().is_received() {
+            self.recent.add(event_type.as_deref(), key);
+        }
+        insert_due(&mut self.due, event_type, (received_at, key));
+        self.kept.insert(key, Entry::new(delivery, received_at));
+        Ok(Appended::New(id_of(key)))
+    }
+
+    /// The earlier delivery that is the same event, if there is one.
+    pub(super) fn find(&self, delivery: &NewDelivery) -> Option<(u64, Fit)> {
+        let mut best = Best::none();
+        for fingerprint in delivery.looked_up_under() {
+            for key in self.fingerprints.get(fingerprint) {
+                let Some(entry) = self.kept.get(&key) else {
+                    continue;
+                };
+                if best.look_at(delivery, key, &entry.candidate()) {
+                    return best.into_found();
+                }
+            }
+        }
+        best.into_found()
+    }
+
+    fn make_room(&mut self) -> Result<(), InboxError> {
+        let oldest = self.finished.pop_first().ok_or_else(|| {
+            InboxError::new(
+                InboxErrorKind::Busy,
+                format!(
+                    "the inbox in memory holds {} deliveries, none of them finished",
+                    self.capacity
+                ),
+            )
+        })?;
+        self.forget(oldest);
+        Ok(())
+    }
+
+    /// Of what is finished already.
+    fn forget(&mut self, key: u64) {
+        let Some(entry) = self.kept.remove(&key) else {
+            return;
+        };
+        self.bytes -= size(&entry.delivery) + entry.signed.as_ref().map_or(0, size);
+        for fingerprint in entry.delivery.filed_under() {
+            self.fingerprints.remove(fingerprint, key);
+        }
+    }
+
+    /// Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+    pub(super) fn import(&mut self, imported: Imported) -> Result<Appended, InboxError> {
+        if let Some((key, fit)) = self.find(&imported.delivery) {
+            if let Some(entry) = self.kept.get_mut(&key) {
+                self.bytes += entry.link(&imported.delivery, fit);
+            }
+            return Ok(Appended::Duplicate(id_of(key)));
+        }
+        let appended = self.append(imported.delivery.clone())?;
+        let key = appended.id().key();
+        let received_at = to_micros(imported.delivery.received_at());
+        self.set_state(key, imported.begun_state(), received_at);
+        if let Some(entry) = self.kept.get_mut(&key) {
+            entry.handed_out = imported.handed_out;
+            if imported.is_replayed {
+                entry.first_attempt = imported.handed_out + 1;
+            }
+            entry.matched = imported.matched();
+            entry.signed = imported.signed_delivery();
+            self.bytes += entry.signed.as_ref().map_or(0, size);
+            entry.attempts = imported.attempts;
+            entry.repeats = imported.repeats;
+        }
+        Ok(appended)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    pub(super) fn replay(&mut self, id: DeliveryId, now: i64) -> Option<State> {
+        let key = id.key();
+        let entry = self.kept.get_mut(&key).filter(|_| id.tag() == MEMORY_TAG)?;
+        let state = entry.state;
+        if matches!(state, State::Claimed | State::Interrupted) {
+            return Some(state);
+        }
+        entry.first_attempt = entry.handed_out + 1;
+        entry.elapsed = Duration::ZERO;
+        entry.uncounted = 0;
+        self.set_state(key, State::Pending, now);
+        Some(state)
+    }
+
+    pub(super) fn claim(&mut self, request: &ClaimRequest, turns: &[Turn]) -> Claim {
+        let now = to_micros(request.now);
+        if is_set_back(self.latest, now) {
+            self.retime(now);
+        }
+        self.latest = now;
+        let mut claim = Claim::default();
+        let mut left = RoomLeft::of(request);
+        for turn in turns {
+            if left.total(*turn) == 0 {
+                continue;
+            }
+            match turn {
+                Turn::Live => self.claim_live(request, &mut left, &mut claim),
+                Turn::BacklogFirst | Turn::Backlog | Turn::Due => {
+                    self.claim_due(request, *turn, &mut left, &mut claim);
+                }
+            }
+        }
+        if claim.len() < request.limit() {
+            let next = self.due.values().filter_map(|due| {
+                let later = due.range((Bound::Excluded((now, u64::MAX)), Bound::Unbounded));
+                later.map(|(due_at, _)| *due_at).next()
+            });
+            claim.next_due = next.min().map(from_micros);
+        }
+        claim
+    }
+
+    fn claim_live(&mut self, request: &ClaimRequest, left: &mut RoomLeft, claim: &mut Claim) {
+        let mut waiting = Vec::new();
+        while let Some((event_type, key)) = self.recent.take(|event_type| {
+            let destination = request.destination(event_type);
+            left.in_turn(destination, Turn::Live) > 0
+        }) {
+            let destination = request.destination(event_type.as_deref());
+            if request.order == Order::Subject && self.waits_for_another(key) {
+                waiting.push((event_type, key));
+            } else if let Some(claimed) = self.take(key, true) {
+                left.take(destination, true);
+                claim.deliveries.push(claimed);
+            }
+        }
+        for (event_type, key) in waiting.into_iter().rev() {
+            self.recent.put_back(event_type.as_deref(), key);
+        }
+    }
+
+    /// What is due, the longest due first. In a turn of the backlog without what is live.
+    fn claim_due(
+        &mut self,
+        request: &ClaimRequest,
+        turn: Turn,
+        left: &mut RoomLeft,
+        claim: &mut Claim,
+    ) {
+        let now = to_micros(request.now);
+        let mut found = Vec::new();
+        for (event_type, due) in &self.due {
+            let destination = request.destination(event_type.as_deref());
+            let wanted = left.in_turn(destination, turn);
+            let due = due.range(..=(now, u64::MAX)).filter(|(_, key)| {
+                let is_of_turn = turn == Turn::Due || !self.recent.contains(*key);
+                is_of_turn && !(request.order == Order::Subject && self.waits_for_another(*key))
+            });
+            found.extend(
+                due.take(wanted)
+                    .map(|(due_at, key)| (*due_at, *key, destination)),
+            );
+        }
+        found.sort_unstable();
+        for (_, key, destination) in found {
+            if left.in_turn(destination, turn) == 0 {
+                continue;
+            }
+            // The one before it may have been taken a moment ago.
+            if request.order == Order::Subject && self.waits_for_another(key) {
+                continue;
+            }
+            let is_live = self.recent.remove(key);
+            if let Some(claimed) = self.take(key, is_live) {
+                left.take(destination, is_live);
+                claim.deliveries.push(claimed);
+            }
+        }
+    }
+
+    fn take(&mut self, key: u64, is_live: bool) -> Option<Claimed> {
+        let entry = self.kept.get_mut(&key)?;
+        if entry.state != State::Pending {
+            return None;
+        }
+        let event_type = &entry.delivery.label().event_type;
+        remove_due(&mut self.due, event_type, (entry.due_at, key));
+        Some(entry.claim(key, is_live))
+    }
+
+    /// What would only be due when the clock is where it was, and did not ask for that, is due now.
+    pub(super) fn retime(&mut self, now: i64) {
+        for (key, entry) in &mut self.kept {
+            if entry.state == State::Pending && entry.due_at > now && entry.is_of_wrong_clock(now) {
+                let event_type = &entry.delivery.label().event_type;
+                remove_due(&mut self.due, event_type, (entry.due_at, *key));
+                insert_due(&mut self.due, event_type, (now, *key));
+                entry.due_at = now;
+            }
+        }
+    }
+
+    fn waits_for_another(&self, key: u64) -> bool {
+        let Some(delivery) = self.kept.get(&key).map(|entry| &entry.delivery) else {
+            return false;
+        };
+        // Who holds a callback token can name any subject: what HeyGen signed does not wait for that.
+        let source = delivery.source().as_str();
+        delivery.label().subject_id.as_ref().is_some_and(|subject| {
+            let mut earlier = self
+                .unfinished
+                .range((subject.clone(), source, 0)..(subject.clone(), source, key));
+            earlier.next().is_some()
+        })
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let in_state = |state| self.kept.values().filter(move |entry| entry.state == state);
+        Counts {
+            pending: in_state(State::Pending).count() as u64,
+            claimed: in_state(State::Claimed).count() as u64,
+            dead: in_state(State::Dead).count() as u64,
+            oldest_pending: in_state(State::Pending)
+                .map(|entry| entry.delivery.received_at())
+                .min(),
+            bytes: self.bytes,
+            log_bytes: 0,
+        }
+    }
+
+    pub(super) fn prune(&mut self, step: &Prune) -> Pruned {
+        let before = to_micros(step.before).cast_unsigned();
+        let old: Vec<u64> = self
+            .finished
+            .range(..before)
+            .copied()
+            .take(step.limit)
+            .collect();
+        for key in &old {
+            self.finished.remove(key);
+            self.forget(*key);
+        }
+        Pruned {
+            deleted: old.len(),
+            next: old
+                .last()
+                .filter(|_| old.len() == step.limit)
+                .map(|key| id_of(*key)),
+            bytes: self.bytes,
+        }
+    }
+
+    /// A result that comes late, after the delivery was claimed again, is recorded; the state stays,
+    /// unless it is done.
+    pub(super) fn complete(&mut self, completion: &Completion) {
+        let key = completion.id.key();
+        let ours = completion.id.tag() == MEMORY_TAG;
+        let Some(entry) = self.kept.get_mut(&key).filter(|_| ours) else {
+            return;
+        };
+        let is_current = entry.state == State::Claimed && entry.handed_out == completion.attempt;
+        if completion.is_released {
+            if is_current {
+                self.release(key, completion);
+            }
+            return;
+        }
+        entry.record(completion, is_current);
+        if is_current || completion.result == AttemptResult::Done {
+            entry.elapsed = completion.elapsed;
+            let state = match completion.result {
+                AttemptResult::Done => State::Done,
+                AttemptResult::Dead => State::Dead,
+                AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
+            };
+            self.set_state(key, state, to_micros(completion.due_at));
+        }
+    }
+
+    fn release(&mut self, key: u64, completion: &Completion) {
+        if let Some(entry) = self.kept.get_mut(&key) {
+            entry.elapsed = completion.elapsed;
+            entry.handed_out -= 1;
+            if entry.handed_out == 0 && entry.delivery.source().is_received() {
+                self.recent.put_back(entry.delivery.event_type(), key);
+            }
+        }
+        self.set_state(key, State::Pending, to_micros(completion.due_at));
+    }
+
+    fn set_state(&mut self, key: u64, state: State, due_at: i64) {
+        let Some(entry) = self.kept.get_mut(&key) else {
+            return;
+        };
+        let label = entry.delivery.label();
+        remove_due(&mut self.due, &label.event_type, (entry.due_at, key));
+        let source = entry.delivery.source().as_str();
+        let subject = label.subject_id.clone().map(|id| (id, source, key));
+        match state {
+            State::Done | State::Dead => {
+                self.finished.insert(key);
+                self.recent.remove(key);
+                subject.map(|subject| self.unfinished.remove(&subject));
+            }
+            State::Pending | State::Claimed | State::Interrupted => {
+                self.finished.remove(&key);
+                insert_due(&mut self.due, &label.event_type, (due_at, key));
+                subject.map(|subject| self.unfinished.insert(subject));
+            }
+        }
+        entry.state = state;
+        entry.due_at = due_at;
+    }
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self {
+            capacity: DEFAULT_CAPACITY,
+            last_key: 0,
+            kept: BTreeMap::new(),
+            due: HashMap::new(),
+            recent: Recent::default(),
+            latest: 0,
+            looked_at: None,
+            finished: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            bytes: 0,
+            fingerprints: Index::default(),
+            bookmarks: HashMap::new(),
+        }
+    }
+}
+
+fn insert_due(
+    due: &mut HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    event_type: &Option<String>,
+    at: (i64, u64),
+) {
+    match due.get_mut(event_type) {
+        Some(due) => _ = due.insert(at),
+        None => _ = due.insert(event_type.clone(), BTreeSet::from([at])),
+    }
+}
+
+fn remove_due(
+    due: &mut HashMap<Option<String>, BTreeSet<(i64, u64)>>,
+    event_type: &Option<String>,
+    at: (i64, u64),
+) {
+    if let Some(of_type) = due.get_mut(event_type) {
+        of_type.remove(&at);
+        if of_type.is_empty() {
+            due.remove(event_type);
+        }
+    }
+}
+
+const DEFAULT_CAPACITY: usize = 10_000;

@@ -1,0 +1,156 @@
+//! [`Entry`]: one delivery of an inbox in memory.
+
+use std::time::Duration;
+
+use crate::claim::Claimed;
+use crate::completion::Completion;
+use crate::dedup::rule::{Candidate, Fit, Link, RecordIdentity};
+use crate::delivery::NewDelivery;
+use crate::id::DeliveryId;
+use crate::record::{Attempt, AttemptResult, Kept, Repeats, SignedPost, State, Summary, dead_at};
+use crate::time::{from_micros, to_micros};
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) delivery: NewDelivery,
+    pub(super) state: State,
+    pub(super) due_at: i64,
+    pub(super) handed_out: u32,
+    pub(super) first_attempt: u32,
+    pub(super) elapsed: Duration,
+    pub(super) uncounted: u32,
+    pub(super) repeats: Repeats,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) matched: Option<RecordIdentity>,
+    pub(super) signed: Option<NewDelivery>,
+}
+
+impl Entry {
+    pub(super) fn new(delivery: NewDelivery, due_at: i64) -> Self {
+        Self {
+            delivery,
+            state: State::Pending,
+            due_at,
+            handed_out: 0,
+            first_attempt: 1,
+            elapsed: Duration::ZERO,
+            uncounted: 0,
+            repeats: Repeats::default(),
+            attempts: Vec::new(),
+            matched: None,
+            signed: None,
+        }
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate {
+            matched: self.matched.clone(),
+            signed: self.signed.as_ref().map(|post| post.dedup_key().body()),
+            ..Candidate::of(&self.delivery)
+        }
+    }
+
+    /// Takes down that the same event is here again. Gives how many bytes that adds.
+    pub(super) fn repeat(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
+        if delivery.source().is_received() {
+            self.repeats.count += 1;
+            self.repeats.last_at = Some(delivery.received_at());
+            self.repeats.last_headers = delivery.headers().to_vec();
+        }
+        self.link(delivery, fit)
+    }
+
+    /// Takes down which other form of the same event this is. Gives how many bytes that adds.
+    pub(super) fn link(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
+        match fit.link {
+            None => 0,
+            Some(Link::Record) => {
+                self.matched = Some(delivery.record_identity());
+                0
+            }
+            Some(Link::Post) => {
+                self.signed = Some(delivery.clone());
+                size(delivery)
+            }
+        }
+    }
+
+    pub(super) fn claim(&mut self, key: u64, is_live: bool) -> Claimed {
+        self.state = State::Claimed;
+        self.handed_out += 1;
+        let interrupted = self.attempts.iter();
+        let interrupted = interrupted
+            .filter(|known| known.number >= self.first_attempt)
+            .filter(|known| known.result == AttemptResult::Interrupted);
+        Claimed {
+            first_attempt: self.first_attempt,
+            uncounted: self.uncounted,
+            interrupted: u32::try_from(interrupted.count()).unwrap_or(u32::MAX),
+            elapsed: self.elapsed,
+            due_at: from_micros(self.due_at),
+            is_live,
+            ..Claimed::new(id_of(key), &self.delivery, self.handed_out)
+        }
+    }
+
+    pub(super) fn record(&mut self, completion: &Completion, is_current: bool) {
+        let is_interrupted = completion.result == AttemptResult::Interrupted;
+        self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
+        self.attempts
+            .retain(|attempt| attempt.number != completion.attempt);
+        self.attempts.push(Attempt {
+            number: completion.attempt,
+            started_at: completion.started_at,
+            duration: completion.duration,
+            result: completion.result,
+            detail: completion.detail.clone(),
+        });
+        self.attempts.sort_by_key(|attempt| attempt.number);
+    }
+
+    /// Whether its time is none that anyone asked for.
+    pub(super) fn is_of_wrong_clock(&self, now: i64) -> bool {
+        let last = self.attempts.last();
+        last.is_none_or(|last| to_micros(last.started_at) > now)
+    }
+
+    pub(super) fn summary(&self, key: u64) -> Summary {
+        Summary {
+            state: self.state,
+            attempts: self.handed_out,
+            dead_at: dead_at(self.state, &self.attempts),
+            ..Summary::new(id_of(key), &self.delivery)
+        }
+    }
+
+    pub(super) fn whole(&self, key: u64) -> Kept {
+        let matched = self.matched.as_ref();
+        let matched = matched.and_then(|record| record.event_id.as_deref());
+        let event_id = self.delivery.dedup_key().event_id().or(matched);
+        Kept {
+            summary: self.summary(key),
+            due_at: (self.state == State::Pending).then(|| from_micros(self.due_at)),
+            event_id: event_id.map(str::to_owned),
+            signed: self.signed.as_ref().map(SignedPost::new),
+            repeats: self.repeats.clone(),
+            attempts: self.attempts.clone(),
+            ..Kept::new(id_of(key), &self.delivery)
+        }
+    }
+}
+
+/// What it takes up, near enough.
+pub(super) fn size(delivery: &NewDelivery) -> u64 {
+    let headers = delivery.headers().iter();
+    let headers: usize = headers
+        .map(|header| header.name.len() + header.value.len())
+        .sum();
+    (headers + delivery.body().len()) as u64
+}
+
+pub(super) fn id_of(key: u64) -> DeliveryId {
+    DeliveryId::new(key, MEMORY_TAG)
+}
+
+/// Ids of an inbox in memory mean nothing outside their process, so they need no tag of their own.
+pub(super) const MEMORY_TAG: u32 = 0;

@@ -1,0 +1,151 @@
+//! [`NewRejected`]: a post that was turned away, before it is written.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::Header;
+use crate::sqlite::row::headers_to_text;
+
+/// A post that was turned away.
+///
+/// It has no place for header values other than signatures, which may be credentials, nor for the address it came to.
+#[derive(Clone)]
+pub struct NewRejected {
+    pub(super) at: SystemTime,
+    pub(super) reason: String,
+    pub(super) explanation: Option<String>,
+    pub(super) header_names: Vec<String>,
+    pub(super) signatures: Vec<Header>,
+    pub(super) is_signed: bool,
+    pub(super) body: Option<Bytes>,
+}
+
+impl NewRejected {
+    /// A post of which only the reason is known: a word that stays the same.
+    #[must_use]
+    pub fn new(at: SystemTime, reason: impl Into<String>) -> Self {
+        Self {
+            at,
+            reason: reason.into(),
+            explanation: None,
+            header_names: Vec::new(),
+            signatures: Vec::new(),
+            is_signed: false,
+            body: None,
+        }
+    }
+
+    /// Adds what is to be done about it, in a sentence.
+    #[must_use]
+    pub fn explanation(mut self, explanation: Option<String>) -> Self {
+        self.explanation = explanation.map(|text| bounded(&text, MAX_EXPLANATION));
+        self
+    }
+
+    /// Adds the names of all its headers; the first hundred are kept.
+    #[must_use]
+    pub fn header_names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names = names.into_iter().take(MAX_HEADERS);
+        self.header_names = names.map(|name| bounded(name, MAX_NAME)).collect();
+        self
+    }
+
+    /// Adds its signature headers with their values, so that it can be verified again; the first eight are kept.
+    /// `is_signed` says whether they make a well-formed signature.
+    #[must_use]
+    pub fn signatures(
+        mut self,
+        signatures: impl IntoIterator<Item = Header>,
+        is_signed: bool,
+    ) -> Self {
+        let signatures = signatures.into_iter().take(MAX_SIGNATURES);
+        self.signatures = signatures
+            .map(|header| Header {
+                name: bounded(&header.name, MAX_NAME),
+                value: bounded(&header.value, MAX_VALUE),
+            })
+            .collect();
+        self.is_signed = is_signed;
+        self
+    }
+
+    /// Adds the body, if it was read whole.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let names: usize = self.header_names.iter().map(|name| name.len() + 3).sum();
+        let signatures = self.signatures.iter();
+        let signatures: usize = signatures
+            .map(|header| header.name.len() + header.value.len() + 7)
+            .sum();
+        let explanation = self.explanation.as_ref().map_or(0, String::len);
+        names + signatures + explanation + self.reason.len() + self.body_len()
+    }
+
+    fn body_len(&self) -> usize {
+        self.body.as_ref().map_or(0, bytes::Bytes::len)
+    }
+
+    /// In whole pages, with something for the row and its places in the indexes: never less than it takes in the file.
+    pub(super) fn cost(&self) -> u64 {
+        ((self.len() + ROW) as u64).next_multiple_of(PAGE)
+    }
+
+    /// The same body with the same signatures is the same post, sent again. Of what was not read nobody knows whether it is
+    /// the same; it counts as such where it was turned away for the same reason.
+    pub(super) fn digest(&self) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        for header in &self.signatures {
+            hash.update(headers_to_text(std::slice::from_ref(header)));
+        }
+        match &self.body {
+            Some(body) => {
+                hash.update([0]);
+                hash.update(body);
+            }
+            None => {
+                hash.update([1]);
+                hash.update(&self.reason);
+            }
+        }
+        hash.finalize().to_vec()
+    }
+}
+
+impl fmt::Debug for NewRejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewRejected")
+            .field("reason", &self.reason)
+            .field("header_names", &self.header_names)
+            .field("is_signed", &self.is_signed)
+            .field("body_bytes", &self.body.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// At most so many bytes of it, whole characters.
+fn bounded(text: &str, max_bytes: usize) -> String {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+const MAX_EXPLANATION: usize = 1024;
+const MAX_HEADERS: usize = 100;
+const MAX_NAME: usize = 128;
+const MAX_SIGNATURES: usize = 8;
+const MAX_VALUE: usize = 256;
+
+const PAGE: u64 = 4096;
+
+/// Bytes of a row besides its texts and body: numbers, digest, and two places in indexes.
+const ROW: usize = 256;

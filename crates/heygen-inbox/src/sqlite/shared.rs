@@ -1,0 +1,182 @@
+//! [`Shared`]: the threads of an open inbox, and how they are asked.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::editor::SqliteEditor;
+use super::handle::Handle;
+use super::job::{Append, Job, Reply, work};
+use super::options::SqliteOptions;
+use super::reader::SqliteReader;
+use super::reads::{Read, ReadJob, read_all};
+use super::store::{NewRow, Store};
+use super::thread::{closed, spawn};
+use super::writer::Writer;
+use crate::{Appended, InboxError, InboxErrorKind, NewDelivery};
+
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
+    pub(super) mode: Mode,
+    pub(super) jobs: mpsc::Sender<Job>,
+    reads: std::sync::mpsc::Sender<ReadJob>,
+    pub(super) appended: Arc<Notify>,
+    /// Closed when the writer ends.
+    pub(super) ended: watch::Receiver<()>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What this process does with the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Mode {
+    Serve,
+    Beside,
+    ReadOnly,
+}
+
+impl Shared {
+    pub(super) fn open(
+        path: PathBuf,
+        mode: Mode,
+        options: SqliteOptions,
+    ) -> Result<Self, InboxError> {
+        let appended = Arc::new(Notify::new());
+        let (jobs, queue) = mpsc::channel(options.queue_capacity.max(1));
+        let (reads, read_queue) = std::sync::mpsc::channel();
+        let (end, ended) = watch::channel(());
+        let notify = Arc::clone(&appended);
+        // Before the reader, since it makes the file.
+        let write: Option<Box<dyn FnOnce() + Send>> = match mode {
+            Mode::Serve => {
+                let handle = Handle::open(path.clone(), options, reads.clone())?;
+                let writer = Writer::new(handle, queue, notify, end);
+                Some(Box::new(move || writer.run()))
+            }
+            Mode::Beside => {
+                let editor = SqliteEditor::open(&path)?;
+                Some(Box::new(move || editor.run(queue, &notify, end)))
+            }
+            Mode::ReadOnly => None,
+        };
+        let reader = SqliteReader::open(&path)?;
+        let mut threads = vec![spawn("inbox-reader", move || read_all(reader, read_queue))?];
+        if let Some(write) = write {
+            threads.push(spawn("inbox-writer", write)?);
+        }
+        Ok(Self {
+            path,
+            mode,
+            jobs,
+            reads,
+            appended,
+            ended,
+            threads: Mutex::new(threads),
+        })
+    }
+
+    pub(super) async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        let row = NewRow::new(delivery);
+        self.jobs
+            .try_send(Job::Append(Box::new(Append { row, reply })))
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => InboxError::new(
+                    InboxErrorKind::Busy,
+                    "too many deliveries are waiting to be written",
+                ),
+                mpsc::error::TrySendError::Closed(_) => self.not_written(),
+            })?;
+        answer.await.map_err(|_| self.unanswered())?
+    }
+
+    /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        self.send(|reply| Job::Work(work(ask, reply))).await
+    }
+
+    pub(super) async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.jobs.send(job(reply)).await;
+        sent.map_err(|_| self.not_written())?;
+        answer.await.map_err(|_| self.unanswered())?
+    }
+
+    /// Why nothing can be written.
+    fn not_written(&self) -> InboxError {
+        match self.mode {
+            Mode::Serve | Mode::Beside => closed(),
+            Mode::ReadOnly => unsupported("the inbox is open for reading only"),
+        }
+    }
+
+    pub(super) fn check_serving(&self) -> Result<(), InboxError> {
+        match self.mode {
+            Mode::Serve => Ok(()),
+            Mode::Beside | Mode::ReadOnly => Err(unsupported(
+                "only the process that serves the inbox claims deliveries",
+            )),
+        }
+    }
+
+    /// Why an answer was dropped.
+    fn unanswered(&self) -> InboxError {
+        match self.ended.has_changed() {
+            Err(_) => closed(),
+            Ok(_) => InboxError::new(
+                InboxErrorKind::Storage,
+                "the inbox panicked and did not answer",
+            ),
+        }
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&SqliteReader) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |reader| {
+            // Nobody waits any more: the answer may be dropped.
+            let _ = reply.send(reader.and_then(read));
+        });
+        let job = ReadJob::Read(read);
+        self.reads.send(job).map_err(|_| closed())?;
+        answer.await.map_err(|_| self.unanswered())?
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteInbox")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Both threads end when their channel does. Waiting for them means that whoever drops the inbox finds everything
+        // written and the lock released; it takes no longer than the commits still queued.
+        let (closed_jobs, _) = mpsc::channel(1);
+        self.jobs = closed_jobs;
+        let (closed_reads, _) = std::sync::mpsc::channel();
+        self.reads = closed_reads;
+        let threads = self
+            .threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for handle in threads.drain(..) {
+            // A thread that panicked has said so on stderr; there is nothing left to save here.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn unsupported(message: &str) -> InboxError {
+    InboxError::new(InboxErrorKind::Unsupported, message)
+}

@@ -1,0 +1,8 @@
+//! Deliveries with their past as JSON lines, from one inbox to another: [`to_record`] writes what
+//! [`Imported::from_line`](crate::Imported::from_line) reads, [`Lines`] reads no more of a line than fits.
+
+mod line;
+mod lines;
+
+pub use line::{LineError, to_record};
+pub use lines::{LONGEST_LINE, Line, Lines};
