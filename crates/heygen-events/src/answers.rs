@@ -8,17 +8,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::document::{CREATED_AT, Document, EVENT, EVENT_DATA, EVENT_ID, EVENT_TYPE};
 use crate::event_type::EventType;
 use crate::node::Node;
 use crate::outcome::{MediaKind, Outcome};
 use crate::payload::{Clip, Payload, field_names};
-
-pub(crate) const EVENT_TYPE: &str = "event_type";
-pub(crate) const EVENT: &str = "event";
-pub(crate) const EVENT_DATA: &str = "event_data";
-pub(crate) const EVENT_ID: &str = "event_id";
-pub(crate) const CREATED_AT: &str = "created_at";
 
 /// The answers to all questions on an event; what each means is said at [`Event`](crate::Event).
 #[derive(Clone, Default)]

@@ -117,5 +117,12 @@ impl<'a> Document<'a> {
     }
 }
 
+// The top level of a body.
+pub(crate) const EVENT_TYPE: &str = "event_type";
+pub(crate) const EVENT: &str = "event";
+pub(crate) const EVENT_DATA: &str = "event_data";
+pub(crate) const EVENT_ID: &str = "event_id";
+pub(crate) const CREATED_AT: &str = "created_at";
+
 /// How deep it is looked for the fields that mean something: body, data, clips, clip.
 const LEVELS: u8 = 4;

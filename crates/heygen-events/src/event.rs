@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
-use serde::ser::{Error as _, SerializeMap};
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use crate::answers::{self, Answers};
-use crate::document::Document;
+use crate::answers::Answers;
+use crate::document::{self, Document};
 use crate::error::ParseError;
 use crate::event_type::EventType;
 use crate::id::EventId;
 use crate::node::{Node, one_line};
 use crate::outcome::{MediaKind, Outcome};
+use crate::parts::EventParts;
 use crate::payload::Payload;
 use crate::reader;
 
@@ -42,25 +43,8 @@ pub struct Event {
     event_id: Option<EventId>,
     created_at: Option<String>,
     payload: Payload,
-    text: Arc<str>,
+    text: Box<str>,
     answers: OnceLock<Answers>,
-}
-
-/// What an event is made of.
-///
-/// Fields of `event_data` that its type does not know are not among them; ask
-/// [`Event::unknown_fields`] before you take the event apart.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct EventParts {
-    /// HeyGen's id of the event.
-    pub event_id: Option<EventId>,
-    /// When HeyGen made the event, as sent.
-    pub created_at: Option<String>,
-    /// The data, typed by the event's name.
-    pub payload: Payload,
-    /// Other top-level fields, and an `event_id` or `created_at` that is neither text nor number.
-    pub extra: Map<String, Value>,
 }
 
 impl Event {
@@ -120,21 +104,21 @@ impl Event {
         let Node::Object(_) = root else {
             return Err(ParseError::envelope("the body is not an object"));
         };
-        let name = match (root.get(answers::EVENT_TYPE), root.get(answers::EVENT)) {
+        let name = match (root.get(document::EVENT_TYPE), root.get(document::EVENT)) {
             (Some(Node::Text(name)), _) | (_, Some(Node::Text(name))) => name,
             (Some(_), _) => return Err(ParseError::envelope("event_type: not a string")),
             (None, _) => return Err(ParseError::envelope("event_type: missing")),
         };
         Ok(Self {
-            event_id: plain(root.get(answers::EVENT_ID)).map(EventId::from),
-            created_at: plain(root.get(answers::CREATED_AT)),
+            event_id: plain(root.get(document::EVENT_ID)).map(EventId::from),
+            created_at: plain(root.get(document::CREATED_AT)),
             payload: Payload::read(EventType::from(&**name), document),
-            text: one_line(document.text()).into(),
+            text: document.text().into(),
             answers: OnceLock::new(),
         })
     }
 
-    /// The text as received, on one line: line breaks between its values are spaces.
+    /// The text as received.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.text
@@ -220,13 +204,13 @@ impl Event {
     /// ```
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, ParseError> {
         let document = Document::from_slice(self.text.as_bytes())?;
-        let raw = document.raw(answers::EVENT_DATA);
+        let raw = document.raw(document::EVENT_DATA);
         serde_json::from_str(raw.map_or("null", RawValue::get)).or_else(|_| {
             // Once more from the tree, in which the last of a repeated key counts, and whose errors
             // do not quote the data.
             let node = document
                 .root()
-                .get(answers::EVENT_DATA)
+                .get(document::EVENT_DATA)
                 .unwrap_or(&Node::Null);
             reader::read(node).map_err(|misfit| ParseError::payload(self.event_type(), misfit))
         })
@@ -374,14 +358,14 @@ impl Event {
             return BTreeMap::new();
         };
         let root = document.root();
-        let name_key = match root.get(answers::EVENT_TYPE) {
-            Some(Node::Text(_)) => answers::EVENT_TYPE,
-            _ => answers::EVENT,
+        let name_key = match root.get(document::EVENT_TYPE) {
+            Some(Node::Text(_)) => document::EVENT_TYPE,
+            _ => document::EVENT,
         };
         let is_read = |key: &str| match key {
-            answers::EVENT_DATA => true,
-            answers::EVENT_ID => self.event_id.is_some(),
-            answers::CREATED_AT => self.created_at.is_some(),
+            document::EVENT_DATA => true,
+            document::EVENT_ID => self.event_id.is_some(),
+            document::CREATED_AT => self.created_at.is_some(),
             _ => key == name_key,
         };
         let extra = root.fields().iter().filter(|(key, _)| !is_read(key));
@@ -396,45 +380,6 @@ fn plain(node: Option<&Node<'_>>) -> Option<String> {
     match node? {
         Node::Raw(raw) if raw.get().parse::<Number>().is_err() => None,
         node => node.text().filter(|text| !text.is_empty()).map(Into::into),
-    }
-}
-
-impl EventParts {
-    /// The parts of an event with this data and nothing around it.
-    #[must_use]
-    pub fn new(payload: Payload) -> Self {
-        Self {
-            event_id: None,
-            created_at: None,
-            payload,
-            extra: Map::new(),
-        }
-    }
-}
-
-impl Serialize for EventParts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let mut written = vec![answers::EVENT_TYPE, answers::EVENT_DATA];
-        map.serialize_entry(answers::EVENT_TYPE, self.payload.event_name())?;
-        if let Some(id) = &self.event_id {
-            written.push(answers::EVENT_ID);
-            map.serialize_entry(answers::EVENT_ID, id)?;
-        }
-        if self.payload.has_data() {
-            map.serialize_entry(answers::EVENT_DATA, &self.payload)?;
-        }
-        if let Some(text) = &self.created_at {
-            written.push(answers::CREATED_AT);
-            map.serialize_entry(answers::CREATED_AT, text)?;
-        }
-        // What was put into `extra` by hand must not repeat a key that is written above.
-        for (key, value) in &self.extra {
-            if !written.contains(&key.as_str()) {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
     }
 }
 
@@ -504,7 +449,8 @@ impl Serialize for Event {
         let takes_text =
             std::any::type_name::<S>().starts_with("&mut serde_json::ser::Serializer<");
         if takes_text {
-            let raw: &RawValue = serde_json::from_str(&self.text).map_err(S::Error::custom)?;
+            // On one line, since programs write an event a line and read it so.
+            let raw = RawValue::from_string(one_line(&self.text)).map_err(S::Error::custom)?;
             return raw.serialize(serializer);
         }
         let value: Value = serde_json::from_str(&self.text).map_err(S::Error::custom)?;

@@ -42,7 +42,7 @@ use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::document::{Document, EVENT_DATA};
 use crate::error::ParseError;
 use crate::event_type::{EventType, event_types};
 use crate::reader::{Misfit, read};
@@ -87,14 +87,14 @@ macro_rules! payloads {
             pub(crate) fn read(event_type: EventType, document: &Document<'_>) -> Self {
                 let read = match &event_type {
                     $(EventType::$variant => typed(document).map(Self::$variant),)+
-                    EventType::Unknown(name) => document.member(DATA).and_then(|data| {
+                    EventType::Unknown(name) => document.member(EVENT_DATA).and_then(|data| {
                         let data = data.map(read).transpose()?;
                         Ok(Self::Unknown(UnknownEvent::new(name.clone(), data)))
                     }),
                 };
                 read.unwrap_or_else(|misfit| {
                     let reason = ParseError::payload(event_type.clone(), misfit);
-                    let data = document.raw(DATA).map(ToOwned::to_owned);
+                    let data = document.raw(EVENT_DATA).map(ToOwned::to_owned);
                     Self::Unfit(Unfit::new(event_type, data, reason))
                 })
             }
@@ -136,7 +136,7 @@ impl Payload {
     /// ```
     #[must_use]
     pub fn from_data(event_type: impl Into<EventType>, data: &Value) -> Self {
-        let body = serde_json::json!({ DATA: data }).to_string();
+        let body = serde_json::json!({ EVENT_DATA: data }).to_string();
         let event_type = event_type.into();
         Document::from_slice(body.as_bytes()).map_or_else(
             |reason| Self::Unfit(Unfit::new(event_type.clone(), None, reason)),
@@ -155,7 +155,7 @@ impl Payload {
 }
 
 fn typed<T: DeserializeOwned>(document: &Document<'_>) -> Result<T, Misfit> {
-    let data = document.member(DATA)?;
+    let data = document.member(EVENT_DATA)?;
     read(data.ok_or_else(|| Misfit::custom("event_data: missing"))?)
 }
 
@@ -191,5 +191,3 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
         unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
-
-const DATA: &str = "event_data";

@@ -511,6 +511,37 @@ mod tests {
         }
     }
 
+    /// The inbox has held it since the delivery came in; the body is not parsed for it.
+    #[test]
+    fn observers_are_given_the_stored_name() {
+        struct Names(std::sync::Mutex<Vec<Option<String>>>);
+
+        impl crate::Observer for Arc<Names> {
+            fn attempted(&self, attempt: &ObservedAttempt<'_>) {
+                let name = attempt.event_type.map(ToOwned::to_owned);
+                self.0.lock().expect("no panic").push(name);
+            }
+        }
+
+        let names = Arc::new(Names(std::sync::Mutex::default()));
+        let mut options = DispatchOptions::default();
+        options.observers.add(Arc::clone(&names));
+        let mut claimed = claimed();
+        for stored in [Some("as.stored".to_owned()), None] {
+            claimed.event_type = stored;
+            let attempt = Ended {
+                claimed: &claimed,
+                started_at: at(1000),
+                duration: Duration::ZERO,
+                elapsed: Duration::ZERO,
+            };
+            let finish = attempt.finish(Handled::Done, &RetrySchedule::default());
+            tell(&options, &attempt, &finish);
+        }
+        let expected = [Some("as.stored".to_owned()), None];
+        assert_eq!(*names.0.lock().expect("no panic"), expected);
+    }
+
     #[test]
     fn time_that_the_process_did_not_run_is_not_counted() {
         let seconds = Duration::from_secs;

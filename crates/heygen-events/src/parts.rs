@@ -1,0 +1,65 @@
+//! [`EventParts`]: an event taken apart.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::document::{CREATED_AT, EVENT_DATA, EVENT_ID, EVENT_TYPE};
+use crate::id::EventId;
+use crate::payload::Payload;
+
+/// What an event is made of.
+///
+/// Fields of `event_data` that its type does not know are not among them; ask
+/// [`Event::unknown_fields`](crate::Event::unknown_fields) before you take the event apart.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EventParts {
+    /// HeyGen's id of the event.
+    pub event_id: Option<EventId>,
+    /// When HeyGen made the event, as sent.
+    pub created_at: Option<String>,
+    /// The data, typed by the event's name.
+    pub payload: Payload,
+    /// Other top-level fields, and an `event_id` or `created_at` that is neither text nor number.
+    pub extra: Map<String, Value>,
+}
+
+impl EventParts {
+    /// The parts of an event with this data and nothing around it.
+    #[must_use]
+    pub fn new(payload: Payload) -> Self {
+        Self {
+            event_id: None,
+            created_at: None,
+            payload,
+            extra: Map::new(),
+        }
+    }
+}
+
+impl Serialize for EventParts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let mut written = vec![EVENT_TYPE, EVENT_DATA];
+        map.serialize_entry(EVENT_TYPE, self.payload.event_name())?;
+        if let Some(id) = &self.event_id {
+            written.push(EVENT_ID);
+            map.serialize_entry(EVENT_ID, id)?;
+        }
+        if self.payload.has_data() {
+            map.serialize_entry(EVENT_DATA, &self.payload)?;
+        }
+        if let Some(text) = &self.created_at {
+            written.push(CREATED_AT);
+            map.serialize_entry(CREATED_AT, text)?;
+        }
+        // What was put into `extra` by hand must not repeat a key that is written above.
+        for (key, value) in &self.extra {
+            if !written.contains(&key.as_str()) {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
+    }
+}
