@@ -44,7 +44,7 @@ pub struct Event {
     created_at: Option<String>,
     payload: Payload,
     text: Box<str>,
-    answers: OnceLock<Answers>,
+    answers: OnceLock<Box<Answers>>,
 }
 
 impl Event {
@@ -86,7 +86,7 @@ impl Event {
         let event = Self::of(document)?;
         event
             .answers
-            .get_or_init(|| Answers::of(document, &event.payload));
+            .get_or_init(|| Box::new(Answers::of(document, &event.payload)));
         Ok(event)
     }
 
@@ -346,10 +346,8 @@ impl Event {
     fn answers(&self) -> &Answers {
         self.answers.get_or_init(|| {
             let document = Document::from_slice(self.text.as_bytes());
-            document.map_or_else(
-                |_| Answers::default(),
-                |document| Answers::of(&document, &self.payload),
-            )
+            let answers = document.map(|document| Answers::of(&document, &self.payload));
+            answers.unwrap_or_default().into()
         })
     }
 

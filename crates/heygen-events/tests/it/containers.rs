@@ -39,6 +39,7 @@ enum Adjacent {
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "as a caller would write it")]
 enum Untagged {
     Event(Event),
     Other(Value),
