@@ -7,7 +7,7 @@ use heygen_events::id::EndpointId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::new_secret::{NewSecret, WHAT_TO_DO};
+use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use crate::cli::RotateSecret;
 use crate::commands::management::{self, Api, note};
 use crate::failure::{Failure, error_chain};
@@ -125,8 +125,7 @@ fn store(inbox: &Path) -> Result<SecretStore, Failure> {
         )
         .into());
     }
-    store.check_writable()?;
-    Ok(store)
+    new_secret::store(inbox)
 }
 
 const OLD_NOT_KEPT: &str = "\
