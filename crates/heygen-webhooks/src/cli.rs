@@ -151,7 +151,7 @@ pub(crate) enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Inbox(Inbox),
-    Doctor(Doctor),
+    Doctor(Box<Doctor>),
     #[command(subcommand)]
     Config(Config),
     #[command(subcommand)]

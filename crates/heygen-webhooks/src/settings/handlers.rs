@@ -1,5 +1,10 @@
 //! What is done with deliveries: the options that `serve`, `work` and `dev` share.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are printed as help, where a backtick would only be in the way"
+)]
+
 use std::path::PathBuf;
 
 use clap::Args;

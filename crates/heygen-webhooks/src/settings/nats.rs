@@ -1,5 +1,10 @@
 //! How an inbox on NATS JetStream is reached, and what its streams are like. Who has none need not read of it: `-h` leaves it out.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are printed as help, where a backtick would only be in the way"
+)]
+
 use std::path::PathBuf;
 
 use clap::Args;
