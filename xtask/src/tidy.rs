@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: what ARCHITECTURE.md promises about the shape of the workspace, checked.
 
+mod circles;
 mod layers;
 mod manifests;
 mod paths;
@@ -36,6 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut findings = Findings::default();
     manifests::check(root, &members, &mut findings)?;
     layers::check(root, &members, &mut findings)?;
+    circles::check(root, &members, &mut findings)?;
     sources::check(root, &members, &mut findings)?;
     paths::check(root, &mut findings)?;
 
