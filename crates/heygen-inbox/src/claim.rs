@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
+use crate::source::Source;
 
 /// What a dispatcher has room for: each destination has its own.
 ///

@@ -21,7 +21,7 @@ pub(crate) mod rule;
 )]
 pub(crate) mod v2;
 
-use crate::Source;
+use crate::source::Source;
 
 /// What decides whether two deliveries are the same event, read from a body.
 ///

@@ -3,18 +3,15 @@
 //! A body is read once: one pass over its text makes a [`Document`], a tree that borrows the text. From the tree come the
 //! [`Event`], which gives label and drift, and the [`DedupKey`].
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Document, Event, Outcome};
 use serde::{Serialize, Serializer};
 
-use crate::dedup::rule::{self, Candidate, RecordIdentity};
 use crate::dedup::{self, DedupKey, Fingerprint};
 use crate::drift::{self, Drift};
-use crate::error::UnknownWord;
+use crate::source::Source;
 
 /// A delivery that passed its check and is to be kept.
 ///
@@ -100,37 +97,6 @@ impl NewDelivery {
         &self.dedup_key
     }
 
-    /// Whether a store that holds `earlier` and nothing else takes this for the same event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::{Duration, SystemTime};
-    /// use heygen_inbox::{NewDelivery, Source};
-    ///
-    /// let body = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
-    /// let start = SystemTime::now();
-    /// let post = |minutes: u64| {
-    ///     let received_at = start + Duration::from_secs(minutes * 60);
-    ///     NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into())
-    /// };
-    /// assert!(post(59).is_duplicate_of(&post(0)));
-    /// // It names no job, so an hour later it is another event.
-    /// assert!(!post(61).is_duplicate_of(&post(0)));
-    /// ```
-    #[must_use]
-    pub fn is_duplicate_of(&self, earlier: &Self) -> bool {
-        rule::compare(self, &Candidate::of(earlier)).is_some()
-    }
-
-    /// Which record of HeyGen's log it is, where it is one.
-    pub(crate) fn record_identity(&self) -> RecordIdentity {
-        RecordIdentity {
-            event_id: self.dedup_key.event_id().map(Box::from),
-            body: self.dedup_key.body(),
-        }
-    }
-
     /// Under which fingerprints it is found later.
     pub(crate) fn filed_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
         let key = &self.dedup_key;
@@ -205,105 +171,6 @@ impl Label {
     }
 }
 
-/// Which way a delivery came in.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Source {
-    /// A POST to the webhook path, with a signature over the body that verified.
-    Webhook,
-    /// A POST to a callback path, which nobody signed and whose address only those know who were given it.
-    Callback,
-    /// Read from HeyGen's own log of delivered events.
-    Backfill,
-    /// Read from a file that somebody exported, whatever source it states: nothing vouches for it.
-    Import,
-}
-
-impl Source {
-    /// Every source.
-    pub const ALL: [Self; 4] = [Self::Webhook, Self::Callback, Self::Backfill, Self::Import];
-
-    /// The word in lists and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Callback => "callback",
-            Self::Backfill => "backfill",
-            Self::Import => "import",
-        }
-    }
-
-    /// Whether somebody sent it here. Reading the log or a file again is not the event coming again.
-    pub(crate) fn is_received(self) -> bool {
-        match self {
-            Self::Webhook | Self::Callback => true,
-            Self::Backfill | Self::Import => false,
-        }
-    }
-
-    /// What vouches for a delivery that came this way.
-    #[must_use]
-    pub fn authenticity(self) -> Authenticity {
-        match self {
-            Self::Webhook => Authenticity::Signature,
-            Self::Callback => Authenticity::Token,
-            Self::Backfill => Authenticity::Log,
-            Self::Import => Authenticity::Import,
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Source {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
-        found.ok_or_else(|| {
-            UnknownWord::new(word, "a source: webhook, callback, backfill or import")
-        })
-    }
-}
-
-/// What vouches for a delivery.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Authenticity {
-    /// HeyGen's signature over the body.
-    Signature,
-    /// Nothing but that the sender knew an unguessable address: whoever has seen that address can send anything.
-    Token,
-    /// HeyGen's log of events, read over TLS with the account's key.
-    Log,
-    /// Nothing: it was read from a file.
-    Import,
-}
-
-impl Authenticity {
-    /// The word in headers, environment and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Signature => "signature",
-            Self::Token => "token",
-            Self::Log => "log",
-            Self::Import => "import",
-        }
-    }
-}
-
-impl fmt::Display for Authenticity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// One header of a request, the name in lower case.
 ///
 /// Bytes of the value that are not UTF-8 are replaced; no signature depends on them.
@@ -324,12 +191,6 @@ impl Serialize for Header {
 }
 
 /// As its word.
-impl Serialize for Source {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 impl Header {
     /// A header from the bytes on the wire.
     #[must_use]

@@ -2,8 +2,9 @@
 
 use crate::dedup::BodyDigest;
 use crate::dedup::rule::RecordIdentity;
-use crate::delivery::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::record::{Attempt, Repeats, SignedPost, State};
+use crate::source::Source;
 
 /// A delivery with its past, as another inbox tells of it.
 #[derive(Clone, Debug)]

@@ -46,6 +46,7 @@ mod memory;
 pub mod private_file;
 mod recent;
 mod record;
+mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
@@ -59,7 +60,7 @@ pub use claim::{Claim, ClaimRequest, Claimed, Order, Room};
 pub use completion::Completion;
 pub use dedup::DedupKey;
 pub use dedup::rule::{Candidate, Duplicate, find_duplicate};
-pub use delivery::{Authenticity, Header, NewDelivery, Source};
+pub use delivery::{Header, NewDelivery};
 pub use drift::{Drift, DriftCount, DriftKind};
 pub use error::{InboxError, InboxErrorKind, UnknownWord};
 pub use id::{DeliveryId, DeliveryIdError};
@@ -69,6 +70,7 @@ pub use memory::MemoryInbox;
 pub use record::{
     Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, SignedPost, State, Summary,
 };
+pub use source::{Authenticity, Source};
 pub use stats::{Stats, StatsGroup};
 #[cfg(feature = "transfer")]
 pub use transfer::LineError;

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use heygen_events::{Outcome, Pattern};
 use serde::{Serialize, Serializer};
 
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::error::UnknownWord;
 use crate::id::DeliveryId;
+use crate::source::Source;
 use crate::time;
 
 /// One line of a list.

@@ -1,7 +1,7 @@
 //! [`Stats`]: what an inbox holds, by several criteria.
 
-use crate::delivery::Source;
 use crate::record::{Attempt, AttemptResult, State, Summary};
+use crate::source::Source;
 
 /// What an inbox holds, by several criteria. Counting goes through all of it once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -8,10 +8,10 @@ use super::support::{
 use crate::admin::{InboxAdmin, Prune};
 use crate::claim::ClaimRequest;
 use crate::completion::Completion;
-use crate::delivery::Source;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::record::{Attempt, AttemptResult, Query, State};
+use crate::source::Source;
 
 async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) -> DeliveryId {
     let claimed = claim_one(inbox, seconds).await;

@@ -6,8 +6,9 @@ use super::support::{append_new, at, body, claim_soon, delivery, new};
 use crate::admin::InboxAdmin;
 use crate::claim::{Claim, ClaimRequest, Claimed, Order, Room};
 use crate::completion::Completion;
-use crate::delivery::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::record::AttemptResult;
+use crate::source::Source;
 
 fn of_type(event_type: &str, number: usize) -> String {
     format!(

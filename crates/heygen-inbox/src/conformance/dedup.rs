@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::support::{all_ids, at, duplicate, new};
 use crate::admin::InboxAdmin;
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
 use crate::inbox::Appended;
+use crate::source::Source;
 
 const P: Source = Source::Webhook;
 const R: Source = Source::Backfill;

@@ -6,10 +6,11 @@ use super::support::{append_new, at, new};
 use crate::admin::InboxAdmin;
 use crate::claim::{ClaimRequest, Claimed, Order};
 use crate::completion::Completion;
-use crate::delivery::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::error::InboxErrorKind;
 use crate::id::DeliveryId;
 use crate::record::AttemptResult;
+use crate::source::Source;
 
 /// The `number`th event about a subject.
 fn about(subject: &str, number: u64) -> String {

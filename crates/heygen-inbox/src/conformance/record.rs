@@ -8,9 +8,10 @@ use super::support::{
 use crate::admin::InboxAdmin;
 use crate::claim::ClaimRequest;
 use crate::completion::Completion;
-use crate::delivery::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::id::DeliveryId;
 use crate::record::{AttemptResult, Query, Repeats, State};
+use crate::source::Source;
 
 pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
     let spelled_otherwise =

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::admin::InboxAdmin;
 use crate::claim::{ClaimRequest, Claimed, Order, Room};
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
 use crate::inbox::Appended;
 use crate::record::Query;
+use crate::source::Source;
 
 /// So many seconds into the test's day.
 pub fn at(seconds: u64) -> SystemTime {

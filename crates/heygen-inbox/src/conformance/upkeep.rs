@@ -8,8 +8,9 @@ use super::support::{
 use crate::admin::{InboxAdmin, Prune};
 use crate::claim::ClaimRequest;
 use crate::completion::Completion;
-use crate::delivery::{Authenticity, NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::record::{AttemptResult, State};
+use crate::source::{Authenticity, Source};
 
 async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) {
     let claimed = claim_one(inbox, seconds).await;

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::{BodyDigest, DedupKey};
-use crate::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
+use crate::source::Source;
 
 /// A stored delivery, as deduplication sees it.
 #[derive(Clone, Debug)]
@@ -71,6 +72,39 @@ pub(crate) fn asks(new: Source, stored: Source) -> Asks {
         (Source::Import, _) => Asks::Body,
         // What nobody vouches for never stands in the way of anything else.
         (_, Source::Import) | (Source::Callback, _) | (_, Source::Callback) => Asks::Nothing,
+    }
+}
+
+impl NewDelivery {
+    /// Whether a store that holds `earlier` and nothing else takes this for the same event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use heygen_inbox::{NewDelivery, Source};
+    ///
+    /// let body = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
+    /// let start = SystemTime::now();
+    /// let post = |minutes: u64| {
+    ///     let received_at = start + Duration::from_secs(minutes * 60);
+    ///     NewDelivery::new(received_at, Source::Webhook, Vec::new(), body.into())
+    /// };
+    /// assert!(post(59).is_duplicate_of(&post(0)));
+    /// // It names no job, so an hour later it is another event.
+    /// assert!(!post(61).is_duplicate_of(&post(0)));
+    /// ```
+    #[must_use]
+    pub fn is_duplicate_of(&self, earlier: &Self) -> bool {
+        compare(self, &Candidate::of(earlier)).is_some()
+    }
+
+    /// Which record of HeyGen's log it is, where it is one.
+    pub(crate) fn record_identity(&self) -> RecordIdentity {
+        RecordIdentity {
+            event_id: self.dedup_key().event_id().map(Box::from),
+            body: self.dedup_key().body(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::{DedupKey, Fingerprint, canonical};
-use crate::Source;
+use crate::source::Source;
 
 /// Half of SHA-256, of event name and data, or of the bytes of what is no event.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::dedup::{Fingerprint, v2};
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::record::State;
+use crate::source::Source;
 
 /// A message of the stream of events, read.
 #[derive(Clone, Debug)]

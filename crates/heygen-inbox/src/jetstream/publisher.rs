@@ -19,11 +19,12 @@ use super::task::keep_running;
 use super::wake::Wake;
 use crate::dedup::DedupKey;
 use crate::dedup::rule::{Asks, Best, Candidate, Fit, Link, asks, compare};
-use crate::delivery::{NewDelivery, Source};
+use crate::delivery::NewDelivery;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
 use crate::inbox::Appended;
 use crate::record::State;
+use crate::source::Source;
 use crate::time::to_micros;
 
 /// Publishes deliveries to the stream of events, each once.

@@ -16,10 +16,10 @@ use super::reader::{Reader, Stretches};
 use super::record::Record;
 use super::streams::Streams;
 use crate::admin::{Prune, Pruned};
-use crate::delivery::Source;
 use crate::error::InboxError;
 use crate::record::dead_at;
 use crate::record::{AttemptResult, Counts, Kept, Query, State, Summary};
+use crate::source::Source;
 use crate::stats::{Stats, StatsGroup};
 use crate::time::{from_micros, to_micros};
 

@@ -172,7 +172,7 @@ const SOON: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Source;
+    use crate::source::Source;
 
     #[test]
     fn what_is_known_has_no_holes() {

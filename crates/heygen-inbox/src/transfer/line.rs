@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::delivery::{Header, NewDelivery, Source};
+use crate::delivery::{Header, NewDelivery};
 use crate::imported::Imported;
 use crate::record::{Attempt, Kept, Repeats, SignedPost, State, Summary};
+use crate::source::Source;
 
 /// Why a line of an export cannot be taken in, for a person to read.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,0 +1,113 @@
+//! [`Source`]: which way a delivery came in, and what vouches for it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::UnknownWord;
+
+/// Which way a delivery came in.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A POST to the webhook path, with a signature over the body that verified.
+    Webhook,
+    /// A POST to a callback path, which nobody signed and whose address only those know who were given it.
+    Callback,
+    /// Read from HeyGen's own log of delivered events.
+    Backfill,
+    /// Read from a file that somebody exported, whatever source it states: nothing vouches for it.
+    Import,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Self; 4] = [Self::Webhook, Self::Callback, Self::Backfill, Self::Import];
+
+    /// The word in lists and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Callback => "callback",
+            Self::Backfill => "backfill",
+            Self::Import => "import",
+        }
+    }
+
+    /// Whether somebody sent it here. Reading the log or a file again is not the event coming again.
+    pub(crate) fn is_received(self) -> bool {
+        match self {
+            Self::Webhook | Self::Callback => true,
+            Self::Backfill | Self::Import => false,
+        }
+    }
+
+    /// What vouches for a delivery that came this way.
+    #[must_use]
+    pub fn authenticity(self) -> Authenticity {
+        match self {
+            Self::Webhook => Authenticity::Signature,
+            Self::Callback => Authenticity::Token,
+            Self::Backfill => Authenticity::Log,
+            Self::Import => Authenticity::Import,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Source {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
+        found.ok_or_else(|| {
+            UnknownWord::new(word, "a source: webhook, callback, backfill or import")
+        })
+    }
+}
+
+/// What vouches for a delivery.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Authenticity {
+    /// HeyGen's signature over the body.
+    Signature,
+    /// Nothing but that the sender knew an unguessable address: whoever has seen that address can send anything.
+    Token,
+    /// HeyGen's log of events, read over TLS with the account's key.
+    Log,
+    /// Nothing: it was read from a file.
+    Import,
+}
+
+impl Authenticity {
+    /// The word in headers, environment and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Token => "token",
+            Self::Log => "log",
+            Self::Import => "import",
+        }
+    }
+}
+
+impl fmt::Display for Authenticity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
