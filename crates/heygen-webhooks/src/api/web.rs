@@ -1,11 +1,12 @@
 //! Asking a web server, other than HeyGen's API.
 
-use crate::failure::error_chain;
 use std::time::SystemTime;
 
 use heygen_http::tls_config;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
+
+use crate::failure::error_chain;
 
 /// A client that goes there straight, and follows no redirect.
 pub(crate) fn client(is_https: bool) -> Result<reqwest::Client, String> {

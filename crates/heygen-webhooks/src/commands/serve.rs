@@ -1,12 +1,12 @@
 //! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
 
-use heygen_inbox::{BoxInbox, Inbox as _};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use heygen_connect::Backfill;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
+use heygen_inbox::{BoxInbox, Inbox as _};
 use heygen_receiver::{ActiveSecrets, AdminPages, Handler as _, Limits, Metrics, ReceiverOptions};
 use tokio::sync::watch;
 
@@ -67,12 +67,16 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         registration,
     } = prepared;
     let address = listener.local_addr()?;
+    // Before anybody can know that there is something to stop, or to read again: opening logs already.
+    let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
+    let mut asked = pin!(asked);
     built.begin()?;
-    let inbox = store::open(&config.inbox, &config.nats, &config.promise).await?;
+    let inbox = tokio::select! {
+        inbox = store::open(&config.inbox, &config.nats, &config.promise) => inbox?,
+        ended = &mut asked => return ended,
+    };
     warn_of_open_files(&config.inbox);
 
-    // Before anybody can know that there is something to stop, or to read again.
-    let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
     let is_exposed = !address.ip().is_loopback();
     let scheme = certificate.as_ref().map_or("http", |_| "https");
     let url = format!("{scheme}://{address}{}", config.path);

@@ -1,5 +1,6 @@
 //! `work`: hands out what receivers keep on streams.
 
+use std::pin::pin;
 use std::time::SystemTime;
 
 use heygen_connect::SecretStore;
@@ -56,7 +57,11 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         let hangups = hangups()?;
         let admin = admin::bind(&admin_address).await?;
         built.begin()?;
-        let inbox = store::open(&place, &nats, &promise).await?;
+        let mut asked = pin!(asked);
+        let inbox = tokio::select! {
+            inbox = store::open(&place, &nats, &promise) => inbox?,
+            ended = &mut asked => return ended,
+        };
         admin.tell()?;
         built.tell();
         tracing::info!(inbox = %place, "working");
