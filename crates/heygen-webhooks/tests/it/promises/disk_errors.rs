@@ -130,7 +130,7 @@ impl Case {
 fn contents(inbox: &Path, when: &str) -> Option<BTreeMap<String, usize>> {
     let reader = match SqliteReader::open(inbox) {
         Ok(reader) => reader,
-        Err(error) if error.kind() == InboxErrorKind::Version || !inbox.exists() => return None,
+        Err(error) if error.kind() == InboxErrorKind::Outdated || !inbox.exists() => return None,
         Err(error) => panic!("{when}: {error:?}"),
     };
     let flaws = reader
