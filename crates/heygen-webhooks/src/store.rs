@@ -60,10 +60,13 @@ pub(crate) async fn check(
 ) -> Result<&'static str, Failure> {
     match place {
         Place::File(path) if !path.exists() => Ok("would be made"),
-        Place::File(path) => {
-            SqliteInbox::open_read_only(path)?;
-            Ok("can be opened")
-        }
+        Place::File(path) => match SqliteInbox::open_read_only(path) {
+            Ok(_) => Ok("can be opened"),
+            Err(error) if error.kind() == InboxErrorKind::Outdated => {
+                Ok("would be brought up to date")
+            }
+            Err(error) => Err(error.into()),
+        },
         Place::Streams(address) => {
             match JetStreamInbox::open_existing(address, impatient(nats)).await {
                 Ok(inbox) => {

@@ -153,8 +153,9 @@ pub(super) async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
 
 pub(super) async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
     let logged = |id: &str, video: &str| {
-        let body =
-            body_with_id(id, video).replacen('}', r#","created_at":"2026-11-01T00:00:00Z"}"#, 0);
+        let body = body_with_id(id, video);
+        let open = body.trim_end_matches('}').len() + 1;
+        let body = format!(r#"{},"created_at":"2026-11-01T00:00:00Z"}}"#, &body[..open]);
         NewDelivery::new(at(0), Source::Backfill, Vec::new(), body.into())
     };
     let posted = append_new(&inbox, 0, &body("a")).await;

@@ -1,5 +1,6 @@
 //! [`SqliteEditor`]: changes an inbox beside the server that appends to it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -42,8 +43,6 @@ use crate::{
 pub struct SqliteEditor {
     store: Option<Store>,
     path: PathBuf,
-    /// How many deliveries it remembers that are in no run of the index: after so many it looks at the file anew.
-    appended: usize,
 }
 
 impl SqliteEditor {
@@ -57,7 +56,6 @@ impl SqliteEditor {
         Ok(Self {
             store: Some(Store::open_beside(path, LOCK_TIME)?),
             path: path.to_owned(),
-            appended: 0,
         })
     }
 
@@ -67,7 +65,6 @@ impl SqliteEditor {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
     pub fn append(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<Appended>, InboxError> {
-        self.appended += deliveries.len();
         let rows: Vec<_> = deliveries.iter().cloned().map(NewRow::new).collect();
         self.transact(|store| store.append(&rows))
     }
@@ -90,7 +87,6 @@ impl SqliteEditor {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be written.
     pub fn import(&mut self, deliveries: &[Imported]) -> Result<Vec<Appended>, InboxError> {
-        self.appended += deliveries.len();
         self.transact(|store| import(store, deliveries))
     }
 
@@ -166,7 +162,6 @@ impl SqliteEditor {
     }
 
     fn append_all(&mut self, appends: Vec<Append>, notify: &Notify) {
-        self.appended += appends.len();
         let mut batch = Batch {
             appends,
             works: Vec::new(),
@@ -184,9 +179,9 @@ impl SqliteEditor {
         &mut self,
         work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        if self.appended > LOOK_ANEW {
+        let remembered = self.store.as_ref().map_or(0, Store::remembered);
+        if remembered > LOOK_ANEW {
             self.let_go();
-            self.appended = 0;
         }
         // After any failure the file is opened anew: what is remembered of it may not be so.
         let mut store = match self.store.take() {
@@ -196,13 +191,17 @@ impl SqliteEditor {
         if let Some(difference) = store.files().difference() {
             return Err(self.misplaced(store, difference, "nothing was written"));
         }
-        let done = store
-            .begin()
-            .and_then(|()| work(&mut store))
-            .and_then(|done| {
-                store.commit(0)?;
-                Ok(done)
-            });
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            store.begin()?;
+            let done = work(&mut store)?;
+            store.commit(0)?;
+            Ok(done)
+        }));
+        let done = done.map_err(|_| {
+            let path = self.path.display();
+            let message = format!("writing to inbox {path} panicked");
+            InboxError::new(InboxErrorKind::Storage, message)
+        })?;
         let done = done.map_err(|error| {
             store.roll_back();
             cannot("write to", &self.path, error)
@@ -357,7 +356,7 @@ const BATCH: usize = 1024;
 /// How long to wait for a turn. A server under full load takes one after the other.
 const LOCK_TIME: Duration = Duration::from_secs(30);
 
-/// About 20 MiB of what it remembers.
+/// So many fingerprints are about 20 MiB.
 const LOOK_ANEW: usize = 500_000;
 
 #[cfg(test)]

@@ -228,6 +228,11 @@ impl Seen {
         }
     }
 
+    /// How many fingerprints are held in memory.
+    pub(super) fn remembered(&self) -> usize {
+        self.recent.len()
+    }
+
     /// The transaction came to nothing.
     pub(super) fn rolled_back(&mut self) {
         self.gone.clear();

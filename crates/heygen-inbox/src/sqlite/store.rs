@@ -218,6 +218,11 @@ impl Store {
         self.last_id
     }
 
+    /// How many fingerprints are held in memory.
+    pub(super) fn remembered(&self) -> usize {
+        self.seen.remembered()
+    }
+
     pub(super) fn has_index_rows_waiting(&self) -> bool {
         self.seen.is_freezing()
     }

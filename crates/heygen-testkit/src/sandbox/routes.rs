@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::Request,
+    middleware,
     response::Response,
     routing::{MethodRouter, delete, get, patch, post},
 };
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header::ALLOW};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header::ALLOW};
 
 use super::{
     clock, control, gate, idempotency, operation::Operation, refusal::nothing_here, shared::Shared,
@@ -33,6 +35,15 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new()
         .fallback_service(routes)
         .layer(middleware::map_response(finish))
+        .layer(middleware::map_request(without_head))
+}
+
+/// The router would answer a HEAD as a GET; HeyGen's API is not known to have any.
+async fn without_head(mut request: Request) -> Request {
+    if request.method() == Method::HEAD {
+        *request.method_mut() = Method::TRACE;
+    }
+    request
 }
 
 fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Shared>> {

@@ -114,8 +114,10 @@ impl<T: Args> FromArgMatches for Options<T> {
         for arg in definition::<T>().get_arguments() {
             let id = arg.get_id().as_str();
             let is_default = given.value_source(id) == Some(ValueSource::DefaultValue);
-            // A comma alone, at the end of a variable, names nothing.
-            let is_empty = arg.get_value_delimiter().is_some()
+            // A comma alone, at the end of a variable, names nothing. An option that was typed does
+            // not go unnoticed.
+            let is_empty = given.value_source(id) == Some(ValueSource::EnvVariable)
+                && arg.get_value_delimiter().is_some()
                 && given
                     .get_raw(id)
                     .is_some_and(|mut values| values.all(|value| value.is_empty()));

@@ -91,14 +91,44 @@ fn without_access(name: &str, value: Value) -> Value {
             let fields = fields.map(|(name, value)| (name.clone(), without_access(&name, value)));
             Value::Object(fields.collect())
         }
-        ("on", Value::String(rule)) if rule.contains("=exec:") => match rule.split_once(' ') {
-            Some((program, _)) => format!("{program} …").into(),
+        ("on", Value::String(rule)) => match rule.split_once('=') {
+            Some((pattern, action)) => {
+                format!("{pattern}={}", action_without_access(action)).into()
+            }
             None => rule.into(),
         },
-        (_, Value::String(text)) if text.contains("://") => without_query(&text).into(),
+        (name, Value::String(text)) if ADDRESSES.contains(&name) || text.contains("://") => {
+            address_without_access(&text).into()
+        }
         (_, value) => value,
     }
 }
+
+fn action_without_access(action: &str) -> String {
+    match action.split_once(':') {
+        Some(("exec", command)) => {
+            let mut words = command.split_whitespace();
+            let program = words.next().unwrap_or_default();
+            let rest = words.next().map_or("", |_| " …");
+            format!("exec:{program}{rest}")
+        }
+        Some(("forward", address)) => format!("forward:{}", address_without_access(address)),
+        _ => action.to_owned(),
+    }
+}
+
+/// An address may be given without its scheme, and a wrong one is shown too.
+fn address_without_access(address: &str) -> String {
+    match address.contains("://") {
+        true => without_query(address),
+        false => without_query(&format!("://{}", address.trim_start_matches('/')))
+            .trim_start_matches("://")
+            .to_owned(),
+    }
+}
+
+/// The settings that are addresses.
+const ADDRESSES: [&str; 4] = ["forward", "base-url", "public-url", "nats-monitor"];
 
 /// What the help calls values that are numbers.
 const NUMBERS: [&str; 3] = ["BYTES", "COUNT", "SECONDS"];
@@ -137,5 +167,18 @@ mod tests {
             &json!([{"event": "*", "exec": ["./a", "…"]}, {"event": "*", "forward": "http://a"}]),
         );
         check("path", json!("/a"), &json!("/a"));
+        check("forward", json!("u:p@a/x?k=1"), &json!("a/x?…"));
+        check("nats-monitor", json!(["u:p@a:8222"]), &json!(["a:8222"]));
+        check("public-url", json!("//u:p@a/"), &json!("a/"));
+        check(
+            "on",
+            json!(["*=exec: ./a\t--token\tt", "a.*=print"]),
+            &json!(["*=exec:./a …", "a.*=print"]),
+        );
+        check(
+            "on",
+            json!(["*=forward:u:p@a?k"]),
+            &json!(["*=forward:a?…"]),
+        );
     }
 }

@@ -10,7 +10,7 @@ use heygen_http::tls_config;
 use reqwest::Url;
 use rustls::CertificateError;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -48,7 +48,7 @@ async fn handshake(url: &Url) -> Result<TlsStream<TcpStream>, Finding> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| Finding::problem(ID, error.to_string(), "correct --public-url"))?;
     let port = url.port_or_known_default().unwrap_or(443);
-    let stream = TcpStream::connect((host, port)).await.map_err(|error| {
+    let stream = connect(host, port).await.map_err(|error| {
         Finding::problem(
             ID,
             format!("cannot be reached: {error}"),
@@ -58,6 +58,19 @@ async fn handshake(url: &Url) -> Result<TlsStream<TcpStream>, Finding> {
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = connector.connect(name, stream).await;
     shaken.map_err(|error| refused(&error))
+}
+
+/// Tries each address of the name: the first may lead nowhere.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        match timeout(ADDRESS_TIME, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 fn refused(error: &io::Error) -> Finding {
@@ -148,4 +161,7 @@ const ID: &str = "address.tls";
 const EXPIRED: &str = "the certificate expired";
 const NOT_YET: &str = "the certificate is not valid yet";
 const WHOLE_TIME: Duration = Duration::from_secs(6);
+
+/// How long one address may take to be reached.
+const ADDRESS_TIME: Duration = Duration::from_secs(2);
 const RENEW_BEFORE: Duration = Duration::from_secs(7 * 24 * 3600);
