@@ -79,6 +79,23 @@ impl<'a> Document<'a> {
         &self.root
     }
 
+    /// The name of the event, without a look at its data.
+    ///
+    /// # Errors
+    ///
+    /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that is a
+    /// string.
+    pub fn event_name(&self) -> Result<&str, ParseError> {
+        let Node::Object(_) = self.root else {
+            return Err(ParseError::envelope("the body is not an object"));
+        };
+        match (self.root.get(EVENT_TYPE), self.root.get(EVENT)) {
+            (Some(Node::Text(name)), _) | (_, Some(Node::Text(name))) => Ok(name),
+            (Some(_), _) => Err(ParseError::envelope("event_type: not a string")),
+            (None, _) => Err(ParseError::envelope("event_type: missing")),
+        }
+    }
+
     /// Whether the tree holds all of the text, so that nothing in it is [`Node::Raw`].
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -100,19 +100,12 @@ impl Event {
     }
 
     fn of(document: &Document<'_>) -> Result<Self, ParseError> {
+        let name = document.event_name()?;
         let root = document.root();
-        let Node::Object(_) = root else {
-            return Err(ParseError::envelope("the body is not an object"));
-        };
-        let name = match (root.get(document::EVENT_TYPE), root.get(document::EVENT)) {
-            (Some(Node::Text(name)), _) | (_, Some(Node::Text(name))) => name,
-            (Some(_), _) => return Err(ParseError::envelope("event_type: not a string")),
-            (None, _) => return Err(ParseError::envelope("event_type: missing")),
-        };
         Ok(Self {
             event_id: plain(root.get(document::EVENT_ID)).map(EventId::from),
             created_at: plain(root.get(document::CREATED_AT)),
-            payload: Payload::read(EventType::from(&**name), document),
+            payload: Payload::read(EventType::from(name), document),
             text: document.text().into(),
             answers: OnceLock::new(),
         })

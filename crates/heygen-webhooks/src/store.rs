@@ -7,6 +7,7 @@ use std::time::Duration;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind, private_file};
+use tokio::task;
 
 use crate::failure::Failure;
 use crate::store::nats::{Nats, Promise};
@@ -35,7 +36,15 @@ pub(crate) async fn open(
 /// Opens it to change it beside the process that serves it, and makes it where there is none.
 pub(crate) async fn open_beside(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
     Ok(match place {
-        Place::File(path) => BoxInbox::new(SqliteInbox::open_beside(path)?),
+        Place::File(path) => {
+            let path = path.clone();
+            // It may wait for another process.
+            let opened = task::spawn_blocking(move || SqliteInbox::open_beside(path)).await;
+            BoxInbox::new(opened.map_err(|error| {
+                InboxError::new(InboxErrorKind::Storage, "opening the inbox panicked")
+                    .with_source(error)
+            })??)
+        }
         Place::Streams(address) => {
             BoxInbox::new(JetStreamInbox::open(address, impatient(nats)).await?)
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
-use heygen_events::Event;
+use heygen_events::Document;
 use tokio::time::Instant;
 
 use super::in_flight::{Held, InFlight, Missing};
@@ -292,8 +292,9 @@ impl Consumer {
                 if wait > LONGEST_HELD || (is_full && !wait.is_zero()) {
                     return self.say(&ticket.reply, AckKind::Nak(Some(wait))).await;
                 }
-                let read = Event::from_slice(&event.body).ok();
-                let event_type = read.map(|event| event.event_name().to_owned());
+                let event_type = Document::from_slice(&event.body)
+                    .and_then(|document| Ok(document.event_name()?.to_owned()))
+                    .ok();
                 self.in_flight().hold(Held {
                     event,
                     event_type,
