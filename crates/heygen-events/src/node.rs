@@ -92,16 +92,16 @@ impl<'a> Node<'a> {
         reader.end().map(|()| node)
     }
 
-    /// Reads a text that is known to be JSON, each value inside of so many levels on its own, so
-    /// that what no node holds takes only itself out of the tree.
+    /// Reads a text that is JSON and that [`read`](Self::read) refused, each value inside of so many
+    /// levels on its own, so that what no node holds takes only itself out of the tree.
     pub(crate) fn read_apart(raw: &'a RawValue, levels: u8, repeated: &Cell<bool>) -> Self {
-        if let Ok(node) = Self::read(raw.get(), repeated) {
-            return node;
-        }
         let Some(levels) = levels.checked_sub(1) else {
             return Self::Raw(raw);
         };
-        let inner = |raw| Self::read_apart(raw, levels, repeated);
+        let inner = |raw: &'a RawValue| {
+            let read = Self::read(raw.get(), repeated);
+            read.unwrap_or_else(|_| Self::read_apart(raw, levels, repeated))
+        };
         if let Some(members) = members(raw.get()) {
             let fields = members.into_iter().map(|(key, raw)| (key, inner(raw)));
             return Self::object(fields.collect(), repeated);
