@@ -8,7 +8,7 @@ use crate::generated::Generated;
 
 /// One schema for each documented name, and `any.json` for whatever comes.
 pub(crate) fn generated() -> Generated {
-    let mut files: BTreeMap<String, String> = EventType::DOCUMENTED
+    let mut files: BTreeMap<String, String> = EventType::KNOWN
         .iter()
         .map(|event_type| {
             let schema = schema::for_event(event_type);

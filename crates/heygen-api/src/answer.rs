@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ApiError;
-use crate::fields::{Fields, Misfit};
+use crate::fields::{Fields, Mismatch};
 use crate::idempotency::IdempotencyKey;
 use crate::page::{Page, PageRequest};
 
@@ -38,20 +38,20 @@ impl Answer {
     /// The object under `data`.
     pub(crate) fn object(&self) -> Result<Fields, ApiError> {
         let read = || Fields::new(value(self.data()?, DATA)?, DATA);
-        read().map_err(|misfit| self.unexpected(&misfit))
+        read().map_err(|mismatch| self.unexpected(&mismatch))
     }
 
     /// The array under `data`, each element read.
     pub(crate) fn list<T>(&self, read: ReadItem<T>) -> Result<Vec<T>, ApiError> {
         let list = || {
             let items: Vec<Box<RawValue>> = serde_json::from_str(self.data()?.get())
-                .map_err(|_| Misfit::new(DATA, "is not an array"))?;
+                .map_err(|_| Mismatch::new(DATA, "is not an array"))?;
             let items = items.iter().enumerate();
             items
                 .map(|(index, item)| read(item, &format!("{DATA}[{index}]")))
                 .collect::<Result<_, _>>()
         };
-        list().map_err(|misfit| self.unexpected(&misfit))
+        list().map_err(|mismatch| self.unexpected(&mismatch))
     }
 
     /// The array under `data` with what is beside it.
@@ -72,16 +72,16 @@ impl Answer {
     }
 
     /// The error for an answer that lacks what was asked for.
-    pub(crate) fn unexpected(&self, misfit: &Misfit) -> ApiError {
-        ApiError::unexpected(misfit)
+    pub(crate) fn unexpected(&self, mismatch: &Mismatch) -> ApiError {
+        ApiError::unexpected(mismatch)
             .with_answer(self.status, self.request_id.clone())
             .with_attempts(self.attempts, self.key.as_ref())
     }
 
-    fn data(&self) -> Result<&RawValue, Misfit> {
+    fn data(&self) -> Result<&RawValue, Mismatch> {
         match self.top.get(DATA) {
             Some(data) if data.get() != "null" => Ok(data),
-            _ => Err(Misfit::new(DATA, "is missing")),
+            _ => Err(Mismatch::new(DATA, "is missing")),
         }
     }
 
@@ -91,12 +91,12 @@ impl Answer {
 }
 
 /// Reads one element; the text says where it stands.
-pub(crate) type ReadItem<T> = fn(&RawValue, &str) -> Result<T, Misfit>;
+pub(crate) type ReadItem<T> = fn(&RawValue, &str) -> Result<T, Mismatch>;
 
 /// The value at `place`, decoded.
-pub(crate) fn value(raw: &RawValue, place: &str) -> Result<Value, Misfit> {
+pub(crate) fn value(raw: &RawValue, place: &str) -> Result<Value, Mismatch> {
     // The error would quote what it could not read.
-    serde_json::from_str(raw.get()).map_err(|_| Misfit::new(place, "cannot be read"))
+    serde_json::from_str(raw.get()).map_err(|_| Mismatch::new(place, "cannot be read"))
 }
 
 const DATA: &str = "data";

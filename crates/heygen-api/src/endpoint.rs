@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::value;
 use crate::events::Events;
-use crate::fields::{Fields, Misfit};
+use crate::fields::{Fields, Mismatch};
 use crate::secret::EndpointSecret;
 
 /// A registered webhook endpoint.
@@ -78,7 +78,7 @@ pub enum EndpointStatus {
 pub struct UnknownStatus(Box<str>);
 
 impl Endpoint {
-    pub(crate) fn read(mut fields: Fields) -> Result<Self, Misfit> {
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, Mismatch> {
         let events = fields.take("events", Events::from_json);
         Ok(Self {
             endpoint_id: EndpointId::from(fields.need_text("endpoint_id")?),
@@ -96,7 +96,7 @@ impl Endpoint {
         })
     }
 
-    pub(crate) fn read_item(raw: &RawValue, place: &str) -> Result<Self, Misfit> {
+    pub(crate) fn read_item(raw: &RawValue, place: &str) -> Result<Self, Mismatch> {
         Self::read(Fields::new(value(raw, place)?, place)?)
     }
 
@@ -182,7 +182,7 @@ mod tests {
     fn read(value: Value) -> Result<Endpoint, String> {
         Fields::new(value, "data")
             .and_then(Endpoint::read)
-            .map_err(|misfit| misfit.to_string())
+            .map_err(|mismatch| mismatch.to_string())
     }
 
     #[track_caller]

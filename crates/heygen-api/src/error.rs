@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use heygen_events::text::visible;
 
-use crate::fields::Misfit;
+use crate::fields::Mismatch;
 use crate::idempotency::IdempotencyKey;
 
 pub(crate) mod refusal;
@@ -199,8 +199,8 @@ impl ApiError {
             .with_source(source)
     }
 
-    pub(crate) fn unexpected(misfit: &Misfit) -> Self {
-        Self::new(ErrorKind::UnexpectedBody, Reach::Unknown).with_what(misfit.to_string())
+    pub(crate) fn unexpected(mismatch: &Mismatch) -> Self {
+        Self::new(ErrorKind::UnexpectedBody, Reach::Unknown).with_what(mismatch.to_string())
     }
 
     /// `source` is an error of syntax, which quotes nothing.

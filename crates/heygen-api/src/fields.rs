@@ -15,17 +15,17 @@ pub(crate) struct Fields {
 
 /// What is wrong with an answer: names of fields, never their values.
 #[derive(Debug)]
-pub(crate) struct Misfit(String);
+pub(crate) struct Mismatch(String);
 
 impl Fields {
     /// `place` is how errors call the object.
-    pub(crate) fn new(value: Value, place: &str) -> Result<Self, Misfit> {
+    pub(crate) fn new(value: Value, place: &str) -> Result<Self, Mismatch> {
         match value {
             Value::Object(map) => Ok(Self {
                 map,
                 place: place.to_owned(),
             }),
-            _ => Err(Misfit::new(place, "is not an object")),
+            _ => Err(Mismatch::new(place, "is not an object")),
         }
     }
 
@@ -50,13 +50,13 @@ impl Fields {
     }
 
     /// A string or an integer that has to be there.
-    pub(crate) fn need_text(&mut self, name: &str) -> Result<String, Misfit> {
+    pub(crate) fn need_text(&mut self, name: &str) -> Result<String, Mismatch> {
         let present = self.map.contains_key(name);
         match self.take_text(name) {
-            Some(text) if text.is_empty() => Err(self.misfit(name, "is empty")),
+            Some(text) if text.is_empty() => Err(self.mismatch(name, "is empty")),
             Some(text) => Ok(text),
-            None if present => Err(self.misfit(name, "is not a text")),
-            None => Err(self.misfit(name, "is missing")),
+            None if present => Err(self.mismatch(name, "is not a text")),
+            None => Err(self.mismatch(name, "is missing")),
         }
     }
 
@@ -65,18 +65,18 @@ impl Fields {
         self.map
     }
 
-    fn misfit(&self, name: &str, what: &str) -> Misfit {
-        Misfit::new(&format!("{}.{name}", self.place), what)
+    fn mismatch(&self, name: &str, what: &str) -> Mismatch {
+        Mismatch::new(&format!("{}.{name}", self.place), what)
     }
 }
 
-impl Misfit {
+impl Mismatch {
     pub(crate) fn new(place: &str, what: &str) -> Self {
         Self(format!("{place} {what}"))
     }
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use crate::error::ApiError;
-use crate::fields::Misfit;
+use crate::fields::Mismatch;
 
 /// Which part of a list is wanted: the first, unless there is a token.
 ///
@@ -222,5 +222,5 @@ impl<T> fmt::Debug for Listing<T> {
 }
 
 fn not_whole(what: &str) -> ApiError {
-    ApiError::unexpected(&Misfit::new("next_token", what))
+    ApiError::unexpected(&Mismatch::new("next_token", what))
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::answer::{Answer, Top};
 use crate::call::Call;
 use crate::error::refusal;
-use crate::fields::Misfit;
+use crate::fields::Mismatch;
 use crate::{ApiError, Credentials, RetryPolicy};
 
 mod base_url;
@@ -160,7 +160,7 @@ impl Transport {
             .map_err(|error| self.failure(error))?
         {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(ApiError::unexpected(&Misfit::new(
+                return Err(ApiError::unexpected(&Mismatch::new(
                     "the body",
                     "is longer than 32 MiB",
                 )));
@@ -184,9 +184,9 @@ impl Transport {
             Ok(top) => Ok(top),
             Err(_) if body.trim_ascii().is_empty() => match call.needs_no_body {
                 true => Ok(Top::new()),
-                false => Err(ApiError::unexpected(&Misfit::new("the body", "is empty"))),
+                false => Err(ApiError::unexpected(&Mismatch::new("the body", "is empty"))),
             },
-            Err(error) if error.is_data() => Err(ApiError::unexpected(&Misfit::new(
+            Err(error) if error.is_data() => Err(ApiError::unexpected(&Mismatch::new(
                 "the body",
                 "is not an object",
             ))),

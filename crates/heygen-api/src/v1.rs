@@ -25,7 +25,7 @@ use crate::call::{Call, Gone, segment};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::error::refusal::V1_NO_SUCH_ENDPOINT;
-use crate::fields::Misfit;
+use crate::fields::Mismatch;
 use crate::transport::Transport;
 
 mod endpoint;
@@ -147,11 +147,13 @@ impl V1<'_> {
 }
 
 fn read_endpoint(answer: &Answer) -> Result<Endpoint, ApiError> {
-    Endpoint::read(answer.object()?).map_err(|misfit| answer.unexpected(&misfit))
+    Endpoint::read(answer.object()?).map_err(|mismatch| answer.unexpected(&mismatch))
 }
 
-fn read_name(raw: &RawValue, place: &str) -> Result<EventType, Misfit> {
+fn read_name(raw: &RawValue, place: &str) -> Result<EventType, Mismatch> {
     let value = value(raw, place)?;
-    let name = value.as_str().ok_or(Misfit::new(place, "is not a text"))?;
+    let name = value
+        .as_str()
+        .ok_or(Mismatch::new(place, "is not a text"))?;
     Ok(EventType::from(name))
 }

@@ -190,7 +190,7 @@ impl V3<'_> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?, "rotate-secret"]].concat();
         let answer = self.transport.send(&Call::post_once(&path, key)).await?;
         RotatedSecret::read(answer.object()?, endpoint_id)
-            .map_err(|misfit| answer.unexpected(&misfit))
+            .map_err(|mismatch| answer.unexpected(&mismatch))
     }
 
     /// One page of the events that can be subscribed to, as HeyGen offers them now.
@@ -274,7 +274,7 @@ impl V3<'_> {
 }
 
 fn read_endpoint(answer: &Answer) -> Result<Endpoint, ApiError> {
-    Endpoint::read(answer.object()?).map_err(|misfit| answer.unexpected(&misfit))
+    Endpoint::read(answer.object()?).map_err(|mismatch| answer.unexpected(&mismatch))
 }
 
 fn paged(call: Call, page: &PageRequest) -> Call {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::ParseError;
 use crate::node::{Node, members};
-use crate::reader::Misfit;
+use crate::reader::Mismatch;
 
 /// A body as a tree that borrows its text: one pass, from which all else is taken.
 ///
@@ -125,10 +125,10 @@ impl<'a> Document<'a> {
     }
 
     /// One member, if all of it is within what a [`Value`] can hold.
-    pub(crate) fn member(&self, key: &str) -> Result<Option<&Node<'a>>, Misfit> {
+    pub(crate) fn member(&self, key: &str) -> Result<Option<&Node<'a>>, Mismatch> {
         if !self.is_whole {
             let raw = self.raw(key).map_or("null", RawValue::get);
-            serde_json::from_str::<Value>(raw).map_err(Misfit::custom)?;
+            serde_json::from_str::<Value>(raw).map_err(Mismatch::custom)?;
         }
         Ok(self.root.get(key))
     }

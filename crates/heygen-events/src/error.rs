@@ -8,7 +8,7 @@ use serde::de::Error as _;
 
 use crate::event_type::EventType;
 
-/// Why a body is not an event, or why its data does not fit its type.
+/// Why a body is not an event, or why its data does not match its type.
 ///
 /// The text never holds the body or a part of it: an event may carry presigned links and personal data.
 /// Cloning is cheap.
@@ -31,7 +31,7 @@ pub enum ParseErrorKind {
     Syntax,
     /// The body is JSON, but not an object that carries a name.
     Envelope,
-    /// The envelope was read; its data does not fit the type of its name.
+    /// The envelope was read; its data does not match the type of its name.
     Payload,
 }
 
@@ -82,12 +82,12 @@ impl fmt::Display for ParseError {
         match (self.inner.kind, &self.inner.event_type) {
             (ParseErrorKind::Syntax, _) => f.write_str("body is not JSON"),
             (ParseErrorKind::Envelope, _) => f.write_str("body is not an event"),
-            (ParseErrorKind::Payload, None) => f.write_str("event_data does not fit"),
+            (ParseErrorKind::Payload, None) => f.write_str("event_data does not match"),
             // Escaped, because an unknown name is text from outside and this line goes to logs.
             (ParseErrorKind::Payload, Some(event_type)) => {
                 write!(
                     f,
-                    "event_data does not fit {}",
+                    "event_data does not match {}",
                     event_type.as_str().escape_debug()
                 )
             }

@@ -60,7 +60,7 @@ impl Event {
     ///
     /// [`Syntax`](crate::ParseErrorKind::Syntax) when the body is not JSON;
     /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that
-    /// is a string. Data that does not fit is not an error, but [`Payload::Unfit`].
+    /// is a string. Data that does not match its type is not an error, but [`Payload::Malformed`].
     ///
     /// # Examples
     ///
@@ -69,7 +69,7 @@ impl Event {
     ///
     /// let event = Event::from_slice(br#"{"event_type":"avatar_video.fail","event_data":["?"]}"#)?;
     /// assert_eq!(event.event_name(), "avatar_video.fail");
-    /// assert!(!event.fits());
+    /// assert!(!event.is_well_formed());
     /// # Ok::<(), heygen_events::ParseError>(())
     /// ```
     pub fn from_slice(body: &[u8]) -> Result<Self, ParseError> {
@@ -171,7 +171,7 @@ impl Event {
     }
 
     /// The data as a type of your own, from the received text, whatever the name is and whether or
-    /// not it fits ours. Missing data reads as `null`.
+    /// not it matches our type. Missing data reads as `null`.
     ///
     /// It goes on working when a later version knows the name or one more field.
     ///
@@ -205,7 +205,7 @@ impl Event {
                 .root()
                 .get(document::EVENT_DATA)
                 .unwrap_or(&Node::Null);
-            reader::read(node).map_err(|misfit| ParseError::payload(self.event_type(), misfit))
+            reader::read(node).map_err(|mismatch| ParseError::payload(self.event_type(), mismatch))
         })
     }
 
@@ -227,18 +227,18 @@ impl Event {
         self.event_type().is_known()
     }
 
-    /// Whether the data fits the type of the name. The data of an unknown name always does, if a
+    /// Whether the data matches the type of the name. The data of an unknown name always does, if a
     /// [`Value`] can hold it.
     #[must_use]
-    pub fn fits(&self) -> bool {
-        self.misfit().is_none()
+    pub fn is_well_formed(&self) -> bool {
+        self.payload_error().is_none()
     }
 
-    /// Why the data does not fit, if it does not.
+    /// Why the data does not match its type, if it does not.
     #[must_use]
-    pub fn misfit(&self) -> Option<&ParseError> {
+    pub fn payload_error(&self) -> Option<&ParseError> {
         match &self.payload {
-            Payload::Unfit(unfit) => Some(unfit.reason()),
+            Payload::Malformed(malformed) => Some(malformed.reason()),
             _ => None,
         }
     }
@@ -313,7 +313,7 @@ impl Event {
     /// A success of an event that brings media, without a link. It happens; fetch the job from
     /// HeyGen's API then.
     #[must_use]
-    pub fn lacks_media(&self) -> bool {
+    pub fn is_missing_media(&self) -> bool {
         let event_type = self.event_type();
         let brings_media = event_type.is_known() && event_type.media_kind().is_some();
         brings_media && self.outcome() == Outcome::Success && self.media_url().is_none()
@@ -321,7 +321,7 @@ impl Event {
 
     /// A failure that does not say why.
     #[must_use]
-    pub fn lacks_reason(&self) -> bool {
+    pub fn is_missing_reason(&self) -> bool {
         self.outcome() == Outcome::Failure && self.failure_message().is_none()
     }
 
@@ -329,7 +329,7 @@ impl Event {
     /// are, those of a clip as `clips[].name`, those of the top level as they are. A value that no
     /// [`Value`] can hold is its text.
     ///
-    /// Empty where the data has no type that names fields: open, unknown and unfit data.
+    /// Empty where the data has no type that names fields: untyped, unknown and malformed data.
     #[must_use]
     pub fn unknown_fields(&self) -> &BTreeMap<String, Value> {
         &self.answers().unknown_fields

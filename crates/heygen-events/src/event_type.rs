@@ -29,7 +29,7 @@ macro_rules! event_types {
             /// The captions of an avatar video are ready.
             AvatarVideoCaptionSuccess = "avatar_video_caption.success", AvatarVideoCaptionSuccess, brings Caption;
             /// The captions of an avatar video could not be made.
-            AvatarVideoCaptionFail = "avatar_video_caption.fail", Open, brings Nothing;
+            AvatarVideoCaptionFail = "avatar_video_caption.fail", Untyped, brings Nothing;
             /// A Video Agent session finished its video.
             VideoAgentSuccess = "video_agent.success", VideoAgentSuccess, brings Video;
             /// A Video Agent session ended without a video.
@@ -39,35 +39,35 @@ macro_rules! event_types {
             /// A video could not be translated.
             VideoTranslateFail = "video_translate.fail", VideoTranslateFail, brings Nothing;
             /// The source of a translation did not pass the checks made before the work starts.
-            VideoTranslatePreflightValidationFailed = "video_translate.preflight.validation_failed", Open, brings Nothing;
+            VideoTranslatePreflightValidationFailed = "video_translate.preflight.validation_failed", Untyped, brings Nothing;
             /// The source of a translation could not be downloaded before the work starts.
-            VideoTranslatePreflightDownloadFailed = "video_translate.preflight.download_failed", Open, brings Nothing;
+            VideoTranslatePreflightDownloadFailed = "video_translate.preflight.download_failed", Untyped, brings Nothing;
             /// A personalized video was generated.
             PersonalizedVideo = "personalized_video", PersonalizedVideo, brings Video;
             /// An instant avatar was created.
-            InstantAvatarSuccess = "instant_avatar.success", Open, brings Nothing;
+            InstantAvatarSuccess = "instant_avatar.success", Untyped, brings Nothing;
             /// An instant avatar could not be created.
-            InstantAvatarFail = "instant_avatar.fail", Open, brings Nothing;
+            InstantAvatarFail = "instant_avatar.fail", Untyped, brings Nothing;
             /// A photo avatar was generated.
-            PhotoAvatarGenerationSuccess = "photo_avatar_generation.success", Open, brings Nothing;
+            PhotoAvatarGenerationSuccess = "photo_avatar_generation.success", Untyped, brings Nothing;
             /// A photo avatar could not be generated.
-            PhotoAvatarGenerationFail = "photo_avatar_generation.fail", Open, brings Nothing;
+            PhotoAvatarGenerationFail = "photo_avatar_generation.fail", Untyped, brings Nothing;
             /// A photo avatar was trained.
-            PhotoAvatarTrainSuccess = "photo_avatar_train.success", Open, brings Nothing;
+            PhotoAvatarTrainSuccess = "photo_avatar_train.success", Untyped, brings Nothing;
             /// A photo avatar could not be trained.
-            PhotoAvatarTrainFail = "photo_avatar_train.fail", Open, brings Nothing;
+            PhotoAvatarTrainFail = "photo_avatar_train.fail", Untyped, brings Nothing;
             /// Motion was added to a photo avatar.
-            PhotoAvatarAddMotionSuccess = "photo_avatar_add_motion.success", Open, brings Nothing;
+            PhotoAvatarAddMotionSuccess = "photo_avatar_add_motion.success", Untyped, brings Nothing;
             /// Motion could not be added to a photo avatar.
-            PhotoAvatarAddMotionFail = "photo_avatar_add_motion.fail", Open, brings Nothing;
+            PhotoAvatarAddMotionFail = "photo_avatar_add_motion.fail", Untyped, brings Nothing;
             /// A proofread of a translation was created.
-            ProofreadCreationSuccess = "proofread_creation.success", Open, brings Nothing;
+            ProofreadCreationSuccess = "proofread_creation.success", Untyped, brings Nothing;
             /// A proofread of a translation could not be created.
-            ProofreadCreationFail = "proofread_creation.fail", Open, brings Nothing;
+            ProofreadCreationFail = "proofread_creation.fail", Untyped, brings Nothing;
             /// A live avatar session ended as it should.
-            LiveAvatarSuccess = "live_avatar.success", Open, brings Nothing;
+            LiveAvatarSuccess = "live_avatar.success", Untyped, brings Nothing;
             /// A live avatar session failed.
-            LiveAvatarFail = "live_avatar.fail", Open, brings Nothing;
+            LiveAvatarFail = "live_avatar.fail", Untyped, brings Nothing;
             /// A HyperFrames cloud render finished.
             HyperframesVideoSuccess = "hyperframes_video.success", HyperframesVideo, brings Video;
             /// A HyperFrames cloud render failed.
@@ -77,7 +77,7 @@ macro_rules! event_types {
             /// An AI clipping job failed.
             AiClippingFail = "ai_clipping.fail", AiClipping, brings Nothing;
             /// Every item of a batch has ended, well or not.
-            BatchFinished = "batch.finished", Open, brings Nothing;
+            BatchFinished = "batch.finished", Untyped, brings Nothing;
         }
     };
 }
@@ -120,7 +120,7 @@ macro_rules! names {
 
         impl EventType {
             /// Every name this version knows, in the order of the table.
-            pub const DOCUMENTED: &[Self] = &[$(Self::$variant),+];
+            pub const KNOWN: &[Self] = &[$(Self::$variant),+];
 
             /// The name as it stands on the wire.
             #[must_use]

@@ -34,7 +34,7 @@ pub use avatar_video::{AvatarVideoFail, AvatarVideoSuccess};
 pub use avatar_video_caption::AvatarVideoCaptionSuccess;
 pub use hyperframes_video::HyperframesVideo;
 pub use personalized_video::PersonalizedVideo;
-pub use untyped::{Open, Unfit, UnknownEvent};
+pub use untyped::{Malformed, UnknownEvent, Untyped};
 pub use video_agent::{VideoAgentFail, VideoAgentSuccess};
 pub use video_translate::{VideoTranslateFail, VideoTranslateSuccess};
 
@@ -45,7 +45,7 @@ use serde_json::Value;
 use crate::document::{Document, EVENT_DATA};
 use crate::error::ParseError;
 use crate::event_type::{EventType, event_types};
-use crate::reader::{Misfit, read};
+use crate::reader::{Mismatch, read};
 
 macro_rules! payloads {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {
@@ -59,8 +59,8 @@ macro_rules! payloads {
             )+
             /// The name is not known to this version; the data is as received.
             Unknown(UnknownEvent),
-            /// The data does not fit the type of its name; its text is as received.
-            Unfit(Unfit),
+            /// The data does not match the type of its name; its text is as received.
+            Malformed(Malformed),
         }
 
         impl Payload {
@@ -70,7 +70,7 @@ macro_rules! payloads {
                 match self {
                     $(Self::$variant(_) => EventType::$variant,)+
                     Self::Unknown(unknown) => EventType::Unknown(unknown.name.clone()),
-                    Self::Unfit(unfit) => unfit.event_type().clone(),
+                    Self::Malformed(malformed) => malformed.event_type().clone(),
                 }
             }
 
@@ -79,7 +79,7 @@ macro_rules! payloads {
                 match self {
                     $(Self::$variant(_) => $name,)+
                     Self::Unknown(unknown) => unknown.name.as_str(),
-                    Self::Unfit(unfit) => unfit.event_type().as_str(),
+                    Self::Malformed(malformed) => malformed.event_type().as_str(),
                 }
             }
 
@@ -92,10 +92,10 @@ macro_rules! payloads {
                         Ok(Self::Unknown(UnknownEvent::new(name.clone(), data)))
                     }),
                 };
-                read.unwrap_or_else(|misfit| {
-                    let reason = ParseError::payload(event_type.clone(), misfit);
+                read.unwrap_or_else(|mismatch| {
+                    let reason = ParseError::payload(event_type.clone(), mismatch);
                     let data = document.raw(EVENT_DATA).map(ToOwned::to_owned);
-                    Self::Unfit(Unfit::new(event_type, data, reason))
+                    Self::Malformed(Malformed::new(event_type, data, reason))
                 })
             }
 
@@ -103,7 +103,7 @@ macro_rules! payloads {
             pub(crate) fn field_names(&self) -> Option<&'static [&'static str]> {
                 match self {
                     $(Self::$variant(_) => field_names::<$payload>(),)+
-                    Self::Unknown(_) | Self::Unfit(_) => None,
+                    Self::Unknown(_) | Self::Malformed(_) => None,
                 }
             }
         }
@@ -114,7 +114,7 @@ macro_rules! payloads {
                 match self {
                     $(Self::$variant(data) => data.serialize(serializer),)+
                     Self::Unknown(unknown) => unknown.data.serialize(serializer),
-                    Self::Unfit(unfit) => unfit.data().serialize(serializer),
+                    Self::Malformed(malformed) => malformed.data().serialize(serializer),
                 }
             }
         }
@@ -139,7 +139,7 @@ impl Payload {
         let body = serde_json::json!({ EVENT_DATA: data }).to_string();
         let event_type = event_type.into();
         Document::from_slice(body.as_bytes()).map_or_else(
-            |reason| Self::Unfit(Unfit::new(event_type.clone(), None, reason)),
+            |reason| Self::Malformed(Malformed::new(event_type.clone(), None, reason)),
             |document| Self::read(event_type.clone(), &document),
         )
     }
@@ -148,15 +148,15 @@ impl Payload {
     pub(crate) fn has_data(&self) -> bool {
         match self {
             Self::Unknown(unknown) => unknown.data.is_some(),
-            Self::Unfit(unfit) => unfit.data().is_some(),
+            Self::Malformed(malformed) => malformed.data().is_some(),
             _ => true,
         }
     }
 }
 
-fn typed<T: DeserializeOwned>(document: &Document<'_>) -> Result<T, Misfit> {
+fn typed<T: DeserializeOwned>(document: &Document<'_>) -> Result<T, Mismatch> {
     let data = document.member(EVENT_DATA)?;
-    read(data.ok_or_else(|| Misfit::custom("event_data: missing"))?)
+    read(data.ok_or_else(|| Mismatch::custom("event_data: missing"))?)
 }
 
 /// The names that a derived type tells the reader which asks it what it wants to read.
@@ -170,10 +170,10 @@ pub(crate) fn field_names<T: DeserializeOwned>() -> Option<&'static [&'static st
 struct FieldNames<'n>(&'n mut Option<&'static [&'static str]>);
 
 impl<'de> Deserializer<'de> for FieldNames<'_> {
-    type Error = Misfit;
+    type Error = Mismatch;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Misfit> {
-        Err(Misfit::custom("nothing to read"))
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
+        Err(Mismatch::custom("nothing to read"))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -181,7 +181,7 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
         _: &'static str,
         names: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Mismatch> {
         *self.0 = Some(names);
         self.deserialize_any(visitor)
     }

@@ -14,24 +14,24 @@ use serde_json::Value;
 use crate::node::{HAS_ARBITRARY_PRECISION, Node};
 
 /// Reads a node as a type.
-pub(crate) fn read<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<T, Misfit> {
+pub(crate) fn read<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<T, Mismatch> {
     T::deserialize(Reader(node))
 }
 
 /// Why a node is not of the type that was asked for. It names kinds of JSON, never the value found,
 /// because it ends up in logs; fields that lead to it stand before it.
 #[derive(Debug)]
-pub(crate) struct Misfit(String);
+pub(crate) struct Mismatch(String);
 
-impl fmt::Display for Misfit {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Misfit {}
+impl std::error::Error for Mismatch {}
 
-impl de::Error for Misfit {
+impl de::Error for Mismatch {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
@@ -69,9 +69,9 @@ impl de::Error for Misfit {
 struct Reader<'n, 'a>(&'n Node<'a>);
 
 impl<'de> Deserializer<'de> for Reader<'de, '_> {
-    type Error = Misfit;
+    type Error = Mismatch;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.0 {
             Node::Null => visitor.visit_unit(),
             Node::Bool(value) => visitor.visit_bool(*value),
@@ -82,29 +82,29 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
                     visitor.visit_f64(number)
                 }
                 _ => {
-                    let misfit = Misfit::invalid_type(unexpected(self.0), &visitor);
-                    number.deserialize_any(visitor).map_err(|_| misfit)
+                    let mismatch = Mismatch::invalid_type(unexpected(self.0), &visitor);
+                    number.deserialize_any(visitor).map_err(|_| mismatch)
                 }
             },
             Node::Text(text) => visitor.visit_borrowed_str(text),
             Node::List(items) => visitor.visit_seq(Items(items.iter())),
             Node::Object(_) => self.deserialize_struct("", &[], visitor),
             Node::Raw(raw) => {
-                let value: Value = serde_json::from_str(raw.get()).map_err(Misfit::custom)?;
-                let misfit = Misfit::invalid_type(unexpected(self.0), &visitor);
-                value.deserialize_any(visitor).map_err(|_| misfit)
+                let value: Value = serde_json::from_str(raw.get()).map_err(Mismatch::custom)?;
+                let mismatch = Mismatch::invalid_type(unexpected(self.0), &visitor);
+                value.deserialize_any(visitor).map_err(|_| mismatch)
             }
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.0 {
             Node::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         self.deserialize_struct("", &[], visitor)
     }
 
@@ -114,14 +114,14 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         _: &'static str,
         known: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Mismatch> {
         match self.0 {
             Node::Object(fields) => visitor.visit_map(Fields {
                 known,
                 fields: fields.iter(),
                 value: None,
             }),
-            _ => Err(Misfit::invalid_type(unexpected(self.0), &visitor)),
+            _ => Err(Mismatch::invalid_type(unexpected(self.0), &visitor)),
         }
     }
 
@@ -129,7 +129,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Mismatch> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -142,12 +142,12 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 struct Items<'n, 'a>(std::slice::Iter<'n, Node<'a>>);
 
 impl<'n> SeqAccess<'n> for Items<'n, '_> {
-    type Error = Misfit;
+    type Error = Mismatch;
 
     fn next_element_seed<S: DeserializeSeed<'n>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, Misfit> {
+    ) -> Result<Option<S::Value>, Mismatch> {
         self.0
             .next()
             .map(|item| seed.deserialize(Reader(item)))
@@ -163,26 +163,26 @@ struct Fields<'n, 'a> {
 }
 
 impl<'n> MapAccess<'n> for Fields<'n, '_> {
-    type Error = Misfit;
+    type Error = Mismatch;
 
     fn next_key_seed<S: DeserializeSeed<'n>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, Misfit> {
+    ) -> Result<Option<S::Value>, Mismatch> {
         self.value = self.fields.next();
         let key = self.value.map(|(key, _)| BorrowedStrDeserializer::new(key));
         key.map(|key| seed.deserialize(key)).transpose()
     }
 
-    fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Misfit> {
+    fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
         let Some((key, value)) = self.value else {
-            return Err(Misfit::custom("a value without a key"));
+            return Err(Mismatch::custom("a value without a key"));
         };
-        seed.deserialize(Reader(value)).map_err(|misfit| {
+        seed.deserialize(Reader(value)).map_err(|mismatch| {
             let field = self.known.iter().find(|known| *known == key);
             field.map_or_else(
-                || Misfit(misfit.0.clone()),
-                |field| Misfit(format!("{field}: {misfit}")),
+                || Mismatch(mismatch.0.clone()),
+                |field| Mismatch(format!("{field}: {mismatch}")),
             )
         })
     }

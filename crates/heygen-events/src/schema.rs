@@ -40,7 +40,7 @@ pub fn for_event(event_type: &EventType) -> Value {
 #[must_use]
 pub fn any() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let known = EventType::DOCUMENTED.iter().map(|event_type| {
+    let known = EventType::KNOWN.iter().map(|event_type| {
         let data = data_schema(event_type, &mut generator);
         (event_type.to_string(), Value::from(body(event_type, data)))
     });
@@ -48,7 +48,7 @@ pub fn any() -> Value {
         .chain([(UNKNOWN.to_owned(), unknown_body())])
         .collect();
 
-    let names = EventType::DOCUMENTED
+    let names = EventType::KNOWN
         .iter()
         .map(EventType::as_str)
         .chain([UNKNOWN]);
@@ -79,10 +79,7 @@ pub fn named(name: &str) -> Option<Value> {
 
 /// Every name that [`named`] knows: the documented events in their order, then [`ANY`].
 pub fn names() -> impl Iterator<Item = &'static str> {
-    EventType::DOCUMENTED
-        .iter()
-        .map(EventType::as_str)
-        .chain([ANY])
+    EventType::KNOWN.iter().map(EventType::as_str).chain([ANY])
 }
 
 /// A schema as a file holds it: keys sorted, two spaces of indent, a newline at the end.
@@ -118,10 +115,7 @@ fn body(event_type: &EventType, data: Value) -> Map<String, Value> {
 }
 
 fn unknown_body() -> Value {
-    let known: Vec<&str> = EventType::DOCUMENTED
-        .iter()
-        .map(EventType::as_str)
-        .collect();
+    let known: Vec<&str> = EventType::KNOWN.iter().map(EventType::as_str).collect();
     let name = json!({ "type": "string", "not": { "enum": known } });
     envelope(
         "An event that this version does not know, with any data.",

@@ -29,7 +29,7 @@ pub enum DriftKind {
     UnknownEvent,
     /// The data has a field that its type does not name.
     UnknownField,
-    /// The data does not fit the type of its name, or the body is no event at all.
+    /// The data does not match the type of its name, or the body is no event at all.
     Misfit,
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn of(event: &Event) -> Vec<Drift> {
     if !event.is_known() {
         return vec![Drift::new(DriftKind::UnknownEvent, name, name)];
     }
-    if let Some(misfit) = event.misfit() {
+    if let Some(misfit) = event.payload_error() {
         let why = std::error::Error::source(misfit)
             .map_or_else(|| misfit.to_string(), ToString::to_string);
         return vec![Drift::new(DriftKind::Misfit, name, without_place(&why))];

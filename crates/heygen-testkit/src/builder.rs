@@ -66,7 +66,7 @@ impl EventBuilder {
         }
     }
 
-    /// Starts from any fixture, an odd or unfit one for instance.
+    /// Starts from any fixture, an odd or malformed one for instance.
     #[must_use]
     pub fn from_fixture(fixture: &Fixture) -> Self {
         Self::from_json(read(fixture))

@@ -1,4 +1,4 @@
-//! Sample bodies of every event, compiled in: documented, observed, odd and unfit ones.
+//! Sample bodies of every event, compiled in: documented, observed, odd and malformed ones.
 //!
 //! The files, and what is known of each, are in the repository's `fixtures/`. A constant is named after its file:
 //! `events/avatar_video.fail/odd-no-reason.json` is [`AVATAR_VIDEO_FAIL_ODD_NO_REASON`].
@@ -38,7 +38,7 @@ pub enum Provenance {
     /// What a receiver must survive: `null`, `""`, missing, extra, other names for the same thing.
     Odd,
     /// Data that does not fit the event.
-    Unfit,
+    Malformed,
 }
 
 impl Provenance {
@@ -51,7 +51,7 @@ impl Provenance {
             Self::Resource => "resource",
             Self::Invented => "invented",
             Self::Odd => "odd",
-            Self::Unfit => "unfit",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -69,7 +69,7 @@ pub fn of(event_type: &str) -> impl Iterator<Item = &'static Fixture> {
 /// The body that stands for an event: a success comes with its link, a failure with its reason, where known.
 ///
 /// It is the first that exists of `documented-v3`, `documented`, any `observed…`, `resource`, `invented-minimal`. Every
-/// event in [`EventType::DOCUMENTED`] has one.
+/// event in [`EventType::KNOWN`] has one.
 #[must_use]
 pub fn sample(event_type: &str) -> Option<&'static Fixture> {
     of(event_type)
@@ -78,9 +78,9 @@ pub fn sample(event_type: &str) -> Option<&'static Fixture> {
         .map(|(_, fixture)| fixture)
 }
 
-/// The samples of all known events, in the order of [`EventType::DOCUMENTED`].
+/// The samples of all known events, in the order of [`EventType::KNOWN`].
 pub fn samples() -> impl Iterator<Item = &'static Fixture> {
-    EventType::DOCUMENTED
+    EventType::KNOWN
         .iter()
         .filter_map(|event_type| sample(event_type.as_str()))
 }

@@ -1,6 +1,6 @@
 //! Test a HeyGen webhook handler without HeyGen: sample events, payload builders, and a sender that behaves as HeyGen does.
 //!
-//! - [`fixtures`]: bodies of all known events, compiled in: documented, observed, odd and unfit ones.
+//! - [`fixtures`]: bodies of all known events, compiled in: documented, observed, odd and malformed ones.
 //! - [`EventBuilder`]: a body of your own, made from the sample of an event.
 //! - [`signed_request`]: a signed delivery as a value, for a handler that can be called without a socket.
 //! - [`Sender`]: probes and deliveries over HTTP, with HeyGen's time limits, retries and duplicates.

@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(id.len(), ID_LEN);
             let event = Event::from_slice(body.as_bytes()).unwrap();
             assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
-            assert!(event.fits());
+            assert!(event.is_well_formed());
             assert_eq!(event.subject_id(), Some(id.as_str()));
             assert_eq!(places(&body, &id).len(), 3);
             assert!(ids.insert(id), "{number}");

@@ -36,7 +36,7 @@ fn report(times: &Value, allocations: &Value) -> Result<Report> {
     );
     let (mut ratios, mut counts) = (Vec::new(), Vec::new());
     let mut worst = ("", 0.0);
-    let mut worst_unfit: f64 = 0.0;
+    let mut worst_malformed: f64 = 0.0;
     for time in times.as_array().context("no list of times")? {
         let name = time["fixture"]
             .as_str()
@@ -57,7 +57,9 @@ fn report(times: &Value, allocations: &Value) -> Result<Report> {
         counts.extend(share("count"));
         match ratio {
             // What its type does not take is read for that, and then once more to be kept as it is.
-            Some(ratio) if name.contains("/unfit-") => worst_unfit = worst_unfit.max(ratio),
+            Some(ratio) if name.contains("/malformed-") => {
+                worst_malformed = worst_malformed.max(ratio)
+            }
             Some(ratio) if ratio > worst.1 => worst = (name, ratio),
             Some(_) | None => {}
         }
@@ -83,9 +85,9 @@ fn report(times: &Value, allocations: &Value) -> Result<Report> {
         worst.0,
         ratios.len()
     ));
-    if worst_unfit > 0.0 {
+    if worst_malformed > 0.0 {
         report.note(format!(
-            "not counted as worst are fixtures whose data does not fit its type; of these {worst_unfit:.2}"
+            "not counted as worst are fixtures whose data does not fit its type; of these {worst_malformed:.2}"
         ));
     }
     report.note(format!(
@@ -121,14 +123,14 @@ mod tests {
             time("a/x", 900.0),
             time("b/x", 1250.0),
             time("c/x", 800.0),
-            time("c/unfit-x", 3000.0),
+            time("c/malformed-x", 3000.0),
             time("d/x", 700.0)
         ]);
         let allocations = json!([
             counted("a/x"),
             counted("b/x"),
             counted("c/x"),
-            counted("c/unfit-x"),
+            counted("c/malformed-x"),
             counted("d/x"),
             counted("e/x")
         ]);

@@ -5,7 +5,7 @@ use heygen_events::id::EndpointId;
 use serde_json::{Map, Value};
 
 use crate::events::Events;
-use crate::fields::{Fields, Misfit};
+use crate::fields::{Fields, Mismatch};
 use crate::secret::EndpointSecret;
 
 /// An endpoint that is to be added: all events, unless it names some.
@@ -130,7 +130,7 @@ pub struct RotatedSecret {
 
 impl RotatedSecret {
     /// The secret must not be lost over a missing id: the one that was asked for will do.
-    pub(super) fn read(mut fields: Fields, asked: &EndpointId) -> Result<Self, Misfit> {
+    pub(super) fn read(mut fields: Fields, asked: &EndpointId) -> Result<Self, Mismatch> {
         Ok(Self {
             secret: EndpointSecret::new(fields.need_text("secret")?),
             endpoint_id: fields

@@ -5,7 +5,7 @@ use std::fmt;
 use heygen_events::{Event, EventType, ParseError};
 use serde_json::value::RawValue;
 
-use crate::fields::Misfit;
+use crate::fields::Mismatch;
 use crate::page::PageRequest;
 
 /// One record of the log of delivered events, as received and as read.
@@ -25,7 +25,7 @@ pub struct LoggedEvent {
 }
 
 impl LoggedEvent {
-    pub(super) fn read_item(raw: &RawValue, _: &str) -> Result<Self, Misfit> {
+    pub(super) fn read_item(raw: &RawValue, _: &str) -> Result<Self, Mismatch> {
         let json = raw.get();
         Ok(Self {
             event: Event::from_slice(json.as_bytes()),

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::answer::value;
-use crate::fields::{Fields, Misfit};
+use crate::fields::{Fields, Mismatch};
 
 /// An event that can be subscribed to, in HeyGen's own words.
 ///
@@ -31,7 +31,7 @@ pub struct EventTypeEntry {
 }
 
 impl EventTypeEntry {
-    pub(super) fn read_item(raw: &RawValue, place: &str) -> Result<Self, Misfit> {
+    pub(super) fn read_item(raw: &RawValue, place: &str) -> Result<Self, Mismatch> {
         let mut fields = Fields::new(value(raw, place)?, place)?;
         Ok(Self {
             event_type: EventType::from(fields.need_text("event_type")?),

@@ -255,7 +255,7 @@ async fn list_events() {
     let record = &page.items[0];
     assert_eq!(record.json(), V3_EVENT, "the text is kept as it came");
     let event = record.event().unwrap();
-    assert!(event.fits());
+    assert!(event.is_well_formed());
     assert!(
         matches!(event.payload(), Payload::AvatarVideoSuccess(video) if video.video_id == "vid_xyz789")
     );

@@ -7,7 +7,7 @@ use crate::id::{CallbackId, FolderId, Text, VideoId};
 /// A finished avatar video, or its animated preview: data of `avatar_video.success` and
 /// `avatar_video_gif.success`.
 ///
-/// A success without any link has been observed; [`Event::lacks_media`](crate::Event::lacks_media)
+/// A success without any link has been observed; [`Event::is_missing_media`](crate::Event::is_missing_media)
 /// tells.
 ///
 /// # Wire shape

@@ -17,7 +17,7 @@ use crate::node::one_line;
 ///
 /// # Wire shape
 ///
-/// An object. Anything else does not fit.
+/// An object. Anything else is malformed.
 ///
 /// # Source
 ///
@@ -26,7 +26,7 @@ use crate::node::one_line;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 #[non_exhaustive]
-pub struct Open {
+pub struct Untyped {
     /// The fields as received.
     pub fields: Map<String, Value>,
 }
@@ -41,17 +41,17 @@ pub struct UnknownEvent {
     pub data: Option<Value>,
 }
 
-/// An event whose data does not fit the type of its name, or is beyond what a [`Value`] can hold.
+/// An event whose data does not match the type of its name, or is beyond what a [`Value`] can hold.
 ///
 /// The questions that [`Event`](crate::Event) answers are answered from it as far as it goes.
 #[derive(Clone, Debug)]
-pub struct Unfit {
+pub struct Malformed {
     event_type: EventType,
     data: Option<Box<RawValue>>,
     reason: ParseError,
 }
 
-impl Open {
+impl Untyped {
     /// Data without any field.
     #[must_use]
     pub fn new() -> Self {
@@ -59,7 +59,7 @@ impl Open {
     }
 }
 
-impl From<Map<String, Value>> for Open {
+impl From<Map<String, Value>> for Untyped {
     fn from(fields: Map<String, Value>) -> Self {
         Self { fields }
     }
@@ -82,7 +82,7 @@ impl UnknownEvent {
     }
 }
 
-impl Unfit {
+impl Malformed {
     /// The name, which may be an unknown one.
     #[must_use]
     pub fn event_type(&self) -> &EventType {
@@ -95,7 +95,7 @@ impl Unfit {
         self.data.as_deref().map(RawValue::get)
     }
 
-    /// Why it does not fit. A position in it counts from the start of
+    /// Why it does not match. A position in it counts from the start of
     /// [`data_json`](Self::data_json).
     #[must_use]
     pub fn reason(&self) -> &ParseError {
@@ -120,7 +120,7 @@ impl Unfit {
 }
 
 /// Equal when the data says the same; for data that no [`Value`] can hold, when its text is the same.
-impl PartialEq for Unfit {
+impl PartialEq for Malformed {
     fn eq(&self, other: &Self) -> bool {
         let value = |json: &str| serde_json::from_str::<Value>(json).ok();
         let same = match (self.data_json(), other.data_json()) {

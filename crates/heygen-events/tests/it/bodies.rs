@@ -13,7 +13,7 @@ use proptest::sample::{Index, select};
 pub(crate) struct Named {
     pub(crate) name: &'static str,
     pub(crate) body: Vec<u8>,
-    /// `fits`, `unfit` or `unknown` for an event, `syntax` or `envelope` for what is none.
+    /// `well-formed`, `malformed` or `unknown` for an event, `syntax` or `envelope` for what is none.
     #[allow(
         dead_code,
         reason = "not every crate that takes bodies from here reads events"
@@ -36,18 +36,18 @@ pub(crate) fn named() -> Vec<Named> {
     };
     let megabyte = "x".repeat(1 << 20);
     let texts = [
-        ("arrays 100 deep", field(&deep(100)), "fits"),
+        ("arrays 100 deep", field(&deep(100)), "well-formed"),
         (
             "arrays 126 deep, and no deeper is read",
             field(&deep(126)),
-            "fits",
+            "well-formed",
         ),
-        ("arrays 127 deep", field(&deep(127)), "unfit"),
-        ("arrays 100,000 deep", field(&deep(100_000)), "unfit"),
+        ("arrays 127 deep", field(&deep(127)), "malformed"),
+        ("arrays 100,000 deep", field(&deep(100_000)), "malformed"),
         (
             "objects 100,000 deep",
             field(&deep_object(100_000)),
-            "unfit",
+            "malformed",
         ),
         ("nothing but brackets", deep(100_000), "envelope"),
         ("brackets that stay open", "[".repeat(100_000), "syntax"),
@@ -56,7 +56,7 @@ pub(crate) fn named() -> Vec<Named> {
             r#"{"a":"#.repeat(100_000),
             "syntax",
         ),
-        ("a number out of range", field("1e999"), "unfit"),
+        ("a number out of range", field("1e999"), "malformed"),
         (
             "a number out of range, alone",
             "1e999".to_owned(),
@@ -65,36 +65,44 @@ pub(crate) fn named() -> Vec<Named> {
         (
             "a number of 10,000 digits",
             field(&"9".repeat(10_000)),
-            "unfit",
+            "malformed",
         ),
         (
             "a fraction of 10,000 digits",
             field(&format!("0.{}", "3".repeat(10_000))),
-            "fits",
+            "well-formed",
         ),
         (
             "a fraction with more digits than a double",
             field("12.466666666666666666666666666666"),
-            "fits",
+            "well-formed",
         ),
-        ("one beyond 64 bits", field("18446744073709551616"), "fits"),
+        (
+            "one beyond 64 bits",
+            field("18446744073709551616"),
+            "well-formed",
+        ),
         (
             "the least of 64 bits",
             field("-9223372036854775808"),
-            "fits",
+            "well-formed",
         ),
-        ("nought below nought", field("-0.0"), "fits"),
-        ("too small to be anything", field("1e-999"), "fits"),
-        ("a lone surrogate in a value", field(r#""\ud800""#), "unfit"),
+        ("nought below nought", field("-0.0"), "well-formed"),
+        ("too small to be anything", field("1e-999"), "well-formed"),
+        (
+            "a lone surrogate in a value",
+            field(r#""\ud800""#),
+            "malformed",
+        ),
         (
             "a lone surrogate in a key",
             data(r#"{"video_id":"v","\udc00":1}"#),
-            "unfit",
+            "malformed",
         ),
         (
             "surrogates the wrong way round",
             field(r#""\udc00\ud800""#),
-            "unfit",
+            "malformed",
         ),
         (
             "a lone surrogate as the name",
@@ -107,28 +115,28 @@ pub(crate) fn named() -> Vec<Named> {
                 r#"{{{}"video_id":"v"}}"#,
                 r#""video_id":[],"#.repeat(1000)
             )),
-            "fits",
+            "well-formed",
         ),
         (
             "two names",
             r#"{"event_type":"a","event_type":"avatar_video.fail","event_data":{"video_id":"v"}}"#
                 .to_owned(),
-            "fits",
+            "well-formed",
         ),
         (
             "data twice",
             r#"{"event_type":"batch.finished","event_data":[],"event_data":{}}"#.to_owned(),
-            "fits",
+            "well-formed",
         ),
         (
             "a megabyte of text",
             field(&format!(r#""{megabyte}""#)),
-            "fits",
+            "well-formed",
         ),
         (
             "a megabyte of escapes",
             field(&format!(r#""{}""#, r"\u0041".repeat((1 << 20) / 6))),
-            "fits",
+            "well-formed",
         ),
         (
             "a megabyte of a name",
@@ -138,15 +146,15 @@ pub(crate) fn named() -> Vec<Named> {
         (
             "a megabyte of a key",
             data(&format!(r#"{{"video_id":"v","{megabyte}":1}}"#)),
-            "fits",
+            "well-formed",
         ),
         (
             "a megabyte of white space",
             format!("{}{}", " ".repeat(1 << 20), data("{}")),
-            "unfit",
+            "malformed",
         ),
-        ("ten thousand keys", keys(10_000), "fits"),
-        ("NUL, escaped", field(r#""\u0000""#), "fits"),
+        ("ten thousand keys", keys(10_000), "well-formed"),
+        ("NUL, escaped", field(r#""\u0000""#), "well-formed"),
         (
             "NUL in a name, escaped",
             r#"{"event_type":"\u0000","event_data":{}}"#.to_owned(),

@@ -175,7 +175,7 @@ fn the_data_of_every_event_is_what_the_caller_wants() {
         check_data(&body(name, beyond), Ok("a"));
         check_data(&body(name, r#"{"id":"hush","id":"b"}"#), Ok("b"));
     }
-    let does_not_fit = |why: &str| format!("event_data does not fit podcast.success: {why}");
+    let does_not_fit = |why: &str| format!("event_data does not match podcast.success: {why}");
     let check_misfit = |data: &str, why: &str| {
         check_data(&body("podcast.success", data), Err(&does_not_fit(why)));
     };

@@ -47,7 +47,7 @@ fn texts() {
 #[track_caller]
 fn told(body: &[u8]) -> String {
     let error = match Event::from_slice(body) {
-        Ok(event) => event.misfit().cloned().unwrap(),
+        Ok(event) => event.payload_error().cloned().unwrap(),
         Err(error) => error,
     };
     let cause = error.source().unwrap();
@@ -63,7 +63,10 @@ fn told(body: &[u8]) -> String {
 fn a_misfit_tells_its_event() {
     let event =
         Event::from_slice(br#"{"event_type":"podcast.success","event_data":1e999}"#).unwrap();
-    let named = event.misfit().and_then(ParseError::event_type).unwrap();
+    let named = event
+        .payload_error()
+        .and_then(ParseError::event_type)
+        .unwrap();
     assert_eq!(named.as_str(), "podcast.success");
 }
 

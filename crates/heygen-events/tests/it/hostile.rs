@@ -9,8 +9,8 @@ fn fate(body: &[u8]) -> &'static str {
     match Event::from_slice(body) {
         Ok(event) => match event.payload() {
             Payload::Unknown(_) => "unknown",
-            Payload::Unfit(_) => "unfit",
-            _ => "fits",
+            Payload::Malformed(_) => "malformed",
+            _ => "well-formed",
         },
         Err(error) if error.kind() == ParseErrorKind::Syntax => "syntax",
         Err(error) if error.kind() == ParseErrorKind::Envelope => "envelope",

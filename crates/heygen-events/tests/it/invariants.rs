@@ -52,9 +52,13 @@ pub(crate) fn hold(body: &[u8]) {
 /// Every question that can be asked of an event.
 fn answers(event: &Event) -> String {
     let links = (event.callback_url(), event.media_url(), event.media_kind());
-    let reasons = (event.failure_message(), event.lacks_reason());
+    let reasons = (event.failure_message(), event.is_missing_reason());
     let ids = (event.subject_id(), event.callback_id());
-    let fields = (event.fits(), event.is_known(), event.unknown_fields());
-    let outcome = (event.outcome(), event.lacks_media());
+    let fields = (
+        event.is_well_formed(),
+        event.is_known(),
+        event.unknown_fields(),
+    );
+    let outcome = (event.outcome(), event.is_missing_media());
     format!("{links:?} {reasons:?} {ids:?} {fields:?} {outcome:?}")
 }

@@ -14,7 +14,7 @@ fn check_body(body: &Value, answers: &Value) {
     let event = Event::from_value(body).unwrap();
     let mut expected = json!({
         "outcome": "other", "subject_id": null, "callback_id": null, "callback_url": null, "media_url": null,
-        "media_kind": null, "failure_message": null, "lacks_media": false, "lacks_reason": false,
+        "media_kind": null, "failure_message": null, "is_missing_media": false, "is_missing_reason": false,
     });
     for (question, answer) in answers.as_object().unwrap() {
         expected[question] = answer.clone();
@@ -27,8 +27,8 @@ fn check_body(body: &Value, answers: &Value) {
         "media_url": event.media_url(),
         "media_kind": event.media_kind(),
         "failure_message": event.failure_message(),
-        "lacks_media": event.lacks_media(),
-        "lacks_reason": event.lacks_reason(),
+        "is_missing_media": event.is_missing_media(),
+        "is_missing_reason": event.is_missing_reason(),
     });
     assert_eq!(found, expected, "{body}");
 }
@@ -58,7 +58,7 @@ fn videos() {
     check(
         "personalized_video",
         json!({"video_id": "v", "video_url": null}),
-        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "lacks_media": true}),
+        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "is_missing_media": true}),
     );
     check(
         "hyperframes_video.success",
@@ -122,7 +122,7 @@ fn clips() {
     );
     check(
         "ai_clipping.success",
-        json!({"id": "j", "clips": clips, "progress": "unfit"}),
+        json!({"id": "j", "clips": clips, "progress": "malformed"}),
         found.clone(),
     );
     check(
@@ -133,7 +133,7 @@ fn clips() {
     check(
         "ai_clipping.success",
         json!({"id": "j", "clips": [{"status": "pending", "video_url": "https://h/c"}]}),
-        json!({"outcome": "success", "subject_id": "j", "media_kind": "video", "lacks_media": true}),
+        json!({"outcome": "success", "subject_id": "j", "media_kind": "video", "is_missing_media": true}),
     );
     check(
         "ai_clipping.fail",
@@ -187,27 +187,27 @@ fn what_is_missing_is_visible() {
     check(
         "avatar_video.success",
         json!({"video_id": "v", "url": null}),
-        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "lacks_media": true}),
+        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "is_missing_media": true}),
     );
     check(
         "avatar_video.success",
         json!({"video_id": "v", "url": ""}),
-        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "lacks_media": true}),
+        json!({"outcome": "success", "subject_id": "v", "media_kind": "video", "is_missing_media": true}),
     );
     check(
         "avatar_video_gif.success",
         json!({"video_id": "v"}),
-        json!({"outcome": "success", "subject_id": "v", "media_kind": "gif", "lacks_media": true}),
+        json!({"outcome": "success", "subject_id": "v", "media_kind": "gif", "is_missing_media": true}),
     );
     check(
         "avatar_video_caption.success",
         json!({}),
-        json!({"outcome": "success", "media_kind": "caption", "lacks_media": true}),
+        json!({"outcome": "success", "media_kind": "caption", "is_missing_media": true}),
     );
     check(
         "avatar_video.success",
         json!([]),
-        json!({"outcome": "success", "media_kind": "video", "lacks_media": true}),
+        json!({"outcome": "success", "media_kind": "video", "is_missing_media": true}),
     );
     check(
         "instant_avatar.success",
@@ -218,17 +218,17 @@ fn what_is_missing_is_visible() {
     check(
         "avatar_video.fail",
         json!({"video_id": "v", "msg": ""}),
-        json!({"outcome": "failure", "subject_id": "v", "lacks_reason": true}),
+        json!({"outcome": "failure", "subject_id": "v", "is_missing_reason": true}),
     );
     check(
         "avatar_video.fail",
         json!(null),
-        json!({"outcome": "failure", "lacks_reason": true}),
+        json!({"outcome": "failure", "is_missing_reason": true}),
     );
     check(
         "podcast.upload_failed",
         json!({"error": {"code": 1}}),
-        json!({"outcome": "failure", "lacks_reason": true}),
+        json!({"outcome": "failure", "is_missing_reason": true}),
     );
 }
 
@@ -252,7 +252,7 @@ fn events_without_a_type_of_their_own() {
     check(
         "video_translate.preflight.validation_failed",
         json!({"video_translation_id": "t"}),
-        json!({"outcome": "failure", "subject_id": "t", "lacks_reason": true}),
+        json!({"outcome": "failure", "subject_id": "t", "is_missing_reason": true}),
     );
     check(
         "podcast.success",
@@ -297,7 +297,7 @@ fn data_beyond_any_value_still_answers() {
     let body = r#"{"event_type":"avatar_video.success","event_data":{"video_id":123456789012345678901234567890,
         "url":"https:\/\/h\/v.mp4","callback_id":"a","callback_id":"b","title":"\ud800","n":1e999}}"#;
     let event: Event = body.parse().unwrap();
-    assert!(!event.fits());
+    assert!(!event.is_well_formed());
     assert_eq!(event.subject_id(), Some("123456789012345678901234567890"));
     assert_eq!(event.media_url(), Some("https://h/v.mp4"));
     assert_eq!(event.callback_id(), Some("b"));
@@ -422,6 +422,6 @@ fn ids_and_reasons_of_job_resources() {
     check(
         "photo_avatar_train.fail",
         json!({"status": "failed", "error_msg": null}),
-        json!({"outcome": "failure", "lacks_reason": true}),
+        json!({"outcome": "failure", "is_missing_reason": true}),
     );
 }

@@ -11,11 +11,11 @@ fn check(body: &str, fate: &str) {
     let event = Event::from_slice(body.as_bytes()).unwrap();
     let found = match event.payload() {
         Payload::Unknown(_) => "unknown",
-        Payload::Unfit(_) => "unfit",
-        _ => "fits",
+        Payload::Malformed(_) => "malformed",
+        _ => "well-formed",
     };
-    assert_eq!(found, fate, "{body}: {:?}", event.misfit());
-    assert_eq!(event.fits(), fate != "unfit", "{body}");
+    assert_eq!(found, fate, "{body}: {:?}", event.payload_error());
+    assert_eq!(event.is_well_formed(), fate != "malformed", "{body}");
 
     let written = serde_json::to_string(&event).unwrap();
     match serde_json::from_str::<Value>(body) {
@@ -67,44 +67,48 @@ fn names_nobody_knows() {
 
 #[test]
 fn fields_nobody_knows_or_nobody_sent() {
-    check_data("avatar_video.success", r#"{"video_id":"v"}"#, "fits");
+    check_data("avatar_video.success", r#"{"video_id":"v"}"#, "well-formed");
     check_data(
         "avatar_video.success",
         r#"{"video_id":"v","new":{"deep":[1,null]},"url":"u"}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "avatar_video.success",
         r#"{"video_id":"","url":"","folder_id":""}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "avatar_video.success",
         r#"{"video_id":"v","url":null,"folder_id":null,"gif_download_url":null}"#,
-        "fits",
+        "well-formed",
     );
-    check_data("avatar_video_caption.success", "{}", "fits");
-    check_data("hyperframes_video.fail", "{}", "fits");
-    check_data("batch.finished", r#"{"batch_id":7,"items":[null]}"#, "fits");
+    check_data("avatar_video_caption.success", "{}", "well-formed");
+    check_data("hyperframes_video.fail", "{}", "well-formed");
+    check_data(
+        "batch.finished",
+        r#"{"batch_id":7,"items":[null]}"#,
+        "well-formed",
+    );
     check_data(
         "personalized_video",
         r#"{"video_id":"v","contact_info":{"name":"A","tags":[1]}}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "personalized_video",
         r#"{"video_id":"v","contact_info":null}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "ai_clipping.success",
         r#"{"id":"j","clips":[{"id":"c","new":1,"title":null},{}],"created_at":1790000000}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "ai_clipping.success",
         r#"{"id":"j","clips":null,"created_at":"2026-07-01T00:00:00Z"}"#,
-        "fits",
+        "well-formed",
     );
 }
 
@@ -113,36 +117,40 @@ fn numbers_for_text_leave_as_numbers() {
     check_data(
         "avatar_video.success",
         r#"{"video_id":42,"callback_id":-1,"folder_id":0}"#,
-        "fits",
+        "well-formed",
     );
-    check_data("avatar_video.fail", r#"{"video_id":"v","msg":404}"#, "fits");
+    check_data(
+        "avatar_video.fail",
+        r#"{"video_id":"v","msg":404}"#,
+        "well-formed",
+    );
     check_data(
         "avatar_video.fail",
         r#"{"video_id":"v","msg":1.50}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "avatar_video.fail",
         r#"{"video_id":18446744073709551615,"msg":1e21}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "ai_clipping.fail",
         r#"{"id":"j","progress":99.5,"source_duration":1e3}"#,
-        "fits",
+        "well-formed",
     );
     // Read and written without care for the last bit, this one would come back as another.
     check_data(
         "avatar_video.success",
         r#"{"video_id":"v","duration":12.466666666666666666666666666666}"#,
-        "fits",
+        "well-formed",
     );
     check_data(
         "avatar_video.fail",
         r#"{"video_id":18446744073709551616}"#,
-        "unfit",
+        "malformed",
     );
-    check_data("avatar_video.fail", r#"{"video_id":1.5}"#, "unfit");
+    check_data("avatar_video.fail", r#"{"video_id":1.5}"#, "malformed");
 }
 
 #[test]
@@ -155,35 +163,39 @@ fn data_of_the_wrong_shape_is_kept() {
         "true",
         r#"[{"video_id":"v"}]"#,
     ] {
-        check_data("avatar_video.success", data, "unfit");
-        check_data("batch.finished", data, "unfit");
+        check_data("avatar_video.success", data, "malformed");
+        check_data("batch.finished", data, "malformed");
     }
-    check_data("avatar_video.success", "{}", "unfit");
-    check_data("avatar_video.success", r#"{"video_id":null}"#, "unfit");
-    check_data("avatar_video.success", r#"{"video_id":["v"]}"#, "unfit");
+    check_data("avatar_video.success", "{}", "malformed");
+    check_data("avatar_video.success", r#"{"video_id":null}"#, "malformed");
+    check_data("avatar_video.success", r#"{"video_id":["v"]}"#, "malformed");
     check_data(
         "avatar_video.success",
         r#"{"video_id":"v","url":["u"]}"#,
-        "unfit",
+        "malformed",
     );
     check_data(
         "avatar_video.success",
         r#"{"video_id":"v","url":false}"#,
-        "unfit",
+        "malformed",
     );
-    check_data("ai_clipping.success", r#"{"id":"j","clips":{}}"#, "unfit");
+    check_data(
+        "ai_clipping.success",
+        r#"{"id":"j","clips":{}}"#,
+        "malformed",
+    );
     check_data(
         "ai_clipping.success",
         r#"{"id":"j","clips":[null]}"#,
-        "unfit",
+        "malformed",
     );
     check_data(
         "ai_clipping.success",
         r#"{"id":"j","progress":"99"}"#,
-        "unfit",
+        "malformed",
     );
-    check(r#"{"event_type":"avatar_video.success"}"#, "unfit");
-    check(r#"{"event_type":"batch.finished"}"#, "unfit");
+    check(r#"{"event_type":"avatar_video.success"}"#, "malformed");
+    check(r#"{"event_type":"batch.finished"}"#, "malformed");
 }
 
 #[test]
@@ -197,14 +209,14 @@ fn data_that_no_value_can_hold_is_kept() {
         &format!(r#"{{"video_id":"v","new":{}}}"#, deep(200)),
         &format!(r#"{{"video_id":"v","new":{}}}"#, deep(100_000)),
     ] {
-        check_data("avatar_video.fail", data, "unfit");
-        check_data("podcast.fail", data, "unfit");
+        check_data("avatar_video.fail", data, "malformed");
+        check_data("podcast.fail", data, "malformed");
     }
     // A field that is only deep is within reach of a `Value`.
     check_data(
         "avatar_video.fail",
         &format!(r#"{{"video_id":"v","new":{}}}"#, deep(100)),
-        "fits",
+        "well-formed",
     );
 }
 
@@ -229,7 +241,7 @@ fn top_level_that_no_value_can_hold_is_kept() {
 #[test]
 fn envelopes_with_more_in_them() {
     let record = r#"{"event_id":"evt_1","event_type":"batch.finished","event_data":{},"created_at":"2026-03-25T12:05:00Z","x":[1]}"#;
-    check(record, "fits");
+    check(record, "well-formed");
     let event: Event = record.parse().unwrap();
     assert_eq!(event.event_id().map(|id| id.as_str()), Some("evt_1"));
     assert_eq!(event.created_at(), Some("2026-03-25T12:05:00Z"));
@@ -245,7 +257,7 @@ fn envelopes_with_more_in_them() {
     ] {
         check(
             &format!(r#"{{"event_type":"batch.finished","event_data":{{}},{around}}}"#),
-            "fits",
+            "well-formed",
         );
     }
 }
@@ -285,12 +297,12 @@ fn digits_that_no_number_holds_are_written_back() {
 fn the_name_under_the_key_event() {
     check(
         r#"{"event":"avatar_video.success","event_data":{"video_id":"v"}}"#,
-        "fits",
+        "well-formed",
     );
     check(r#"{"event":"podcast.success","event_data":{}}"#, "unknown");
     check(
         r#"{"event":"avatar_video.success","event_type":null,"event_data":{"video_id":"v"}}"#,
-        "fits",
+        "well-formed",
     );
     let event: Event = r#"{"event":"a","event_type":"batch.finished","event_data":{}}"#
         .parse()
@@ -310,7 +322,7 @@ fn check_last_wins(body: &str, video_id: &str, url: Option<&str>) {
         panic!("{body}: {event:?}");
     };
     assert_eq!((id.as_str(), link.as_deref()), (video_id, url), "{body}");
-    check(body, "fits");
+    check(body, "well-formed");
 }
 
 #[test]
@@ -455,12 +467,12 @@ fn an_event_that_was_built_is_written_from_its_data() {
         Event::new(Payload::Unknown(without)).json(),
         r#"{"event_type":"podcast.success"}"#
     );
-    let unfit = Event::new(Payload::from_data("avatar_video.fail", &json!([1])));
+    let malformed = Event::new(Payload::from_data("avatar_video.fail", &json!([1])));
     assert_eq!(
-        unfit.json(),
+        malformed.json(),
         r#"{"event_type":"avatar_video.fail","event_data":[1]}"#
     );
-    assert!(!unfit.fits());
+    assert!(!malformed.is_well_formed());
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn event_types() -> Response {
-    let names = EventType::DOCUMENTED.iter().map(EventType::as_str);
+    let names = EventType::KNOWN.iter().map(EventType::as_str);
     let names: Vec<_> = names.filter(|name| is_in_v1(name)).collect();
     success(names)
 }

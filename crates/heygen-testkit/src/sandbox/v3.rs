@@ -83,7 +83,7 @@ pub(super) async fn rotate_secret(
 
 /// The parameters of a page are not in HeyGen's reference of this operation: they are not looked at.
 pub(super) async fn event_types() -> Response {
-    let described = EventType::DOCUMENTED.iter().map(|event_type| {
+    let described = EventType::KNOWN.iter().map(|event_type| {
         json!({"event_type": event_type.as_str(), "description": event_type.description()})
     });
     reply::json(StatusCode::OK, &Page::whole(described.collect()))

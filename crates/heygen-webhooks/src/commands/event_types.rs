@@ -20,7 +20,7 @@ struct Row {
 pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
     let api = Api::connect(&options.connection)?;
     let mut rows = management::run(offered(&api))?;
-    let missing: Vec<_> = EventType::DOCUMENTED
+    let missing: Vec<_> = EventType::KNOWN
         .iter()
         .filter(|known| !rows.iter().any(|row| row.event_type == **known))
         .cloned()

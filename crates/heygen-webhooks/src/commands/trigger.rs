@@ -40,7 +40,7 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let event_types: Vec<EventType> = match &options.event_type {
         Some(name) => vec![EventType::from(name.as_str())],
-        None => EventType::DOCUMENTED.to_vec(),
+        None => EventType::KNOWN.to_vec(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,7 +10,7 @@ pub(crate) fn json(event: &Event) -> Value {
     json!({
         "event_type": event.event_name(),
         "known": event.is_known(),
-        "fits": event.fits(),
+        "fits": event.is_well_formed(),
         "outcome": event.outcome().as_str(),
         "subject_id": event.subject_id(),
         "callback_id": event.callback_id(),
@@ -45,7 +45,7 @@ pub(crate) fn text(event: &Event, full: bool) -> String {
         true => url.to_owned(),
         false => without_query(url),
     };
-    let misfit = event.misfit().map(explain);
+    let misfit = event.payload_error().map(explain);
     let facts: [(&str, Option<String>); 10] = [
         ("event", Some(tame(event.event_name()))),
         (
@@ -84,7 +84,7 @@ pub(crate) fn words(event: &Event, full: bool) -> String {
             .callback_id()
             .map(|id| format!("callback_id={}", tame(id))),
     );
-    words.extend(event.misfit().map(explain));
+    words.extend(event.payload_error().map(explain));
     words.extend(unknown_fields(event).map(|fields| format!("unknown fields: {fields}")));
     words.join("  ")
 }
@@ -103,7 +103,7 @@ fn media(event: &Event, full: bool) -> Option<String> {
         Some(url) if full => Some(format!("{kind} {}", tame(url))),
         Some(url) => Some(format!("{kind} {}", tame(&without_query(url)))),
         None => event
-            .lacks_media()
+            .is_missing_media()
             .then(|| format!("{kind} without a link: ask HeyGen for it by id")),
     }
 }
@@ -116,7 +116,7 @@ fn reason(event: &Event) -> Option<String> {
     match event.failure_message() {
         Some(message) => Some(tame(message)),
         None => event
-            .lacks_reason()
+            .is_missing_reason()
             .then(|| "HeyGen does not say why".to_owned()),
     }
 }

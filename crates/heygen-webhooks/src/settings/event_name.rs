@@ -40,7 +40,7 @@ pub(crate) fn expanded(given: &str) -> Vec<EventType> {
     if !given.contains('*') {
         return vec![EventType::from(given)];
     }
-    EventType::DOCUMENTED
+    EventType::KNOWN
         .iter()
         .filter(|known| Pattern::text_matches(given, known.as_str()))
         .cloned()
@@ -60,7 +60,7 @@ fn is_known(given: &str) -> bool {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    EventType::DOCUMENTED.iter().map(EventType::as_str)
+    EventType::KNOWN.iter().map(EventType::as_str)
 }
 
 fn unknown(given: &str) -> String {

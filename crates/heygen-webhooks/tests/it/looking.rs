@@ -33,7 +33,7 @@ fn inspect_reads_every_fixture() {
         assert_eq!(seen["event_type"], fixture.event_type, "{}", fixture.case);
         assert_eq!(
             seen["fits"],
-            !fixture.case.starts_with("unfit-"),
+            !fixture.case.starts_with("malformed-"),
             "{}: {}",
             fixture.event_type,
             fixture.case

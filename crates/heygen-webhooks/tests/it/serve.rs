@@ -19,7 +19,7 @@ fn thirty_samples_become_thirty_lines() {
     assert_eq!(sent.stdout.lines().count(), 30);
 
     let lines: Vec<_> = (0..30).map(|_| serve.line()).collect();
-    for event_type in EventType::DOCUMENTED {
+    for event_type in EventType::KNOWN {
         let count = lines
             .iter()
             .filter(|line| {
@@ -45,10 +45,7 @@ fn json_lines_hold_the_view_and_the_event() {
         .collect();
     assert_eq!(
         names,
-        EventType::DOCUMENTED
-            .iter()
-            .map(EventType::as_str)
-            .collect()
+        EventType::KNOWN.iter().map(EventType::as_str).collect()
     );
     for line in &lines {
         assert_eq!(line["known"], true, "{line}");

@@ -105,7 +105,7 @@ impl Show {
     /// rest is sent without waiting.
     pub(super) async fn play(&self, mut handled: Count, stored: &Stored) -> Report {
         let mut is_late = false;
-        for event_type in EventType::DOCUMENTED {
+        for event_type in EventType::KNOWN {
             let before = handled.now().ended;
             self.sandbox.send(EventBuilder::new(event_type.clone()));
             if is_late {
@@ -123,11 +123,11 @@ impl Show {
         }
         if is_late {
             // The rest was sent without waiting.
-            let _ = timeout(PATIENCE, handled.reach(EventType::DOCUMENTED.len())).await;
+            let _ = timeout(PATIENCE, handled.reach(EventType::KNOWN.len())).await;
         }
         let tally = handled.now();
         Report {
-            samples: EventType::DOCUMENTED.len(),
+            samples: EventType::KNOWN.len(),
             stored: stored.0.load(Ordering::Relaxed),
             acknowledged: tally.acknowledged,
             reason: tally.last_failure,
