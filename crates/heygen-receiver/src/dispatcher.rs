@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::caught::{self, caught};
 use crate::delivery::Delivery;
 use crate::destination::{Destinations, Slot};
-use crate::handler::{Handled, Handler};
+use crate::handler::{Disposition, Handler};
 use crate::observer::{ObservedAttempt, Observers};
 use crate::schedule::RetrySchedule;
 
@@ -33,14 +33,14 @@ pub struct DispatchOptions {
     /// How many deliveries each of the handler's [destinations](crate::Handler::destinations) has at a time. Default: 16.
     pub concurrency: usize,
     /// How long a handler may take before the attempt counts as failed. Default: 60 s.
-    pub handler_time: Duration,
+    pub handler_timeout: Duration,
     /// Which delivery comes before which. Default: the longest due first, whatever it is about.
     pub order: Order,
     /// When a delivery that was not handled is handed out again.
     pub schedule: RetrySchedule,
     /// How long handlers may take to end once the dispatcher is to stop; what they then have not ended is handed out again
     /// after the next start. Default: 10 s.
-    pub shutdown_time: Duration,
+    pub shutdown_timeout: Duration,
     /// Who is told how attempts end. Default: nobody.
     pub observers: Observers,
 }
@@ -93,7 +93,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                     () = &mut shutdown => {
                         is_last = true;
                         // What is claimed now would otherwise wait for the next start.
-                        let claimed = tokio::time::timeout(self.options.shutdown_time, claiming);
+                        let claimed = tokio::time::timeout(self.options.shutdown_timeout, claiming);
                         claimed.await.unwrap_or_default()
                     }
                 }
@@ -117,7 +117,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        wind_up(running, self.options.shutdown_time).await;
+        wind_up(running, self.options.shutdown_timeout).await;
     }
 
     async fn claim(&self, room: Vec<Room>, trouble: &mut Trouble) -> Claim {
@@ -162,13 +162,13 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let most_interrupted = options.schedule.max_attempts.clamp(1, MAX_INTERRUPTED);
             let handled = match claimed.interrupted >= most_interrupted {
                 // Only a process that ended in the middle, again and again, gets this far.
-                true => Handled::dead("the attempts ran out while it was being handled"),
-                false => call(handler, claimed.clone(), options.handler_time).await,
+                true => Disposition::dead_letter("the attempts ran out while it was being handled"),
+                false => call(handler, claimed.clone(), options.handler_timeout).await,
             };
             let duration = clock.elapsed();
             let handled = bounded(handled);
             match &handled {
-                Handled::Pause { after, .. } => {
+                Disposition::Pause { after, .. } => {
                     if slot.pause(*after) {
                         tracing::warn!(
                             seconds = after.as_secs_f64(),
@@ -230,28 +230,32 @@ impl Default for DispatchOptions {
     fn default() -> Self {
         Self {
             concurrency: 16,
-            handler_time: Duration::from_secs(60),
+            handler_timeout: Duration::from_secs(60),
             order: Order::Due,
             schedule: RetrySchedule::default(),
-            shutdown_time: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
             observers: Observers::default(),
         }
     }
 }
 
 /// In a task of its own, so that a panic ends the attempt and nothing else.
-async fn call<H: Handler>(handler: Arc<H>, claimed: Claimed, handler_time: Duration) -> Handled {
+async fn call<H: Handler>(
+    handler: Arc<H>,
+    claimed: Claimed,
+    handler_timeout: Duration,
+) -> Disposition {
     let mut task = AbortOnDrop(tokio::spawn(async move {
         handler.handle(Delivery::from(claimed)).await
     }));
-    match tokio::time::timeout(handler_time, &mut task.0).await {
+    match tokio::time::timeout(handler_timeout, &mut task.0).await {
         Ok(Ok(handled)) => handled,
-        Ok(Err(failed)) => Handled::retry(describe(failed)),
-        Err(_) => Handled::retry(format!("no answer within {handler_time:?}")),
+        Ok(Err(failed)) => Disposition::retry(describe(failed)),
+        Err(_) => Disposition::retry(format!("no answer within {handler_timeout:?}")),
     }
 }
 
-struct AbortOnDrop(JoinHandle<Handled>);
+struct AbortOnDrop(JoinHandle<Disposition>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -270,9 +274,11 @@ fn describe(failed: JoinError) -> String {
 }
 
 /// No destination is left alone for longer than that.
-fn bounded(handled: Handled) -> Handled {
+fn bounded(handled: Disposition) -> Disposition {
     match handled {
-        Handled::Pause { after, reason } => Handled::pause(after.min(LONGEST_PAUSE), reason),
+        Disposition::Pause { after, reason } => {
+            Disposition::pause(after.min(LONGEST_PAUSE), reason)
+        }
         other => other,
     }
 }
@@ -299,12 +305,12 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    fn finish(&self, handled: Handled, schedule: &RetrySchedule) -> Completion {
+    fn finish(&self, handled: Disposition, schedule: &RetrySchedule) -> Completion {
         match handled {
-            Handled::Done => self.end(AttemptResult::Done, None),
-            Handled::DoneWithNote { note } => self.end(AttemptResult::Done, Some(note)),
-            Handled::Dead { reason } => self.end(AttemptResult::Dead, Some(reason)),
-            Handled::Retry { after, reason } => {
+            Disposition::Ack => self.end(AttemptResult::Done, None),
+            Disposition::AckWithNote { note } => self.end(AttemptResult::Done, Some(note)),
+            Disposition::DeadLetter { reason } => self.end(AttemptResult::Dead, Some(reason)),
+            Disposition::Retry { after, reason } => {
                 let (attempt, id) = (self.attempt_of_round(), self.claimed.id);
                 match schedule.next_wait(attempt, self.elapsed, after, id) {
                     Some(wait) => self
@@ -314,7 +320,7 @@ impl Ended<'_> {
                     None => self.given_up(&reason, attempt),
                 }
             }
-            Handled::Pause { after, reason } => {
+            Disposition::Pause { after, reason } => {
                 if self.elapsed >= schedule.max_elapsed {
                     return self.given_up(&reason, self.attempt_of_round());
                 }
@@ -416,9 +422,9 @@ async fn appended<I: Inbox>(inbox: &I) {
     }
 }
 
-async fn wind_up(mut running: JoinSet<()>, shutdown_time: Duration) {
+async fn wind_up(mut running: JoinSet<()>, shutdown_timeout: Duration) {
     let all = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(shutdown_time, all).await.is_err() {
+    if tokio::time::timeout(shutdown_timeout, all).await.is_err() {
         tracing::warn!(
             deliveries = running.len(),
             "handlers did not end in time; what they had is handed out again after the next start"
@@ -499,11 +505,11 @@ mod tests {
             elapsed: Duration::from_secs(20),
         };
         for handled in [
-            Handled::Retry {
+            Disposition::Retry {
                 after: Some(Duration::from_secs(30)),
                 reason: String::new(),
             },
-            Handled::pause(Duration::from_secs(30), ""),
+            Disposition::pause(Duration::from_secs(30), ""),
         ] {
             let finish = attempt.finish(handled, &RetrySchedule::default());
             assert_eq!(finish.due_at, at(1050));
@@ -535,7 +541,7 @@ mod tests {
                 duration: Duration::ZERO,
                 elapsed: Duration::ZERO,
             };
-            let finish = attempt.finish(Handled::Done, &RetrySchedule::default());
+            let finish = attempt.finish(Disposition::Ack, &RetrySchedule::default());
             tell(&options, &attempt, &finish);
         }
         let expected = [Some("as.stored".to_owned()), None];

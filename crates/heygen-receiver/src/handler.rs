@@ -1,4 +1,4 @@
-//! [`Handler`]: your code, and what it says of a delivery.
+//! [`Handler`]: your code. [`Disposition`]: what it says of a delivery.
 
 use std::fmt;
 use std::future::Future;
@@ -6,25 +6,59 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 
-/// Code that is given each kept delivery until it says done.
+/// Code that is called with each stored delivery until it acknowledges it.
 ///
-/// A delivery can come more than once: when the process ends while it is being handled, it is handed out again after the
-/// next start. Its [`id`](Delivery::id) is the same every time. A panic, or no answer within
-/// [`handler_time`](crate::DispatchOptions::handler_time), counts as [`Handled::Retry`].
+/// A delivery can come more than once: when the process ends during an attempt, the delivery is
+/// dispatched again after the next start. Its [`id`](Delivery::id) is the same every time. A panic, or
+/// no answer within [`handler_timeout`](crate::DispatchOptions::handler_timeout), counts as
+/// [`Disposition::Retry`].
 ///
-/// Any `async` closure or function from [`Delivery`] to something that becomes [`Handled`] is one: `()` is done, and of a
-/// `Result` an error is a retry.
+/// Any `async` function or closure from [`Delivery`] to something that converts into
+/// [`Disposition`] is a handler: `()` acknowledges, an `Err` retries, and a `Result<Disposition, E>`
+/// says either.
+///
+/// # Examples
+///
+/// State is shared by a type of your own, or by a closure that clones it for each call:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use heygen_receiver::{Delivery, Disposition, Handler};
+///
+/// struct Database;
+/// # impl Database { async fn save(&self, _: &str) -> Result<(), std::io::Error> { Ok(()) } }
+///
+/// struct App {
+///     database: Arc<Database>,
+/// }
+///
+/// impl Handler for App {
+///     async fn handle(&self, delivery: Delivery) -> Disposition {
+///         self.database.save(delivery.event_type().unwrap_or_default()).await.into()
+///     }
+/// }
+///
+/// fn closure(database: Arc<Database>) -> impl Handler {
+///     move |delivery: Delivery| {
+///         let database = Arc::clone(&database);
+///         async move { database.save(delivery.event_type().unwrap_or_default()).await }
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// Handles one delivery.
-    fn handle(&self, delivery: Delivery) -> impl Future<Output = Handled> + Send;
+    fn handle(&self, delivery: Delivery) -> impl Future<Output = Disposition> + Send;
 
-    /// How many destinations it has. Each has [`concurrency`](crate::DispatchOptions::concurrency) of its own, and a pause that one
-    /// asks for ([`Handled::Pause`]) holds up no other.
+    /// How many destinations it has. Each has its own
+    /// [`concurrency`](crate::DispatchOptions::concurrency), and a pause of one
+    /// ([`Disposition::Pause`]) does not hold up the others.
     fn destinations(&self) -> usize {
         1
     }
 
-    /// To which of them an event of that type goes, from 0; `None` is what is not an event.
+    /// Which destination an event of this type goes to, counted from 0; `None` is a body that is not
+    /// an event.
     fn destination(&self, event_type: Option<&str>) -> usize {
         let _ = event_type;
         0
@@ -34,38 +68,39 @@ pub trait Handler: Send + Sync + 'static {
 /// What a handler says of a delivery.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Handled {
-    /// Handled; never hand it out again.
-    Done,
-    /// Handled, with something to say about it.
-    DoneWithNote {
-        /// What to say, for the record.
+pub enum Disposition {
+    /// Acknowledged: the delivery is not dispatched again.
+    Ack,
+    /// Acknowledged, with a note for the record.
+    AckWithNote {
+        /// The note.
         note: String,
     },
-    /// Not handled: hand it out again.
+    /// Try again later.
     Retry {
         /// How long to wait; `None` leaves it to the [`RetrySchedule`](crate::RetrySchedule).
         after: Option<Duration>,
         /// Why, for the record.
         reason: String,
     },
-    /// Not handled, because the destination asked for a pause: until that is over nothing is dispatched to it, neither this delivery
-    /// nor any other, and then one at a time at first. It does not count as an attempt.
+    /// The destination asked for a pause: until it is over nothing is dispatched to it, neither this
+    /// delivery nor another, and then one at a time at first. It does not count as an attempt.
     Pause {
         /// How long, up to 1 h.
         after: Duration,
         /// Why, for the record.
         reason: String,
     },
-    /// Not handled, and trying again would not help. It stays in the inbox, visible as dead.
-    Dead {
+    /// Trying again would not help: the delivery is dead-lettered. It stays in the inbox, visible and
+    /// ready to be replayed.
+    DeadLetter {
         /// Why, for the record.
         reason: String,
     },
 }
 
-impl Handled {
-    /// Not handled; hand it out again when the schedule says so.
+impl Disposition {
+    /// Try again when the schedule says so.
     pub fn retry(reason: impl Into<String>) -> Self {
         Self::Retry {
             after: None,
@@ -73,7 +108,7 @@ impl Handled {
         }
     }
 
-    /// Not handled, because the destination asked for a pause of that length.
+    /// The destination asked for a pause of that length.
     pub fn pause(after: Duration, reason: impl Into<String>) -> Self {
         Self::Pause {
             after,
@@ -81,25 +116,27 @@ impl Handled {
         }
     }
 
-    /// Not handled, and trying again would not help.
-    pub fn dead(reason: impl Into<String>) -> Self {
-        Self::Dead {
+    /// Trying again would not help.
+    pub fn dead_letter(reason: impl Into<String>) -> Self {
+        Self::DeadLetter {
             reason: reason.into(),
         }
     }
 }
 
-impl From<()> for Handled {
+impl From<()> for Disposition {
     fn from((): ()) -> Self {
-        Self::Done
+        Self::Ack
     }
 }
 
-impl<E: fmt::Display> From<Result<(), E>> for Handled {
-    fn from(result: Result<(), E>) -> Self {
+/// An error is a retry. Its alternate form (`{:#}`) is recorded, in which anyhow and eyre write the
+/// causes too.
+impl<T: Into<Self>, E: fmt::Display> From<Result<T, E>> for Disposition {
+    fn from(result: Result<T, E>) -> Self {
         match result {
-            Ok(()) => Self::Done,
-            Err(error) => Self::retry(error.to_string()),
+            Ok(disposition) => disposition.into(),
+            Err(error) => Self::retry(format!("{error:#}")),
         }
     }
 }
@@ -108,9 +145,48 @@ impl<F, Fut> Handler for F
 where
     F: Fn(Delivery) -> Fut + Send + Sync + 'static,
     Fut: Future + Send,
-    Fut::Output: Into<Handled>,
+    Fut::Output: Into<Disposition>,
 {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         self(delivery).await.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(result: impl Into<Disposition>, expected: Disposition) {
+        assert_eq!(result.into(), expected);
+    }
+
+    /// Writes its cause in the alternate form only, as anyhow's errors do.
+    struct WithCause;
+
+    impl fmt::Display for WithCause {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("saving order 42")?;
+            match f.alternate() {
+                true => f.write_str(": connection refused"),
+                false => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn results_are_dispositions() {
+        check((), Disposition::Ack);
+        check(Ok::<(), WithCause>(()), Disposition::Ack);
+        check(
+            Err::<(), _>(WithCause),
+            Disposition::retry("saving order 42: connection refused"),
+        );
+        let dead = Disposition::dead_letter("no such order");
+        check(Ok::<_, WithCause>(dead.clone()), dead);
+        check(
+            Err::<Disposition, _>(WithCause),
+            Disposition::retry("saving order 42: connection refused"),
+        );
     }
 }

@@ -71,7 +71,7 @@ pub use admin::{Admin, AdminPages};
 pub use callback_tokens::{CallbackTokenError, CallbackTokenErrorKind, CallbackTokens};
 pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};
-pub use handler::{Handled, Handler};
+pub use handler::{Disposition, Handler};
 pub use limits::Limits;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;

@@ -21,7 +21,7 @@ pub enum Rejection {
     EncodedBody,
     /// The body is, or says it is, longer than [`max_body_bytes`](crate::Limits::max_body_bytes).
     BodyTooLarge,
-    /// The body took longer than [`body_time`](crate::Limits::body_time).
+    /// The body took longer than [`body_timeout`](crate::Limits::body_timeout).
     BodyTooSlow,
     /// The body ended before its end.
     BodyBroken,
@@ -32,7 +32,7 @@ pub enum Rejection {
     /// More is under way than memory allows, or the inbox's queue is full.
     Overloaded,
     /// The inbox could not keep the delivery.
-    NotKept,
+    NotStored,
 }
 
 impl Rejection {
@@ -48,7 +48,7 @@ impl Rejection {
         Self::BodyBroken,
         Self::NoSecret,
         Self::Overloaded,
-        Self::NotKept,
+        Self::NotStored,
     ];
 
     /// Why a post is unauthorized.
@@ -72,7 +72,7 @@ impl Rejection {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NoSecret | Self::Overloaded | Self::NotKept => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSecret | Self::Overloaded | Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -90,7 +90,7 @@ impl Rejection {
             Self::Unauthorized => "unauthorized",
             Self::NoSecret => "no-secret",
             Self::Overloaded => "overloaded",
-            Self::NotKept => "not-kept",
+            Self::NotStored => "not-stored",
         }
     }
 
@@ -114,7 +114,7 @@ impl fmt::Display for Rejection {
             Self::Unauthorized => "not authorized",
             Self::NoSecret => "not ready yet",
             Self::Overloaded => "too busy",
-            Self::NotKept => "could not be kept",
+            Self::NotStored => "could not be stored",
         })
     }
 }

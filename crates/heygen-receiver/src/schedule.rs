@@ -15,7 +15,7 @@ pub struct RetrySchedule {
     /// The longest wait. Default: 1 h.
     pub max_delay: Duration,
     /// After how many attempts a delivery is dead. Default: [`u32::MAX`], which is no limit; 0 is taken for 1. An attempt that ended
-    /// with [`Handled::Pause`](crate::Handled::Pause) does not count. Those that ended with their process are counted apart: as
+    /// with [`Disposition::Pause`](crate::Disposition::Pause) does not count. Those that ended with their process are counted apart: as
     /// many of them, 100 at the most, and the delivery is dead, since it may be what ends the process.
     pub max_attempts: u32,
     /// How long a delivery is tried, from its first attempt. Default: 24 h. The last attempt is made when this is over. While

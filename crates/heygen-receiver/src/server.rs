@@ -59,7 +59,7 @@ impl Server {
     }
 
     /// Speaks TLS, and nothing else: what comes in plain is closed. The handshake counts towards
-    /// [`header_time`](crate::Limits::header_time), and the connection counts from its first moment.
+    /// [`header_timeout`](crate::Limits::header_timeout), and the connection counts from its first moment.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(self, tls: ServerTls) -> Self {
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Answers until `shutdown` resolves; then accepts no more, lets requests under way end within
-    /// [`shutdown_time`](crate::Limits::shutdown_time), and returns.
+    /// [`shutdown_timeout`](crate::Limits::shutdown_timeout), and returns.
     pub async fn serve<I: Inbox>(self, receiver: Receiver<I>, shutdown: impl Future<Output = ()>) {
         let limits = receiver.limits().clone();
         let mut open = OpenConnections::new(limits.clone());
@@ -116,7 +116,7 @@ impl Server {
         // No receiver means that no connection is left to tell.
         let _ = stop.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits.shutdown_time, all)
+        if tokio::time::timeout(limits.shutdown_timeout, all)
             .await
             .is_err()
         {

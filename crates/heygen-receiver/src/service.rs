@@ -19,15 +19,15 @@ use tower_service::Service;
 mod answer;
 mod body;
 mod encoding;
+mod endpoint;
 mod head;
 mod refusal_log;
-mod way;
 
 use self::body::{Budget, Share};
 use self::encoding::is_encoded;
+use self::endpoint::Endpoint;
 pub(crate) use self::head::MAX_HEADERS;
 use self::refusal_log::RefusalLog;
-use self::way::Way;
 
 use crate::callback_tokens::CallbackTokens;
 use crate::caught::caught;
@@ -139,7 +139,7 @@ impl<I: Inbox> Receiver<I> {
     {
         match self.shared.route(&request) {
             Route::Probe => answer::probe(),
-            Route::Deliver(way) => match self.shared.deliver(request, way).await {
+            Route::Deliver(endpoint) => match self.shared.deliver(request, endpoint).await {
                 Ok(appended) => answer::kept(appended),
                 Err(rejected) => self.shared.answer(rejected),
             },
@@ -180,7 +180,7 @@ impl<I: Inbox> Receiver<I> {
 
 enum Route {
     Probe,
-    Deliver(Way),
+    Deliver(Endpoint),
     /// A post with a well-formed signature that came to a path that is none of ours.
     Misdirected,
     Reject(Rejection),
@@ -200,7 +200,7 @@ impl<I> Shared<I> {
             return Route::Reject(Rejection::HeadersTooLarge);
         }
         let (own, tokens) = (&self.options.path, &self.options.callback_tokens);
-        let Some(way) = Way::of(request.uri().path(), own.as_deref(), tokens) else {
+        let Some(endpoint) = Endpoint::of(request.uri().path(), own.as_deref(), tokens) else {
             return if is_signed_post(request.method(), request.headers()) {
                 Route::Misdirected
             } else {
@@ -208,7 +208,7 @@ impl<I> Shared<I> {
             };
         };
         match *request.method() {
-            Method::POST => Route::Deliver(way),
+            Method::POST => Route::Deliver(endpoint),
             Method::OPTIONS | Method::GET | Method::HEAD => Route::Probe,
             _ => Route::Reject(Rejection::MethodNotAllowed),
         }
@@ -308,14 +308,14 @@ impl<I: Inbox> Shared<I> {
     async fn deliver<B>(
         self: &Arc<Self>,
         request: Request<B>,
-        way: Way,
+        endpoint: Endpoint,
     ) -> Result<Appended, Rejected>
     where
         B: Body<Data = Bytes> + Send,
     {
         let (headers, body) = detach(request);
         let mut share = self.budget.share();
-        let secrets = match self.check(&headers, &body, way, &mut share) {
+        let secrets = match self.check(&headers, &body, endpoint, &mut share) {
             Ok(secrets) => secrets,
             Err(rejection) => return Err(self.turn_away(rejection, &headers, body, share).await),
         };
@@ -342,7 +342,12 @@ impl<I: Inbox> Shared<I> {
         // Signed, or come to an address that only those know who may send.
         let accepted = unverified.accept();
         let headers = accepted.headers();
-        let delivery = NewDelivery::new(received_at, way.source(), headers, accepted.into_body());
+        let delivery = NewDelivery::new(
+            received_at,
+            endpoint.source(),
+            headers,
+            accepted.into_body(),
+        );
         self.keep(delivery, share).await.map_err(|rejection| {
             self.tell(rejection, None);
             if rejection == Rejection::Overloaded {
@@ -357,7 +362,7 @@ impl<I: Inbox> Shared<I> {
         &self,
         headers: &HeaderMap,
         body: &B,
-        way: Way,
+        endpoint: Endpoint,
         share: &mut Share,
     ) -> Result<Option<Arc<Secrets>>, Rejection>
     where
@@ -368,9 +373,9 @@ impl<I: Inbox> Shared<I> {
             return Err(Rejection::EncodedBody);
         }
         body::check_declared_len(body, &self.options.limits)?;
-        match way {
-            Way::Webhook => Ok(Some(self.secrets.get().ok_or(Rejection::NoSecret)?)),
-            Way::Callback => Ok(None),
+        match endpoint {
+            Endpoint::Webhook => Ok(Some(self.secrets.get().ok_or(Rejection::NoSecret)?)),
+            Endpoint::Callback => Ok(None),
         }
     }
 
@@ -405,19 +410,19 @@ impl<I: Inbox> Shared<I> {
             drop(share);
             appended
         });
-        let kept = tokio::time::timeout(self.options.limits.commit_time, &mut append).await;
+        let kept = tokio::time::timeout(self.options.limits.commit_timeout, &mut append).await;
         let Ok(kept) = kept else {
             tracing::error!(
                 "the inbox took too long to keep a delivery; HeyGen is told to send it again"
             );
             // It waits on, and its memory is counted for as long.
             tokio::spawn(append);
-            return Err(Rejection::NotKept);
+            return Err(Rejection::NotStored);
         };
         let appended = kept.map_err(|error| match error.kind() {
             InboxErrorKind::Busy => Rejection::Overloaded,
             // The inbox has told the log what happened, once for everything that failed with it.
-            _ => Rejection::NotKept,
+            _ => Rejection::NotStored,
         })?;
         observers.kept(&ObservedDelivery {
             appended,

@@ -69,7 +69,7 @@ impl RunningServer {
         options: ReceiverOptions,
     ) {
         // It cuts off connections itself, and ends a little later than that.
-        self.receive_stop_time = options.limits.shutdown_time + Duration::from_secs(5);
+        self.receive_stop_time = options.limits.shutdown_timeout + Duration::from_secs(5);
         let receiver = Receiver::with(secrets.clone(), self.inbox.clone(), options);
         let receiving = server.serve(receiver, self.receiving.stopped());
         self.receiving.spawn("receiver", receiving);

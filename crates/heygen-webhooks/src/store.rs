@@ -95,7 +95,7 @@ pub(crate) async fn check(
 /// Somebody waits, and can call the command again.
 fn impatient(nats: &Nats) -> JetStreamOptions {
     let mut options = nats.options.clone();
-    options.connect_time = CONNECT_TIME;
+    options.connect_timeout = CONNECT_TIMEOUT;
     options
 }
 
@@ -152,4 +152,4 @@ pub(crate) fn warn_of_open_files(place: &Place) {
 
 const CLOSE_TIME: Duration = Duration::from_secs(60);
 
-const CONNECT_TIME: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -32,7 +32,7 @@ pub(super) struct Connection {
     pulse: Pulse,
     /// When the present connection was made, in microseconds since 1970.
     connected_at: Arc<AtomicI64>,
-    answer_time: Duration,
+    answer_timeout: Duration,
     place: String,
 }
 
@@ -43,7 +43,7 @@ impl Connection {
         options: &JetStreamOptions,
     ) -> Result<Self, InboxError> {
         let servers: Vec<String> = address.servers().collect();
-        let deadline = Instant::now() + options.connect_time;
+        let deadline = Instant::now() + options.connect_timeout;
         let mut is_told = false;
         let connected_at = Arc::new(AtomicI64::new(to_micros(SystemTime::now())));
         let client = loop {
@@ -59,7 +59,7 @@ impl Connection {
                             inbox = %address,
                             %error,
                             "no server was reached; trying for {:?}",
-                            options.connect_time
+                            options.connect_timeout
                         );
                         is_told = true;
                     }
@@ -68,8 +68,8 @@ impl Connection {
             }
         };
         let context = ContextBuilder::new()
-            .timeout(options.answer_time)
-            .ack_timeout(options.answer_time)
+            .timeout(options.answer_timeout)
+            .ack_timeout(options.answer_timeout)
             .max_ack_inflight(options.queue_capacity.max(1).saturating_mul(2))
             .build(client.clone());
         Ok(Self {
@@ -77,7 +77,7 @@ impl Connection {
             context,
             pulse: Pulse::new(address.hosts().len() > 1),
             connected_at,
-            answer_time: options.answer_time,
+            answer_timeout: options.answer_timeout,
             place: address.to_string(),
         })
     }
@@ -134,7 +134,7 @@ impl Connection {
     pub(super) async fn say(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
         let saying = self.client.publish(reply.clone(), kind.into());
         // It waits while much is to be written to a server that reads nothing.
-        let said = tokio::time::timeout(self.answer_time, saying).await;
+        let said = tokio::time::timeout(self.answer_timeout, saying).await;
         let said = said.map_err(|error| self.cannot("write to", error))?;
         said.map_err(|error| self.cannot("write to", error))
     }
@@ -176,7 +176,7 @@ async fn connect_options(
         .name(&options.name)
         .connection_timeout(ONE_SERVER)
         .ping_interval(PING)
-        .request_timeout(Some(options.answer_time))
+        .request_timeout(Some(options.answer_timeout))
         .require_tls(address.is_tls())
         // The first attempt of all waits for nothing.
         .reconnect_delay_callback(|attempts| {

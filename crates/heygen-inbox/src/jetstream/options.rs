@@ -22,13 +22,13 @@ pub struct JetStreamOptions {
     /// Default: 4096.
     pub queue_capacity: usize,
     /// How long an append may wait for its acknowledgement; meanwhile it is tried again every
-    /// [`answer_time`](Self::answer_time), as when a leader is just being elected. Default: 7 s;
+    /// [`answer_timeout`](Self::answer_timeout), as when a leader is just being elected. Default: 7 s;
     /// HeyGen waits for 10 s.
-    pub publish_time: Duration,
+    pub publish_timeout: Duration,
     /// How long one answer of the servers may take. Default: 2 s.
-    pub answer_time: Duration,
+    pub answer_timeout: Duration,
     /// How long to try to reach a server at the start. Default: 10 s.
-    pub connect_time: Duration,
+    pub connect_timeout: Duration,
     /// Of how many of the newest events the fingerprints are kept in memory, to know duplicates
     /// that the servers' duplicate window does not know. Default: 1,000,000, which take about 100
     /// MiB.
@@ -84,9 +84,9 @@ impl Default for JetStreamOptions {
             streams: StreamOptions::default(),
             ack_wait: Duration::from_secs(30),
             queue_capacity: 4096,
-            publish_time: Duration::from_secs(7),
-            answer_time: Duration::from_secs(2),
-            connect_time: Duration::from_secs(10),
+            publish_timeout: Duration::from_secs(7),
+            answer_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
             remembered: 1_000_000,
             name: "heygen-inbox".to_owned(),
         }

@@ -36,7 +36,7 @@ pub(super) struct Publisher {
     /// Room for those that wait for their acknowledgement.
     room: Semaphore,
     queue_capacity: usize,
-    publish_time: Duration,
+    publish_timeout: Duration,
     follower: Follower,
 }
 
@@ -58,7 +58,7 @@ impl Publisher {
             seen,
             room: Semaphore::new(queue_capacity),
             queue_capacity,
-            publish_time: options.publish_time,
+            publish_timeout: options.publish_timeout,
         }
     }
 
@@ -208,7 +208,7 @@ impl Publisher {
         let subject = self.streams.names.event(event_type);
         let plain_id = message_id(delivery);
         let mut id = plain_id.clone();
-        let deadline = Instant::now() + self.publish_time;
+        let deadline = Instant::now() + self.publish_timeout;
         let mut is_tried = false;
         let mut others = 0;
         loop {
@@ -282,7 +282,7 @@ impl Publisher {
             }
             PublishErrorKind::TimedOut => format!(
                 "the stream {place} did not acknowledge within {:?}",
-                self.publish_time
+                self.publish_timeout
             ),
             PublishErrorKind::MaxPayloadExceeded => format!(
                 "the delivery is larger than the {} bytes a message may have: raise max_payload at the servers",

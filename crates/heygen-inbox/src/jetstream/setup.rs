@@ -74,7 +74,7 @@ impl Setup<'_> {
             replicas: replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
             connection,
         };
-        let deadline = Instant::now() + options.connect_time;
+        let deadline = Instant::now() + options.connect_timeout;
         loop {
             match Box::pin(setup.open_once()).await {
                 Ok(opened) => return Ok(opened),

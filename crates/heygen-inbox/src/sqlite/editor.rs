@@ -54,7 +54,7 @@ impl SqliteEditor {
     /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read or written.
     pub fn open(path: &Path) -> Result<Self, InboxError> {
         Ok(Self {
-            store: Some(Store::open_beside(path, LOCK_TIME)?),
+            store: Some(Store::open_beside(path, LOCK_TIMEOUT)?),
             path: path.to_owned(),
         })
     }
@@ -186,7 +186,7 @@ impl SqliteEditor {
         // After any failure the file is opened anew: what is remembered of it may not be so.
         let mut store = match self.store.take() {
             Some(store) => store,
-            None => Store::open_beside(&self.path, LOCK_TIME)?,
+            None => Store::open_beside(&self.path, LOCK_TIMEOUT)?,
         };
         if let Some(difference) = store.files().difference() {
             return Err(self.misplaced(store, difference, "nothing was written"));
@@ -354,7 +354,7 @@ fn replay_one(store: &Store, id: DeliveryId, now: i64) -> rusqlite::Result<Optio
 const BATCH: usize = 1024;
 
 /// How long to wait for a turn. A server under full load takes one after the other.
-const LOCK_TIME: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// So many fingerprints are about 20 MiB.
 const LOOK_ANEW: usize = 500_000;
@@ -410,7 +410,7 @@ mod tests {
         let mut past = imported(State::Dead);
         past.is_replayed = true;
         editor.import(&[past]).expect("imported");
-        let mut store = Store::open_beside(&path, LOCK_TIME).expect("an inbox");
+        let mut store = Store::open_beside(&path, LOCK_TIMEOUT).expect("an inbox");
         store.begin().expect("a transaction");
         let claim = store
             .claim(&crate::ClaimRequest::due(1, SystemTime::now()))

@@ -16,22 +16,25 @@ use super::path::{beside, folder_of, log_bytes};
 use crate::{InboxError, InboxErrorKind};
 
 /// Opens for writing, making the file when there is none and bringing its schema up to date.
-pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
-    INBOX.open_for_writing(path, lock_time)
+pub(super) fn open_for_writing(
+    path: &Path,
+    lock_timeout: Duration,
+) -> Result<Connection, InboxError> {
+    INBOX.open_for_writing(path, lock_timeout)
 }
 
 /// Opens an inbox to which another process may be appending: made or brought up to date only where none does.
-pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
+pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Connection, InboxError> {
     match AppendLock::take(path) {
         Ok(lock) => {
-            let opened = check_log(path).and_then(|()| open_for_writing(path, lock_time));
+            let opened = check_log(path).and_then(|()| open_for_writing(path, lock_timeout));
             if opened.is_err() {
                 lock.take_back();
             }
             opened
         }
         Err(error) if error.kind() == InboxErrorKind::InUse => {
-            let connection = open_current(path, lock_time)?;
+            let connection = open_current(path, lock_timeout)?;
             INBOX.tune(&connection, path)?;
             Ok(connection)
         }
@@ -120,7 +123,7 @@ pub(super) fn unfinished(path: &Path) -> InboxError {
 }
 
 /// Opens what is there, as long as it is of this program's version.
-fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
+fn open_current(path: &Path, lock_timeout: Duration) -> Result<Connection, InboxError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             return Err(cannot_open(path, error));
@@ -133,7 +136,7 @@ fn open_current(path: &Path, lock_time: Duration) -> Result<Connection, InboxErr
         }
         Ok(_) => {}
     }
-    current(INBOX.open(path, lock_time)?, path)
+    current(INBOX.open(path, lock_timeout)?, path)
 }
 
 fn current(connection: Connection, path: &Path) -> Result<Connection, InboxError> {

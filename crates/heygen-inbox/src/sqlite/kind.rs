@@ -35,10 +35,10 @@ impl FileKind {
     pub(super) fn open_for_writing(
         &self,
         path: &Path,
-        lock_time: Duration,
+        lock_timeout: Duration,
     ) -> Result<Connection, InboxError> {
         make_private(path)?;
-        let mut connection = self.open(path, lock_time)?;
+        let mut connection = self.open(path, lock_timeout)?;
         // WAL: readers never wait for the writer.
         connection
             .query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))
@@ -49,12 +49,16 @@ impl FileKind {
     }
 
     /// Opens what is there and is of this kind, whatever its version.
-    pub(super) fn open(&self, path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
+    pub(super) fn open(
+        &self,
+        path: &Path,
+        lock_timeout: Duration,
+    ) -> Result<Connection, InboxError> {
         // Without CREATE: the file is made by us, with its permissions, or it is a mistake.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| self.cannot("open", path, error))?;
-        self.prepare(connection, path, lock_time)
+        self.prepare(connection, path, lock_timeout)
     }
 
     /// Opens what nobody writes to and nobody can: without its log, of which there is none, and
@@ -73,10 +77,10 @@ impl FileKind {
         &self,
         connection: Connection,
         path: &Path,
-        lock_time: Duration,
+        lock_timeout: Duration,
     ) -> Result<Connection, InboxError> {
         connection
-            .busy_timeout(lock_time)
+            .busy_timeout(lock_timeout)
             .and_then(|()| distrust(&connection))
             .map_err(|error| self.cannot("open", path, error))?;
         self.check(&connection, path)?;

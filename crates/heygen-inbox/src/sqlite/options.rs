@@ -15,7 +15,7 @@ pub struct SqliteOptions {
     pub run_len: usize,
     /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
     /// Default: 5 s.
-    pub lock_time: Duration,
+    pub lock_timeout: Duration,
     /// How long the write-ahead log may become, in bytes, because programs read the inbox, before
     /// that is said in the log of the program. Default: 256 MiB.
     pub log_warn_bytes: u64,
@@ -27,7 +27,7 @@ impl Default for SqliteOptions {
             queue_capacity: 4096,
             batch_len: 1024,
             run_len: 1 << 19,
-            lock_time: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
             log_warn_bytes: 256 * 1024 * 1024,
         }
     }

@@ -71,7 +71,7 @@ impl Store {
         in_hand: &HashSet<i64>,
         now: SystemTime,
     ) -> Result<Self, InboxError> {
-        let mut connection = open_for_writing(path, options.lock_time)?;
+        let mut connection = open_for_writing(path, options.lock_timeout)?;
         let failed = |error| cannot("open", path, error);
         let tag = match read_tag(&connection).map_err(failed)? {
             Some(tag) => tag,
@@ -86,8 +86,8 @@ impl Store {
     }
 
     /// Opens the file beside another process, which may be appending to it and handing out what is in it.
-    pub(super) fn open_beside(path: &Path, lock_time: Duration) -> Result<Self, InboxError> {
-        let mut connection = open_beside(path, lock_time)?;
+    pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Self, InboxError> {
+        let mut connection = open_beside(path, lock_timeout)?;
         let failed = |error| cannot("open", path, error);
         let tag = match read_tag(&connection).map_err(failed)? {
             Some(tag) => tag,

@@ -28,7 +28,7 @@ fn start(config: &str) -> Server {
 fn with(set: impl FnOnce(&mut Access)) -> JetStreamOptions {
     let mut options = JetStreamOptions::default();
     // What cannot be mended by waiting is told before that.
-    options.connect_time = PATIENCE * 2;
+    options.connect_timeout = PATIENCE * 2;
     set(&mut options.access);
     options
 }

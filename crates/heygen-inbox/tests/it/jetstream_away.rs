@@ -44,7 +44,7 @@ async fn goes_on_after_a_kill(program: Program) {
         let appended = in_time(inbox.append(delivery(2, body(&format!("lost{n}")))));
         check_storage(appended.await);
     }
-    assert!(begun_at.elapsed() < options().publish_time, "at once");
+    assert!(begun_at.elapsed() < options().publish_timeout, "at once");
     check_storage(in_time(inbox.ready()).await);
     check_storage(in_time(inbox.claim(ClaimRequest::due(10, at(3)))).await);
     check_storage(in_time(inbox.complete(end(&claimed, AttemptResult::Done))).await);
@@ -87,8 +87,8 @@ async fn so_it_is_with_2_9() {
 async fn an_answer_that_does_not_come_makes_no_second_event() {
     let mut server = fast_server();
     let mut options = options();
-    options.answer_time = Duration::from_millis(300);
-    options.publish_time = PATIENCE;
+    options.answer_timeout = Duration::from_millis(300);
+    options.publish_timeout = PATIENCE;
     let inbox = open(&server.url(), options.clone()).await;
     let known = append_new(&inbox, 0, &body("known")).await;
 
@@ -96,7 +96,7 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
     server.pause().unwrap();
     let appending = inbox.append(delivery(1, body_with_id("e1", "a")));
     let resuming = async {
-        tokio::time::sleep(options.answer_time * 3).await;
+        tokio::time::sleep(options.answer_timeout * 3).await;
         server.resume().unwrap();
     };
     let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
@@ -105,7 +105,7 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
     assert_eq!(kept.repeats.count, 0, "nobody sent it again");
 
     // The server answers too late.
-    options.publish_time = Duration::from_millis(500);
+    options.publish_timeout = Duration::from_millis(500);
     let hasty = open(&server.url(), options).await;
     server.pause().unwrap();
     let waiting = (0..50).map(|n| hasty.append(delivery(2, body(&format!("b{n}")))));
@@ -136,7 +136,7 @@ async fn more_than_may_wait_is_refused_as_busy() {
     let mut server = fast_server();
     let mut options = options();
     options.queue_capacity = 2;
-    options.publish_time = PATIENCE;
+    options.publish_timeout = PATIENCE;
     let inbox = open(&server.url(), options).await;
     server.pause().unwrap();
     let bodies = ["a", "b", "c", "d"].map(body);

@@ -14,11 +14,11 @@ use crate::support::{
     all_ids, append_new, at, body, claim_one, delivery, duplicate, new, poll_once_and_drop,
 };
 
-fn open(lock_time: Duration) -> (TempDir, PathBuf, SqliteInbox) {
+fn open(lock_timeout: Duration) -> (TempDir, PathBuf, SqliteInbox) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
     let mut options = SqliteOptions::default();
-    options.lock_time = lock_time;
+    options.lock_timeout = lock_timeout;
     options.queue_capacity = QUEUE;
     options.batch_len = 1;
     let inbox = SqliteInbox::open_with(&path, options).unwrap();

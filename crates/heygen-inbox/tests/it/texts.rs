@@ -29,7 +29,7 @@ async fn errors() {
     let folder = folder.path();
     let path = folder.join("inbox.db");
     let mut options = SqliteOptions::default();
-    options.lock_time = Duration::from_millis(1);
+    options.lock_timeout = Duration::from_millis(1);
     let inbox = SqliteInbox::open_with(&path, options).unwrap();
     let mut lines = vec![
         chain(&SqliteInbox::open(&path).unwrap_err()),

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
-use crate::handler::{Handled, Handler};
+use crate::handler::{Disposition, Handler};
 
 /// Any handler, its type forgotten: for a list of different ones, or for one that is chosen while the program runs.
 ///
@@ -17,12 +17,12 @@ use crate::handler::{Handled, Handler};
 ///
 /// ```
 /// use heygen_receiver::handlers::BoxHandler;
-/// use heygen_receiver::{Delivery, Dispatcher, Handled};
+/// use heygen_receiver::{Delivery, Dispatcher, Disposition};
 ///
 /// let is_rehearsal = true;
 /// let handler = match is_rehearsal {
 ///     true => BoxHandler::new(async |_: Delivery| {}),
-///     false => BoxHandler::new(async |_: Delivery| Handled::retry("not yet")),
+///     false => BoxHandler::new(async |_: Delivery| Disposition::retry("not yet")),
 /// };
 /// let dispatcher = Dispatcher::new(heygen_inbox::MemoryInbox::new(), handler);
 /// # let _ = dispatcher;
@@ -42,7 +42,7 @@ impl BoxHandler {
 }
 
 impl Handler for BoxHandler {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         self.inner.handle_boxed(delivery).await
     }
 
@@ -65,7 +65,7 @@ trait Erased: Send + Sync + 'static {
     fn handle_boxed(
         &self,
         delivery: Delivery,
-    ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>>;
+    ) -> Pin<Box<dyn Future<Output = Disposition> + Send + '_>>;
 
     fn destinations(&self) -> usize;
 
@@ -76,7 +76,7 @@ impl<H: Handler> Erased for H {
     fn handle_boxed(
         &self,
         delivery: Delivery,
-    ) -> Pin<Box<dyn Future<Output = Handled> + Send + '_>> {
+    ) -> Pin<Box<dyn Future<Output = Disposition> + Send + '_>> {
         Box::pin(self.handle(delivery))
     }
 

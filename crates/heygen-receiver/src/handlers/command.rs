@@ -11,7 +11,7 @@ use std::time::Duration;
 use heygen_events::text::one_line;
 
 use crate::delivery::Delivery;
-use crate::handler::{Handled, Handler};
+use crate::handler::{Disposition, Handler};
 
 mod environment;
 mod process;
@@ -119,7 +119,7 @@ impl Command {
     }
 
     /// How long it may run. Default: 55 s, so that it is ended before the dispatcher's
-    /// [`handler_time`](crate::DispatchOptions::handler_time) of 60 s is over and its last words get on record.
+    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout) of 60 s is over and its last words get on record.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -190,7 +190,7 @@ impl Command {
         }
     }
 
-    fn judge(&self, end: Option<io::Result<ExitStatus>>, tail: &Tail) -> Handled {
+    fn judge(&self, end: Option<io::Result<ExitStatus>>, tail: &Tail) -> Disposition {
         let name = self.name();
         let said = tail.text();
         let told = |what: String| match said.is_empty() {
@@ -198,23 +198,25 @@ impl Command {
             false => format!("{name} {what}: {said}"),
         };
         match end {
-            Some(Ok(status)) if status.success() && said.is_empty() => Handled::Done,
-            Some(Ok(status)) if status.success() => Handled::DoneWithNote { note: said },
+            Some(Ok(status)) if status.success() && said.is_empty() => Disposition::Ack,
+            Some(Ok(status)) if status.success() => Disposition::AckWithNote { note: said },
             Some(Ok(status)) if status.code() == Some(EX_DATAERR) => {
-                Handled::dead(told(describe(status)))
+                Disposition::dead_letter(told(describe(status)))
             }
-            Some(Ok(status)) => Handled::retry(told(describe(status))),
-            Some(Err(error)) => Handled::retry(told(format!("could not be waited for: {error}"))),
-            None => Handled::retry(told(format!(
+            Some(Ok(status)) => Disposition::retry(told(describe(status))),
+            Some(Err(error)) => {
+                Disposition::retry(told(format!("could not be waited for: {error}")))
+            }
+            None => Disposition::retry(told(format!(
                 "was ended: it took longer than {:?}",
                 self.timeout
             ))),
         }
     }
 
-    fn not_started(&self, error: &io::Error) -> Handled {
+    fn not_started(&self, error: &io::Error) -> Disposition {
         let program = one_line(&self.program.to_string_lossy());
-        Handled::retry(match error.kind() {
+        Disposition::retry(match error.kind() {
             io::ErrorKind::NotFound => format!(
                 "{program} was not found: give its whole path, and if it is a script look whether what its first line names is installed"
             ),
@@ -233,7 +235,7 @@ impl Command {
 }
 
 impl Handler for Command {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         let process = match Process::spawn(self.build(&delivery), &self.running) {
             Ok(process) => process,
             Err(error) => return self.not_started(&error),

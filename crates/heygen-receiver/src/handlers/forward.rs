@@ -12,7 +12,7 @@ use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret, Signature};
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 
-use crate::{ActiveSecrets, Delivery, Handled, Handler};
+use crate::{ActiveSecrets, Delivery, Disposition, Handler};
 
 mod answer;
 mod client;
@@ -60,7 +60,7 @@ use target::Target;
 /// with 2xx is done even if its headers or its body cannot be read. The reason on record names the status and the first 200 bytes
 /// of the answer.
 ///
-/// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a [pause](Handled::Pause) of the whole
+/// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a [pause](Disposition::Pause) of the whole
 /// destination: nothing is sent to it meanwhile, then one delivery at a time, and the attempt does not count. Where it is missing
 /// or asks for no wait at all, the [schedule](crate::RetrySchedule) decides.
 ///
@@ -104,7 +104,7 @@ pub struct ForwardOptions {
     /// How long it may take until a connection stands, with its encryption. Default: 5 s.
     pub connect_timeout: Duration,
     /// How long a whole attempt may take, up to the status of the answer. It should be shorter than the dispatcher's
-    /// [`handler_time`](crate::DispatchOptions::handler_time), whose reason would say less. Default: 30 s.
+    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout), whose reason would say less. Default: 30 s.
     pub timeout: Duration,
     /// The secrets of the receiver, which never sign what HeyGen did not. They are looked at for each delivery, so that it may
     /// be a secret of the receiver now that was none before. Default: `None`, any secret may be the receiver's, so that only what
@@ -247,9 +247,9 @@ impl Forward {
 }
 
 impl Handler for Forward {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         let Some(request) = self.request(&delivery) else {
-            return Handled::retry(
+            return Disposition::retry(
                 "there is no secret to sign with yet, and nothing is sent unsigned",
             );
         };
@@ -271,12 +271,12 @@ impl Handler for Forward {
             .into_iter()
             .for_each(|status| self.tell_rejected(status));
         match status {
-            Some(status) if status.is_success() => Handled::DoneWithNote {
+            Some(status) if status.is_success() => Disposition::AckWithNote {
                 note: format!("answered {status}, and the rest could not be read ({failure})"),
             },
-            Some(StatusCode::GONE) => Handled::dead(format!("answered 410: {failure}")),
-            Some(status) => Handled::retry(format!("answered {status}: {failure}")),
-            None => Handled::retry(failure),
+            Some(StatusCode::GONE) => Disposition::dead_letter(format!("answered 410: {failure}")),
+            Some(status) => Disposition::retry(format!("answered {status}: {failure}")),
+            None => Disposition::retry(failure),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::timestamp::rfc3339;
 use crate::delivery::Delivery;
-use crate::handler::{Handled, Handler};
+use crate::handler::{Disposition, Handler};
 
 /// Writes one line for each delivery: to standard output, a file, a pipe.
 ///
@@ -28,7 +28,7 @@ use crate::handler::{Handled, Handler};
 ///
 /// Lines do not mix, and each is flushed before the delivery is done. Where whoever reads them has stopped, one thread waits and
 /// the runtime goes on; the attempts of the deliveries behind it end with
-/// [`handler_time`](crate::DispatchOptions::handler_time) and are retried. A write that fails is a retry too. Either way a line,
+/// [`handler_timeout`](crate::DispatchOptions::handler_timeout) and are retried. A write that fails is a retry too. Either way a line,
 /// or the beginning of one, may have been written before: tell by the `id`.
 ///
 /// # Examples
@@ -76,7 +76,7 @@ impl Lines {
 }
 
 impl Handler for Lines {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         let mut line = (self.format)(&delivery);
         line.push('\n');
         let turn = Arc::clone(&self.turn).lock_owned().await;
@@ -91,9 +91,9 @@ impl Handler for Lines {
             written
         });
         match written.await {
-            Ok(Ok(())) => Handled::Done,
-            Ok(Err(error)) => Handled::retry(format!("the line could not be written: {error}")),
-            Err(error) => Handled::retry(format!("the line could not be written: {error}")),
+            Ok(Ok(())) => Disposition::Ack,
+            Ok(Err(error)) => Disposition::retry(format!("the line could not be written: {error}")),
+            Err(error) => Disposition::retry(format!("the line could not be written: {error}")),
         }
     }
 }

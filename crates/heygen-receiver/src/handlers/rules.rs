@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::delivery::Delivery;
-use crate::handler::{Handled, Handler};
+use crate::handler::{Disposition, Handler};
 use crate::handlers::BoxHandler;
 
 pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
@@ -23,7 +23,7 @@ pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 ///
 /// ```
 /// use heygen_receiver::handlers::{PatternError, Rules};
-/// use heygen_receiver::{Delivery, Handled};
+/// use heygen_receiver::{Delivery, Disposition};
 ///
 /// # fn rules() -> Result<Rules, PatternError> {
 /// let rules = Rules::new()
@@ -82,12 +82,14 @@ impl Rules {
 }
 
 impl Handler for Rules {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         let name = delivery.event_type().unwrap_or_default();
         match self.handlers().nth(self.place(name)) {
             Some(handler) => handler.handle(delivery).await,
-            None if name.is_empty() => Handled::dead("no rule takes what is not an event"),
-            None => Handled::dead(format!("no rule takes {}", name.escape_debug())),
+            None if name.is_empty() => {
+                Disposition::dead_letter("no rule takes what is not an event")
+            }
+            None => Disposition::dead_letter(format!("no rule takes {}", name.escape_debug())),
         }
     }
 

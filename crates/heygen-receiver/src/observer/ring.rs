@@ -39,6 +39,6 @@ fn is_worth_keeping(rejection: Rejection) -> bool {
         | Rejection::BodyTooSlow
         | Rejection::BodyBroken
         | Rejection::NoSecret => true,
-        Rejection::MethodNotAllowed | Rejection::Overloaded | Rejection::NotKept => false,
+        Rejection::MethodNotAllowed | Rejection::Overloaded | Rejection::NotStored => false,
     }
 }

@@ -62,7 +62,7 @@ impl Activity {
             return None;
         }
         let patience = if self.is_slow() {
-            limits.header_time
+            limits.header_timeout
         } else {
             limits.keep_alive
         };
@@ -81,7 +81,7 @@ impl Activity {
             return None;
         }
         let wait = self.waits_since().elapsed();
-        (self.is_slow() || wait >= limits.header_time).then_some(wait)
+        (self.is_slow() || wait >= limits.header_timeout).then_some(wait)
     }
 
     /// Has the connection end soon, with what is under way: over HTTP/2 it would hold the memory of its streams.

@@ -42,7 +42,7 @@ pub(super) async fn serve<I: Inbox>(
         Transport::Plain => serve_http(stream, activity, receiver, stopping).await,
         #[cfg(feature = "tls")]
         Transport::Tls(tls) => {
-            let time = receiver.limits().header_time;
+            let time = receiver.limits().header_timeout;
             // Boxed, so that plain connections need not have the room.
             let shaking = Box::pin(shake_hands(stream, &tls, time, &activity, stopping.clone()));
             if let Some(stream) = shaking.await {

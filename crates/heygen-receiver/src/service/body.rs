@@ -25,7 +25,7 @@ where
     B: Body<Data = Bytes>,
 {
     tokio::time::timeout(
-        limits.body_time,
+        limits.body_timeout,
         collect(body, limits.max_body_bytes, share),
     )
     .await

@@ -109,7 +109,7 @@ fn explanation(rejection: Rejection) -> &'static str {
             "more is under way than connections, memory or the inbox's queue allow; HeyGen sends it again"
         }
         // Told elsewhere, or no delivery.
-        Rejection::MethodNotAllowed | Rejection::Unauthorized | Rejection::NotKept => "",
+        Rejection::MethodNotAllowed | Rejection::Unauthorized | Rejection::NotStored => "",
     }
 }
 

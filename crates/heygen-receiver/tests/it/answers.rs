@@ -238,12 +238,12 @@ async fn a_receiver_that_cannot_keep_says_when_to_come_again() {
         "not ready yet",
     )
     .await;
-    check("no disk", secret().into(), storage, "could not be kept").await;
+    check("no disk", secret().into(), storage, "could not be stored").await;
     check(
         "closed",
         secret().into(),
         fails(InboxErrorKind::Closed),
-        "could not be kept",
+        "could not be stored",
     )
     .await;
     check(

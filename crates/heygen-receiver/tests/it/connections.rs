@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn a_header_has_to_come_in_time() {
     let server = start(MemoryInbox::new(), |limits| {
-        limits.header_time = SHORT;
+        limits.header_timeout = SHORT;
         limits.keep_alive = LONG;
     })
     .await;
@@ -35,7 +35,7 @@ async fn a_header_has_to_come_in_time() {
     }
     // The same after a request that was answered, however patient the connection is between requests.
     let server = start(MemoryInbox::new(), |limits| {
-        limits.header_time = ENOUGH;
+        limits.header_timeout = ENOUGH;
         limits.keep_alive = LONG;
     })
     .await;
@@ -49,7 +49,7 @@ async fn a_header_has_to_come_in_time() {
 
 #[tokio::test]
 async fn a_header_that_trickles_gains_no_time() {
-    let server = start(MemoryInbox::new(), |limits| limits.header_time = SHORT).await;
+    let server = start(MemoryInbox::new(), |limits| limits.header_timeout = SHORT).await;
     let mut client = Client::connect(server.address).await;
     client
         .send(request("OPTIONS", PATH, &[]).strip_suffix(b"\r\n").unwrap())
@@ -69,7 +69,7 @@ async fn a_header_that_trickles_gains_no_time() {
 #[tokio::test]
 async fn a_connection_without_requests_is_closed() {
     let server = start(MemoryInbox::new(), |limits| {
-        limits.header_time = LONG;
+        limits.header_timeout = LONG;
         limits.keep_alive = SHORT;
     })
     .await;
@@ -106,11 +106,11 @@ async fn a_header_that_is_too_long_is_refused() {
 #[tokio::test]
 async fn no_patience_is_too_long() {
     let server = start(MemoryInbox::new(), |limits| {
-        limits.header_time = Duration::MAX;
-        limits.body_time = Duration::MAX;
-        limits.commit_time = Duration::MAX;
+        limits.header_timeout = Duration::MAX;
+        limits.body_timeout = Duration::MAX;
+        limits.commit_timeout = Duration::MAX;
         limits.keep_alive = Duration::MAX;
-        limits.shutdown_time = Duration::MAX;
+        limits.shutdown_timeout = Duration::MAX;
     })
     .await;
     let mut client = Client::connect(server.address).await;
@@ -127,7 +127,7 @@ async fn no_patience_is_too_long() {
 async fn slow_clients_make_room_for_those_who_ask() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.max_connections = 20;
-        limits.header_time = LONG;
+        limits.header_timeout = LONG;
         limits.keep_alive = LONG;
     })
     .await;

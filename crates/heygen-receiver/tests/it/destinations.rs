@@ -8,7 +8,7 @@ use heygen_inbox::{
     AttemptResult, ClaimRequest, Completion, DeliveryId, InboxAdmin, MemoryInbox, NewDelivery,
     Order, Source, State,
 };
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::task::JoinHandle;
 
 use crate::support::until;
@@ -19,9 +19,9 @@ struct Two<H>(H);
 impl<F, Fut> Handler for Two<F>
 where
     F: Fn(Delivery) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Handled> + Send,
+    Fut: Future<Output = Disposition> + Send,
 {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         (self.0)(delivery).await
     }
 
@@ -79,11 +79,11 @@ async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Order)
         if delivery.event().unwrap().event_name() == "a.b" {
             std::future::pending::<()>().await;
         }
-        Handled::Done
+        Disposition::Ack
     });
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
         options.order = order;
-        options.handler_time = Duration::from_secs(3600);
+        options.handler_timeout = Duration::from_secs(3600);
     });
     until(async || inbox.counts().await.unwrap().claimed == 16).await;
     for number in 0..3 {
@@ -196,8 +196,8 @@ async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
             let is_first = calls.iter().all(|(known, _)| *known != name);
             calls.push((name.clone(), Instant::now()));
             std::future::ready(match name == "a.b" && is_first {
-                true => Handled::pause(PAUSE, "in a moment"),
-                false => Handled::Done,
+                true => Disposition::pause(PAUSE, "in a moment"),
+                false => Disposition::Ack,
             })
         })
     };
@@ -233,7 +233,7 @@ async fn destination_that_pauses_for_ever_is_given_up_in_time() {
     let id = append(&inbox, "a.b", 0).await;
     let most = Duration::from_millis(300);
     let handler =
-        |_: Delivery| std::future::ready(Handled::pause(Duration::from_millis(50), "later"));
+        |_: Delivery| std::future::ready(Disposition::pause(Duration::from_millis(50), "later"));
     let begun_at = Instant::now();
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
         options.schedule.max_elapsed = most;
@@ -270,10 +270,10 @@ async fn destination_with_a_limit_refuses_few() {
                 };
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 match is_taken {
-                    true => Handled::Done,
+                    true => Disposition::Ack,
                     false => {
                         refused.fetch_add(1, Ordering::SeqCst);
-                        Handled::pause(PERIOD, "too many")
+                        Disposition::pause(PERIOD, "too many")
                     }
                 }
             }

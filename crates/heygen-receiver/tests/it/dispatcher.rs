@@ -8,7 +8,7 @@ use heygen_inbox::{
     Attempt, AttemptResult, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin, Kept,
     MemoryInbox, State,
 };
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled, Handler};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -56,7 +56,7 @@ async fn check(handler: impl Handler, state: State, result: AttemptResult, detai
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
-        options.handler_time = Duration::from_millis(50);
+        options.handler_timeout = Duration::from_millis(50);
         options.schedule.initial_delay = Duration::from_secs(3600);
     });
     let kept = after_attempts(&inbox, id, 1).await;
@@ -93,28 +93,34 @@ async fn whatever_a_handler_returns_is_recorded() {
     )
     .await;
     check(
-        async |_: Delivery| Err("no disk".to_owned()),
+        async |_: Delivery| Err::<(), _>("no disk".to_owned()),
         State::Pending,
         Retry,
         Some("no disk"),
     )
     .await;
-    check(async |_: Delivery| Handled::Done, State::Done, Done, None).await;
     check(
-        async |_: Delivery| Handled::retry("later"),
+        async |_: Delivery| Disposition::Ack,
+        State::Done,
+        Done,
+        None,
+    )
+    .await;
+    check(
+        async |_: Delivery| Disposition::retry("later"),
         State::Pending,
         Retry,
         Some("later"),
     )
     .await;
     check(
-        async |_: Delivery| Handled::dead("never"),
+        async |_: Delivery| Disposition::dead_letter("never"),
         State::Dead,
         Dead,
         Some("never"),
     )
     .await;
-    let far = Handled::Retry {
+    let far = Disposition::Retry {
         after: Some(Duration::MAX),
         reason: "long".to_owned(),
     };
@@ -169,7 +175,7 @@ async fn attempts_run_out() {
     let id = append(&inbox, "a").await;
     let handler = |delivery: Delivery| {
         let reason = format!("attempt {}", delivery.attempt());
-        async { Err(reason) }
+        async { Err::<(), _>(reason) }
     };
     let _dispatching =
         Dispatching::start(&inbox, handler, |options| options.schedule.max_attempts = 3);

@@ -14,10 +14,10 @@ use crate::support::{Fault, Tampered, delivery, within_patience};
 fn start<I: InboxAdmin + Clone>(
     inbox: &I,
     handler: impl Handler,
-    shutdown_time: Duration,
+    shutdown_timeout: Duration,
 ) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let mut options = DispatchOptions::default();
-    options.shutdown_time = shutdown_time;
+    options.shutdown_timeout = shutdown_timeout;
     let (stop, stopped) = oneshot::channel::<()>();
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
     let task = tokio::spawn(dispatcher.run(async {

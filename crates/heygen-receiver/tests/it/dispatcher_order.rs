@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox};
 use heygen_inbox::{AttemptResult, Inbox as _, InboxAdmin as _, NewDelivery, Order, Source, State};
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handled};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition};
 use tokio::sync::oneshot;
 
 use crate::support::{Fault, Tampered, until};
@@ -60,10 +60,10 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
                 seen.in_hand.remove(&subject);
                 // Some fail at first, and hold up those behind them and nobody else.
                 if number % 7 == 3 && delivery.attempt() == 1 {
-                    return Handled::retry("not yet");
+                    return Disposition::retry("not yet");
                 }
                 seen.order.entry(subject).or_default().push(number);
-                Handled::Done
+                Disposition::Ack
             }
         }
     };
@@ -102,7 +102,7 @@ async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
     for order in [Order::Subject, Order::Due] {
         let mut options = DispatchOptions::default();
         options.order = order;
-        let handler = async |_: Delivery| Handled::Done;
+        let handler = async |_: Delivery| Disposition::Ack;
         let dispatching = Dispatcher::with(inbox.clone(), handler, options);
         // Without a shutdown it goes on, whatever it dispatches.
         let dispatching = tokio::spawn(dispatching.run(std::future::pending()));
@@ -125,8 +125,8 @@ async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let id = inbox.append(about("a", 1)).await.unwrap().id();
     let handler = async |delivery: Delivery| match delivery.attempt() {
-        5 => Handled::Done,
-        _ => Handled::retry("not this time"),
+        5 => Disposition::Ack,
+        _ => Disposition::retry("not this time"),
     };
     let mut options = DispatchOptions::default();
     options.schedule.initial_delay = Duration::from_millis(1);

@@ -141,7 +141,7 @@ async fn headers_have_the_bounds_of_http1() {
 async fn a_connection_without_requests_is_closed() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.keep_alive = Duration::from_millis(40);
-        limits.header_time = Duration::from_secs(3600);
+        limits.header_timeout = Duration::from_secs(3600);
     })
     .await;
     let (sender, task) = connect(server.address).await;
@@ -155,8 +155,8 @@ async fn a_connection_without_requests_is_closed() {
 #[tokio::test]
 async fn a_connection_whose_bodies_do_not_come_ends() {
     let server = start(MemoryInbox::new(), |limits| {
-        limits.body_time = Duration::from_millis(40);
-        limits.header_time = Duration::from_millis(200);
+        limits.body_timeout = Duration::from_millis(40);
+        limits.header_timeout = Duration::from_millis(200);
         limits.keep_alive = Duration::from_secs(3600);
     })
     .await;

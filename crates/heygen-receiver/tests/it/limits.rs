@@ -73,7 +73,7 @@ async fn who_waits_for_leave_to_send_gets_it() {
 
 #[tokio::test]
 async fn a_slow_body_is_given_up() {
-    let server = start(MemoryInbox::new(), |limits| limits.body_time = SHORT).await;
+    let server = start(MemoryInbox::new(), |limits| limits.body_timeout = SHORT).await;
     let body = body("a");
     let full = post(&body, &[("Signature", &sign(body.as_bytes()))]);
     let mut client = Client::connect(server.address).await;
@@ -157,7 +157,7 @@ async fn bodies_in_memory_have_one_bound() {
 #[tokio::test]
 async fn small_bodies_get_through_beside_those_who_hold_as_much_as_they_can() {
     let server = start(MemoryInbox::new(), |limits| {
-        limits.body_time = Duration::from_secs(3600);
+        limits.body_timeout = Duration::from_secs(3600);
     })
     .await;
     // One byte is missing of each: 64 of them, and then more, until there is no room for another.
@@ -194,7 +194,7 @@ async fn headers_count_before_the_body_is_waited_for() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.max_connections = 1;
         limits.max_buffered_bytes = 2000;
-        limits.body_time = Duration::from_secs(3600);
+        limits.body_timeout = Duration::from_secs(3600);
     })
     .await;
     let long = "x".repeat(10_000);
@@ -223,7 +223,7 @@ async fn an_inbox_that_takes_too_long_is_not_waited_for() {
     let inbox = Tampered::new(Fault::Hangs);
     let body = body_of_len(150_000);
     let server = start(inbox, |limits| {
-        limits.commit_time = SHORT;
+        limits.commit_timeout = SHORT;
         limits.max_buffered_bytes = 200_000;
     })
     .await;
@@ -232,7 +232,7 @@ async fn an_inbox_that_takes_too_long_is_not_waited_for() {
         (answer.status, answer.header("retry-after")),
         (503, Some("10"))
     );
-    assert_eq!(answer.body, r#"{"error":"could not be kept"}"#);
+    assert_eq!(answer.body, r#"{"error":"could not be stored"}"#);
     // The inbox still holds it, so that the bound still counts it.
     let answer = ask(server.address, signed(&body)).await;
     assert_eq!(

@@ -147,7 +147,7 @@ async fn a_reader_that_stopped_does_not_stop_the_runtime() {
     let (go_on, stalled) = mpsc::channel();
     let lines = Lines::with(Stalled(stalled, paper.clone()), |_| "x".to_owned());
     let handing = Handing::with(lines, |options| {
-        options.handler_time = Duration::from_millis(20);
+        options.handler_timeout = Duration::from_millis(20);
         options.schedule.initial_delay = Duration::from_millis(1);
     });
     let first = handing.append(&[], body("a").as_bytes()).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use heygen_inbox::{Inbox as _, InboxAdmin as _, MemoryInbox};
 use heygen_receiver::{
-    CallbackTokens, DispatchOptions, Dispatcher, Handled, Metrics, Receiver, ReceiverOptions,
+    CallbackTokens, DispatchOptions, Dispatcher, Disposition, Metrics, Receiver, ReceiverOptions,
 };
 
 use crate::client::{ask, post, request, sign, signed};
@@ -125,11 +125,11 @@ async fn how_attempts_end_is_counted() {
     let mut options = DispatchOptions::default();
     options.observers.add(metrics.clone());
     let handler = async |delivery: heygen_receiver::Delivery| match delivery.attempt() {
-        1 => Handled::Retry {
+        1 => Disposition::Retry {
             after: Some(Duration::ZERO),
             reason: "once more".to_owned(),
         },
-        _ => Handled::dead("enough"),
+        _ => Disposition::dead_letter("enough"),
     };
     inbox.append(delivery("a")).await.unwrap();
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_inbox::{Appended, AttemptResult, MemoryInbox};
 use heygen_receiver::{
-    DispatchOptions, Dispatcher, Handled, ObservedAttempt, ObservedDelivery, ObservedRejection,
+    DispatchOptions, Dispatcher, Disposition, ObservedAttempt, ObservedDelivery, ObservedRejection,
     Observer, Receiver, ReceiverOptions,
 };
 
@@ -119,11 +119,11 @@ async fn how_attempts_end() {
     let mut options = DispatchOptions::default();
     options.observers.add(notes.clone());
     let handler = async |delivery: heygen_receiver::Delivery| match delivery.attempt() {
-        1 => Handled::Retry {
+        1 => Disposition::Retry {
             after: Some(Duration::ZERO),
             reason: "once more".to_owned(),
         },
-        _ => Handled::Done,
+        _ => Disposition::Ack,
     };
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
     let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use heygen_inbox::AttemptResult;
 use heygen_receiver::handlers::{BoxHandler, Rules};
-use heygen_receiver::{Delivery, Handled, Handler};
+use heygen_receiver::{Delivery, Disposition, Handler};
 
 use crate::handing::Handing;
 
@@ -87,7 +87,7 @@ async fn a_star_takes_what_is_no_event_too() {
 #[tokio::test]
 async fn what_the_chosen_handler_says_is_what_the_rules_say() {
     let handlers = [
-        BoxHandler::new(async |_: Delivery| Handled::dead("never")),
+        BoxHandler::new(async |_: Delivery| Disposition::dead_letter("never")),
         BoxHandler::new(async |_: Delivery| Err::<(), _>("no disk")),
     ];
     let [dead, retry] = handlers;

@@ -14,7 +14,7 @@ use crate::support::{Fault, Tampered, body, count, start, until};
 #[tokio::test]
 async fn connections_without_a_request_are_closed_and_new_ones_refused() {
     let mut server = start(MemoryInbox::new(), |limits| {
-        limits.header_time = Duration::from_millis(500);
+        limits.header_timeout = Duration::from_millis(500);
     })
     .await;
     let address = server.address;
@@ -61,7 +61,7 @@ async fn a_request_under_way_gets_its_answer_after_the_stop() {
 #[tokio::test]
 async fn what_does_not_end_is_cut_off() {
     let mut server = start(Tampered::new(Fault::Hangs), |limits| {
-        limits.shutdown_time = Duration::from_millis(40);
+        limits.shutdown_timeout = Duration::from_millis(40);
     })
     .await;
     let mut busy = Client::connect(server.address).await;
@@ -75,7 +75,7 @@ async fn what_does_not_end_is_cut_off() {
 #[tokio::test]
 async fn a_server_that_serves_nobody_ends_at_once() {
     let mut server = start(MemoryInbox::new(), |limits| {
-        limits.shutdown_time = Duration::from_secs(3600);
+        limits.shutdown_timeout = Duration::from_secs(3600);
     })
     .await;
     server.ask_to_stop();

@@ -137,7 +137,7 @@ async fn a_renewed_certificate_is_shown_to_the_next() {
 async fn plain_http_is_closed_without_an_answer() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = LONG;
+        limits.header_timeout = LONG;
     })
     .await;
     let mut plain = Client::connect(server.address).await;
@@ -154,7 +154,7 @@ async fn plain_http_is_closed_without_an_answer() {
 async fn handshakes_that_come_to_no_end_stop_nobody() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = LONG;
+        limits.header_timeout = LONG;
     })
     .await;
     let mut slow = Vec::new();
@@ -173,7 +173,7 @@ async fn handshakes_that_come_to_no_end_stop_nobody() {
 async fn a_handshake_has_to_end_in_time() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = SHORT;
+        limits.header_timeout = SHORT;
         limits.keep_alive = LONG;
     })
     .await;
@@ -197,7 +197,7 @@ async fn a_handshake_has_to_end_in_time() {
 async fn a_header_has_to_come_in_time_after_a_handshake() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = ENOUGH;
+        limits.header_timeout = ENOUGH;
         limits.keep_alive = LONG;
     })
     .await;
@@ -210,7 +210,7 @@ async fn a_header_has_to_come_in_time_after_a_handshake() {
 async fn a_handshake_under_way_counts_as_a_connection() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = LONG;
+        limits.header_timeout = LONG;
         limits.max_connections = 1;
     })
     .await;
@@ -225,8 +225,8 @@ async fn a_handshake_under_way_counts_as_a_connection() {
 async fn a_handshake_under_way_does_not_hold_up_the_end() {
     let me = Identity::new();
     let mut server = start(&me.tls(), MemoryInbox::new(), |limits| {
-        limits.header_time = LONG;
-        limits.shutdown_time = LONG;
+        limits.header_timeout = LONG;
+        limits.shutdown_timeout = LONG;
     })
     .await;
     let mut silent = Client::connect(server.address).await;

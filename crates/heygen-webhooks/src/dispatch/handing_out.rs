@@ -39,7 +39,7 @@ pub(crate) struct HandingOut {
     otherwise: Action,
     forward_secret_file: Option<PathBuf>,
     /// How long a delivery may take, where that is said.
-    handler_time: Option<Duration>,
+    handler_timeout: Option<Duration>,
 }
 
 /// The handler, and the programs it may have running when it is let go.
@@ -53,13 +53,13 @@ pub(crate) struct Built {
 
 impl HandingOut {
     pub(crate) fn of(handlers: Handlers, secret: ForwardSecretFile) -> Result<Self, Failure> {
-        let handler_time = handlers.handler_time;
-        let handler_time = handler_time
-            .map(|given| seconds("handler-time", given))
+        let handler_timeout = handlers.handler_timeout;
+        let handler_timeout = handler_timeout
+            .map(|given| seconds("handler-timeout", given))
             .transpose()?;
         Ok(Self {
-            handler_time,
-            options: dispatch_options(&handlers, handler_time)?,
+            handler_timeout,
+            options: dispatch_options(&handlers, handler_timeout)?,
             otherwise: action(handlers.forward, handlers.exec, handlers.print)?,
             rules: handlers.on,
             forward_secret_file: secret.forward_secret_file,
@@ -162,7 +162,7 @@ impl HandingOut {
         options.receiver_secrets = Some(receivers.clone());
         options.secret_hint = secret.map(ForwardSecret::hint);
         let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
-        if let Some(time) = self.handler_time {
+        if let Some(time) = self.handler_timeout {
             options.timeout = time;
         }
         Forward::with(url, secrets, options)
@@ -176,7 +176,7 @@ impl HandingOut {
             .ok_or_else(|| Failure::usage("exec needs a program"))?;
         let command = Command::new(program)
             .args(arguments)
-            .timeout(self.handler_time.unwrap_or(HANDLER_TIME));
+            .timeout(self.handler_timeout.unwrap_or(HANDLER_TIMEOUT));
         Ok(match descriptors::before() {
             Some(soft_limit) => command.descriptors(soft_limit),
             None => command,
@@ -262,7 +262,7 @@ impl Built {
 
 fn dispatch_options(
     handlers: &Handlers,
-    handler_time: Option<Duration>,
+    handler_timeout: Option<Duration>,
 ) -> Result<DispatchOptions, Failure> {
     let mut options = DispatchOptions::default();
     if handlers.ordered {
@@ -288,7 +288,9 @@ fn dispatch_options(
         options.schedule.max_elapsed = time;
     }
     // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
-    options.handler_time = handler_time.unwrap_or(HANDLER_TIME).saturating_add(TO_END);
+    options.handler_timeout = handler_timeout
+        .unwrap_or(HANDLER_TIMEOUT)
+        .saturating_add(TO_END);
     Ok(options)
 }
 
@@ -310,7 +312,7 @@ fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Act
     }
 }
 
-const HANDLER_TIME: Duration = Duration::from_secs(60);
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 
 const TO_END: Duration = Duration::from_secs(3);
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use heygen_receiver::{Delivery, Handled, Handler};
+use heygen_receiver::{Delivery, Disposition, Handler};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -81,10 +81,10 @@ impl Printer {
 }
 
 impl Handler for Printer {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         match self.lines.write(self.line(&delivery)).await {
-            Ok(()) => Handled::Done,
-            Err(error) => Handled::retry(format!("standard output: {error}")),
+            Ok(()) => Disposition::Ack,
+            Err(error) => Disposition::retry(format!("standard output: {error}")),
         }
     }
 }

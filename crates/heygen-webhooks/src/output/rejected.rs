@@ -38,7 +38,7 @@ fn of_reason(reason: &str) -> &'static str {
         }
         "headers-too-large" => "it had more than 100 headers: see what on the way adds them",
         "body-too-large" => "the body is longer than --max-body-bytes",
-        "body-too-slow" => "the body did not come within --body-time",
+        "body-too-slow" => "the body did not come within --body-timeout",
         "body-broken" => "the body ended before its end: the connection broke, here or at a proxy",
         _ => "",
     }

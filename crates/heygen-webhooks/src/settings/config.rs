@@ -200,8 +200,8 @@ mod tests {
         check::<receiver::Limits>(&[
             ("max-body-bytes", limits.max_body_bytes.into()),
             ("max-connections", limits.max_connections.into()),
-            ("header-time", limits.header_time.as_secs().into()),
-            ("body-time", limits.body_time.as_secs().into()),
+            ("header-timeout", limits.header_timeout.as_secs().into()),
+            ("body-timeout", limits.body_timeout.as_secs().into()),
             ("keep-alive", limits.keep_alive.as_secs().into()),
         ]);
         let dispatch = DispatchOptions::default();

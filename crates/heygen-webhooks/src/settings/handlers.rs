@@ -49,7 +49,7 @@ pub(crate) struct Handlers {
     pub(crate) concurrency: Option<usize>,
     /// Seconds a delivery may take before that counts as a failure [default: 60]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HANDLER_TIME")]
-    pub(crate) handler_time: Option<f64>,
+    pub(crate) handler_timeout: Option<f64>,
     /// Seconds to wait after the first failure; twice as long after each more [default: 5]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_FIRST")]
     pub(crate) retry_first: Option<f64>,

@@ -110,10 +110,10 @@ pub(crate) struct Limits {
     max_connections: Option<usize>,
     /// Seconds a client may take for a request's header [default: 5]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HEADER_TIME")]
-    header_time: Option<u64>,
+    header_timeout: Option<u64>,
     /// Seconds a client may take for a request's body [default: 10]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIME")]
-    body_time: Option<u64>,
+    body_timeout: Option<u64>,
     /// Seconds a connection may stay open without a request; longer than a load balancer before it keeps its own [default: 75]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_KEEP_ALIVE")]
     keep_alive: Option<u64>,
@@ -125,8 +125,8 @@ impl Limits {
         let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
         limits.max_body_bytes = self.max_body_bytes.unwrap_or(limits.max_body_bytes);
         limits.max_connections = self.max_connections.unwrap_or(limits.max_connections);
-        limits.header_time = seconds(self.header_time, limits.header_time);
-        limits.body_time = seconds(self.body_time, limits.body_time);
+        limits.header_timeout = seconds(self.header_timeout, limits.header_timeout);
+        limits.body_timeout = seconds(self.body_timeout, limits.body_timeout);
         limits.keep_alive = seconds(self.keep_alive, limits.keep_alive);
         limits
     }

@@ -208,7 +208,7 @@ fn a_program_that_hangs_is_ended_and_tried_again() {
     let place = Place::new();
     let serve = serve_with_program(
         &place,
-        &["--handler-time", "2", "--retry-first", "0.01"],
+        &["--handler-timeout", "2", "--retry-first", "0.01"],
         r#"cat >/dev/null; test "$HEYGEN_ATTEMPT" -ge 2 || sleep 1000"#,
     );
     serve.trigger(&place, &["avatar_video.success"]).ok();
@@ -359,7 +359,7 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
         (&["--forward", "http://user:pass@a/b"], "cannot forward"),
         (&["--attempts", "0"], "at least 1"),
         (&["--concurrency", "0"], "at least 1"),
-        (&["--handler-time", "0"], "handler-time"),
+        (&["--handler-timeout", "0"], "handler-timeout"),
         (&["--on", "x"], "PATTERN=forward:URL"),
         (&["--on", "x=mail:me"], "PATTERN=forward:URL"),
         (&["--keep", "30"], "30d"),

@@ -217,7 +217,9 @@ fn check_printing(trouble: Trouble) {
     let place = Place::new();
     let (listen, admin) = (free_address(), free_address());
     let mut command = place.command(&["serve", "--listen", &listen, "--admin", &admin, "--json"]);
-    command.args(["--handler-time", "0.2"]).args(QUICK_RETRIES);
+    command
+        .args(["--handler-timeout", "0.2"])
+        .args(QUICK_RETRIES);
     let mut serve = Process::with_stdout(command, trouble);
     serve.listens_at(&listen);
     serve.listens_at(&admin);

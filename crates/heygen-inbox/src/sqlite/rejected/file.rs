@@ -9,8 +9,11 @@ use crate::InboxError;
 use crate::sqlite::kind::FileKind;
 
 /// Opens for writing, making the file (readable by its owner alone) when there is none.
-pub(super) fn open_for_writing(path: &Path, lock_time: Duration) -> Result<Connection, InboxError> {
-    REJECTED.open_for_writing(path, lock_time)
+pub(super) fn open_for_writing(
+    path: &Path,
+    lock_timeout: Duration,
+) -> Result<Connection, InboxError> {
+    REJECTED.open_for_writing(path, lock_timeout)
 }
 
 /// Opens an existing file, to look into it and to remove something; `None` when there is none, or nothing in it yet.
@@ -18,7 +21,7 @@ pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, InboxErro
     if !path.exists() {
         return Ok(None);
     }
-    let connection = REJECTED.open(path, LOCK_TIME)?;
+    let connection = REJECTED.open(path, LOCK_TIMEOUT)?;
     match REJECTED.version(&connection, path)? {
         // It is being made.
         0 => Ok(None),
@@ -47,4 +50,4 @@ const REJECTED: FileKind = FileKind {
     if_newer: "use the version that made it, or remove the file",
 };
 
-const LOCK_TIME: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);

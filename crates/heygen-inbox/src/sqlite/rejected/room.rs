@@ -18,7 +18,7 @@ pub struct RingOptions {
     /// How long to wait at least between two commits, so that a flood costs the disk little. Default: 100 ms.
     pub commit_pause: Duration,
     /// How long to wait for a lock that another program holds on the file. Default: 5 s.
-    pub lock_time: Duration,
+    pub lock_timeout: Duration,
 }
 
 /// How much there may be, or how much there is.
@@ -49,7 +49,7 @@ impl Default for RingOptions {
             queue_capacity: 512,
             queue_bytes: 8 * 1024 * 1024,
             commit_pause: Duration::from_millis(100),
-            lock_time: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
         }
     }
 }

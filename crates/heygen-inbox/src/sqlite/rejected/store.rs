@@ -24,7 +24,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(path: &Path, options: &RingOptions) -> Result<Self, InboxError> {
-        let connection = open_for_writing(path, options.lock_time)?;
+        let connection = open_for_writing(path, options.lock_timeout)?;
         Ok(Self {
             connection,
             files: OpenFiles::of(path)?,

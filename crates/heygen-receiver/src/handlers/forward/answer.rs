@@ -9,16 +9,16 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::target::Target;
-use crate::Handled;
+use crate::Disposition;
 
 /// The status decides; the text is for whoever reads the record.
-pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Handled {
+pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Disposition {
     let status = response.status();
     // Of no wait at all the schedule is the better guess: attempts at once would only use themselves up.
     let after = retry_after(response.headers(), SystemTime::now()).filter(|wait| !wait.is_zero());
     let text = read(response.into_body()).await;
     if status.is_success() {
-        return Handled::Done;
+        return Disposition::Ack;
     }
     let mut reason = format!("{target} answered {status}");
     if status.is_redirection() {
@@ -28,10 +28,10 @@ pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Hand
         reason.push_str(&text);
     }
     match status {
-        StatusCode::GONE => Handled::dead(reason),
+        StatusCode::GONE => Disposition::dead_letter(reason),
         _ => match after {
-            Some(after) => Handled::pause(after, reason),
-            None => Handled::retry(reason),
+            Some(after) => Disposition::pause(after, reason),
+            None => Disposition::retry(reason),
         },
     }
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use heygen_receiver::handlers::BoxHandler;
-use heygen_receiver::{Delivery, Handled, Handler};
+use heygen_receiver::{Delivery, Disposition, Handler};
 use tokio::sync::watch;
 
 /// A handler, and how its attempts ended.
@@ -44,7 +44,7 @@ impl Counted {
 }
 
 impl Handler for Counted {
-    async fn handle(&self, delivery: Delivery) -> Handled {
+    async fn handle(&self, delivery: Delivery) -> Disposition {
         let is_counted = delivery.received_at() >= self.since;
         let handled = self.handler.handle(delivery).await;
         if !is_counted {
@@ -53,7 +53,7 @@ impl Handler for Counted {
         self.tally.send_modify(|tally| {
             tally.ended += 1;
             match &handled {
-                Handled::Retry { reason, .. } | Handled::Dead { reason } => {
+                Disposition::Retry { reason, .. } | Disposition::DeadLetter { reason } => {
                     tally.last_failure = Some(reason.clone());
                 }
                 _ => tally.acknowledged += 1,

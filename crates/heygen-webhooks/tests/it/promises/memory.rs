@@ -163,7 +163,7 @@ fn large_headers_over_http1_stay_bounded() {
 #[test]
 fn small_deliveries_get_through_while_others_hold_a_megabyte_each() {
     let place = Place::new();
-    let serve = place.serve(&["--body-time", "3600"]);
+    let serve = place.serve(&["--body-timeout", "3600"]);
     let head = "POST /webhooks/heygen HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n";
     let most = [head.as_bytes(), &vec![b'x'; 1_048_575]].concat();
     let greedy: Vec<_> = (0..64)

@@ -58,7 +58,7 @@ fn one_path_with_and_without_a_final_slash() {
 #[test]
 fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
     let place = Place::new();
-    let serve = place.serve(&["--max-body-bytes", "1000", "--body-time", "1"]);
+    let serve = place.serve(&["--max-body-bytes", "1000", "--body-timeout", "1"]);
     let base = serve
         .url
         .strip_suffix("/webhooks/heygen")
@@ -242,11 +242,11 @@ fn no_patience_is_too_long_for_the_clock() {
     let serve = place.serve(&[
         "--keep-alive",
         &most,
-        "--header-time",
+        "--header-timeout",
         &most,
-        "--body-time",
+        "--body-timeout",
         &most,
-        "--handler-time",
+        "--handler-timeout",
         "1e19",
         "--retry-first",
         "1e19",

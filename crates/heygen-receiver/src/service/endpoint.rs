@@ -1,18 +1,18 @@
-//! [`Way`]: by which path a request came, and so what has to vouch for it.
+//! [`Endpoint`]: by which path a request came, and so what has to vouch for it.
 
 use heygen_inbox::Source;
 
 use crate::callback_tokens::CallbackTokens;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Endpoint {
     /// HeyGen's signature has to.
     Webhook,
     /// The token in the path has.
     Callback,
 }
 
-impl Way {
+impl Endpoint {
     /// `None` for a path that is none of ours. Nothing here keeps or tells the path: it may hold a token, or nearly one.
     ///
     /// A final slash says nothing, in the request or in the options: people register either. Anything else counts: nothing is
@@ -59,11 +59,23 @@ mod tests {
         let token = "0123456789abcdefghijkl";
         let callback = |before: &str| format!("{before}/callbacks/{token}");
         let cases = [
-            (Some("/hooks"), "/hooks".to_owned(), Some(Way::Webhook)),
-            (Some("/hooks"), callback("/hooks"), Some(Way::Callback)),
-            (Some("/hooks"), "/hooks/".to_owned(), Some(Way::Webhook)),
-            (Some("/hooks/"), "/hooks".to_owned(), Some(Way::Webhook)),
-            (Some("/hooks/"), "/hooks/".to_owned(), Some(Way::Webhook)),
+            (Some("/hooks"), "/hooks".to_owned(), Some(Endpoint::Webhook)),
+            (Some("/hooks"), callback("/hooks"), Some(Endpoint::Callback)),
+            (
+                Some("/hooks"),
+                "/hooks/".to_owned(),
+                Some(Endpoint::Webhook),
+            ),
+            (
+                Some("/hooks/"),
+                "/hooks".to_owned(),
+                Some(Endpoint::Webhook),
+            ),
+            (
+                Some("/hooks/"),
+                "/hooks/".to_owned(),
+                Some(Endpoint::Webhook),
+            ),
             (Some("/hooks"), "/hooks//".to_owned(), None),
             (Some("/hooks"), "//hooks".to_owned(), None),
             (Some("/a/b"), "/a//b".to_owned(), None),
@@ -71,34 +83,42 @@ mod tests {
             (Some("/hooks"), "/hooks%2F".to_owned(), None),
             (Some("/hooks"), "/HOOKS".to_owned(), None),
             (Some("/hooks"), "/hooks/./".to_owned(), None),
-            (Some("/"), "/".to_owned(), Some(Way::Webhook)),
+            (Some("/"), "/".to_owned(), Some(Endpoint::Webhook)),
             (Some("/"), "//".to_owned(), None),
             (Some("/"), "/x".to_owned(), None),
             (
                 Some("/hooks"),
                 callback("/hooks") + "/",
-                Some(Way::Callback),
+                Some(Endpoint::Callback),
             ),
-            (Some("/hooks/"), callback("/hooks"), Some(Way::Callback)),
+            (
+                Some("/hooks/"),
+                callback("/hooks"),
+                Some(Endpoint::Callback),
+            ),
             (Some("/hooks"), callback("/hooks") + "//", None),
-            (Some("/"), callback("") + "/", Some(Way::Callback)),
+            (Some("/"), callback("") + "/", Some(Endpoint::Callback)),
             (Some("/hooks"), callback("/hooks") + "x", None),
             (Some("/hooks"), callback("/hooks/x"), None),
             (Some("/hooks"), callback(""), None),
             (Some("/hooks"), format!("/hooks/{token}"), None),
             (Some("/hooks"), "/hooks/callbacks/".to_owned(), None),
             (Some("/hooks"), "/hooks/callbacks".to_owned(), None),
-            (Some("/"), callback(""), Some(Way::Callback)),
-            (None, "/any/where".to_owned(), Some(Way::Webhook)),
-            (None, "/callbacks".to_owned(), Some(Way::Webhook)),
-            (None, callback("/any/where"), Some(Way::Callback)),
-            (None, callback("/any/where") + "/", Some(Way::Callback)),
+            (Some("/"), callback(""), Some(Endpoint::Callback)),
+            (None, "/any/where".to_owned(), Some(Endpoint::Webhook)),
+            (None, "/callbacks".to_owned(), Some(Endpoint::Webhook)),
+            (None, callback("/any/where"), Some(Endpoint::Callback)),
+            (None, callback("/any/where") + "/", Some(Endpoint::Callback)),
             (None, callback("/any/where") + "x", None),
-            (None, callback("/any/where") + "/x", Some(Way::Webhook)),
+            (None, callback("/any/where") + "/x", Some(Endpoint::Webhook)),
         ];
         for (own, path, expected) in cases {
             let tokens = CallbackTokens::new([token]).expect("a token");
-            assert_eq!(Way::of(&path, own, &tokens), expected, "{own:?} {path}");
+            assert_eq!(
+                Endpoint::of(&path, own, &tokens),
+                expected,
+                "{own:?} {path}"
+            );
         }
     }
 }
