@@ -134,7 +134,7 @@ Every event that HeyGen documents by name, with the data our types read. How sur
 The data of an event is `event_data`. A required field is one without which the data does not fit its type (such an event
 is still delivered, with the raw data and the reason); every other field may be absent, `null` or, if it is text, empty.
 Fields that are not listed are kept. An event with a name that is not listed is delivered as unknown, with its data;
-[any.json](../schemas/events/any.json) is the schema of any event, known or not. Outcome is what the name says;
+[body.json](../schemas/body.json) is the schema of any event, known or not. Outcome is what the name says;
 media is what a successful event brings. Where a sample comes from is told in [the fixtures](../fixtures/README.md): the
 data of an invented one says nothing about HeyGen.
 ";

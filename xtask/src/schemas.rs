@@ -6,7 +6,7 @@ use heygen_events::{EventType, schema};
 
 use crate::generated::Generated;
 
-/// One schema for each documented name, and `any.json` for whatever comes.
+/// One schema for each known name, `any.json` for all of them, and `body.json` for validating.
 pub(crate) fn generated() -> Generated {
     let mut files: BTreeMap<String, String> = EventType::KNOWN
         .iter()
@@ -16,6 +16,7 @@ pub(crate) fn generated() -> Generated {
         })
         .collect();
     files.insert(format!("{FOLDER}/any.json"), schema::text(&schema::any()));
+    files.insert(BODY.to_owned(), schema::text(&schema::body()));
     Generated {
         command: "cargo xtask schemas",
         folder: Some(FOLDER),
@@ -29,3 +30,5 @@ pub(crate) fn path(event_type: &EventType) -> String {
 }
 
 const FOLDER: &str = "schemas/events";
+
+const BODY: &str = "schemas/body.json";

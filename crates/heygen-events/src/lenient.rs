@@ -13,22 +13,29 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(reader: D) -> Result<Box<str>, D::
     reader.deserialize_any(Scalar("a string"))
 }
 
-/// An id. A fraction, or more digits than 64 bits hold, would not be the digits that were sent.
+/// An id. A fraction, or more digits than 64 bits hold, would not be the digits that were sent. A
+/// whole number is an integer however it is written: `1.0` is one to JSON Schema too.
 pub(crate) fn id<'de, D: Deserializer<'de>>(reader: D) -> Result<Box<str>, D::Error> {
     reader.deserialize_any(Scalar(ID))
 }
 
 const ID: &str = "a string or an integer of 64 bits";
 
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// Reads a scalar; it holds what is wanted, for errors.
 struct Scalar(&'static str);
 
 impl Scalar {
     fn number<E: Error>(self, number: &Number) -> Result<Box<str>, E> {
-        match number.is_i64() || number.is_u64() || self.0 != ID {
-            true => Ok(number.to_string().into()),
-            false => Err(E::invalid_type(Unexpected::Float(0.0), &self)),
+        let is_whole =
+            |double: f64| double.fract() == 0.0 && (-TWO_TO_63..2.0 * TWO_TO_63).contains(&double);
+        let is_integer =
+            number.is_i64() || number.is_u64() || number.as_f64().is_some_and(is_whole);
+        if self.0 == ID && !is_integer {
+            return Err(E::invalid_type(Unexpected::Float(0.0), &self));
         }
+        Ok(number.to_string().into())
     }
 }
 

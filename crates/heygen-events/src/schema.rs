@@ -1,9 +1,12 @@
 //! JSON Schema (2020-12) of every event, made from the types by schemars.
 //!
-//! A schema describes a whole body, envelope included, and stands alone: it refers to nothing outside itself. It is as
-//! tolerant as the types are: fields that are not named may come, optional ones may be `null`, ids may be integers. In one
-//! respect it is stricter, so that types generated from it stay simple: a text that comes as a number is read by the types
-//! and refused by the schema.
+//! Each schema stands alone: it refers to nothing outside itself.
+//!
+//! - [`for_event`] and [`any`] are for generating types: `event_type` is required and tells the events
+//!   apart, and every definition has a name of its own. They accept unknown fields, `null` for
+//!   optional ones and integers for ids; for a text they want a string.
+//! - [`body`] is for validating: it accepts exactly the bodies that [`Event`](crate::Event) reads as
+//!   [well-formed](crate::Event::is_well_formed), unknown names and the name under `event` included.
 //!
 //! Descriptions are the first paragraphs of the doc comments.
 //!
@@ -11,8 +14,8 @@
 //! use heygen_events::{EventType, schema};
 //!
 //! let schema = schema::for_event(&EventType::AvatarVideoFail);
-//! assert_eq!(schema["title"], "avatar_video.fail");
-//! assert_eq!(schema["properties"]["event_data"]["required"][0], "video_id");
+//! assert_eq!(schema["title"], "AvatarVideoFailEvent");
+//! assert_eq!(schema["$defs"]["AvatarVideoFailData"]["required"][0], "video_id");
 //! ```
 
 use schemars::SchemaGenerator;
@@ -25,61 +28,120 @@ use crate::payload;
 /// The name under which [`named`] and [`names`] know the schema of [`any`] event.
 pub const ANY: &str = "any";
 
-/// The schema of a body with this name. For an unknown name it says nothing about the data.
+/// The name under which [`named`] and [`names`] know the schema of a [`body`].
+pub const BODY: &str = "body";
+
+/// The schema of an event with this name. For an unknown name it says nothing about the data.
 #[must_use]
 pub fn for_event(event_type: &EventType) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let data = data_schema(event_type, &mut generator);
-    let mut definitions = generator.take_definitions(true);
-    let mut root = body(event_type, in_full(data, &mut definitions));
-    root.insert("title".to_owned(), event_type.as_str().into());
-    finish(root, definitions)
+    let event = event(event_type, &mut generator);
+    document(event, simple(generator.take_definitions(true)))
 }
 
-/// The schema of any event: each known name with its data, and every other name with any data.
+/// The schema of any event that this version knows: one definition for each, told apart by
+/// `event_type`. An `UnknownEvent` is defined beside them.
 #[must_use]
 pub fn any() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let known = EventType::KNOWN.iter().map(|event_type| {
-        let data = data_schema(event_type, &mut generator);
-        (event_type.to_string(), Value::from(body(event_type, data)))
-    });
-    let bodies: Map<String, Value> = known
-        .chain([(UNKNOWN.to_owned(), unknown_body())])
-        .collect();
-
-    let names = EventType::KNOWN
+    let events: Vec<Value> = EventType::KNOWN
         .iter()
-        .map(EventType::as_str)
-        .chain([UNKNOWN]);
-    let one_of: Vec<Value> = names
-        .map(|name| json!({ "$ref": format!("{DEFINITIONS}{name}") }))
+        .chain([&EventType::from(UNKNOWN)])
+        .map(|event_type| event(event_type, &mut generator))
         .collect();
-    let mut root = Map::new();
-    root.insert("title".to_owned(), "HeyGen webhook event".into());
-    root.insert(
-        "description".to_owned(),
-        "Any event as HeyGen posts it, told apart by its name.".into(),
-    );
-    root.insert("oneOf".to_owned(), one_of.into());
-    let mut definitions = generator.take_definitions(true);
-    definitions.extend(bodies);
-    finish(root, definitions)
+    let mut definitions = simple(generator.take_definitions(true));
+    let known = EventType::KNOWN.iter().map(definition_name);
+    let one_of: Vec<Value> = known.map(|name| reference(&name)).collect();
+    for event in events {
+        let name = event["title"].as_str().unwrap_or_default().to_owned();
+        definitions.insert(name, event);
+    }
+    let root = json!({
+        "title": "HeyGenWebhookEvent",
+        "description": "Any event as HeyGen posts it, told apart by its name.",
+        "oneOf": one_of,
+    });
+    document(root, definitions)
 }
 
-/// The schema of that name: a documented event, or [`ANY`].
+/// The schema of every body that is a well-formed event, of whatever name.
+///
+/// For a name that is known the data is checked by its type, so a wrong body gets one error.
+#[must_use]
+pub fn body() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let by_name: Vec<Value> = EventType::KNOWN
+        .iter()
+        .map(|event_type| {
+            let name = json!({ "const": event_type.as_str() });
+            let other = json!({ "not": { "type": "string" } });
+            json!({
+                "if": { "anyOf": [
+                    { "properties": { "event_type": name }, "required": ["event_type"] },
+                    { "properties": { "event_type": other, "event": name }, "required": ["event"] },
+                ] },
+                "then": {
+                    "properties": { "event_data": data_schema(event_type, &mut generator) },
+                    "required": ["event_data"],
+                },
+            })
+        })
+        .collect();
+    let text = json!({ "type": "string" });
+    let root = json!({
+        "title": "HeyGenWebhookBody",
+        "description": "A body that is an event: of a known name with data that matches its type, or of any other name.",
+        "type": "object",
+        "properties": {
+            "event_type": { "description": "The name of the event." },
+            "event": { "description": "The name, where `event_type` is no string." },
+            "event_data": { "description": "The data of the event." },
+        },
+        "additionalProperties": true,
+        "anyOf": [
+            { "properties": { "event_type": text }, "required": ["event_type"] },
+            { "properties": { "event": text }, "required": ["event"] },
+        ],
+        "allOf": by_name,
+    });
+    document(root, tolerant(generator.take_definitions(true)))
+}
+
+/// The schema of that name: a known event, [`ANY`] or [`BODY`].
 #[must_use]
 pub fn named(name: &str) -> Option<Value> {
-    if name == ANY {
-        return Some(any());
+    match name {
+        ANY => Some(any()),
+        BODY => Some(body()),
+        _ => {
+            let event_type = EventType::from(name);
+            event_type.is_known().then(|| for_event(&event_type))
+        }
     }
-    let event_type = EventType::from(name);
-    event_type.is_known().then(|| for_event(&event_type))
 }
 
-/// Every name that [`named`] knows: the documented events in their order, then [`ANY`].
+/// Every name that [`named`] knows: the known events in their order, then [`ANY`] and [`BODY`].
 pub fn names() -> impl Iterator<Item = &'static str> {
-    EventType::KNOWN.iter().map(EventType::as_str).chain([ANY])
+    let known = EventType::KNOWN.iter().map(EventType::as_str);
+    known.chain([ANY, BODY])
+}
+
+/// What the definition of an event is called: `AvatarVideoSuccessEvent`; for every name that is not
+/// known `UnknownEvent`.
+#[must_use]
+pub fn definition_name(event_type: &EventType) -> String {
+    if !event_type.is_known() {
+        return "UnknownEvent".to_owned();
+    }
+    let words = event_type.as_str().split(['.', '_']);
+    let mut name: String = words
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_uppercase(), rest.to_owned()]
+        })
+        .collect();
+    name.push_str("Event");
+    name
 }
 
 /// A schema as a file holds it: keys sorted, two spaces of indent, a newline at the end.
@@ -92,97 +154,138 @@ macro_rules! data_schemas {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {
         /// A reference to the schema of the data, which is left in the generator's definitions.
         fn data_schema(event_type: &EventType, generator: &mut SchemaGenerator) -> Value {
-            match event_type {
-                $(EventType::$variant => generator.subschema_for::<payload::$payload>().to_value(),)+
-                EventType::Unknown(_) => json!({}),
-            }
+            let schema = match event_type {
+                $(EventType::$variant => generator.subschema_for::<payload::$payload>(),)+
+                EventType::Unknown(_) => return json!({}),
+            };
+            renamed(schema.to_value())
         }
     };
 }
 event_types!(data_schemas);
 
-/// The body around the data. The name stands under `event_type`, or under `event` where that is missing.
-fn body(event_type: &EventType, data: Value) -> Map<String, Value> {
-    let name = json!({ "const": event_type.as_str() });
-    let mut body = envelope(event_type.description(), &name);
-    if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert("event_data".to_owned(), data);
-    }
-    if event_type.is_known() {
-        body.insert("required".to_owned(), json!(["event_data"]));
-    }
-    body
-}
-
-fn unknown_body() -> Value {
-    let known: Vec<&str> = EventType::KNOWN.iter().map(EventType::as_str).collect();
-    let name = json!({ "type": "string", "not": { "enum": known } });
-    envelope(
-        "An event that this version does not know, with any data.",
-        &name,
-    )
-    .into()
-}
-
-fn envelope(description: &str, name: &Value) -> Map<String, Value> {
-    let mut event_type = name.clone();
-    event_type["description"] = "The name of the event.".into();
-    let envelope = json!({
+fn event(event_type: &EventType, generator: &mut SchemaGenerator) -> Value {
+    let (name, required) = match event_type.is_known() {
+        true => (
+            json!({ "type": "string", "const": event_type.as_str() }),
+            json!(["event_type", "event_data"]),
+        ),
+        false => (json!({ "type": "string" }), json!(["event_type"])),
+    };
+    let mut event_type_schema = name;
+    event_type_schema["description"] = "The name of the event.".into();
+    let text_or =
+        |other: &str| json!([{ "type": "string" }, { "type": other }, { "type": "null" }]);
+    json!({
+        "title": definition_name(event_type),
+        "description": event_type.description(),
         "type": "object",
-        "description": description,
         "properties": {
-            "event_type": event_type,
+            "event_type": event_type_schema,
+            "event_data": data_schema(event_type, generator),
             "event_id": {
-                "type": ["string", "integer", "null"],
+                "anyOf": text_or("integer"),
                 "description": "HeyGen's id of the event. Certain in the delivery log; not documented for deliveries.",
             },
             "created_at": {
-                "type": ["string", "number", "null"],
+                "anyOf": text_or("number"),
                 "description": "When HeyGen made the event. Certain in the delivery log; not documented for deliveries.",
             },
         },
-        "anyOf": [
-            { "required": ["event_type"] },
-            { "required": ["event"], "properties": { "event": name } },
-        ],
-    });
-    match envelope {
-        Value::Object(envelope) => envelope,
-        _ => Map::new(),
-    }
+        "required": required,
+        "additionalProperties": true,
+    })
 }
 
-/// Puts a definition in the place of the reference to it.
-fn in_full(reference: Value, definitions: &mut Map<String, Value>) -> Value {
-    let name = reference.get("$ref").and_then(Value::as_str);
-    let Some(name) = name.and_then(|path| path.strip_prefix(DEFINITIONS)) else {
-        return reference;
+/// Definitions of data for generating types.
+fn simple(definitions: Map<String, Value>) -> Map<String, Value> {
+    let definitions = definitions.into_iter();
+    let definition = |(name, schema)| {
+        let name = format!("{name}Data");
+        let mut schema = renamed(schema);
+        schema["title"] = name.as_str().into();
+        (name, schema)
     };
-    let title = Value::from(name);
-    match definitions.remove(name) {
-        Some(Value::Object(mut definition)) => {
-            definition.insert("title".to_owned(), title);
-            Value::Object(definition)
+    definitions.map(definition).collect()
+}
+
+/// The same for validating: where a string is wanted a number is read too, and an integer has 64
+/// bits.
+fn tolerant(definitions: Map<String, Value>) -> Map<String, Value> {
+    let mut definitions = simple(definitions);
+    definitions.values_mut().for_each(widen);
+    definitions
+}
+
+fn widen(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            // What has a choice of types is an id.
+            if let Some(Value::Array(kinds)) = map.get_mut("anyOf") {
+                for integer in kinds.iter_mut().filter(|kind| kind["type"] == "integer") {
+                    integer["minimum"] = i64::MIN.into();
+                    integer["maximum"] = u64::MAX.into();
+                }
+                return;
+            }
+            let kinds: &[&str] = match map.get("type") {
+                Some(kind) if kind == "string" => &["string", "number"],
+                Some(kind) if *kind == json!(["string", "null"]) => &["string", "number", "null"],
+                _ => return map.values_mut().for_each(widen),
+            };
+            map.remove("type");
+            let any_of = kinds.iter().map(|kind| json!({ "type": kind }));
+            map.insert("anyOf".to_owned(), any_of.collect());
         }
-        _ => reference,
+        Value::Array(items) => items.iter_mut().for_each(widen),
+        _ => {}
     }
 }
 
-fn finish(mut root: Map<String, Value>, definitions: Map<String, Value>) -> Value {
-    root.insert(
-        "$schema".to_owned(),
-        "https://json-schema.org/draft/2020-12/schema".into(),
-    );
-    root.insert(
-        "$comment".to_owned(),
-        "Generated from the types of the crate heygen-events; do not edit.".into(),
-    );
-    if !definitions.is_empty() {
-        root.insert("$defs".to_owned(), definitions.into());
+/// With references to the new names of definitions, open objects, and a choice of types that not
+/// every tool knows as a list written as `anyOf`.
+fn renamed(schema: Value) -> Value {
+    match schema {
+        Value::Object(map) => {
+            let mut map: Map<String, Value> = map
+                .into_iter()
+                .map(|(key, value)| match (key.as_str(), value) {
+                    ("$ref", Value::String(path)) => (key, format!("{path}Data").into()),
+                    ("description", Value::String(text)) => (key, first_paragraph(&text).into()),
+                    (_, value) => (key, renamed(value)),
+                })
+                .collect();
+            if map.get("type").is_some_and(|kind| kind == "object") {
+                map.insert("additionalProperties".to_owned(), true.into());
+            }
+            let is_choice = |kinds: &Vec<Value>| kinds.len() > 2 || !kinds.contains(&"null".into());
+            let kinds = map.get("type").and_then(Value::as_array).cloned();
+            if let Some(kinds) = kinds.filter(is_choice) {
+                map.remove("type");
+                let any_of = kinds.into_iter().map(|kind| json!({ "type": kind }));
+                map.insert("anyOf".to_owned(), any_of.collect());
+            }
+            map.into()
+        }
+        Value::Array(items) => items.into_iter().map(renamed).collect(),
+        plain => plain,
     }
-    let mut root = root.into();
-    shorten_descriptions(&mut root);
+}
+
+fn document(root: Value, definitions: Map<String, Value>) -> Value {
+    let mut root = root;
+    let title = root["title"].as_str().unwrap_or_default();
+    root["$id"] = format!("urn:heygen-webhooks:schema:{title}").into();
+    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["$comment"] = "Generated from the types of the crate heygen-events; do not edit.".into();
+    if !definitions.is_empty() {
+        root["$defs"] = definitions.into();
+    }
     root
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
 }
 
 /// `serde_json` keeps keys sorted unless some crate of the build asks it for insertion order.
@@ -201,23 +304,11 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// The first paragraph of each description, in one line; the others are for readers of Rust.
-fn shorten_descriptions(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            if let Some(Value::String(text)) = map.get_mut("description") {
-                let paragraph = text.split("\n\n").next().unwrap_or_default();
-                *text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-            }
-            map.values_mut().for_each(shorten_descriptions);
-        }
-        Value::Array(items) => items.iter_mut().for_each(shorten_descriptions),
-        _ => {}
-    }
+/// In one line; the other paragraphs are for readers of Rust.
+fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where definitions stand, as a reference writes it.
-const DEFINITIONS: &str = "#/$defs/";
-
-/// The definition of an event that is not known. No documented name is a bare `unknown`.
-const UNKNOWN: &str = "unknown";
+/// A name that no event has.
+const UNKNOWN: &str = "";

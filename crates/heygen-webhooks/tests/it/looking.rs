@@ -111,7 +111,7 @@ fn verify_says_yes_or_why_not() {
 fn schemas_are_printed_by_name() {
     let place = Place::new();
     let names = place.run(&["schema", "--list"]).ok().stdout;
-    assert_eq!(names.lines().count(), 31);
+    assert_eq!(names.lines().count(), 32);
     for name in names.lines() {
         let schema: Value = place.run(&["schema", name]).ok().json();
         assert_eq!(
