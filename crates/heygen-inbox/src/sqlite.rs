@@ -2,7 +2,8 @@
 //!
 //! The file is in WAL mode with `synchronous=FULL`: a commit has reached the disk when it returns. Appends that arrive
 //! while a commit is under way share the next one, so the rate rises with the load instead of stopping at the disk's
-//! commits a second. Users may open the file with `sqlite3`, and [`SqliteReader`] reads it while a server appends.
+//! commits a second. Users may open the file with `sqlite3`, and another process may edit it
+//! ([`SqliteInbox::open_beside`]) or read it ([`SqliteInbox::open_read_only`]) meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use crate::{
 
 mod access;
 mod backup;
+mod beside;
 mod candidate;
 mod check;
 mod checkpoint;
 mod drift;
-mod editor;
 mod error;
 mod file;
 mod file_id;
@@ -33,6 +34,7 @@ mod lock;
 mod lost;
 mod options;
 mod order;
+mod owner;
 mod path;
 mod prune;
 mod reader;
@@ -48,16 +50,15 @@ mod thread;
 mod writer;
 
 pub use check::{Depth, Flaw};
-pub use editor::SqliteEditor;
 pub use error::is_damaged;
 pub use options::SqliteOptions;
-pub use reader::SqliteReader;
 pub use rejected::{
     NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
     RingOptions, rejected_path,
 };
 
 use job::{Job, work};
+use reader::Reader;
 use shared::{Mode, Shared};
 use store::Store;
 
@@ -108,7 +109,7 @@ impl SqliteInbox {
     /// [`Version`](crate::InboxErrorKind::Version) when a newer version made it or it is no inbox,
     /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read or written.
     pub fn open_with(path: impl Into<PathBuf>, options: SqliteOptions) -> Result<Self, InboxError> {
-        Self::open_as(path.into(), Mode::Serve, options)
+        Self::open_as(path.into(), Mode::Owner, options)
     }
 
     /// Opens the inbox at `path` beside the process that serves it, or while none does, making it if
@@ -153,7 +154,7 @@ impl SqliteInbox {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
     pub async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
-        self.shared.read(SqliteReader::drift).await
+        self.shared.read(Reader::drift).await
     }
 
     /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later
@@ -196,7 +197,7 @@ impl Inbox for SqliteInbox {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        self.shared.check_serving()?;
+        self.shared.check_owner()?;
         // Whoever sends has ten seconds for his answer, and a handler has no such limit.
         let claim = move |store: &mut Store| store.claim(&request);
         self.shared
@@ -205,7 +206,7 @@ impl Inbox for SqliteInbox {
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.shared.check_serving()?;
+        self.shared.check_owner()?;
         self.shared
             .ask(move |store| store.complete(&completion))
             .await
@@ -239,10 +240,7 @@ impl Inbox for SqliteInbox {
     }
 
     async fn close(&self) -> Result<(), InboxError> {
-        if self.shared.mode == Mode::ReadOnly {
-            return Ok(());
-        }
-        self.shared.send(Job::Close).await
+        self.shared.close().await
     }
 }
 
@@ -260,7 +258,7 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn counts(&self) -> Result<Counts, InboxError> {
-        self.shared.read(SqliteReader::counts).await
+        self.shared.read(Reader::counts).await
     }
 
     async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
@@ -273,20 +271,27 @@ impl InboxAdmin for SqliteInbox {
         &self,
         deliveries: Vec<NewDelivery>,
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.shared
-            .ask(move |store| editor::find(store, &deliveries))
-            .await
+        match self.shared.mode {
+            Mode::Owner | Mode::Beside => {
+                let find = move |store: &mut Store| store.find_all(&deliveries);
+                self.shared.ask(find).await
+            }
+            Mode::ReadOnly => {
+                let find = move |reader: &Reader| reader.find(&deliveries);
+                self.shared.read(find).await
+            }
+        }
     }
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
-        let import = move |store: &mut Store| editor::import(store, &deliveries);
+        let import = move |store: &mut Store| store.import(&deliveries);
         let appended = self.shared.ask(import).await?;
         self.shared.appended.notify_one();
         Ok(appended)
     }
 
     async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
-        let replay = move |store: &mut Store| editor::replay(store, &ids, now);
+        let replay = move |store: &mut Store| store.replay(&ids, to_micros(now));
         let replayed = self.shared.ask(replay).await?;
         self.shared.appended.notify_one();
         Ok(replayed)

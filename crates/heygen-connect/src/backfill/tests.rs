@@ -4,7 +4,7 @@ use std::future::pending;
 use std::path::PathBuf;
 
 use heygen_api::{ApiError, Client, Credentials, ErrorKind, RetryPolicy};
-use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery, Query, Source};
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use jiff::SignedDuration;
@@ -89,29 +89,27 @@ impl World {
         self
     }
 
-    fn bodies(&self) -> Vec<String> {
-        let reader = SqliteReader::open(&self.path()).expect("an inbox");
+    async fn bodies(&self) -> Vec<String> {
+        let reader = SqliteInbox::open_read_only(self.path()).expect("an inbox");
         let mut query = Query::default();
         query.oldest_first = true;
-        let kept = reader
-            .list(&query)
-            .expect("a list")
-            .into_iter()
-            .map(|summary| {
-                assert_eq!(summary.source, Source::Backfill);
-                let kept = reader.get(summary.id).expect("readable").expect("there");
-                String::from_utf8(kept.body.to_vec()).expect("text")
-            });
-        kept.collect()
+        let mut bodies = Vec::new();
+        for summary in reader.list(query).await.expect("a list") {
+            assert_eq!(summary.source, Source::Backfill);
+            let kept = reader.get(summary.id).await;
+            let body = kept.expect("readable").expect("there").body;
+            bodies.push(String::from_utf8(body.to_vec()).expect("text"));
+        }
+        bodies
     }
 
     /// The ids of what was kept, in that order.
-    fn ids(&self) -> Vec<String> {
+    async fn ids(&self) -> Vec<String> {
         let id = |body: &String| {
             let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
             body["event_id"].as_str().unwrap_or("?").to_owned()
         };
-        self.bodies().iter().map(id).collect()
+        self.bodies().await.iter().map(id).collect()
     }
 }
 
@@ -206,7 +204,7 @@ async fn the_oldest_of_a_page_is_kept_first_whichever_way_it_comes() {
         pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [2, 5, 0, 0, 0])
     );
-    assert_eq!(world.ids(), ["c", "b", "a", "e", "d"]);
+    assert_eq!(world.ids().await, ["c", "b", "a", "e", "d"]);
 
     let rising = World::new().await;
     rising.pages(&[&[E, D], &[C, B, A]]);
@@ -214,7 +212,7 @@ async fn the_oldest_of_a_page_is_kept_first_whichever_way_it_comes() {
         pass(&mut rising.backfill(), Depth::Deep).await,
         (Done, [2, 5, 0, 0, 0])
     );
-    assert_eq!(rising.ids(), ["e", "d", "c", "b", "a"]);
+    assert_eq!(rising.ids().await, ["e", "d", "c", "b", "a"]);
 }
 
 #[tokio::test]
@@ -232,7 +230,7 @@ async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
         pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 0, 1, 0, 0])
     );
-    assert_eq!(world.bodies(), [text]);
+    assert_eq!(world.bodies().await, [text]);
 }
 
 #[tokio::test]
@@ -429,7 +427,7 @@ async fn what_is_no_event_is_kept_and_counted() {
         pass(&mut world.backfill(), Depth::Deep).await,
         (Done, [1, 0, 3, 2, 0])
     );
-    assert_eq!(world.bodies()[0], "7");
+    assert_eq!(world.bodies().await[0], "7");
 }
 
 #[tokio::test]
@@ -450,5 +448,5 @@ async fn a_dry_run_counts_and_changes_nothing() {
     );
     world.pages(&[&[A, B]]);
     assert_eq!(pass(&mut dry(), Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
-    assert_eq!(world.ids(), ["a"]);
+    assert_eq!(world.ids().await, ["a"]);
 }

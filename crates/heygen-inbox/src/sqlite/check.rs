@@ -275,22 +275,26 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(60 * 60);
 mod tests {
     use super::*;
     use crate::NewDelivery;
-    use crate::sqlite::{SqliteEditor, SqliteReader};
+    use crate::sqlite::reader::Reader;
+    use crate::sqlite::store::{NewRow, Store};
 
     fn inbox(path: &Path) -> DeliveryId {
-        let mut editor = SqliteEditor::open(path).expect("an inbox");
+        let mut store = Store::open_beside(path, Duration::ZERO).expect("an inbox");
         let delivery = NewDelivery::new(
             SystemTime::now(),
             Source::Webhook,
             Vec::new(),
             r#"{"event_type":"a.b","event_data":{}}"#.into(),
         );
-        let repeated = [delivery.clone(), delivery];
-        editor.append(&repeated).expect("appended")[0].id()
+        let repeated = [delivery.clone(), delivery].map(NewRow::new);
+        store.begin().expect("a transaction");
+        let appended = store.append(&repeated).expect("appended");
+        store.commit(0).expect("a commit");
+        appended[0].id()
     }
 
     fn flaws(path: &Path) -> Vec<Flaw> {
-        let reader = SqliteReader::open(path).expect("an inbox");
+        let reader = Reader::open(path).expect("an inbox");
         let check = |depth| reader.check(depth, SystemTime::now()).expect("readable");
         let found = check(Depth::Quick);
         assert_eq!(check(Depth::Full), found);
@@ -395,7 +399,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         inbox(&path);
-        let reader = SqliteReader::open(&path).expect("an inbox");
+        let reader = Reader::open(&path).expect("an inbox");
         let earlier = SystemTime::now() - 2 * CLOCKS_DIFFER;
         let found = reader.check(Depth::Quick, earlier).expect("readable");
         assert_eq!(found.len(), 1, "{found:?}");

@@ -108,12 +108,19 @@ impl Batch {
         }
     }
 
-    pub(super) fn refuse(self, error: &InboxError) {
+    /// One that is alone gets the error with its cause.
+    pub(super) fn refuse(self, error: InboxError) {
+        let message = error.to_string();
+        let mut whole = Some(error).filter(|_| self.len() == 1);
+        let mut refusal = || {
+            let again = || InboxError::new(InboxErrorKind::Storage, message.as_str());
+            whole.take().unwrap_or_else(again)
+        };
         for append in self.appends {
-            let _ = append.reply.send(Err(again(error)));
+            let _ = append.reply.send(Err(refusal()));
         }
         for work in self.works {
-            work.answer(Err(again(error)));
+            work.answer(Err(refusal()));
         }
     }
 
@@ -143,11 +150,6 @@ impl Held {
             self.since = None;
         }
     }
-}
-
-/// The same refusal for everybody in a batch; the cause goes to the log once.
-fn again(error: &InboxError) -> InboxError {
-    InboxError::new(InboxErrorKind::Storage, error.to_string())
 }
 
 /// As many in one batch as come only when they come by the thousand a second.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::file::check_log;
 use super::file_id::{Difference, FileId, check_names};
-use super::reader::SqliteReader;
+use super::reader::Reader;
 use super::rescue::Orphan;
 use super::thread::spawn;
 use crate::{InboxError, InboxErrorKind};
@@ -181,7 +181,7 @@ impl Lost {
         check_names(&self.path)?;
         check_log(&self.path)?;
         if !is_the_same || self.difference == Difference::Log {
-            SqliteReader::open(&self.path)?.check_file()?;
+            Reader::open(&self.path)?.check_file()?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! [`SqliteReader`]: looks into an inbox while somebody else, or nobody, appends to it.
+//! [`Reader`]: looks into an inbox while somebody else, or nobody, appends to it.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,24 +19,25 @@ use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::rescue::leave_files;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
+use super::seen::{LOOK_ANEW, Seen};
 use super::stats;
-use super::store::read_tag;
+use super::store::{last_id, read_tag};
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, Query, Repeats,
-    SignedPost, State, Stats, Summary,
+    Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, NewDelivery, Query,
+    Repeats, SignedPost, State, Stats, Summary,
 };
 
-/// Looks into an inbox file, also while a server appends to it. Blocks for as long as the disk takes.
-#[derive(Debug)]
-pub struct SqliteReader {
+pub(super) struct Reader {
     connection: Connection,
     files: OpenFiles,
     path: PathBuf,
     tag: u32,
+    /// What was seen up to a delivery, once somebody asked.
+    seen: Cell<Option<(Seen, i64)>>,
 }
 
-impl Drop for SqliteReader {
+impl Drop for Reader {
     fn drop(&mut self) {
         // The last to close brings the log into the file and deletes it, by their names.
         if !self.is_in_place() {
@@ -44,14 +46,9 @@ impl Drop for SqliteReader {
     }
 }
 
-impl SqliteReader {
+impl Reader {
     /// Opens an existing inbox.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when there is none or it cannot be read,
-    /// [`Version`](crate::InboxErrorKind::Version) when another version made it or it is no inbox.
-    pub fn open(path: &Path) -> Result<Self, InboxError> {
+    pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
         let connection = open_for_reading(path)?;
         let tag = read_tag(&connection)
             .map_err(|error| cannot("read", path, error))?
@@ -61,12 +58,11 @@ impl SqliteReader {
             files: OpenFiles::of(path)?,
             path: path.to_owned(),
             tag,
+            seen: Cell::default(),
         })
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -87,12 +83,7 @@ impl SqliteReader {
         }
     }
 
-    /// What `query` asks for, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn list(&self, query: &Query) -> Result<Vec<Summary>, InboxError> {
+    pub(super) fn list(&self, query: &Query) -> Result<Vec<Summary>, InboxError> {
         let is_served = is_served(&self.path);
         let (conditions, mut values) = conditions(query, is_served);
         let limit = query
@@ -110,12 +101,7 @@ impl SqliteReader {
         })
     }
 
-    /// One delivery, whole; `None` when there is none of that id.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    pub(super) fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
         if id.tag() != self.tag {
             return Ok(None);
         }
@@ -152,12 +138,7 @@ impl SqliteReader {
         Ok(Some(kept))
     }
 
-    /// How much is in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn counts(&self) -> Result<Counts, InboxError> {
+    pub(super) fn counts(&self) -> Result<Counts, InboxError> {
         let ask = |sql: &str| {
             self.connection
                 .prepare_cached(sql)?
@@ -192,25 +173,14 @@ impl SqliteReader {
         counts().map_err(|error| cannot("read", &self.path, error))
     }
 
-    /// How many deliveries `query` asks for, without its limit. Goes through all that are in its range.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn count(&self, query: &Query) -> Result<u64, InboxError> {
+    pub(super) fn count(&self, query: &Query) -> Result<u64, InboxError> {
         let (conditions, values) = conditions(query, is_served(&self.path));
         let sql = format!("SELECT count(*) FROM delivery WHERE {conditions}");
         let counts = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
         Ok(counts.first().copied().unwrap_or(0).cast_unsigned())
     }
 
-    /// What is in it by event, state and source, and how the handings-out since a time ended. Goes through all of it: about a
-    /// second for a million deliveries.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
+    pub(super) fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let mut stats = stats::stats(&self.connection, attempts_since)
             .map_err(|error| cannot("read", &self.path, error))?;
         let is_served = is_served(&self.path);
@@ -220,25 +190,16 @@ impl SqliteReader {
         Ok(stats)
     }
 
-    /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later than `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read for another reason than damage.
-    pub fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
+    pub(super) fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
         check::check(&self.connection, self.tag, depth, now)
             .map_err(|error| cannot("check", &self.path, error))
     }
 
-    /// Writes a consistent copy of everything that is committed now to a new file, or an empty one, also while a server
-    /// appends. Tells how many pages of how many are copied. The copy is one file that needs none beside it, and has been
-    /// checked.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not be written, or the copy
-    /// is damaged, as the inbox then probably is. What was written by then stays.
-    pub fn backup(&self, to: &Path, progress: impl FnMut(u64, u64)) -> Result<(), InboxError> {
+    pub(super) fn backup(
+        &self,
+        to: &Path,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<(), InboxError> {
         let flaw = backup::copy(&self.connection, to, progress);
         match flaw.map_err(|error| cannot("copy", &self.path, error))? {
             None => Ok(()),
@@ -252,24 +213,42 @@ impl SqliteReader {
         }
     }
 
-    /// In what events differed from what this version knows, what came in last first.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
+    pub(super) fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
         drift::list(&self.connection, self.tag).map_err(|error| cannot("read", &self.path, error))
     }
 
-    /// How far work that goes on over restarts has come.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+    pub(super) fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
         let value = Value::from(name.to_owned());
         let sql = "SELECT value FROM bookmark WHERE name = ?";
         Ok(self.rows(sql, vec![value], |row| row.get(0))?.pop())
+    }
+
+    /// For each of these the id of the same event, for one that may not write.
+    pub(super) fn find(
+        &self,
+        deliveries: &[NewDelivery],
+    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
+        let find = || {
+            // Of one moment: a server may be appending.
+            let _moment = self.connection.unchecked_transaction()?;
+            let last_id = last_id(&self.connection)?;
+            let seen = match self.seen.take() {
+                Some((mut seen, known)) if seen.remembered() <= LOOK_ANEW => {
+                    seen.catch_up(&self.connection, known)?;
+                    seen.committed(last_id);
+                    seen
+                }
+                _ => Seen::load_beside(&self.connection)?,
+            };
+            let find = |delivery| {
+                let found = seen.find(&self.connection, delivery)?;
+                Ok(found.map(|(id, _)| DeliveryId::new(id.cast_unsigned(), self.tag)))
+            };
+            let found = deliveries.iter().map(find).collect::<Result<_, _>>();
+            self.seen.set(Some((seen, last_id)));
+            found
+        };
+        find().map_err(|error| cannot("read", &self.path, error))
     }
 
     fn kept(&self, row: &Row<'_>) -> rusqlite::Result<Kept> {

@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::reader::SqliteReader;
+use tokio::sync::watch;
+
+use super::job::Reply;
+use super::reader::Reader;
 use crate::{InboxError, InboxErrorKind};
 
 /// What stands in the queue of the thread that reads.
@@ -13,12 +16,14 @@ pub(super) enum ReadJob {
     Close(Sender<()>),
     /// Others are there.
     Open,
+    /// Nobody is to read any more.
+    End(Reply<()>),
 }
 
-pub(super) type Read = Box<dyn FnOnce(Result<&SqliteReader, InboxError>) + Send>;
+pub(super) type Read = Box<dyn FnOnce(Result<&Reader, InboxError>) + Send>;
 
-/// Answers what is asked, until nobody can ask any more.
-pub(super) fn read_all(reader: SqliteReader, queue: Receiver<ReadJob>) {
+/// Answers what is asked, until nobody can ask any more. Of an inbox that nobody writes, `end` tells that end.
+pub(super) fn read_all(reader: Reader, queue: Receiver<ReadJob>, end: Option<watch::Sender<()>>) {
     let path = reader.path().to_owned();
     let misplaced = || {
         let message = format!(
@@ -28,14 +33,14 @@ pub(super) fn read_all(reader: SqliteReader, queue: Receiver<ReadJob>) {
         InboxError::new(InboxErrorKind::Storage, message)
     };
     let open = || {
-        let opened = SqliteReader::open(&path);
+        let opened = Reader::open(&path);
         opened
             .inspect_err(|error| tracing::error!(%error, "the inbox cannot be read; trying again"))
             .ok()
     };
     let mut reader = Some(reader);
     let mut is_away = false;
-    for job in queue {
+    while let Ok(job) = queue.recv() {
         match job {
             ReadJob::Read(read) => {
                 if reader.is_none() && !is_away {
@@ -56,6 +61,12 @@ pub(super) fn read_all(reader: SqliteReader, queue: Receiver<ReadJob>) {
                 let _ = closed.send(());
             }
             ReadJob::Open => (reader, is_away) = (open(), false),
+            ReadJob::End(reply) => {
+                drop((reader, queue, end));
+                // The asker may be gone; the file is closed all the same.
+                let _ = reply.send(Ok(()));
+                return;
+            }
         }
     }
 }

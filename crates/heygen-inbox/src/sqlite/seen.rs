@@ -285,6 +285,9 @@ const SINCE: &str =
 /// 64 MiB with the default length of a run; older runs are asked on disk.
 const MAX_FILTERS: usize = 64;
 
+/// Who writes no runs loads anew what is held in memory when it is so many fingerprints: about 20 MiB.
+pub(super) const LOOK_ANEW: usize = 500_000;
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};

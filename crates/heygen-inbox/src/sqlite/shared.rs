@@ -7,11 +7,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::editor::SqliteEditor;
-use super::handle::Handle;
+use super::beside::Beside;
 use super::job::{Append, Job, Reply, work};
 use super::options::SqliteOptions;
-use super::reader::SqliteReader;
+use super::owner::Owner;
+use super::reader::Reader;
 use super::reads::{Read, ReadJob, read_all};
 use super::store::{NewRow, Store};
 use super::thread::{closed, spawn};
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) jobs: mpsc::Sender<Job>,
     reads: std::sync::mpsc::Sender<ReadJob>,
     pub(super) appended: Arc<Notify>,
-    /// Closed when the writer ends.
+    /// Closed when the writer ends, or the reader of what is open for reading only.
     pub(super) ended: watch::Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -32,7 +32,9 @@ pub(super) struct Shared {
 /// What this process does with the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
-    Serve,
+    /// Appends and dispatches, as no other process does meanwhile.
+    Owner,
+    /// Appends and edits, while another process owns the file or none does.
     Beside,
     ReadOnly,
 }
@@ -49,20 +51,21 @@ impl Shared {
         let (end, ended) = watch::channel(());
         let notify = Arc::clone(&appended);
         // Before the reader, since it makes the file.
-        let write: Option<Box<dyn FnOnce() + Send>> = match mode {
-            Mode::Serve => {
-                let handle = Handle::open(path.clone(), options, reads.clone())?;
+        let (write, end_of_reads): (Option<Box<dyn FnOnce() + Send>>, _) = match mode {
+            Mode::Owner => {
+                let handle = Owner::open(path.clone(), options, reads.clone())?;
                 let writer = Writer::new(handle, queue, notify, end);
-                Some(Box::new(move || writer.run()))
+                (Some(Box::new(move || writer.run())), None)
             }
             Mode::Beside => {
-                let editor = SqliteEditor::open(&path)?;
-                Some(Box::new(move || editor.run(queue, &notify, end)))
+                let writer = Writer::new(Beside::open(&path)?, queue, notify, end);
+                (Some(Box::new(move || writer.run())), None)
             }
-            Mode::ReadOnly => None,
+            Mode::ReadOnly => (None, Some(end)),
         };
-        let reader = SqliteReader::open(&path)?;
-        let mut threads = vec![spawn("inbox-reader", move || read_all(reader, read_queue))?];
+        let reader = Reader::open(&path)?;
+        let read = move || read_all(reader, read_queue, end_of_reads);
+        let mut threads = vec![spawn("inbox-reader", read)?];
         if let Some(write) = write {
             threads.push(spawn("inbox-writer", write)?);
         }
@@ -107,17 +110,29 @@ impl Shared {
         answer.await.map_err(|_| self.unanswered())?
     }
 
+    pub(super) async fn close(&self) -> Result<(), InboxError> {
+        match self.mode {
+            Mode::Owner | Mode::Beside => self.send(Job::Close).await,
+            Mode::ReadOnly => {
+                let (reply, answer) = oneshot::channel();
+                let sent = self.reads.send(ReadJob::End(reply));
+                sent.map_err(|_| closed())?;
+                answer.await.map_err(|_| closed())?
+            }
+        }
+    }
+
     /// Why nothing can be written.
     fn not_written(&self) -> InboxError {
         match self.mode {
-            Mode::Serve | Mode::Beside => closed(),
+            Mode::Owner | Mode::Beside => closed(),
             Mode::ReadOnly => unsupported("the inbox is open for reading only"),
         }
     }
 
-    pub(super) fn check_serving(&self) -> Result<(), InboxError> {
+    pub(super) fn check_owner(&self) -> Result<(), InboxError> {
         match self.mode {
-            Mode::Serve => Ok(()),
+            Mode::Owner => Ok(()),
             Mode::Beside | Mode::ReadOnly => Err(unsupported(
                 "only the process that serves the inbox claims deliveries",
             )),
@@ -137,7 +152,7 @@ impl Shared {
 
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&SqliteReader) -> Result<T, InboxError> + Send + 'static,
+        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |reader| {

@@ -8,14 +8,15 @@ use rusqlite::{Connection, params};
 
 mod append;
 mod claim;
+mod edit;
 mod open;
 
 pub(super) use append::NewRow;
-pub(super) use open::read_tag;
+pub(super) use open::{last_id, read_tag};
 
 use append::Inserts;
 use claim::{InHand, Times};
-use open::{Found, last_id, make_tag, take_up};
+use open::{Found, make_tag, take_up};
 
 use super::checkpoint::{Log, Stuck};
 use super::drift::DriftTally;
@@ -227,14 +228,8 @@ impl Store {
         self.seen.is_freezing()
     }
 
-    /// The same event, where it is here already. Nothing is changed.
-    pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<DeliveryId>> {
-        let found = self.find_fit(delivery)?;
-        Ok(found.map(|(id, _)| self.id(id)))
-    }
-
-    /// The same, and how it fits.
-    pub(super) fn find_fit(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<(i64, Fit)>> {
+    /// The same event, where it is here already, and how it fits.
+    pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<(i64, Fit)>> {
         self.seen.find(&self.connection, delivery)
     }
 
@@ -271,15 +266,6 @@ impl Store {
                 .execute("DELETE FROM bookmark WHERE name = ?1", [name]),
         }?;
         Ok(())
-    }
-
-    /// For those who change rows of their own kind inside the transaction.
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    pub(super) fn tag(&self) -> u32 {
-        self.tag
     }
 
     /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.

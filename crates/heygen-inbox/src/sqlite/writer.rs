@@ -1,6 +1,5 @@
 //! [`Writer`]: the one thread that writes. Whatever has gathered in its queue shares one transaction.
 
-use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use super::job::{Batch, Held, Job, Reply};
 use super::store::Store;
 use crate::{Appended, InboxError, InboxErrorKind};
 
-pub(super) struct Writer {
+pub(super) struct Writer<H> {
     /// Dropped first of all, so that who finds the queue gone knows that the writer is.
     _ended: watch::Sender<()>,
     queue: mpsc::Receiver<Job>,
@@ -23,7 +22,7 @@ pub(super) struct Writer {
     /// Index rows can wait: after a failure they do, until something else was written again.
     has_failed: bool,
     held: Held,
-    handle: Handle,
+    handle: H,
 }
 
 /// What the writer found in its queue.
@@ -41,9 +40,9 @@ struct Written {
     has_news: bool,
 }
 
-impl Writer {
+impl<H: Handle> Writer<H> {
     pub(super) fn new(
-        handle: Handle,
+        handle: H,
         queue: mpsc::Receiver<Job>,
         appended: Arc<Notify>,
         ended: watch::Sender<()>,
@@ -132,7 +131,7 @@ impl Writer {
                     return Gathered::Close(batch, reply);
                 }
             }
-            if batch.len() < self.handle.options().batch_len {
+            if batch.len() < self.handle.batch_len() && batch.works.len() < H::WORKS {
                 next = self.queue.try_recv().ok();
             }
         }
@@ -166,17 +165,14 @@ impl Writer {
             Err(failure) if failure.is_of_one_request => {
                 batch.into_single().for_each(|batch| self.work(batch));
             }
-            Err(Failure { error, .. }) if self.handle.is_lost() => batch.refuse(&error),
             Err(Failure { error, .. }) => {
-                let cause = error.source().map(ToString::to_string);
-                tracing::error!(%error, cause, requests = batch.len(), "the inbox kept nothing of these");
-                batch.refuse(&error);
+                let refusal = self.handle.refusal(error, batch.len());
+                batch.refuse(refusal);
             }
         }
     }
 
     fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
-        self.handle.look_at_files();
         let store = self.handle.find_store()?;
         let before = store.last_id();
         // Every batch writes more index rows than it can add fingerprints, so that the rows waiting come to an end.
@@ -193,10 +189,7 @@ impl Writer {
         match written {
             Ok(Ok(appended)) => {
                 let has_news = store.last_id() > before;
-                self.handle.look_at_files();
-                // It stands in a file that nobody finds: it is in the copy, and has to come again
-                // all the same.
-                self.handle.find_store()?;
+                self.handle.check_written()?;
                 Ok(Written { appended, has_news })
             }
             Ok(Err(error)) => {

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::Imported;
-use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
-use heygen_inbox::{Appended, Attempt, DeliveryId, Kept, Source, State};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{Appended, Attempt, DeliveryId, Imported, InboxAdmin as _, Kept, Source, State};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 /// Panics when something does not hold.
 pub(crate) fn hold(line: &[u8]) {
@@ -87,8 +87,8 @@ fn micros(time: SystemTime) -> u128 {
 
 /// An inbox for many lines, because opening one takes longer than all that is done with a line.
 struct Inbox {
-    editor: SqliteEditor,
-    reader: SqliteReader,
+    inbox: SqliteInbox,
+    runtime: Runtime,
     taken_in: usize,
     _folder: TempDir,
 }
@@ -98,8 +98,8 @@ impl Inbox {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.db");
         Self {
-            editor: SqliteEditor::open(&path).unwrap(),
-            reader: SqliteReader::open(&path).unwrap(),
+            inbox: SqliteInbox::open_beside(&path).unwrap(),
+            runtime: Builder::new_current_thread().build().unwrap(),
             taken_in: 0,
             _folder: folder,
         }
@@ -108,15 +108,16 @@ impl Inbox {
     /// As it is kept; `None` when the same event was in an earlier line.
     fn import(&mut self, imported: &Imported) -> Option<Kept> {
         self.taken_in += 1;
-        let appended = self.editor.import(std::slice::from_ref(imported)).unwrap();
-        match appended[..] {
+        let appended = self.inbox.import(vec![imported.clone()]);
+        match self.runtime.block_on(appended).unwrap()[..] {
             [Appended::New(id)] => Some(self.get(id)),
             _ => None,
         }
     }
 
     fn get(&self, id: DeliveryId) -> Kept {
-        self.reader.get(id).unwrap().unwrap()
+        let kept = self.runtime.block_on(self.inbox.get(id));
+        kept.unwrap().unwrap()
     }
 }
 

@@ -65,9 +65,9 @@ async fn a_released_one_lets_an_older_one_go() {
     let newer = append_new(&inbox, 2, &about("a", 2)).await;
     let claimed = claim(&inbox, 3).await;
     assert_eq!(claimed[0].id, newer);
-    let mut editor = heygen_inbox::sqlite::SqliteEditor::open(&path).unwrap();
-    editor.replay(&[older], at(4)).unwrap();
-    drop(editor);
+    let beside = heygen_inbox::sqlite::SqliteInbox::open_beside(&path).unwrap();
+    beside.replay(vec![older], at(4)).await.unwrap();
+    drop(beside);
     assert_eq!(claim_ids(&inbox, 5).await, [], "it waits for the newer one");
     let released = Completion::released(&claimed[0], at(6));
     inbox.complete(released).await.unwrap();

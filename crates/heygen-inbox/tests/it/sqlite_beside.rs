@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{
     Appended, Attempt, AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, DriftKind,
     Inbox as _, InboxAdmin as _, MemoryInbox, Order, Prune, Query, State,
@@ -13,7 +13,9 @@ use heygen_inbox::{Imported, InboxErrorKind};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{append_new, at, body, body_with_id, claim_one, delivery, duplicate, new};
+use crate::support::{
+    append_new, at, body, body_with_id, claim_one, delivery, duplicate, new, poll_once_and_drop,
+};
 
 fn file() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -33,12 +35,10 @@ async fn each_knows_what_the_other_kept() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let by_inbox = append_new(&inbox, 0, &body("a")).await;
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    let appended = editor
-        .append(&[delivery(1, body("a")), delivery(1, body("b"))])
-        .unwrap();
-    assert_eq!(duplicate(appended[0]), by_inbox);
-    let by_editor = new(appended[1]);
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let appended = beside.append(delivery(1, body("a"))).await.unwrap();
+    assert_eq!(duplicate(appended), by_inbox);
+    let by_editor = append_new(&beside, 1, &body("b")).await;
     assert_eq!(
         duplicate(inbox.append(delivery(2, body("b"))).await.unwrap()),
         by_editor
@@ -46,7 +46,7 @@ async fn each_knows_what_the_other_kept() {
     let later = append_new(&inbox, 0, &body("c")).await;
     assert!(later > by_editor, "ids rise over both");
     assert_eq!(
-        duplicate(editor.append(&[delivery(3, body("c"))]).unwrap()[0]),
+        duplicate(beside.append(delivery(3, body("c"))).await.unwrap()),
         later
     );
     let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
@@ -59,7 +59,7 @@ async fn each_knows_what_the_other_kept() {
 async fn every_event_is_kept_once_by_whomever() {
     let (_folder, path) = file();
     let mut inbox = open_with_short_runs(&path);
-    let mut editor = SqliteEditor::open(&path).unwrap();
+    let mut beside = SqliteInbox::open_beside(&path).unwrap();
     let mut kept = HashMap::new();
     let mut random: u64 = 7;
     let mut next = |below: u64| {
@@ -76,7 +76,7 @@ async fn every_event_is_kept_once_by_whomever() {
         };
         let appended = match next(2) {
             0 => inbox.append(delivery(step, text)).await.unwrap(),
-            _ => editor.append(&[delivery(step, text)]).unwrap()[0],
+            _ => beside.append(delivery(step, text)).await.unwrap(),
         };
         match (appended, kept.get(&number)) {
             (Appended::New(id), None) => drop(kept.insert(number, id)),
@@ -88,7 +88,7 @@ async fn every_event_is_kept_once_by_whomever() {
                 drop(inbox);
                 inbox = open_with_short_runs(&path);
             }
-            1 => editor = SqliteEditor::open(&path).unwrap(),
+            1 => beside = SqliteInbox::open_beside(&path).unwrap(),
             _ => {}
         }
     }
@@ -120,9 +120,10 @@ async fn a_replay_gets_a_round_of_its_own() {
     let in_hand = append_new(&inbox, 3, &body("b")).await;
     claim_one(&inbox, 3).await;
 
-    let mut editor = SqliteEditor::open(&path).unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
     let elsewhere = heygen_inbox::DeliveryId::new(id.key(), id.tag() ^ 1);
-    let replayed = editor.replay(&[id, in_hand, elsewhere], at(4)).unwrap();
+    let ids = vec![id, in_hand, elsewhere];
+    let replayed = beside.replay(ids, at(4)).await.unwrap();
     assert_eq!(
         (replayed.pending, replayed.claimed, replayed.missing),
         (1, 1, 1)
@@ -156,10 +157,8 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(1).await.remove(0);
 
-    SqliteEditor::open(&path)
-        .unwrap()
-        .replay(&[first], at(2))
-        .unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    beside.replay(vec![first], at(2)).await.unwrap();
     assert!(
         ordered(2).await.is_empty(),
         "the later one is being handled"
@@ -172,7 +171,7 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
 #[tokio::test]
 async fn what_is_imported_keeps_its_past() {
     let (_folder, path) = file();
-    let mut editor = SqliteEditor::open(&path).unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
     let mut done = Imported::new(delivery(0, body("done")));
     done.state = State::Done;
     done.handed_out = 2;
@@ -180,10 +179,10 @@ async fn what_is_imported_keeps_its_past() {
     let mut claimed = Imported::new(delivery(1, body("claimed")));
     claimed.state = State::Claimed;
     claimed.handed_out = 1;
-    let all = [done.clone(), claimed];
-    let appended = editor.import(&all).unwrap();
+    let all = vec![done.clone(), claimed];
+    let appended = beside.import(all).await.unwrap();
     let (done_id, claimed_id) = (new(appended[0]), new(appended[1]));
-    duplicate(editor.import(&[done]).unwrap()[0]);
+    duplicate(beside.import(vec![done]).await.unwrap()[0]);
 
     let inbox = SqliteInbox::open(&path).unwrap();
     let kept = inbox.get(done_id).await.unwrap().unwrap();
@@ -240,9 +239,10 @@ async fn pruning_takes_the_index_along() {
         if next.is_none() {
             break;
         }
-        let mut editor = SqliteEditor::open(&path).unwrap();
-        let pruned = editor
-            .prune(&Prune::before(at(190)).limit(20).after(next))
+        let beside = SqliteInbox::open_beside(&path).unwrap();
+        let pruned = beside
+            .prune(Prune::before(at(190)).limit(20).after(next))
+            .await
             .unwrap();
         next = pruned.next;
         if next.is_none() {
@@ -284,8 +284,8 @@ async fn drift_is_counted_with_an_example() {
     duplicate(inbox.append(delivery(1, with_field("a"))).await.unwrap());
     append_new(&inbox, 2, &with_field("b")).await;
     append_new(&inbox, 3, "not json").await;
-    let reader = SqliteReader::open(&path).unwrap();
-    let drift = reader.drift().unwrap();
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
+    let drift = reader.drift().await.unwrap();
     assert_eq!(drift.len(), 2);
     assert_eq!(drift[0].drift.kind, DriftKind::Misfit);
     let field = &drift[1];
@@ -306,7 +306,7 @@ async fn drift_is_counted_with_an_example() {
         let body = format!(r#"{{"event_type":"new.{number}","event_data":{{}}}}"#);
         append_new(&inbox, 10 + number, &body).await;
     }
-    let drift = reader.drift().unwrap();
+    let drift = reader.drift().await.unwrap();
     assert!(drift.len() <= 1003, "{}", drift.len());
     let total: u64 = drift.iter().map(|one| one.count).sum();
     assert_eq!(total, 1103);
@@ -325,9 +325,10 @@ async fn bookmarks_outlive_the_process() {
         inbox.bookmark("backfill".into()).await.unwrap().as_deref(),
         Some("page 7")
     );
-    SqliteEditor::open(&path)
-        .unwrap()
-        .set_bookmark("backfill", Some("page 8"))
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    beside
+        .set_bookmark("backfill".into(), Some("page 8".into()))
+        .await
         .unwrap();
     drop(inbox);
     let inbox = SqliteInbox::open(&path).unwrap();
@@ -347,9 +348,9 @@ async fn an_editor_makes_no_inbox_of_what_is_none_and_one_of_nothing() {
         .unwrap()
         .execute_batch("CREATE TABLE a (b)")
         .unwrap();
-    assert!(SqliteEditor::open(&other).is_err());
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    new(editor.append(&[delivery(0, body("a"))]).unwrap()[0]);
+    assert!(SqliteInbox::open_beside(&other).is_err());
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    append_new(&beside, 0, &body("a")).await;
     // It leaves the file to whoever comes to serve it.
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(claim_one(&inbox, 1).await.attempt, 1);
@@ -365,8 +366,8 @@ async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
     inbox.complete(done).await.unwrap();
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(&inbox, at(1)).await.remove(0);
-    let mut editor = SqliteEditor::open(path).unwrap();
-    editor.replay(&[first], at(2)).unwrap();
+    let beside = SqliteInbox::open_beside(path).unwrap();
+    beside.replay(vec![first], at(2)).await.unwrap();
     assert!(ordered(&inbox, at(2)).await.is_empty());
     (inbox, second)
 }
@@ -414,8 +415,8 @@ async fn nobody_writes_below_what_was_pruned() {
         inbox.prune(Prune::before(at(2000))).await.unwrap().deleted,
         1
     );
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    let old = new(editor.append(&[delivery(500, body("b"))]).unwrap()[0]);
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let old = append_new(&beside, 500, &body("b")).await;
     assert!(old > claimed.id);
     assert_eq!(
         duplicate(inbox.append(delivery(2000, body("b"))).await.unwrap()),
@@ -529,6 +530,31 @@ async fn appends_beside_a_server_are_answered_one_by_one() {
     assert_eq!(beside.count(Query::default()).await.unwrap(), 50);
 }
 
+/// A subject that this file refuses, among others that it takes.
+#[tokio::test]
+async fn one_bad_append_beside_a_server_refuses_itself_alone() {
+    let (_folder, path) = file();
+    drop(SqliteInbox::open(&path).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE UNIQUE INDEX bad ON delivery (outcome) WHERE subject_id LIKE 'bad%'")
+        .unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    // They wait for this lock together, and then share a transaction.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let names = ["first", "bad 1", "a", "bad 2", "b"];
+    let mut appends = names.map(|name| Box::pin(beside.append(delivery(0, body(name)))));
+    for append in &mut appends {
+        assert!(poll_once_and_drop(append).await.is_none());
+    }
+    other.execute_batch("COMMIT").unwrap();
+    let mut kept = Vec::new();
+    for append in appends {
+        kept.push(append.await.is_ok());
+    }
+    assert_eq!(kept, [true, true, true, false, true]);
+}
+
 #[tokio::test]
 async fn what_is_open_for_reading_only_changes_nothing() {
     let (_folder, path) = file();
@@ -540,6 +566,13 @@ async fn what_is_open_for_reading_only_changes_nothing() {
     let reader = SqliteInbox::open_read_only(&path).unwrap();
     let later = append_new(&inbox, 1, &body("b")).await;
     assert_eq!(reader.count(Query::default()).await.unwrap(), 2);
+    for number in 3..5 {
+        // What came since it looked last is found too.
+        let newest = append_new(&inbox, number, &body(&number.to_string())).await;
+        let asked = ["b", &number.to_string(), "new"].map(|name| delivery(9, body(name)));
+        let found = reader.find(asked.into()).await.unwrap();
+        assert_eq!(found, [Some(later), Some(newest), None]);
+    }
     assert!(reader.get(later).await.unwrap().is_some());
     let refused = [
         reader.append(delivery(2, body("c"))).await.map(drop),
@@ -552,6 +585,11 @@ async fn what_is_open_for_reading_only_changes_nothing() {
     for refused in refused {
         assert_eq!(refused.unwrap_err().kind(), InboxErrorKind::Unsupported);
     }
+    let mut closed = Box::pin(reader.closed());
+    assert!(poll_once_and_drop(&mut closed).await.is_none());
     reader.close().await.unwrap();
-    assert_eq!(inbox.count(Query::default()).await.unwrap(), 2);
+    closed.await;
+    let later = reader.list(Query::default()).await.unwrap_err();
+    assert_eq!(later.kind(), InboxErrorKind::Closed);
+    assert_eq!(inbox.count(Query::default()).await.unwrap(), 4);
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
-use heygen_inbox::{Appended, Inbox as _, Query};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, Query};
 
 use crate::support::{all_ids, body, body_with_id, delivery};
 
@@ -55,17 +55,17 @@ async fn readers_look_on_while_it_grows() {
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = {
         let is_over = Arc::clone(&is_over);
-        std::thread::spawn(move || {
+        tokio::spawn(async move {
             let mut seen = 0;
             while !is_over.load(Ordering::Relaxed) {
                 // Opened anew each time, as by somebody who runs `inbox list` again and again.
-                let reader = SqliteReader::open(&path).unwrap();
-                let listed = reader.list(&Query::default()).unwrap();
+                let reader = SqliteInbox::open_read_only(&path).unwrap();
+                let listed = reader.list(Query::default()).await.unwrap();
                 assert!(listed.len() >= seen, "nothing goes away");
                 assert!(listed.is_sorted_by(|newer, older| newer.id > older.id));
                 seen = listed.len();
                 if let Some(newest) = listed.first() {
-                    assert!(reader.get(newest.id).unwrap().is_some());
+                    assert!(reader.get(newest.id).await.unwrap().is_some());
                 }
             }
         })
@@ -77,6 +77,6 @@ async fn readers_look_on_while_it_grows() {
             .unwrap();
     }
     is_over.store(true, Ordering::Relaxed);
-    reader.join().unwrap();
+    reader.await.unwrap();
     assert_eq!(all_ids(&inbox).await.len(), 300);
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteOptions};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{
     Appended, ClaimRequest, Inbox as _, InboxAdmin as _, InboxErrorKind, Query, State,
 };
@@ -144,8 +144,9 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
     assert_eq!(kept.summary.state, State::Dead);
     let why = kept.attempts[0].detail.as_deref().unwrap_or_default();
     assert!(why.contains("elsewhere"), "{why}");
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    assert_eq!(editor.replay(&[id], at(10)).unwrap().pending, 1);
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let replayed = beside.replay(vec![id], at(10)).await.unwrap();
+    assert_eq!(replayed.pending, 1);
     let claim = inbox.claim(ClaimRequest::due(10, at(10))).await.unwrap();
     assert!(claim.deliveries.iter().any(|claimed| claimed.id == id));
 }

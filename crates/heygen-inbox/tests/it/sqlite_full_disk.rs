@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxErrorKind, NewDelivery, Query,
-    Source, State,
+    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind,
+    NewDelivery, Query, Source, State,
 };
 use rusqlite::Connection;
 
@@ -91,8 +91,8 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-#[test]
-fn what_does_not_fit_is_refused_until_there_is_room_again() {
+#[tokio::test]
+async fn what_does_not_fit_is_refused_until_there_is_room_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
     // Half a MiB or one, as the shell counts; a write past it fails as on a full disk.
@@ -126,9 +126,10 @@ fn what_does_not_fit_is_refused_until_there_is_room_again() {
     assert!(child.wait().unwrap().success());
     kept.push(done.unwrap());
 
-    let reader = SqliteReader::open(&path).unwrap();
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
     let mut listed: Vec<_> = reader
-        .list(&Query::default())
+        .list(Query::default())
+        .await
         .unwrap()
         .iter()
         .map(|line| line.id)
@@ -136,7 +137,7 @@ fn what_does_not_fit_is_refused_until_there_is_room_again() {
     kept.sort();
     listed.sort();
     assert_eq!(listed, kept, "what was answered, and nothing else");
-    let first = reader.get(done.unwrap()).unwrap().unwrap();
+    let first = reader.get(done.unwrap()).await.unwrap().unwrap();
     assert_eq!(first.summary.state, State::Done);
     assert_eq!(first.attempts.len(), 1);
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_inbox::sqlite::{Depth, SqliteEditor, SqliteInbox, SqliteReader};
+use heygen_inbox::sqlite::{Depth, SqliteInbox};
 use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Prune};
 use rusqlite::Connection;
 
@@ -80,18 +80,17 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
     inbox.complete(done).await.unwrap();
     let counts = inbox.counts().await.unwrap();
     assert_eq!((counts.pending, counts.dead), (1, 0));
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    assert_eq!(editor.prune(&Prune::before(at(9))).unwrap().deleted, 1);
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let pruned = beside.prune(Prune::before(at(9))).await.unwrap();
+    assert_eq!(pruned.deleted, 1);
     let other = Connection::open(&path).unwrap();
     let stolen: i64 = other
         .query_row("SELECT count(*) FROM stolen", (), |row| row.get(0))
         .unwrap();
     assert_eq!(stolen, 0);
 
-    let flaws = SqliteReader::open(&path)
-        .unwrap()
-        .check(Depth::Full, SystemTime::now())
-        .unwrap();
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
+    let flaws = reader.check(Depth::Full, SystemTime::now()).await.unwrap();
     for trigger in ["keep_all", "steal", "wake"] {
         let told = format!("trigger {trigger} is not part of an inbox");
         assert!(flaws.iter().any(|flaw| flaw.what == told), "{flaws:?}");
@@ -110,8 +109,8 @@ async fn a_view_in_the_place_of_a_table_is_not_asked() {
              CREATE VIEW drift AS SELECT kind, event_type, hex(randomblob(1000)) AS name, count, first_at, last_at, example FROM real",
         )
         .unwrap();
-    let reader = SqliteReader::open(&path).unwrap();
-    let error = reader.drift().unwrap_err();
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
+    let error = reader.drift().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("view"), "{cause}");
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteReader};
-use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, State};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, State};
 
 use crate::support::{body, delivery};
 
@@ -16,12 +16,12 @@ async fn a_delivery_and_its_attempts_are_of_one_moment() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();
     let is_over = Arc::new(AtomicBool::new(false));
-    let reader = SqliteReader::open(&path).unwrap();
-    let looking = tokio::task::spawn_blocking({
+    let reader = SqliteInbox::open_read_only(&path).unwrap();
+    let looking = tokio::spawn({
         let is_over = Arc::clone(&is_over);
-        move || {
+        async move {
             while !is_over.load(Ordering::Relaxed) {
-                let kept = reader.get(id).unwrap().unwrap();
+                let kept = reader.get(id).await.unwrap().unwrap();
                 let ended = match kept.summary.state {
                     State::Claimed => kept.summary.attempts - 1,
                     _ => kept.summary.attempts,

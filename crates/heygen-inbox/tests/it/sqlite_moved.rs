@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox, SqliteReader};
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
     ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, InboxErrorKind, Query, State,
 };
@@ -87,8 +87,12 @@ impl Rig {
     /// What was answered is in the copy, which is an inbox of its own, its owner's alone.
     async fn check_rescued(&self, name: &str) {
         let copy = self.file(name);
-        until(|| SqliteReader::open(&copy).is_ok_and(|reader| reader.counts().is_ok())).await;
-        let kept = ids(&copy);
+        until(async || match SqliteInbox::open_read_only(&copy) {
+            Ok(reader) => reader.counts().await.is_ok(),
+            Err(_) => false,
+        })
+        .await;
+        let kept = ids(&copy).await;
         for id in &self.answered {
             assert!(kept.contains(id), "{id} of {kept:?}");
         }
@@ -124,15 +128,20 @@ impl Rig {
     }
 }
 
-fn ids(path: &Path) -> Vec<DeliveryId> {
-    let reader = SqliteReader::open(path).unwrap();
-    let all = reader.list(&Query::default()).unwrap();
+async fn ids(path: &Path) -> Vec<DeliveryId> {
+    let reader = SqliteInbox::open_read_only(path).unwrap();
+    let all = reader.list(Query::default()).await.unwrap();
     all.iter().map(|summary| summary.id).collect()
 }
 
-async fn until(mut is_so: impl FnMut() -> bool) {
+async fn back_up(path: &Path, to: &Path) {
+    let reader = SqliteInbox::open_read_only(path).unwrap();
+    reader.backup(to, |_, _| {}).await.unwrap();
+}
+
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
-    while !is_so() {
+    while !is_so().await {
         assert!(started.elapsed() < PATIENCE, "it never came to be");
         tokio::time::sleep(PAUSE).await;
     }
@@ -158,7 +167,7 @@ async fn a_removed_inbox_refuses_and_is_copied() {
     append_new(&inbox, 20, &body("later")).await;
     rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
     inbox.close().await.unwrap_err();
-    assert_eq!(ids(&rig.file("inbox.db.rescued-2")).len(), 1);
+    assert_eq!(ids(&rig.file("inbox.db.rescued-2")).await.len(), 1);
     rig.check_rescued("inbox.db.rescued").await;
 }
 
@@ -180,7 +189,7 @@ async fn closing_copies_what_was_removed_a_moment_ago() {
     let (folder, answered) = (rig.folder, rig.answered);
     drop(rig.inbox);
     assert_eq!(
-        ids(&folder.path().join("inbox.db.rescued")).len(),
+        ids(&folder.path().join("inbox.db.rescued")).await.len(),
         answered.len()
     );
 }
@@ -193,7 +202,7 @@ async fn a_renamed_inbox_that_comes_back_goes_on() {
     rig.is_refused("was removed or renamed").await;
     rig.rename("away.db", "inbox.db");
     rig.goes_on().await;
-    assert_eq!(ids(&rig.path).len(), rig.answered.len());
+    assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
     let kept = rig.inbox.get(claimed).await.unwrap().unwrap();
     assert_eq!(kept.summary.state, State::Claimed, "it stays in hand");
     for number in 0..3 {
@@ -232,7 +241,7 @@ async fn a_folder_that_is_renamed_and_comes_back_goes_on() {
         tokio::time::sleep(PAUSE).await;
     }
     append_new(&inbox, 2, &body("c")).await;
-    assert!(ids(&path).contains(&first));
+    assert!(ids(&path).await.contains(&first));
 }
 
 /// A backup that is put over the inbox, in both ways in which that is done, and another inbox.
@@ -242,10 +251,7 @@ async fn a_file_that_takes_the_place_of_the_inbox_is_opened_once_it_is_whole() {
     {
         let mut rig = Rig::new().await;
         let backup = rig.file("backup.db");
-        SqliteReader::open(&rig.path)
-            .unwrap()
-            .backup(&backup, |_, _| {})
-            .unwrap();
+        back_up(&rig.path, &backup).await;
         let late = append_new(&rig.inbox, 8, &body("late")).await;
         rig.answered.push(late);
         if !with_log {
@@ -275,7 +281,7 @@ async fn a_file_that_takes_the_place_of_the_inbox_is_opened_once_it_is_whole() {
         }
         rig.answered.clear();
         rig.goes_on().await;
-        let kept = ids(&rig.path);
+        let kept = ids(&rig.path).await;
         assert_eq!(kept.len(), 4, "three of the backup, and one since");
         assert!(!kept.contains(&late));
         rig.inbox.close().await.unwrap();
@@ -294,17 +300,18 @@ impl Rig {
             appended => drop(appended.unwrap_err()),
         }
         rig.goes_on().await;
-        let kept = ids(&rig.path);
+        let kept = ids(&rig.path).await;
         for id in &rig.answered {
             assert!(kept.contains(id), "{name}: {id} of {kept:?}");
         }
         rig.inbox.close().await.unwrap();
-        let flaws = SqliteReader::open(&rig.path).unwrap().check(
+        let reader = SqliteInbox::open_read_only(&rig.path).unwrap();
+        let flaws = reader.check(
             heygen_inbox::sqlite::Depth::Full,
             std::time::SystemTime::now() + Duration::from_secs(1_000_000_000),
         );
-        assert_eq!(flaws.unwrap(), [], "{name}");
-        assert_eq!(ids(&rig.path).len(), rig.answered.len());
+        assert_eq!(flaws.await.unwrap(), [], "{name}");
+        assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
     }
 }
 
@@ -342,10 +349,10 @@ async fn a_removed_lock_lets_no_second_process_in() {
 async fn an_editor_says_so_and_makes_nothing_new() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
-    let mut editor = SqliteEditor::open(&path).unwrap();
-    editor.append(&[delivery(0, body("a"))]).unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    append_new(&beside, 0, &body("a")).await;
     fs::rename(&path, folder.path().join("away.db")).unwrap();
-    let error = editor.append(&[delivery(1, body("b"))]).unwrap_err();
+    let error = beside.append(delivery(1, body("b"))).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -353,7 +360,7 @@ async fn an_editor_says_so_and_makes_nothing_new() {
         "{error}"
     );
     assert!(!path.exists());
-    drop(editor);
+    drop(beside);
     assert!(
         folder.path().join("inbox.db-wal").exists(),
         "the log of a file that is elsewhere stays"
@@ -376,7 +383,7 @@ mod names {
         for name in [&path, &other] {
             let refused = [
                 SqliteInbox::open(name).map(drop),
-                SqliteEditor::open(name).map(drop),
+                SqliteInbox::open_beside(name).map(drop),
             ];
             for refused in refused {
                 let error = refused.unwrap_err();
@@ -415,7 +422,7 @@ mod names {
         let error = inbox.append(delivery(10, body("b"))).await.unwrap_err();
         assert!(error.to_string().contains("was replaced"), "{error}");
         inbox.close().await.unwrap_err();
-        assert_eq!(ids(&file("inbox.db.rescued")).len(), 1);
+        assert_eq!(ids(&file("inbox.db.rescued")).await.len(), 1);
     }
 }
 
@@ -431,15 +438,12 @@ fn crashed(from: &Path, to: &Path) {
 async fn a_log_of_another_file_is_refused_at_the_start() {
     let rig = Rig::new().await;
     let backup = rig.file("backup.db");
-    SqliteReader::open(&rig.path)
-        .unwrap()
-        .backup(&backup, |_, _| {})
-        .unwrap();
+    back_up(&rig.path, &backup).await;
     let place = rig.file("place.db");
     crashed(&rig.path, &place);
     // With its own log all is there.
     let inbox = SqliteInbox::open(&place).unwrap();
-    assert_eq!(ids(&place).len(), 3);
+    assert_eq!(ids(&place).await.len(), 3);
     inbox.close().await.unwrap();
 
     crashed(&rig.path, &place);
@@ -447,7 +451,7 @@ async fn a_log_of_another_file_is_refused_at_the_start() {
     fs::copy(&backup, &place).unwrap();
     for refused in [
         SqliteInbox::open(&place).map(drop),
-        SqliteEditor::open(&place).map(drop),
+        SqliteInbox::open_beside(&place).map(drop),
     ] {
         let error = refused.unwrap_err();
         assert!(
@@ -458,7 +462,7 @@ async fn a_log_of_another_file_is_refused_at_the_start() {
     assert!(rig.file("place.db-wal").exists());
     assert!(!rig.file("place.db.lock").exists() || rig.file("place.db").exists());
     fs::remove_file(rig.file("place.db-wal")).unwrap();
-    assert_eq!(ids(&place).len(), 3);
+    assert_eq!(ids(&place).await.len(), 3);
     drop(SqliteInbox::open(&place).unwrap());
 }
 
@@ -466,30 +470,30 @@ async fn a_log_of_another_file_is_refused_at_the_start() {
 async fn what_nobody_has_in_hand_any_more_is_interrupted() {
     let rig = Rig::new().await;
     let id = claim_one_of(&rig.inbox).await;
-    let state = |path: &Path, state| {
-        let reader = SqliteReader::open(path).unwrap();
-        let found = reader.list(&Query::default().state(state)).unwrap();
-        let counted = reader.count(&Query::default().state(state)).unwrap();
+    let state = async |path: &Path, state| {
+        let reader = SqliteInbox::open_read_only(path).unwrap();
+        let found = reader.list(Query::default().state(state)).await.unwrap();
+        let counted = reader.count(Query::default().state(state)).await.unwrap();
         assert_eq!(found.len() as u64, counted);
-        let stats = reader.stats(at(0)).unwrap();
+        let stats = reader.stats(at(0)).await.unwrap();
         let groups = stats.groups.iter().filter(|group| group.state == state);
         assert_eq!(groups.map(|group| group.count).sum::<u64>(), counted);
         for summary in &found {
             assert_eq!(summary.state, state);
-            let kept = reader.get(summary.id).unwrap().unwrap();
+            let kept = reader.get(summary.id).await.unwrap().unwrap();
             assert_eq!(kept.summary.state, state);
         }
         found.iter().map(|summary| summary.id).collect::<Vec<_>>()
     };
-    assert_eq!(state(&rig.path, State::Claimed), [id]);
-    assert_eq!(state(&rig.path, State::Interrupted), []);
+    assert_eq!(state(&rig.path, State::Claimed).await, [id]);
+    assert_eq!(state(&rig.path, State::Interrupted).await, []);
     rig.inbox.close().await.unwrap();
-    assert_eq!(state(&rig.path, State::Claimed), []);
-    assert_eq!(state(&rig.path, State::Interrupted), [id]);
+    assert_eq!(state(&rig.path, State::Claimed).await, []);
+    assert_eq!(state(&rig.path, State::Interrupted).await, [id]);
     let inbox = SqliteInbox::open(&rig.path).unwrap();
-    assert_eq!(state(&rig.path, State::Interrupted), []);
-    assert_eq!(state(&rig.path, State::Pending).len(), 3);
+    assert_eq!(state(&rig.path, State::Interrupted).await, []);
+    assert_eq!(state(&rig.path, State::Pending).await.len(), 3);
     let now = std::time::SystemTime::now();
     inbox.claim(ClaimRequest::due(9, now)).await.unwrap();
-    assert_eq!(state(&rig.path, State::Claimed).len(), 3);
+    assert_eq!(state(&rig.path, State::Claimed).await.len(), 3);
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{
     AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
@@ -268,7 +268,7 @@ async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() 
     other
         .execute_batch("DELETE FROM inbox WHERE name = 'tag'")
         .unwrap();
-    let error = SqliteReader::open(&path).unwrap_err();
+    let error = SqliteInbox::open_read_only(&path).unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::Outdated);
     assert!(
         error
@@ -277,5 +277,5 @@ async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() 
         "{error}"
     );
     drop(SqliteInbox::open(&path).unwrap());
-    assert!(SqliteReader::open(&path).is_ok());
+    assert!(SqliteInbox::open_read_only(&path).is_ok());
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{Inbox as _, NewDelivery, Source};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -235,9 +235,9 @@ async fn what_version_2_wrote_is_recognised() {
             None => assert!(!rows.contains(&new(appended)), "{source} {body}"),
         }
         drop(inbox);
-        let flaws = SqliteReader::open(&path).unwrap();
-        let flaws = flaws.check(Default::default(), std::time::SystemTime::now());
-        assert_eq!(flaws.unwrap(), []);
+        let reader = SqliteInbox::open_read_only(&path).unwrap();
+        let flaws = reader.check(Default::default(), std::time::SystemTime::now());
+        assert_eq!(flaws.await.unwrap(), []);
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions, SqliteReader};
+use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{ClaimRequest, DeliveryId, Inbox as _, InboxError, MemoryInbox, State};
 use rusqlite::Connection;
 
@@ -17,10 +17,10 @@ fn chain(error: &dyn Error) -> String {
     }
 }
 
-fn made_by(folder: &Path, name: &str, sql: &str) -> Result<SqliteReader, InboxError> {
+fn made_by(folder: &Path, name: &str, sql: &str) -> Result<SqliteInbox, InboxError> {
     let path = folder.join(name);
     Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    SqliteReader::open(&path)
+    SqliteInbox::open_read_only(&path)
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn errors() {
     let mut lines = vec![
         chain(&SqliteInbox::open(&path).unwrap_err()),
         chain(&SqliteInbox::open(folder.join("no/such/folder.db")).unwrap_err()),
-        chain(&SqliteReader::open(&folder.join("nowhere.db")).unwrap_err()),
+        chain(&SqliteInbox::open_read_only(folder.join("nowhere.db")).unwrap_err()),
         chain(&made_by(folder, "a.db", "CREATE TABLE a (b)").unwrap_err()),
         chain(&made_by(folder, "b.db", "VACUUM").unwrap_err()),
     ];

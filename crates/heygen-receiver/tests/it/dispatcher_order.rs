@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteEditor, SqliteInbox};
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{AttemptResult, Inbox as _, InboxAdmin as _, NewDelivery, Order, Source, State};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition};
 use tokio::sync::oneshot;
@@ -137,9 +137,8 @@ async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
     until(async || state().await == State::Dead).await;
 
     // By another process, as `inbox replay` does it.
-    let replayed = SqliteEditor::open(&path)
-        .unwrap()
-        .replay(&[id], SystemTime::now());
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let replayed = beside.replay(vec![id], SystemTime::now()).await;
     assert_eq!(replayed.unwrap().pending, 1);
     until(async || state().await == State::Done).await;
     dispatching.abort();

@@ -253,11 +253,7 @@ impl Store {
         Ok(())
     }
 
-    pub(in crate::sqlite) fn insert_attempt(
-        &self,
-        id: i64,
-        attempt: &Attempt,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn insert_attempt(&self, id: i64, attempt: &Attempt) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(INSERT_ATTEMPT)?
             .execute(params![

@@ -130,7 +130,7 @@ pub(super) fn take_up(
 
 /// The newest id there ever was, also when its delivery has been pruned: what is written below it would be overlooked by
 /// others who have the file open.
-pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+pub(in crate::sqlite) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
             "SELECT max(coalesce((SELECT max(id) FROM delivery), 0), \

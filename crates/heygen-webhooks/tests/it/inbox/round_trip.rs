@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::Imported;
-use heygen_inbox::sqlite::{SqliteEditor, SqliteReader};
-use heygen_inbox::{Attempt, AttemptResult, Header, Kept, NewDelivery, Query, Source, State};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{
+    Attempt, AttemptResult, Header, Imported, InboxAdmin as _, Kept, NewDelivery, Query, Source,
+    State,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::support::Place;
+use crate::support::{Place, block_on};
 
 proptest! {
     // Each case starts two processes.
@@ -20,7 +22,7 @@ proptest! {
     fn what_is_exported_comes_in_equal(deliveries in vec(imported(), 1..24)) {
         let (place, other) = (Place::new(), Place::new());
         let path = place.path().join("heygen-inbox.db");
-        SqliteEditor::open(&path).unwrap().import(&deliveries).unwrap();
+        block_on(SqliteInbox::open_beside(&path).unwrap().import(deliveries)).unwrap();
         let lines = place.run(&["inbox", "export"]).ok().stdout;
         let told = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
         prop_assert_eq!(&told.ok().json()["bad"], 0);
@@ -38,12 +40,12 @@ proptest! {
 
 /// Every delivery, oldest first.
 fn everything(path: &Path) -> Vec<Kept> {
-    let reader = SqliteReader::open(path).expect("an inbox");
+    let reader = SqliteInbox::open_read_only(path).expect("an inbox");
     let mut query = Query::default();
     query.oldest_first = true;
-    let list = reader.list(&query).expect("a list");
+    let list = block_on(reader.list(query)).expect("a list");
     list.iter()
-        .map(|summary| reader.get(summary.id).expect("it is read"))
+        .map(|summary| block_on(reader.get(summary.id)).expect("it is read"))
         .map(|kept| kept.expect("it is there"))
         .collect()
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::SqliteEditor;
-use heygen_inbox::{NewDelivery, Source};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{Imported, InboxAdmin as _, NewDelivery, Source};
 
 use super::{event, get, metric, sender};
 use crate::support::{Place, eventually};
@@ -14,7 +14,7 @@ const PENDING: usize = 100_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
     let place = Place::new();
-    fill(&place);
+    fill(&place).await;
     let serve = place.serve(&["--on", "*=ignore"]);
     let metrics = format!("{}/metrics", serve.admin());
     let before = memory(serve.process_id(), "VmRSS");
@@ -42,9 +42,9 @@ async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
     assert!(most < before + (64 << 10), "{before} KiB, then {most} KiB");
 }
 
-fn fill(place: &Place) {
+async fn fill(place: &Place) {
     let path = place.path().join("heygen-inbox.db");
-    let mut editor = SqliteEditor::open(&path).expect("an inbox");
+    let inbox = SqliteInbox::open_beside(path).expect("an inbox");
     let now = SystemTime::now();
     let numbers: Vec<_> = (0..PENDING).collect();
     for chunk in numbers.chunks(5000) {
@@ -52,10 +52,10 @@ fn fill(place: &Place) {
             .iter()
             .map(|number| {
                 let body = event("order.old", &format!("old-{number}")).into();
-                NewDelivery::new(now, Source::Webhook, Vec::new(), body)
+                Imported::new(NewDelivery::new(now, Source::Webhook, Vec::new(), body))
             })
             .collect();
-        editor.append(&deliveries).expect("kept");
+        inbox.import(deliveries).await.expect("kept");
     }
 }
 

@@ -8,12 +8,12 @@ use std::process::Output;
 use std::thread;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::{Depth, SqliteReader};
-use heygen_inbox::{InboxErrorKind, Query, State};
+use heygen_inbox::sqlite::{Depth, SqliteInbox};
+use heygen_inbox::{InboxAdmin as _, InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 
-use crate::support::{Place, SECRET, Serve, eventually, with_free_ports};
+use crate::support::{Place, SECRET, Serve, block_on, eventually, with_free_ports};
 
 mod shim;
 
@@ -128,17 +128,15 @@ impl Case {
 
 /// How often each subject is there; `None` while the file is not of this version, or not there. Damage is a failure.
 fn contents(inbox: &Path, when: &str) -> Option<BTreeMap<String, usize>> {
-    let reader = match SqliteReader::open(inbox) {
+    let reader = match SqliteInbox::open_read_only(inbox) {
         Ok(reader) => reader,
         Err(error) if error.kind() == InboxErrorKind::Outdated || !inbox.exists() => return None,
         Err(error) => panic!("{when}: {error:?}"),
     };
-    let flaws = reader
-        .check(Depth::Full, SystemTime::now())
-        .expect("a check");
+    let flaws = block_on(reader.check(Depth::Full, SystemTime::now())).expect("a check");
     assert!(flaws.is_empty(), "{when}: {flaws:?}");
     let mut counts = BTreeMap::new();
-    for summary in reader.list(&Query::default()).expect("a list") {
+    for summary in block_on(reader.list(Query::default())).expect("a list") {
         *counts
             .entry(summary.subject_id.unwrap_or_default())
             .or_default() += 1;
@@ -192,8 +190,8 @@ impl Stage {
     }
 
     fn count(&self, state: State) -> usize {
-        let reader = SqliteReader::open(&self.place.path().join(INBOX)).expect("an inbox");
-        let list = reader.list(&Query::default().state(state));
+        let reader = SqliteInbox::open_read_only(self.place.path().join(INBOX)).expect("an inbox");
+        let list = block_on(reader.list(Query::default().state(state)));
         list.expect("a list").len()
     }
 
