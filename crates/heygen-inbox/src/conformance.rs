@@ -34,6 +34,7 @@ mod admin;
 mod claim;
 mod dedup;
 mod order;
+mod pairs;
 mod record;
 #[doc(hidden)]
 pub mod support;
@@ -88,8 +89,10 @@ cases! { $
         an_end_of_what_is_not_there_changes_nothing,
         an_append_wakes_who_waits,
     }
-    dedup {
+    pairs {
         pairs_are_the_same_or_different,
+    }
+    dedup {
         different_bodies_of_one_event_are_stored,
         minimal_events_are_the_same_for_an_hour,
         equal_words_are_new_every_hour,

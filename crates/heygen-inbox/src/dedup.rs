@@ -2,7 +2,7 @@
 //!
 //! HeyGen's signature covers the body alone. A captured request can be sent again under any header, so the body decides and
 //! nothing else. No signed field is known to identify a delivery, so the safe error is to deliver twice, never to drop: the rule
-//! is [`rule`], where candidates are found is [`index`], and what versions before this one wrote is [`v2`].
+//! is [`rule`], where candidates are found are [`fingerprint`] and [`index`], and what versions before this one wrote is [`v2`].
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use heygen_events::{Document, Event, Node};
 use sha2::{Digest as _, Sha256};
 
 mod canonical;
+pub(crate) mod fingerprint;
 pub(crate) mod index;
 pub(crate) mod rule;
 #[cfg_attr(
@@ -20,8 +21,6 @@ pub(crate) mod rule;
     )
 )]
 pub(crate) mod v2;
-
-use crate::source::Source;
 
 /// What decides whether two deliveries are the same event, read from a body.
 ///
@@ -171,67 +170,6 @@ impl DedupKey {
     }
 }
 
-/// 64 bits that find a candidate; the candidate itself decides.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Fingerprint(pub(crate) u64);
-
-/// The kinds of fingerprint, kept apart so that none stands in the way of another.
-#[derive(Clone, Copy)]
-enum Kind {
-    PostBody,
-    RecordBody,
-    CallbackBody,
-    ImportBody,
-    PostEvent,
-    RecordEvent,
-}
-
-/// Under which fingerprints a delivery is found later. One without data, of which there may be a flood, needs none for its event.
-pub(crate) fn filed_under(
-    source: Source,
-    body: &BodyDigest,
-    event: Option<v2::Digest>,
-) -> impl Iterator<Item = Fingerprint> + use<> {
-    let by_body = |kind| Some(body.fingerprint(kind));
-    let by_event = |kind| event.map(|event| event_fingerprint(event, kind));
-    let fingerprints = match source {
-        Source::Webhook => [by_body(Kind::PostBody), by_event(Kind::PostEvent)],
-        Source::Backfill if event.is_some() => [by_event(Kind::RecordEvent), None],
-        Source::Backfill => [by_body(Kind::RecordBody), None],
-        Source::Callback => [by_body(Kind::CallbackBody), None],
-        Source::Import => [by_body(Kind::ImportBody), None],
-    };
-    fingerprints.into_iter().flatten()
-}
-
-/// Under which fingerprints what is the same event as this would be found.
-pub(crate) fn looked_up_under(
-    source: Source,
-    key: &DedupKey,
-) -> impl Iterator<Item = Fingerprint> + use<> {
-    let (body, event) = (key.body, key.event_digest());
-    let by_body = |kind| Some(body.fingerprint(kind));
-    let by_event = |kind| event.map(|event| event_fingerprint(event, kind));
-    let records = by_event(Kind::RecordEvent).or_else(|| by_body(Kind::RecordBody));
-    let fingerprints = match source {
-        Source::Webhook => [
-            by_body(Kind::PostBody),
-            by_event(Kind::RecordEvent),
-            None,
-            None,
-        ],
-        Source::Backfill => [records, by_event(Kind::PostEvent), None, None],
-        Source::Callback => [by_body(Kind::CallbackBody), None, None, None],
-        Source::Import => [
-            by_body(Kind::PostBody),
-            records,
-            by_body(Kind::CallbackBody),
-            by_body(Kind::ImportBody),
-        ],
-    };
-    fingerprints.into_iter().flatten()
-}
-
 impl BodyDigest {
     fn of_bytes(body: &[u8]) -> Self {
         Self::of_parts(b"bytes\0", body)
@@ -243,28 +181,6 @@ impl BodyDigest {
         hash.update(text);
         Self(hash.finalize().into())
     }
-
-    fn fingerprint(&self, kind: Kind) -> Fingerprint {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        Fingerprint(u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ kind.salt())
-    }
-}
-
-impl Kind {
-    fn salt(self) -> u64 {
-        match self {
-            Self::PostBody => 0x2545_f491_4f6c_dd1d,
-            Self::RecordBody => 0xd6e8_feb8_6659_fd93,
-            Self::CallbackBody => 0xa076_1d64_78bd_642f,
-            Self::ImportBody => 0xe703_7ed1_a0b4_28db,
-            Self::PostEvent => 0x8ebc_6af0_9c88_c6e3,
-            Self::RecordEvent => 0x5899_65cc_7537_4cc3,
-        }
-    }
-}
-
-fn event_fingerprint(event: v2::Digest, kind: Kind) -> Fingerprint {
-    Fingerprint(event.head() ^ kind.salt())
 }
 
 fn digest_of_event(name: &str, write_data: impl FnOnce(&mut Vec<u8>)) -> BodyDigest {

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use heygen_events::{Document, Event, Outcome};
 use serde::{Serialize, Serializer};
 
-use crate::dedup::{self, DedupKey, Fingerprint};
+use crate::dedup::index::Fingerprint;
+use crate::dedup::{DedupKey, fingerprint};
 use crate::drift::{self, Drift};
 use crate::source::Source;
 
@@ -100,12 +101,12 @@ impl NewDelivery {
     /// Under which fingerprints it is found later.
     pub(crate) fn filed_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
         let key = &self.dedup_key;
-        dedup::filed_under(self.source, &key.body(), key.event_digest())
+        fingerprint::filed_under(self.source, key.body(), key.event_digest())
     }
 
     /// Under which fingerprints what is the same event as this would be found.
     pub(crate) fn looked_up_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
-        dedup::looked_up_under(self.source, &self.dedup_key)
+        fingerprint::looked_up_under(self.source, &self.dedup_key)
     }
 
     /// Takes away what the source says for it: nobody vouches for what a file says.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{append_new, at, new};
+use super::support::{append_new, at, claim_due, new};
 use crate::admin::InboxAdmin;
 use crate::claim::{ClaimRequest, Claimed, Order};
 use crate::completion::Completion;
@@ -118,11 +118,7 @@ pub(super) async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl In
     }
     let first = claim(&inbox, 1).await.remove(0);
     assert!(claim(&inbox, 1).await.is_empty());
-    let others = inbox
-        .claim(ClaimRequest::due(2, at(1)))
-        .await
-        .unwrap()
-        .deliveries;
+    let others = claim_due(&inbox, 2, 1).await;
     assert_eq!(others.len(), 2, "nobody waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
     end(&inbox, &first, 1, AttemptResult::Done).await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::support::{
-    all_ids, append_new, at, body, body_with_id, came_at, claim_one, delivery, duplicate, new,
+    all_ids, append_new, at, body, body_with_id, came_at, claim_due, claim_one, delivery,
+    duplicate, new,
 };
 use crate::admin::InboxAdmin;
 use crate::claim::ClaimRequest;
@@ -119,12 +120,7 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         append_new(&inbox, 30, "not json").await,
     ];
     // The oldest is done, the next is in somebody's hands.
-    for claimed in inbox
-        .claim(ClaimRequest::due(2, at(30)))
-        .await
-        .unwrap()
-        .deliveries
-    {
+    for claimed in claim_due(&inbox, 2, 30).await {
         if claimed.id == ids[0] {
             let finish = Completion::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
             inbox.complete(finish).await.unwrap();
@@ -292,23 +288,9 @@ pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
     assert_eq!(claimed.received_at, at(0));
     assert_eq!(claimed.headers, [came_at(0)]);
     assert_eq!(claimed.body, body("a"));
-    assert!(
-        inbox
-            .claim(ClaimRequest::due(10, at(99)))
-            .await
-            .unwrap()
-            .deliveries
-            .is_empty()
-    );
+    assert!(claim_due(&inbox, 10, 99).await.is_empty());
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
-    assert!(
-        inbox
-            .claim(ClaimRequest::due(10, at(99)))
-            .await
-            .unwrap()
-            .deliveries
-            .is_empty()
-    );
+    assert!(claim_due(&inbox, 10, 99).await.is_empty());
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
@@ -337,28 +319,14 @@ pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
         assert_eq!((attempt.number, attempt.result), (1, result));
         assert_eq!((attempt.started_at, attempt.duration), (at(1), duration));
         assert_eq!(attempt.detail.as_deref(), Some("said so"));
-        assert!(
-            inbox
-                .claim(ClaimRequest::due(10, at(999)))
-                .await
-                .unwrap()
-                .deliveries
-                .is_empty()
-        );
+        assert!(claim_due(&inbox, 10, 999).await.is_empty());
         duplicate(
             inbox
                 .append(delivery(5, body(result.as_str())))
                 .await
                 .unwrap(),
         );
-        assert!(
-            inbox
-                .claim(ClaimRequest::due(10, at(999)))
-                .await
-                .unwrap()
-                .deliveries
-                .is_empty()
-        );
+        assert!(claim_due(&inbox, 10, 999).await.is_empty());
     }
 }
 
@@ -409,15 +377,7 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
         .complete(end(&first, AttemptResult::Dead))
         .await
         .unwrap();
-    assert!(
-        inbox
-            .claim(ClaimRequest::due(10, at(9)))
-            .await
-            .unwrap()
-            .deliveries
-            .is_empty(),
-        "still in hand"
-    );
+    assert!(claim_due(&inbox, 10, 9).await.is_empty(), "still in hand");
 
     // Done is done, whoever says it.
     inbox
@@ -428,14 +388,7 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
         .complete(end(&second, AttemptResult::Retry))
         .await
         .unwrap();
-    assert!(
-        inbox
-            .claim(ClaimRequest::due(10, at(9)))
-            .await
-            .unwrap()
-            .deliveries
-            .is_empty()
-    );
+    assert!(claim_due(&inbox, 10, 9).await.is_empty());
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.summary.state, State::Done);
     let attempts: Vec<_> = kept

@@ -61,14 +61,17 @@ pub async fn append_new(inbox: &impl InboxAdmin, seconds: u64, body: &str) -> De
     new(inbox.append(delivery(seconds, body)).await.unwrap())
 }
 
+/// Claims up to `limit` deliveries that are due.
+pub async fn claim_due(inbox: &impl InboxAdmin, limit: usize, seconds: u64) -> Vec<Claimed> {
+    let request = ClaimRequest::due(limit, at(seconds));
+    inbox.claim(request).await.unwrap().deliveries
+}
+
 /// Claims the one delivery that is due.
 pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> Claimed {
-    let mut claim = inbox
-        .claim(ClaimRequest::due(10, at(seconds)))
-        .await
-        .unwrap();
-    assert_eq!(claim.deliveries.len(), 1, "one is due");
-    claim.deliveries.remove(0)
+    let mut claimed = claim_due(inbox, 10, seconds).await;
+    assert_eq!(claimed.len(), 1, "one is due");
+    claimed.remove(0)
 }
 
 /// The ids of all that is kept, newest first.

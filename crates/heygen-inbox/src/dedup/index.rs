@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::Fingerprint;
+/// 64 bits that find a candidate; the candidate itself decides.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Fingerprint(pub(crate) u64);
 
 /// Deliveries by fingerprint. Nearly every fingerprint has one, so the others of a few stand elsewhere.
 #[derive(Debug)]

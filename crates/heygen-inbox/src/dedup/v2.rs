@@ -5,7 +5,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{DedupKey, Fingerprint, canonical};
+use super::index::Fingerprint;
+use super::{DedupKey, canonical};
 use crate::source::Source;
 
 /// Half of SHA-256, of event name and data, or of the bytes of what is no event.

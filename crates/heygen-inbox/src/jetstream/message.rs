@@ -8,7 +8,8 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::dedup::{Fingerprint, v2};
+use crate::dedup::index::Fingerprint;
+use crate::dedup::v2;
 use crate::delivery::{Header, NewDelivery};
 use crate::record::State;
 use crate::source::Source;

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::dedup::index::Fingerprint;
 use crate::dedup::index::Index;
-use crate::dedup::{Fingerprint, v2};
+use crate::dedup::v2;
 use crate::delivery::NewDelivery;
 
 #[derive(Debug)]

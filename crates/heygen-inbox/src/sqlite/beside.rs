@@ -20,7 +20,7 @@ impl Beside {
     pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
         Ok(Self {
             path: path.to_owned(),
-            store: Some(Store::open_beside(path, LOCK_TIME)?),
+            store: Some(Store::open_beside(path, LOCK_TIMEOUT)?),
         })
     }
 
@@ -73,7 +73,7 @@ impl Handle for Beside {
             Some(store) if store.remembered() <= LOOK_ANEW => store,
             other => {
                 drop(other);
-                Store::open_beside(&self.path, LOCK_TIME)?
+                Store::open_beside(&self.path, LOCK_TIMEOUT)?
             }
         };
         Ok(self.store.insert(store))
@@ -100,4 +100,4 @@ impl Handle for Beside {
 const BATCH: usize = 1024;
 
 /// How long to wait for a turn. A server under full load takes one after the other.
-const LOCK_TIME: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 //! A split-block Bloom filter: a fingerprint sets one bit in each of the eight words of one block. With 16 bits a
 //! fingerprint about one lookup in 400 of an absent fingerprint is answered "maybe".
 
-use crate::dedup::Fingerprint;
+use crate::dedup::index::Fingerprint;
 
 #[derive(Debug)]
 pub(super) struct Filter {

@@ -17,9 +17,10 @@ mod run;
 use self::run::{Freezing, Run};
 use super::{candidate, row};
 use crate::NewDelivery;
-use crate::dedup::index::Index;
+use crate::dedup::fingerprint;
+use crate::dedup::index::{Fingerprint, Index};
 use crate::dedup::rule::{Best, Fit};
-use crate::dedup::{self, BodyDigest, Fingerprint, v2};
+use crate::dedup::{BodyDigest, v2};
 
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -270,7 +271,7 @@ fn filed_under(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
         }
         (Some(body), event) => match (row::source(row, 1), body.try_into()) {
             (Ok(source), Ok(body)) => {
-                dedup::filed_under(source, &BodyDigest(body), event).collect()
+                fingerprint::filed_under(source, BodyDigest(body), event).collect()
             }
             // Damage, which a check tells of: it is not found, and so delivered twice.
             _ => Vec::new(),

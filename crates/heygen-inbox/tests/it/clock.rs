@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use heygen_inbox::{AttemptResult, ClaimRequest, Completion, InboxAdmin, MemoryInbox};
 
-use crate::support::{append_new, at, body, claim_one};
+use crate::support::{append_new, at, body, claim_due, claim_one};
 
 #[tokio::test]
 async fn a_clock_set_back_delays_nothing_in_memory() {
@@ -14,8 +14,7 @@ async fn a_clock_set_back_delays_nothing_in_memory() {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_clock_set_back_delays_nothing_in_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = crate::support::file();
     let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
     a_clock_set_back_delays_nothing(inbox).await;
 }
@@ -52,14 +51,7 @@ async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
         let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
         inbox.complete(finish.due_at(at(500))).await.unwrap();
     }
-    assert!(
-        inbox
-            .claim(ClaimRequest::due(10, at(100)))
-            .await
-            .unwrap()
-            .deliveries
-            .is_empty()
-    );
+    assert!(claim_due(&inbox, 10, 100).await.is_empty());
     let later = inbox.claim(ClaimRequest::due(10, at(50))).await.unwrap();
     assert!(
         later.deliveries.is_empty(),

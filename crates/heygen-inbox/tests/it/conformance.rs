@@ -22,8 +22,7 @@ mod boxed {
 #[cfg(feature = "sqlite")]
 mod sqlite {
     heygen_inbox::conformance_tests!(async || {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (folder, path) = crate::support::file();
         (
             heygen_inbox::sqlite::SqliteInbox::open(path).unwrap(),
             folder,

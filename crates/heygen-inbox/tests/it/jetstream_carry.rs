@@ -13,7 +13,9 @@ use heygen_inbox::{
 use crate::jetstream_support::{
     Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
 };
-use crate::support::{all_ids, append_new, at, body, body_with_id, delivery, duplicate, new};
+use crate::support::{
+    all_ids, append_new, at, body, body_with_id, claim_due, delivery, duplicate, new,
+};
 
 /// After all that is due, also by the clock of the machine, which says when what is replayed while it is carried is due.
 const LATER: u64 = 1_000_000_000;
@@ -51,13 +53,7 @@ async fn what_is_carried_keeps_its_past() {
     }
     let mut due = Vec::new();
     while due.len() < 2 {
-        due.extend(
-            inbox
-                .claim(ClaimRequest::due(10, at(LATER)))
-                .await
-                .unwrap()
-                .deliveries,
-        );
+        due.extend(claim_due(&inbox, 10, LATER).await);
     }
     due.sort_by_key(|claimed| claimed.id);
     let counts = inbox.counts().await.unwrap();

@@ -13,7 +13,7 @@ use xtask_nats::{Options, PATIENCE, Program, Server};
 use crate::jetstream_support::{
     ACK_WAIT, Process, Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
 };
-use crate::support::{append_new, at, body, claim_one, delivery, duplicate, new};
+use crate::support::{append_new, at, body, claim_due, claim_one, delivery, duplicate, new};
 
 #[tokio::test]
 async fn each_delivery_is_claimed_by_one() {
@@ -105,11 +105,7 @@ async fn what_is_being_handled_stays_with_its_worker() {
     );
     append_new(&first, 0, &body("new")).await;
     append_new(&first, 0, &body("again")).await;
-    let claimed = first
-        .claim(ClaimRequest::due(10, at(0)))
-        .await
-        .unwrap()
-        .deliveries;
+    let claimed = claim_due(&first, 10, 0).await;
     let [new, again] = &claimed[..] else {
         panic!("two are due");
     };

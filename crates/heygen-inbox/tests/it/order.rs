@@ -56,8 +56,7 @@ async fn end(inbox: &impl InboxAdmin, claimed: &Claimed, seconds: u64, result: A
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_released_one_lets_an_older_one_go() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = crate::support::file();
     let inbox = heygen_inbox::sqlite::SqliteInbox::open(&path).unwrap();
     let older = append_new(&inbox, 0, &about("a", 1)).await;
     let claimed = claim(&inbox, 1).await;
@@ -86,8 +85,7 @@ async fn what_waited_for_another_source_is_released_by_an_upgrade() {
     use heygen_inbox::sqlite::SqliteInbox;
 
     for order in [Order::Subject, Order::Due] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (_folder, path) = crate::support::file();
         let inbox = SqliteInbox::open(&path).unwrap();
         append_from(&inbox, Source::Callback, about("a", 0)).await;
         let signed = append_from(&inbox, Source::Webhook, about("a", 1)).await;

@@ -8,7 +8,7 @@ use heygen_inbox::{
 };
 use rusqlite::Connection;
 
-use crate::support::{append_new, at, body, delivery, duplicate};
+use crate::support::{append_new, at, body, delivery, duplicate, file};
 
 const MILLION: u64 = 1_000_000;
 
@@ -32,8 +32,7 @@ fn fill(path: &Path) {
 
 #[tokio::test]
 async fn a_million_pending_events_are_worked_off_like_ten() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let first = append_new(&inbox, 0, &body("first")).await;
     drop(inbox);

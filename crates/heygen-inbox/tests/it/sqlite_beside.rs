@@ -1,7 +1,7 @@
 //! Two processes at one inbox: a server that appends and hands out, and an editor beside it.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
@@ -11,17 +11,11 @@ use heygen_inbox::{
 };
 use heygen_inbox::{Imported, InboxErrorKind};
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use crate::support::{
-    append_new, at, body, body_with_id, claim_one, delivery, duplicate, new, poll_once_and_drop,
+    append_new, at, body, body_with_id, claim_one, delivery, duplicate, file, new,
+    poll_once_and_drop,
 };
-
-fn file() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
-    (folder, path)
-}
 
 fn open_with_short_runs(path: &Path) -> SqliteInbox {
     let mut options = SqliteOptions::default();

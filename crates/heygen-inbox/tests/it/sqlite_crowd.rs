@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, Query};
 
-use crate::support::{all_ids, body, body_with_id, delivery};
+use crate::support::{all_ids, body, body_with_id, delivery, file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_bring_the_same_one_is_first() {
@@ -49,8 +49,7 @@ async fn of_many_who_bring_the_same_one_is_first() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_look_on_while_it_grows() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = {

@@ -4,7 +4,7 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{ClaimRequest, Inbox as _, Order, Room};
 use rusqlite::Connection;
 
-use crate::support::at;
+use crate::support::{at, file};
 
 const MANY: u64 = 100_000;
 
@@ -34,8 +34,7 @@ fn fill(path: &std::path::Path) {
 #[tokio::test]
 async fn hanging_destination_with_many_waiting_holds_up_no_other() {
     for order in [Order::Due, Order::Subject] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (_folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
         fill(&path);
         let inbox = SqliteInbox::open(&path).unwrap();

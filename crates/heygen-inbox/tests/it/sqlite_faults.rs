@@ -11,12 +11,12 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::{
-    all_ids, append_new, at, body, claim_one, delivery, duplicate, new, poll_once_and_drop,
+    all_ids, append_new, at, body, claim_due, claim_one, delivery, duplicate, file, new,
+    poll_once_and_drop,
 };
 
 fn open(lock_timeout: Duration) -> (TempDir, PathBuf, SqliteInbox) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (folder, path) = file();
     let mut options = SqliteOptions::default();
     options.lock_timeout = lock_timeout;
     options.queue_capacity = QUEUE;
@@ -108,15 +108,7 @@ async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
     ));
     duplicate(inbox.append(delivery(3, body("a"))).await.unwrap());
     duplicate(inbox.append(delivery(3, body("before"))).await.unwrap());
-    assert_eq!(
-        inbox
-            .claim(ClaimRequest::due(9, at(3)))
-            .await
-            .unwrap()
-            .deliveries
-            .len(),
-        2
-    );
+    assert_eq!(claim_due(&inbox, 9, 3).await.len(), 2);
 }
 
 #[tokio::test]
@@ -153,8 +145,7 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
 
 #[tokio::test]
 async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 0, &body("a")).await;
     let other = Connection::open(&path).unwrap();

@@ -12,7 +12,7 @@ use heygen_inbox::{
 };
 use rusqlite::Connection;
 
-use crate::support::{body, delivery};
+use crate::support::{body, delivery, file};
 
 const FILE: &str = "HEYGEN_INBOX_TEST_FULL_DISK";
 
@@ -93,8 +93,7 @@ fn say(line: &str) {
 
 #[tokio::test]
 async fn what_does_not_fit_is_refused_until_there_is_room_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     // Half a MiB or one, as the shell counts; a write past it fails as on a full disk.
     let mut child = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; ulimit -f 1024; exec "$@""#, "sh"])

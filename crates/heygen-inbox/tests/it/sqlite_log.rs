@@ -8,7 +8,7 @@ use heygen_inbox::sqlite::{Depth, SqliteInbox};
 use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Prune};
 use rusqlite::Connection;
 
-use crate::support::{append_new, at, body};
+use crate::support::{append_new, at, body, file};
 
 fn large(number: u64) -> String {
     let filling = "x".repeat(1_000_000);
@@ -17,8 +17,7 @@ fn large(number: u64) -> String {
 
 #[tokio::test]
 async fn a_log_that_a_program_holds_is_counted_and_is_gone_afterwards() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let other = Connection::open(&path).unwrap();
     other
@@ -63,8 +62,7 @@ fn make_hostile(path: &Path) {
 
 #[tokio::test]
 async fn triggers_of_a_file_do_not_run_and_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     make_hostile(&path);
     let inbox = SqliteInbox::open(&path).unwrap();
@@ -99,8 +97,7 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
 
 #[tokio::test]
 async fn a_view_in_the_place_of_a_table_is_not_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     let other = Connection::open(&path).unwrap();
     other

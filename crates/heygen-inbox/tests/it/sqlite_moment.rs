@@ -7,12 +7,11 @@ use std::time::{Duration, SystemTime};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, State};
 
-use crate::support::{body, delivery};
+use crate::support::{body, delivery, file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_and_its_attempts_are_of_one_moment() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();
     let is_over = Arc::new(AtomicBool::new(false));

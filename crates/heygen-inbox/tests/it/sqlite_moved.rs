@@ -11,7 +11,7 @@ use heygen_inbox::{
 };
 use tempfile::TempDir;
 
-use crate::support::{append_new, at, body, delivery, duplicate, new};
+use crate::support::{append_new, at, body, delivery, duplicate, file, new};
 
 struct Rig {
     folder: TempDir,
@@ -24,8 +24,7 @@ struct Rig {
 impl Rig {
     /// An inbox with three deliveries, of which one is in the file and two are in the log alone.
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (folder, path) = file();
         let mut answered = vec![{
             let inbox = SqliteInbox::open(&path).unwrap();
             append_new(&inbox, 0, &body("0")).await
@@ -347,8 +346,7 @@ async fn a_removed_lock_lets_no_second_process_in() {
 
 #[tokio::test]
 async fn an_editor_says_so_and_makes_nothing_new() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (folder, path) = file();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     append_new(&beside, 0, &body("a")).await;
     fs::rename(&path, folder.path().join("away.db")).unwrap();
@@ -375,8 +373,7 @@ mod names {
 
     #[tokio::test]
     async fn an_inbox_with_a_second_name_is_refused_at_the_start() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
         let other = folder.path().join("other.db");
         fs::hard_link(&path, &other).unwrap();

@@ -1,6 +1,6 @@
 //! What an inbox file holds after its process has ended.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
@@ -8,19 +8,11 @@ use heygen_inbox::{
     AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new,
-    poll_once_and_drop,
+    all_ids, append_new, at, body, body_with_id, claim_due, claim_one, delivery, duplicate, file,
+    new, poll_once_and_drop,
 };
-
-/// A file in a folder of its own.
-fn file() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
-    (folder, path)
-}
 
 /// Runs of so few fingerprints that a test makes many.
 fn open_with_short_runs(path: &Path) -> SqliteInbox {
@@ -121,15 +113,7 @@ async fn a_captured_body_is_kept_once_under_any_headers() {
     assert_eq!(all_ids(&inbox).await, [id]);
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.repeats.count, 1000);
-    assert_eq!(
-        inbox
-            .claim(ClaimRequest::due(10, at(9999)))
-            .await
-            .unwrap()
-            .deliveries
-            .len(),
-        1
-    );
+    assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
 
 /// Appends many different events to an inbox of short runs, opening it anew every `reopen_every` and letting `damage` at

@@ -2,6 +2,14 @@
 
 pub(crate) use heygen_inbox::conformance::support::*;
 
+/// A file to be made, in a folder of its own.
+#[cfg(feature = "sqlite")]
+pub(crate) fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    (folder, path)
+}
+
 /// A server of its own for a test.
 #[cfg(feature = "jetstream")]
 pub(crate) fn server(program: xtask_nats::Program) -> xtask_nats::Server {

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::dedup::Fingerprint;
+use crate::dedup::index::Fingerprint;
 use crate::sqlite::filter::Filter;
 
 #[derive(Debug)]
