@@ -125,6 +125,8 @@ impl Entries {
         }
         let appended = self.append(imported.delivery.clone())?;
         let key = appended.id().key();
+        // It came in elsewhere, whenever that was.
+        self.recent.remove(key);
         let received_at = to_micros(imported.delivery.received_at());
         self.set_state(key, imported.begun_state(), received_at);
         if let Some(entry) = self.kept.get_mut(&key) {

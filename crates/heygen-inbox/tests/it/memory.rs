@@ -1,9 +1,10 @@
-//! What is [`MemoryInbox`]'s own: its bound.
+//! What is [`MemoryInbox`]'s own: its bound, and what it knows of what came in lately.
 
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, MemoryInbox,
+    AttemptResult, ClaimRequest, Completion, Imported, Inbox as _, InboxAdmin, InboxErrorKind,
+    MemoryInbox, Order, Room,
 };
 
 use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate};
@@ -50,5 +51,31 @@ async fn what_made_room_is_forgotten() {
             let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
             inbox.complete(finish).await.unwrap();
         }
+    }
+}
+
+/// What another inbox had, also what HeyGen signed, goes after what comes in now.
+async fn check_imported_is_backlog(inbox: impl InboxAdmin) {
+    let imported = vec![Imported::new(delivery(0, body("imported")))];
+    inbox.import(imported).await.unwrap();
+    let live = append_new(&inbox, 1, &body("live")).await;
+    let room = vec![Room::new(2, 2, 0)];
+    let request = ClaimRequest::new(at(2), Order::Due, room, |_| 0);
+    let claimed = inbox.claim(request).await.unwrap().deliveries;
+    let are_live: Vec<_> = claimed
+        .iter()
+        .map(|claimed| (claimed.id == live, claimed.is_live))
+        .collect();
+    assert_eq!(are_live, [(true, true), (false, false)]);
+}
+
+#[tokio::test]
+async fn imported_delivery_is_of_the_backlog() {
+    check_imported_is_backlog(MemoryInbox::new()).await;
+    #[cfg(feature = "sqlite")]
+    {
+        let (_folder, path) = crate::support::file();
+        let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
+        check_imported_is_backlog(inbox).await;
     }
 }

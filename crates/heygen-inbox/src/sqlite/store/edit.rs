@@ -28,7 +28,10 @@ impl Store {
                 return Ok(Appended::Duplicate(self.id(id)));
             }
             let appended = self.append_one(&NewRow::new(imported.delivery.clone()))?;
-            self.give_past(key(appended.id()), imported)?;
+            let key = key(appended.id());
+            // It came in elsewhere, whenever that was.
+            self.recent.remove(key.cast_unsigned());
+            self.give_past(key, imported)?;
             Ok(appended)
         };
         deliveries.iter().map(import).collect()
