@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: docs/events.md, and the table of events in README.md.
+//! `cargo xtask docs`: docs/events.md.
 
 mod fields;
 
@@ -6,38 +6,26 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use heygen_events::{EventType, MediaKind, schema};
 
 use crate::fixtures::{self, Fixture};
 use crate::generated::Generated;
 use crate::schemas;
-use crate::workspace;
 
 /// docs/events.md.
 pub(crate) fn page(root: &Path) -> Result<Generated> {
     let text = events(&fixtures::read(root)?)?;
-    Ok(one_file("docs/events.md", text))
-}
-
-/// README.md, with everything outside the markers as it is.
-pub(crate) fn readme(root: &Path) -> Result<Generated> {
-    let text = workspace::read(root, "README.md")?;
-    let text = between_markers(&text, &table("docs/events.md")).context("README.md")?;
-    Ok(one_file("README.md", text))
-}
-
-fn one_file(path: &str, text: String) -> Generated {
-    Generated {
+    Ok(Generated {
         command: "cargo xtask docs",
         folder: None,
-        files: BTreeMap::from([(path.to_owned(), text)]),
-    }
+        files: BTreeMap::from([("docs/events.md".to_owned(), text)]),
+    })
 }
 
 /// The whole of docs/events.md.
 fn events(fixtures: &[Fixture]) -> Result<String> {
-    let mut text = format!("{INTRODUCTION}\n{}", table(""));
+    let mut text = format!("{INTRODUCTION}\n{}", table());
     for event_type in EventType::KNOWN {
         text.push_str(&section(event_type, fixtures).with_context(|| event_type.to_string())?);
     }
@@ -82,11 +70,11 @@ fn section(event_type: &EventType, fixtures: &[Fixture]) -> Result<String> {
     Ok(text)
 }
 
-/// One row for each event, linked to its section in `page`.
-fn table(page: &str) -> String {
+/// One row for each event, linked to its section.
+fn table() -> String {
     let rows = EventType::KNOWN.iter().map(|event_type| {
         let cells = [
-            format!("[`{event_type}`]({page}#{})", anchor(event_type.as_str())),
+            format!("[`{event_type}`](#{})", anchor(event_type.as_str())),
             event_type.description().to_owned(),
             event_type.outcome().to_string(),
             media(event_type).to_owned(),
@@ -109,20 +97,6 @@ fn media(event_type: &EventType) -> &'static str {
     event_type.media_kind().map_or("none", MediaKind::as_str)
 }
 
-/// `text` with `table` in the place of what stands between the markers.
-fn between_markers(text: &str, table: &str) -> Result<String> {
-    let Some((before, rest)) = text.split_once(BEGIN) else {
-        bail!("the line `{BEGIN}` is missing: the table of events goes after it");
-    };
-    let Some((_, after)) = rest.split_once(END) else {
-        bail!("the line `{END}` is missing after `{BEGIN}`: the table of events goes before it");
-    };
-    Ok(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
-}
-
-const BEGIN: &str = "<!-- events:begin -->";
-const END: &str = "<!-- events:end -->";
-
 const INTRODUCTION: &str = "\
 # Events
 
@@ -142,36 +116,6 @@ data of an invented one says nothing about HeyGen.
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Result<&str, &str>) {
-        let found = between_markers(text, "T\n").map_err(|error| error.to_string());
-        match (found, expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
-            (found, expected) => panic!("{found:?} instead of {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn only_what_is_between_the_markers_changes() {
-        let fresh = "a\n<!-- events:begin -->\n\nT\n\n<!-- events:end -->\nb\n";
-        check(fresh, Ok(fresh));
-        check(
-            "a\n<!-- events:begin --><!-- events:end -->\nb\n",
-            Ok(fresh),
-        );
-        check(
-            "a\n<!-- events:begin -->\nold\n<!-- events:end -->\nb\n",
-            Ok(fresh),
-        );
-        check("a\n", Err("events:begin"));
-        check("<!-- events:begin -->\n", Err("events:end"));
-        check(
-            "<!-- events:end -->\n<!-- events:begin -->\n",
-            Err("events:end"),
-        );
-    }
 
     #[test]
     fn anchors_are_github_s() {

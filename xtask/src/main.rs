@@ -56,11 +56,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["test"] => test::run(&root),
         ["schemas", ref rest @ ..] => schemas::generated().run(&root, mode(rest)?),
         ["fixtures", ref rest @ ..] => fixtures::generated(&root)?.run(&root, mode(rest)?),
-        ["docs", ref rest @ ..] => {
-            let mode = mode(rest)?;
-            docs::page(&root)?.run(&root, mode)?;
-            docs::readme(&root)?.run(&root, mode)
-        }
+        ["docs", ref rest @ ..] => docs::page(&root)?.run(&root, mode(rest)?),
         ["bench", ref rest @ ..] => bench::run(&root, rest),
         ["cluster", ref rest @ ..] => faults::run_cluster(&root, rest),
         ["deny"] => deny::run(&root),
@@ -94,7 +90,7 @@ Usage: cargo xtask COMMAND
   test                what the tests need, then all tests and doctests
   schemas [--check]   schemas/events/*.json, from the types of heygen-events
   fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
-  docs [--check]      docs/events.md, and the table of events in README.md
+  docs [--check]      docs/events.md
   bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
   cluster [OPTIONS]   three nodes of NATS, two receivers, two workers: kills, cuts off and pauses them under load; part of faults
   deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
@@ -131,6 +127,5 @@ mod tests {
     #[test]
     fn docs_are_up_to_date() {
         check(docs::page(&workspace::root()));
-        check(docs::readme(&workspace::root()));
     }
 }
