@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::transfer::to_record;
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, Candidate, Claim, ClaimRequest, Claimed, Completion, Counts,
-    DeliveryId, Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, Kept, NewDelivery, Order,
-    Prune, Pruned, Query, Replayed, SignedPost, Source, State, Stats, Summary, find_duplicate,
+    Appended, Attempt, AttemptOutcome, Candidate, Claim, ClaimRequest, ClaimedDelivery, Completion,
+    Counts, DeliveryId, DeliverySummary, DispatchOrder, Imported, Inbox, InboxAdmin, InboxError,
+    InboxErrorKind, NewDelivery, PruneReport, PruneStep, Query, ReplayReport, SignedPost, Source,
+    State, Stats, StoredDelivery, find_duplicate,
 };
 use tokio::sync::Notify;
 
@@ -48,7 +49,7 @@ struct Entry {
     /// The second form of the same event.
     linked: Option<NewDelivery>,
     matched: Option<String>,
-    kept: Kept,
+    kept: StoredDelivery,
     due_at: SystemTime,
     first_attempt: u32,
     uncounted: u32,
@@ -81,7 +82,7 @@ impl FolderInbox {
             let mut entry = Entry::imported(id, imported);
             if was_claimed {
                 let number = entry.kept.summary.attempts;
-                let (now, result) = (SystemTime::now(), AttemptResult::Interrupted);
+                let (now, result) = (SystemTime::now(), AttemptOutcome::Interrupted);
                 entry.uncounted = 1;
                 let attempt = Attempt::new(number, now, Duration::ZERO, result);
                 entry.kept.attempts.push(attempt);
@@ -151,16 +152,16 @@ impl Inbox for FolderInbox {
             && is_received
             && let Some(entry) = self.entries().get_mut(&id)
         {
-            entry.kept.repeats.count += 1;
-            entry.kept.repeats.last_at = Some(delivery.received_at());
-            entry.kept.repeats.last_headers = delivery.headers().to_vec();
+            entry.kept.redeliveries.count += 1;
+            entry.kept.redeliveries.last_at = Some(delivery.received_at());
+            entry.kept.redeliveries.last_headers = delivery.headers().to_vec();
             self.save(entry)?;
         }
         Ok(appended)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        if request.order == Order::Subject {
+        if request.order == DispatchOrder::PerSubject {
             let message = "a folder keeps no order by subject";
             return Err(InboxError::new(InboxErrorKind::Unsupported, message));
         }
@@ -207,7 +208,7 @@ impl Inbox for FolderInbox {
 }
 
 impl InboxAdmin for FolderInbox {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let entries = self.entries();
         let all = entries.values().map(|entry| &entry.kept.summary);
         let mut found: Vec<_> = all
@@ -221,7 +222,7 @@ impl InboxAdmin for FolderInbox {
         Ok(found)
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         Ok(self.entries().get(&id).map(|entry| entry.kept.clone()))
     }
 
@@ -243,7 +244,7 @@ impl InboxAdmin for FolderInbox {
                         .get_or_insert(kept.summary.received_at);
                 }
                 State::Claimed => counts.claimed += 1,
-                State::Dead => counts.dead += 1,
+                State::DeadLettered => counts.dead_lettered += 1,
                 _ => {}
             }
         }
@@ -274,9 +275,13 @@ impl InboxAdmin for FolderInbox {
         imported.map(|one| self.store(one, false)).collect()
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         let mut entries = self.entries();
-        let mut replayed = Replayed::default();
+        let mut replayed = ReplayReport::default();
         for id in ids {
             match entries.get_mut(&id) {
                 None => replayed.missing += 1,
@@ -292,16 +297,16 @@ impl InboxAdmin for FolderInbox {
         Ok(replayed)
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         let mut entries = self.entries();
         let is_old = |entry: &&Entry| {
-            let Summary {
+            let DeliverySummary {
                 id,
                 state,
                 received_at,
                 ..
             } = entry.kept.summary;
-            let is_finished = matches!(state, State::Done | State::Dead);
+            let is_finished = matches!(state, State::Acknowledged | State::DeadLettered);
             is_finished && received_at < step.before && step.after.is_none_or(|after| after < id)
         };
         let old = entries.values().filter(is_old).take(step.limit);
@@ -312,7 +317,7 @@ impl InboxAdmin for FolderInbox {
         }
         let bytes = entries.values().map(|entry| entry.kept.body.len() as u64);
         let next = old.last().copied().filter(|_| old.len() == step.limit);
-        Ok(Pruned::new(old.len(), next, bytes.sum()))
+        Ok(PruneReport::new(old.len(), next, bytes.sum()))
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
@@ -335,7 +340,7 @@ impl Entry {
     fn imported(id: DeliveryId, imported: Imported) -> Self {
         let state = imported.begun_state();
         let mut entry = Self {
-            kept: Kept::new(id, &imported.delivery),
+            kept: StoredDelivery::new(id, &imported.delivery),
             due_at: imported.delivery.received_at(),
             first_attempt: 1,
             uncounted: 0,
@@ -367,7 +372,7 @@ impl Entry {
         }
         entry.kept.summary.attempts = imported.handed_out;
         entry.kept.attempts = imported.attempts;
-        entry.kept.repeats = imported.repeats;
+        entry.kept.redeliveries = imported.redeliveries;
         entry.set_state(state);
         entry
     }
@@ -399,15 +404,15 @@ impl Entry {
         request.is_due(self.due_at, last.map(|last| last.started_at))
     }
 
-    fn claim(&mut self) -> Claimed {
+    fn claim(&mut self) -> ClaimedDelivery {
         self.kept.summary.attempts += 1;
         self.set_state(State::Claimed);
         let id = self.kept.summary.id;
-        let mut claimed = Claimed::new(id, &self.delivery, self.kept.summary.attempts);
+        let mut claimed = ClaimedDelivery::new(id, &self.delivery, self.kept.summary.attempts);
         let attempts = self.kept.attempts.iter();
         let interrupted = attempts
             .filter(|attempt| attempt.number >= self.first_attempt)
-            .filter(|attempt| attempt.result == AttemptResult::Interrupted);
+            .filter(|attempt| attempt.result == AttemptOutcome::Interrupted);
         claimed.interrupted = u32::try_from(interrupted.count()).unwrap_or(u32::MAX);
         claimed.first_attempt = self.first_attempt;
         claimed.uncounted = self.uncounted;
@@ -443,14 +448,14 @@ impl Entry {
         self.kept.attempts.push(attempt);
         self.kept.attempts.sort_by_key(|attempt| attempt.number);
         let is_uncounted =
-            completion.result == AttemptResult::Interrupted || !completion.is_counted;
+            completion.result == AttemptOutcome::Interrupted || !completion.is_counted;
         self.uncounted += u32::from(is_current && is_uncounted);
-        if is_current || completion.result == AttemptResult::Done {
+        if is_current || completion.result == AttemptOutcome::Acknowledged {
             self.due_at = completion.due_at;
             self.elapsed = completion.elapsed;
             self.set_state(match completion.result {
-                AttemptResult::Done => State::Done,
-                AttemptResult::Dead => State::Dead,
+                AttemptOutcome::Acknowledged => State::Acknowledged,
+                AttemptOutcome::DeadLettered => State::DeadLettered,
                 _ => State::Pending,
             });
         }
@@ -465,8 +470,12 @@ impl Entry {
     }
 
     fn set_state(&mut self, state: State) {
-        let last = self.kept.attempts.last().filter(|_| state == State::Dead);
-        self.kept.summary.dead_at = last.map(|last| last.started_at + last.duration);
+        let last = self
+            .kept
+            .attempts
+            .last()
+            .filter(|_| state == State::DeadLettered);
+        self.kept.summary.dead_lettered_at = last.map(|last| last.started_at + last.duration);
         self.kept.summary.state = state;
         self.kept.due_at = (state == State::Pending).then_some(self.due_at);
     }

@@ -8,7 +8,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, Kept, Query, Replayed, State, Summary};
+use crate::record::{Counts, DeliverySummary, Query, ReplayReport, State, StoredDelivery};
 use crate::stats::Stats;
 
 /// What operators do with an inbox: look into it, replay, prune, carry deliveries from one to another.
@@ -19,10 +19,16 @@ use crate::stats::Stats;
 /// not be read or written.
 pub trait InboxAdmin: Inbox {
     /// The deliveries that match `query`, newest first unless it says otherwise.
-    fn list(&self, query: Query) -> impl Future<Output = Result<Vec<Summary>, InboxError>> + Send;
+    fn list(
+        &self,
+        query: Query,
+    ) -> impl Future<Output = Result<Vec<DeliverySummary>, InboxError>> + Send;
 
     /// One delivery, whole; `None` when there is none of that id.
-    fn get(&self, id: DeliveryId) -> impl Future<Output = Result<Option<Kept>, InboxError>> + Send;
+    fn get(
+        &self,
+        id: DeliveryId,
+    ) -> impl Future<Output = Result<Option<StoredDelivery>, InboxError>> + Send;
 
     /// How many deliveries match `query`, its limit aside. Goes through all that are in its range.
     fn count(&self, query: Query) -> impl Future<Output = Result<u64, InboxError>> + Send;
@@ -56,7 +62,7 @@ pub trait InboxAdmin: Inbox {
         &self,
         ids: Vec<DeliveryId>,
         now: SystemTime,
-    ) -> impl Future<Output = Result<Replayed, InboxError>> + Send;
+    ) -> impl Future<Output = Result<ReplayReport, InboxError>> + Send;
 
     /// How many deliveries a pruning of what was stored before this time deletes.
     fn count_prunable(
@@ -65,7 +71,7 @@ pub trait InboxAdmin: Inbox {
     ) -> impl Future<Output = Result<u64, InboxError>> + Send {
         async move {
             let finished = |state| self.count(Query::default().until(before).state(state));
-            Ok(finished(State::Done).await? + finished(State::Dead).await?)
+            Ok(finished(State::Acknowledged).await? + finished(State::DeadLettered).await?)
         }
     }
 
@@ -73,9 +79,12 @@ pub trait InboxAdmin: Inbox {
     /// claimed.
     ///
     /// One step is small, so that appends do not wait for it; call it again with the
-    /// [`Pruned::next`] of the last until that is `None`. What was deleted is no longer known as a
+    /// [`PruneReport::next`] of the last until that is `None`. What was deleted is no longer known as a
     /// duplicate.
-    fn prune(&self, step: Prune) -> impl Future<Output = Result<Pruned, InboxError>> + Send;
+    fn prune(
+        &self,
+        step: PruneStep,
+    ) -> impl Future<Output = Result<PruneReport, InboxError>> + Send;
 
     /// How far work that goes on over restarts has come, as it was set last.
     fn bookmark(
@@ -94,7 +103,7 @@ pub trait InboxAdmin: Inbox {
 /// One step of pruning.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Prune {
+pub struct PruneStep {
     /// Only what was kept before this time.
     pub before: SystemTime,
     /// At most so many. Default: 200.
@@ -103,7 +112,7 @@ pub struct Prune {
     pub after: Option<DeliveryId>,
 }
 
-impl Prune {
+impl PruneStep {
     /// The first step of deleting what was kept before this time.
     #[must_use]
     pub fn before(before: SystemTime) -> Self {
@@ -129,7 +138,7 @@ impl Prune {
     }
 }
 
-impl Pruned {
+impl PruneReport {
     /// So many were deleted, and it goes on after `next`.
     #[must_use]
     pub fn new(deleted: usize, next: Option<DeliveryId>, bytes: u64) -> Self {
@@ -144,7 +153,7 @@ impl Pruned {
 /// What one step of pruning did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Pruned {
+pub struct PruneReport {
     /// How many deliveries were deleted.
     pub deleted: usize,
     /// Where to go on; `None` when there is nothing more to delete.

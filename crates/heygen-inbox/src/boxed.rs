@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::admin::{InboxAdmin, Prune, Pruned};
+use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
@@ -13,7 +13,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, Kept, Query, Replayed, Summary};
+use crate::record::{Counts, DeliverySummary, Query, ReplayReport, StoredDelivery};
 use crate::stats::Stats;
 
 /// An inbox whose type is chosen at run time. Clones share one inbox.
@@ -125,20 +125,20 @@ pass_on! {
         async fn complete(completion: Completion) -> Result<(), InboxError>;
         async fn wait_for_append() -> ();
         async fn ready() -> Result<(), InboxError>;
-        async fn caught_up() -> ();
+        async fn wait_until_synced() -> ();
         async fn close() -> Result<(), InboxError>;
     }
     InboxAdmin {
-        async fn list(query: Query) -> Result<Vec<Summary>, InboxError>;
-        async fn get(id: DeliveryId) -> Result<Option<Kept>, InboxError>;
+        async fn list(query: Query) -> Result<Vec<DeliverySummary>, InboxError>;
+        async fn get(id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError>;
         async fn count(query: Query) -> Result<u64, InboxError>;
         async fn counts() -> Result<Counts, InboxError>;
         async fn stats(attempts_since: SystemTime) -> Result<Stats, InboxError>;
         async fn find(deliveries: Vec<NewDelivery>) -> Result<Vec<Option<DeliveryId>>, InboxError>;
         async fn import(deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError>;
-        async fn replay(ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError>;
+        async fn replay(ids: Vec<DeliveryId>, now: SystemTime) -> Result<ReplayReport, InboxError>;
         async fn count_prunable(before: SystemTime) -> Result<u64, InboxError>;
-        async fn prune(step: Prune) -> Result<Pruned, InboxError>;
+        async fn prune(step: PruneStep) -> Result<PruneReport, InboxError>;
         async fn bookmark(name: String) -> Result<Option<String>, InboxError>;
         async fn set_bookmark(name: String, value: Option<String>) -> Result<(), InboxError>;
     }

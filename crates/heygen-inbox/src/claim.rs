@@ -1,4 +1,4 @@
-//! [`ClaimRequest`]: what a dispatcher has room for. [`Claim`], [`Claimed`]: what it gets.
+//! [`ClaimRequest`]: what a dispatcher has room for. [`Claim`], [`ClaimedDelivery`]: what it gets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct ClaimRequest {
     /// The time by which deliveries are due.
     pub now: SystemTime,
     /// In which order they are claimed.
-    pub order: Order,
+    pub order: DispatchOrder,
     /// What each destination has room for.
     pub room: Vec<Room>,
     route: Route,
@@ -30,14 +30,14 @@ pub struct ClaimRequest {
 /// In which order deliveries are claimed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Order {
+pub enum DispatchOrder {
     /// The longest due first, whatever they are about.
     #[default]
-    Due,
+    Unordered,
     /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one at a time, in the order in which
     /// they were stored: the next is claimed when the one before is done or dead. Other subjects do not wait, nor does what has no
     /// subject, nor what came another way: a callback can name any subject.
-    Subject,
+    PerSubject,
 }
 
 /// How many deliveries one destination can take.
@@ -61,16 +61,16 @@ impl ClaimRequest {
     pub fn due(limit: usize, now: SystemTime) -> Self {
         Self {
             now,
-            order: Order::Due,
+            order: DispatchOrder::Unordered,
             room: vec![Room::new(limit, limit, 0)],
             route: Arc::new(|_| 0),
-            turns: &[Turn::Due],
+            turns: &[Turn::Unordered],
         }
     }
 
     /// The same in another order.
     #[must_use]
-    pub fn order(mut self, order: Order) -> Self {
+    pub fn order(mut self, order: DispatchOrder) -> Self {
         self.order = order;
         self
     }
@@ -79,7 +79,7 @@ impl ClaimRequest {
     /// type of a body that is not an event is `None`.
     pub fn new(
         now: SystemTime,
-        order: Order,
+        order: DispatchOrder,
         room: Vec<Room>,
         route: impl Fn(Option<&str>) -> usize + Send + Sync + 'static,
     ) -> Self {
@@ -108,7 +108,7 @@ impl ClaimRequest {
     /// attempt before now has postponed.
     #[must_use]
     pub fn is_due(&self, due_at: SystemTime, last: Option<SystemTime>) -> bool {
-        let corrects_times = self.turns != [Turn::Due];
+        let corrects_times = self.turns != [Turn::Unordered];
         due_at <= self.now || corrects_times && last.is_none_or(|last| last > self.now)
     }
 
@@ -127,7 +127,7 @@ impl ClaimRequest {
                 let is_of_turn = match turn {
                     Turn::Live => is_live,
                     Turn::BacklogFirst | Turn::Backlog => !is_live,
-                    Turn::Due => true,
+                    Turn::Unordered => true,
                 };
                 let destination = self.destination(event_type);
                 if is_of_turn && left.in_turn(destination, *turn) > 0 {
@@ -174,7 +174,7 @@ impl fmt::Debug for ClaimRequest {
 #[non_exhaustive]
 pub struct Claim {
     /// What the caller now has to hand out and to [`complete`](crate::Inbox::complete).
-    pub deliveries: Vec<Claimed>,
+    pub deliveries: Vec<ClaimedDelivery>,
     /// When the next delivery falls due, where nothing more is due now.
     pub next_due: Option<SystemTime>,
 }
@@ -182,7 +182,7 @@ pub struct Claim {
 impl Claim {
     /// These deliveries, and when the next falls due, where nothing more is due now.
     #[must_use]
-    pub fn new(deliveries: Vec<Claimed>, next_due: Option<SystemTime>) -> Self {
+    pub fn new(deliveries: Vec<ClaimedDelivery>, next_due: Option<SystemTime>) -> Self {
         Self {
             deliveries,
             next_due,
@@ -190,7 +190,7 @@ impl Claim {
     }
 }
 
-impl Claimed {
+impl ClaimedDelivery {
     /// A delivery claimed for the attempt of that number, the first of its round, due since it came in.
     #[must_use]
     pub fn new(id: DeliveryId, delivery: &NewDelivery, attempt: u32) -> Self {
@@ -215,7 +215,7 @@ impl Claimed {
 /// A delivery on its way to a handler.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Claimed {
+pub struct ClaimedDelivery {
     /// The inbox's own id of the delivery.
     pub id: DeliveryId,
     /// When it came in, by the receiver's clock.
@@ -253,7 +253,7 @@ pub(crate) enum Turn {
     Live,
     Backlog,
     /// Whatever is due, without regard to where it comes from.
-    Due,
+    Unordered,
 }
 
 /// The room that is left while a request is answered.
@@ -271,7 +271,7 @@ impl RoomLeft {
         };
         match turn {
             Turn::BacklogFirst => room.backlog_first,
-            Turn::Live | Turn::Due => room.free,
+            Turn::Live | Turn::Unordered => room.free,
             Turn::Backlog => room.backlog,
         }
     }
@@ -310,7 +310,7 @@ mod tests {
     fn room_is_used_up_by_turns() {
         let request = ClaimRequest::new(
             SystemTime::UNIX_EPOCH,
-            Order::Due,
+            DispatchOrder::Unordered,
             vec![Room::new(3, 2, 1), Room::new(0, 5, 5)],
             |event_type| usize::from(event_type == Some("b")),
         );

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::claim::Claimed;
+use crate::claim::ClaimedDelivery;
 use crate::id::DeliveryId;
-use crate::record::AttemptResult;
+use crate::record::AttemptOutcome;
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
@@ -12,17 +12,17 @@ use crate::record::AttemptResult;
 pub struct Completion {
     /// Which delivery.
     pub id: DeliveryId,
-    /// Which handing-out: the `attempt` of the [`Claimed`].
+    /// Which handing-out: the `attempt` of the [`ClaimedDelivery`].
     pub attempt: u32,
     /// When the handler was called.
     pub started_at: SystemTime,
     /// How long it took.
     pub duration: Duration,
     /// What it ended with.
-    pub result: AttemptResult,
+    pub result: AttemptOutcome,
     /// What the handler said about it, if anything.
     pub detail: Option<String>,
-    /// When to hand it out again; only of use with [`AttemptResult::Retry`].
+    /// When to hand it out again; only of use with [`AttemptOutcome::Retry`].
     pub due_at: SystemTime,
     /// How much of the time for retries the present round has used by then.
     pub elapsed: Duration,
@@ -37,10 +37,10 @@ impl Completion {
     /// The end of an attempt without a word about it, due again at once if it is to be repeated.
     #[must_use]
     pub fn new(
-        claimed: &Claimed,
+        claimed: &ClaimedDelivery,
         started_at: SystemTime,
         duration: Duration,
-        result: AttemptResult,
+        result: AttemptOutcome,
     ) -> Self {
         Self {
             id: claimed.id,
@@ -58,11 +58,11 @@ impl Completion {
 
     /// The delivery goes back as if it had never been claimed, due at `due_at`: it did not reach the handler.
     #[must_use]
-    pub fn released(claimed: &Claimed, due_at: SystemTime) -> Self {
+    pub fn released(claimed: &ClaimedDelivery, due_at: SystemTime) -> Self {
         Self {
             due_at,
             is_released: true,
-            ..Self::new(claimed, due_at, Duration::ZERO, AttemptResult::Retry)
+            ..Self::new(claimed, due_at, Duration::ZERO, AttemptOutcome::Retry)
         }
     }
 

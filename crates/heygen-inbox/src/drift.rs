@@ -30,7 +30,7 @@ pub enum DriftKind {
     /// The data has a field that its type does not name.
     UnknownField,
     /// The data does not match the type of its name, or the body is no event at all.
-    Misfit,
+    Malformed,
 }
 
 /// How often one [`Drift`] was seen.
@@ -59,7 +59,7 @@ impl Drift {
     }
 
     pub(crate) fn unreadable(error: &ParseError) -> Self {
-        Self::new(DriftKind::Misfit, "", &error.to_string())
+        Self::new(DriftKind::Malformed, "", &error.to_string())
     }
 
     /// Stands for all that differs once there are too many names to count each.
@@ -80,7 +80,7 @@ impl Drift {
 
 impl DriftKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::UnknownEvent, Self::UnknownField, Self::Misfit];
+    pub const ALL: [Self; 3] = [Self::UnknownEvent, Self::UnknownField, Self::Malformed];
 
     /// The word in lists, JSON and metrics.
     #[must_use]
@@ -88,7 +88,7 @@ impl DriftKind {
         match self {
             Self::UnknownEvent => "unknown_event",
             Self::UnknownField => "unknown_field",
-            Self::Misfit => "misfit",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -104,8 +104,9 @@ impl FromStr for DriftKind {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
-        found
-            .ok_or_else(|| UnknownWord::new(word, "a kind: unknown_event, unknown_field or misfit"))
+        found.ok_or_else(|| {
+            UnknownWord::new(word, "a kind: unknown_event, unknown_field or malformed")
+        })
     }
 }
 
@@ -115,10 +116,10 @@ pub(crate) fn of(event: &Event) -> Vec<Drift> {
     if !event.is_known() {
         return vec![Drift::new(DriftKind::UnknownEvent, name, name)];
     }
-    if let Some(misfit) = event.payload_error() {
-        let why = std::error::Error::source(misfit)
-            .map_or_else(|| misfit.to_string(), ToString::to_string);
-        return vec![Drift::new(DriftKind::Misfit, name, without_place(&why))];
+    if let Some(error) = event.payload_error() {
+        let why =
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        return vec![Drift::new(DriftKind::Malformed, name, without_place(&why))];
     }
     let fields = event.unknown_fields();
     fields
@@ -176,7 +177,7 @@ mod tests {
         );
         check(
             r#"{"event_type":"avatar_video.fail","event_data":["no"]}"#,
-            &["misfit avatar_video.fail found an array, expected an object"],
+            &["malformed avatar_video.fail found an array, expected an object"],
         );
     }
 

@@ -3,7 +3,7 @@
 use crate::dedup::BodyDigest;
 use crate::dedup::rule::RecordIdentity;
 use crate::delivery::NewDelivery;
-use crate::record::{Attempt, Repeats, SignedPost, State};
+use crate::record::{Attempt, Redeliveries, SignedPost, State};
 use crate::source::Source;
 
 /// A delivery with its past, as another inbox tells of it.
@@ -19,7 +19,7 @@ pub struct Imported {
     /// Every handing-out that had ended there.
     pub attempts: Vec<Attempt>,
     /// How often it had come again there.
-    pub repeats: Repeats,
+    pub redeliveries: Redeliveries,
     /// Of a POST: the `event_id` of the record of HeyGen's log that it was matched with there.
     pub matched_event_id: Option<String>,
     /// Of a record of HeyGen's log: the POST of the same event that came later there.
@@ -37,7 +37,7 @@ impl Imported {
             state: State::Pending,
             handed_out: 0,
             attempts: Vec::new(),
-            repeats: Repeats::default(),
+            redeliveries: Redeliveries::default(),
             matched_event_id: None,
             signed: None,
             is_replayed: false,
@@ -50,7 +50,7 @@ impl Imported {
         match self.state {
             _ if self.is_replayed => State::Pending,
             State::Claimed | State::Interrupted | State::Pending => State::Pending,
-            State::Done | State::Dead => self.state,
+            State::Acknowledged | State::DeadLettered => self.state,
         }
     }
 

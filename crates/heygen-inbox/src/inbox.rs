@@ -31,7 +31,7 @@ pub trait Inbox: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Appended, InboxError>> + Send;
 
     /// Claims deliveries that are due, as many as `request` has room for, and marks them as being
-    /// handled. With [`Order::Subject`](crate::Order::Subject) a delivery waits for earlier, unfinished ones of its subject.
+    /// handled. With [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) a delivery waits for earlier, unfinished ones of its subject.
     ///
     /// What was claimed when the process died is delivered again, its attempt recorded: after the next
     /// open, or by another process once it is certain that this one is gone. A due time that only a
@@ -42,7 +42,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the claim could not be recorded,
-    /// [`Unsupported`](crate::InboxErrorKind::Unsupported) for [`Order::Subject`](crate::Order::Subject) where
+    /// [`Unsupported`](crate::InboxErrorKind::Unsupported) for [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) where
     /// [`orders_by_subject`](Self::orders_by_subject) is false.
     fn claim(
         &self,
@@ -53,7 +53,7 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// Idempotent: call it again if unsure. A result that comes late, after the delivery was claimed
     /// again, is recorded among the attempts and changes nothing else, unless it is
-    /// [`Done`](crate::AttemptResult::Done). The result of a delivery that is not stored is ignored.
+    /// [`Done`](crate::AttemptOutcome::Acknowledged). The result of a delivery that is not stored is ignored.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ pub trait Inbox: Send + Sync + 'static {
         0
     }
 
-    /// Whether it can claim in [`Order::Subject`](crate::Order::Subject). Default: false.
+    /// Whether it can claim in [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject). Default: false.
     fn orders_by_subject(&self) -> bool {
         false
     }
@@ -91,7 +91,7 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Returns once duplicates of old events are recognized too, which some stores read in the
     /// background after they were opened. Default: at once.
-    fn caught_up(&self) -> impl Future<Output = ()> + Send {
+    fn wait_until_synced(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 

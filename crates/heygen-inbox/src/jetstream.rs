@@ -22,11 +22,11 @@
 //!
 //! A server acknowledges before its disk has it, unless its configuration says
 //! `sync_interval: always`, which [`MIN_SYNC_VERSION`] and later know.
-//! [`doubts`](JetStreamInbox::doubts) tells what can be seen to stand against the promise.
+//! [`durability_warnings`](JetStreamInbox::durability_warnings) tells what can be seen to stand against the promise.
 //!
 //! # How it differs from a file
 //!
-//! - [`Order::Subject`](crate::Order::Subject) is refused: many workers keep no order among what is about the same.
+//! - [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) is refused: many workers keep no order among what is about the same.
 //! - A worker that ends in the middle has its deliveries handed to another after the ack wait, not
 //!   at the next start.
 //! - A duplicate is known by the servers for their duplicate window, by the digest of its body; by
@@ -40,7 +40,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::admin::{InboxAdmin, Prune, Pruned};
+use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
@@ -48,7 +48,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, Kept, Query, Replayed, Summary};
+use crate::record::{Counts, DeliverySummary, Query, ReplayReport, StoredDelivery};
 use crate::stats::Stats;
 
 mod address;
@@ -82,7 +82,7 @@ mod wake;
 
 pub use address::{Address, AddressError};
 pub use options::{Access, JetStreamOptions, StreamOptions};
-pub use promise::{Doubt, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
+pub use promise::{DurabilityWarning, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 
 use consumer::Consumer;
 use publisher::Publisher;
@@ -105,7 +105,7 @@ use wake::Wake;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let address = "nats://a:4222,b:4222,c:4222/HEYGEN".parse()?;
 /// let inbox = JetStreamInbox::open(&address, JetStreamOptions::default()).await?;
-/// for doubt in inbox.doubts() {
+/// for doubt in inbox.durability_warnings() {
 ///     eprintln!("what was acknowledged may be lost: {doubt}");
 /// }
 /// # Ok(())
@@ -165,15 +165,15 @@ impl JetStreamInbox {
 
     /// What stands against “acknowledged means kept”, as far as the server tells a client.
     #[must_use]
-    pub fn doubts(&self) -> &[Doubt] {
-        &self.streams.doubts
+    pub fn durability_warnings(&self) -> &[DurabilityWarning] {
+        &self.streams.durability_warnings
     }
 
     /// How what was there already differs from what the options ask for, in words. Nothing was
     /// changed.
     #[must_use]
-    pub fn differences(&self) -> &[String] {
-        &self.streams.differences
+    pub fn config_drift(&self) -> &[String] {
+        &self.streams.config_drift
     }
 
     /// The version of the server that it is connected to.
@@ -246,8 +246,8 @@ impl Inbox for JetStreamInbox {
 
     /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of
     /// events reaches back further than the servers' duplicate window.
-    async fn caught_up(&self) {
-        self.publisher.caught_up().await;
+    async fn wait_until_synced(&self) {
+        self.publisher.wait_until_synced().await;
     }
 
     /// Hands back what waits here for its time, and sees to it that everything said has reached the
@@ -259,7 +259,7 @@ impl Inbox for JetStreamInbox {
 }
 
 impl InboxAdmin for JetStreamInbox {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let mut found = Vec::new();
         self.queries()
             .list(&query, |summary| found.push(summary))
@@ -267,7 +267,7 @@ impl InboxAdmin for JetStreamInbox {
         Ok(found)
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         match self.streams.events.sequence(id) {
             Some(sequence) => self.queries().get(sequence).await,
             None => Ok(None),
@@ -300,11 +300,15 @@ impl InboxAdmin for JetStreamInbox {
         self.transfer().import(&deliveries).await
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         self.transfer().replay(&ids, now).await
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         self.queries().prune(&step).await
     }
 

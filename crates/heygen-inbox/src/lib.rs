@@ -9,8 +9,8 @@
 //! | [`Inbox`], [`InboxAdmin`] | what every store can do, for receiver and dispatcher; for operators |
 //! | [`NewDelivery`] → [`Appended`] | what goes in, and whether it was new |
 //! | [`ClaimRequest`] | what a dispatcher has room for |
-//! | [`Claimed`], [`Completion`] | one handing-out of a delivery, and its result |
-//! | [`Summary`], [`Kept`] | one delivery in a list; one delivery whole |
+//! | [`ClaimedDelivery`], [`Completion`] | one handing-out of a delivery, and its result |
+//! | [`DeliverySummary`], [`StoredDelivery`] | one delivery in a list; one delivery whole |
 //! | [`DedupKey`] | what decides whether two deliveries are the same event |
 //! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
 //! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
@@ -54,9 +54,9 @@ mod time;
 #[cfg(feature = "transfer")]
 pub mod transfer;
 
-pub use admin::{InboxAdmin, Prune, Pruned};
+pub use admin::{InboxAdmin, PruneReport, PruneStep};
 pub use boxed::BoxInbox;
-pub use claim::{Claim, ClaimRequest, Claimed, Order, Room};
+pub use claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 pub use completion::Completion;
 pub use dedup::DedupKey;
 pub use dedup::rule::{Candidate, Duplicate, find_duplicate};
@@ -68,7 +68,8 @@ pub use imported::Imported;
 pub use inbox::{Appended, Inbox};
 pub use memory::MemoryInbox;
 pub use record::{
-    Attempt, AttemptResult, Counts, Kept, Query, Repeats, Replayed, SignedPost, State, Summary,
+    Attempt, AttemptOutcome, Counts, DeliverySummary, Query, Redeliveries, ReplayReport,
+    SignedPost, State, StoredDelivery,
 };
 pub use source::{Authenticity, Source};
 pub use stats::{Stats, StatsGroup};

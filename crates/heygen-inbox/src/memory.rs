@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use self::entries::Entries;
 use self::entry::{MEMORY_TAG, id_of};
-use crate::admin::{InboxAdmin, Prune, Pruned};
+use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest, Turn};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
@@ -15,7 +15,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, Kept, Query, Replayed, State, Summary};
+use crate::record::{Counts, DeliverySummary, Query, ReplayReport, State, StoredDelivery};
 use crate::stats::Stats;
 use crate::time::to_micros;
 
@@ -76,7 +76,7 @@ impl Inbox for MemoryInbox {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         let mut entries = self.entries();
         let looked_at = entries.looked_at.filter(|at| at.elapsed() < LOOK_AT_TIMES);
-        if request.turns() != [Turn::Due] && looked_at.is_none() {
+        if request.turns() != [Turn::Unordered] && looked_at.is_none() {
             entries.retime(to_micros(request.now));
             entries.looked_at = Some(Instant::now());
         }
@@ -102,7 +102,7 @@ impl Inbox for MemoryInbox {
 }
 
 impl InboxAdmin for MemoryInbox {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let entries = self.entries();
         let limit = query.limit.unwrap_or(usize::MAX);
         let summaries = entries.kept.iter().map(|(key, entry)| entry.summary(*key));
@@ -113,7 +113,7 @@ impl InboxAdmin for MemoryInbox {
         })
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         let entries = self.entries();
         Ok((id.tag() == MEMORY_TAG)
             .then(|| entries.kept.get(&id.key()))
@@ -162,13 +162,19 @@ impl InboxAdmin for MemoryInbox {
         imported
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         let mut entries = self.entries();
-        let mut replayed = Replayed::default();
+        let mut replayed = ReplayReport::default();
         for id in ids {
             match entries.replay(id, to_micros(now)) {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
+                    replayed.pending += 1
+                }
                 None => replayed.missing += 1,
             }
         }
@@ -176,7 +182,7 @@ impl InboxAdmin for MemoryInbox {
         Ok(replayed)
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         Ok(self.entries().prune(&step))
     }
 

@@ -1,4 +1,4 @@
-//! What the inbox tells of a delivery: [`Summary`] in a list, [`Kept`] whole, [`Attempt`] for each handing-out.
+//! What the inbox tells of a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`] whole, [`Attempt`] for each handing-out.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ use crate::time;
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Summary {
+pub struct DeliverySummary {
     /// The inbox's own id of the delivery.
     pub id: DeliveryId,
     /// When it came in, by the receiver's clock.
@@ -42,10 +42,10 @@ pub struct Summary {
         skip_serializing_if = "Option::is_none",
         serialize_with = "time::text_or_null"
     )]
-    pub dead_at: Option<SystemTime>,
+    pub dead_lettered_at: Option<SystemTime>,
 }
 
-impl Summary {
+impl DeliverySummary {
     /// A delivery that was stored under this id, and not claimed yet.
     #[must_use]
     pub fn new(id: DeliveryId, delivery: &NewDelivery) -> Self {
@@ -60,23 +60,23 @@ impl Summary {
             state: State::Pending,
             attempts: 0,
             source: delivery.source(),
-            dead_at: None,
+            dead_lettered_at: None,
         }
     }
 }
 
-impl Kept {
+impl StoredDelivery {
     /// A delivery that was stored under this id, and not claimed yet.
     #[must_use]
     pub fn new(id: DeliveryId, delivery: &NewDelivery) -> Self {
         Self {
-            summary: Summary::new(id, delivery),
+            summary: DeliverySummary::new(id, delivery),
             due_at: Some(delivery.received_at()),
             event_id: delivery.dedup_key().event_id().map(str::to_owned),
             headers: delivery.headers().to_vec(),
             body: delivery.body().clone(),
             signed: None,
-            repeats: Repeats::default(),
+            redeliveries: Redeliveries::default(),
             attempts: Vec::new(),
         }
     }
@@ -95,17 +95,17 @@ impl SignedPost {
 }
 
 /// When the last attempt ended, of what is dead.
-pub(crate) fn dead_at(state: State, attempts: &[Attempt]) -> Option<SystemTime> {
-    let last = attempts.last().filter(|_| state == State::Dead)?;
+pub(crate) fn dead_lettered_at(state: State, attempts: &[Attempt]) -> Option<SystemTime> {
+    let last = attempts.last().filter(|_| state == State::DeadLettered)?;
     last.started_at.checked_add(last.duration)
 }
 
 /// One delivery, whole.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Kept {
+pub struct StoredDelivery {
     /// What a list shows.
-    pub summary: Summary,
+    pub summary: DeliverySummary,
     /// When it is to be handed out next, while it is pending.
     pub due_at: Option<SystemTime>,
     /// The `event_id` of the body or, of a POST whose body had none, of the record of HeyGen's log that it was matched with.
@@ -117,7 +117,7 @@ pub struct Kept {
     /// Of what was read from HeyGen's log: the POST of the same event that came later, which HeyGen signed.
     pub signed: Option<SignedPost>,
     /// How often the same event came again.
-    pub repeats: Repeats,
+    pub redeliveries: Redeliveries,
     /// Every handing-out that has ended, oldest first.
     pub attempts: Vec<Attempt>,
 }
@@ -141,7 +141,7 @@ pub struct SignedPost {
 /// in HeyGen's log again does not count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Repeats {
+pub struct Redeliveries {
     /// How often.
     pub count: u64,
     /// When the last one came.
@@ -164,9 +164,9 @@ pub enum State {
     /// this word.
     Interrupted,
     /// A handler said done.
-    Done,
-    /// Given up: a handler said never again, or the attempts ran out. Kept all the same.
-    Dead,
+    Acknowledged,
+    /// Given up: a handler said never again, or the attempts ran out. StoredDelivery all the same.
+    DeadLettered,
 }
 
 impl State {
@@ -175,8 +175,8 @@ impl State {
         Self::Pending,
         Self::Claimed,
         Self::Interrupted,
-        Self::Done,
-        Self::Dead,
+        Self::Acknowledged,
+        Self::DeadLettered,
     ];
 
     /// The word in lists, JSON and options.
@@ -186,8 +186,8 @@ impl State {
             Self::Pending => "pending",
             Self::Claimed => "claimed",
             Self::Interrupted => "interrupted",
-            Self::Done => "done",
-            Self::Dead => "dead",
+            Self::Acknowledged => "acknowledged",
+            Self::DeadLettered => "dead_lettered",
         }
     }
 }
@@ -202,9 +202,12 @@ impl FromStr for State {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|state| state.as_str() == word);
+        let found = Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == of_today(word));
         found.ok_or_else(|| {
-            UnknownWord::new(word, "a state: pending, claimed, interrupted, done or dead")
+            let known = "a state: pending, claimed, interrupted, acknowledged or dead_lettered";
+            UnknownWord::new(word, known)
         })
     }
 }
@@ -222,7 +225,7 @@ pub struct Attempt {
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub duration: Duration,
     /// What it ended with.
-    pub result: AttemptResult,
+    pub result: AttemptOutcome,
     /// What the handler said about it, if anything.
     pub detail: Option<String>,
 }
@@ -230,13 +233,13 @@ pub struct Attempt {
 /// What one handing-out ended with.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum AttemptResult {
+pub enum AttemptOutcome {
     /// Handled; never handed out again.
-    Done,
+    Acknowledged,
     /// Not handled; to be handed out again.
     Retry,
     /// Not handled, and not to be handed out again.
-    Dead,
+    DeadLettered,
     /// The process ended meanwhile: nobody knows how far the handler came.
     Interrupted,
 }
@@ -248,7 +251,7 @@ impl Attempt {
         number: u32,
         started_at: SystemTime,
         duration: Duration,
-        result: AttemptResult,
+        result: AttemptOutcome,
     ) -> Self {
         Self {
             number,
@@ -268,7 +271,7 @@ impl Serialize for State {
 }
 
 /// As its word.
-impl Serialize for AttemptResult {
+impl Serialize for AttemptOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -282,34 +285,53 @@ fn utf8_or_null<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::
     std::str::from_utf8(body).ok().serialize(serializer)
 }
 
-impl AttemptResult {
+impl AttemptOutcome {
     /// Every result.
-    pub const ALL: [Self; 4] = [Self::Done, Self::Retry, Self::Dead, Self::Interrupted];
+    pub const ALL: [Self; 4] = [
+        Self::Acknowledged,
+        Self::Retry,
+        Self::DeadLettered,
+        Self::Interrupted,
+    ];
 
     /// The word in JSON and for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Acknowledged => "acknowledged",
             Self::Retry => "retry",
-            Self::Dead => "dead",
+            Self::DeadLettered => "dead_lettered",
             Self::Interrupted => "interrupted",
         }
     }
 }
 
-impl fmt::Display for AttemptResult {
+impl fmt::Display for AttemptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for AttemptResult {
+impl FromStr for AttemptOutcome {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|result| result.as_str() == word);
-        found.ok_or_else(|| UnknownWord::new(word, "a result: done, retry, dead or interrupted"))
+        let found = Self::ALL
+            .into_iter()
+            .find(|result| result.as_str() == of_today(word));
+        found.ok_or_else(|| {
+            let known = "a result: acknowledged, retry, dead_lettered or interrupted";
+            UnknownWord::new(word, known)
+        })
+    }
+}
+
+/// The word for what older exports and streams call otherwise.
+fn of_today(word: &str) -> &str {
+    match word {
+        "done" => "acknowledged",
+        "dead" => "dead_lettered",
+        word => word,
     }
 }
 
@@ -322,7 +344,7 @@ pub struct Counts {
     /// In the hands of a handler.
     pub claimed: u64,
     /// Given up.
-    pub dead: u64,
+    pub dead_lettered: u64,
     /// When the oldest of the pending came in.
     #[serde(serialize_with = "time::text_or_null")]
     pub oldest_pending: Option<SystemTime>,
@@ -336,7 +358,7 @@ pub struct Counts {
 /// What a replay found.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Replayed {
+pub struct ReplayReport {
     /// How many are due now, with all their attempts before them.
     pub pending: usize,
     /// How many are in a handler's hands, and stay there.
@@ -461,7 +483,7 @@ impl Query {
 
     /// Whether it asks for this one; its limit and order aside.
     #[must_use]
-    pub fn matches(&self, summary: &Summary) -> bool {
+    pub fn matches(&self, summary: &DeliverySummary) -> bool {
         let fits =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         let name = summary.event_type.as_deref().unwrap_or_default();

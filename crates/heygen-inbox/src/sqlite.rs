@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use crate::time::to_micros;
 use crate::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DriftCount, Imported, Inbox,
-    InboxAdmin, InboxError, Kept, NewDelivery, Prune, Pruned, Query, Replayed, State, Stats,
-    Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, DriftCount,
+    Imported, Inbox, InboxAdmin, InboxError, NewDelivery, PruneReport, PruneStep, Query,
+    ReplayReport, State, Stats, StoredDelivery,
 };
 
 mod access;
@@ -49,7 +49,7 @@ mod store;
 mod thread;
 mod writer;
 
-pub use check::{Depth, Flaw};
+pub use check::{CheckLevel, IntegrityIssue};
 pub use error::is_damaged;
 pub use options::SqliteOptions;
 pub use rejected::{
@@ -164,7 +164,11 @@ impl SqliteInbox {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read for another
     /// reason than damage.
-    pub async fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
+    pub async fn check(
+        &self,
+        depth: CheckLevel,
+        now: SystemTime,
+    ) -> Result<Vec<IntegrityIssue>, InboxError> {
         self.shared
             .read(move |reader| reader.check(depth, now))
             .await
@@ -245,11 +249,11 @@ impl Inbox for SqliteInbox {
 }
 
 impl InboxAdmin for SqliteInbox {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         self.shared.read(move |reader| reader.list(&query)).await
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         self.shared.read(move |reader| reader.get(id)).await
     }
 
@@ -290,7 +294,11 @@ impl InboxAdmin for SqliteInbox {
         Ok(appended)
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         let replay = move |store: &mut Store| store.replay(&ids, to_micros(now));
         let replayed = self.shared.ask(replay).await?;
         self.shared.appended.notify_one();
@@ -301,10 +309,10 @@ impl InboxAdmin for SqliteInbox {
     async fn count_prunable(&self, before: SystemTime) -> Result<u64, InboxError> {
         let query = Query::default().before(DeliveryId::new(to_micros(before).cast_unsigned(), 0));
         let finished = |state| self.count(query.clone().state(state));
-        Ok(finished(State::Done).await? + finished(State::Dead).await?)
+        Ok(finished(State::Acknowledged).await? + finished(State::DeadLettered).await?)
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         self.shared.ask(move |store| store.prune(&step)).await
     }
 

@@ -1,6 +1,6 @@
 //! [`Stats`]: what an inbox holds, by several criteria.
 
-use crate::record::{Attempt, AttemptResult, State, Summary};
+use crate::record::{Attempt, AttemptOutcome, DeliverySummary, State};
 use crate::source::Source;
 
 /// What an inbox holds, by several criteria. Counting goes through all of it once.
@@ -11,7 +11,7 @@ pub struct Stats {
     /// read as an event.
     pub groups: Vec<StatsGroup>,
     /// How the handings-out ended that began at the asked time or later.
-    pub attempts: Vec<(AttemptResult, u64)>,
+    pub attempts: Vec<(AttemptOutcome, u64)>,
 }
 
 /// How many deliveries have these three in common.
@@ -30,7 +30,11 @@ pub struct StatsGroup {
 
 impl Stats {
     /// Adds one delivery, with those of its attempts that are to be counted.
-    pub fn add<'a>(&mut self, summary: &Summary, attempts: impl Iterator<Item = &'a Attempt>) {
+    pub fn add<'a>(
+        &mut self,
+        summary: &DeliverySummary,
+        attempts: impl Iterator<Item = &'a Attempt>,
+    ) {
         let known = self.groups.iter_mut().find(|group| {
             group.event_type == summary.event_type
                 && (group.state, group.source) == (summary.state, summary.source)

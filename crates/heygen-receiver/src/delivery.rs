@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Event, ParseError};
-use heygen_inbox::{Claimed, DeliveryId, Header, Source};
+use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, Source};
 
 /// A verified, stored delivery on its way through a handler.
 ///
@@ -18,7 +18,7 @@ pub struct Delivery {
 }
 
 struct Shared {
-    claimed: Claimed,
+    claimed: ClaimedDelivery,
     event: OnceLock<Result<Event, ParseError>>,
 }
 
@@ -94,8 +94,8 @@ impl Delivery {
 }
 
 /// What an inbox gave out is what a handler is given, by a dispatcher or in a test.
-impl From<Claimed> for Delivery {
-    fn from(claimed: Claimed) -> Self {
+impl From<ClaimedDelivery> for Delivery {
+    fn from(claimed: ClaimedDelivery) -> Self {
         let event = OnceLock::new();
         Self {
             shared: Arc::new(Shared { claimed, event }),

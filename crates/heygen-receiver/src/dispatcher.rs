@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    AttemptResult, Claim, ClaimRequest, Claimed, Completion, Inbox, InboxError, InboxErrorKind,
-    Order, Room,
+    AttemptOutcome, Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder, Inbox,
+    InboxError, InboxErrorKind, Room,
 };
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
@@ -35,7 +35,7 @@ pub struct DispatchOptions {
     /// How long a handler may take before the attempt counts as failed. Default: 60 s.
     pub handler_timeout: Duration,
     /// Which delivery comes before which. Default: the longest due first, whatever it is about.
-    pub order: Order,
+    pub order: DispatchOrder,
     /// When a delivery that was not handled is handed out again.
     pub schedule: RetrySchedule,
     /// How long handlers may take to end once the dispatcher is to stop; what they then have not ended is handed out again
@@ -67,7 +67,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     /// Works until `shutdown` resolves, then lets what is under way end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        if self.options.order == Order::Subject && !self.inbox.orders_by_subject() {
+        if self.options.order == DispatchOrder::PerSubject && !self.inbox.orders_by_subject() {
             tracing::error!(
                 "this inbox cannot order deliveries by subject: nothing is dispatched; dispatch without an order"
             );
@@ -142,7 +142,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     /// One handing-out, from the handler's call to the record of its end.
     fn attempt(
         &self,
-        claimed: Claimed,
+        claimed: ClaimedDelivery,
         slot: Slot,
         begun_at: Instant,
     ) -> impl Future<Output = ()> + Send + use<I, H> {
@@ -231,7 +231,7 @@ impl Default for DispatchOptions {
         Self {
             concurrency: 16,
             handler_timeout: Duration::from_secs(60),
-            order: Order::Due,
+            order: DispatchOrder::Unordered,
             schedule: RetrySchedule::default(),
             shutdown_timeout: Duration::from_secs(10),
             observers: Observers::default(),
@@ -242,7 +242,7 @@ impl Default for DispatchOptions {
 /// In a task of its own, so that a panic ends the attempt and nothing else.
 async fn call<H: Handler>(
     handler: Arc<H>,
-    claimed: Claimed,
+    claimed: ClaimedDelivery,
     handler_timeout: Duration,
 ) -> Disposition {
     let mut task = AbortOnDrop(tokio::spawn(async move {
@@ -285,7 +285,7 @@ fn bounded(handled: Disposition) -> Disposition {
 
 /// How much of the time for retries was used before this attempt. That it was due and not dispatched, because the destination was
 /// paused or full, counts; that the process did not run does not.
-fn elapsed_before(claimed: &Claimed, now: SystemTime, running_for: Duration) -> Duration {
+fn elapsed_before(claimed: &ClaimedDelivery, now: SystemTime, running_for: Duration) -> Duration {
     if claimed.elapsed.is_zero() {
         return Duration::ZERO;
     }
@@ -297,7 +297,7 @@ fn elapsed_before(claimed: &Claimed, now: SystemTime, running_for: Duration) -> 
 
 /// An attempt that has ended.
 struct Ended<'a> {
-    claimed: &'a Claimed,
+    claimed: &'a ClaimedDelivery,
     started_at: SystemTime,
     duration: Duration,
     /// Since the first attempt of the round began.
@@ -307,14 +307,16 @@ struct Ended<'a> {
 impl Ended<'_> {
     fn finish(&self, handled: Disposition, schedule: &RetrySchedule) -> Completion {
         match handled {
-            Disposition::Ack => self.end(AttemptResult::Done, None),
-            Disposition::AckWithNote { note } => self.end(AttemptResult::Done, Some(note)),
-            Disposition::DeadLetter { reason } => self.end(AttemptResult::Dead, Some(reason)),
+            Disposition::Ack => self.end(AttemptOutcome::Acknowledged, None),
+            Disposition::AckWithNote { note } => self.end(AttemptOutcome::Acknowledged, Some(note)),
+            Disposition::DeadLetter { reason } => {
+                self.end(AttemptOutcome::DeadLettered, Some(reason))
+            }
             Disposition::Retry { after, reason } => {
                 let (attempt, id) = (self.attempt_of_round(), self.claimed.id);
                 match schedule.next_wait(attempt, self.elapsed, after, id) {
                     Some(wait) => self
-                        .end(AttemptResult::Retry, Some(reason))
+                        .end(AttemptOutcome::Retry, Some(reason))
                         .due_at(self.after(wait))
                         .elapsed(self.elapsed.saturating_add(wait)),
                     None => self.given_up(&reason, attempt),
@@ -324,7 +326,7 @@ impl Ended<'_> {
                 if self.elapsed >= schedule.max_elapsed {
                     return self.given_up(&reason, self.attempt_of_round());
                 }
-                self.end(AttemptResult::Retry, Some(reason))
+                self.end(AttemptOutcome::Retry, Some(reason))
                     .due_at(self.after(after))
                     .elapsed(self.elapsed + after)
                     .uncounted()
@@ -332,7 +334,7 @@ impl Ended<'_> {
         }
     }
 
-    fn end(&self, result: AttemptResult, detail: Option<String>) -> Completion {
+    fn end(&self, result: AttemptOutcome, detail: Option<String>) -> Completion {
         Completion::new(self.claimed, self.started_at, self.duration, result)
             .detail(detail)
             .elapsed(self.elapsed)
@@ -345,7 +347,7 @@ impl Ended<'_> {
         };
         let after = in_words(self.elapsed);
         let detail = format!("gave up after {after} and {attempts}; last: {reason}");
-        self.end(AttemptResult::Dead, Some(detail))
+        self.end(AttemptOutcome::DeadLettered, Some(detail))
     }
 
     /// By the clock that said when it began, so that a clock that was set in the middle does not lengthen the wait.
@@ -382,7 +384,7 @@ fn tell(options: &DispatchOptions, attempt: &Ended<'_>, finish: &Completion) {
         return;
     }
     let ended_at = finish.started_at + finish.duration;
-    let retry_in = (finish.result == AttemptResult::Retry)
+    let retry_in = (finish.result == AttemptOutcome::Retry)
         .then(|| finish.due_at.duration_since(ended_at).unwrap_or_default());
     let max_attempts = options.schedule.max_attempts;
     options.observers.attempted(&ObservedAttempt {
@@ -478,7 +480,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn claimed() -> Claimed {
+    fn claimed() -> ClaimedDelivery {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let claim = runtime.expect("a runtime").block_on(async {
             let inbox = heygen_inbox::MemoryInbox::new();

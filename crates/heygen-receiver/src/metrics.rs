@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{Appended, AttemptResult, InboxAdmin, Source};
+use heygen_inbox::{Appended, AttemptOutcome, InboxAdmin, Source};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -130,7 +130,7 @@ impl Metrics {
         for label in Rejection::UNAUTHORIZED {
             drop(rejected.get_or_create(&[("reason", label)]));
         }
-        for result in AttemptResult::ALL {
+        for result in AttemptOutcome::ALL {
             drop(attempts.get_or_create(&[("result", result.as_str())]));
         }
         for source in Source::ALL {

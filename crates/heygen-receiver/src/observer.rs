@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use heygen_inbox::{Appended, AttemptResult, DeliveryId, Drift, Header, Source};
+use heygen_inbox::{Appended, AttemptOutcome, DeliveryId, Drift, Header, Source};
 use heygen_signature::{Diagnosis, HEYGEN_SIGNATURE, SIGNATURE, find_signature};
 use http::HeaderMap;
 
@@ -118,7 +118,7 @@ pub struct ObservedAttempt<'a> {
     /// The name of the event; `None` when the body could not be read as one.
     pub event_type: Option<&'a str>,
     /// What it ended with.
-    pub result: AttemptResult,
+    pub result: AttemptOutcome,
     /// What was said about it, if anything.
     pub detail: Option<&'a str>,
     /// How long the handler took.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{InboxAdmin, InboxError, Prune, Pruned};
+use heygen_inbox::{InboxAdmin, InboxError, PruneReport, PruneStep};
 
 use crate::caught::caught;
 
@@ -87,9 +87,9 @@ impl Retention {
         if let Some(limit) = self.keep_bytes
             && caught(async { inbox.counts().await }).await?.bytes > limit
             // Without a log that only waits to be brought in: nothing is deleted for that.
-            && caught(async { inbox.prune(Prune::before(now).limit(0)).await }).await?.bytes > limit
+            && caught(async { inbox.prune(PruneStep::before(now).limit(0)).await }).await?.bytes > limit
         {
-            let is_over = |pruned: &Pruned| pruned.bytes > limit;
+            let is_over = |pruned: &PruneReport| pruned.bytes > limit;
             let (more, bytes) = self.prune(inbox, now, is_over).await?;
             deleted += more;
             let stays_over = bytes > limit;
@@ -113,9 +113,9 @@ impl Retention {
         &self,
         inbox: &I,
         before: SystemTime,
-        is_to_go_on: impl Fn(&Pruned) -> bool,
+        is_to_go_on: impl Fn(&PruneReport) -> bool,
     ) -> Result<(usize, u64), InboxError> {
-        let mut step = Prune::before(before);
+        let mut step = PruneStep::before(before);
         let mut deleted = 0;
         loop {
             let pruned = caught(async { inbox.prune(step.clone()).await }).await?;

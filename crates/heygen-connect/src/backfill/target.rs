@@ -48,7 +48,7 @@ impl<I: InboxAdmin> Target<I> {
         let inbox = match &self.inbox {
             // Duplicates of old events have to be recognized.
             Some(inbox) => {
-                inbox.caught_up().await;
+                inbox.wait_until_synced().await;
                 Some(inbox)
             }
             None => None,

@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::support::{
     all_ids, append_new, at, body, claim_one, claim_soon, delivery, duplicate, new,
 };
-use crate::admin::{InboxAdmin, Prune};
+use crate::admin::{InboxAdmin, PruneStep};
 use crate::claim::ClaimRequest;
 use crate::completion::Completion;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
-use crate::record::{Attempt, AttemptResult, Query, State};
+use crate::record::{Attempt, AttemptOutcome, Query, State};
 use crate::source::Source;
 
-async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) -> DeliveryId {
+async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) -> DeliveryId {
     let claimed = claim_one(inbox, seconds).await;
     let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
     inbox.complete(completion).await.unwrap();
@@ -22,7 +22,7 @@ async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResu
 
 pub(super) async fn replayed_delivery_has_all_its_attempts_again(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    complete_one(&inbox, 1, AttemptResult::Dead).await;
+    complete_one(&inbox, 1, AttemptOutcome::DeadLettered).await;
     let elsewhere = DeliveryId::new(id.key(), id.tag() ^ 1);
     let replayed = inbox.replay(vec![id, elsewhere], at(2)).await.unwrap();
     assert_eq!(
@@ -30,7 +30,10 @@ pub(super) async fn replayed_delivery_has_all_its_attempts_again(inbox: impl Inb
         (1, 0, 1)
     );
     let summary = inbox.get(id).await.unwrap().unwrap().summary;
-    assert_eq!((summary.state, summary.dead_at), (State::Pending, None));
+    assert_eq!(
+        (summary.state, summary.dead_lettered_at),
+        (State::Pending, None)
+    );
     let claimed = claim_soon(&inbox, 3).await.remove(0);
     assert_eq!(
         (claimed.id, claimed.attempt, claimed.first_attempt),
@@ -60,23 +63,23 @@ pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
     }
     assert_eq!(all_ids(&inbox).await, [id]);
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.repeats.count, 0);
+    assert_eq!(kept.redeliveries.count, 0);
 }
 
 fn dead(seconds: u64, name: &str) -> Imported {
     let mut imported = Imported::new(delivery(seconds, body(name)));
-    imported.state = State::Dead;
+    imported.state = State::DeadLettered;
     imported.handed_out = 3;
     let mut attempt = Attempt::new(
         3,
         at(seconds),
         Duration::from_millis(7),
-        AttemptResult::Dead,
+        AttemptOutcome::DeadLettered,
     );
     attempt.detail = Some("no".to_owned());
     imported.attempts = vec![attempt];
-    imported.repeats.count = 2;
-    imported.repeats.last_at = Some(at(seconds + 1));
+    imported.redeliveries.count = 2;
+    imported.redeliveries.last_at = Some(at(seconds + 1));
     imported
 }
 
@@ -86,11 +89,11 @@ pub(super) async fn imported_delivery_keeps_its_past(inbox: impl InboxAdmin) {
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
-        (State::Dead, 3)
+        (State::DeadLettered, 3)
     );
     assert_eq!(
-        (&kept.attempts, &kept.repeats),
-        (&past.attempts, &past.repeats)
+        (&kept.attempts, &kept.redeliveries),
+        (&past.attempts, &past.redeliveries)
     );
     assert_eq!(kept.body, past.delivery.body());
     let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
@@ -126,7 +129,7 @@ async fn claim_now(inbox: &impl InboxAdmin) -> (DeliveryId, u32, u32) {
 pub(super) async fn stats_count_by_event_and_state(inbox: impl InboxAdmin) {
     for (seconds, name) in [(0, "a"), (1, "b")] {
         append_new(&inbox, seconds, &body(name)).await;
-        complete_one(&inbox, seconds, AttemptResult::Done).await;
+        complete_one(&inbox, seconds, AttemptOutcome::Acknowledged).await;
     }
     append_new(&inbox, 2, "no event").await;
     let stats = inbox.stats(at(1)).await.unwrap();
@@ -147,14 +150,18 @@ pub(super) async fn stats_count_by_event_and_state(inbox: impl InboxAdmin) {
         (None, State::Pending, Source::Webhook, 1),
         (
             Some("avatar_video.success"),
-            State::Done,
+            State::Acknowledged,
             Source::Webhook,
             2,
         ),
     ];
     assert_eq!(groups, expected);
-    assert_eq!(stats.attempts, [(AttemptResult::Done, 1)], "since then");
-    let done = Query::default().state(State::Done).limit(1);
+    assert_eq!(
+        stats.attempts,
+        [(AttemptOutcome::Acknowledged, 1)],
+        "since then"
+    );
+    let done = Query::default().state(State::Acknowledged).limit(1);
     assert_eq!(inbox.count(done).await.unwrap(), 2, "the limit aside");
 }
 
@@ -176,16 +183,16 @@ pub(super) async fn bookmarks_are_kept_and_forgotten(inbox: impl InboxAdmin) {
 
 pub(super) async fn prunable_deliveries_are_counted(inbox: impl InboxAdmin) {
     for (seconds, result) in [
-        (0, AttemptResult::Done),
-        (1, AttemptResult::Dead),
-        (9, AttemptResult::Done),
+        (0, AttemptOutcome::Acknowledged),
+        (1, AttemptOutcome::DeadLettered),
+        (9, AttemptOutcome::Acknowledged),
     ] {
         append_new(&inbox, seconds, &body(&seconds.to_string())).await;
         complete_one(&inbox, seconds, result).await;
     }
     append_new(&inbox, 2, &body("pending")).await;
     assert_eq!(inbox.count_prunable(at(9)).await.unwrap(), 2);
-    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 2);
     assert_eq!(inbox.count_prunable(at(9)).await.unwrap(), 0);
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::support::{append_new, at, body, claim_soon, delivery, new};
 use crate::admin::InboxAdmin;
-use crate::claim::{Claim, ClaimRequest, Claimed, Order, Room};
+use crate::claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
-use crate::record::AttemptResult;
+use crate::record::AttemptOutcome;
 use crate::source::Source;
 
 fn of_type(event_type: &str, number: usize) -> String {
@@ -22,7 +22,7 @@ fn request(seconds: u64, room: [Room; 2]) -> ClaimRequest {
         Some(event_type) if event_type.starts_with("a.") => 0,
         _ => 1,
     };
-    ClaimRequest::new(at(seconds), Order::Due, room.to_vec(), route)
+    ClaimRequest::new(at(seconds), DispatchOrder::Unordered, room.to_vec(), route)
 }
 
 fn room(free: usize) -> Room {
@@ -31,10 +31,10 @@ fn room(free: usize) -> Room {
 
 /// One destination alone.
 fn plain(seconds: u64, room: Room) -> ClaimRequest {
-    ClaimRequest::new(at(seconds), Order::Due, vec![room], |_| 0)
+    ClaimRequest::new(at(seconds), DispatchOrder::Unordered, vec![room], |_| 0)
 }
 
-async fn claim(inbox: &impl InboxAdmin, request: ClaimRequest) -> Vec<Claimed> {
+async fn claim(inbox: &impl InboxAdmin, request: ClaimRequest) -> Vec<ClaimedDelivery> {
     let Claim { deliveries, .. } = inbox.claim(request).await.unwrap();
     deliveries
 }
@@ -45,7 +45,7 @@ async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
         append_new(inbox, 0, &of_type("a.b", number)).await;
     }
     for claimed in claim(inbox, plain(0, room(count))).await {
-        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(at(1))).await.unwrap();
     }
 }
@@ -66,7 +66,7 @@ pub(super) async fn backlog_has_its_turn_beside_live_deliveries(inbox: impl Inbo
     for number in 0..5 {
         append_new(&inbox, 5, &body(&number.to_string())).await;
     }
-    let are_live = |claimed: Vec<Claimed>| {
+    let are_live = |claimed: Vec<ClaimedDelivery>| {
         let are_live = claimed.iter().map(|claimed| claimed.is_live);
         are_live.collect::<Vec<_>>()
     };
@@ -141,7 +141,12 @@ pub(super) async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
         assert_eq!(kept.due_at, Some(at(seconds + 10)));
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
-    let finish = Completion::new(&claimed, at(30), Duration::ZERO, AttemptResult::Done);
+    let finish = Completion::new(
+        &claimed,
+        at(30),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(finish).await.unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!((kept.summary.attempts, kept.attempts.len()), (1, 1));
@@ -151,7 +156,7 @@ pub(super) async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
-        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry);
         let finish = finish.due_at(at(seconds + 10));
         let finish = if is_counted {
             finish
@@ -173,10 +178,10 @@ pub(super) async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
 pub(super) async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &body("a")).await;
     let results = [
-        AttemptResult::Retry,
-        AttemptResult::Interrupted,
-        AttemptResult::Interrupted,
-        AttemptResult::Retry,
+        AttemptOutcome::Retry,
+        AttemptOutcome::Interrupted,
+        AttemptOutcome::Interrupted,
+        AttemptOutcome::Retry,
     ];
     for (number, result) in results.into_iter().enumerate() {
         let claimed = claim_soon(&inbox, number as u64).await.remove(0);
@@ -217,7 +222,7 @@ pub(super) async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmi
     let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
     let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
     // The clock was set forward before the handler was called, and back before it ended.
-    let finish = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptResult::Retry);
+    let finish = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptOutcome::Retry);
     inbox.complete(finish).await.unwrap();
     assert_eq!(claim_soon(&inbox, 1).await[0].id, id);
 }

@@ -101,7 +101,7 @@ pub(super) async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
             }
         }
         let kept = inbox.get(ids[1]).await.unwrap().unwrap();
-        assert_eq!(kept.repeats.count, 4);
+        assert_eq!(kept.redeliveries.count, 4);
     }
     assert_eq!(all_ids(&inbox).await.len(), 10);
 }
@@ -128,7 +128,7 @@ pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
     }
     let kept = inbox.get(post).await.unwrap().unwrap();
     assert_eq!(kept.event_id.as_deref(), Some("e1"), "of its record");
-    assert_eq!((kept.repeats.count, kept.signed), (0, None));
+    assert_eq!((kept.redeliveries.count, kept.signed), (0, None));
     let other = new(inbox.append(delivery(5, R, &record("e2"))).await.unwrap());
     for (id, expected) in [("e1", post), ("e2", other)] {
         let found = inbox.append(delivery(6, R, &record(id))).await.unwrap();
@@ -181,7 +181,7 @@ pub(super) async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl 
     let kept = inbox.get(record).await.unwrap().unwrap();
     assert_eq!(kept.body, JOB_RECORD);
     assert_eq!(kept.summary.source, R);
-    assert_eq!(kept.repeats.count, 3);
+    assert_eq!(kept.redeliveries.count, 3);
     let signed = kept.signed.unwrap();
     assert_eq!(signed.body, odd, "byte for byte");
     assert_eq!(signed.received_at, at(7 * 60));
@@ -246,7 +246,10 @@ pub(super) async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
         }
     }
     let kept = inbox.get(ids[0]).await.unwrap().unwrap();
-    assert_eq!(kept.repeats.count, 0, "read again is not received again");
+    assert_eq!(
+        kept.redeliveries.count, 0,
+        "read again is not received again"
+    );
 }
 
 pub(super) async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl InboxAdmin) {
@@ -258,5 +261,5 @@ pub(super) async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl In
     let found = inbox.append(delivery(1, R, JOB_RECORD)).await.unwrap();
     assert_eq!(duplicate(found), post);
     let kept = inbox.get(post).await.unwrap().unwrap();
-    assert_eq!((kept.summary.source, kept.repeats.count), (P, 0));
+    assert_eq!((kept.summary.source, kept.redeliveries.count), (P, 0));
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::support::{append_new, at, claim_due, new};
 use crate::admin::InboxAdmin;
-use crate::claim::{ClaimRequest, Claimed, Order};
+use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::error::InboxErrorKind;
 use crate::id::DeliveryId;
-use crate::record::AttemptResult;
+use crate::record::AttemptOutcome;
 use crate::source::Source;
 
 /// The `number`th event about a subject.
@@ -17,9 +17,9 @@ fn about(subject: &str, number: u64) -> String {
     format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#)
 }
 
-async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
+async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<ClaimedDelivery> {
     let claim = inbox
-        .claim(ClaimRequest::due(10, at(seconds)).order(Order::Subject))
+        .claim(ClaimRequest::due(10, at(seconds)).order(DispatchOrder::PerSubject))
         .await
         .unwrap();
     claim.deliveries
@@ -30,7 +30,12 @@ async fn claim_ids(inbox: &impl InboxAdmin, seconds: u64) -> Vec<DeliveryId> {
     claimed.iter().map(|claimed| claimed.id).collect()
 }
 
-async fn end(inbox: &impl InboxAdmin, claimed: &Claimed, seconds: u64, result: AttemptResult) {
+async fn end(
+    inbox: &impl InboxAdmin,
+    claimed: &ClaimedDelivery,
+    seconds: u64,
+    result: AttemptOutcome,
+) {
     let finish = Completion::new(claimed, at(seconds), Duration::ZERO, result);
     inbox.complete(finish).await.unwrap();
 }
@@ -53,11 +58,11 @@ pub(super) async fn one_of_each_subject_at_a_time(inbox: impl InboxAdmin) {
     ids.push(append_new(&inbox, 1, &about("a", 4)).await);
     assert!(claim(&inbox, 1).await.is_empty());
 
-    end(&inbox, &first[1], 1, AttemptResult::Done).await;
+    end(&inbox, &first[1], 1, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 1).await, [ids[4]]);
     let mut claimed = first[0].clone();
     for next in [ids[1], ids[3], ids[5]] {
-        end(&inbox, &claimed, 1, AttemptResult::Done).await;
+        end(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
         claimed = claim(&inbox, 1).await.remove(0);
         assert_eq!(claimed.id, next);
     }
@@ -71,7 +76,7 @@ pub(super) async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let claimed = claim(&inbox, 0).await.remove(0);
     assert_eq!(claimed.id, first);
-    let retry = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Retry);
+    let retry = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
     inbox.complete(retry.due_at(at(100))).await.unwrap();
     let other = append_new(&inbox, 1, &about("b", 1)).await;
     assert_eq!(claim_ids(&inbox, 1).await, [other]);
@@ -79,7 +84,7 @@ pub(super) async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
     let claimed = claim(&inbox, 100).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((claimed[0].id, claimed[0].attempt), (first, 2));
-    end(&inbox, &claimed[0], 100, AttemptResult::Done).await;
+    end(&inbox, &claimed[0], 100, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 100).await, [second]);
 }
 
@@ -90,7 +95,7 @@ pub(super) async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let first = claim(&inbox, 0).await.remove(0);
-    end(&inbox, &first, 0, AttemptResult::Dead).await;
+    end(&inbox, &first, 0, AttemptOutcome::DeadLettered).await;
     assert_eq!(claim_ids(&inbox, 0).await, [second]);
 }
 
@@ -121,10 +126,10 @@ pub(super) async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl In
     let others = claim_due(&inbox, 2, 1).await;
     assert_eq!(others.len(), 2, "nobody waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
-    end(&inbox, &first, 1, AttemptResult::Done).await;
+    end(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
     assert!(claim(&inbox, 1).await.is_empty(), "two are being handled");
-    end(&inbox, &others[0], 1, AttemptResult::Done).await;
-    end(&inbox, &others[1], 1, AttemptResult::Done).await;
+    end(&inbox, &others[0], 1, AttemptOutcome::Acknowledged).await;
+    end(&inbox, &others[1], 1, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim(&inbox, 1).await.len(), 1);
 }
 
@@ -140,7 +145,7 @@ pub(super) async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl InboxA
     // One look goes over a part of the row only, and asks to be called again at once.
     for _ in 0..10 {
         let claim = inbox
-            .claim(ClaimRequest::due(10, at(1)).order(Order::Subject))
+            .claim(ClaimRequest::due(10, at(1)).order(DispatchOrder::PerSubject))
             .await
             .unwrap();
         found.extend(claim.deliveries.iter().map(|claimed| claimed.id));
@@ -177,21 +182,21 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     assert_eq!(ids, first, "no source waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
     // One that fails holds up its own source alone, and the others go on to their next.
-    let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptResult::Retry);
+    let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptOutcome::Retry);
     inbox.complete(retry.due_at(at(100))).await.unwrap();
     for (place, claimed) in claimed.iter().enumerate().filter(|(place, _)| *place != 1) {
-        end(&inbox, claimed, 1, AttemptResult::Done).await;
+        end(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
         assert_eq!(claim_ids(&inbox, 1).await, [second[place]]);
     }
     let again = claim(&inbox, 100).await;
     assert_eq!(again[0].id, first[1]);
-    end(&inbox, &again[0], 100, AttemptResult::Done).await;
+    end(&inbox, &again[0], 100, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 100).await, [second[1]]);
 }
 
 /// What a store that declares no order does instead.
 async fn refuses(inbox: impl InboxAdmin) {
-    let ordered = ClaimRequest::due(1, at(0)).order(Order::Subject);
+    let ordered = ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject);
     let error = inbox.claim(ordered).await.unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::Unsupported);
 }

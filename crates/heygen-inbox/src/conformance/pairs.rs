@@ -199,6 +199,10 @@ pub(super) async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
         let kept = inbox.get(id).await.unwrap().unwrap();
         assert_eq!(kept.body, first.body(), "byte for byte");
         let is_counted = *is_same && matches!(second.source(), P | C);
-        assert_eq!(kept.repeats.count, u64::from(is_counted), "pair {number}");
+        assert_eq!(
+            kept.redeliveries.count,
+            u64::from(is_counted),
+            "pair {number}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::claim::ClaimRequest;
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::id::DeliveryId;
-use crate::record::{AttemptResult, Query, Repeats, State};
+use crate::record::{AttemptOutcome, Query, Redeliveries, State};
 use crate::source::Source;
 
 pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
@@ -60,16 +60,16 @@ pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
 pub(super) async fn repeats_are_counted_with_their_headers(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.repeats, Repeats::default());
+    assert_eq!(kept.redeliveries, Redeliveries::default());
     for seconds in [5, 7] {
         duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap());
     }
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.headers, [came_at(0)], "the first stay");
     assert_eq!(kept.summary.received_at, at(0));
-    assert_eq!(kept.repeats.count, 2);
-    assert_eq!(kept.repeats.last_at, Some(at(7)));
-    assert_eq!(kept.repeats.last_headers, [came_at(7)]);
+    assert_eq!(kept.redeliveries.count, 2);
+    assert_eq!(kept.redeliveries.last_at, Some(at(7)));
+    assert_eq!(kept.redeliveries.last_headers, [came_at(7)]);
 }
 
 pub(super) async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdmin) {
@@ -77,9 +77,9 @@ pub(super) async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdm
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
     let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
     assert_eq!(duplicate(inbox.append(logged).await.unwrap()), id);
-    let repeats = inbox.get(id).await.unwrap().unwrap().repeats;
-    assert_eq!((repeats.count, repeats.last_at), (1, Some(at(5))));
-    assert_eq!(repeats.last_headers, [came_at(5)]);
+    let redeliveries = inbox.get(id).await.unwrap().unwrap().redeliveries;
+    assert_eq!((redeliveries.count, redeliveries.last_at), (1, Some(at(5))));
+    assert_eq!(redeliveries.last_headers, [came_at(5)]);
 }
 
 pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxAdmin) {
@@ -122,7 +122,12 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
     // The oldest is done, the next is in somebody's hands.
     for claimed in claim_due(&inbox, 2, 30).await {
         if claimed.id == ids[0] {
-            let finish = Completion::new(&claimed, at(31), Duration::ZERO, AttemptResult::Done);
+            let finish = Completion::new(
+                &claimed,
+                at(31),
+                Duration::ZERO,
+                AttemptOutcome::Acknowledged,
+            );
             inbox.complete(finish).await.unwrap();
         }
     }
@@ -135,8 +140,8 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         (query().event_type("avatar_video"), &[]),
         (query().state(State::Pending), &[3, 2]),
         (query().state(State::Claimed), &[1]),
-        (query().state(State::Done), &[0]),
-        (query().state(State::Dead), &[]),
+        (query().state(State::Acknowledged), &[0]),
+        (query().state(State::DeadLettered), &[]),
         (query().since(at(10)), &[3, 2, 1]),
         (query().since(at(10) + Duration::from_micros(1)), &[3, 2]),
         (query().since(at(99)), &[]),
@@ -301,8 +306,8 @@ pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
 
 pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
     for (result, state) in [
-        (AttemptResult::Done, State::Done),
-        (AttemptResult::Dead, State::Dead),
+        (AttemptOutcome::Acknowledged, State::Acknowledged),
+        (AttemptOutcome::DeadLettered, State::DeadLettered),
     ] {
         let id = append_new(&inbox, 0, &body(result.as_str())).await;
         let claimed = claim_one(&inbox, 1).await;
@@ -344,7 +349,7 @@ pub(super) async fn a_retry_comes_back_at_its_time(inbox: impl InboxAdmin) {
         assert_eq!(early.next_due, Some(at(seconds)));
         let claimed = claim_one(&inbox, seconds).await;
         assert_eq!(claimed.attempt, attempt);
-        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptResult::Retry)
+        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry)
             .due_at(at(seconds + 10));
         inbox.complete(finish).await.unwrap();
         let kept = inbox.get(id).await.unwrap().unwrap();
@@ -364,33 +369,33 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
     for _ in 0..2 {
         // Told twice, as after a failure that left open whether it was written.
         inbox
-            .complete(end(&first, AttemptResult::Retry))
+            .complete(end(&first, AttemptOutcome::Retry))
             .await
             .unwrap();
     }
     let second = claim_one(&inbox, 5).await;
     inbox
-        .complete(end(&first, AttemptResult::Retry))
+        .complete(end(&first, AttemptOutcome::Retry))
         .await
         .unwrap();
     inbox
-        .complete(end(&first, AttemptResult::Dead))
+        .complete(end(&first, AttemptOutcome::DeadLettered))
         .await
         .unwrap();
     assert!(claim_due(&inbox, 10, 9).await.is_empty(), "still in hand");
 
     // Done is done, whoever says it.
     inbox
-        .complete(end(&first, AttemptResult::Done))
+        .complete(end(&first, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     inbox
-        .complete(end(&second, AttemptResult::Retry))
+        .complete(end(&second, AttemptOutcome::Retry))
         .await
         .unwrap();
     assert!(claim_due(&inbox, 10, 9).await.is_empty());
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     let attempts: Vec<_> = kept
         .attempts
         .iter()
@@ -398,7 +403,10 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
         .collect();
     assert_eq!(
         attempts,
-        [(1, AttemptResult::Done), (2, AttemptResult::Retry)]
+        [
+            (1, AttemptOutcome::Acknowledged),
+            (2, AttemptOutcome::Retry)
+        ]
     );
 }
 
@@ -411,7 +419,12 @@ pub(super) async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbo
     ] {
         let mut stranger = claimed.clone();
         stranger.id = id;
-        let finish = Completion::new(&stranger, at(1), Duration::ZERO, AttemptResult::Done);
+        let finish = Completion::new(
+            &stranger,
+            at(1),
+            Duration::ZERO,
+            AttemptOutcome::Acknowledged,
+        );
         inbox.complete(finish).await.unwrap();
         assert_eq!(inbox.get(id).await.unwrap(), None);
     }

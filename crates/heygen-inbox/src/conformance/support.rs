@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::admin::InboxAdmin;
-use crate::claim::{ClaimRequest, Claimed, Order, Room};
+use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
 use crate::inbox::Appended;
@@ -62,13 +62,17 @@ pub async fn append_new(inbox: &impl InboxAdmin, seconds: u64, body: &str) -> De
 }
 
 /// Claims up to `limit` deliveries that are due.
-pub async fn claim_due(inbox: &impl InboxAdmin, limit: usize, seconds: u64) -> Vec<Claimed> {
+pub async fn claim_due(
+    inbox: &impl InboxAdmin,
+    limit: usize,
+    seconds: u64,
+) -> Vec<ClaimedDelivery> {
     let request = ClaimRequest::due(limit, at(seconds));
     inbox.claim(request).await.unwrap().deliveries
 }
 
 /// Claims the one delivery that is due.
-pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> Claimed {
+pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> ClaimedDelivery {
     let mut claimed = claim_due(inbox, 10, seconds).await;
     assert_eq!(claimed.len(), 1, "one is due");
     claimed.remove(0)
@@ -81,9 +85,14 @@ pub async fn all_ids(inbox: &impl InboxAdmin) -> Vec<DeliveryId> {
 }
 
 /// The deliveries that are due, however long it takes to notice.
-pub async fn claim_soon(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
+pub async fn claim_soon(inbox: &impl InboxAdmin, seconds: u64) -> Vec<ClaimedDelivery> {
     for _ in 0..600 {
-        let request = ClaimRequest::new(at(seconds), Order::Due, vec![Room::new(10, 10, 0)], |_| 0);
+        let request = ClaimRequest::new(
+            at(seconds),
+            DispatchOrder::Unordered,
+            vec![Room::new(10, 10, 0)],
+            |_| 0,
+        );
         let claimed = inbox.claim(request).await.unwrap().deliveries;
         if !claimed.is_empty() {
             return claimed;

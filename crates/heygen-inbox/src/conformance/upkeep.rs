@@ -6,14 +6,14 @@ use super::support::{
     all_ids, append_new, at, body, body_with_id, claim_due, claim_one, claim_soon, delivery,
     duplicate, new,
 };
-use crate::admin::{InboxAdmin, Prune};
+use crate::admin::{InboxAdmin, PruneStep};
 use crate::claim::ClaimRequest;
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
-use crate::record::{AttemptResult, State};
+use crate::record::{AttemptOutcome, State};
 use crate::source::{Authenticity, Source};
 
-async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) {
+async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) {
     let claimed = claim_one(inbox, seconds).await;
     let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
     inbox
@@ -24,12 +24,15 @@ async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult
 
 pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     let empty = inbox.counts().await.unwrap();
-    assert_eq!((empty.pending, empty.claimed, empty.dead), (0, 0, 0));
+    assert_eq!(
+        (empty.pending, empty.claimed, empty.dead_lettered),
+        (0, 0, 0)
+    );
     assert_eq!(empty.oldest_pending, None);
     for (seconds, result) in [
-        (0, AttemptResult::Done),
-        (1, AttemptResult::Dead),
-        (2, AttemptResult::Retry),
+        (0, AttemptOutcome::Acknowledged),
+        (1, AttemptOutcome::DeadLettered),
+        (2, AttemptOutcome::Retry),
     ] {
         append_new(&inbox, seconds, &body(result.as_str())).await;
         finish_one(&inbox, seconds, result).await;
@@ -38,7 +41,10 @@ pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     claim_one(&inbox, 3).await;
     append_new(&inbox, 4, &body("new")).await;
     let counts = inbox.counts().await.unwrap();
-    assert_eq!((counts.pending, counts.claimed, counts.dead), (2, 1, 1));
+    assert_eq!(
+        (counts.pending, counts.claimed, counts.dead_lettered),
+        (2, 1, 1)
+    );
     assert_eq!(counts.oldest_pending, Some(at(2)));
     assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
 }
@@ -46,17 +52,17 @@ pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
 pub(super) async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for (seconds, result) in [
-        (0, AttemptResult::Done),
-        (1, AttemptResult::Dead),
-        (2, AttemptResult::Retry),
-        (10, AttemptResult::Done),
+        (0, AttemptOutcome::Acknowledged),
+        (1, AttemptOutcome::DeadLettered),
+        (2, AttemptOutcome::Retry),
+        (10, AttemptOutcome::Acknowledged),
     ] {
         let name = format!("{seconds}");
         ids.push(append_new(&inbox, seconds, &body(&name)).await);
         finish_one(&inbox, seconds, result).await;
     }
     duplicate(inbox.append(delivery(3, body("0"))).await.unwrap());
-    let pruned = inbox.prune(Prune::before(at(10))).await.unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(10))).await.unwrap();
     assert_eq!((pruned.deleted, pruned.next), (2, None));
     assert_eq!(all_ids(&inbox).await, [ids[3], ids[2]]);
     assert!(inbox.get(ids[0]).await.unwrap().is_none());
@@ -72,8 +78,8 @@ pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin
         append_new(&inbox, number, &body(&number.to_string())).await;
         // Every third is done; the others wait for another day.
         let result = match number % 3 {
-            0 => AttemptResult::Done,
-            _ => AttemptResult::Retry,
+            0 => AttemptOutcome::Acknowledged,
+            _ => AttemptOutcome::Retry,
         };
         let claimed = claim_one(&inbox, number).await;
         let finish = Completion::new(&claimed, at(number), Duration::ZERO, result);
@@ -81,7 +87,7 @@ pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin
     }
     let (mut deleted, mut steps, mut next) = (0, 0, None);
     loop {
-        let step = Prune::before(at(1000)).limit(3).after(next);
+        let step = PruneStep::before(at(1000)).limit(3).after(next);
         let pruned = inbox.prune(step).await.unwrap();
         assert!(pruned.deleted <= 3);
         deleted += pruned.deleted;
@@ -100,14 +106,14 @@ pub(super) async fn a_clock_set_back_is_noticed_soon(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these came in and when the second was tried.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
-    finish_one(&inbox, YEAR, AttemptResult::Retry).await;
+    finish_one(&inbox, YEAR, AttemptOutcome::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;
     let claimed = claim_soon(&inbox, 5).await;
     assert_eq!(claimed.len(), 2);
 
     // A wait that was asked for by the right clock stays.
     for claimed in &claimed {
-        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(at(500))).await.unwrap();
     }
     assert!(claim_due(&inbox, 10, 100).await.is_empty());

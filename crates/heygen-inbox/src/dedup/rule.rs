@@ -197,7 +197,7 @@ impl Candidate {
     }
 }
 
-/// The stored delivery that a new one repeats.
+/// The stored delivery that a new one redeliveries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Duplicate<I> {
@@ -209,7 +209,7 @@ pub struct Duplicate<I> {
     pub is_linked: bool,
 }
 
-/// The stored delivery that `new` repeats, if there is one. `stored` gives the candidates, the newest
+/// The stored delivery that `new` redeliveries, if there is one. `stored` gives the candidates, the newest
 /// first: all deliveries, or those that share one of the [keys](NewDelivery::lookup_keys).
 ///
 /// # Examples

@@ -23,7 +23,7 @@ use super::streams::Streams;
 use super::subject::number_of;
 use super::task::keep_running;
 use super::ticket::{Step, Ticket, Way};
-use crate::claim::{Claim, ClaimRequest, Order};
+use crate::claim::{Claim, ClaimRequest, DispatchOrder};
 use crate::claim::{RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::error::{InboxError, InboxErrorKind};
@@ -61,7 +61,7 @@ impl Consumer {
         self: &Arc<Self>,
         request: &ClaimRequest,
     ) -> Result<Claim, InboxError> {
-        if request.order == Order::Subject {
+        if request.order == DispatchOrder::PerSubject {
             return Err(InboxError::new(
                 InboxErrorKind::Unsupported,
                 "a stream hands out to many workers at once and keeps no order among what is about the same: hand out without an \
@@ -402,7 +402,7 @@ impl Consumer {
             }
             record.end(completion);
             let obsolete = record.take_obsolete_letter();
-            if record.state() == State::Dead && record.dead_sequence == 0 {
+            if record.state() == State::DeadLettered && record.dead_sequence == 0 {
                 let reason = completion.detail.as_deref();
                 let added = dead.add(event, completion.id, completion.attempt, reason);
                 record.dead_sequence = added.await?;
@@ -425,7 +425,7 @@ impl Consumer {
     ) -> Result<(), InboxError> {
         let is_ours = record.handed_out == out.next.attempt - u32::from(completion.is_released);
         match record.state() {
-            State::Done | State::Dead => {}
+            State::Acknowledged | State::DeadLettered => {}
             State::Pending if is_ours => {
                 let references = &self.streams.references;
                 references.add(sequence, record.generation).await?;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::message::Stored;
 use super::records::Found;
 use super::ticket::{Next, Ticket, Way};
-use crate::claim::{ClaimRequest, Claimed};
+use crate::claim::{ClaimRequest, ClaimedDelivery};
 use crate::claim::{RoomLeft, Turn};
 use crate::id::DeliveryId;
 use crate::time::from_micros;
@@ -118,7 +118,7 @@ impl InFlight {
         let mut due = self.held.range(..=(now, u64::MAX));
         let (key, destination) = due.find_map(|(key, held)| {
             let is_of_turn = match turn {
-                Turn::Due => true,
+                Turn::Unordered => true,
                 Turn::Live => held.is_live(),
                 Turn::BacklogFirst | Turn::Backlog => !held.is_live(),
             };
@@ -126,7 +126,7 @@ impl InFlight {
             (is_of_turn && left.in_turn(destination, turn) > 0).then_some((*key, destination))
         })?;
         let held = self.held.remove(&key)?;
-        left.take(destination, held.is_live() && turn != Turn::Due);
+        left.take(destination, held.is_live() && turn != Turn::Unordered);
         Some(held)
     }
 
@@ -203,7 +203,7 @@ impl Held {
         self.ticket.way == Way::Event
     }
 
-    pub(super) fn claimed(&self, id: DeliveryId) -> Claimed {
+    pub(super) fn claimed(&self, id: DeliveryId) -> ClaimedDelivery {
         let Next {
             attempt,
             first_attempt,
@@ -211,7 +211,7 @@ impl Held {
         } = self.next;
         let (record, _) = Found::or_new(self.found.clone());
         let (interrupted, unknown) = record.interrupted(first_attempt, attempt);
-        Claimed {
+        ClaimedDelivery {
             id,
             received_at: self.event.received_at,
             source: self.event.source,

@@ -201,7 +201,7 @@ mod tests {
         ];
         let body = br#"{"event_id":"e 1","event_type":"a.b","event_data":{}}"#;
         let delivery = NewDelivery::new(at, Source::Backfill, headers.clone(), body[..].into());
-        let published = publication(&delivery, "id", Some(State::Dead));
+        let published = publication(&delivery, "id", Some(State::DeadLettered));
         let message = published.outbound_message("heygen.events.a.b");
         let sent = message.headers.expect("headers");
         let stored = Stored::read(7, SystemTime::UNIX_EPOCH, &sent, message.payload);
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(stored.source, Source::Backfill);
         assert_eq!(stored.headers, headers);
         assert_eq!(&stored.body[..], body);
-        assert_eq!(stored.past, Some(State::Dead));
+        assert_eq!(stored.past, Some(State::DeadLettered));
         let found: Vec<_> = fingerprints(&sent).collect();
         let filed: Vec<_> = delivery.filed_under().collect();
         assert_eq!(found, filed);

@@ -1,4 +1,4 @@
-//! [`Doubt`]: what keeps a server or a stream from keeping what it acknowledged.
+//! [`DurabilityWarning`]: what keeps a server or a stream from keeping what it acknowledged.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub const MIN_SYNC_VERSION_REPLICATED: (u64, u64, u64) = (2, 10, 23);
 /// so (`/varz`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Doubt {
+pub enum DurabilityWarning {
     /// The server is older than [`MIN_SYNC_VERSION`], or [`MIN_SYNC_VERSION_REPLICATED`] for a
     /// replicated stream: it acknowledges what is not on its disk yet, and cannot be told
     /// otherwise.
@@ -57,7 +57,7 @@ pub enum Doubt {
     },
 }
 
-impl Doubt {
+impl DurabilityWarning {
     /// Whether what was acknowledged can be lost, and not merely doubled.
     #[must_use]
     pub fn is_about_loss(&self) -> bool {
@@ -72,7 +72,7 @@ impl Doubt {
     }
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for DurabilityWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CannotSync { version, first } => {
@@ -106,39 +106,39 @@ impl fmt::Display for Doubt {
 }
 
 /// What there is to be said against this server and this stream of events.
-pub(super) fn doubts(server: &ServerInfo, stream: &Config) -> Vec<Doubt> {
-    let mut doubts = Vec::new();
+pub(super) fn durability_warnings(server: &ServerInfo, stream: &Config) -> Vec<DurabilityWarning> {
+    let mut durability_warnings = Vec::new();
     let first = match stream.num_replicas {
         0 | 1 => MIN_SYNC_VERSION,
         _ => MIN_SYNC_VERSION_REPLICATED,
     };
     if version(&server.version).is_none_or(|version| version < first) {
-        doubts.push(Doubt::CannotSync {
+        durability_warnings.push(DurabilityWarning::CannotSync {
             version: server.version.clone(),
             first,
         });
     }
     if stream.num_replicas < 3 {
-        doubts.push(Doubt::FewReplicas {
+        durability_warnings.push(DurabilityWarning::FewReplicas {
             replicas: stream.num_replicas.max(1),
         });
     }
     if stream.persist_mode == Some(PersistenceMode::Async) {
-        doubts.push(Doubt::AsyncPersistence);
+        durability_warnings.push(DurabilityWarning::AsyncPersistence);
     }
     if stream.storage == StorageType::Memory {
-        doubts.push(Doubt::MemoryStorage);
+        durability_warnings.push(DurabilityWarning::MemoryStorage);
     }
     let has_limit = stream.max_bytes > 0 || stream.max_messages > 0;
     let keeps_new = stream.discard == async_nats::jetstream::stream::DiscardPolicy::Old;
     if (has_limit && keeps_new) || stream.max_messages_per_subject > 0 {
-        doubts.push(Doubt::DropsUnhandled);
+        durability_warnings.push(DurabilityWarning::DropsUnhandled);
     }
     let seconds = stream.duplicate_window.as_secs();
     if seconds < 24 * 3600 {
-        doubts.push(Doubt::ShortDuplicateWindow { seconds });
+        durability_warnings.push(DurabilityWarning::ShortDuplicateWindow { seconds });
     }
-    doubts
+    durability_warnings
 }
 
 /// `2.10.3-RC.1` is `(2, 10, 3)`.
@@ -175,10 +175,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut ServerInfo, &mut Config), expected: &[Doubt]) {
+    fn check(change: impl FnOnce(&mut ServerInfo, &mut Config), expected: &[DurabilityWarning]) {
         let (mut server, mut stream) = sound();
         change(&mut server, &mut stream);
-        assert_eq!(doubts(&server, &stream), expected);
+        assert_eq!(durability_warnings(&server, &stream), expected);
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             let version = old.to_owned();
             check(
                 |server, _| server.version.clone_from(&version),
-                &[Doubt::CannotSync {
+                &[DurabilityWarning::CannotSync {
                     version: version.clone(),
                     first: MIN_SYNC_VERSION_REPLICATED,
                 }],
@@ -200,15 +200,15 @@ mod tests {
                 stream.num_replicas = 1;
                 server.version = "2.10.0".to_owned();
             },
-            &[Doubt::FewReplicas { replicas: 1 }],
+            &[DurabilityWarning::FewReplicas { replicas: 1 }],
         );
         check(
             |_, stream| stream.persist_mode = Some(PersistenceMode::Async),
-            &[Doubt::AsyncPersistence],
+            &[DurabilityWarning::AsyncPersistence],
         );
         check(
             |_, stream| stream.storage = StorageType::Memory,
-            &[Doubt::MemoryStorage],
+            &[DurabilityWarning::MemoryStorage],
         );
         check(|_, stream| stream.max_bytes = 1, &[]);
         check(
@@ -216,11 +216,11 @@ mod tests {
                 stream.max_bytes = 1;
                 stream.discard = DiscardPolicy::Old;
             },
-            &[Doubt::DropsUnhandled],
+            &[DurabilityWarning::DropsUnhandled],
         );
         check(
             |_, stream| stream.duplicate_window = Duration::from_secs(120),
-            &[Doubt::ShortDuplicateWindow { seconds: 120 }],
+            &[DurabilityWarning::ShortDuplicateWindow { seconds: 120 }],
         );
     }
 }

@@ -99,9 +99,9 @@ impl Publisher {
     }
 
     /// Returns once as much as it remembers of what is in the stream is known.
-    pub(super) async fn caught_up(&self) {
+    pub(super) async fn wait_until_synced(&self) {
         self.follow();
-        self.seen.caught_up().await;
+        self.seen.wait_until_synced().await;
     }
 
     /// Under which id the same event is here already, for each.
@@ -109,7 +109,7 @@ impl Publisher {
         &self,
         deliveries: &[NewDelivery],
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.caught_up().await;
+        self.wait_until_synced().await;
         let mut found = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let one = self.find(delivery, &[]).await?;

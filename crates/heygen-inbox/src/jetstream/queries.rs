@@ -15,10 +15,10 @@ use super::message::{self, Stored};
 use super::reader::{Reader, Stretches};
 use super::record::Record;
 use super::streams::Streams;
-use crate::admin::{Prune, Pruned};
+use crate::admin::{PruneReport, PruneStep};
 use crate::error::InboxError;
-use crate::record::dead_at;
-use crate::record::{AttemptResult, Counts, Kept, Query, State, Summary};
+use crate::record::dead_lettered_at;
+use crate::record::{AttemptOutcome, Counts, DeliverySummary, Query, State, StoredDelivery};
 use crate::source::Source;
 use crate::stats::{Stats, StatsGroup};
 use crate::time::{from_micros, to_micros};
@@ -50,7 +50,7 @@ impl Queries<'_> {
     pub(super) async fn list(
         &self,
         query: &Query,
-        mut tell: impl FnMut(Summary),
+        mut tell: impl FnMut(DeliverySummary),
     ) -> Result<(), InboxError> {
         let names = &self.streams.names;
         let mut left = query.limit.unwrap_or(usize::MAX);
@@ -88,7 +88,7 @@ impl Queries<'_> {
         Ok(())
     }
 
-    pub(super) async fn get(&self, sequence: u64) -> Result<Option<Kept>, InboxError> {
+    pub(super) async fn get(&self, sequence: u64) -> Result<Option<StoredDelivery>, InboxError> {
         let Some(event) = self.streams.events.get(sequence).await? else {
             return Ok(None);
         };
@@ -103,13 +103,13 @@ impl Queries<'_> {
         };
         let delivery = event.to_delivery();
         let event_id = delivery.dedup_key().event_id();
-        Ok(Some(Kept {
+        Ok(Some(StoredDelivery {
             due_at: (summary.state == State::Pending).then_some(due_at),
             event_id: event_id.or(record.matched_id()).map(str::to_owned),
             signed: record.signed(),
             headers: event.headers.clone(),
             body: event.body.clone(),
-            repeats: record.repeats(),
+            redeliveries: record.redeliveries(),
             attempts: record.attempts(),
             summary,
         }))
@@ -127,7 +127,7 @@ impl Queries<'_> {
         Ok(Counts {
             pending: workers.num_pending + held + references.saturating_sub(out_again),
             claimed: (workers.num_ack_pending as u64).saturating_sub(held) + out_again,
-            dead,
+            dead_lettered: dead,
             oldest_pending: self.oldest_pending(is_waiting.then_some(next)).await?,
             bytes,
             log_bytes: 0,
@@ -178,7 +178,7 @@ impl Queries<'_> {
         let names = &self.streams.names;
         let progress = self.progress().await?;
         let mut states: HashMap<u64, State> = HashMap::new();
-        let mut attempts: BTreeMap<&str, (AttemptResult, u64)> = BTreeMap::new();
+        let mut attempts: BTreeMap<&str, (AttemptOutcome, u64)> = BTreeMap::new();
         let since = from_micros(to_micros(attempts_since));
         let counting = self.streams.records.each(|sequence, record| {
             for attempt in record.attempts() {
@@ -221,7 +221,7 @@ impl Queries<'_> {
 
     /// Goes through the stream from the oldest on, and stops where what came in later begins: what
     /// was imported from another inbox stands behind that, and waits until it is reached.
-    pub(super) async fn prune(&self, step: &Prune) -> Result<Pruned, InboxError> {
+    pub(super) async fn prune(&self, step: &PruneStep) -> Result<PruneReport, InboxError> {
         let events = &self.streams.events;
         let mut query = Query::default().oldest_first();
         query.after = step.after;
@@ -252,14 +252,14 @@ impl Queries<'_> {
                 }
                 newer = 0;
                 let state = self.state(event, records.get(&sequence), &progress);
-                if matches!(state, State::Done | State::Dead) {
+                if matches!(state, State::Acknowledged | State::DeadLettered) {
                     finished.push(sequence);
                 }
             }
             deleted += self.delete(finished).await?;
         }
         let [.., bytes] = self.sizes().await?;
-        Ok(Pruned {
+        Ok(PruneReport {
             deleted,
             next,
             bytes,
@@ -313,14 +313,19 @@ impl Queries<'_> {
     fn state(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> State {
         let is_out = self.consumer.in_flight().out(event.sequence).is_some();
         match record.filter(|record| record.is_begun()) {
-            Some(record) if record.state() == State::Done => State::Done,
+            Some(record) if record.state() == State::Acknowledged => State::Acknowledged,
             _ if is_out => State::Claimed,
             Some(record) => record.state(),
             None => self.unrecorded(event, progress),
         }
     }
 
-    fn summary(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> Summary {
+    fn summary(
+        &self,
+        event: &Stored,
+        record: Option<&Record>,
+        progress: &Progress,
+    ) -> DeliverySummary {
         let label = event.to_delivery().label().clone();
         let in_flight = self.consumer.in_flight();
         let out = in_flight.out(event.sequence).map(|out| out.next.attempt);
@@ -331,9 +336,9 @@ impl Queries<'_> {
         let attempts = match (state, out) {
             (_, Some(attempt)) => attempt.max(handed_out),
             (State::Claimed | State::Interrupted, None) => handed_out.max(1),
-            (State::Pending | State::Done | State::Dead, None) => handed_out,
+            (State::Pending | State::Acknowledged | State::DeadLettered, None) => handed_out,
         };
-        Summary {
+        DeliverySummary {
             id: self.streams.events.id(event.sequence),
             received_at: event.received_at,
             event_type: label.event_type,
@@ -343,7 +348,7 @@ impl Queries<'_> {
             state,
             attempts,
             source: event.source,
-            dead_at: begun.and_then(|record| dead_at(state, &record.attempts())),
+            dead_lettered_at: begun.and_then(|record| dead_lettered_at(state, &record.attempts())),
         }
     }
 
@@ -351,9 +356,9 @@ impl Queries<'_> {
     fn unrecorded(&self, event: &Stored, progress: &Progress) -> State {
         let is_held = || self.consumer.in_flight().is_held(event.sequence);
         match event.past {
-            Some(State::Done) => State::Done,
-            Some(State::Dead) => State::Dead,
-            _ if event.sequence <= progress.ended_to => State::Done,
+            Some(State::Acknowledged) => State::Acknowledged,
+            Some(State::DeadLettered) => State::DeadLettered,
+            _ if event.sequence <= progress.ended_to => State::Acknowledged,
             _ if event.sequence > progress.given_out_to || is_held() => State::Pending,
             Some(State::Pending | State::Claimed | State::Interrupted) | None => State::Claimed,
         }

@@ -9,7 +9,7 @@ use crate::completion::Completion;
 use crate::dedup::rule::{Candidate, Link as DedupLink, RecordIdentity};
 use crate::dedup::{BodyDigest, DedupKey};
 use crate::delivery::{Header, NewDelivery};
-use crate::record::{Attempt, AttemptResult, Repeats, SignedPost, State};
+use crate::record::{Attempt, AttemptOutcome, Redeliveries, SignedPost, State};
 use crate::time::{from_micros, to_micros};
 
 /// What became of an event. An event without one was never handed out, or is in the hands of the
@@ -39,8 +39,8 @@ pub(super) struct Record {
     pub(super) dead_sequence: u64,
     #[serde(default)]
     pub(super) attempts: Vec<AttemptRecord>,
-    #[serde(default)]
-    pub(super) repeats: RepeatsRecord,
+    #[serde(default, alias = "repeats")]
+    pub(super) redeliveries: RedeliveriesRecord,
     /// With which record of HeyGen's log a POST was found to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matched: Option<MatchedRecord>,
@@ -65,13 +65,15 @@ struct SignedRecord {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Word {
     #[default]
     Pending,
     Claimed,
-    Done,
-    Dead,
+    #[serde(alias = "done")]
+    Acknowledged,
+    #[serde(alias = "dead")]
+    DeadLettered,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -85,7 +87,7 @@ pub(super) struct AttemptRecord {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(super) struct RepeatsRecord {
+pub(super) struct RedeliveriesRecord {
     count: u64,
     #[serde(default)]
     last_at: Option<i64>,
@@ -105,12 +107,12 @@ impl Record {
         match self.state {
             Word::Pending => State::Pending,
             Word::Claimed => State::Claimed,
-            Word::Done => State::Done,
-            Word::Dead => State::Dead,
+            Word::Acknowledged => State::Acknowledged,
+            Word::DeadLettered => State::DeadLettered,
         }
     }
 
-    /// Whether anything was said about handing it out; otherwise it only tells of repeats.
+    /// Whether anything was said about handing it out; otherwise it only tells of redeliveries.
     pub(super) fn is_begun(&self) -> bool {
         self.handed_out > 0
             || !self.attempts.is_empty()
@@ -132,19 +134,20 @@ impl Record {
             }
             return;
         }
-        if is_current || completion.result == AttemptResult::Done {
+        if is_current || completion.result == AttemptOutcome::Acknowledged {
             self.due_at = to_micros(completion.due_at);
             self.elapsed = micros(completion.elapsed);
             self.state = match completion.result {
-                AttemptResult::Done => Word::Done,
-                AttemptResult::Dead => Word::Dead,
-                AttemptResult::Retry | AttemptResult::Interrupted => {
+                AttemptOutcome::Acknowledged => Word::Acknowledged,
+                AttemptOutcome::DeadLettered => Word::DeadLettered,
+                AttemptOutcome::Retry | AttemptOutcome::Interrupted => {
                     self.generation += 1;
                     Word::Pending
                 }
             };
         }
-        if is_current && (!completion.is_counted || completion.result == AttemptResult::Interrupted)
+        if is_current
+            && (!completion.is_counted || completion.result == AttemptOutcome::Interrupted)
         {
             self.uncounted += 1;
         }
@@ -161,8 +164,8 @@ impl Record {
     /// The place of a copy among the dead letters of what is done after all; 0 when there is none.
     pub(super) fn take_obsolete_letter(&mut self) -> u64 {
         match self.state {
-            Word::Done => std::mem::take(&mut self.dead_sequence),
-            Word::Pending | Word::Claimed | Word::Dead => 0,
+            Word::Acknowledged => std::mem::take(&mut self.dead_sequence),
+            Word::Pending | Word::Claimed | Word::DeadLettered => 0,
         }
     }
 
@@ -177,7 +180,7 @@ impl Record {
         let of_round = |number: &u32| (first_attempt..attempt).contains(number);
         let unknown = self.unknown(attempt).filter(of_round).count();
         let interrupted = self.attempts.iter().filter(|known| {
-            of_round(&known.number) && known.result == AttemptResult::Interrupted.as_str()
+            of_round(&known.number) && known.result == AttemptOutcome::Interrupted.as_str()
         });
         let interrupted = interrupted.count() + unknown;
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
@@ -196,7 +199,7 @@ impl Record {
         let unknown: Vec<u32> = self.unknown(attempt).collect();
         for number in unknown {
             self.uncounted += u32::from(number >= self.first_attempt);
-            let (at, result) = (from_micros(now), AttemptResult::Interrupted);
+            let (at, result) = (from_micros(now), AttemptOutcome::Interrupted);
             self.take_down(&Attempt::new(number, at, Duration::ZERO, result));
         }
         self.state = Word::Claimed;
@@ -215,9 +218,9 @@ impl Record {
     }
 
     pub(super) fn repeat(&mut self, at: SystemTime, headers: &[Header]) {
-        self.repeats.count += 1;
-        self.repeats.last_at = Some(to_micros(at));
-        self.repeats.last_headers = to_pairs(headers);
+        self.redeliveries.count += 1;
+        self.redeliveries.last_at = Some(to_micros(at));
+        self.redeliveries.last_headers = to_pairs(headers);
     }
 
     /// What it adds to what is known of its event.
@@ -270,11 +273,11 @@ impl Record {
         serde_json::to_vec(self).map_or(usize::MAX, |text| text.len())
     }
 
-    pub(super) fn set_repeats(&mut self, repeats: &Repeats) {
-        self.repeats = RepeatsRecord {
-            count: repeats.count,
-            last_at: repeats.last_at.map(to_micros),
-            last_headers: to_pairs(&repeats.last_headers),
+    pub(super) fn set_redeliveries(&mut self, redeliveries: &Redeliveries) {
+        self.redeliveries = RedeliveriesRecord {
+            count: redeliveries.count,
+            last_at: redeliveries.last_at.map(to_micros),
+            last_headers: to_pairs(&redeliveries.last_headers),
         };
     }
 
@@ -287,16 +290,16 @@ impl Record {
     pub(super) fn set_state(&mut self, state: State) {
         self.state = match state {
             State::Pending | State::Claimed | State::Interrupted => Word::Pending,
-            State::Done => Word::Done,
-            State::Dead => Word::Dead,
+            State::Acknowledged => Word::Acknowledged,
+            State::DeadLettered => Word::DeadLettered,
         };
     }
 
-    pub(super) fn repeats(&self) -> Repeats {
-        Repeats {
-            count: self.repeats.count,
-            last_at: self.repeats.last_at.map(from_micros),
-            last_headers: from_pairs(&self.repeats.last_headers),
+    pub(super) fn redeliveries(&self) -> Redeliveries {
+        Redeliveries {
+            count: self.redeliveries.count,
+            last_at: self.redeliveries.last_at.map(from_micros),
+            last_headers: from_pairs(&self.redeliveries.last_headers),
         }
     }
 
@@ -304,7 +307,7 @@ impl Record {
         let read = |known: &AttemptRecord| {
             // A word of a later version is not known here: what is certain is that the attempt
             // ended.
-            let result = known.result.parse().unwrap_or(AttemptResult::Interrupted);
+            let result = known.result.parse().unwrap_or(AttemptOutcome::Interrupted);
             let started_at = from_micros(known.started_at);
             let duration = Duration::from_micros(known.micros);
             let mut attempt = Attempt::new(known.number, started_at, duration, result);

@@ -24,7 +24,7 @@ pub(super) struct Seen {
     /// Of how many fingerprints one map is made.
     map_len: usize,
     /// Becomes true when all that was in the stream at the start is known.
-    caught_up: watch::Sender<bool>,
+    wait_until_synced: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Seen {
         Self {
             maps: Mutex::default(),
             map_len: events.max(1).saturating_mul(FINGERPRINTS),
-            caught_up: watch::Sender::new(false),
+            wait_until_synced: watch::Sender::new(false),
         }
     }
 
@@ -110,7 +110,7 @@ impl Seen {
     /// All that was in the stream when it began to be followed, up to this place, is known.
     pub(super) fn caught_up_to(&self, sequence: u64) {
         self.read_to(sequence);
-        self.caught_up.send_replace(true);
+        self.wait_until_synced.send_replace(true);
     }
 
     /// Where the same event may be, the newest first.
@@ -133,21 +133,25 @@ impl Seen {
     }
 
     /// Returns once all that was in the stream when it began to be followed is known.
-    pub(super) async fn caught_up(&self) {
+    pub(super) async fn wait_until_synced(&self) {
         // The sender is ours, so waiting ends with what is waited for.
-        let _ = self.caught_up.subscribe().wait_for(|is_so| *is_so).await;
+        let _ = self
+            .wait_until_synced
+            .subscribe()
+            .wait_for(|is_so| *is_so)
+            .await;
     }
 
     /// The same for an append, which may not wait long: after a start the newest are known soon,
     /// and what the version before this one published is known by nothing else.
     pub(super) async fn caught_up_soon(&self) {
-        if *self.caught_up.borrow() {
+        if *self.wait_until_synced.borrow() {
             return;
         }
         let since = self.maps().followed_since;
         if let Some(since) = since {
             // Without it a duplicate may be delivered again; it is not worth an answer too late.
-            let _ = tokio::time::timeout_at(since + SOON, self.caught_up()).await;
+            let _ = tokio::time::timeout_at(since + SOON, self.wait_until_synced()).await;
         }
     }
 

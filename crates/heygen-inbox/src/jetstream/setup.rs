@@ -91,7 +91,7 @@ impl Setup<'_> {
         let wanted = self.events();
         let events = self.stream(wanted.clone()).await?;
         let found = &events.cached_info().config;
-        let mut differences = compare(&wanted, found, &self.options.streams);
+        let mut config_drift = compare(&wanted, found, &self.options.streams);
         // What stands beside the events is as safe as they are.
         let replicas = found.num_replicas;
         let beside = async |mut wanted: Config| {
@@ -107,7 +107,7 @@ impl Setup<'_> {
         let (ack_wait, asked) = (worker.config.ack_wait, self.options.ack_wait);
         // The default stands there unless somebody asks for another one.
         if ack_wait != asked && asked != JetStreamOptions::default().ack_wait {
-            differences.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
+            config_drift.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
         }
         let mut connection = self.connection.clone();
         if replicas > 1 {
@@ -120,8 +120,11 @@ impl Setup<'_> {
         };
         let queue = |consumer| Queue::new(&connection, consumer);
         Ok(Streams {
-            doubts: promise::doubts(&connection.client.server_info(), found),
-            differences,
+            durability_warnings: promise::durability_warnings(
+                &connection.client.server_info(),
+                found,
+            ),
+            config_drift,
             ack_wait,
             consumer_made_at: worker.created.into(),
             dead: DeadLetters {
@@ -356,10 +359,10 @@ fn is_nobody_there(error: &GetStreamError) -> bool {
 /// In what the stream differs from what is asked for. What is not asked for stays as it was made.
 /// It is reported and not changed: a stream may serve other purposes too.
 fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String> {
-    let mut differences = Vec::new();
+    let mut config_drift = Vec::new();
     let mut differ = |what: &str, found: String, wanted: String| {
         if found != wanted {
-            differences.push(format!("{what} is {found}, not {wanted}"));
+            config_drift.push(format!("{what} is {found}, not {wanted}"));
         }
     };
     if asked.replicas.is_some() {
@@ -391,7 +394,7 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String
             span(wanted.duplicate_window),
         );
     }
-    differences
+    config_drift
 }
 
 /// For a person: in the largest unit that is whole.

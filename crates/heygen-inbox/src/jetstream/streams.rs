@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::events::Events;
-use super::promise::Doubt;
+use super::promise::DurabilityWarning;
 use super::queue::Queue;
 use super::records::Records;
 use super::references::References;
@@ -24,9 +24,9 @@ pub(super) struct Streams {
     pub(super) queue: Queue,
     pub(super) ack_wait: Duration,
     pub(super) consumer_made_at: SystemTime,
-    pub(super) doubts: Vec<Doubt>,
+    pub(super) durability_warnings: Vec<DurabilityWarning>,
     /// How the options differ from what is there, in words.
-    pub(super) differences: Vec<String>,
+    pub(super) config_drift: Vec<String>,
 }
 
 impl Streams {

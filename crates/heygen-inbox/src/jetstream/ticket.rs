@@ -60,12 +60,12 @@ impl Ticket {
             Some(record) if record.is_begun() => record.state,
             // It was finished where it was carried from, and its record is on its way.
             _ => match past {
-                Some(State::Done) => Word::Done,
-                Some(State::Dead) => Word::Dead,
+                Some(State::Acknowledged) => Word::Acknowledged,
+                Some(State::DeadLettered) => Word::DeadLettered,
                 Some(State::Pending | State::Claimed | State::Interrupted) | None => Word::Pending,
             },
         };
-        if matches!(state, Word::Done | Word::Dead) {
+        if matches!(state, Word::Acknowledged | Word::DeadLettered) {
             return Step::Drop;
         }
         let handed_out = record.map_or(0, |record| record.handed_out);
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::completion::Completion;
     use crate::id::DeliveryId;
-    use crate::record::AttemptResult;
+    use crate::record::AttemptOutcome;
     use crate::time::from_micros;
 
     const NOW: i64 = 1_790_000_000_000_000;
@@ -168,8 +168,8 @@ mod tests {
         let repeated = record(|record| record.repeat(std::time::UNIX_EPOCH, &[]));
         check(&again, None, Some(repeated), next(3, 1));
         for (state, step) in [
-            (Word::Done, Step::Drop),
-            (Word::Dead, Step::Drop),
+            (Word::Acknowledged, Step::Drop),
+            (Word::DeadLettered, Step::Drop),
             (Word::Pending, Step::Refer(1)),
             (Word::Claimed, Step::Drop),
         ] {
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn what_was_finished_elsewhere_is_not_handed_out() {
         let first = ticket(Way::Event, 1);
-        check(&first, Some(State::Done), None, Step::Drop);
-        check(&first, Some(State::Dead), None, Step::Drop);
+        check(&first, Some(State::Acknowledged), None, Step::Drop);
+        check(&first, Some(State::DeadLettered), None, Step::Drop);
         check(&first, Some(State::Pending), None, next(1, 1));
         let tried = record(|record| record.handed_out = 3);
         check(&first, Some(State::Pending), Some(tried), next(4, 1));
@@ -194,7 +194,12 @@ mod tests {
             record.handed_out = 3;
             record.replay(NOW);
         });
-        check(&first, Some(State::Done), Some(replayed), Step::Refer(1));
+        check(
+            &first,
+            Some(State::Acknowledged),
+            Some(replayed),
+            Step::Refer(1),
+        );
     }
 
     #[test]
@@ -207,7 +212,7 @@ mod tests {
                 attempt: 1,
                 started_at: at,
                 duration: Duration::ZERO,
-                result: AttemptResult::Retry,
+                result: AttemptOutcome::Retry,
                 detail: None,
                 due_at: at,
                 elapsed: Duration::ZERO,
@@ -236,7 +241,7 @@ mod tests {
         replayed.begin(2, NOW);
         check(1, 2, Some(replayed.clone()), Step::Drop);
         check(2, 2, Some(replayed.clone()), next(3, 2));
-        replayed.state = Word::Done;
+        replayed.state = Word::Acknowledged;
         check(2, 2, Some(replayed), Step::Drop);
     }
 
@@ -259,7 +264,7 @@ mod tests {
             1,
             from_micros(NOW + year),
             Duration::ZERO,
-            AttemptResult::Retry,
+            AttemptOutcome::Retry,
         )]);
         assert!(matches!(step(&record), Step::HandOut(next) if next.due_at == NOW));
     }

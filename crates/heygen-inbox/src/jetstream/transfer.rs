@@ -14,7 +14,7 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::Appended;
-use crate::record::{Replayed, State};
+use crate::record::{ReplayReport, State};
 use crate::time::to_micros;
 
 /// What puts deliveries into an inbox another way than by a receiver.
@@ -31,12 +31,14 @@ impl Transfer<'_> {
         &self,
         ids: &[DeliveryId],
         now: SystemTime,
-    ) -> Result<Replayed, InboxError> {
-        let mut replayed = Replayed::default();
+    ) -> Result<ReplayReport, InboxError> {
+        let mut replayed = ReplayReport::default();
         for id in ids {
             match self.replay_one(*id, to_micros(now)).await? {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
+                    replayed.pending += 1
+                }
                 None => replayed.missing += 1,
             }
         }
@@ -81,7 +83,7 @@ impl Transfer<'_> {
         &self,
         deliveries: &[Imported],
     ) -> Result<Vec<Appended>, InboxError> {
-        self.publisher.caught_up().await;
+        self.publisher.wait_until_synced().await;
         let mut appended = Vec::with_capacity(deliveries.len());
         for imported in deliveries {
             appended.push(self.import_one(imported).await?);
@@ -95,7 +97,7 @@ impl Transfer<'_> {
         let past = match imported.state {
             // It is finished until the record says otherwise, so that it is not handed out before
             // that.
-            State::Done | State::Dead => imported.state,
+            State::Acknowledged | State::DeadLettered => imported.state,
             State::Pending | State::Claimed | State::Interrupted => State::Pending,
         };
         let delivery = &imported.delivery;
@@ -145,14 +147,14 @@ impl Transfer<'_> {
         record.set_state(past);
         record.handed_out = imported.handed_out;
         record.set_attempts(&imported.attempts);
-        record.set_repeats(&imported.repeats);
+        record.set_redeliveries(&imported.redeliveries);
         if let Some(matched) = imported.matched() {
             record.set_matched(&matched);
         }
         if let Some(post) = imported.signed_delivery() {
             record.link(Link::Post, &post);
         }
-        if past == State::Dead
+        if past == State::DeadLettered
             && !imported.is_replayed
             && let Some(event) = events.get(sequence).await?
         {
@@ -161,7 +163,7 @@ impl Transfer<'_> {
             let (dead, id) = (&self.streams.dead, events.id(sequence));
             record.dead_sequence = dead.add(&event, id, imported.handed_out, reason).await?;
         }
-        let is_finished = matches!(record.state, Word::Done | Word::Dead);
+        let is_finished = matches!(record.state, Word::Acknowledged | Word::DeadLettered);
         if imported.is_replayed && is_finished {
             record.replay(to_micros(SystemTime::now()));
         } else if imported.is_replayed {

@@ -5,8 +5,8 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::entry::{Entry, MEMORY_TAG, id_of, size};
-use crate::admin::{Prune, Pruned};
-use crate::claim::{Claim, ClaimRequest, Claimed, Order, RoomLeft, Turn};
+use crate::admin::{PruneReport, PruneStep};
+use crate::claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::dedup::index::Index;
 use crate::dedup::rule::{Best, Fit};
@@ -16,7 +16,7 @@ use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::Appended;
 use crate::recent::Recent;
-use crate::record::{AttemptResult, Counts, State};
+use crate::record::{AttemptOutcome, Counts, State};
 use crate::time::{from_micros, is_set_back, to_micros};
 
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Entries {
             entry.signed = imported.signed_delivery();
             self.bytes += entry.signed.as_ref().map_or(0, size);
             entry.attempts = imported.attempts;
-            entry.repeats = imported.repeats;
+            entry.redeliveries = imported.redeliveries;
         }
         Ok(appended)
     }
@@ -172,7 +172,7 @@ impl Entries {
             }
             match turn {
                 Turn::Live => self.claim_live(request, &mut left, &mut claim),
-                Turn::BacklogFirst | Turn::Backlog | Turn::Due => {
+                Turn::BacklogFirst | Turn::Backlog | Turn::Unordered => {
                     self.claim_due(request, *turn, &mut left, &mut claim);
                 }
             }
@@ -194,7 +194,7 @@ impl Entries {
             left.in_turn(destination, Turn::Live) > 0
         }) {
             let destination = request.destination(event_type.as_deref());
-            if request.order == Order::Subject && self.waits_for_another(key) {
+            if request.order == DispatchOrder::PerSubject && self.waits_for_another(key) {
                 waiting.push((event_type, key));
             } else if let Some(claimed) = self.take(key, true) {
                 left.take(destination, true);
@@ -220,8 +220,9 @@ impl Entries {
             let destination = request.destination(event_type.as_deref());
             let wanted = left.in_turn(destination, turn);
             let due = due.range(..=(now, u64::MAX)).filter(|(_, key)| {
-                let is_of_turn = turn == Turn::Due || !self.recent.contains(*key);
-                is_of_turn && !(request.order == Order::Subject && self.waits_for_another(*key))
+                let is_of_turn = turn == Turn::Unordered || !self.recent.contains(*key);
+                is_of_turn
+                    && !(request.order == DispatchOrder::PerSubject && self.waits_for_another(*key))
             });
             found.extend(
                 due.take(wanted)
@@ -234,7 +235,7 @@ impl Entries {
                 continue;
             }
             // The one before it may have been taken a moment ago.
-            if request.order == Order::Subject && self.waits_for_another(key) {
+            if request.order == DispatchOrder::PerSubject && self.waits_for_another(key) {
                 continue;
             }
             let is_live = self.recent.remove(key);
@@ -245,7 +246,7 @@ impl Entries {
         }
     }
 
-    fn take(&mut self, key: u64, is_live: bool) -> Option<Claimed> {
+    fn take(&mut self, key: u64, is_live: bool) -> Option<ClaimedDelivery> {
         let entry = self.kept.get_mut(&key)?;
         if entry.state != State::Pending {
             return None;
@@ -286,7 +287,7 @@ impl Entries {
         Counts {
             pending: in_state(State::Pending).count() as u64,
             claimed: in_state(State::Claimed).count() as u64,
-            dead: in_state(State::Dead).count() as u64,
+            dead_lettered: in_state(State::DeadLettered).count() as u64,
             oldest_pending: in_state(State::Pending)
                 .map(|entry| entry.delivery.received_at())
                 .min(),
@@ -295,7 +296,7 @@ impl Entries {
         }
     }
 
-    pub(super) fn prune(&mut self, step: &Prune) -> Pruned {
+    pub(super) fn prune(&mut self, step: &PruneStep) -> PruneReport {
         let before = to_micros(step.before).cast_unsigned();
         let old: Vec<u64> = self
             .finished
@@ -307,7 +308,7 @@ impl Entries {
             self.finished.remove(key);
             self.forget(*key);
         }
-        Pruned {
+        PruneReport {
             deleted: old.len(),
             next: old
                 .last()
@@ -333,12 +334,12 @@ impl Entries {
             return;
         }
         entry.record(completion, is_current);
-        if is_current || completion.result == AttemptResult::Done {
+        if is_current || completion.result == AttemptOutcome::Acknowledged {
             entry.elapsed = completion.elapsed;
             let state = match completion.result {
-                AttemptResult::Done => State::Done,
-                AttemptResult::Dead => State::Dead,
-                AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
+                AttemptOutcome::Acknowledged => State::Acknowledged,
+                AttemptOutcome::DeadLettered => State::DeadLettered,
+                AttemptOutcome::Retry | AttemptOutcome::Interrupted => State::Pending,
             };
             self.set_state(key, state, to_micros(completion.due_at));
         }
@@ -364,7 +365,7 @@ impl Entries {
         let source = entry.delivery.source().as_str();
         let subject = label.subject_id.clone().map(|id| (id, source, key));
         match state {
-            State::Done | State::Dead => {
+            State::Acknowledged | State::DeadLettered => {
                 self.finished.insert(key);
                 self.recent.remove(key);
                 subject.map(|subject| self.unfinished.remove(&subject));

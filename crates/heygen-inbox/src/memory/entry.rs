@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use crate::claim::Claimed;
+use crate::claim::ClaimedDelivery;
 use crate::completion::Completion;
 use crate::dedup::rule::{Candidate, Fit, Link, RecordIdentity};
 use crate::delivery::NewDelivery;
 use crate::id::DeliveryId;
-use crate::record::{Attempt, AttemptResult, Kept, Repeats, SignedPost, State, Summary, dead_at};
+use crate::record::{
+    Attempt, AttemptOutcome, DeliverySummary, Redeliveries, SignedPost, State, StoredDelivery,
+    dead_lettered_at,
+};
 use crate::time::{from_micros, to_micros};
 
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Entry {
     pub(super) first_attempt: u32,
     pub(super) elapsed: Duration,
     pub(super) uncounted: u32,
-    pub(super) repeats: Repeats,
+    pub(super) redeliveries: Redeliveries,
     pub(super) attempts: Vec<Attempt>,
     pub(super) matched: Option<RecordIdentity>,
     pub(super) signed: Option<NewDelivery>,
@@ -35,7 +38,7 @@ impl Entry {
             first_attempt: 1,
             elapsed: Duration::ZERO,
             uncounted: 0,
-            repeats: Repeats::default(),
+            redeliveries: Redeliveries::default(),
             attempts: Vec::new(),
             matched: None,
             signed: None,
@@ -53,9 +56,9 @@ impl Entry {
     /// Takes down that the same event is here again. Gives how many bytes that adds.
     pub(super) fn repeat(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
         if delivery.source().is_received() {
-            self.repeats.count += 1;
-            self.repeats.last_at = Some(delivery.received_at());
-            self.repeats.last_headers = delivery.headers().to_vec();
+            self.redeliveries.count += 1;
+            self.redeliveries.last_at = Some(delivery.received_at());
+            self.redeliveries.last_headers = delivery.headers().to_vec();
         }
         self.link(delivery, fit)
     }
@@ -75,26 +78,26 @@ impl Entry {
         }
     }
 
-    pub(super) fn claim(&mut self, key: u64, is_live: bool) -> Claimed {
+    pub(super) fn claim(&mut self, key: u64, is_live: bool) -> ClaimedDelivery {
         self.state = State::Claimed;
         self.handed_out += 1;
         let interrupted = self.attempts.iter();
         let interrupted = interrupted
             .filter(|known| known.number >= self.first_attempt)
-            .filter(|known| known.result == AttemptResult::Interrupted);
-        Claimed {
+            .filter(|known| known.result == AttemptOutcome::Interrupted);
+        ClaimedDelivery {
             first_attempt: self.first_attempt,
             uncounted: self.uncounted,
             interrupted: u32::try_from(interrupted.count()).unwrap_or(u32::MAX),
             elapsed: self.elapsed,
             due_at: from_micros(self.due_at),
             is_live,
-            ..Claimed::new(id_of(key), &self.delivery, self.handed_out)
+            ..ClaimedDelivery::new(id_of(key), &self.delivery, self.handed_out)
         }
     }
 
     pub(super) fn record(&mut self, completion: &Completion, is_current: bool) {
-        let is_interrupted = completion.result == AttemptResult::Interrupted;
+        let is_interrupted = completion.result == AttemptOutcome::Interrupted;
         self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
         self.attempts
             .retain(|attempt| attempt.number != completion.attempt);
@@ -114,27 +117,27 @@ impl Entry {
         last.is_none_or(|last| to_micros(last.started_at) > now)
     }
 
-    pub(super) fn summary(&self, key: u64) -> Summary {
-        Summary {
+    pub(super) fn summary(&self, key: u64) -> DeliverySummary {
+        DeliverySummary {
             state: self.state,
             attempts: self.handed_out,
-            dead_at: dead_at(self.state, &self.attempts),
-            ..Summary::new(id_of(key), &self.delivery)
+            dead_lettered_at: dead_lettered_at(self.state, &self.attempts),
+            ..DeliverySummary::new(id_of(key), &self.delivery)
         }
     }
 
-    pub(super) fn whole(&self, key: u64) -> Kept {
+    pub(super) fn whole(&self, key: u64) -> StoredDelivery {
         let matched = self.matched.as_ref();
         let matched = matched.and_then(|record| record.event_id.as_deref());
         let event_id = self.delivery.dedup_key().event_id().or(matched);
-        Kept {
+        StoredDelivery {
             summary: self.summary(key),
             due_at: (self.state == State::Pending).then(|| from_micros(self.due_at)),
             event_id: event_id.map(str::to_owned),
             signed: self.signed.as_ref().map(SignedPost::new),
-            repeats: self.repeats.clone(),
+            redeliveries: self.redeliveries.clone(),
             attempts: self.attempts.clone(),
-            ..Kept::new(id_of(key), &self.delivery)
+            ..StoredDelivery::new(id_of(key), &self.delivery)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looks for damage: [`Flaw`]s of the file, and of what stands in it.
+//! Looks for damage: [`IntegrityIssue`]s of the file, and of what stands in it.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,12 +10,12 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::error::is_damage;
 use super::{kind, row};
 use crate::time::to_micros;
-use crate::{AttemptResult, DeliveryId, DriftKind, Source, State};
+use crate::{AttemptOutcome, DeliveryId, DriftKind, Source, State};
 
 /// How closely to look at the file itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Depth {
+pub enum CheckLevel {
     /// SQLite's `quick_check`: every page, without comparing indexes with their tables.
     #[default]
     Quick,
@@ -26,7 +26,7 @@ pub enum Depth {
 /// Something that is wrong with an inbox.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Flaw {
+pub struct IntegrityIssue {
     /// What is wrong, for a person to read.
     pub what: String,
     /// How often.
@@ -39,14 +39,16 @@ pub struct Flaw {
 pub(super) fn check(
     connection: &Connection,
     tag: u32,
-    depth: Depth,
+    depth: CheckLevel,
     now: SystemTime,
-) -> rusqlite::Result<Vec<Flaw>> {
+) -> rusqlite::Result<Vec<IntegrityIssue>> {
     let mut flaws = Vec::new();
     match look(connection, tag, depth, now, &mut flaws) {
         Ok(()) => Ok(flaws),
         Err(error) if is_damage(&error) => {
-            flaws.push(Flaw::of_file(format!("the file is damaged: {error}")));
+            flaws.push(IntegrityIssue::of_file(format!(
+                "the file is damaged: {error}"
+            )));
             Ok(flaws)
         }
         Err(error) => Err(error),
@@ -55,7 +57,7 @@ pub(super) fn check(
 
 /// The first flaw of the file itself, looked for quickly.
 pub(super) fn file_flaw(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    match file_flaws(connection, Depth::Quick) {
+    match file_flaws(connection, CheckLevel::Quick) {
         Ok(flaws) => Ok(flaws.into_iter().next()),
         Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
@@ -63,10 +65,10 @@ pub(super) fn file_flaw(connection: &Connection) -> rusqlite::Result<Option<Stri
 }
 
 /// What SQLite says of the file; nothing when it is sound.
-fn file_flaws(connection: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {
+fn file_flaws(connection: &Connection, depth: CheckLevel) -> rusqlite::Result<Vec<String>> {
     let pragma = match depth {
-        Depth::Quick => "PRAGMA quick_check(20)",
-        Depth::Full => "PRAGMA integrity_check(20)",
+        CheckLevel::Quick => "PRAGMA quick_check(20)",
+        CheckLevel::Full => "PRAGMA integrity_check(20)",
     };
     let mut said: Vec<String> = connection
         .prepare(pragma)?
@@ -94,29 +96,32 @@ pub(super) fn is_damaged_with_log(path: &Path) -> bool {
 fn look(
     connection: &Connection,
     tag: u32,
-    depth: Depth,
+    depth: CheckLevel,
     now: SystemTime,
-    flaws: &mut Vec<Flaw>,
+    flaws: &mut Vec<IntegrityIssue>,
 ) -> rusqlite::Result<()> {
     let said = file_flaws(connection, depth)?;
-    flaws.extend(said.into_iter().map(Flaw::of_file));
+    flaws.extend(said.into_iter().map(IntegrityIssue::of_file));
     foreign_objects(connection, flaws)?;
     orphans(connection, flaws)?;
     for (what, condition) in rules(now) {
         let sql = format!("SELECT count(*), min(id) FROM {condition}");
         let (count, example) =
             connection.query_row(&sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        flaws.extend(Flaw::of_deliveries(what, count, example, tag));
+        flaws.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
     }
     for (what, sql) in HEADERS {
         let (count, example) = unreadable_headers(connection, sql)?;
-        flaws.extend(Flaw::of_deliveries(what, count, example, tag));
+        flaws.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
     }
     Ok(())
 }
 
 /// What runs by itself in other programs that open the file. Here it does not.
-fn foreign_objects(connection: &Connection, flaws: &mut Vec<Flaw>) -> rusqlite::Result<()> {
+fn foreign_objects(
+    connection: &Connection,
+    flaws: &mut Vec<IntegrityIssue>,
+) -> rusqlite::Result<()> {
     let found: Vec<String> = connection
         .prepare("SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('trigger', 'view')")?
         .query_map((), |row| row.get(0))?
@@ -124,18 +129,18 @@ fn foreign_objects(connection: &Connection, flaws: &mut Vec<Flaw>) -> rusqlite::
     flaws.extend(
         found
             .into_iter()
-            .map(|object| Flaw::of_file(format!("{object} is not part of an inbox"))),
+            .map(|object| IntegrityIssue::of_file(format!("{object} is not part of an inbox"))),
     );
     Ok(())
 }
 
 /// Rows that belong to a delivery that is not there.
-fn orphans(connection: &Connection, flaws: &mut Vec<Flaw>) -> rusqlite::Result<()> {
+fn orphans(connection: &Connection, flaws: &mut Vec<IntegrityIssue>) -> rusqlite::Result<()> {
     let found: Vec<(String, i64)> = connection
         .prepare("SELECT \"table\", count(*) FROM pragma_foreign_key_check GROUP BY 1")?
         .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    flaws.extend(found.into_iter().map(|(table, count)| Flaw {
+    flaws.extend(found.into_iter().map(|(table, count)| IntegrityIssue {
         what: format!("rows of table {table} belong to no delivery"),
         count: count.cast_unsigned(),
         example: None,
@@ -146,11 +151,17 @@ fn orphans(connection: &Connection, flaws: &mut Vec<Flaw>) -> rusqlite::Result<(
 /// What must not be: in words, and as what stands after FROM where it is.
 fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
     let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Other].map(Outcome::as_str);
-    let states = [State::Pending, State::Claimed, State::Done, State::Dead].map(State::as_str);
+    let states = [
+        State::Pending,
+        State::Claimed,
+        State::Acknowledged,
+        State::DeadLettered,
+    ]
+    .map(State::as_str);
     let states = list(&states);
     let sources = list(&Source::ALL.map(Source::as_str));
     let outcomes = list(&outcomes);
-    let results = list(&AttemptResult::ALL.map(AttemptResult::as_str));
+    let results = list(&AttemptOutcome::ALL.map(AttemptOutcome::as_str));
     let kinds = list(&DriftKind::ALL.map(DriftKind::as_str));
     let latest = to_micros(now + CLOCKS_DIFFER);
     vec![
@@ -212,7 +223,7 @@ fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
             format!("(SELECT delivery_id AS id FROM attempt WHERE result NOT IN ({results}))"),
         ),
         (
-            "differences from what is known, of an unknown kind",
+            "config_drift from what is known, of an unknown kind",
             format!("(SELECT example AS id FROM drift WHERE kind NOT IN ({kinds}))"),
         ),
     ]
@@ -235,7 +246,7 @@ fn list(words: &[&str]) -> String {
     quoted.join(", ")
 }
 
-impl Flaw {
+impl IntegrityIssue {
     fn of_file(what: String) -> Self {
         Self {
             what,
@@ -293,11 +304,11 @@ mod tests {
         appended[0].id()
     }
 
-    fn flaws(path: &Path) -> Vec<Flaw> {
+    fn flaws(path: &Path) -> Vec<IntegrityIssue> {
         let reader = Reader::open(path).expect("an inbox");
         let check = |depth| reader.check(depth, SystemTime::now()).expect("readable");
-        let found = check(Depth::Quick);
-        assert_eq!(check(Depth::Full), found);
+        let found = check(CheckLevel::Quick);
+        assert_eq!(check(CheckLevel::Full), found);
         found
     }
 
@@ -373,7 +384,7 @@ mod tests {
             "deliveries whose attempts are counted wrong",
         );
         check_found(
-            "INSERT INTO attempt SELECT id, 1, 0, 0, 'done', NULL FROM delivery",
+            "INSERT INTO attempt SELECT id, 1, 0, 0, 'acknowledged', NULL FROM delivery",
             "attempts that were never counted",
         );
         check_found(
@@ -382,7 +393,7 @@ mod tests {
         );
         check_found(
             "UPDATE drift SET kind = 'x'",
-            "differences from what is known, of an unknown kind",
+            "config_drift from what is known, of an unknown kind",
         );
         check_found(
             "UPDATE content SET headers = '{}'",
@@ -401,7 +412,7 @@ mod tests {
         inbox(&path);
         let reader = Reader::open(&path).expect("an inbox");
         let earlier = SystemTime::now() - 2 * CLOCKS_DIFFER;
-        let found = reader.check(Depth::Quick, earlier).expect("readable");
+        let found = reader.check(CheckLevel::Quick, earlier).expect("readable");
         assert_eq!(found.len(), 1, "{found:?}");
     }
 }

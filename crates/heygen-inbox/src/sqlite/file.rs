@@ -153,6 +153,7 @@ const INBOX: FileKind = FileKind {
         include_str!("schema_2.sql"),
         include_str!("schema_3.sql"),
         include_str!("schema_4.sql"),
+        include_str!("schema_5.sql"),
     ],
     pragmas: &[
         // A commit is on the disk when it returns.
@@ -199,7 +200,7 @@ mod tests {
         let application_id = INBOX.application_id;
         check_refused(
             &format!("PRAGMA application_id = {application_id}; PRAGMA user_version = 99"),
-            "inbox PATH has schema version 99, this program knows 4: a newer version made it: use that version",
+            "inbox PATH has schema version 99, this program knows 5: a newer version made it: use that version",
         );
     }
 
@@ -224,7 +225,7 @@ mod tests {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .expect("what was there");
-        assert_eq!(found, ("dead".to_owned(), 1));
+        assert_eq!(found, ("dead_lettered".to_owned(), 1));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::claim::{RoomLeft, Turn};
-use crate::{ClaimRequest, Order, Source};
+use crate::{ClaimRequest, DispatchOrder, Source};
 
 /// Something that is due.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -34,19 +34,19 @@ pub(super) struct Due {
 }
 
 /// The order that the file is prepared for.
-pub(super) fn found(connection: &Connection) -> rusqlite::Result<Order> {
+pub(super) fn found(connection: &Connection) -> rusqlite::Result<DispatchOrder> {
     Ok(match index(connection, "delivery_subject")? {
-        Some(_) => Order::Subject,
-        None => Order::Due,
+        Some(_) => DispatchOrder::PerSubject,
+        None => DispatchOrder::Unordered,
     })
 }
 
-pub(super) fn prepare(connection: &Connection, order: Order) -> rusqlite::Result<()> {
+pub(super) fn prepare(connection: &Connection, order: DispatchOrder) -> rusqlite::Result<()> {
     match order {
-        Order::Subject => connection.execute_batch(
+        DispatchOrder::PerSubject => connection.execute_batch(
             "CREATE INDEX delivery_subject ON delivery (subject_id, source, id) WHERE state IN ('pending', 'claimed')",
         ),
-        Order::Due => end(connection),
+        DispatchOrder::Unordered => end(connection),
     }
 }
 
@@ -159,7 +159,7 @@ impl Choice<'_> {
                     let is_known = due.chosen.iter().any(|chosen| chosen.id == candidate.id);
                     if wanted > 0 && !is_known {
                         // Whether it has to wait for another shows when it is its turn.
-                        wanted -= usize::from(self.request.order == Order::Due);
+                        wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
                         found.push((candidate, destination));
                     }
                 }
@@ -200,8 +200,8 @@ impl Choice<'_> {
 
     fn is_to_be_chosen(&self, candidate: &Candidate, due: &Due) -> rusqlite::Result<bool> {
         let subject = match (self.request.order, &candidate.subject) {
-            (Order::Subject, Some(subject)) => subject,
-            (Order::Subject, None) | (Order::Due, _) => return Ok(true),
+            (DispatchOrder::PerSubject, Some(subject)) => subject,
+            (DispatchOrder::PerSubject, None) | (DispatchOrder::Unordered, _) => return Ok(true),
         };
         let mut chosen = due.chosen.iter();
         let has_to_wait = chosen.any(|chosen| chosen.subject.as_ref() == Some(subject))
@@ -253,7 +253,11 @@ impl Candidate {
 
 /// Whether it is pending, was never claimed, and nobody of its subject and source is before it, where that counts. Who has to wait is
 /// set aside.
-pub(super) fn is_free(connection: &Connection, id: i64, order: Order) -> rusqlite::Result<bool> {
+pub(super) fn is_free(
+    connection: &Connection,
+    id: i64,
+    order: DispatchOrder,
+) -> rusqlite::Result<bool> {
     let found: Option<(Option<String>, String)> = connection
         .prepare_cached(
             "SELECT subject_id, source FROM delivery WHERE id = ?1 AND state = 'pending' AND attempts < first_attempt",
@@ -261,7 +265,7 @@ pub(super) fn is_free(connection: &Connection, id: i64, order: Order) -> rusqlit
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match (found, order) {
-        (Some((Some(subject_id), source)), Order::Subject) => {
+        (Some((Some(subject_id), source)), DispatchOrder::PerSubject) => {
             let has_to_wait = is_behind(connection, id, &(subject_id, source))?;
             if has_to_wait {
                 set_aside(connection, id)?;

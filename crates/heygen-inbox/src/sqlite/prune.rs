@@ -4,24 +4,24 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::seen::Seen;
 use crate::time::to_micros;
-use crate::{DeliveryId, Prune, Pruned};
+use crate::{DeliveryId, PruneReport, PruneStep};
 
 pub(super) fn step(
     connection: &Connection,
     seen: &mut Seen,
     tag: u32,
-    step: &Prune,
-) -> rusqlite::Result<Pruned> {
+    step: &PruneStep,
+) -> rusqlite::Result<PruneReport> {
     let after = step.after.map_or(0, |after| after.key().cast_signed());
     // A long row of what is not finished is passed over in small steps too.
     let look_at = step.limit.saturating_mul(LOOKED_AT_FOR_ONE);
     // Ids are never below the time. After a clock that was ahead they are far above it for long, and the time itself decides.
     let sql = match ids_run_ahead(connection)? {
         false => {
-            "SELECT id, state IN ('done', 'dead') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
+            "SELECT id, state IN ('acknowledged', 'dead_lettered') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
         }
         true => {
-            "SELECT id, state IN ('done', 'dead') AND received_at < ?2 FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?3"
+            "SELECT id, state IN ('acknowledged', 'dead_lettered') AND received_at < ?2 FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?3"
         }
     };
     let rows: Vec<(i64, bool)> = connection
@@ -54,7 +54,7 @@ pub(super) fn step(
         false => false,
     };
     let next = DeliveryId::new(last.cast_unsigned(), tag);
-    Ok(Pruned {
+    Ok(PruneReport {
         deleted,
         next: (!is_end_of_rows || !is_end_of_index).then_some(next),
         bytes: bytes_in_use(connection)?,

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::backup;
-use super::check::{self, Depth, Flaw};
+use super::check::{self, CheckLevel, IntegrityIssue};
 use super::drift;
 use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
@@ -24,8 +24,8 @@ use super::stats;
 use super::store::{last_id, read_tag};
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, Counts, DeliveryId, DriftCount, InboxError, InboxErrorKind, Kept, NewDelivery, Query,
-    Repeats, SignedPost, State, Stats, Summary,
+    Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, InboxErrorKind,
+    NewDelivery, Query, Redeliveries, SignedPost, State, Stats, StoredDelivery,
 };
 
 pub(super) struct Reader {
@@ -83,7 +83,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn list(&self, query: &Query) -> Result<Vec<Summary>, InboxError> {
+    pub(super) fn list(&self, query: &Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let is_served = is_served(&self.path);
         let (conditions, mut values) = conditions(query, is_served);
         let limit = query
@@ -101,7 +101,7 @@ impl Reader {
         })
     }
 
-    pub(super) fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    pub(super) fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         if id.tag() != self.tag {
             return Ok(None);
         }
@@ -115,7 +115,7 @@ impl Reader {
         Ok(kept)
     }
 
-    fn get_now(&self, key: i64) -> Result<Option<Kept>, InboxError> {
+    fn get_now(&self, key: i64) -> Result<Option<StoredDelivery>, InboxError> {
         let sql = format!(
             "SELECT {SUMMARY_COLUMNS}, due_at, coalesce(delivery.event_id, matched.event_id), content.headers, content.body, \
              count, last_at, last_headers, signed.received_at, signed.headers, signed.body \
@@ -156,12 +156,12 @@ impl Reader {
                 "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_claimed WHERE state = 'claimed'",
             )?;
             let (dead, _) = ask(
-                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_dead WHERE state = 'dead'",
+                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_dead_lettered WHERE state = 'dead_lettered'",
             )?;
             Ok(Counts {
                 pending: pending.cast_unsigned(),
                 claimed: claimed.cast_unsigned(),
-                dead: dead.cast_unsigned(),
+                dead_lettered: dead.cast_unsigned(),
                 oldest_pending: oldest.map(from_micros),
                 bytes: bytes_in_use(&self.connection)?
                     + Some(log_bytes)
@@ -190,7 +190,11 @@ impl Reader {
         Ok(stats)
     }
 
-    pub(super) fn check(&self, depth: Depth, now: SystemTime) -> Result<Vec<Flaw>, InboxError> {
+    pub(super) fn check(
+        &self,
+        depth: CheckLevel,
+        now: SystemTime,
+    ) -> Result<Vec<IntegrityIssue>, InboxError> {
         check::check(&self.connection, self.tag, depth, now)
             .map_err(|error| cannot("check", &self.path, error))
     }
@@ -251,7 +255,7 @@ impl Reader {
         find().map_err(|error| cannot("read", &self.path, error))
     }
 
-    fn kept(&self, row: &Row<'_>) -> rusqlite::Result<Kept> {
+    fn kept(&self, row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
         let mut summary = row::summary(row, self.tag)?;
         summary.state = state_shown(summary.state, is_served(&self.path));
         let [
@@ -266,9 +270,9 @@ impl Reader {
             signed_headers,
             signed_body,
         ] = std::array::from_fn(|place| SUMMARY_LEN + place);
-        let repeats = match row.get::<_, Option<i64>>(count)? {
-            None => Repeats::default(),
-            Some(count) => Repeats {
+        let redeliveries = match row.get::<_, Option<i64>>(count)? {
+            None => Redeliveries::default(),
+            Some(count) => Redeliveries {
                 count: count.cast_unsigned(),
                 last_at: Some(from_micros(row.get(last_at)?)),
                 last_headers: row::headers(row, last_headers)?,
@@ -282,18 +286,20 @@ impl Reader {
                 body: Bytes::from(row.get::<_, Vec<u8>>(signed_body)?),
             }),
         };
-        Ok(Kept {
+        Ok(StoredDelivery {
             signed,
             due_at: match summary.state {
                 State::Pending => Some(row.get(due_at)?)
                     .filter(|due_at| *due_at < WAITS)
                     .map(from_micros),
-                State::Claimed | State::Interrupted | State::Done | State::Dead => None,
+                State::Claimed | State::Interrupted | State::Acknowledged | State::DeadLettered => {
+                    None
+                }
             },
             event_id: row.get(event_id)?,
             headers: row::headers(row, headers)?,
             body: Bytes::from(row.get::<_, Vec<u8>>(body)?),
-            repeats,
+            redeliveries,
             attempts: Vec::new(),
             summary,
         })
@@ -355,8 +361,8 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
             State::Claimed if is_served => "state = 'claimed'",
             State::Interrupted if !is_served => "state = 'claimed'",
             State::Claimed | State::Interrupted => "false",
-            State::Done => "state = 'done'",
-            State::Dead => "state = 'dead'",
+            State::Acknowledged => "state = 'acknowledged'",
+            State::DeadLettered => "state = 'dead_lettered'",
         });
     }
     if let Some(since) = query.since {

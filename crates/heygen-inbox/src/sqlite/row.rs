@@ -7,19 +7,19 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 
 use crate::time::from_micros;
-use crate::{AttemptResult, DeliveryId, DriftKind, Header, Source, State, Summary};
+use crate::{AttemptOutcome, DeliveryId, DeliverySummary, DriftKind, Header, Source, State};
 
 /// What [`summary`] expects, in its order.
 pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
      delivery.outcome, delivery.state, delivery.attempts, delivery.source, \
-     CASE state WHEN 'dead' THEN (SELECT started_at + duration FROM attempt WHERE delivery_id = delivery.id \
+     CASE state WHEN 'dead_lettered' THEN (SELECT started_at + duration FROM attempt WHERE delivery_id = delivery.id \
      ORDER BY number DESC LIMIT 1) END";
 
 /// How many columns those are.
 pub(super) const SUMMARY_LEN: usize = 10;
 
-pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
-    Ok(Summary {
+pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<DeliverySummary> {
+    Ok(DeliverySummary {
         id: DeliveryId::new(row.get::<_, i64>(0)?.cast_unsigned(), tag),
         received_at: from_micros(row.get(1)?),
         event_type: row.get(2)?,
@@ -29,7 +29,7 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<Summary> {
         state: state(row, 6)?,
         attempts: row.get(7)?,
         source: source(row, 8)?,
-        dead_at: row.get::<_, Option<i64>>(9)?.map(from_micros),
+        dead_lettered_at: row.get::<_, Option<i64>>(9)?.map(from_micros),
     })
 }
 
@@ -45,8 +45,8 @@ pub(super) fn drift_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Drift
     word(row, column, |word| DriftKind::from_str(word).ok())
 }
 
-pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptResult> {
-    word(row, column, |word| AttemptResult::from_str(word).ok())
+pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptOutcome> {
+    word(row, column, |word| AttemptOutcome::from_str(word).ok())
 }
 
 /// `[["name","value"],…]`

@@ -30,7 +30,7 @@ use super::seen::Seen;
 use crate::dedup::rule::Fit;
 use crate::recent::Recent;
 use crate::time::to_micros;
-use crate::{DeliveryId, InboxError, NewDelivery, Order, Prune, Pruned};
+use crate::{DeliveryId, DispatchOrder, InboxError, NewDelivery, PruneReport, PruneStep};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -45,7 +45,7 @@ pub(super) struct Store {
     log: Log,
     drift: DriftTally,
     /// What the file is prepared for.
-    order: Order,
+    order: DispatchOrder,
     has_event_index: bool,
     recent: Recent,
     times: Times,
@@ -243,7 +243,7 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn prune(&mut self, step: &Prune) -> rusqlite::Result<Pruned> {
+    pub(super) fn prune(&mut self, step: &PruneStep) -> rusqlite::Result<PruneReport> {
         let mut pruned = prune::step(&self.connection, &mut self.seen, self.tag, step)?;
         // The rest of the log is brought in soon, or stands for pages that are counted already.
         pruned.bytes += self.log.held_bytes();

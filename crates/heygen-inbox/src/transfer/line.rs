@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::delivery::{Header, NewDelivery};
 use crate::imported::Imported;
-use crate::record::{Attempt, Kept, Repeats, SignedPost, State, Summary};
+use crate::record::{Attempt, DeliverySummary, Redeliveries, SignedPost, State, StoredDelivery};
 use crate::source::Source;
 
 /// Why a line of an export cannot be taken in, for a person to read.
@@ -20,14 +20,14 @@ use crate::source::Source;
 pub struct LineError(String);
 
 /// One delivery with everything that [`Imported::from_line`] needs, to be written as a line of JSON.
-pub fn to_record(kept: &Kept) -> impl Serialize {
+pub fn to_record(kept: &StoredDelivery) -> impl Serialize {
     let text = std::str::from_utf8(&kept.body).ok();
     Exported {
         summary: &kept.summary,
         headers: &kept.headers,
         body: text,
         body_base64: text.is_none().then(|| STANDARD.encode(&kept.body)),
-        repeats: &kept.repeats,
+        redeliveries: &kept.redeliveries,
         event_id: kept.event_id.as_deref(),
         signed: kept.signed.as_ref(),
         attempt_list: &kept.attempts,
@@ -37,13 +37,13 @@ pub fn to_record(kept: &Kept) -> impl Serialize {
 #[derive(Serialize)]
 struct Exported<'a> {
     #[serde(flatten)]
-    summary: &'a Summary,
+    summary: &'a DeliverySummary,
     headers: &'a [Header],
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
-    repeats: &'a Repeats,
+    redeliveries: &'a Redeliveries,
     event_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed: Option<&'a SignedPost>,
@@ -60,8 +60,8 @@ struct Record {
     headers: Vec<(String, String)>,
     body: Option<String>,
     body_base64: Option<String>,
-    #[serde(default)]
-    repeats: RepeatsRecord,
+    #[serde(default, alias = "repeats")]
+    redeliveries: RedeliveriesRecord,
     #[serde(default)]
     attempt_list: Vec<AttemptRecord>,
     #[serde(default)]
@@ -78,7 +78,7 @@ struct SignedRecord {
 }
 
 #[derive(Default, Deserialize)]
-struct RepeatsRecord {
+struct RedeliveriesRecord {
     count: u64,
     last_at: Option<Timestamp>,
     last_headers: Vec<(String, String)>,
@@ -114,7 +114,7 @@ impl Imported {
     /// use std::time::SystemTime;
     /// use heygen_inbox::Imported;
     ///
-    /// let line = br#"{"received_at":"2026-09-21T14:13:20Z","source":"webhook","state":"done","attempts":1,"headers":[],"body":"{}"}"#;
+    /// let line = br#"{"received_at":"2026-09-21T14:13:20Z","source":"webhook","state":"acknowledged","attempts":1,"headers":[],"body":"{}"}"#;
     /// let imported = Imported::from_line(line, SystemTime::now())?;
     /// assert_eq!(&imported.delivery.body()[..], b"{}");
     /// # Ok::<(), heygen_inbox::LineError>(())
@@ -149,12 +149,14 @@ impl Imported {
         imported.state = state;
         imported.handed_out = record.attempts;
         imported.attempts = attempts;
-        if record.repeats.count > MOST_REPEATS {
-            return Err(LineError("repeats.count cannot be so large".to_owned()));
+        if record.redeliveries.count > MOST_REDELIVERIES {
+            return Err(LineError(
+                "redeliveries.count cannot be so large".to_owned(),
+            ));
         }
-        imported.repeats.count = record.repeats.count;
-        imported.repeats.last_at = record.repeats.last_at.map(moment).transpose()?;
-        imported.repeats.last_headers = headers(&record.repeats.last_headers);
+        imported.redeliveries.count = record.redeliveries.count;
+        imported.redeliveries.last_at = record.redeliveries.last_at.map(moment).transpose()?;
+        imported.redeliveries.last_headers = headers(&record.redeliveries.last_headers);
         let event_id = record.event_id.as_str().filter(|id| !id.is_empty());
         let is_of_body = imported.delivery.dedup_key().event_id() == event_id;
         imported.matched_event_id = event_id.filter(|_| !is_of_body).map(str::to_owned);
@@ -250,7 +252,7 @@ impl std::error::Error for LineError {}
 
 /// Far beyond any, and far below where counting on would overflow.
 const MOST_ATTEMPTS: u32 = 1_000_000_000;
-const MOST_REPEATS: u64 = 1 << 60;
+const MOST_REDELIVERIES: u64 = 1 << 60;
 
 /// Three thousand years.
 const LONGEST_MILLISECONDS: f64 = 1e14;
@@ -264,11 +266,11 @@ mod tests {
     fn good() -> Value {
         json!({
             "id": "1jvzvd2br00zzzz", "received_at": "2026-09-21T14:13:20.120003Z", "event_type": "a.b",
-            "source": "callback", "state": "dead", "attempts": 2, "headers": [["A", "b"]], "body": "{}",
-            "repeats": {"count": 1, "last_at": "2026-09-21T14:13:21.000001Z", "last_headers": []},
+            "source": "callback", "state": "dead_lettered", "attempts": 2, "headers": [["A", "b"]], "body": "{}",
+            "redeliveries": {"count": 1, "last_at": "2026-09-21T14:13:21.000001Z", "last_headers": []},
             "attempt_list": [{
                 "number": 2, "started_at": "2026-09-21T14:13:22.000009Z", "milliseconds": 1234.567,
-                "result": "dead", "detail": "no",
+                "result": "dead_lettered", "detail": "no",
             }],
         })
     }
@@ -301,12 +303,32 @@ mod tests {
         assert_eq!(micros(imported.delivery.received_at()), 120_003);
         assert_eq!(imported.delivery.source(), Source::Callback);
         assert_eq!(&imported.delivery.body()[..], b"{}");
-        assert_eq!((imported.state, imported.handed_out), (State::Dead, 2));
+        assert_eq!(
+            (imported.state, imported.handed_out),
+            (State::DeadLettered, 2)
+        );
         let attempt = &imported.attempts[0];
         assert_eq!(attempt.duration, Duration::from_micros(1_234_567));
         assert_eq!(micros(attempt.started_at), 9);
         assert_eq!(attempt.detail.as_deref(), Some("no"));
-        assert_eq!(imported.repeats.count, 1);
+        assert_eq!(imported.redeliveries.count, 1);
+    }
+
+    /// Exports of earlier versions have other words.
+    #[test]
+    fn older_words_are_read() {
+        let today = good();
+        let mut line = today.clone();
+        line["state"] = "dead".into();
+        line["attempt_list"][0]["result"] = "dead".into();
+        line["repeats"] = line["redeliveries"].take();
+        let fields = line.as_object_mut().expect("an object");
+        fields.remove("redeliveries");
+        let read =
+            |line: Value| Imported::from_line(line.to_string().as_bytes(), latest()).expect("good");
+        let (old, new) = (read(line), read(today));
+        assert_eq!((old.state, &old.attempts), (new.state, &new.attempts));
+        assert_eq!(old.redeliveries, new.redeliveries);
     }
 
     #[test]
@@ -335,7 +357,7 @@ mod tests {
         check(|line| line["new_field"] = json!({"a": [1]}), Ok(()));
         check(|line| line["event_type"] = json!(7), Ok(()));
         check(
-            |line| line["repeats"] = json!({"count": 0, "last_at": null, "last_headers": []}),
+            |line| line["redeliveries"] = json!({"count": 0, "last_at": null, "last_headers": []}),
             Ok(()),
         );
         check(
@@ -373,7 +395,7 @@ mod tests {
         check(|line| line["body"] = Value::Null, Err("neither"));
         check(|line| line["body_base64"] = "/wA=".into(), Err("both"));
         check(
-            |line| line["repeats"]["count"] = json!(u64::MAX),
+            |line| line["redeliveries"]["count"] = json!(u64::MAX),
             Err("so large"),
         );
         check(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptResult, ClaimRequest, Completion, InboxAdmin, MemoryInbox};
+use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, InboxAdmin, MemoryInbox};
 
 use crate::support::{append_new, at, body, claim_due, claim_one};
 
@@ -28,7 +28,7 @@ async fn a_clock_set_back_delays_nothing_on_streams() {
     }
 }
 
-async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptResult) {
+async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) {
     let claimed = claim_one(inbox, seconds).await;
     let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
     inbox
@@ -41,14 +41,14 @@ async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these came in and when the second was tried.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
-    finish_one(&inbox, YEAR, AttemptResult::Retry).await;
+    finish_one(&inbox, YEAR, AttemptOutcome::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;
     let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
     assert_eq!(claim.deliveries.len(), 2);
 
     // A wait that was asked for by the right clock stays.
     for claimed in &claim.deliveries {
-        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(at(500))).await.unwrap();
     }
     assert!(claim_due(&inbox, 10, 100).await.is_empty());

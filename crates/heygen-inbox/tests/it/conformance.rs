@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use heygen_inbox::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
-    InboxError, Kept, MemoryInbox, NewDelivery, Prune, Pruned, Query, Replayed, Stats, Summary,
-    conformance,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, Imported,
+    Inbox, InboxAdmin, InboxError, MemoryInbox, NewDelivery, PruneReport, PruneStep, Query,
+    ReplayReport, Stats, StoredDelivery, conformance,
 };
 
 mod memory {
@@ -161,11 +161,11 @@ impl Inbox for Broken {
 }
 
 impl InboxAdmin for Broken {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         self.inbox.list(query).await
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         self.inbox.get(id).await
     }
 
@@ -197,14 +197,18 @@ impl InboxAdmin for Broken {
         self.inbox.import(deliveries).await
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         match self.fault {
-            Fault::ReplaysNothing => Ok(Replayed::default()),
+            Fault::ReplaysNothing => Ok(ReplayReport::default()),
             _ => self.inbox.replay(ids, now).await,
         }
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         self.inbox.prune(step).await
     }
 

@@ -118,7 +118,7 @@ mod import {
             let line = json!({
                 "received_at": time, "source": source, "state": state, "attempts": attempts,
                 "headers": [["a", body.clone()]], "body": body,
-                "repeats": {"count": count, "last_at": time, "last_headers": [["b", body]]},
+                "redeliveries": {"count": count, "last_at": time, "last_headers": [["b", body]]},
                 "attempt_list": [{
                     "number": number, "started_at": time, "milliseconds": milliseconds,
                     "result": result, "detail": body,
@@ -139,7 +139,7 @@ mod import {
             ),
         };
         let line = json!({
-            "received_at": "2026-09-21T14:13:20.120003Z", "source": "webhook", "state": "done",
+            "received_at": "2026-09-21T14:13:20.120003Z", "source": "webhook", "state": "acknowledged",
             "attempts": 0, "headers": [], key: body,
         });
         line.as_object().cloned().unwrap()
@@ -153,11 +153,26 @@ mod import {
         "headers",
         "body",
         "body_base64",
-        "repeats",
+        "redeliveries",
         "attempt_list",
         "x",
     ];
     const SOURCES: &[&str] = &["webhook", "callback", "backfill", "import", "friend"];
-    const STATES: &[&str] = &["pending", "claimed", "done", "dead", "lost"];
-    const RESULTS: &[&str] = &["done", "retry", "dead", "interrupted", "well"];
+    const STATES: &[&str] = &[
+        "pending",
+        "claimed",
+        "acknowledged",
+        "dead_lettered",
+        "done",
+        "dead",
+        "lost",
+    ];
+    const RESULTS: &[&str] = &[
+        "acknowledged",
+        "retry",
+        "dead_lettered",
+        "interrupted",
+        "done",
+        "well",
+    ];
 }

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Appended, Attempt, DeliveryId, Imported, InboxAdmin as _, Kept, Source, State};
+use heygen_inbox::{
+    Appended, Attempt, DeliveryId, Imported, InboxAdmin as _, Source, State, StoredDelivery,
+};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,7 +39,7 @@ pub(crate) fn hold(line: &[u8]) {
     });
 }
 
-fn check(kept: &Kept, imported: &Imported) {
+fn check(kept: &StoredDelivery, imported: &Imported) {
     let delivery = &imported.delivery;
     assert_eq!(kept.body, delivery.body(), "byte for byte");
     assert_eq!(kept.headers, delivery.headers());
@@ -68,14 +70,14 @@ fn check(kept: &Kept, imported: &Imported) {
             .collect()
     };
     assert_eq!(attempts(&kept.attempts), attempts(&imported.attempts));
-    let repeats = &imported.repeats;
+    let redeliveries = &imported.redeliveries;
     assert_eq!(
-        kept.repeats.last_at.map(micros),
-        repeats.last_at.map(micros)
+        kept.redeliveries.last_at.map(micros),
+        redeliveries.last_at.map(micros)
     );
-    if repeats.last_at.is_some() {
-        assert_eq!(kept.repeats.count, repeats.count);
-        assert_eq!(kept.repeats.last_headers, repeats.last_headers);
+    if redeliveries.last_at.is_some() {
+        assert_eq!(kept.redeliveries.count, redeliveries.count);
+        assert_eq!(kept.redeliveries.last_headers, redeliveries.last_headers);
     }
 }
 
@@ -106,7 +108,7 @@ impl Inbox {
     }
 
     /// As it is kept; `None` when the same event was in an earlier line.
-    fn import(&mut self, imported: &Imported) -> Option<Kept> {
+    fn import(&mut self, imported: &Imported) -> Option<StoredDelivery> {
         self.taken_in += 1;
         let appended = self.inbox.import(vec![imported.clone()]);
         match self.runtime.block_on(appended).unwrap()[..] {
@@ -115,7 +117,7 @@ impl Inbox {
         }
     }
 
-    fn get(&self, id: DeliveryId) -> Kept {
+    fn get(&self, id: DeliveryId) -> StoredDelivery {
         let kept = self.runtime.block_on(self.inbox.get(id));
         kept.unwrap().unwrap()
     }

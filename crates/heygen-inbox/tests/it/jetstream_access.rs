@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use heygen_inbox::jetstream::{Access, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Imported, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
-    Prune, Query, State,
+    AttemptOutcome, ClaimRequest, Imported, Inbox as _, InboxAdmin as _, InboxError,
+    InboxErrorKind, PruneStep, Query, State,
 };
 use nkeys::KeyPair as Nkey;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -326,7 +326,7 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
         in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.wait_for_append()) })
             .await;
     duplicate(inbox.append(delivery(1, body("a"))).await.unwrap());
-    for result in [AttemptResult::Retry, AttemptResult::Dead] {
+    for result in [AttemptOutcome::Retry, AttemptOutcome::DeadLettered] {
         let claimed = claim_soon(&inbox, 1).await;
         assert_eq!(claimed.id, id);
         inbox.complete(end(&claimed, result)).await.unwrap();
@@ -336,7 +336,7 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
     inbox.replay(vec![id], at(2)).await.unwrap();
     let claimed = claim_soon(&beside, 2).await;
     beside
-        .complete(end(&claimed, AttemptResult::Dead))
+        .complete(end(&claimed, AttemptOutcome::DeadLettered))
         .await
         .unwrap();
     // The server counts what was acknowledged over another connection a moment later.
@@ -350,7 +350,7 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
         }
     })
     .await;
-    assert_eq!(counts.dead, 1);
+    assert_eq!(counts.dead_lettered, 1);
     let stats = inbox.stats(UNIX_EPOCH).await.unwrap();
     assert_eq!(stats.groups.len(), 1);
     inbox
@@ -361,12 +361,12 @@ async fn the_account_of_the_examples_may_do_all_that_is_needed() {
         inbox.bookmark("x".into()).await.unwrap().as_deref(),
         Some("y")
     );
-    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 1);
     assert_eq!(inbox.get(id).await.unwrap(), None);
-    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 0);
     let mut carried = Imported::new(delivery(3, body("b")));
-    carried.state = State::Dead;
+    carried.state = State::DeadLettered;
     new(inbox.import(vec![carried]).await.unwrap()[0]);
     let found = inbox.find(vec![delivery(4, body("b"))]).await.unwrap();
     assert!(found[0].is_some());

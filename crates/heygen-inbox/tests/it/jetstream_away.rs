@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind, Prune,
-    Query, State,
+    AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
+    PruneStep, Query, State,
 };
 use xtask_nats::{PATIENCE, Program};
 
@@ -47,11 +47,11 @@ async fn goes_on_after_a_kill(program: Program) {
     assert!(begun_at.elapsed() < options().publish_timeout, "at once");
     check_storage(in_time(inbox.ready()).await);
     check_storage(in_time(inbox.claim(ClaimRequest::due(10, at(3)))).await);
-    check_storage(in_time(inbox.complete(end(&claimed, AttemptResult::Done))).await);
+    check_storage(in_time(inbox.complete(end(&claimed, AttemptOutcome::Acknowledged))).await);
     check_storage(in_time(inbox.get(in_hand)).await);
     check_storage(in_time(inbox.list(Query::default())).await);
     check_storage(in_time(inbox.counts()).await);
-    check_storage(in_time(inbox.prune(Prune::before(at(9)))).await);
+    check_storage(in_time(inbox.prune(PruneStep::before(at(9)))).await);
     assert_eq!(inbox.queue_len(), 0);
 
     server.restart().unwrap();
@@ -59,11 +59,11 @@ async fn goes_on_after_a_kill(program: Program) {
     let late = append_new(&inbox, 4, &body("lost")).await;
     assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
     inbox
-        .complete(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     let kept = inbox.get(in_hand).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     let mut handed_out = Vec::new();
     while handed_out.len() < 2 {
         assert!(begun_at.elapsed() < PATIENCE, "{handed_out:?}");
@@ -102,7 +102,7 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
     let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
     let id = new(appended.unwrap());
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.repeats.count, 0, "nobody sent it again");
+    assert_eq!(kept.redeliveries.count, 0, "nobody sent it again");
 
     // The server answers too late.
     options.publish_timeout = Duration::from_millis(500);
@@ -184,11 +184,11 @@ async fn a_full_stream_refuses_and_takes_in_again_after_pruning() {
     for _ in &kept {
         let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
         inbox
-            .complete(end(&claim.deliveries[0], AttemptResult::Done))
+            .complete(end(&claim.deliveries[0], AttemptOutcome::Acknowledged))
             .await
             .unwrap();
     }
-    let pruned = inbox.prune(Prune::before(at(1))).await.unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(1))).await.unwrap();
     assert_eq!(pruned.deleted, kept.len());
     new(inbox.append(delivery(2, large(99))).await.unwrap());
     claim_soon(&inbox, 2).await;

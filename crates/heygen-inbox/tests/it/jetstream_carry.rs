@@ -6,8 +6,8 @@ use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, ClaimRequest, Imported, Inbox as _, InboxAdmin as _,
-    NewDelivery, Prune, Query, Source, State,
+    Appended, Attempt, AttemptOutcome, ClaimRequest, Imported, Inbox as _, InboxAdmin as _,
+    NewDelivery, PruneStep, Query, Source, State,
 };
 
 use crate::jetstream_support::{
@@ -26,7 +26,7 @@ fn carried(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported 
     imported.state = state;
     imported.handed_out = handed_out;
     imported.attempts = (1..=handed_out)
-        .map(|number| Attempt::new(number, at(seconds), Duration::ZERO, AttemptResult::Retry))
+        .map(|number| Attempt::new(number, at(seconds), Duration::ZERO, AttemptOutcome::Retry))
         .collect();
     imported
 }
@@ -39,11 +39,11 @@ async fn import(inbox: &JetStreamInbox, deliveries: &[Imported]) -> Vec<heygen_i
 async fn what_is_carried_keeps_its_past() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
-    let mut replayed = carried(3, "replayed", State::Dead, 2);
+    let mut replayed = carried(3, "replayed", State::DeadLettered, 2);
     replayed.is_replayed = true;
     let all = [
-        carried(0, "done", State::Done, 1),
-        carried(1, "dead", State::Dead, 3),
+        carried(0, "done", State::Acknowledged, 1),
+        carried(1, "dead", State::DeadLettered, 3),
         carried(2, "pending", State::Pending, 2),
         replayed,
     ];
@@ -57,7 +57,10 @@ async fn what_is_carried_keeps_its_past() {
     }
     due.sort_by_key(|claimed| claimed.id);
     let counts = inbox.counts().await.unwrap();
-    assert_eq!((counts.pending, counts.claimed, counts.dead), (0, 2, 1));
+    assert_eq!(
+        (counts.pending, counts.claimed, counts.dead_lettered),
+        (0, 2, 1)
+    );
     let told: Vec<_> = due
         .iter()
         .map(|claimed| (claimed.id, claimed.first_attempt, claimed.attempt))
@@ -65,7 +68,7 @@ async fn what_is_carried_keeps_its_past() {
     assert_eq!(told, [(ids[2], 1, 3), (ids[3], 3, 3)]);
     for claimed in &due {
         inbox
-            .complete(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptOutcome::Acknowledged))
             .await
             .unwrap();
     }
@@ -73,15 +76,15 @@ async fn what_is_carried_keeps_its_past() {
     assert_eq!(
         attempts(&kept),
         [
-            (1, AttemptResult::Retry),
-            (2, AttemptResult::Retry),
-            (3, AttemptResult::Done)
+            (1, AttemptOutcome::Retry),
+            (2, AttemptOutcome::Retry),
+            (3, AttemptOutcome::Acknowledged)
         ]
     );
     let kept = inbox.get(ids[1]).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
-        (State::Dead, 3)
+        (State::DeadLettered, 3)
     );
     let streams = Streams::on(&server.url()).await;
     streams.nothing_comes(&inbox, LATER).await;
@@ -95,8 +98,8 @@ async fn an_import_goes_on_where_it_ended() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let mut all = [
-        carried(0, "dead", State::Dead, 2),
-        carried(1, "replayed", State::Done, 2),
+        carried(0, "dead", State::DeadLettered, 2),
+        carried(1, "replayed", State::Acknowledged, 2),
     ];
     all[1].is_replayed = true;
     // Of the first run only the events arrived.
@@ -120,16 +123,16 @@ async fn an_import_goes_on_where_it_ended() {
     let kept = inbox.get(ids[0]).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
-        (State::Dead, 2)
+        (State::DeadLettered, 2)
     );
-    assert_eq!(inbox.counts().await.unwrap().dead, 1);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
     let claimed = claim_soon(&inbox, LATER).await;
     assert_eq!(
         (claimed.id, claimed.first_attempt, claimed.attempt),
         (ids[1], 3, 3)
     );
     inbox
-        .complete(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     import(&inbox, &all).await.into_iter().for_each(|again| {
@@ -196,9 +199,9 @@ async fn an_event_older_than_the_duplicate_window_is_still_known() {
         }
     })
     .await;
-    in_time(second.caught_up()).await;
+    in_time(second.wait_until_synced()).await;
     let reopened = open(&server.url(), options).await;
-    in_time(reopened.caught_up()).await;
+    in_time(reopened.wait_until_synced()).await;
     for inbox in [&first, &second, &reopened] {
         for (text, id) in [(body_with_id("e1", "a"), with_id), (body("b"), without)] {
             let appended = inbox.append(delivery(5, &text)).await.unwrap();
@@ -225,16 +228,16 @@ async fn what_remembers_does_not_wait_for_what_was_deleted() {
     let claim = inbox.claim(ClaimRequest::due(10, at(1))).await.unwrap();
     for claimed in &claim.deliveries[1..] {
         inbox
-            .complete(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptOutcome::Acknowledged))
             .await
             .unwrap();
     }
-    let pruned = inbox.prune(Prune::before(at(9))).await.unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 3);
     // All that it would remember is gone.
     options.remembered = 2;
     let other = open(&server.url(), options).await;
-    in_time(other.caught_up()).await;
+    in_time(other.wait_until_synced()).await;
 }
 
 #[tokio::test]
@@ -272,8 +275,8 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
         let ends = claim.deliveries.iter().map(|claimed| {
             let place = ids.binary_search(&claimed.id).unwrap();
             let result = match (1000..2500).contains(&place) {
-                true => AttemptResult::Done,
-                false => AttemptResult::Retry,
+                true => AttemptOutcome::Acknowledged,
+                false => AttemptOutcome::Retry,
             };
             inbox.complete(end(claimed, result).due_at(at(LATER)))
         });
@@ -282,12 +285,12 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
         }
     }
     let done = inbox
-        .list(Query::default().state(State::Done))
+        .list(Query::default().state(State::Acknowledged))
         .await
         .unwrap();
     assert_eq!(done.len(), 1500);
     let gone: Vec<_> = ids.drain(1000..2500).collect();
-    let mut step = Prune::before(at(count)).limit(400);
+    let mut step = PruneStep::before(at(count)).limit(400);
     let mut deleted = 0;
     loop {
         // Two at once do not get into each other's way.
@@ -315,7 +318,7 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
     assert_eq!(inbox.count(pending).await.unwrap(), ids.len() as u64);
     assert_eq!(
         inbox
-            .count(Query::default().state(State::Dead))
+            .count(Query::default().state(State::DeadLettered))
             .await
             .unwrap(),
         0
@@ -373,7 +376,7 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
     );
     assert_eq!(
         stats.attempts,
-        [(AttemptResult::Retry, ids.len() as u64)],
+        [(AttemptOutcome::Retry, ids.len() as u64)],
         "what was pruned is not counted"
     );
     assert_eq!(inbox.get(gone[0]).await.unwrap(), None);
@@ -396,7 +399,7 @@ async fn a_post_and_its_record_are_one_event_between_two() {
         NewDelivery::new(at(1), Source::Backfill, Vec::new(), body)
     };
     let posted = append_new(&first, 0, &body("a")).await;
-    in_time(second.caught_up()).await;
+    in_time(second.wait_until_synced()).await;
     // The other follows the stream, and hears of it a little later.
     in_time(async {
         while second.find(vec![record("e1")]).await.unwrap() != [Some(posted)] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, Query, State,
+    AttemptOutcome, ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, Query, State,
 };
 use tokio::runtime::Runtime;
 use xtask_nats::{Cluster, Options, Program, until};
@@ -115,7 +115,7 @@ impl Load {
         let all = runtime.block_on(inboxes[0].list(Query::default())).unwrap();
         let mut not_done: Vec<_> = all
             .iter()
-            .filter(|kept| kept.state != State::Done)
+            .filter(|kept| kept.state != State::Acknowledged)
             .collect();
         not_done.truncate(5);
         // Each that was tried again is handed out twice.
@@ -189,13 +189,13 @@ async fn work(inbox: JetStreamInbox, figures: Arc<Figures>) {
                 *times
             };
             let result = match is_tried_again(claimed.id) && times == 1 {
-                true => AttemptResult::Retry,
-                false => AttemptResult::Done,
+                true => AttemptOutcome::Retry,
+                false => AttemptOutcome::Acknowledged,
             };
             while inbox.complete(end(&claimed, result)).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            if result == AttemptResult::Done {
+            if result == AttemptOutcome::Acknowledged {
                 figures.finished.lock().unwrap().insert(claimed.id);
             }
         }

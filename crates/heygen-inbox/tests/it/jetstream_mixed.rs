@@ -117,8 +117,8 @@ async fn what_the_version_before_published_is_recognised() {
         (P, CALLBACK.to_owned(), 1, None),
         (I, VIDEO.to_owned(), 1, Some(0)),
     ];
-    in_time(first.caught_up()).await;
-    in_time(second.caught_up()).await;
+    in_time(first.wait_until_synced()).await;
+    in_time(second.wait_until_synced()).await;
     // The first follows the stream, and hears of them a little later.
     in_time(async {
         while first.find(vec![delivery(0, C, CALLBACK)]).await.unwrap() != [Some(old[4])] {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use futures_util::StreamExt as _;
-use heygen_inbox::jetstream::{Doubt, JetStreamInbox, JetStreamOptions};
+use heygen_inbox::jetstream::{DurabilityWarning, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, DeliveryId, Inbox, InboxAdmin as _, InboxError, InboxErrorKind,
+    AttemptOutcome, ClaimRequest, DeliveryId, Inbox, InboxAdmin as _, InboxError, InboxErrorKind,
     Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
@@ -37,7 +37,11 @@ fn asked() -> JetStreamOptions {
 async fn missing_streams_are_made_as_asked() {
     let server = fast_server();
     let inbox = try_open(&server, "HEYGEN", asked()).await.unwrap();
-    assert!(inbox.differences().is_empty(), "{:?}", inbox.differences());
+    assert!(
+        inbox.config_drift().is_empty(),
+        "{:?}",
+        inbox.config_drift()
+    );
     assert_eq!(
         (inbox.replicas(), inbox.ack_wait()),
         (1, options().ack_wait)
@@ -82,7 +86,7 @@ async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
     other.ack_wait = Duration::from_secs(7);
     let inbox = try_open(&server, "HEYGEN", other).await.unwrap();
     assert_eq!(
-        inbox.differences(),
+        inbox.config_drift(),
         [
             "the number of replicas is 1, not 3",
             "max age is 30d, not 90d",
@@ -93,7 +97,7 @@ async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
     );
     assert_eq!(inbox.ack_wait(), options().ack_wait);
     let inbox = try_open(&server, "HEYGEN", JetStreamOptions::default()).await;
-    let told = inbox.unwrap().differences().to_vec();
+    let told = inbox.unwrap().config_drift().to_vec();
     assert!(
         told.is_empty(),
         "who asks for nothing is told nothing: {told:?}"
@@ -160,20 +164,23 @@ async fn whoever_only_looks_makes_nothing() {
 async fn doubts_are_told_of_each_server() {
     let (current, old) = (fast_server(), server(Program::Debian));
     let inbox = open(&current.url(), options()).await;
-    assert_eq!(inbox.doubts(), [Doubt::FewReplicas { replicas: 1 }]);
+    assert_eq!(
+        inbox.durability_warnings(),
+        [DurabilityWarning::FewReplicas { replicas: 1 }]
+    );
     let inbox = open(&old.url(), options()).await;
     assert_eq!(inbox.server_version(), "2.9.10");
     let [
-        Doubt::CannotSync { version, .. },
-        Doubt::FewReplicas { replicas: 1 },
-    ] = inbox.doubts()
+        DurabilityWarning::CannotSync { version, .. },
+        DurabilityWarning::FewReplicas { replicas: 1 },
+    ] = inbox.durability_warnings()
     else {
-        panic!("{:?}", inbox.doubts());
+        panic!("{:?}", inbox.durability_warnings());
     };
     assert_eq!(version, "2.9.10");
     let cluster = Cluster::start(Program::Current, 3, &Options::new()).unwrap();
     let inbox = open(&cluster.node(0).url(), options()).await;
-    assert_eq!(inbox.doubts(), []);
+    assert_eq!(inbox.durability_warnings(), []);
 }
 
 #[tokio::test]
@@ -224,11 +231,11 @@ async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
     // It does not stand in the way of what HeyGen signed.
     append_new(&inbox, 0, &text).await;
     inbox
-        .complete(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     let kept = inbox.get(claimed.id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     assert_eq!(
         kept.summary.event_type.as_deref(),
         Some("avatar_video.success")
@@ -283,10 +290,10 @@ async fn odd_event_names_are_kept_listed_and_handed_out() {
         let text = String::from_utf8(claimed.body.to_vec()).unwrap();
         assert!(text.contains(&serde_json::to_string(ids[&claimed.id]).unwrap()));
         // The dead letter has such a subject too.
-        let end = end(&claimed, AttemptResult::Dead);
+        let end = end(&claimed, AttemptOutcome::DeadLettered);
         inbox.complete(end).await.unwrap();
     }
-    assert_eq!(inbox.counts().await.unwrap().dead, names.len() as u64);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, names.len() as u64);
 }
 
 #[tokio::test]

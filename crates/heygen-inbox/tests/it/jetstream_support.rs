@@ -7,7 +7,8 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Config;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Claimed, Completion, Inbox as _, InboxAdmin as _, Kept,
+    AttemptOutcome, ClaimRequest, ClaimedDelivery, Completion, Inbox as _, InboxAdmin as _,
+    StoredDelivery,
 };
 use tokio::runtime::Runtime;
 use xtask_nats::{Options, PATIENCE, Program, Server};
@@ -56,21 +57,21 @@ impl Process {
     }
 
     /// Claims until something is handed out.
-    pub(crate) fn claim_soon(&self, seconds: u64) -> Claimed {
+    pub(crate) fn claim_soon(&self, seconds: u64) -> ClaimedDelivery {
         self.run(claim_soon(&self.inbox, seconds))
     }
 
-    pub(crate) fn finish(&self, claimed: &Claimed, result: AttemptResult) {
+    pub(crate) fn finish(&self, claimed: &ClaimedDelivery, result: AttemptOutcome) {
         self.run(self.inbox.complete(end(claimed, result))).unwrap();
     }
 
-    pub(crate) fn get(&self, claimed: &Claimed) -> Kept {
+    pub(crate) fn get(&self, claimed: &ClaimedDelivery) -> StoredDelivery {
         self.run(self.inbox.get(claimed.id)).unwrap().unwrap()
     }
 }
 
 /// Claims until something is handed out.
-pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> Claimed {
+pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> ClaimedDelivery {
     let begun_at = Instant::now();
     loop {
         let mut claim = inbox
@@ -93,12 +94,12 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// The end of a handing-out at the second 1, due again at once.
-pub(crate) fn end(claimed: &Claimed, result: AttemptResult) -> Completion {
+pub(crate) fn end(claimed: &ClaimedDelivery, result: AttemptOutcome) -> Completion {
     Completion::new(claimed, at(1), Duration::ZERO, result)
 }
 
 /// The attempts of a delivery, as numbers and results.
-pub(crate) fn attempts(kept: &Kept) -> Vec<(u32, AttemptResult)> {
+pub(crate) fn attempts(kept: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
     let attempts = kept.attempts.iter();
     attempts
         .map(|attempt| (attempt.number, attempt.result))

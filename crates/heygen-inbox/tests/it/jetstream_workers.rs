@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin as _,
+    AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin as _,
     InboxErrorKind, State,
 };
 use xtask_nats::{Options, PATIENCE, Program, Server};
@@ -64,9 +64,9 @@ fn what_a_process_had_that_ended_goes_to_another() {
     assert_eq!((again.id, again.attempt, again.first_attempt), (id, 2, 1));
     assert_eq!(
         attempts(&second.get(&again)),
-        [(1, AttemptResult::Interrupted)]
+        [(1, AttemptOutcome::Interrupted)]
     );
-    second.finish(&again, AttemptResult::Retry);
+    second.finish(&again, AttemptOutcome::Retry);
     let third = second.claim_soon(5);
     assert_eq!(third.attempt, 3);
     drop(second);
@@ -75,16 +75,16 @@ fn what_a_process_had_that_ended_goes_to_another() {
     let last = Process::start(&server.url(), options());
     let fourth = last.claim_soon(5);
     assert_eq!(fourth.attempt, 4);
-    last.finish(&fourth, AttemptResult::Done);
+    last.finish(&fourth, AttemptOutcome::Acknowledged);
     let kept = last.get(&fourth);
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     assert_eq!(
         attempts(&kept),
         [
-            (1, AttemptResult::Interrupted),
-            (2, AttemptResult::Retry),
-            (3, AttemptResult::Interrupted),
-            (4, AttemptResult::Done),
+            (1, AttemptOutcome::Interrupted),
+            (2, AttemptOutcome::Retry),
+            (3, AttemptOutcome::Interrupted),
+            (4, AttemptOutcome::Acknowledged),
         ]
     );
     last.run(async {
@@ -110,7 +110,7 @@ async fn what_is_being_handled_stays_with_its_worker() {
         panic!("two are due");
     };
     first
-        .complete(end(again, AttemptResult::Retry))
+        .complete(end(again, AttemptOutcome::Retry))
         .await
         .unwrap();
     let again = claim_soon(&first, 2).await;
@@ -123,11 +123,11 @@ async fn what_is_being_handled_stays_with_its_worker() {
     }
     for claimed in [new, &again] {
         first
-            .complete(end(claimed, AttemptResult::Done))
+            .complete(end(claimed, AttemptOutcome::Acknowledged))
             .await
             .unwrap();
         let kept = second.get(claimed.id).await.unwrap().unwrap();
-        assert_eq!(kept.summary.state, State::Done);
+        assert_eq!(kept.summary.state, State::Acknowledged);
         assert_eq!(kept.summary.attempts, claimed.attempt);
     }
 }
@@ -139,7 +139,7 @@ fn what_one_puts_off_the_other_hands_out_at_its_time() {
     let second = Process::start(&server.url(), options());
     let id = first.run(append_new(&first.inbox, 0, &body("a")));
     let claimed = first.claim_soon(0);
-    let retry = end(&claimed, AttemptResult::Retry).due_at(at(30));
+    let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(30));
     first.run(first.inbox.complete(retry)).unwrap();
 
     let early = second.run(in_time(async {
@@ -160,13 +160,13 @@ fn what_one_puts_off_the_other_hands_out_at_its_time() {
     assert_eq!(early, at(30));
     let again = second.claim_soon(30);
     assert_eq!((again.id, again.attempt), (id, 2));
-    second.finish(&again, AttemptResult::Done);
+    second.finish(&again, AttemptOutcome::Acknowledged);
 
     let replayed = second.run(second.inbox.replay(vec![id], at(40))).unwrap();
     assert_eq!((replayed.pending, replayed.missing), (1, 0));
     let anew = first.claim_soon(40);
     assert_eq!((anew.id, anew.attempt, anew.first_attempt), (id, 3, 3));
-    first.finish(&anew, AttemptResult::Done);
+    first.finish(&anew, AttemptOutcome::Acknowledged);
 }
 
 #[test]
@@ -178,22 +178,25 @@ fn a_late_end_is_recorded_and_changes_nothing() {
     let late = first.claim_soon(0);
     let claimed = second.claim_soon(5);
     assert_eq!((claimed.id, claimed.attempt), (late.id, 2));
-    for result in [AttemptResult::Retry, AttemptResult::Dead] {
+    for result in [AttemptOutcome::Retry, AttemptOutcome::DeadLettered] {
         first.finish(&late, result);
         let kept = second.get(&claimed);
         assert_eq!(kept.summary.state, State::Claimed);
         assert_eq!(attempts(&kept), [(1, result)]);
     }
-    second.finish(&claimed, AttemptResult::Done);
+    second.finish(&claimed, AttemptOutcome::Acknowledged);
     first.run(async {
         let streams = Streams::on(&server.url()).await;
         streams.nothing_comes(&first.inbox, 99).await;
     });
     let kept = second.get(&claimed);
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     assert_eq!(
         attempts(&kept),
-        [(1, AttemptResult::Dead), (2, AttemptResult::Done)]
+        [
+            (1, AttemptOutcome::DeadLettered),
+            (2, AttemptOutcome::Acknowledged)
+        ]
     );
 }
 
@@ -205,16 +208,16 @@ fn a_worker_that_was_away_is_handed_the_retry_of_another() {
     first.run(append_new(&first.inbox, 0, &body("a")));
     let late = first.claim_soon(0);
     let claimed = second.claim_soon(5);
-    second.finish(&claimed, AttemptResult::Retry);
+    second.finish(&claimed, AttemptOutcome::Retry);
     drop(second);
     // Its own handler is still at the first attempt.
     let third = first.claim_soon(5);
     assert_eq!((third.id, third.attempt), (late.id, 3));
-    first.finish(&late, AttemptResult::Retry);
-    first.finish(&third, AttemptResult::Retry);
+    first.finish(&late, AttemptOutcome::Retry);
+    first.finish(&third, AttemptOutcome::Retry);
     let fourth = first.claim_soon(5);
     assert_eq!(fourth.attempt, 4);
-    first.finish(&fourth, AttemptResult::Done);
+    first.finish(&fourth, AttemptOutcome::Acknowledged);
 }
 
 /// Runs with a process that ends after it recorded that `attempt` has to be made again, and before it made the reference.
@@ -224,12 +227,12 @@ fn a_reference_that_was_never_made(attempt: u32) {
     first.run(append_new(&first.inbox, 0, &body("a")));
     let mut claimed = first.claim_soon(0);
     while claimed.attempt < attempt {
-        first.finish(&claimed, AttemptResult::Retry);
+        first.finish(&claimed, AttemptOutcome::Retry);
         claimed = first.claim_soon(2);
     }
     let streams = first.run(Streams::on(&server.url()));
     first.run(streams.refuse_references(true));
-    let refused = first.run(first.inbox.complete(end(&claimed, AttemptResult::Retry)));
+    let refused = first.run(first.inbox.complete(end(&claimed, AttemptOutcome::Retry)));
     assert_eq!(refused.unwrap_err().kind(), InboxErrorKind::Storage);
     assert_eq!(first.get(&claimed).attempts.len(), attempt as usize);
     drop(first);
@@ -239,7 +242,7 @@ fn a_reference_that_was_never_made(attempt: u32) {
     second.run(streams.refuse_references(false));
     let again = second.claim_soon(5);
     assert_eq!((again.id, again.attempt), (claimed.id, attempt + 1));
-    second.finish(&again, AttemptResult::Done);
+    second.finish(&again, AttemptOutcome::Acknowledged);
     second.run(streams.nothing_comes(&second.inbox, 99));
 }
 
@@ -263,14 +266,14 @@ fn a_late_end_does_not_stand_for_a_reference_that_was_never_made() {
     let claimed = second.claim_soon(5);
     let streams = first.run(Streams::on(&server.url()));
     first.run(streams.refuse_references(true));
-    let refused = second.run(second.inbox.complete(end(&claimed, AttemptResult::Retry)));
+    let refused = second.run(second.inbox.complete(end(&claimed, AttemptOutcome::Retry)));
     refused.unwrap_err();
     drop(second);
-    first.finish(&late, AttemptResult::Retry);
+    first.finish(&late, AttemptOutcome::Retry);
     first.run(streams.refuse_references(false));
     let third = first.claim_soon(5);
     assert_eq!((third.id, third.attempt), (late.id, 3));
-    first.finish(&third, AttemptResult::Done);
+    first.finish(&third, AttemptOutcome::Acknowledged);
     first.run(streams.nothing_comes(&first.inbox, 99));
 }
 
@@ -300,7 +303,7 @@ fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
     let first = Process::start(&as_user("mute:m"), options());
     first.run(append_new(&first.inbox, 0, &body("a")));
     let claimed = first.claim_soon(0);
-    let retry = end(&claimed, AttemptResult::Retry).due_at(at(20));
+    let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(20));
     first.run(first.inbox.complete(retry)).unwrap();
     drop(first);
     let is_one_left = async {
@@ -318,7 +321,7 @@ fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
     assert_eq!(second.run(streams.len("HEYGEN_AGAIN")), 1, "one reference");
     let again = second.claim_soon(20);
     assert_eq!(again.attempt, 2);
-    second.finish(&again, AttemptResult::Done);
+    second.finish(&again, AttemptOutcome::Acknowledged);
     second.run(streams.nothing_comes(&second.inbox, 99));
 }
 
@@ -329,7 +332,7 @@ fn an_end_is_told_again_after_it_was_recorded_in_part() {
     let streams = first.run(Streams::on(&server.url()));
     first.run(append_new(&first.inbox, 0, &body("a")));
     let claimed = first.claim_soon(0);
-    let retry = || end(&claimed, AttemptResult::Retry);
+    let retry = || end(&claimed, AttemptOutcome::Retry);
     first.run(streams.refuse_references(true));
     for _ in 0..2 {
         let refused = first.run(first.inbox.complete(retry())).unwrap_err();
@@ -341,8 +344,8 @@ fn an_end_is_told_again_after_it_was_recorded_in_part() {
     }
     let again = first.claim_soon(2);
     assert_eq!(again.attempt, 2);
-    assert_eq!(attempts(&first.get(&again)), [(1, AttemptResult::Retry)]);
-    first.finish(&again, AttemptResult::Done);
+    assert_eq!(attempts(&first.get(&again)), [(1, AttemptOutcome::Retry)]);
+    first.finish(&again, AttemptOutcome::Acknowledged);
     first.run(streams.nothing_comes(&first.inbox, 99));
 }
 
@@ -355,12 +358,12 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
     let id = append_new(&inbox, 0, odd).await;
     let claimed = claim_one(&inbox, 0).await;
     let reason = "no\nwords é".to_owned();
-    let dead = || end(&claimed, AttemptResult::Dead).detail(Some(reason.clone()));
+    let dead = || end(&claimed, AttemptOutcome::DeadLettered).detail(Some(reason.clone()));
     for _ in 0..2 {
         inbox.complete(dead()).await.unwrap();
     }
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
-    assert_eq!(inbox.counts().await.unwrap().dead, 1);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
     let letters = streams.context.get_stream("HEYGEN_DEAD").await.unwrap();
     let letter = letters
         .get_last_raw_message_by_subject("heygen.dead.avatar_video.fail")
@@ -391,18 +394,23 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
     assert_eq!((anew.attempt, anew.first_attempt), (2, 2));
     assert_eq!(anew.body, odd);
     inbox
-        .complete(end(&anew, AttemptResult::Dead))
+        .complete(end(&anew, AttemptOutcome::DeadLettered))
         .await
         .unwrap();
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
 
     // Done is done, also late.
-    let late = Completion::new(&claimed, at(1), Duration::ZERO, AttemptResult::Done);
+    let late = Completion::new(
+        &claimed,
+        at(1),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(late).await.unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
-    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 0);
 }
 
 #[tokio::test]
@@ -421,7 +429,7 @@ async fn new_events_do_not_wait_for_many_that_are_put_off() {
         let claim = inbox.claim(ClaimRequest::due(200, at(0))).await.unwrap();
         left -= claim.deliveries.len();
         let ends = claim.deliveries.iter().map(|claimed| {
-            let retry = end(claimed, AttemptResult::Retry).due_at(at(50));
+            let retry = end(claimed, AttemptOutcome::Retry).due_at(at(50));
             inbox.complete(retry)
         });
         for ended in futures_util::future::join_all(ends).await {
@@ -448,12 +456,12 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
     append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
     inbox
-        .complete(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     append_new(&inbox, 0, &body("put off")).await;
     let put_off = claim_one(&inbox, 0).await;
-    let retry = end(&put_off, AttemptResult::Retry).due_at(at(9));
+    let retry = end(&put_off, AttemptOutcome::Retry).due_at(at(9));
     inbox.complete(retry).await.unwrap();
     let new = append_new(&inbox, 0, &body("new")).await;
     drop(inbox);
@@ -465,13 +473,13 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
     let claimed = claim_soon(&inbox, 1).await;
     assert_eq!((claimed.id, claimed.attempt), (new, 1));
     inbox
-        .complete(end(&claimed, AttemptResult::Done))
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     let again = claim_soon(&inbox, 9).await;
     assert_eq!((again.id, again.attempt), (put_off.id, 2));
     inbox
-        .complete(end(&again, AttemptResult::Done))
+        .complete(end(&again, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
     streams.nothing_comes(&inbox, 99).await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Imported, Inbox as _, InboxAdmin, InboxErrorKind,
-    MemoryInbox, Order, Room,
+    AttemptOutcome, ClaimRequest, Completion, DispatchOrder, Imported, Inbox as _, InboxAdmin,
+    InboxErrorKind, MemoryInbox, Room,
 };
 
 use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate};
@@ -20,7 +20,12 @@ async fn finished_deliveries_make_room_and_others_do_not() {
     assert_eq!(all_ids(&inbox).await, [second, first]);
     duplicate(inbox.append(delivery(9, body("b"))).await.unwrap());
 
-    let finish = Completion::new(&claimed, at(9), Duration::ZERO, AttemptResult::Done);
+    let finish = Completion::new(
+        &claimed,
+        at(9),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(finish).await.unwrap();
     let third = append_new(&inbox, 9, &body("c")).await;
     assert_eq!(all_ids(&inbox).await, [third, second]);
@@ -35,7 +40,12 @@ async fn an_id_is_never_given_twice() {
         // The clock stands still, and what was there is gone.
         ids.push(append_new(&inbox, 0, &body(&place.to_string())).await);
         let claimed = claim_one(&inbox, 0).await;
-        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Dead);
+        let finish = Completion::new(
+            &claimed,
+            at(0),
+            Duration::ZERO,
+            AttemptOutcome::DeadLettered,
+        );
         inbox.complete(finish).await.unwrap();
     }
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
@@ -48,7 +58,12 @@ async fn what_made_room_is_forgotten() {
         for name in ["a", "b"] {
             append_new(&inbox, 0, &body(name)).await;
             let claimed = claim_one(&inbox, 0).await;
-            let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+            let finish = Completion::new(
+                &claimed,
+                at(0),
+                Duration::ZERO,
+                AttemptOutcome::Acknowledged,
+            );
             inbox.complete(finish).await.unwrap();
         }
     }
@@ -60,7 +75,7 @@ async fn check_imported_is_backlog(inbox: impl InboxAdmin) {
     inbox.import(imported).await.unwrap();
     let live = append_new(&inbox, 1, &body("live")).await;
     let room = vec![Room::new(2, 2, 0)];
-    let request = ClaimRequest::new(at(2), Order::Due, room, |_| 0);
+    let request = ClaimRequest::new(at(2), DispatchOrder::Unordered, room, |_| 0);
     let claimed = inbox.claim(request).await.unwrap().deliveries;
     let are_live: Vec<_> = claimed
         .iter()

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, Inbox as _, InboxAdmin,
-    NewDelivery, Order, Source,
+    AttemptOutcome, ClaimRequest, ClaimedDelivery, Completion, DeliveryId, DispatchOrder,
+    Inbox as _, InboxAdmin, NewDelivery, Source,
 };
 
 use crate::support::{append_new, at, new};
@@ -16,7 +16,7 @@ async fn a_stream_says_that_it_keeps_no_order() {
     let inbox = crate::support::on_server(&server).await;
     append_new(&inbox, 0, &about("a", 1)).await;
     let error = inbox
-        .claim(ClaimRequest::due(1, at(0)).order(Order::Subject))
+        .claim(ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), heygen_inbox::InboxErrorKind::Unsupported);
@@ -34,9 +34,9 @@ fn about(subject: &str, number: u64) -> String {
     format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#)
 }
 
-async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<Claimed> {
+async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<ClaimedDelivery> {
     let claim = inbox
-        .claim(ClaimRequest::due(10, at(seconds)).order(Order::Subject))
+        .claim(ClaimRequest::due(10, at(seconds)).order(DispatchOrder::PerSubject))
         .await
         .unwrap();
     claim.deliveries
@@ -47,7 +47,12 @@ async fn claim_ids(inbox: &impl InboxAdmin, seconds: u64) -> Vec<DeliveryId> {
     claimed.iter().map(|claimed| claimed.id).collect()
 }
 
-async fn end(inbox: &impl InboxAdmin, claimed: &Claimed, seconds: u64, result: AttemptResult) {
+async fn end(
+    inbox: &impl InboxAdmin,
+    claimed: &ClaimedDelivery,
+    seconds: u64,
+    result: AttemptOutcome,
+) {
     let finish = Completion::new(claimed, at(seconds), Duration::ZERO, result);
     inbox.complete(finish).await.unwrap();
 }
@@ -60,7 +65,7 @@ async fn a_released_one_lets_an_older_one_go() {
     let inbox = heygen_inbox::sqlite::SqliteInbox::open(&path).unwrap();
     let older = append_new(&inbox, 0, &about("a", 1)).await;
     let claimed = claim(&inbox, 1).await;
-    end(&inbox, &claimed[0], 1, AttemptResult::Done).await;
+    end(&inbox, &claimed[0], 1, AttemptOutcome::Acknowledged).await;
     let newer = append_new(&inbox, 2, &about("a", 2)).await;
     let claimed = claim(&inbox, 3).await;
     assert_eq!(claimed[0].id, newer);
@@ -84,7 +89,7 @@ async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> D
 async fn what_waited_for_another_source_is_released_by_an_upgrade() {
     use heygen_inbox::sqlite::SqliteInbox;
 
-    for order in [Order::Subject, Order::Due] {
+    for order in [DispatchOrder::PerSubject, DispatchOrder::Unordered] {
         let (_folder, path) = crate::support::file();
         let inbox = SqliteInbox::open(&path).unwrap();
         append_from(&inbox, Source::Callback, about("a", 0)).await;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Order, Query, State,
+    AttemptOutcome, ClaimRequest, Completion, DispatchOrder, Inbox as _, InboxAdmin as _, Query,
+    State,
 };
 use rusqlite::Connection;
 
@@ -40,7 +41,7 @@ async fn a_million_pending_events_are_worked_off_like_ten() {
 
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(inbox.counts().await.unwrap().pending, MILLION + 1);
-    for order in [Order::Due, Order::Subject] {
+    for order in [DispatchOrder::Unordered, DispatchOrder::PerSubject] {
         let mut last = None;
         for _ in 0..50 {
             let claim = inbox
@@ -49,13 +50,13 @@ async fn a_million_pending_events_are_worked_off_like_ten() {
                 .unwrap();
             assert_eq!(claim.deliveries.len(), 16);
             for claimed in &claim.deliveries {
-                assert!(last < Some(claimed.id) || order == Order::Subject);
+                assert!(last < Some(claimed.id) || order == DispatchOrder::PerSubject);
                 last = Some(claimed.id);
                 let finish = Completion::new(
                     claimed,
                     at(10),
                     std::time::Duration::ZERO,
-                    AttemptResult::Done,
+                    AttemptOutcome::Acknowledged,
                 );
                 inbox.complete(finish).await.unwrap();
             }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{
-    Appended, Attempt, AttemptResult, ClaimRequest, Claimed, Completion, DeliveryId, DriftKind,
-    Inbox as _, InboxAdmin as _, MemoryInbox, Order, Prune, Query, State,
+    Appended, Attempt, AttemptOutcome, ClaimRequest, ClaimedDelivery, Completion, DeliveryId,
+    DispatchOrder, DriftKind, Inbox as _, InboxAdmin as _, MemoryInbox, PruneStep, Query, State,
 };
 use heygen_inbox::{Imported, InboxErrorKind};
 use rusqlite::Connection;
@@ -104,9 +104,9 @@ async fn a_replay_gets_a_round_of_its_own() {
             (1, seconds + 1)
         );
         let result = if seconds == 2 {
-            AttemptResult::Dead
+            AttemptOutcome::DeadLettered
         } else {
-            AttemptResult::Retry
+            AttemptOutcome::Retry
         };
         let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
         inbox.complete(finish).await.unwrap();
@@ -137,7 +137,7 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let ordered = async |seconds| {
         let claim = inbox
-            .claim(ClaimRequest::due(10, at(seconds)).order(Order::Subject))
+            .claim(ClaimRequest::due(10, at(seconds)).order(DispatchOrder::PerSubject))
             .await
             .unwrap();
         claim.deliveries
@@ -146,7 +146,12 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
         |n: u64| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
     let first = append_new(&inbox, 0, &about(1)).await;
     let claimed = ordered(0).await.remove(0);
-    let done = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    let done = Completion::new(
+        &claimed,
+        at(0),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(done).await.unwrap();
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(1).await.remove(0);
@@ -157,7 +162,7 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
         ordered(2).await.is_empty(),
         "the later one is being handled"
     );
-    let done = Completion::new(&second, at(2), Duration::ZERO, AttemptResult::Done);
+    let done = Completion::new(&second, at(2), Duration::ZERO, AttemptOutcome::Acknowledged);
     inbox.complete(done).await.unwrap();
     assert_eq!(ordered(2).await[0].id, first);
 }
@@ -167,7 +172,7 @@ async fn what_is_imported_keeps_its_past() {
     let (_folder, path) = file();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let mut done = Imported::new(delivery(0, body("done")));
-    done.state = State::Done;
+    done.state = State::Acknowledged;
     done.handed_out = 2;
     done.attempts = attempts_elsewhere().await;
     let mut claimed = Imported::new(delivery(1, body("claimed")));
@@ -182,7 +187,7 @@ async fn what_is_imported_keeps_its_past() {
     let kept = inbox.get(done_id).await.unwrap().unwrap();
     assert_eq!(
         (kept.summary.state, kept.summary.attempts),
-        (State::Done, 2)
+        (State::Acknowledged, 2)
     );
     assert_eq!(kept.attempts, attempts_elsewhere().await);
     let next = claim_one(&inbox, 5).await;
@@ -193,7 +198,10 @@ async fn what_is_imported_keeps_its_past() {
 async fn attempts_elsewhere() -> Vec<Attempt> {
     let inbox = MemoryInbox::new();
     let id = append_new(&inbox, 0, &body("elsewhere")).await;
-    for (seconds, result) in [(0, AttemptResult::Retry), (1, AttemptResult::Done)] {
+    for (seconds, result) in [
+        (0, AttemptOutcome::Retry),
+        (1, AttemptOutcome::Acknowledged),
+    ] {
         let claimed = claim_one(&inbox, seconds).await;
         let finish = Completion::new(&claimed, at(seconds), Duration::from_millis(3), result);
         inbox
@@ -211,7 +219,12 @@ async fn pruning_takes_the_index_along() {
     for number in 0..200 {
         append_new(&inbox, number, &body(&number.to_string())).await;
         let claimed = claim_one(&inbox, number).await;
-        let finish = Completion::new(&claimed, at(number), Duration::ZERO, AttemptResult::Done);
+        let finish = Completion::new(
+            &claimed,
+            at(number),
+            Duration::ZERO,
+            AttemptOutcome::Acknowledged,
+        );
         inbox.complete(finish).await.unwrap();
     }
     let rows = |table: &str| {
@@ -226,7 +239,7 @@ async fn pruning_takes_the_index_along() {
     loop {
         // By a server and by another process, in turn.
         let pruned = inbox
-            .prune(Prune::before(at(190)).limit(20).after(next))
+            .prune(PruneStep::before(at(190)).limit(20).after(next))
             .await
             .unwrap();
         next = pruned.next;
@@ -235,7 +248,7 @@ async fn pruning_takes_the_index_along() {
         }
         let beside = SqliteInbox::open_beside(&path).unwrap();
         let pruned = beside
-            .prune(Prune::before(at(190)).limit(20).after(next))
+            .prune(PruneStep::before(at(190)).limit(20).after(next))
             .await
             .unwrap();
         next = pruned.next;
@@ -281,7 +294,7 @@ async fn drift_is_counted_with_an_example() {
     let reader = SqliteInbox::open_read_only(&path).unwrap();
     let drift = reader.drift().await.unwrap();
     assert_eq!(drift.len(), 2);
-    assert_eq!(drift[0].drift.kind, DriftKind::Misfit);
+    assert_eq!(drift[0].drift.kind, DriftKind::Malformed);
     let field = &drift[1];
     assert_eq!(
         (field.drift.kind, field.drift.name.as_str()),
@@ -351,12 +364,17 @@ async fn an_editor_makes_no_inbox_of_what_is_none_and_one_of_nothing() {
 }
 
 /// An older event of a subject waits for a younger one that is being handled.
-async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
+async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, ClaimedDelivery) {
     let inbox = SqliteInbox::open(path).unwrap();
     let about = |n| format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"a","n":{n}}}}}"#);
     let first = append_new(&inbox, 0, &about(1)).await;
     let claimed = ordered(&inbox, at(0)).await.remove(0);
-    let done = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    let done = Completion::new(
+        &claimed,
+        at(0),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(done).await.unwrap();
     append_new(&inbox, 1, &about(2)).await;
     let second = ordered(&inbox, at(1)).await.remove(0);
@@ -366,9 +384,9 @@ async fn older_waits_for_younger(path: &Path) -> (SqliteInbox, Claimed) {
     (inbox, second)
 }
 
-async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<Claimed> {
+async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<ClaimedDelivery> {
     let claim = inbox
-        .claim(ClaimRequest::due(10, now).order(Order::Subject))
+        .claim(ClaimRequest::due(10, now).order(DispatchOrder::PerSubject))
         .await
         .unwrap();
     claim.deliveries
@@ -378,7 +396,7 @@ async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<Claimed> {
 async fn a_subject_goes_on_after_a_retry_of_the_younger() {
     let (_folder, path) = file();
     let (inbox, second) = older_waits_for_younger(&path).await;
-    let retry = Completion::new(&second, at(3), Duration::ZERO, AttemptResult::Retry);
+    let retry = Completion::new(&second, at(3), Duration::ZERO, AttemptOutcome::Retry);
     inbox.complete(retry.due_at(at(10))).await.unwrap();
     let claimed = ordered(&inbox, at(4)).await;
     assert_eq!(claimed.len(), 1);
@@ -403,10 +421,19 @@ async fn nobody_writes_below_what_was_pruned() {
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 1000, &body("a")).await;
     let claimed = claim_one(&inbox, 1000).await;
-    let done = Completion::new(&claimed, at(1000), Duration::ZERO, AttemptResult::Done);
+    let done = Completion::new(
+        &claimed,
+        at(1000),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(done).await.unwrap();
     assert_eq!(
-        inbox.prune(Prune::before(at(2000))).await.unwrap().deleted,
+        inbox
+            .prune(PruneStep::before(at(2000)))
+            .await
+            .unwrap()
+            .deleted,
         1
     );
     let beside = SqliteInbox::open_beside(&path).unwrap();
@@ -438,7 +465,7 @@ async fn a_row_that_cannot_be_read_holds_up_nobody() {
         .execute("DELETE FROM content WHERE id = ?1", [key(lost)])
         .unwrap();
     assert_eq!(claim_one(&inbox, 3).await.id, sound);
-    assert_eq!(inbox.counts().await.unwrap().dead, 2);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 2);
 }
 
 #[tokio::test]
@@ -454,10 +481,18 @@ async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
         .await
         .unwrap();
     for claimed in &claim.deliveries {
-        let done = Completion::new(claimed, at(10), Duration::ZERO, AttemptResult::Done);
+        let done = Completion::new(
+            claimed,
+            at(10),
+            Duration::ZERO,
+            AttemptOutcome::Acknowledged,
+        );
         inbox.complete(done).await.unwrap();
     }
-    let pruned = inbox.prune(Prune::before(at(50_000_000))).await.unwrap();
+    let pruned = inbox
+        .prune(PruneStep::before(at(50_000_000)))
+        .await
+        .unwrap();
     assert_eq!(pruned.deleted, 5);
 }
 
@@ -495,14 +530,14 @@ async fn beside_a_server_everything_but_claiming_works() {
     inbox.ready().await.unwrap();
 }
 
-async fn claim_one_of(inbox: &SqliteInbox, id: DeliveryId) -> Claimed {
+async fn claim_one_of(inbox: &SqliteInbox, id: DeliveryId) -> ClaimedDelivery {
     let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
     let mut claimed = claim.deliveries.into_iter();
     claimed.find(|claimed| claimed.id == id).unwrap()
 }
 
-fn done(claimed: &Claimed) -> Completion {
-    Completion::new(claimed, at(5), Duration::ZERO, AttemptResult::Done)
+fn done(claimed: &ClaimedDelivery) -> Completion {
+    Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Acknowledged)
 }
 
 /// Appended together, they share a transaction; each is answered for itself.
@@ -572,7 +607,7 @@ async fn what_is_open_for_reading_only_changes_nothing() {
         reader.append(delivery(2, body("c"))).await.map(drop),
         reader.claim(ClaimRequest::due(1, at(3))).await.map(drop),
         reader.replay(vec![id], at(3)).await.map(drop),
-        reader.prune(Prune::before(at(9))).await.map(drop),
+        reader.prune(PruneStep::before(at(9))).await.map(drop),
         reader.set_bookmark("a".into(), None).await,
         reader.ready().await,
     ];

@@ -1,14 +1,14 @@
 //! A destination that hangs, with a hundred thousand deliveries waiting for it, beside one that works.
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{ClaimRequest, Inbox as _, Order, Room};
+use heygen_inbox::{ClaimRequest, DispatchOrder, Inbox as _, Room};
 use rusqlite::Connection;
 
 use crate::support::{at, file};
 
 const MANY: u64 = 100_000;
 
-fn request(order: Order, hanging: Room, working: Room) -> ClaimRequest {
+fn request(order: DispatchOrder, hanging: Room, working: Room) -> ClaimRequest {
     ClaimRequest::new(at(10), order, vec![hanging, working], |event_type| {
         usize::from(event_type == Some("c.d"))
     })
@@ -33,7 +33,7 @@ fn fill(path: &std::path::Path) {
 
 #[tokio::test]
 async fn hanging_destination_with_many_waiting_holds_up_no_other() {
-    for order in [Order::Due, Order::Subject] {
+    for order in [DispatchOrder::Unordered, DispatchOrder::PerSubject] {
         let (_folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
         fill(&path);

@@ -133,7 +133,7 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
         .execute_batch("UPDATE delivery SET source = 'webhook'")
         .unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Dead);
+    assert_eq!(kept.summary.state, State::DeadLettered);
     let why = kept.attempts[0].detail.as_deref().unwrap_or_default();
     assert!(why.contains("elsewhere"), "{why}");
     let beside = SqliteInbox::open_beside(&path).unwrap();
@@ -163,7 +163,7 @@ async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
     new(first.unwrap());
     assert!(claim.is_ok());
     new(second.unwrap());
-    assert_eq!(inbox.counts().await.unwrap().dead, 1);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind,
+    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind,
     NewDelivery, Query, Source, State,
 };
 use rusqlite::Connection;
@@ -78,7 +78,7 @@ async fn child() {
         &claimed,
         SystemTime::now(),
         Duration::ZERO,
-        AttemptResult::Done,
+        AttemptOutcome::Acknowledged,
     );
     inbox.complete(finish).await.unwrap();
     say(&format!("done {}", claimed.id));
@@ -137,6 +137,6 @@ async fn what_does_not_fit_is_refused_until_there_is_room_again() {
     listed.sort();
     assert_eq!(listed, kept, "what was answered, and nothing else");
     let first = reader.get(done.unwrap()).await.unwrap().unwrap();
-    assert_eq!(first.summary.state, State::Done);
+    assert_eq!(first.summary.state, State::Acknowledged);
     assert_eq!(first.attempts.len(), 1);
 }

@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_inbox::sqlite::{Depth, SqliteInbox};
-use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, Prune};
+use heygen_inbox::sqlite::{CheckLevel, SqliteInbox};
+use heygen_inbox::{
+    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, PruneStep,
+};
 use rusqlite::Connection;
 
 use crate::support::{append_new, at, body, file};
@@ -32,7 +34,10 @@ async fn a_log_that_a_program_holds_is_counted_and_is_gone_afterwards() {
     assert!(counts.log_bytes > 60_000_000, "{counts:?}");
     assert!(counts.bytes > counts.log_bytes);
     let in_use = counts.bytes - counts.log_bytes;
-    let pruned = inbox.prune(Prune::before(at(0)).limit(0)).await.unwrap();
+    let pruned = inbox
+        .prune(PruneStep::before(at(0)).limit(0))
+        .await
+        .unwrap();
     assert!(pruned.bytes > in_use + 30_000_000, "{pruned:?}");
 
     // Nobody reads any more, and nobody writes: the room of the log is given back.
@@ -42,7 +47,10 @@ async fn a_log_that_a_program_holds_is_counted_and_is_gone_afterwards() {
         assert!(started.elapsed() < Duration::from_secs(60), "it stays long");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let pruned = inbox.prune(Prune::before(at(0)).limit(0)).await.unwrap();
+    let pruned = inbox
+        .prune(PruneStep::before(at(0)).limit(0))
+        .await
+        .unwrap();
     assert!(pruned.bytes < in_use + 1_000_000, "{pruned:?}");
     append_new(&inbox, last + 1, &large(last + 1)).await;
 }
@@ -55,7 +63,7 @@ fn make_hostile(path: &Path) {
             "CREATE TABLE stolen (body BLOB);
              CREATE TRIGGER keep_all BEFORE DELETE ON delivery BEGIN SELECT RAISE(ABORT, 'never'); END;
              CREATE TRIGGER steal AFTER INSERT ON content BEGIN INSERT INTO stolen VALUES (new.body); END;
-             CREATE TRIGGER wake AFTER UPDATE ON delivery BEGIN UPDATE delivery SET state = 'dead'; END;",
+             CREATE TRIGGER wake AFTER UPDATE ON delivery BEGIN UPDATE delivery SET state = 'dead_lettered'; END;",
         )
         .unwrap();
 }
@@ -73,13 +81,13 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
         &claim.deliveries[0],
         at(1),
         Duration::ZERO,
-        AttemptResult::Done,
+        AttemptOutcome::Acknowledged,
     );
     inbox.complete(done).await.unwrap();
     let counts = inbox.counts().await.unwrap();
-    assert_eq!((counts.pending, counts.dead), (1, 0));
+    assert_eq!((counts.pending, counts.dead_lettered), (1, 0));
     let beside = SqliteInbox::open_beside(&path).unwrap();
-    let pruned = beside.prune(Prune::before(at(9))).await.unwrap();
+    let pruned = beside.prune(PruneStep::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 1);
     let other = Connection::open(&path).unwrap();
     let stolen: i64 = other
@@ -88,7 +96,10 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
     assert_eq!(stolen, 0);
 
     let reader = SqliteInbox::open_read_only(&path).unwrap();
-    let flaws = reader.check(Depth::Full, SystemTime::now()).await.unwrap();
+    let flaws = reader
+        .check(CheckLevel::Full, SystemTime::now())
+        .await
+        .unwrap();
     for trigger in ["keep_all", "steal", "wake"] {
         let told = format!("trigger {trigger} is not part of an inbox");
         assert!(flaws.iter().any(|flaw| flaw.what == told), "{flaws:?}");

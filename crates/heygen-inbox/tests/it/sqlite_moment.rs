@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, State};
+use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, State};
 
 use crate::support::{body, delivery, file};
 
@@ -40,7 +40,7 @@ async fn hand_out_often(inbox: &SqliteInbox) {
         let now = SystemTime::now();
         let claim = inbox.claim(ClaimRequest::due(1, now)).await.unwrap();
         let claimed = &claim.deliveries[0];
-        let finish = Completion::new(claimed, now, Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(claimed, now, Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(now)).await.unwrap();
     }
 }

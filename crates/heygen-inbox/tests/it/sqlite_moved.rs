@@ -306,7 +306,7 @@ impl Rig {
         rig.inbox.close().await.unwrap();
         let reader = SqliteInbox::open_read_only(&rig.path).unwrap();
         let flaws = reader.check(
-            heygen_inbox::sqlite::Depth::Full,
+            heygen_inbox::sqlite::CheckLevel::Full,
             std::time::SystemTime::now() + Duration::from_secs(1_000_000_000),
         );
         assert_eq!(flaws.await.unwrap(), [], "{name}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
+    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
 use rusqlite::Connection;
 
@@ -28,7 +28,12 @@ async fn what_was_kept_is_there_again() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let done = append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
-    let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptResult::Done);
+    let finish = Completion::new(
+        &claimed,
+        at(0),
+        Duration::ZERO,
+        AttemptOutcome::Acknowledged,
+    );
     inbox.complete(finish).await.unwrap();
     let pending = append_new(&inbox, 1, "not json").await;
     let before = inbox.get(done).await.unwrap();
@@ -74,7 +79,7 @@ async fn what_was_in_hand_is_handed_out_again() {
         assert!(
             kept.attempts
                 .iter()
-                .all(|attempt| attempt.result == AttemptResult::Interrupted)
+                .all(|attempt| attempt.result == AttemptOutcome::Interrupted)
         );
     }
 }
@@ -112,7 +117,7 @@ async fn a_captured_body_is_kept_once_under_any_headers() {
     }
     assert_eq!(all_ids(&inbox).await, [id]);
     let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.repeats.count, 1000);
+    assert_eq!(kept.redeliveries.count, 1000);
     assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
 

@@ -63,7 +63,11 @@ impl Collector for Scraped {
         if let Some(counts) = counts {
             encoder.write("pending", "Deliveries to be handed out.", counts.pending)?;
             encoder.write("claimed", "Deliveries being handled.", counts.claimed)?;
-            encoder.write("dead", "Deliveries that were given up.", counts.dead)?;
+            encoder.write(
+                "dead_lettered",
+                "Dead-lettered deliveries.",
+                counts.dead_lettered,
+            )?;
             encoder.write(
                 "inbox_bytes",
                 "Storage that the inbox uses, a long write-ahead log included.",

@@ -382,7 +382,7 @@ async fn every_sample_is_kept_and_handed_out_once() {
         );
     }
     until(async || {
-        let done = Query::default().state(heygen_inbox::State::Done);
+        let done = Query::default().state(heygen_inbox::State::Acknowledged);
         inbox.list(done).await.unwrap().len() == count(&inbox).await
     })
     .await;

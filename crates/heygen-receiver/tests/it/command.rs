@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heygen_inbox::AttemptResult;
+use heygen_inbox::AttemptOutcome;
 use heygen_receiver::handlers::Command;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -56,7 +56,7 @@ async fn is_written(path: &Path) -> String {
 }
 
 /// How the first attempt of such a script ends.
-async fn ends(script: &str, sent: &[u8]) -> (AttemptResult, String) {
+async fn ends(script: &str, sent: &[u8]) -> (AttemptOutcome, String) {
     let folder = tempfile::tempdir().unwrap();
     let handing = Handing::start(sh(&folder, script));
     within_patience(handing.ends(sent)).await
@@ -69,7 +69,7 @@ async fn the_body_is_on_standard_input_byte_for_byte() {
     let handing = Handing::start(sh(&folder, r#"cat > "$DIR/body""#));
     for sent in [everything.repeat(2000), everything, Vec::new()] {
         let (result, reason) = handing.ends(&sent).await;
-        assert_eq!(result, AttemptResult::Done, "{reason}");
+        assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
         assert!(fs::read(folder.path().join("body")).unwrap() == sent);
     }
 }
@@ -84,7 +84,7 @@ async fn the_environment_tells_the_rest() {
     let sent = br#"{"event_type":"avatar_video.success","event_id":"evt_1","event_data":{"video_id":"v\u00001"}}"#;
     let id = handing.append(&[], sent).await;
     let kept = handing.after(id, 1).await;
-    assert_eq!(kept.attempts[0].result, AttemptResult::Done);
+    assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
     let seen_first = seen();
     let (received, others): (Vec<_>, Vec<_>) = seen_first
         .lines()
@@ -103,7 +103,7 @@ async fn the_environment_tells_the_rest() {
     );
 
     let (result, _) = handing.ends(b"no event").await;
-    assert_eq!(result, AttemptResult::Done);
+    assert_eq!(result, AttemptOutcome::Acknowledged);
     let seen = seen();
     assert!(
         !seen.contains("EVENT_TYPE") && !seen.contains("SUBJECT_ID"),
@@ -117,7 +117,7 @@ async fn a_name_as_long_as_a_body_stops_no_program() {
     let sent = format!(r#"{{"event_type":"{name}","event_data":{{}}}}"#);
     let script = r#"test -z "${HEYGEN_EVENT_TYPE+set}""#;
     let (result, reason) = ends(script, sent.as_bytes()).await;
-    assert_eq!(result, AttemptResult::Done, "{reason}");
+    assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
 }
 
 /// In a process of its own, because this one's environment is everybody's.
@@ -158,10 +158,10 @@ async fn writes_its_environment() {
 
 #[tokio::test]
 async fn the_exit_status_decides() {
-    use AttemptResult::{Dead, Done, Retry};
+    use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
     for (script, result, reason) in [
-        ("exit 0", Done, ""),
-        ("echo all well >&2", Done, "all well"),
+        ("exit 0", Acknowledged, ""),
+        ("echo all well >&2", Acknowledged, "all well"),
         ("exit 1", Retry, "sh exited with status 1"),
         (
             "echo no disk >&2; exit 75",
@@ -170,7 +170,7 @@ async fn the_exit_status_decides() {
         ),
         (
             "exit 65",
-            Dead,
+            DeadLettered,
             "sh exited with status 65, which asks for no other attempt",
         ),
         ("kill -9 $$", Retry, "sh was ended by signal 9"),
@@ -194,7 +194,7 @@ async fn arguments_are_no_shell_s_business() {
     let debug = format!("{program:?}");
     assert!(!debug.contains("exit 1"), "{debug}");
     let (result, _) = Handing::start(program).ends(b"{}").await;
-    assert_eq!(result, AttemptResult::Done);
+    assert_eq!(result, AttemptOutcome::Acknowledged);
     let arguments = fs::read_to_string(folder.path().join("arguments")).unwrap();
     assert_eq!(arguments, "$HOME; exit 1|*||");
 }
@@ -212,14 +212,14 @@ async fn of_many_words_the_last_are_kept() {
 async fn pipes_that_the_program_does_not_use_stop_nobody() {
     let large = vec![b'x'; 1_000_000];
     for (script, result) in [
-        ("exit 0", AttemptResult::Done),
-        ("exec <&-; exit 0", AttemptResult::Done),
-        ("exec 2>&-; cat > /dev/null", AttemptResult::Done),
-        ("exec 2>&- <&-; exit 1", AttemptResult::Retry),
+        ("exit 0", AttemptOutcome::Acknowledged),
+        ("exec <&-; exit 0", AttemptOutcome::Acknowledged),
+        ("exec 2>&-; cat > /dev/null", AttemptOutcome::Acknowledged),
+        ("exec 2>&- <&-; exit 1", AttemptOutcome::Retry),
         // Speaks more than a pipe holds before it listens, and elsewhere too.
         (
             "head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; cat > /dev/null",
-            AttemptResult::Done,
+            AttemptOutcome::Acknowledged,
         ),
     ] {
         let (found, reason) = ends(script, &large).await;
@@ -239,7 +239,7 @@ async fn what_a_program_leaves_behind_is_not_waited_for_and_let_be() {
     let program = sh(&folder, script);
     let handing = Handing::start(program.clone());
     let (result, reason) = within_patience(handing.ends(&vec![0; 1_000_000])).await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(reason, "sh exited with status 3: gone");
     within_patience(program.all_ended()).await;
     let gate = folder.path().join("gate");
@@ -272,7 +272,7 @@ async fn a_program_that_takes_too_long_is_ended_with_all_it_started() {
     let program = sh(&folder, script).timeout(Duration::from_secs(3));
     let handing = Handing::start(program.clone());
     let (result, reason) = within_patience(handing.ends(b"{}")).await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(
         reason,
         "sh was ended: it took longer than 3s: at work\nasked to end"
@@ -294,7 +294,7 @@ async fn a_program_that_refuses_to_end_is_ended_all_the_same() {
     let program = sh(&folder, STUBBORN).timeout(Duration::from_secs(3));
     let handing = Handing::start(program);
     let (result, reason) = within_patience(handing.ends(b"{}")).await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(reason, "sh was ended: it took longer than 3s");
     assert_reaped(&is_written(&folder.path().join("id")).await);
     held.released().await;
@@ -333,7 +333,7 @@ async fn all_programs_can_be_ended_at_once() {
     for (program, handing) in programs.iter().zip(handing) {
         within_patience(program.all_ended()).await;
         let (result, reason) = within_patience(handing.ends(b"[]")).await;
-        assert_eq!(result, AttemptResult::Retry);
+        assert_eq!(result, AttemptOutcome::Retry);
         assert!(reason.contains("no more programs are started"), "{reason}");
     }
 }
@@ -380,7 +380,7 @@ async fn a_program_that_cannot_be_started_is_a_retry_that_says_what_to_do() {
     ] {
         let handing = Handing::start(Command::new(program.clone()).arg("hush"));
         let (result, reason) = handing.ends(b"{}").await;
-        assert_eq!(result, AttemptResult::Retry);
+        assert_eq!(result, AttemptOutcome::Retry);
         assert!(reason.contains(expected), "{program:?}: {reason}");
         assert!(!reason.contains("hush"), "{reason}");
     }

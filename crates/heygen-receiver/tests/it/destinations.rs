@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, DeliveryId, InboxAdmin, MemoryInbox, NewDelivery,
-    Order, Source, State,
+    AttemptOutcome, ClaimRequest, Completion, DeliveryId, DispatchOrder, InboxAdmin, MemoryInbox,
+    NewDelivery, Source, State,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::task::JoinHandle;
@@ -71,7 +71,7 @@ async fn state(inbox: &impl InboxAdmin, id: DeliveryId) -> State {
     inbox.get(id).await.unwrap().unwrap().summary.state
 }
 
-async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Order) {
+async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: DispatchOrder) {
     for number in 0..40 {
         append(&inbox, "a.b", number).await;
     }
@@ -88,7 +88,7 @@ async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Order)
     until(async || inbox.counts().await.unwrap().claimed == 16).await;
     for number in 0..3 {
         let id = append(&inbox, "c.d", number).await;
-        until(async || state(&inbox, id).await == State::Done).await;
+        until(async || state(&inbox, id).await == State::Acknowledged).await;
     }
     let counts = inbox.counts().await.unwrap();
     assert_eq!((counts.claimed, counts.pending), (16, 24));
@@ -96,14 +96,14 @@ async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Order)
 
 #[tokio::test]
 async fn hanging_destination_holds_up_no_other() {
-    check_hanging_destination(MemoryInbox::new(), Order::Due).await;
-    check_hanging_destination(MemoryInbox::new(), Order::Subject).await;
+    check_hanging_destination(MemoryInbox::new(), DispatchOrder::Unordered).await;
+    check_hanging_destination(MemoryInbox::new(), DispatchOrder::PerSubject).await;
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn hanging_destination_holds_up_no_other_in_a_file() {
-    for order in [Order::Due, Order::Subject] {
+    for order in [DispatchOrder::Unordered, DispatchOrder::PerSubject] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.db");
         let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
@@ -123,7 +123,7 @@ async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
         .unwrap()
         .deliveries
     {
-        let finish = Completion::new(&claimed, now, Duration::ZERO, AttemptResult::Retry);
+        let finish = Completion::new(&claimed, now, Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(now)).await.unwrap();
     }
 }
@@ -148,7 +148,7 @@ async fn live_delivery_does_not_wait_for_a_backlog() {
     until(async || handled.load(Ordering::SeqCst) > 20).await;
     let before = handled.load(Ordering::SeqCst);
     let live = append(&inbox, "a.b", BACKLOG).await;
-    until(async || state(&inbox, live).await == State::Done).await;
+    until(async || state(&inbox, live).await == State::Acknowledged).await;
     let meanwhile = handled.load(Ordering::SeqCst) - before;
     assert!(meanwhile < 100, "{meanwhile} of the backlog went before it");
 }
@@ -210,9 +210,9 @@ async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
         append(&inbox, "a.b", 1).await,
         append(&inbox, "c.d", 0).await,
     );
-    until(async || state(&inbox, other).await == State::Done).await;
+    until(async || state(&inbox, other).await == State::Acknowledged).await;
     for id in [first, second] {
-        until(async || state(&inbox, id).await == State::Done).await;
+        until(async || state(&inbox, id).await == State::Acknowledged).await;
     }
     let kept = inbox.get(first).await.unwrap().unwrap();
     let calls = calls.lock().unwrap();
@@ -224,7 +224,10 @@ async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
     assert!(again - refused >= PAUSE && last - refused >= PAUSE);
     assert!(times("c.d")[0] < again, "the other did not wait");
     let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
-    assert_eq!(results, [AttemptResult::Retry, AttemptResult::Done]);
+    assert_eq!(
+        results,
+        [AttemptOutcome::Retry, AttemptOutcome::Acknowledged]
+    );
 }
 
 #[tokio::test]
@@ -238,7 +241,7 @@ async fn destination_that_pauses_for_ever_is_given_up_in_time() {
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
         options.schedule.max_elapsed = most;
     });
-    until(async || state(&inbox, id).await == State::Dead).await;
+    until(async || state(&inbox, id).await == State::DeadLettered).await;
     assert!(begun_at.elapsed() >= most);
 }
 
@@ -287,7 +290,7 @@ async fn destination_with_a_limit_refuses_few() {
         counts.pending + counts.claimed == 0
     })
     .await;
-    assert_eq!(inbox.counts().await.unwrap().dead, 0);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 0);
     assert_eq!(taken.lock().unwrap().len(), DELIVERIES);
     let refused = refused.load(Ordering::SeqCst);
     assert!(refused < DELIVERIES / 10, "{refused} refused");

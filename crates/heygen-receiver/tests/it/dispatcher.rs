@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptResult, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin, Kept,
-    MemoryInbox, State,
+    Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin,
+    MemoryInbox, State, StoredDelivery,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::sync::{Semaphore, oneshot};
@@ -41,18 +41,18 @@ async fn append(inbox: &impl InboxAdmin, video_id: &str) -> DeliveryId {
     inbox.append(delivery(video_id)).await.unwrap().id()
 }
 
-async fn get(inbox: &impl InboxAdmin, id: DeliveryId) -> Kept {
+async fn get(inbox: &impl InboxAdmin, id: DeliveryId) -> StoredDelivery {
     inbox.get(id).await.unwrap().unwrap()
 }
 
 /// Waits until so many attempts have ended.
-async fn after_attempts(inbox: &impl InboxAdmin, id: DeliveryId, count: usize) -> Kept {
+async fn after_attempts(inbox: &impl InboxAdmin, id: DeliveryId, count: usize) -> StoredDelivery {
     until(async || get(inbox, id).await.attempts.len() >= count).await;
     get(inbox, id).await
 }
 
 /// One delivery through one handler: what is recorded of its first attempt, and where it stands then.
-async fn check(handler: impl Handler, state: State, result: AttemptResult, detail: Option<&str>) {
+async fn check(handler: impl Handler, state: State, result: AttemptOutcome, detail: Option<&str>) {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |options| {
@@ -83,12 +83,18 @@ async fn check(handler: impl Handler, state: State, result: AttemptResult, detai
 
 #[tokio::test]
 async fn whatever_a_handler_returns_is_recorded() {
-    use AttemptResult::{Dead, Done, Retry};
-    check(async |_: Delivery| {}, State::Done, Done, None).await;
+    use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
+    check(
+        async |_: Delivery| {},
+        State::Acknowledged,
+        Acknowledged,
+        None,
+    )
+    .await;
     check(
         async |_: Delivery| Ok::<(), String>(()),
-        State::Done,
-        Done,
+        State::Acknowledged,
+        Acknowledged,
         None,
     )
     .await;
@@ -101,8 +107,8 @@ async fn whatever_a_handler_returns_is_recorded() {
     .await;
     check(
         async |_: Delivery| Disposition::Ack,
-        State::Done,
-        Done,
+        State::Acknowledged,
+        Acknowledged,
         None,
     )
     .await;
@@ -115,8 +121,8 @@ async fn whatever_a_handler_returns_is_recorded() {
     .await;
     check(
         async |_: Delivery| Disposition::dead_letter("never"),
-        State::Dead,
-        Dead,
+        State::DeadLettered,
+        DeadLettered,
         Some("never"),
     )
     .await;
@@ -161,12 +167,12 @@ async fn a_panic_is_a_retry_and_harms_nobody_else() {
     ] {
         let id = append(&inbox, video_id).await;
         let kept = after_attempts(&inbox, id, 1).await;
-        assert_eq!(kept.attempts[0].result, AttemptResult::Retry);
+        assert_eq!(kept.attempts[0].result, AttemptOutcome::Retry);
         assert_eq!(kept.attempts[0].detail.as_deref(), Some(detail));
     }
     let id = append(&inbox, "fine").await;
     let kept = after_attempts(&inbox, id, 1).await;
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
 }
 
 #[tokio::test]
@@ -180,7 +186,7 @@ async fn attempts_run_out() {
     let _dispatching =
         Dispatching::start(&inbox, handler, |options| options.schedule.max_attempts = 3);
     let kept = after_attempts(&inbox, id, 3).await;
-    assert_eq!(kept.summary.state, State::Dead);
+    assert_eq!(kept.summary.state, State::DeadLettered);
     let attempts: Vec<_> = kept
         .attempts
         .iter()
@@ -189,10 +195,10 @@ async fn attempts_run_out() {
     assert_eq!(
         attempts,
         [
-            (AttemptResult::Retry, Some("attempt 1")),
-            (AttemptResult::Retry, Some("attempt 2")),
+            (AttemptOutcome::Retry, Some("attempt 1")),
+            (AttemptOutcome::Retry, Some("attempt 2")),
             (
-                AttemptResult::Dead,
+                AttemptOutcome::DeadLettered,
                 Some("gave up after 0 s and 3 attempts; last: attempt 3")
             ),
         ]
@@ -216,7 +222,7 @@ async fn time_runs_out() {
         options.schedule.initial_delay = Duration::from_millis(20);
         options.schedule.max_elapsed = most;
     });
-    until(async || get(&inbox, id).await.summary.state == State::Dead).await;
+    until(async || get(&inbox, id).await.summary.state == State::DeadLettered).await;
     assert!(begun_at.elapsed() >= most, "{:?}", begun_at.elapsed());
     let kept = get(&inbox, id).await;
     let detail = kept.attempts.last().unwrap().detail.as_deref().unwrap();
@@ -227,7 +233,7 @@ async fn time_runs_out() {
         detail.starts_with("gave up after 0.") && detail.ends_with(&expected),
         "{detail}"
     );
-    assert!(kept.summary.dead_at.is_some());
+    assert!(kept.summary.dead_lettered_at.is_some());
 }
 
 /// How a delivery ends that was with a process so often when that ended, and how often the handler is called then.
@@ -243,7 +249,7 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
             &claim.deliveries[0],
             SystemTime::now(),
             Duration::ZERO,
-            AttemptResult::Interrupted,
+            AttemptOutcome::Interrupted,
         );
         inbox.complete(finish).await.unwrap();
     }
@@ -262,13 +268,13 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
     until(async || {
         matches!(
             get(&inbox, id).await.summary.state,
-            State::Done | State::Dead
+            State::Acknowledged | State::DeadLettered
         )
     })
     .await;
     let kept = get(&inbox, id).await;
     assert_eq!(kept.summary.state, expected, "{count} of {attempts}");
-    if expected == State::Dead {
+    if expected == State::DeadLettered {
         assert_eq!(
             kept.attempts[count].detail.as_deref(),
             Some("the attempts ran out while it was being handled")
@@ -279,15 +285,15 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
 
 #[tokio::test]
 async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
-    check_interrupted(2, 2, State::Dead, 0).await;
-    check_interrupted(100, u32::MAX, State::Dead, 0).await;
+    check_interrupted(2, 2, State::DeadLettered, 0).await;
+    check_interrupted(100, u32::MAX, State::DeadLettered, 0).await;
 }
 
 #[tokio::test]
 async fn attempts_that_end_with_the_process_use_up_no_others() {
-    check_interrupted(1, 2, State::Done, 2).await;
-    check_interrupted(14, 15, State::Done, 2).await;
-    check_interrupted(99, u32::MAX, State::Done, 2).await;
+    check_interrupted(1, 2, State::Acknowledged, 2).await;
+    check_interrupted(14, 15, State::Acknowledged, 2).await;
+    check_interrupted(99, u32::MAX, State::Acknowledged, 2).await;
 }
 
 #[tokio::test]
@@ -319,7 +325,8 @@ async fn no_more_are_handed_out_at_a_time_than_was_said() {
     };
     for done in 0..7 {
         until(async || {
-            inside.load(Ordering::SeqCst) == AT_A_TIME && in_state(State::Done).await == done
+            inside.load(Ordering::SeqCst) == AT_A_TIME
+                && in_state(State::Acknowledged).await == done
         })
         .await;
         assert_eq!(
@@ -330,7 +337,7 @@ async fn no_more_are_handed_out_at_a_time_than_was_said() {
         may_end.add_permits(1);
     }
     may_end.add_permits(AT_A_TIME);
-    until(async || in_state(State::Done).await == 10).await;
+    until(async || in_state(State::Acknowledged).await == 10).await;
     assert_eq!(most.load(Ordering::SeqCst), AT_A_TIME);
 }
 
@@ -380,7 +387,7 @@ async fn a_handler_is_given_what_was_kept() {
     );
     let kept = after_attempts(&inbox, id, 2).await;
     assert_eq!(delivery.received_at(), kept.summary.received_at);
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
 }
 
 #[tokio::test]
@@ -398,7 +405,7 @@ async fn an_end_that_could_not_be_recorded_is_recorded_later() {
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |_| {});
     let kept = after_attempts(&inbox, id, 1).await;
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     assert_eq!(failures.available_permits(), 0);
     assert_eq!(
         calls.load(Ordering::SeqCst),

@@ -55,10 +55,10 @@ async fn what_is_under_way_may_end() {
     permits.add_permits(2);
     within_patience(task).await.unwrap();
     let state = async |id| inbox.get(id).await.unwrap().unwrap().summary.state;
-    assert_eq!(state(id).await, State::Done);
+    assert_eq!(state(id).await, State::Acknowledged);
     let late = state(late).await;
     assert!(
-        matches!(late, State::Pending | State::Done),
+        matches!(late, State::Pending | State::Acknowledged),
         "in nobody's hands: {late}"
     );
 }
@@ -66,7 +66,7 @@ async fn what_is_under_way_may_end() {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn what_does_not_end_is_handed_out_again() {
-    use heygen_inbox::AttemptResult;
+    use heygen_inbox::AttemptOutcome;
     use heygen_inbox::sqlite::SqliteInbox;
 
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +89,10 @@ async fn what_does_not_end_is_handed_out_again() {
     within_patience(task).await.unwrap();
     let kept = inbox.get(id).await.unwrap().unwrap();
     let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
-    assert_eq!(results, [AttemptResult::Interrupted, AttemptResult::Done]);
+    assert_eq!(
+        results,
+        [AttemptOutcome::Interrupted, AttemptOutcome::Acknowledged]
+    );
 }
 
 #[tokio::test]

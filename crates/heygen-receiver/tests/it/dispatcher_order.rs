@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{AttemptResult, Inbox as _, InboxAdmin as _, NewDelivery, Order, Source, State};
+use heygen_inbox::{
+    AttemptOutcome, DispatchOrder, Inbox as _, InboxAdmin as _, NewDelivery, Source, State,
+};
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition};
 use tokio::sync::oneshot;
 
@@ -68,7 +70,7 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
         }
     };
     let mut options = DispatchOptions::default();
-    options.order = Order::Subject;
+    options.order = DispatchOrder::PerSubject;
     options.schedule.initial_delay = Duration::from_millis(1);
     let dispatching = Dispatcher::with(inbox.clone(), handler, options);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -99,7 +101,7 @@ async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
     let inbox = Tampered::new(Fault::KeepsNoOrder);
     let id = inbox.append(about("a", 1)).await.unwrap().id();
     let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
-    for order in [Order::Subject, Order::Due] {
+    for order in [DispatchOrder::PerSubject, DispatchOrder::Unordered] {
         let mut options = DispatchOptions::default();
         options.order = order;
         let handler = async |_: Delivery| Disposition::Ack;
@@ -107,11 +109,11 @@ async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
         // Without a shutdown it goes on, whatever it dispatches.
         let dispatching = tokio::spawn(dispatching.run(std::future::pending()));
         match order {
-            Order::Subject => {
+            DispatchOrder::PerSubject => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 assert_eq!(state().await, State::Pending);
             }
-            _ => until(async || state().await == State::Done).await,
+            _ => until(async || state().await == State::Acknowledged).await,
         }
         assert!(!dispatching.is_finished());
         dispatching.abort();
@@ -134,22 +136,22 @@ async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
     let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
     let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
-    until(async || state().await == State::Dead).await;
+    until(async || state().await == State::DeadLettered).await;
 
     // By another process, as `inbox replay` does it.
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let replayed = beside.replay(vec![id], SystemTime::now()).await;
     assert_eq!(replayed.unwrap().pending, 1);
-    until(async || state().await == State::Done).await;
+    until(async || state().await == State::Acknowledged).await;
     dispatching.abort();
     let kept = inbox.get(id).await.unwrap().unwrap();
     let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
     let expected = [
-        AttemptResult::Retry,
-        AttemptResult::Retry,
-        AttemptResult::Dead,
-        AttemptResult::Retry,
-        AttemptResult::Done,
+        AttemptOutcome::Retry,
+        AttemptOutcome::Retry,
+        AttemptOutcome::DeadLettered,
+        AttemptOutcome::Retry,
+        AttemptOutcome::Acknowledged,
     ];
     assert_eq!(results, expected);
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{AttemptResult, Header, Inbox as _, NewDelivery, Source, State};
+use heygen_inbox::{AttemptOutcome, Header, Inbox as _, NewDelivery, Source, State};
 use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions};
 use heygen_receiver::{ActiveSecrets, Secret, Secrets};
 use tokio::net::TcpListener;
@@ -33,7 +33,7 @@ async fn the_body_is_sent_byte_for_byte_and_signed() {
     let event = body(" é \\u0000 ");
     for sent in [event.as_bytes(), everything.as_slice(), b""] {
         let (result, reason) = handing.ends(sent).await;
-        assert_eq!(result, AttemptResult::Done, "{reason}");
+        assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
         let request = application.requests().pop().unwrap();
         assert_eq!(request.body, sent);
         assert!(verified(&request, &secret()), "{request:?}");
@@ -164,7 +164,7 @@ async fn another_attempt_says_that_it_is_one() {
     });
     let id = handing.append(&[], b"{}").await;
     let kept = handing.after(id, 2).await;
-    assert_eq!(kept.summary.state, State::Done);
+    assert_eq!(kept.summary.state, State::Acknowledged);
     let [first, second] = application.requests().try_into().unwrap();
     assert_eq!(first.header("heygen-webhooks-attempt"), "1");
     assert_eq!(second.header("heygen-webhooks-attempt"), "2");
@@ -175,7 +175,7 @@ async fn another_attempt_says_that_it_is_one() {
 }
 
 /// How an attempt ends that is answered so, and after `URL answered ` the reason.
-async fn check(answer: Vec<u8>, result: AttemptResult, reason: &str) {
+async fn check(answer: Vec<u8>, result: AttemptOutcome, reason: &str) {
     let application = Application::always(answer).await;
     let handing = Handing::start(forward(&application));
     let (found, said) = handing.ends(b"{}").await;
@@ -190,12 +190,12 @@ async fn check(answer: Vec<u8>, result: AttemptResult, reason: &str) {
 
 #[tokio::test]
 async fn the_status_decides() {
-    use AttemptResult::{Dead, Done, Retry};
-    check(answer("200 OK", "", "fine"), Done, "").await;
-    check(answer("299 Odd", "", ""), Done, "").await;
+    use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
+    check(answer("200 OK", "", "fine"), Acknowledged, "").await;
+    check(answer("299 Odd", "", ""), Acknowledged, "").await;
     check(
         answer("410 Gone", "", "no\nmore"),
-        Dead,
+        DeadLettered,
         "410 Gone: no more",
     )
     .await;
@@ -259,15 +259,15 @@ async fn a_2xx_status_counts_whatever_follows_it() {
         let forward = Forward::with(&application.url, secret(), options).unwrap();
         let (result, said) = Handing::start(forward).ends(b"{}").await;
         let start: String = answer.chars().take(100).collect();
-        assert_eq!(result, AttemptResult::Done, "{start:?}: {said}");
+        assert_eq!(result, AttemptOutcome::Acknowledged, "{start:?}: {said}");
         assert_eq!(application.requests().len(), 1, "{start:?}");
     }
 }
 
 #[tokio::test]
 async fn another_status_counts_too_where_the_rest_cannot_be_read() {
-    use AttemptResult::{Dead, Retry};
-    for (status, expected) in [("500 Oh", Retry), ("410 Gone", Dead)] {
+    use AttemptOutcome::{DeadLettered, Retry};
+    for (status, expected) in [("500 Oh", Retry), ("410 Gone", DeadLettered)] {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: x\r\n\r\n");
         let application = Application::always(answer).await;
         let (result, said) = Handing::start(forward(&application)).ends(b"{}").await;
@@ -295,7 +295,7 @@ async fn a_connection_that_is_reset_after_its_status_counts() {
     });
     let handing = Handing::start(Forward::new(&url, secret()).unwrap());
     let (result, said) = handing.ends(b"{}").await;
-    assert_eq!(result, AttemptResult::Done, "{said}");
+    assert_eq!(result, AttemptOutcome::Acknowledged, "{said}");
     serving.await.unwrap();
 }
 
@@ -326,7 +326,7 @@ async fn a_redirect_is_not_followed() {
         let location = format!("Location: {}?token=hush\r\n", elsewhere.url);
         check(
             answer(status, &location, "see there"),
-            AttemptResult::Retry,
+            AttemptOutcome::Retry,
             &format!(
                 "{status}, and redirects are not followed: forward to the address it leads to"
             ),
@@ -341,7 +341,7 @@ async fn a_long_text_is_cut_and_one_without_end_does_not_hold_up() {
     let long = "é".repeat(200_000);
     check(
         answer("500 Internal Server Error", "", &long),
-        AttemptResult::Retry,
+        AttemptOutcome::Retry,
         &format!("500 Internal Server Error: {}", "é".repeat(100)),
     )
     .await;
@@ -349,10 +349,10 @@ async fn a_long_text_is_cut_and_one_without_end_does_not_hold_up() {
     for (status, result, reason) in [
         (
             "502 Bad Gateway",
-            AttemptResult::Retry,
+            AttemptOutcome::Retry,
             "502 Bad Gateway: ab",
         ),
-        ("200 OK", AttemptResult::Done, ""),
+        ("200 OK", AttemptOutcome::Acknowledged, ""),
     ] {
         let endless = format!("HTTP/1.1 {status}\r\nContent-Length: 9999\r\n\r\nab");
         check(endless.into_bytes(), result, reason).await;
@@ -410,7 +410,7 @@ async fn no_answer_is_a_retry_before_the_dispatcher_gives_up() {
     let url = format!("{}?token=hush", application.url);
     let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
     let (result, reason) = handing.ends(b"{}").await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(
         reason,
         format!("{} gave no answer within 50ms", application.url)
@@ -425,7 +425,7 @@ async fn an_application_that_is_not_there_is_a_retry() {
     let url = format!("http://{address}/?token=hush");
     let handing = Handing::start(Forward::new(&url, secret()).unwrap());
     let (result, reason) = handing.ends(b"{}").await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     let expected = format!("http://{address}/ could not be reached: ");
     assert!(reason.starts_with(&expected), "{reason}");
     assert!(!reason.contains("hush"), "{reason}");
@@ -441,7 +441,7 @@ async fn an_answer_that_is_no_http_is_a_retry() {
         let url = format!("{}?token=hush", application.url);
         let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
         let (result, reason) = handing.ends(b"{}").await;
-        assert_eq!(result, AttemptResult::Retry);
+        assert_eq!(result, AttemptOutcome::Retry);
         let expected = format!("{} gave no answer", application.url);
         assert!(reason.starts_with(&expected), "{reason}");
         assert!(!reason.contains("hush"), "{reason}");
@@ -454,7 +454,7 @@ async fn nothing_is_sent_unsigned_and_a_new_secret_signs_at_once() {
     let secrets = ActiveSecrets::none();
     let handing = Handing::start(Forward::new(&application.url, secrets.clone()).unwrap());
     let (result, reason) = handing.ends(b"{}").await;
-    assert_eq!(result, AttemptResult::Retry);
+    assert_eq!(result, AttemptOutcome::Retry);
     assert!(reason.contains("no secret"), "{reason}");
     assert_eq!(application.requests().len(), 0);
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptResult, DeliveryId, Header, Inbox as _, InboxAdmin as _, Kept, MemoryInbox,
-    NewDelivery, Source,
+    Attempt, AttemptOutcome, DeliveryId, Header, Inbox as _, InboxAdmin as _, MemoryInbox,
+    NewDelivery, Source, StoredDelivery,
 };
 use heygen_receiver::{DispatchOptions, Dispatcher, Handler};
 use tokio::task::JoinHandle;
@@ -46,7 +46,7 @@ impl Handing {
     }
 
     /// What is kept of it once so many attempts have ended.
-    pub(crate) async fn after(&self, id: DeliveryId, attempts: usize) -> Kept {
+    pub(crate) async fn after(&self, id: DeliveryId, attempts: usize) -> StoredDelivery {
         let kept = async || self.inbox.get(id).await.unwrap().unwrap();
         until(async || kept().await.attempts.len() >= attempts).await;
         kept().await
@@ -59,7 +59,7 @@ impl Handing {
     }
 
     /// The same, in short.
-    pub(crate) async fn ends(&self, body: &[u8]) -> (AttemptResult, String) {
+    pub(crate) async fn ends(&self, body: &[u8]) -> (AttemptOutcome, String) {
         let attempt = self.attempt(body).await;
         (attempt.result, attempt.detail.unwrap_or_default())
     }

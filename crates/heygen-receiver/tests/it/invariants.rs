@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use heygen_inbox::{InboxAdmin as _, Kept, MemoryInbox, Query, Source};
+use heygen_inbox::{InboxAdmin as _, MemoryInbox, Query, Source, StoredDelivery};
 use heygen_receiver::{CallbackTokens, Receiver, ReceiverOptions, Secret, Secrets};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -132,7 +132,7 @@ async fn speak(stream: DuplexStream, pieces: &[Vec<u8>]) -> Vec<u8> {
     tokio::join!(say, listen).1
 }
 
-async fn everything(inbox: &MemoryInbox) -> Vec<Kept> {
+async fn everything(inbox: &MemoryInbox) -> Vec<StoredDelivery> {
     let mut kept = Vec::new();
     for summary in inbox.list(Query::default()).await.unwrap() {
         kept.extend(inbox.get(summary.id).await.unwrap());

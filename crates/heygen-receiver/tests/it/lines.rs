@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use heygen_inbox::AttemptResult;
+use heygen_inbox::AttemptOutcome;
 use heygen_receiver::Delivery;
 use heygen_receiver::handlers::Lines;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ async fn a_line_is_a_json_object() {
     let handing = Handing::start(Lines::new(paper.clone()));
     let id = handing.append(&[], body("a\\nb").as_bytes()).await;
     let kept = handing.after(id, 1).await;
-    assert_eq!(kept.attempts[0].result, AttemptResult::Done);
+    assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
     let text = paper.text();
     let line = text.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{line}");
@@ -55,7 +55,7 @@ async fn what_is_no_event_has_a_line_that_says_so() {
     let paper = Paper::default();
     let handing = Handing::start(Lines::new(paper.clone()));
     let ends = handing.ends(b"\xff\n").await;
-    assert_eq!(ends, (AttemptResult::Done, String::new()));
+    assert_eq!(ends, (AttemptOutcome::Acknowledged, String::new()));
     let text = paper.text();
     assert!(
         text.contains(r#""event_type":null,"event":null,"error":""#),
@@ -116,12 +116,12 @@ async fn a_write_that_fails_is_a_retry() {
     });
     let id = handing.append(&[], b"{}").await;
     let attempts = handing.after(id, 2).await.attempts;
-    assert_eq!(attempts[0].result, AttemptResult::Retry);
+    assert_eq!(attempts[0].result, AttemptOutcome::Retry);
     assert_eq!(
         attempts[0].detail.as_deref(),
         Some("the line could not be written: no space left")
     );
-    assert_eq!(attempts[1].result, AttemptResult::Done);
+    assert_eq!(attempts[1].result, AttemptOutcome::Acknowledged);
     assert_eq!(paper.text(), "x\n");
 }
 
@@ -155,7 +155,7 @@ async fn a_reader_that_stopped_does_not_stop_the_runtime() {
     within_patience(async {
         for id in [first, second] {
             let attempt = handing.after(id, 1).await.attempts.swap_remove(0);
-            assert_eq!(attempt.result, AttemptResult::Retry);
+            assert_eq!(attempt.result, AttemptOutcome::Retry);
         }
     })
     .await;
@@ -164,7 +164,7 @@ async fn a_reader_that_stopped_does_not_stop_the_runtime() {
     for id in [first, second] {
         until(async || {
             let attempts = handing.after(id, 1).await.attempts;
-            attempts.last().unwrap().result == AttemptResult::Done
+            attempts.last().unwrap().result == AttemptOutcome::Acknowledged
         })
         .await;
     }

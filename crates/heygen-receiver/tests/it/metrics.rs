@@ -104,7 +104,7 @@ async fn what_happens_is_counted() {
     expect(r#"commit_seconds_bucket{le="+Inf"}"#, 6.0);
     expect("pending", 4.0);
     expect("claimed", 0.0);
-    expect("dead", 0.0);
+    expect("dead_lettered", 0.0);
     expect("append_queue_length", 0.0);
     expect("rejected_ring_dropped_total", 7.0);
     let name = r#"a \"new\"\none\\"#;
@@ -134,9 +134,9 @@ async fn how_attempts_end_is_counted() {
     inbox.append(delivery("a")).await.unwrap();
     let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
     let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
-    until(async || inbox.counts().await.unwrap().dead == 1).await;
+    until(async || inbox.counts().await.unwrap().dead_lettered == 1).await;
     let samples = read(&metrics.scrape(&inbox).await);
-    for result in ["retry", "dead"] {
+    for result in ["retry", "dead_lettered"] {
         let of = |name: &str| samples[&format!("heygen_webhooks_{name}{{result=\"{result}\"}}")];
         assert_eq!(of("attempts_total"), 1.0);
         assert_eq!(of("handler_seconds_count"), 1.0);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heygen_inbox::{Appended, AttemptResult, MemoryInbox};
+use heygen_inbox::{Appended, AttemptOutcome, MemoryInbox};
 use heygen_receiver::{
     DispatchOptions, Dispatcher, Disposition, ObservedAttempt, ObservedDelivery, ObservedRejection,
     Observer, Receiver, ReceiverOptions,
@@ -138,7 +138,7 @@ async fn how_attempts_end() {
     .await;
     let name = "Some(\"avatar_video.success\")";
     assert_eq!(told, [format!("{name} retry"), format!("{name} done")]);
-    assert_eq!(AttemptResult::Retry.as_str(), "retry");
+    assert_eq!(AttemptOutcome::Retry.as_str(), "retry");
     dispatching.abort();
 }
 

@@ -51,7 +51,7 @@ async fn dispatcher_survives_an_inbox_and_observers_that_panic() {
         for video_id in ["a", "b", "c", "d"] {
             let id = inbox.append(delivery(video_id)).await.unwrap().id();
             let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
-            until(async || state().await == State::Done).await;
+            until(async || state().await == State::Acknowledged).await;
         }
         until(async || times.available_permits() == 0).await;
         assert!(!task.is_finished(), "{method}");

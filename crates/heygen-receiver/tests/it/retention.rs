@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    AttemptResult, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, MemoryInbox, NewDelivery,
-    Query, Source, State,
+    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, MemoryInbox,
+    NewDelivery, Query, Source, State,
 };
 use heygen_receiver::Retention;
 use tokio::task::JoinHandle;
@@ -29,8 +29,8 @@ async fn fill(inbox: &MemoryInbox, count: usize, age: Duration) {
             .await
             .unwrap();
         let (result, wait) = match number % 2 {
-            0 => (AttemptResult::Done, Duration::ZERO),
-            _ => (AttemptResult::Retry, DAY),
+            0 => (AttemptOutcome::Acknowledged, Duration::ZERO),
+            _ => (AttemptOutcome::Retry, DAY),
         };
         let claimed = &claim.deliveries[0];
         let finish = Completion::new(claimed, SystemTime::now(), Duration::ZERO, result);
@@ -61,7 +61,7 @@ async fn what_is_old_and_finished_goes() {
     let mut retention = Retention::default();
     retention.keep = Some(30 * DAY);
     let task = run(&inbox, retention);
-    until(async || count(&inbox, State::Done).await == 5).await;
+    until(async || count(&inbox, State::Acknowledged).await == 5).await;
     assert_eq!(count(&inbox, State::Pending).await, 25);
     task.abort();
 }
@@ -78,7 +78,7 @@ async fn the_oldest_go_while_there_is_too_much_and_then_no_more() {
     retention.every = Duration::from_millis(1);
     let task = run(&inbox, retention);
     until(async || inbox.counts().await.unwrap().bytes <= limit).await;
-    let left = count(&inbox, State::Done).await;
+    let left = count(&inbox, State::Acknowledged).await;
     assert!((100..600).contains(&left), "{left} finished ones are left");
     assert_eq!(count(&inbox, State::Pending).await, 600);
     task.abort();
@@ -92,7 +92,7 @@ async fn what_waits_stays_however_much_it_is() {
     retention.keep = Some(DAY);
     retention.keep_bytes = Some(1);
     let task = run(&inbox, retention);
-    until(async || count(&inbox, State::Done).await == 0).await;
+    until(async || count(&inbox, State::Acknowledged).await == 0).await;
     assert_eq!(count(&inbox, State::Pending).await, 10);
     task.abort();
 }

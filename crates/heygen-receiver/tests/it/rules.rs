@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use heygen_inbox::AttemptResult;
+use heygen_inbox::AttemptOutcome;
 use heygen_receiver::handlers::{BoxHandler, Rules};
 use heygen_receiver::{Delivery, Disposition, Handler};
 
@@ -44,7 +44,7 @@ async fn the_first_rule_that_matches_is_taken() {
         b"no event".to_vec(),
     ] {
         let attempt = handing.attempt(&body).await;
-        assert_eq!(attempt.result, AttemptResult::Done);
+        assert_eq!(attempt.result, AttemptOutcome::Acknowledged);
     }
     assert_eq!(
         *calls.lock().unwrap(),
@@ -64,10 +64,10 @@ async fn what_no_rule_takes_is_dead_and_says_so() {
     let handing =
         Handing::start(Rules::new().on("video_agent.*".parse().unwrap(), named("agent", &calls)));
     let (result, reason) = handing.ends(&event("batch.finished")).await;
-    assert_eq!(result, AttemptResult::Dead);
+    assert_eq!(result, AttemptOutcome::DeadLettered);
     assert_eq!(reason, "no rule takes batch.finished");
     let (result, reason) = handing.ends(b"\xff").await;
-    assert_eq!(result, AttemptResult::Dead);
+    assert_eq!(result, AttemptOutcome::DeadLettered);
     assert_eq!(reason, "no rule takes what is not an event");
     assert_eq!(*calls.lock().unwrap(), <[String; 0]>::default());
 }
@@ -98,10 +98,16 @@ async fn what_the_chosen_handler_says_is_what_the_rules_say() {
             .otherwise(retry),
     );
     let ends = async |name| handing.ends(&event(name)).await;
-    assert_eq!(ends("a").await, (AttemptResult::Dead, "never".to_owned()));
-    assert_eq!(ends("b").await, (AttemptResult::Dead, "never".to_owned()));
+    assert_eq!(
+        ends("a").await,
+        (AttemptOutcome::DeadLettered, "never".to_owned())
+    );
+    assert_eq!(
+        ends("b").await,
+        (AttemptOutcome::DeadLettered, "never".to_owned())
+    );
     assert_eq!(
         ends("c").await,
-        (AttemptResult::Retry, "no disk".to_owned())
+        (AttemptOutcome::Retry, "no disk".to_owned())
     );
 }

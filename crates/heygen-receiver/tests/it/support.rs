@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, Imported, Inbox, InboxAdmin,
-    InboxError, InboxErrorKind, Kept, MemoryInbox, NewDelivery, Prune, Pruned, Query, Replayed,
-    Stats, Summary,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, Imported,
+    Inbox, InboxAdmin, InboxError, InboxErrorKind, MemoryInbox, NewDelivery, PruneReport,
+    PruneStep, Query, ReplayReport, Stats, StoredDelivery,
 };
 use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
 use tokio::sync::{Semaphore, oneshot};
@@ -235,11 +235,11 @@ impl Inbox for Tampered {
 }
 
 impl InboxAdmin for Tampered {
-    async fn list(&self, query: Query) -> Result<Vec<Summary>, InboxError> {
+    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         self.inbox.list(query).await
     }
 
-    async fn get(&self, id: DeliveryId) -> Result<Option<Kept>, InboxError> {
+    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         self.inbox.get(id).await
     }
 
@@ -267,7 +267,11 @@ impl InboxAdmin for Tampered {
         self.inbox.import(deliveries).await
     }
 
-    async fn replay(&self, ids: Vec<DeliveryId>, now: SystemTime) -> Result<Replayed, InboxError> {
+    async fn replay(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<ReplayReport, InboxError> {
         self.inbox.replay(ids, now).await
     }
 
@@ -279,7 +283,7 @@ impl InboxAdmin for Tampered {
         self.inbox.set_bookmark(name, value).await
     }
 
-    async fn prune(&self, step: Prune) -> Result<Pruned, InboxError> {
+    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         self.fault.maybe_panic("prune");
         self.inbox.prune(step).await
     }

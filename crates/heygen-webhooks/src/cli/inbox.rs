@@ -49,7 +49,8 @@ pub(crate) enum StateOption {
     /// only)
     Interrupted,
     /// Handled
-    Done,
+    Acknowledged,
     /// Given up, and kept
-    Dead,
+    #[value(name = "dead_lettered")]
+    DeadLettered,
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Kept, State};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, State, StoredDelivery};
 use tokio::runtime::Builder;
 
 use crate::cli::{Inbox, StateOption};
@@ -79,7 +79,7 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
 }
 
 /// The one delivery that a command is about.
-async fn kept(file: &InboxFile, id: &str) -> Result<Kept, Failure> {
+async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let id = delivery_id(id)?;
     let kept = open_existing(file).await?.get(id).await?;
     let place = file.place()?;
@@ -100,8 +100,8 @@ impl From<StateOption> for State {
             StateOption::Pending => Self::Pending,
             StateOption::Claimed => Self::Claimed,
             StateOption::Interrupted => Self::Interrupted,
-            StateOption::Done => Self::Done,
-            StateOption::Dead => Self::Dead,
+            StateOption::Acknowledged => Self::Acknowledged,
+            StateOption::DeadLettered => Self::DeadLettered,
         }
     }
 }

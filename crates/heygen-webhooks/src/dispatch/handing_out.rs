@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heygen_inbox::Order;
+use heygen_inbox::DispatchOrder;
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
 use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
 use reqwest::Url;
@@ -67,7 +67,7 @@ impl HandingOut {
     }
 
     pub(crate) fn is_ordered(&self) -> bool {
-        self.options.order == Order::Subject
+        self.options.order == DispatchOrder::PerSubject
     }
 
     fn forwards(&self) -> bool {
@@ -266,7 +266,7 @@ fn dispatch_options(
 ) -> Result<DispatchOptions, Failure> {
     let mut options = DispatchOptions::default();
     if handlers.ordered {
-        options.order = Order::Subject;
+        options.order = DispatchOrder::PerSubject;
     }
     match handlers.concurrency {
         Some(0) => return Err(Failure::usage("concurrency must be at least 1")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heygen_inbox::AttemptResult;
+use heygen_inbox::AttemptOutcome;
 use heygen_receiver::{ObservedAttempt, Observer};
 
 use crate::output::tame;
@@ -15,7 +15,7 @@ impl Observer for AttemptLog {
         let event_type = attempt.event_type.map(tame);
         let event_type = event_type.as_deref().unwrap_or("(unreadable)");
         match attempt.result {
-            AttemptResult::Retry => tracing::warn!(
+            AttemptOutcome::Retry => tracing::warn!(
                 delivery = %attempt.id,
                 attempt = attempt.number,
                 event_type,
@@ -23,7 +23,7 @@ impl Observer for AttemptLog {
                 when_again(attempt),
                 tame(attempt.detail.unwrap_or_default())
             ),
-            AttemptResult::Dead => tracing::error!(
+            AttemptOutcome::DeadLettered => tracing::error!(
                 delivery = %attempt.id,
                 attempt = attempt.number,
                 event_type,

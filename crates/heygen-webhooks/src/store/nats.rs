@@ -110,25 +110,25 @@ impl Promise {
 
     /// Warns of what cannot keep the promise; refuses to start where that was asked for.
     pub(crate) async fn check(&self, inbox: &JetStreamInbox) -> Result<(), Failure> {
-        for difference in inbox.differences() {
+        for difference in inbox.config_drift() {
             tracing::warn!("the stream is there already and stays as it is: {difference}");
         }
-        let mut doubts: Vec<String> = Vec::new();
-        for doubt in inbox.doubts() {
+        let mut durability_warnings: Vec<String> = Vec::new();
+        for doubt in inbox.durability_warnings() {
             match doubt.is_about_loss() {
-                true => doubts.push(doubt.to_string()),
+                true => durability_warnings.push(doubt.to_string()),
                 false => tracing::warn!("{doubt}"),
             }
         }
-        doubts.extend(monitor::doubts(&self.monitors).await);
-        if self.is_required && !doubts.is_empty() {
+        durability_warnings.extend(monitor::durability_warnings(&self.monitors).await);
+        if self.is_required && !durability_warnings.is_empty() {
             return Err(anyhow::anyhow!(
                 "what was acknowledged may be lost, and --require-sync is given: {}; docs/scale-out.md tells what the servers need",
-                doubts.join("; ")
+                durability_warnings.join("; ")
             )
             .into());
         }
-        for doubt in doubts {
+        for doubt in durability_warnings {
             tracing::warn!("what was acknowledged may be lost: {doubt}");
         }
         Ok(())

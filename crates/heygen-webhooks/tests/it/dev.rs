@@ -85,7 +85,7 @@ async fn what_is_new_is_forwarded_as_serve_would() {
         .iter()
         .map(|one| &one["state"])
         .collect();
-    assert_eq!(states, ["done", "done"]);
+    assert_eq!(states, ["acknowledged", "acknowledged"]);
     assert_eq!(kept[0]["source"], "backfill");
 }
 

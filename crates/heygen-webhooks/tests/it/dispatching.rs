@@ -137,7 +137,7 @@ fn live_delivery_does_not_wait_for_a_replay() {
         answer("204 No Content", "")
     });
     let lines: Vec<_> = (0..REPLAYED)
-        .map(|number| delivery(&format!("old-{number}"), "done", 1))
+        .map(|number| delivery(&format!("old-{number}"), "acknowledged", 1))
         .collect();
     import(&place, &lines);
     let serve = place.serve(&["--forward", &application.url]);
@@ -172,11 +172,11 @@ fn application_that_asks_for_pauses_loses_nothing() {
     let serve = place.serve(&["--forward", &application.url, "--attempts", "2"]);
     serve.trigger(&place, &["avatar_video.success"]).ok();
     serve.log_line("to be tried again in 1s (this attempt does not count)");
-    let delivery = newest_once(&place, "done");
+    let delivery = newest_once(&place, "acknowledged");
     assert!(begun_at.elapsed() >= Duration::from_secs(4));
     assert_eq!(
         results(&delivery),
-        ["retry", "retry", "retry", "retry", "done"]
+        ["retry", "retry", "retry", "retry", "acknowledged"]
     );
     assert_eq!(application.bodies().len(), 5);
 }
@@ -201,7 +201,7 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         let arguments = [arguments, &["--exec", "false"]].concat();
         let serve = place.serve_with(&arguments, &environment);
         serve.trigger(&place, &["avatar_video.success"]).ok();
-        let dead = newest_once(&place, "dead");
+        let dead = newest_once(&place, "dead_lettered");
         let attempts = dead["attempt_list"].as_array().expect("attempts");
         let last = attempts.last().expect("one").clone();
         let detail = last["detail"].as_str().expect("a reason");
@@ -218,8 +218,8 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         let text = place.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead 20"), "{text}");
         let told = place.run(&["inbox", "attempts", id, "--json"]).ok().json();
-        assert_eq!(told["dead_at"], dead["dead_at"]);
-        assert!(dead["dead_at"].is_string());
+        assert_eq!(told["dead_lettered_at"], dead["dead_lettered_at"]);
+        assert!(dead["dead_lettered_at"].is_string());
     }
     let wrong = place.run(&["serve", "--retry-for", "soon"]);
     assert!(
@@ -244,9 +244,12 @@ fn crashes_use_up_no_attempts() {
     let options = ["--attempts", "4", "--retry-first", "0.05"];
     let serve = place.serve(&[&options[..], &program].concat());
     serve.log_line("(attempt 2 of 4)");
-    let delivery = newest_once(&place, "done");
+    let delivery = newest_once(&place, "acknowledged");
     let expected = [["interrupted"; 3], ["retry"; 3]].concat();
-    assert_eq!(results(&delivery), [&expected[..], &["done"]].concat());
+    assert_eq!(
+        results(&delivery),
+        [&expected[..], &["acknowledged"]].concat()
+    );
 }
 
 /// Zombies and others that have this process as their parent.

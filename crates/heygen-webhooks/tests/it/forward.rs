@@ -150,7 +150,7 @@ fn replayed_imports_get_no_signature_that_passes_for_heygens() {
     let place = Place::new();
     place.file("theirs", SECRET);
     let lines = ["callback", "backfill"].map(|source| {
-        let mut line = old(source, "done", 1, 0);
+        let mut line = old(source, "acknowledged", 1, 0);
         line["source"] = source.into();
         line
     });
@@ -159,7 +159,7 @@ fn replayed_imports_get_no_signature_that_passes_for_heygens() {
     for arguments in [&[][..], &["--forward-secret-file", "theirs"]] {
         let serve = place.serve(&[&["--forward", &application.url], arguments].concat());
         place
-            .run(&["inbox", "replay", "--state", "done", "--yes"])
+            .run(&["inbox", "replay", "--state", "acknowledged", "--yes"])
             .ok();
         for _ in 0..2 {
             let request = application.next();

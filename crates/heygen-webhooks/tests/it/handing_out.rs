@@ -75,7 +75,7 @@ fn an_application_that_verifies_heygen_works_behind_us() {
         .ok();
     let line: Value = serde_json::from_str(&application.line()).expect("JSON");
     assert_eq!(line["event_type"], "avatar_video.success");
-    newest_once(&front, "done");
+    newest_once(&front, "acknowledged");
 
     let sent = list(&front)[0]["id"].as_str().expect("an id").to_owned();
     let taken = list(&behind)[0]["id"].as_str().expect("an id").to_owned();
@@ -102,7 +102,7 @@ fn an_application_with_a_secret_of_its_own() {
     let serve = front.serve(&["--forward", &application.url, "--forward-secret-file", file]);
     serve.trigger(&front, &["avatar_video.fail"]).ok();
     application.line();
-    newest_once(&front, "done");
+    newest_once(&front, "acknowledged");
 }
 
 #[test]
@@ -138,11 +138,11 @@ fn what_an_application_refuses_is_tried_again_until_it_is_there() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the binary starts");
-    let delivery = newest_once(&front, "done");
+    let delivery = newest_once(&front, "acknowledged");
     application.kill().expect("it runs");
     application.wait().expect("it ends");
     let results = results(&delivery);
-    assert_eq!(results.last(), Some(&"done"));
+    assert_eq!(results.last(), Some(&"acknowledged"));
     assert!(
         results.len() > 1
             && results[..results.len() - 1]
@@ -160,8 +160,8 @@ fn a_program_that_fails_twice_and_then_works() {
         r#"cat > body; echo "attempt $HEYGEN_ATTEMPT of $HEYGEN_EVENT_TYPE" >&2; test "$HEYGEN_ATTEMPT" -ge 3 || exit 75"#,
     );
     serve.trigger(&place, &["avatar_video.fail"]).ok();
-    let delivery = newest_once(&place, "done");
-    assert_eq!(results(&delivery), ["retry", "retry", "done"]);
+    let delivery = newest_once(&place, "acknowledged");
+    assert_eq!(results(&delivery), ["retry", "retry", "acknowledged"]);
     let said = |number: usize| {
         delivery["attempt_list"][number]["detail"]
             .as_str()
@@ -183,24 +183,26 @@ fn what_is_given_up_stays_visible_and_can_be_sent_again() {
         r#"cat >/dev/null; test -e mended"#,
     );
     serve.trigger(&place, &["avatar_video.success"]).ok();
-    let dead = newest_once(&place, "dead");
-    assert_eq!(results(&dead), ["retry", "retry", "dead"]);
+    let dead = newest_once(&place, "dead_lettered");
+    assert_eq!(results(&dead), ["retry", "retry", "dead_lettered"]);
     serve.trigger(&place, &["avatar_video.fail"]).ok();
-    newest_once(&place, "dead");
+    newest_once(&place, "dead_lettered");
 
     place.file("mended", "");
-    place.run(&["inbox", "replay", "--state", "dead"]).ok();
+    place
+        .run(&["inbox", "replay", "--state", "dead_lettered"])
+        .ok();
     let until = Instant::now() + Duration::from_secs(60);
     while list(&place)
         .iter()
-        .any(|delivery| delivery["state"] != "done")
+        .any(|delivery| delivery["state"] != "acknowledged")
     {
         assert!(Instant::now() < until, "{:?}", list(&place));
         std::thread::sleep(Duration::from_millis(20));
     }
     let first = dead["id"].as_str().expect("an id");
     let attempts = place.run(&["inbox", "attempts", first]).ok().stdout;
-    assert!(attempts.contains("done"), "{attempts}");
+    assert!(attempts.contains("acknowledged"), "{attempts}");
 }
 
 #[test]
@@ -212,8 +214,8 @@ fn a_program_that_hangs_is_ended_and_tried_again() {
         r#"cat >/dev/null; test "$HEYGEN_ATTEMPT" -ge 2 || sleep 1000"#,
     );
     serve.trigger(&place, &["avatar_video.success"]).ok();
-    let delivery = newest_once(&place, "done");
-    assert_eq!(results(&delivery), ["retry", "done"]);
+    let delivery = newest_once(&place, "acknowledged");
+    assert_eq!(results(&delivery), ["retry", "acknowledged"]);
     let why = delivery["attempt_list"][0]["detail"].as_str().unwrap_or("");
     assert!(why.contains("it took longer than"), "{why}");
 }
@@ -242,8 +244,8 @@ fn what_was_in_hand_at_sigkill_is_handed_out_again() {
     assert!(ended.expect("kill").success());
 
     let _serve = serve_with_program(&place, &[], text);
-    let delivery = newest_once(&place, "done");
-    assert_eq!(results(&delivery), ["interrupted", "done"]);
+    let delivery = newest_once(&place, "acknowledged");
+    assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
     assert_eq!(delivery["attempts"], 2);
 }
 
@@ -280,7 +282,7 @@ fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
     let until = Instant::now() + Duration::from_secs(60);
     while list(&place)
         .iter()
-        .any(|delivery| delivery["state"] != "done")
+        .any(|delivery| delivery["state"] != "acknowledged")
     {
         assert!(Instant::now() < until, "{:?}", list(&place));
         std::thread::sleep(Duration::from_millis(20));
@@ -307,7 +309,7 @@ fn rules_stand_in_the_file_too() {
     );
     let serve = place.serve(&[]);
     serve.trigger(&place, &["avatar_video.fail"]).ok();
-    newest_once(&place, "done");
+    newest_once(&place, "acknowledged");
     let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
     assert_eq!(handled, "two words|$HOME\n", "no shell");
 }

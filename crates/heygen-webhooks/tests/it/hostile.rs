@@ -81,9 +81,10 @@ fn no_command_passes_on_what_steers_or_hides() {
             let list = place.run(&["inbox", "list", "--json"]).ok().json();
             let all = list.as_array().expect("an array").clone();
             all.len() >= 3
-                && all
-                    .iter()
-                    .all(|one| ["done", "dead"].contains(&one["state"].as_str().expect("a word")))
+                && all.iter().all(|one| {
+                    ["acknowledged", "dead_lettered"]
+                        .contains(&one["state"].as_str().expect("a word"))
+                })
         };
         eventually(finished);
         serve.signal("TERM");

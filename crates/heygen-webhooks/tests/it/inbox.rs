@@ -68,8 +68,11 @@ fn lists_filter_and_come_newest_first() {
         ids(&place, &["--event-type", "avatar_video.fail"]),
         sent[1..2]
     );
-    assert_eq!(ids(&place, &["--state", "done"]), sent);
-    assert_eq!(ids(&place, &["--state", "dead"]), Vec::<String>::new());
+    assert_eq!(ids(&place, &["--state", "acknowledged"]), sent);
+    assert_eq!(
+        ids(&place, &["--state", "dead_lettered"]),
+        Vec::<String>::new()
+    );
     assert_eq!(ids(&place, &["--since", "1h"]), sent);
     assert_eq!(ids(&place, &["--subject", "v2"]), sent[1..2]);
     assert_eq!(ids(&place, &["--until", "1h"]), Vec::<String>::new());
@@ -105,7 +108,7 @@ fn a_line_has_the_promised_keys() {
         line,
         json!({
             "id": sent[0], "received_at": null, "event_type": "avatar_video.success", "subject_id": "v1",
-            "callback_id": "c1", "outcome": "success", "state": "done", "attempts": 1, "source": "webhook",
+            "callback_id": "c1", "outcome": "success", "state": "acknowledged", "attempts": 1, "source": "webhook",
         })
     );
     let people = place.run(&["inbox", "list"]).ok().stdout;
@@ -122,7 +125,7 @@ fn show_tells_all_of_one() {
         .ok()
         .json();
     assert_eq!(shown["event"]["outcome"], "failure");
-    assert_eq!(shown["attempt_list"][0]["result"], "done");
+    assert_eq!(shown["attempt_list"][0]["result"], "acknowledged");
     let names: Vec<_> = shown["headers"]
         .as_array()
         .expect("pairs")
@@ -145,7 +148,7 @@ fn show_tells_all_of_one() {
         "avatar_video.success",
         "v1",
         "c1",
-        "done",
+        "acknowledged",
         "Headers (unsigned)",
         "Body, ",
     ] {

@@ -260,7 +260,7 @@ fn what_was_in_hand_when_the_process_was_killed_is_shown_as_interrupted() {
     let text = place.run(&["inbox", "stats"]).ok().stdout;
     assert!(text.contains("interrupted"), "{text}");
     let serve = place.serve(&[]);
-    eventually(|| states(&[]) == ["done"]);
+    eventually(|| states(&[]) == ["acknowledged"]);
     drop(serve);
 }
 

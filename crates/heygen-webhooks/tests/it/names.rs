@@ -20,7 +20,7 @@ fn deliveries_are_chosen_by_pattern() {
         serve.trigger(&place, &[name]).ok();
     }
     crate::support::eventually(|| {
-        let done = ["inbox", "list", "--json", "--state", "done"];
+        let done = ["inbox", "list", "--json", "--state", "acknowledged"];
         place.run(&done).ok().json().as_array().map(Vec::len) == Some(3)
     });
     let count = |pattern: &str| {

@@ -79,7 +79,8 @@ fn counts(place: &Place, arguments: &[&str]) -> [u64; 4] {
         .run(&[&["inbox", "stats", "--json"], arguments].concat())
         .ok()
         .json();
-    ["pending", "claimed", "done", "dead"].map(|state| count(&stats["states"], state))
+    ["pending", "claimed", "acknowledged", "dead_lettered"]
+        .map(|state| count(&stats["states"], state))
 }
 
 fn count(states: &Value, state: &str) -> u64 {

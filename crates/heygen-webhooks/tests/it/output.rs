@@ -72,7 +72,7 @@ fn check_serve(trouble: Trouble, format: &str) {
     assert_eq!(get(&format!("http://{admin}/readyz")).status, 200);
 
     application.become_well();
-    eventually(|| metric(&admin, "attempts_total{result=\"done\"}") == EVENTS as f64);
+    eventually(|| metric(&admin, "attempts_total{result=\"acknowledged\"}") == EVENTS as f64);
     assert_eq!(application.taken(), EVENTS);
     if serve.reader.is_none() {
         return serve.ends_well();
@@ -228,7 +228,7 @@ fn check_printing(trouble: Trouble) {
     }
     let attempts = |result: &str| metric(&admin, &format!("attempts_total{{result=\"{result}\"}}"));
     eventually(|| attempts("retry") >= 2.0 * EVENTS as f64);
-    assert_eq!(attempts("done"), 0.0);
+    assert_eq!(attempts("acknowledged"), 0.0);
     assert_eq!(get(&format!("http://{admin}/readyz")).status, 200);
     let url = format!("http://{listen}/webhooks/heygen");
     assert_eq!(ask(&url, "OPTIONS", &[], b"").status, 204);
@@ -237,7 +237,7 @@ fn check_printing(trouble: Trouble) {
         return;
     }
     let text = serve.read();
-    eventually(|| attempts("done") == EVENTS as f64);
+    eventually(|| attempts("acknowledged") == EVENTS as f64);
     serve.ends_well();
     let lines = text.lines();
     let mut subjects: Vec<_> = lines

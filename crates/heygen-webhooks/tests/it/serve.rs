@@ -165,7 +165,7 @@ fn a_signal_ends_it_in_good_order() {
         assert_eq!(status, 0, "{log:?}");
         assert_eq!(rest, Vec::<String>::new());
         let done = place
-            .run(&["inbox", "list", "--json", "--state", "done"])
+            .run(&["inbox", "list", "--json", "--state", "acknowledged"])
             .ok();
         assert_eq!(
             done.json().as_array().map(Vec::len),

@@ -9,7 +9,9 @@ use super::{Store, key};
 use crate::claim::{RoomLeft, Turn};
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
-use crate::{Attempt, AttemptResult, Claim, ClaimRequest, Claimed, Completion, Order, State};
+use crate::{
+    Attempt, AttemptOutcome, Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder, State,
+};
 
 /// What this process has claimed and not finished yet.
 #[derive(Debug, Default)]
@@ -23,7 +25,7 @@ pub(super) struct InHand {
 impl Store {
     /// What there is room for, live deliveries and backlog by turns, or whatever is due longest.
     pub(in crate::sqlite) fn claim(&mut self, request: &ClaimRequest) -> rusqlite::Result<Claim> {
-        if request.turns() == [Turn::Due] {
+        if request.turns() == [Turn::Unordered] {
             return self.claim_in_turns(request);
         }
         let now = to_micros(request.now);
@@ -63,7 +65,9 @@ impl Store {
                 request,
                 turn: *turn,
                 now,
-                is_of_other_turn: &|id| *turn != Turn::Due && recent.contains(id.cast_unsigned()),
+                is_of_other_turn: &|id| {
+                    *turn != Turn::Unordered && recent.contains(id.cast_unsigned())
+                },
             }
             .choose(&mut left)?;
             is_all &= due.is_all;
@@ -118,7 +122,7 @@ impl Store {
         Ok(())
     }
 
-    fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<Claimed> {
+    fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<ClaimedDelivery> {
         self.recent.remove(id.cast_unsigned());
         self.connection
             .prepare_cached(
@@ -152,16 +156,18 @@ impl Store {
             "a delivery cannot be read and is given up; the file may be damaged"
         );
         self.connection
-            .prepare_cached("UPDATE delivery SET state = 'dead', claimed_at = NULL WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE delivery SET state = 'dead_lettered', claimed_at = NULL WHERE id = ?1",
+            )?
             .execute([id])?;
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
-                 SELECT id, min(attempts, 4294967295), ?2, 0, 'dead', ?3 FROM delivery WHERE id = ?1",
+                 SELECT id, min(attempts, 4294967295), ?2, 0, 'dead_lettered', ?3 FROM delivery WHERE id = ?1",
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
         self.in_hand.finished.push(id);
-        if self.order == Order::Subject {
+        if self.order == DispatchOrder::PerSubject {
             self.release_next(id, now)?;
         }
         Ok(())
@@ -186,14 +192,14 @@ impl Store {
             return self.release(id, finish);
         }
         let state = match finish.result {
-            AttemptResult::Done => State::Done,
-            AttemptResult::Dead => State::Dead,
-            AttemptResult::Retry | AttemptResult::Interrupted => State::Pending,
+            AttemptOutcome::Acknowledged => State::Acknowledged,
+            AttemptOutcome::DeadLettered => State::DeadLettered,
+            AttemptOutcome::Retry | AttemptOutcome::Interrupted => State::Pending,
         };
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL, elapsed = ?5, uncounted = uncounted + ?6 \
-                 WHERE id = ?1 AND (?2 = 'done' OR (state = 'claimed' AND attempts = ?4))",
+                 WHERE id = ?1 AND (?2 = 'acknowledged' OR (state = 'claimed' AND attempts = ?4))",
             )?
             .execute(params![
                 id,
@@ -201,7 +207,7 @@ impl Store {
                 to_micros(finish.due_at).min(order::WAITS - 1),
                 finish.attempt,
                 micros(finish.elapsed),
-                !finish.is_counted || finish.result == AttemptResult::Interrupted,
+                !finish.is_counted || finish.result == AttemptOutcome::Interrupted,
             ])?;
         let attempt = Attempt {
             number: finish.attempt,
@@ -212,7 +218,7 @@ impl Store {
         };
         self.insert_attempt(id, &attempt)?;
         self.in_hand.finished.push(id);
-        if self.order == Order::Subject {
+        if self.order == DispatchOrder::PerSubject {
             let ended_at = finish
                 .started_at
                 .checked_add(finish.duration)
@@ -246,7 +252,7 @@ impl Store {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
         }
-        if self.order == Order::Subject {
+        if self.order == DispatchOrder::PerSubject {
             // What was set aside behind it may be the older one, which then waits for nothing any more.
             self.release_next(id, to_micros(finish.due_at))?;
         }
@@ -267,9 +273,9 @@ impl Store {
         Ok(())
     }
 
-    fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<ClaimedDelivery> {
         let elapsed: i64 = row.get(7)?;
-        Ok(Claimed {
+        Ok(ClaimedDelivery {
             id: self.id(row.get(0)?),
             received_at: from_micros(row.get(1)?),
             source: row::source(row, 2)?,

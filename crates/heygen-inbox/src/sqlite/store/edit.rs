@@ -6,7 +6,7 @@ use super::{NewRow, Store, key};
 use crate::dedup::rule::Link;
 use crate::sqlite::{candidate, row};
 use crate::time::to_micros;
-use crate::{Appended, DeliveryId, Imported, NewDelivery, Replayed, State};
+use crate::{Appended, DeliveryId, Imported, NewDelivery, ReplayReport, State};
 
 impl Store {
     pub(in crate::sqlite) fn find_all(
@@ -41,12 +41,14 @@ impl Store {
         &self,
         ids: &[DeliveryId],
         now: i64,
-    ) -> rusqlite::Result<Replayed> {
-        let mut replayed = Replayed::default();
+    ) -> rusqlite::Result<ReplayReport> {
+        let mut replayed = ReplayReport::default();
         for id in ids {
             match self.replay_one(*id, now)? {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Done | State::Dead) => replayed.pending += 1,
+                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
+                    replayed.pending += 1
+                }
                 None => replayed.missing += 1,
             }
         }
@@ -78,16 +80,16 @@ impl Store {
         if let Some(post) = imported.signed_delivery() {
             candidate::store(&self.connection, key, Link::Post, &post)?;
         }
-        if let Some(last_at) = imported.repeats.last_at {
+        if let Some(last_at) = imported.redeliveries.last_at {
             self.connection
                 .prepare_cached(
                     "INSERT INTO repeat (id, count, last_at, last_headers) VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![
                     key,
-                    imported.repeats.count.cast_signed(),
+                    imported.redeliveries.count.cast_signed(),
                     to_micros(last_at),
-                    row::headers_to_text(&imported.repeats.last_headers)
+                    row::headers_to_text(&imported.redeliveries.last_headers)
                 ])?;
         }
         Ok(())
@@ -104,7 +106,10 @@ impl Store {
             .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
             .query_row([key], |row| row::state(row, 0))
             .optional()?;
-        if matches!(state, Some(State::Pending | State::Done | State::Dead)) {
+        if matches!(
+            state,
+            Some(State::Pending | State::Acknowledged | State::DeadLettered)
+        ) {
             self.connection
                 .prepare_cached(
                     "UPDATE delivery SET state = 'pending', due_at = ?2, first_attempt = attempts + 1, elapsed = 0, uncounted = 0 WHERE id = ?1",

@@ -13,7 +13,7 @@ use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
 use crate::sqlite::seen::Seen;
 use crate::time::to_micros;
-use crate::{AttemptResult, DeliveryId, InboxError, InboxErrorKind, Order};
+use crate::{AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
 impl Store {
     /// Opens the file again after a failure that leaves open what is on the disk, a failed fsync above all, or after it was
@@ -105,7 +105,7 @@ pub(super) fn take_up(
     order::upgrade(&transaction)?;
     let order = order::found(&transaction)?;
     for (id, attempt, started_at) in interrupted {
-        let result = AttemptResult::Interrupted.as_str();
+        let result = AttemptOutcome::Interrupted.as_str();
         transaction.execute(
             INSERT_ATTEMPT,
             params![id, attempt, started_at, 0, result, None::<&str>],
@@ -115,7 +115,7 @@ pub(super) fn take_up(
             // When it was claimed, and not now: this process's clock may be ahead.
             params![id, started_at],
         )?;
-        if order == Order::Subject {
+        if order == DispatchOrder::PerSubject {
             order::release_next(&transaction, id, to_micros(now))?;
         }
     }

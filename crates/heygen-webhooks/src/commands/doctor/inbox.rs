@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptResult, BoxInbox, InboxAdmin as _, InboxError, InboxErrorKind, Query, State,
-    Summary,
+    Attempt, AttemptOutcome, BoxInbox, DeliverySummary, InboxAdmin as _, InboxError,
+    InboxErrorKind, Query, State,
 };
 
 use super::finding::{Finding, all_skipped};
@@ -46,13 +46,13 @@ pub(super) async fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
 async fn look(inbox: &BoxInbox) -> Result<(Finding, Finding), InboxError> {
     let newest = inbox.list(Query::default().limit(MOST)).await?;
     let waiting = of_state(inbox, State::Pending).await?;
-    let dead = of_state(inbox, State::Dead).await?;
+    let dead = of_state(inbox, State::DeadLettered).await?;
     let last = newest.iter().find(|summary| !is_sample(summary));
     let failure = last_failure(inbox, &waiting).await?;
     Ok((last_delivery(last), backlog(&waiting, &dead, failure)))
 }
 
-async fn of_state(inbox: &BoxInbox, state: State) -> Result<Vec<Summary>, InboxError> {
+async fn of_state(inbox: &BoxInbox, state: State) -> Result<Vec<DeliverySummary>, InboxError> {
     let mut found = inbox
         .list(Query::default().state(state).limit(MOST))
         .await?;
@@ -61,7 +61,10 @@ async fn of_state(inbox: &BoxInbox, state: State) -> Result<Vec<Summary>, InboxE
 }
 
 /// How the last attempt at what waits has failed. Of many that wait only the newest few are looked into.
-async fn last_failure(inbox: &BoxInbox, waiting: &[Summary]) -> Result<Option<String>, InboxError> {
+async fn last_failure(
+    inbox: &BoxInbox,
+    waiting: &[DeliverySummary],
+) -> Result<Option<String>, InboxError> {
     let tried = waiting.iter().filter(|summary| summary.attempts > 0);
     let mut last: Option<Attempt> = None;
     for summary in tried.take(LOOKED_INTO) {
@@ -73,7 +76,7 @@ async fn last_failure(inbox: &BoxInbox, waiting: &[Summary]) -> Result<Option<St
         }
     }
     Ok(last
-        .filter(|attempt| attempt.result != AttemptResult::Done)
+        .filter(|attempt| attempt.result != AttemptOutcome::Acknowledged)
         .map(|attempt| {
             attempt
                 .detail
@@ -95,7 +98,7 @@ fn found(place: &Place, what: String) -> Finding {
     }
 }
 
-fn last_delivery(last: Option<&Summary>) -> Finding {
+fn last_delivery(last: Option<&DeliverySummary>) -> Finding {
     const ID: &str = "inbox.last-delivery";
     let Some(last) = last else {
         return Finding::warn(
@@ -109,7 +112,11 @@ fn last_delivery(last: Option<&Summary>) -> Finding {
     Finding::ok(ID, format!("{name}, {}", when::short(last.received_at)))
 }
 
-fn backlog(waiting: &[Summary], dead: &[Summary], failure: Option<String>) -> Finding {
+fn backlog(
+    waiting: &[DeliverySummary],
+    dead: &[DeliverySummary],
+    failure: Option<String>,
+) -> Finding {
     const ID: &str = "inbox.backlog";
     let what = format!(
         "{} waiting to be handled, {} given up",
@@ -172,11 +179,11 @@ fn with_rest(first: Finding, why: &str) -> Vec<Finding> {
     findings
 }
 
-fn is_sample(summary: &Summary) -> bool {
+fn is_sample(summary: &DeliverySummary) -> bool {
     summary.event_type.as_deref() == Some(sample::EVENT_TYPE)
 }
 
-fn at_least(found: &[Summary]) -> String {
+fn at_least(found: &[DeliverySummary]) -> String {
     match found.len() >= MOST {
         true => format!("{MOST} or more"),
         false => found.len().to_string(),

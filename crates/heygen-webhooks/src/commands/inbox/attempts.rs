@@ -1,6 +1,6 @@
 //! `inbox attempts`: every handing-out of one delivery.
 
-use heygen_inbox::{Kept, State};
+use heygen_inbox::{State, StoredDelivery};
 use serde_json::json;
 
 use super::kept;
@@ -18,7 +18,7 @@ pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
             "state": kept.summary.state,
             "attempts": kept.summary.attempts,
             "due_at": kept.due_at.map(when::exact),
-            "dead_at": kept.summary.dead_at.map(when::exact),
+            "dead_lettered_at": kept.summary.dead_lettered_at.map(when::exact),
             "attempt_list": kept.attempts,
         }))?;
         return Ok(());
@@ -33,7 +33,7 @@ pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
     Ok(())
 }
 
-fn what_next(kept: &Kept) -> String {
+fn what_next(kept: &StoredDelivery) -> String {
     match (kept.summary.state, kept.due_at) {
         (State::Pending, Some(due_at)) => format!(", due {}", when::short(due_at)),
         (State::Pending, None) => ", waiting for an earlier one about the same".to_owned(),
@@ -45,12 +45,12 @@ fn what_next(kept: &Kept) -> String {
             ": attempt {} was not finished when its process ended; the next start of `serve` delivers it again",
             kept.summary.attempts
         ),
-        (State::Done, _) => String::new(),
-        (State::Dead, _) => format!(
+        (State::Acknowledged, _) => String::new(),
+        (State::DeadLettered, _) => format!(
             ": given up{}; `inbox replay {}` hands it out again",
             kept.summary
-                .dead_at
-                .map(|dead_at| format!(" {}", when::short(dead_at)))
+                .dead_lettered_at
+                .map(|dead_lettered_at| format!(" {}", when::short(dead_lettered_at)))
                 .unwrap_or_default(),
             kept.summary.id
         ),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::{Depth, Flaw, SqliteInbox, is_damaged};
+use heygen_inbox::sqlite::{CheckLevel, IntegrityIssue, SqliteInbox, is_damaged};
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,8 +29,8 @@ pub(super) async fn run(options: &Check) -> Result<(), Failure> {
         "its servers look after it; `nats stream report` and /readyz of `serve` and `work` tell how it stands",
     )?;
     let depth = match options.full {
-        true => Depth::Full,
-        false => Depth::Quick,
+        true => CheckLevel::Full,
+        false => CheckLevel::Quick,
     };
     let wrong = look(place, path, depth).await?;
     if options.json {
@@ -48,7 +48,7 @@ pub(super) async fn run(options: &Check) -> Result<(), Failure> {
 }
 
 /// What is wrong. A file that is damaged too badly to be opened is wrong too, and no failure to look.
-async fn look(place: &Place, path: &Path, depth: Depth) -> Result<Vec<Wrong>, Failure> {
+async fn look(place: &Place, path: &Path, depth: CheckLevel) -> Result<Vec<Wrong>, Failure> {
     let reader = match SqliteInbox::open_read_only(path) {
         Ok(reader) => reader,
         Err(error) if is_damaged(&error) => {
@@ -77,8 +77,8 @@ impl Wrong {
     }
 }
 
-impl From<Flaw> for Wrong {
-    fn from(flaw: Flaw) -> Self {
+impl From<IntegrityIssue> for Wrong {
+    fn from(flaw: IntegrityIssue) -> Self {
         Self {
             what: flaw.what,
             count: flaw.count,

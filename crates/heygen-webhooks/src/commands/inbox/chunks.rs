@@ -1,6 +1,6 @@
 //! [`Chunks`]: what a query asks for, in pieces that fit into memory.
 
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query, Summary};
+use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, InboxError, Query};
 
 /// Goes through what a query asks for, oldest first, without what comes in meanwhile.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// The next of them; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Vec<Summary>, InboxError> {
+    pub(super) async fn next(&mut self) -> Result<Vec<DeliverySummary>, InboxError> {
         if self.is_over {
             return Ok(Vec::new());
         }

@@ -56,7 +56,7 @@ fn words(kind: DriftKind) -> &'static str {
     match kind {
         DriftKind::UnknownEvent => "new event",
         DriftKind::UnknownField => "new field",
-        DriftKind::Misfit => "does not fit",
+        DriftKind::Malformed => "does not fit",
         _ => kind.as_str(),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use heygen_inbox::sqlite::is_damaged;
 use heygen_inbox::transfer::to_record;
-use heygen_inbox::{BoxInbox, InboxAdmin as _, Kept};
+use heygen_inbox::{BoxInbox, InboxAdmin as _, StoredDelivery};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -98,7 +98,7 @@ async fn write(
                     to.write_all(line(options.format, &kept).as_bytes())?;
                     written.deliveries += 1;
                 }
-                // Pruned meanwhile.
+                // PruneReport meanwhile.
                 Ok(None) => {}
                 Err(error) if is_damaged(&error) => {
                     let told = format!("{}: {}", summary.id, error_chain(&error));
@@ -113,7 +113,7 @@ async fn write(
     Ok(written)
 }
 
-fn line(format: Format, kept: &Kept) -> String {
+fn line(format: Format, kept: &StoredDelivery) -> String {
     match format {
         Format::Jsonl => output::json_line(&to_json(to_record(kept))),
         Format::Csv => csv::line(kept),

@@ -1,7 +1,7 @@
 //! Deliveries for programs: the same keys wherever one is shown.
 
 use heygen_events::Event;
-use heygen_inbox::Kept;
+use heygen_inbox::StoredDelivery;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(super) fn to_json(shown: impl Serialize) -> Value {
 }
 
 /// The keys of the list, and what only one delivery has: `body` is null where it is not UTF-8 (`--raw` has the bytes).
-pub(super) fn kept_json(kept: &Kept) -> Value {
+pub(super) fn kept_json(kept: &StoredDelivery) -> Value {
     let mut value = to_json(&kept.summary);
     let more = json!({
         "due_at": kept.due_at.map(when::exact),
@@ -23,7 +23,7 @@ pub(super) fn kept_json(kept: &Kept) -> Value {
         "headers": kept.headers,
         "body": std::str::from_utf8(&kept.body).ok(),
         "event": Event::from_slice(&kept.body).ok().map(|event| view::json(&event)),
-        "repeats": kept.repeats,
+        "redeliveries": kept.redeliveries,
         "attempt_list": kept.attempts,
     });
     if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {

@@ -1,6 +1,6 @@
 //! `inbox list`: what came in, newest first.
 
-use heygen_inbox::{InboxAdmin as _, Summary};
+use heygen_inbox::{DeliverySummary, InboxAdmin as _};
 
 use super::json::to_json;
 use super::open_existing;
@@ -35,7 +35,7 @@ pub(super) async fn run(options: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(summary: &Summary) -> Vec<String> {
+fn row(summary: &DeliverySummary) -> Vec<String> {
     let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), tame);
     vec![
         summary.id.to_string(),
@@ -50,8 +50,10 @@ fn row(summary: &Summary) -> Vec<String> {
             .outcome
             .map_or("-", |outcome| outcome.as_str())
             .to_owned(),
-        match summary.dead_at {
-            Some(dead_at) => format!("{} {}", summary.state, when::short(dead_at)),
+        match summary.dead_lettered_at {
+            Some(dead_lettered_at) => {
+                format!("{} {}", summary.state, when::short(dead_lettered_at))
+            }
             None => summary.state.to_string(),
         },
         summary.attempts.to_string(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{InboxAdmin as _, Prune};
+use heygen_inbox::{InboxAdmin as _, PruneStep};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -67,7 +67,7 @@ async fn prune(
 ) -> Result<(u64, u64), Failure> {
     let inbox = open_beside(&options.file).await?;
     let progress = progress::deliveries(found)?;
-    let mut step = Prune::before(before);
+    let mut step = PruneStep::before(before);
     let mut deleted = 0;
     loop {
         let pruned = inbox.prune(step.clone()).await?;

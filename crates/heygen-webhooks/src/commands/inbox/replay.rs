@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Replayed, State, Summary};
+use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, ReplayReport, State};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -67,7 +67,7 @@ fn check_use(options: &Replay) -> Result<(), Failure> {
 /// What became of a replay.
 #[derive(Debug, Default)]
 struct Outcome {
-    replayed: Replayed,
+    replayed: ReplayReport,
     /// How many were not reached, because somebody stopped it.
     left: usize,
 }
@@ -240,7 +240,7 @@ impl Chosen {
         Ok(chosen)
     }
 
-    fn add(&mut self, summary: &Summary) {
+    fn add(&mut self, summary: &DeliverySummary) {
         self.ids.push(summary.id);
         let kind = (summary.event_type.clone(), State::as_str(summary.state));
         *self.kinds.entry(kind).or_default() += 1;

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use heygen_events::Pattern;
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query, Summary};
+use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, InboxError, Query};
 use tokio::time::sleep;
 
 use super::chunks::{CHUNK, newest, next_id};
@@ -54,7 +54,7 @@ async fn first(
     options: &Tail,
     inbox: &BoxInbox,
     newest: Option<DeliveryId>,
-) -> Result<Vec<Summary>, InboxError> {
+) -> Result<Vec<DeliverySummary>, InboxError> {
     let mut query = Query::default().limit(options.lines);
     event_name::choose(&mut query, options.event_type.as_deref());
     query.subject_id.clone_from(&options.subject);
@@ -68,13 +68,16 @@ async fn first(
 }
 
 /// All that is new, wanted or not: looking for what is wanted alone would go through the rest again every time.
-async fn since(inbox: &BoxInbox, after: Option<DeliveryId>) -> Result<Vec<Summary>, InboxError> {
+async fn since(
+    inbox: &BoxInbox,
+    after: Option<DeliveryId>,
+) -> Result<Vec<DeliverySummary>, InboxError> {
     let mut query = Query::default().oldest_first().limit(CHUNK);
     query.after = after;
     inbox.list(query).await
 }
 
-fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
+fn print(options: &Tail, found: &[DeliverySummary]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for summary in found.iter().filter(|summary| is_wanted(options, summary)) {
         match options.json {
@@ -85,14 +88,14 @@ fn print(options: &Tail, found: &[Summary]) -> io::Result<()> {
     stdout.flush()
 }
 
-fn is_wanted(options: &Tail, summary: &Summary) -> bool {
+fn is_wanted(options: &Tail, summary: &DeliverySummary) -> bool {
     let name = summary.event_type.as_deref().unwrap_or_default();
     let pattern = options.event_type.as_deref();
     pattern.is_none_or(|pattern| Pattern::text_matches(pattern, name))
         && (options.subject.is_none() || options.subject == summary.subject_id)
 }
 
-fn line(summary: &Summary) -> String {
+fn line(summary: &DeliverySummary) -> String {
     let event_type = summary.event_type.as_deref();
     let mut words = vec![
         when::short(summary.received_at),

@@ -1,14 +1,14 @@
 //! One delivery for people.
 
 use heygen_events::Event;
-use heygen_inbox::{Attempt, Header, Kept};
+use heygen_inbox::{Attempt, Header, StoredDelivery};
 use serde_json::Value;
 
 use crate::output::view;
 use crate::output::{escaped, table, tame, without_query};
 use crate::settings::when;
 
-pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
+pub(super) fn kept_text(kept: &StoredDelivery, full: bool) -> String {
     let summary = &kept.summary;
     let mut parts = vec![format!(
         "id              {}\nreceived        {}\nsource          {}\nstate           {}{}\n",
@@ -16,9 +16,10 @@ pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
         when::short(summary.received_at),
         summary.source,
         summary.state,
-        match (kept.due_at, summary.dead_at) {
+        match (kept.due_at, summary.dead_lettered_at) {
             (Some(due), _) => format!(", due {}", when::short(due)),
-            (None, Some(dead_at)) => format!(", given up {}", when::short(dead_at)),
+            (None, Some(dead_lettered_at)) =>
+                format!(", given up {}", when::short(dead_lettered_at)),
             (None, None) => String::new(),
         },
     )];
@@ -49,17 +50,17 @@ pub(super) fn kept_text(kept: &Kept, full: bool) -> String {
     parts.concat()
 }
 
-fn repeats_text(kept: &Kept) -> String {
-    let Some(last_at) = kept.repeats.last_at else {
+fn repeats_text(kept: &StoredDelivery) -> String {
+    let Some(last_at) = kept.redeliveries.last_at else {
         return String::new();
     };
     let mut text = format!(
         "came again      {} times, last at {}\n",
-        kept.repeats.count,
+        kept.redeliveries.count,
         when::short(last_at)
     );
     let differing = kept
-        .repeats
+        .redeliveries
         .last_headers
         .iter()
         .filter(|header| !kept.headers.contains(header));

@@ -29,7 +29,7 @@ struct Settings {
 }
 
 /// What stands against it, after a look at each of these servers; without any, that nobody looked.
-pub(super) async fn doubts(monitors: &[String]) -> Vec<String> {
+pub(super) async fn durability_warnings(monitors: &[String]) -> Vec<String> {
     if monitors.is_empty() {
         return vec![
             "whether the servers write before they acknowledge (sync_interval: always), only their monitoring port tells: name it \
@@ -37,15 +37,15 @@ pub(super) async fn doubts(monitors: &[String]) -> Vec<String> {
                 .to_owned(),
         ];
     }
-    let mut doubts = Vec::new();
+    let mut durability_warnings = Vec::new();
     for monitor in monitors {
         let place = without_query(monitor);
         match ask(monitor).await {
-            Ok(variables) => doubts.extend(doubt(&place, &variables)),
-            Err(error) => doubts.push(format!("{place} cannot be asked: {error:#}")),
+            Ok(variables) => durability_warnings.extend(doubt(&place, &variables)),
+            Err(error) => durability_warnings.push(format!("{place} cannot be asked: {error:#}")),
         }
     }
-    doubts
+    durability_warnings
 }
 
 fn doubt(place: &str, variables: &Variables) -> Option<String> {

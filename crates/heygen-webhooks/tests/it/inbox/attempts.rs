@@ -12,10 +12,10 @@ fn every_handing_out_is_told() {
         .ok()
         .json();
     assert_eq!(told["id"], sent[0].as_str());
-    assert_eq!(told["state"], "done");
+    assert_eq!(told["state"], "acknowledged");
     assert_eq!(told["due_at"], serde_json::Value::Null);
     assert_eq!(told["attempt_list"][0]["number"], 1);
-    assert_eq!(told["attempt_list"][0]["result"], "done");
+    assert_eq!(told["attempt_list"][0]["result"], "acknowledged");
     let people = place.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
     assert!(
         people.starts_with(&format!("{} is done", sent[0])) && people.contains("STARTED"),

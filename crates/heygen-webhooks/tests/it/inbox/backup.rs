@@ -92,7 +92,7 @@ async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
 #[test]
 fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
     let place = Place::new();
-    import(&place, &[delivery("v1", "dead", 3)]);
+    import(&place, &[delivery("v1", "dead_lettered", 3)]);
     let backup = |arguments: &[&str]| place.run(&[&["inbox", "backup"], arguments].concat());
     let told = backup(&["copy.db"]).ok().stdout;
     assert!(

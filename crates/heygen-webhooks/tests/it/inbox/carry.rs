@@ -35,7 +35,10 @@ fn what_is_exported_and_imported_is_exported_equal() {
     serve.wait();
     import(
         &place,
-        &[delivery("v7", "dead", 3), delivery("v8", "pending", 2)],
+        &[
+            delivery("v7", "dead_lettered", 3),
+            delivery("v8", "pending", 2),
+        ],
     );
     let lines = export(&place, &[]);
     assert_eq!(lines.len(), 6);
@@ -90,7 +93,7 @@ fn an_export_goes_to_a_file_whole_and_beside_a_server() {
 #[test]
 fn csv_calculates_nothing() {
     let place = Place::new();
-    let mut bad = delivery("=HYPERLINK(\"http://a.b\")", "done", 1);
+    let mut bad = delivery("=HYPERLINK(\"http://a.b\")", "acknowledged", 1);
     bad["source"] = "backfill".into();
     import(&place, &[bad]);
     let table = place
@@ -116,7 +119,10 @@ fn csv_calculates_nothing() {
 #[test]
 fn bad_lines_are_told_and_lose_no_other() {
     let place = Place::new();
-    let good = [delivery("v1", "done", 2), delivery("v2", "dead", 1)];
+    let good = [
+        delivery("v1", "acknowledged", 2),
+        delivery("v2", "dead_lettered", 1),
+    ];
     let input = format!(
         "{}nonsense\n\n{{\"body\":\"\\ud800\"}}\n{}\n",
         text(&good[..1]),
@@ -143,15 +149,15 @@ fn bad_lines_are_told_and_lose_no_other() {
         "{}",
         told.stdout
     );
-    assert_eq!(of_state(&place, "done").len(), 1);
-    assert_eq!(of_state(&place, "dead").len(), 1);
+    assert_eq!(of_state(&place, "acknowledged").len(), 1);
+    assert_eq!(of_state(&place, "dead_lettered").len(), 1);
 }
 
 #[test]
 fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
     let place = Place::new();
     let serve = place.serve(&["--json"]);
-    let lines = text(&[delivery("v1", "dead", 2)]);
+    let lines = text(&[delivery("v1", "dead_lettered", 2)]);
     let arguments = ["inbox", "import", "-", "--replay"];
     place.run_with(&arguments, lines.as_bytes(), &[]).ok();
     let line = serve.line();
@@ -168,11 +174,15 @@ fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
 #[test]
 fn what_is_damaged_is_passed_over_and_told() {
     let place = Place::new();
-    let mut large = delivery("v2", "done", 2);
+    let mut large = delivery("v2", "acknowledged", 2);
     large["body"] = "Z".repeat(20_000).into();
     import(
         &place,
-        &[delivery("v1", "done", 3), large, delivery("v3", "done", 1)],
+        &[
+            delivery("v1", "acknowledged", 3),
+            large,
+            delivery("v3", "acknowledged", 1),
+        ],
     );
     // A page of nothing but the body names the next of such: now one that cannot be.
     let path = place.path().join("heygen-inbox.db");
@@ -198,7 +208,7 @@ fn an_export_that_is_stopped_leaves_nothing_half_made() {
 
     let place = Place::new();
     let many: Vec<_> = (0..3000)
-        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
     import(&place, &many);
     let names = || {

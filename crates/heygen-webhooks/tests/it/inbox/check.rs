@@ -16,7 +16,7 @@ fn a_sound_inbox_is_sound_beside_a_server_and_without() {
         assert!(told.contains("is sound"), "{told}");
     }
     drop(serve);
-    import(&place, &[delivery("v1", "dead", 3)]);
+    import(&place, &[delivery("v1", "dead_lettered", 3)]);
     let told = place.run(&["inbox", "check", "--json"]).ok().json();
     assert_eq!(told, serde_json::json!({"sound": true, "flaws": []}));
     assert_eq!(
@@ -36,7 +36,7 @@ fn damage_is_found_and_told() {
 fn check_damage(from: f64, to: f64) {
     let place = Place::new();
     let many: Vec<_> = (0..200)
-        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
     import(&place, &many);
     let path = place.path().join("heygen-inbox.db");

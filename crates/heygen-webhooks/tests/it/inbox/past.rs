@@ -26,7 +26,7 @@ pub(crate) fn delivery(subject: &str, state: &str, days: i64) -> Value {
         "attempts": attempts.as_array().map_or(0, Vec::len),
         "headers": [["signature", "00ff"]],
         "body": body.to_string(),
-        "repeats": {"count": 1, "last_at": format!("{at:.6}"), "last_headers": [["x", "y"]]},
+        "redeliveries": {"count": 1, "last_at": format!("{at:.6}"), "last_headers": [["x", "y"]]},
         "attempt_list": attempts,
     })
 }

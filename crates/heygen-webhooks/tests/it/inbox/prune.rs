@@ -10,10 +10,10 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
     import(
         &place,
         &[
-            delivery("v1", "done", 40),
-            delivery("v2", "dead", 39),
+            delivery("v1", "acknowledged", 40),
+            delivery("v2", "dead_lettered", 39),
             delivery("v3", "pending", 38),
-            delivery("v4", "done", 2),
+            delivery("v4", "acknowledged", 2),
         ],
     );
     let prune = |arguments: &[&str]| {
@@ -27,12 +27,12 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
         "{}",
         unasked.stderr
     );
-    assert_eq!(of_state(&place, "done").len(), 2);
+    assert_eq!(of_state(&place, "acknowledged").len(), 2);
     let told = prune(&["--yes", "--json"]).ok().json();
     assert_eq!((&told["found"], &told["deleted"]), (&2.into(), &2.into()));
     assert_eq!(of_state(&place, "pending").len(), 1);
-    assert_eq!(of_state(&place, "done").len(), 1);
-    assert_eq!(of_state(&place, "dead").len(), 0);
+    assert_eq!(of_state(&place, "acknowledged").len(), 1);
+    assert_eq!(of_state(&place, "dead_lettered").len(), 0);
     let told = prune(&["--json"]).ok().json();
     assert_eq!((&told["found"], &told["deleted"]), (&0.into(), &0.into()));
 }
@@ -41,7 +41,7 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
 fn many_go_beside_a_server_that_goes_on() {
     let place = Place::new();
     let many: Vec<_> = (0..450)
-        .map(|number| delivery(&format!("v{number}"), "done", 40))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 40))
         .collect();
     import(&place, &many);
     let serve = place.serve(&["--json"]);

@@ -15,9 +15,12 @@ fn a_dead_one_is_handed_out_again_while_a_server_runs() {
     let place = Place::new();
     import(
         &place,
-        &[delivery("v1", "dead", 3), delivery("v2", "dead", 2)],
+        &[
+            delivery("v1", "dead_lettered", 3),
+            delivery("v2", "dead_lettered", 2),
+        ],
     );
-    let ids = of_state(&place, "dead");
+    let ids = of_state(&place, "dead_lettered");
     let serve = place.serve(&["--json"]);
     let told = replay(&place, &[&ids[1]]);
     assert_eq!(
@@ -40,9 +43,12 @@ fn a_dead_one_is_handed_out_again_while_a_server_runs() {
         .collect();
     assert_eq!(
         results,
-        [(&json!(1), &json!("dead")), (&json!(2), &json!("done"))]
+        [
+            (&json!(1), &json!("dead_lettered")),
+            (&json!(2), &json!("acknowledged"))
+        ]
     );
-    assert_eq!(of_state(&place, "dead"), ids[..1]);
+    assert_eq!(of_state(&place, "dead_lettered"), ids[..1]);
 }
 
 #[test]
@@ -51,9 +57,9 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
     import(
         &place,
         &[
-            delivery("v1", "dead", 3),
-            delivery("v2", "dead", 2),
-            delivery("v3", "done", 1),
+            delivery("v1", "dead_lettered", 3),
+            delivery("v2", "dead_lettered", 2),
+            delivery("v3", "acknowledged", 1),
         ],
     );
     let dry = place
@@ -64,23 +70,23 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
         dry.contains("avatar_video.success  dead   2") && dry.contains("dry run"),
         "{dry}"
     );
-    assert_eq!(of_state(&place, "dead").len(), 2);
-    let told = replay(&place, &["--state", "dead", "--since", "60h"]);
+    assert_eq!(of_state(&place, "dead_lettered").len(), 2);
+    let told = replay(&place, &["--state", "dead_lettered", "--since", "60h"]);
     assert_eq!(told["replayed"], 1);
     assert_eq!(
         told["kinds"],
-        json!([{"event_type": "avatar_video.success", "state": "dead", "count": 1}])
+        json!([{"event_type": "avatar_video.success", "state": "dead_lettered", "count": 1}])
     );
     assert_eq!(replay(&place, &["--subject", "v3"])["replayed"], 1);
     assert_eq!(of_state(&place, "pending").len(), 2);
-    assert_eq!(of_state(&place, "dead").len(), 1);
+    assert_eq!(of_state(&place, "dead_lettered").len(), 1);
 }
 
 #[test]
 fn nothing_is_replayed_by_accident() {
     let place = Place::new();
     let many: Vec<_> = (0..101)
-        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
     import(&place, &many);
     let status = |arguments: &[&str]| {
@@ -89,11 +95,11 @@ fn nothing_is_replayed_by_accident() {
     };
     let (none, why) = status(&[]);
     assert!(none == 2 && why.contains("--all"), "{why}");
-    assert_eq!(status(&["--all", "--state", "done"]).0, 2);
+    assert_eq!(status(&["--all", "--state", "acknowledged"]).0, 2);
     assert_eq!(status(&["17"]).0, 2);
     let (unasked, why) = status(&["--all"]);
     assert!(unasked == 2 && why.contains("--yes"), "{why}");
-    assert_eq!(of_state(&place, "done").len(), 101);
+    assert_eq!(of_state(&place, "acknowledged").len(), 101);
     assert_eq!(status(&["000000000000000"]).0, 1);
     assert_eq!(status(&["--all", "--yes"]).0, 0);
     assert_eq!(of_state(&place, "pending").len(), 101);
@@ -106,7 +112,7 @@ fn nothing_is_replayed_by_accident() {
 fn a_rate_paces_it() {
     let place = Place::new();
     let five: Vec<_> = (0..5)
-        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
     import(&place, &five);
     let begun_at = std::time::Instant::now();
@@ -130,7 +136,7 @@ fn a_rate_paces_it() {
 fn it_can_be_stopped() {
     let place = Place::new();
     let three: Vec<_> = (0..3)
-        .map(|number| delivery(&format!("v{number}"), "done", 1))
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
     import(&place, &three);
     let command = place.command(&["inbox", "replay", "--all", "--rate", "1/h", "--json"]);
@@ -144,5 +150,5 @@ fn it_can_be_stopped() {
         (&told["replayed"], &told["not_reached"]),
         (&json!(1), &json!(2))
     );
-    assert_eq!(of_state(&place, "done").len(), 2);
+    assert_eq!(of_state(&place, "acknowledged").len(), 2);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    Attempt, AttemptResult, Header, Imported, InboxAdmin as _, Kept, NewDelivery, Query, Source,
-    State,
+    Attempt, AttemptOutcome, Header, Imported, InboxAdmin as _, NewDelivery, Query, Source, State,
+    StoredDelivery,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,7 +39,7 @@ proptest! {
 }
 
 /// Every delivery, oldest first.
-fn everything(path: &Path) -> Vec<Kept> {
+fn everything(path: &Path) -> Vec<StoredDelivery> {
     let reader = SqliteInbox::open_read_only(path).expect("an inbox");
     let mut query = Query::default();
     query.oldest_first = true;
@@ -63,37 +63,46 @@ fn imported() -> impl Strategy<Value = Imported> {
         (
             time(),
             0..1_u64 << 40,
-            select(&AttemptResult::ALL[..]),
+            select(&AttemptOutcome::ALL[..]),
             prop::option::of(".{0,9}"),
         ),
         0..3,
     );
-    let repeats = prop::option::of((1..9_u64, time(), headers()));
+    let redeliveries = prop::option::of((1..9_u64, time(), headers()));
     let source = select(&Source::ALL[..]);
     let state = select(&State::ALL[..]);
-    (time(), source, state, headers(), body, attempts, repeats).prop_map(
-        |(received_at, source, state, headers, body, attempts, repeats)| {
-            let delivery = NewDelivery::new(received_at, source, headers, body.into());
-            let mut imported = Imported::new(delivery);
-            imported.state = state;
-            imported.handed_out = attempts.len() as u32;
-            imported.attempts = (1..)
-                .zip(attempts)
-                .map(|(number, (started_at, micros, result, detail))| {
-                    let duration = Duration::from_micros(micros);
-                    let mut attempt = Attempt::new(number, started_at, duration, result);
-                    attempt.detail = detail;
-                    attempt
-                })
-                .collect();
-            if let Some((count, last_at, last_headers)) = repeats {
-                imported.repeats.count = count;
-                imported.repeats.last_at = Some(last_at);
-                imported.repeats.last_headers = last_headers;
-            }
-            imported
-        },
+    (
+        time(),
+        source,
+        state,
+        headers(),
+        body,
+        attempts,
+        redeliveries,
     )
+        .prop_map(
+            |(received_at, source, state, headers, body, attempts, redeliveries)| {
+                let delivery = NewDelivery::new(received_at, source, headers, body.into());
+                let mut imported = Imported::new(delivery);
+                imported.state = state;
+                imported.handed_out = attempts.len() as u32;
+                imported.attempts = (1..)
+                    .zip(attempts)
+                    .map(|(number, (started_at, micros, result, detail))| {
+                        let duration = Duration::from_micros(micros);
+                        let mut attempt = Attempt::new(number, started_at, duration, result);
+                        attempt.detail = detail;
+                        attempt
+                    })
+                    .collect();
+                if let Some((count, last_at, last_headers)) = redeliveries {
+                    imported.redeliveries.count = count;
+                    imported.redeliveries.last_at = Some(last_at);
+                    imported.redeliveries.last_headers = last_headers;
+                }
+                imported
+            },
+        )
 }
 
 fn headers() -> impl Strategy<Value = Vec<Header>> {

@@ -33,7 +33,7 @@ fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
     let worker = world.work(&["--json"]);
     assert_eq!(send(&serve, "before").status, 200);
     assert!(worker.line().contains("before"));
-    eventually(|| are_all(&world.place, "done"));
+    eventually(|| are_all(&world.place, "acknowledged"));
 
     world.server.kill().expect("it is killed");
     // For long enough that everybody tries again several times.

@@ -43,13 +43,13 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
     assert_eq!(listed(&["--subject", "v1"]), [ids[0].clone()]);
     assert_eq!(listed(&["--since", "1h"]).len(), 3);
     assert_eq!(listed(&["--until", "1h"]).len(), 0);
-    assert_eq!(listed(&["--state", "dead"]).len(), 0);
+    assert_eq!(listed(&["--state", "dead_lettered"]).len(), 0);
 
     let id = ids[0].as_str().expect("an id");
     let shown = world.run(&["inbox", "show", id, "--json"]).ok().json();
     assert_eq!(
         (&shown["state"], &shown["attempts"]),
-        (&json!("done"), &json!(1))
+        (&json!("acknowledged"), &json!(1))
     );
     let header = json!(["signature", sign(&bodies[0])]);
     let headers = shown["headers"].as_array().expect("headers");

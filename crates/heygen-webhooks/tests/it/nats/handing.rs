@@ -61,7 +61,7 @@ fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
     eventually(|| !lines(&world, "begun-a").is_empty());
     // There is another one to take it, and it stays where it is.
     let second = worker(&world, "b", &[], text);
-    eventually(|| are_all(&world.place, "done"));
+    eventually(|| are_all(&world.place, "acknowledged"));
     assert_eq!(lines(&world, "begun-a"), ["long 1"]);
     assert_eq!(lines(&world, "begun-b"), Vec::<String>::new());
 
@@ -70,10 +70,10 @@ fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
     post(&serve, &event("order.new", "fatal"));
     assert_eq!(first.wait().0, -1, "killed");
     let _second = worker(&world, "b", &[], text);
-    eventually(|| are_all(&world.place, "done"));
+    eventually(|| are_all(&world.place, "acknowledged"));
     assert_eq!(lines(&world, "begun-b"), ["fatal 2"]);
     let delivery = show(&world.place, &list(&world.place)[0]);
-    assert_eq!(results(&delivery), ["interrupted", "done"]);
+    assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
 }
 
 #[test]
@@ -126,14 +126,16 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     worker.signal("TERM");
     assert_eq!(worker.wait().0, 0);
 
-    let dead = ["inbox", "list", "--state", "dead", "--json"];
+    let dead = ["inbox", "list", "--state", "dead_lettered", "--json"];
     let dead = world.run(&dead).ok().json();
     assert_eq!(dead[0]["subject_id"], "v1");
     assert_eq!(dead[0]["attempts"], 3);
-    let dry = ["inbox", "replay", "--state", "dead", "--dry-run"];
+    let dry = ["inbox", "replay", "--state", "dead_lettered", "--dry-run"];
     assert!(world.run(&dry).ok().stdout.contains("nothing was changed"));
     assert_eq!(counts(&world.place, &[]), [0, 0, 1, 1]);
-    world.run(&["inbox", "replay", "--state", "dead"]).ok();
+    world
+        .run(&["inbox", "replay", "--state", "dead_lettered"])
+        .ok();
     let worker = world.work(&["--json"]);
     let line = worker.line();
     assert!(
@@ -142,5 +144,8 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     );
     eventually(|| counts(&world.place, &[]) == [0, 0, 2, 0]);
     let delivery = show(&world.place, &dead[0]);
-    assert_eq!(results(&delivery), ["retry", "retry", "dead", "done"]);
+    assert_eq!(
+        results(&delivery),
+        ["retry", "retry", "dead_lettered", "acknowledged"]
+    );
 }

@@ -54,7 +54,9 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
     eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
     let listed = world.run(&["inbox", "list", "--json"]).ok().json();
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
-    world.run(&["inbox", "replay", "--state", "dead"]).ok();
+    world
+        .run(&["inbox", "replay", "--state", "dead_lettered"])
+        .ok();
     worker.log_line(r#""attempt":1"#);
     worker.log_line(r#""attempt":2"#);
     eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);

@@ -10,8 +10,8 @@ use crate::support::{Place, eventually};
 /// An inbox in a file, with a past.
 fn past() -> Place {
     let place = Place::new();
-    let finished = (0..5).map(|number| old(&format!("done-{number}"), "done", 3, 10));
-    let dead = (0..3).map(|number| old(&format!("dead-{number}"), "dead", 2, 10));
+    let finished = (0..5).map(|number| old(&format!("done-{number}"), "acknowledged", 3, 10));
+    let dead = (0..3).map(|number| old(&format!("dead-{number}"), "dead_lettered", 2, 10));
     let pending = (0..4).map(|number| old(&format!("pending-{number}"), "pending", 1, 10));
     import(&place, finished.chain(dead).chain(pending));
     place

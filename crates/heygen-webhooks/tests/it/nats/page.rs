@@ -50,7 +50,7 @@ fn every_command_of_the_page_works_as_printed() {
     for folder in ["bin", "lib"] {
         fs::create_dir(place.path().join(folder)).expect("a folder");
     }
-    let states = ["done", "done", "dead", "pending"];
+    let states = ["acknowledged", "acknowledged", "dead_lettered", "pending"];
     let past = states.iter().enumerate();
     import(
         &place,

@@ -69,8 +69,10 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
         let series = format!("attempts_total{{result=\"{result}\"}}");
         metric(&metrics(), &series).unwrap_or_default()
     };
-    eventually(|| ended("done") == 3.0 && ended("retry") == 1.0 && ended("dead") == 1.0);
-    eventually(|| metric(&metrics(), "dead") == Some(1.0));
+    eventually(|| {
+        ended("acknowledged") == 3.0 && ended("retry") == 1.0 && ended("dead_lettered") == 1.0
+    });
+    eventually(|| metric(&metrics(), "dead_lettered") == Some(1.0));
     let text = metrics();
     for (series, expected) in [
         (
@@ -87,7 +89,7 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
         ),
         (r#"rejected_total{reason="missing-signature"}"#, 1.0),
         (r#"rejected_total{reason="signature-mismatch"}"#, 1.0),
-        (r#"handler_seconds_count{result="done"}"#, 3.0),
+        (r#"handler_seconds_count{result="acknowledged"}"#, 3.0),
         ("commit_seconds_count", 5.0),
         ("rejected_ring_dropped_total", 0.0),
     ] {

@@ -30,7 +30,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
     let place = Place::new();
     import(
         &place,
-        (0..500).map(|number| old(&format!("old-{number}"), "done", 40, 0)),
+        (0..500).map(|number| old(&format!("old-{number}"), "acknowledged", 40, 0)),
     );
     let serve = place.serve(&["--on", "*=ignore"]);
     let mut tail = Tail::start(&place);
@@ -82,7 +82,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
     }
     let ended = tail.0.try_wait().expect("it can be asked");
     assert!(ended.is_none(), "tail goes on: {ended:?}");
-    eventually(|| are_all(&place, "done"));
+    eventually(|| are_all(&place, "acknowledged"));
     let kept = by_subject(&place);
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     let new = kept.keys().filter(|subject| subject.starts_with("new-"));

@@ -23,9 +23,9 @@ fn what_a_handler_was_given_when_it_killed_us_comes_again() {
     assert_eq!(serve_with_program(&place, &[], text).wait().0, KILLED);
     assert_eq!(list(&place)[0]["state"], "interrupted");
     let _serve = serve_with_program(&place, &[], text);
-    eventually(|| are_all(&place, "done"));
+    eventually(|| are_all(&place, "acknowledged"));
     let delivery = show(&place, &list(&place)[0]);
-    assert_eq!(results(&delivery), ["interrupted", "done"]);
+    assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
     assert_eq!(delivery["attempts"], 2);
     let begun = fs::read_to_string(place.path().join("begun")).expect("what began");
     assert_eq!(begun, "1\n2\n");
@@ -52,14 +52,18 @@ fn what_kills_us_every_time_is_given_up() {
             .iter()
             .map(|one| one["state"].to_string())
             .collect();
-        states == BTreeSet::from([r#""dead""#.to_owned(), r#""done""#.to_owned()])
+        states
+            == BTreeSet::from([
+                r#""dead_lettered""#.to_owned(),
+                r#""acknowledged""#.to_owned(),
+            ])
     });
     serve.log_line("given up");
     let found = list(&place)
         .into_iter()
         .find(|one| one["subject_id"] == "a");
     let delivery = show(&place, &found.expect("it is kept"));
-    let expected = ["interrupted", "interrupted", "interrupted", "dead"];
+    let expected = ["interrupted", "interrupted", "interrupted", "dead_lettered"];
     assert_eq!(results(&delivery), expected);
     let why = delivery["attempt_list"][3]["detail"].as_str().unwrap_or("");
     assert!(why.contains("attempts ran out"), "{why}");
@@ -105,7 +109,7 @@ async fn kill_under_load(place: &Place, handler: &[&str]) -> BTreeSet<String> {
         answered.extend(load_then_kill(serve, round, 41 + 23 * round).await);
     }
     let serve = place.serve(&arguments);
-    eventually(|| are_all(place, "done"));
+    eventually(|| are_all(place, "acknowledged"));
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
     let kept = by_subject(place);

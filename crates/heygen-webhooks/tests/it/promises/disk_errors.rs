@@ -8,7 +8,7 @@ use std::process::Output;
 use std::thread;
 use std::time::SystemTime;
 
-use heygen_inbox::sqlite::{Depth, SqliteInbox};
+use heygen_inbox::sqlite::{CheckLevel, SqliteInbox};
 use heygen_inbox::{InboxAdmin as _, InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
@@ -51,9 +51,10 @@ const CASES: [Case; 3] = [
     },
     Case {
         prepare: |place| {
-            for (name, subjects, state) in
-                [("stay.jsonl", STAY, "pending"), ("go.jsonl", GO, "done")]
-            {
+            for (name, subjects, state) in [
+                ("stay.jsonl", STAY, "pending"),
+                ("go.jsonl", GO, "acknowledged"),
+            ] {
                 import_file(place, name, subjects, state);
                 place
                     .run(&["inbox", "import", name, "--trust", "--strict"])
@@ -133,7 +134,7 @@ fn contents(inbox: &Path, when: &str) -> Option<BTreeMap<String, usize>> {
         Err(error) if error.kind() == InboxErrorKind::Outdated || !inbox.exists() => return None,
         Err(error) => panic!("{when}: {error:?}"),
     };
-    let flaws = block_on(reader.check(Depth::Full, SystemTime::now())).expect("a check");
+    let flaws = block_on(reader.check(CheckLevel::Full, SystemTime::now())).expect("a check");
     assert!(flaws.is_empty(), "{when}: {flaws:?}");
     let mut counts = BTreeMap::new();
     for summary in block_on(reader.list(Query::default())).expect("a list") {
@@ -218,7 +219,7 @@ async fn a_commit_that_does_not_reach_the_disk_is_refused_and_the_same_process_g
     let mut stage = Stage::new();
     assert!(stage.send(0).await);
     // A commit that records what became of it is not the one that is to fail.
-    eventually(|| stage.count(State::Done) == 1);
+    eventually(|| stage.count(State::Acknowledged) == 1);
     stage.shim.plan(&format!("1 sync 1 1 {EIO} {INBOX}-wal"));
     assert!(!stage.send(0).await, "its fsync failed");
     assert!(stage.shim.has_failed());

@@ -124,7 +124,7 @@ async fn check(blocks: u32) {
         let answer = report.answer().expect("an answer").text();
         assert!(answer.contains(r#""status":"duplicate""#), "{answer}");
     }
-    eventually(|| are_all(&place, "done"));
+    eventually(|| are_all(&place, "acknowledged"));
     let all: BTreeSet<_> = answered.union(&refused).cloned().collect();
     assert_eq!(list(&place).len(), all.len());
     serve.signal("TERM");

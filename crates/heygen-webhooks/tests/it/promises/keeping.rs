@@ -11,8 +11,8 @@ const NOT_NOW: &[&str] = &["--retry-first", "3600"];
 fn what_is_finished_and_old_goes_and_nothing_else() {
     let place = Place::new();
     let finished = (0..1500).map(|number| match number % 10 {
-        0 => old(&format!("old-{number}"), "dead", 40, 0),
-        _ => old(&format!("old-{number}"), "done", 40, 0),
+        0 => old(&format!("old-{number}"), "dead_lettered", 40, 0),
+        _ => old(&format!("old-{number}"), "acknowledged", 40, 0),
     });
     import(&place, finished);
     import(
@@ -21,7 +21,7 @@ fn what_is_finished_and_old_goes_and_nothing_else() {
     );
     import(
         &place,
-        (0..3).map(|number| old(&format!("young-{number}"), "done", 20, 0)),
+        (0..3).map(|number| old(&format!("young-{number}"), "acknowledged", 20, 0)),
     );
     let options = [&["--keep", "30d"], NOT_NOW].concat();
     let serve = serve_with_program(&place, &options, "cat >/dev/null; exit 75");
@@ -53,7 +53,7 @@ fn the_oldest_finished_go_until_the_rest_fits() {
     let place = Place::new();
     let lines = (0..1200).map(|number| match number % 300 {
         0 => old(&format!("waits-{number}"), "pending", 3, 2000),
-        _ => old(&format!("old-{number:04}"), "done", 3, 2000),
+        _ => old(&format!("old-{number:04}"), "acknowledged", 3, 2000),
     });
     import(&place, lines);
     let options = [&["--keep-bytes", "1MiB"], NOT_NOW].concat();

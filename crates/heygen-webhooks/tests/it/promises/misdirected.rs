@@ -258,7 +258,7 @@ fn no_patience_is_too_long_for_the_clock() {
     for number in 0..3 {
         post(&serve, &event("order.new", &number.to_string()));
     }
-    eventually(|| super::are_all(&place, "done"));
+    eventually(|| super::are_all(&place, "acknowledged"));
     serve.signal("TERM");
     let (status, _, log) = serve.wait();
     assert_eq!(status, 0);

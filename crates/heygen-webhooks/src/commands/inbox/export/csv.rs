@@ -5,7 +5,7 @@
 //! received to the byte; the other format is, and it alone can be imported.
 
 use heygen_events::text::is_unsafe_to_show;
-use heygen_inbox::Kept;
+use heygen_inbox::StoredDelivery;
 
 use crate::settings::when;
 
@@ -13,7 +13,7 @@ pub(super) fn head() -> String {
     format!("{}\r\n", COLUMNS.join(","))
 }
 
-pub(super) fn line(kept: &Kept) -> String {
+pub(super) fn line(kept: &StoredDelivery) -> String {
     let summary = &kept.summary;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     row(&[

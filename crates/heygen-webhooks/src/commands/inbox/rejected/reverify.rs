@@ -150,7 +150,7 @@ impl<'a> Taker<'a> {
             none => none.insert(open_beside(self.options).await?),
         };
         // They may be older than what servers know duplicates of.
-        inbox.caught_up().await;
+        inbox.wait_until_synced().await;
         // Begun in their order, and together, so that they share a commit.
         let appends = self.batch.drain(..).map(|delivery| inbox.append(delivery));
         let answers = try_join_all(appends).await?;
