@@ -1,21 +1,36 @@
 //! `cargo xtask fuzz`: throws at each target in `fuzz/` what nobody thought of, and counts what came of it.
 //!
 //! cargo-fuzz builds the targets without a sanitizer: no code of ours is unsafe, and so the stable compiler is enough.
-//! [`options`] reads the command line, [`corpus`] makes what fuzzing begins with, [`told`] reads what libFuzzer prints.
+//! [`corpus`] makes what fuzzing begins with, [`told`] reads what libFuzzer prints.
 
 mod corpus;
-mod options;
 mod told;
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command as Process, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::workspace;
-use options::{Command, Options};
 use told::Told;
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// These targets only [default: all]
+    #[arg(value_parser = PossibleValuesParser::new(TARGETS.map(|target| target.name)))]
+    targets: Vec<String>,
+    /// How long to run each target
+    // libFuzzer takes 0 for no end.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Only write what fuzzing begins with: target/fuzz/seeds, from fixtures/ and fuzz/seeds
+    #[arg(long = "corpus")]
+    corpus_only: bool,
+}
 
 /// One program that takes bytes and panics when something does not hold for them.
 struct Target {
@@ -51,15 +66,7 @@ const TARGETS: [Target; 4] = [
 ];
 
 /// Fuzzes what was asked for, one after the other, and fails when something was found.
-pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
-    let names = TARGETS.map(|target| target.name);
-    let options = match Options::parse(words, &names)? {
-        Command::Help => {
-            print!("{}", help());
-            return Ok(());
-        }
-        Command::Run(options) => options,
-    };
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let targets = || {
         TARGETS
             .iter()
@@ -84,6 +91,12 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         bail!("what was found:\n{}", found.join("\n"));
     }
     Ok(())
+}
+
+impl Options {
+    fn includes(&self, name: &str) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(|target| target == name)
+    }
 }
 
 impl Target {
@@ -115,7 +128,7 @@ impl Target {
 
 /// The tools that cargo does not bring, or what to install.
 fn ensure_tools(root: &Path) -> Result<()> {
-    let runs = |command: &mut Process| {
+    let runs = |command: &mut Command| {
         let output = command.output();
         output.is_ok_and(|output| output.status.success())
     };
@@ -123,7 +136,7 @@ fn ensure_tools(root: &Path) -> Result<()> {
         bail!("cargo-fuzz is missing: `cargo install cargo-fuzz --locked`");
     }
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    if !runs(Process::new(&compiler).arg("--version")) {
+    if !runs(Command::new(&compiler).arg("--version")) {
         bail!(
             "`{compiler}` does not run, and libFuzzer is C++: install a C++ compiler \
              (Debian and Ubuntu: `apt-get install g++`) or name one in CXX"
@@ -132,18 +145,10 @@ fn ensure_tools(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn cargo_fuzz(root: &Path) -> Process {
+fn cargo_fuzz(root: &Path) -> Command {
     let mut command = workspace::cargo(root);
     command.arg("fuzz");
     command
-}
-
-fn help() -> String {
-    let targets: String = TARGETS
-        .iter()
-        .map(|target| format!("  {:<17} {}\n", target.name, target.what))
-        .collect();
-    format!("{HELP}\nTargets:\n{targets}")
 }
 
 /// A megabyte for the longest body and its head would slow everything down; property tests have long ones.
@@ -154,21 +159,48 @@ const LIMITS: [&str; 4] = [
     "-print_final_stats=1",
 ];
 
-const HELP: &str = "\
-Usage: cargo xtask fuzz [TARGET]... [--seconds N] [--corpus]
-
-Runs the fuzz targets, one after the other, and prints for each how much was tried and how much of the code was reached.
-The exit status is 1 when something was found; the bytes are then in fuzz/artifacts, what was said in target/fuzz. Needs
-cargo-fuzz (`cargo install cargo-fuzz --locked`) and a C++ compiler; the stable toolchain is enough.
-
-  TARGET       this target only; may be given several times
-  --seconds N  for each target [default: 60]
-  --corpus     only write what fuzzing begins with: target/fuzz/seeds, from fixtures/ and fuzz/seeds
-
-What a run learns stays in fuzz/corpus, and the next one begins there.
+const AFTER_HELP: &str = "\
+Prints for each target how much was tried and how much of the code was reached. Fails when something was found: the bytes are
+then in fuzz/artifacts, the log is in target/fuzz. Needs cargo-fuzz (`cargo install cargo-fuzz --locked`) and a C++ compiler;
+the stable toolchain is enough. What a run learns stays in fuzz/corpus, and the next one begins there.
 
 Examples:
   cargo xtask fuzz
   cargo xtask fuzz request --seconds 600
-  cargo fuzz run --sanitizer none event FILE     try one file again
-";
+  cargo fuzz run --sanitizer none event FILE     try one file again";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Option<(&[&str], u64)>) {
+        let parsed = Line::try_parse_from(["fuzz"].iter().chain(words));
+        let Some((targets, seconds)) = expected else {
+            assert!(parsed.is_err(), "{words:?}");
+            return;
+        };
+        let options = parsed.expect("a sound command line").options;
+        assert_eq!(options.seconds, seconds);
+        let included = TARGETS.map(|target| target.name);
+        let included = included.into_iter().filter(|name| options.includes(name));
+        assert_eq!(included.collect::<Vec<_>>(), targets);
+    }
+
+    #[test]
+    fn words_are_targets_and_options() {
+        check(&[], Some((&TARGETS.map(|target| target.name), 60)));
+        check(&["import", "--seconds", "7"], Some((&["import"], 7)));
+        check(&["other"], None);
+        check(&["--seconds"], None);
+        check(&["--seconds", "0"], None);
+    }
+}

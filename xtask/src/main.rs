@@ -33,14 +33,83 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
 
 use generated::Mode;
 
+/// What the repository generates, checks and measures.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that must pass before a change is merged
+    Ci,
+    /// All tests and doctests, after what they need
+    Test,
+    /// JSON Schemas in schemas/events, from the types of heygen-events
+    Schemas(Check),
+    /// The fixtures in heygen-testkit, from fixtures/events, which are checked
+    Fixtures(Check),
+    /// docs/events.md and the table of events in README.md
+    Docs(Check),
+    /// The deployment examples in deploy/, checked by the tools of their formats
+    Deploy(Accepted),
+    /// Dependencies: licences, sources, bans, yanked versions, known vulnerabilities
+    Deny,
+    /// Layers of crates, circles of files, manifests, paths that documents name
+    Tidy(Accepted),
+    /// The nats-server programs that tests start
+    Nats,
+    /// Fuzz targets, one after the other
+    Fuzz(fuzz::Options),
+    /// Breaks the release binary in many ways and audits every delivery
+    #[command(disable_help_flag = true)]
+    Faults(Rest),
+    /// The part of `faults` about a NATS cluster
+    #[command(disable_help_flag = true)]
+    Cluster(Rest),
+    /// Speed and size of the release binary, beside peers
+    #[command(disable_help_flag = true)]
+    Bench(Rest),
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Write nothing; fail when a file is stale
+    #[arg(long)]
+    check: bool,
+}
+
+/// For commands that only check anyway.
+#[derive(Debug, Args)]
+struct Accepted {
+    #[arg(long, hide = true)]
+    check: bool,
+}
+
+/// Words for a command line of its own.
+#[derive(Debug, Args)]
+struct Rest {
+    #[arg(
+        value_name = "OPTIONS",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<String>,
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&words) {
+    match run(CommandLine::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -49,59 +118,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(words: &[&str]) -> Result<()> {
+fn run(command: Command) -> Result<()> {
     let root = workspace::root();
-    match *words {
-        ["ci"] => ci::run(&root),
-        ["test"] => test::run(&root),
-        ["schemas", ref rest @ ..] => schemas::generated().run(&root, mode(rest)?),
-        ["fixtures", ref rest @ ..] => fixtures::generated(&root)?.run(&root, mode(rest)?),
-        ["docs", ref rest @ ..] => docs::page(&root)?.run(&root, mode(rest)?),
-        ["bench", ref rest @ ..] => bench::run(&root, rest),
-        ["cluster", ref rest @ ..] => faults::run_cluster(&root, rest),
-        ["deny"] => deny::run(&root),
-        // Nothing that it finds can be mended without a decision, so both forms check.
-        ["deploy", ref rest @ ..] => mode(rest).and_then(|_| deploy::run(&root)),
-        ["faults", ref rest @ ..] => faults::run(&root, rest),
-        ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
-        ["nats"] => nats::run(&root),
-        // Nothing that tidy finds can be mended without a decision, so both forms check.
-        ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
-        [] | ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
-            Ok(())
+    match command {
+        Command::Ci => ci::run(&root),
+        Command::Test => test::run(&root),
+        Command::Schemas(check) => schemas::generated().run(&root, check.mode()),
+        Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.mode()),
+        Command::Docs(check) => {
+            docs::page(&root)?.run(&root, check.mode())?;
+            docs::readme(&root)?.run(&root, check.mode())
         }
-        _ => bail!("`cargo xtask {}` does not exist\n\n{HELP}", words.join(" ")),
+        Command::Deploy(_) => deploy::run(&root),
+        Command::Deny => deny::run(&root),
+        Command::Tidy(_) => tidy::run(&root),
+        Command::Nats => nats::run(&root),
+        Command::Fuzz(options) => fuzz::run(&root, &options),
+        Command::Faults(rest) => faults::run(&root, &rest.words()),
+        Command::Cluster(rest) => faults::run_cluster(&root, &rest.words()),
+        Command::Bench(rest) => bench::run(&root, &rest.words()),
     }
 }
 
-fn mode(rest: &[&str]) -> Result<Mode> {
-    match rest {
-        [] => Ok(Mode::Write),
-        ["--check"] => Ok(Mode::Check),
-        _ => bail!("expected nothing or --check, got `{}`", rest.join(" ")),
+impl Check {
+    fn mode(&self) -> Mode {
+        if self.check { Mode::Check } else { Mode::Write }
     }
 }
 
-const HELP: &str = "\
-Usage: cargo xtask COMMAND
-
-  ci                  everything that must pass before a change is merged
-  test                what the tests need, then all tests and doctests
-  schemas [--check]   schemas/events/*.json, from the types of heygen-events
-  fixtures [--check]  the fixtures compiled into heygen-testkit, from fixtures/events; checks the files on the way
-  docs [--check]      docs/events.md
-  bench [OPTIONS]     how fast the release binary is beside bare hyper and beside its peers, and what it costs
-  cluster [OPTIONS]   three nodes of NATS, two receivers, two workers: kills, cuts off and pauses them under load; part of faults
-  deny                licences, sources, bans, yanked versions and, where it can, known vulnerabilities of what we depend on
-  deploy [--check]    the examples in deploy/: manifests, units, configurations and what they name; both forms only check
-  faults [OPTIONS]    breaks the release binary in every way it is to survive, and audits what became of each delivery
-  fuzz [OPTIONS]      throws at what reads strangers' bytes whatever reaches more of its code
-  nats                the nats-server programs that tests start: the current one, and Debian's
-  tidy [--check]      layers, dependencies, manifests and the paths that documents name; both forms only check
-
-With --check nothing is written: stale files are named, and the command that mends them.
-";
+impl Rest {
+    fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -112,6 +161,25 @@ mod tests {
     fn check(generated: Result<generated::Generated>) {
         let result = generated.and_then(|generated| generated.check(&workspace::root()));
         assert!(result.is_ok(), "{:#}", result.unwrap_err());
+    }
+
+    #[test]
+    fn command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        CommandLine::command().debug_assert();
+    }
+
+    /// Options of a command with a command line of its own arrive as they were typed, `--help` included.
+    #[test]
+    fn trailing_words_are_passed_on() {
+        for name in ["faults", "cluster", "bench"] {
+            let words = ["xtask", name, "--quick", "kills", "--help"];
+            let rest = match CommandLine::try_parse_from(words).unwrap().command {
+                Command::Faults(rest) | Command::Cluster(rest) | Command::Bench(rest) => rest,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(rest.words(), words[2..]);
+        }
     }
 
     #[test]
