@@ -1,17 +1,20 @@
 //! `cargo xtask ci`: every check, cheapest first, up to the first failure.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::deny;
-use crate::deploy;
+use crate::not_run::{self, InCi};
+use crate::setup::{self, Scope, WASM};
 use crate::test;
 use crate::workspace::{self, Member};
 
 /// One command: what a person types to repeat it.
 struct Step {
+    /// Another Rust than the one that runs us.
+    toolchain: Option<&'static str>,
     arguments: Vec<String>,
     environment: Option<(&'static str, &'static str)>,
 }
@@ -19,11 +22,37 @@ struct Step {
 /// Runs the steps; stops at the first that fails and says how to repeat it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let members = workspace::members(root)?;
-    // Here rather than under `test` alone: clippy already builds SQLite.
-    test::ensure_c_compiler()?;
+    not_run::clear(root)?;
+    // First, because clippy already builds SQLite.
+    setup::run(root, Scope::Ci, Scope::Test, false)?;
     let started = Instant::now();
     let mut durations = Vec::new();
-    for step in steps(&members) {
+    let mut steps = steps(&members);
+    if setup::has_wasm() {
+        steps.extend(wasm());
+    } else {
+        let what = format!("clippy for {WASM}");
+        not_run::note(
+            root,
+            InCi::Passes,
+            &what,
+            "rustup does not reach the target",
+        )?;
+    }
+    for version in workspace::OLDEST {
+        if setup::has_toolchain(version) {
+            steps.push(oldest(version, &members));
+        } else {
+            let what = format!("the build with Rust {version}");
+            not_run::note(
+                root,
+                InCi::Passes,
+                &what,
+                "rustup does not reach it; clippy's incompatible_msrv ran",
+            )?;
+        }
+    }
+    for step in steps {
         println!("\n==> {step}");
         let duration = step.run(root)?;
         println!("    done in {}", seconds(duration));
@@ -34,23 +63,17 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         println!("{:>9}  {step}", seconds(*duration));
     }
     println!("{:>9}  in all", seconds(started.elapsed()));
-    for not_run in [deny::not_run(root), deploy::not_run(root)]
-        .into_iter()
-        .flatten()
-    {
-        println!("\n{not_run}");
-    }
-    Ok(())
+    not_run::list(root, setup::is_ci())
 }
 
 fn steps(members: &[Member]) -> Vec<Step> {
     let mut steps = vec![
         Step::new(&["fmt", "--all", "--check"]),
-        Step::new(&["xtask", "tidy", "--check"]),
+        Step::new(&["xtask", "tidy"]),
         Step::new(&["xtask", "schemas", "--check"]),
         Step::new(&["xtask", "fixtures", "--check"]),
         Step::new(&["xtask", "docs", "--check"]),
-        Step::new(&["xtask", "deploy", "--check"]),
+        Step::new(&["xtask", "deploy"]),
         Step::new(&["xtask", "deny"]),
     ];
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
@@ -105,17 +128,48 @@ fn alone(member: &Member) -> Vec<Step> {
         .collect()
 }
 
+/// The crates that say that they need this version build with it.
+fn oldest(version: &'static str, members: &[Member]) -> Step {
+    let named = members.iter().filter(|member| member.needs(version));
+    let packages: Vec<&str> = named
+        .flat_map(|member| ["--package", member.name()])
+        .collect();
+    Step {
+        toolchain: Some(version),
+        ..Step::new(&[&["check", "--all-features"], &packages[..]].concat())
+    }
+}
+
+/// Functions in the cloud are WebAssembly: what verifies and types compiles for it, and so does an inbox without SQLite.
+fn wasm() -> [Step; 3] {
+    let names = [
+        ("heygen-events", "--all-features"),
+        ("heygen-signature", "--all-features"),
+        ("heygen-inbox", "--no-default-features"),
+    ];
+    names.map(|(name, features)| {
+        let clippy = ["clippy", "--target", WASM, "--package", name, features];
+        Step::new(&[&clippy[..], &DENY_WARNINGS].concat())
+    })
+}
+
 impl Step {
     fn new(arguments: &[&str]) -> Self {
         Self {
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            toolchain: None,
             environment: None,
         }
     }
 
     fn run(&self, root: &Path) -> Result<Duration> {
         let started = Instant::now();
-        let status = workspace::cargo(root)
+        let mut cargo = workspace::cargo(root);
+        if let Some(version) = self.toolchain {
+            cargo = Command::new("rustup");
+            cargo.current_dir(root).args(["run", version, "cargo"]);
+        }
+        let status = cargo
             .args(&self.arguments)
             .envs(self.environment)
             .status()
@@ -132,7 +186,11 @@ impl std::fmt::Display for Step {
         if let Some((name, value)) = self.environment {
             write!(f, "{name}='{value}' ")?;
         }
-        write!(f, "cargo {}", self.arguments.join(" "))
+        write!(f, "cargo ")?;
+        if let Some(version) = self.toolchain {
+            write!(f, "+{version} ")?;
+        }
+        write!(f, "{}", self.arguments.join(" "))
     }
 }
 

