@@ -1,7 +1,6 @@
 //! Generated files: what they should say, and writing or comparing them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -9,122 +8,79 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// Whether a generator may touch the disk.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mode {
-    /// Write what is stale, remove what is left over.
-    Write,
-    /// Write nothing; fail when something is stale.
-    Check,
-}
-
 /// The files one command generates: the whole text of each, by path relative to the root.
 #[derive(Debug)]
 pub(crate) struct Generated {
     /// The command that writes them, as a person types it.
     pub(crate) command: &'static str,
-    /// Folder that holds nothing but these files: whatever else lies in it is left over.
+    /// Folder that holds nothing but these files: whatever else is in it is left over.
     pub(crate) folder: Option<&'static str>,
     /// Path to text.
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// How the disk differs from what is generated.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Difference {
-    /// The file does not exist.
-    Missing(String),
-    /// The file says something else.
-    Stale(String),
-    /// The file is no longer generated.
-    LeftOver(String),
-}
-
 impl Generated {
-    /// Writes or compares, and says what happened.
-    pub(crate) fn run(&self, root: &Path, mode: Mode) -> Result<()> {
-        match mode {
-            Mode::Check => self.check(root)?,
-            Mode::Write => {
-                for difference in self.write(root)? {
-                    println!("{difference}: mended");
-                }
+    /// Writes what is stale and removes what is left over, or only compares.
+    pub(crate) fn run(&self, root: &Path, check: bool) -> Result<()> {
+        if check {
+            self.check(root)?;
+        } else {
+            for (path, difference) in self.write(root)? {
+                println!("{path} {difference}: updated");
             }
         }
-        println!("up to date: {}", self.what());
+        println!("up to date: {} files of {}", self.files.len(), self.command);
         Ok(())
     }
 
-    /// Fails when the disk differs, naming each file and the command that mends it.
+    /// Fails when the disk differs, naming each file and the command that updates it.
     pub(crate) fn check(&self, root: &Path) -> Result<()> {
         let differences = self.differences(root)?;
-        if differences.is_empty() {
-            return Ok(());
+        let named = differences.iter();
+        let named = named.map(|(path, difference)| format!("{path} {difference}\n"));
+        let list: String = named.collect();
+        if !list.is_empty() {
+            bail!("{list}to update: {}", self.command);
         }
-        let list: Vec<String> = differences.iter().map(Difference::to_string).collect();
-        bail!("{}\nto mend: {}", list.join("\n"), self.command)
+        Ok(())
     }
 
-    /// The files in a few words.
-    fn what(&self) -> String {
-        match (self.folder, self.files.first_key_value()) {
-            (Some(folder), _) => format!("{folder} ({} files)", self.files.len()),
-            (None, Some((path, _))) => path.clone(),
-            (None, None) => "nothing".to_owned(),
-        }
-    }
-
-    fn write(&self, root: &Path) -> Result<Vec<Difference>> {
+    fn write(&self, root: &Path) -> Result<BTreeMap<String, &'static str>> {
         let differences = self.differences(root)?;
-        for difference in &differences {
-            match difference {
-                Difference::Missing(path) | Difference::Stale(path) => {
-                    self.write_one(root, path)?;
-                }
-                Difference::LeftOver(path) => {
-                    fs::remove_file(root.join(path)).with_context(|| format!("remove {path}"))?;
-                }
+        for path in differences.keys() {
+            let place = root.join(path);
+            let Some(text) = self.files.get(path) else {
+                fs::remove_file(place).with_context(|| format!("remove {path}"))?;
+                continue;
+            };
+            if let Some(folder) = place.parent() {
+                fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
             }
+            fs::write(place, text).with_context(|| format!("write {path}"))?;
         }
         Ok(differences)
     }
 
-    fn differences(&self, root: &Path) -> Result<Vec<Difference>> {
-        let mut differences = Vec::new();
+    /// How the disk differs, by path.
+    fn differences(&self, root: &Path) -> Result<BTreeMap<String, &'static str>> {
+        let mut differences = BTreeMap::new();
         for (path, text) in &self.files {
             if !root.join(path).is_file() {
-                differences.push(Difference::Missing(path.clone()));
+                differences.insert(path.clone(), "is missing");
             } else if workspace::read(root, path)? != *text {
-                differences.push(Difference::Stale(path.clone()));
+                differences.insert(path.clone(), "is stale");
             }
         }
         if let Some(folder) = self.folder {
-            let left_over = workspace::files_below(root, folder)?
-                .into_iter()
-                .filter(|path| !self.files.contains_key(path))
-                .map(Difference::LeftOver);
-            differences.extend(left_over);
+            let mut found = workspace::files_below(root, folder)?;
+            found.retain(|path| !self.files.contains_key(path));
+            differences.extend(
+                found
+                    .into_iter()
+                    .map(|path| (path, "is no longer generated")),
+            );
         }
         Ok(differences)
-    }
-
-    fn write_one(&self, root: &Path, path: &str) -> Result<()> {
-        let text = self.files.get(path).map(String::as_str).unwrap_or_default();
-        let target = root.join(path);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        }
-        fs::write(&target, text).with_context(|| format!("write {path}"))
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(path) => write!(f, "{path} is missing"),
-            Self::Stale(path) => write!(f, "{path} is stale"),
-            Self::LeftOver(path) => write!(f, "{path} is no longer generated"),
-        }
     }
 }
 
@@ -134,53 +90,51 @@ mod tests {
 
     /// Lays `on_disk` out in an empty folder and compares it with two generated files.
     #[track_caller]
-    fn check(on_disk: &[(&str, &str)], expected: &[Difference]) {
+    fn check(on_disk: &[(&str, &str)], expected: &[(&str, &'static str)]) {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("out")).unwrap();
         for (path, text) in on_disk {
             fs::write(root.path().join(path), text).unwrap();
         }
-        let generated = sample();
+        let files = [("out/a", "one\n"), ("b", "two\n")];
+        let generated = Generated {
+            command: "cargo xtask sample",
+            folder: Some("out"),
+            files: files.map(|(path, text)| (path.into(), text.into())).into(),
+        };
+        let expected = expected.iter().map(|&(path, text)| (path.to_owned(), text));
+        let expected: BTreeMap<_, _> = expected.collect();
         assert_eq!(generated.differences(root.path()).unwrap(), expected);
-        assert_eq!(generated.check(root.path()).is_ok(), expected.is_empty());
+        let failure = generated
+            .check(root.path())
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(failure.is_none(), expected.is_empty());
+        for (path, difference) in &expected {
+            let failure = failure.as_deref().unwrap_or_default();
+            assert!(
+                failure.contains(&format!("{path} {difference}")),
+                "{failure}"
+            );
+            assert!(
+                failure.ends_with("to update: cargo xtask sample"),
+                "{failure}"
+            );
+        }
 
         generated.write(root.path()).unwrap();
-        assert_eq!(generated.differences(root.path()).unwrap(), []);
+        assert!(generated.differences(root.path()).unwrap().is_empty());
         let a = fs::read_to_string(root.path().join("out/a")).unwrap();
         assert_eq!(a, "one\n");
     }
 
-    fn sample() -> Generated {
-        let files = [("out/a", "one\n"), ("b", "two\n")];
-        Generated {
-            command: "cargo xtask sample",
-            folder: Some("out"),
-            files: files
-                .map(|(path, text)| (path.to_owned(), text.to_owned()))
-                .into(),
-        }
-    }
-
     #[test]
-    fn the_disk_is_compared_and_mended() {
-        let missing = |path: &str| Difference::Missing(path.to_owned());
-        let stale = |path: &str| Difference::Stale(path.to_owned());
-        let left_over = |path: &str| Difference::LeftOver(path.to_owned());
-        check(&[("out/a", "one\n"), ("b", "two\n")], &[]);
-        check(&[("b", "two\n")], &[missing("out/a")]);
-        check(&[("out/a", "1"), ("b", "two\n")], &[stale("out/a")]);
-        check(
-            &[("out/a", "one\n"), ("b", "two\n"), ("out/c", "")],
-            &[left_over("out/c")],
-        );
-        check(&[], &[missing("b"), missing("out/a")]);
-    }
-
-    #[test]
-    fn a_failure_names_the_file_and_the_command() {
-        let root = tempfile::tempdir().unwrap();
-        let error = sample().check(root.path()).unwrap_err().to_string();
-        assert!(error.contains("out/a is missing"), "{error}");
-        assert!(error.ends_with("to mend: cargo xtask sample"), "{error}");
+    fn disk_is_compared_and_updated() {
+        let (a, b, c) = (("out/a", "one\n"), ("b", "two\n"), ("out/c", ""));
+        check(&[a, b], &[]);
+        check(&[b], &[("out/a", "is missing")]);
+        check(&[("out/a", "1"), b], &[("out/a", "is stale")]);
+        check(&[a, b, c], &[("out/c", "is no longer generated")]);
+        check(&[], &[("b", "is missing"), ("out/a", "is missing")]);
     }
 }

@@ -38,7 +38,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use generated::Mode;
 use setup::Scope;
 
 /// What the repository generates, checks and measures.
@@ -138,11 +137,11 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci => ci::run(&root),
         Command::Test => test::run(&root),
-        Command::Schemas(check) => schemas::generated().run(&root, check.mode()),
-        Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.mode()),
+        Command::Schemas(check) => schemas::generated().run(&root, check.check),
+        Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.check),
         Command::Docs(check) => {
-            docs::page(&root)?.run(&root, check.mode())?;
-            docs::readme(&root)?.run(&root, check.mode())
+            docs::page(&root)?.run(&root, check.check)?;
+            docs::readme(&root)?.run(&root, check.check)
         }
         Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
         Command::Deploy(_) => deploy::run(&root),
@@ -156,12 +155,6 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-impl Check {
-    fn mode(&self) -> Mode {
-        if self.check { Mode::Check } else { Mode::Write }
-    }
-}
-
 impl Rest {
     fn words(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).collect()
@@ -172,7 +165,7 @@ impl Rest {
 mod tests {
     use super::*;
 
-    /// The same as `--check`, so that plain `cargo test` notices a stale file; the failure names the mending command.
+    /// The same as `--check`, so that plain `cargo test` notices a stale file.
     #[track_caller]
     fn check(generated: Result<generated::Generated>) {
         let result = generated.and_then(|generated| generated.check(&workspace::root()));

@@ -4,7 +4,6 @@ mod circles;
 mod layers;
 mod manifests;
 mod paths;
-mod sources;
 
 use std::path::Path;
 
@@ -12,47 +11,20 @@ use anyhow::{Result, bail};
 
 use crate::workspace;
 
-/// What one check found.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    /// Each fails the command.
-    pub(crate) problems: Vec<String>,
-    /// Worth a look, and no reason to fail.
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Findings {
-    fn problem(&mut self, text: String) {
-        self.problems.push(text);
-    }
-
-    fn warning(&mut self, text: String) {
-        self.warnings.push(text);
-    }
-}
-
 /// Runs every check, so that one run names every problem.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let members = workspace::members(root)?;
-    let mut findings = Findings::default();
-    manifests::check(root, &members, &mut findings)?;
-    layers::check(root, &members, &mut findings)?;
-    circles::check(root, &members, &mut findings)?;
-    sources::check(root, &members, &mut findings)?;
-    paths::check(root, &mut findings)?;
-
-    for warning in &findings.warnings {
-        println!("warning: {warning}");
-    }
-    for problem in &findings.problems {
+    let mut problems = Vec::new();
+    manifests::check(&members, &mut problems);
+    layers::check(root, &members, &mut problems)?;
+    circles::check(root, &members, &mut problems)?;
+    paths::check(root, &mut problems)?;
+    for problem in &problems {
         println!("problem: {problem}");
     }
-    match findings.problems.len() {
-        0 => {
-            println!("{} members are tidy", members.len());
-            Ok(())
-        }
-        1 => bail!("tidy found a problem"),
-        count => bail!("tidy found {count} problems"),
+    if !problems.is_empty() {
+        bail!("tidy found problems: {}", problems.len());
     }
+    println!("{} members are tidy", members.len());
+    Ok(())
 }

@@ -64,23 +64,23 @@ pub(crate) fn root() -> PathBuf {
 
 /// Every crate under `crates/`, by name, then those of `xtask`.
 pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
-    let mut folders = Vec::new();
-    let crates = root.join("crates");
-    for entry in fs::read_dir(&crates).with_context(|| format!("list {}", crates.display()))? {
-        let entry = entry.with_context(|| format!("list {}", crates.display()))?;
-        if entry.path().join("Cargo.toml").is_file() {
-            folders.push(format!("crates/{}", entry.file_name().to_string_lossy()));
-        }
-    }
-    folders.sort();
-    folders.extend(["xtask", "xtask/bench", "xtask/nats"].map(str::to_owned));
-    folders
-        .into_iter()
-        .map(|folder| {
-            let manifest = parse(root, &format!("{folder}/Cargo.toml"))?;
-            Ok(Member { folder, manifest })
-        })
-        .collect()
+    let below = |folder: &str| -> Result<Vec<String>> {
+        let entries = fs::read_dir(root.join(folder)).with_context(|| format!("list {folder}"))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut folders: Vec<_> = names.map(|name| format!("{folder}/{name}")).collect();
+        folders.retain(|folder| root.join(folder).join("Cargo.toml").is_file());
+        folders.sort();
+        Ok(folders)
+    };
+    let mut folders = below("crates")?;
+    folders.push("xtask".to_owned());
+    folders.extend(below("xtask")?);
+    folders.retain(|folder| folder != "xtask/downstream");
+    let member = |folder: String| {
+        let manifest = parse(root, &format!("{folder}/Cargo.toml"))?;
+        Ok(Member { folder, manifest })
+    };
+    folders.into_iter().map(member).collect()
 }
 
 /// A TOML file, parsed.

@@ -11,11 +11,10 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree};
 
-use super::Findings;
 use crate::workspace::{self, Member};
 
 /// Looks for circles in the sources of every member.
-pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) -> Result<()> {
+pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>) -> Result<()> {
     for member in members {
         let folder = format!("{}/src", member.folder);
         let mut sources = BTreeMap::new();
@@ -27,7 +26,7 @@ pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) ->
             }
         }
         for circle in circles(&sources).with_context(|| folder.clone())? {
-            findings.problem(format!("{folder}: these files need each other: {circle}"));
+            problems.push(format!("{folder}: these files need each other: {circle}"));
         }
     }
     Ok(())

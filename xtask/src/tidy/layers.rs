@@ -1,271 +1,90 @@
-//! Which crate may reach which, read from `cargo tree`.
+//! Which crate may reach which: `xtask/layers.toml`, compared with what `cargo tree` prints.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
 
-use super::Findings;
 use crate::workspace::{self, Member};
 
-/// What one member may know. Only its normal dependencies count: its tests may use anything.
-struct Layer {
-    name: &'static str,
-    /// The members it may reach.
-    members: &'static [&'static str],
-    /// The foreign crates it may name itself; `None` leaves the choice to its manifest.
-    names: Option<&'static [&'static str]>,
-    /// What it must not reach at any depth, whatever its features.
-    never: &'static [&'static str],
-    /// What it must not reach at any depth while its default features are off.
-    never_bare: &'static [&'static str],
-}
-
-/// The layers. A member without a line here is a problem, and so is a line without a member.
-const LAYERS: &[Layer] = &[
-    Layer {
-        name: "heygen-events",
-        members: &[],
-        names: Some(&["schemars", "serde", "serde_json"]),
-        never: &[
-            "axum", "hmac", "http", "hyper", "reqwest", "rusqlite", "sha2", "tokio", "tracing",
-        ],
-        never_bare: &["schemars"],
-    },
-    Layer {
-        name: "heygen-signature",
-        members: &[],
-        names: Some(&["hmac", "sha2", "zeroize"]),
-        never: &[
-            "axum",
-            "http",
-            "hyper",
-            "reqwest",
-            "rusqlite",
-            "serde_json",
-            "tokio",
-            "tracing",
-        ],
-        never_bare: &[],
-    },
-    Layer {
-        name: "heygen-http",
-        members: &[],
-        names: Some(&["http", "httpdate", "rustls", "rustls-platform-verifier"]),
-        never: &["axum", "hyper", "reqwest", "tokio"],
-        never_bare: &[],
-    },
-    Layer {
-        name: "heygen-api",
-        members: &["heygen-events", "heygen-http"],
-        names: None,
-        never: &["axum", "rusqlite"],
-        never_bare: &[],
-    },
-    Layer {
-        name: "heygen-inbox",
-        members: &["heygen-events"],
-        names: None,
-        never: &["axum", "hyper", "reqwest"],
-        never_bare: STORES,
-    },
-    Layer {
-        name: "heygen-receiver",
-        members: &[
-            "heygen-events",
-            "heygen-http",
-            "heygen-inbox",
-            "heygen-signature",
-        ],
-        names: None,
-        never: &[],
-        never_bare: RECEIVER_CHOICES,
-    },
-    Layer {
-        name: "heygen-connect",
-        members: &[
-            "heygen-api",
-            "heygen-events",
-            "heygen-http",
-            "heygen-inbox",
-            "heygen-signature",
-        ],
-        names: None,
-        never: &["axum"],
-        never_bare: STORES,
-    },
-    Layer {
-        name: "heygen-testkit",
-        members: &["heygen-events", "heygen-signature"],
-        names: None,
-        never: &["reqwest", "rusqlite"],
-        // The sandbox alone routes with it.
-        never_bare: &["axum"],
-    },
-    Layer {
-        name: "heygen-webhooks",
-        members: &[
-            "heygen-api",
-            "heygen-connect",
-            "heygen-events",
-            "heygen-http",
-            "heygen-inbox",
-            "heygen-receiver",
-            "heygen-signature",
-            "heygen-testkit",
-        ],
-        names: None,
-        never: &[],
-        never_bare: &[],
-    },
-    Layer {
-        name: "xtask",
-        members: &["heygen-events", "heygen-signature", "xtask-nats"],
-        names: None,
-        never: &["hyper", "reqwest", "rusqlite", "tokio"],
-        never_bare: &[],
-    },
-    Layer {
-        name: "xtask-bench",
-        members: &[
-            "heygen-events",
-            "heygen-http",
-            "heygen-inbox",
-            "heygen-receiver",
-            "heygen-signature",
-            "heygen-testkit",
-            "xtask-nats",
-        ],
-        names: None,
-        never: &[],
-        never_bare: &[],
-    },
-    Layer {
-        name: "xtask-nats",
-        members: &[],
-        names: Some(&["anyhow", "getrandom", "serde_json", "tempfile"]),
-        never: &["tokio"],
-        never_bare: &[],
-    },
-];
-
-/// SQLite, a client, TLS, what ends programs and the router of the admin listener: each is a
-/// feature.
-const RECEIVER_CHOICES: &[&str] = &[
-    "axum",
-    "libsqlite3-sys",
-    "reqwest",
-    "rusqlite",
-    "rustix",
-    "rustls",
-    "tokio-rustls",
-];
-
-/// Compiles C, and is a choice.
-const STORES: &[&str] = &["async-nats", "libsqlite3-sys", "rusqlite"];
-
-/// Reached by nobody, not even by tests: the operator's OpenSSL is nothing a receiver should depend on.
-const NOWHERE: &[&str] = &["native-tls", "openssl-sys"];
-
-/// Compares every member's dependencies with its layer.
-pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) -> Result<()> {
+/// Compares the dependencies of every member that has, or must have, a layer.
+pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>) -> Result<()> {
+    let mut layers = workspace::parse(root, FILE)?;
+    let nowhere = layers.remove("nowhere").unwrap_or(Value::Array(Vec::new()));
     let names: Vec<&str> = members.iter().map(Member::name).collect();
-    for layer in LAYERS.iter().filter(|layer| !names.contains(&layer.name)) {
-        findings.problem(format!(
-            "xtask/src/tidy/layers.rs tells what {} may reach, and there is no such crate",
-            layer.name
-        ));
-    }
-    for &name in &names {
-        let Some(layer) = LAYERS.iter().find(|layer| layer.name == name) else {
-            findings.problem(format!(
-                "xtask/src/tidy/layers.rs does not tell what {name} may reach"
-            ));
+    let unknown = layers.keys().filter(|name| !names.contains(&name.as_str()));
+    problems.extend(unknown.map(|name| format!("{FILE} has {name}, and there is no such crate")));
+    for member in members {
+        let name = member.name();
+        let Some(layer) = layers.get(name).and_then(Value::as_table) else {
+            if member.folder.starts_with("crates/") {
+                problems.push(format!("{FILE} does not have {name}"));
+            }
             continue;
         };
-        let full = tree(
-            root,
-            &["--package", name, "--edges", "normal", "--all-features"],
-        )?;
-        let direct = tree(
-            root,
-            &[
-                "--package",
-                name,
-                "--edges",
-                "normal",
-                "--all-features",
-                "--depth",
-                "1",
-            ],
-        )?;
-        let bare = tree(
-            root,
-            &[
-                "--package",
-                name,
-                "--edges",
-                "normal",
-                "--no-default-features",
-            ],
-        )?;
-        for problem in layer.violations(&names, &full, &direct, &bare) {
-            findings.problem(problem);
-        }
-    }
-    let everything = tree(root, &["--workspace", "--all-features"])?;
-    for name in NOWHERE.iter().filter(|name| everything.contains(**name)) {
-        findings.problem(format!(
-            "{name} is reached (cargo tree --workspace --all-features --invert {name})"
+        let normal = ["--package", name, "--edges", "normal"];
+        let tree = |more: &[&str]| tree(root, &[&normal[..], more].concat());
+        problems.extend(violations(
+            name,
+            layer,
+            &names,
+            &tree(&["--all-features"])?,
+            &tree(&["--all-features", "--depth", "1"])?,
+            &tree(&["--no-default-features"])?,
         ));
     }
+    let everything = tree(root, &["--workspace", "--all-features"])?;
+    let reached = texts(&nowhere).filter(|name| everything.contains(*name));
+    problems.extend(reached.map(|name| format!("{name} is reached: {INVERT} {name} --workspace")));
     Ok(())
 }
 
-impl Layer {
-    fn violations(
-        &self,
-        members: &[&str],
-        full: &BTreeSet<String>,
-        direct: &BTreeSet<String>,
-        bare: &BTreeSet<String>,
-    ) -> Vec<String> {
-        let name = self.name;
-        let mut problems = Vec::new();
-        for reached in full {
-            let reached = reached.as_str();
-            let is_forbidden_member =
-                reached != name && members.contains(&reached) && !self.members.contains(&reached);
-            if is_forbidden_member || self.never.contains(&reached) {
-                problems.push(format!(
-                    "{name} reaches {reached} \
-                     (cargo tree --package {name} --edges normal --all-features --invert {reached})"
-                ));
-            }
-        }
-        for reached in self
-            .never_bare
-            .iter()
-            .filter(|reached| bare.contains(**reached))
-        {
+/// What a member reaches against its layer: with all features, at the first step, and without default features.
+fn violations(
+    name: &str,
+    layer: &Table,
+    members: &[&str],
+    full: &BTreeSet<String>,
+    direct: &BTreeSet<String>,
+    bare: &BTreeSet<String>,
+) -> Vec<String> {
+    let listed =
+        |key: &str| -> BTreeSet<&str> { layer.get(key).into_iter().flat_map(texts).collect() };
+    let (may, never) = (listed("members"), listed("never"));
+    let mut problems = Vec::new();
+    for reached in full.iter().map(String::as_str) {
+        let is_member = members.contains(&reached) && reached != name;
+        if is_member && !may.contains(reached) || never.contains(reached) {
             problems.push(format!(
-                "{name} reaches {reached} without its default features \
-                 (cargo tree --package {name} --edges normal --no-default-features --invert {reached})"
+                "{name} reaches {reached}: {INVERT} {reached} --package {name}"
             ));
         }
-        if let Some(names) = self.names {
-            let unexpected = direct.iter().map(String::as_str).filter(|reached| {
-                *reached != name && !names.contains(reached) && !self.members.contains(reached)
-            });
-            problems.extend(unexpected.map(|reached| {
-                format!(
-                    "{name} depends on {reached}: it is to name only {}",
-                    names.join(", ")
-                )
-            }));
-        }
-        problems
     }
+    let bare = listed("never_bare")
+        .into_iter()
+        .filter(|it| bare.contains(*it));
+    problems.extend(bare.map(|reached| {
+        format!("{name} reaches {reached} without its default features: {INVERT} {reached} --package {name}")
+    }));
+    if layer.contains_key("names") {
+        let allowed = listed("names");
+        let others = direct.iter().map(String::as_str).filter(|reached| {
+            *reached != name && !allowed.contains(reached) && !may.contains(reached)
+        });
+        problems.extend(
+            others
+                .map(|reached| format!("{name} depends on {reached}, and {FILE} does not say so")),
+        );
+    }
+    problems
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 /// The names of all packages that `cargo tree` prints.
@@ -276,10 +95,11 @@ fn tree(root: &Path, arguments: &[&str]) -> Result<BTreeSet<String>> {
         .output()
         .context("start cargo tree")?;
     if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
         bail!(
             "`cargo tree {}` failed: {}",
             arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
+            said.trim()
         );
     }
     Ok(package_names(&String::from_utf8_lossy(&output.stdout)))
@@ -287,40 +107,36 @@ fn tree(root: &Path, arguments: &[&str]) -> Result<BTreeSet<String>> {
 
 /// The first word of each line: `serde v1.0.229 (*)`.
 fn package_names(tree: &str) -> BTreeSet<String> {
-    tree.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect()
+    let words = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    words.map(str::to_owned).collect()
 }
+
+const FILE: &str = "xtask/layers.toml";
+const INVERT: &str = "cargo tree --edges normal --all-features --invert";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MEMBERS: [&str; 3] = ["a", "b", "c"];
-
-    const LAYER: Layer = Layer {
-        name: "a",
-        members: &["b"],
-        names: Some(&["serde"]),
-        never: &["tokio"],
-        never_bare: &["rusqlite"],
-    };
-
-    /// What the layer says of a member that reaches `full`, `direct` and, without features, `bare`.
+    /// What is said of a member that reaches `full`, `direct` and, without default features, `bare`.
     #[track_caller]
     fn check(full: &str, direct: &str, bare: &str, expected: &[&str]) {
+        let layer =
+            "members = ['b']\nnames = ['serde']\nnever = ['tokio']\nnever_bare = ['rusqlite']";
+        let layer = layer.parse().unwrap();
         let [full, direct, bare] = [full, direct, bare].map(package_names);
-        let problems = LAYER.violations(&MEMBERS, &full, &direct, &bare);
+        let problems = violations("a", &layer, &["a", "b", "c"], &full, &direct, &bare);
         let starts: Vec<&str> = problems
             .iter()
-            .map(|problem| problem.split(" (").next().unwrap_or(problem))
+            .map(|problem| problem.split([':', ',']).next().unwrap_or(problem))
             .collect();
         assert_eq!(starts, expected);
     }
 
     #[test]
-    fn a_member_stays_in_its_layer() {
+    fn member_stays_in_its_layer() {
         check(
             "a v1\nb v1\nserde v1\nserde_core v1 (*)",
             "a v1\nb v1\nserde v1",
@@ -330,17 +146,13 @@ mod tests {
         check("a v1\nc v1", "a v1", "a v1", &["a reaches c"]);
         check("a v1\ntokio v1", "a v1", "a v1", &["a reaches tokio"]);
         check("a v1\nrusqlite v1", "a v1", "a v1", &[]);
-        check(
-            "a v1",
-            "a v1",
-            "a v1\nrusqlite v1",
-            &["a reaches rusqlite without its default features"],
-        );
+        let bare = "a reaches rusqlite without its default features";
+        check("a v1", "a v1", "a v1\nrusqlite v1", &[bare]);
         check(
             "a v1\nlog v1",
             "a v1\nlog v1",
             "a v1",
-            &["a depends on log: it is to name only serde"],
+            &["a depends on log"],
         );
     }
 }

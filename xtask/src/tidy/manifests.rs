@@ -1,37 +1,24 @@
-//! The manifests: one place for versions, the lints in force everywhere, folders named as their crates.
+//! The manifests: versions in the workspace, the lints in force everywhere, folders named as their crates.
+//!
+//! That no version stands there unused, cargo-deny checks.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use anyhow::Result;
 use toml::{Table, Value};
 
-use super::Findings;
-use crate::workspace::{self, Member};
+use crate::workspace::Member;
 
 /// What a package takes from the workspace.
 const INHERITED: [&str; 3] = ["edition", "license", "version"];
 
 /// Compares every manifest with these rules.
-pub(super) fn check(root: &Path, members: &[Member], findings: &mut Findings) -> Result<()> {
-    let mut used = BTreeSet::new();
+pub(super) fn check(members: &[Member], problems: &mut Vec<String>) {
     for member in members {
-        for problem in problems(member) {
-            findings.problem(format!("{}/Cargo.toml: {problem}", member.folder));
-        }
-        used.extend(dependencies(&member.manifest).map(|(name, _)| name.clone()));
+        let found = self::problems(member);
+        problems.extend(
+            found
+                .iter()
+                .map(|problem| format!("{}/Cargo.toml: {problem}", member.folder)),
+        );
     }
-    let workspace = workspace::parse(root, "Cargo.toml")?;
-    let versions = workspace
-        .get("workspace")
-        .and_then(|table| table.get("dependencies"))
-        .and_then(Value::as_table);
-    for name in versions.into_iter().flat_map(Table::keys) {
-        if !used.contains(name) {
-            findings.problem(format!("Cargo.toml: no member depends on {name}"));
-        }
-    }
-    Ok(())
 }
 
 fn problems(member: &Member) -> Vec<String> {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Findings;
 use crate::workspace;
 
 /// Documents at the root; those in `docs/` are found.
@@ -28,7 +27,7 @@ const FOLDERS: [&str; 8] = [
 ];
 
 /// Looks up every path in every document.
-pub(super) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
+pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<()> {
     let found = workspace::files_below(root, "docs")?;
     let documents = DOCUMENTS
         .map(str::to_owned)
@@ -36,7 +35,7 @@ pub(super) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
         .chain(found.into_iter().filter(|path| path.ends_with(".md")));
     for document in documents {
         if !root.join(&document).is_file() {
-            findings.problem(format!("{document} does not exist"));
+            problems.push(format!("{document} does not exist"));
             continue;
         }
         let text = workspace::read(root, &document)?;
@@ -47,7 +46,7 @@ pub(super) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
         let named = mentions(&text).into_iter().map(str::to_owned);
         for path in named.chain(links) {
             if !root.join(path.trim_start_matches('/')).exists() {
-                findings.problem(format!("{document} names {path}, which does not exist"));
+                problems.push(format!("{document} names {path}, which does not exist"));
             }
         }
     }
