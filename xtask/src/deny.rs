@@ -5,7 +5,7 @@
 //! `RUSTSEC_DB` names.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path};
 
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
@@ -36,7 +36,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
     let mut audit = checks.command(root, "cargo-audit");
     audit.arg("audit");
-    if let Some(folder) = env::var_os("RUSTSEC_DB").map(PathBuf::from) {
+    if let Some(folder) = env::var_os("RUSTSEC_DB") {
+        // cargo-audit starts in the root.
+        let folder = path::absolute(folder).context("RUSTSEC_DB")?;
         println!("RUSTSEC_DB: {}", state(&folder, today())?);
         audit.args(["--no-fetch", "--db"]).arg(folder);
     } else {

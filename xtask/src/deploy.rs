@@ -162,7 +162,7 @@ fn verify_configurations(
         for place in CREDENTIALS {
             staged = staged.replace(place, &format!("{}/", folder.display()));
         }
-        let file = folder.join(format!("{}.conf", path.replace('/', "-")));
+        let file = folder.join(path.replace('/', "-"));
         fs::write(&file, staged).context("write a configuration")?;
         tell(
             Command::new(Program::Current.path()?)

@@ -22,6 +22,7 @@ mod fuzz;
 mod generated;
 mod nats;
 mod not_run;
+mod package;
 mod page;
 mod probes;
 mod process;
@@ -72,6 +73,8 @@ enum Command {
     Deny,
     /// Layers of crates, circles of files, manifests, paths that documents name
     Tidy(Accepted),
+    /// Each package from its archive, and a crate outside of the workspace that uses them
+    Package,
     /// The nats-server programs that tests start
     Nats,
     /// Fuzz targets, one after the other
@@ -144,6 +147,7 @@ fn run(command: Command) -> Result<()> {
             docs::readme(&root)?.run(&root, check.check)
         }
         Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
+        Command::Package => package::run(&root),
         Command::Deploy(_) => deploy::run(&root),
         Command::Deny => deny::run(&root),
         Command::Tidy(_) => tidy::run(&root),

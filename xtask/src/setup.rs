@@ -117,6 +117,7 @@ const NEEDS: [Need; 10] = [
 pub(crate) fn run(root: &Path, scope: Scope, required: Scope, yes: bool) -> Result<()> {
     let missing = missing(scope);
     if missing.is_empty() {
+        println!("setup: nothing is missing");
         return Ok(());
     }
     println!("missing:");

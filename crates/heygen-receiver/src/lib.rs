@@ -93,8 +93,3 @@ pub use unverified::{Unverified, Verified};
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// So does the example of the README that everybody reads first.
-#[cfg(all(doctest, feature = "sqlite"))]
-#[doc = include_str!("../../../README.md")]
-struct ProjectReadme;
