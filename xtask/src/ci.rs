@@ -94,6 +94,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
         environment: Some(("RUSTDOCFLAGS", "-D warnings")),
         ..Step::new(&doc)
     });
+    steps.push(Step::new(&["xtask", "package"]));
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     steps.extend(members.iter().flat_map(alone));
     steps
