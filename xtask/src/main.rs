@@ -9,26 +9,18 @@
     reason = "a developer reads what these commands print"
 )]
 
-mod bench;
 mod ci;
-mod client;
 mod debian;
 mod deny;
 mod deploy;
 mod docs;
-mod faults;
 mod fixtures;
 mod fuzz;
 mod generated;
 mod nats;
-mod not_run;
-mod package;
-mod page;
-mod probes;
-mod process;
+mod python;
 mod schemas;
-mod setup;
-mod table;
+mod separate;
 mod test;
 mod tidy;
 mod tools;
@@ -146,16 +138,25 @@ fn run(command: Command) -> Result<()> {
             docs::page(&root)?.run(&root, check.check)?;
             docs::readme(&root)?.run(&root, check.check)
         }
-        Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
-        Command::Package => package::run(&root),
-        Command::Deploy(_) => deploy::run(&root),
-        Command::Deny => deny::run(&root),
-        Command::Tidy(_) => tidy::run(&root),
-        Command::Nats => nats::run(&root),
-        Command::Fuzz(options) => fuzz::run(&root, &options),
-        Command::Faults(rest) => faults::run(&root, &rest.words()),
-        Command::Cluster(rest) => faults::run_cluster(&root, &rest.words()),
-        Command::Bench(rest) => bench::run(&root, &rest.words()),
+        ["bench", ref rest @ ..] => separate::run(&root, separate::BENCH, rest),
+        ["cluster", ref rest @ ..] => separate::run(
+            &root,
+            separate::FAULTS,
+            &[&["--only", "cluster"], rest].concat(),
+        ),
+        ["deny"] => deny::run(&root),
+        // Nothing that it finds can be mended without a decision, so both forms check.
+        ["deploy", ref rest @ ..] => mode(rest).and_then(|_| deploy::run(&root)),
+        ["faults", ref rest @ ..] => separate::run(&root, separate::FAULTS, rest),
+        ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
+        ["nats"] => nats::run(&root),
+        // Nothing that tidy finds can be mended without a decision, so both forms check.
+        ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => bail!("`cargo xtask {}` does not exist\n\n{HELP}", words.join(" ")),
     }
 }
 

@@ -1,66 +1,69 @@
-//! The dispatcher by itself: a backlog handed to a handler that does nothing, each handing-out recorded.
+//! Handing out: how fast a backlog is given to a handler that does nothing, and to the default one of `serve`, which prints.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Counts, Inbox as _, InboxAdmin as _};
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher};
-use serde_json::{Value, json};
+use xtask_harness::report::{Report, Table};
+use xtask_harness::server::{Output, Server, free_address};
 
-/// Hands out for so many seconds, `concurrency` at a time.
-///
-/// What is counted is what the file says was done, not how often the handler was called.
-pub(crate) fn run(file: &Path, concurrency: usize, seconds: f64) -> Result<Value> {
-    crate::runtime()?.block_on(async {
-        let inbox = SqliteInbox::open(file).context("open the inbox")?;
-        let before = inbox.counts().await.context("count")?;
-        let mut options = DispatchOptions::default();
-        options.concurrency = concurrency;
-        let handed = Arc::new(AtomicU64::new(0));
-        let counting = Arc::clone(&handed);
-        let handler = move |_: Delivery| {
-            counting.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(())
-        };
-        let clock = Instant::now();
-        let over = tokio::time::sleep(Duration::from_secs_f64(seconds));
-        // On a task, as in `serve`.
-        tokio::spawn(Dispatcher::with(inbox.clone(), handler, options).run(over))
-            .await
-            .context("hand out")?;
-        let took = clock.elapsed();
-        let after = inbox.counts().await.context("count")?;
-        inbox.close().await.context("close the inbox")?;
-        if after.pending == 0 {
-            bail!("the backlog was too small: it came to its end while it was measured");
+use crate::backlog;
+use crate::found::{Found, Measured};
+use crate::ground::Ground;
+
+pub(super) const WHAT: &str =
+    "deliveries handed out of a backlog and recorded as done, by how many are handed out at a time";
+
+pub(super) fn run(ground: &Ground) -> Result<Report> {
+    let filled = backlog::filled(ground, ground.size(1_000_000, 200_000))?;
+    let mut found = Found::default();
+    for _ in 0..ground.options.rounds() {
+        let home = ground.home("dispatch")?;
+        backlog::copy(&filled, &home.inbox())?;
+        for concurrency in CONCURRENCIES {
+            found.measure(&format!("{concurrency} at a time"), || {
+                let file = home.inbox();
+                let seconds = ground.size("2", "0.5");
+                let words = ["dispatch", &file.to_string_lossy(), concurrency, seconds];
+                let rate = ground.measure(&words)?["done_per_second"].as_f64();
+                Ok(vec![(DONE, rate.context("no rate")?)])
+            });
         }
-        let left = |counts: Counts| counts.pending + counts.claimed;
-        let done = left(before).saturating_sub(left(after));
-        Ok(json!({
-            "done": done,
-            "handed_out": handed.load(Ordering::Relaxed),
-            "done_per_second": done as f64 / took.as_secs_f64(),
-        }))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store;
-
-    #[test]
-    fn what_was_handed_out_is_recorded_done() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("inbox.db");
-        store::fill(&file, 0..50).unwrap();
-        // No time at all: what the first claim took is handed out, and the rest stays.
-        let measured = run(&file, 4, 0.0).unwrap();
-        assert_eq!(measured["done"], measured["handed_out"]);
-        assert!(measured["done"].as_u64() < Some(50), "{measured}");
+        found.measure(PRINTING, || print_all(ground, &filled));
     }
+    let mut table = Table::new(1, &["handler", "at a time", DONE]);
+    for concurrency in CONCURRENCIES {
+        let rate = found.cell(&format!("{concurrency} at a time"), DONE, 0);
+        table.row(["does nothing".to_owned(), concurrency.to_owned(), rate]);
+    }
+    let rate = found.cell(PRINTING, DONE, 0);
+    table.row([PRINTING.to_owned(), "16".to_owned(), rate]);
+    let mut report = Report::default();
+    report.table(&table);
+    found.tell_failures(&mut report);
+    report.note("done is what the file says is done; nothing is received meanwhile");
+    Ok(report)
 }
+
+/// `serve` on a backlog, with its default handler.
+fn print_all(ground: &Ground, filled: &Path) -> Measured {
+    let home = ground.home("print")?;
+    backlog::copy(filled, &home.inbox())?;
+    let address = free_address()?;
+    let command = ground.serve(&home, &address.to_string());
+    let server = Server::start(command, address, home.folder(), Output::Kept)?;
+    let clock = Instant::now();
+    thread::sleep(ground.size(Duration::from_secs(3), Duration::from_millis(500)));
+    let took = clock.elapsed();
+    server.end()?;
+    if ground.kept(&home, &["pending"])? == 0 {
+        bail!("the backlog was too small: it came to its end while it was measured");
+    }
+    let done = ground.kept(&home, &["done"])?;
+    Ok(vec![(DONE, done as f64 / took.as_secs_f64())])
+}
+
+const CONCURRENCIES: [&str; 4] = ["1", "16", "64", "256"];
+const PRINTING: &str = "`serve`, printing to a file";
+const DONE: &str = "done/s";

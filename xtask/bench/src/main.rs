@@ -1,34 +1,119 @@
-//! `xtask-bench MEASURE ARGUMENTS`: the programs that `cargo xtask bench` starts and measures.
+//! `cargo xtask bench`: how fast the receiver is beside the limit and beside its peers, and what it costs.
 //!
-//! Servers listen until they are ended; every other measure prints one line of JSON and ends.
+//! One file per part: [`serving`], [`parse`], [`dispatch`], [`pressure`], [`jetstream`], [`store`]. Around them: [`ground`] makes
+//! requests, [`backlog`] fills inboxes, [`servers`] is what is compared, [`wrk`] sends to it, [`found`] is what was measured, [`marks`]
+//! compares that with what is to be reached. [`measured`] are the programs in Rust that are measured: this program starts itself as
+//! `xtask-bench measure …`. Everything is on loopback, bounded, and ends only what it started.
 
 #![expect(
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "`cargo xtask bench` reads what these print, and a developer their errors"
+    reason = "a developer reads what this prints"
 )]
 
+mod backlog;
 mod dispatch;
-mod limit;
+mod found;
+mod ground;
+mod jetstream;
+mod marks;
+mod measured;
 mod parse;
-mod requests;
+mod pressure;
+mod servers;
+mod serving;
 mod store;
-mod stream;
-mod verified;
+mod wrk;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use heygen_signature::Secret;
+use anyhow::{Result, bail};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use xtask_harness::page::{Page, machine};
+use xtask_harness::report::Report;
+use xtask_harness::workspace;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use ground::Ground;
+use servers::SERVERS;
+
+/// A name for `--only`, its title, what is measured, and how.
+type Part = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Ground) -> Result<Report>,
+);
+
+/// In the order in which they run.
+const PARTS: [Part; 6] = [
+    ("serve", "Servers", serving::WHAT, serving::run),
+    ("parse", "Parsing", parse::WHAT, parse::run),
+    ("dispatch", "Handing out", dispatch::WHAT, dispatch::run),
+    ("pressure", "Under pressure", pressure::WHAT, pressure::run),
+    ("jetstream", "JetStream", jetstream::WHAT, jetstream::run),
+    // The last, because it appends to files of which the others take copies.
+    ("store", "Store", store::WHAT, store::run),
+];
+
+/// Measures heygen-webhooks beside bare hyper and beside what people use today, and prints medians and the marks that are to be
+/// reached.
+///
+/// Loopback only; ends by itself. Needs `wrk`; peers that cannot be installed are named with the reason. The part `jetstream` brings a
+/// nats-server, as `cargo xtask nats` does. The part `store` takes about 15 GB of disk in the target directory while it runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", after_help = names_told())]
+struct Options {
+    /// This part only; may be given several times
+    #[arg(long, value_name = "PART", value_parser = PossibleValuesParser::new(PARTS.map(|part| part.0)))]
+    only: Vec<String>,
+    /// Only this server in the table of servers; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SERVERS.map(|server| server.0)))]
+    server: Vec<String>,
+    /// Measure everything so often [default: 3, with --quick 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+    /// Length of one measurement [default: 4, with --quick 1]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// A short run with smaller inboxes: to see that everything works, not for figures
+    #[arg(long)]
+    quick: bool,
+    /// This heygen-webhooks instead of a release build of the sources here
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Put the figures into docs/benchmarks.md, good or bad; of a full run only
+    #[arg(long, conflicts_with_all = ["quick", "only", "server"])]
+    write: bool,
+    /// Exit status 1 when a mark is missed
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Options {
+    fn rounds(&self) -> u64 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    fn seconds(&self) -> u64 {
+        self.seconds.unwrap_or(if self.quick { 1 } else { 4 })
+    }
+}
+
+/// Whether this is among what was asked for.
+fn includes(only: &[String], name: &str) -> bool {
+    only.is_empty() || only.iter().any(|only| only == name)
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&words) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ended = match words.split_first() {
+        Some((&"measure", words)) => measured::run(words),
+        _ => run(Options::parse()),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -37,73 +122,124 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(words: &[&str]) -> Result<()> {
-    match *words {
-        ["limit", address] => limit::run(number(address)?),
-        ["verified", address] => verified::run(number(address)?, secret()?),
-        ["requests", folder, count] => requests::write(folder.as_ref(), &secret()?, number(count)?),
-        ["fill", file, from, to] => store::fill(file.as_ref(), number(from)?..number(to)?),
-        ["append", file, concurrency, seconds, first] => {
-            let (concurrency, seconds) = (number(concurrency)?, number(seconds)?);
-            let measured = store::append(file.as_ref(), concurrency, seconds, number(first)?)?;
-            println!("{measured}");
-            Ok(())
+/// Measures what was asked for and prints it; a mark that is missed fails only a run that is strict.
+fn run(options: Options) -> Result<()> {
+    let ground = Ground::new(options)?;
+    let options = &ground.options;
+    let mut all = Report::default();
+    let mut text = String::new();
+    for (name, title, what, run) in PARTS
+        .into_iter()
+        .filter(|part| includes(&options.only, part.0))
+    {
+        eprintln!("{name}: {what}");
+        let mut report = Report::default();
+        // Minutes of measuring the other parts are not thrown away for one that fails.
+        match run(&ground) {
+            Ok(measured) => report = measured,
+            Err(error) => report.wrong(format!("did not come to its end: {error:#}")),
         }
-        ["parse", rounds] => {
-            println!("{}", parse::run(number(rounds)?)?);
-            Ok(())
+        let part = render(title, &report);
+        println!("{part}");
+        text += &format!("\n{part}");
+        all.add(report);
+    }
+    let marks = marks::render(&all.figures);
+    print!("{marks}");
+    if options.write {
+        let root = workspace::root();
+        let page = Page {
+            path: "docs/benchmarks.md",
+            marker: "bench",
+        };
+        page.write(&root, &generated(options, &format!("{marks}{text}")))?;
+    }
+    if !all.wrong.is_empty() {
+        bail!("something is wrong:\n\n{}", all.wrong.join("\n"));
+    }
+    let missed = marks::missed(&all.figures);
+    if options.strict && missed > 0 {
+        bail!("{missed} marks were missed");
+    }
+    Ok(())
+}
+
+fn render(title: &str, report: &Report) -> String {
+    let tables: String = report
+        .tables
+        .iter()
+        .map(|table| format!("\n{table}"))
+        .collect();
+    let lines = report.lines("");
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    format!("### {title}\n{tables}{gap}{lines}")
+}
+
+/// What goes between the markers of docs/benchmarks.md.
+fn generated(options: &Options, figures: &str) -> String {
+    let servers = SERVERS.map(|(name, what)| format!("- **{name}**: {what}.\n"));
+    let (rounds, seconds) = (options.rounds(), options.seconds());
+    format!(
+        "<!-- Generated by `cargo xtask bench --write`; do not edit. -->\n\n{}\n\
+         Medians of one run of `cargo xtask bench --rounds {rounds} --seconds {seconds} --write`, on {}.\n\n{figures}",
+        servers.concat(),
+        machine()
+    )
+}
+
+fn names_told() -> String {
+    let parts = PARTS.map(|(name, _, what, _)| format!("  {name:<14} {what}\n"));
+    let servers = SERVERS.map(|(name, what)| format!("  {name:<14} {what}\n"));
+    format!("Parts:\n{}\nServers:\n{}", parts.concat(), servers.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Result<(u64, u64, usize), &str>) {
+        let words = [&["bench"], words].concat();
+        match (Options::try_parse_from(words), expected) {
+            (Ok(options), Ok(expected)) => {
+                let parts = PARTS.iter().filter(|part| includes(&options.only, part.0));
+                let found = (options.rounds(), options.seconds(), parts.count());
+                assert_eq!(found, expected);
+            }
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
         }
-        ["dispatch", file, concurrency, seconds] => {
-            let measured = dispatch::run(file.as_ref(), number(concurrency)?, number(seconds)?)?;
-            println!("{measured}");
-            Ok(())
+    }
+
+    #[test]
+    fn the_command_line_is_read() {
+        check(&[], Ok((3, 4, PARTS.len())));
+        check(
+            &["--write", "--strict", "--rounds", "5"],
+            Ok((5, 4, PARTS.len())),
+        );
+        check(&["--rounds", "2", "--quick"], Ok((2, 1, PARTS.len())));
+        check(
+            &["--only", "serve", "--server", "limit", "--seconds", "9"],
+            Ok((3, 9, 1)),
+        );
+        check(&["--only", "speed"], Err("serve"));
+        check(&["--server", "x"], Err("limit"));
+        check(&["--rounds", "0"], Err("0"));
+        check(&["--write", "--quick"], Err("--quick"));
+        check(&["--write", "--server", "limit"], Err("--server"));
+    }
+
+    #[test]
+    fn the_page_names_every_server_and_the_run() {
+        let options = Options::try_parse_from(["bench", "--write"]).unwrap();
+        let mut report = Report::default();
+        report.note("so it is");
+        let text = generated(&options, &render("Store", &report));
+        for (name, _) in SERVERS {
+            assert!(text.contains(&format!("- **{name}**: ")), "{text}");
         }
-        ["publish", servers, replicas, at_a_time, seconds] => {
-            let (replicas, at_a_time) = (number(replicas)?, number(at_a_time)?);
-            let measured = stream::publish(servers, replicas, at_a_time, number(seconds)?)?;
-            println!("{measured}");
-            Ok(())
-        }
-        ["append-stream", servers, at_a_time, seconds] => {
-            let measured = stream::append(servers, number(at_a_time)?, number(seconds)?)?;
-            println!("{measured}");
-            Ok(())
-        }
-        ["fill-stream", servers, count] => {
-            println!("{}", stream::fill(servers, number(count)?)?);
-            Ok(())
-        }
-        ["take", servers, replicas, at_a_time, count] => {
-            let (replicas, at_a_time) = (number(replicas)?, number(at_a_time)?);
-            println!(
-                "{}",
-                stream::take(servers, replicas, at_a_time, number(count)?)?
-            );
-            Ok(())
-        }
-        _ => bail!(
-            "`{}` is not measured here; see xtask/bench/src/main.rs",
-            words.join(" ")
-        ),
+        assert!(text.contains("--rounds 3 --seconds 4 --write"), "{text}");
+        assert!(text.ends_with("### Store\n\n- so it is\n"), "{text}");
     }
 }
-
-fn number<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(word: &str) -> Result<T> {
-    word.parse().with_context(|| format!("read `{word}`"))
-}
-
-/// What requests are signed with, and checked against.
-fn secret() -> Result<Secret> {
-    let secret = std::env::var(SECRET).context(SECRET)?;
-    Secret::new(secret).context(SECRET)
-}
-
-/// The runtime of `serve`.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-}
-
-const SECRET: &str = "HEYGEN_WEBHOOK_SECRET";

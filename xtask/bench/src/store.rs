@@ -1,154 +1,142 @@
-//! The store by itself: filling a file, and appending to it with so many appends under way at a time.
-//!
-//! What the receiver computes before it appends is done before the clock starts, so that the figures are the store's alone.
+//! The store by itself: appends/s by how many are under way at a time, and by how many rows the file has already.
 
-use std::fs;
-use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{Appended, Inbox as _, NewDelivery};
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
-use xtask_bench::event;
+use anyhow::Result;
+use xtask_harness::report::{Report, Table, cell};
 
-/// Appends the events of these numbers: the file is then as the store itself leaves it, everything pending.
-pub(crate) fn fill(file: &Path, numbers: Range<u64>) -> Result<()> {
-    crate::runtime()?.block_on(async {
-        let inbox = SqliteInbox::open(file).context("open the inbox")?;
-        let numbers = Arc::new(Mutex::new(numbers));
-        let mut appending = JoinSet::new();
-        for _ in 0..FILLERS {
-            let (inbox, numbers) = (inbox.clone(), Arc::clone(&numbers));
-            appending.spawn(async move {
-                while let Some(number) = next(&numbers) {
-                    append_one(&inbox, event::delivery(number)).await?;
-                }
-                Ok(())
+use crate::backlog::{self, FIRST};
+use crate::found::{Found, Measured};
+use crate::ground::Ground;
+
+pub(super) const WHAT: &str = "appends/s of the inbox file by batch size and by the rows already there; time to open, memory, bytes on disk";
+
+pub(super) fn run(ground: &Ground) -> Result<Report> {
+    let mut report = Report::default();
+    let mut found = Found::default();
+    let sizes = ground.size([0, MILLION, 10 * MILLION], [0, 50_000, 200_000]);
+    for round in 1..=ground.options.rounds() {
+        for batch in BATCHES {
+            found.measure(&format!("{batch} at a time"), || {
+                append(ground, &ground.home("store")?.inbox(), batch, FIRST)
             });
         }
-        all(appending).await?;
-        inbox.close().await.context("close the inbox")
-    })
-}
-
-/// Appends for about so many seconds, `concurrency` at a time, from event `first` on.
-pub(crate) fn append(file: &Path, concurrency: usize, seconds: f64, first: u64) -> Result<Value> {
-    let runtime = crate::runtime()?;
-    let bytes_before = bytes(file);
-    let clock = Instant::now();
-    // Within the runtime: an inbox may be opened anywhere, and a server does it there.
-    let inbox = SqliteInbox::open(file).context("open the inbox")?;
-    let opened_in = clock.elapsed();
-    let resident_after_open = resident_kib();
-    let mut appended = 0_u64;
-    let mut took = Duration::ZERO;
-    let len = MOST_CHUNK.min(concurrency as u64 * CHUNK_EACH);
-    while took.as_secs_f64() < seconds {
-        let from = first + appended;
-        let chunk: Vec<NewDelivery> = (from..from + len).map(event::delivery).collect();
-        took += runtime.block_on(append_all(&inbox, chunk, concurrency))?;
-        appended += len;
+        for rows in sizes {
+            found.measure(&rows_told(rows), || {
+                let empty = ground.home("store")?;
+                let file = match rows {
+                    0 => empty.inbox(),
+                    rows => backlog::filled(ground, rows)?,
+                };
+                // Events that no earlier round has appended.
+                append(ground, &file, "256", FIRST + round * 100 * MILLION)
+            });
+        }
     }
-    let resident = resident_kib();
-    runtime.block_on(inbox.close()).context("close the inbox")?;
-    // The last connection takes the write-ahead log with it.
-    drop(inbox);
-    Ok(json!({
-        "appended": appended,
-        "appends_per_second": appended as f64 / took.as_secs_f64(),
-        "open_seconds": opened_in.as_secs_f64(),
-        "resident_after_open_kib": resident_after_open,
-        "resident_kib": resident,
-        "bytes_before": bytes_before,
-        "bytes_after": bytes(file),
-    }))
-}
-
-async fn append_all(
-    inbox: &SqliteInbox,
-    chunk: Vec<NewDelivery>,
-    concurrency: usize,
-) -> Result<Duration> {
-    let chunk = Arc::new(Mutex::new(chunk.into_iter()));
-    let clock = Instant::now();
-    let mut appending = JoinSet::new();
-    for _ in 0..concurrency {
-        let (inbox, chunk) = (inbox.clone(), Arc::clone(&chunk));
-        appending.spawn(async move {
-            while let Some(delivery) = next(&chunk) {
-                append_one(&inbox, delivery).await?;
-            }
-            Ok(())
-        });
+    let mut table = Table::new(0, &["appends at a time", RATE, "resident MiB"]);
+    for batch in BATCHES {
+        let row = format!("{batch} at a time");
+        let resident = found.median(&row, "resident_kib").map(|kib| kib / 1024.0);
+        let rate = found.cell(&row, RATE, 0);
+        table.row([batch.to_owned(), rate, cell(resident, 0)]);
     }
-    all(appending).await?;
-    Ok(clock.elapsed())
+    report.table(&table);
+    report.table(&rows_table(&found, &sizes));
+    found.tell_failures(&mut report);
+    let empty = rows_told(0);
+    let most = found.ratio(&rows_told(10 * MILLION), &empty, RATE);
+    report.figure("appends 10M/empty", most);
+    report.figure(
+        "open 1M s",
+        found.median(&rows_told(MILLION), "open_seconds"),
+    );
+    report.note(
+        "appends: made before the clock starts; so many wait for their commit at a time, and whatever waits shares one; \
+         WAL, synchronous FULL, a new file each time",
+    );
+    report.note(
+        "rows: all pending, appended by the store itself; 256 appends at a time on top of them",
+    );
+    Ok(report)
 }
 
-/// A duplicate would be answered without being kept, so it must not come up.
-async fn append_one(inbox: &SqliteInbox, delivery: NewDelivery) -> Result<()> {
-    match inbox.append(delivery).await.context("append")? {
-        Appended::New(_) => Ok(()),
-        Appended::Duplicate(_) => bail!("an event was in the file before"),
-        _ => bail!("an append was answered in a way that this program does not know"),
+fn rows_table(found: &Found, sizes: &[u64]) -> Table {
+    let mut table = Table::new(
+        0,
+        &[
+            "rows already there",
+            RATE,
+            "of an empty file",
+            "open s",
+            "resident MiB after opening",
+            "GB on disk",
+            "bytes an event",
+        ],
+    );
+    for &rows in sizes {
+        let row = rows_told(rows);
+        let resident = found.median(&row, "resident_after_open_kib");
+        // Before the first round the file holds these rows and nothing else.
+        let bytes = found.first(&row, "bytes_before").filter(|_| rows > 0);
+        table.row([
+            rows.to_string(),
+            found.cell(&row, RATE, 0),
+            found.share(&row, &rows_told(0), RATE),
+            found.cell(&row, "open_seconds", 3),
+            cell(resident.map(|kib| kib / 1024.0), 0),
+            cell(bytes.map(|bytes| bytes / 1e9), 2),
+            cell(bytes.map(|bytes| bytes / rows as f64), 0),
+        ]);
     }
+    table
 }
 
-async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
-    while let Some(ended) = tasks.join_next().await {
-        ended.map_err(|_| anyhow!("a task panicked"))??;
-    }
-    Ok(())
+fn append(ground: &Ground, file: &Path, batch: &str, first: u64) -> Measured {
+    let (file, first) = (file.to_string_lossy(), first.to_string());
+    let measured = ground.measure(&["append", &file, batch, ground.size("2", "0.3"), &first])?;
+    // Not a number when it is missing, which then shows.
+    let figure = |name: &'static str| measured[name].as_f64().unwrap_or(f64::NAN);
+    let mut figures = vec![(RATE, figure("appends_per_second"))];
+    figures.extend(FIGURES.map(|name| (name, figure(name))));
+    Ok(figures)
 }
 
-fn next<T>(from: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
-    from.lock().unwrap_or_else(PoisonError::into_inner).next()
+fn rows_told(rows: u64) -> String {
+    format!("{rows} rows already there")
 }
 
-/// What the file and its write-ahead log take on the disk.
-fn bytes(file: &Path) -> u64 {
-    let log = format!("{}-wal", file.display());
-    let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    len(file) + len(log.as_ref())
-}
-
-/// Of this process; 0 where the system does not tell.
-fn resident_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
-    kib.unwrap_or_default()
-}
-
-const FILLERS: usize = 1024;
-
-/// How many are made at once for each that may be under way, before the clock starts.
-const CHUNK_EACH: u64 = 200;
-
-/// About 30 MiB of memory.
-const MOST_CHUNK: u64 = 20_000;
+const RATE: &str = "appends/s";
+const FIGURES: [&str; 4] = [
+    "open_seconds",
+    "resident_after_open_kib",
+    "resident_kib",
+    "bytes_before",
+];
+const BATCHES: [&str; 5] = ["1", "8", "64", "256", "1024"];
+const MILLION: u64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
-    use heygen_inbox::InboxAdmin as _;
-
     use super::*;
 
     #[test]
-    fn what_is_filled_and_appended_is_in_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("inbox.db");
-        fill(&file, 0..300).unwrap();
-        let measured = append(&file, 8, 0.0001, 300).unwrap();
-        assert_eq!(measured["appended"], 8 * CHUNK_EACH);
-        assert!(measured["bytes_after"].as_u64() > measured["bytes_before"].as_u64());
-        let inbox = SqliteInbox::open(&file).unwrap();
-        let counts = crate::runtime().unwrap().block_on(inbox.counts()).unwrap();
-        assert_eq!(counts.pending, 300 + 8 * CHUNK_EACH);
-        assert!(fill(&file, 299..301).is_err());
+    fn what_is_there_already_is_compared_with_the_empty_file_of_the_same_round() {
+        let mut found = Found::default();
+        let mut measure = |rows, rates: [f64; 3]| {
+            for (rate, bytes) in rates.into_iter().zip([2e9, 3e9, 4e9]) {
+                let figures = [("open_seconds", 0.5), ("resident_after_open_kib", 2048.0)];
+                let more = [(RATE, rate), ("bytes_before", bytes)];
+                found.measure(&rows_told(rows), || Ok([figures, more].concat()));
+            }
+        };
+        measure(0, [100.0, 50.0, 10.0]);
+        measure(MILLION, [90.0, 50.0, 5.0]);
+        let text = rows_table(&found, &[0, MILLION]).render();
+        let line = text.lines().last().unwrap();
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let expected = [
+            "", "1000000", "50", "0.90", "0.500", "2", "2.00", "2000", "",
+        ];
+        assert_eq!(cells, expected);
     }
 }

@@ -29,10 +29,6 @@ struct Way {
 
 impl Cluster {
     /// Starts a cluster of `size` nodes and waits until it is [ready](Self::wait_until_ready).
-    ///
-    /// # Errors
-    ///
-    /// When the program is missing or a node ends, with the end of its log, or when they are not ready in time.
     pub fn start(program: Program, size: usize, options: &Options) -> Result<Self> {
         with_other_ports_on_a_clash(|| {
             let mut cluster = Self::new(program, size, options)?;
@@ -88,20 +84,12 @@ impl Cluster {
     }
 
     /// A node.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     #[must_use]
     pub fn node(&self, node: usize) -> &Server {
         &self.nodes[node]
     }
 
     /// A node, to pause it, or to stop it in order.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn node_mut(&mut self, node: usize) -> &mut Server {
         &mut self.nodes[node]
     }
@@ -113,27 +101,11 @@ impl Cluster {
     }
 
     /// Ends a node at once, with SIGKILL.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn kill(&mut self, node: usize) -> Result<()> {
         self.nodes[node].kill()
     }
 
     /// Starts a node again, on the same ports and data, and waits until it listens; one that still runs is stopped first.
-    ///
-    /// # Errors
-    ///
-    /// When it ends, with the end of its log, or does not listen in time.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn restart(&mut self, node: usize) -> Result<()> {
         self.nodes[node].restart()
     }
@@ -141,14 +113,6 @@ impl Cluster {
     /// Cuts a node off from all other nodes: connections between them are closed, and new ones too. Clients still reach it.
     ///
     /// Nothing is waited for. The others notice at once; that there is no meta leader any more it notices after seconds.
-    ///
-    /// # Errors
-    ///
-    /// When the nodes have [direct routes](Options::direct_routes).
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn cut(&mut self, node: usize) -> Result<()> {
         self.set_cut(node, true)
     }
@@ -156,42 +120,22 @@ impl Cluster {
     /// Lets a node that was cut off reach the others again, but those that are still cut off themselves.
     ///
     /// Nothing is waited for: [`wait_until_ready`](Self::wait_until_ready) does that.
-    ///
-    /// # Errors
-    ///
-    /// When the nodes have [direct routes](Options::direct_routes).
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn heal(&mut self, node: usize) -> Result<()> {
         self.set_cut(node, false)
     }
 
     /// Stops all nodes in order, one after the other.
-    ///
-    /// # Errors
-    ///
-    /// When one has not ended in time.
     pub fn stop_all(&mut self) -> Result<()> {
         self.nodes.iter_mut().try_for_each(Server::stop)
     }
 
     /// Ends all nodes at once, with SIGKILL.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
     pub fn kill_all(&mut self) -> Result<()> {
         self.nodes.iter_mut().try_for_each(Server::kill)
     }
 
     /// Starts all nodes, on the same ports and data, and waits until the cluster is [ready](Self::wait_until_ready);
     /// those that still run are stopped first.
-    ///
-    /// # Errors
-    ///
-    /// When one ends, with the end of its log, or they are not ready in time.
     pub fn restart_all(&mut self) -> Result<()> {
         self.stop_all()?;
         self.nodes.iter_mut().try_for_each(Server::spawn)?;
@@ -202,10 +146,6 @@ impl Cluster {
     }
 
     /// Waits until every node runs, is healthy, has routes to all others and knows the same meta leader.
-    ///
-    /// # Errors
-    ///
-    /// When one has ended, with the end of its log, or they are not ready in time.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         for node in &mut self.nodes {
             node.check_running()
@@ -228,10 +168,6 @@ impl Cluster {
     /// The node that leads a stream, once the greater part of all nodes agree on it and it says so itself.
     ///
     /// The stream is found by its name in any account.
-    ///
-    /// # Errors
-    ///
-    /// When they do not agree in time, or no node runs that knows the stream.
     pub fn leader_of_stream(&self, stream: &str) -> Result<usize> {
         let path = "/jsz?accounts=true&streams=true&config=true";
         let what = format!("a leader of stream {stream}");
@@ -239,37 +175,17 @@ impl Cluster {
     }
 
     /// The node that leads the cluster's own group, once the greater part of all nodes agree on it and it says so itself.
-    ///
-    /// # Errors
-    ///
-    /// When they do not agree in time.
     pub fn meta_leader(&self) -> Result<usize> {
         self.wait_for_leader("a meta leader", "/jsz", meta_leader_of)
     }
 
     /// The meta leader as one node sees it now; `None` when it sees none.
-    ///
-    /// # Errors
-    ///
-    /// When the node does not answer.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn meta_leader_seen_by(&self, node: usize) -> Result<Option<usize>> {
         let answer = self.nodes[node].monitor("/jsz")?;
         Ok(meta_leader_of(&answer).and_then(|name| self.number(&name)))
     }
 
     /// The nodes that one node has routes to now. Nodes that do not answer are left out: they are known by what they tell.
-    ///
-    /// # Errors
-    ///
-    /// When the node itself does not answer.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such node.
     pub fn routes_of(&self, node: usize) -> Result<Vec<usize>> {
         let answer = self.nodes[node].monitor("/routez")?;
         let routes = answer["routes"].as_array().map_or(&[][..], Vec::as_slice);

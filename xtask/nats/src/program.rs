@@ -40,10 +40,6 @@ impl Program {
     }
 
     /// Where the program is.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there; the text names the command that brings it.
     pub fn path(self) -> Result<PathBuf> {
         let named = env::var_os(self.variable());
         let path = self.find(&root(), named.clone());
@@ -60,19 +56,11 @@ impl Program {
     }
 
     /// Its version, as `2.9.10`.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there, does not run, or tells something else.
     pub fn version(self) -> Result<String> {
         version_of(&self.path()?)
     }
 
     /// Whether it knows `sync_interval: always`, as every release since 2.10 does.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`version`](Self::version).
     pub fn knows_sync_always(self) -> Result<bool> {
         let version = self.version()?;
         let mut numbers = version.split('.').map(str::parse::<u32>);
@@ -91,10 +79,6 @@ impl Program {
 }
 
 /// The version that a `nats-server` tells of itself.
-///
-/// # Errors
-///
-/// When it does not run, or tells something else.
 pub fn version_of(program: &Path) -> Result<String> {
     let output = Command::new(program)
         .arg("--version")

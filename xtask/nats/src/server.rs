@@ -28,10 +28,6 @@ pub struct Server {
 
 impl Server {
     /// Starts a server and waits until it is healthy.
-    ///
-    /// # Errors
-    ///
-    /// When the program is missing or ends, with the end of its log, or when it is not ready in time.
     pub fn start(program: Program, options: &Options) -> Result<Self> {
         with_other_ports_on_a_clash(|| {
             let mut server = Self::new(program, options, ALONE, None)?;
@@ -121,28 +117,16 @@ impl Server {
     }
 
     /// All that it has logged since it was first started.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read.
     pub fn log(&self) -> Result<String> {
         fs::read_to_string(self.log_file()).context("read the log of nats-server")
     }
 
     /// What its monitoring port answers to a path, such as `/varz` or `/jsz?streams=true`.
-    ///
-    /// # Errors
-    ///
-    /// When it does not answer with 200 and JSON; `/healthz` of a server that is not healthy does not.
     pub fn monitor(&self, path: &str) -> Result<Value> {
         monitor::get(self.monitor, path)
     }
 
     /// Ends it at once, with SIGKILL. Nothing happens when it does not run.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
     pub fn kill(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else {
             return Ok(());
@@ -153,10 +137,6 @@ impl Server {
     }
 
     /// Lets it end in order, with SIGTERM, and waits for that. Nothing happens when it does not run.
-    ///
-    /// # Errors
-    ///
-    /// When it has not ended in time; it still runs then.
     pub fn stop(&mut self) -> Result<()> {
         if self.child.is_none() {
             return Ok(());
@@ -170,19 +150,11 @@ impl Server {
     }
 
     /// Stops it in the middle of what it does, with SIGSTOP: connections stay open, and nothing is answered.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run, or the system refuses.
     pub fn pause(&mut self) -> Result<()> {
         self.signal("STOP")
     }
 
     /// Lets a paused server go on.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run, or the system refuses.
     pub fn resume(&mut self) -> Result<()> {
         self.signal("CONT")
     }
@@ -190,10 +162,6 @@ impl Server {
     /// Starts it again, on the same ports and data, and waits until it is ready; one that still runs is stopped first.
     ///
     /// A node of a cluster is waited for only until it listens: healthy it is not before the others are there.
-    ///
-    /// # Errors
-    ///
-    /// When it ends, with the end of its log, or is not ready in time.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.spawn()?;

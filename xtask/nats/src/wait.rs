@@ -13,10 +13,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Asks until there is an answer, for [`PATIENCE`] at the most.
 ///
 /// `ask` returns `Ok(Ok(answer))`, or `Ok(Err(why))` for “not yet”. `what` completes “waited for …”.
-///
-/// # Errors
-///
-/// The error of `ask`, at once; or that the answer did not come, with the last `why`.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
     let started = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! The library of `xtask/src/faults/shim.c`, which has the calls of a process fail.
+//! The library of `xtask/faults/src/shim.c`, which has the calls of a process fail.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ impl Shim {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         let mut words = compiler.split_whitespace();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/src/faults/shim.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/faults/src/shim.c");
         let status = Command::new(words.next().expect("the name of a compiler"))
             .args(words)
             .args(["-shared", "-fPIC", "-O2", "-o"])

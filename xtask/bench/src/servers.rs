@@ -1,0 +1,182 @@
+//! [`SERVERS`]: what is compared, how each is started, and how many requests it says it has kept.
+//!
+//! A peer is a script of its own, `xtask/bench/peers/NAME.sh`, which installs what it needs into the folder in which it is run. Its words:
+//! `version` tells what was installed, `serve` becomes the server, `kept` tells how many requests are in its file.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use heygen_signature::Secret;
+use xtask_harness::client::{Client, PATH};
+use xtask_harness::event::SECRET;
+use xtask_harness::ground::Home;
+use xtask_harness::process::dying_with_us;
+use xtask_harness::server::{Output, Server, free_address};
+use xtask_harness::workspace;
+
+use crate::ground::Ground;
+
+/// What `--server` takes, and what it is. In the order in which they take turns; the limit comes first, because the others are
+/// compared with it.
+pub(super) const SERVERS: [(&str, &str); 8] = [
+    (
+        "limit",
+        "bare hyper 1 on tokio, with the runtime settings of `serve`: reads the body, answers 200",
+    ),
+    (
+        "verified",
+        "our receiver and server, counting for Prometheus as `serve` does: verified, parsed, and thrown away instead of kept",
+    ),
+    (
+        "durable",
+        "`heygen-webhooks serve` with its default options: kept in a new inbox file before it is answered, and handed out \
+         meanwhile, printed to /dev/null",
+    ),
+    (
+        "flask",
+        "Flask under gunicorn, 2 workers of 8 threads: verified, nothing kept",
+    ),
+    (
+        "flask-durable",
+        "the same with an insert into SQLite (WAL, synchronous FULL) a request; no duplicates are looked for, and nothing is \
+         handed out",
+    ),
+    (
+        "node",
+        "Node's own http server, one process: verified, nothing kept",
+    ),
+    (
+        "fastify",
+        "Fastify on Node, one process: verified, nothing kept",
+    ),
+    (
+        "webhook",
+        "the program `webhook` as Debian packages it: verified by its HMAC rule, nothing kept. It is made to start a command a \
+         request and has no option not to; the command is `/bin/true`, and the answer does not wait for it",
+    ),
+];
+
+/// Whether it is written here, and in Rust.
+pub(super) fn is_ours(name: &str) -> bool {
+    ["limit", "verified", "durable"].contains(&name)
+}
+
+/// Whether a rate has to be audited.
+pub(super) fn keeps(name: &str) -> bool {
+    ["durable", "flask-durable"].contains(&name)
+}
+
+/// Starts it, and makes sure that it does what it is here for: a rightly signed request gets 2xx, another does not.
+pub(super) fn start(ground: &Ground, name: &str, home: &Home) -> Result<Server> {
+    let address = free_address()?;
+    let listen = address.to_string();
+    let command = match name {
+        "limit" | "verified" => ground.measured(&[name, &listen]),
+        "durable" => ground.serve(home, &listen),
+        peer => {
+            // What it has to install is no part of its start.
+            said(peer, "version", home)?;
+            let mut command = script(peer, "serve", home)?;
+            command.env("PORT", address.port().to_string());
+            command
+        }
+    };
+    let server = Server::start(command, address, home.folder(), Output::Null)?;
+    if name == "limit" {
+        return Ok(server);
+    }
+    let ask = |is_signed| Client::new(address).exchange(&trial(is_signed));
+    match [ask(true), ask(false)] {
+        [Ok(200..=299), Ok(400..=599)] => Ok(server),
+        [right, wrong] => bail!(
+            "{name} answers a rightly signed request with {right:?} and a wrongly signed one with {wrong:?}"
+        ),
+    }
+}
+
+/// How many requests are in its file, the one of the trial included; of one that [`keeps`].
+pub(super) fn kept(ground: &Ground, name: &str, home: &Home) -> Result<u64> {
+    match is_ours(name) {
+        true => ground.kept(home, &[]),
+        false => {
+            let kept = said(name, "kept", home)?;
+            kept.trim().parse().context("count what a peer has kept")
+        }
+    }
+}
+
+/// What was measured, in which version: a line for the page. What is not there is told where it is measured.
+pub(super) fn versions(names: &[&str], home: &Home) -> String {
+    let peers = names.iter().filter(|name| !is_ours(name));
+    let told = peers.filter_map(|name| said(name, "version", home).ok());
+    let mut lines: Vec<String> = told
+        .flat_map(|told| told.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines.join(", ")
+}
+
+fn said(peer: &str, word: &str, home: &Home) -> Result<String> {
+    let output = script(peer, word, home)?.stdin(Stdio::null()).output();
+    let output = output.context("start sh")?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let last = text.lines().rfind(|line| !line.trim().is_empty());
+        bail!("{}", last.unwrap_or("no word of why"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn script(peer: &str, word: &str, home: &Home) -> Result<Command> {
+    let folder = workspace::target()?.join("bench-peers");
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let peers = workspace::root().join("xtask/bench/peers");
+    let mut command = dying_with_us("sh");
+    command
+        .arg(peers.join(format!("{peer}.sh")))
+        .arg(word)
+        .current_dir(folder)
+        .env("PEERS", peers)
+        .env("FILE", home.inbox())
+        .env("HEYGEN_WEBHOOK_SECRET", SECRET);
+    Ok(command)
+}
+
+/// A request of an event that none of the load is.
+fn trial(is_signed: bool) -> Vec<u8> {
+    let body =
+        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"trial","msg":"no credit"}}"#;
+    let signature = match Secret::new(SECRET) {
+        Ok(secret) if is_signed => secret.sign(body.as_bytes()).to_string(),
+        _ => "0".repeat(64),
+    };
+    let length = body.len();
+    format!(
+        "POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nSignature: {signature}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_peer_has_its_script() {
+        for (name, _) in SERVERS {
+            let script = workspace::root().join(format!("xtask/bench/peers/{name}.sh"));
+            assert_eq!(script.is_file(), !is_ours(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_trial_is_signed_or_not() {
+        let [right, wrong] =
+            [trial(true), trial(false)].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(right.len(), wrong.len());
+        assert!(wrong.contains(&"0".repeat(64)) && right != wrong);
+    }
+}

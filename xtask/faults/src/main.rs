@@ -1,0 +1,339 @@
+//! `cargo xtask faults`: breaks the release binary in every way it promises to survive, and counts what became of each
+//! delivery.
+//!
+//! One file per fault. [`shim`] has calls fail, [`sink`] is an application; the rest is xtask/harness. No fault has a row
+//! without an audit. Everything is on loopback, bounded, and ends only what it started.
+
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a developer reads what this prints"
+)]
+
+mod calls;
+mod clock;
+mod cluster;
+mod hanging;
+mod kills;
+mod moved;
+mod retry_after;
+mod shim;
+mod sink;
+mod slow;
+mod torn;
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use xtask_harness::audit::Audit;
+use xtask_harness::page::{Page, machine};
+use xtask_harness::report::{Report, Table};
+use xtask_harness::{ground, workspace};
+use xtask_nats::Program;
+
+/// A name for `--only`; what is done and must hold; how to do it.
+type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Row>);
+
+/// In the order in which they run.
+const FAULTS: [Fault; 9] = [
+    ("kills", kills::WHAT, kills::run),
+    ("slow", slow::WHAT, slow::run),
+    ("moved", moved::WHAT, moved::run),
+    ("calls", calls::WHAT, calls::run),
+    ("torn", torn::WHAT, torn::run),
+    ("clock", clock::WHAT, clock::run),
+    ("retry-after", retry_after::WHAT, retry_after::run),
+    ("hanging", hanging::WHAT, hanging::run),
+    (CLUSTER, cluster::WHAT, cluster::run),
+];
+
+/// It has a part of the page, and a command, of its own.
+const CLUSTER: &str = "cluster";
+
+/// Breaks heygen-webhooks and prints for each fault what was sent, answered, kept, lost and duplicated.
+///
+/// The exit status is 1 when anything was lost or duplicated. Loopback only; ends by itself. `cargo xtask cluster` is the same as
+/// `cargo xtask faults --only cluster`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask faults", after_help = faults_told())]
+struct Options {
+    /// A short run: 20 kills instead of 200, and less of everything else
+    #[arg(long)]
+    quick: bool,
+    /// This fault only; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(FAULTS.map(|fault| fault.0)))]
+    only: Vec<String>,
+    /// Where the random instants come from [default: the time; printed, so that a run can be had again]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// This binary instead of a release build of the sources here
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// The nats-server that `cluster` starts; Debian's is 2.9.10
+    #[arg(long, value_name = "NAME", default_value = "current", value_parser = ["current", "debian"])]
+    nats: String,
+    /// Put the table into docs/reliability.md, good or bad; of a full run of all faults, or of cluster, only
+    #[arg(long, conflicts_with = "quick")]
+    write: bool,
+}
+
+impl Options {
+    fn check(&self) -> Result<()> {
+        let is_whole = self.only.is_empty() || self.only == [CLUSTER];
+        if self.write && (!is_whole || self.nats != "current") {
+            bail!(
+                "--write is for a full run: leave out --nats, and --only, but for `--only {CLUSTER}`"
+            );
+        }
+        Ok(())
+    }
+
+    fn includes(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
+/// What every fault runs on.
+struct Ground {
+    ground: ground::Ground,
+    seed: u64,
+    nats: Program,
+}
+
+impl Ground {
+    /// Random numbers for this fault, whichever other faults run.
+    fn random(&self, fault: &str) -> fastrand::Rng {
+        let salt = fault
+            .bytes()
+            .fold(0, |salt: u64, byte| (salt << 8) ^ u64::from(byte));
+        fastrand::Rng::with_seed(self.seed ^ salt)
+    }
+}
+
+impl Deref for Ground {
+    type Target = ground::Ground;
+
+    fn deref(&self) -> &Self::Target {
+        &self.ground
+    }
+}
+
+/// What one fault did. There is no row without an audit.
+struct Row {
+    kills: u64,
+    audit: Audit,
+    report: Report,
+}
+
+impl Row {
+    fn is_sound(&self) -> bool {
+        self.audit.is_sound() && self.report.wrong.is_empty()
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
+fn run(options: &Options) -> Result<()> {
+    options.check()?;
+    if options.includes(CLUSTER) {
+        workspace::bring_nats()?;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Short enough to be typed again.
+    let seed = options
+        .seed
+        .unwrap_or(now.map_or(0, |since| since.as_secs() % 1_000_000));
+    let nats = match &*options.nats {
+        "debian" => Program::Debian,
+        _ => Program::Current,
+    };
+    let ground = ground::Ground::new("faults", options.binary.as_deref(), options.quick)?;
+    let ground = Ground { ground, seed, nats };
+    eprintln!("seed {seed}");
+    let mut rows = Vec::new();
+    for (name, what, run) in FAULTS.into_iter().filter(|fault| options.includes(fault.0)) {
+        eprintln!("{name}: {what}");
+        let row = run(&ground);
+        let row =
+            row.with_context(|| format!("fault `{name}` (seed {seed}) did not come to its end"))?;
+        rows.push((name, row));
+    }
+    print!("{}", render(rows.iter()));
+    if options.write {
+        write(options, seed, &rows)?;
+    }
+    let wrong = rows.iter().filter(|(_, row)| !row.is_sound()).count();
+    if wrong > 0 {
+        bail!("{wrong} of {} faults were not survived", rows.len());
+    }
+    println!("\nsurvived: nothing that was answered 2xx was lost, and nothing is there twice");
+    Ok(())
+}
+
+type Named = (&'static str, Row);
+
+/// The table, and under it what else each fault has to say.
+fn render<'a>(rows: impl Iterator<Item = &'a Named> + Clone) -> String {
+    let header = [
+        "fault",
+        "kills",
+        "requests",
+        "answered",
+        "kept",
+        "lost",
+        "duplicated",
+    ];
+    let mut table = Table::new(1, &header);
+    let (mut lines, mut details) = (String::new(), String::new());
+    for (name, row) in rows {
+        let Audit {
+            requests,
+            answered,
+            kept,
+            lost,
+            duplicated,
+            invented,
+        } = row.audit;
+        let numbers = [row.kills, requests, answered, kept, lost, duplicated];
+        let mut cells = vec![(*name).to_owned()];
+        cells.extend(numbers.map(|number| number.to_string()));
+        table.row(cells);
+        lines += &row.report.lines(&format!("{name}: "));
+        if invented > 0 {
+            lines += &format!("- {name}: WRONG: {invented} records of what nobody sent\n");
+        }
+        details.extend(row.report.tables.iter().map(|table| format!("\n{table}")));
+    }
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    [&table.render(), gap, &lines, &details].concat()
+}
+
+/// Renews the parts of docs/reliability.md that these rows are all of.
+fn write(options: &Options, seed: u64, rows: &[Named]) -> Result<()> {
+    let root = workspace::root();
+    let machine = machine();
+    let binary = options.binary.as_ref().map_or("", |_| " --binary FILE");
+    for (marker, command) in [("faults", "faults"), (CLUSTER, CLUSTER)] {
+        let is_here = |name: &str| (name == CLUSTER) == (marker == CLUSTER);
+        let rows = rows.iter().filter(|(name, _)| is_here(name));
+        if rows.clone().next().is_none() {
+            continue;
+        }
+        let faults = FAULTS
+            .iter()
+            .filter(|(name, ..)| *name != CLUSTER && marker != CLUSTER);
+        let list: String = faults
+            .map(|(name, what, _)| format!("- **{name}**: {what}.\n"))
+            .collect();
+        let gap = if list.is_empty() { "" } else { "\n" };
+        let text = format!(
+            "<!-- Generated by `cargo xtask {command} --write`; do not edit. -->\n\n{list}{gap}\
+             One run of `cargo xtask {command} --seed {seed}{binary} --write`, on {machine}:\n\n{}",
+            render(rows)
+        );
+        let path = "docs/reliability.md";
+        Page { path, marker }.write(&root, &text)?;
+    }
+    Ok(())
+}
+
+fn faults_told() -> String {
+    let faults = FAULTS.map(|(name, what, _)| format!("  {name:<12} {what}\n"));
+    format!("Faults:\n{}", faults.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Result<&[&str], &str>) {
+        let words = [&["faults"], words].concat();
+        let parsed = Options::try_parse_from(words).map_err(anyhow::Error::from);
+        match (
+            parsed.and_then(|options| options.check().map(|()| options)),
+            expected,
+        ) {
+            (Ok(options), Ok(faults)) => {
+                let names = FAULTS.map(|fault| fault.0).into_iter();
+                let included: Vec<_> = names.filter(|name| options.includes(name)).collect();
+                assert_eq!(included, faults);
+            }
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_read() {
+        check(&[], Ok(&FAULTS.map(|fault| fault.0)));
+        check(&["--only", "slow", "--seed", "7"], Ok(&["slow"]));
+        check(
+            &["--only", "clock", "--only", "kills"],
+            Ok(&["kills", "clock"]),
+        );
+        check(&["--only", "kill"], Err("kills"));
+        check(&["--write", "--quick"], Err("--quick"));
+        check(&["--only", "kills", "--write"], Err("full run"));
+        check(&["--only", "cluster", "--write"], Ok(&["cluster"]));
+        check(&["--nats", "debian", "--write"], Err("full run"));
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_says_what_else_matters() {
+        let row = |lost, invented| {
+            let audit = Audit {
+                requests: 12_345,
+                kept: 9,
+                lost,
+                invented,
+                ..Audit::default()
+            };
+            Row {
+                kills: 2,
+                audit,
+                report: Report::default(),
+            }
+        };
+        let mut rows = [
+            ("kills", row(0, 0)),
+            ("torn", row(1, 0)),
+            ("clock", row(0, 2)),
+        ];
+        rows[0].1.report.note("seed 7");
+        rows[1].1.report.tables.push("| a |\n".to_owned());
+        assert_eq!(
+            rows.each_ref().map(|(_, row)| row.is_sound()),
+            [true, false, false]
+        );
+        assert_eq!(
+            render(rows.iter()),
+            "\
+| fault | kills | requests | answered | kept | lost | duplicated |
+|-------|------:|---------:|---------:|-----:|-----:|-----------:|
+| kills |     2 |    12345 |        0 |    9 |    0 |          0 |
+| torn  |     2 |    12345 |        0 |    9 |    1 |          0 |
+| clock |     2 |    12345 |        0 |    9 |    0 |          0 |
+
+- kills: seed 7
+- clock: WRONG: 2 records of what nobody sent
+
+| a |
+"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! [`Ground`]: the binary, and a folder for all that is written; [`Home`]: the folder of one inbox file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::audit::{Audit, Ledger};
+use crate::event::{Events, SECRET};
+use crate::load::deliver_all;
+use crate::process::dying_with_us;
+use crate::report::Report;
+use crate::server::{self, Server, free_address};
+use crate::workspace;
+
+/// What everything runs on. The folder lies in the target directory, on a real disk, and is gone at the end, also when we are
+/// ended.
+#[derive(Debug)]
+pub struct Ground {
+    binary: PathBuf,
+    folder: PathBuf,
+    is_quick: bool,
+    janitor: Child,
+}
+
+impl Ground {
+    /// Builds the binary, unless one is named, and makes the folder.
+    pub fn new(name: &str, binary: Option<&Path>, is_quick: bool) -> Result<Self> {
+        let binary = workspace::binary(binary, "heygen-webhooks")?;
+        let folder = workspace::target()?.join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        // It removes the folder when its input ends, which it does however we end.
+        let script = "trap '' INT TERM HUP; cat > /dev/null; sleep 1; rm -rf -- \"$0\"";
+        let janitor = Command::new("sh")
+            .args(["-c", script])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("start sh")?;
+        Ok(Self {
+            binary,
+            folder,
+            is_quick,
+            janitor,
+        })
+    }
+
+    /// `full`, or `quick` on a short run.
+    pub fn size<T>(&self, full: T, quick: T) -> T {
+        if self.is_quick { quick } else { full }
+    }
+
+    /// A new, empty folder; it is removed when it is dropped.
+    pub fn home(&self, name: &str) -> Result<Home> {
+        let folder = self.folder.join(name);
+        // One of the same name may be left from something that failed.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(Home {
+            binary: self.binary.clone(),
+            folder,
+        })
+    }
+
+    /// A folder that stays until the end.
+    pub fn shared(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the target directory, where `cargo clean` finds it.
+        let _ = fs::remove_dir_all(&self.folder);
+        drop(self.janitor.stdin.take());
+        let _ = self.janitor.wait();
+    }
+}
+
+/// The folder of one inbox file. Commands run in it see nothing of the environment's own HEYGEN settings.
+#[derive(Debug)]
+pub struct Home {
+    binary: PathBuf,
+    folder: PathBuf,
+}
+
+impl Home {
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where its inbox is.
+    #[must_use]
+    pub fn inbox(&self) -> PathBuf {
+        self.folder.join("inbox.db")
+    }
+
+    /// The binary, to run here, with the secret of the events.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = dying_with_us(&self.binary);
+        command.current_dir(&self.folder);
+        command.env("HEYGEN_WEBHOOK_SECRET", SECRET);
+        command
+    }
+
+    /// Starts `serve` with these options beside the usual ones, and waits until it listens.
+    pub fn serve(&self, options: &[&str]) -> Result<Server> {
+        self.serve_with(self.command(), options)
+    }
+
+    /// The same, of a [`command`](Self::command) that was prepared.
+    pub fn serve_with(&self, mut command: Command, options: &[&str]) -> Result<Server> {
+        let address = free_address()?;
+        command
+            .args(["serve", "--json", "--log-format", "json", "--inbox"])
+            .arg(self.inbox())
+            .args(["--listen", &address.to_string(), "--admin", "off"])
+            .args(options);
+        Server::start(command, address, &self.folder, server::Output::Kept)
+    }
+
+    /// Removes whatever is in the folder.
+    pub fn empty(&self) -> Result<()> {
+        let folder = &self.folder;
+        fs::remove_dir_all(folder)
+            .and_then(|()| fs::create_dir_all(folder))
+            .with_context(|| format!("empty {}", folder.display()))
+    }
+
+    /// Runs a command on the inbox to its end.
+    pub fn run(&self, words: &[&str]) -> Result<Output> {
+        self.run_with(self.command(), words)
+    }
+
+    /// The same, of a [`command`](Self::command) that was prepared.
+    pub fn run_with(&self, mut command: Command, words: &[&str]) -> Result<Output> {
+        command
+            .args(words)
+            .arg("--inbox")
+            .arg(self.inbox())
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
+    }
+
+    /// Runs a command on the inbox that has to succeed.
+    pub fn succeed(&self, words: &[&str]) -> Result<Vec<u8>> {
+        let output = self.run(words)?;
+        match output.status.success() {
+            true => Ok(output.stdout),
+            false => bail!("`{}` failed: {}", words.join(" "), told(&output)),
+        }
+    }
+
+    /// Writes these lines and imports them.
+    pub fn import(&self, lines: &str) -> Result<()> {
+        fs::write(self.folder.join("lines.jsonl"), lines).context("write lines.jsonl")?;
+        self.succeed(&["inbox", "import", "lines.jsonl", "--strict"])
+            .map(drop)
+    }
+
+    /// Every record in the inbox, all of one moment.
+    pub fn records(&self) -> Result<Vec<Value>> {
+        let listed = self.succeed(&["inbox", "list", "--json", "--limit", "0"])?;
+        serde_json::from_slice(&listed).context("read what inbox list printed")
+    }
+
+    /// Lists the inbox and compares it with what was answered.
+    pub fn audit(&self, ledger: &Ledger, events: &Events) -> Result<Audit> {
+        let records = self.records()?;
+        let subject =
+            |record: &'_ Value| record["subject_id"].as_str().unwrap_or_default().to_owned();
+        let subjects: Vec<String> = records.iter().map(subject).collect();
+        Ok(Audit::of(
+            ledger,
+            events,
+            subjects.iter().map(String::as_str),
+        ))
+    }
+
+    /// What `inbox check` finds wrong.
+    pub fn flaws(&self) -> Result<Option<String>> {
+        let output = self.run(&["inbox", "check", "--full"])?;
+        Ok((!output.status.success()).then(|| format!("inbox check: {}", told(&output))))
+    }
+
+    /// Waits until nothing waits to be delivered; says how many do when that takes too long.
+    pub fn left(&self) -> Result<usize> {
+        let started = Instant::now();
+        loop {
+            // Of one moment: between two lists what is put off goes from one state to the other, and would be in neither.
+            let waits = |record: &&Value| {
+                matches!(
+                    record["state"].as_str(),
+                    Some("pending" | "claimed" | "interrupted")
+                )
+            };
+            let left = self.records()?.iter().filter(waits).count();
+            if left == 0 || started.elapsed() > LONGEST {
+                return Ok(left);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The end of a fault: sends again what had no 2xx, waits until all is delivered, stops the server, and audits.
+    ///
+    /// `reached` are the subjects that handlers got before, to which what the server has printed is added.
+    pub fn settle(
+        &self,
+        server: Server,
+        ledger: &mut Ledger,
+        events: &Events,
+        reached: impl FnOnce() -> Vec<String>,
+        report: &mut Report,
+    ) -> Result<Audit> {
+        let again = deliver_all(server.address, ledger.unanswered(), |number| {
+            events.request(number)
+        });
+        ledger.add(again);
+        let left = self.left()?;
+        let mut handled = server.stop()?;
+        handled.extend(reached());
+        let number = |subject: &String| events.number(subject);
+        let handled: std::collections::BTreeSet<u64> = handled.iter().filter_map(number).collect();
+        let missing = ledger.answered.difference(&handled).count();
+        let unanswered = ledger.unanswered().len();
+        report.wrong_if(left, "were not handed out until done");
+        report.wrong_if(missing, "events reached no handler");
+        report.wrong_if(unanswered, "events were never taken");
+        report.wrong.extend(ledger.unexpected());
+        report.wrong.extend(self.flaws()?);
+        self.audit(ledger, events)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What a command said, in one line.
+#[must_use]
+pub fn told(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().take(5).collect::<Vec<_>>().join("; ")
+}
+
+const LONGEST: Duration = Duration::from_secs(120);

@@ -1,0 +1,21 @@
+//! What `cargo xtask faults` and `cargo xtask bench` have in common.
+
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every error ends the command, and says what failed"
+)]
+
+pub mod audit;
+pub mod client;
+pub mod event;
+pub mod ground;
+pub mod listener;
+pub mod load;
+pub mod open_files;
+pub mod page;
+pub mod probes;
+pub mod process;
+pub mod report;
+pub mod server;
+pub mod tools;
+pub mod workspace;

@@ -1,0 +1,99 @@
+//! A page of docs/ of which one part comes from a run: the part between its markers, and the machine it ran on.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// A page and the name of its markers.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Relative to the root.
+    pub path: &'static str,
+    /// `faults` for `<!-- faults:begin -->` and `<!-- faults:end -->`.
+    pub marker: &'static str,
+}
+
+impl Page {
+    /// Writes the part between the markers; everything outside them stays as it is.
+    pub fn write(self, root: &Path, generated: &str) -> Result<()> {
+        let Self { path, marker } = self;
+        let page = between_markers(&workspace::read(root, path)?, marker, generated);
+        fs::write(root.join(path), page.context(path)?).with_context(|| format!("write {path}"))
+    }
+}
+
+/// Cores, memory and kernel; what cannot be read is not told.
+pub fn machine() -> String {
+    let mut words = Vec::new();
+    if let Ok(cores) = thread::available_parallelism() {
+        words.push(format!("{cores} cores"));
+    }
+    let memory = fs::read_to_string("/proc/meminfo").ok();
+    if let Some(kib) = memory.as_deref().and_then(total_kib) {
+        words.push(format!("{} GiB of memory", kib / (1024 * 1024)));
+    }
+    if let Ok(release) = fs::read_to_string("/proc/sys/kernel/osrelease") {
+        // Without what a build of the kernel is called.
+        let version = release.trim().split('-').next().unwrap_or_default();
+        words.push(format!("Linux {version}"));
+    }
+    words.join(", ")
+}
+
+fn total_kib(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+fn between_markers(text: &str, marker: &str, generated: &str) -> Result<String> {
+    let [begin, end] = ["begin", "end"].map(|edge| format!("<!-- {marker}:{edge} -->"));
+    let found = text.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some(format!("{before}{begin}\n{generated}{end}{after}"))
+    });
+    match found {
+        Some(text) => Ok(text),
+        None => bail!("`{begin}` and after it `{end}` are missing: the figures go between them"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let page = "a\n<!-- faults:begin -->\nold\n<!-- faults:end -->\nb\n";
+        let fresh = "a\n<!-- faults:begin -->\nT\n<!-- faults:end -->\nb\n";
+        assert_eq!(between_markers(page, "faults", "T\n").unwrap(), fresh);
+        assert_eq!(between_markers(fresh, "faults", "T\n").unwrap(), fresh);
+        assert!(between_markers("a\n", "faults", "T\n").is_err());
+        let reversed = "<!-- faults:end --><!-- faults:begin -->";
+        assert!(between_markers(reversed, "faults", "T\n").is_err());
+        assert!(between_markers(page, "bench", "T\n").is_err());
+    }
+
+    #[test]
+    fn the_pages_have_their_markers() {
+        for (path, marker) in [
+            ("docs/reliability.md", "faults"),
+            ("docs/reliability.md", "cluster"),
+            ("docs/benchmarks.md", "bench"),
+        ] {
+            let text = workspace::read(&workspace::root(), path).unwrap();
+            assert!(between_markers(&text, marker, "").is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn memory_is_read_from_proc() {
+        assert_eq!(total_kib("MemTotal:   24682496 kB\n"), Some(24_682_496));
+        assert_eq!(total_kib(""), None);
+    }
+}
