@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result};
 use toml::Table;
 
 /// The oldest Rust of some crates, and of the workspace, as the manifests declare them.
@@ -125,60 +124,4 @@ pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command
-}
-
-/// Builds these programs of a package in release mode; cargo tells where they are.
-pub(crate) fn build_release(root: &Path, package: &str, programs: &[&str]) -> Result<Vec<PathBuf>> {
-    let mut cargo = cargo(root);
-    // What cargo told us of xtask is no setting of this build; build scripts that look at it would run again every time.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
-            cargo.env_remove(&name);
-        }
-    }
-    let output = cargo
-        .args(["build", "--release", "--package", package])
-        .args(programs.iter().flat_map(|program| ["--bin", program]))
-        .arg("--message-format=json-render-diagnostics")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("start cargo build")?;
-    if !output.status.success() {
-        bail!("the release build of {package} failed");
-    }
-    let messages: Vec<Value> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    programs
-        .iter()
-        .map(|program| {
-            messages
-                .iter()
-                .filter(|message| message["target"]["name"] == *program)
-                .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-                .with_context(|| format!("cargo built no `{program}`"))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn declared_versions_of_rust_are_checked() {
-        let workspace = parse(&root(), "Cargo.toml").unwrap();
-        let of_workspace = workspace["workspace"]["package"]["rust-version"].as_str();
-        assert_eq!(of_workspace, Some(OLDEST[1]));
-        for member in members(&root()).unwrap() {
-            let is_published = member.folder.starts_with("crates/");
-            let is_checked = OLDEST.iter().any(|version| member.needs(version));
-            assert_eq!(is_checked, is_published, "{}", member.folder);
-        }
-    }
 }

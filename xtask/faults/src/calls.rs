@@ -206,7 +206,7 @@ impl Part {
     fn run(&self, ground: &Ground, way: Way) -> Result<Sum> {
         let name = format!("calls-{}-{}", self.prefix, way.told().replace(' ', "-"));
         let (home, tools) = (ground.home(&name)?, ground.home(&format!("{name}-shim"))?);
-        let mut shim = Shim::build(tools.folder(), home.inbox())?;
+        let mut shim = Shim::of(tools, home.inbox())?;
         let events = Events::new(self.prefix)?;
         let mut sum = Sum::default();
         let mut failed_in_vain = 0;

@@ -26,7 +26,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let jumps = ground.size(30, 5);
     let mut random = ground.random("clock");
     let (home, tools) = (ground.home("clock")?, ground.home("clock-shim")?);
-    let shim = Shim::build(tools.folder(), home.inbox())?;
+    let shim = Shim::of(tools, home.inbox())?;
     shim.set_clock(0)?;
     let events = Events::new(format!("clock-{}", ground.seed))?;
     // Deliveries of long ago, all of them done.

@@ -15,6 +15,8 @@ pub(super) struct Shim {
     /// Calls on files whose path begins so are looked at.
     files: PathBuf,
     generation: u64,
+    /// Where it lies, as long as it does.
+    _home: Option<Home>,
 }
 
 /// Which calls fail, and how.
@@ -53,8 +55,17 @@ pub(super) const ENOSPC: Errno = Errno {
 };
 
 impl Shim {
+    /// Compiles the library into a folder of its own.
+    pub(super) fn of(tools: Home, files: PathBuf) -> Result<Self> {
+        let shim = Self::build(tools.folder(), files)?;
+        Ok(Self {
+            _home: Some(tools),
+            ..shim
+        })
+    }
+
     /// Compiles the library into this folder, which must be there.
-    pub(super) fn build(folder: &Path, files: PathBuf) -> Result<Self> {
+    fn build(folder: &Path, files: PathBuf) -> Result<Self> {
         let source = folder.join("shim.c");
         fs::write(&source, SOURCE).with_context(|| format!("write {}", source.display()))?;
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
@@ -73,6 +84,7 @@ impl Shim {
             folder: folder.to_owned(),
             files,
             generation: 0,
+            _home: None,
         })
     }
 

@@ -36,7 +36,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         let home = ground.home(&format!("torn-{kill}"))?;
         let tools = ground.home(&format!("torn-{kill}-shim"))?;
         let torn = ground.home(&format!("torn-{kill}-copy"))?;
-        let shim = Shim::build(tools.folder(), home.inbox())?;
+        let shim = Shim::of(tools, home.inbox())?;
         let events = Events::new(format!("torn-{kill}"))?;
         let when = match kill % 2 {
             0 => When::AnyTime,

@@ -180,7 +180,7 @@ impl Stage {
     fn new(ground: &Ground, name: &str) -> Result<Self> {
         let name = format!("calls-{}", name.replace(' ', "-"));
         let (home, tools) = (ground.home(&name)?, ground.home(&format!("{name}-shim"))?);
-        let shim = Shim::build(tools.folder(), home.inbox())?;
+        let shim = Shim::of(tools, home.inbox())?;
         Ok(Self { home, shim })
     }
 }
