@@ -125,7 +125,9 @@ impl Home {
             .arg(self.inbox())
             .args(["--listen", &address.to_string(), "--admin", "off"])
             .args(options);
-        Server::start(command, address, &self.folder, server::Output::Kept)
+        let mut server = Server::start(command, address, &self.folder, server::Output::Kept)?;
+        server.wait_until_begun()?;
+        Ok(server)
     }
 
     /// Removes whatever is in the folder.

@@ -19,6 +19,7 @@ pub struct Server {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    log: PathBuf,
     printed: PathBuf,
 }
 
@@ -56,22 +57,35 @@ impl Server {
         let mut server = Self {
             child,
             address,
+            log,
             printed,
         };
+        server.wait_until(|_| is_listening(address))?;
+        Ok(server)
+    }
+
+    /// Waits until the log of a `serve` or a `work` tells its address: it listens before it has begun, and may still fail.
+    pub fn wait_until_begun(&mut self) -> Result<()> {
+        let told = ["url", "admin"].map(|name| format!("\"{name}\":\"http://{}", self.address));
+        self.wait_until(|log| {
+            let text = fs::read_to_string(log).unwrap_or_default();
+            told.iter().any(|told| text.contains(told))
+        })
+    }
+
+    fn wait_until(&mut self, is_so: impl Fn(&Path) -> bool) -> Result<()> {
         let started = Instant::now();
-        while !is_listening(address) {
-            if let Some(status) = server.ended()? {
-                bail!(
-                    "it ended instead of listening ({status}): {}",
-                    last_lines(&log)
-                );
+        while !is_so(&self.log) {
+            let last = || last_lines(&self.log);
+            if let Some(status) = self.child.try_wait().context("look after a process")? {
+                bail!("it ended instead of listening ({status}): {}", last());
             }
             if started.elapsed() > LONGEST {
-                bail!("it did not begin to listen: {}", last_lines(&log));
+                bail!("it did not begin to listen: {}", last());
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(server)
+        Ok(())
     }
 
     /// The id of the process.

@@ -278,8 +278,12 @@ impl Machines {
             .args(words)
             .arg(address.to_string())
             .args(self.options(USERS[user]));
-        Server::start(command, address, home.folder(), Output::Null)
-            .with_context(|| format!("start {}", USERS[user]))
+        let begin = || -> Result<Server> {
+            let mut server = Server::start(command, address, home.folder(), Output::Null)?;
+            server.wait_until_begun()?;
+            Ok(server)
+        };
+        begin().with_context(|| format!("start {}", USERS[user]))
     }
 
     /// Those of every process that stays.
