@@ -147,7 +147,10 @@ mod tests {
         assert_eq!(measured["appended"], 8 * CHUNK_EACH);
         assert!(measured["bytes_after"].as_u64() > measured["bytes_before"].as_u64());
         let inbox = SqliteInbox::open(&file).unwrap();
-        let counts = super::runtime().unwrap().block_on(inbox.counts()).unwrap();
+        let counts = crate::measured::runtime()
+            .unwrap()
+            .block_on(inbox.counts())
+            .unwrap();
         assert_eq!(counts.pending, 300 + 8 * CHUNK_EACH);
         assert!(fill(&file, 299..301).is_err());
     }

@@ -25,6 +25,8 @@ pub(super) struct Setting {
     workers: [Option<Server>; WORKERS],
     machines: Machines,
     pub(super) cluster: Cluster,
+    /// Where its nodes keep their data, as long as they run.
+    _nodes: Home,
     /// How many processes got a SIGKILL.
     pub(super) kills: u64,
 }
@@ -90,6 +92,7 @@ impl Setting {
             workers: workers.map(Some),
             machines,
             cluster,
+            _nodes: servers,
             kills: 0,
         })
     }
