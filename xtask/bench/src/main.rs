@@ -141,7 +141,7 @@ fn run(options: Options) -> Result<()> {
         }
         let part = render(title, &report);
         println!("{part}");
-        text += &format!("\n{part}");
+        text.extend(["\n", &part]);
         all.add(report);
     }
     let marks = marks::render(&all.figures);

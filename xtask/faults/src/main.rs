@@ -214,7 +214,9 @@ fn render<'a>(rows: impl Iterator<Item = &'a Named> + Clone) -> String {
         table.row(cells);
         lines += &row.report.lines(&format!("{name}: "));
         if invented > 0 {
-            lines += &format!("- {name}: WRONG: {invented} records of what nobody sent\n");
+            lines.extend([format!(
+                "- {name}: WRONG: {invented} records of what nobody sent\n"
+            )]);
         }
         details.extend(row.report.tables.iter().map(|table| format!("\n{table}")));
     }

@@ -27,7 +27,11 @@ impl Report {
     }
 
     /// Says that so many are wrong, if any.
-    pub fn wrong_if<T: Default + PartialEq + std::fmt::Display>(&mut self, count: T, what: &str) {
+    pub fn wrong_if<T: Copy + Default + PartialEq + std::fmt::Display>(
+        &mut self,
+        count: T,
+        what: &str,
+    ) {
         if count != T::default() {
             self.wrong.push(format!("{count} {what}"));
         }
