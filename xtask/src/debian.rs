@@ -10,13 +10,6 @@ pub(crate) fn may_install() -> bool {
     is_debian() && is_root()
 }
 
-/// Installs these packages, and what they depend on.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    apt_get(&["update"])?;
-    let install = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[&install[..], packages].concat())
-}
-
 /// Unpacks a package into `folder`. Nothing is installed, no service is started, and nobody has to be root.
 pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !is_debian() {

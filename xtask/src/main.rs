@@ -18,9 +18,11 @@ mod fixtures;
 mod fuzz;
 mod generated;
 mod nats;
-mod python;
+mod not_run;
+mod package;
 mod schemas;
 mod separate;
+mod setup;
 mod test;
 mod tidy;
 mod tools;
@@ -57,7 +59,7 @@ enum Command {
     Schemas(Check),
     /// The fixtures in heygen-testkit, from fixtures/events, which are checked
     Fixtures(Check),
-    /// docs/events.md and the table of events in README.md
+    /// docs/events.md
     Docs(Check),
     /// The deployment examples in deploy/, checked by the tools of their formats
     Deploy(Accepted),
@@ -134,29 +136,20 @@ fn run(command: Command) -> Result<()> {
         Command::Test => test::run(&root),
         Command::Schemas(check) => schemas::generated().run(&root, check.check),
         Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.check),
-        Command::Docs(check) => {
-            docs::page(&root)?.run(&root, check.check)?;
-            docs::readme(&root)?.run(&root, check.check)
+        Command::Docs(check) => docs::page(&root)?.run(&root, check.check),
+        Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
+        Command::Package => package::run(&root),
+        Command::Deploy(_) => deploy::run(&root),
+        Command::Deny => deny::run(&root),
+        Command::Tidy(_) => tidy::run(&root),
+        Command::Nats => nats::run(&root),
+        Command::Fuzz(options) => fuzz::run(&root, &options),
+        Command::Faults(rest) => separate::run(&root, separate::FAULTS, &rest.words()),
+        Command::Cluster(rest) => {
+            let words = [&["--only", "cluster"], &rest.words()[..]].concat();
+            separate::run(&root, separate::FAULTS, &words)
         }
-        ["bench", ref rest @ ..] => separate::run(&root, separate::BENCH, rest),
-        ["cluster", ref rest @ ..] => separate::run(
-            &root,
-            separate::FAULTS,
-            &[&["--only", "cluster"], rest].concat(),
-        ),
-        ["deny"] => deny::run(&root),
-        // Nothing that it finds can be mended without a decision, so both forms check.
-        ["deploy", ref rest @ ..] => mode(rest).and_then(|_| deploy::run(&root)),
-        ["faults", ref rest @ ..] => separate::run(&root, separate::FAULTS, rest),
-        ["fuzz", ref rest @ ..] => fuzz::run(&root, rest),
-        ["nats"] => nats::run(&root),
-        // Nothing that tidy finds can be mended without a decision, so both forms check.
-        ["tidy", ref rest @ ..] => mode(rest).and_then(|_| tidy::run(&root)),
-        [] | ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
-            Ok(())
-        }
-        _ => bail!("`cargo xtask {}` does not exist\n\n{HELP}", words.join(" ")),
+        Command::Bench(rest) => separate::run(&root, separate::BENCH, &rest.words()),
     }
 }
 

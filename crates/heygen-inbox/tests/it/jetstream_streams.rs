@@ -293,7 +293,10 @@ async fn odd_event_names_are_kept_listed_and_handed_out() {
         let end = end(&claimed, AttemptOutcome::DeadLettered);
         inbox.complete(end).await.unwrap();
     }
-    assert_eq!(inbox.counts().await.unwrap().dead_lettered, names.len() as u64);
+    assert_eq!(
+        inbox.counts().await.unwrap().dead_lettered,
+        names.len() as u64
+    );
 }
 
 #[tokio::test]
