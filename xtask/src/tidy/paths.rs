@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace;
 
 /// Documents at the root; those in `docs/` are found.
-const DOCUMENTS: [&str; 4] = [
+pub(super) const DOCUMENTS: [&str; 4] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
