@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heygen_inbox::{Appended, AttemptOutcome, InboxAdmin, Source};
+use heygen_signature::VerifyErrorKind;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -127,7 +128,7 @@ impl Metrics {
         for label in Rejection::ALL.map(Rejection::label) {
             drop(rejected.get_or_create(&[("reason", label)]));
         }
-        for label in Rejection::UNAUTHORIZED {
+        for label in VerifyErrorKind::ALL.map(VerifyErrorKind::label) {
             drop(rejected.get_or_create(&[("reason", label)]));
         }
         for result in AttemptOutcome::ALL {

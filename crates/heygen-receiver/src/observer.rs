@@ -210,8 +210,7 @@ impl<'a> ObservedPost<'a> {
     /// Whether they make one well-formed signature, of whomever.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        let pairs = self.headers.iter();
-        find_signature(pairs.map(|(name, value)| (name.as_str(), value.as_bytes()))).is_ok()
+        find_signature(self.headers).is_ok()
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Every one that has a reason of its own; [`UNAUTHORIZED`](Self::UNAUTHORIZED) has the reasons of the other.
+    /// All but [`Unauthorized`](Self::Unauthorized), whose reasons are those of `VerifyErrorKind`.
     #[cfg(feature = "metrics")]
     pub(crate) const ALL: [Self; 10] = [
         Self::NotFound,
@@ -49,15 +49,6 @@ impl Rejection {
         Self::NoSecret,
         Self::Overloaded,
         Self::NotStored,
-    ];
-
-    /// Why a post is unauthorized.
-    #[cfg(feature = "metrics")]
-    pub(crate) const UNAUTHORIZED: [&'static str; 4] = [
-        "missing-signature",
-        "malformed-signature",
-        "ambiguous-signature",
-        "signature-mismatch",
     ];
 
     /// The status it is answered with.

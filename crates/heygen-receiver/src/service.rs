@@ -21,13 +21,13 @@ mod body;
 mod encoding;
 mod endpoint;
 mod head;
-mod refusal_log;
+mod rejection_log;
 
 use self::body::{Budget, Share};
 use self::encoding::is_encoded;
 use self::endpoint::Endpoint;
 pub(crate) use self::head::MAX_HEADERS;
-use self::refusal_log::RefusalLog;
+use self::rejection_log::RejectionLog;
 
 use crate::callback_tokens::CallbackTokens;
 use crate::caught::caught;
@@ -99,7 +99,7 @@ struct Shared<I> {
     secrets: ActiveSecrets,
     options: ReceiverOptions,
     budget: Budget,
-    refusal_log: RefusalLog,
+    rejection_log: RejectionLog,
 }
 
 impl<I: Inbox> Receiver<I> {
@@ -121,7 +121,7 @@ impl<I: Inbox> Receiver<I> {
                     options.limits.max_connections,
                 ),
                 options,
-                refusal_log: RefusalLog::default(),
+                rejection_log: RejectionLog::default(),
             }),
         }
     }
@@ -249,7 +249,7 @@ impl<I> Shared<I> {
 
     fn log(&self, rejection: Rejection) {
         let path = self.options.path.as_deref();
-        self.refusal_log.rejected(rejection, path);
+        self.rejection_log.rejected(rejection, path);
     }
 
     /// Reads the body of a post that is rejected whatever it holds, if it may be HeyGen's: so that it can be verified, and
@@ -329,12 +329,13 @@ impl<I: Inbox> Shared<I> {
 
         let unverified = Unverified::new(headers, body);
         if let Some(secrets) = secrets
-            && let Err(refusal) = unverified.check(&secrets)
+            && let Err(error) = unverified.check(&secrets)
         {
-            let diagnosis = self.refusal_log.refused(&refusal, &unverified, &secrets);
+            let kind = error.kind();
+            let diagnosis = self.rejection_log.unauthorized(kind, &unverified, &secrets);
             self.options.observers.rejected(
                 Rejection::Unauthorized,
-                refusal_log::word(&refusal),
+                kind.label(),
                 Some(unverified.observed(diagnosis.as_ref())),
             );
             return Err(is_read(Rejection::Unauthorized));

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use heygen_events::{Event, ParseError};
 use heygen_inbox::Header;
-use heygen_signature::{Diagnosis, Match, Refusal, Secrets, diagnose, verify};
+use heygen_signature::{Diagnosis, Match, Secrets, VerifyError, diagnose, verify};
 use http::HeaderMap;
 
 use crate::observer::ObservedPost;
@@ -69,12 +69,12 @@ impl Unverified {
     /// Why the check fails, for the operator and never for the peer. Costs several times what the check costs.
     #[must_use]
     pub fn diagnose(&self, secrets: &Secrets) -> Diagnosis {
-        diagnose(pairs(&self.headers), &self.body, secrets)
+        diagnose(&self.headers, &self.body, secrets)
     }
 
     /// The check alone, for the caller that wants to look at what fails it.
-    pub(crate) fn check(&self, secrets: &Secrets) -> Result<Match, Refusal> {
-        verify(pairs(&self.headers), &self.body, secrets)
+    pub(crate) fn check(&self, secrets: &Secrets) -> Result<Match, VerifyError> {
+        verify(&self.headers, &self.body, secrets)
     }
 
     /// Only for what passed [`check`](Self::check), or came by a way on which nothing is signed.
@@ -147,12 +147,6 @@ fn debug(name: &str, headers: &HeaderMap, body: &Bytes, f: &mut fmt::Formatter<'
         .field("header_names", &names)
         .field("body_bytes", &body.len())
         .finish()
-}
-
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 /// Whether the value of that header is kept nowhere: a credential, or the connection's own affair.

@@ -1,60 +1,66 @@
-//! [`diagnose`]: why a request does not verify, told to the operator.
+//! [`diagnose`]: finds out why a request does not verify, for the operator.
 
 use std::fmt;
 
 use hmac::Mac;
 use zeroize::Zeroizing;
 
-use crate::header::Found;
-use crate::header::HeaderError;
-use crate::secret::{PREFIX, keyed};
-use crate::secret::{Secret, Secrets};
+use crate::error::VerifyErrorKind;
+use crate::header::SignatureHeaders;
+use crate::secret::{PREFIX, Secret, Secrets, keyed};
 use crate::signature::Signature;
 
-use rewrite::{Style, rewrite};
+use self::rewrite::{Style, rewrite};
 
 mod base64;
 mod rewrite;
 
-/// Checks a request as [`verify`](crate::verify) does and, when it does not pass, finds out what went wrong.
+/// Verifies a request as [`verify`](crate::verify) does and, when it fails, finds out what went
+/// wrong.
 ///
-/// For the operator's log and for tools, never for the sender: an answer that says which secret nearly matched helps
-/// whoever is guessing. It lets nothing pass: only [`Diagnosis::Verified`] means that the request verifies.
+/// For the operator's log and for tools, never for the sender: an answer that says which secret
+/// nearly matched helps an attacker. It accepts nothing more than `verify` does: only
+/// [`Diagnosis::Verified`] means that the request verifies.
 ///
-/// It tries a few other keys and, for bodies up to 64 KiB, some fifty other spellings of the body. That is a hundred
-/// times slower than `verify`, so limit how often strangers can ask for it.
+/// It tries a few other keys and, for bodies up to 64 KiB, some fifty other spellings of the body.
+/// That is a hundred times slower than `verify`, so limit how often a sender can cause it.
 ///
 /// # Examples
 ///
 /// ```
 /// use heygen_signature::{Diagnosis, Secret, Secrets, diagnose};
 ///
-/// // The file held the secret and a line end, and nobody cut the line end.
+/// // The file held the secret and a line end, which was not cut.
 /// let secrets = Secrets::from(Secret::new("whsec_test\n")?);
 /// let signature = Secret::new("whsec_test")?.sign(b"{}").to_string();
 ///
-/// let diagnosis = diagnose([("Signature", signature.as_bytes())], b"{}", &secrets);
+/// let diagnosis = diagnose([("Signature", signature)], b"{}", &secrets);
 /// assert_eq!(diagnosis, Diagnosis::MatchesTrimmedSecret { secret: 0 });
 /// assert_eq!(diagnosis.label(), "matches-trimmed-secret");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn diagnose<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+pub fn diagnose<N: AsRef<str>, V: AsRef<[u8]>>(
+    headers: impl IntoIterator<Item = (N, V)>,
     body: &[u8],
     secrets: &Secrets,
 ) -> Diagnosis {
-    let found = Found::among(headers);
+    let found = SignatureHeaders::among(headers);
     let signature = match found.signature() {
         Ok(signature) => signature,
-        Err(HeaderError::Missing) if found.only_x_heygen_signature() => {
-            return Diagnosis::OnlyXHeygenSignature;
+        Err(error) => {
+            return match error.kind() {
+                VerifyErrorKind::Missing if found.only_x_heygen_signature() => {
+                    Diagnosis::OnlyXHeygenSignature
+                }
+                VerifyErrorKind::Missing => Diagnosis::NoHeader,
+                VerifyErrorKind::Ambiguous => Diagnosis::Ambiguous,
+                VerifyErrorKind::Malformed if found.value().is_ok_and(has_sha256_prefix) => {
+                    Diagnosis::Sha256Prefix
+                }
+                VerifyErrorKind::Malformed => Diagnosis::NotHex,
+                VerifyErrorKind::Mismatch => Diagnosis::MatchesNoSecret,
+            };
         }
-        Err(HeaderError::Missing) => return Diagnosis::NoHeader,
-        Err(HeaderError::Ambiguous) => return Diagnosis::Ambiguous,
-        Err(HeaderError::Malformed) if found.value().is_ok_and(has_sha256_prefix) => {
-            return Diagnosis::Sha256Prefix;
-        }
-        Err(HeaderError::Malformed) => return Diagnosis::NotHex,
     };
     if let Ok(matched) = secrets.verify(&signature, body) {
         return Diagnosis::Verified {
@@ -66,10 +72,10 @@ pub fn diagnose<'a>(
         .unwrap_or(Diagnosis::MatchesNoSecret)
 }
 
-/// What is the matter with the signature of a request.
+/// What is wrong with the signature of a request.
 ///
-/// `Display` says what to do about it, in one sentence; [`label`](Self::label) is for metrics and programs. `secret` is
-/// the place of the secret in [`Secrets::iter`], from 0; the sentences count from 1.
+/// `Display` says what to do about it, in one sentence; [`label`](Self::label) is for metrics and
+/// programs. `secret` is an index into [`Secrets::iter`], from 0; the sentences count from 1.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Diagnosis {
@@ -78,9 +84,9 @@ pub enum Diagnosis {
         /// Which secret signed it.
         secret: usize,
     },
-    /// There is no signature at all.
+    /// No signature header is present.
     NoHeader,
-    /// There is only `X-HeyGen-Signature`, which HeyGen does not send.
+    /// Only `X-HeyGen-Signature` is present, which HeyGen does not send.
     OnlyXHeygenSignature,
     /// There is more than one signature.
     Ambiguous,
@@ -88,8 +94,8 @@ pub enum Diagnosis {
     NotHex,
     /// The signature begins with `sha256=`, which HeyGen's do not.
     Sha256Prefix,
-    /// It matches once white space, quotes, or characters that nobody sees, such as a byte order mark, around the configured
-    /// secret are cut.
+    /// It matches once white space, quotes or invisible characters, such as a byte order mark, are
+    /// cut from both ends of the configured secret.
     MatchesTrimmedSecret {
         /// Which secret that is.
         secret: usize,
@@ -109,7 +115,7 @@ pub enum Diagnosis {
         /// Which secret that is.
         secret: usize,
     },
-    /// It matches the body in another spelling: something on the way parsed it and wrote it again.
+    /// It matches the body in another spelling: it was parsed and serialized again on the way.
     MatchesReserializedBody {
         /// Which secret signed it.
         secret: usize,
@@ -152,34 +158,34 @@ impl fmt::Display for Diagnosis {
                 write!(f, "the signature matches secret {}", secret + 1)
             }
             Self::NoHeader => f.write_str(
-                "no signature header: a callback_url delivery or not from HeyGen, or a proxy removed the header; \
-                 let it pass Signature on",
+                "no signature header: it is a callback_url delivery, or not from HeyGen, or a proxy removed the header; \
+                 let the proxy pass Signature on",
             ),
             Self::OnlyXHeygenSignature => f.write_str(
-                "only X-HeyGen-Signature is there, a header HeyGen does not send: let the sender use Signature",
+                "only X-HeyGen-Signature is present, which HeyGen does not send: let the sender use Signature",
             ),
             Self::Ambiguous => f.write_str(
-                "more than one signature in the headers: find out what on the way adds or joins headers",
+                "more than one signature in the headers: find the proxy that adds or joins headers",
             ),
             Self::NotHex => f.write_str(
                 "the signature is not 64 hexadecimal digits: let the sender write the HMAC-SHA256 in hexadecimal",
             ),
             Self::Sha256Prefix => f.write_str(
-                "the signature begins with sha256=, which HeyGen's do not: let the sender leave the prefix out",
+                "the signature begins with sha256=, which HeyGen's do not: let the sender omit the prefix",
             ),
             Self::MatchesTrimmedSecret { secret } => write!(
                 f,
-                "secret {} has white space or quotes around it that do not belong to it: remove them",
+                "secret {} has white space or quotes around it: remove them",
                 secret + 1
             ),
             Self::MatchesSecretWithoutPrefix { secret } => write!(
                 f,
-                "the sender used secret {} without whsec_, which belongs to the key: let the sender keep it",
+                "the sender used secret {} without whsec_, which is part of the key: let the sender keep it",
                 secret + 1
             ),
             Self::MatchesSecretWithPrefix { secret } => write!(
                 f,
-                "secret {} lacks the whsec_ it was issued with: configure it with the prefix",
+                "secret {} lacks the prefix whsec_ that it was issued with: configure it with the prefix",
                 secret + 1
             ),
             Self::MatchesBase64DecodedSecret { secret } => write!(
@@ -189,13 +195,13 @@ impl fmt::Display for Diagnosis {
             ),
             Self::MatchesReserializedBody { secret } => write!(
                 f,
-                "secret {} signed this body in another spelling: verify the raw bytes, before anything parses them \
-                 and writes them again",
+                "secret {} signed this body in another spelling: verify the raw bytes, before anything parses and \
+                 serializes them again",
                 secret + 1
             ),
             Self::MatchesNoSecret => f.write_str(
-                "the signature matches no secret: compare with the secret HeyGen gave for this endpoint, which ends \
-                 when another is issued; or the body was altered, or HeyGen did not send it",
+                "the signature matches no secret: compare with the secret that HeyGen issued last for this endpoint; \
+                 or the body was altered, or HeyGen did not send it",
             ),
         }
     }
@@ -206,7 +212,7 @@ fn has_sha256_prefix(value: &[u8]) -> bool {
     prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"sha256="))
 }
 
-/// Tries what people make of a secret on either side.
+/// Tries the ways in which either side gets a secret wrong.
 fn other_key(signature: &Signature, body: &[u8], secrets: &Secrets) -> Option<Diagnosis> {
     let signed_with = |key: &[u8]| {
         let tag = keyed(key).chain_update(body);
@@ -233,7 +239,7 @@ fn other_key(signature: &Signature, body: &[u8], secrets: &Secrets) -> Option<Di
     None
 }
 
-/// Without white space, and without byte order marks and zero-width characters, which editors leave and nobody sees.
+/// Without white space, byte order marks and zero-width characters, which editors leave unseen.
 fn trim(text: &str) -> &str {
     let is_unseen =
         |character| matches!(character, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}');
@@ -259,6 +265,6 @@ fn other_spelling(signature: &Signature, body: &[u8], secrets: &Secrets) -> Opti
     None
 }
 
-/// Bodies above this are not rewritten, so that a stranger cannot buy much work with one request. HeyGen's documented
-/// bodies stay below 2 KiB.
+/// Bodies above this are not rewritten, so that one request cannot cause much work. HeyGen's
+/// documented bodies stay below 2 KiB.
 const MAX_REWRITTEN_BYTES: usize = 64 * 1024;

@@ -1,21 +1,23 @@
-//! Which header carries the signature, and reading it.
+//! Finds and reads the header that carries the signature.
 
-use std::fmt;
-
+use crate::error::{VerifyError, VerifyErrorKind};
 use crate::signature::Signature;
 
 /// The header that carries the signature: `Signature`, in lower case.
 ///
 /// # Source
 ///
-/// HeyGen documentation, “Webhooks”, edition of late September 2026: documented. Seen in real deliveries: observed.
+/// HeyGen documentation, “Webhooks”, edition of late September 2026: documented. Seen in real
+/// deliveries: observed.
 pub const SIGNATURE: &str = "signature";
 
-/// The header that carried the signature in an edition of the documentation: `Heygen-Signature`, in lower case.
+/// The header that carried the signature in an edition of the documentation: `Heygen-Signature`, in
+/// lower case.
 ///
 /// # Source
 ///
-/// HeyGen documentation, “Webhooks”, edition of mid-2026: documented, later withdrawn, and absent from real deliveries.
+/// HeyGen documentation, “Webhooks”, edition of mid-2026: documented, later withdrawn, and absent
+/// from real deliveries.
 pub const HEYGEN_SIGNATURE: &str = "heygen-signature";
 
 /// A header that HeyGen does not send, although many receivers look for it.
@@ -23,20 +25,22 @@ pub(crate) const X_HEYGEN_SIGNATURE: &str = "x-heygen-signature";
 
 /// Finds and reads the one signature among the headers of a request.
 ///
-/// [`SIGNATURE`] decides when it is there; [`HEYGEN_SIGNATURE`] is looked at only when it is not. Names match in any case.
+/// [`SIGNATURE`] decides if it is present; [`HEYGEN_SIGNATURE`] is used only if it is not. Names
+/// match in any case. Headers come in as pairs, as for [`verify`](crate::verify).
 ///
 /// # Errors
 ///
-/// [`HeaderError`] when there is no signature, more than one, or one that cannot be read.
-pub fn find_signature<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-) -> Result<Signature, HeaderError> {
-    Found::among(headers).signature()
+/// [`VerifyError`] when there is no signature, more than one, or one that cannot be read.
+pub fn find_signature<N: AsRef<str>, V: AsRef<[u8]>>(
+    headers: impl IntoIterator<Item = (N, V)>,
+) -> Result<Signature, VerifyError> {
+    SignatureHeaders::among(headers).signature()
 }
 
-/// Which header names look as if they carried a signature: those that contain `signature`, in the order given.
+/// Filters header names: those that contain `signature`, in the order given.
 ///
-/// For the log line of a refusal. Names only, because a value may be a credential of somebody else.
+/// For the log line of a rejected request. Names only, because a value may be another service's
+/// credential.
 pub fn signature_like_headers<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> impl Iterator<Item = &'a str> {
@@ -45,47 +49,22 @@ pub fn signature_like_headers<'a>(
         .filter(|name| name.to_ascii_lowercase().contains("signature"))
 }
 
-/// Why a request has no readable signature.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum HeaderError {
-    /// Neither header is there.
-    Missing,
-    /// The header is not 64 hexadecimal digits.
-    Malformed,
-    /// The header occurs twice, or its value is a list.
-    ///
-    /// Which one a proxy, a log or another check looked at is anyone's guess, so none is used.
-    Ambiguous,
+/// The values of each header name that matters, from one walk over the headers.
+pub(crate) struct SignatureHeaders<V> {
+    signature: Values<V>,
+    heygen_signature: Values<V>,
+    x_heygen_signature: Values<V>,
 }
 
-impl fmt::Display for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "no signature header",
-            Self::Malformed => "the signature header is not 64 hexadecimal digits",
-            Self::Ambiguous => "more than one signature in the headers",
-        })
-    }
-}
-
-impl std::error::Error for HeaderError {}
-
-/// What one walk over the headers saw of each name that matters.
-pub(crate) struct Found<'a> {
-    signature: Values<'a>,
-    heygen_signature: Values<'a>,
-    x_heygen_signature: Values<'a>,
-}
-
-impl<'a> Found<'a> {
-    pub(crate) fn among(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+impl<V: AsRef<[u8]>> SignatureHeaders<V> {
+    pub(crate) fn among<N: AsRef<str>>(headers: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut found = Self {
             signature: Values::None,
             heygen_signature: Values::None,
             x_heygen_signature: Values::None,
         };
         for (name, value) in headers {
+            let name = name.as_ref();
             if name.eq_ignore_ascii_case(SIGNATURE) {
                 found.signature.add(value);
             } else if name.eq_ignore_ascii_case(HEYGEN_SIGNATURE) {
@@ -97,44 +76,51 @@ impl<'a> Found<'a> {
         found
     }
 
-    pub(crate) fn signature(&self) -> Result<Signature, HeaderError> {
+    pub(crate) fn signature(&self) -> Result<Signature, VerifyError> {
         let value = self.value()?;
-        Signature::parse(value).map_err(|_not_hex| HeaderError::Malformed)
+        Signature::parse(value).map_err(|_not_hex| VerifyError::new(VerifyErrorKind::Malformed))
     }
 
-    /// The value that decides, unread.
-    pub(crate) fn value(&self) -> Result<&'a [u8], HeaderError> {
+    /// The value that decides, not yet parsed.
+    pub(crate) fn value(&self) -> Result<&[u8], VerifyError> {
         match (&self.signature, &self.heygen_signature) {
-            (Values::One(value), _) | (Values::None, Values::One(value)) => Ok(value),
-            (Values::Many, _) | (Values::None, Values::Many) => Err(HeaderError::Ambiguous),
-            (Values::None, Values::None) => Err(HeaderError::Missing),
+            (Values::One(value), _) | (Values::None, Values::One(value)) => {
+                Ok(trim_blank(value.as_ref()))
+            }
+            (Values::Many, _) | (Values::None, Values::Many) => {
+                Err(VerifyError::new(VerifyErrorKind::Ambiguous))
+            }
+            (Values::None, Values::None) => Err(VerifyError::new(VerifyErrorKind::Missing)),
         }
     }
 
     /// Whether the only signature is in the header that HeyGen does not send.
     pub(crate) fn only_x_heygen_signature(&self) -> bool {
-        let there = !matches!(self.x_heygen_signature, Values::None);
-        there && self.value() == Err(HeaderError::Missing)
+        let is_present = !matches!(self.x_heygen_signature, Values::None);
+        is_present
+            && self
+                .value()
+                .is_err_and(|error| error.kind() == VerifyErrorKind::Missing)
     }
 }
 
 /// The values of one header name. A list in one value counts as several.
-enum Values<'a> {
+enum Values<V> {
     None,
-    One(&'a [u8]),
+    One(V),
     Many,
 }
 
-impl<'a> Values<'a> {
-    fn add(&mut self, value: &'a [u8]) {
+impl<V: AsRef<[u8]>> Values<V> {
+    fn add(&mut self, value: V) {
         *self = match self {
-            Self::None if !value.contains(&b',') => Self::One(trim_blank(value)),
+            Self::None if !value.as_ref().contains(&b',') => Self::One(value),
             Self::None | Self::One(_) | Self::Many => Self::Many,
         };
     }
 }
 
-/// Cuts the optional white space that HTTP allows around a value and that some servers hand on.
+/// Cuts the optional white space that HTTP allows around a value and that some servers pass on.
 fn trim_blank(value: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let Some(start) = value.iter().position(|byte| !blank(byte)) else {
@@ -152,16 +138,14 @@ mod tests {
     const B: &str = "43c0f4d23c8e8841358fad4624b1a592799222b29f25bb59baea43cdcb522ed1";
 
     #[track_caller]
-    fn check(headers: &[(&str, &str)], expected: Result<&str, HeaderError>) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()));
-        let found = find_signature(headers).map(|signature| signature.to_string());
-        assert_eq!(found.as_deref().map_err(|error| *error), expected);
+    fn check(headers: &[(&str, &str)], expected: Result<&str, VerifyErrorKind>) {
+        let found = find_signature(headers.iter().copied());
+        let found = found.map(|signature| signature.to_string());
+        assert_eq!(found.as_deref().map_err(VerifyError::kind), expected);
     }
 
     #[test]
-    fn signature_decides_and_heygen_signature_stands_in_for_it() {
+    fn signature_decides_and_heygen_signature_is_the_fallback() {
         check(&[("Signature", A)], Ok(A));
         check(&[("signature", A)], Ok(A));
         check(&[("SIGNATURE", &A.to_uppercase())], Ok(A));
@@ -179,32 +163,32 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_carries_a_signature() {
-        check(&[], Err(HeaderError::Missing));
-        check(&[("X-HeyGen-Signature", A)], Err(HeaderError::Missing));
+    fn other_header_names_are_ignored() {
+        check(&[], Err(VerifyErrorKind::Missing));
+        check(&[("X-HeyGen-Signature", A)], Err(VerifyErrorKind::Missing));
         check(
             &[("X-Signature", A), ("webhook-signature", A)],
-            Err(HeaderError::Missing),
+            Err(VerifyErrorKind::Missing),
         );
     }
 
     #[test]
-    fn a_value_that_decides_but_cannot_be_read_is_not_replaced_by_the_other() {
-        check(&[("signature", "")], Err(HeaderError::Malformed));
-        check(&[("signature", " ")], Err(HeaderError::Malformed));
+    fn malformed_signature_does_not_fall_back_to_heygen_signature() {
+        check(&[("signature", "")], Err(VerifyErrorKind::Malformed));
+        check(&[("signature", " ")], Err(VerifyErrorKind::Malformed));
         check(
             &[("signature", "nonsense"), ("heygen-signature", A)],
-            Err(HeaderError::Malformed),
+            Err(VerifyErrorKind::Malformed),
         );
         check(
             &[("signature", &format!("sha256={A}"))],
-            Err(HeaderError::Malformed),
+            Err(VerifyErrorKind::Malformed),
         );
     }
 
     #[test]
-    fn more_than_one_value_is_no_value() {
-        let ambiguous = Err(HeaderError::Ambiguous);
+    fn more_than_one_value_is_ambiguous() {
+        let ambiguous = Err(VerifyErrorKind::Ambiguous);
         check(&[("signature", A), ("Signature", A)], ambiguous);
         check(
             &[("signature", A), ("signature", B), ("signature", A)],
@@ -223,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_like_signatures_are_listed() {
+    fn signature_like_headers_are_listed() {
         let names = [
             "host",
             "Signature",

@@ -1,20 +1,22 @@
 //! [`Secret`], the shared key of one endpoint, and [`Secrets`], the keys that are valid right now.
 
-use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::error::{SecretError, SecretErrorKind, VerifyError, VerifyErrorKind};
 use crate::signature::Signature;
 
 /// The signing secret of one webhook endpoint, exactly as HeyGen returned it.
 ///
-/// The text is the key: the prefix `whsec_` belongs to it and nothing is base64-decoded. `Debug` hides it, there is no
-/// `Display`, and the memory is wiped when the last clone is dropped. Clones share one copy, which also holds the state
-/// of the keyed hash, so that a signature costs no key schedule.
+/// The text is the key: the prefix `whsec_` is part of it and nothing is base64-decoded. `Debug`
+/// hides it, there is no `Display`, and the memory is wiped when the last clone is dropped. Clones
+/// share one copy. It also holds the state of the keyed hash, so signing does not repeat the key
+/// setup.
 ///
 /// # Source
 ///
@@ -30,16 +32,17 @@ struct Inner {
 }
 
 impl Secret {
-    /// Takes the text as it is; not even white space is cut.
+    /// Uses the text as it is; not even white space is cut.
     ///
     /// # Errors
     ///
-    /// [`EmptySecret`] when nothing but white space and the prefix `whsec_` is there: anyone could sign with that.
-    pub fn new(text: impl Into<String>) -> Result<Self, EmptySecret> {
+    /// [`SecretErrorKind::Empty`] for nothing but white space and the prefix `whsec_`: anyone could
+    /// sign with that.
+    pub fn new(text: impl Into<String>) -> Result<Self, SecretError> {
         let text = Zeroizing::new(text.into());
         let unguessable = text.trim().trim_start_matches(PREFIX);
         if unguessable.is_empty() {
-            return Err(EmptySecret { private: () });
+            return Err(SecretError::new(SecretErrorKind::Empty));
         }
         let keyed = keyed(text.as_bytes());
         Ok(Self {
@@ -47,7 +50,7 @@ impl Secret {
         })
     }
 
-    /// The text of the secret. Whoever calls this decides where it may appear.
+    /// The text of the secret. The caller decides where it may appear.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.inner.text
@@ -60,10 +63,27 @@ impl Secret {
         Signature::from_bytes(tag.into_bytes().into())
     }
 
-    /// Whether `signature` is this secret's signature of `body`, in time that does not depend on the answer.
+    /// Whether `signature` is this secret's signature of `body`, in time that does not depend on
+    /// the answer.
     fn signed(&self, signature: &Signature, body: &[u8]) -> bool {
         let keyed = self.inner.keyed.clone().chain_update(body);
         keyed.verify_slice(signature.as_bytes()).is_ok()
+    }
+}
+
+impl FromStr for Secret {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = SecretError;
+
+    fn try_from(text: String) -> Result<Self, SecretError> {
+        Self::new(text)
     }
 }
 
@@ -75,8 +95,8 @@ impl fmt::Debug for Secret {
 
 /// One or more secrets, all of them valid now.
 ///
-/// There is more than one while a secret is being replaced: HeyGen ends the old one at once, and which one signs a
-/// delivery that was already waiting is not documented.
+/// There is more than one while a secret is being replaced: HeyGen ends the old one at once, and it
+/// is not documented which one signs a delivery that was already waiting.
 #[derive(Clone)]
 pub struct Secrets {
     first: Secret,
@@ -93,13 +113,10 @@ impl Secrets {
         }
     }
 
-    /// Collects secrets in their order; `None` when there are none, because checking against nothing is no check.
+    /// Collects secrets in their order; `None` without any, because checking against nothing is no
+    /// check.
     #[must_use]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "the trait cannot say that there may be none"
-    )]
-    pub fn from_iter(secrets: impl IntoIterator<Item = Secret>) -> Option<Self> {
+    pub fn collect(secrets: impl IntoIterator<Item = Secret>) -> Option<Self> {
         let mut secrets = secrets.into_iter();
         let first = secrets.next()?;
         Some(Self {
@@ -108,12 +125,12 @@ impl Secrets {
         })
     }
 
-    /// Adds a secret behind the others.
+    /// Adds a secret after the others.
     pub fn push(&mut self, secret: Secret) {
         self.rest.push(secret);
     }
 
-    /// The secrets in the order in which they were given; [`Match::index`] counts in this order.
+    /// The secrets in the order given; [`Match::index`] counts in this order.
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.first).chain(&self.rest)
     }
@@ -127,13 +144,13 @@ impl Secrets {
 
     /// Checks a signature over the raw bytes of a body.
     ///
-    /// Every secret is tried, also after one has matched, and each comparison takes constant time: how long a refusal
-    /// takes tells nothing about the secrets.
+    /// Every secret is tried, also after one has matched, and each comparison takes constant time,
+    /// so that the time taken gives away nothing about the secrets.
     ///
     /// # Errors
     ///
-    /// [`Mismatch`] when no secret signed these bytes.
-    pub fn verify(&self, signature: &Signature, body: &[u8]) -> Result<Match, Mismatch> {
+    /// [`VerifyErrorKind::Mismatch`] when no secret signed these bytes.
+    pub fn verify(&self, signature: &Signature, body: &[u8]) -> Result<Match, VerifyError> {
         let mut found = None;
         for (index, secret) in self.iter().enumerate() {
             let signed = secret.signed(signature, body);
@@ -141,7 +158,7 @@ impl Secrets {
                 found = Some(Match { index });
             }
         }
-        found.ok_or(Mismatch { private: () })
+        found.ok_or(VerifyError::new(VerifyErrorKind::Mismatch))
     }
 }
 
@@ -152,11 +169,11 @@ impl From<Secret> for Secrets {
 }
 
 impl TryFrom<Vec<Secret>> for Secrets {
-    type Error = EmptySecret;
+    type Error = SecretError;
 
-    /// Fails when the list is empty.
+    /// Fails with [`SecretErrorKind::NoSecret`] when the list is empty.
     fn try_from(secrets: Vec<Secret>) -> Result<Self, Self::Error> {
-        Self::from_iter(secrets).ok_or(EmptySecret { private: () })
+        Self::collect(secrets).ok_or(SecretError::new(SecretErrorKind::NoSecret))
     }
 }
 
@@ -173,28 +190,14 @@ pub struct Match {
 }
 
 impl Match {
-    /// The place of the secret in [`Secrets::iter`], from 0.
+    /// The index of the secret in [`Secrets::iter`], from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 }
 
-/// The error for a secret with nothing in it, or for a list without any secret.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct EmptySecret {
-    private: (),
-}
-
-impl fmt::Display for EmptySecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the webhook secret is empty")
-    }
-}
-
-impl std::error::Error for EmptySecret {}
-
-/// What every secret of HeyGen begins with.
+/// The prefix of every secret that HeyGen issues.
 pub(crate) const PREFIX: &str = "whsec_";
 
 #[expect(
@@ -205,20 +208,6 @@ pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
-/// The error for a signature that no secret made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Mismatch {
-    private: (),
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the signature matches no secret")
-    }
-}
-
-impl Error for Mismatch {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,14 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_anyone_could_guess_does_not_exist() {
+    fn empty_secret_is_an_error() {
         for text in ["", " ", "\n", "\t\r\n", "whsec_", " whsec_\n"] {
-            assert!(Secret::new(text).is_err(), "{text:?}");
+            let error = text.parse::<Secret>().unwrap_err();
+            assert_eq!(error.kind(), SecretErrorKind::Empty, "{text:?}");
+            assert!(Secret::try_from(text.to_owned()).is_err(), "{text:?}");
         }
     }
 
     #[test]
-    fn the_text_is_kept_as_given() {
+    fn text_is_used_as_given() {
         for text in ["whsec_abc==", " a ", "a\n", "ключ"] {
             assert_eq!(secret(text).expose(), text);
         }
@@ -257,9 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_secrets_does_not_exist() {
-        assert!(Secrets::from_iter([]).is_none());
-        assert!(Secrets::try_from(Vec::new()).is_err());
+    fn empty_list_of_secrets_is_an_error() {
+        assert!(Secrets::collect([]).is_none());
+        let error = Secrets::try_from(Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), SecretErrorKind::NoSecret);
         let three = Secrets::try_from(vec![secret("a"), secret("b"), secret("c")]).unwrap();
         assert_eq!(three.len(), 3);
         let texts: Vec<_> = three.iter().map(Secret::expose).collect();
@@ -269,13 +261,13 @@ mod tests {
     #[track_caller]
     fn check(signer: &str, configured: &[&str], expected: Option<usize>) {
         let signature = secret(signer).sign(b"body");
-        let secrets = Secrets::from_iter(configured.iter().copied().map(secret)).unwrap();
+        let secrets = Secrets::collect(configured.iter().copied().map(secret)).unwrap();
         let found = secrets.verify(&signature, b"body").ok();
         assert_eq!(found.map(|found| found.index()), expected);
     }
 
     #[test]
-    fn any_of_the_secrets_will_do() {
+    fn any_of_the_secrets_verifies() {
         check("a", &["a"], Some(0));
         check("b", &["a", "b"], Some(1));
         check("c", &["a", "b", "c"], Some(2));

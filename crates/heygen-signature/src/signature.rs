@@ -1,18 +1,22 @@
-//! [`Signature`]: 32 bytes that travel as 64 hexadecimal digits.
+//! [`Signature`]: 32 bytes, written as 64 hexadecimal digits.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use hmac::{Hmac, digest::CtOutput};
 use sha2::Sha256;
 
+use crate::error::SignatureError;
+
 /// The HMAC-SHA256 of a body.
 ///
-/// It is read from 64 hexadecimal digits in either case and written in lower case, without a prefix. `==` takes constant
-/// time, so comparing a received signature with a computed one gives nothing away.
+/// Parsed from 64 hexadecimal digits in either case and written in lower case, without a prefix.
+/// `==` takes constant time, so it is safe to compare a received signature with a computed one.
 ///
 /// # Source
 ///
-/// HeyGen documentation, “Webhooks”, signature sample: documented. Upper case is accepted, though HeyGen sends lower.
+/// HeyGen documentation, “Webhooks”, signature sample: documented. Upper case is accepted, though
+/// HeyGen sends lower.
 #[derive(Clone, Copy)]
 pub struct Signature([u8; 32]);
 
@@ -29,13 +33,14 @@ impl Signature {
         &self.0
     }
 
-    /// Reads exactly 64 hexadecimal digits, in either case.
+    /// Parses exactly 64 hexadecimal digits, in either case.
     ///
     /// # Errors
     ///
-    /// [`NotHex`] for anything else: another length, a prefix such as `sha256=`, white space.
-    pub fn parse(text: &[u8]) -> Result<Self, NotHex> {
-        let not_hex = NotHex { private: () };
+    /// [`SignatureError`] for anything else: another length, a prefix such as `sha256=`, white
+    /// space.
+    pub fn parse(text: &[u8]) -> Result<Self, SignatureError> {
+        let not_hex = SignatureError::not_hex();
         if text.len() != 64 {
             return Err(not_hex);
         }
@@ -56,7 +61,7 @@ impl Signature {
 }
 
 impl FromStr for Signature {
-    type Err = NotHex;
+    type Err = SignatureError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text.as_bytes())
@@ -88,20 +93,6 @@ impl PartialEq for Signature {
 
 impl Eq for Signature {}
 
-/// The error for a text that is not 64 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NotHex {
-    private: (),
-}
-
-impl fmt::Display for NotHex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the signature is not 64 hexadecimal digits")
-    }
-}
-
-impl std::error::Error for NotHex {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_64_hexadecimal_digits_are_read() {
+    fn exactly_64_hexadecimal_digits_parse() {
         check(TEXT, Some(TEXT));
         check(&TEXT.to_uppercase(), Some(TEXT));
         check("", None);
@@ -135,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_looks_at_every_byte() {
+    fn equality_compares_every_byte() {
         let signature: Signature = TEXT.parse().unwrap();
         for index in 0..32 {
             let mut bytes = *signature.as_bytes();

@@ -1,23 +1,26 @@
-//! The whole check of a request: find the signature, then compare it.
+//! [`verify`]: finds the signature of a request and checks it.
 
-use std::{error::Error, fmt};
+use crate::error::VerifyError;
+use crate::header::find_signature;
+use crate::secret::{Match, Secrets};
 
-use crate::header::{HeaderError, find_signature};
-use crate::secret::{Match, Mismatch, Secrets};
-
-/// Checks that HeyGen signed `body`, given the headers of the request and the raw bytes of its body.
+/// Checks that HeyGen signed `body`, given the headers of the request and the raw bytes of its
+/// body.
 ///
-/// Call it before anything parses the body: a body that was parsed and written again is another body.
+/// Call it before anything parses the body: a body that was parsed and serialized again has other
+/// bytes. Headers are pairs of name and value: `&http::HeaderMap`, `&HashMap<String, String>` and
+/// `[("signature", "…")]` all work as they are.
 ///
 /// # Wire shape
 ///
-/// Header `Signature` (or, when there is none, `Heygen-Signature`): the lower-case hexadecimal HMAC-SHA256 of the raw
-/// body under the endpoint's secret. No timestamp, event id or other header is part of what is signed. A delivery to the
-/// `callback_url` of a single job is never signed and never passes.
+/// Header `Signature` (or `Heygen-Signature` when that is missing): the lower-case hexadecimal
+/// HMAC-SHA256 of the raw body under the endpoint's secret. No timestamp, event id or other header
+/// is signed. A delivery to the `callback_url` of a single job is never signed and never passes.
 ///
 /// # Errors
 ///
-/// [`Refusal`]. For the sender it is one thing, 401; [`diagnose`](crate::diagnose) finds out more for the operator.
+/// [`VerifyError`]. Answer 401 to each of its kinds; [`diagnose`](crate::diagnose) tells the
+/// operator more.
 ///
 /// # Examples
 ///
@@ -27,53 +30,26 @@ use crate::secret::{Match, Mismatch, Secrets};
 /// let secrets = Secrets::from(Secret::new("whsec_test")?);
 /// let signature = "43c0f4d23c8e8841358fad4624b1a592799222b29f25bb59baea43cdcb522ed1";
 ///
-/// assert!(verify([("Signature", signature.as_bytes())], b"", &secrets).is_ok());
-/// assert!(verify([("Signature", signature.as_bytes())], b" ", &secrets).is_err());
+/// assert!(verify([("Signature", signature)], b"", &secrets).is_ok());
+/// assert!(verify([("Signature", signature)], b" ", &secrets).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Source
 ///
 /// HeyGen documentation, “Webhooks”: documented.
-pub fn verify<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+pub fn verify<N: AsRef<str>, V: AsRef<[u8]>>(
+    headers: impl IntoIterator<Item = (N, V)>,
     body: &[u8],
     secrets: &Secrets,
-) -> Result<Match, Refusal> {
-    let signature = find_signature(headers).map_err(Refusal::Header)?;
-    secrets.verify(&signature, body).map_err(Refusal::Mismatch)
-}
-
-/// Why a request does not count as sent by HeyGen.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// There is no readable signature.
-    Header(HeaderError),
-    /// There is one, and no secret made it.
-    Mismatch(Mismatch),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Header(_) => "the request carries no usable signature",
-            Self::Mismatch(_) => "the request is not signed by HeyGen",
-        })
-    }
-}
-
-impl Error for Refusal {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Header(error) => Some(error),
-            Self::Mismatch(error) => Some(error),
-        }
-    }
+) -> Result<Match, VerifyError> {
+    secrets.verify(&find_signature(headers)?, body)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::secret::Secret;
 
@@ -85,16 +61,12 @@ mod tests {
     #[track_caller]
     fn check(secret: &str, body: &str, signature: &str, expected: bool) {
         let secrets = Secrets::from(Secret::new(secret).unwrap());
-        let verdict = verify(
-            [("Signature", signature.as_bytes())],
-            body.as_bytes(),
-            &secrets,
-        );
+        let verdict = verify([("Signature", signature)], body.as_bytes(), &secrets);
         assert_eq!(verdict.is_ok(), expected, "{verdict:?}");
     }
 
     #[test]
-    fn the_reference_vectors_verify() {
+    fn reference_vectors_verify() {
         let secret = "whsec_TS_YwqJ-HujAT0KvEMqxrg==";
         let signature = "8d8bcdb9c5823dfa062f5844c409a5bc737f7e02a685b3091944e2d1ad78db8e";
         assert_eq!(SAMPLE.len(), 125);
@@ -122,8 +94,25 @@ mod tests {
         check(secret, SAMPLE, &signature.replacen('8', "9", 1), false);
     }
 
+    /// As each framework has them: its own header map, a map of strings, a list.
     #[test]
-    fn one_flipped_bit_of_the_body_is_enough() {
+    fn headers_are_any_pairs_of_name_and_value() {
+        let secret = Secret::new("whsec_test").unwrap();
+        let signature = secret.sign(b"{}").to_string();
+        let secrets = Secrets::from(secret);
+
+        let mut of_http = axum::http::HeaderMap::new();
+        of_http.insert("Signature", signature.parse().unwrap());
+        assert!(verify(&of_http, b"{}", &secrets).is_ok());
+        let of_strings = HashMap::from([("SIGNATURE".to_owned(), signature.clone())]);
+        assert!(verify(&of_strings, b"{}", &secrets).is_ok());
+        assert!(verify(of_strings, b"{}", &secrets).is_ok());
+        assert!(verify([("signature", &signature)], b"{}", &secrets).is_ok());
+        assert!(verify([("signature", signature.into_bytes())], b"{}", &secrets).is_ok());
+    }
+
+    #[test]
+    fn one_flipped_bit_of_the_body_does_not_verify() {
         let secret = Secret::new("whsec_test").unwrap();
         let signature = secret.sign(SAMPLE.as_bytes());
         let secrets = Secrets::from(secret);

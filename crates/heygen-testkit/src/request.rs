@@ -29,7 +29,7 @@ use http_body_util::Full;
 /// let secret = Secret::new("whsec_test")?;
 /// let request = signed_request("/webhooks/heygen", fixtures::VIDEO_AGENT_FAIL_DOCUMENTED.body, &secret);
 /// assert!(request.headers().contains_key("signature"));
-/// # Ok::<(), heygen_signature::EmptySecret>(())
+/// # Ok::<(), heygen_signature::SecretError>(())
 /// ```
 #[track_caller]
 pub fn signed_request(url: &str, body: impl Into<Bytes>, secret: &Secret) -> Request<Full<Bytes>> {

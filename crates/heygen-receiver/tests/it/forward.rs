@@ -479,7 +479,7 @@ async fn check_signed(
     let mut options = ForwardOptions::default();
     options.receiver_secrets = accepted.map(|accepted| {
         let accepted = accepted.iter().map(|text| Secret::new(*text).unwrap());
-        Secrets::from_iter(accepted).map_or_else(ActiveSecrets::none, ActiveSecrets::from)
+        Secrets::collect(accepted).map_or_else(ActiveSecrets::none, ActiveSecrets::from)
     });
     let secret = Secret::new(signed_with).unwrap();
     let handing = Handing::start(Forward::with(&application.url, secret.clone(), options).unwrap());

@@ -1,9 +1,9 @@
 //! Base64 as far as a diagnosis needs it: both alphabets, with or without padding.
 
-/// The bytes that `text` stands for; `None` when it is not base64.
+/// Decodes `text`; `None` when it is not base64.
 ///
-/// HeyGen's secrets look like base64 and are not decoded by HeyGen. Signers that follow other conventions do decode
-/// theirs, and telling that apart is all this is for.
+/// HeyGen's secrets look like base64, but HeyGen does not decode them. Signers that follow other
+/// conventions do; this is only for recognising those.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     // One digit left over holds six bits: not a byte.
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn both_alphabets_are_read() {
+    fn both_alphabets_decode() {
         check("", Some(b""));
         check("Zg==", Some(b"f"));
         check("Zg", Some(b"f"));

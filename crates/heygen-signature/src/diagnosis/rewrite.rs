@@ -1,30 +1,31 @@
 //! Other spellings of the same JSON, made by walking over its tokens.
 //!
-//! A proxy or framework that parses a body and writes it again changes white space and escapes, and the signature no
-//! longer fits. Going back the same way finds out. Nothing is parsed into values here: numbers keep their digits, fields
-//! their order, and text that is not JSON gives no spelling.
+//! A proxy or framework that parses a body and serializes it again changes white space and escapes,
+//! so the signature no longer matches. Trying other spellings finds that out. Nothing is parsed
+//! into values here: numbers keep their digits, fields their order, and text that is not JSON gives
+//! no spelling.
 
 use std::fmt::Write;
 
 /// White space between tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Spacing {
-    /// As it came.
+    /// As received.
     Kept,
     /// None, as JavaScript's `JSON.stringify` writes.
     Compact,
-    /// One space behind `:` and `,`, as Python's `json.dumps` writes.
+    /// One space after `:` and `,`, as Python's `json.dumps` writes.
     Spaced,
 }
 
 /// How characters that may be escaped are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Escapes {
-    /// As they came.
+    /// As received.
     Kept,
     /// Escaped: `\/` for a slash, lower-case `\uXXXX` for what is not ASCII.
     Escaped,
-    /// As they are.
+    /// Not escaped.
     Plain,
 }
 
@@ -32,9 +33,9 @@ pub(super) enum Escapes {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Style {
     pub(super) spacing: Spacing,
-    /// The slash alone.
+    /// The slash only.
     pub(super) slash: Escapes,
-    /// Every character that JSON lets one write either way, except the slash.
+    /// Every other character that JSON allows escaped or not.
     pub(super) unicode: Escapes,
 }
 
@@ -55,7 +56,8 @@ impl Style {
     }
 }
 
-/// `json` written in another style, without white space around the whole; `None` when a string in it does not end.
+/// `json` in another style, without white space around the whole; `None` when a string in it does
+/// not end.
 pub(super) fn rewrite(json: &str, style: Style) -> Option<String> {
     let mut written = String::with_capacity(json.len() * 5 / 4);
     let mut rest = json.trim_matches(is_blank);
@@ -87,7 +89,7 @@ fn is_blank(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\n' | '\r')
 }
 
-/// Where the closing quote stands in what follows an opening one.
+/// The index of the closing quote in the text after an opening one.
 fn end_of_string(rest: &str) -> Option<usize> {
     let mut bytes = rest.bytes().enumerate();
     while let Some((index, byte)) = bytes.next() {
@@ -132,7 +134,7 @@ fn write_content(written: &mut String, mut content: &str, style: Style) {
     }
 }
 
-/// How many bytes belong together: one character, or one escape, of which a surrogate pair is two.
+/// The length in bytes of the first character or escape; a surrogate pair counts as one escape.
 fn unit_length(content: &str, char: char) -> usize {
     if char != '\\' {
         return char.len_utf8();
@@ -148,7 +150,7 @@ fn unit_length(content: &str, char: char) -> usize {
     }
 }
 
-/// The code unit that a text beginning with `\uXXXX` begins with.
+/// The code unit of a text that begins with `\uXXXX`.
 fn code_unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let all_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -158,7 +160,7 @@ fn code_unit(text: &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// The character that a `\u` escape stands for, when JSON also lets one write it as it is.
+/// The character of a `\u` escape, when JSON also allows it unescaped.
 fn unescaped(unit: &str) -> Option<char> {
     let units = [code_unit(unit), unit.get(6..).and_then(code_unit)];
     let mut chars = char::decode_utf16(units.into_iter().flatten());
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_does_no_harm() {
+    fn text_that_is_not_json_does_no_harm() {
         let every_style = || Style::all().map(|style| (style.spacing, style.slash, style.unicode));
         for style in every_style() {
             check(r#"{"a"#, style, None);

@@ -1,4 +1,4 @@
-//! Each way in which a request can fail to verify, and the answer to it.
+//! Each way in which a request can fail to verify, and its diagnosis.
 
 use heygen_signature::{Diagnosis, Secret, Secrets, diagnose, verify};
 
@@ -13,19 +13,14 @@ fn sign(secret: &str, body: &str) -> String {
 }
 
 fn secrets(texts: &[&str]) -> Secrets {
-    Secrets::from_iter(texts.iter().map(|text| Secret::new(*text).unwrap())).unwrap()
+    Secrets::collect(texts.iter().map(|text| Secret::new(*text).unwrap())).unwrap()
 }
 
-/// Diagnoses, and sees to it that `verify` and the diagnosis agree.
+/// Diagnoses, and checks that `verify` agrees.
 #[track_caller]
 fn check(headers: &[(&str, &str)], body: &[u8], configured: &[&str], label: &str, secret: usize) {
-    let pairs = || {
-        headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()))
-    };
     let secrets = secrets(configured);
-    let diagnosis = diagnose(pairs(), body, &secrets);
+    let diagnosis = diagnose(headers.iter().copied(), body, &secrets);
     assert_eq!(diagnosis.label(), label, "{diagnosis}");
     let index = match diagnosis {
         Diagnosis::Verified { secret }
@@ -37,7 +32,7 @@ fn check(headers: &[(&str, &str)], body: &[u8], configured: &[&str], label: &str
         _ => 0,
     };
     assert_eq!(index, secret);
-    let verdict = verify(pairs(), body, &secrets);
+    let verdict = verify(headers.iter().copied(), body, &secrets);
     assert_eq!(verdict.is_ok(), diagnosis.is_verified(), "{diagnosis}");
 }
 
@@ -68,7 +63,7 @@ fn check_key(used: &str, configured: &[&str], label: &str, secret: usize) {
 }
 
 #[test]
-fn a_signed_request_verifies() {
+fn signed_request_verifies() {
     check_key(SECRET, &[SECRET], "verified", 0);
     check_key(SECRET, &["other", SECRET], "verified", 1);
     let signature = sign(SECRET, BODY);
@@ -82,7 +77,7 @@ fn a_signed_request_verifies() {
 }
 
 #[test]
-fn headers_that_carry_no_signature() {
+fn headers_without_a_usable_signature() {
     let good = sign(SECRET, BODY);
     let prefixed = format!("sha256={good}");
     let joined = format!("{good}, {good}");
@@ -128,7 +123,7 @@ fn headers_that_carry_no_signature() {
 }
 
 #[test]
-fn a_secret_with_something_around_it() {
+fn secret_with_white_space_or_quotes_around_it() {
     for configured in [
         format!("{SECRET}\n"),
         format!(" {SECRET}"),
@@ -145,7 +140,7 @@ fn a_secret_with_something_around_it() {
 }
 
 #[test]
-fn a_secret_with_and_without_its_prefix() {
+fn secret_with_and_without_its_prefix() {
     let bare = "TS_YwqJ-HujAT0KvEMqxrg==";
     check_key(bare, &[SECRET], "matches-secret-without-prefix", 0);
     check_key(
@@ -164,7 +159,7 @@ fn a_secret_with_and_without_its_prefix() {
 }
 
 #[test]
-fn a_signer_that_decodes_the_secret() {
+fn signer_that_decodes_the_secret() {
     // Base64 of the text `a key of 16 byte`, in both alphabets the same.
     let decoded = "a key of 16 byte";
     for configured in [
@@ -183,7 +178,7 @@ fn a_signer_that_decodes_the_secret() {
 }
 
 #[test]
-fn a_body_that_was_written_again() {
+fn body_that_was_serialized_again() {
     let label = "matches-reserialized-body";
     let spaced = BODY.replace("\":", "\": ").replace(",\"", ", \"");
     let escaped = BODY
@@ -213,7 +208,7 @@ fn a_body_that_was_written_again() {
 }
 
 #[test]
-fn the_secret_that_signed_the_other_spelling_is_told() {
+fn diagnosis_names_the_secret_that_signed_the_other_spelling() {
     let signature = sign(SECRET, BODY);
     let received = format!("{BODY}\n");
     let headers = [("Signature", signature.as_str())];
@@ -227,7 +222,7 @@ fn the_secret_that_signed_the_other_spelling_is_told() {
 }
 
 #[test]
-fn nothing_matches() {
+fn signature_that_matches_nothing() {
     let label = "matches-no-secret";
     check_key("whsec_c29tZXRoaW5nIGVsc2U=", &[SECRET, "other"], label, 0);
     check_body(BODY, &BODY.replace("abc123", "abc124"), label);
@@ -244,7 +239,7 @@ fn nothing_matches() {
 }
 
 #[test]
-fn a_large_body_is_not_written_again() {
+fn large_body_is_not_rewritten() {
     let large = |length: usize| format!("[\"{}\"]", "x".repeat(length - 4));
     let limit = 64 * 1024;
     check_body(

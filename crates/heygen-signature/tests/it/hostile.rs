@@ -1,4 +1,4 @@
-//! Requests meant to break something, or to get in.
+//! Hostile requests: named ones, generated ones, any bytes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use crate::invariants;
 
 #[test]
-fn named_requests_hold() {
+fn invariants_hold_for_named_requests() {
     let long = "a".repeat(1 << 20);
     let many = "Signature: {first}\n".repeat(10_000);
     for request in [
@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn generated_requests_hold(
+    fn invariants_hold_for_generated_requests(
         headers in vec((select(NAMES), vec(select(PIECES), 0..4)), 0..4),
         body in vec(any::<u8>(), 0..100),
     ) {
@@ -59,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_hold(request in vec(any::<u8>(), 0..300)) {
+    fn invariants_hold_for_any_bytes(request in vec(any::<u8>(), 0..300)) {
         invariants::hold(&request);
     }
 }

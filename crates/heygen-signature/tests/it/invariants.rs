@@ -1,11 +1,11 @@
-//! What holds for every request, whoever sent it. The fuzz target `signature_header` holds the same.
+//! Invariants of every request. The fuzz target `signature_header` checks them too.
 
 use heygen_signature::{Diagnosis, Secret, Secrets, diagnose, find_signature, verify};
 
-/// Panics when something does not hold for a request that is written `name: value` a line, an empty line, the body.
+/// Panics when an invariant fails for a request: lines of `name: value`, an empty line, the body.
 ///
-/// In a value, `{first}`, `{second}` and `{other}` stand for what these secrets sign the body with, so that whatever makes
-/// requests need not know how to sign to get past the first door.
+/// In a value, `{first}`, `{second}` and `{other}` stand for the signatures of the body by these
+/// secrets, so that generators of requests need not sign.
 pub(crate) fn hold(request: &[u8]) {
     let (head, body) = split(request);
     let head = sign(head, body);
@@ -25,7 +25,7 @@ pub(crate) fn hold(request: &[u8]) {
     let read = find_signature(headers.iter().copied());
     assert!(
         read.is_ok() || expected.is_none(),
-        "what cannot be read signs nothing"
+        "an unreadable signature verifies nothing"
     );
 
     let diagnosis = diagnose(headers.iter().copied(), body, &secrets);
@@ -33,14 +33,14 @@ pub(crate) fn hold(request: &[u8]) {
         Diagnosis::Verified { secret } => assert_eq!(Some(secret), expected),
         _ => assert_eq!(expected, None, "{diagnosis}"),
     }
-    let told = format!("{diagnosis} {diagnosis:?} {verified:?} {read:?} {secrets:?}");
+    let shown = format!("{diagnosis} {diagnosis:?} {verified:?} {read:?} {secrets:?}");
     for hidden in [FIRST, SECOND, OTHER].map(|text| text.trim_matches([' ', '"'])) {
         let bare = hidden.trim_start_matches("whsec_");
-        assert!(!told.contains(bare), "a secret is told");
+        assert!(!shown.contains(bare), "a secret is shown");
     }
 }
 
-/// Which secret signed it, by the rule as the protocol has it and without any code of the crate but the signing.
+/// Which secret signed it, by the rule of the protocol, with no code of the crate except signing.
 fn signer(headers: &[(&str, &[u8])], body: &[u8]) -> Option<usize> {
     let values = |wanted: &str| -> Vec<&[u8]> {
         let named = headers
@@ -48,11 +48,11 @@ fn signer(headers: &[(&str, &[u8])], body: &[u8]) -> Option<usize> {
             .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
         named.map(|(_, value)| *value).collect()
     };
-    let mut values_that_decide = values("Signature");
-    if values_that_decide.is_empty() {
-        values_that_decide = values("Heygen-Signature");
+    let mut deciding = values("Signature");
+    if deciding.is_empty() {
+        deciding = values("Heygen-Signature");
     }
-    let [value] = values_that_decide[..] else {
+    let [value] = deciding[..] else {
         return None;
     };
     let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
@@ -92,6 +92,6 @@ fn secret(text: &str) -> Secret {
 const PLACEHOLDERS: [(&str, &str); 3] =
     [("{first}", FIRST), ("{second}", SECOND), ("{other}", OTHER)];
 const FIRST: &str = "whsec_dGhlIGZpcnN0IG9mIHRoZW0=";
-/// With what people leave around a secret, so that a diagnosis has something to find.
+/// With white space and quotes around it, so that a diagnosis has something to find.
 const SECOND: &str = " \"dGhlIHNlY29uZCBvZiB0aGVt\" ";
 const OTHER: &str = "dGhlIHNlY29uZCBvZiB0aGVt";

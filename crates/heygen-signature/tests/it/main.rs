@@ -1,4 +1,4 @@
-//! The crate as its users see it: every diagnosis, every sentence.
+//! The public API: every diagnosis, every text.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 

@@ -39,10 +39,7 @@ fn diagnoses() {
         .iter()
         .map(|(headers, secret)| {
             let secrets = Secrets::from(Secret::new(*secret).unwrap());
-            let pairs = headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_bytes()));
-            let diagnosis = diagnose(pairs, b"[1]", &secrets);
+            let diagnosis = diagnose(headers.iter().copied(), b"[1]", &secrets);
             format!("{}: {diagnosis}", diagnosis.label())
         })
         .collect();
@@ -53,20 +50,17 @@ fn diagnoses() {
 fn errors() {
     let secrets = Secrets::from(Secret::new("whsec_test").unwrap());
     let other = Secret::new("another").unwrap().sign(b"").to_string();
-    let refused = |headers: &[(&str, &str)]| {
-        let pairs = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()));
-        chain(&verify(pairs, b"", &secrets).unwrap_err())
+    let rejected = |headers: &[(&str, &str)]| {
+        chain(&verify(headers.iter().copied(), b"", &secrets).unwrap_err())
     };
     let lines = [
         chain(&Secret::new("").unwrap_err()),
         chain(&Secrets::try_from(Vec::new()).unwrap_err()),
         chain(&"?".parse::<Signature>().unwrap_err()),
-        refused(&[]),
-        refused(&[("signature", "?")]),
-        refused(&[("signature", &other), ("signature", &other)]),
-        refused(&[("signature", &other)]),
+        rejected(&[]),
+        rejected(&[("signature", "?")]),
+        rejected(&[("signature", &other), ("signature", &other)]),
+        rejected(&[("signature", &other)]),
     ];
     insta::assert_snapshot!(lines.join("\n"));
 }

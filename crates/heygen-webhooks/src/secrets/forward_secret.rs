@@ -120,7 +120,7 @@ impl ForwardSecret {
     }
 
     fn read_again(&self, receivers: &ActiveSecrets) {
-        match secret::from_file_again(&self.file).map(Secrets::from_iter) {
+        match secret::from_file_again(&self.file).map(Secrets::collect) {
             Ok(Some(secrets)) => self.enforce(secrets, receivers),
             Ok(None) => {
                 tracing::warn!(

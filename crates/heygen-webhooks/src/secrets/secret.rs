@@ -32,7 +32,7 @@ pub(crate) fn accepted(files: &[PathBuf], store: &SecretStore) -> Result<Option<
     let mut secrets = configured(files)?;
     let stored = store.read(SystemTime::now())?;
     secrets.retain(|secret| !is_one_of(secret, &stored.retired));
-    Ok(Secrets::from_iter(
+    Ok(Secrets::collect(
         secrets.into_iter().chain(stored.accepted),
     ))
 }
@@ -66,7 +66,7 @@ pub(crate) fn warn_of_short(secrets: &Secrets) {
 
 /// As [`configured`], for commands that cannot do without.
 pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Failure> {
-    Secrets::from_iter(configured(files)?).ok_or_else(|| {
+    Secrets::collect(configured(files)?).ok_or_else(|| {
         Failure::usage(format!(
             "no signing secret: set {VARIABLE}, or name a file with --secret-file{otherwise}"
         ))
@@ -85,7 +85,7 @@ pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
 
 /// The secrets of the file for what is sent on.
 pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
-    let secrets = Secrets::from_iter(of_file("forward-secret-file", file)?);
+    let secrets = Secrets::collect(of_file("forward-secret-file", file)?);
     secrets.ok_or_else(|| Failure::usage(format!("secret file {} holds no secret", file.display())))
 }
 
@@ -354,7 +354,7 @@ impl SecretSources {
             .chain(&last.held)
             .cloned();
         let withdrawn = withdrawn.len();
-        match Secrets::from_iter(all) {
+        match Secrets::collect(all) {
             Some(secrets) => self.active.set(secrets),
             None if self.active.get().is_some() => {
                 self.active.clear();

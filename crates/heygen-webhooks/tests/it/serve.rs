@@ -71,7 +71,7 @@ fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
     );
     assert_eq!(refused.status, 1);
     assert!(refused.stdout.contains("401"), "{}", refused.stdout);
-    let line = serve.log_line("delivery refused");
+    let line = serve.log_line("delivery rejected");
     let log: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(log["reason"], "matches-no-secret");
     assert!(

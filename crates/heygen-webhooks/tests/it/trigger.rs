@@ -88,7 +88,7 @@ fn both_headers_are_taken_and_others_are_not() {
     }
     assert!(
         serve
-            .log_line("delivery refused")
+            .log_line("delivery rejected")
             .contains("x-heygen-signature")
     );
 }
