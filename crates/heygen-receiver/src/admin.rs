@@ -1,5 +1,5 @@
-//! [`Admin`]: a small server for whoever runs the process, apart from the one that HeyGen reaches. [`AdminPages`]: what it
-//! shows.
+//! [`Admin`]: a small server for operators, separate from the one that HeyGen reaches.
+//! [`AdminPages`]: its pages.
 
 use std::future::Future;
 use std::io;
@@ -22,8 +22,9 @@ mod readiness;
 
 pub use self::pages::AdminPages;
 
-/// A listening server of its own for health, readiness and metrics, so that none of them is on the path HeyGen reaches, nor
-/// waits behind its requests. It knows no passwords: bind it to an address that only those reach who may see it.
+/// A separate server for health, readiness and metrics, so that they neither share a port with
+/// HeyGen's requests nor wait behind them. It has no authentication: bind it to an address that
+/// only operators reach.
 ///
 /// Serves 64 connections at a time, over HTTP/1.1, one request each, for at most 10 s each.
 #[derive(Debug)]
@@ -32,34 +33,35 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Listens on `address`; port 0 takes a free one. Connections queue up until [`serve`](Self::serve) is called.
+    /// Listens on `address`; port 0 chooses a free port. Connections queue up until
+    /// [`serve`](Self::serve) is called.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on: in use, not ours, or not permitted.
+    /// When the address is in use, does not belong to this machine, or is not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Self { listener })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// When the system call fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until `shutdown` resolves. That should be the last to go: while the rest of the process ends,
-    /// [`AdminPages::begin_shutdown`] has it say so.
+    /// Answers until `shutdown` resolves. Stop it last: while the rest of the process ends,
+    /// [`AdminPages::begin_shutdown`] makes it report not ready.
     pub async fn serve<I: InboxAdmin>(
         self,
         pages: AdminPages<I>,
         shutdown: impl Future<Output = ()>,
     ) {
         let router = pages.router();
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
@@ -69,19 +71,19 @@ impl Admin {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Too many: whoever asks finds the connection closed.
-                        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        // Too many: the connection is closed.
+                        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                             continue;
                         };
                         let serving = serve_one(stream, router.clone());
                         connections.spawn(async move {
-                            // However it ended, nobody is left to tell.
+                            // However it ended, there is nothing left to answer.
                             let _ = tokio::time::timeout(CONNECTION_TIME, serving).await;
-                            drop(place);
+                            drop(permit);
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the admin listener cannot accept connections; trying again");
+                        tracing::warn!(%error, "admin listener cannot accept connections; retrying");
                         tokio::time::sleep(ACCEPT_AGAIN).await;
                     }
                 },
@@ -98,7 +100,7 @@ async fn serve_one(stream: TcpStream, router: Router) {
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, "a connection to the admin listener ended early");
+        tracing::debug!(%error, "connection to the admin listener ended early");
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`CallbackTokens`]: what the address of a callback must end with, known here only by its digests.
+//! [`CallbackTokens`]: the secret last segment of callback addresses, stored as digests.
 
 use std::error::Error;
 use std::fmt;
@@ -7,14 +7,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 
-/// The tokens that open the callback path now. Clones share them, so that they can be replaced under a running receiver.
+/// The valid tokens of the callback path. Clones share them, so that they can be replaced under a
+/// running receiver.
 ///
-/// HeyGen signs no POST to the `callback_url` of a single job. So such posts are taken only at `<path>/callbacks/<token>`:
-/// whoever knows the token may send, and a handler sees by [`Delivery::source`](crate::Delivery::source) that nothing else
-/// vouches for what it is given. Under any other token the path does not exist.
+/// HeyGen does not sign a POST to the `callback_url` of a single job. Such requests are accepted
+/// only at `<path>/callbacks/<token>`: anyone who knows the token may send, and a handler sees by
+/// [`Delivery::source`](crate::Delivery::source) that nothing else proves the origin. With any
+/// other token the path is answered 404.
 ///
-/// A token is 22 to 200 characters of `A-Z a-z 0-9 - _`: at least 128 bits, if it was drawn at random. Only SHA-256 digests
-/// are held, and compared in constant time.
+/// A token is 22 to 200 characters of `A-Z a-z 0-9 - _`: at least 128 bits, if it was drawn at
+/// random. Only SHA-256 digests are stored, and compared in constant time.
 ///
 /// # Examples
 ///
@@ -34,14 +36,14 @@ pub struct CallbackTokens {
 
 type TokenDigest = [u8; 32];
 
-/// Why something is no callback token. Tells which of several it was, and never the text.
+/// Why a text is not a callback token. Holds its index, and never the text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CallbackTokenError {
     kind: CallbackTokenErrorKind,
-    place: usize,
+    index: usize,
 }
 
-/// What is the matter with it.
+/// What is wrong with a token.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CallbackTokenErrorKind {
@@ -54,7 +56,7 @@ pub enum CallbackTokenErrorKind {
 }
 
 impl CallbackTokens {
-    /// No token: no callback is taken.
+    /// No token: no callback is accepted.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -64,7 +66,7 @@ impl CallbackTokens {
     ///
     /// # Errors
     ///
-    /// When one of them is no token.
+    /// When one of them is not a valid token.
     pub fn new(
         tokens: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, CallbackTokenError> {
@@ -73,11 +75,11 @@ impl CallbackTokens {
         Ok(new)
     }
 
-    /// Puts these in the place of whatever was in force.
+    /// Replaces the tokens.
     ///
     /// # Errors
     ///
-    /// When one of them is no token; those in force then stay.
+    /// When one of them is not a valid token; the old ones then stay.
     pub fn set(
         &self,
         tokens: impl IntoIterator<Item = impl AsRef<str>>,
@@ -85,9 +87,9 @@ impl CallbackTokens {
         let digests: Arc<[TokenDigest]> = tokens
             .into_iter()
             .enumerate()
-            .map(|(place, token)| {
+            .map(|(index, token)| {
                 let token = token.as_ref();
-                check(token).map_err(|kind| CallbackTokenError { kind, place })?;
+                check(token).map_err(|kind| CallbackTokenError { kind, index })?;
                 Ok(Sha256::digest(token).into())
             })
             .collect::<Result<_, _>>()?;
@@ -95,10 +97,11 @@ impl CallbackTokens {
         Ok(())
     }
 
-    /// Whether this is one of them. Takes as long for whatever is not, whether or not there are any.
+    /// Whether this is a valid token. Takes the same time for every text that is not.
     #[must_use]
     pub fn accepts(&self, token: &str) -> bool {
-        // What cannot be a token is hashed as another text of the usual length would be, and is none whatever comes of it.
+        // A malformed token is replaced by a text of the usual length, so that it takes the same
+        // time.
         let is_token = check(token).is_ok();
         let text = if is_token { token } else { FILLING };
         let digest: TokenDigest = Sha256::digest(text).into();
@@ -109,7 +112,7 @@ impl CallbackTokens {
         found & is_token
     }
 
-    /// How many there are.
+    /// The number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
         self.known().len()
@@ -127,16 +130,16 @@ impl CallbackTokens {
 }
 
 impl CallbackTokenError {
-    /// What is the matter with it.
+    /// What is wrong with a token.
     #[must_use]
     pub fn kind(&self) -> CallbackTokenErrorKind {
         self.kind
     }
 
-    /// Which of those given it is, from 0.
+    /// The index of the token among those given, from 0.
     #[must_use]
-    pub fn place(&self) -> usize {
-        self.place
+    pub fn index(&self) -> usize {
+        self.index
     }
 }
 
@@ -150,13 +153,13 @@ impl fmt::Debug for CallbackTokens {
 
 impl fmt::Display for CallbackTokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "callback token {} has {}", self.place + 1, self.kind)
+        write!(f, "callback token {} has {}", self.index + 1, self.kind)
     }
 }
 
 impl Error for CallbackTokenError {}
 
-/// What it has, for messages that tell in words of their own which one it was: `fewer than 22 characters`.
+/// What it has, for messages that name the token themselves: `fewer than 22 characters`.
 impl fmt::Display for CallbackTokenErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,41 +198,41 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_refused(token: &str, expected: CallbackTokenErrorKind) {
+    fn check_error(token: &str, expected: CallbackTokenErrorKind) {
         let good = "a".repeat(MIN_LEN);
         let tokens = CallbackTokens::new([&good]).expect("a token");
         let error = tokens.set([&good, token]).expect_err("no token");
-        assert_eq!((error.kind(), error.place()), (expected, 1));
+        assert_eq!((error.kind(), error.index()), (expected, 1));
         assert!(token.is_empty() || !format!("{error} {error:?}").contains(token));
         assert!(tokens.accepts(&good), "as before");
         assert!(!tokens.accepts(token));
     }
 
     #[test]
-    fn what_could_be_guessed_or_misread_is_no_token() {
-        check_refused("", CallbackTokenErrorKind::TooShort);
-        check_refused(&"x".repeat(21), CallbackTokenErrorKind::TooShort);
-        check_refused(&"x".repeat(201), CallbackTokenErrorKind::TooLong);
-        check_refused(&"x/".repeat(20), CallbackTokenErrorKind::BadCharacter);
-        check_refused(&"%2F".repeat(20), CallbackTokenErrorKind::BadCharacter);
-        check_refused(&"é".repeat(20), CallbackTokenErrorKind::BadCharacter);
+    fn text_that_is_too_short_too_long_or_not_url_safe_is_no_token() {
+        check_error("", CallbackTokenErrorKind::TooShort);
+        check_error(&"x".repeat(21), CallbackTokenErrorKind::TooShort);
+        check_error(&"x".repeat(201), CallbackTokenErrorKind::TooLong);
+        check_error(&"x/".repeat(20), CallbackTokenErrorKind::BadCharacter);
+        check_error(&"%2F".repeat(20), CallbackTokenErrorKind::BadCharacter);
+        check_error(&"é".repeat(20), CallbackTokenErrorKind::BadCharacter);
         assert!(CallbackTokens::new(["x".repeat(22), "Aa0-_".repeat(40)]).is_ok());
     }
 
     #[test]
-    fn nothing_is_accepted_where_there_is_no_token() {
+    fn without_tokens_nothing_is_accepted() {
         let tokens = CallbackTokens::none();
         assert!(tokens.is_empty());
         assert!(!tokens.accepts(""));
         assert!(!tokens.accepts(FILLING));
-        // What stands in for the malformed is as good a token as any.
+        // The replacement for malformed tokens can be a token itself.
         tokens.set([FILLING]).expect("a token");
         assert!(tokens.accepts(FILLING));
         assert!(!tokens.accepts("malformed"));
     }
 
     #[test]
-    fn debug_tells_how_many() {
+    fn debug_shows_only_the_number() {
         let token = "y".repeat(30);
         let tokens = CallbackTokens::new([&token]).expect("a token");
         assert_eq!(format!("{tokens:?}"), "CallbackTokens { len: 1, .. }");

@@ -1,4 +1,4 @@
-//! [`Delivery`]: what a handler is given.
+//! [`Delivery`]: what a handler receives.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use heygen_events::{Event, ParseError};
 use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, Source};
 
-/// A verified, stored delivery on its way through a handler.
+/// A stored delivery that is dispatched to a handler.
 ///
-/// Cloning is cheap. The body is parsed when [`event`](Self::event) is first asked for, once for all
-/// clones; a handler that never asks parses nothing.
+/// Cloning is cheap. The body is parsed at the first call of [`event`](Self::event), once for all
+/// clones.
 #[derive(Clone)]
 pub struct Delivery {
     shared: Arc<Shared>,
@@ -27,15 +27,15 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`ParseError`] when the body is not JSON or not an event. It was signed by HeyGen all the same, and
-    /// [`body`](Self::body) has it.
+    /// [`ParseError`] when the body is not JSON or not an event, although HeyGen signed it;
+    /// [`body`](Self::body) has the bytes.
     pub fn event(&self) -> Result<&Event, ParseError> {
         let parse = || Event::from_slice(self.body());
         let event = self.shared.event.get_or_init(parse);
         event.as_ref().map_err(Clone::clone)
     }
 
-    /// The event as a value of its own.
+    /// The event, owned.
     ///
     /// # Errors
     ///
@@ -50,50 +50,52 @@ impl Delivery {
         }
     }
 
-    /// The name of the event as it was stored, without parsing; `None` for a body that is not an event.
+    /// The name of the event as it was stored, without parsing; `None` for a body that is not an
+    /// event.
     #[must_use]
     pub fn event_type(&self) -> Option<&str> {
         self.shared.claimed.event_type.as_deref()
     }
 
-    /// The id it is kept under: the same on every attempt.
+    /// Its id in the inbox: the same on every attempt.
     #[must_use]
     pub fn id(&self) -> DeliveryId {
         self.shared.claimed.id
     }
 
-    /// 1 when it is handed out for the first time.
+    /// The number of this attempt: 1 for the first.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.shared.claimed.attempt
     }
 
-    /// When it came in, by the receiver's clock.
+    /// When it was received, by the receiver's clock.
     #[must_use]
     pub fn received_at(&self) -> SystemTime {
         self.shared.claimed.received_at
     }
 
-    /// Which way it came in, and so what vouches for it.
+    /// Where it came from, and so what proves its origin.
     #[must_use]
     pub fn source(&self) -> Source {
         self.shared.claimed.source
     }
 
-    /// The headers it came with. HeyGen signs none of them.
+    /// The headers of the request. HeyGen signs none of them.
     #[must_use]
     pub fn headers(&self) -> &[Header] {
         &self.shared.claimed.headers
     }
 
-    /// The bytes received.
+    /// The body as received.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.shared.claimed.body
     }
 }
 
-/// What an inbox gave out is what a handler is given, by a dispatcher or in a test.
+/// How a dispatcher makes one, and a test of a handler too: append a body to a
+/// [`MemoryInbox`](heygen_inbox::MemoryInbox) and claim it, as `examples/handler_test.rs` does.
 impl From<ClaimedDelivery> for Delivery {
     fn from(claimed: ClaimedDelivery) -> Self {
         let event = OnceLock::new();
@@ -136,7 +138,7 @@ mod tests {
     const BODY: &str = r#"{"event_type":"batch.finished","event_data":{}}"#;
 
     #[tokio::test]
-    async fn the_body_is_parsed_when_it_is_asked_for_and_once_for_all_clones() {
+    async fn body_is_parsed_on_demand_and_once_for_all_clones() {
         let delivery = delivery(BODY).await;
         assert_eq!(delivery.event_type(), Some("batch.finished"));
         assert!(!format!("{delivery:?}").is_empty());
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_outlives_its_delivery() {
+    async fn parse_error_outlives_its_delivery() {
         async fn handler(delivery: Delivery) -> Result<(), Box<dyn std::error::Error>> {
             delivery.event()?;
             Ok(())

@@ -1,4 +1,4 @@
-//! [`Destinations`]: how much each destination may have at a time, live deliveries and backlog, and when it has asked for a pause.
+//! [`Destinations`]: concurrency, backlog share and pauses of each destination.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use heygen_inbox::Room;
 use tokio::time::Instant;
 
-/// What each destination has now, and may have.
+/// The load and the limits of each destination.
 #[derive(Debug)]
 pub(crate) struct Destinations {
     concurrency: usize,
@@ -17,16 +17,17 @@ pub(crate) struct Destinations {
 struct Destination {
     live: usize,
     backlog: usize,
-    /// How many live deliveries were dispatched since the last of the backlog, up to one less than [`BACKLOG_TURN`].
+    /// How many live deliveries were dispatched since the last one of the backlog, up to one less
+    /// than [`BACKLOG_TURN`].
     since_backlog: usize,
     paused_until: Option<Instant>,
-    /// How many it may have at a time: one after a pause, then more and more.
+    /// How many deliveries are dispatched at a time: one after a pause, then gradually more.
     window: usize,
-    /// How many attempts ended without a pause since the window was widened.
+    /// How many attempts ended without a pause since the window last grew.
     answered: usize,
 }
 
-/// A delivery's place at its destination, until it is dropped.
+/// The slot of a delivery at its destination, freed on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
     destinations: Arc<Destinations>,
@@ -51,7 +52,7 @@ impl Destinations {
         }
     }
 
-    /// What each has room for.
+    /// The free capacity of each.
     pub(crate) fn room(&self) -> Vec<Room> {
         let now = Instant::now();
         let all = self.all();
@@ -60,7 +61,7 @@ impl Destinations {
             .collect()
     }
 
-    /// How long until the first of them that is paused is not; `None` when none is.
+    /// How long until the next pause ends; `None` without a pause.
     pub(crate) fn resumes_in(&self) -> Option<Duration> {
         let now = Instant::now();
         let all = self.all();
@@ -87,7 +88,7 @@ impl Destinations {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Destination>> {
-        // Numbers alone, each right by itself.
+        // Plain numbers: a panic leaves them consistent.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,13 +112,13 @@ impl Destination {
 }
 
 impl Slot {
-    /// How long the destination is not to be sent anything.
+    /// How long the pause of the destination still lasts.
     pub(crate) fn pause_left(&self) -> Option<Duration> {
         self.destinations.all()[self.destination].pause(Instant::now())
     }
 
-    /// The destination asked for a pause: it gets nothing for so long, and then one at a time at first.
-    /// Says whether it was not paused before.
+    /// Pauses the destination: nothing is dispatched to it meanwhile, and then one delivery at a
+    /// time. Returns whether it was not paused before.
     pub(crate) fn pause(&self, pause: Duration) -> bool {
         let destination = &mut self.destinations.all()[self.destination];
         let now = Instant::now();
@@ -132,7 +133,7 @@ impl Slot {
         is_new
     }
 
-    /// An attempt ended, and no pause was asked for.
+    /// An attempt ended without asking for a pause.
     pub(crate) fn answered(&self) {
         let most = self.destinations.concurrency;
         let destination = &mut self.destinations.all()[self.destination];
@@ -156,14 +157,14 @@ impl Drop for Slot {
     }
 }
 
-/// One delivery in so many is of the backlog, however many live ones wait.
+/// One delivery in this many is taken from the backlog, however many live ones wait.
 const BACKLOG_TURN: usize = 10;
 
-/// One place in so many is kept free of the backlog, for live deliveries.
+/// One slot in this many is reserved for live deliveries.
 const LIVE_SHARE: usize = 8;
 
-/// So many answers without a pause for one more delivery at a time. A destination that takes 20 a second then refuses one in 21, and
-/// one that was away is back to 16 at a time after 480.
+/// How many attempts without a pause widen the window by one. A destination that accepts 20 a
+/// second then rejects one in 21, and one that was down is back to 16 at a time after 480.
 const ANSWERS_TO_WIDEN: usize = 32;
 
 #[cfg(test)]
@@ -190,7 +191,7 @@ mod tests {
         }
     }
 
-    /// How many of the backlog go first while so many are under way.
+    /// How many of the backlog go first while this many are in progress.
     fn turns(destinations: &Arc<Destinations>, under_way: usize) -> usize {
         let mut all = destinations.all();
         let destination = &mut all[0];
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_is_fair_too() {
+    fn backlog_has_its_turn_at_concurrency_one() {
         let destinations = Arc::new(Destinations::new(1, 1));
         let mut first = Vec::new();
         for _ in 0..20 {
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_is_followed_by_one_at_a_time() {
+    async fn after_a_pause_one_at_a_time_is_dispatched() {
         let destinations = Arc::new(Destinations::new(2, 3));
         let slot = destinations.enter(0, true);
         assert!(slot.pause(Duration::from_secs(5)));
@@ -229,7 +230,7 @@ mod tests {
                 .map(|room| room.free)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(free(), [0, 3], "the other goes on");
+        assert_eq!(free(), [0, 3], "the other continues");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(destinations.resumes_in(), None);
         for window in [1, 2, 3, 3] {

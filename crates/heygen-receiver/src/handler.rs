@@ -1,4 +1,4 @@
-//! [`Handler`]: your code. [`Disposition`]: what it says of a delivery.
+//! [`Handler`]: your code. [`Disposition`]: its result for a delivery.
 
 use std::fmt;
 use std::future::Future;
@@ -9,13 +9,13 @@ use crate::delivery::Delivery;
 /// Code that is called with each stored delivery until it acknowledges it.
 ///
 /// A delivery can come more than once: when the process ends during an attempt, the delivery is
-/// dispatched again after the next start. Its [`id`](Delivery::id) is the same every time. A panic, or
-/// no answer within [`handler_timeout`](crate::DispatchOptions::handler_timeout), counts as
+/// dispatched again after the next start. Its [`id`](Delivery::id) is the same every time. A panic,
+/// or no answer within [`handler_timeout`](crate::DispatchOptions::handler_timeout), counts as
 /// [`Disposition::Retry`].
 ///
 /// Any `async` function or closure from [`Delivery`] to something that converts into
-/// [`Disposition`] is a handler: `()` acknowledges, an `Err` retries, and a `Result<Disposition, E>`
-/// says either.
+/// [`Disposition`] is a handler: `()` acknowledges, an `Err` retries, and `Result<Disposition, E>`
+/// can return every disposition.
 ///
 /// # Examples
 ///
@@ -50,22 +50,22 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles one delivery.
     fn handle(&self, delivery: Delivery) -> impl Future<Output = Disposition> + Send;
 
-    /// How many destinations it has. Each has its own
+    /// The number of its destinations. Each has its own
     /// [`concurrency`](crate::DispatchOptions::concurrency), and a pause of one
-    /// ([`Disposition::Pause`]) does not hold up the others.
+    /// ([`Disposition::Pause`]) does not delay the others.
     fn destinations(&self) -> usize {
         1
     }
 
-    /// Which destination an event of this type goes to, counted from 0; `None` is a body that is not
-    /// an event.
+    /// Which destination an event of this type goes to, counted from 0; `None` is a body that is
+    /// not an event.
     fn destination(&self, event_type: Option<&str>) -> usize {
         let _ = event_type;
         0
     }
 }
 
-/// What a handler says of a delivery.
+/// The result of a handler for a delivery.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Disposition {
@@ -83,16 +83,16 @@ pub enum Disposition {
         /// Why, for the record.
         reason: String,
     },
-    /// The destination asked for a pause: until it is over nothing is dispatched to it, neither this
-    /// delivery nor another, and then one at a time at first. It does not count as an attempt.
+    /// The destination asked for a pause: until its end nothing is dispatched to it, neither this
+    /// delivery nor another, and then one delivery at a time. It does not count as an attempt.
     Pause {
         /// How long, up to 1 h.
         after: Duration,
         /// Why, for the record.
         reason: String,
     },
-    /// Trying again would not help: the delivery is dead-lettered. It stays in the inbox, visible and
-    /// ready to be replayed.
+    /// Trying again would not help: the delivery is dead-lettered. It stays in the inbox, visible
+    /// and ready to be replayed.
     DeadLetter {
         /// Why, for the record.
         reason: String,

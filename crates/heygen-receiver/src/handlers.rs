@@ -1,5 +1,5 @@
-//! Ready-made [`Handler`](crate::Handler)s, each in a feature of its own, and [`BoxHandler`] for keeping different ones in
-//! one place.
+//! Ready-made [`Handler`](crate::Handler)s, each behind a feature, and [`BoxHandler`] for storing
+//! handlers of different types.
 //!
 //! ```
 //! # #[cfg(all(feature = "command", feature = "forward", feature = "rules"))]
@@ -8,10 +8,10 @@
 //! use heygen_receiver::handlers::{Command, Forward, Rules};
 //! use heygen_receiver::{Dispatcher, Secret};
 //!
-//! // Failures are told to somebody at once; the application gets everything else.
+//! // A script sends an alert for failures; the application gets everything else.
 //! let secret = Secret::new("whsec_test")?;
 //! let rules = Rules::new()
-//!     .on("*.fail".parse()?, Command::new("./tell-somebody.sh"))
+//!     .on("*.fail".parse()?, Command::new("./send-alert.sh"))
 //!     .otherwise(Forward::new("http://127.0.0.1:3000/heygen", secret)?);
 //! let dispatcher = Dispatcher::new(MemoryInbox::new(), rules);
 //! # let _ = dispatcher;

@@ -1,44 +1,66 @@
-//! [`Limits`]: how much a receiver takes on, and for how long.
+//! [`Limits`]: bounds on size, time, connections and memory.
 
 use std::time::Duration;
 
-/// How much a receiver takes on, and for how long. The defaults suit one machine on the open internet.
+use crate::setters::setters;
+
+/// Bounds on size, time, connections and memory. The defaults suit one machine on the open
+/// internet.
 ///
 /// # Examples
 ///
 /// ```
 /// use heygen_receiver::Limits;
 ///
-/// let mut limits = Limits::default();
-/// limits.max_body_bytes = 256 * 1024;
+/// let limits = Limits::default().with_max_body_bytes(256 * 1024);
+/// assert_eq!(limits.max_body_bytes, 256 * 1024);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest body taken; more is answered 413. Default: 1 MiB.
+    /// The maximum size of a body; larger ones are answered 413. Default: 1 MiB.
     pub max_body_bytes: usize,
-    /// How long a client may take for a request's header, from the first byte; for the first one, from connecting.
-    /// Default: 5 s.
+    /// How long a client may take to send the headers of a request, from their first byte; for the
+    /// first request, from connecting. Default: 5 s.
     pub header_timeout: Duration,
-    /// How long a client may take for a request's body; after that 408. Default: 10 s.
+    /// How long a client may take to send the body of a request; after that 408. Default: 10 s.
     pub body_timeout: Duration,
-    /// How long the inbox may take to keep a delivery; after that 503. HeyGen itself waits 10 s for an answer. Default: 8 s.
+    /// How long the inbox may take to store a delivery; after that 503. HeyGen itself waits 10 s
+    /// for a response. Default: 8 s.
     pub commit_timeout: Duration,
-    /// How many connections are served at a time. A tenth more, at least 16, is answered, but only as far as probes go:
-    /// their posts get 503. For one beyond that the slowest connection is closed: one in the middle of a header, or without a
-    /// request for longer than [`header_timeout`](Self::header_timeout); where there is none, the new one. Default: 10,000.
+    /// How many connections are served at a time. An extra 10 % (at least 16) is accepted for
+    /// probes only; POSTs on them get 503. Each further connection closes the slowest one: one that
+    /// is still sending headers, or that has been idle for longer than
+    /// [`header_timeout`](Self::header_timeout). If there is none, the new connection is closed.
+    /// Default: 10,000.
     pub max_connections: usize,
-    /// How long a connection may stay open without a request. Default: 75 s, longer than load balancers keep theirs (60 s is
-    /// common): who closes last never closes under a request.
+    /// How long a connection may be idle between requests. Default: 75 s, longer than load
+    /// balancers keep theirs (60 s is common), so that a request never meets a connection that was
+    /// just closed.
     pub keep_alive: Duration,
-    /// How many bytes of headers and bodies are in memory at a time, over all connections; more is answered 503. The first
-    /// 20 KiB of each request, 16 of its body and 4 of its headers, come out of a reserve of so many for each of
-    /// [`max_connections`](Self::max_connections). Default: 64 MiB.
+    /// How many bytes of headers and bodies may be in memory at a time, over all connections; more
+    /// is answered 503. The first 20 KiB of each request (16 of body, 4 of headers) are taken from
+    /// a separate reserve of 20 KiB for each of [`max_connections`](Self::max_connections).
+    /// Default: 64 MiB.
     pub max_buffered_bytes: usize,
-    /// What `Retry-After` says with a 503. Default: 10 s.
+    /// The value of `Retry-After` with a 503. Default: 10 s.
     pub retry_after: Duration,
-    /// How long requests under way may take to end once the server is to stop. Default: 20 s.
+    /// How long requests in progress may take to end after shutdown began. Default: 20 s.
     pub shutdown_timeout: Duration,
+}
+
+setters! {
+    Limits {
+        with_max_body_bytes sets max_body_bytes: usize;
+        with_header_timeout sets header_timeout: Duration;
+        with_body_timeout sets body_timeout: Duration;
+        with_commit_timeout sets commit_timeout: Duration;
+        with_max_connections sets max_connections: usize;
+        with_keep_alive sets keep_alive: Duration;
+        with_max_buffered_bytes sets max_buffered_bytes: usize;
+        with_retry_after sets retry_after: Duration;
+        with_shutdown_timeout sets shutdown_timeout: Duration;
+    }
 }
 
 impl Default for Limits {

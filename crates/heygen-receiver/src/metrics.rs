@@ -1,4 +1,4 @@
-//! [`Metrics`]: counts what happens, and writes it as text for Prometheus.
+//! [`Metrics`]: counts what happens, for Prometheus.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,28 +19,30 @@ mod scraped;
 
 use self::drift::DriftCounter;
 use self::scraped::Scraped;
-use crate::caught::caught;
 use crate::observer::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
+use crate::panics::catch_panic;
 use crate::rejection::Rejection;
 
-/// Counts what happens, as an [`Observer`] of a receiver and a dispatcher, and writes it for Prometheus. Clones share it.
+/// Counts what a receiver and a dispatcher do, as their [`Observer`], and writes it for Prometheus.
+/// Clones share the counters.
 ///
-/// | metric, after `heygen_webhooks_` | labels | what it tells |
+/// | metric, after `heygen_webhooks_` | labels | meaning |
 /// |---|---|---|
-/// | `deliveries_total` | `result` (accepted, duplicate), `source` | what was answered 200 |
-/// | `rejected_total` | `reason` | what was turned away |
-/// | `attempts_total` | `result` (done, retry, dead) | how handlers ended |
-/// | `handler_seconds` | `result` | how long they took |
-/// | `commit_seconds` | | how long the inbox took to keep a delivery |
-/// | `drift_total` | `kind`, `event_type`, `name` | what this version does not know; beyond 200 names the rest is `other` |
+/// | `deliveries_total` | `result` (accepted, duplicate), `source` | deliveries answered 200 |
+/// | `rejected_total` | `reason` | rejected requests |
+/// | `attempts_total` | `result` (done, retry, dead) | attempts of handlers |
+/// | `handler_seconds` | `result` | how long handlers took |
+/// | `commit_seconds` | | how long the inbox took to store a delivery |
+/// | `drift_total` | `kind`, `event_type`, `name` | names and fields this version does not know, and malformed data; beyond 200 names the rest is `other` |
 /// | `pending`, `claimed`, `dead` | | deliveries in the inbox |
-/// | `oldest_pending_age_seconds` | | how long the oldest of the pending waits; 0 when there is none |
-/// | `inbox_bytes`, `append_queue_length` | | storage in use, a write-ahead log above 24 MiB included; requests waiting to be written |
-/// | `inbox_log_bytes` | | how long the write-ahead log of a file is: it grows while a program reads |
-/// | `rejected_ring_dropped_total` | | posts turned away that were not recorded |
+/// | `oldest_pending_age_seconds` | | age of the oldest pending delivery; 0 without one |
+/// | `inbox_bytes`, `append_queue_length` | | storage in use, including a write-ahead log above 24 MiB; requests waiting to be stored |
+/// | `inbox_log_bytes` | | size of the write-ahead log of a SQLite inbox, which grows while another program reads |
+/// | `rejected_ring_dropped_total` | | rejected requests that were not recorded |
 ///
-/// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that HeyGen sent; never an
-/// address, a token, a signature or an id. While the inbox does not answer, the metrics that are asked from it are absent.
+/// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that
+/// HeyGen sent; never an address, a token, a signature or an id. While the inbox does not answer,
+/// the metrics read from it are absent.
 ///
 /// # Examples
 ///
@@ -52,8 +54,7 @@ use crate::rejection::Rejection;
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let metrics = Metrics::new(SystemTime::now());
 /// let inbox = MemoryInbox::new();
-/// let mut options = ReceiverOptions::default();
-/// options.observers.add(metrics.clone());
+/// let options = ReceiverOptions::default().with_observer(metrics.clone());
 /// let receiver = Receiver::with(Secret::new("whsec_test")?, inbox.clone(), options);
 ///
 /// assert!(metrics.scrape(&inbox).await.contains("heygen_webhooks_pending 0\n"));
@@ -75,14 +76,14 @@ struct Shared {
     commit: Histogram,
     drift: DriftCounter,
     scraped: Arc<Scraped>,
-    /// When the inbox was last asked. Held while it is, so that one scrape asks for all that come meanwhile.
-    asked: tokio::sync::Mutex<Option<Instant>>,
+    /// When the inbox was last read. Locked during a read, so that concurrent scrapes share it.
+    read_at: tokio::sync::Mutex<Option<Instant>>,
 }
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 impl Metrics {
-    /// Nothing counted yet, of a process that began at `started_at`.
+    /// All counters at 0, for a process that started at `started_at`.
     #[must_use]
     pub fn new(started_at: SystemTime) -> Self {
         let mut registry = Registry::default();
@@ -101,14 +102,10 @@ impl Metrics {
         );
         registry.register(
             named("rejected"),
-            "Requests that were turned away",
+            "Requests that were rejected",
             rejected.clone(),
         );
-        registry.register(
-            named("attempts"),
-            "Attempts of handlers that ended",
-            attempts.clone(),
-        );
+        registry.register(named("attempts"), "Attempts of handlers", attempts.clone());
         registry.register(
             named("handler_seconds"),
             "How long handlers took",
@@ -116,15 +113,15 @@ impl Metrics {
         );
         registry.register(
             named("commit_seconds"),
-            "How long the inbox took to keep a delivery",
+            "How long the inbox took to store a delivery",
             commit.clone(),
         );
         registry.register(
             named("drift"),
-            "Differences of deliveries from what this version knows",
+            "Names and fields that this version does not know, and malformed data",
             drift.family(),
         );
-        // From the start at 0, so that the first of its kind is an increase that an alert sees.
+        // Start at 0, so that an alert sees the first of each as an increase.
         for label in Rejection::ALL.map(Rejection::label) {
             drop(rejected.get_or_create(&[("reason", label)]));
         }
@@ -155,23 +152,23 @@ impl Metrics {
                 commit,
                 drift,
                 scraped,
-                asked: tokio::sync::Mutex::new(None),
+                read_at: tokio::sync::Mutex::new(None),
             }),
         }
     }
 
-    /// Adds how many posts a ring of rejected posts dropped, asked at every scrape.
+    /// Adds the number of rejected requests that a ring dropped, read at every scrape.
     #[must_use]
     pub fn rejected_ring_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.with_counter(
             "rejected_ring_dropped",
-            "Posts turned away that were not recorded.",
+            "Rejected requests that were not recorded.",
             dropped,
         )
     }
 
-    /// Adds how many lines of the log, or of other output, could not be written and were dropped,
-    /// asked at every scrape.
+    /// Adds the number of lines of log or other output that could not be written, read at every
+    /// scrape.
     #[must_use]
     pub fn log_lines_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.with_counter(
@@ -191,34 +188,35 @@ impl Metrics {
         self
     }
 
-    /// All of it as `OpenMetrics`, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). What is asked from the inbox is at most one
-    /// second old; an inbox that does not answer within 2 s is not waited for.
+    /// The metrics as `OpenMetrics`, of the type [`CONTENT_TYPE`](Self::CONTENT_TYPE). Values from
+    /// the inbox are at most 1 s old, and absent if it does not answer within 2 s.
     pub async fn scrape<I: InboxAdmin>(&self, inbox: &I) -> String {
-        self.ask(inbox).await;
+        self.read_inbox(inbox).await;
         let mut text = String::new();
         match encode(&mut text, &self.shared.registry) {
             Ok(()) => text,
-            // Writing into a text does not fail; half a scrape would be worse than none.
+            // Writing to a `String` does not fail; half a scrape would be worse than none.
             Err(fmt::Error) => "# EOF\n".to_owned(),
         }
     }
 
-    /// The same in Prometheus' own text format, of the type [`TEXT_CONTENT_TYPE`](Self::TEXT_CONTENT_TYPE).
+    /// The metrics in Prometheus' own text format, of the type
+    /// [`TEXT_CONTENT_TYPE`](Self::TEXT_CONTENT_TYPE).
     pub async fn scrape_text<I: InboxAdmin>(&self, inbox: &I) -> String {
         exposition::as_text(&self.scrape(inbox).await)
     }
 
-    async fn ask<I: InboxAdmin>(&self, inbox: &I) {
+    async fn read_inbox<I: InboxAdmin>(&self, inbox: &I) {
         let scraped = &self.shared.scraped;
         scraped.set_queue_len(inbox.queue_len());
-        let mut asked = self.shared.asked.lock().await;
-        if asked.is_some_and(|asked| asked.elapsed() < BETWEEN_QUESTIONS) {
+        let mut read_at = self.shared.read_at.lock().await;
+        if read_at.is_some_and(|at| at.elapsed() < BETWEEN_READS) {
             return;
         }
-        let counts = caught(async { inbox.counts().await });
-        let counts = tokio::time::timeout(QUESTION_TIME, counts).await;
+        let counts = catch_panic(async { inbox.counts().await });
+        let counts = tokio::time::timeout(READ_TIMEOUT, counts).await;
         scraped.set_counts(counts.ok().and_then(Result::ok));
-        *asked = Some(Instant::now());
+        *read_at = Some(Instant::now());
     }
 
     /// The type of `OpenMetrics`, as Prometheus reads it.
@@ -230,15 +228,15 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn kept(&self, kept: &ObservedDelivery<'_>) {
+    fn stored(&self, stored: &ObservedDelivery<'_>) {
         let shared = &self.shared;
-        let is_new = matches!(kept.appended, Appended::New(_));
+        let is_new = matches!(stored.appended, Appended::New(_));
         let result = if is_new { "accepted" } else { "duplicate" };
-        let labels = [("result", result), ("source", kept.source.as_str())];
+        let labels = [("result", result), ("source", stored.source.as_str())];
         shared.deliveries.get_or_create(&labels).inc();
-        shared.commit.observe(kept.commit_time.as_secs_f64());
+        shared.commit.observe(stored.commit_time.as_secs_f64());
         if is_new {
-            shared.drift.count(kept.drift);
+            shared.drift.count(stored.drift);
         }
     }
 
@@ -277,5 +275,5 @@ const COMMIT_BUCKETS: [f64; 11] = [
 const HANDLER_BUCKETS: [f64; 11] = [
     0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0,
 ];
-const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
-const QUESTION_TIME: Duration = Duration::from_secs(2);
+const BETWEEN_READS: Duration = Duration::from_secs(1);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);

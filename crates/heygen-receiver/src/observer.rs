@@ -1,4 +1,5 @@
-//! [`Observer`]: is told what a receiver and a dispatcher do. [`Observers`]: any number of them.
+//! [`Observer`]: notified of what a receiver and a dispatcher do. [`Observers`]: any number of
+//! them.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +16,10 @@ use crate::rejection::Rejection;
 #[cfg(feature = "sqlite")]
 mod ring;
 
-/// Is told what a receiver and a dispatcher do, to count it or to keep it.
+/// Notified of what a receiver and a dispatcher do, to count or to record it.
 ///
-/// Called in the middle of a request or an attempt, so that it must return at once; every method does nothing by default.
-/// Given to [`ReceiverOptions::observers`](crate::ReceiverOptions::observers) and
+/// Called during a request or an attempt, so it must return at once. Every method does nothing by
+/// default. Add it to [`ReceiverOptions::observers`](crate::ReceiverOptions::observers) and
 /// [`DispatchOptions::observers`](crate::DispatchOptions::observers).
 ///
 /// # Examples
@@ -29,9 +30,9 @@ mod ring;
 /// use heygen_receiver::{ObservedRejection, Observer, ReceiverOptions, Rejection};
 ///
 /// #[derive(Default)]
-/// struct Strangers(AtomicU64);
+/// struct Unauthorized(AtomicU64);
 ///
-/// impl Observer for Strangers {
+/// impl Observer for Unauthorized {
 ///     fn rejected(&self, rejected: &ObservedRejection<'_>) {
 ///         if rejected.rejection == Rejection::Unauthorized {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
@@ -39,22 +40,22 @@ mod ring;
 ///     }
 /// }
 ///
-/// let strangers = Arc::new(Strangers::default());
-/// let mut options = ReceiverOptions::default();
-/// options.observers.add(Arc::clone(&strangers));
+/// let unauthorized = Arc::new(Unauthorized::default());
+/// let options = ReceiverOptions::default().with_observer(Arc::clone(&unauthorized));
+/// # let _ = options;
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// A delivery was kept, or found to be here already.
-    fn kept(&self, kept: &ObservedDelivery<'_>) {
-        let _ = kept;
+    /// A delivery was stored, or found to be a duplicate.
+    fn stored(&self, stored: &ObservedDelivery<'_>) {
+        let _ = stored;
     }
 
-    /// A request was turned away.
+    /// A request was rejected.
     fn rejected(&self, rejected: &ObservedRejection<'_>) {
         let _ = rejected;
     }
 
-    /// A handler was given a delivery, and that has ended.
+    /// An attempt of a handler ended.
     fn attempted(&self, attempt: &ObservedAttempt<'_>) {
         let _ = attempt;
     }
@@ -66,44 +67,47 @@ pub struct Observers {
     all: Vec<Arc<dyn Observer>>,
 }
 
-/// A delivery that was kept.
+/// A delivery that was stored.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ObservedDelivery<'a> {
-    /// Whether it was new, and the id it is kept under.
+    /// Whether it was new, and its id in the inbox.
     pub appended: Appended,
-    /// Which way it came in.
+    /// Where it came from.
     pub source: Source,
     /// How long the inbox took.
     pub commit_time: Duration,
-    /// In what it differs from what this version knows.
+    /// Names and fields that this version does not know, and data that does not match its type.
     pub drift: &'a [Drift],
 }
 
-/// A request that was turned away.
+/// A request that was rejected.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ObservedRejection<'a> {
-    /// When.
+    /// When it was rejected.
     pub at: SystemTime,
-    /// What the peer was told.
+    /// What the sender was answered.
     pub rejection: Rejection,
-    /// Why, in a word that stays the same: the rejection's [`label`](Rejection::label), or for an unauthorized one
-    /// `missing-signature`, `malformed-signature`, `ambiguous-signature` or `signature-mismatch`.
+    /// Why, as a stable word: the rejection's [`label`](Rejection::label), or for an unauthorized
+    /// one `missing-signature`, `malformed-signature`, `ambiguous-signature` or
+    /// `signature-mismatch`.
     pub reason: &'static str,
-    /// The post, where it was one to the webhook path or to a callback path with a valid token, and came so far that
-    /// something was the matter with the post itself; and where it carries a well-formed signature, wherever it came to.
+    /// The POST, if it was sent to the webhook path or to a callback path with a valid token and
+    /// was itself at fault, or if it carries a well-formed signature, whatever its path.
     pub post: Option<ObservedPost<'a>>,
 }
 
-/// What is known of a post that was turned away. It shows no header values but signatures: the others may be credentials.
+/// A POST that was rejected. Of its header values only signatures are shown: others may be
+/// credentials.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ObservedPost<'a> {
     headers: &'a HeaderMap,
-    /// The body, where it was read whole.
+    /// The body, if it was read to its end.
     pub body: Option<&'a Bytes>,
-    /// What exactly is the matter with the signature. Finding out costs much, so that in a flood only few are looked at.
+    /// What is wrong with the signature. A diagnosis is expensive, so in a flood only a few have
+    /// one.
     pub diagnosis: Option<&'a Diagnosis>,
 }
 
@@ -113,38 +117,38 @@ pub struct ObservedPost<'a> {
 pub struct ObservedAttempt<'a> {
     /// Which delivery it was.
     pub id: DeliveryId,
-    /// Which handing-out of it: 1 for the first.
+    /// Which attempt at it: 1 for the first.
     pub number: u32,
     /// The name of the event; `None` when the body could not be read as one.
     pub event_type: Option<&'a str>,
-    /// What it ended with.
+    /// The result.
     pub result: AttemptOutcome,
-    /// What was said about it, if anything.
+    /// The reason or note recorded with it, if any.
     pub detail: Option<&'a str>,
     /// How long the handler took.
     pub duration: Duration,
-    /// After how long the next attempt is made, of one that is to be repeated.
+    /// How long until the next attempt, if there is one.
     pub retry_in: Option<Duration>,
-    /// How many attempts count so far, with this one; `None` when this one does not.
+    /// How many attempts count so far, this one included; `None` when this one does not count.
     pub counted: Option<u32>,
-    /// How many attempts there may be, where their number is limited.
+    /// The maximum of attempts, if there is one.
     pub max_attempts: Option<u32>,
 }
 
 impl Observers {
-    /// One more.
+    /// Adds an observer.
     pub fn add(&mut self, observer: impl Observer) {
         self.all.push(Arc::new(observer));
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    pub(crate) fn kept(&self, kept: &ObservedDelivery<'_>) {
-        self.each(|observer| observer.kept(kept));
+    pub(crate) fn stored(&self, stored: &ObservedDelivery<'_>) {
+        self.each(|observer| observer.stored(stored));
     }
 
     pub(crate) fn rejected(
@@ -169,8 +173,7 @@ impl Observers {
         self.each(|observer| observer.attempted(attempt));
     }
 
-    /// One that panics keeps neither an answer nor a record from being given, nor the others from
-    /// seeing it.
+    /// A panic of one neither stops the request or attempt nor hides it from the others.
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.all {
             let called = catch_unwind(AssertUnwindSafe(|| call(&**observer)));
@@ -207,7 +210,7 @@ impl<'a> ObservedPost<'a> {
             .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
     }
 
-    /// Whether they make one well-formed signature, of whomever.
+    /// Whether it carries one well-formed signature, valid or not.
     #[must_use]
     pub fn is_signed(&self) -> bool {
         find_signature(self.headers).is_ok()
@@ -215,8 +218,8 @@ impl<'a> ObservedPost<'a> {
 }
 
 impl<T: Observer + ?Sized> Observer for Arc<T> {
-    fn kept(&self, kept: &ObservedDelivery<'_>) {
-        (**self).kept(kept);
+    fn stored(&self, stored: &ObservedDelivery<'_>) {
+        (**self).stored(stored);
     }
 
     fn rejected(&self, rejected: &ObservedRejection<'_>) {

@@ -1,13 +1,13 @@
-//! [`Rejection`]: why a request was turned away, as far as the peer is told.
+//! [`Rejection`]: why a request was rejected, as the sender sees it.
 
 use std::error::Error;
 use std::fmt;
 
 use http::StatusCode;
 
-/// Why a request was turned away.
+/// Why a request was rejected.
 ///
-/// The peer learns the status and one phrase; what the operator should know goes to the log.
+/// The sender gets the status and one phrase; details for the operator go to the log.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -15,23 +15,23 @@ pub enum Rejection {
     NotFound,
     /// A method other than POST, OPTIONS, GET and HEAD.
     MethodNotAllowed,
-    /// More than 100 headers. Headers of more than 16 KiB are refused before they get here, with the same status.
+    /// More than 100 headers. The server rejects headers above 16 KiB itself, with the same status.
     HeadersTooLarge,
-    /// The body is encoded (compressed); nothing is inflated before it is verified.
+    /// The body is compressed; nothing is decompressed before it is verified.
     EncodedBody,
-    /// The body is, or says it is, longer than [`max_body_bytes`](crate::Limits::max_body_bytes).
+    /// The body, or its declared length, exceeds [`max_body_bytes`](crate::Limits::max_body_bytes).
     BodyTooLarge,
     /// The body took longer than [`body_timeout`](crate::Limits::body_timeout).
     BodyTooSlow,
-    /// The body ended before its end.
+    /// The connection ended within the body.
     BodyBroken,
-    /// The signature is missing, malformed, ambiguous or of no secret in force.
+    /// The signature is missing, malformed, ambiguous, or matches no active secret.
     Unauthorized,
-    /// There is no secret yet to check against.
+    /// There is no secret yet to verify with.
     NoSecret,
-    /// More is under way than memory allows, or the inbox's queue is full.
+    /// Memory is at its limit, or the inbox's queue is full.
     Overloaded,
-    /// The inbox could not keep the delivery.
+    /// The inbox could not store the delivery.
     NotStored,
 }
 
@@ -51,7 +51,7 @@ impl Rejection {
         Self::NotStored,
     ];
 
-    /// The status it is answered with.
+    /// The status of the response.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -67,7 +67,7 @@ impl Rejection {
         }
     }
 
-    /// A short word that stays the same, for metrics and programs.
+    /// A short, stable word for metrics and programs.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -85,8 +85,8 @@ impl Rejection {
         }
     }
 
-    /// Whether the body is read all the same where it may be HeyGen's, to be verified once what is in the way is gone.
-    /// Without a secret it is not: HeyGen is told to send it again.
+    /// Whether the body is read anyway if it may be HeyGen's, so that it can be verified and stored
+    /// after the cause is fixed. Not without a secret: HeyGen sends those again.
     pub(crate) fn reads_signed_body(self) -> bool {
         matches!(self, Self::NotFound | Self::EncodedBody)
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Rejection {
             Self::NotFound => "not found",
             Self::MethodNotAllowed => "method not allowed",
             Self::HeadersTooLarge => "too many headers",
-            Self::EncodedBody => "encoded bodies are not taken",
+            Self::EncodedBody => "encoded bodies are not accepted",
             Self::BodyTooLarge => "body too large",
             Self::BodyTooSlow => "body too slow",
             Self::BodyBroken => "body ended early",

@@ -1,4 +1,4 @@
-//! [`Retention`]: deletes what is finished and old, or more than there is room for, a little at a time.
+//! [`Retention`]: deletes finished deliveries that are old, or that exceed a size, in small steps.
 
 use std::future::Future;
 use std::pin::pin;
@@ -6,12 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{InboxAdmin, InboxError, PruneReport, PruneStep};
 
-use crate::caught::caught;
+use crate::panics::catch_panic;
+use crate::setters::setters;
 
-/// How long, or how much of, what is finished (done or dead) is kept. Never deletes what is pending or being handled.
+/// How long, or how much of, the finished deliveries (acknowledged or dead-lettered) are kept.
+/// Never deletes pending deliveries or those being handled.
 ///
-/// It deletes in small steps with pauses between them, so that appends do not wait for it. What was deleted is no longer
-/// known as a duplicate: HeyGen tries a delivery again for 24 hours, so [`keep`](Self::keep) should not be shorter.
+/// It deletes in small steps with pauses between them, so that appends do not wait. A deleted
+/// delivery is not recognised as a duplicate any more: HeyGen retries for 24 hours, so
+/// [`keep`](Self::keep) should not be shorter.
 ///
 /// # Examples
 ///
@@ -21,35 +24,35 @@ use crate::caught::caught;
 /// use heygen_receiver::Retention;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// let mut retention = Retention::default();
-/// retention.keep = Some(Duration::from_secs(30 * 24 * 3600));
-/// // Beside the dispatcher, until the program is to end:
-/// let end = async {};
-/// retention.run(MemoryInbox::new(), end).await;
+/// let retention = Retention::default().with_keep(Some(Duration::from_secs(30 * 24 * 3600)));
+/// // In a task of its own, until the program shuts down:
+/// let shutdown = async {};
+/// retention.run(MemoryInbox::new(), shutdown).await;
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Delete what was kept longer ago than this. Default: `None`, which keeps it for ever.
+    /// Delete deliveries stored longer ago than this. Default: `None`, which keeps them for ever.
     pub keep: Option<Duration>,
-    /// Delete the oldest while more than so many bytes are in use. Default: `None`, no limit.
+    /// Delete the oldest deliveries while more bytes than this are in use. Default: `None`, no
+    /// limit.
     pub keep_bytes: Option<u64>,
-    /// How long to wait between looking whether there is something to delete. Default: 60 s.
+    /// How long to wait between checks. Default: 60 s.
     pub every: Duration,
     /// How long to pause after each step. Default: 20 ms.
     pub pause: Duration,
 }
 
 impl Retention {
-    /// Whether there is anything to see to.
+    /// Whether there is a limit, so that something may be deleted.
     #[must_use]
     pub fn is_limited(&self) -> bool {
         self.keep.is_some() || self.keep_bytes.is_some()
     }
 
-    /// Looks at once and then at every interval, until `shutdown` resolves; ends after the step under way.
+    /// Checks at once and then at every interval, until `shutdown` resolves.
     pub async fn run<I: InboxAdmin>(self, inbox: I, shutdown: impl Future<Output = ()>) {
         if !self.is_limited() {
             shutdown.await;
@@ -63,7 +66,7 @@ impl Retention {
                 biased;
                 () = &mut shutdown => return,
                 ended = pass => if let Err(error) = ended {
-                    tracing::error!(%error, "nothing could be pruned; trying again");
+                    tracing::error!(%error, "cannot delete old deliveries; retrying");
                 },
             }
             tokio::select! {
@@ -85,9 +88,10 @@ impl Retention {
             deleted += self.prune(inbox, before, |_| true).await?.0;
         }
         if let Some(limit) = self.keep_bytes
-            && caught(async { inbox.counts().await }).await?.bytes > limit
-            // Without a log that only waits to be brought in: nothing is deleted for that.
-            && caught(async { inbox.prune(PruneStep::before(now).limit(0)).await }).await?.bytes > limit
+            && catch_panic(async { inbox.counts().await }).await?.bytes > limit
+            // Again without a write-ahead log that waits for a checkpoint: nothing is deleted for
+            // that.
+            && catch_panic(async { inbox.prune(PruneStep::before(now).limit(0)).await }).await?.bytes > limit
         {
             let is_over = |pruned: &PruneReport| pruned.bytes > limit;
             let (more, bytes) = self.prune(inbox, now, is_over).await?;
@@ -97,35 +101,44 @@ impl Retention {
                 tracing::warn!(
                     bytes,
                     limit,
-                    "the inbox takes up more than it should, and nothing finished is left to delete"
+                    "inbox exceeds its size limit and has no finished delivery left to delete"
                 );
             }
             *is_over_bytes = stays_over;
         }
         if deleted > 0 {
-            tracing::info!(deleted, "pruned");
+            tracing::info!(deleted, "old deliveries deleted");
         }
         Ok(())
     }
 
-    /// How many were deleted, and how many bytes are in use then.
+    /// Returns how many were deleted, and how many bytes are in use afterwards.
     async fn prune<I: InboxAdmin>(
         &self,
         inbox: &I,
         before: SystemTime,
-        is_to_go_on: impl Fn(&PruneReport) -> bool,
+        should_continue: impl Fn(&PruneReport) -> bool,
     ) -> Result<(usize, u64), InboxError> {
         let mut step = PruneStep::before(before);
         let mut deleted = 0;
         loop {
-            let pruned = caught(async { inbox.prune(step.clone()).await }).await?;
+            let pruned = catch_panic(async { inbox.prune(step.clone()).await }).await?;
             deleted += pruned.deleted;
-            if pruned.next.is_none() || !is_to_go_on(&pruned) {
+            if pruned.next.is_none() || !should_continue(&pruned) {
                 return Ok((deleted, pruned.bytes));
             }
             step = step.after(pruned.next);
             tokio::time::sleep(self.pause).await;
         }
+    }
+}
+
+setters! {
+    Retention {
+        with_keep sets keep: Option<Duration>;
+        with_keep_bytes sets keep_bytes: Option<u64>;
+        with_every sets every: Duration;
+        with_pause sets pause: Duration;
     }
 }
 

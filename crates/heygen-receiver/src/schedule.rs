@@ -1,12 +1,17 @@
-//! [`RetrySchedule`]: when a delivery that was not handled is handed out again.
+//! [`RetrySchedule`]: when a delivery that was not acknowledged is dispatched again.
 
 use std::time::Duration;
 
 use heygen_inbox::DeliveryId;
 
-/// When a delivery that was not handled is dispatched again: after [`initial_delay`](Self::initial_delay), then after twice as
-/// long each time, up to [`max_delay`](Self::max_delay), until [`max_elapsed`](Self::max_elapsed) is over or
-/// [`max_attempts`](Self::max_attempts) are used up, whichever comes first.
+use crate::setters::setters;
+
+/// When a delivery that was not acknowledged is dispatched again.
+///
+/// The first wait is [`initial_delay`](Self::initial_delay). Each further wait is twice as long, up
+/// to [`max_delay`](Self::max_delay). The delivery is dead-lettered when
+/// [`max_elapsed`](Self::max_elapsed) is over or [`max_attempts`](Self::max_attempts) are used up,
+/// whichever comes first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetrySchedule {
@@ -14,19 +19,22 @@ pub struct RetrySchedule {
     pub initial_delay: Duration,
     /// The longest wait. Default: 1 h.
     pub max_delay: Duration,
-    /// After how many attempts a delivery is dead. Default: [`u32::MAX`], which is no limit; 0 is taken for 1. An attempt that ended
-    /// with [`Disposition::Pause`](crate::Disposition::Pause) does not count. Those that ended with their process are counted apart: as
-    /// many of them, 100 at the most, and the delivery is dead, since it may be what ends the process.
+    /// After how many attempts a delivery is dead-lettered. Default: [`u32::MAX`], which is no
+    /// limit; 0 means 1. An attempt that ended with
+    /// [`Disposition::Pause`](crate::Disposition::Pause) does not count. Attempts that ended with
+    /// their process have a count of their own with the same maximum, and at most 100, since such a
+    /// delivery may crash the process.
     pub max_attempts: u32,
-    /// How long a delivery is tried, from its first attempt. Default: 24 h. The last attempt is made when this is over. While
-    /// the process does not run, no time is counted.
+    /// How long a delivery is retried, from its first attempt. Default: 24 h. The last attempt is
+    /// made at the end of it. Time while the process does not run is not counted.
     pub max_elapsed: Duration,
 }
 
 impl RetrySchedule {
     /// How long to wait after attempt number `attempt`; `None` when it was the last.
     ///
-    /// A quarter is taken off or added, by the delivery's id: many that failed together come back apart.
+    /// Jitter of up to a quarter, derived from the delivery's id, spreads deliveries that failed
+    /// together.
     #[must_use]
     pub fn wait_after(&self, attempt: u32, id: DeliveryId) -> Option<Duration> {
         if attempt >= self.max_attempts.max(1) {
@@ -35,12 +43,11 @@ impl RetrySchedule {
         let doublings = attempt.saturating_sub(1).min(63);
         let wait = self.initial_delay.as_secs_f64() * 2_f64.powi(doublings.cast_signed());
         let wait = wait.min(self.max_delay.as_secs_f64()) * jitter(attempt, id);
-        // Past the end of time there is the end of time.
         Some(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX))
     }
 
-    /// How long to wait after attempt number `attempt`, which ended `elapsed` after the beginning of the first; `None` when it was
-    /// the last. `asked` is the wait that the handler asked for.
+    /// How long to wait after attempt number `attempt`, which ended `elapsed` after the first
+    /// began; `None` when it was the last. `asked` is the wait that the handler asked for.
     pub(crate) fn next_wait(
         &self,
         attempt: u32,
@@ -51,6 +58,15 @@ impl RetrySchedule {
         let wait = self.wait_after(attempt, id)?;
         let left = self.max_elapsed.checked_sub(elapsed)?;
         (!left.is_zero()).then(|| asked.unwrap_or(wait).min(left))
+    }
+}
+
+setters! {
+    RetrySchedule {
+        with_initial_delay sets initial_delay: Duration;
+        with_max_delay sets max_delay: Duration;
+        with_max_attempts sets max_attempts: u32;
+        with_max_elapsed sets max_elapsed: Duration;
     }
 }
 
@@ -76,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_longest_and_end() {
+    fn waits_double_up_to_the_maximum_and_end() {
         let schedule = RetrySchedule {
             max_attempts: 15,
             ..RetrySchedule::default()
@@ -101,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn no_setting_is_too_much() {
+    fn extreme_settings_do_not_overflow() {
         let id = DeliveryId::new(1, 0);
         let mut schedule = RetrySchedule {
             initial_delay: Duration::MAX,
@@ -114,7 +130,7 @@ mod tests {
         assert_eq!(schedule.wait_after(1, id), None);
     }
 
-    /// How often a delivery is tried that never succeeds, and when last.
+    /// How often a delivery is attempted that never succeeds, and when the last time.
     fn attempts_and_end(schedule: &RetrySchedule, asked: Option<Duration>) -> (u32, Duration) {
         let (id, mut elapsed) = (DeliveryId::new(1_790_000_000_000_000, 0), Duration::ZERO);
         for attempt in 1.. {
@@ -127,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn time_or_attempts_end_it_whichever_comes_first() {
+    fn retries_end_by_time_or_attempts_whichever_comes_first() {
         let mut schedule = RetrySchedule::default();
         let day = Duration::from_secs(24 * 3600);
         let (attempts, end) = attempts_and_end(&schedule, None);
@@ -142,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_together_comes_back_apart() {
+    fn jitter_spreads_deliveries_that_failed_together() {
         let schedule = RetrySchedule::default();
         let mut waits: Vec<_> = (0..100)
             .map(|key| schedule.wait_after(1, DeliveryId::new(1_790_000_000_000_000 + key, 0)))

@@ -1,13 +1,15 @@
-//! [`ActiveSecrets`]: the secrets in force now, which may change while requests come in.
+//! [`ActiveSecrets`]: the secrets to verify with, which may change while requests are received.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use heygen_signature::{Secret, Secrets};
 
-/// The secrets in force now. Clones share them, so that whoever learns a new secret can set it under a running receiver.
+/// The secrets to verify with. Clones share them, so that a new secret can be set under a running
+/// receiver.
 ///
-/// At first there may be none: HeyGen shows an endpoint's secret only once it is registered, and v1, perhaps v3 too, probes it
-/// before. Until one is set, deliveries are answered 503, which makes HeyGen send them again.
+/// At first there may be none: HeyGen shows an endpoint's secret only after it is registered, and
+/// v1, perhaps v3 too, probes it before. Until one is set, deliveries are answered 503, so that
+/// HeyGen sends them again.
 ///
 /// # Examples
 ///
@@ -34,19 +36,19 @@ impl ActiveSecrets {
         Self::default()
     }
 
-    /// Puts these in the place of whatever was in force.
+    /// Replaces the secrets.
     pub fn set(&self, secrets: Secrets) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::new(secrets));
     }
 
-    /// Takes every secret out of force: deliveries are answered 503 until others are set, probes pass.
+    /// Removes every secret: deliveries are answered 503 until others are set, probes pass.
     pub fn clear(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = None;
     }
 
-    /// What is in force now.
+    /// The current secrets.
     #[must_use]
     pub fn get(&self) -> Option<Arc<Secrets>> {
         self.current

@@ -1,5 +1,4 @@
-//! [`Server`]: accepts connections, HTTP/1.1 and HTTP/2, plain or under TLS, and sees to it that none of them costs more than
-//! its share.
+//! [`Server`]: accepts connections, HTTP/1.1 and HTTP/2, plain or TLS, within limits.
 
 use std::future::Future;
 use std::io;
@@ -29,7 +28,7 @@ use self::open::OpenConnections;
 pub use self::tls::{ServerTls, TlsError, TlsErrorKind};
 use self::transport::Transport;
 
-/// A listening server. [`local_addr`](Self::local_addr) tells where, [`serve`](Self::serve) starts answering.
+/// A listening server. [`serve`](Self::serve) starts answering.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -37,11 +36,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address`; port 0 takes a free one. Connections queue up until [`serve`](Self::serve) is called.
+    /// Listens on `address`; port 0 chooses a free port. Connections queue up until
+    /// [`serve`](Self::serve) is called.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on: in use, not ours, or not permitted.
+    /// When the address is in use, does not belong to this machine, or is not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let mut refused = None;
         for address in lookup_host(address).await? {
@@ -58,8 +58,8 @@ impl Server {
         Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
     }
 
-    /// Speaks TLS, and nothing else: what comes in plain is closed. The handshake counts towards
-    /// [`header_timeout`](crate::Limits::header_timeout), and the connection counts from its first moment.
+    /// Serves TLS only: plain connections are closed. The handshake counts towards
+    /// [`header_timeout`](crate::Limits::header_timeout), and the connection counts from its start.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(self, tls: ServerTls) -> Self {
@@ -69,21 +69,21 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// When the system call fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until `shutdown` resolves; then accepts no more, lets requests under way end within
-    /// [`shutdown_timeout`](crate::Limits::shutdown_timeout), and returns.
+    /// Answers until `shutdown` resolves, then accepts no more, waits for requests in progress up
+    /// to [`shutdown_timeout`](crate::Limits::shutdown_timeout), and returns.
     pub async fn serve<I: Inbox>(self, receiver: Receiver<I>, shutdown: impl Future<Output = ()>) {
         let limits = receiver.limits().clone();
         let mut open = OpenConnections::new(limits.clone());
-        let mut accepting = Accepting::default();
+        let mut acceptor = Acceptor::default();
         let (stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -92,9 +92,9 @@ impl Server {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
-                accepted = accepting.next(&self.listener) => {
+                accepted = acceptor.next(&self.listener) => {
                     let Some(stream) = accepted else {
-                        // Its file handle may be what the next connection needs.
+                        // The next connection may need its file handle.
                         open.close_slowest();
                         continue;
                     };
@@ -111,9 +111,9 @@ impl Server {
                 }
             }
         }
-        // From here on new connections are refused by the system.
+        // From here on the system refuses new connections.
         drop(self.listener);
-        // No receiver means that no connection is left to tell.
+        // An error means that no connection is left to stop.
         let _ = stop.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(limits.shutdown_timeout, all)
@@ -122,24 +122,25 @@ impl Server {
         {
             tracing::warn!(
                 connections = connections.len(),
-                "connections did not end in time and are cut off"
+                "connections did not end in time and are closed"
             );
         }
     }
 }
 
-/// Accepts connections, with a pause after each time that the system would not.
+/// Accepts connections, with a pause after each failure.
 #[derive(Debug, Default)]
-struct Accepting {
-    /// Kept here and not in the future that waits: other things happen meanwhile, and none of them shortens it.
+struct Acceptor {
+    /// A field, not a sleep within `next`: the caller drops that future whenever something else
+    /// happens.
     paused_until: Option<Instant>,
     last_line: Option<Instant>,
-    untold: u64,
+    suppressed: u64,
 }
 
-impl Accepting {
-    /// The next connection; `None` when the system has none to give, as when there are too few file handles for the moment,
-    /// which is no reason to stop. May be dropped at any moment.
+impl Acceptor {
+    /// The next connection; `None` when accepting fails, for example for lack of file handles,
+    /// which passes. Cancel-safe.
     async fn next(&mut self, listener: &TcpListener) -> Option<TcpStream> {
         if let Some(until) = self.paused_until {
             tokio::time::sleep_until(until).await;
@@ -148,7 +149,7 @@ impl Accepting {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // Answers are small and wait for nothing; a socket that refuses works all the same.
+                    // Responses are small and should not wait. A socket without it works too.
                     let _ = stream.set_nodelay(true);
                     return Some(stream);
                 }
@@ -156,28 +157,28 @@ impl Accepting {
                 Err(error) => {
                     let now = Instant::now();
                     self.paused_until = Some(now + ACCEPT_AGAIN);
-                    self.tell(&error, now);
+                    self.log(&error, now);
                     return None;
                 }
             }
         }
     }
 
-    /// At most once a minute: strangers decide how often this happens.
-    fn tell(&mut self, error: &io::Error, now: Instant) {
+    /// Logs at most once a minute: clients decide how often this happens.
+    fn log(&mut self, error: &io::Error, now: Instant) {
         let is_early = self
             .last_line
             .is_some_and(|last| now.duration_since(last) < BETWEEN_LINES);
         if is_early {
-            self.untold += 1;
+            self.suppressed += 1;
             return;
         }
         self.last_line = Some(now);
-        let before = std::mem::take(&mut self.untold);
+        let suppressed = std::mem::take(&mut self.suppressed);
         tracing::error!(
             %error,
-            failures_before_without_a_line = before,
-            "cannot accept connections; the slowest are closed, and it is tried again"
+            suppressed,
+            "cannot accept connections; closing the slowest and retrying"
         );
     }
 }
@@ -196,15 +197,15 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // As tokio's own listener: elsewhere it would let two servers share an address.
+    // As tokio's own listener does; on other systems it would let two servers share an address.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// How many connections may wait to be accepted. One that finds no room is tried again by its system after a second, and a
-/// second is all that a probe has.
+/// How many connections may wait to be accepted. A client that finds the queue full tries again
+/// after a second, and a second is all that a probe has.
 const BACKLOG: u32 = 4096;
 
 /// Short: a connection was closed to make room, and probes wait.

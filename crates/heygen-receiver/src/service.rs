@@ -1,4 +1,4 @@
-//! [`Receiver`]: one request in, verified, kept, answered.
+//! [`Receiver`]: verifies, stores and answers requests.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,12 +16,12 @@ use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
-mod answer;
 mod body;
 mod encoding;
 mod endpoint;
 mod head;
 mod rejection_log;
+mod response;
 
 use self::body::{Budget, Share};
 use self::encoding::is_encoded;
@@ -30,67 +30,72 @@ pub(crate) use self::head::MAX_HEADERS;
 use self::rejection_log::RejectionLog;
 
 use crate::callback_tokens::CallbackTokens;
-use crate::caught::caught;
 use crate::limits::Limits;
-use crate::observer::{ObservedDelivery, ObservedPost, Observers};
+use crate::observer::{ObservedDelivery, ObservedPost, Observer, Observers};
+use crate::panics::catch_panic;
 use crate::rejection::Rejection;
 use crate::secrets::ActiveSecrets;
+use crate::setters::setters;
 use crate::unverified::Unverified;
 
-/// Takes HeyGen's requests: verifies a delivery, keeps it in the inbox, and only then answers 200.
+/// Receives HeyGen's requests: verifies a delivery, stores it in the inbox, and only then answers
+/// 200.
 ///
-/// A cloneable [`tower` service](tower_service::Service) over `http` types: mount it in a server of your own, or give it to
-/// [`Server`](crate::Server). What was kept is handed to your code by a [`Dispatcher`](crate::Dispatcher).
+/// A cloneable [`tower` service](tower_service::Service) over `http` types: mount it in your own
+/// server, or pass it to [`Server`](crate::Server). A [`Dispatcher`](crate::Dispatcher) dispatches
+/// what it stores.
 ///
 /// # Wire shape
 ///
 /// | request | answer |
 /// |---|---|
-/// | OPTIONS, GET, HEAD on the path, with or without a final slash, with any query | 204 with `Allow`, whatever the state of secrets and inbox |
-/// | POST, valid signature | 200 `{"status":"accepted","id":"…"}`, or `"duplicate"` when it was here before |
+/// | OPTIONS, GET, HEAD on the path, with or without a trailing slash, with any query | 204 with `Allow`, also without a secret and while the inbox fails |
+/// | POST, valid signature | 200 `{"status":"accepted","id":"…"}`, or `"duplicate"` |
 /// | POST, signature missing, malformed, ambiguous or wrong | 401 |
-/// | POST with no secret in force, inbox failing or full, too much under way | 503 with `Retry-After` |
-/// | POST, body over the limit, too slow, encoded | 413, 408, 415 |
+/// | POST without a secret to verify with, inbox failing or full, limits reached | 503 with `Retry-After` |
+/// | POST, body over the limit, too slow, compressed | 413, 408, 415 |
 /// | more than 100 headers | 431 |
 /// | other method, other path | 405 with `Allow`, 404 |
 ///
-/// The same at `<path>/callbacks/<token>` under each of the [`CallbackTokens`], but that nothing has to be signed and no
-/// secret be known. Under any other token that path is like any other: 404.
+/// `<path>/callbacks/<token>` works the same for each of the [`CallbackTokens`], except that
+/// nothing is signed and no secret is needed. With any other token it is answered 404.
 ///
 /// # Examples
 ///
-/// In axum, beside your own routes:
+/// In axum, next to your own routes:
 ///
 /// ```
 /// use axum::{Router, routing::get};
 /// use heygen_inbox::MemoryInbox;
 /// use heygen_receiver::{Receiver, Secret};
 ///
-/// let receiver = Receiver::new(Secret::new("whsec_test")?, MemoryInbox::new());
+/// let receiver = Receiver::mounted(Secret::new("whsec_test")?, MemoryInbox::new());
 /// let app: Router = Router::new()
 ///     .route("/", get(async || "hello"))
-///     .route_service("/webhooks/heygen", receiver);
+///     .route_service("/hooks/video", receiver);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Receiver<I> {
     shared: Arc<Shared<I>>,
 }
 
-/// Where a receiver listens within its server, and how much it takes on.
+/// The path, tokens, observers and limits of a receiver.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReceiverOptions {
-    /// The path deliveries come to, with or without a final slash; `None` when a router around it has chosen already, which then
-    /// should lead both spellings here. Default: `/webhooks/heygen`.
+    /// The path of deliveries, with or without a trailing slash. `None` accepts every path, for a
+    /// router that has already chosen; route both spellings to the receiver. Default:
+    /// `/webhooks/heygen`.
     ///
-    /// With `None`, a path whose last segment but one is `callbacks` is that of a callback, whatever stands before; so give the
-    /// receiver a route such as `/hooks/callbacks/{token}` too, where there are [`callback_tokens`](Self::callback_tokens).
+    /// With `None`, every path that ends in `/callbacks/<segment>` is that of a callback. If there
+    /// are [`callback_tokens`](Self::callback_tokens), route `/hooks/callbacks/{token}` to the
+    /// receiver too.
     pub path: Option<String>,
-    /// The tokens that open the path of callbacks, which nobody signs. Default: none.
+    /// The valid tokens of the callback path, whose requests are not signed. Default: none.
     pub callback_tokens: CallbackTokens,
-    /// Who is told what happens. Default: nobody.
+    /// Notified of stored and rejected requests. Default: none.
     pub observers: Observers,
-    /// How much it takes on, and for how long.
+    /// Bounds on size, time, connections and memory.
     pub limits: Limits,
 }
 
@@ -103,13 +108,22 @@ struct Shared<I> {
 }
 
 impl<I: Inbox> Receiver<I> {
-    /// Takes deliveries at `/webhooks/heygen`, within the default [`Limits`].
+    /// Receives deliveries at `/webhooks/heygen`, within the default [`Limits`].
+    ///
+    /// In a router of your own use [`mounted`](Self::mounted), since this one answers 404 on any
+    /// other path.
     #[must_use]
     pub fn new(secrets: impl Into<ActiveSecrets>, inbox: I) -> Self {
         Self::with(secrets, inbox, ReceiverOptions::default())
     }
 
-    /// Takes deliveries as `options` say.
+    /// Receives deliveries on every path, for a router that has already chosen one.
+    #[must_use]
+    pub fn mounted(secrets: impl Into<ActiveSecrets>, inbox: I) -> Self {
+        Self::with(secrets, inbox, ReceiverOptions::default().with_path(None))
+    }
+
+    /// A receiver with these options.
     #[must_use]
     pub fn with(secrets: impl Into<ActiveSecrets>, inbox: I, options: ReceiverOptions) -> Self {
         Self {
@@ -126,21 +140,21 @@ impl<I: Inbox> Receiver<I> {
         }
     }
 
-    /// The limits it works within.
+    /// Its limits.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.options.limits
     }
 
-    /// Answers one request. Never fails: whatever is wrong becomes the answer's status.
+    /// Answers one request. Never fails: the status of the response says what is wrong.
     pub async fn receive<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Send,
     {
         match self.shared.route(&request) {
-            Route::Probe => answer::probe(),
+            Route::Probe => response::probe(),
             Route::Deliver(endpoint) => match self.shared.deliver(request, endpoint).await {
-                Ok(appended) => answer::kept(appended),
+                Ok(appended) => response::stored(appended),
                 Err(rejected) => self.shared.answer(rejected),
             },
             Route::Misdirected => self.shared.answer(self.shared.misdirected(request).await),
@@ -156,10 +170,10 @@ impl<I: Inbox> Receiver<I> {
         }
     }
 
-    /// Answers one request of a connection over the limit: probes pass, deliveries are sent away without being read.
+    /// Answers one request of a connection over the limit: probes pass, deliveries get 503 unread.
     pub(crate) fn shed<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let rejection = match self.shared.route(request) {
-            Route::Probe => return answer::probe(),
+            Route::Probe => return response::probe(),
             Route::Deliver(_) => Rejection::Overloaded,
             Route::Misdirected => Rejection::NotFound,
             Route::Reject(rejection) => rejection,
@@ -172,16 +186,16 @@ impl<I: Inbox> Receiver<I> {
         ))
     }
 
-    /// Counts a request that the connection has refused for its headers, before anything of it was known.
-    pub(crate) fn headers_were_refused(&self) {
-        self.shared.tell(Rejection::HeadersTooLarge, None);
+    /// Counts a request that hyper rejected for the size of its headers.
+    pub(crate) fn headers_were_rejected(&self) {
+        self.shared.notify(Rejection::HeadersTooLarge, None);
     }
 }
 
 enum Route {
     Probe,
     Deliver(Endpoint),
-    /// A post with a well-formed signature that came to a path that is none of ours.
+    /// A POST with a well-formed signature to a path that is not served.
     Misdirected,
     Reject(Rejection),
 }
@@ -190,7 +204,7 @@ enum Route {
 #[derive(Clone, Copy)]
 struct Rejected {
     rejection: Rejection,
-    /// Whether part of it may still be on its way, so that the connection cannot be used again.
+    /// Whether part of it may still arrive, so that the connection cannot be reused.
     is_unread: bool,
 }
 
@@ -219,16 +233,16 @@ impl<I> Shared<I> {
             rejection,
             is_unread,
         } = rejected;
-        answer::rejected(rejection, self.options.limits.retry_after, is_unread)
+        response::rejected(rejection, self.options.limits.retry_after, is_unread)
     }
 
-    /// Tells the observers of a request that was turned away for what its label says.
-    fn tell(&self, rejection: Rejection, post: Option<ObservedPost<'_>>) {
+    /// Notifies the observers of a rejection whose label is the reason.
+    fn notify(&self, rejection: Rejection, post: Option<ObservedPost<'_>>) {
         let observers = &self.options.observers;
         observers.rejected(rejection, rejection.label(), post);
     }
 
-    /// Tells of a request of which no body was read; the log too, where it may be HeyGen's.
+    /// Reports a rejected request whose body was not read, and logs it if it may be HeyGen's.
     fn rejected(
         &self,
         rejection: Rejection,
@@ -240,7 +254,7 @@ impl<I> Shared<I> {
             self.log(rejection);
             ObservedPost::new(headers)
         });
-        self.tell(rejection, post);
+        self.notify(rejection, post);
         Rejected {
             rejection,
             is_unread,
@@ -252,9 +266,9 @@ impl<I> Shared<I> {
         self.rejection_log.rejected(rejection, path);
     }
 
-    /// Reads the body of a post that is rejected whatever it holds, if it may be HeyGen's: so that it can be verified, and
-    /// stored, once what is in the way is gone.
-    async fn turn_away<B>(
+    /// Rejects a POST whatever its body. Reads the body if it may be HeyGen's, so that it can be
+    /// verified and stored after the cause is fixed.
+    async fn reject<B>(
         &self,
         rejection: Rejection,
         headers: &HeaderMap,
@@ -282,7 +296,7 @@ impl<I> Shared<I> {
         if is_signed {
             self.log(rejection);
         }
-        self.tell(rejection, Some(post));
+        self.notify(rejection, Some(post));
         Rejected {
             rejection,
             is_unread,
@@ -295,10 +309,10 @@ impl<I> Shared<I> {
     {
         let (headers, body) = detach(request);
         let mut share = self.budget.share();
-        // Where there is no room for its headers there is none for its body: it is told of all the same.
+        // Without room for its headers there is none for its body, but it is reported anyway.
         let rejection = Rejection::NotFound;
         match share.take(head::cost(&headers)) {
-            Ok(()) => self.turn_away(rejection, &headers, body, share).await,
+            Ok(()) => self.reject(rejection, &headers, body, share).await,
             Err(_) => self.rejected(rejection, &Method::POST, &headers, !body.is_end_stream()),
         }
     }
@@ -317,7 +331,7 @@ impl<I: Inbox> Shared<I> {
         let mut share = self.budget.share();
         let secrets = match self.check(&headers, &body, endpoint, &mut share) {
             Ok(secrets) => secrets,
-            Err(rejection) => return Err(self.turn_away(rejection, &headers, body, share).await),
+            Err(rejection) => return Err(self.reject(rejection, &headers, body, share).await),
         };
         let read = body::read(body, &self.options.limits, &mut share).await;
         let body = read.map_err(|rejection| self.rejected_within_body(rejection, &headers))?;
@@ -340,7 +354,7 @@ impl<I: Inbox> Shared<I> {
             );
             return Err(is_read(Rejection::Unauthorized));
         }
-        // Signed, or come to an address that only those know who may send.
+        // Signed, or sent to an address with a valid token.
         let accepted = unverified.accept();
         let headers = accepted.headers();
         let delivery = NewDelivery::new(
@@ -349,8 +363,8 @@ impl<I: Inbox> Shared<I> {
             headers,
             accepted.into_body(),
         );
-        self.keep(delivery, share).await.map_err(|rejection| {
-            self.tell(rejection, None);
+        self.store(delivery, share).await.map_err(|rejection| {
+            self.notify(rejection, None);
             if rejection == Rejection::Overloaded {
                 self.log(rejection);
             }
@@ -358,7 +372,8 @@ impl<I: Inbox> Shared<I> {
         })
     }
 
-    /// What can be known before the body is: the secrets to check it against, where its way in asks for a signature.
+    /// The checks before the body is read. Returns the secrets to verify it with, unless it is a
+    /// callback.
     fn check<B>(
         &self,
         headers: &HeaderMap,
@@ -380,9 +395,9 @@ impl<I: Inbox> Shared<I> {
         }
     }
 
-    /// Tells of a post whose body was not read to its end.
+    /// Reports a POST whose body was not read to its end.
     fn rejected_within_body(&self, rejection: Rejection, headers: &HeaderMap) -> Rejected {
-        self.tell(rejection, Some(ObservedPost::new(headers)));
+        self.notify(rejection, Some(ObservedPost::new(headers)));
         if is_signed_post(&Method::POST, headers) {
             self.log(rejection);
         }
@@ -392,7 +407,7 @@ impl<I: Inbox> Shared<I> {
         }
     }
 
-    async fn keep(
+    async fn store(
         self: &Arc<Self>,
         delivery: NewDelivery,
         share: Share,
@@ -406,26 +421,26 @@ impl<I: Inbox> Shared<I> {
         let clock = Instant::now();
         let shared = Arc::clone(self);
         let mut append = Box::pin(async move {
-            let appended = caught(async { shared.inbox.append(delivery).await }).await;
-            // What waits for the inbox is memory too.
+            let appended = catch_panic(async { shared.inbox.append(delivery).await }).await;
+            // A delivery that waits for the inbox still uses memory.
             drop(share);
             appended
         });
-        let kept = tokio::time::timeout(self.options.limits.commit_timeout, &mut append).await;
-        let Ok(kept) = kept else {
+        let stored = tokio::time::timeout(self.options.limits.commit_timeout, &mut append).await;
+        let Ok(stored) = stored else {
             tracing::error!(
-                "the inbox took too long to keep a delivery; HeyGen is told to send it again"
+                "inbox took too long to store a delivery; answered 503, so HeyGen sends it again"
             );
-            // It waits on, and its memory is counted for as long.
+            // It continues in the background, and its memory stays counted.
             tokio::spawn(append);
             return Err(Rejection::NotStored);
         };
-        let appended = kept.map_err(|error| match error.kind() {
+        let appended = stored.map_err(|error| match error.kind() {
             InboxErrorKind::Busy => Rejection::Overloaded,
-            // The inbox has told the log what happened, once for everything that failed with it.
+            // The inbox logs the failure, once for all deliveries of a commit.
             _ => Rejection::NotStored,
         })?;
-        observers.kept(&ObservedDelivery {
+        observers.stored(&ObservedDelivery {
             appended,
             source,
             commit_time: clock.elapsed(),
@@ -448,6 +463,23 @@ impl<I> fmt::Debug for Receiver<I> {
         f.debug_struct("Receiver")
             .field("options", &self.shared.options)
             .finish_non_exhaustive()
+    }
+}
+
+setters! {
+    ReceiverOptions {
+        with_path sets path: Option<String>;
+        with_callback_tokens sets callback_tokens: CallbackTokens;
+        with_limits sets limits: Limits;
+    }
+}
+
+impl ReceiverOptions {
+    /// Adds an observer.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer) -> Self {
+        self.observers.add(observer);
+        self
     }
 }
 
@@ -481,7 +513,7 @@ where
     }
 }
 
-/// What is needed of a request while its body is waited for.
+/// The headers that are needed while the body is received, and the body.
 fn detach<B>(request: Request<B>) -> (HeaderMap, B) {
     let (head, body) = request.into_parts();
     (head::detached(&head.headers), body)

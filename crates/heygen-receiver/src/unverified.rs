@@ -1,4 +1,4 @@
-//! [`Unverified`] and [`Verified`]: a request before its check, and after.
+//! [`Unverified`] and [`Verified`]: a request before and after its signature is checked.
 
 use std::fmt;
 
@@ -11,9 +11,10 @@ use http::HeaderMap;
 use crate::observer::ObservedPost;
 use crate::rejection::Rejection;
 
-/// A request whose body was read whole and not checked yet.
+/// A request whose body was read to its end and whose signature is not yet checked.
 ///
-/// For those who run a server of their own and keep nothing: [`verify`](Self::verify) is the only way to the event.
+/// For a server of your own that stores nothing: [`verify`](Self::verify) is the only way to the
+/// event.
 ///
 /// # Examples
 ///
@@ -38,14 +39,14 @@ pub struct Unverified {
     body: Bytes,
 }
 
-/// A request whose body is what HeyGen signed.
+/// A request whose body HeyGen signed.
 pub struct Verified {
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Unverified {
-    /// A request's headers and its body, byte for byte as received.
+    /// The headers and the body of a request, byte for byte as received.
     #[must_use]
     pub fn new(headers: HeaderMap, body: impl Into<Bytes>) -> Self {
         Self {
@@ -54,11 +55,12 @@ impl Unverified {
         }
     }
 
-    /// Checks the signature over the body. `secrets` holds more than one while a secret is being replaced.
+    /// Checks the signature of the body. `secrets` holds several while a secret is being replaced.
     ///
     /// # Errors
     ///
-    /// [`Rejection::Unauthorized`] when the signature is missing, malformed, ambiguous, or of none of the secrets.
+    /// [`Rejection::Unauthorized`] when the signature is missing, malformed or ambiguous, or
+    /// matches no secret.
     pub fn verify(self, secrets: &Secrets) -> Result<Verified, Rejection> {
         match self.check(secrets) {
             Ok(_) => Ok(self.accept()),
@@ -66,18 +68,20 @@ impl Unverified {
         }
     }
 
-    /// Why the check fails, for the operator and never for the peer. Costs several times what the check costs.
+    /// Why the check fails, for the operator and never for the sender. Costs several times the
+    /// check.
     #[must_use]
     pub fn diagnose(&self, secrets: &Secrets) -> Diagnosis {
         diagnose(&self.headers, &self.body, secrets)
     }
 
-    /// The check alone, for the caller that wants to look at what fails it.
+    /// The check alone, for a caller that still needs the request if it fails.
     pub(crate) fn check(&self, secrets: &Secrets) -> Result<Match, VerifyError> {
         verify(&self.headers, &self.body, secrets)
     }
 
-    /// Only for what passed [`check`](Self::check), or came by a way on which nothing is signed.
+    /// Only for a request that passed [`check`](Self::check), or that came to a path without
+    /// signatures.
     pub(crate) fn accept(self) -> Verified {
         Verified {
             headers: self.headers,
@@ -102,7 +106,7 @@ impl Verified {
     ///
     /// # Errors
     ///
-    /// [`ParseError`] when the body is not JSON or not an event; it was signed by HeyGen all the same.
+    /// [`ParseError`] when the body is not JSON or not an event, although HeyGen signed it.
     pub fn event(&self) -> Result<Event, ParseError> {
         Event::from_slice(&self.body)
     }
@@ -113,12 +117,13 @@ impl Verified {
         &self.body
     }
 
-    /// The headers that are worth keeping: all but credentials and those of the connection. None of them is signed.
+    /// The headers to store: all but credentials and those of the connection. None of them is
+    /// signed.
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
         self.headers
             .iter()
-            .filter(|(name, _)| !is_passed_over(name.as_str()))
+            .filter(|(name, _)| !is_dropped(name.as_str()))
             .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
             .collect()
     }
@@ -149,12 +154,12 @@ fn debug(name: &str, headers: &HeaderMap, body: &Bytes, f: &mut fmt::Formatter<'
         .finish()
 }
 
-/// Whether the value of that header is kept nowhere: a credential, or the connection's own affair.
-pub(crate) fn is_passed_over(name: &str) -> bool {
-    PASSED_OVER.contains(&name)
+/// Whether the value of that header is never stored: a credential, or about the connection only.
+pub(crate) fn is_dropped(name: &str) -> bool {
+    DROPPED.contains(&name)
 }
 
-const PASSED_OVER: [&str; 14] = [
+const DROPPED: [&str; 14] = [
     "accept",
     "accept-encoding",
     "authorization",

@@ -1,4 +1,4 @@
-//! [`AdminPages`]: what the admin listener answers.
+//! [`AdminPages`]: the pages of the admin listener.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,22 +23,22 @@ use crate::metrics::Metrics;
 #[cfg(feature = "metrics")]
 use crate::metrics::exposition::asks_for_open_metrics;
 
-/// What the admin listener answers. Clones share it.
+/// The pages of the admin listener. Clones share their state.
 ///
-/// | path | answer |
+/// | path | response |
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
-/// | `/readyz` | 200 when the inbox commits within 2 s, asked at most once a second; else 503, and 503 once shutdown has begun or a part of the process has ended ([`report_ended`](Self::report_ended)). The body tells which check failed |
-/// | `/metrics` | the metrics, where there are some: as `OpenMetrics` for who asks for that, else in Prometheus' text format |
+/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)). The body names the failed check |
+/// | `/metrics` | the metrics, if any: as `OpenMetrics` on request, else in Prometheus' text format |
 ///
-/// GET and HEAD; other methods are answered 405, other paths 404. A request whose `Host` is neither an address, nor
-/// `localhost`, nor one of the [`hosts`](Self::hosts), is answered 421: a page in somebody's browser can have a name of its own
-/// lead here, and would read what stands here.
+/// GET and HEAD; other methods get 405, other paths 404. A request whose `Host` is neither an
+/// address, nor `localhost`, nor one of the [`hosts`](Self::hosts), gets 421: a web page could
+/// resolve its own name to this machine (DNS rebinding) and read the pages.
 pub struct AdminPages<I> {
     readiness: Arc<Readiness<I>>,
     is_ending: Arc<AtomicBool>,
     hosts: Arc<[String]>,
-    /// What ended although it should not have.
+    /// The part that ended although it should not have.
     ended: Arc<OnceLock<&'static str>>,
     mounted: Router,
     #[cfg(feature = "metrics")]
@@ -46,7 +46,7 @@ pub struct AdminPages<I> {
 }
 
 impl<I: InboxAdmin> AdminPages<I> {
-    /// Tells of this inbox.
+    /// Pages about this inbox.
     #[must_use]
     pub fn new(inbox: I) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<I: InboxAdmin> AdminPages<I> {
         }
     }
 
-    /// Shows these at `/metrics`.
+    /// Serves these metrics at `/metrics`.
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
@@ -68,30 +68,30 @@ impl<I: InboxAdmin> AdminPages<I> {
         self
     }
 
-    /// Answers under these names too, which stand for this machine where it is asked from: that of a container or a service.
+    /// Accepts these names of this machine in `Host` too, such as that of a container or a service.
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.hosts = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// From now on `/readyz` answers 503, so that nothing new is sent here.
+    /// From now on `/readyz` answers 503, so that a load balancer sends nothing new.
     pub fn begin_shutdown(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// From now on `/readyz` answers 503 and names this part of the process, such as `dispatcher`,
-    /// as the one that ended although nothing asked it to. Of several the first counts.
+    /// as unexpectedly ended. The first report counts.
     pub fn report_ended(&self, part: &'static str) {
         let _ = self.ended.set(part);
     }
 
-    /// Shows these pages too, such as a dashboard. Their requests pass the same check of `Host`.
+    /// Serves these pages too, such as a dashboard, with the same check of `Host`.
     ///
     /// # Panics
     ///
-    /// [`Admin::serve`](super::Admin::serve) panics when they hold a path of the table above, and
-    /// this does when they hold one that was mounted before.
+    /// Panics when a path was mounted before; [`Admin::serve`](super::Admin::serve) panics when a
+    /// path is in the table above.
     #[must_use]
     pub fn mount(mut self, pages: Router) -> Self {
         self.mounted = self.mounted.merge(pages);
@@ -120,7 +120,7 @@ impl<I: InboxAdmin> AdminPages<I> {
             .with_state(self)
             .merge(mounted)
             .fallback(async || json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#))
-            .layer(middleware::from_fn_with_state(hosts, refuse_other_hosts))
+            .layer(middleware::from_fn_with_state(hosts, reject_other_hosts))
     }
 }
 
@@ -128,7 +128,7 @@ async fn ready<I: InboxAdmin>(State(pages): State<AdminPages<I>>) -> Response {
     let is_ending = pages.is_ending.load(Ordering::Relaxed);
     let shutdown = if is_ending { "begun" } else { "ok" };
     if let Some(part) = pages.ended.get() {
-        // Its name is a key: nothing in it may end the string.
+        // The name becomes a JSON key, so quotes and backslashes are removed.
         let part: String = part.chars().filter(|c| !r#"\""#.contains(*c)).collect();
         let text = format!(
             r#"{{"status":"not ready","checks":{{"{part}":"ended","shutdown":"{shutdown}"}}}}"#
@@ -163,19 +163,19 @@ async fn show_metrics(metrics: &Metrics, inbox: &impl InboxAdmin, headers: &Head
 }
 
 async fn method_not_allowed() -> Response {
-    let refused = json(
+    let rejected = json(
         StatusCode::METHOD_NOT_ALLOWED,
         r#"{"error":"method not allowed"}"#,
     );
-    ([(header::ALLOW, "GET, HEAD")], refused).into_response()
+    ([(header::ALLOW, "GET, HEAD")], rejected).into_response()
 }
 
-async fn refuse_other_hosts(
+async fn reject_other_hosts(
     State(hosts): State<Arc<[String]>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if is_host_of_ours(&request, &hosts) {
+    if is_known_host(&request, &hosts) {
         return next.run(request).await;
     }
     json(
@@ -214,8 +214,9 @@ fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     (status, headers, text.into()).into_response()
 }
 
-/// Whether who asks means this machine. The clients that send no `Host` at all speak HTTP/1.0, and no browser is among them.
-fn is_host_of_ours<B>(request: &http::Request<B>, names: &[String]) -> bool {
+/// Whether the request names this machine. A request without `Host` must be HTTP/1.0, which no
+/// browser sends.
+fn is_known_host<B>(request: &http::Request<B>, names: &[String]) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (None, _) => return request.version() == http::Version::HTTP_10,
@@ -254,11 +255,11 @@ mod tests {
             request.headers_mut().append(header::HOST, host);
         }
         let names = ["Metrics.Internal".to_owned()];
-        assert_eq!(is_host_of_ours(&request, &names), expected, "{hosts:?}");
+        assert_eq!(is_known_host(&request, &names), expected, "{hosts:?}");
     }
 
     #[test]
-    fn names_that_lead_here_by_somebody_elses_will_are_unknown() {
+    fn only_addresses_localhost_and_configured_hosts_are_known() {
         for host in [
             "127.0.0.1",
             "127.0.0.1:9180",

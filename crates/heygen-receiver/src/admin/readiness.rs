@@ -1,4 +1,4 @@
-//! [`Readiness`]: whether the inbox commits, found out at most once a second however many ask.
+//! [`Readiness`]: whether the inbox commits, checked at most once a second.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,19 +9,19 @@ use tokio::task::JoinHandle;
 
 pub(super) struct Readiness<I> {
     inbox: Arc<I>,
-    /// Held while somebody finds out; the others wait for what that one finds.
+    /// Locked during a check; concurrent requests wait for its result.
     check: Mutex<Check>,
 }
 
 #[derive(Default)]
 struct Check {
     last: Option<(Instant, Verdict)>,
-    /// A question that was not answered in time, or whose asker went away. It is not asked again meanwhile: an inbox that
-    /// hangs must not be buried in questions.
-    under_way: Option<Question>,
+    /// A call that did not return in time, or whose request was dropped. No other is made
+    /// meanwhile, so that calls do not pile up at an inbox that hangs.
+    pending: Option<ReadyCall>,
 }
 
-type Question = JoinHandle<Result<(), InboxError>>;
+type ReadyCall = JoinHandle<Result<(), InboxError>>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
@@ -58,17 +58,15 @@ impl<I: Inbox> Readiness<I> {
     pub(super) async fn verdict(&self) -> Verdict {
         let mut check = self.check.lock().await;
         if let Some((at, verdict)) = check.last
-            && at.elapsed() < BETWEEN_QUESTIONS
+            && at.elapsed() < BETWEEN_CHECKS
         {
             return verdict;
         }
-        // One that has ended since says how it was, and not how it is.
-        let is_open = |question: &Question| !question.is_finished();
-        let open = check.under_way.take().filter(is_open);
-        let question = check
-            .under_way
-            .insert(open.unwrap_or_else(|| self.question()));
-        let verdict = match tokio::time::timeout(QUESTION_TIME, question).await {
+        // The result of one that has ended meanwhile is outdated.
+        let is_open = |call: &ReadyCall| !call.is_finished();
+        let open = check.pending.take().filter(is_open);
+        let call = check.pending.insert(open.unwrap_or_else(|| self.call()));
+        let verdict = match tokio::time::timeout(READY_TIMEOUT, call).await {
             Ok(Ok(Ok(()))) => Verdict::Ok,
             Ok(Ok(Err(error))) if error.kind() == InboxErrorKind::Busy => Verdict::Busy,
             Ok(Ok(Err(_)) | Err(_)) => Verdict::Failed,
@@ -78,11 +76,11 @@ impl<I: Inbox> Readiness<I> {
         verdict
     }
 
-    fn question(&self) -> Question {
+    fn call(&self) -> ReadyCall {
         let inbox = Arc::clone(&self.inbox);
         tokio::spawn(async move { inbox.ready().await })
     }
 }
 
-const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
-const QUESTION_TIME: Duration = Duration::from_secs(2);
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+const READY_TIMEOUT: Duration = Duration::from_secs(2);

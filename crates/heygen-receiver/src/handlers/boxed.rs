@@ -1,4 +1,4 @@
-//! [`BoxHandler`]: any handler, behind one type.
+//! [`BoxHandler`]: a type-erased handler.
 
 use std::fmt;
 use std::future::Future;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
 
-/// Any handler, its type forgotten: for a list of different ones, or for one that is chosen while the program runs.
+/// A type-erased handler: for a list of different ones, or for one that is chosen at run time.
 ///
-/// [`Handler`] itself cannot be a `dyn` trait, because its method returns a future of the handler's own. This costs one
-/// allocation a delivery. Clones share the handler.
+/// [`Handler`] itself is not `dyn`-compatible, because its method returns a future of its own type.
+/// This costs one allocation a delivery. Clones share the handler.
 ///
 /// # Examples
 ///
@@ -19,8 +19,8 @@ use crate::handler::{Disposition, Handler};
 /// use heygen_receiver::handlers::BoxHandler;
 /// use heygen_receiver::{Delivery, Dispatcher, Disposition};
 ///
-/// let is_rehearsal = true;
-/// let handler = match is_rehearsal {
+/// let is_dry_run = true;
+/// let handler = match is_dry_run {
 ///     true => BoxHandler::new(async |_: Delivery| {}),
 ///     false => BoxHandler::new(async |_: Delivery| Disposition::retry("not yet")),
 /// };
@@ -33,7 +33,7 @@ pub struct BoxHandler {
 }
 
 impl BoxHandler {
-    /// Forgets which handler it is.
+    /// Boxes a handler.
     pub fn new(handler: impl Handler) -> Self {
         Self {
             inner: Arc::new(handler),

@@ -14,50 +14,54 @@ use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
 
 mod environment;
+mod pipes;
 mod process;
-mod talk;
 
+use pipes::{Tail, pump};
 use process::{Process, Programs};
-use talk::{Tail, talk};
 
-/// Runs a program for each delivery: no shell, the body on its standard input, the rest in its environment.
+/// Runs a program for each delivery: no shell, the body on its standard input, the rest in its
+/// environment.
 ///
-/// # What the program is given
+/// # Input
 ///
-/// Standard input is the body, byte for byte; a program that does not read it is none the worse. In the environment, and absent
-/// where the delivery has no such thing:
+/// Standard input is the body, byte for byte; a program need not read it. The environment has these
+/// variables, unless the delivery lacks the value:
 ///
 /// | variable | |
 /// |---|---|
 /// | `HEYGEN_EVENT_TYPE` | the event's name |
 /// | `HEYGEN_EVENT_ID` | `event_id` of the body |
-/// | `HEYGEN_SUBJECT_ID` | what it is about, such as the video |
+/// | `HEYGEN_SUBJECT_ID` | the id of the video or other job |
 /// | `HEYGEN_DELIVERY_ID` | the [id](Delivery::id), the same on every attempt |
-/// | `HEYGEN_ATTEMPT` | 1 the first time |
-/// | `HEYGEN_AUTHENTICITY` | what vouches for it: `signature` where HeyGen signed it |
-/// | `HEYGEN_RECEIVED_AT` | when it came in: RFC 3339, UTC, microseconds |
+/// | `HEYGEN_ATTEMPT` | the number of the attempt, from 1 |
+/// | `HEYGEN_AUTHENTICITY` | what proves its origin: `signature` if HeyGen signed it |
+/// | `HEYGEN_RECEIVED_AT` | when it was received: RFC 3339, UTC, microseconds |
 ///
-/// A value of more than 32 KiB is absent too, and a NUL in one is replaced. The rest of the environment is ours, without our
-/// settings and credentials: every other variable that begins with `HEYGEN_` or `NATS_` is left out, and the user and password
-/// of a proxy (`HTTPS_PROXY` and whatever else ends in `_PROXY`) are cut out of its address. [`env`](Self::env) gives one back.
+/// A value of more than 32 KiB is absent too, and a NUL in a value is replaced. The rest of the
+/// environment is inherited, without our settings and credentials: every other variable that begins
+/// with `HEYGEN_` or `NATS_` is removed, and the user and password of a proxy (`HTTPS_PROXY` and
+/// other names that end in `_PROXY`) are cut from its address. [`env`](Self::env) sets one again.
 ///
-/// # What it says
+/// # Result
 ///
 /// | exit status | |
 /// |---|---|
-/// | 0 | done |
-/// | 65 (`EX_DATAERR`) | dead: trying again would not help |
+/// | 0 | acknowledged |
+/// | 65 (`EX_DATAERR`) | dead-lettered: retrying would not help |
 /// | anything else, also 75 (`EX_TEMPFAIL`), or a signal | a retry |
 ///
-/// The last 4 KiB of standard error go on record with the attempt, however it ended. Standard output is thrown away: ours is
-/// for data.
+/// The last 4 KiB of standard error are recorded with the attempt, however it ended. Standard
+/// output is discarded: ours is for data.
 ///
 /// # Time
 ///
-/// A program that takes longer than [`timeout`](Self::timeout) is ended with everything it has started: on Unix it has a process
-/// group of its own, which gets SIGTERM and, if something of it is left 2 s later, SIGKILL. The same happens when the
-/// dispatcher lets go of it, and when the runtime ends there is only SIGKILL. Elsewhere the program alone is ended. What the
-/// program has left running after its own end is let be, and must not count on its standard error being read.
+/// A program that takes longer than [`timeout`](Self::timeout) is ended with everything it started:
+/// on Unix it has its own process group, which gets SIGTERM and, if a process of it is left 2 s
+/// later, SIGKILL. The same happens when the dispatcher drops the attempt; at the end of the
+/// runtime there is only SIGKILL. On other systems only the program itself is ended. Processes that
+/// the program leaves running after its own end are not ended, and their standard error is not
+/// read.
 ///
 /// # Examples
 ///
@@ -70,7 +74,7 @@ use talk::{Tail, talk};
 /// let dispatcher = Dispatcher::new(MemoryInbox::new(), handler.clone());
 /// # let _ = dispatcher;
 /// # let after_the_dispatcher = async move {
-/// // Before the process ends: what the dispatcher let go of may still be getting its two seconds.
+/// // Before the process ends: programs of dropped attempts may still have their two seconds.
 /// handler.all_ended().await;
 /// # };
 /// ```
@@ -85,7 +89,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// Runs this program: a path, or a name that is looked for in `PATH`.
+    /// Runs this program: a path, or a name that is searched for in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self {
             program: program.into(),
@@ -97,55 +101,56 @@ impl Command {
         }
     }
 
-    /// Gives it an argument behind those it has. No shell looks at it.
+    /// Adds an argument. No shell interprets it.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Gives it arguments behind those it has.
+    /// Adds arguments.
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable of its environment, whatever we have there.
+    /// Sets a variable of its environment, instead of an inherited one.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// How long it may run. Default: 55 s, so that it is ended before the dispatcher's
-    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout) of 60 s is over and its last words get on record.
+    /// How long it may run. Default: 55 s, so that it ends before the dispatcher's
+    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout) of 60 s and its standard error
+    /// is recorded.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the soft limit of open files of the program, for a process that has raised its own: there are programs that go
-    /// over every possible one at their start. It is set right after the start and before the body is written; on Linux alone,
-    /// and elsewhere the program has ours. Default: ours.
+    /// Sets the soft limit of open files of the program, for a process that has raised its own:
+    /// some programs close every possible descriptor at their start. It is set right after the
+    /// start and before the body is written, on Linux only. Default: inherited.
     #[must_use]
     pub fn descriptors(mut self, soft_limit: u64) -> Self {
         self.descriptors = Some(soft_limit);
         self
     }
 
-    /// Returns once none of the programs it has started runs any more. Clones count together.
+    /// Returns when none of the programs that it or its clones started runs any more.
     ///
-    /// To be waited for between the end of the [`Dispatcher`](crate::Dispatcher) and that of the process, for 3 s at the most:
-    /// else what ignores SIGTERM may outlive us.
+    /// Wait for it between the end of the [`Dispatcher`](crate::Dispatcher) and that of the
+    /// process, for at most 3 s. Otherwise a program that ignores SIGTERM may outlive the process.
     pub async fn all_ended(&self) {
         self.running.all_ended().await;
     }
 
-    /// Ends at once what runs of all these commands and of their clones, and starts no more: for a
+    /// Ends all running programs of these commands and of their clones, and starts no more: for a
     /// process that is about to end without its runtime. On Unix each process group gets SIGTERM,
-    /// and SIGKILL after `grace`, for which this blocks at the most. Elsewhere it does nothing.
+    /// and SIGKILL after `grace`; this blocks for up to `grace`. On other systems it does nothing.
     pub fn end_all<'a>(commands: impl IntoIterator<Item = &'a Self>, grace: Duration) {
         process::end_all(commands.into_iter().map(|command| &command.running), grace);
     }
@@ -164,50 +169,51 @@ impl Command {
         command
     }
 
-    /// How it ended, or `None` when it took too long.
+    /// Its exit status, or `None` when it took too long.
     async fn run(
         &self,
         mut process: Process,
         delivery: Delivery,
         tail: &mut Tail,
     ) -> Option<io::Result<ExitStatus>> {
-        let mut talk = Talk {
-            talk: pin!(talk(process.pipes(), delivery.body().clone(), tail)),
+        let mut pipes = Pipes {
+            pump: pin!(pump(process.pipes(), delivery.body().clone(), tail)),
             is_over: false,
         };
-        let waited = tokio::time::timeout(self.timeout, talk.during(process.wait())).await;
+        let waited = tokio::time::timeout(self.timeout, pipes.during(process.wait())).await;
         match waited {
             Ok(status) => {
-                // What it has said is in the pipe by now; but a program of its own that it left behind may keep that open.
-                let _ = tokio::time::timeout(LINGER, talk.rest()).await;
+                // All its output is in the pipe by now, but a process that it left behind may hold
+                // the pipe open.
+                let _ = tokio::time::timeout(LINGER, pipes.rest()).await;
                 Some(status)
             }
             Err(_) => {
-                // A task that ends badly has ended the process too.
-                let _ = talk.during(process.end()).await;
+                // A task that fails has ended the process too.
+                let _ = pipes.during(process.end()).await;
                 None
             }
         }
     }
 
-    fn judge(&self, end: Option<io::Result<ExitStatus>>, tail: &Tail) -> Disposition {
+    fn disposition(&self, end: Option<io::Result<ExitStatus>>, tail: &Tail) -> Disposition {
         let name = self.name();
-        let said = tail.text();
-        let told = |what: String| match said.is_empty() {
+        let stderr = tail.text();
+        let reason = |what: String| match stderr.is_empty() {
             true => format!("{name} {what}"),
-            false => format!("{name} {what}: {said}"),
+            false => format!("{name} {what}: {stderr}"),
         };
         match end {
-            Some(Ok(status)) if status.success() && said.is_empty() => Disposition::Ack,
-            Some(Ok(status)) if status.success() => Disposition::AckWithNote { note: said },
+            Some(Ok(status)) if status.success() && stderr.is_empty() => Disposition::Ack,
+            Some(Ok(status)) if status.success() => Disposition::AckWithNote { note: stderr },
             Some(Ok(status)) if status.code() == Some(EX_DATAERR) => {
-                Disposition::dead_letter(told(describe(status)))
+                Disposition::dead_letter(reason(describe(status)))
             }
-            Some(Ok(status)) => Disposition::retry(told(describe(status))),
+            Some(Ok(status)) => Disposition::retry(reason(describe(status))),
             Some(Err(error)) => {
-                Disposition::retry(told(format!("could not be waited for: {error}")))
+                Disposition::retry(reason(format!("could not be waited for: {error}")))
             }
-            None => Disposition::retry(told(format!(
+            None => Disposition::retry(reason(format!(
                 "was ended: it took longer than {:?}",
                 self.timeout
             ))),
@@ -218,16 +224,16 @@ impl Command {
         let program = one_line(&self.program.to_string_lossy());
         Disposition::retry(match error.kind() {
             io::ErrorKind::NotFound => format!(
-                "{program} was not found: give its whole path, and if it is a script look whether what its first line names is installed"
+                "{program} was not found: give its whole path; if it is a script, check that its interpreter is installed"
             ),
             io::ErrorKind::PermissionDenied => {
-                format!("{program} may not be run: make it executable for the user we run as")
+                format!("{program} may not be run: make it executable for the user of this process")
             }
             _ => format!("{program} could not be started: {error}"),
         })
     }
 
-    /// The program without the folders: arguments may hold what is not for a record.
+    /// The file name of the program: arguments may hold secrets.
     fn name(&self) -> String {
         let name = Path::new(&self.program).file_name();
         one_line(&name.unwrap_or(&self.program).to_string_lossy())
@@ -245,7 +251,7 @@ impl Handler for Command {
         }
         let mut tail = Tail::default();
         let end = self.run(process, delivery, &mut tail).await;
-        self.judge(end, &tail)
+        self.disposition(end, &tail)
     }
 }
 
@@ -261,30 +267,30 @@ impl fmt::Debug for Command {
     }
 }
 
-/// What goes through the pipes, while something else is waited for.
-struct Talk<'a, F> {
-    talk: Pin<&'a mut F>,
+/// Moves data through the pipes while something else is awaited.
+struct Pipes<'a, F> {
+    pump: Pin<&'a mut F>,
     is_over: bool,
 }
 
-impl<F: Future<Output = ()>> Talk<'_, F> {
-    async fn during<T>(&mut self, what: impl Future<Output = T>) -> T {
-        let mut what = pin!(what);
+impl<F: Future<Output = ()>> Pipes<'_, F> {
+    async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
         loop {
             tokio::select! {
                 biased;
-                result = &mut what => return result,
+                result = &mut other => return result,
                 () = self.rest() => {}
             }
             if self.is_over {
-                return what.await;
+                return other.await;
             }
         }
     }
 
     async fn rest(&mut self) {
         if !self.is_over {
-            self.talk.as_mut().await;
+            self.pump.as_mut().await;
             self.is_over = true;
         }
     }
@@ -309,7 +315,7 @@ fn describe(status: ExitStatus) -> String {
 
 /// `sysexits.h`: the input was wrong.
 const EX_DATAERR: i32 = 65;
-/// `sysexits.h`: it did not work this time.
+/// `sysexits.h`: a temporary failure.
 const EX_TEMPFAIL: i32 = 75;
 
 const LINGER: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! [`Forward`]: sends each delivery on to an application, over HTTP.
+//! [`Forward`]: forwards each delivery to an application over HTTP.
 
 use std::error::Error;
 use std::fmt;
@@ -12,12 +12,15 @@ use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret, Signature};
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 
-use crate::{ActiveSecrets, Delivery, Disposition, Handler};
+use crate::delivery::Delivery;
+use crate::handler::{Disposition, Handler};
+use crate::secrets::ActiveSecrets;
+use crate::setters::setters;
 
-mod answer;
 mod client;
 mod error;
 mod headers;
+mod response;
 mod status;
 mod target;
 
@@ -26,64 +29,65 @@ pub use error::{ForwardError, ForwardErrorKind};
 use client::{HttpClient, SendError};
 use target::Target;
 
-/// POSTs each delivery to an application, as HeyGen would, until the application has taken it.
+/// POSTs each delivery to an application, as HeyGen would, until the application acknowledges it.
 ///
-/// The body is sent byte for byte and signed with the first of the secrets, so that whatever verifies HeyGen's own
-/// deliveries verifies these. Without a secret nothing is sent; the delivery waits for one.
+/// The body is sent byte for byte and signed with the first of the secrets, so that the application
+/// verifies it as it would verify HeyGen's own deliveries. Without a secret nothing is sent, and
+/// the delivery waits for one.
 ///
 /// # What is signed
 ///
-/// A delivery that HeyGen signed ([`Source::Webhook`]) is always signed. One that HeyGen did not sign (a callback, a record of the
-/// log) is signed only with a secret that is none of the receiver's, as [`ForwardOptions::receiver_secrets`] tells: under one of
-/// those its signature would make it pass for HeyGen's, here and in the application. It is sent without a signature instead.
+/// A delivery that HeyGen signed ([`Source::Webhook`]) is always signed. A delivery that HeyGen did
+/// not sign (a callback, or an entry of the event log) is signed only with a secret that is not
+/// among [`ForwardOptions::receiver_secrets`]: with one of those it would verify as HeyGen's, here
+/// and in the application. It is sent without a signature instead.
 ///
 /// # Request
 ///
 /// | header | |
 /// |---|---|
-/// | `Signature`, `Heygen-Signature` | the HMAC-SHA256 of the body, 64 lower-case hexadecimal digits; absent where nothing may be signed |
+/// | `Signature`, `Heygen-Signature` | the HMAC-SHA256 of the body, 64 lower-case hexadecimal digits; absent if it may not be signed |
 /// | `Content-Type` | that of the original, else `application/json` |
 /// | `User-Agent` | `heygen-webhooks/` and the version |
-/// | `Heygen-Webhooks-Id` | the [id](Delivery::id), the same on every attempt: what an application drops duplicates by |
-/// | `Heygen-Webhooks-Attempt` | 1 the first time |
-/// | `Heygen-Webhooks-Authenticity` | what vouches for the original: `signature` where HeyGen signed it |
-/// | `Heygen-Webhooks-Received-At` | when the original came in: RFC 3339, UTC, microseconds |
-/// | `Heygen-Timestamp` | where the original had it: the time of this attempt in seconds since 1970. Nothing signs it, and applications refuse old ones, so that with the original's no second attempt would pass |
+/// | `Heygen-Webhooks-Id` | the [id](Delivery::id), the same on every attempt: use it to drop duplicates |
+/// | `Heygen-Webhooks-Attempt` | the number of the attempt, from 1 |
+/// | `Heygen-Webhooks-Authenticity` | what proves the origin: `signature` if HeyGen signed it |
+/// | `Heygen-Webhooks-Received-At` | when the original was received: RFC 3339, UTC, microseconds |
+/// | `Heygen-Timestamp` | if the original had it: the time of this attempt in seconds since 1970. It is not signed, and applications reject old ones, so the original value would fail every retry |
 /// | other `Heygen-*`, `X-Request-Id`, `Traceparent`, `Tracestate` | as in the original |
 ///
-/// No other header of the original is sent, and none that begins with `Heygen-Webhooks-`.
+/// No other header of the original is sent, in particular none that begins with `Heygen-Webhooks-`.
 ///
-/// # Answer
+/// # Response
 ///
-/// 2xx is done and 410 is dead. Everything else is a retry, also a redirect, which is not followed, and so are an address
-/// that cannot be reached and an answer that does not come in time. The status decides, whatever follows it: an answer that begins
-/// with 2xx is done even if its headers or its body cannot be read. The reason on record names the status and the first 200 bytes
-/// of the answer.
+/// 2xx acknowledges and 410 dead-letters. Everything else is retried: other statuses, redirects
+/// (which are not followed), an address that cannot be reached, and a response that does not arrive
+/// in time. The status alone decides: a 2xx acknowledges even if the rest of the response cannot be
+/// read. The recorded reason names the status and the first 200 bytes of the response.
 ///
-/// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a [pause](Disposition::Pause) of the whole
-/// destination: nothing is sent to it meanwhile, then one delivery at a time, and the attempt does not count. Where it is missing
-/// or asks for no wait at all, the [schedule](crate::RetrySchedule) decides.
+/// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a
+/// [pause](Disposition::Pause) of the whole destination: nothing is sent to it meanwhile, then one
+/// delivery at a time, and the attempt does not count. If it is missing or zero, the
+/// [schedule](crate::RetrySchedule) decides.
 ///
-/// Connections are kept open for the next delivery, up to [`connection_lifetime`](ForwardOptions::connection_lifetime), and no
-/// proxy is taken from the environment.
+/// Connections are reused for up to [`connection_lifetime`](ForwardOptions::connection_lifetime).
+/// Proxy settings of the environment are ignored.
 ///
 /// # Examples
 ///
 /// ```no_run
 /// use heygen_inbox::MemoryInbox;
-/// use heygen_receiver::handlers::Forward;
-/// use heygen_receiver::handlers::ForwardOptions;
+/// use heygen_receiver::handlers::{Forward, ForwardOptions};
 /// use heygen_receiver::{ActiveSecrets, Dispatcher, Receiver, Secret};
 ///
 /// # fn wire() -> Result<(), Box<dyn std::error::Error>> {
 /// let secrets = ActiveSecrets::from(Secret::new(std::env::var("HEYGEN_WEBHOOK_SECRET")?)?);
-/// // A secret that only we and the application know: it stays when HeyGen's is replaced.
-/// let ours = Secret::new(std::env::var("FORWARD_SECRET")?)?;
+/// // A secret of your own for the application: it stays when HeyGen's is replaced.
+/// let forward_secret = Secret::new(std::env::var("FORWARD_SECRET")?)?;
 /// let inbox = MemoryInbox::new();
 /// let receiver = Receiver::new(secrets.clone(), inbox.clone());
-/// let mut options = ForwardOptions::default();
-/// options.receiver_secrets = Some(secrets);
-/// let application = Forward::with("http://127.0.0.1:3000/heygen", ours, options)?;
+/// let options = ForwardOptions::default().with_receiver_secrets(Some(secrets));
+/// let application = Forward::with("http://127.0.0.1:3000/heygen", forward_secret, options)?;
 /// let dispatcher = Dispatcher::new(inbox, application);
 /// # let _ = (receiver, dispatcher);
 /// # Ok(())
@@ -94,43 +98,47 @@ pub struct Forward {
     target: Target,
     secrets: ActiveSecrets,
     options: ForwardOptions,
-    told: Arc<Told>,
+    state: Arc<State>,
 }
 
-/// How long an application is waited for, and what may be signed.
+/// Timeouts of [`Forward`], and what it may sign.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForwardOptions {
-    /// How long it may take until a connection stands, with its encryption. Default: 5 s.
+    /// How long a connection may take to open, including TLS. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long a whole attempt may take, up to the status of the answer. It should be shorter than the dispatcher's
-    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout), whose reason would say less. Default: 30 s.
+    /// How long an attempt may take until the status of the response. It should be shorter than the
+    /// dispatcher's [`handler_timeout`](crate::DispatchOptions::handler_timeout), which records a
+    /// less specific reason. Default: 30 s.
     pub timeout: Duration,
-    /// The secrets of the receiver, which never sign what HeyGen did not. They are looked at for each delivery, so that it may
-    /// be a secret of the receiver now that was none before. Default: `None`, any secret may be the receiver's, so that only what
-    /// HeyGen signed is signed.
+    /// The secrets of the receiver, which never sign what HeyGen did not. They are read for each
+    /// delivery, because they may change. Default: `None`; then any secret may be the receiver's,
+    /// so only what HeyGen signed is signed.
     pub receiver_secrets: Option<ActiveSecrets>,
-    /// Where whoever runs the application finds the secret that it must verify with; logged when the application answers 401 or
-    /// 403, once a minute at the most. Default: `None`.
+    /// Where an operator finds the secret that the application must verify with. Logged when the
+    /// application answers 401 or 403, at most once a minute. Default: `None`.
     pub secret_hint: Option<String>,
-    /// How long a connection is used. Then a new one is made, and the name of the application is looked up again. Default: 5 min.
+    /// How long a connection is reused. After that a new one is opened, and the host name is
+    /// resolved again. Default: 5 min.
     pub connection_lifetime: Duration,
 }
 
-/// What the log has been told, and what was learned from deliveries.
+/// What was logged already, and what was learned from deliveries.
 #[derive(Debug, Default)]
-struct Told {
-    unsigned: Mutex<bool>,
-    rejected_at: Mutex<Option<Instant>>,
-    /// A secret under which a delivery of HeyGen's came in: whoever configured us does not always say.
-    heygens: Mutex<Option<Secret>>,
+struct State {
+    logged_unsigned: Mutex<bool>,
+    rejection_logged_at: Mutex<Option<Instant>>,
+    /// A secret that verified a delivery of HeyGen's: the options do not always name the receiver's
+    /// secrets.
+    heygen_secret: Mutex<Option<Secret>>,
 }
 
 impl Forward {
-    /// Sends to `url`, with the default [`ForwardOptions`].
+    /// Forwards to `url`, with the default [`ForwardOptions`].
     ///
-    /// `secrets` is best a [`Secret`] that only we and the application know; under these options what HeyGen did not sign is
-    /// sent without a signature all the same, see [`ForwardOptions::receiver_secrets`].
+    /// Prefer a [`Secret`] that only this process and the application know. With these options,
+    /// what HeyGen did not sign is sent without a signature in any case; see
+    /// [`ForwardOptions::receiver_secrets`].
     ///
     /// # Errors
     ///
@@ -139,13 +147,13 @@ impl Forward {
         Self::with(url, secrets, ForwardOptions::default())
     }
 
-    /// Sends to `url`, as `options` say.
+    /// Forwards to `url`, with these options.
     ///
     /// # Errors
     ///
-    /// [`ForwardErrorKind::Url`] when it is no address of an application: neither `http` nor `https`, or with a user or a password
-    /// in it, which would be shown wherever the address is; [`ForwardErrorKind::Setup`] when encryption cannot be set up, which
-    /// only `https` needs.
+    /// [`ForwardErrorKind::Url`] when it is neither `http` nor `https`, or holds a user or a
+    /// password, which would be shown wherever the address is; [`ForwardErrorKind::Setup`] when TLS
+    /// cannot be set up, for `https` only.
     pub fn with(
         url: &str,
         secrets: impl Into<ActiveSecrets>,
@@ -159,7 +167,7 @@ impl Forward {
             target,
             secrets: secrets.into(),
             options,
-            told: Arc::default(),
+            state: Arc::default(),
         })
     }
 
@@ -168,12 +176,12 @@ impl Forward {
         let secret = secrets.iter().next()?;
         let signature = secret.sign(delivery.body());
         let may_sign = self.may_sign(delivery, secret, &signature);
-        if !may_sign && !std::mem::replace(&mut *lock(&self.told.unsigned), true) {
+        if !may_sign && !std::mem::replace(&mut *lock(&self.state.logged_unsigned), true) {
             tracing::warn!(
                 target = %self.target,
                 source = delivery.source().as_str(),
-                "forwarded without a signature: the secret for it may be one of the receiver's own, under which this would pass \
-                 for HeyGen's; forward with a secret that the receiver does not accept"
+                "forwarded without a signature: HeyGen did not sign this delivery, and the forwarding secret may be one \
+                 of the receiver's; forward with a secret that the receiver does not accept"
             );
         }
         let signature = may_sign.then_some(signature);
@@ -184,17 +192,17 @@ impl Forward {
         Some(request)
     }
 
-    /// Whether nobody can present this signature as HeyGen's that did not come from HeyGen. Signatures are compared, and not
-    /// secrets: different texts can be one key.
+    /// Whether this signature cannot make the delivery verify as HeyGen's if HeyGen did not sign
+    /// it. Compares signatures, not secrets: different texts can be the same key.
     fn may_sign(&self, delivery: &Delivery, secret: &Secret, signature: &Signature) -> bool {
         if delivery.source() == Source::Webhook {
-            let came_with = |header: &&heygen_inbox::Header| {
+            let is_signature = |header: &&heygen_inbox::Header| {
                 [SIGNATURE, HEYGEN_SIGNATURE].contains(&header.name.as_str())
             };
-            let mut came_with = delivery.headers().iter().filter(came_with);
+            let mut signatures = delivery.headers().iter().filter(is_signature);
             let text = signature.to_string();
-            if came_with.any(|header| header.value.trim().eq_ignore_ascii_case(&text)) {
-                *lock(&self.told.heygens) = Some(secret.clone());
+            if signatures.any(|header| header.value.trim().eq_ignore_ascii_case(&text)) {
+                *lock(&self.state.heygen_secret) = Some(secret.clone());
             }
             return true;
         }
@@ -202,13 +210,13 @@ impl Forward {
             return false;
         };
         let receivers = receivers.get();
-        let learned = lock(&self.told.heygens).clone();
+        let learned = lock(&self.state.heygen_secret).clone();
         let mut accepted = receivers.iter().flat_map(|all| all.iter()).chain(&learned);
         !accepted.any(|accepted| accepted.sign(delivery.body()) == *signature)
     }
 
-    /// Tells the log which secret the application must verify with, where it seems to verify with another.
-    fn tell_rejected(&self, status: StatusCode) {
+    /// Logs which secret the application must verify with, if it seems to verify with another.
+    fn log_rejection(&self, status: StatusCode) {
         let is_about_secret = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
         let Some(hint) = self
             .options
@@ -219,11 +227,11 @@ impl Forward {
             return;
         };
         let now = Instant::now();
-        let mut told_at = lock(&self.told.rejected_at);
-        if told_at.is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_HINTS) {
+        let mut logged_at = lock(&self.state.rejection_logged_at);
+        if logged_at.is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_HINTS) {
             return;
         }
-        *told_at = Some(now);
+        *logged_at = Some(now);
         tracing::warn!(
             target = %self.target,
             status = status.as_u16(),
@@ -241,7 +249,7 @@ impl Forward {
             SendError::Connect(error) => {
                 format!("{target} could not be reached: {}", cause(error))
             }
-            SendError::Answer(error) => format!("{target} gave no answer: {}", cause(error)),
+            SendError::Response(error) => format!("{target} gave no answer: {}", cause(error)),
         }
     }
 }
@@ -249,16 +257,14 @@ impl Forward {
 impl Handler for Forward {
     async fn handle(&self, delivery: Delivery) -> Disposition {
         let Some(request) = self.request(&delivery) else {
-            return Disposition::retry(
-                "there is no secret to sign with yet, and nothing is sent unsigned",
-            );
+            return Disposition::retry("there is no secret to sign with yet");
         };
         drop(delivery);
         let (exchange, sending) = self.http.send(request);
         let failure = match tokio::time::timeout(self.options.timeout, sending).await {
             Ok(Ok(response)) => {
-                self.tell_rejected(response.status());
-                return answer::judge(response, &self.target).await;
+                self.log_rejection(response.status());
+                return response::disposition(response, &self.target).await;
             }
             Ok(Err(error)) => self.failure(&error),
             Err(_) => {
@@ -269,15 +275,25 @@ impl Handler for Forward {
         let status = exchange.status();
         status
             .into_iter()
-            .for_each(|status| self.tell_rejected(status));
+            .for_each(|status| self.log_rejection(status));
         match status {
             Some(status) if status.is_success() => Disposition::AckWithNote {
-                note: format!("answered {status}, and the rest could not be read ({failure})"),
+                note: format!("answered {status}, but the rest could not be read ({failure})"),
             },
             Some(StatusCode::GONE) => Disposition::dead_letter(format!("answered 410: {failure}")),
             Some(status) => Disposition::retry(format!("answered {status}: {failure}")),
             None => Disposition::retry(failure),
         }
+    }
+}
+
+setters! {
+    ForwardOptions {
+        with_connect_timeout sets connect_timeout: Duration;
+        with_timeout sets timeout: Duration;
+        with_receiver_secrets sets receiver_secrets: Option<ActiveSecrets>;
+        with_secret_hint sets secret_hint: Option<String>;
+        with_connection_lifetime sets connection_lifetime: Duration;
     }
 }
 
@@ -306,7 +322,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The innermost error says what happened ("connection refused"); those around it only where.
+/// The innermost error says what happened ("connection refused"); the outer ones only where.
 fn cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -18,18 +18,19 @@ use crate::handler::{Disposition, Handler};
 ///
 /// | field | |
 /// |---|---|
-/// | `id` | the [id](Delivery::id), the same every time the delivery is handed out |
-/// | `received_at` | when it came in: RFC 3339, UTC, microseconds |
-/// | `attempt` | 1 the first time |
-/// | `source` | which way it came in |
+/// | `id` | the [id](Delivery::id), the same on every attempt |
+/// | `received_at` | when it was received: RFC 3339, UTC, microseconds |
+/// | `attempt` | the number of the attempt, from 1 |
+/// | `source` | where it came from |
 /// | `event_type` | the event's name; `null` for a body that is not an event |
 /// | `event` | the whole body, as JSON; `null` for a body that is not an event |
 /// | `error` | why the body is not an event; absent otherwise |
 ///
-/// Lines do not mix, and each is flushed before the delivery is done. Where whoever reads them has stopped, one thread waits and
-/// the runtime goes on; the attempts of the deliveries behind it end with
-/// [`handler_timeout`](crate::DispatchOptions::handler_timeout) and are retried. A write that fails is a retry too. Either way a line,
-/// or the beginning of one, may have been written before: tell by the `id`.
+/// Lines do not mix, and each is flushed before the delivery is acknowledged. If the reader of a
+/// pipe stops, one thread waits and the runtime continues; the attempts of further deliveries end
+/// with [`handler_timeout`](crate::DispatchOptions::handler_timeout) and are retried. A failed
+/// write is retried too. In both cases a line, or its beginning, may have been written before:
+/// recognise it by its `id`.
 ///
 /// # Examples
 ///
@@ -46,7 +47,7 @@ use crate::handler::{Disposition, Handler};
 pub struct Lines {
     writer: Arc<Blocking<dyn Write + Send>>,
     format: Box<dyn Fn(&Delivery) -> String + Send + Sync>,
-    /// One line at a time, in the order in which they were asked for. Waiting for it takes no thread.
+    /// One line at a time, in order. Waiting for it needs no thread.
     turn: Arc<Mutex<()>>,
 }
 
@@ -62,7 +63,7 @@ impl Lines {
         Self::with(writer, json)
     }
 
-    /// Lines as `format` makes them; the end of the line is added to each.
+    /// Lines made by `format`, without their line ends.
     pub fn with(
         writer: impl Write + Send + 'static,
         format: impl Fn(&Delivery) -> String + Send + Sync + 'static,
@@ -82,7 +83,7 @@ impl Handler for Lines {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let writer = Arc::clone(&self.writer);
         let written = tokio::task::spawn_blocking(move || {
-            // A writer that panicked once may be asked again: the worst is half a line.
+            // A writer that panicked is used again: the worst result is half a line.
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             let written = writer
                 .write_all(line.as_bytes())
@@ -131,7 +132,7 @@ fn json(delivery: &Delivery) -> String {
     serde_json::to_string(&line).unwrap_or_else(|error| {
         line.event = None;
         line.error = Some(error.to_string());
-        // Without the event there is nothing in it that might not be written.
+        // Everything but the event can always be serialized.
         serde_json::to_string(&line).unwrap_or_default()
     })
 }

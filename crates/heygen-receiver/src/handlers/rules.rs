@@ -1,4 +1,4 @@
-//! [`Rules`]: which handler a delivery goes to, by the name of its event.
+//! [`Rules`]: chooses the handler of a delivery by the name of its event.
 
 use std::fmt;
 
@@ -8,16 +8,18 @@ use crate::handlers::BoxHandler;
 
 pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 
-/// Chooses a handler by the event's name: the first rule that matches is taken, and no other.
+/// Chooses a handler by the name of the event. The first rule that matches wins.
 ///
-/// A body that is not an event has the empty name. It goes to a rule that matches everything (`*`), or to
+/// A body that is not an event has the empty name. It matches only `*`, and otherwise goes to
 /// [`otherwise`](Self::otherwise).
 ///
-/// Each rule is a destination of its own, and so is the handler of what no rule takes: each has its own
-/// [`concurrency`](crate::DispatchOptions::concurrency), and one that hangs or asks for a pause holds up no other.
+/// Each rule is a destination of its own, and so is [`otherwise`](Self::otherwise): each has its
+/// own [`concurrency`](crate::DispatchOptions::concurrency), and one that hangs or asks for a pause
+/// delays no other.
 ///
-/// What no rule takes is dead, with a reason that says so: it stays visible in the inbox and can be handed out again once
-/// there is a rule for it. Where some events are to be passed over in silence, say it: `.otherwise(async |_: Delivery| {})`.
+/// A delivery that no rule matches is dead-lettered with a reason that says so: it stays visible in
+/// the inbox and can be replayed when there is a rule for it. To ignore such events, add
+/// `.otherwise(async |_: Delivery| {})`.
 ///
 /// # Examples
 ///
@@ -31,7 +33,7 @@ pub use heygen_events::{Pattern, PatternError, PatternErrorKind};
 ///         println!("a video is ready: {}", delivery.id());
 ///     })
 ///     .on("*.fail".parse()?, async |delivery: Delivery| {
-///         println!("something was not made: {}", delivery.id());
+///         println!("a job failed: {}", delivery.id());
 ///     })
 ///     .otherwise(async |_: Delivery| {});
 /// # Ok(rules)
@@ -45,36 +47,36 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No rule yet.
+    /// No rules.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a rule behind those that are there: events whose name matches go to this handler.
+    /// Adds a rule after the others: events whose name matches go to this handler.
     #[must_use]
     pub fn on(mut self, pattern: Pattern, handler: impl Handler) -> Self {
         self.rules.push((pattern, BoxHandler::new(handler)));
         self
     }
 
-    /// What no rule takes goes to this handler.
+    /// Deliveries that no rule matches go to this handler.
     #[must_use]
     pub fn otherwise(mut self, handler: impl Handler) -> Self {
         self.otherwise = Some(BoxHandler::new(handler));
         self
     }
 
-    /// Which rule takes events of that name; one more than there are for what none takes.
-    fn place(&self, name: &str) -> usize {
-        let place = self
+    /// The index of the first rule that matches; the number of rules if none does.
+    fn index(&self, name: &str) -> usize {
+        let index = self
             .rules
             .iter()
             .position(|(pattern, _)| pattern.matches(name));
-        place.unwrap_or(self.rules.len())
+        index.unwrap_or(self.rules.len())
     }
 
-    /// Every handler, by its place.
+    /// Every handler, by its index.
     fn handlers(&self) -> impl Iterator<Item = &BoxHandler> {
         let rules = self.rules.iter().map(|(_, handler)| handler);
         rules.chain(&self.otherwise)
@@ -84,28 +86,28 @@ impl Rules {
 impl Handler for Rules {
     async fn handle(&self, delivery: Delivery) -> Disposition {
         let name = delivery.event_type().unwrap_or_default();
-        match self.handlers().nth(self.place(name)) {
+        match self.handlers().nth(self.index(name)) {
             Some(handler) => handler.handle(delivery).await,
             None if name.is_empty() => {
-                Disposition::dead_letter("no rule takes what is not an event")
+                Disposition::dead_letter("no rule matches a body that is not an event")
             }
-            None => Disposition::dead_letter(format!("no rule takes {}", name.escape_debug())),
+            None => Disposition::dead_letter(format!("no rule matches {}", name.escape_debug())),
         }
     }
 
     fn destinations(&self) -> usize {
-        let taken: usize = self.handlers().map(BoxHandler::destinations).sum();
-        taken + usize::from(self.otherwise.is_none())
+        let count: usize = self.handlers().map(BoxHandler::destinations).sum();
+        count + usize::from(self.otherwise.is_none())
     }
 
     fn destination(&self, event_type: Option<&str>) -> usize {
-        let place = self.place(event_type.unwrap_or_default());
+        let index = self.index(event_type.unwrap_or_default());
         let before: usize = self
             .handlers()
-            .take(place)
+            .take(index)
             .map(BoxHandler::destinations)
             .sum();
-        let handler = self.handlers().nth(place);
+        let handler = self.handlers().nth(index);
         before + handler.map_or(0, |handler| handler.destination(event_type))
     }
 }

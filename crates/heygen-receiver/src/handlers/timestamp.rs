@@ -1,4 +1,4 @@
-//! Times as programs read them.
+//! Times in RFC 3339.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! [`DriftCounter`]: counts by names that come from outside, and so only so many of them.
+//! [`DriftCounter`]: counts by names that senders choose, so their number is limited.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +22,7 @@ impl DriftCounter {
 
     pub(super) fn count(&self, drift: &[Drift]) {
         for drift in drift {
-            let (event_type, name) = if self.has_place(drift) {
+            let (event_type, name) = if self.has_own_label(drift) {
                 (drift.event_type.as_str(), drift.name.as_str())
             } else {
                 (OTHER, OTHER)
@@ -36,7 +36,7 @@ impl DriftCounter {
         }
     }
 
-    fn has_place(&self, drift: &Drift) -> bool {
+    fn has_own_label(&self, drift: &Drift) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(drift) {
             return true;

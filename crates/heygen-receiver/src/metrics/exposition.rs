@@ -1,9 +1,10 @@
-//! The two formats that Prometheus reads: which of them is asked for, and the older one made of the newer.
+//! The two formats that Prometheus reads: which one a scrape asks for, and the older made of the
+//! newer.
 
 use http::{HeaderMap, header};
 
-/// Whether `Accept` asks for `OpenMetrics`, and for nothing else before it. Who does not ask gets the older format, which
-/// everything reads.
+/// Whether `Accept` prefers `OpenMetrics`. The default is the older format, which every program
+/// reads.
 #[cfg_attr(
     not(any(feature = "admin", test)),
     expect(dead_code, reason = "only the admin listener is asked for a format")
@@ -40,8 +41,8 @@ pub(crate) fn asks_for_open_metrics(headers: &HeaderMap) -> bool {
     best.1
 }
 
-/// `OpenMetrics`, written as Prometheus' own text format 0.0.4: there a counter is named with its suffix, and there is neither a
-/// unit nor an end.
+/// Converts `OpenMetrics` to Prometheus' own text format 0.0.4, which names a counter with its
+/// suffix and has neither a unit nor an end mark.
 pub(super) fn as_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 512);
     let mut help = "";
@@ -61,7 +62,7 @@ pub(super) fn as_text(open_metrics: &str) -> String {
     text
 }
 
-/// Of `OpenMetrics`, and of what is written here they say the same.
+/// Versions of `OpenMetrics` in which this output is the same.
 const VERSIONS: [&str; 3] = ["1.0.0", "0.0.1", "0.0.4"];
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_is_for_who_asks() {
+    fn open_metrics_is_sent_only_on_request() {
         check(&[], false);
         for accept in [
             "",
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_is_named_with_its_suffix() {
+    fn counter_is_named_with_its_suffix() {
         let open_metrics = "# HELP a_b Things.\n# TYPE a_b counter\n# UNIT a_b b\na_b_total{x=\"# y\"} 1\n\
                             # HELP c How long.\n# TYPE c gauge\nc 2.5\n# EOF\n";
         assert_eq!(

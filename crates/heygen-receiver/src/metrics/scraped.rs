@@ -1,4 +1,4 @@
-//! [`Scraped`]: what is asked at a scrape, and not counted as it happens.
+//! [`Scraped`]: values that are read at a scrape.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,11 @@ use prometheus_client::metrics::gauge::ConstGauge;
 #[derive(Default)]
 pub(super) struct Scraped {
     state: Mutex<State>,
-    counters: Mutex<Vec<Asked>>,
+    counters: Mutex<Vec<ExternalCounter>>,
 }
 
-/// A counter that somebody else keeps.
-struct Asked {
+/// A counter that is kept elsewhere.
+struct ExternalCounter {
     name: &'static str,
     help: &'static str,
     read: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -45,7 +45,7 @@ impl Scraped {
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
         let read = Box::new(read);
-        locked(&self.counters).push(Asked { name, help, read });
+        locked(&self.counters).push(ExternalCounter { name, help, read });
     }
 }
 
@@ -56,26 +56,22 @@ impl Collector for Scraped {
         if let Some(len) = queue_len {
             encoder.write(
                 "append_queue_length",
-                "Requests that wait to be written to the inbox.",
+                "Requests that wait to be stored in the inbox.",
                 len,
             )?;
         }
         if let Some(counts) = counts {
-            encoder.write("pending", "Deliveries to be handed out.", counts.pending)?;
+            encoder.write("pending", "Deliveries to be dispatched.", counts.pending)?;
             encoder.write("claimed", "Deliveries being handled.", counts.claimed)?;
-            encoder.write(
-                "dead_lettered",
-                "Dead-lettered deliveries.",
-                counts.dead_lettered,
-            )?;
+            encoder.write("dead_lettered", "Deliveries that were dead-lettered.", counts.dead_lettered)?;
             encoder.write(
                 "inbox_bytes",
-                "Storage that the inbox uses, a long write-ahead log included.",
+                "Storage that the inbox uses, including a long write-ahead log.",
                 counts.bytes,
             )?;
             encoder.write(
                 "inbox_log_bytes",
-                "How long the write-ahead log of the inbox is.",
+                "Size of the write-ahead log of the inbox.",
                 counts.log_bytes,
             )?;
             let age = counts.oldest_pending.map_or(0.0, |oldest| {
@@ -84,11 +80,11 @@ impl Collector for Scraped {
             });
             encoder.write(
                 "oldest_pending_age_seconds",
-                "How long the oldest of the pending deliveries waits.",
+                "Age of the oldest pending delivery.",
                 age,
             )?;
         }
-        for Asked { name, help, read } in &*locked(&self.counters) {
+        for ExternalCounter { name, help, read } in &*locked(&self.counters) {
             let counter = ConstCounter::new(read());
             let name = format!("heygen_webhooks_{name}");
             let metric = encoder
@@ -121,7 +117,7 @@ impl Gauges<'_, '_> {
     }
 }
 
-/// What a lock protects here is whole at every moment.
+/// A panic leaves the data consistent, so poisoning is ignored.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

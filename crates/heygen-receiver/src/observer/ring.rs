@@ -1,4 +1,4 @@
-//! A ring of posts that were turned away is an observer: it keeps those that may be worth a second look.
+//! A ring of rejected requests is an observer: it records those that may be worth a second look.
 
 use heygen_inbox::sqlite::{NewRejected, RejectedRing};
 
@@ -10,7 +10,7 @@ impl Observer for RejectedRing {
         let Some(post) = &rejected.post else {
             return;
         };
-        if !is_worth_keeping(rejected.rejection) {
+        if !is_worth_recording(rejected.rejection) {
             return;
         }
         let reason = post
@@ -27,9 +27,9 @@ impl Observer for RejectedRing {
     }
 }
 
-/// What is only told to come again is sent again by itself. Of what came to no path of ours only posts with a well-formed
-/// signature get here.
-fn is_worth_keeping(rejection: Rejection) -> bool {
+/// HeyGen sends again what was answered 503 for load or storage. Of requests to a path that is not
+/// served only those with a well-formed signature get here.
+fn is_worth_recording(rejection: Rejection) -> bool {
     match rejection {
         Rejection::Unauthorized
         | Rejection::NotFound

@@ -1,5 +1,5 @@
-//! [`Activity`]: what is known of an open connection, for its own task and for the one that makes
-//! room.
+//! [`Activity`]: the state of an open connection, for its own task and for the one that closes slow
+//! connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,30 +11,30 @@ use tokio::time::Instant;
 use super::permit::{Admission, ConnectionPermit};
 use crate::limits::Limits;
 
-/// Where a connection stands, and since when.
+/// What a connection is doing, and since when.
 ///
-/// hyper times a header only from its first byte and only on HTTP/1; this watch also covers the time before the first byte,
-/// the choice of the protocol, and the wait between requests.
+/// hyper times headers only from their first byte and only on HTTP/1. This also covers the time
+/// before the first byte, the choice of the protocol, and the time between requests.
 #[derive(Debug)]
 pub(super) struct Activity {
     admission: Admission,
-    /// Given back when the connection is to be closed, which may be before it is.
+    /// Released when the connection is to be closed, which may be earlier than its end.
     permit: Mutex<Option<ConnectionPermit>>,
     closing: Notify,
     opened: Instant,
     in_flight: AtomicUsize,
-    /// Milliseconds after `opened` at which the present wait began.
+    /// When the current wait began, in milliseconds after `opened`.
     since: AtomicU64,
-    /// Whether part of a header has come, and not all of it.
+    /// Whether part of the headers has arrived, and not all of them.
     in_header: AtomicBool,
-    /// Whether the peer may still be sending what we did not want.
+    /// Whether the client may still be sending a body that was not read.
     linger: AtomicBool,
-    /// Whether the peer has not sent what it began, so that nothing new is to come by this connection.
+    /// Whether no new request is accepted, because the client did not finish one.
     is_given_up: AtomicBool,
 }
 
 impl Activity {
-    /// A new connection owes us a header at once.
+    /// A new connection must send headers at once.
     pub(super) fn new(permit: ConnectionPermit) -> Self {
         Self {
             admission: permit.admission(),
@@ -55,27 +55,27 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
-    /// When the present wait has lasted long enough to end the connection; `None` while a request is under way, which has
-    /// limits of its own.
+    /// When the current wait ends the connection; `None` during a request, which has its own
+    /// limits.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let patience = if self.is_slow() {
+        let timeout = if self.is_slow() {
             limits.header_timeout
         } else {
             limits.keep_alive
         };
-        // A patience past the end of time has no end.
-        self.waits_since().checked_add(patience)
+        // A deadline past the end of the clock is none.
+        self.waits_since().checked_add(timeout)
     }
 
     pub(super) fn admission(&self) -> Admission {
         self.admission
     }
 
-    /// How long the client has kept its server waiting, if so long or in such a way that the connection may be closed to make
-    /// room: in the middle of a header at any time, between requests after the time that a header may take.
+    /// How long the client has been silent, if the connection may be closed to make room: at any
+    /// time within the headers, and between requests after `header_timeout`.
     pub(super) fn idles_for(&self, limits: &Limits) -> Option<Duration> {
         if self.in_flight.load(Ordering::Relaxed) > 0 || self.is_closed() {
             return None;
@@ -84,7 +84,7 @@ impl Activity {
         (self.is_slow() || wait >= limits.header_timeout).then_some(wait)
     }
 
-    /// Has the connection end soon, with what is under way: over HTTP/2 it would hold the memory of its streams.
+    /// Ends the connection soon: an HTTP/2 connection would hold the memory of its streams.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
@@ -97,7 +97,7 @@ impl Activity {
         self.in_header.load(Ordering::Relaxed) || self.is_given_up()
     }
 
-    /// Has the connection closed at once; its permit is free from now on.
+    /// Closes the connection at once and releases its permit.
     pub(super) fn close(&self) {
         drop(self.permit().take());
         self.closing.notify_one();
@@ -107,7 +107,7 @@ impl Activity {
         self.permit().is_none()
     }
 
-    /// Returns when the connection is to be closed.
+    /// Returns when the connection must be closed.
     pub(super) async fn closed(&self) {
         self.closing.notified().await;
     }
@@ -129,7 +129,7 @@ impl Activity {
         self.linger.load(Ordering::Relaxed)
     }
 
-    pub(super) fn bytes_came(&self) {
+    pub(super) fn bytes_arrived(&self) {
         let is_waiting = self.in_flight.load(Ordering::Relaxed) == 0;
         if is_waiting && !self.in_header.swap(true, Ordering::Relaxed) {
             self.waits_from_now();
@@ -142,7 +142,7 @@ impl Activity {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct InFlight(Arc<Activity>);
 
 impl Drop for InFlight {

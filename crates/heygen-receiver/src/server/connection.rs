@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Serves one connection.
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
@@ -29,12 +29,13 @@ use super::transport::Transport;
 use crate::service::MAX_HEADERS;
 use crate::service::Receiver;
 
-/// Serves until the peer or a limit ends the connection, or `stopping` turns true and the requests under way are answered.
+/// Serves until the client or a limit ends the connection, or `stopping` turns true and the
+/// requests in progress are answered.
 pub(super) async fn serve<I: Inbox>(
     stream: TcpStream,
     transport: Transport,
     receiver: Receiver<I>,
-    // From its beginning on the peer owes us a header, whatever has to be said before it.
+    // Times the headers from the start of the connection, TLS included.
     activity: Arc<Activity>,
     stopping: watch::Receiver<bool>,
 ) {
@@ -43,18 +44,18 @@ pub(super) async fn serve<I: Inbox>(
         #[cfg(feature = "tls")]
         Transport::Tls(tls) => {
             let time = receiver.limits().header_timeout;
-            // Boxed, so that plain connections need not have the room.
-            let shaking = Box::pin(shake_hands(stream, &tls, time, &activity, stopping.clone()));
-            if let Some(stream) = shaking.await {
+            // Boxed, so that plain connections do not need the space.
+            let handshake = Box::pin(handshake(stream, &tls, time, &activity, stopping.clone()));
+            if let Some(stream) = handshake.await {
                 Box::pin(serve_http(stream, activity, receiver, stopping)).await;
             }
         }
     }
 }
 
-/// `None` when the peer speaks no TLS, or not as we do, or takes longer than `time`, or when the server stops.
+/// `None` when the handshake fails or takes longer than `time`, or when the server stops.
 #[cfg(feature = "tls")]
-async fn shake_hands(
+async fn handshake(
     stream: TcpStream,
     tls: &ServerTls,
     time: Duration,
@@ -64,18 +65,18 @@ async fn shake_hands(
     tokio::select! {
         shaken = tokio::time::timeout(time, tls.acceptor().accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(stream),
-            // What the peer did wrong is its own affair: the internet is full of those who only try.
+            // Only for debugging: scanners cause many of these.
             Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed");
+                tracing::debug!(%error, "TLS handshake failed");
                 None
             }
             Err(_) => {
-                tracing::debug!("a TLS handshake took too long");
+                tracing::debug!("TLS handshake took too long");
                 None
             }
         },
         () = activity.closed() => None,
-        () = stop_is_asked(stopping) => None,
+        () = stopped(stopping) => None,
     }
 }
 
@@ -107,7 +108,8 @@ async fn serve_http<S, I>(
                 if response.headers().contains_key(http::header::CONNECTION) {
                     activity.linger();
                 }
-                // HTTP/2 has no `Connection: close`, and a proxy would stay with a connection that takes no posts.
+                // HTTP/2 has no `Connection: close`, and a proxy would keep a connection that
+                // accepts no POSTs.
                 let is_shed = is_http2
                     && admission == Admission::ProbesOnly
                     && response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
@@ -121,15 +123,15 @@ async fn serve_http<S, I>(
     };
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(io, service));
-    let mut stop = pin!(stop_is_asked(stopping));
+    let mut stop = pin!(stopped(stopping));
     let mut is_stopping = false;
     let mut clock = pin!(tokio::time::sleep(LOOK_AGAIN));
     let mut closed = pin!(activity.closed());
     let end = poll_fn(|cx| {
         if let Poll::Ready(end) = connection.as_mut().poll(cx) {
-            // There is nobody left to tell; what the peer did wrong is its own affair.
+            // The client is gone, so there is nothing to answer.
             if end.is_err_and(|error| is_header_too_large(&*error)) {
-                receiver.headers_were_refused();
+                receiver.headers_were_rejected();
             }
             return Poll::Ready(End::Closed);
         }
@@ -143,9 +145,9 @@ async fn serve_http<S, I>(
                 return Poll::Ready(End::Closed);
             }
         }
-        // After every step of the connection: bytes that came or an answer that went may have moved the deadline. The clock
-        // follows at once only where it would ring too late; one that rings too early is set anew then, which spares a busy
-        // connection two settings a request.
+        // After every step of the connection, since bytes or a response may have moved the
+        // deadline. The timer is reset at once only if it would fire too late; if it fires too
+        // early it is reset then, which saves a busy connection two resets a request.
         loop {
             let deadline = activity.deadline(&limits);
             if let Some(deadline) = deadline
@@ -166,28 +168,28 @@ async fn serve_http<S, I>(
     match end {
         End::Closed => {}
         End::Late => {
-            // A peer on HTTP/2 is told; one on HTTP/1 that waits between requests just sees the end.
+            // An HTTP/2 client gets a GOAWAY; an idle HTTP/1 client just sees the end.
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(GOODBYE, connection).await;
         }
     }
 }
 
-/// hyper has answered 431 then.
+/// hyper has already answered 431.
 fn is_header_too_large(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let error = error.downcast_ref::<hyper::Error>();
     error.is_some_and(hyper::Error::is_parse_too_large)
 }
 
 enum End {
-    /// By itself, by the peer, or to make room for another.
+    /// By itself, by the client, or to make room for another.
     Closed,
-    /// The peer let its time run out.
+    /// By a timeout.
     Late,
 }
 
-/// Also when the server is gone without a word.
-async fn stop_is_asked(mut stopping: watch::Receiver<bool>) {
+/// Returns when the server stops or is dropped.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
@@ -199,7 +201,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         // Timed by `Activity`, which also sees the time before the first byte.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES)
-        // Too many are counted, told of and refused by the receiver, as those of HTTP/2 are; far too many by hyper.
+        // The receiver rejects and counts more than the limit, as on HTTP/2; hyper rejects far
+        // more.
         .max_headers(2 * MAX_HEADERS);
     builder
         .http2()
@@ -213,10 +216,10 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// HeyGen needs one; a proxy that sends everything over one connection has more wait a moment.
+/// HeyGen needs one; a proxy with a single connection queues the rest for a moment.
 const MAX_STREAMS: u32 = 16;
 const H2_WINDOW: u32 = 256 * 1024;
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// How often a connection with a request under way is looked at, should nothing else wake it.
+/// How often a connection with a request in progress is checked if nothing else wakes it.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! [`IoGuard`]: a connection's bytes, watched.
+//! [`IoGuard`]: observes the bytes of a connection.
 
 use std::io;
 use std::pin::Pin;
@@ -11,27 +11,30 @@ use tokio::time::Sleep;
 
 use super::activity::Activity;
 
-/// The stream under hyper. Tells the watch when bytes come, and ends a refused request gently.
+/// The stream under hyper. Reports arriving bytes to [`Activity`], and closes gracefully after a
+/// request that was not read to its end.
 ///
-/// Under TLS it lies above it and sees what was decrypted: the bytes of a handshake, or half a record, prolong nothing.
+/// With TLS it sees decrypted bytes: those of a handshake or of half a record extend no deadline.
 pub(super) struct IoGuard<S> {
     stream: S,
     activity: Arc<Activity>,
     closing: Option<Closing>,
-    first: First,
+    protocol: Protocol,
 }
 
-/// The first bytes tell the protocol. On HTTP/2 bytes may come at any time without being a header.
+/// The protocol, known from the first bytes. On HTTP/2 bytes may arrive at any time that are not
+/// headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum First {
-    /// So many bytes of the HTTP/2 preface have come.
+enum Protocol {
+    /// This many bytes of the HTTP/2 preface have arrived.
     Preface(usize),
     Http1,
     Http2,
 }
 
-/// After our answer to a request that we did not read whole: closing with unread bytes would make the system reset the
-/// connection, and the peer would lose the answer. So what still comes is thrown away, for a while.
+/// Closing after the response to a request that was not read to its end. With unread bytes the
+/// system would reset the connection, and the client would lose the response, so further bytes are
+/// discarded for a while.
 struct Closing {
     until: Pin<Box<Sleep>>,
     left: usize,
@@ -44,24 +47,24 @@ impl<S> IoGuard<S> {
             stream,
             activity,
             closing: None,
-            first: First::Preface(0),
+            protocol: Protocol::Preface(0),
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
-        if let First::Preface(seen) = self.first {
+    fn observe(&mut self, bytes: &[u8]) {
+        if let Protocol::Preface(seen) = self.protocol {
             let expected = &PREFACE[seen..PREFACE.len().min(seen + bytes.len())];
             let seen = seen + expected.len();
-            self.first = if !bytes.starts_with(expected) {
-                First::Http1
+            self.protocol = if !bytes.starts_with(expected) {
+                Protocol::Http1
             } else if seen == PREFACE.len() {
-                First::Http2
+                Protocol::Http2
             } else {
-                First::Preface(seen)
+                Protocol::Preface(seen)
             };
         }
-        if self.first != First::Http2 {
-            self.activity.bytes_came();
+        if self.protocol != Protocol::Http2 {
+            self.activity.bytes_arrived();
         }
     }
 }
@@ -77,7 +80,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for IoGuard<S> {
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let new = &buf.filled()[before..];
         if !new.is_empty() {
-            this.note(new);
+            this.observe(new);
         }
         Poll::Ready(Ok(()))
     }
@@ -114,11 +117,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for IoGuard<S> {
         while closing.left > 0 && closing.until.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut scrap);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf))?;
-            let came = buf.filled().len();
-            if came == 0 {
+            let read = buf.filled().len();
+            if read == 0 {
                 break;
             }
-            closing.left = closing.left.saturating_sub(came);
+            closing.left = closing.left.saturating_sub(read);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! [`OpenConnections`]: how many there are, how far each is served, and which goes first when one too many comes.
+//! [`OpenConnections`]: counts open connections, and closes the slowest when there are too many.
 
 use std::sync::{Arc, Weak};
 
@@ -11,10 +11,10 @@ use crate::limits::Limits;
 pub(super) struct OpenConnections {
     limits: Limits,
     counts: Arc<Counts>,
-    /// Those that may be closed to make room, in a ring that `hand` goes round; the ended among them are cleared away now
-    /// and then.
+    /// The connections that may be closed to make room; `cursor` is the index of the last one
+    /// examined. Ended ones are removed from time to time.
     ring: Vec<Weak<Activity>>,
-    hand: usize,
+    cursor: usize,
 }
 
 impl OpenConnections {
@@ -23,14 +23,14 @@ impl OpenConnections {
             limits,
             counts: Arc::default(),
             ring: Vec::new(),
-            hand: 0,
+            cursor: 0,
         }
     }
 
-    /// For one connection more; `None` when it is too many even for a 503.
+    /// Admits a connection; `None` when there are too many even for a 503.
     ///
-    /// When all places are taken, the connection goes that has kept its server waiting longest: clients that take their time
-    /// over a header, or say nothing, must not keep out those that ask.
+    /// At the limit the connection that has been silent longest is closed: slow and idle clients
+    /// must not keep out those that send requests.
     pub(super) fn admit(&mut self) -> Option<Arc<Activity>> {
         let permit = match self.permit() {
             Some(permit) => permit,
@@ -47,11 +47,11 @@ impl OpenConnections {
         Some(activity)
     }
 
-    /// Closes the slowest of a few of those that keep us waiting. Says whether there was one.
+    /// Closes the slowest of a sample of silent connections. Returns whether there was one.
     pub(super) fn close_slowest(&mut self) -> bool {
         let mut slowest: Option<(Arc<Activity>, _)> = None;
         let mut compared = 0;
-        for _ in 0..MOST_LOOKED_AT.min(self.ring.len()) {
+        for _ in 0..MAX_EXAMINED.min(self.ring.len()) {
             let Some(candidate) = self.next() else {
                 break;
             };
@@ -75,14 +75,14 @@ impl OpenConnections {
         }
     }
 
-    /// The next of the ring that is still open.
+    /// The next open connection of the ring.
     fn next(&mut self) -> Option<Arc<Activity>> {
         while !self.ring.is_empty() {
-            self.hand = (self.hand + 1) % self.ring.len();
-            match self.ring[self.hand].upgrade() {
+            self.cursor = (self.cursor + 1) % self.ring.len();
+            match self.ring[self.cursor].upgrade() {
                 Some(activity) => return Some(activity),
                 None => {
-                    self.ring.swap_remove(self.hand);
+                    self.ring.swap_remove(self.cursor);
                 }
             }
         }
@@ -98,14 +98,15 @@ impl OpenConnections {
     }
 }
 
-/// How many connections are answered beyond `max_connections`, as far as probes go.
+/// How many connections are accepted beyond `max_connections`, for probes only.
 fn reserve(max_connections: usize) -> usize {
     (max_connections / 10).max(16)
 }
 
-/// Among how many slow ones the slowest is sought, and among how many connections at all: every new one may have to.
+/// How many slow connections are compared, and how many examined, which may happen for each new
+/// one.
 const COMPARED: usize = 64;
-const MOST_LOOKED_AT: usize = 1024;
+const MAX_EXAMINED: usize = 1024;
 
 const SLACK: usize = 64;
 
@@ -122,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_there_is_a_reserve_for_probes() {
+    fn beyond_the_limit_connections_are_for_probes_only() {
         let mut open = open(2);
         let admitted: Vec<_> = (0..18)
             .map(|_| {
-                let activity = open.admit().expect("a place");
-                // Under way: none of them waits for its client.
+                let activity = open.admit().expect("admitted");
+                // In a request: none of them waits for its client.
                 (activity.request_begins(), activity)
             })
             .collect();
@@ -141,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_goes_for_one_that_is_too_many() {
+    fn slowest_connection_is_closed_for_one_too_many() {
         let mut open = open(100);
-        let mut admitted: Vec<_> = (0..116).map(|_| open.admit().expect("a place")).collect();
+        let mut admitted: Vec<_> = (0..116).map(|_| open.admit().expect("admitted")).collect();
         for _ in 0..1000 {
-            let activity = open.admit().expect("always a place");
+            let activity = open.admit().expect("always admitted");
             assert!(!activity.is_closed());
             admitted.push(activity);
             let closed = admitted.iter().filter(|it| it.is_closed()).count();

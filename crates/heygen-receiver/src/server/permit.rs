@@ -1,13 +1,13 @@
-//! [`ConnectionPermit`]: the right to one open connection, counted until it is dropped.
+//! [`ConnectionPermit`]: one open connection, counted until it is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How far a connection is served.
+/// How a connection is served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Admission {
     Full,
-    /// Over the limit: probes pass, deliveries are sent away.
+    /// Over the limit: probes pass, deliveries get 503.
     ProbesOnly,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct ConnectionPermit {
 }
 
 impl Counts {
-    /// One more that is served so far, unless there are `max` already. Only one task takes permits.
+    /// One more permit, unless there are `max` already. Only one task takes permits.
     pub(super) fn take(
         self: &Arc<Self>,
         admission: Admission,

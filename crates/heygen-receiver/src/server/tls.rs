@@ -1,4 +1,4 @@
-//! [`ServerTls`]: the certificate that a server shows, which may change while it serves.
+//! [`ServerTls`]: the certificate of a server, which may change while it serves.
 
 use std::fmt;
 use std::fs;
@@ -17,10 +17,12 @@ pub use self::error::{TlsError, TlsErrorKind};
 
 mod error;
 
-/// The certificate chain and the key that a [`Server`](crate::Server) shows. Clones share them, so that a renewed certificate
-/// can be put in force under a running server: connections that are open keep the old one, the next handshake shows the new.
+/// The certificate chain and the key of a [`Server`](crate::Server). Clones share them, so that a
+/// renewed certificate can be set under a running server: open connections keep the old one, the
+/// next handshake uses the new one.
 ///
-/// TLS 1.2 and 1.3 by rustls and ring, HTTP/2 and HTTP/1.1 by ALPN, no certificate asked of the client, no early data.
+/// TLS 1.2 and 1.3 by rustls and ring, HTTP/2 and HTTP/1.1 by ALPN, without client certificates and
+/// early data.
 ///
 /// # Examples
 ///
@@ -37,30 +39,32 @@ mod error;
 /// ```
 #[derive(Clone)]
 pub struct ServerTls {
-    current: Arc<RwLock<Shown>>,
+    current: Arc<RwLock<Certificate>>,
 }
 
-/// What is in force.
+/// The current certificate, ready to serve.
 #[derive(Clone)]
-struct Shown {
+struct Certificate {
     config: Arc<ServerConfig>,
     certificate: CertificateDer<'static>,
 }
 
 impl ServerTls {
-    /// A chain of certificates, the server's own first, and its key: both PEM, the key as PKCS#8, PKCS#1 or SEC1.
+    /// From a certificate chain, the server's own first, and its key: both PEM, the key as PKCS#8,
+    /// PKCS#1 or SEC1.
     ///
     /// # Errors
     ///
-    /// A [`TlsErrorKind`] for each thing that can be the matter with them.
+    /// When they cannot be used; [`TlsErrorKind`] says why.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let shown = Shown::of_pem(certificates, key).map_err(TlsError::from)?;
+        let current = Certificate::of_pem(certificates, key).map_err(TlsError::from)?;
         Ok(Self {
-            current: Arc::new(RwLock::new(shown)),
+            current: Arc::new(RwLock::new(current)),
         })
     }
 
-    /// As [`from_pem`](Self::from_pem), from two files, or twice the same one. Reads them now and does not watch them.
+    /// As [`from_pem`](Self::from_pem), from two files, which may be the same. They are read once
+    /// and not watched.
     ///
     /// # Errors
     ///
@@ -69,38 +73,38 @@ impl ServerTls {
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, TlsError> {
-        let shown = Shown::of_files(certificates.as_ref(), key.as_ref())?;
+        let current = Certificate::of_files(certificates.as_ref(), key.as_ref())?;
         Ok(Self {
-            current: Arc::new(RwLock::new(shown)),
+            current: Arc::new(RwLock::new(current)),
         })
     }
 
-    /// Puts what these files hold in force.
+    /// Replaces certificate and key with those in these files.
     ///
     /// # Errors
     ///
-    /// As [`from_pem_files`](Self::from_pem_files); what was in force then stays.
+    /// As [`from_pem_files`](Self::from_pem_files); the old ones then stay.
     pub fn replace_with_pem_files(
         &self,
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<(), TlsError> {
-        let shown = Shown::of_files(certificates.as_ref(), key.as_ref())?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        let current = Certificate::of_files(certificates.as_ref(), key.as_ref())?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }
 
-    /// The server's own certificate that is in force, as DER.
+    /// The server's own current certificate, as DER.
     #[must_use]
     pub fn certificate(&self) -> Vec<u8> {
-        self.shown().certificate.to_vec()
+        self.current().certificate.to_vec()
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.shown().config)
+        TlsAcceptor::from(self.current().config)
     }
 
-    fn shown(&self) -> Shown {
+    fn current(&self) -> Certificate {
         self.current
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -114,7 +118,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-impl Shown {
+impl Certificate {
     fn of_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
         let read = |path: &Path| fs::read(path).map_err(|cause| TlsError::cannot_read(path, cause));
         let (chain, secret) = (read(certificates)?, read(key)?);
@@ -130,11 +134,11 @@ impl Shown {
         let key = PrivateKeyDer::pem_slice_iter(key)
             .next()
             .ok_or(Inner::NoKey)?
-            // Not told further: its words may be those of the key.
+            // The cause is dropped: it may quote the key.
             .map_err(|_| Inner::BadKeyPem)?;
         let provider = Arc::new(ring::default_provider());
         let certified = certified(chain, key, &provider)?;
-        // The cryptography is chosen here, so that no process-wide default is set or needed.
+        // The provider is chosen here, so that no process-wide default is set or needed.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(Inner::Setup)?
@@ -148,7 +152,7 @@ impl Shown {
     }
 }
 
-/// A byte order mark before the first line, as editors on Windows leave it, would hide what begins there.
+/// Cuts a byte order mark, as editors on Windows write it, which would hide the first line.
 fn without_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(pem)
@@ -166,7 +170,6 @@ fn certified(
         .map_err(Inner::UnusableKey)?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // Every key of ring can tell.
         Ok(()) => Ok(certified),
         Err(rustls::Error::InconsistentKeys(_)) => Err(Inner::KeyDoesNotFit),
         Err(error) => Err(Inner::UnusableCertificate(error)),

@@ -1,9 +1,9 @@
-//! [`Transport`]: what lies between the socket and HTTP.
+//! [`Transport`]: plain TCP or TLS.
 
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 
-/// What lies between the socket and HTTP.
+/// Plain TCP or TLS.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
     Plain,

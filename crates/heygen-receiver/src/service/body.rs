@@ -1,4 +1,4 @@
-//! Reading a body whole: bounded, timed, and within what memory allows over all requests.
+//! Reads a body to its end: bounded in size, time and memory over all requests.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 
-/// Refuses a body that says it is too long, before a byte of it is read.
+/// Rejects a body whose declared length is too long, before a byte of it is read.
 pub(super) fn check_declared_len(body: &impl Body, limits: &Limits) -> Result<(), Rejection> {
     if body.size_hint().lower() > limits.max_body_bytes as u64 {
         return Err(Rejection::BodyTooLarge);
@@ -19,7 +19,7 @@ pub(super) fn check_declared_len(body: &impl Body, limits: &Limits) -> Result<()
     Ok(())
 }
 
-/// Reads the body; what it holds in memory is on `share`.
+/// Reads the body; its memory is taken from `share`.
 pub(super) async fn read<B>(body: B, limits: &Limits, share: &mut Share) -> Result<Bytes, Rejection>
 where
     B: Body<Data = Bytes>,
@@ -37,12 +37,12 @@ where
     B: Body<Data = Bytes>,
 {
     let mut body = pin!(body);
-    // What is declared was checked, and is not trusted with memory beforehand.
+    // The declared length was checked, but is not allocated in advance.
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::BodyBroken)?;
-        // Trailers carry nothing that we use.
+        // Trailers are not used.
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -53,8 +53,9 @@ where
         if whole.is_empty() {
             whole.reserve(declared.min(FIRST_BYTES));
         }
-        // Copied, also when it came in one piece: the piece lies in the connection's buffer, many times its size, which would
-        // be held for as long as the body waits, uncounted, and have to be made anew for the next request.
+        // Copied, also when it arrives in one piece: the piece borrows the connection's buffer,
+        // many times its size, which would be held uncounted while the body waits, and allocated
+        // again for the next request.
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
@@ -62,7 +63,7 @@ where
 
 /// How many bytes of headers and bodies may be in memory at a time.
 ///
-/// The first bytes of each request come out of a reserve that has them for every connection, so that those who hold large
+/// The first bytes of each request are taken from a reserve for every connection, so that large
 /// bodies leave room for the small ones that HeyGen sends.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -75,7 +76,7 @@ struct Pools {
     reserve: AtomicUsize,
 }
 
-/// What one request holds of the budget; given back when it is dropped.
+/// What one request uses of the budget; returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     pools: Arc<Pools>,
@@ -137,10 +138,11 @@ fn take_up_to(pool: &AtomicUsize, wanted: usize) -> usize {
     taken.map_or(0, |left| left.min(wanted))
 }
 
-/// Of each request: 16 KiB of body, and 4 KiB of headers, which is more than HeyGen and a proxy or two send.
+/// For each request 16 KiB of body and 4 KiB of headers, more than HeyGen and a proxy or two send.
 const RESERVED_BYTES: usize = (16 + 4) * 1024;
 
-/// More is made room for as it comes: who declares a length has not sent it.
+/// The initial capacity; more is allocated as data arrives, since a declared length may never be
+/// sent.
 const FIRST_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_at_the_limit_is_read_and_one_byte_over_is_not() {
+    async fn body_at_the_limit_is_read_and_one_byte_over_is_not() {
         let budget = Budget::new(1000, 1);
         let limits = Limits {
             max_body_bytes: 10,
@@ -167,7 +169,7 @@ mod tests {
             assert_eq!(read.map(|body| body.len()), expected);
         }
         let left = |pool: &AtomicUsize| pool.load(Ordering::Relaxed);
-        assert_eq!(left(&budget.pools.shared), 1000, "all was given back");
+        assert_eq!(left(&budget.pools.shared), 1000, "all was returned");
         assert_eq!(left(&budget.pools.reserve), RESERVED_BYTES);
     }
 
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_bodies_get_through_while_large_ones_hold_the_budget() {
+    async fn small_bodies_pass_while_large_ones_use_the_budget() {
         let limits = Limits::default();
         let body = |len| http_body_util::Full::new(Bytes::from(vec![b'x'; len]));
         let budget = Budget::new(50_000, 2);
@@ -221,18 +223,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_come_together_in_order() {
+    async fn pieces_are_joined_in_order() {
         let body = Pieces(["", "ab", "", "c", "def"].map(Bytes::from).into());
         let whole = read(body, &Limits::default(), &mut Budget::new(10, 0).share()).await;
         assert_eq!(whole, Ok(Bytes::from("abcdef")));
     }
 
     #[tokio::test]
-    async fn what_is_read_holds_no_more_memory_than_it_is_counted_with() {
+    async fn read_body_holds_no_more_memory_than_is_counted() {
         let buffer = Bytes::from(vec![b'x'; 8192]);
         let body = http_body_util::Full::new(buffer.slice(100..200));
         let read = read(body, &Limits::default(), &mut Budget::new(100, 0).share()).await;
         assert_eq!(read.map(|body| body.len()), Ok(100));
-        assert!(buffer.is_unique(), "nobody else holds the buffer");
+        assert!(buffer.is_unique(), "the buffer was released");
     }
 }

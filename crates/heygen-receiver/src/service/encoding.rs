@@ -1,9 +1,9 @@
-//! Whether a body is encoded (compressed), as far as its header says.
+//! Whether a body is compressed, by its header.
 
 use http::{HeaderMap, header};
 
-/// Whether `Content-Encoding` names something that was done to the body. `identity` says that nothing was, as does an empty
-/// value; and some senders write the body's charset there, which changes no byte.
+/// Whether `Content-Encoding` names a coding that changed the body. `identity` and an empty value
+/// do not; and some senders write the body's charset there, which changes no byte.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::CONTENT_ENCODING)
@@ -21,7 +21,7 @@ fn is_coding(name: &str) -> bool {
     !(name.is_empty() || name == "identity" || is_charset(name))
 }
 
-/// By the families of names that IANA and browsers know; no content coding is among them.
+/// By the name families of IANA and browsers; none of them is a content coding.
 fn is_charset(name: &str) -> bool {
     CHARSETS.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_are_told_from_charsets_and_from_nothing() {
+    fn compression_is_distinguished_from_charset_and_identity() {
         for plain in [
             "",
             " ",

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: by which path a request came, and so what has to vouch for it.
+//! [`Endpoint`]: the path of a request, which decides how it is authenticated.
 
 use heygen_inbox::Source;
 
@@ -6,23 +6,25 @@ use crate::callback_tokens::CallbackTokens;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Endpoint {
-    /// HeyGen's signature has to.
+    /// Authenticated by HeyGen's signature.
     Webhook,
-    /// The token in the path has.
+    /// Authenticated by the token in the path.
     Callback,
 }
 
 impl Endpoint {
-    /// `None` for a path that is none of ours. Nothing here keeps or tells the path: it may hold a token, or nearly one.
+    /// `None` for a path that is not served. The path is neither stored nor logged: it may hold a
+    /// token, or nearly one.
     ///
-    /// A final slash says nothing, in the request or in the options: people register either. Anything else counts: nothing is
-    /// decoded, and no double slash is taken for one, so that what a proxy judged is what is served here.
+    /// A trailing slash makes no difference, in the request or in the options: people register
+    /// either. Otherwise paths match exactly: nothing is decoded and no double slash is merged, so
+    /// that the path a proxy checked is the path served here.
     pub(super) fn of(path: &str, own: Option<&str>, tokens: &CallbackTokens) -> Option<Self> {
-        let path = without_final_slash(path);
-        let own = own.map(without_final_slash);
+        let path = without_trailing_slash(path);
+        let own = own.map(without_trailing_slash);
         let token = match own {
             Some(own) if own == path => return Some(Self::Webhook),
-            // Looked up for every other path, so that a wrong token takes as long as what has nothing to do with us.
+            // Checked for every other path, so that a wrong token takes as long as any other path.
             Some(own) => path
                 .strip_prefix(own)
                 .and_then(|rest| rest.strip_prefix(CALLBACKS))
@@ -44,7 +46,7 @@ impl Endpoint {
     }
 }
 
-fn without_final_slash(path: &str) -> &str {
+fn without_trailing_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_where_the_options_say() {
+    fn paths_match_by_the_options() {
         let token = "0123456789abcdefghijkl";
         let callback = |before: &str| format!("{before}/callbacks/{token}");
         let cases = [

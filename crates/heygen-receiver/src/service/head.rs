@@ -1,14 +1,14 @@
-//! The headers of a request while its body is waited for: counted, and no more of them than is needed.
+//! The headers that are held while a body is received: counted, and only those needed.
 
 use bytes::BytesMut;
 use http::header::{HeaderMap, HeaderValue};
 
-use crate::unverified::is_passed_over;
+use crate::unverified::is_dropped;
 
 /// The most headers a request may have, over HTTP/1 and HTTP/2 alike.
 pub(crate) const MAX_HEADERS: usize = 100;
 
-/// What the headers take in memory, and a little more.
+/// The memory that the headers use, rounded up.
 pub(super) fn cost(headers: &HeaderMap) -> usize {
     let lines = headers.iter();
     lines
@@ -16,21 +16,21 @@ pub(super) fn cost(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-/// The same headers, the values of which nothing is kept left empty, in memory of their own: as they come they share the
-/// connection's buffer, and would hold the whole of it for as long as the body takes.
+/// A copy of the headers, with the values that are not stored left empty. The originals borrow the
+/// connection's buffer and would hold all of it while the body is received.
 pub(super) fn detached(headers: &HeaderMap) -> HeaderMap {
-    let is_kept = |name: &http::HeaderName| !is_passed_over(name.as_str());
-    let kept = headers.iter().filter(|(name, _)| is_kept(name));
-    let mut buffer = BytesMut::with_capacity(kept.map(|(_, value)| value.len()).sum());
+    let is_stored = |name: &http::HeaderName| !is_dropped(name.as_str());
+    let stored = headers.iter().filter(|(name, _)| is_stored(name));
+    let mut buffer = BytesMut::with_capacity(stored.map(|(_, value)| value.len()).sum());
     let mut detached = HeaderMap::with_capacity(headers.keys_len());
     for (name, value) in headers {
-        let copy = if is_kept(name) {
+        let copy = if is_stored(name) {
             buffer.extend_from_slice(value.as_bytes());
             HeaderValue::from_maybe_shared(buffer.split().freeze())
         } else {
             Ok(HeaderValue::from_static(""))
         };
-        // What was a value is one.
+        // A copy of a valid value is valid.
         if let Ok(mut copy) = copy {
             copy.set_sensitive(value.is_sensitive());
             detached.append(name, copy);
@@ -39,7 +39,7 @@ pub(super) fn detached(headers: &HeaderMap) -> HeaderMap {
     detached
 }
 
-/// An entry of the map, its place in the index, and the allocations of name and value.
+/// An entry of the map, its index entry, and the allocations of name and value.
 const PER_HEADER: usize = 128;
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn detached_headers_hold_no_buffer_and_no_credentials() {
+    fn detached_headers_hold_neither_the_buffer_nor_credentials() {
         let buffer = bytes::Bytes::from(vec![b'x'; 8192]);
         let mut headers = HeaderMap::new();
         let value = |range| HeaderValue::from_maybe_shared(buffer.slice(range)).expect("a value");

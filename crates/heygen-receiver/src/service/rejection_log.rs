@@ -11,8 +11,8 @@ use crate::unverified::Unverified;
 
 /// Logs one line every few seconds for each reason, with the number of rejections that got none.
 ///
-/// A flood of unsigned requests neither fills the log nor hides a line about a request of HeyGen's. A
-/// diagnosis costs several times the check itself, so it is made only for a line.
+/// A flood of unsigned requests neither fills the log nor hides a line about a request of HeyGen's.
+/// A diagnosis costs several times the check itself, so it is made only for a line.
 #[derive(Debug, Default)]
 pub(super) struct RejectionLog {
     state: Mutex<State>,
@@ -52,8 +52,8 @@ impl RejectionLog {
 
     /// Logs a POST with a well-formed signature that was rejected for another reason.
     ///
-    /// Most of these come from HeyGen, which retries them for a day and then gives up. The path they
-    /// were sent to may hold a token and is not logged.
+    /// Most of these come from HeyGen, which retries them for a day and then gives up. The path
+    /// they were sent to may hold a token and is not logged.
     pub(super) fn rejected(&self, rejection: Rejection, served_path: Option<&str>) {
         let Some(suppressed) = self.take_turn(rejection.label(), Instant::now()) else {
             return;

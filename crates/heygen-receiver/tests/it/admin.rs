@@ -30,7 +30,7 @@ async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn whatever_is_asked_of_it() {
+async fn admin_listener_answers_every_path_and_method() {
     let address = start(AdminPages::new(MemoryInbox::new())).await;
     let ready = r#"{"status":"ready","checks":{"inbox":"ok","shutdown":"ok"}}"#;
     for (method, path, status, says) in [
@@ -74,7 +74,7 @@ async fn part_that_ended_is_named_and_the_process_not_ready() {
 
 #[cfg(feature = "metrics")]
 #[tokio::test]
-async fn metrics_are_shown_where_there_are_some() {
+async fn metrics_are_served_if_configured() {
     let metrics = heygen_receiver::Metrics::new(std::time::SystemTime::now());
     let address = start(AdminPages::new(MemoryInbox::new()).metrics(metrics)).await;
     let accept = [("Accept", "application/openmetrics-text; version=1.0.0")];
@@ -105,7 +105,7 @@ async fn metrics_are_shown_where_there_are_some() {
 }
 
 #[tokio::test]
-async fn a_name_that_somebody_else_gave_this_machine_is_unknown() {
+async fn unknown_host_is_rejected() {
     let metrics = AdminPages::new(MemoryInbox::new()).hosts(["metrics.internal"]);
     let address = start(metrics).await;
     for path in ["/healthz", "/readyz", "/metrics"] {
@@ -130,7 +130,7 @@ async fn a_name_that_somebody_else_gave_this_machine_is_unknown() {
 }
 
 #[tokio::test]
-async fn mounted_pages_are_shown_under_the_same_host_check() {
+async fn mounted_pages_have_the_same_host_check() {
     let dashboard = Router::new().route("/dashboard/{id}", post(async |id: Path<String>| id.0));
     let address = start(AdminPages::new(MemoryInbox::new()).mount(dashboard)).await;
     let answer = ask(address, request("POST", "/dashboard/7", &[])).await;
@@ -144,7 +144,7 @@ async fn mounted_pages_are_shown_under_the_same_host_check() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_inbox_and_goes_when_shutdown_begins() {
+async fn readiness_follows_the_inbox_and_ends_with_shutdown() {
     let is_failing = Arc::new(AtomicBool::new(true));
     let inbox = Tampered::new(Fault::FailsWhile(Arc::clone(&is_failing)));
     let pages = AdminPages::new(inbox);
@@ -188,7 +188,7 @@ async fn an_inbox_that_hangs_or_is_busy_is_not_ready() {
 }
 
 #[tokio::test]
-async fn handlers_that_hang_take_nothing_from_it() {
+async fn hanging_handlers_do_not_affect_the_admin_listener() {
     let inbox = MemoryInbox::new();
     for number in 0..50 {
         let delivery = delivery(&number.to_string());
@@ -206,7 +206,7 @@ async fn handlers_that_hang_take_nothing_from_it() {
 }
 
 #[tokio::test]
-async fn only_so_many_are_served_at_a_time() {
+async fn connections_of_the_admin_listener_are_limited() {
     let address = start(AdminPages::new(MemoryInbox::new())).await;
     // They say nothing, and each holds a place.
     let mut silent = Vec::new();

@@ -12,7 +12,7 @@ use crate::support::{
 const ALLOW: &str = "POST, OPTIONS, GET, HEAD";
 
 #[tokio::test]
-async fn whatever_is_asked_of_a_working_receiver() {
+async fn every_row_of_the_table_of_responses() {
     let server = start(MemoryInbox::new(), |limits| limits.max_body_bytes = 100).await;
     let body = body("a");
     let signature = sign(body.as_bytes());
@@ -150,13 +150,13 @@ async fn whatever_is_asked_of_a_working_receiver() {
             "compressed",
             encoded("gzip"),
             415,
-            "encoded bodies are not taken",
+            "encoded bodies are not accepted",
         ),
         (
             "compressed twice",
             encoded("identity, br"),
             415,
-            "encoded bodies are not taken",
+            "encoded bodies are not accepted",
         ),
         ("not compressed", encoded("identity"), 200, "duplicate"),
         ("a charset", encoded("UTF-8"), 200, "duplicate"),
@@ -166,7 +166,7 @@ async fn whatever_is_asked_of_a_working_receiver() {
             "an unknown coding",
             encoded("x-pack"),
             415,
-            "encoded bodies are not taken",
+            "encoded bodies are not accepted",
         ),
         (
             "many headers",
@@ -216,7 +216,7 @@ fn signed_to(path: &str, body: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_receiver_that_cannot_keep_says_when_to_come_again() {
+async fn receiver_that_cannot_store_answers_retry_after() {
     let check = async |name, secrets: ActiveSecrets, inbox: Tampered, says| {
         let server = start_with(secrets, inbox.clone(), |limits| {
             limits.retry_after = std::time::Duration::from_secs(7);
@@ -256,7 +256,7 @@ async fn a_receiver_that_cannot_keep_says_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn what_is_answered_accepted_is_what_was_sent() {
+async fn accepted_deliveries_are_stored_as_sent() {
     let inbox = MemoryInbox::new();
     let server = start(inbox.clone(), |_| {}).await;
     let body = body("a");
@@ -300,7 +300,7 @@ async fn what_is_answered_accepted_is_what_was_sent() {
 }
 
 #[tokio::test]
-async fn connections_are_kept_and_requests_answered_in_order() {
+async fn connections_are_reused_and_requests_answered_in_order() {
     let server = start(MemoryInbox::new(), |_| {}).await;
     let mut client = Client::connect(server.address).await;
     for (request, status) in [
@@ -332,7 +332,7 @@ async fn connections_are_kept_and_requests_answered_in_order() {
 }
 
 #[tokio::test]
-async fn every_sample_is_kept_and_handed_out_once() {
+async fn every_sample_is_stored_and_dispatched_once() {
     let inbox = MemoryInbox::new();
     let server = start(inbox.clone(), |_| {}).await;
     let url = format!("http://{}{PATH}", server.address);
@@ -378,7 +378,7 @@ async fn every_sample_is_kept_and_handed_out_once() {
         let body = crate::support::within_patience(seen.recv()).await.unwrap();
         assert!(
             bodies.remove(std::str::from_utf8(&body).unwrap()),
-            "handed out once"
+            "dispatched once"
         );
     }
     until(async || {

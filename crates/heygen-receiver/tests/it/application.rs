@@ -39,7 +39,8 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// It answers with what `answer` makes of the number of the request, from 0. `None` is no answer at all.
+    /// It answers with what `answer` makes of the number of the request, from 0. `None` is no
+    /// answer at all.
     pub(crate) async fn start(
         answer: impl Fn(usize) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {

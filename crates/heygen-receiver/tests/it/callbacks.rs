@@ -30,7 +30,7 @@ async fn start(
 }
 
 #[tokio::test]
-async fn whoever_knows_the_token_may_send_without_a_signature() {
+async fn callback_with_a_valid_token_needs_no_signature() {
     let inbox = MemoryInbox::new();
     let tokens = CallbackTokens::new([TOKEN]).unwrap();
     // Nothing here is signed, so no secret has to be known.
@@ -67,7 +67,7 @@ async fn whoever_knows_the_token_may_send_without_a_signature() {
 }
 
 #[tokio::test]
-async fn under_any_other_token_the_path_does_not_exist() {
+async fn callback_with_any_other_token_is_not_found() {
     let inbox = MemoryInbox::new();
     let tokens = CallbackTokens::new([TOKEN]).unwrap();
     let server = start(secret(), inbox.clone(), &tokens).await;
@@ -101,7 +101,7 @@ async fn under_any_other_token_the_path_does_not_exist() {
 }
 
 #[tokio::test]
-async fn tokens_are_replaced_while_it_serves() {
+async fn callback_tokens_are_replaced_while_serving() {
     let inbox = MemoryInbox::new();
     let tokens = CallbackTokens::none();
     let server = start(secret(), inbox, &tokens).await;

@@ -10,7 +10,7 @@ use heygen_receiver::handlers::Command;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::handing::Handing;
+use crate::handler_run::HandlerRun;
 use crate::support::{PATIENCE, body, until, within_patience};
 
 /// What `script` runs in finds its folder in `$DIR`.
@@ -58,32 +58,32 @@ async fn is_written(path: &Path) -> String {
 /// How the first attempt of such a script ends.
 async fn ends(script: &str, sent: &[u8]) -> (AttemptOutcome, String) {
     let folder = tempfile::tempdir().unwrap();
-    let handing = Handing::start(sh(&folder, script));
-    within_patience(handing.ends(sent)).await
+    let run = HandlerRun::start(sh(&folder, script));
+    within_patience(run.ends(sent)).await
 }
 
 #[tokio::test]
 async fn the_body_is_on_standard_input_byte_for_byte() {
     let everything: Vec<u8> = (0..=255).collect();
     let folder = tempfile::tempdir().unwrap();
-    let handing = Handing::start(sh(&folder, r#"cat > "$DIR/body""#));
+    let run = HandlerRun::start(sh(&folder, r#"cat > "$DIR/body""#));
     for sent in [everything.repeat(2000), everything, Vec::new()] {
-        let (result, reason) = handing.ends(&sent).await;
+        let (result, reason) = run.ends(&sent).await;
         assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
         assert!(fs::read(folder.path().join("body")).unwrap() == sent);
     }
 }
 
 #[tokio::test]
-async fn the_environment_tells_the_rest() {
+async fn environment_has_the_values_of_the_delivery() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"env | grep ^HEYGEN_ | sort > "$DIR/env""#;
-    let handing = Handing::start(sh(&folder, script).env("HEYGEN_EVENT_ID", "given"));
+    let run = HandlerRun::start(sh(&folder, script).env("HEYGEN_EVENT_ID", "given"));
     let seen = || fs::read_to_string(folder.path().join("env")).unwrap();
 
     let sent = br#"{"event_type":"avatar_video.success","event_id":"evt_1","event_data":{"video_id":"v\u00001"}}"#;
-    let id = handing.append(&[], sent).await;
-    let kept = handing.after(id, 1).await;
+    let id = run.append(&[], sent).await;
+    let kept = run.after(id, 1).await;
     assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
     let seen_first = seen();
     let (received, others): (Vec<_>, Vec<_>) = seen_first
@@ -102,7 +102,7 @@ async fn the_environment_tells_the_rest() {
         ]
     );
 
-    let (result, _) = handing.ends(b"no event").await;
+    let (result, _) = run.ends(b"no event").await;
     assert_eq!(result, AttemptOutcome::Acknowledged);
     let seen = seen();
     assert!(
@@ -112,7 +112,7 @@ async fn the_environment_tells_the_rest() {
 }
 
 #[tokio::test]
-async fn a_name_as_long_as_a_body_stops_no_program() {
+async fn overlong_value_is_left_out_of_the_environment() {
     let name = "x".repeat(500_000);
     let sent = format!(r#"{{"event_type":"{name}","event_data":{{}}}}"#);
     let script = r#"test -z "${HEYGEN_EVENT_TYPE+set}""#;
@@ -152,12 +152,12 @@ async fn writes_its_environment() {
     let folder = std::env::var_os("TEST_FOLDER").unwrap();
     let script = r#"env > "$TEST_FOLDER/env.new"; mv "$TEST_FOLDER/env.new" "$TEST_FOLDER/env""#;
     let program = Command::new("/bin/sh").args(["-c", script]);
-    Handing::start(program).attempt(b"{}").await;
+    HandlerRun::start(program).attempt(b"{}").await;
     assert!(Path::new(&folder).join("env").exists());
 }
 
 #[tokio::test]
-async fn the_exit_status_decides() {
+async fn exit_status_decides_the_disposition() {
     use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
     for (script, result, reason) in [
         ("exit 0", Acknowledged, ""),
@@ -187,20 +187,20 @@ async fn the_exit_status_decides() {
 }
 
 #[tokio::test]
-async fn arguments_are_no_shell_s_business() {
+async fn arguments_are_not_interpreted_by_a_shell() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"printf '%s|' "$@" > "$DIR/arguments""#;
     let program = sh(&folder, script).arg("$HOME; exit 1").args(["*", ""]);
     let debug = format!("{program:?}");
     assert!(!debug.contains("exit 1"), "{debug}");
-    let (result, _) = Handing::start(program).ends(b"{}").await;
+    let (result, _) = HandlerRun::start(program).ends(b"{}").await;
     assert_eq!(result, AttemptOutcome::Acknowledged);
     let arguments = fs::read_to_string(folder.path().join("arguments")).unwrap();
     assert_eq!(arguments, "$HOME; exit 1|*||");
 }
 
 #[tokio::test]
-async fn of_many_words_the_last_are_kept() {
+async fn last_bytes_of_standard_error_are_recorded() {
     let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done >&2; exit 1";
     let (_, reason) = ends(script, b"{}").await;
     assert!(reason.len() < 4200, "{}", reason.len());
@@ -209,7 +209,7 @@ async fn of_many_words_the_last_are_kept() {
 }
 
 #[tokio::test]
-async fn pipes_that_the_program_does_not_use_stop_nobody() {
+async fn unused_pipes_do_not_block() {
     let large = vec![b'x'; 1_000_000];
     for (script, result) in [
         ("exit 0", AttemptOutcome::Acknowledged),
@@ -228,7 +228,7 @@ async fn pipes_that_the_program_does_not_use_stop_nobody() {
 }
 
 #[tokio::test]
-async fn what_a_program_leaves_behind_is_not_waited_for_and_let_be() {
+async fn processes_left_behind_are_neither_awaited_nor_ended() {
     let folder = tempfile::tempdir().unwrap();
     let held = Held::new(&folder);
     // It keeps standard error and standard input open until somebody opens `gate`.
@@ -237,8 +237,8 @@ async fn what_a_program_leaves_behind_is_not_waited_for_and_let_be() {
         { read line < "$DIR/gate"; echo "let be" > "$DIR/left"; } &
         exec 9>&-; echo gone >&2; exit 3"#;
     let program = sh(&folder, script);
-    let handing = Handing::start(program.clone());
-    let (result, reason) = within_patience(handing.ends(&vec![0; 1_000_000])).await;
+    let run = HandlerRun::start(program.clone());
+    let (result, reason) = within_patience(run.ends(&vec![0; 1_000_000])).await;
     assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(reason, "sh exited with status 3: gone");
     within_patience(program.all_ended()).await;
@@ -262,7 +262,7 @@ fn assert_reaped(id: &str) {
 fn assert_reaped(_: &str) {}
 
 #[tokio::test]
-async fn a_program_that_takes_too_long_is_ended_with_all_it_started() {
+async fn program_that_takes_too_long_is_ended_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let held = Held::new(&folder);
     let script = r#"
@@ -270,8 +270,8 @@ async fn a_program_that_takes_too_long_is_ended_with_all_it_started() {
         echo $$ > "$DIR/id"; echo at work >&2
         sh -c 'sleep 1000; true' & wait"#;
     let program = sh(&folder, script).timeout(Duration::from_secs(3));
-    let handing = Handing::start(program.clone());
-    let (result, reason) = within_patience(handing.ends(b"{}")).await;
+    let run = HandlerRun::start(program.clone());
+    let (result, reason) = within_patience(run.ends(b"{}")).await;
     assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(
         reason,
@@ -288,12 +288,12 @@ const STUBBORN: &str = r#"
     echo $$ > "$DIR/id"; wait; sleep 1000"#;
 
 #[tokio::test]
-async fn a_program_that_refuses_to_end_is_ended_all_the_same() {
+async fn program_that_ignores_sigterm_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let held = Held::new(&folder);
     let program = sh(&folder, STUBBORN).timeout(Duration::from_secs(3));
-    let handing = Handing::start(program);
-    let (result, reason) = within_patience(handing.ends(b"{}")).await;
+    let run = HandlerRun::start(program);
+    let (result, reason) = within_patience(run.ends(b"{}")).await;
     assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(reason, "sh was ended: it took longer than 3s");
     assert_reaped(&is_written(&folder.path().join("id")).await);
@@ -301,15 +301,15 @@ async fn a_program_that_refuses_to_end_is_ended_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_program_that_the_dispatcher_lets_go_of_is_ended() {
+async fn program_of_a_dropped_attempt_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let held = Held::new(&folder);
     let program = sh(&folder, STUBBORN);
-    let handing = Handing::start(program.clone());
-    handing.append(&[], b"{}").await;
+    let run = HandlerRun::start(program.clone());
+    run.append(&[], b"{}").await;
     let id = is_written(&folder.path().join("id")).await;
     // As at the end of the shutdown time.
-    drop(handing);
+    drop(run);
     within_patience(program.all_ended()).await;
     assert_reaped(&id);
     held.released().await;
@@ -321,25 +321,25 @@ async fn all_programs_can_be_ended_at_once() {
     let held = folders.each_ref().map(Held::new);
     let gentle = r#"exec 9>"$DIR/held"; echo $$ > "$DIR/id"; sleep 1000 & wait"#;
     let programs = [sh(&folders[0], gentle), sh(&folders[1], STUBBORN)];
-    let handing = programs.clone().map(Handing::start);
-    for (handing, folder) in handing.iter().zip(&folders) {
-        handing.append(&[], b"{}").await;
+    let run = programs.clone().map(HandlerRun::start);
+    for (run, folder) in run.iter().zip(&folders) {
+        run.append(&[], b"{}").await;
         is_written(&folder.path().join("id")).await;
     }
     Command::end_all(&programs, Duration::from_millis(100));
     for held in held {
         held.released().await;
     }
-    for (program, handing) in programs.iter().zip(handing) {
+    for (program, run) in programs.iter().zip(run) {
         within_patience(program.all_ended()).await;
-        let (result, reason) = within_patience(handing.ends(b"[]")).await;
+        let (result, reason) = within_patience(run.ends(b"[]")).await;
         assert_eq!(result, AttemptOutcome::Retry);
         assert!(reason.contains("no more programs are started"), "{reason}");
     }
 }
 
 #[test]
-fn a_program_does_not_outlive_the_runtime() {
+fn program_does_not_outlive_the_runtime() {
     for flavor in ["current thread", "multi thread"] {
         let folder = tempfile::tempdir().unwrap();
         let held = Held::new(&folder);
@@ -349,11 +349,11 @@ fn a_program_does_not_outlive_the_runtime() {
         };
         let runtime = builder.enable_all().build().unwrap();
         let id = runtime.block_on(async {
-            let handing = Handing::start(sh(&folder, STUBBORN));
-            handing.append(&[], b"{}").await;
+            let run = HandlerRun::start(sh(&folder, STUBBORN));
+            run.append(&[], b"{}").await;
             let id = is_written(&folder.path().join("id")).await;
             // Nobody lets go of it but the runtime itself.
-            std::mem::forget(handing);
+            std::mem::forget(run);
             id
         });
         drop(runtime);
@@ -368,7 +368,7 @@ fn a_program_does_not_outlive_the_runtime() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_be_started_is_a_retry_that_says_what_to_do() {
+async fn program_that_cannot_be_started_is_retried_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("plain"), body("a")).unwrap();
@@ -378,8 +378,8 @@ async fn a_program_that_cannot_be_started_is_a_retry_that_says_what_to_do() {
         (PathBuf::from("a\0b"), "could not be started"),
         (PathBuf::new(), "was not found"),
     ] {
-        let handing = Handing::start(Command::new(program.clone()).arg("hush"));
-        let (result, reason) = handing.ends(b"{}").await;
+        let run = HandlerRun::start(Command::new(program.clone()).arg("hush"));
+        let (result, reason) = run.ends(b"{}").await;
         assert_eq!(result, AttemptOutcome::Retry);
         assert!(reason.contains(expected), "{program:?}: {reason}");
         assert!(!reason.contains("hush"), "{reason}");

@@ -33,7 +33,8 @@ async fn a_header_has_to_come_in_time() {
         client.send(beginning).await;
         client.rest().await;
     }
-    // The same after a request that was answered, however patient the connection is between requests.
+    // The same after a request that was answered, however patient the connection is between
+    // requests.
     let server = start(MemoryInbox::new(), |limits| {
         limits.header_timeout = ENOUGH;
         limits.keep_alive = LONG;
@@ -48,7 +49,7 @@ async fn a_header_has_to_come_in_time() {
 }
 
 #[tokio::test]
-async fn a_header_that_trickles_gains_no_time() {
+async fn trickling_headers_do_not_extend_the_timeout() {
     let server = start(MemoryInbox::new(), |limits| limits.header_timeout = SHORT).await;
     let mut client = Client::connect(server.address).await;
     client
@@ -104,7 +105,7 @@ async fn a_header_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn no_patience_is_too_long() {
+async fn maximal_timeouts_do_not_overflow() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.header_timeout = Duration::MAX;
         limits.body_timeout = Duration::MAX;
@@ -124,7 +125,7 @@ async fn no_patience_is_too_long() {
 }
 
 #[tokio::test]
-async fn slow_clients_make_room_for_those_who_ask() {
+async fn slow_connections_are_closed_for_new_requests() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.max_connections = 20;
         limits.header_timeout = LONG;
@@ -157,7 +158,7 @@ async fn slow_clients_make_room_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_harms_nobody() {
+async fn bytes_that_are_not_http_do_no_harm() {
     let server = start(MemoryInbox::new(), |_| {}).await;
     let junk: &[&[u8]] = &[
         b"\x16\x03\x01\x02\x00\x01\x00",
@@ -177,7 +178,7 @@ async fn what_is_not_http_harms_nobody() {
 }
 
 #[tokio::test]
-async fn over_the_limit_probes_pass_and_deliveries_are_sent_away() {
+async fn over_the_limit_probes_pass_and_deliveries_get_503() {
     const FULL: usize = 2;
     const RESERVE: usize = 16;
     let server = start(MemoryInbox::new(), |limits| limits.max_connections = FULL).await;

@@ -1,4 +1,5 @@
-//! Destinations beside each other, live deliveries beside a backlog, and pauses that a destination asks for.
+//! Destinations beside each other, live deliveries beside a backlog, and pauses that a destination
+//! asks for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -95,14 +96,14 @@ async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: Dispat
 }
 
 #[tokio::test]
-async fn hanging_destination_holds_up_no_other() {
+async fn hanging_destination_delays_no_other() {
     check_hanging_destination(MemoryInbox::new(), DispatchOrder::Unordered).await;
     check_hanging_destination(MemoryInbox::new(), DispatchOrder::PerSubject).await;
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn hanging_destination_holds_up_no_other_in_a_file() {
+async fn hanging_destination_delays_no_other_in_a_file() {
     for order in [DispatchOrder::Unordered, DispatchOrder::PerSubject] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.db");
@@ -184,7 +185,7 @@ async fn backlog_gets_a_tenth_beside_live_deliveries() {
 }
 
 #[tokio::test]
-async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
+async fn pause_delays_only_its_destination_and_costs_no_attempt() {
     const PAUSE: Duration = Duration::from_millis(600);
     let inbox = MemoryInbox::new();
     let calls = Arc::new(Mutex::new(Vec::new()));
@@ -231,7 +232,7 @@ async fn pause_holds_up_its_destination_alone_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn destination_that_pauses_for_ever_is_given_up_in_time() {
+async fn endless_pause_is_dead_lettered_in_time() {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a.b", 0).await;
     let most = Duration::from_millis(300);
@@ -246,7 +247,7 @@ async fn destination_that_pauses_for_ever_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn destination_with_a_limit_refuses_few() {
+async fn destination_with_a_rate_limit_rejects_few() {
     const DELIVERIES: usize = 600;
     /// So many a period.
     const LIMIT: usize = 20;

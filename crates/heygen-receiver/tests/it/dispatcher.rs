@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin,
-    MemoryInbox, State, StoredDelivery,
+    Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin, StoredDelivery,
+    MemoryInbox, State,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::sync::{Semaphore, oneshot};
@@ -51,7 +51,8 @@ async fn after_attempts(inbox: &impl InboxAdmin, id: DeliveryId, count: usize) -
     get(inbox, id).await
 }
 
-/// One delivery through one handler: what is recorded of its first attempt, and where it stands then.
+/// One delivery through one handler: what is recorded of its first attempt, and where it stands
+/// then.
 async fn check(handler: impl Handler, state: State, result: AttemptOutcome, detail: Option<&str>) {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
@@ -82,15 +83,9 @@ async fn check(handler: impl Handler, state: State, result: AttemptOutcome, deta
 }
 
 #[tokio::test]
-async fn whatever_a_handler_returns_is_recorded() {
+async fn disposition_of_a_handler_is_recorded() {
     use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
-    check(
-        async |_: Delivery| {},
-        State::Acknowledged,
-        Acknowledged,
-        None,
-    )
-    .await;
+    check(async |_: Delivery| {}, State::Acknowledged, Acknowledged, None).await;
     check(
         async |_: Delivery| Ok::<(), String>(()),
         State::Acknowledged,
@@ -147,7 +142,7 @@ async fn whatever_a_handler_returns_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_retry_and_harms_nobody_else() {
+async fn panic_is_retried_and_affects_no_other_delivery() {
     async fn panics(delivery: Delivery) {
         match delivery.event().unwrap().subject_id() {
             Some("text") => panic!("out of tape"),
@@ -236,7 +231,8 @@ async fn time_runs_out() {
     assert!(kept.summary.dead_lettered_at.is_some());
 }
 
-/// How a delivery ends that was with a process so often when that ended, and how often the handler is called then.
+/// How a delivery ends that was with a process so often when that ended, and how often the handler
+/// is called then.
 async fn check_interrupted(count: usize, attempts: u32, expected: State, expected_calls: usize) {
     let inbox = MemoryInbox::new();
     let id = append(&inbox, "a").await;
@@ -277,14 +273,14 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
     if expected == State::DeadLettered {
         assert_eq!(
             kept.attempts[count].detail.as_deref(),
-            Some("the attempts ran out while it was being handled")
+            Some("the attempts ran out while a handler was running")
         );
     }
     assert_eq!(calls.load(Ordering::SeqCst), expected_calls);
 }
 
 #[tokio::test]
-async fn what_takes_every_process_down_is_not_handed_out_for_ever() {
+async fn delivery_that_crashes_every_process_is_dead_lettered() {
     check_interrupted(2, 2, State::DeadLettered, 0).await;
     check_interrupted(100, u32::MAX, State::DeadLettered, 0).await;
 }
@@ -297,7 +293,7 @@ async fn attempts_that_end_with_the_process_use_up_no_others() {
 }
 
 #[tokio::test]
-async fn no_more_are_handed_out_at_a_time_than_was_said() {
+async fn concurrency_is_limited() {
     const AT_A_TIME: usize = 3;
     let inbox = MemoryInbox::new();
     for number in 0..10 {
@@ -325,8 +321,7 @@ async fn no_more_are_handed_out_at_a_time_than_was_said() {
     };
     for done in 0..7 {
         until(async || {
-            inside.load(Ordering::SeqCst) == AT_A_TIME
-                && in_state(State::Acknowledged).await == done
+            inside.load(Ordering::SeqCst) == AT_A_TIME && in_state(State::Acknowledged).await == done
         })
         .await;
         assert_eq!(
@@ -342,7 +337,7 @@ async fn no_more_are_handed_out_at_a_time_than_was_said() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_handed_out_when_it_comes() {
+async fn delivery_is_dispatched_when_it_is_appended() {
     let inbox = MemoryInbox::new();
     let _dispatching = Dispatching::start(&inbox, async |_: Delivery| {}, |_| {});
     let start = Instant::now();
@@ -359,7 +354,7 @@ async fn a_delivery_is_handed_out_when_it_comes() {
 }
 
 #[tokio::test]
-async fn a_handler_is_given_what_was_kept() {
+async fn handler_receives_what_was_stored() {
     let inbox = MemoryInbox::new();
     let (tell, told) = oneshot::channel();
     let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
@@ -391,7 +386,7 @@ async fn a_handler_is_given_what_was_kept() {
 }
 
 #[tokio::test]
-async fn an_end_that_could_not_be_recorded_is_recorded_later() {
+async fn result_that_could_not_be_recorded_is_recorded_later() {
     let failures = Arc::new(Semaphore::new(1));
     let inbox = Tampered::new(Fault::FinishFails(failures.clone()));
     let calls = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! The end of a dispatcher: what is under way ends, what does not is handed out again.
+//! Shutdown of a dispatcher: running handlers end, or their deliveries are redelivered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn waiting(permits: &Arc<Semaphore>) -> (impl Handler, mpsc::UnboundedReceiver<(
 }
 
 #[tokio::test]
-async fn what_is_under_way_may_end() {
+async fn running_handlers_may_end() {
     let inbox = MemoryInbox::new();
     let permits = Arc::new(Semaphore::new(0));
     let (handler, mut called) = waiting(&permits);
@@ -59,13 +59,13 @@ async fn what_is_under_way_may_end() {
     let late = state(late).await;
     assert!(
         matches!(late, State::Pending | State::Acknowledged),
-        "in nobody's hands: {late}"
+        "not claimed: {late}"
     );
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn what_does_not_end_is_handed_out_again() {
+async fn delivery_of_a_handler_that_does_not_end_is_redelivered() {
     use heygen_inbox::AttemptOutcome;
     use heygen_inbox::sqlite::SqliteInbox;
 
@@ -96,7 +96,7 @@ async fn what_does_not_end_is_handed_out_again() {
 }
 
 #[tokio::test]
-async fn an_inbox_that_does_not_answer_does_not_hold_it_up() {
+async fn hanging_inbox_does_not_delay_shutdown() {
     let inbox = Tampered::new(Fault::ClaimHangs);
     let (stop, task) = start(&inbox, async |_: Delivery| {}, Duration::from_millis(20));
     stop.send(()).unwrap();
@@ -104,7 +104,7 @@ async fn an_inbox_that_does_not_answer_does_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn an_idle_one_ends_at_once() {
+async fn idle_dispatcher_ends_at_once() {
     let (stop, task) = start(
         &MemoryInbox::new(),
         async |_: Delivery| {},

@@ -29,7 +29,7 @@ struct Seen {
 }
 
 #[tokio::test]
-async fn each_subject_is_handled_in_order_while_others_go_on() {
+async fn subjects_are_in_order_and_independent() {
     let folder = tempfile::tempdir().unwrap();
     let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
     let subjects = ["a", "b", "c", "d"];
@@ -97,7 +97,7 @@ async fn each_subject_is_handled_in_order_while_others_go_on() {
 
 /// The order that a store cannot keep is not given up in silence.
 #[tokio::test]
-async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
+async fn unsupported_order_dispatches_nothing() {
     let inbox = Tampered::new(Fault::KeepsNoOrder);
     let id = inbox.append(about("a", 1)).await.unwrap().id();
     let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
@@ -121,7 +121,7 @@ async fn nothing_is_dispatched_in_an_order_that_the_store_cannot_keep() {
 }
 
 #[tokio::test]
-async fn a_replay_is_noticed_and_has_every_attempt_before_it() {
+async fn replay_is_noticed_and_starts_the_schedule_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
     let inbox = SqliteInbox::open(&path).unwrap();

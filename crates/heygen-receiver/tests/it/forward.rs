@@ -1,4 +1,4 @@
-//! Deliveries sent on to an application that takes them, refuses them, or does worse.
+//! Deliveries forwarded to an application that accepts them, rejects them, or fails.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use heygen_receiver::{ActiveSecrets, Secret, Secrets};
 use tokio::net::TcpListener;
 
 use crate::application::{Application, Request, answer};
-use crate::handing::Handing;
+use crate::handler_run::HandlerRun;
 use crate::support::{body, secret};
 
 fn forward(application: &Application) -> Forward {
@@ -28,11 +28,11 @@ fn verified(request: &Request, secret: &Secret) -> bool {
 #[tokio::test]
 async fn the_body_is_sent_byte_for_byte_and_signed() {
     let application = Application::always(answer("204 No Content", "", "")).await;
-    let handing = Handing::start(forward(&application));
+    let run = HandlerRun::start(forward(&application));
     let everything: Vec<u8> = (0..=255).collect();
     let event = body(" é \\u0000 ");
     for sent in [event.as_bytes(), everything.as_slice(), b""] {
-        let (result, reason) = handing.ends(sent).await;
+        let (result, reason) = run.ends(sent).await;
         assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
         let request = application.requests().pop().unwrap();
         assert_eq!(request.body, sent);
@@ -42,11 +42,11 @@ async fn the_body_is_sent_byte_for_byte_and_signed() {
 }
 
 #[tokio::test]
-async fn the_application_is_told_what_is_known_of_the_delivery() {
+async fn forwarded_headers_describe_the_delivery() {
     let application = Application::always(answer("200 OK", "", "thanks")).await;
-    let handing = Handing::start(forward(&application));
+    let run = HandlerRun::start(forward(&application));
     let started = SystemTime::now();
-    let id = handing
+    let id = run
         .append(
             &[
                 ("Content-Type", "application/json; charset=utf-8"),
@@ -72,7 +72,7 @@ async fn the_application_is_told_what_is_known_of_the_delivery() {
             body("a").as_bytes(),
         )
         .await;
-    handing.after(id, 1).await;
+    run.after(id, 1).await;
     let [request] = application.requests().try_into().unwrap();
     assert_eq!(request.line, "POST /hook HTTP/1.1");
     assert!(verified(&request, &secret()));
@@ -124,8 +124,8 @@ async fn the_application_is_told_what_is_known_of_the_delivery() {
 #[tokio::test]
 async fn without_headers_it_is_json_and_has_no_timestamp() {
     let application = Application::always(answer("200 OK", "", "")).await;
-    let handing = Handing::start(forward(&application));
-    handing.attempt(b"{}").await;
+    let run = HandlerRun::start(forward(&application));
+    run.attempt(b"{}").await;
     let [request] = application.requests().try_into().unwrap();
     assert_eq!(request.header("content-type"), "application/json");
     assert_eq!(request.all("heygen-timestamp"), [b""; 0]);
@@ -139,10 +139,10 @@ async fn two_deliveries_share_a_connection() {
         Some(answer(statuses[number], "", text))
     })
     .await;
-    let handing = Handing::start(forward(&application));
+    let run = HandlerRun::start(forward(&application));
     for _ in statuses {
         let number = application.requests().len();
-        handing.attempt(body(&number.to_string()).as_bytes()).await;
+        run.attempt(body(&number.to_string()).as_bytes()).await;
     }
     let connections: Vec<_> = application
         .requests()
@@ -153,17 +153,17 @@ async fn two_deliveries_share_a_connection() {
 }
 
 #[tokio::test]
-async fn another_attempt_says_that_it_is_one() {
+async fn second_attempt_has_its_number() {
     let application = Application::start(|number| {
         let status = ["503 Service Unavailable", "200 OK"][number];
         Some(answer(status, "", ""))
     })
     .await;
-    let handing = Handing::with(forward(&application), |options| {
+    let run = HandlerRun::with(forward(&application), |options| {
         options.schedule.initial_delay = Duration::from_millis(1);
     });
-    let id = handing.append(&[], b"{}").await;
-    let kept = handing.after(id, 2).await;
+    let id = run.append(&[], b"{}").await;
+    let kept = run.after(id, 2).await;
     assert_eq!(kept.summary.state, State::Acknowledged);
     let [first, second] = application.requests().try_into().unwrap();
     assert_eq!(first.header("heygen-webhooks-attempt"), "1");
@@ -177,8 +177,8 @@ async fn another_attempt_says_that_it_is_one() {
 /// How an attempt ends that is answered so, and after `URL answered ` the reason.
 async fn check(answer: Vec<u8>, result: AttemptOutcome, reason: &str) {
     let application = Application::always(answer).await;
-    let handing = Handing::start(forward(&application));
-    let (found, said) = handing.ends(b"{}").await;
+    let run = HandlerRun::start(forward(&application));
+    let (found, said) = run.ends(b"{}").await;
     assert_eq!(found, result, "{said}");
     let expected = match reason {
         "" => String::new(),
@@ -257,7 +257,7 @@ async fn a_2xx_status_counts_whatever_follows_it() {
         let mut options = ForwardOptions::default();
         options.timeout = Duration::from_secs(2);
         let forward = Forward::with(&application.url, secret(), options).unwrap();
-        let (result, said) = Handing::start(forward).ends(b"{}").await;
+        let (result, said) = HandlerRun::start(forward).ends(b"{}").await;
         let start: String = answer.chars().take(100).collect();
         assert_eq!(result, AttemptOutcome::Acknowledged, "{start:?}: {said}");
         assert_eq!(application.requests().len(), 1, "{start:?}");
@@ -270,7 +270,7 @@ async fn another_status_counts_too_where_the_rest_cannot_be_read() {
     for (status, expected) in [("500 Oh", Retry), ("410 Gone", DeadLettered)] {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: x\r\n\r\n");
         let application = Application::always(answer).await;
-        let (result, said) = Handing::start(forward(&application)).ends(b"{}").await;
+        let (result, said) = HandlerRun::start(forward(&application)).ends(b"{}").await;
         assert_eq!(result, expected);
         assert!(
             said.starts_with(&format!("answered {}", &status[..3])),
@@ -293,14 +293,14 @@ async fn a_connection_that_is_reset_after_its_status_counts() {
         // More than what it has read came: closing it resets the connection.
         stream.set_zero_linger().unwrap();
     });
-    let handing = Handing::start(Forward::new(&url, secret()).unwrap());
-    let (result, said) = handing.ends(b"{}").await;
+    let run = HandlerRun::start(Forward::new(&url, secret()).unwrap());
+    let (result, said) = run.ends(b"{}").await;
     assert_eq!(result, AttemptOutcome::Acknowledged, "{said}");
     serving.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_connection_has_a_longest_life() {
+async fn connection_is_replaced_after_its_lifetime() {
     for (lifetime, expected) in [
         (Duration::ZERO, [0, 1, 2]),
         (Duration::from_secs(60), [0, 0, 0]),
@@ -309,9 +309,9 @@ async fn a_connection_has_a_longest_life() {
         let mut options = ForwardOptions::default();
         options.connection_lifetime = lifetime;
         let forward = Forward::with(&application.url, secret(), options).unwrap();
-        let handing = Handing::start(forward);
+        let run = HandlerRun::start(forward);
         for number in 0..3 {
-            handing.attempt(body(&number.to_string()).as_bytes()).await;
+            run.attempt(body(&number.to_string()).as_bytes()).await;
         }
         let requests = application.requests();
         let connections: Vec<_> = requests.iter().map(|request| request.connection).collect();
@@ -328,7 +328,7 @@ async fn a_redirect_is_not_followed() {
             answer(status, &location, "see there"),
             AttemptOutcome::Retry,
             &format!(
-                "{status}, and redirects are not followed: forward to the address it leads to"
+                "{status}, and redirects are not followed: forward to the target of the redirect"
             ),
         )
         .await;
@@ -337,7 +337,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_cut_and_one_without_end_does_not_hold_up() {
+async fn long_response_is_cut_and_an_endless_one_does_not_delay() {
     let long = "é".repeat(200_000);
     check(
         answer("500 Internal Server Error", "", &long),
@@ -362,15 +362,15 @@ async fn a_long_text_is_cut_and_one_without_end_does_not_hold_up() {
 /// How long the next attempt waits, in seconds, and the tests's own slowness added.
 async fn wait_after(status: &str, headers: &str) -> Duration {
     let application = Application::always(answer(status, headers, "")).await;
-    let handing = Handing::start(forward(&application));
-    let id = handing.append(&[], b"{}").await;
+    let run = HandlerRun::start(forward(&application));
+    let id = run.append(&[], b"{}").await;
     let before = SystemTime::now();
-    let kept = handing.after(id, 1).await;
+    let kept = run.after(id, 1).await;
     kept.due_at.unwrap().duration_since(before).unwrap()
 }
 
 #[tokio::test]
-async fn an_application_says_when_to_come_again() {
+async fn retry_after_pauses_the_destination() {
     let seconds = Duration::from_secs;
     let slowness = seconds(30);
     let in_2_minutes = httpdate::fmt_http_date(SystemTime::now() + seconds(120));
@@ -403,13 +403,13 @@ async fn an_application_says_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn no_answer_is_a_retry_before_the_dispatcher_gives_up() {
+async fn missing_response_is_retried_before_the_handler_timeout() {
     let application = Application::start(|_| None).await;
     let mut options = ForwardOptions::default();
     options.timeout = Duration::from_millis(50);
     let url = format!("{}?token=hush", application.url);
-    let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
-    let (result, reason) = handing.ends(b"{}").await;
+    let run = HandlerRun::start(Forward::with(&url, secret(), options).unwrap());
+    let (result, reason) = run.ends(b"{}").await;
     assert_eq!(result, AttemptOutcome::Retry);
     assert_eq!(
         reason,
@@ -418,13 +418,13 @@ async fn no_answer_is_a_retry_before_the_dispatcher_gives_up() {
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_there_is_a_retry() {
+async fn unreachable_application_is_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = format!("http://{address}/?token=hush");
-    let handing = Handing::start(Forward::new(&url, secret()).unwrap());
-    let (result, reason) = handing.ends(b"{}").await;
+    let run = HandlerRun::start(Forward::new(&url, secret()).unwrap());
+    let (result, reason) = run.ends(b"{}").await;
     assert_eq!(result, AttemptOutcome::Retry);
     let expected = format!("http://{address}/ could not be reached: ");
     assert!(reason.starts_with(&expected), "{reason}");
@@ -433,14 +433,14 @@ async fn an_application_that_is_not_there_is_a_retry() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_a_retry() {
+async fn response_that_is_not_http_is_retried() {
     for bytes in [&b"\xff\xfe\0 no HTTP\r\n\r\n"[..], b"", b"HTTP/1.1 200"] {
         let application = Application::start(move |_| Some(bytes.to_vec())).await;
         let mut options = ForwardOptions::default();
         options.timeout = Duration::from_millis(200);
         let url = format!("{}?token=hush", application.url);
-        let handing = Handing::start(Forward::with(&url, secret(), options).unwrap());
-        let (result, reason) = handing.ends(b"{}").await;
+        let run = HandlerRun::start(Forward::with(&url, secret(), options).unwrap());
+        let (result, reason) = run.ends(b"{}").await;
         assert_eq!(result, AttemptOutcome::Retry);
         let expected = format!("{} gave no answer", application.url);
         assert!(reason.starts_with(&expected), "{reason}");
@@ -449,11 +449,11 @@ async fn an_answer_that_is_no_http_is_a_retry() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_unsigned_and_a_new_secret_signs_at_once() {
+async fn without_a_secret_nothing_is_sent_and_a_new_one_signs_at_once() {
     let application = Application::always(answer("200 OK", "", "")).await;
     let secrets = ActiveSecrets::none();
-    let handing = Handing::start(Forward::new(&application.url, secrets.clone()).unwrap());
-    let (result, reason) = handing.ends(b"{}").await;
+    let run = HandlerRun::start(Forward::new(&application.url, secrets.clone()).unwrap());
+    let (result, reason) = run.ends(b"{}").await;
     assert_eq!(result, AttemptOutcome::Retry);
     assert!(reason.contains("no secret"), "{reason}");
     assert_eq!(application.requests().len(), 0);
@@ -462,13 +462,13 @@ async fn nothing_is_sent_unsigned_and_a_new_secret_signs_at_once() {
     let mut both = Secrets::new(newest.clone());
     both.push(secret());
     secrets.set(both);
-    handing.attempt(body("a").as_bytes()).await;
+    run.attempt(body("a").as_bytes()).await;
     let [request] = application.requests().try_into().unwrap();
     assert!(verified(&request, &newest));
 }
 
-/// What a delivery of this source comes to the application with, its forwarding signed with `signed_with` while the receiver
-/// accepts `accepted`.
+/// What a delivery of this source comes to the application with, its forwarding signed with
+/// `signed_with` while the receiver accepts `accepted`.
 async fn check_signed(
     source: Source,
     signed_with: &str,
@@ -482,8 +482,8 @@ async fn check_signed(
         Secrets::collect(accepted).map_or_else(ActiveSecrets::none, ActiveSecrets::from)
     });
     let secret = Secret::new(signed_with).unwrap();
-    let handing = Handing::start(Forward::with(&application.url, secret.clone(), options).unwrap());
-    let request = sent_on(&handing, &application, source, &[]).await;
+    let run = HandlerRun::start(Forward::with(&application.url, secret.clone(), options).unwrap());
+    let request = sent_on(&run, &application, source, &[]).await;
     let what = format!("{source} signed with {signed_with}, {accepted:?} accepted");
     assert_eq!(verified(&request, &secret), is_signed, "{what}");
     let signatures = ["signature", "heygen-signature"].map(|name| request.all(name).len());
@@ -495,7 +495,7 @@ async fn check_signed(
 }
 
 async fn sent_on(
-    handing: &Handing,
+    run: &HandlerRun,
     application: &Application,
     source: Source,
     headers: &[(&str, &str)],
@@ -504,8 +504,8 @@ async fn sent_on(
     let headers = headers.map(|(name, value)| Header::new(name, value.as_bytes()));
     let body = body(&format!("of {source}"));
     let delivery = NewDelivery::new(SystemTime::now(), source, headers.collect(), body.into());
-    let id = handing.inbox.append(delivery).await.unwrap().id();
-    handing.after(id, 1).await;
+    let id = run.inbox.append(delivery).await.unwrap().id();
+    run.after(id, 1).await;
     application.requests().pop().unwrap()
 }
 
@@ -513,7 +513,8 @@ async fn sent_on(
 async fn only_what_heygen_signed_is_signed_with_a_secret_of_the_receiver() {
     for source in Source::ALL {
         let is_heygens = source == Source::Webhook;
-        // One of its own; HeyGen's; the old one of HeyGen's; another text that is the same key; and nothing known.
+        // One of its own; HeyGen's; the old one of HeyGen's; another text that is the same key; and
+        // nothing known.
         check_signed(source, "own", Some(&["new", "old"]), true).await;
         check_signed(source, "own", Some(&[]), true).await;
         check_signed(source, "new", Some(&["new", "old"]), is_heygens).await;
@@ -529,11 +530,11 @@ async fn a_secret_that_becomes_the_receivers_signs_nothing_of_others_any_more() 
     let receivers = ActiveSecrets::none();
     let mut options = ForwardOptions::default();
     options.receiver_secrets = Some(receivers.clone());
-    let handing = Handing::start(Forward::with(&application.url, secret(), options).unwrap());
-    let request = sent_on(&handing, &application, Source::Callback, &[]).await;
+    let run = HandlerRun::start(Forward::with(&application.url, secret(), options).unwrap());
+    let request = sent_on(&run, &application, Source::Callback, &[]).await;
     assert!(verified(&request, &secret()));
     receivers.set(secret().into());
-    let request = sent_on(&handing, &application, Source::Backfill, &[]).await;
+    let request = sent_on(&run, &application, Source::Backfill, &[]).await;
     assert!(request.all("signature").is_empty());
 }
 
@@ -542,18 +543,18 @@ async fn heygens_secret_is_recognised_by_what_heygen_signed() {
     let application = Application::always(answer("200 OK", "", "")).await;
     let mut options = ForwardOptions::default();
     options.receiver_secrets = Some(ActiveSecrets::none());
-    let handing = Handing::start(Forward::with(&application.url, secret(), options).unwrap());
+    let run = HandlerRun::start(Forward::with(&application.url, secret(), options).unwrap());
     let body = body("of webhook");
     let signature = secret().sign(body.as_bytes()).to_string();
     let headers = [("Signature", signature.as_str())];
-    let request = sent_on(&handing, &application, Source::Webhook, &headers).await;
+    let request = sent_on(&run, &application, Source::Webhook, &headers).await;
     assert!(verified(&request, &secret()));
-    let request = sent_on(&handing, &application, Source::Callback, &[]).await;
+    let request = sent_on(&run, &application, Source::Callback, &[]).await;
     assert!(request.all("signature").is_empty());
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_and_not_repeated() {
+fn invalid_address_is_an_error_that_does_not_quote_it() {
     for url in ["hush", "ftp://a.example/hush", "http://hush:hush@a.example"] {
         let error = Forward::new(url, secret()).unwrap_err();
         assert_eq!(error.kind(), ForwardErrorKind::Url);

@@ -23,7 +23,7 @@ fn signed(body: &[u8]) -> Vec<u8> {
 
 /// What HeyGen signed is kept whatever it holds, up to the limit that the invariants set.
 #[test]
-fn named_bodies_are_kept() {
+fn named_bodies_are_stored() {
     for named in bodies::named() {
         let expected = usize::from(named.body.len() <= 16 * 1024);
         assert_eq!(
@@ -36,7 +36,7 @@ fn named_bodies_are_kept() {
 }
 
 #[test]
-fn fixtures_are_kept() {
+fn fixtures_are_stored() {
     for body in bodies::fixtures() {
         assert_eq!(invariants::hold(&signed(&body)), 1);
     }
@@ -44,7 +44,7 @@ fn fixtures_are_kept() {
 
 /// The seeds of fuzzing, and how many deliveries each of them gets in.
 #[test]
-fn seeds_get_in_as_far_as_they_may() {
+fn seeds_of_fuzzing_are_stored_if_authenticated() {
     let expected = [
         ("absolute-with-a-query", 1),
         ("body-too-short", 0),
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn a_token_opens_and_nothing_else_does(token in "[A-Za-z0-9_-]{20,40}", other in ".{0,40}", place: usize) {
+    fn only_the_token_is_accepted(token in "[A-Za-z0-9_-]{20,40}", other in ".{0,40}", place: usize) {
         let tokens = CallbackTokens::new([&token]);
         prop_assert_eq!(tokens.is_ok(), token.len() >= 22);
         let Ok(tokens) = tokens else { return Ok(()); };

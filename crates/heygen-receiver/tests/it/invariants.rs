@@ -10,10 +10,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, split};
 
-/// Panics when something does not hold for a client that sends this, and returns how many deliveries are kept.
+/// Panics when something does not hold for a client that sends this, and returns how many
+/// deliveries are kept.
 ///
-/// Requests are divided by [`NEXT`]. In the head of each `{sign}` stands for the signature and `{length}` for the length of
-/// what follows the first empty line, so that whatever makes requests need not know how to sign to get in.
+/// Requests are divided by [`NEXT`]. In the head of each `{sign}` stands for the signature and
+/// `{length}` for the length of what follows the first empty line, so that whatever makes requests
+/// need not know how to sign to get in.
 pub(crate) fn hold(script: &[u8]) -> usize {
     let pieces = pieces(script);
     // Time stands still while anything can go on, and jumps to the next limit when nothing can.
@@ -65,7 +67,8 @@ pub(crate) fn hold(script: &[u8]) -> usize {
     kept.len()
 }
 
-/// Every status that HTTP/1 shows here has a reason, and 200 is said for a delivery that is kept and for nothing else.
+/// Every status that HTTP/1 shows here has a reason, and 200 is said for a delivery that is kept
+/// and for nothing else.
 fn check_answers(text: &str, kept: usize) {
     let mut answers = text.split("HTTP/1.");
     assert_eq!(
@@ -196,7 +199,8 @@ fn secret() -> Secret {
     Secret::new("whsec_test").unwrap()
 }
 
-/// What divides requests in a script. The client waits there, so that they come one after the other.
+/// What divides requests in a script. The client waits there, so that they come one after the
+/// other.
 pub(crate) const NEXT: &[u8] = b"\n{next}\n";
 pub(crate) const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
 

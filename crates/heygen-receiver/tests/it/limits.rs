@@ -28,7 +28,7 @@ async fn a_declared_length_is_refused_before_a_byte_is_sent() {
 }
 
 #[tokio::test]
-async fn who_still_sends_gets_to_read_the_answer() {
+async fn client_that_still_sends_can_read_the_response() {
     let server = start(MemoryInbox::new(), |limits| limits.max_body_bytes = 1000).await;
     let large = "x".repeat(5 * 1024 * 1024);
     let elsewhere = [b"POST /x".as_slice(), &post(&large, &[])[5 + PATH.len()..]].concat();
@@ -48,7 +48,7 @@ async fn who_still_sends_gets_to_read_the_answer() {
 }
 
 #[tokio::test]
-async fn who_waits_for_leave_to_send_gets_it() {
+async fn expect_continue_is_answered() {
     let server = start(MemoryInbox::new(), |_| {}).await;
     let body = body("a");
     let signature = sign(body.as_bytes());
@@ -89,7 +89,7 @@ async fn a_slow_body_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_early_is_not_taken_for_whole() {
+async fn truncated_body_is_rejected() {
     let inbox = MemoryInbox::new();
     let server = start(inbox.clone(), |_| {}).await;
     let body = body("a");
@@ -155,7 +155,7 @@ async fn bodies_in_memory_have_one_bound() {
 }
 
 #[tokio::test]
-async fn small_bodies_get_through_beside_those_who_hold_as_much_as_they_can() {
+async fn small_bodies_pass_while_others_use_the_budget() {
     let server = start(MemoryInbox::new(), |limits| {
         limits.body_timeout = Duration::from_secs(3600);
     })
@@ -219,7 +219,7 @@ async fn headers_count_before_the_body_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_inbox_that_takes_too_long_is_not_waited_for() {
+async fn commit_timeout_is_answered_503() {
     let inbox = Tampered::new(Fault::Hangs);
     let body = body_of_len(150_000);
     let server = start(inbox, |limits| {

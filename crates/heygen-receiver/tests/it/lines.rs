@@ -9,7 +9,7 @@ use heygen_receiver::Delivery;
 use heygen_receiver::handlers::Lines;
 use tokio::sync::Semaphore;
 
-use crate::handing::Handing;
+use crate::handler_run::HandlerRun;
 use crate::support::{body, until, within_patience};
 
 /// What was written, for the test to read.
@@ -37,9 +37,9 @@ impl Write for Paper {
 #[tokio::test]
 async fn a_line_is_a_json_object() {
     let paper = Paper::default();
-    let handing = Handing::start(Lines::new(paper.clone()));
-    let id = handing.append(&[], body("a\\nb").as_bytes()).await;
-    let kept = handing.after(id, 1).await;
+    let run = HandlerRun::start(Lines::new(paper.clone()));
+    let id = run.append(&[], body("a\\nb").as_bytes()).await;
+    let kept = run.after(id, 1).await;
     assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
     let text = paper.text();
     let line = text.strip_suffix('\n').unwrap();
@@ -51,10 +51,10 @@ async fn a_line_is_a_json_object() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_has_a_line_that_says_so() {
+async fn body_that_is_not_an_event_has_a_line_with_the_error() {
     let paper = Paper::default();
-    let handing = Handing::start(Lines::new(paper.clone()));
-    let ends = handing.ends(b"\xff\n").await;
+    let run = HandlerRun::start(Lines::new(paper.clone()));
+    let ends = run.ends(b"\xff\n").await;
     assert_eq!(ends, (AttemptOutcome::Acknowledged, String::new()));
     let text = paper.text();
     assert!(
@@ -64,22 +64,22 @@ async fn what_is_no_event_has_a_line_that_says_so() {
 }
 
 #[tokio::test]
-async fn another_format_is_taken_and_lines_do_not_mix() {
+async fn custom_format_is_used_and_lines_do_not_mix() {
     let paper = Paper::default();
     let format = |delivery: &Delivery| {
         let event = delivery.event().unwrap();
         event.subject_id().unwrap().to_string()
     };
-    let handing = Handing::start(Lines::with(paper.clone(), format));
+    let run = HandlerRun::start(Lines::with(paper.clone(), format));
     let mut expected = Vec::new();
     let mut ids = Vec::new();
     for number in 0..50 {
         let name = format!("video{number:03}");
-        ids.push(handing.append(&[], body(&name).as_bytes()).await);
+        ids.push(run.append(&[], body(&name).as_bytes()).await);
         expected.push(name);
     }
     for id in ids {
-        handing.after(id, 1).await;
+        run.after(id, 1).await;
     }
     let text = paper.text();
     let mut lines: Vec<_> = text.lines().collect();
@@ -111,11 +111,11 @@ async fn a_write_that_fails_is_a_retry() {
     let paper = Paper::default();
     let failures = Arc::new(Semaphore::new(1));
     let lines = Lines::with(Failing(failures, paper.clone()), |_| "x".to_owned());
-    let handing = Handing::with(lines, |options| {
+    let run = HandlerRun::with(lines, |options| {
         options.schedule.initial_delay = Duration::from_millis(1);
     });
-    let id = handing.append(&[], b"{}").await;
-    let attempts = handing.after(id, 2).await.attempts;
+    let id = run.append(&[], b"{}").await;
+    let attempts = run.after(id, 2).await.attempts;
     assert_eq!(attempts[0].result, AttemptOutcome::Retry);
     assert_eq!(
         attempts[0].detail.as_deref(),
@@ -142,19 +142,19 @@ impl Write for Stalled {
 
 // One thread: a write on it would stop everything.
 #[tokio::test(flavor = "current_thread")]
-async fn a_reader_that_stopped_does_not_stop_the_runtime() {
+async fn stopped_reader_does_not_block_the_runtime() {
     let paper = Paper::default();
     let (go_on, stalled) = mpsc::channel();
     let lines = Lines::with(Stalled(stalled, paper.clone()), |_| "x".to_owned());
-    let handing = Handing::with(lines, |options| {
+    let run = HandlerRun::with(lines, |options| {
         options.handler_timeout = Duration::from_millis(20);
         options.schedule.initial_delay = Duration::from_millis(1);
     });
-    let first = handing.append(&[], body("a").as_bytes()).await;
-    let second = handing.append(&[], body("b").as_bytes()).await;
+    let first = run.append(&[], body("a").as_bytes()).await;
+    let second = run.append(&[], body("b").as_bytes()).await;
     within_patience(async {
         for id in [first, second] {
-            let attempt = handing.after(id, 1).await.attempts.swap_remove(0);
+            let attempt = run.after(id, 1).await.attempts.swap_remove(0);
             assert_eq!(attempt.result, AttemptOutcome::Retry);
         }
     })
@@ -163,7 +163,7 @@ async fn a_reader_that_stopped_does_not_stop_the_runtime() {
     drop(go_on);
     for id in [first, second] {
         until(async || {
-            let attempts = handing.after(id, 1).await.attempts;
+            let attempts = run.after(id, 1).await.attempts;
             attempts.last().unwrap().result == AttemptOutcome::Acknowledged
         })
         .await;

@@ -25,7 +25,7 @@ mod forward;
     feature = "lines",
     feature = "rules"
 ))]
-mod handing;
+mod handler_run;
 mod hostile;
 mod http2;
 mod invariants;

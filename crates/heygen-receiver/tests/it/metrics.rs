@@ -51,7 +51,7 @@ fn read(text: &str) -> BTreeMap<String, f64> {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted() {
+async fn requests_are_counted() {
     let started_at = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
     let metrics = Metrics::new(started_at).rejected_ring_dropped(|| 7);
     let inbox = MemoryInbox::new();
@@ -147,7 +147,7 @@ async fn how_attempts_end_is_counted() {
 }
 
 #[tokio::test]
-async fn names_from_outside_are_counted_up_to_a_number() {
+async fn names_that_senders_choose_are_limited() {
     let metrics = Metrics::new(SystemTime::now());
     let inbox = MemoryInbox::new();
     let mut options = ReceiverOptions::default();

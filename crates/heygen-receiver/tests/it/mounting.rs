@@ -1,4 +1,4 @@
-//! The receiver inside somebody else's server.
+//! The receiver inside another server.
 
 use axum::Router;
 use axum::body::Body;
@@ -55,12 +55,14 @@ async fn as_a_route_in_axum() {
 }
 
 #[tokio::test]
-async fn under_whatever_path_a_router_gives_it() {
+async fn mounted_receiver_serves_every_path_of_its_router() {
     let inbox = MemoryInbox::new();
-    let mut options = ReceiverOptions::default();
-    options.path = None;
-    let receiver = Receiver::with(secret(), inbox.clone(), options);
-    let mut app = Router::new().nest_service("/hooks", receiver);
+    let receiver = Receiver::mounted(secret(), inbox.clone());
+    let mut app = Router::new()
+        .route_service("/webhooks/video", receiver.clone())
+        .nest_service("/hooks", receiver);
+    let signed_video = signed("/webhooks/video");
+    assert_eq!(ask(&mut app, signed_video).await.0, StatusCode::OK);
     assert_eq!(
         ask(&mut app, empty("OPTIONS", "/hooks")).await.0,
         StatusCode::NO_CONTENT
@@ -104,9 +106,9 @@ async fn callbacks_are_a_route_of_their_own() {
     };
     for path in [Some(PATH.to_owned()), None] {
         let inbox = MemoryInbox::new();
-        let mut options = ReceiverOptions::default();
-        options.path = path;
-        options.callback_tokens = CallbackTokens::new([token]).unwrap();
+        let options = ReceiverOptions::default()
+            .with_path(path)
+            .with_callback_tokens(CallbackTokens::new([token]).unwrap());
         let receiver = Receiver::with(secret(), inbox.clone(), options);
         let mut app = Router::new()
             .route_service(PATH, receiver.clone())

@@ -1,4 +1,4 @@
-//! What observers are told, and what the ring of posts turned away keeps of it.
+//! What observers see, and what the ring of rejected requests records.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use heygen_receiver::{
 use crate::client::{ask, post, probe, request, sign, signed};
 use crate::support::{PATH, Running, body, body_of_len, delivery, secret, until};
 
-/// A line for each thing told.
+/// A line for each call.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
 
@@ -27,11 +27,15 @@ impl Notes {
 }
 
 impl Observer for Notes {
-    fn kept(&self, kept: &ObservedDelivery<'_>) {
-        assert!(kept.commit_time < Duration::from_secs(60));
-        let is_new = matches!(kept.appended, Appended::New(_));
-        let drift: Vec<_> = kept.drift.iter().map(|drift| drift.kind.as_str()).collect();
-        self.note(format!("kept {} new={is_new} {drift:?}", kept.source));
+    fn stored(&self, stored: &ObservedDelivery<'_>) {
+        assert!(stored.commit_time < Duration::from_secs(60));
+        let is_new = matches!(stored.appended, Appended::New(_));
+        let drift: Vec<_> = stored
+            .drift
+            .iter()
+            .map(|drift| drift.kind.as_str())
+            .collect();
+        self.note(format!("stored {} new={is_new} {drift:?}", stored.source));
     }
 
     fn rejected(&self, rejected: &ObservedRejection<'_>) {
@@ -54,7 +58,7 @@ fn options(observer: impl Observer) -> ReceiverOptions {
 }
 
 #[tokio::test]
-async fn what_is_kept_and_what_is_turned_away() {
+async fn stored_and_rejected_requests_are_observed() {
     let notes = Notes::default();
     let mut options = options(notes.clone());
     let others = Notes::default();
@@ -93,9 +97,9 @@ async fn what_is_kept_and_what_is_turned_away() {
     assert_eq!(
         told,
         [
-            "kept webhook new=true []",
-            "kept webhook new=false []",
-            "kept webhook new=true [\"unknown_event\"]",
+            "stored webhook new=true []",
+            "stored webhook new=false []",
+            "stored webhook new=true [\"unknown_event\"]",
             "missing-signature Some((0, false)) Some(67)",
             "malformed-signature Some((1, false)) Some(67)",
             "signature-mismatch Some((1, true)) Some(67)",
@@ -144,7 +148,7 @@ async fn how_attempts_end() {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn the_ring_keeps_what_may_be_worth_a_second_look() {
+async fn ring_records_rejections_worth_a_second_look() {
     use heygen_inbox::sqlite::{RejectedFile, RejectedRing, RingOptions};
     use heygen_signature::{Secrets, verify};
 
@@ -206,7 +210,7 @@ async fn the_ring_keeps_what_may_be_worth_a_second_look() {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_flood_of_strangers_hides_nothing_and_delays_nothing() {
+async fn flood_of_unsigned_requests_hides_and_delays_nothing() {
     use heygen_inbox::sqlite::{RejectedFile, RejectedRing, RingOptions, SqliteInbox};
 
     let folder = tempfile::tempdir().unwrap();

@@ -23,11 +23,11 @@ fn panics(method: &'static str) -> (Tampered, Arc<Semaphore>) {
     (inbox, times)
 }
 
-/// Panics whatever it is told.
-struct Hysteric;
+/// Panics at every call.
+struct Panicking;
 
-impl Observer for Hysteric {
-    fn kept(&self, _: &ObservedDelivery<'_>) {
+impl Observer for Panicking {
+    fn stored(&self, _: &ObservedDelivery<'_>) {
         panic!("as the test wants");
     }
 
@@ -45,7 +45,7 @@ async fn dispatcher_survives_an_inbox_and_observers_that_panic() {
     for method in ["claim", "complete", "wait_for_append"] {
         let (inbox, times) = panics(method);
         let mut options = DispatchOptions::default();
-        options.observers.add(Hysteric);
+        options.observers.add(Panicking);
         let dispatcher = Dispatcher::with(inbox.clone(), async |_: Delivery| {}, options);
         let task = tokio::spawn(dispatcher.run(std::future::pending()));
         for video_id in ["a", "b", "c", "d"] {
@@ -86,10 +86,10 @@ async fn append_that_panics_is_answered_503_and_the_next_is_stored() {
 }
 
 #[tokio::test]
-async fn observer_that_panics_keeps_no_answer_back() {
+async fn panicking_observer_does_not_affect_the_response() {
     let inbox = heygen_inbox::MemoryInbox::new();
     let mut options = ReceiverOptions::default();
-    options.observers.add(Hysteric);
+    options.observers.add(Panicking);
     let server = Running::start(Receiver::with(secret(), inbox.clone(), options)).await;
     let answer = ask(server.address, signed(body("a"))).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -116,7 +116,7 @@ async fn scrape_survives_an_inbox_that_panics() {
 }
 
 #[tokio::test]
-async fn everything_in_one_call_ends_with_an_error_when_the_dispatcher_does() {
+async fn serve_returns_an_error_when_the_dispatcher_ends() {
     let times = Arc::new(Semaphore::new(0));
     let inbox = Tampered::new(Fault::Panics("clone", Arc::clone(&times)));
     let plain = inbox.inbox.clone();

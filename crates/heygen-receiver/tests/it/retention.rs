@@ -1,4 +1,4 @@
-//! What is finished goes when it is old or too much; what waits stays.
+//! Retention deletes finished deliveries by age and size, never pending ones.
 
 use std::time::{Duration, SystemTime};
 
@@ -54,7 +54,7 @@ async fn count(inbox: &MemoryInbox, state: State) -> usize {
 }
 
 #[tokio::test]
-async fn what_is_old_and_finished_goes() {
+async fn old_finished_deliveries_are_deleted() {
     let inbox = MemoryInbox::new();
     fill(&inbox, 40, 40 * DAY).await;
     fill(&inbox, 10, DAY).await;
@@ -67,7 +67,7 @@ async fn what_is_old_and_finished_goes() {
 }
 
 #[tokio::test]
-async fn the_oldest_go_while_there_is_too_much_and_then_no_more() {
+async fn oldest_deliveries_are_deleted_down_to_the_limit() {
     let inbox = MemoryInbox::new();
     fill(&inbox, 1200, DAY).await;
     let mut retention = Retention::default();
@@ -85,7 +85,7 @@ async fn the_oldest_go_while_there_is_too_much_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn what_waits_stays_however_much_it_is() {
+async fn pending_deliveries_are_never_deleted() {
     let inbox = MemoryInbox::new();
     fill(&inbox, 20, 40 * DAY).await;
     let mut retention = Retention::default();

@@ -6,7 +6,7 @@ use heygen_inbox::AttemptOutcome;
 use heygen_receiver::handlers::{BoxHandler, Rules};
 use heygen_receiver::{Delivery, Disposition, Handler};
 
-use crate::handing::Handing;
+use crate::handler_run::HandlerRun;
 
 /// Tells that it was called, and by which event.
 fn named(name: &'static str, calls: &Arc<Mutex<Vec<String>>>) -> impl Handler {
@@ -25,7 +25,7 @@ fn event(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_first_rule_that_matches_is_taken() {
+async fn first_matching_rule_wins() {
     let calls = Arc::default();
     let rules = Rules::new()
         .on(
@@ -35,7 +35,7 @@ async fn the_first_rule_that_matches_is_taken() {
         .on("avatar_video.*".parse().unwrap(), named("video", &calls))
         .on("*.fail".parse().unwrap(), named("fail", &calls))
         .otherwise(named("otherwise", &calls));
-    let handing = Handing::start(rules);
+    let run = HandlerRun::start(rules);
     for body in [
         event("avatar_video.success"),
         event("avatar_video.fail"),
@@ -43,7 +43,7 @@ async fn the_first_rule_that_matches_is_taken() {
         event("of_tomorrow"),
         b"no event".to_vec(),
     ] {
-        let attempt = handing.attempt(&body).await;
+        let attempt = run.attempt(&body).await;
         assert_eq!(attempt.result, AttemptOutcome::Acknowledged);
     }
     assert_eq!(
@@ -59,53 +59,48 @@ async fn the_first_rule_that_matches_is_taken() {
 }
 
 #[tokio::test]
-async fn what_no_rule_takes_is_dead_and_says_so() {
+async fn unmatched_delivery_is_dead_lettered_with_a_reason() {
     let calls = Arc::default();
-    let handing =
-        Handing::start(Rules::new().on("video_agent.*".parse().unwrap(), named("agent", &calls)));
-    let (result, reason) = handing.ends(&event("batch.finished")).await;
+    let run = HandlerRun::start(
+        Rules::new().on("video_agent.*".parse().unwrap(), named("agent", &calls)),
+    );
+    let (result, reason) = run.ends(&event("batch.finished")).await;
     assert_eq!(result, AttemptOutcome::DeadLettered);
-    assert_eq!(reason, "no rule takes batch.finished");
-    let (result, reason) = handing.ends(b"\xff").await;
+    assert_eq!(reason, "no rule matches batch.finished");
+    let (result, reason) = run.ends(b"\xff").await;
     assert_eq!(result, AttemptOutcome::DeadLettered);
-    assert_eq!(reason, "no rule takes what is not an event");
+    assert_eq!(reason, "no rule matches a body that is not an event");
     assert_eq!(*calls.lock().unwrap(), <[String; 0]>::default());
 }
 
 #[tokio::test]
-async fn a_star_takes_what_is_no_event_too() {
+async fn star_matches_a_body_that_is_not_an_event() {
     let calls = Arc::default();
-    let handing = Handing::start(
+    let run = HandlerRun::start(
         Rules::new()
             .on("*.*".parse().unwrap(), named("dotted", &calls))
             .on("*".parse().unwrap(), named("all", &calls)),
     );
-    handing.attempt(b"{}").await;
+    run.attempt(b"{}").await;
     assert_eq!(*calls.lock().unwrap(), ["all -"]);
 }
 
 #[tokio::test]
-async fn what_the_chosen_handler_says_is_what_the_rules_say() {
+async fn disposition_of_the_chosen_handler_is_returned() {
     let handlers = [
         BoxHandler::new(async |_: Delivery| Disposition::dead_letter("never")),
         BoxHandler::new(async |_: Delivery| Err::<(), _>("no disk")),
     ];
     let [dead, retry] = handlers;
-    let handing = Handing::start(
+    let run = HandlerRun::start(
         Rules::new()
             .on("a".parse().unwrap(), dead.clone())
             .on("b".parse().unwrap(), BoxHandler::new(dead))
             .otherwise(retry),
     );
-    let ends = async |name| handing.ends(&event(name)).await;
-    assert_eq!(
-        ends("a").await,
-        (AttemptOutcome::DeadLettered, "never".to_owned())
-    );
-    assert_eq!(
-        ends("b").await,
-        (AttemptOutcome::DeadLettered, "never".to_owned())
-    );
+    let ends = async |name| run.ends(&event(name)).await;
+    assert_eq!(ends("a").await, (AttemptOutcome::DeadLettered, "never".to_owned()));
+    assert_eq!(ends("b").await, (AttemptOutcome::DeadLettered, "never".to_owned()));
     assert_eq!(
         ends("c").await,
         (AttemptOutcome::Retry, "no disk".to_owned())

@@ -1,15 +1,15 @@
-//! The end of a server: nothing new, nothing lost.
+//! Shutdown of a server: nothing new is accepted, nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use heygen_inbox::MemoryInbox;
+use heygen_inbox::{InboxAdmin as _, MemoryInbox};
 use heygen_receiver::{Delivery, Secret, Server, serve};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::client::{Client, probe, signed};
-use crate::support::{Fault, Tampered, body, count, start, until};
+use crate::client::{Client, ask, probe, signed};
+use crate::support::{Fault, Tampered, body, count, secret, start, until, within_patience};
 
 #[tokio::test]
 async fn connections_without_a_request_are_closed_and_new_ones_refused() {
@@ -59,7 +59,7 @@ async fn a_request_under_way_gets_its_answer_after_the_stop() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_cut_off() {
+async fn connections_that_do_not_end_are_closed() {
     let mut server = start(Tampered::new(Fault::Hangs), |limits| {
         limits.shutdown_timeout = Duration::from_millis(40);
     })
@@ -73,7 +73,7 @@ async fn what_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_server_that_serves_nobody_ends_at_once() {
+async fn idle_server_ends_at_once() {
     let mut server = start(MemoryInbox::new(), |limits| {
         limits.shutdown_timeout = Duration::from_secs(3600);
     })
@@ -94,4 +94,47 @@ async fn an_address_in_use_is_an_error() {
             .await
             .is_err()
     );
+}
+
+/// A request that was answered 200 is handled before `serve_until` returns.
+#[tokio::test]
+async fn serve_until_finishes_handlers_and_closes_the_inbox() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let inbox = MemoryInbox::new();
+    let (called, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let permits = Arc::new(Semaphore::new(0));
+    let handler = {
+        let permits = Arc::clone(&permits);
+        move |delivery: Delivery| {
+            let (called, permits) = (called.clone(), Arc::clone(&permits));
+            async move {
+                called.send(delivery.id()).unwrap();
+                permits.acquire().await.unwrap().forget();
+            }
+        }
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let serving = tokio::spawn(heygen_receiver::serve_until(
+        address,
+        secret(),
+        inbox.clone(),
+        handler,
+        shutdown,
+    ));
+    until(async || TcpStream::connect(address).await.is_ok()).await;
+    assert_eq!(ask(address, signed(body("a"))).await.status, 200);
+    let id = within_patience(calls.recv()).await.unwrap();
+    stop.send(()).unwrap();
+    // The server goes first: new connections are refused while the handler still runs.
+    until(async || TcpStream::connect(address).await.is_err()).await;
+    assert!(!serving.is_finished());
+    permits.add_permits(1);
+    within_patience(serving).await.unwrap().unwrap();
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.attempts.len(), 1);
 }

@@ -72,7 +72,7 @@ async fn headers() {
 }
 
 #[tokio::test]
-async fn any_of_the_secrets_in_force_will_do() {
+async fn any_active_secret_verifies() {
     let old = Secret::new("whsec_old").unwrap();
     let new = Secret::new("whsec_new").unwrap();
     let active = ActiveSecrets::none();
@@ -99,7 +99,7 @@ async fn any_of_the_secrets_in_force_will_do() {
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_secret() {
+fn debug_output_holds_no_secret() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Bearer t0ken".parse().unwrap());
     headers.insert("signature", sign(b"links").parse().unwrap());

@@ -124,8 +124,8 @@ pub(crate) enum Fault {
     FinishFails(Arc<Semaphore>),
     /// It says that it keeps no order.
     KeepsNoOrder,
-    /// So many calls of this method panic: `append`, `claim`, `complete`, `wait_for_append`, `counts`,
-    /// `prune` or `clone`.
+    /// So many calls of this method panic: `append`, `claim`, `complete`, `wait_for_append`,
+    /// `counts`, `prune` or `clone`.
     Panics(&'static str, Arc<Semaphore>),
 }
 

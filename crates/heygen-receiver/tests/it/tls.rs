@@ -63,7 +63,7 @@ async fn connect(address: SocketAddr, trusted: &Identity) -> Client<TlsStream<Tc
 }
 
 #[tokio::test]
-async fn what_comes_under_tls_is_kept_and_answered() {
+async fn delivery_over_tls_is_stored_and_answered() {
     let (me, inbox) = (Identity::new(), MemoryInbox::new());
     let server = start(&me.tls(), inbox.clone(), |limits| {
         limits.max_body_bytes = 100_000;
@@ -104,7 +104,7 @@ async fn http_2_is_agreed_on() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_to_the_next() {
+async fn renewed_certificate_is_used_by_the_next_handshake() {
     let (old, new) = (Identity::new(), Identity::new());
     let tls = old.tls();
     let server = start(&tls, MemoryInbox::new(), |_| {}).await;
@@ -151,7 +151,7 @@ async fn plain_http_is_closed_without_an_answer() {
 }
 
 #[tokio::test]
-async fn handshakes_that_come_to_no_end_stop_nobody() {
+async fn endless_handshakes_block_no_one() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
         limits.header_timeout = LONG;
@@ -182,7 +182,8 @@ async fn a_handshake_has_to_end_in_time() {
         client.send(beginning).await;
         client.rest().await;
     }
-    // Bytes that trickle gain no time: those announced would take far longer than anybody's patience.
+    // Bytes that trickle gain no time: those announced would take far longer than anybody's
+    // patience.
     let mut client = Client::connect(server.address).await;
     client.send(HELLO_OF_16_KIB).await;
     within_patience(async {
@@ -207,7 +208,7 @@ async fn a_header_has_to_come_in_time_after_a_handshake() {
 }
 
 #[tokio::test]
-async fn a_handshake_under_way_counts_as_a_connection() {
+async fn handshake_in_progress_counts_as_a_connection() {
     let me = Identity::new();
     let server = start(&me.tls(), MemoryInbox::new(), |limits| {
         limits.header_timeout = LONG;
@@ -222,7 +223,7 @@ async fn a_handshake_under_way_counts_as_a_connection() {
 }
 
 #[tokio::test]
-async fn a_handshake_under_way_does_not_hold_up_the_end() {
+async fn handshake_in_progress_does_not_delay_shutdown() {
     let me = Identity::new();
     let mut server = start(&me.tls(), MemoryInbox::new(), |limits| {
         limits.header_timeout = LONG;

@@ -32,9 +32,7 @@ pub(crate) fn accepted(files: &[PathBuf], store: &SecretStore) -> Result<Option<
     let mut secrets = configured(files)?;
     let stored = store.read(SystemTime::now())?;
     secrets.retain(|secret| !is_one_of(secret, &stored.retired));
-    Ok(Secrets::collect(
-        secrets.into_iter().chain(stored.accepted),
-    ))
+    Ok(Secrets::collect(secrets.into_iter().chain(stored.accepted)))
 }
 
 /// The secrets of receivers, as far as a process without one knows them: those it must not sign with what HeyGen did not sign.

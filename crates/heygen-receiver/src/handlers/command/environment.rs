@@ -7,7 +7,8 @@ use tokio::process::Command;
 use crate::delivery::Delivery;
 use crate::handlers::timestamp::rfc3339;
 
-/// Ours without our own settings and without credentials, and with what is known of the delivery.
+/// Inherits our environment without our settings and credentials, and adds the values of the
+/// delivery.
 pub(super) fn set(command: &mut Command, delivery: &Delivery) {
     for (name, value) in std::env::vars_os() {
         match inherited(&name, &value) {
@@ -48,14 +49,14 @@ pub(super) fn set(command: &mut Command, delivery: &Delivery) {
     for (name, value) in of_event.into_iter().chain(of_delivery) {
         match value.and_then(fit) {
             Some(value) => command.env(name, value),
-            // Ours may have one of that name, which would be taken for the delivery's.
+            // An inherited variable of that name would be taken for the delivery's.
             None => command.env_remove(name),
         };
     }
 }
 
-/// What an environment can hold: the system refuses a program whose environment has a NUL or is too large, and would do so on
-/// every attempt.
+/// A value that an environment can hold: the system rejects a program whose environment has a NUL
+/// or is too large, and would do so on every attempt.
 fn fit(value: String) -> Option<String> {
     if value.len() > MAX_VALUE_BYTES {
         return None;
@@ -66,17 +67,17 @@ fn fit(value: String) -> Option<String> {
     }
 }
 
-/// What of a variable of ours a program gets.
+/// How much of a variable a program inherits.
 #[derive(Debug, Eq, PartialEq)]
 enum Inherited {
     Whole,
-    /// This value, which lacks the credentials.
+    /// This value, without the credentials.
     Without(OsString),
     Not,
 }
 
-/// Our settings and those of NATS may be or hold a secret, whatever they are called: a program gets none of them. Names are compared
-/// without regard to case, as some systems do.
+/// Our settings and those of NATS may hold a secret, whatever their name, so a program inherits
+/// none of them. Names are compared without regard to case, as some systems do.
 fn inherited(name: &OsStr, value: &OsStr) -> Inherited {
     let name = name.to_string_lossy().to_ascii_uppercase();
     if ["HEYGEN_", "NATS_"]
@@ -95,7 +96,7 @@ fn inherited(name: &OsStr, value: &OsStr) -> Inherited {
 /// A proxy's address without `user:password@`, with a scheme or without; `None` when it has none.
 fn without_user(address: &str) -> Option<OsString> {
     let start = address.find("://").map_or(0, |at| at + "://".len());
-    // A password may hold a slash; the host is behind the last `@` all the same.
+    // A password may hold a slash; the host is after the last `@` in any case.
     let at = start + address[start..].rfind('@')?;
     Some(format!("{}{}", &address[..start], &address[at + 1..]).into())
 }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn none_of_our_settings_and_no_credentials_are_inherited() {
+    fn settings_and_credentials_are_not_inherited() {
         for name in [
             "HEYGEN_WEBHOOK_SECRET",
             "heygen_webhook_secret",
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_environment_can_hold() {
+    fn values_that_an_environment_cannot_hold() {
         assert_eq!(fit("a\0b".to_owned()).as_deref(), Some("a\u{fffd}b"));
         assert_eq!(
             fit("a".repeat(MAX_VALUE_BYTES)).map(|value| value.len()),

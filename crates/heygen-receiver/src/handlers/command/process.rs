@@ -1,4 +1,4 @@
-//! [`Process`]: a program that runs, with all it starts, and never without somebody who ends it.
+//! [`Process`]: a running program with all it started, which is always ended.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A program that runs. Dropping it ends it, gently where there is a runtime to wait in.
+/// A running program. Dropping it ends it, gracefully if there is a runtime to wait in.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// `None` once somebody else sees to its end.
+    /// `None` once a blocking task ends it.
     running: Option<Running>,
 }
 
@@ -20,21 +20,21 @@ impl Process {
     pub(super) fn spawn(mut command: Command, programs: &Programs) -> io::Result<Self> {
         #[cfg(unix)]
         command.process_group(0);
-        let (child, listed) = programs.spawn(command.kill_on_drop(true))?;
+        let (child, entry) = programs.spawn(command.kill_on_drop(true))?;
         Ok(Self {
             running: Some(Running {
                 child,
                 is_over: false,
-                listed,
+                entry,
             }),
         })
     }
 
-    /// Sets how many files it may have open, up to its hard limit, which stays.
+    /// Sets its soft limit of open files, up to the hard limit, which stays.
     #[cfg(target_os = "linux")]
     pub(super) fn limit_descriptors(&self, soft: u64) {
         use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
-        let group = self.running.as_ref().map(|running| running.listed.group);
+        let group = self.running.as_ref().map(|running| running.entry.group);
         let Some(Group(Some(leader))) = group else {
             return;
         };
@@ -43,15 +43,15 @@ impl Process {
             current: Some(maximum.map_or(soft, |maximum| maximum.min(soft))),
             maximum,
         };
-        // It may be gone already, or be somebody else by its own will; it is none the worse for the higher limit.
+        // It may have ended, or have changed its user; the higher limit does no harm.
         let _ = prlimit(Some(leader), Resource::Nofile, limit);
     }
 
     #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::unused_self, reason = "the other one does something")]
+    #[expect(clippy::unused_self, reason = "as on Linux")]
     pub(super) fn limit_descriptors(&self, _: u64) {}
 
-    /// Its standard input and standard error, the first time it is asked for them.
+    /// Its standard input and standard error, at the first call.
     pub(super) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStderr>) {
         match &mut self.running {
             Some(running) => (running.child.stdin.take(), running.child.stderr.take()),
@@ -59,7 +59,7 @@ impl Process {
         }
     }
 
-    /// Returns when it ends by itself. What it has started may go on.
+    /// Returns when it ends by itself. Processes that it started may continue.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let Some(running) = &mut self.running else {
             return Err(io::Error::other("it was ended"));
@@ -69,17 +69,17 @@ impl Process {
         Ok(status)
     }
 
-    /// Ends it, and returns when nothing of it is left.
+    /// Ends it, and returns when no process of it is left.
     pub(super) async fn end(mut self) {
-        if let Some(ended) = self.hand_over() {
-            // It panics for no reason that we know; if it did, what it held was ended on the way.
+        if let Some(ended) = self.end_in_background() {
+            // If it panics, dropping what it held ends the processes.
             let _ = ended.await;
         }
     }
 
-    /// To a thread that may wait, and which the runtime waits for when it ends. Where there is none, or none any more, `Running`
-    /// is dropped, and that ends it too.
-    fn hand_over(&mut self) -> Option<JoinHandle<()>> {
+    /// Ends it on a blocking thread, which the runtime waits for at its end. Without a runtime,
+    /// dropping `Running` ends it too.
+    fn end_in_background(&mut self) -> Option<JoinHandle<()>> {
         let running = self.running.take().filter(|running| !running.is_over)?;
         let runtime = Handle::try_current().ok()?;
         Some(runtime.spawn_blocking(move || running.end()))
@@ -88,7 +88,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.hand_over();
+        self.end_in_background();
     }
 }
 
@@ -96,17 +96,17 @@ impl Drop for Process {
 struct Running {
     child: Child,
     is_over: bool,
-    listed: Listed,
+    entry: Entry,
 }
 
 impl Running {
-    /// Gently, for as long as that may take.
+    /// Gracefully, within [`GRACE`].
     fn end(mut self) {
-        self.listed.group.ask();
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE {
-            // In this order: as long as the first process has not been waited for, the group has somebody in it.
-            if self.is_reaped() && !self.listed.group.lives() {
+        self.entry.group.terminate();
+        let terminated_at = Instant::now();
+        while terminated_at.elapsed() < GRACE {
+            // In this order: until the first process is reaped, the group is not empty.
+            if self.is_reaped() && !self.entry.group.lives() {
                 self.is_over = true;
                 return;
             }
@@ -115,19 +115,19 @@ impl Running {
     }
 
     fn is_reaped(&mut self) -> bool {
-        // An error says that it was waited for elsewhere.
+        // An error means that it was reaped elsewhere.
         !matches!(self.child.try_wait(), Ok(None))
     }
 }
 
 impl Drop for Running {
-    /// At once, and waits only for the kernel: nothing can refuse SIGKILL.
+    /// At once, and waits only for the kernel: SIGKILL cannot be ignored.
     fn drop(&mut self) {
         if self.is_over {
             return;
         }
-        self.listed.group.kill();
-        // For where there are no groups. Of a process that has been waited for it does nothing, and that is no failure.
+        self.entry.group.kill();
+        // For systems without process groups. It does nothing to a process that was reaped.
         let _ = self.child.start_kill();
         let killed = Instant::now();
         while !self.is_reaped() && killed.elapsed() < REAPING {
@@ -148,8 +148,8 @@ impl Group {
         Self(id.and_then(rustix::process::Pid::from_raw))
     }
 
-    /// What is asked may refuse, and may be gone already.
-    fn ask(&self) {
+    /// A process may ignore it, and may have ended already.
+    fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
     }
 
@@ -171,7 +171,7 @@ impl Group {
     }
 }
 
-/// Where there are no process groups, nothing can be asked either.
+/// For systems without process groups and SIGTERM.
 #[cfg(not(unix))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Group;
@@ -182,7 +182,7 @@ impl Group {
         Self
     }
 
-    fn ask(&self) {}
+    fn terminate(&self) {}
 
     fn kill(&self) {}
 
@@ -191,34 +191,34 @@ impl Group {
     }
 }
 
-/// The programs that run. Clones share them.
+/// The running programs. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs(watch::Sender<List>);
 
 #[derive(Debug, Default)]
 struct List {
     groups: Vec<Group>,
-    /// Whether no more are started.
+    /// Whether no more may be started.
     is_closed: bool,
 }
 
-/// The place of a program in the list, until it is dropped.
+/// The entry of a program in the list, removed on drop.
 #[derive(Debug)]
-struct Listed {
+struct Entry {
     group: Group,
     programs: Programs,
 }
 
 impl Programs {
-    /// Returns once none runs any more.
+    /// Returns when none runs any more.
     pub(super) async fn all_ended(&self) {
-        // We hold a sender ourselves, so that the channel does not close.
+        // `self` holds a sender, so the channel does not close.
         let is_over = |list: &List| list.groups.is_empty();
         let _ = self.0.subscribe().wait_for(is_over).await;
     }
 
-    /// Under the lock of the list, so that none is missed by who closes it.
-    fn spawn(&self, command: &mut Command) -> io::Result<(Child, Listed)> {
+    /// Under the lock of the list, so that [`close`](Self::close) misses none.
+    fn spawn(&self, command: &mut Command) -> io::Result<(Child, Entry)> {
         let mut spawned = Err(io::Error::other("no more programs are started"));
         self.0.send_if_modified(|list| {
             if !list.is_closed {
@@ -231,10 +231,10 @@ impl Programs {
         });
         let (group, child) = spawned?;
         let programs = self.clone();
-        Ok((child, Listed { group, programs }))
+        Ok((child, Entry { group, programs }))
     }
 
-    /// Starts no more, and gives those that run.
+    /// Starts no more, and returns the running ones.
     fn close(&self) -> Vec<Group> {
         let mut groups = Vec::new();
         self.0.send_modify(|list| {
@@ -245,30 +245,29 @@ impl Programs {
     }
 }
 
-impl Drop for Listed {
+impl Drop for Entry {
     fn drop(&mut self) {
         self.programs.0.send_modify(|list| {
-            let place = list.groups.iter().position(|group| *group == self.group);
-            if let Some(place) = place {
-                list.groups.swap_remove(place);
+            let index = list.groups.iter().position(|group| *group == self.group);
+            if let Some(index) = index {
+                list.groups.swap_remove(index);
             }
         });
     }
 }
 
-/// Ends what runs of all of these, without the runtime: asks, waits for `grace` at the most, then
-/// kills.
+/// Ends all running programs without the runtime: SIGTERM, a wait of up to `grace`, then SIGKILL.
 pub(super) fn end_all<'a>(all: impl Iterator<Item = &'a Programs>, grace: Duration) {
     let groups: Vec<Group> = all.flat_map(Programs::close).collect();
-    groups.iter().for_each(Group::ask);
-    let asked = Instant::now();
-    while asked.elapsed() < grace && groups.iter().any(Group::lives) {
+    groups.iter().for_each(Group::terminate);
+    let terminated_at = Instant::now();
+    while terminated_at.elapsed() < grace && groups.iter().any(Group::lives) {
         std::thread::sleep(LOOK_AGAIN);
     }
     groups.iter().for_each(Group::kill);
 }
 
-/// Between being asked and being made to end. Where nothing can be asked, there is nothing to wait for.
+/// Between SIGTERM and SIGKILL.
 const GRACE: Duration = match cfg!(unix) {
     true => Duration::from_secs(2),
     false => Duration::ZERO,

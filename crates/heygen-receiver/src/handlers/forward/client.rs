@@ -1,5 +1,5 @@
-//! [`HttpClient`]: HTTP/1.1 over connections that are kept for a while, and the status of an answer even where the rest of it cannot
-//! be read.
+//! [`HttpClient`]: HTTP/1.1 with connection reuse, which knows the status of a response even if the
+//! rest cannot be read.
 
 use std::error::Error;
 use std::fmt;
@@ -26,26 +26,26 @@ use tower_service::Service;
 
 use super::status::{StatusLine, Tap};
 
-/// Clones of what it is made of share their connections.
+/// An HTTP client with a connection pool.
 pub(super) struct HttpClient {
     client: Client<Connector, Full<Bytes>>,
     connection_lifetime: Duration,
 }
 
-/// One request on its way.
+/// One request in progress.
 pub(super) struct Exchange {
     connection: CaptureConnection,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// No connection within the time for it.
+    /// No connection within the timeout.
     ConnectTimeout,
     /// No connection.
     Connect(ClientError),
-    /// A connection, and no answer that can be read.
-    Answer(ClientError),
+    /// A connection, but no readable response.
+    Response(ClientError),
 }
 
 impl HttpClient {
@@ -65,7 +65,7 @@ impl HttpClient {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            // What an application says beside its status is for people.
+            // Only the status matters, so the headers of a response may be malformed.
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)
@@ -77,7 +77,7 @@ impl HttpClient {
         }
     }
 
-    /// Begins to send a request. What the [`Exchange`] knows it knows also when the answer does not come.
+    /// Starts a request. The [`Exchange`] knows the status even if the response fails.
     pub(super) fn send(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -99,7 +99,7 @@ impl HttpClient {
             if opened(&connection).is_some_and(|opened| opened.at.elapsed() >= lifetime)
                 && let Some(connected) = &*connection.connection_metadata()
             {
-                // The next request looks the name up again.
+                // The next request resolves the name again.
                 connected.poison();
             }
             sent.map_err(SendError::of)
@@ -109,7 +109,7 @@ impl HttpClient {
 }
 
 impl Exchange {
-    /// The status that an answer began with, whatever followed it.
+    /// The status that the response began with, whatever followed it.
     pub(super) fn status(&self) -> Option<StatusCode> {
         opened(&self.connection)?.status.get()
     }
@@ -118,7 +118,7 @@ impl Exchange {
 impl SendError {
     fn of(error: ClientError) -> Self {
         if !error.is_connect() {
-            return Self::Answer(error);
+            return Self::Response(error);
         }
         let mut source = error.source();
         while let Some(cause) = source {
@@ -138,14 +138,14 @@ fn opened(connection: &CaptureConnection) -> Option<Opened> {
     extensions.remove()
 }
 
-/// A connection that stands, and the status of the answer that came over it last.
+/// When a connection was opened, and the status of the last response on it.
 #[derive(Clone, Debug)]
 struct Opened {
     at: Instant,
     status: Arc<StatusLine>,
 }
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 struct Connector {
     http: HttpConnector,
@@ -186,7 +186,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A connection, in the clear or encrypted.
+/// A connection, plain or TLS.
 struct Stream {
     io: TokioIo<Tap<Box<dyn Io>>>,
     opened: Opened,
@@ -261,8 +261,8 @@ impl fmt::Display for ConnectTimeout {
 
 impl Error for ConnectTimeout {}
 
-/// Shorter than the 5 s after which Node.js closes a connection: one that is closed while a delivery is on its way into it costs
-/// an attempt.
+/// Shorter than the 5 s after which Node.js closes an idle connection: a connection that is closed
+/// while a delivery is being sent costs an attempt.
 const IDLE: Duration = Duration::from_secs(4);
 
 const MAX_HEADERS: usize = 512;

@@ -1,11 +1,11 @@
-//! [`ForwardError`]: why nothing can be sent to an address.
+//! [`ForwardError`]: why deliveries cannot be forwarded to an address.
 
 use std::error::Error;
 use std::fmt;
 
-/// The error for an address to which deliveries cannot be sent on.
+/// The error for an address that deliveries cannot be forwarded to.
 ///
-/// The address is in none of its texts: it may hold a password.
+/// Its texts never hold the address, which may contain a password.
 #[derive(Debug)]
 pub struct ForwardError {
     inner: Box<Inner>,
@@ -18,13 +18,13 @@ struct Inner {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What stands in the way.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ForwardErrorKind {
-    /// The address is not one of an application; another has to be given.
+    /// The address is not an HTTP address, or holds a user or a password.
     Url,
-    /// Encryption cannot be set up on this machine.
+    /// TLS cannot be set up on this machine.
     Setup,
 }
 
@@ -39,8 +39,7 @@ impl ForwardError {
     }
 
     pub(super) fn setup(source: impl Error + Send + Sync + 'static) -> Self {
-        let what =
-            "the HTTP client cannot be set up: the certificates of the system may be missing";
+        let what = "TLS cannot be set up: the root certificates of the system may be missing";
         Self::new(ForwardErrorKind::Setup, what, Some(Box::new(source)))
     }
 
@@ -54,7 +53,7 @@ impl ForwardError {
         }
     }
 
-    /// What stands in the way.
+    /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> ForwardErrorKind {
         self.inner.kind

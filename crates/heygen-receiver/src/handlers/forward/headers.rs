@@ -1,4 +1,4 @@
-//! The headers of a delivery that is sent on.
+//! The headers of a forwarded delivery.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use crate::Delivery;
+use crate::delivery::Delivery;
 use crate::handlers::timestamp::rfc3339;
 
 pub(super) fn headers(
@@ -17,7 +17,7 @@ pub(super) fn headers(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for header in delivery.headers() {
-        // A header that came in can go out, except where a store has changed it; none is worth an attempt.
+        // A received header is valid unless a store changed it; an invalid one is left out.
         let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(header.name.as_bytes()),
             HeaderValue::from_bytes(header.value.as_bytes()),
@@ -37,9 +37,9 @@ pub(super) fn headers(
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         *timestamp = since.as_secs().into();
     }
-    // reqwest leaves it out for an empty body, and some servers and proxies refuse a POST without it.
+    // Some servers and proxies reject a POST without it, also one with an empty body.
     headers.insert(CONTENT_LENGTH, delivery.body().len().into());
-    headers.insert(USER_AGENT, OURS);
+    headers.insert(USER_AGENT, PRODUCT);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert("heygen-webhooks-attempt", delivery.attempt().into());
     let signed = [HEYGEN_SIGNATURE, SIGNATURE]
@@ -57,7 +57,7 @@ pub(super) fn headers(
         ),
     ];
     for (name, text) in signed.chain(about) {
-        // Digits, letters and dashes, all of them.
+        // Only letters, digits and punctuation that are valid in a header.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.insert(name, value);
         }
@@ -65,7 +65,7 @@ pub(super) fn headers(
     headers
 }
 
-/// Not what vouches for the original, and not what we say ourselves.
+/// Neither the signature of the original nor the headers that this handler sets.
 fn is_for_the_application(name: &str) -> bool {
     match name {
         HEYGEN_SIGNATURE => false,
@@ -75,5 +75,5 @@ fn is_for_the_application(name: &str) -> bool {
 }
 
 const TIMESTAMP: &str = "heygen-timestamp";
-const OURS: HeaderValue =
+const PRODUCT: HeaderValue =
     HeaderValue::from_static(concat!("heygen-webhooks/", env!("CARGO_PKG_VERSION")));

@@ -1,4 +1,5 @@
-//! [`StatusLine`]: the status that an answer begins with, read beside the client that may find the rest of it unreadable.
+//! [`StatusLine`]: the status that a response begins with, read independently of the client, which
+//! may fail to read the rest.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The status of the answer that comes over a connection.
+/// The status of the response on a connection.
 #[derive(Debug, Default)]
 pub(super) struct StatusLine {
     reading: Mutex<Reading>,
@@ -16,16 +17,16 @@ pub(super) struct StatusLine {
 
 #[derive(Debug)]
 enum Reading {
-    /// The beginning of a line that should be one of a status.
+    /// The beginning of the status line.
     Line(Vec<u8>),
-    /// The rest of an interim answer (1xx), with what came last of it.
+    /// The rest of an interim response (1xx).
     Interim { is_line_empty: bool },
-    /// What the answer began with; `None` when that was no status.
+    /// The status that the response began with; `None` when it was not a status.
     Read(Option<StatusCode>),
 }
 
 impl StatusLine {
-    /// The status, where the answer has begun with one.
+    /// The status, if the response has begun with one.
     pub(super) fn get(&self) -> Option<StatusCode> {
         match &*self.reading() {
             Reading::Line(_) | Reading::Interim { .. } => None,
@@ -33,7 +34,8 @@ impl StatusLine {
         }
     }
 
-    /// The answer was read: until the next request is written there is none, also for one that finds the connection closed.
+    /// The response was read: there is no status until the next request is written, also for a
+    /// request that finds the connection closed.
     pub(super) fn taken(&self) {
         *self.reading() = Reading::Read(None);
     }
@@ -56,7 +58,7 @@ impl StatusLine {
     }
 
     fn reading(&self) -> MutexGuard<'_, Reading> {
-        // Each byte changes it whole or not at all.
+        // Each byte changes it completely or not at all.
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,7 +67,7 @@ impl Reading {
     fn receive(&mut self, byte: u8) {
         match self {
             Self::Line(line) if line.len() < STATUS_BYTES => {
-                // Some send an empty line first.
+                // Some servers send an empty line first.
                 if !(line.is_empty() && matches!(byte, b'\r' | b'\n')) {
                     line.push(byte);
                 }
@@ -99,7 +101,7 @@ impl Default for Reading {
     }
 }
 
-/// `HTTP/1.1 200`, and nothing after it.
+/// Parses exactly `HTTP/1.1 200`.
 fn status(line: &[u8]) -> Option<StatusCode> {
     let code = line
         .strip_prefix(b"HTTP/1.0 ")
@@ -109,7 +111,7 @@ fn status(line: &[u8]) -> Option<StatusCode> {
 
 const STATUS_BYTES: usize = b"HTTP/1.1 200".len();
 
-/// A connection whose answers are looked at.
+/// A connection whose responses are observed.
 pub(super) struct Tap<T> {
     io: T,
     status: Arc<StatusLine>,
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_of_the_request_that_was_written() {
+    fn status_belongs_to_the_request_that_was_written() {
         let line = StatusLine::default();
         line.sent(b"POST /a HTTP/1.1\r\n");
         line.received(b"HTTP/1.1 200 OK\r\n\r\n");
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_begin_with_a_status() {
+    fn status_line_is_parsed() {
         check("", None);
         check("HTTP/1.1 20", None);
         check("HTTP/1.1 200", None);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_request_has_no_status_yet() {
+    fn new_request_has_no_status_yet() {
         let status = StatusLine::default();
         status.sent(b"POST / HTTP/1.1\r\n");
         status.received(b"HTTP/1.1 200 OK\r\n");

@@ -1,4 +1,4 @@
-//! [`Target`]: where deliveries are sent on to.
+//! [`Target`]: the address that deliveries are forwarded to.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::error::ForwardError;
 
-/// An address of an application. `Display` leaves out its query, which may hold a key.
+/// The address of an application. `Display` omits its query, which may hold a key.
 pub(super) struct Target {
     uri: Uri,
     shown: Url,
@@ -23,7 +23,7 @@ impl Target {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(ForwardError::url(
-                "the address to forward to holds a user or a password; the signature tells the application who sends",
+                "the address to forward to holds a user or a password",
             ));
         }
         url.set_fragment(None);
@@ -65,11 +65,9 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_applications() {
+    fn address_is_http_without_credentials() {
         let scheme = Err("the address to forward to is neither http nor https");
-        let user = Err(
-            "the address to forward to holds a user or a password; the signature tells the application who sends",
-        );
+        let user = Err("the address to forward to holds a user or a password");
         let no_url = Err("the address to forward to is not a URL");
         check(
             " http://127.0.0.1:3000\n",

@@ -5,26 +5,26 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a certificate and a key cannot be used. Names the file and never tells what is in it.
+/// Why a certificate and a key cannot be used. Names the file and never shows what is in it.
 #[derive(Debug)]
 pub struct TlsError {
     inner: Box<Inner>,
     path: Option<PathBuf>,
 }
 
-/// What is the matter.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TlsErrorKind {
     /// A file cannot be read.
     CannotRead,
-    /// There is no certificate in what should hold it.
+    /// There is no certificate.
     NoCertificate,
-    /// There is no key in what should hold it, or only one under a passphrase.
+    /// There is no key, or only an encrypted one.
     NoKey,
-    /// The key is not that of the first certificate.
+    /// The key does not belong to the first certificate.
     KeyDoesNotFit,
-    /// Certificate or key are there, and damaged, or of a kind that cannot be used.
+    /// The certificate or key is damaged, or of an unsupported kind.
     Unusable,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Inner {
     KeyDoesNotFit,
     UnusableCertificate(rustls::Error),
     UnusableKey(rustls::Error),
-    /// rustls refuses our own choices.
+    /// rustls rejects the configuration.
     Setup(rustls::Error),
 }
 
@@ -68,7 +68,7 @@ impl TlsError {
         }
     }
 
-    /// What is the matter.
+    /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> TlsErrorKind {
         match *self.inner {
@@ -84,7 +84,7 @@ impl TlsError {
         }
     }
 
-    /// The file that it is about, where files were read.
+    /// The file at fault, if files were read.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

@@ -90,7 +90,7 @@ fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<usize, Failure> {
     let (found, numbers): (Vec<_>, Vec<_>) = lines.unzip();
     let count = found.len();
     tokens.set(found).map(|()| count).map_err(|error| {
-        let number: usize = numbers.get(error.place()).copied().unwrap_or_default();
+        let number: usize = numbers.get(error.index()).copied().unwrap_or_default();
         Failure::usage(format!(
             "{option}: callback token file {}, line {number}: the token has {}",
             file.display(),

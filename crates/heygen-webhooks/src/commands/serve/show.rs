@@ -23,8 +23,8 @@ use crate::store::place::Place;
 pub(super) struct Stored(Arc<AtomicUsize>);
 
 impl Observer for Stored {
-    fn kept(&self, kept: &ObservedDelivery<'_>) {
-        if matches!(kept.appended, Appended::New(_)) {
+    fn stored(&self, stored: &ObservedDelivery<'_>) {
+        if matches!(stored.appended, Appended::New(_)) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

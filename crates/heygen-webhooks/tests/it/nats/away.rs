@@ -65,7 +65,7 @@ fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
         [("before".into(), 1), ("meanwhile".into(), 1)]
     );
 
-    for (process, what) in [(serve, "is lost"), (worker, "nothing can be handed out")] {
+    for (process, what) in [(serve, "is lost"), (worker, "cannot claim deliveries")] {
         process.signal("TERM");
         let (status, _, log) = process.wait();
         assert_eq!(status, 0, "{log:?}");

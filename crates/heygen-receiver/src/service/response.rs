@@ -1,4 +1,4 @@
-//! The answers, each made in one place.
+//! The responses, each made in one place.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use http_body_util::Full;
 
 use crate::rejection::Rejection;
 
-/// What HeyGen looks for with `OPTIONS` before it registers an endpoint.
+/// The response to the `OPTIONS` that HeyGen sends before it registers an endpoint.
 pub(super) fn probe() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -17,7 +17,7 @@ pub(super) fn probe() -> Response<Full<Bytes>> {
     response
 }
 
-pub(super) fn kept(appended: Appended) -> Response<Full<Bytes>> {
+pub(super) fn stored(appended: Appended) -> Response<Full<Bytes>> {
     let status = match appended {
         Appended::New(_) => "accepted",
         _ => "duplicate",

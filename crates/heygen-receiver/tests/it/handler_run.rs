@@ -1,4 +1,4 @@
-//! One delivery through one handler, by way of a dispatcher and an inbox in memory.
+//! [`HandlerRun`]: one handler behind a dispatcher and an inbox in memory.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,17 +12,17 @@ use tokio::task::JoinHandle;
 use crate::support::until;
 
 /// A dispatcher at work until it is dropped.
-pub(crate) struct Handing {
+pub(crate) struct HandlerRun {
     pub(crate) inbox: MemoryInbox,
     task: JoinHandle<()>,
 }
 
-impl Handing {
+impl HandlerRun {
     pub(crate) fn start(handler: impl Handler) -> Self {
         Self::with(handler, |_| {})
     }
 
-    /// What is to be handed out again waits an hour, unless `set` or the handler says otherwise.
+    /// Retries wait an hour, unless `set` or the handler says otherwise.
     pub(crate) fn with(handler: impl Handler, set: impl FnOnce(&mut DispatchOptions)) -> Self {
         let inbox = MemoryInbox::new();
         let mut options = DispatchOptions::default();
@@ -45,14 +45,14 @@ impl Handing {
         self.inbox.append(delivery).await.unwrap().id()
     }
 
-    /// What is kept of it once so many attempts have ended.
+    /// The stored delivery once that many attempts have ended.
     pub(crate) async fn after(&self, id: DeliveryId, attempts: usize) -> StoredDelivery {
         let kept = async || self.inbox.get(id).await.unwrap().unwrap();
         until(async || kept().await.attempts.len() >= attempts).await;
         kept().await
     }
 
-    /// Hands it out, and tells how the first attempt ended.
+    /// Appends a delivery and returns its first attempt.
     pub(crate) async fn attempt(&self, body: &[u8]) -> Attempt {
         let id = self.append(&[], body).await;
         self.after(id, 1).await.attempts.swap_remove(0)
@@ -65,7 +65,7 @@ impl Handing {
     }
 }
 
-impl Drop for Handing {
+impl Drop for HandlerRun {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -1,4 +1,4 @@
-//! What an application answers, and what that says of the delivery.
+//! The response of an application, and the disposition it means.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +9,12 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::target::Target;
-use crate::Disposition;
+use crate::handler::Disposition;
 
-/// The status decides; the text is for whoever reads the record.
-pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Disposition {
+/// The status decides; the text goes into the record of the attempt.
+pub(super) async fn disposition(response: Response<Incoming>, target: &Target) -> Disposition {
     let status = response.status();
-    // Of no wait at all the schedule is the better guess: attempts at once would only use themselves up.
+    // A wait of zero is ignored: attempts without a pause would soon be used up.
     let after = retry_after(response.headers(), SystemTime::now()).filter(|wait| !wait.is_zero());
     let text = read(response.into_body()).await;
     if status.is_success() {
@@ -22,7 +22,7 @@ pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Disp
     }
     let mut reason = format!("{target} answered {status}");
     if status.is_redirection() {
-        reason.push_str(", and redirects are not followed: forward to the address it leads to");
+        reason.push_str(", and redirects are not followed: forward to the target of the redirect");
     } else if !text.is_empty() {
         reason.push_str(": ");
         reason.push_str(&text);
@@ -36,8 +36,8 @@ pub(super) async fn judge(response: Response<Incoming>, target: &Target) -> Disp
     }
 }
 
-/// The beginning of the text. Some more is read and thrown away, because only a connection whose answer was read to its end
-/// can carry the next delivery.
+/// The beginning of the text. Some more is read and discarded, because a connection can be reused
+/// only after its response was read to the end.
 async fn read(mut body: Incoming) -> String {
     let mut start = Vec::new();
     let mut read_bytes = 0;
@@ -47,7 +47,7 @@ async fn read(mut body: Incoming) -> String {
                 continue;
             };
             read_bytes += chunk.len();
-            // Four more than are shown: a character may lie across the end.
+            // Four more than are shown: a character may cross the limit.
             let missing = (MAX_TEXT_BYTES + 4).saturating_sub(start.len());
             start.extend_from_slice(&chunk[..chunk.len().min(missing)]);
             if read_bytes > MAX_READ_BYTES {
@@ -55,7 +55,7 @@ async fn read(mut body: Incoming) -> String {
             }
         }
     };
-    // What has not come by then changes nothing.
+    // A response that ends later is used as far as it was read.
     let _ = tokio::time::timeout(READING, reading).await;
     let mut text = one_line(&String::from_utf8_lossy(&start));
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));

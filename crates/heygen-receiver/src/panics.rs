@@ -1,4 +1,4 @@
-//! [`caught`]: a panic of code that is not ours is a failure like any other.
+//! [`catch_panic`]: a panic of an inbox is an error like any other.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -8,15 +8,15 @@ use std::task::Poll;
 
 use heygen_inbox::{InboxError, InboxErrorKind};
 
-/// What the inbox answers; where it panics, an error of the kind
+/// The result of a call to the inbox; a panic is an error of the kind
 /// [`Storage`](InboxErrorKind::Storage).
-pub(crate) async fn caught<T>(
-    asking: impl Future<Output = Result<T, InboxError>>,
+pub(crate) async fn catch_panic<T>(
+    call: impl Future<Output = Result<T, InboxError>>,
 ) -> Result<T, InboxError> {
-    let mut asking = pin!(asking);
+    let mut call = pin!(call);
     poll_fn(|cx| {
         // After a panic it is not polled again.
-        let polled = catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
         polled.unwrap_or_else(|panic| {
             let message = match message(&*panic) {
                 Some(message) => format!("the inbox panicked: {message}"),
@@ -28,7 +28,7 @@ pub(crate) async fn caught<T>(
     .await
 }
 
-/// What a panic says, where that is text.
+/// The message of a panic, if it is text.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())

@@ -1,34 +1,32 @@
-//! What goes through the pipes: the body in, the last words out.
+//! The pipes of a program: the body in, the end of standard error out.
 
 use bytes::Bytes;
+use heygen_events::text::lines;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStderr, ChildStdin};
-
-use heygen_events::text::lines;
-
-/// Both at once: a program may speak before it listens.
-pub(super) async fn talk(
+/// Writes and reads at the same time: a program may write before it reads.
+pub(super) async fn pump(
     (stdin, stderr): (Option<ChildStdin>, Option<ChildStderr>),
     body: Bytes,
     tail: &mut Tail,
 ) {
-    let tell = async move {
+    let write = async move {
         if let Some(mut stdin) = stdin {
-            // Whoever closes it has heard enough. The end of it is told by dropping it.
+            // A program that closes it needs no more. Dropping it marks the end.
             let _ = stdin.write_all(&body).await;
         }
     };
-    let listen = async {
+    let read = async {
         let Some(mut stderr) = stderr else { return };
         let mut buffer = vec![0; MAX_BYTES];
         while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
             tail.push(&buffer[..count]);
         }
     };
-    tokio::join!(tell, listen);
+    tokio::join!(write, read);
 }
 
-/// The last of what was said.
+/// The end of standard error.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     bytes: Vec<u8>,
@@ -44,12 +42,12 @@ impl Tail {
         }
     }
 
-    /// Fit for a record: lines, and no other control characters.
+    /// Lines, without other control characters.
     pub(super) fn text(&self) -> String {
         if !self.is_cut {
             return lines(&String::from_utf8_lossy(&self.bytes));
         }
-        // The first character may have lost its beginning.
+        // The first character may be cut.
         let is_rest = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
         let rest = self.bytes.iter().take(3).take_while(is_rest).count();
         format!("…{}", lines(&String::from_utf8_lossy(&self.bytes[rest..])))
@@ -72,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_is_kept() {
+    fn last_bytes_are_recorded() {
         check(&[], "");
         check(&[b"a\n", b"b\n"], "a\nb");
         let full = [b'a'; MAX_BYTES];
