@@ -1,8 +1,8 @@
-//! [`Answers`]: what callers want in one shape, whatever the event.
+//! [`Answers`]: the fields that callers want, under one name for every event.
 //!
-//! HeyGen names the same thing differently from event to event. Each question is one list of names,
-//! tried in order on the fields of the data, whether or not they have a type. An empty string counts
-//! as absent throughout.
+//! HeyGen names the same field differently from event to event. Each answer has a list of names
+//! that are tried in order on the fields of the data, typed or not. An empty string counts as
+//! absent.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::outcome::{MediaKind, Outcome};
 use crate::payload::{Clip, Payload, field_names};
 
-/// The answers to all questions on an event; what each means is said at [`Event`](crate::Event).
+/// The answers for one event; [`Event`](crate::Event) documents each.
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     pub(crate) subject_id: Option<String>,
@@ -58,7 +58,7 @@ impl Answers {
     }
 }
 
-/// The first of `names` that says something.
+/// The first of `names` with a text that is not empty.
 fn first(object: &Node<'_>, names: &[&str]) -> Option<String> {
     let texts = names.iter().filter_map(|name| object.get(name)?.text());
     texts.map(Into::into).find(|text: &String| !text.is_empty())
@@ -88,7 +88,7 @@ fn subject_id(name: &str, data: &Node<'_>) -> Option<String> {
         })
 }
 
-/// The link, with the name of the field that holds it.
+/// The link and the name of its field.
 fn link(event_type: &EventType, data: &Node<'_>) -> Option<(&'static str, String)> {
     let names = match event_type.media_kind() {
         Some(MediaKind::Gif) => ["gif_download_url", "gif_url", "url"],
@@ -150,7 +150,8 @@ fn unknown_fields(root: &Node<'_>, data: &Node<'_>, payload: &Payload) -> BTreeM
     unknown
 }
 
-/// Whether the path of an address ends as a video file does; presigned links have a query behind it.
+/// Whether the path of a link has the extension of a video file; presigned links have a query after
+/// it.
 fn is_video_file(link: &str) -> bool {
     let path = link.split(['?', '#']).next().unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or_default();
@@ -164,7 +165,7 @@ const CALLBACK_ID: &str = "callback_id";
 const CALLBACK_URL: &str = "callback_url";
 const VIDEO_URL: &str = "video_url";
 
-/// What is known at the top level, in whatever form it came.
+/// The known fields of the top level, whatever their type.
 const KNOWN_AT_TOP: &[&str] = &[
     EVENT_TYPE,
     EVENT,

@@ -1,4 +1,4 @@
-//! [`Document`]: a body, read once.
+//! [`Document`]: a body, parsed once.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -11,11 +11,11 @@ use crate::error::ParseError;
 use crate::node::{Node, members};
 use crate::reader::Mismatch;
 
-/// A body as a tree that borrows its text: one pass, from which all else is taken.
+/// A body, parsed once into a tree that borrows its text.
 ///
-/// Any JSON makes one. Where some of it is beyond what a [`Node`] holds (a lone surrogate, nesting
-/// deeper than 128, a number that loses digits), the values around it are read each on its own and
-/// the tree says [`is_whole`](Self::is_whole) no more.
+/// Any JSON can be parsed. If a part of it is beyond what a [`Node`] holds (a lone surrogate,
+/// nesting deeper than 128, a number that would lose digits), that part becomes [`Node::Raw`], the
+/// values around it are parsed separately, and [`is_whole`](Self::is_whole) is false.
 ///
 /// # Examples
 ///
@@ -39,14 +39,14 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
     ///
     /// [`Syntax`](crate::ParseErrorKind::Syntax) when the body is not JSON.
     pub fn from_slice(body: &'a [u8]) -> Result<Self, ParseError> {
         let Ok(text) = std::str::from_utf8(body) else {
-            // Only serde_json makes its errors, so it is asked to find what is known.
+            // Only serde_json can make its errors, so it parses the bytes to report one.
             let found = serde_json::from_slice::<&RawValue>(body).err();
             let error = found.unwrap_or_else(|| serde_json::Error::custom("not UTF-8"));
             return Err(ParseError::syntax(error));
@@ -56,7 +56,7 @@ impl<'a> Document<'a> {
             Ok(root) => (root, true),
             Err(_) => {
                 let raw: &RawValue = serde_json::from_str(text).map_err(ParseError::syntax)?;
-                (Node::read_apart(raw, LEVELS, &repeated), false)
+                (Node::read_separately(raw, LEVELS, &repeated), false)
             }
         };
         Ok(Self {
@@ -67,7 +67,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// The text it was read from.
+    /// The text of the body.
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
@@ -79,12 +79,12 @@ impl<'a> Document<'a> {
         &self.root
     }
 
-    /// The name of the event, without a look at its data.
+    /// The name of the event; its data is not examined.
     ///
     /// # Errors
     ///
-    /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that is a
-    /// string.
+    /// [`Envelope`](crate::ParseErrorKind::Envelope) when it is not an object, or has no name that
+    /// is a string.
     pub fn event_name(&self) -> Result<&str, ParseError> {
         let Node::Object(_) = self.root else {
             return Err(ParseError::envelope("the body is not an object"));
@@ -96,26 +96,26 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether the tree holds all of the text, so that nothing in it is [`Node::Raw`].
+    /// Whether the tree holds all of the text, without any [`Node::Raw`].
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// Whether an object has a key twice, as far as the tree shows. The last value of it counts.
+    /// Whether an object in the tree has a key twice. The last value counts.
     #[must_use]
     pub fn has_repeated_keys(&self) -> bool {
         self.has_repeated_keys
     }
 
-    /// The members of the outermost object in their order, as text; none for anything else. This
-    /// reads the text once more.
+    /// The members of the outermost object in their order, as text; none for any other value.
+    /// Parses the text again.
     #[must_use]
     pub fn members(&self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         members(self.text).unwrap_or_default()
     }
 
-    /// The text of one member, the last of its name.
+    /// The text of the last member with this key.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a RawValue> {
         let members = self.members().into_iter();
         members
@@ -124,7 +124,7 @@ impl<'a> Document<'a> {
             .map(|(_, raw)| raw)
     }
 
-    /// One member, if all of it is within what a [`Value`] can hold.
+    /// One member, if a [`Value`] can hold all of it.
     pub(crate) fn member(&self, key: &str) -> Result<Option<&Node<'a>>, Mismatch> {
         if !self.is_whole {
             let raw = self.raw(key).map_or("null", RawValue::get);
@@ -141,5 +141,5 @@ pub(crate) const EVENT_DATA: &str = "event_data";
 pub(crate) const EVENT_ID: &str = "event_id";
 pub(crate) const CREATED_AT: &str = "created_at";
 
-/// How deep it is looked for the fields that mean something: body, data, clips, clip.
+/// How deep meaningful fields are nested: body, data, clips, clip.
 const LEVELS: u8 = 4;

@@ -1,4 +1,4 @@
-//! [`ParseError`]: why a body, or the data in it, could not be read.
+//! [`ParseError`]: why a body, or its data, could not be parsed.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::event_type::EventType;
 
 /// Why a body is not an event, or why its data does not match its type.
 ///
-/// The text never holds the body or a part of it: an event may carry presigned links and personal data.
+/// The text never holds any part of the body, which may contain presigned links and personal data.
 /// Cloning is cheap.
 #[derive(Clone)]
 pub struct ParseError {
@@ -23,26 +23,26 @@ struct Inner {
     source: serde_json::Error,
 }
 
-/// What was wrong, as far as a caller would act differently.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
     /// The body is not JSON, which includes bytes that are not UTF-8.
     Syntax,
-    /// The body is JSON, but not an object that carries a name.
+    /// The body is JSON, but not an object with the name of an event.
     Envelope,
-    /// The envelope was read; its data does not match the type of its name.
+    /// The data does not match the type of the name.
     Payload,
 }
 
 impl ParseError {
-    /// What was wrong.
+    /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> ParseErrorKind {
         self.inner.kind
     }
 
-    /// Which event it was, where the name could be read: always for [`ParseErrorKind::Payload`], else never.
+    /// The event: always for [`ParseErrorKind::Payload`], otherwise `None`.
     #[must_use]
     pub fn event_type(&self) -> Option<&EventType> {
         self.inner.event_type.as_ref()
@@ -83,7 +83,7 @@ impl fmt::Display for ParseError {
             (ParseErrorKind::Syntax, _) => f.write_str("body is not JSON"),
             (ParseErrorKind::Envelope, _) => f.write_str("body is not an event"),
             (ParseErrorKind::Payload, None) => f.write_str("event_data does not match"),
-            // Escaped, because an unknown name is text from outside and this line goes to logs.
+            // Escaped, because an unknown name is untrusted text and this goes to logs.
             (ParseErrorKind::Payload, Some(event_type)) => {
                 write!(
                     f,

@@ -1,4 +1,4 @@
-//! [`Event`]: a name and its data, with the text that they were read from.
+//! [`Event`]: a name and its data, with the received text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,16 +23,16 @@ use crate::parts::EventParts;
 use crate::payload::Payload;
 use crate::reader;
 
-/// One webhook event: the received text, and what it says as types.
+/// A webhook event: the received text, and its content as types.
 ///
-/// Written with `serde_json` it gives the text that was read, on one line. To change an event, take
-/// it apart with [`into_parts`](Self::into_parts) and make a new one of the parts.
+/// `serde_json` serializes it as the received text, on one line. To change an event, call
+/// [`into_parts`](Self::into_parts) and build a new one from the parts.
 ///
 /// # Wire shape
 ///
 /// `{"event_type": string, "event_data": object}`. In the delivery log, and perhaps in deliveries,
-/// `event_id` and `created_at` stand beside them. Where `event_type` is missing, a string under
-/// `event` is the name. Of a repeated key the last one counts.
+/// there are also `event_id` and `created_at`. If `event_type` is missing, a string under `event`
+/// is the name. If a key is repeated, its last value counts.
 ///
 /// # Source
 ///
@@ -48,13 +48,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with this data and nothing around it.
+    /// An event with this data and no other fields.
     #[must_use]
     pub fn new(payload: Payload) -> Self {
         EventParts::new(payload).into()
     }
 
-    /// Reads a body. Every other way to read an event ends here.
+    /// Parses a body.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Event {
         Self::of(&Document::from_slice(body)?)
     }
 
-    /// Reads a body that was read into a [`Document`] for other purposes too, and answers all
-    /// questions on the event at once, so that its text is not read again.
+    /// Makes an event from a body that is already parsed into a [`Document`], and computes all
+    /// answers at once, so that the text is not parsed again.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Event {
         Ok(event)
     }
 
-    /// Reads an event that is already parsed JSON, such as a record of the delivery log.
+    /// Makes an event from parsed JSON, such as an entry of the delivery log.
     ///
     /// # Errors
     ///
@@ -117,15 +117,15 @@ impl Event {
         &self.text
     }
 
-    /// HeyGen's id of the event, a number as its digits. Certain in the delivery log; whether
-    /// deliveries carry it is not documented.
+    /// HeyGen's id of the event; a number is given as its digits. Entries of the delivery log have
+    /// it; whether deliveries do is not documented.
     #[must_use]
     pub fn event_id(&self) -> Option<&EventId> {
         self.event_id.as_ref()
     }
 
-    /// When HeyGen made the event, as sent: ISO 8601 with `Z` in the delivery log. A number reads
-    /// as its digits.
+    /// When HeyGen created the event, as sent: ISO 8601 with `Z` in the delivery log. A number is
+    /// given as its digits.
     #[must_use]
     pub fn created_at(&self) -> Option<&str> {
         self.created_at.as_deref()
@@ -137,13 +137,13 @@ impl Event {
         &self.payload
     }
 
-    /// The data alone.
+    /// The data, owned.
     #[must_use]
     pub fn into_payload(self) -> Payload {
         self.payload
     }
 
-    /// Takes the event apart. An event made of the parts is written from its typed data.
+    /// Splits the event into parts. An event built from parts is serialized from its typed data.
     ///
     /// # Examples
     ///
@@ -170,15 +170,15 @@ impl Event {
         }
     }
 
-    /// The data as a type of your own, from the received text, whatever the name is and whether or
-    /// not it matches our type. Missing data reads as `null`.
+    /// Deserializes the data into a type of your own, from the received text, for known, unknown
+    /// and malformed events alike. Missing data deserializes as `null`.
     ///
-    /// It goes on working when a later version knows the name or one more field.
+    /// It continues to work when a later version knows the name or another field.
     ///
     /// # Errors
     ///
-    /// [`Payload`](crate::ParseErrorKind::Payload) when the data is not of that type. As always, the
-    /// text of the error holds nothing of the data.
+    /// [`Payload`](crate::ParseErrorKind::Payload) when the data does not match the type. The error
+    /// quotes nothing of the data.
     ///
     /// # Examples
     ///
@@ -199,8 +199,8 @@ impl Event {
         let document = Document::from_slice(self.text.as_bytes())?;
         let raw = document.raw(document::EVENT_DATA);
         serde_json::from_str(raw.map_or("null", RawValue::get)).or_else(|_| {
-            // Once more from the tree, in which the last of a repeated key counts, and whose errors
-            // do not quote the data.
+            // Again from the tree, where the last of a repeated key counts and errors do not quote
+            // the data.
             let node = document
                 .root()
                 .get(document::EVENT_DATA)
@@ -209,7 +209,7 @@ impl Event {
         })
     }
 
-    /// The name as a type.
+    /// The name, as a type.
     #[must_use]
     pub fn event_type(&self) -> EventType {
         self.payload.event_type()
@@ -227,8 +227,8 @@ impl Event {
         self.event_type().is_known()
     }
 
-    /// Whether the data matches the type of the name. The data of an unknown name always does, if a
-    /// [`Value`] can hold it.
+    /// Whether the data matches the type of the name. The data of an unknown name always does,
+    /// unless no [`Value`] can hold it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
         self.payload_error().is_none()
@@ -243,7 +243,7 @@ impl Event {
         }
     }
 
-    /// How the work ended, as the name says.
+    /// How the job ended, according to the name.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         Outcome::of_name(self.event_name())
@@ -251,66 +251,66 @@ impl Event {
 
     /// What the event is about: the id of the video, translation, render, job, …
     ///
-    /// The id that the family of the event is known for comes first, then `video_id`,
+    /// The first that is present: the usual id of this family of events, `video_id`,
     /// `video_translate_id`, `render_id`, `<subject>_id` (`batch_id` for `batch.finished`),
-    /// `session_id`, `project_id` and `id`, then the ids of the job resources of avatars and
-    /// proofreads: `avatar_id`, `generation_id`, `group_id` and `proofread_id`.
+    /// `session_id`, `project_id`, `id`, and the ids of avatar and proofread jobs: `avatar_id`,
+    /// `generation_id`, `group_id`, `proofread_id`.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference documents the last four for the resources; that events carry them is
+    /// HeyGen's API reference documents the last four for the jobs; that events carry them is
     /// assumed.
     #[must_use]
     pub fn subject_id(&self) -> Option<&str> {
         self.answers().subject_id.as_deref()
     }
 
-    /// What the caller gave when starting the job, from the data or, as seen for the Video Agent,
-    /// from the top level.
+    /// The `callback_id` given when the job was started, from the data or, as observed for the
+    /// Video Agent, from the top level.
     #[must_use]
     pub fn callback_id(&self) -> Option<&str> {
         self.answers().callback_id.as_deref()
     }
 
-    /// The address that the caller gave when starting the job, looked for as
-    /// [`callback_id`](Self::callback_id) is.
+    /// The `callback_url` given when the job was started, from the same places as
+    /// [`callback_id`](Self::callback_id).
     #[must_use]
     pub fn callback_url(&self) -> Option<&str> {
         self.answers().callback_url.as_deref()
     }
 
-    /// The link that the event is about: the preview for a gif event, the captions for a caption
-    /// event, else the video. `None` for a failure.
+    /// The link to the result: the preview for a gif event, the captions for a caption event,
+    /// otherwise the video. `None` for a failure.
     ///
     /// For a clipping job it is the first completed clip that has a link; the others are in
     /// [`AiClipping::clips`](crate::payload::AiClipping::clips). Links are presigned: they expire,
-    /// and anyone who holds one can use it.
+    /// and anyone who has one can use it.
     #[must_use]
     pub fn media_url(&self) -> Option<&str> {
         self.answers().media_url.as_deref()
     }
 
-    /// What [`media_url`](Self::media_url) leads to, as far as it can be told.
+    /// What [`media_url`](Self::media_url) links to, if known.
     ///
-    /// The name tells it for the events whose success brings media, also when the link is missing.
-    /// An unknown event is judged by the words of its name, then by its link: a `video_url`, or an
-    /// address that ends as a video file does.
+    /// Known from the name for events whose success brings media, even without a link. For an
+    /// unknown event it is derived from the words of the name, then from the link: a `video_url`,
+    /// or the extension of a video file.
     #[must_use]
     pub fn media_kind(&self) -> Option<MediaKind> {
         self.answers().media_kind
     }
 
-    /// Why it failed, for a person to read; `None` for a success.
+    /// Why the job failed, for a person to read; `None` for a success.
     ///
-    /// `msg`, `message`, `failure_message`, `error_message`, `error`, also as an object with a
-    /// `message`, or `error_msg`, as the documented resource of a training has it (that its event
-    /// does too is assumed).
+    /// From `msg`, `message`, `failure_message`, `error_message`, `error` (a string, or an object
+    /// with a `message`), or `error_msg`, which is documented for training jobs and assumed for
+    /// their events.
     #[must_use]
     pub fn failure_message(&self) -> Option<&str> {
         self.answers().failure_message.as_deref()
     }
 
-    /// A success of an event that brings media, without a link. It happens; fetch the job from
+    /// Whether a success that should bring media has no link. This happens; fetch the job from
     /// HeyGen's API then.
     #[must_use]
     pub fn is_missing_media(&self) -> bool {
@@ -319,23 +319,23 @@ impl Event {
         brings_media && self.outcome() == Outcome::Success && self.media_url().is_none()
     }
 
-    /// A failure that does not say why.
+    /// Whether a failure has no reason.
     #[must_use]
     pub fn is_missing_reason(&self) -> bool {
         self.outcome() == Outcome::Failure && self.failure_message().is_none()
     }
 
-    /// The fields that our types do not know, with their values, by name: those of the data as they
-    /// are, those of a clip as `clips[].name`, those of the top level as they are. A value that no
-    /// [`Value`] can hold is its text.
+    /// The fields that this version does not know, by name: those of the data and of the top level
+    /// by their own name, those of a clip as `clips[].name`. A value that no [`Value`] can hold is
+    /// given as its text.
     ///
-    /// Empty where the data has no type that names fields: untyped, unknown and malformed data.
+    /// Empty for untyped, unknown and malformed data, which has no known fields.
     #[must_use]
     pub fn unknown_fields(&self) -> &BTreeMap<String, Value> {
         &self.answers().unknown_fields
     }
 
-    /// One read of the text answers all questions.
+    /// Computed once, by parsing the text.
     fn answers(&self) -> &Answers {
         self.answers.get_or_init(|| {
             let document = Document::from_slice(self.text.as_bytes());
@@ -407,8 +407,8 @@ impl TryFrom<&[u8]> for Event {
     }
 }
 
-/// Equal when they say the same; how it was spelled (`42` or `"42"`, `null` or missing) does not
-/// count where the data has a type.
+/// Equal when the content is. For typed data the spelling (`42` or `"42"`, `null` or missing) does
+/// not matter.
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -430,17 +430,17 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Writes the text as it is to what takes it, which is `serde_json` writing text or bytes. Anything
-/// else, `serde_json::to_value` and serde's flattened or tagged containers among it, is given a
-/// [`Value`] of equal JSON, and an error where none can hold it.
+/// `serde_json` writes the received text. Other serializers, such as `serde_json::to_value` and
+/// serde's flattened or tagged containers, get a [`Value`] of equal JSON, or an error if no
+/// [`Value`] can hold it.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Anyone can be given a `RawValue`, and all but this one write it as a struct of one field.
-        // A serializer does not say which it is; should its name change, what is written stays equal.
+        // Every other serializer writes a `RawValue` as a struct of one field. A serializer is
+        // known only by the name of its type; should that change, equal JSON is written.
         let takes_text =
             std::any::type_name::<S>().starts_with("&mut serde_json::ser::Serializer<");
         if takes_text {
-            // On one line, since programs write an event a line and read it so.
+            // On one line, for programs that write one event a line.
             let raw = RawValue::from_string(one_line(&self.text)).map_err(S::Error::custom)?;
             return raw.serialize(serializer);
         }
@@ -449,18 +449,19 @@ impl Serialize for Event {
     }
 }
 
-/// From the text itself where `serde_json` has it; else, as in serde's flattened, tagged and untagged
+/// From the text if `serde_json` has it, otherwise, as in serde's flattened, tagged and untagged
 /// containers, from a [`Value`].
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(RAW_VALUE, Either)
+        deserializer.deserialize_newtype_struct(RAW_VALUE, RawOrValue)
     }
 }
 
-/// What asking for a raw value comes to: one entry that holds the text, or the value itself.
-struct Either;
+/// Visits what a deserializer returns for a raw value: one entry that holds the text, or the value
+/// itself.
+struct RawOrValue;
 
-impl<'de> Visitor<'de> for Either {
+impl<'de> Visitor<'de> for RawOrValue {
     type Value = Event;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -482,5 +483,5 @@ impl<'de> Visitor<'de> for Either {
     }
 }
 
-/// How `serde_json` is asked for the text of a value, and marks it.
+/// The name by which `serde_json` recognises and marks a raw value.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";

@@ -1,8 +1,8 @@
 //! Ids as opaque strings that cannot be mixed up, and [`Text`].
 //!
-//! HeyGen's real ids are 32 lower-case hex digits, its examples show others (`ep_abc123`), and a few
-//! fields hold numbers; so nothing is assumed about the text. An id read from a JSON number has that
-//! number's digits as its text.
+//! HeyGen's real ids are 32 lower-case hex digits, its examples show others (`ep_abc123`), and a
+//! few fields hold numbers, so nothing is assumed about the text. The text of an id that was a JSON
+//! number is its digits.
 
 use std::borrow::Borrow;
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ macro_rules! ids {
         pub struct $name(#[serde(deserialize_with = $reader)] Box<str>);
 
         impl $name {
-            /// Of this text.
+            /// An id or text with this content.
             #[must_use]
             pub fn new(text: impl Into<Box<str>>) -> Self {
                 Self(text.into())
@@ -136,7 +136,7 @@ ids! {
     VideoId is "lenient::id", ["string", "integer"];
     /// A translation of a video: `video_translate_id`.
     VideoTranslateId is "lenient::id", ["string", "integer"];
-    /// What the caller gave when starting a job, echoed by HeyGen: `callback_id`.
+    /// The `callback_id` given when a job was started, which HeyGen echoes.
     CallbackId is "lenient::id", ["string", "integer"];
     /// A delivered event, where the body carries its id: `event_id`.
     EventId is "lenient::id", ["string", "integer"];

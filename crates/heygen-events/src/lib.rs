@@ -23,7 +23,7 @@ pub use error::{ParseError, ParseErrorKind};
 pub use event::Event;
 pub use event_type::{EventType, UnknownName};
 pub use node::Node;
-pub use outcome::{MediaKind, Outcome, UnknownWord};
+pub use outcome::{MediaKind, Outcome, WordError};
 pub use parts::EventParts;
 pub use pattern::{Pattern, PatternError, PatternErrorKind};
 pub use payload::Payload;

@@ -1,4 +1,4 @@
-//! [`Node`]: JSON that borrows its text, and what serde reads out of it.
+//! [`Node`]: JSON that borrows its text.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,8 +12,8 @@ use serde_json::{Number, Value};
 
 /// One JSON value of a [`Document`](crate::Document).
 ///
-/// Strings are borrowed from the text wherever they have no escapes. Objects are sorted by key, and
-/// of a repeated key the last value counts.
+/// Strings without escapes are borrowed from the text. Objects are sorted by key, and the last
+/// value of a repeated key counts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Node<'a> {
@@ -29,8 +29,8 @@ pub enum Node<'a> {
     List(Vec<Self>),
     /// An object, sorted by key.
     Object(Vec<(Cow<'a, str>, Self)>),
-    /// The text of what none of these holds: a larger number, a string with a lone surrogate, an
-    /// array or object that is nested too deep.
+    /// The text of any other value: a larger number, a string with a lone surrogate, an array or
+    /// object that is nested too deep.
     Raw(&'a RawValue),
 }
 
@@ -39,11 +39,11 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let fields = self.fields();
-        let place = fields.binary_search_by(|(known, _)| (**known).cmp(key));
-        place.ok().map(|place| &fields[place].1)
+        let index = fields.binary_search_by(|(known, _)| (**known).cmp(key));
+        index.ok().map(|index| &fields[index].1)
     }
 
-    /// The fields of an object, sorted; none for anything else.
+    /// The fields of an object, sorted; none for any other value.
     #[must_use]
     pub fn fields(&self) -> &[(Cow<'a, str>, Self)] {
         match self {
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The same as a [`Value`]; what none can hold is the text that it is.
+    /// Converts to a [`Value`]; a value that none can hold becomes its text.
     #[must_use]
     pub fn to_value(&self) -> Value {
         match self {
@@ -84,23 +84,23 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Reads a text in one pass, and notes whether a key came twice in one object; an error where
-    /// some of it is only for [`Raw`](Self::Raw).
+    /// Parses a text in one pass, and records whether a key is repeated in an object. Fails if a
+    /// part of it needs [`Raw`](Self::Raw).
     pub(crate) fn read(text: &'a str, repeated: &Cell<bool>) -> Result<Self, serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let node = Read(repeated).deserialize(&mut reader)?;
         reader.end().map(|()| node)
     }
 
-    /// Reads a text that is JSON and that [`read`](Self::read) refused, each value inside of so many
-    /// levels on its own, so that what no node holds takes only itself out of the tree.
-    pub(crate) fn read_apart(raw: &'a RawValue, levels: u8, repeated: &Cell<bool>) -> Self {
+    /// Parses JSON for which [`read`](Self::read) fails: each value within this many levels
+    /// separately, so that only the offending values become [`Raw`](Self::Raw).
+    pub(crate) fn read_separately(raw: &'a RawValue, levels: u8, repeated: &Cell<bool>) -> Self {
         let Some(levels) = levels.checked_sub(1) else {
             return Self::Raw(raw);
         };
         let inner = |raw: &'a RawValue| {
             let read = Self::read(raw.get(), repeated);
-            read.unwrap_or_else(|_| Self::read_apart(raw, levels, repeated))
+            read.unwrap_or_else(|_| Self::read_separately(raw, levels, repeated))
         };
         if let Some(members) = members(raw.get()) {
             let fields = members.into_iter().map(|(key, raw)| (key, inner(raw)));
@@ -114,8 +114,8 @@ impl<'a> Node<'a> {
 
     fn object(mut fields: Vec<(Cow<'a, str>, Self)>, repeated: &Cell<bool>) -> Self {
         let len = fields.len();
-        // The sort is stable, so the one that counts is the last of its equals, which `dedup_by`
-        // would drop; hence the swap.
+        // The sort is stable, so the last of equal keys counts, which `dedup_by` would drop; hence
+        // the swap.
         fields.sort_by(|(left, _), (right, _)| left.cmp(right));
         fields.dedup_by(|later, earlier| {
             let equal = later.0 == earlier.0;
@@ -131,13 +131,13 @@ impl<'a> Node<'a> {
     }
 }
 
-/// JSON on one line: a line break stands in it only between values, where a space says the same.
+/// JSON on one line: line breaks occur only between values, where a space is equivalent.
 pub(crate) fn one_line(json: &str) -> String {
     json.replace(['\n', '\r'], " ")
 }
 
-/// The members of an object in their order, of which only the keys are read; a key that is no
-/// Unicode text stands as it was spelled. `None` for what is not an object.
+/// The members of an object in their order; only the keys are parsed. A key that is not valid
+/// Unicode is given as spelled. `None` for any other value.
 pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let members = reader.deserialize_map(Members).ok()?;
@@ -223,14 +223,14 @@ impl<'de> Visitor<'de> for Read<'_> {
     }
 }
 
-/// Whether some crate of the build asked `serde_json` for it. Numbers then come as objects with one
-/// key, which is just a key where they do not.
+/// Whether some crate of the build enables `serde_json/arbitrary_precision`. Numbers are then
+/// passed as objects with one key, which is otherwise an ordinary key.
 pub(crate) static HAS_ARBITRARY_PRECISION: LazyLock<bool> = LazyLock::new(|| {
     let number = "1e2".parse::<Number>();
     number.is_ok_and(|number| number.to_string() == "1e2")
 });
 
-/// A key, borrowed from the text where it can be.
+/// A key, borrowed from the text if possible.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -254,8 +254,8 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// How `serde_json` marks a number that it hands over as text.
+/// The key by which `serde_json` passes a number as text.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Up to here every whole number has an `f64` of its own: 2 to the 53rd.
+/// The limit up to which an `f64` holds every integer: 2 to the 53rd.
 const EXACT: f64 = 9_007_199_254_740_992.0;

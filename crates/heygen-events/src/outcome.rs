@@ -1,17 +1,17 @@
-//! [`Outcome`] and [`MediaKind`]: what the name of an event already tells.
+//! [`Outcome`] and [`MediaKind`]: derived from the name of an event.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How the work behind an event ended, as its name says.
+/// How the job behind an event ended, according to its name.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Outcome {
     /// The name ends in `.success`, or is `personalized_video`, which is sent for a finished video
-    /// and has no failing twin.
+    /// and has no counterpart for failures.
     Success,
     /// The last part of the name is `fail`, or ends in `failed`.
     Failure,
@@ -19,7 +19,7 @@ pub enum Outcome {
     Other,
 }
 
-/// What a media link leads to.
+/// What a media link points to.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -43,12 +43,12 @@ impl Outcome {
         }
     }
 
-    /// The rule by which every name is judged, known or not.
+    /// The rule for every name, known or not.
     pub(crate) fn of_name(name: &str) -> Self {
         match name.rsplit('.').next() {
             // HeyGen sends it when the video was generated, and nothing for a failure.
             _ if name == "personalized_video" => Self::Success,
-            // A bare word is a subject, not an outcome, so `success` alone says nothing.
+            // A single word is a subject, not an outcome, even if it is `success`.
             _ if !name.contains('.') => Self::Other,
             Some("success") => Self::Success,
             Some(last) if last == "fail" || last.ends_with("failed") => Self::Failure,
@@ -68,7 +68,7 @@ impl MediaKind {
         }
     }
 
-    /// The kind that a word of an unknown name gives away, if any does.
+    /// The kind named by a word of an unknown name.
     pub(crate) fn of_unknown_name(name: &str) -> Option<Self> {
         name.split(|c: char| !c.is_ascii_alphanumeric())
             .find_map(|word| match word {
@@ -88,11 +88,11 @@ macro_rules! words {
         }
 
         impl FromStr for $name {
-            type Err = UnknownWord;
+            type Err = WordError;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, WordError> {
                 let mut all = [$(Self::$variant),+].into_iter();
-                all.find(|one| one.as_str() == word).ok_or(UnknownWord($what))
+                all.find(|one| one.as_str() == word).ok_or(WordError($what))
             }
         }
     )+};
@@ -102,14 +102,14 @@ words! {
     MediaKind is "a kind of media: video, gif or caption": Video Gif Caption;
 }
 
-/// The error for a text that is not one of the words expected.
+/// The error for a text that is not one of the expected words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnknownWord(&'static str);
+pub struct WordError(&'static str);
 
-impl fmt::Display for UnknownWord {
+impl fmt::Display for WordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not {}", self.0)
     }
 }
 
-impl std::error::Error for UnknownWord {}
+impl std::error::Error for WordError {}

@@ -1,4 +1,4 @@
-//! [`EventParts`]: an event taken apart.
+//! [`EventParts`]: the parts of an event.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -8,16 +8,16 @@ use crate::document::{CREATED_AT, EVENT_DATA, EVENT_ID, EVENT_TYPE};
 use crate::id::EventId;
 use crate::payload::Payload;
 
-/// What an event is made of.
+/// The parts of an event.
 ///
-/// Fields of `event_data` that its type does not know are not among them; ask
-/// [`Event::unknown_fields`](crate::Event::unknown_fields) before you take the event apart.
+/// Unknown fields of `event_data` are not included; read
+/// [`Event::unknown_fields`](crate::Event::unknown_fields) first.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EventParts {
     /// HeyGen's id of the event.
     pub event_id: Option<EventId>,
-    /// When HeyGen made the event, as sent.
+    /// When HeyGen created the event, as sent.
     pub created_at: Option<String>,
     /// The data, typed by the event's name.
     pub payload: Payload,
@@ -26,7 +26,7 @@ pub struct EventParts {
 }
 
 impl EventParts {
-    /// The parts of an event with this data and nothing around it.
+    /// The parts of an event with this data and no other fields.
     #[must_use]
     pub fn new(payload: Payload) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Serialize for EventParts {
             written.push(CREATED_AT);
             map.serialize_entry(CREATED_AT, text)?;
         }
-        // What was put into `extra` by hand must not repeat a key that is written above.
+        // `extra` must not repeat a key that is written above.
         for (key, value) in &self.extra {
             if !written.contains(&key.as_str()) {
                 map.serialize_entry(key, value)?;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of event names: a name in which each `*` stands for any run of characters, also an empty one.
+/// A set of event names: a name in which each `*` matches any characters, or none.
 ///
-/// `avatar_video.*` takes all that became of avatar videos, `*.fail` all failures, `*` everything. Other characters stand
-/// for themselves, upper and lower case differ, and a name of which nobody knows yet is as good as any. Matching takes time in
-/// proportion to the lengths of name and pattern, whatever is in them.
+/// `avatar_video.*` matches all events of avatar videos, `*.fail` all failures, `*` everything.
+/// Other characters match themselves, case matters, and unknown names match too. Matching takes
+/// linear time.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ impl Pattern {
         Self::text_matches(&self.text, name)
     }
 
-    /// As [`matches`](Self::matches), for any text as the pattern, also one that is hardly meant as one.
+    /// As [`matches`](Self::matches), with any text as the pattern, also one that does not parse.
     #[must_use]
     pub fn text_matches(pattern: &str, name: &str) -> bool {
         let Some((start, rest)) = pattern.split_once('*') else {
@@ -44,7 +44,8 @@ impl Pattern {
         let Some(mut name) = name.strip_suffix(end) else {
             return false;
         };
-        // The leftmost place for each part leaves the most for those behind it, so nothing is ever tried twice.
+        // The leftmost match of each part leaves the most for the next, so there is no
+        // backtracking.
         for part in middle.split('*') {
             let Some((_, behind)) = name.split_once(part) else {
                 return false;
@@ -54,7 +55,7 @@ impl Pattern {
         true
     }
 
-    /// The pattern as it was written.
+    /// The text of the pattern.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -64,12 +65,12 @@ impl Pattern {
 impl FromStr for Pattern {
     type Err = PatternError;
 
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// [`PatternErrorKind::Empty`] when there is nothing in it; [`PatternErrorKind::Character`] where it holds white space or
-    /// a control character, which no event name does: it was meant to be two patterns, or was cut from a text.
+    /// [`PatternErrorKind::Empty`] for an empty text; [`PatternErrorKind::Character`] if it
+    /// contains white space or a control character, which no event name does.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
             return Err(PatternError::new(PatternErrorKind::Empty));
@@ -98,9 +99,9 @@ pub struct PatternError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PatternErrorKind {
-    /// There is nothing in it.
+    /// The pattern is empty.
     Empty,
-    /// It holds white space or a control character.
+    /// It contains white space or a control character.
     Character,
 }
 

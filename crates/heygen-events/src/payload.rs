@@ -1,11 +1,10 @@
 //! [`Payload`]: the data of each event, typed by its name. One file per family of events.
 //!
-//! The structs are plain data: public fields, named as HeyGen names them even where two events
-//! disagree (`msg`,
-//! `message`). Only the id without which a value is useless is required; everything else may be
-//! missing or `null`. A text that came as a number reads as its digits. Fields that a struct does
-//! not name are among [`Event::unknown_fields`](crate::Event::unknown_fields). Constructors take the
-//! id, so that values can be built elsewhere:
+//! The structs are plain data: public fields with HeyGen's names, even if two events disagree
+//! (`msg`, `message`). Only the id is required; everything else may be missing or `null`. A text
+//! that was sent as a number is given as its digits.
+//! [`Event::unknown_fields`](crate::Event::unknown_fields) has the fields that a struct lacks.
+//! Constructors take the id:
 //!
 //! ```
 //! use heygen_events::{Event, Payload, payload::AvatarVideoFail};
@@ -49,7 +48,8 @@ use crate::reader::{Mismatch, read};
 
 macro_rules! payloads {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {
-        /// The data of an event: one variant per name, and two for what no type describes.
+        /// The data of an event: one variant per name, one for unknown names, one for malformed
+        /// data.
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum Payload {
@@ -83,7 +83,7 @@ macro_rules! payloads {
                 }
             }
 
-            /// Reads the data of a body by the type of its name.
+            /// Parses the data of a body into the type of its name.
             pub(crate) fn read(event_type: EventType, document: &Document<'_>) -> Self {
                 let read = match &event_type {
                     $(EventType::$variant => typed(document).map(Self::$variant),)+
@@ -123,7 +123,7 @@ macro_rules! payloads {
 event_types!(payloads);
 
 impl Payload {
-    /// The data of an event of this name, typed by it.
+    /// Parses data into the type of this name.
     ///
     /// # Examples
     ///
@@ -159,10 +159,10 @@ fn typed<T: DeserializeOwned>(document: &Document<'_>) -> Result<T, Mismatch> {
     read(data.ok_or_else(|| Mismatch::custom("event_data: missing"))?)
 }
 
-/// The names that a derived type tells the reader which asks it what it wants to read.
+/// The field names that a derived type passes to its deserializer.
 pub(crate) fn field_names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
     let mut names = None;
-    // It is given nothing, so it fails.
+    // There is no data, so it fails.
     drop(T::deserialize(FieldNames(&mut names)));
     names
 }

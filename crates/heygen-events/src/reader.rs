@@ -1,4 +1,4 @@
-//! What serde reads out of a [`Node`], with errors that do not quote it.
+//! Deserializes a [`Node`], with errors that do not quote it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use crate::node::{HAS_ARBITRARY_PRECISION, Node};
 
-/// Reads a node as a type.
+/// Deserializes a node into a type.
 pub(crate) fn read<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<T, Mismatch> {
     T::deserialize(Reader(node))
 }
 
-/// Why a node is not of the type that was asked for. It names kinds of JSON, never the value found,
-/// because it ends up in logs; fields that lead to it stand before it.
+/// Why a node does not match a type. It names the path of fields and kinds of JSON, never a value,
+/// because it goes to logs.
 #[derive(Debug)]
 pub(crate) struct Mismatch(String);
 
@@ -108,7 +108,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         self.deserialize_struct("", &[], visitor)
     }
 
-    /// Only from an object: a derived struct would take an array for its fields in their order.
+    /// Only from an object: a derived struct would accept an array as its fields in order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -156,7 +156,7 @@ impl<'n> SeqAccess<'n> for Items<'n, '_> {
 }
 
 struct Fields<'n, 'a> {
-    /// The names of ours, which alone may stand in an error.
+    /// The known names, which alone may appear in an error.
     known: &'static [&'static str],
     fields: std::slice::Iter<'n, (Cow<'a, str>, Node<'a>)>,
     value: Option<&'n (Cow<'a, str>, Node<'a>)>,

@@ -1,10 +1,12 @@
-//! Text from outside, made safe to show: in a log, in a reason, on a terminal.
+//! Makes untrusted text safe to show: in a log, in a reason, on a terminal.
 
-/// Whether a character of a stranger's text is unsafe to show as it is: a control character, which steers a terminal (C0, DEL, C1),
-/// one that reorders or hides what stands beside it (bidirectional controls, zero-width and other format characters, tags), or a
-/// separator that some readers take for the end of a line (U+2028, U+2029).
+/// Whether a character of untrusted text is unsafe to show: a control character, which controls a
+/// terminal (C0, DEL, C1), one that reorders or hides its neighbours (bidirectional controls,
+/// zero-width and other format characters, tags), or a separator that some programs treat as a line
+/// end (U+2028, U+2029).
 ///
-/// These are the general categories Cc, Cf, Zl and Zp, and the letters that have no glyph (Hangul fillers, U+034F).
+/// These are the general categories Cc, Cf, Zl and Zp, and the letters that have no glyph (Hangul
+/// fillers, U+034F).
 ///
 /// # Examples
 ///
@@ -43,8 +45,8 @@ pub fn visible(text: &str) -> String {
     text.replace(is_unsafe_to_show, "\u{fffd}")
 }
 
-/// The text on one line: line ends and tabs become spaces, what else is unsafe to show becomes U+FFFD, and white
-/// space around it goes.
+/// The text on one line: line ends and tabs become spaces, other unsafe characters become U+FFFD,
+/// and surrounding white space is cut.
 ///
 /// # Examples
 ///
@@ -60,8 +62,8 @@ pub fn one_line(text: &str) -> String {
         .to_owned()
 }
 
-/// The text on as many lines as it has: line ends and tabs stay, what else is unsafe to show becomes U+FFFD, and
-/// white space around it goes.
+/// The text with its lines: line ends and tabs stay, other unsafe characters become U+FFFD, and
+/// surrounding white space is cut.
 ///
 /// # Examples
 ///

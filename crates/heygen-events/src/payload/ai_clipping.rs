@@ -23,7 +23,7 @@ pub struct AiClipping {
     /// The caller's title.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Text>,
-    /// What the caller gave when starting the job.
+    /// The `callback_id` given when starting the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
     /// When the job was started: seconds since 1970 in the resource, text elsewhere at HeyGen, so
@@ -51,7 +51,7 @@ pub struct AiClipping {
 }
 
 impl AiClipping {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(id: impl Into<ClippingJobId>) -> Self {
         Self {

@@ -7,8 +7,8 @@ use crate::id::{CallbackId, FolderId, Text, VideoId};
 /// A finished avatar video, or its animated preview: data of `avatar_video.success` and
 /// `avatar_video_gif.success`.
 ///
-/// A success without any link has been observed; [`Event::is_missing_media`](crate::Event::is_missing_media)
-/// tells.
+/// A success without any link has been observed; check
+/// [`Event::is_missing_media`](crate::Event::is_missing_media).
 ///
 /// # Wire shape
 ///
@@ -18,8 +18,8 @@ use crate::id::{CallbackId, FolderId, Text, VideoId};
 /// # Source
 ///
 /// HeyGen documentation, “Webhook Events”: documented. `video_page_url` in its v3 edition only;
-/// `callback_url`, `null`
-/// for most fields and `""` for `folder_id`: observed (January 2025).
+/// `callback_url`, `null` for
+/// most fields and `""` for `folder_id`: observed (January 2025).
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -42,16 +42,16 @@ pub struct AvatarVideoSuccess {
     /// The folder that the video was put into; also seen empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder_id: Option<FolderId>,
-    /// What the caller gave when starting the video.
+    /// The `callback_id` given when starting the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
-    /// The address that the caller gave when starting the video.
+    /// The `callback_url` given when starting the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<Text>,
 }
 
 impl AvatarVideoSuccess {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_id: impl Into<VideoId>) -> Self {
         Self {
@@ -76,13 +76,13 @@ pub struct AvatarVideoFail {
     /// Why, for a person to read. The wording is not stable; do not match on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub msg: Option<Text>,
-    /// What the caller gave when starting the video.
+    /// The `callback_id` given when starting the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
 }
 
 impl AvatarVideoFail {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_id: impl Into<VideoId>) -> Self {
         Self {

@@ -7,7 +7,7 @@ use crate::id::{CallbackId, Text, VideoId};
 /// Finished captions: data of `avatar_video_caption.success`, which comes some seconds after
 /// `avatar_video.success`.
 ///
-/// No field is required, since nobody has documented one.
+/// No field is required, since none is documented.
 ///
 /// # Source
 ///
@@ -26,7 +26,7 @@ pub struct AvatarVideoCaptionSuccess {
     /// Where the captions are, under another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtitle_url: Option<Text>,
-    /// What the caller gave when starting the video.
+    /// The `callback_id` given when starting the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
 }

@@ -8,9 +8,8 @@ use crate::id::{CallbackId, RenderId, Text, VideoId};
 /// A HyperFrames render that ended: data of `hyperframes_video.success` and
 /// `hyperframes_video.fail`.
 ///
-/// Nobody has documented or captured this data. The fields are those of the render that HeyGen's
-/// API returns, and those that
-/// public receivers look for; none is required.
+/// This data is neither documented nor captured. The fields are those of the render that HeyGen's
+/// API returns, and those that public receivers read; none is required.
 ///
 /// # Source
 ///
@@ -34,7 +33,7 @@ pub struct HyperframesVideo {
     /// The caller's label (assumed).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Text>,
-    /// What the caller gave when starting the render (assumed).
+    /// The `callback_id` given when starting the render (assumed).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
     /// Where the video is: a presigned link that expires (assumed).

@@ -5,14 +5,14 @@ use serde_json::Value;
 
 use crate::id::{ProjectId, Text, VideoId};
 
-/// A generated personalized video: data of `personalized_video`, the one event whose name tells no
+/// A generated personalized video: data of `personalized_video`, the one event whose name has no
 /// outcome.
 ///
 /// # Source
 ///
 /// HeyGen documentation, “Webhook Events” and “Output Videos via API”, whose sample is filled in:
-/// documented. That the keys of
-/// `contact_info` are the variables of the project is assumed.
+/// documented. That the keys of `contact_info` are
+/// the variables of the project is assumed.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -34,14 +34,14 @@ pub struct PersonalizedVideo {
     /// The animated preview as HTML, for mails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gif_html: Option<Text>,
-    /// Whom the video was made for: an object, `email` and `first_name` in HeyGen's sample. Any
-    /// JSON is read. Personal data.
+    /// The contact the video was made for: an object, `email` and `first_name` in HeyGen's sample.
+    /// Any JSON is accepted. Personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_info: Option<Value>,
 }
 
 impl PersonalizedVideo {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_id: impl Into<VideoId>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Data that no type describes: undocumented, of an unknown name, or not fitting a known one.
+//! Data without a type: undocumented, of an unknown name, or malformed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,10 +10,10 @@ use crate::node::one_line;
 
 /// Data of an event whose name is documented and whose data is not: any fields.
 ///
-/// No field is promised. HeyGen says only that other events follow a structure similar to the
-/// documented ones, which is why the questions on [`Event`](crate::Event) try the usual names here
-/// too. The resources of some of these jobs are documented (instant and photo avatars, proofreads,
-/// batches); whether the events carry them is not.
+/// HeyGen says only that other events are structured similarly to the documented ones, so the
+/// methods of [`Event`](crate::Event) try the usual field names here too. The resources of some of
+/// these jobs are documented (instant and photo avatars, proofreads, batches); whether events carry
+/// them is not.
 ///
 /// # Wire shape
 ///
@@ -41,9 +41,9 @@ pub struct UnknownEvent {
     pub data: Option<Value>,
 }
 
-/// An event whose data does not match the type of its name, or is beyond what a [`Value`] can hold.
+/// An event whose data does not match the type of its name, or that no [`Value`] can hold.
 ///
-/// The questions that [`Event`](crate::Event) answers are answered from it as far as it goes.
+/// The methods of [`Event`](crate::Event) still return what they find in it.
 #[derive(Clone, Debug)]
 pub struct Malformed {
     event_type: EventType,
@@ -52,7 +52,7 @@ pub struct Malformed {
 }
 
 impl Untyped {
-    /// Data without any field.
+    /// Data without fields.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -119,7 +119,7 @@ impl Malformed {
     }
 }
 
-/// Equal when the data says the same; for data that no [`Value`] can hold, when its text is the same.
+/// Equal when the data is; for data that no [`Value`] can hold, when its text is.
 impl PartialEq for Malformed {
     fn eq(&self, other: &Self) -> bool {
         let value = |json: &str| serde_json::from_str::<Value>(json).ok();

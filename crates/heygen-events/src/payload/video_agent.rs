@@ -34,16 +34,16 @@ pub struct VideoAgentSuccess {
     /// The folder that the video was put into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder_id: Option<FolderId>,
-    /// What the caller gave when starting the session.
+    /// The `callback_id` given when starting the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
-    /// The address that the caller gave when starting the session.
+    /// The `callback_url` given when starting the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<Text>,
 }
 
 impl VideoAgentSuccess {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_id: impl Into<VideoId>) -> Self {
         Self {
@@ -71,16 +71,16 @@ pub struct VideoAgentFail {
     /// Why, for a person to read. The wording is not stable; do not match on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub msg: Option<Text>,
-    /// What the caller gave when starting the session.
+    /// The `callback_id` given when starting the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
-    /// The address that the caller gave when starting the session.
+    /// The `callback_url` given when starting the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<Text>,
 }
 
 impl VideoAgentFail {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_id: impl Into<VideoId>) -> Self {
         Self {

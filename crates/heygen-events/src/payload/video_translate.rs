@@ -9,8 +9,7 @@ use crate::id::{CallbackId, Text, VideoTranslateId};
 /// # Source
 ///
 /// HeyGen documentation, “Webhook Events”: documented; its older editions have neither
-/// `callback_id` nor
-/// `output_language`. `video_url`: read by public receivers.
+/// `callback_id` nor `output_language`. `video_url`: read by public receivers.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -24,7 +23,7 @@ pub struct VideoTranslateSuccess {
     /// documented).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_url: Option<Text>,
-    /// What the caller gave when starting the translation.
+    /// The `callback_id` given when starting the translation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
     /// The language translated into.
@@ -33,7 +32,7 @@ pub struct VideoTranslateSuccess {
 }
 
 impl VideoTranslateSuccess {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
         Self {
@@ -48,8 +47,7 @@ impl VideoTranslateSuccess {
 /// # Source
 ///
 /// HeyGen documentation, “Webhook Events”: documented; its older editions have neither
-/// `callback_id` nor
-/// `output_language`.
+/// `callback_id` nor `output_language`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -59,7 +57,7 @@ pub struct VideoTranslateFail {
     /// Why, for a person to read. Other events call this field `msg`. Do not match on the wording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Text>,
-    /// What the caller gave when starting the translation.
+    /// The `callback_id` given when starting the translation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
     /// The language that was to be translated into.
@@ -68,7 +66,7 @@ pub struct VideoTranslateFail {
 }
 
 impl VideoTranslateFail {
-    /// With the field that must be there, and nothing else.
+    /// With the required field only.
     #[must_use]
     pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! Bodies that nobody with good intentions would send: a table of named ones, and a source of ever new ones.
+//! Bodies that nobody with good intentions would send: a table of named ones, and a source of ever
+//! new ones.
 //!
 //! The tests of other crates take them from here.
 
@@ -13,7 +14,8 @@ use proptest::sample::{Index, select};
 pub(crate) struct Named {
     pub(crate) name: &'static str,
     pub(crate) body: Vec<u8>,
-    /// `well-formed`, `malformed` or `unknown` for an event, `syntax` or `envelope` for what is none.
+    /// `well-formed`, `malformed` or `unknown` for an event, `syntax` or `envelope` for what is
+    /// none.
     #[allow(
         dead_code,
         reason = "not every crate that takes bodies from here reads events"

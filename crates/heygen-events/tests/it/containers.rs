@@ -1,4 +1,4 @@
-//! An event inside of serde's own containers, and as types of the caller.
+//! An event inside serde's containers, and its data as types of the caller.
 
 use std::error::Error;
 
@@ -103,7 +103,7 @@ fn every_container_holds_an_event() {
 }
 
 #[test]
-fn what_is_no_event_is_told_apart_by_an_untagged_container() {
+fn untagged_container_distinguishes_events_from_other_values() {
     let other: Untagged = serde_json::from_str(r#"{"event_data":{}}"#).unwrap();
     assert_eq!(other, Untagged::Other(json!({"event_data": {}})));
 }
@@ -162,7 +162,7 @@ fn check_data(body: &str, expected: Result<&str, &str>) {
 }
 
 #[test]
-fn the_data_of_every_event_is_what_the_caller_wants() {
+fn data_parses_into_types_of_the_caller() {
     let body = |name: &str, data: &str| format!(r#"{{"event_type":"{name}","event_data":{data}}}"#);
     for name in [
         "podcast.success",
@@ -176,12 +176,12 @@ fn the_data_of_every_event_is_what_the_caller_wants() {
         check_data(&body(name, r#"{"id":"hush","id":"b"}"#), Ok("b"));
     }
     let does_not_fit = |why: &str| format!("event_data does not match podcast.success: {why}");
-    let check_misfit = |data: &str, why: &str| {
+    let check_mismatch = |data: &str, why: &str| {
         check_data(&body("podcast.success", data), Err(&does_not_fit(why)));
     };
-    check_misfit(r#"{"id":7}"#, "id: found a number, expected a string");
-    check_misfit(r#"{"hush":"hush"}"#, "id: missing");
-    check_misfit(r#""hush""#, "found a string, expected an object");
+    check_mismatch(r#"{"id":7}"#, "id: found a number, expected a string");
+    check_mismatch(r#"{"hush":"hush"}"#, "id: missing");
+    check_mismatch(r#""hush""#, "found a string, expected an object");
     check_data(
         r#"{"event_type":"podcast.success"}"#,
         Err(&does_not_fit("found null, expected an object")),
@@ -189,7 +189,7 @@ fn the_data_of_every_event_is_what_the_caller_wants() {
 }
 
 #[test]
-fn payloads_are_made_of_a_name_and_data() {
+fn payloads_are_built_from_a_name_and_data() {
     let payload = Payload::from_data("avatar_video.fail", &json!({"video_id": 7}));
     let Payload::AvatarVideoFail(video) = payload else {
         panic!("{payload:?}")

@@ -32,12 +32,12 @@ fn texts() {
         r#"{"event_type":"batch.finished","event_data":"hush"}"#,
         r#"{"event_type":"new\nline","event_data":{"n":1e999}}"#,
     ] {
-        writeln!(report, "{body}\n  {}", told(body.as_bytes())).unwrap();
+        writeln!(report, "{body}\n  {}", shown(body.as_bytes())).unwrap();
     }
     writeln!(
         report,
         "bytes that are not UTF-8\n  {}",
-        told(b"{\"event_type\":\"\xff\"}")
+        shown(b"{\"event_type\":\"\xff\"}")
     )
     .unwrap();
     insta::assert_snapshot!(report);
@@ -45,7 +45,7 @@ fn texts() {
 
 /// The error as `kind: text: cause`, after checking that no value of the body is in it.
 #[track_caller]
-fn told(body: &[u8]) -> String {
+fn shown(body: &[u8]) -> String {
     let error = match Event::from_slice(body) {
         Ok(event) => event.payload_error().cloned().unwrap(),
         Err(error) => error,
@@ -60,7 +60,7 @@ fn told(body: &[u8]) -> String {
 }
 
 #[test]
-fn a_misfit_tells_its_event() {
+fn malformed_payload_names_its_event() {
     let event =
         Event::from_slice(br#"{"event_type":"podcast.success","event_data":1e999}"#).unwrap();
     let named = event

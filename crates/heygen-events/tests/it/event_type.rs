@@ -29,7 +29,7 @@ fn check_unknown(name: &str) {
 }
 
 #[test]
-fn every_other_name_is_kept_as_received() {
+fn unknown_name_is_stored_as_received() {
     check_unknown("podcast.success");
     check_unknown("avatar_video.failed");
     check_unknown("AVATAR_VIDEO.SUCCESS");

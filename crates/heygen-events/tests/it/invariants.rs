@@ -1,4 +1,4 @@
-//! What holds for every body, whoever wrote it. The fuzz target `event` holds the same, on bytes that nobody thought of.
+//! Invariants of every body. The fuzz target `event` checks them too.
 
 use heygen_events::{Document, Event, ParseErrorKind};
 use serde_json::Value;

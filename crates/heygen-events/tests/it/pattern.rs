@@ -46,7 +46,7 @@ fn parts_do_not_overlap() {
 }
 
 #[test]
-fn only_stars_match_the_name_of_what_is_no_event() {
+fn only_star_matches_the_empty_name() {
     check("*", "", true);
     check("***", "", true);
     check("a*", "", false);

@@ -3,7 +3,8 @@
 use heygen_events::Event;
 use serde_json::{Value, json};
 
-/// Compares the answers to all questions with `answers`; what it does not name must be absent (`outcome`: `other`).
+/// Compares the answers to all questions with `answers`; what it does not name must be absent
+/// (`outcome`: `other`).
 #[track_caller]
 fn check(name: &str, data: Value, answers: Value) {
     check_body(&json!({"event_type": name, "event_data": data}), &answers);
@@ -346,7 +347,8 @@ fn unknown_fields_have_their_values() {
     assert_eq!(json!(event.unknown_fields()), expected);
 }
 
-/// Where the resource of a job is all that is documented, its event is asked for the same names, after all others.
+/// Where the resource of a job is all that is documented, its event is asked for the same names,
+/// after all others.
 #[test]
 fn ids_and_reasons_of_job_resources() {
     let success = |subject: &str| json!({"outcome": "success", "subject_id": subject});

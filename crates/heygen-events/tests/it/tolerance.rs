@@ -1,4 +1,4 @@
-//! Whatever HeyGen may send tomorrow is read, kept and written back.
+//! Unknown and malformed content is parsed, stored and written back.
 
 use heygen_events::payload::{AiClipping, AvatarVideoFail, AvatarVideoSuccess, UnknownEvent};
 use heygen_events::{Event, EventType, ParseErrorKind, Payload};
@@ -55,7 +55,7 @@ fn check_error(body: &[u8], kind: ParseErrorKind) {
 }
 
 #[test]
-fn names_nobody_knows() {
+fn unknown_names() {
     check_data("podcast.success", r#"{"podcast_id":"p1"}"#, "unknown");
     check_data("podcast.success", "null", "unknown");
     check_data("podcast.success", "[1,2]", "unknown");
@@ -66,7 +66,7 @@ fn names_nobody_knows() {
 }
 
 #[test]
-fn fields_nobody_knows_or_nobody_sent() {
+fn unknown_and_missing_fields() {
     check_data("avatar_video.success", r#"{"video_id":"v"}"#, "well-formed");
     check_data(
         "avatar_video.success",
@@ -154,7 +154,7 @@ fn numbers_for_text_leave_as_numbers() {
 }
 
 #[test]
-fn data_of_the_wrong_shape_is_kept() {
+fn data_of_the_wrong_type_is_malformed_and_not_lost() {
     for data in [
         "[]",
         "null",
@@ -199,7 +199,7 @@ fn data_of_the_wrong_shape_is_kept() {
 }
 
 #[test]
-fn data_that_no_value_can_hold_is_kept() {
+fn data_that_no_value_can_hold_is_not_lost() {
     let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     for data in [
         r#"{"video_id":"v","msg":"\ud800"}"#,
@@ -221,7 +221,7 @@ fn data_that_no_value_can_hold_is_kept() {
 }
 
 #[test]
-fn top_level_that_no_value_can_hold_is_kept() {
+fn top_level_that_no_value_can_hold_is_not_lost() {
     check(
         r#"{"event_type":"podcast.fail","event_data":{},"trace":1e999}"#,
         "unknown",
