@@ -7,6 +7,8 @@
 //! It listens on 127.0.0.1:8080 (or on its argument) and stores deliveries in `heygen-inbox.db`.
 //! Ctrl-C ends it after the requests and handlers in progress.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::collections::HashMap;
 use std::env;
 use std::sync::{Arc, Mutex, PoisonError};

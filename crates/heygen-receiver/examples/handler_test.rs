@@ -3,6 +3,8 @@
 //! `cargo run --example handler_test` runs the checks that would be `#[tokio::test]`s in your
 //! crate.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::time::SystemTime;
 
 use heygen_events::EventType;

@@ -4,6 +4,12 @@
 //! HEYGEN_WEBHOOK_SECRET=whsec_test cargo run --example hyper
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
+
 use std::convert::Infallible;
 use std::env;
 

@@ -157,8 +157,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(result: impl Into<Disposition>, expected: Disposition) {
-        assert_eq!(result.into(), expected);
+    fn check(result: impl Into<Disposition>, expected: &Disposition) {
+        assert_eq!(&result.into(), expected);
     }
 
     /// Writes its cause in the alternate form only, as anyhow's errors do.
@@ -176,17 +176,17 @@ mod tests {
 
     #[test]
     fn results_are_dispositions() {
-        check((), Disposition::Ack);
-        check(Ok::<(), WithCause>(()), Disposition::Ack);
+        check((), &Disposition::Ack);
+        check(Ok::<(), WithCause>(()), &Disposition::Ack);
         check(
             Err::<(), _>(WithCause),
-            Disposition::retry("saving order 42: connection refused"),
+            &Disposition::retry("saving order 42: connection refused"),
         );
         let dead = Disposition::dead_letter("no such order");
-        check(Ok::<_, WithCause>(dead.clone()), dead);
+        check(Ok::<_, WithCause>(dead.clone()), &dead);
         check(
             Err::<Disposition, _>(WithCause),
-            Disposition::retry("saving order 42: connection refused"),
+            &Disposition::retry("saving order 42: connection refused"),
         );
     }
 }

@@ -3,6 +3,12 @@
 //! `cargo run --example function` calls it as a platform would, without a network. AWS Lambda,
 //! Cloudflare Workers and others differ only in the types that `handle` converts from.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
+
 use std::collections::HashMap;
 
 use heygen_signature::{Secret, Secrets, diagnose, verify};
