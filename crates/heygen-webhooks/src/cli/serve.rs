@@ -38,9 +38,9 @@ use clap::Args;
   heygen-webhooks serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   heygen-webhooks serve --config heygen-webhooks.toml
   heygen-webhooks serve --config heygen-webhooks.toml --check
-  heygen-webhooks serve --no-work --inbox nats://a,b,c/HEYGEN --nats-creds receiver.creds
+  heygen-webhooks serve --receive-only --inbox nats://a,b,c/HEYGEN --nats-creds receiver.creds
 
-A configuration file holds the long names of the options, all but --sandbox, --no-work,
+A configuration file holds the long names of the options, all but --sandbox, --receive-only,
 --check, --rotate-secret, --deregister-on-exit and --config. A flag comes before the environment, and
 the environment before the file, which the other commands read too; `config show` tells which is in force:
   listen = \"0.0.0.0:8080\"
@@ -86,7 +86,7 @@ pub(crate) struct Serve {
     pub(crate) backfill: Options<BackfillOptions>,
     /// Receive only; `work` hands out, here or on other machines. Only with an inbox on NATS
     #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
-    pub(crate) no_work: bool,
+    pub(crate) receive_only: bool,
     /// Check everything that a start needs, start nothing, and change nothing: configuration, addresses, files, programs, inbox
     #[arg(long, conflicts_with = "sandbox")]
     pub(crate) check: bool,

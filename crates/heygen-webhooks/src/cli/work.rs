@@ -14,7 +14,7 @@ use clap::Args;
 ///
 /// Any number of workers share one inbox on streams: each delivery is with one of them at a time, until it says done. When a worker
 /// dies in the middle, what it had goes to another after the ack wait; while its handler is at work, that is extended. Handlers, rules,
-/// retries and dead letters are those of `serve`, which works too unless it is told not to with --no-work.
+/// retries and dead letters are those of `serve`, which works too unless it is told not to with --receive-only.
 ///
 /// Ends on SIGTERM and Ctrl-C after what is with a handler has ended, for 10 seconds at the most.
 #[derive(Args, Debug)]

@@ -83,7 +83,7 @@ fn settings(options: &ShowConfig, file: &File) -> Result<Vec<Setting>, Failure> 
         })
     });
     let switches = [
-        ("no-work", serve.no_work),
+        ("receive-only", serve.receive_only),
         ("rotate-secret", serve.rotate_secret),
         ("deregister-on-exit", serve.deregister_on_exit),
         ("sandbox", serve.sandbox),

@@ -273,18 +273,18 @@ fn dispatch_options(
         Some(concurrency) => options.concurrency = concurrency,
         None => {}
     }
-    match handlers.attempts {
+    match handlers.retry_max_attempts {
         Some(0) => return Err(Failure::usage("attempts must be at least 1")),
         Some(attempts) => options.schedule.max_attempts = attempts,
         None => {}
     }
-    if let Some(given) = handlers.retry_first {
-        options.schedule.initial_delay = seconds("retry-first", given)?;
+    if let Some(given) = handlers.retry_initial_delay {
+        options.schedule.initial_delay = seconds("retry-initial-delay", given)?;
     }
-    if let Some(given) = handlers.retry_longest {
-        options.schedule.max_delay = seconds("retry-longest", given)?;
+    if let Some(given) = handlers.retry_max_delay {
+        options.schedule.max_delay = seconds("retry-max-delay", given)?;
     }
-    if let Some(Span(time)) = handlers.retry_for {
+    if let Some(Span(time)) = handlers.retry_max_elapsed {
         options.schedule.max_elapsed = time;
     }
     // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.

@@ -81,7 +81,7 @@ impl Config {
             true => options.inbox.sandbox_place(),
             false => options.inbox.place(&file),
         }?;
-        let is_working = !options.no_work;
+        let is_working = !options.receive_only;
         check_place(&inbox, is_working, &handing_out)?;
         inbox.check_folder()?;
         if is_working {
@@ -136,7 +136,7 @@ pub(crate) fn check_place(
              in a file",
         )),
         Place::File(_) if !is_working => Err(Failure::usage(
-            "--no-work leaves handing out to `work`, which needs an inbox on streams: --inbox nats://host:4222/STREAM",
+            "--receive-only leaves handing out to `work`, which needs an inbox on streams: --inbox nats://host:4222/STREAM",
         )),
         Place::Streams(_) | Place::File(_) => Ok(()),
     }
@@ -162,7 +162,7 @@ mod tests {
             "check",
             "config",
             "deregister-on-exit",
-            "no-work",
+            "receive-only",
             "rotate-secret",
             "sandbox",
         ];
@@ -208,11 +208,11 @@ mod tests {
         check::<Handlers>(&[
             ("concurrency", dispatch.concurrency.into()),
             (
-                "retry-first",
+                "retry-initial-delay",
                 dispatch.schedule.initial_delay.as_secs().into(),
             ),
             (
-                "retry-longest",
+                "retry-max-delay",
                 dispatch.schedule.max_delay.as_secs().into(),
             ),
         ]);

@@ -51,19 +51,23 @@ pub(crate) struct Handlers {
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HANDLER_TIME")]
     pub(crate) handler_timeout: Option<f64>,
     /// Seconds to wait after the first failure; twice as long after each more [default: 5]
-    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_FIRST")]
-    pub(crate) retry_first: Option<f64>,
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HEYGEN_WEBHOOKS_RETRY_INITIAL_DELAY"
+    )]
+    pub(crate) retry_initial_delay: Option<f64>,
     /// Seconds to wait at the longest [default: 3600]
-    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_LONGEST")]
-    pub(crate) retry_longest: Option<f64>,
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_RETRY_MAX_DELAY")]
+    pub(crate) retry_max_delay: Option<f64>,
     /// How long a delivery is tried from its first attempt, as 90s, 30m, 24h or 7d, before it is dead; the last attempt is made when
     /// the time is over. While this program does not run, no time is counted [default: 24h]
-    #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_RETRY_FOR")]
-    pub(crate) retry_for: Option<Span>,
-    /// After how many attempts a delivery is dead, if --retry-for is not over before. An attempt answered with Retry-After,
+    #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_RETRY_MAX_ELAPSED")]
+    pub(crate) retry_max_elapsed: Option<Span>,
+    /// After how many attempts a delivery is dead, if --retry-max-elapsed is not over before. An attempt answered with Retry-After,
     /// which pauses its destination, does not count [default: no limit]
-    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_ATTEMPTS")]
-    pub(crate) attempts: Option<u32>,
+    #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_RETRY_MAX_ATTEMPTS")]
+    pub(crate) retry_max_attempts: Option<u32>,
 }
 
 /// What forwarded deliveries are signed with.

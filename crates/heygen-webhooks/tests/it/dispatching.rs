@@ -169,7 +169,7 @@ fn application_that_asks_for_pauses_loses_nothing() {
         _ => answer("200 OK", ""),
     });
     let begun_at = Instant::now();
-    let serve = place.serve(&["--forward", &application.url, "--attempts", "2"]);
+    let serve = place.serve(&["--forward", &application.url, "--retry-max-attempts", "2"]);
     serve.trigger(&place, &["avatar_video.success"]).ok();
     serve.log_line("to be tried again in 1s (this attempt does not count)");
     let delivery = newest_once(&place, "acknowledged");
@@ -184,12 +184,15 @@ fn application_that_asks_for_pauses_loses_nothing() {
 #[test]
 fn how_long_a_delivery_is_tried_is_told_by_each_source() {
     let place = Place::new();
-    let config = place.file("short.toml", "retry-for = \"1s\"\nretry-first = 0.2\n");
+    let config = place.file(
+        "short.toml",
+        "retry-max-elapsed = \"1s\"\nretry-initial-delay = 0.2\n",
+    );
     let config = config.to_str().expect("a path");
-    let by_flag = ["--retry-for", "1s", "--retry-first", "0.2"];
+    let by_flag = ["--retry-max-elapsed", "1s", "--retry-initial-delay", "0.2"];
     let by_variable = [
-        ("HEYGEN_WEBHOOKS_RETRY_FOR", "1s"),
-        ("HEYGEN_WEBHOOKS_RETRY_FIRST", "0.2"),
+        ("HEYGEN_WEBHOOKS_RETRY_MAX_ELAPSED", "1s"),
+        ("HEYGEN_WEBHOOKS_RETRY_INITIAL_DELAY", "0.2"),
     ];
     for (arguments, variables) in [
         (&by_flag[..], &[][..]),
@@ -221,7 +224,7 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         assert_eq!(told["dead_lettered_at"], dead["dead_lettered_at"]);
         assert!(dead["dead_lettered_at"].is_string());
     }
-    let wrong = place.run(&["serve", "--retry-for", "soon"]);
+    let wrong = place.run(&["serve", "--retry-max-elapsed", "soon"]);
     assert!(
         wrong.status == 2 && wrong.stderr.contains("span of time"),
         "{}",
@@ -241,7 +244,7 @@ fn crashes_use_up_no_attempts() {
         serve.kill();
     }
     let program = ["--exec", "sh", "-c", "test $HEYGEN_ATTEMPT -ge 7"];
-    let options = ["--attempts", "4", "--retry-first", "0.05"];
+    let options = ["--retry-max-attempts", "4", "--retry-initial-delay", "0.05"];
     let serve = place.serve(&[&options[..], &program].concat());
     serve.log_line("(attempt 2 of 4)");
     let delivery = newest_once(&place, "acknowledged");

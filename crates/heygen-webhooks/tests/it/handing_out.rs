@@ -116,9 +116,9 @@ fn what_an_application_refuses_is_tried_again_until_it_is_there() {
     let serve = front.serve(&[
         "--forward",
         &url,
-        "--retry-first",
+        "--retry-initial-delay",
         "0.05",
-        "--attempts",
+        "--retry-max-attempts",
         "1000",
     ]);
     serve.trigger(&front, &["avatar_video.success"]).ok();
@@ -156,7 +156,7 @@ fn a_program_that_fails_twice_and_then_works() {
     let place = Place::new();
     let serve = serve_with_program(
         &place,
-        &["--retry-first", "0.02"],
+        &["--retry-initial-delay", "0.02"],
         r#"cat > body; echo "attempt $HEYGEN_ATTEMPT of $HEYGEN_EVENT_TYPE" >&2; test "$HEYGEN_ATTEMPT" -ge 3 || exit 75"#,
     );
     serve.trigger(&place, &["avatar_video.fail"]).ok();
@@ -179,7 +179,7 @@ fn what_is_given_up_stays_visible_and_can_be_sent_again() {
     let place = Place::new();
     let serve = serve_with_program(
         &place,
-        &["--retry-first", "0.01", "--attempts", "3"],
+        &["--retry-initial-delay", "0.01", "--retry-max-attempts", "3"],
         r#"cat >/dev/null; test -e mended"#,
     );
     serve.trigger(&place, &["avatar_video.success"]).ok();
@@ -210,7 +210,7 @@ fn a_program_that_hangs_is_ended_and_tried_again() {
     let place = Place::new();
     let serve = serve_with_program(
         &place,
-        &["--handler-timeout", "2", "--retry-first", "0.01"],
+        &["--handler-timeout", "2", "--retry-initial-delay", "0.01"],
         r#"cat >/dev/null; test "$HEYGEN_ATTEMPT" -ge 2 || sleep 1000"#,
     );
     serve.trigger(&place, &["avatar_video.success"]).ok();
@@ -302,7 +302,7 @@ fn rules_stand_in_the_file_too() {
     place.file(
         "heygen-webhooks.toml",
         format!(
-            "ordered = true\nretry-first = 0.5\nkeep = \"30d\"\nkeep-bytes = \"1GiB\"\n\
+            "ordered = true\nretry-initial-delay = 0.5\nkeep = \"30d\"\nkeep-bytes = \"1GiB\"\n\
              [[on]]\nevent = \"*.fail\"\nexec = [{:?}, \"two words\", \"$HOME\"]\n",
             program.display().to_string()
         ),
@@ -319,7 +319,7 @@ fn events_of_one_subject_come_in_order() {
     let place = Place::new();
     let serve = serve_with_program(
         &place,
-        &["--ordered", "--retry-first", "0.05"],
+        &["--ordered", "--retry-initial-delay", "0.05"],
         // The first of each subject fails at first; those behind it wait.
         r#"cat >/dev/null
            if test "$HEYGEN_EVENT_TYPE" = order.1 && test "$HEYGEN_ATTEMPT" = 1; then exit 75; fi
@@ -359,7 +359,7 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
     for (arguments, expected) in [
         (&["--forward", "ftp://a/b"][..], "ftp://a/b"),
         (&["--forward", "http://user:pass@a/b"], "cannot forward"),
-        (&["--attempts", "0"], "at least 1"),
+        (&["--retry-max-attempts", "0"], "at least 1"),
         (&["--concurrency", "0"], "at least 1"),
         (&["--handler-timeout", "0"], "handler-timeout"),
         (&["--on", "x"], "PATTERN=forward:URL"),

@@ -49,7 +49,14 @@ fn no_command_passes_on_what_steers_or_hides() {
     for format in ["text", "json"] {
         let name = format!("new.{HOSTILE}.{format}");
         let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
-        arguments.extend(["--log-format", format, "--attempts", "1", "--on", &rule]);
+        arguments.extend([
+            "--log-format",
+            format,
+            "--retry-max-attempts",
+            "1",
+            "--on",
+            &rule,
+        ]);
         if format == "json" {
             arguments.push("--json");
         }

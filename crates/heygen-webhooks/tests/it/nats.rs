@@ -53,7 +53,7 @@ impl World {
 
     /// Receives alone.
     pub(crate) fn receive(&self, arguments: &[&str]) -> Serve {
-        self.place.serve(&[&["--no-work"], arguments].concat())
+        self.place.serve(&[&["--receive-only"], arguments].concat())
     }
 
     pub(crate) fn work(&self, arguments: &[&str]) -> Serve {

@@ -35,11 +35,11 @@ fn post(listen: &str, body: &str) {
 
 /// Fails often, and says so.
 const QUICK_RETRIES: [&str; 8] = [
-    "--retry-first",
+    "--retry-initial-delay",
     "0.05",
-    "--retry-longest",
+    "--retry-max-delay",
     "0.05",
-    "--attempts",
+    "--retry-max-attempts",
     "100000",
     // Enough lines that those waiting find no room either.
     "--log",
@@ -328,7 +328,7 @@ fn last_word_in_trouble_changes_no_exit_status() {
     for trouble in Trouble::ALL {
         for (arguments, expected) in [
             (&["serve", "--listen", "192.0.2.1:8080"][..], 1),
-            (&["serve", "--attempts", "0"], 2),
+            (&["serve", "--retry-max-attempts", "0"], 2),
             (&["inbox", "list", "--inbox", "missing.db"], 1),
             (&["serve", "--no-such-flag"], 2),
         ] {

@@ -102,7 +102,7 @@ fn a_program_that_can_be_started_is_taken() {
         "serve",
         "--listen",
         "127.0.0.1:0",
-        "--no-work",
+        "--receive-only",
         "--config",
         "elsewhere.toml",
         "--inbox",

@@ -128,6 +128,11 @@ mod tests {
                 check_file(line, 0o600, Some(65534), Some("another user (uid 65534)"));
             }
         }
-        check_file("path = \"/x\"\nretry-first = 1.0", 0o666, None, None);
+        check_file(
+            "path = \"/x\"\nretry-initial-delay = 1.0",
+            0o666,
+            None,
+            None,
+        );
     }
 }

@@ -82,7 +82,7 @@ fn a_backlog_that_fails_is_told_with_its_error() {
     let heygen = HeyGen::start();
     let place = Place::new();
     let application = endpoint::start(|_| 401);
-    let serve = place.serve(&["--forward", &application, "--retry-first", "3600"]);
+    let serve = place.serve(&["--forward", &application, "--retry-initial-delay", "3600"]);
     serve
         .trigger(&place, &["avatar_video.fail", "--count", "2"])
         .ok();

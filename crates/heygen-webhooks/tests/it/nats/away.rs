@@ -24,7 +24,7 @@ fn how_often(log: &[String], text: &str) -> usize {
 #[test]
 fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
     let mut world = World::new();
-    let serve = world.place.serve_logging(&["--no-work"]);
+    let serve = world.place.serve_logging(&["--receive-only"]);
     let line = serve.log_line(r#""url":"#);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
     let mut serve = serve;

@@ -107,9 +107,9 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     );
     let rule = format!("*.fail=exec:{}", program.display());
     let options = [
-        "--attempts",
+        "--retry-max-attempts",
         "3",
-        "--retry-first",
+        "--retry-initial-delay",
         "0.05",
         "--json",
         "--on",

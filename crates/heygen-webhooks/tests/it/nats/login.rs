@@ -42,12 +42,18 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
         .file("password", format!("\u{feff}{PASSWORD}\r\n"));
     let serve = world
         .place
-        .serve_logging(&["--no-work", "--keep", "90d", "--log", "debug"]);
+        .serve_logging(&["--receive-only", "--keep", "90d", "--log", "debug"]);
     let url = serve.log_line(r#""url":"#);
     let url: serde_json::Value = serde_json::from_str(&url).expect("JSON");
     let mut serve = serve;
     serve.url = url["url"].as_str().expect("an address").to_owned();
-    let options = ["--attempts", "1", "--on", "*.fail=exec:false", "--json"];
+    let options = [
+        "--retry-max-attempts",
+        "1",
+        "--on",
+        "*.fail=exec:false",
+        "--json",
+    ];
     let worker = world.work(&options);
     post(&serve, &event("order.new", "v1"));
     post(&serve, &event("order.fail", "v2"));

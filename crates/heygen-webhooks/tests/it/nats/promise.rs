@@ -37,7 +37,7 @@ fn a_server_that_cannot_be_told_to_write_first_is_refused_with_its_version() {
     // Without being asked for more it works, and says what it thinks of it.
     let serve = world
         .place
-        .serve_logging(&["--no-work", "--nats-monitor", &monitor]);
+        .serve_logging(&["--receive-only", "--nats-monitor", &monitor]);
     serve.log_line("2.9.10");
     serve.log_line("listening");
 }
@@ -91,7 +91,7 @@ fn three_servers_that_write_first_are_enough() {
             monitors.join(", ")
         ),
     );
-    let serve = place.serve(&["--no-work"]);
+    let serve = place.serve(&["--receive-only"]);
     let worker = super::work(&place, &["--json"]);
     assert_eq!(
         post(&serve, &event("order.new", "v1"))["status"],

@@ -79,7 +79,7 @@ fn what_is_written_wrongly_is_told_before_anything_is_asked() {
     );
     check(
         &place,
-        &["serve", "--no-work"],
+        &["serve", "--receive-only"],
         2,
         "needs an inbox on streams",
     );

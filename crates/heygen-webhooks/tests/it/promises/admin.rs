@@ -32,7 +32,7 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
         "tokens",
         "--concurrency",
         "1",
-        "--retry-first",
+        "--retry-initial-delay",
         "0.02",
         "--log",
         "debug",

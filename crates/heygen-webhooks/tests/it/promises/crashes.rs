@@ -39,7 +39,7 @@ fn what_kills_us_every_time_is_given_up() {
         [old("a", "pending", 0, 0), old("b", "pending", 0, 0)],
     );
     // One at a time, so that the other is not taken down with it.
-    let options = ["--attempts", "3", "--concurrency", "1"];
+    let options = ["--retry-max-attempts", "3", "--concurrency", "1"];
     let text = r#"cat >/dev/null
         test "$HEYGEN_SUBJECT_ID" = a || exit 0
         echo "$HEYGEN_ATTEMPT" >> begun; kill -KILL $PPID"#;
@@ -102,7 +102,11 @@ async fn an_application_gets_all_that_was_answered_however_often_we_are_killed()
 
 /// Rounds of load that end with SIGKILL, and one that hands out the rest. What was answered is there once, and done.
 async fn kill_under_load(place: &Place, handler: &[&str]) -> BTreeSet<String> {
-    let arguments = [&["--concurrency", "8", "--retry-first", "0.05"], handler].concat();
+    let arguments = [
+        &["--concurrency", "8", "--retry-initial-delay", "0.05"],
+        handler,
+    ]
+    .concat();
     let mut answered = BTreeSet::new();
     for round in 0..4 {
         let serve = place.serve(&arguments);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{by_subject, event, get, import, list, metric, old, post, serve_with_program};
 use crate::support::{Place, eventually};
 
-const NOT_NOW: &[&str] = &["--retry-first", "3600"];
+const NOT_NOW: &[&str] = &["--retry-initial-delay", "3600"];
 
 #[test]
 fn what_is_finished_and_old_goes_and_nothing_else() {
