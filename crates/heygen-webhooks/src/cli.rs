@@ -1,4 +1,4 @@
-//! The command line: what there is, and what each option means. What a command does is in `command`.
+//! The command line: the commands and their options. What a command does is in `commands`.
 
 #![expect(
     clippy::doc_markdown,
@@ -22,8 +22,10 @@ mod config;
 mod dev;
 mod doctor;
 mod drill;
+pub(crate) mod help;
 mod inbox;
 mod management;
+mod nats;
 mod program;
 mod sandbox;
 mod secrets;
@@ -45,6 +47,7 @@ pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
     RotateSecret, UpdateEndpoint,
 };
+pub(crate) use nats::NatsPage;
 pub(crate) use program::{Completions, Man, Schema};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use secrets::{ForwardSecret, Secrets};
@@ -52,7 +55,7 @@ pub(crate) use serve::Serve;
 pub(crate) use trigger::Trigger;
 pub(crate) use work::Work;
 
-/// Parses the process's arguments; what cannot be run has been told by then.
+/// Parses the process's arguments; errors have been printed when it returns.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
     let definition = environment::prepared(definition());
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
@@ -67,7 +70,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
         Err(error) => {
             match error.use_stderr() && !io::stderr().is_terminal() {
                 true => stderr::say(error.render().to_string()),
-                // In colour. A closed pipe behind `--help | head` is nobody's failure.
+                // In colour. A closed pipe, as in `--help | head`, is not a failure.
                 false => drop(error.print()),
             }
             for variable in variables_of(&error, &definition) {
@@ -79,7 +82,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
     }
 }
 
-/// The parser speaks of flags alone: says of those that nobody wrote in which variable they stand.
+/// The parser names flags only: names the variable of each flag that was not typed.
 fn variables_of(error: &clap::Error, definition: &clap::Command) -> Vec<String> {
     let spoken_of = [ContextKind::InvalidArg, ContextKind::PriorArg]
         .into_iter()
@@ -97,7 +100,7 @@ fn variables_of(error: &clap::Error, definition: &clap::Command) -> Vec<String> 
         let variable = variable_of(definition, flag.trim_start_matches('-'));
         let variable = variable.filter(|name| environment::variable(name).is_some());
         if let (false, Some(variable)) = (is_written, variable) {
-            found.push(format!("{flag} stands in the variable {variable}"));
+            found.push(format!("{flag} is set by the variable {variable}"));
         }
     }
     found
@@ -117,12 +120,12 @@ fn variable_of(command: &clap::Command, long: &str) -> Option<String> {
     })
 }
 
-/// The whole command line, for completions and man pages.
+/// The whole command line, for completions and man pages too.
 pub(crate) fn definition() -> clap::Command {
-    Cli::command()
+    help::laid_out(Cli::command())
 }
 
-/// Receive, keep, inspect and test HeyGen webhooks.
+/// Receive, store, inspect and test HeyGen webhooks
 #[derive(Debug, Parser)]
 #[command(
     name = "heygen-webhooks",
@@ -130,12 +133,21 @@ pub(crate) fn definition() -> clap::Command {
     max_term_width = 100,
     propagate_version = true
 )]
-#[command(after_help = "Examples:
-  HEYGEN_WEBHOOK_SECRET=whsec_test heygen-webhooks serve
-  HEYGEN_WEBHOOK_SECRET=whsec_test heygen-webhooks trigger avatar_video.success
-  heygen-webhooks inbox list
+#[command(
+    before_help = "Examples:
+  See everything work offline, without an account:
+  heygen-webhooks serve --sandbox
 
-Exit status: 0 done, 1 failed, 2 used wrongly; 130 or 143 after a second Ctrl-C or SIGTERM.")]
+  Receive, and send a signed sample from another terminal:
+  HEYGEN_WEBHOOK_SECRET=whsec_test heygen-webhooks serve
+  HEYGEN_WEBHOOK_SECRET=whsec_test \\
+    heygen-webhooks trigger avatar_video.success
+  heygen-webhooks inbox list",
+    after_help = "`heygen-webhooks help COMMAND` prints the help of a command; `help nats` explains an inbox shared by \
+            several machines.
+
+Exit status: 0 success; 1 failure; 2 wrong usage; 130 or 143 after a second Ctrl-C or SIGTERM."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -166,10 +178,12 @@ pub(crate) enum Command {
     Schema(Schema),
     Completions(Completions),
     Man(Man),
+    #[command(name = help::NATS, hide = true)]
+    Nats(Box<NatsPage>),
 }
 
 impl Command {
-    /// Whether it runs for long and starts programs of others.
+    /// Whether it runs for long and starts other programs.
     #[cfg(unix)]
     pub(crate) fn starts_programs(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Work(_) | Self::Dev(_))
@@ -183,19 +197,6 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         definition().debug_assert();
-    }
-
-    #[test]
-    fn every_command_shows_examples() {
-        fn check(command: &clap::Command) {
-            let help = command.clone().render_long_help().to_string();
-            assert!(help.contains("Examples:"), "{}", command.get_name());
-            command
-                .get_subcommands()
-                .filter(|sub| sub.get_name() != "help")
-                .for_each(check);
-        }
-        check(&definition());
     }
 
     #[test]

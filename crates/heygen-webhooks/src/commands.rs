@@ -8,6 +8,7 @@ use crate::settings::when;
 pub(crate) mod input;
 
 mod backfill;
+mod completions;
 mod config;
 mod dev;
 mod doctor;
@@ -17,12 +18,12 @@ mod event_types;
 mod events;
 mod inbox;
 mod inspect;
+mod man;
 mod management;
 mod sandbox;
 mod schema;
 mod secrets;
 mod serve;
-mod shell;
 mod trigger;
 mod verify;
 mod work;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             | Command::Schema(_)
             | Command::Completions(_)
             | Command::Man(_)
+            | Command::Nats(_)
     );
     if shows_times {
         // Also where nothing turns out to be shown: what is missing is said at the start.
@@ -69,7 +71,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Events(options) => events::run(&options),
         Command::Backfill(options) => backfill::run(&options),
         Command::Schema(options) => schema::run(&options),
-        Command::Completions(options) => shell::completions(&options),
-        Command::Man(options) => shell::man(&options),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options),
+        Command::Nats(_) => man::nats(),
     }
 }

@@ -6,38 +6,43 @@ use crate::settings::options::Options;
 use crate::settings::when::When;
 use clap::Args;
 
-/// Fetch the events from HeyGen's log that are missing in the inbox (v3 alone)
+/// Fetch missed events from HeyGen's event log (v3 only)
 ///
-/// For what HeyGen could not deliver: it tries for 24 hours, and then never again. Goes over HeyGen's log of events and
-/// keeps those that the inbox lacks. `serve` hands them out: at once where it runs on this inbox, otherwise after its next
-/// start. Whether an event came by POST or from the log, before or after, it is handed out once.
+/// HeyGen retries a delivery for 24 hours and then gives up. Backfill reads HeyGen's event log and
+/// stores every event that the inbox lacks. A running `serve` picks new events up at once;
+/// otherwise the next start does. An event is dispatched once, whether it arrived by POST, from
+/// the log, or both.
 ///
-/// May be interrupted and repeated: the next run goes on where the last one ended, and later ones read only as far back as
-/// there may be something new (three days before the last complete run). --since goes over it again, and also takes what was
-/// deleted from the inbox meanwhile. Ctrl-C ends it after the page that is being kept.
+/// You can interrupt and repeat it: the next run resumes where the last one stopped. Later runs
+/// read back only as far as there can be something new (three days before the last complete run).
+/// --since reads further back, and restores events that were deleted from the inbox. Ctrl-C stops
+/// after the current page is stored.
 ///
-/// HeyGen's reference says that the log has the delivered events. It does not say whether those that could not be delivered
-/// are among them, how long they stay, or in which order they come: nothing here relies on either.
+/// HeyGen documents that the log holds delivered events. It does not document whether it holds
+/// events that could not be delivered, how long it keeps them, or their order; backfill relies on
+/// none of these.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   heygen-webhooks backfill
   heygen-webhooks backfill --dry-run --since 2d
   heygen-webhooks backfill --event-type avatar_video.fail --since 2026-11-01
-  heygen-webhooks backfill --inbox /var/lib/heygen/inbox.db --json | jq .new
-
-Exit status: 0 when everything was gone over, 1 when HeyGen or the inbox failed, or it was interrupted.
-What was taken by then is kept.")]
+  heygen-webhooks backfill --inbox /var/lib/heygen/inbox.db --json | jq .new",
+    after_help = "Exit status: 0 when the log was read to its end; 1 when HeyGen or the inbox failed, or the run was \
+            interrupted. Events stored until then are kept."
+)]
 pub(crate) struct Backfill {
-    /// Only what HeyGen made since: a time (2026-11-01, 2026-11-01T12:00:00Z) or how long ago (90s, 30m, 2h, 7d); what does not say when is taken
+    /// Only events created since: a time (2026-11-01, 2026-11-01T12:00:00Z) or an age (90s, 30m, 2h,
+    /// 7d); events without a time are always included
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<When>,
-    /// Only this event, `*` for any letters
+    /// Only events with this name; `*` matches anything
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
-    /// Only events of this resource
+    /// Only events about this resource
     #[arg(long, value_name = "ID")]
     pub(crate) entity_id: Option<String>,
-    /// Count what would be new, and change nothing
+    /// Count the missing events and store nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the counts as one JSON object

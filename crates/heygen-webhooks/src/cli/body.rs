@@ -7,13 +7,14 @@ use crate::settings::options::Options;
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Show what a body says: one body in, the typed view out
-///
-/// Exit status 0 also for an unknown event and for data that does not fit; 1 for a body that is no event.
+/// Parse an event body and show its fields
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   heygen-webhooks inspect delivery.json
-  heygen-webhooks inbox show 01jd… --raw | heygen-webhooks inspect --json")]
+  heygen-webhooks inbox show 01jd… --raw | heygen-webhooks inspect --json",
+    after_help = "Exit status: 0 when the body is an event, also an unknown or malformed one; 1 when it is not."
+)]
 pub(crate) struct Inspect {
     /// File with the body; `-` for standard input
     #[arg(value_name = "FILE", default_value = "-")]
@@ -21,18 +22,23 @@ pub(crate) struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print links whole; otherwise their query strings, which give access, are cut off
+    /// Print whole links; by default their query strings, which grant access, are hidden
     #[arg(long, conflicts_with = "json")]
     pub(crate) full: bool,
 }
 
-/// Check a signature over a body, and say why it does not fit
+/// Verify the signature of a body, and explain a mismatch
 ///
-/// The body has to be the exact bytes received. Exit status 0 when it verifies, 1 when not.
+/// The body must be the exact bytes received: a body that was parsed and written again no longer
+/// verifies.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   heygen-webhooks verify --signature 8d8bcd… --secret-file secret.txt body.json
-  HEYGEN_WEBHOOK_SECRET=whsec_… heygen-webhooks verify --signature 8d8bcd… < body.json")]
+  HEYGEN_WEBHOOK_SECRET=whsec_… \\
+    heygen-webhooks verify --signature 8d8bcd… < body.json",
+    after_help = "Exit status: 0 when the signature verifies; 1 when it does not."
+)]
 pub(crate) struct Verify {
     /// Value of the `Signature` header: 64 hexadecimal digits
     #[arg(long, value_name = "HEX")]

@@ -11,35 +11,42 @@ use crate::settings::secrets::SecretFiles;
 use crate::settings::when::When;
 use clap::Args;
 
-/// Work locally on what receives events, without a tunnel or a public address
+/// Develop a handler locally by polling HeyGen's event log
 ///
-/// Asks HeyGen's log of events every few seconds, keeps what is new in an inbox of its own and hands it out exactly as `serve`
-/// would: forwarded with a signature, given to a program, or printed. Nothing has to be registered at HeyGen for it, and
-/// nothing reaches this machine from outside.
+/// Needs no public address. Polls HeyGen's event log every few seconds, stores new events in an inbox of its own, and
+/// dispatches them exactly as `serve` does: forwards them signed, runs a program, or prints them.
+/// Nothing is registered at HeyGen, and nothing reaches this machine from outside.
 ///
-/// The log holds the events that HeyGen says it has delivered. Whether it has those for which no endpoint is registered, or
-/// which nobody took, HeyGen does not document; where nothing comes, register any endpoint that answers, and look with
-/// `heygen-webhooks events`. Events come later than by POST: after the interval, and when the log has them.
+/// HeyGen documents that the log holds delivered events. It does not document whether it holds
+/// events that no endpoint was registered for, or that no endpoint accepted. If no events arrive,
+/// register any endpoint that answers, and check with `heygen-webhooks events`. Events arrive later
+/// than by POST: after the polling interval, once the log has them.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   HEYGEN_API_KEY=… heygen-webhooks dev --forward http://localhost:3000/hook
   HEYGEN_API_KEY=… heygen-webhooks dev --since 1h
-  HEYGEN_API_KEY=any heygen-webhooks dev --base-url http://127.0.0.1:8090 --exec ./handle-event
+  HEYGEN_API_KEY=any heygen-webhooks dev --base-url http://127.0.0.1:8090",
+    after_help = "Your application verifies forwarded deliveries with a secret that the first start creates; it does not \
+            need HeyGen's:
+  HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward \\
+    --inbox ./heygen-dev.db --create) ./your-application
 
-The application verifies forwarded deliveries with a secret that is made at the first start; HeyGen's own is not needed:
-  HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward --inbox ./heygen-dev.db --create) ./your-application")]
+The inbox is a file of its own. To look into it, name it:
+  heygen-webhooks inbox list --inbox ./heygen-dev.db"
+)]
 #[command(mut_arg("secret_file", |arg| arg.help(
-    "File with a signing secret a line, as for `serve`: nothing that is forwarded \
-        here is signed with one of these"
+    "File with one signing secret per line, as for `serve`; `dev` signs no forwarded delivery with one of these"
 )))]
 pub(crate) struct Dev {
-    /// Hand out what HeyGen made since: a time (2026-11-01T12:00:00Z) or how long ago (30m, 2h) [default: now]
+    /// Start with events created since: a time (2026-11-01T12:00:00Z) or an age (30m, 2h)
+    /// [default: now]
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<When>,
-    /// Seconds between two questions; HeyGen's rate limit is kept to, whatever stands here
+    /// Polling interval in seconds; HeyGen's rate limit is respected in any case
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) interval: f64,
-    /// File that keeps the deliveries; made when there is none
+    /// File that stores the deliveries; created if missing
     #[arg(
         long,
         value_name = "FILE",

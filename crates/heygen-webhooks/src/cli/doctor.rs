@@ -9,33 +9,38 @@ use crate::settings::registration::PublicUrl;
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Say whether deliveries can arrive, and what to do where they cannot
+/// Check whether deliveries can arrive, and how to fix what is wrong
 ///
-/// Asks HeyGen what is registered, tries the public address as HeyGen would, looks whether a receiver listens on this machine,
-/// and looks at secrets and inbox. Nothing at
-/// HeyGen is changed. Takes less than 15 seconds. Exit status 0 when there is no problem; warnings are none.
+/// Lists what is registered at HeyGen, calls the public address as HeyGen would, looks for a
+/// receiver on this machine, and checks secrets and inbox. It changes nothing at HeyGen and takes
+/// less than 15 seconds.
 ///
-/// With a public URL, by option, environment or configuration file, it also sends that address two deliveries of an event
-/// named `heygen-webhooks.doctor`: one signed with your secret, which the receiver keeps and hands to your handler as any
-/// event it does not know; and one unsigned, which it has to refuse, and which its log will tell of. --no-sample leaves both
-/// out.
+/// If a public URL is known (by option, environment or configuration file), it also sends that
+/// address two deliveries of an event named `heygen-webhooks.doctor`. One is signed with your
+/// secret: the receiver stores it and passes it to your handler like any unknown event. The other
+/// is unsigned: the receiver must reject it, and logs that. --no-sample sends neither.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   HEYGEN_API_KEY=… heygen-webhooks doctor --public-url https://hooks.example.com
-  heygen-webhooks doctor --public-url https://hooks.example.com/webhooks/heygen --inbox /var/lib/heygen/inbox.db --no-sample
+  heygen-webhooks doctor --inbox /var/lib/heygen/inbox.db --no-sample
   heygen-webhooks doctor --json | jq '.findings[] | select(.level == \"problem\")'
-  HEYGEN_API_KEY=any heygen-webhooks doctor --base-url http://127.0.0.1:8090      # against a sandbox")]
+
+  Against a sandbox:
+  HEYGEN_API_KEY=any heygen-webhooks doctor --base-url http://127.0.0.1:8090",
+    after_help = "Exit status: 0 when no problem was found, also when there are warnings; 1 otherwise."
+)]
 #[command(mut_arg("public_url", |arg| arg.help_heading(None).help(
-    "The address HeyGen sends to; a path is added when it has none"
+    "Address that HeyGen sends to; if it has no path, --path is added"
 )))]
 #[command(mut_arg("listen", |arg| arg.help(
     "Where `serve` listens on this machine [default: 127.0.0.1:8080]"
 )))]
 #[command(mut_arg("path", |arg| arg.help(
-    "Path that is added to an address without one [default: /webhooks/heygen]"
+    "Path of the receiver, added to a public URL without one [default: /webhooks/heygen]"
 )))]
 #[command(mut_arg("admin", |arg| arg.help(
-    "Where it tells health and readiness, or `off` [default: 127.0.0.1:9180]"
+    "Where `serve` reports health and readiness, or `off` [default: 127.0.0.1:9180]"
 )))]
 pub(crate) struct Doctor {
     #[command(flatten)]
@@ -48,7 +53,7 @@ pub(crate) struct Doctor {
     pub(crate) file: InboxFile,
     #[command(flatten)]
     pub(crate) secrets: Options<SecretFiles>,
-    /// Send no deliveries to the address
+    /// Send no deliveries to the public address
     #[arg(long)]
     pub(crate) no_sample: bool,
     /// Print one JSON object

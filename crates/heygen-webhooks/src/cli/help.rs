@@ -29,9 +29,8 @@ pub(super) fn laid_out(command: Command) -> Command {
     let command = each(command).help_template(template);
     // clap's own text speaks of the command alone.
     command.mut_subcommand(NATS, |nats| {
-        nats.mut_args(|arg| arg.hide(false)).override_usage(
-            "heygen-webhooks <COMMAND> --inbox nats://HOST:4222[,HOST:4222...]/STREAM [OPTIONS]",
-        )
+        nats.mut_args(|arg| arg.hide(false))
+            .override_usage("heygen-webhooks <COMMAND> --inbox nats://HOST:4222/STREAM [OPTIONS]")
     })
 }
 
@@ -41,7 +40,11 @@ fn each(command: Command) -> Command {
         Some(examples) => command.before_help(styled(&examples)),
         None => command,
     };
-    command.help_template(TEMPLATE).mut_subcommands(each)
+    command
+        .help_template(TEMPLATE)
+        // An address may hold a password, and a help that is the same everywhere can be quoted.
+        .mut_args(|arg| arg.hide_env_values(true))
+        .mut_subcommands(each)
 }
 
 /// What stands between the heading of the examples and the options is theirs.
@@ -126,10 +129,12 @@ mod tests {
 
     fn help(command: &Command, width: usize) -> String {
         let command = command.clone().term_width(width);
-        command
+        let help = command
             .disable_help_subcommand(true)
             .render_long_help()
-            .to_string()
+            .to_string();
+        let lines: Vec<_> = help.lines().map(str::trim_end).collect();
+        lines.join("\n")
     }
 
     #[test]
@@ -173,6 +178,9 @@ mod tests {
     #[test]
     fn every_command_is_in_one_group() {
         let definition = definition();
+        for line in help(&definition, 80).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
         let mut commands: Vec<_> = definition
             .get_subcommands()
             .filter(|command| !command.is_hide_set())
@@ -198,7 +206,11 @@ mod tests {
     fn options_of_nats_are_on_their_own_page_alone() {
         for (name, command) in commands() {
             let is_page = name.ends_with(NATS);
-            assert_eq!(help(&command, 100).contains("--nats-"), is_page, "{name}");
+            assert_eq!(
+                help(&command, 100).contains("--nats-creds <FILE>"),
+                is_page,
+                "{name}"
+            );
         }
     }
 }

@@ -16,9 +16,11 @@ pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use rejected::{ListRejected, Rejected, Reverify, ShowRejected};
 pub(crate) use selection::Selection;
 
-/// Look into the inbox and change what is there, also while `serve` runs
+/// Inspect, replay, export and maintain stored deliveries
+///
+/// All of these commands also work while `serve` runs.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox list --since 2h --event-type avatar_video.fail
   heygen-webhooks inbox show 01jd…
   heygen-webhooks inbox replay --state dead --since 2h")]
@@ -41,16 +43,15 @@ pub(crate) enum Inbox {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum StateOption {
-    /// Waiting to be handed out
+    /// Waiting for an attempt
     Pending,
-    /// In the hands of a handler
+    /// A handler is working on it
     Claimed,
-    /// It was in the hands of a handler when `serve` ended; the next start delivers it again (files
-    /// only)
+    /// `serve` ended during an attempt; the next start delivers it again (files only)
     Interrupted,
-    /// Handled
+    /// Acknowledged by the handler
     Acknowledged,
-    /// Given up, and kept
+    /// Dead-lettered: given up, and kept for a replay
     #[value(name = "dead_lettered")]
     DeadLettered,
 }

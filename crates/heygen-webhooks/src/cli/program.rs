@@ -1,41 +1,43 @@
-//! The options of `schema`, `completions` and `man`: what the program tells of itself.
+//! The options of `schema`, `completions` and `man`: what the program prints about itself.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// Print the JSON Schema of an event's body
+/// Print the JSON Schema of an event body
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks schema avatar_video.success
   heygen-webhooks schema any > heygen-event.schema.json
   heygen-webhooks schema --list")]
 pub(crate) struct Schema {
-    /// Name of the event, or `any` for one schema of all
+    /// Name of the event, or `any` for one schema of all events
     #[arg(value_name = "EVENT_TYPE", default_value = "any")]
     pub(crate) name: String,
-    /// Print the names there are, one a line
+    /// List the known event names, one per line
     #[arg(long, conflicts_with = "name")]
     pub(crate) list: bool,
 }
 
-/// Print the completion script of a shell
+/// Print a shell completion script
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks completions bash > /etc/bash_completion.d/heygen-webhooks
-  heygen-webhooks completions zsh > ~/.zfunc/_heygen-webhooks")]
+  heygen-webhooks completions zsh > ~/.zfunc/_heygen-webhooks
+  heygen-webhooks completions fish \\
+    > ~/.config/fish/completions/heygen-webhooks.fish")]
 pub(crate) struct Completions {
-    /// Which shell
+    /// Shell to write the script for
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Write the man pages
+/// Print or write the man pages
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks man | man -l -
   heygen-webhooks man --dir /usr/local/share/man/man1")]
 pub(crate) struct Man {
-    /// Folder to write every page to; without it the main page goes to standard output
+    /// Write all pages to this folder; without it the main page goes to standard output
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The options of `secrets`: what is kept beside the inbox.
+//! The options of `secrets`: the secrets stored beside the inbox.
 
 use crate::settings::file::ConfigFile;
 use crate::settings::handlers::ForwardSecretFile;
@@ -6,44 +6,46 @@ use crate::settings::inbox::InboxOption;
 use crate::settings::options::Options;
 use clap::{Args, Subcommand};
 
-/// Show the secrets that this program makes
+/// Show the secrets that this program creates
 ///
-/// HeyGen's are not among them: HeyGen shows a secret once, and `endpoints` keeps it for `serve`.
+/// HeyGen's secrets are not among them: HeyGen shows a secret once, and `endpoints` stores it for
+/// `serve`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward) ./your-application
   heygen-webhooks secrets forward --json")]
 pub(crate) enum Secrets {
     Forward(ForwardSecret),
 }
 
-/// Show the secret that forwarded deliveries are signed with: the one your application verifies with
+/// Print the secret your application verifies forwarded deliveries with
 ///
-/// It is made at the first start with --forward, stands in a file beside the inbox (INBOX.forward-secret) and does not change when
-/// HeyGen's is rotated. Nothing but the secret is printed.
+/// The first start with --forward creates the secret in a file beside the inbox
+/// (INBOX.forward-secret). It does not change when HeyGen's secret is rotated. Only the secret is
+/// printed.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "Examples:
   HEYGEN_WEBHOOK_SECRET=$(heygen-webhooks secrets forward) ./your-application
   heygen-webhooks secrets forward --inbox ./heygen-dev.db
-  heygen-webhooks secrets forward --create --json
-
-To replace it, delete the file, start `serve` again, and give the new one to the application.")]
+  heygen-webhooks secrets forward --create --json",
+    after_help = "To replace the secret, delete the file, restart `serve`, and give the new secret to your application."
+)]
 #[command(mut_arg("inbox", |arg| arg.value_name("FILE").help(
-    "The inbox that is forwarded from [env: HEYGEN_WEBHOOKS_INBOX] [default: \
-        ./heygen-inbox.db]"
+    "Inbox whose deliveries are forwarded [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]"
 )))]
 #[command(mut_arg("forward_secret_file", |arg| arg
     .help_heading(None)
-    .help("File that deliveries are signed from instead")))]
+    .help("File with the secret that `serve --forward-secret-file` uses instead")))]
 pub(crate) struct ForwardSecret {
     #[command(flatten)]
     pub(crate) inbox: Options<InboxOption>,
     #[command(flatten)]
     pub(crate) secret: Options<ForwardSecretFile>,
-    /// Make it where there is none yet, before `serve` does
+    /// Create the secret if there is none yet, before `serve` does
     #[arg(long)]
     pub(crate) create: bool,
-    /// Print one JSON object: the secret, and the file it stands in
+    /// Print one JSON object: the secret and its file
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

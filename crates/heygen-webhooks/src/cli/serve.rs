@@ -15,34 +15,45 @@ use crate::settings::retention::RetentionOptions;
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Receive deliveries: verify, keep, answer, and hand out until your code says done
+/// Receive, verify and store webhooks, and deliver them to your code
 ///
-/// Answers HeyGen's probe at once, whether there is a secret or not. A delivery is checked against every secret, kept in
-/// the inbox file, and only then answered 200; then it is printed, forwarded to an application or given to a program, again
-/// and again until that says done. Without a secret deliveries are answered 503, so that
-/// HeyGen sends them again while you configure one.
+/// HeyGen's probes are answered at once, with or without a secret. A delivery is verified against
+/// every secret and stored in the inbox; only then it is answered with 200. After that it is
+/// dispatched to your code (printed, forwarded to an application, or passed to a program) and
+/// retried until your code acknowledges it. Without a secret, deliveries are answered with 503, so
+/// that HeyGen sends them again while you configure one.
 ///
-/// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files, which are read again on SIGHUP, as
-/// is the certificate. Ends on SIGTERM and Ctrl-C after what is under way has been kept and answered.
+/// Secrets come from HEYGEN_WEBHOOK_SECRET (several separated by commas) and from files. SIGHUP
+/// reads the files and the TLS certificate again. SIGTERM and Ctrl-C stop the receiver after running
+/// requests are stored and answered.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  heygen-webhooks serve
+#[command(
+    before_help = "Examples:
+  Print what arrives:
   HEYGEN_WEBHOOK_SECRET=whsec_… heygen-webhooks serve --listen 0.0.0.0:8080
-  heygen-webhooks serve --secret-file /run/secrets/heygen --inbox /var/lib/heygen/inbox.db --json
-  heygen-webhooks serve --forward http://localhost:3000/heygen --keep 30d
-  heygen-webhooks serve --on '*.fail=exec:/usr/local/bin/notify' --on '*=forward:http://localhost:3000/heygen'
-  heygen-webhooks serve --exec ./handle-event --verbose
-  HEYGEN_API_KEY=… heygen-webhooks serve --secret-file /run/secrets/heygen --backfill
-  heygen-webhooks serve --sandbox
-  HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://hooks.example.com
-  heygen-webhooks serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
-  heygen-webhooks serve --config heygen-webhooks.toml
-  heygen-webhooks serve --config heygen-webhooks.toml --check
-  heygen-webhooks serve --receive-only --inbox nats://a,b,c/HEYGEN --nats-creds receiver.creds
 
-A configuration file holds the long names of the options, all but --sandbox, --receive-only,
---check, --rotate-secret, --deregister-on-exit and --config. A flag comes before the environment, and
-the environment before the file, which the other commands read too; `config show` tells which is in force:
+  Deliver to an application, or to a program:
+  heygen-webhooks serve --forward http://localhost:3000/heygen --keep 30d
+  heygen-webhooks serve --exec python3 handle_event.py
+  heygen-webhooks serve --on '*.fail=exec:/usr/local/bin/notify' \\
+    --on '*=forward:http://localhost:3000/heygen'
+
+  Register at HeyGen, and fetch missed events:
+  HEYGEN_API_KEY=… heygen-webhooks serve --backfill \\
+    --public-url https://hooks.example.com
+
+  See it work offline:
+  heygen-webhooks serve --sandbox
+
+  In production:
+  heygen-webhooks serve --secret-file /run/secrets/heygen \\
+    --inbox /var/lib/heygen/inbox.db --json
+  heygen-webhooks serve --listen 0.0.0.0:443 \\
+    --tls-cert fullchain.pem --tls-key privkey.pem
+  heygen-webhooks serve --config heygen-webhooks.toml --check",
+    after_help = "Configuration file: its keys are the long option names, except --sandbox, --receive-only, --check, \
+            --rotate-secret, --deregister-on-exit and --config. A flag wins over the environment, the \
+            environment over the file. The other commands read it too; `config show` prints what is in effect.
   listen = \"0.0.0.0:8080\"
   inbox = \"/var/lib/heygen/inbox.db\"
   secret-file = [\"/run/secrets/heygen\"]
@@ -53,15 +64,16 @@ the environment before the file, which the other commands read too; `config show
   keep = \"30d\"
   [[on]]
   event = \"*.fail\"
-  exec = [\"/usr/local/bin/notify\", \"--loud\"]")]
+  exec = [\"/usr/local/bin/notify\", \"--loud\"]
+
+More than one machine: `heygen-webhooks help nats`."
+)]
 #[command(mut_arg("inbox", |arg| arg.help(
-    "File that keeps the deliveries, made when there is none; or \
-        nats://HOST:4222[,HOST:4222...]/STREAM for more than one machine, for which \
-        --help shows more options [env: HEYGEN_WEBHOOKS_INBOX] [default: \
-        ./heygen-inbox.db]"
+    "File that stores the deliveries, created if missing; or nats://HOST:4222[,HOST:4222...]/STREAM for more than one \
+     machine, see `help nats` [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]"
 )))]
 #[command(mut_arg("config", |arg| arg.help(
-    "Configuration file [default: ./heygen-webhooks.toml where it exists]"
+    "Configuration file [default: ./heygen-webhooks.toml if it exists]"
 )))]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -84,10 +96,11 @@ pub(crate) struct Serve {
     pub(crate) config: ConfigFile,
     #[command(flatten)]
     pub(crate) backfill: Options<BackfillOptions>,
-    /// Receive only; `work` hands out, here or on other machines. Only with an inbox on NATS
+    /// Receive and store only; `work` dispatches, here or on other machines. Needs an inbox on NATS
     #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
     pub(crate) receive_only: bool,
-    /// Check everything that a start needs, start nothing, and change nothing: configuration, addresses, files, programs, inbox
+    /// Check everything a start needs (configuration, addresses, files, programs, inbox), and change
+    /// nothing
     #[arg(long, conflicts_with = "sandbox")]
     pub(crate) check: bool,
     #[command(flatten)]
@@ -102,14 +115,14 @@ pub(crate) struct Serve {
     pub(crate) public_url: Options<PublicUrl>,
     #[command(flatten)]
     pub(crate) subscription: Options<Subscription>,
-    /// Replace the secret when the endpoint is there and its secret is not known here
+    /// Rotate the secret if the endpoint exists and its secret is not known here
     #[arg(long, help_heading = REGISTRATION)]
     pub(crate) rotate_secret: bool,
-    /// Delete the endpoint at the end, for an address behind a tunnel
+    /// Delete the endpoint on exit, for an address behind a tunnel
     #[arg(long, help_heading = REGISTRATION)]
     pub(crate) deregister_on_exit: bool,
-    /// Show everything offline: play HeyGen too, register there, receive one signed sample of every event; keeps them in
-    /// ./heygen-sandbox.db unless --inbox itself says otherwise
+    /// Demonstrate everything offline: simulate HeyGen, register there, and receive one signed sample
+    /// of every event; stored in ./heygen-sandbox.db unless --inbox is given
     #[arg(long, help_heading = REGISTRATION, conflicts_with_all = ["public_url", "tls_cert", "tls_key"])]
     pub(crate) sandbox: bool,
     #[command(flatten)]

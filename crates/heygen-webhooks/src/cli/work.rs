@@ -10,28 +10,32 @@ use crate::settings::output::{Log, Printing};
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Hand out what receivers keep on NATS, on this machine too or on this one alone
+/// Process deliveries from a shared NATS inbox
 ///
-/// Any number of workers share one inbox on streams: each delivery is with one of them at a time, until it says done. When a worker
-/// dies in the middle, what it had goes to another after the ack wait; while its handler is at work, that is extended. Handlers, rules,
-/// retries and dead letters are those of `serve`, which works too unless it is told not to with --receive-only.
+/// Run as many workers as you like, on as many machines. Each delivery is with one worker at a time until its handler acknowledges it. If a worker dies
+/// during an attempt, another one gets the delivery after the ack wait; a running handler extends
+/// that wait. Handlers, rules, retries and dead letters work as in `serve`, which dispatches too
+/// unless you start it with --receive-only.
 ///
-/// Ends on SIGTERM and Ctrl-C after what is with a handler has ended, for 10 seconds at the most.
+/// SIGTERM and Ctrl-C stop the worker after running handlers end, or after 10 seconds.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --forward http://localhost:3000/heygen --forward-secret-file forward-secret
-  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --nats-creds worker.creds --exec ./handle-event
-  heygen-webhooks work --inbox nats://127.0.0.1:4222/HEYGEN
+#[command(
+    before_help = "Examples:
+  heygen-webhooks work --inbox nats://a,b,c/HEYGEN \\
+    --forward http://localhost:3000/heygen --forward-secret-file forward-secret
+  heygen-webhooks work --inbox nats://a,b,c/HEYGEN --nats-creds worker.creds \\
+    --exec ./handle-event
+  heygen-webhooks work --inbox nats://127.0.0.1:4222/HEYGEN",
+    after_help = "Forwarded deliveries are signed with --forward-secret-file, which all workers share. If that secret is \
+            also one of HEYGEN_WEBHOOK_SECRET or --secret-file, only deliveries that HeyGen signed are signed.
 
-What is forwarded is signed with --forward-secret-file, the same for all workers. Where that is one of
-HEYGEN_WEBHOOK_SECRET or --secret-file, only what HeyGen signed is signed.
-The configuration file is that of `serve`.")]
+The configuration file is that of `serve`. `heygen-webhooks help nats` shows how to log in, and more."
+)]
 #[command(mut_arg("inbox", |arg| arg.value_name("URL").help(
-    "The streams: nats://HOST:4222[,HOST:4222...]/STREAM; --help shows how to log \
-        in, and more [env: HEYGEN_WEBHOOKS_INBOX]"
+    "Shared inbox: nats://HOST:4222[,HOST:4222...]/STREAM; see `help nats` [env: HEYGEN_WEBHOOKS_INBOX]"
 )))]
 #[command(mut_arg("secret_file", |arg| arg.help(
-    "File with a signing secret a line, as for `serve`"
+    "File with one signing secret per line, as for `serve`"
 )))]
 pub(crate) struct Work {
     #[command(flatten)]

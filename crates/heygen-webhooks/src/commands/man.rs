@@ -82,6 +82,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     rest.control("SH", ["SEE ALSO"]);
     rest.text([roman(see_also(command))]);
     rest.to_writer(&mut page)?;
+    page.push(b'\n');
     Ok(page)
 }
 
@@ -113,7 +114,8 @@ fn list(roff: &mut Roff, heading: &str, entries: BTreeMap<String, String>) {
 
 /// The variables that the command reads: those of its options, and those of no option.
 fn variables(command: &Command) -> BTreeMap<String, String> {
-    let options = command.get_arguments().filter_map(|arg| {
+    let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let options = options.filter_map(|arg| {
         let variable = arg.get_env()?.to_string_lossy().into_owned();
         Some((variable, format!("Same as --{}.", arg.get_long()?)))
     });

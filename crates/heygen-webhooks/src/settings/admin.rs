@@ -1,4 +1,4 @@
-//! Where health, readiness and metrics are told.
+//! The admin listener: where health, readiness and metrics are served.
 
 use clap::Args;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::settings::web_address::check_listen;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AdminListener {
-    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, where that is free]
+    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, if free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     admin: Option<String>,
 }
@@ -17,8 +17,8 @@ pub(crate) struct AdminListener {
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct AdminHosts {
-    /// Name that the admin listener is asked under, beside addresses and localhost, such as that of a container or a service;
-    /// may be given several times
+    /// Host name under which the admin listener answers, besides addresses and localhost: the name of
+    /// a container or a service; repeatable
     #[arg(
         long,
         value_name = "NAME",

@@ -12,22 +12,26 @@ use serde::Deserialize;
 
 /// How HeyGen's API is reached. The key comes from HEYGEN_API_KEY or a file, an OAuth token from HEYGEN_OAUTH_TOKEN.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
-#[command(next_help_heading = "HeyGen's API")]
+#[command(next_help_heading = API)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ApiOptions {
-    /// Where the API is; `http://127.0.0.1:8090` for a `sandbox` [default: that of HeyGen, api.heygen.com]
+    /// Address of the API; http://127.0.0.1:8090 for a `sandbox` [default: https://api.heygen.com]
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_BASE_URL")]
     pub(crate) base_url: Option<String>,
-    /// File with the API key; otherwise it is read from HEYGEN_API_KEY
+    /// File with the API key; without it the key is read from HEYGEN_API_KEY, or an OAuth token from
+    /// HEYGEN_OAUTH_TOKEN
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_API_KEY_FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
 }
 
+/// The heading of the options about it in the help.
+pub(crate) const API: &str = "HeyGen API";
+
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum ApiVersion {
-    /// The older operations, whose end HeyGen announced for 2026-10-31
+    /// Legacy; HeyGen announced its end for 2026-10-31
     V1,
-    /// The present ones
+    /// Current
     #[default]
     V3,
 }

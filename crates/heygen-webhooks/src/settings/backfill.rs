@@ -10,10 +10,11 @@ use crate::failure::Failure;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct BackfillOptions {
-    /// Take in from HeyGen's log of events what the inbox lacks: at the start, and then at intervals; needs an API key
+    /// Store missed events from HeyGen's event log, at the start and then at intervals; needs an API
+    /// key
     #[arg(long)]
     backfill: bool,
-    /// Seconds between two looks at that log [default: 3600]
+    /// Interval of --backfill in seconds [default: 3600]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -33,7 +34,7 @@ impl BackfillOptions {
         let interval = interval.filter(|interval| *interval >= Duration::from_secs(1));
         interval.map(Some).ok_or_else(|| {
             Failure::usage(format!(
-                "backfill-interval `{seconds}` is no number of seconds from 1 on"
+                "backfill-interval `{seconds}` is not a number of seconds: give 1 or more"
             ))
         })
     }

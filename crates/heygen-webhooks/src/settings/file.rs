@@ -31,7 +31,7 @@ mod trust;
 /// The option of every command that finds inbox, secrets or API where `serve` has them.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConfigFile {
-    /// Configuration file, the one of `serve` [default: ./heygen-webhooks.toml where it exists]
+    /// Configuration file, that of `serve` [default: ./heygen-webhooks.toml if it exists]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
     config: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct InboxOption {
-    /// File that keeps the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM, for which --help shows more options
+    /// File that stores the deliveries, or nats://HOST:4222[,HOST:4222...]/STREAM, see `help nats`
     /// [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]
     // The variable is not read by the parser, to which a set variable is the same as the option: on the command line an
     // address must hold no password, and the inbox of `--sandbox` comes from there alone.

@@ -1,4 +1,4 @@
-//! What is printed, and what is logged.
+//! [`Printing`] and [`Log`]: how events are printed, and what is logged.
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Printing {
-    /// Print events as JSON, one a line
+    /// Print events as one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print links whole; otherwise their query strings, which give access, are cut off
+    /// Print whole links; by default their query strings, which grant access, are hidden
     #[arg(long, conflicts_with = "json")]
     pub(crate) full: bool,
 }
@@ -19,10 +19,10 @@ pub(crate) struct Printing {
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct Log {
-    /// How the log on standard error is written [default: text]
+    /// Format of the log on standard error [default: text]
     #[arg(long, value_name = "FORMAT", env = "HEYGEN_WEBHOOKS_LOG_FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug, or a filter as `tracing` reads it [default: info]
+    /// Log level: error, warn, info, debug, or a `tracing` filter [default: info]
     #[arg(long, value_name = "FILTER", env = "HEYGEN_WEBHOOKS_LOG")]
     pub(crate) log: Option<String>,
 }
@@ -33,6 +33,6 @@ pub(crate) enum LogFormat {
     /// Lines for people
     #[default]
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }

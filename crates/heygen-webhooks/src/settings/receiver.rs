@@ -1,4 +1,4 @@
-//! What the receiver listens on, and how much it takes on.
+//! The options of the receiver: where it listens, TLS, callbacks and limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::failure::Failure;
 use crate::settings::origin;
 use crate::settings::web_address::check_listen;
 
-/// Where deliveries come to.
+/// Where deliveries are received.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Listen {
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
     listen: Option<String>,
-    /// Path that deliveries come to [default: /webhooks/heygen]
+    /// Path that receives deliveries [default: /webhooks/heygen]
     #[arg(long, value_name = "PATH", env = "HEYGEN_WEBHOOKS_PATH")]
     path: Option<String>,
 }
@@ -51,15 +51,16 @@ impl Listen {
     }
 }
 
-/// What encrypts connections, where no reverse proxy does.
+/// TLS without a reverse proxy.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "TLS")]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct Tls {
-    /// Serve https with the certificates of this PEM file, the server's own first; read again on SIGHUP [default: plain http]
+    /// Serve https with the certificate chain in this PEM file, the server's own first; SIGHUP reads it
+    /// again [default: plain http]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// PEM file with the key of that certificate
+    /// PEM file with the key of --tls-cert
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_KEY")]
     tls_key: Option<PathBuf>,
 }
@@ -88,33 +89,35 @@ impl Tls {
     }
 }
 
-/// What is taken without a signature.
+/// Which requests are accepted without a signature.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct Callbacks {
-    /// File with a token a line: posts to PATH/callbacks/TOKEN are taken without a signature, for `callback_url`
+    /// File with one token per line: requests to PATH/callbacks/TOKEN are accepted without a signature,
+    /// for `callback_url`
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CALLBACK_TOKEN_FILE")]
     pub(crate) callback_token_file: Option<PathBuf>,
 }
 
-/// How much the receiver takes on.
+/// The limits of the receiver.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "Limits")]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct Limits {
-    /// Longest body taken [default: 1048576]
+    /// Largest accepted body [default: 1048576]
     #[arg(long, value_name = "BYTES", env = "HEYGEN_WEBHOOKS_MAX_BODY_BYTES")]
     max_body_bytes: Option<usize>,
-    /// Most connections served at a time [default: 10000]
+    /// Maximum number of concurrent connections [default: 10000]
     #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_MAX_CONNECTIONS")]
     max_connections: Option<usize>,
-    /// Seconds a client may take for a request's header [default: 5]
-    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HEADER_TIME")]
+    /// Seconds a client may take to send a request header [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_HEADER_TIMEOUT")]
     header_timeout: Option<u64>,
-    /// Seconds a client may take for a request's body [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIME")]
+    /// Seconds a client may take to send a request body [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_BODY_TIMEOUT")]
     body_timeout: Option<u64>,
-    /// Seconds a connection may stay open without a request; longer than a load balancer before it keeps its own [default: 75]
+    /// Seconds an idle connection stays open; set it longer than that of your load balancer [default:
+    /// 75]
     #[arg(long, value_name = "SECONDS", env = "HEYGEN_WEBHOOKS_KEEP_ALIVE")]
     keep_alive: Option<u64>,
 }

@@ -11,7 +11,8 @@ use crate::settings::web_address::http_url;
 #[command(next_help_heading = REGISTRATION)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct PublicUrl {
-    /// Register this address at HeyGen, or find it there, and keep its secret beside the inbox; a path is added when it has none
+    /// Register this address at HeyGen, unless it is registered, and store its secret beside the inbox;
+    /// if it has no path, --path is added
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_PUBLIC_URL")]
     public_url: Option<String>,
 }
@@ -30,7 +31,8 @@ impl PublicUrl {
 #[command(next_help_heading = REGISTRATION)]
 #[serde(default)]
 pub(crate) struct Subscription {
-    /// Subscribe to these events, separated by commas, `*` for any letters in a known name, or to `all` [default: all; a found endpoint keeps what it has]
+    /// Subscribe to these events, separated by commas; `*` matches known names; `all` for every event
+    /// [default: all; an existing endpoint keeps its events]
     #[arg(long, value_name = "EVENT_TYPES", value_delimiter = ',')]
     pub(crate) events: Option<Vec<String>>,
 }

@@ -1,4 +1,4 @@
-//! How long what is finished is kept, and how much of what was turned away.
+//! [`RetentionOptions`]: how long finished deliveries and rejected requests are kept.
 
 use clap::Args;
 use heygen_inbox::sqlite::RingOptions;
@@ -8,19 +8,21 @@ use serde::Deserialize;
 use crate::settings::span::{Size, Span};
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]
-#[command(next_help_heading = "Keeping")]
+#[command(next_help_heading = "Retention")]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct RetentionOptions {
-    /// Delete what is finished and older than this, such as 30d; what waits is never deleted [default: keep everything]
+    /// Delete finished deliveries older than this, such as 30d; pending ones are never deleted
+    /// [default: keep everything]
     #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_KEEP")]
     keep: Option<Span>,
-    /// Delete the oldest of what is finished while the inbox holds more than this, such as 10GiB [default: no limit]
+    /// Delete the oldest finished deliveries while the inbox is larger than this, such as 10GiB
+    /// [default: no limit]
     #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_KEEP_BYTES")]
     keep_bytes: Option<Size>,
-    /// Keep so many of the posts that were turned away, for `inbox rejected`; 0 for none [default: 1000]
+    /// Number of rejected requests to keep for `inbox rejected`; 0 for none [default: 1000]
     #[arg(long, value_name = "COUNT", env = "HEYGEN_WEBHOOKS_REJECTED_COUNT")]
     rejected_count: Option<usize>,
-    /// Keep at most so much of them; 0 for none [default: 64MiB]
+    /// Total size of the rejected requests to keep; 0 for none [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_REJECTED_BYTES")]
     rejected_bytes: Option<Size>,
 }
@@ -33,7 +35,7 @@ impl RetentionOptions {
         retention
     }
 
-    /// `None` to keep nothing of what was turned away.
+    /// `None` to keep no rejected requests.
     pub(crate) fn rejected(&self) -> Option<RingOptions> {
         let mut ring = RingOptions::default();
         ring.max_posts = self.rejected_count.unwrap_or(ring.max_posts);

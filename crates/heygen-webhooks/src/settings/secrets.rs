@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct SecretFiles {
-    /// File with a signing secret a line; may be given several times
+    /// File with one signing secret per line; repeatable
     #[arg(
         long,
         value_name = "FILE",

@@ -19,17 +19,22 @@ fn variables(place: &Place) -> BTreeSet<String> {
             let name = part.split(['=', ']']).next().expect("a name");
             found.insert(name.to_owned());
         }
-        let below = help
-            .split_once("Commands:\n")
-            .map_or("", |(_, below)| below);
-        for line in below.lines().take_while(|line| line.starts_with("  ")) {
+        // The commands stand in groups at the top, and in one list below.
+        let is_name = |word: &str| word.starts_with(|letter: char| letter.is_ascii_lowercase());
+        let lists = help.split("\n\n").filter(|part| {
+            let (heading, names) = part.split_once('\n').unwrap_or_default();
+            heading.ends_with(':') && names.lines().all(|line| line.get(2..).is_some_and(is_name))
+        });
+        for line in lists.flat_map(|list| list.lines().skip(1)) {
             let name = line.split_whitespace().next().unwrap_or_default();
-            let is_command = line.starts_with("  ") && !line.starts_with("   ");
-            if is_command && name != "help" {
+            if name != "help" && name != "heygen-webhooks" {
                 let mut command = command.clone();
                 command.push(name.to_owned());
                 commands.push(command);
             }
+        }
+        if command.is_empty() {
+            commands.push(vec!["nats".to_owned()]);
         }
     }
     found.insert("HEYGEN_API_KEY".to_owned());

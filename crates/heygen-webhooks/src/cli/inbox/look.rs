@@ -7,7 +7,7 @@ use crate::settings::location::InboxFile;
 
 /// List deliveries, newest first
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox list
   heygen-webhooks inbox list --state pending --since 2026-11-01
   heygen-webhooks inbox list --json --limit 1000 | jq -r '.[].subject_id'")]
@@ -16,7 +16,7 @@ pub(crate) struct List {
     pub(crate) file: InboxFile,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// At most so many; 0 for all
+    /// Show at most N deliveries; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
     /// Print a JSON array
@@ -24,13 +24,15 @@ pub(crate) struct List {
     pub(crate) json: bool,
 }
 
-/// Show one delivery: what it says, how it came, and every attempt to hand it out
+/// Show one delivery: its fields, how it arrived, and every attempt
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox show 01jd…
-  heygen-webhooks inbox show 01jd… --raw > body.json        # the exact bytes received")]
+
+  The exact bytes received:
+  heygen-webhooks inbox show 01jd… --raw > body.json")]
 pub(crate) struct Show {
-    /// Id of the delivery, as `inbox list` prints it
+    /// Id of the delivery, from `inbox list`
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     #[command(flatten)]
@@ -38,21 +40,21 @@ pub(crate) struct Show {
     /// Print one JSON object
     #[arg(long, conflicts_with = "raw")]
     pub(crate) json: bool,
-    /// Print the exact bytes received and nothing else
+    /// Print only the exact bytes received
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Print links whole; otherwise their query strings, which give access, are cut off
+    /// Print whole links; by default their query strings, which grant access, are hidden
     #[arg(long, conflicts_with_all = ["json", "raw"])]
     pub(crate) full: bool,
 }
 
-/// Show every time a delivery was handed out, how that ended, and when it is due next
+/// Show the attempts of a delivery, their results, and when the next one is due
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox attempts 01jd…
   heygen-webhooks inbox attempts 01jd… --json | jq -r '.attempt_list[].detail'")]
 pub(crate) struct Attempts {
-    /// Id of the delivery, as `inbox list` prints it
+    /// Id of the delivery, from `inbox list`
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     #[command(flatten)]
@@ -62,14 +64,15 @@ pub(crate) struct Attempts {
     pub(crate) json: bool,
 }
 
-/// Show in what events differ from what this version knows: new names, new fields, data that does not fit
+/// Show how events differ from what this version knows: new names, new fields, malformed data
 ///
-/// Such deliveries are kept and handed out like any other. What differs is counted as they come in; the delivery named
-/// with each is the first of its kind.
+/// Such deliveries are stored and dispatched like any other. Differences are counted as deliveries
+/// arrive; the delivery shown with each is the first of its kind.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox drift
-  heygen-webhooks inbox drift --json | jq -r '.[] | select(.kind == \"unknown_event\") | .event_type'")]
+  heygen-webhooks inbox drift --json \\
+    | jq -r '.[] | select(.kind == \"unknown_event\") | .event_type'")]
 pub(crate) struct Drift {
     #[command(flatten)]
     pub(crate) file: InboxFile,
@@ -78,45 +81,45 @@ pub(crate) struct Drift {
     pub(crate) json: bool,
 }
 
-/// Count what is in the inbox: by state, event and source, what came in lately, how handing out went
+/// Count deliveries by state, event, source and attempt result
 ///
-/// Also shows how long the oldest pending delivery has waited, and how much room the inbox takes. A million deliveries
-/// take a second or two.
+/// Also shows recent arrivals, how long the oldest pending delivery has waited, and the size of
+/// the inbox. Counting a million deliveries takes a second or two.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox stats
   heygen-webhooks inbox stats --all
   heygen-webhooks inbox stats --json | jq .states.dead")]
 pub(crate) struct Stats {
     #[command(flatten)]
     pub(crate) file: InboxFile,
-    /// Every event name, not only the 20 most frequent
+    /// Show every event name, not only the 20 most frequent
     #[arg(long)]
     pub(crate) all: bool,
-    /// Print one JSON object, which always has every event name
+    /// Print one JSON object, always with every event name
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Follow what comes in: the newest deliveries, then each new one as it is kept, until Ctrl-C
+/// Print the newest deliveries and follow new ones until Ctrl-C
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(before_help = "Examples:
   heygen-webhooks inbox tail
   heygen-webhooks inbox tail --event-type avatar_video.fail
   heygen-webhooks inbox tail --json -n 0 | jq -r .subject_id")]
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) file: InboxFile,
-    /// Begin with so many of those that are there
+    /// Start with the N newest deliveries
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     pub(crate) lines: usize,
-    /// Only this event, `*` for any letters
+    /// Only events with this name; `*` matches anything
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
-    /// Only what is about this video, session and so on
+    /// Only events about this subject (video id, session id, ...)
     #[arg(long, value_name = "ID")]
     pub(crate) subject: Option<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }

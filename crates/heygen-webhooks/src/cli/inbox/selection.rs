@@ -1,4 +1,4 @@
-//! Which deliveries a command is about: the same options wherever some are chosen.
+//! [`Selection`]: the options that choose deliveries, shared by every command that takes a choice.
 
 use clap::Args;
 
@@ -7,19 +7,20 @@ use crate::settings::when::When;
 
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
-    /// Only this event, `*` for any letters
+    /// Only events with this name; `*` matches anything
     #[arg(long, value_name = "EVENT_TYPE")]
     pub(crate) event_type: Option<String>,
-    /// Only this state
+    /// Only deliveries in this state
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<StateOption>,
-    /// Only what is about this video, session and so on
+    /// Only events about this subject (video id, session id, ...)
     #[arg(long, value_name = "ID")]
     pub(crate) subject: Option<String>,
-    /// Only what came in since: a time (2026-11-01, 2026-11-01T12:00:00Z) or how long ago (90s, 30m, 2h, 7d)
+    /// Only deliveries received since: a time (2026-11-01, 2026-11-01T12:00:00Z) or an age (90s,
+    /// 30m, 2h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<When>,
-    /// Only what came in before: a time or how long ago
+    /// Only deliveries received before: a time or an age
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<When>,
 }
