@@ -56,7 +56,7 @@ pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
         let stands_for = event_name::expanded(name);
         if stands_for.is_empty() {
             return Err(Failure::usage(format!(
-                "--events: no event that this version knows is named `{}`",
+                "--events: no known event is named `{}`",
                 tame(name)
             )));
         }
@@ -68,7 +68,7 @@ pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
     }
     if wanted.is_empty() {
         return Err(Failure::usage(
-            "--events names no event: give names separated by commas, or `all`",
+            "--events is empty: give event names separated by commas, or `all`",
         ));
     }
     Ok(Events::Only(wanted))
@@ -83,10 +83,10 @@ fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {
         (Some(key), None) => Ok(Credentials::api_key(key)),
         (None, Some(token)) => Ok(Credentials::bearer(token)),
         (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "there is an API key and a token in {TOKEN}: HeyGen takes one of the two, so unset the other"
+            "both an API key and a token in {TOKEN} are set: HeyGen accepts only one, unset the other"
         ))),
         (None, None) => Err(Failure::usage(format!(
-            "no API key: set {KEY} (HeyGen shows it under Settings, API), or name a file with --api-key-file"
+            "no API key: set {KEY} (find it at HeyGen under Settings, API), or name a file with --api-key-file"
         ))),
     }
 }
@@ -100,9 +100,11 @@ fn key_of_file(file: &Path) -> Result<String, Failure> {
     let place = format!("API key file {}", file.display());
     match (lines.next(), lines.next()) {
         (Some((line, _)), None) => Ok(key(line, &place)),
-        (None, _) => Err(Failure::usage(format!("{option}: {place} holds no key"))),
+        (None, _) => Err(Failure::usage(format!(
+            "{option}: {place} is empty: write the API key into it"
+        ))),
         (Some(_), Some((_, number))) => Err(Failure::usage(format!(
-            "{option}: {place} holds more than one key (line {number}): HeyGen takes one"
+            "{option}: {place} holds more than one key (line {number}): keep one"
         ))),
     }
 }

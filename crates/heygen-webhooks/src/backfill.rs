@@ -63,16 +63,9 @@ fn log(event: &BackfillEvent<'_>) {
             unreadable,
             skipped,
             ..
-        }) => tracing::info!(
-            new,
-            known,
-            unreadable,
-            skipped,
-            pages,
-            "back-filled from HeyGen's log"
-        ),
+        }) => tracing::info!(new, known, unreadable, skipped, pages, "backfill complete"),
         BackfillEvent::Recovered => {
-            tracing::info!("back-filling from HeyGen's log works again");
+            tracing::info!("backfill works again");
         }
         BackfillEvent::Failed {
             error,
@@ -84,12 +77,12 @@ fn log(event: &BackfillEvent<'_>) {
             let advice = api_error.and_then(|error| api::advice(ApiVersion::V3, error));
             let (error, again_in_seconds) = (error_chain(*error), retry_in.as_secs());
             match is_repeated {
-                true => tracing::debug!(error, again_in_seconds, "not back-filled"),
+                true => tracing::debug!(error, again_in_seconds, "backfill failed"),
                 false => tracing::warn!(
                     error,
                     again_in_seconds,
                     advice,
-                    "not back-filled: what HeyGen could not deliver meanwhile waits; deliveries are taken as ever"
+                    "backfill failed; deliveries are received as usual"
                 ),
             }
         }

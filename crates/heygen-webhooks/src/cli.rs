@@ -218,7 +218,7 @@ mod tests {
         check("HEYGEN_WEBHOOKS_ORDERED", Some("--ordered has no variable"));
         check(
             "HEYGEN_WEBHOOKS_COLOUR_OF_LOG",
-            Some("the nearest known one is HEYGEN_WEBHOOKS_"),
+            Some("the closest known one is HEYGEN_WEBHOOKS_"),
         );
         check("HEYGEN_APIKEY", Some("HEYGEN_API_KEY?"));
         check("HEYGEN_AVATAR_OF_THE_YEAR", None);

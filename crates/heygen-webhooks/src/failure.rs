@@ -80,9 +80,7 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
         .find_map(|cause| cause.downcast_ref::<InboxError>())?;
     match inbox.kind() {
         InboxErrorKind::Access => Some(LET_US_IN),
-        InboxErrorKind::Outdated => {
-            Some("start `serve` once with this version to bring it up to date")
-        }
+        InboxErrorKind::Outdated => Some("start `serve` once with this version to upgrade it"),
         InboxErrorKind::Subjects => {
             Some("name another stream with --inbox, or its prefix with --nats-subjects")
         }

@@ -68,12 +68,10 @@ pub(crate) async fn check(
     promise: &Promise,
 ) -> Result<&'static str, Failure> {
     match place {
-        Place::File(path) if !path.exists() => Ok("would be made"),
+        Place::File(path) if !path.exists() => Ok("would be created"),
         Place::File(path) => match SqliteInbox::open_read_only(path) {
             Ok(_) => Ok("can be opened"),
-            Err(error) if error.kind() == InboxErrorKind::Outdated => {
-                Ok("would be brought up to date")
-            }
+            Err(error) if error.kind() == InboxErrorKind::Outdated => Ok("would be upgraded"),
             Err(error) => Err(error.into()),
         },
         Place::Streams(address) => {
@@ -84,7 +82,7 @@ pub(crate) async fn check(
                 }
                 // A start makes it.
                 Err(error) if error.to_string().contains("there is no stream") => {
-                    Ok("would be made")
+                    Ok("would be created")
                 }
                 Err(error) => Err(error.into()),
             }
@@ -101,13 +99,15 @@ fn impatient(nats: &Nats) -> JetStreamOptions {
 
 /// Why there is nothing to look into.
 pub(crate) fn cannot_look(place: &Place, error: InboxError) -> Failure {
-    let hint = match place.may_exist() {
-        true => "",
-        false => ": `serve` makes one, or name it with --inbox",
-    };
-    anyhow::Error::from(error)
-        .context(format!("cannot look into the inbox{hint}"))
-        .into()
+    match place.may_exist() {
+        true => anyhow::Error::from(error)
+            .context("cannot open the inbox")
+            .into(),
+        false => anyhow::anyhow!(
+            "no inbox at {place}: start `serve` to create one, or name another with --inbox"
+        )
+        .into(),
+    }
 }
 
 /// Where that takes too long, a disk that hangs for instance, the process ends all the same.
@@ -117,7 +117,7 @@ pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
         Err(_) => {
             // The last clone would wait for the thread that hangs.
             std::mem::forget(inbox.clone());
-            let message = format!("the inbox was not closed within {CLOSE_TIME:?}");
+            let message = format!("the inbox did not close within {CLOSE_TIME:?}");
             Err(InboxError::new(InboxErrorKind::Storage, message))
         }
     }
@@ -146,7 +146,7 @@ pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
 /// Says so in the log, once.
 pub(crate) fn warn_of_open_files(place: &Place) {
     for path in open_to_others(place) {
-        tracing::warn!("{0} can be read by others: chmod 600 {0}", path.display());
+        tracing::warn!("other users can read {0}: chmod 600 {0}", path.display());
     }
 }
 

@@ -16,10 +16,7 @@ pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
     for advice in [advice, after(error)].into_iter().flatten() {
         text = format!("{text}\n  {advice}");
     }
-    for (name, value) in [
-        ("request id", error.request_id()),
-        ("HeyGen says more at", error.doc_url()),
-    ] {
+    for (name, value) in [("request id", error.request_id()), ("see", error.doc_url())] {
         if let Some(value) = value {
             text = format!("{text}\n  {name}: {}", tame(value));
         }
@@ -31,24 +28,21 @@ pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
 pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
     let advice = match error.kind() {
         ErrorKind::Authentication => {
-            "check HEYGEN_API_KEY (or the key's file, or HEYGEN_OAUTH_TOKEN): HeyGen shows the key under Settings, API"
+            "check HEYGEN_API_KEY (or the key file, or HEYGEN_OAUTH_TOKEN): find the key at HeyGen under Settings, API"
         }
-        ErrorKind::PaymentRequired => "look at the plan and the credit of the account",
+        ErrorKind::PaymentRequired => "check the plan and the credit of the account",
         ErrorKind::Forbidden => {
-            "use the key of an account that may do this: what belongs to an organisation may need its administrator's"
+            "use the key of an account that is allowed to do this; resources of an organisation may need an administrator's key"
         }
         ErrorKind::NotFound => match version {
             // Only a v1 that still answers has this code.
             ApiVersion::V1 if error.has_code(V1_NO_SUCH_ENDPOINT) => {
-                "there is no such endpoint any more: `endpoints list --api v1` shows which ids there are"
+                "this endpoint no longer exists: list the ids with `endpoints list --api v1`"
             }
             ApiVersion::V1 => {
-                "HeyGen announced the end of v1 for 2026-10-31, and this may be it: use v3, which is what is asked without \
-                 --api v1; otherwise check --base-url"
+                "HeyGen announced the end of v1 for 2026-10-31, which may have come: use v3 (leave out --api v1); otherwise check --base-url"
             }
-            ApiVersion::V3 => {
-                "`endpoints list` shows which ids there are; otherwise check --base-url"
-            }
+            ApiVersion::V3 => "list the ids with `endpoints list`; otherwise check --base-url",
         },
         ErrorKind::InvalidParameter => return Some(parameter(version, error.param())),
         ErrorKind::RateLimited => {
@@ -58,14 +52,14 @@ pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
             });
         }
         ErrorKind::QuotaExceeded => {
-            "waiting a little does not help: look at the limits of the account's plan"
+            "retrying soon does not help: check the limits of the account's plan"
         }
-        ErrorKind::Conflict => "something else is at work on it: look again in a moment",
-        ErrorKind::Server => "nothing is wrong here: try again in a while",
+        ErrorKind::Conflict => "another change is in progress: try again in a moment",
+        ErrorKind::Server => "the problem is at HeyGen: try again later",
         ErrorKind::Transport => "check the network, a proxy, and --base-url",
-        ErrorKind::Timeout => "try again; when it stays so, check the network and --base-url",
+        ErrorKind::Timeout => "try again; if the problem stays, check the network and --base-url",
         ErrorKind::UnexpectedBody | ErrorKind::Refused => {
-            "check --base-url: what answers there may not be HeyGen's API"
+            "check --base-url: the server there may not be HeyGen's API"
         }
         _ => return None,
     };
@@ -76,20 +70,17 @@ fn parameter(version: ApiVersion, name: Option<&str>) -> String {
     match name {
         Some("url") => match version {
             ApiVersion::V1 => {
-                "HeyGen has to reach the address, and to get an answer to OPTIONS within one second, best a 2xx: is the \
-                 receiver up, and does the proxy before it let OPTIONS through?"
+                "HeyGen must reach the address and get an answer to OPTIONS within one second, preferably a 2xx: check that the receiver runs, and that your proxy passes OPTIONS on"
             }
             ApiVersion::V3 => {
-                "the address has to be public and https, and may have to answer OPTIONS with 2xx within one second, as v1 \
-                 wants: is the receiver up, and does the proxy before it let OPTIONS through?"
+                "the address must be public and https, and may have to answer OPTIONS with 2xx within one second, as v1 requires: check that the receiver runs, and that your proxy passes OPTIONS on"
             }
         },
-        Some("endpoint_id") => "`endpoints list` shows which ids there are",
-        Some("events" | "event_type") => "`event-types` lists the names that HeyGen takes",
-        Some(name) => return format!("mend `{}`", tame(name)),
+        Some("endpoint_id") => "list the ids with `endpoints list`",
+        Some("events" | "event_type") => "list the names HeyGen accepts with `event-types`",
+        Some(name) => return format!("correct `{}`", tame(name)),
         None => {
-            "HeyGen does not name the value: check the id (`endpoints list`), that the address answers OPTIONS with 2xx \
-             within one second, and the names of events (`event-types`)"
+            "HeyGen does not name the wrong value: check the id (`endpoints list`), that the address answers OPTIONS with 2xx within one second, and the event names (`event-types`)"
         }
     }
     .to_owned()
@@ -101,7 +92,6 @@ const V1_NO_SUCH_ENDPOINT: &str = "400131";
 /// What was sent and not refused may have been done.
 fn after(error: &ApiError) -> Option<String> {
     error.outcome_unknown().then(|| {
-        "if this was a change, it may have been made all the same: look with `endpoints list`"
-            .to_owned()
+        "if this was a change, it may have been made anyway: check with `endpoints list`".to_owned()
     })
 }

@@ -10,8 +10,8 @@ use crate::failure::error_chain;
 
 /// A client that goes there straight, and follows no redirect.
 pub(crate) fn client(is_https: bool) -> Result<reqwest::Client, String> {
-    let tls =
-        tls_config(is_https).map_err(|error| format!("TLS cannot be set up here: {error}"))?;
+    let tls = tls_config(is_https)
+        .map_err(|error| format!("cannot set up TLS on this machine: {error}"))?;
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

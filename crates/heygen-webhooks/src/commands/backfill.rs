@@ -33,7 +33,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     let ended = ended?;
     if !is_complete && done.pages > 0 && !options.dry_run {
         management::note(
-            "this is not all: what was taken is kept, and the next run goes on from here",
+            "incomplete: events fetched so far are stored, and the next run resumes from here",
         );
     }
     match ended {
@@ -96,8 +96,8 @@ fn progress() -> Result<ProgressBar, Failure> {
 fn summary(done: &BackfillProgress, options: &Backfill) -> String {
     let handed_out = match (done.new, options.dry_run) {
         (0, _) => "",
-        (_, true) => "would be kept",
-        (_, false) => "`serve` hands them out, now where it runs, else after its next start",
+        (_, true) => "would be stored",
+        (_, false) => "a running `serve` dispatches them now, otherwise the next one does",
     };
     let mut lines = vec![
         ("new", done.new, handed_out),
@@ -107,14 +107,14 @@ fn summary(done: &BackfillProgress, options: &Backfill) -> String {
             done.unreadable,
             match done.unreadable {
                 0 => "",
-                _ => "among them, and kept all the same",
+                _ => "among them; stored anyway",
             },
         ),
     ];
     if done.skipped > 0 {
         let why = match options.since {
-            Some(_) => "from before --since",
-            None => "gone over by an earlier run; --since goes over them again",
+            Some(_) => "older than --since",
+            None => "read by an earlier run; --since reads them again",
         };
         lines.push(("skipped", done.skipped, why));
     }

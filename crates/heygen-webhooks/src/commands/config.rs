@@ -33,7 +33,7 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
                 "name": setting.name,
                 "value": setting.value,
                 "source": source,
-                "place": place,
+                "origin": place,
                 "default": setting.default,
             })
         });
@@ -50,7 +50,7 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
         })
         .collect();
     Ok(output::write(output::table(
-        &["setting", "value", "comes from"],
+        &["setting", "value", "source"],
         &rows,
     ))?)
 }

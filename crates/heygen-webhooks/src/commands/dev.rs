@@ -30,14 +30,14 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     place.check_folder()?;
     let path = place.file(
         "dev",
-        "leave --inbox out, and `dev` keeps what it takes in beside you",
+        "leave out --inbox, and `dev` stores events in a file in the current folder",
     )?;
     let interval = Duration::try_from_secs_f64(options.interval)
         .ok()
         .filter(|interval| *interval >= SHORTEST)
         .ok_or_else(|| {
             Failure::usage(format!(
-                "interval `{}` is no number of seconds from {} on",
+                "interval `{}` is not a number of seconds: give {} or more",
                 options.interval,
                 SHORTEST.as_secs_f64()
             ))
@@ -73,9 +73,9 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         tracing::info!(
             inbox = %options.inbox.display(),
             interval = options.interval,
-            "asking HeyGen's log for what is new; whether it has events that no endpoint took is not documented"
+            "polling HeyGen's event log"
         );
-        printer.say("waiting for events of HeyGen's log; Ctrl-C ends it\n".to_owned());
+        printer.say("waiting for events in HeyGen's event log; stop with Ctrl-C\n".to_owned());
         let pages = AdminPages::new(inbox.clone());
         let mut server = RunningServer::new(inbox, built, pages);
         server.dispatch(handing_out.options.clone());

@@ -152,9 +152,10 @@ async fn look_into_rejected(inbox: PathBuf) -> Finding {
     let looking = tokio::task::spawn_blocking(move || rejected::finding(&inbox));
     match timeout(DISK_TIME, looking).await {
         Ok(Ok(finding)) => finding,
-        Ok(Err(_)) | Err(_) => {
-            Finding::skipped(rejected::ID, "what was refused could not be read in time")
-        }
+        Ok(Err(_)) | Err(_) => Finding::skipped(
+            rejected::ID,
+            "the rejected requests could not be read in time",
+        ),
     }
 }
 
@@ -170,9 +171,7 @@ fn text(findings: &[Finding]) -> String {
         0 => "no problem was found",
         _ => "deliveries may not arrive",
     };
-    format!(
-        "{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, not looked at: {skipped})\n"
-    )
+    format!("{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, skipped: {skipped})\n")
 }
 
 /// A word to whoever waits at a terminal.
@@ -186,7 +185,10 @@ impl Note {
         let is_shown = stderr.is_terminal();
         if is_shown {
             // Nobody is helped by a failure to say that it takes a moment.
-            let _ = write!(stderr, "asking HeyGen, trying the address: a few seconds …");
+            let _ = write!(
+                stderr,
+                "checking HeyGen and the public address; this takes a few seconds …"
+            );
             let _ = stderr.flush();
         }
         Self { is_shown }

@@ -65,7 +65,7 @@ fn exercise(options: &Drill) -> Result<Exercise, Failure> {
         .filter(|check| is_wanted(check))
         .peekable();
     if wanted.peek().is_none() {
-        return Err(Failure::usage("--only and --skip leave no check to make"));
+        return Err(Failure::usage("--only and --skip leave no check to run"));
     }
     if options.without_secret {
         return Ok(exercise);
@@ -76,7 +76,7 @@ fn exercise(options: &Drill) -> Result<Exercise, Failure> {
     let files = options.secrets.over(&options.config.read()?)?.files();
     let secrets = secret::require(
         &files,
-        ", or make only what needs none with --without-secret",
+        ", or run only the checks that need none with --without-secret",
     )?;
     let first = secrets.iter().next().cloned();
     Ok(first.map_or(exercise.clone(), |secret| exercise.secret(secret)))
@@ -180,7 +180,7 @@ fn check_folder(file: &Path) -> Result<(), Failure> {
     match folder.is_none_or(Path::is_dir) && !file.is_dir() {
         true => Ok(()),
         false => Err(anyhow::anyhow!(
-            "--junit: cannot write {}: its folder is not there, or it is a folder itself",
+            "--junit: cannot write {}: its folder does not exist, or it is a folder itself",
             file.display()
         )
         .into()),

@@ -72,9 +72,9 @@ fn text(rows: &[Row], missing: &[Row]) -> String {
     let mut text = table(&["EVENT", "KNOWN", "DESCRIPTION"], &cells);
     let new = rows.iter().filter(|row| !row.event_type.is_known());
     for (heading, names) in [
-        ("New to this version, and received all the same", names(new)),
+        ("New to this version (received anyway)", names(new)),
         (
-            "Known to this version, and not in HeyGen's list",
+            "Known to this version, but not in HeyGen's list",
             names(missing.iter()),
         ),
     ] {

@@ -16,9 +16,7 @@ use crate::settings::event_name;
 
 pub(super) fn run(options: &Events) -> Result<(), Failure> {
     if options.connection.api_version == ApiVersion::V1 {
-        return Err(Failure::usage(
-            "v1 has no log of delivered events: ask without --api v1",
-        ));
+        return Err(Failure::usage("v1 has no event log: leave out --api v1"));
     }
     let api = Api::connect(&options.connection)?;
     let (events, there_is_more) = management::run(fetch(&api, options))?;
@@ -31,7 +29,7 @@ pub(super) fn run(options: &Events) -> Result<(), Failure> {
     }
     if there_is_more {
         note(&format!(
-            "these are {} of more: ask with --limit or --all",
+            "showing {}, there are more: use --limit or --all",
             events.len()
         ));
     }

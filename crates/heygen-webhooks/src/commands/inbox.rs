@@ -83,7 +83,7 @@ async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let id = delivery_id(id)?;
     let kept = open_existing(file).await?.get(id).await?;
     let place = file.place()?;
-    kept.ok_or_else(|| anyhow::anyhow!("there is no delivery {id} in {place}").into())
+    kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {place}").into())
 }
 
 /// Whether both paths lead to one file.

@@ -23,7 +23,7 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     let address = address(&options.listen)?;
     if !options.time_scale.is_finite() || options.time_scale < 0.0 {
         return Err(Failure::usage(format!(
-            "--time-scale {}: give a factor from 0 up, such as 0.001",
+            "--time-scale {}: give a factor of 0 or more, such as 0.001",
             options.time_scale
         )));
     }
@@ -65,7 +65,7 @@ async fn play(
         .with_context(|| format!("cannot listen on {address}"))?;
     if !address.ip().is_loopback() {
         tracing::warn!(
-            "whoever reaches {address} can read every secret of the sandbox and make it send"
+            "anyone who can reach {address} can read every secret of the sandbox and make it send requests"
         );
     }
     lines.offer(match json {
@@ -86,9 +86,11 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
             "{option}: {text}: {error}; give an address and a port, such as 127.0.0.1:8090"
         ))
     })?;
-    addresses
-        .next()
-        .ok_or_else(|| Failure::usage(format!("{option}: {text} is no address")))
+    addresses.next().ok_or_else(|| {
+        Failure::usage(format!(
+            "{option}: {text} is not an address: give one such as 127.0.0.1:8090"
+        ))
+    })
 }
 
 fn key() -> Result<Option<String>, Failure> {
@@ -103,9 +105,9 @@ fn welcome(url: &str, has_key: bool) -> String {
         false => "any".to_owned(),
     };
     format!(
-        "HeyGen in a box listens on {url}
+        "sandbox listening on {url}
 
-Register an address, have an event delivered there, and see what came of it:
+Register an address, deliver an event to it, and see the result:
 
   curl -s -H \"x-api-key: {key}\" {url}/v3/webhooks/endpoints -d '{{\"url\": \"http://127.0.0.1:8080/webhooks/heygen\"}}'
   curl -s {url}/sandbox/events -d '{{\"event_type\": \"avatar_video.success\"}}'
@@ -113,7 +115,8 @@ Register an address, have an event delivered there, and see what came of it:
   curl -s {url}/sandbox/misbehave -d '{{\"duplicates\": 1, \"link\": \"null\"}}'
   curl -s -X POST {url}/sandbox/reset
 
-Any client of HeyGen's takes {url} for https://api.heygen.com. Every attempt of a delivery is a line below; Ctrl-C ends it.
+Use {url} in place of https://api.heygen.com in any HeyGen client. Each delivery attempt is a line below; stop with
+Ctrl-C.
 
 "
     )

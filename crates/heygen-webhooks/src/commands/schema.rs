@@ -16,12 +16,9 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
     let found = schema::named(&options.name).ok_or_else(|| {
         let advice = match event_name::meant(&options.name) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => "`schema --list` prints the names there are".to_owned(),
+            None => "list the names with `schema --list`".to_owned(),
         };
-        Failure::usage(format!(
-            "there is no schema of `{}`: {advice}",
-            options.name
-        ))
+        Failure::usage(format!("no schema for `{}`: {advice}", options.name))
     })?;
     output::write(schema::text(&found))?;
     Ok(())

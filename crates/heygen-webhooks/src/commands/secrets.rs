@@ -25,7 +25,7 @@ fn forward(options: &cli::ForwardSecret) -> Result<(), Failure> {
     let found = secrets.as_ref().and_then(|secrets| secrets.iter().next());
     let Some(found) = found else {
         return Err(anyhow::anyhow!(
-            "there is no {} yet: the first start with --forward makes it, and so does --create; name another inbox with --inbox",
+            "no secret at {} yet: start with --forward or give --create to create it, or name another inbox with --inbox",
             secret.file().display()
         )
         .into());

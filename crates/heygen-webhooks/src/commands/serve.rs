@@ -216,7 +216,7 @@ fn limits(config: &Config, inbox: &BoxInbox, destinations: usize) -> Limits {
     {
         tracing::info!(
             max_body_bytes,
-            "bodies are taken up to what a message of NATS can hold; max_payload at the servers raises it"
+            "--max-body-bytes lowered to what a NATS message can hold; raise max_payload at the servers"
         );
         limits.max_body_bytes = max_body_bytes;
     }
@@ -233,15 +233,14 @@ fn tell_secrets(config: &Config, active: &ActiveSecrets, is_exposed: bool) {
     let will_register = config.public_url.is_some() || config.sandbox;
     match active.get() {
         Some(secrets) => {
-            tracing::info!(secrets = secrets.len(), "deliveries are verified");
+            tracing::info!(secrets = secrets.len(), "verifying deliveries");
             if is_exposed {
                 secret::warn_of_short(&secrets);
             }
         }
         None if will_register => {}
         None => tracing::warn!(
-            "no signing secret: probes pass, deliveries are answered 503 until HEYGEN_WEBHOOK_SECRET, --secret-file or \
-             --public-url gives one"
+            "no signing secret: deliveries are answered with 503 until HEYGEN_WEBHOOK_SECRET, --secret-file or --public-url provides one; probes pass"
         ),
     }
 }

@@ -112,7 +112,7 @@ fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> anyhow::
 }
 
 fn fresh_id() -> anyhow::Result<String> {
-    let id = getrandom::u64().context("the system gives no random numbers")?;
+    let id = getrandom::u64().context("the system provides no random numbers")?;
     Ok(format!("{id:016x}"))
 }
 
@@ -159,14 +159,14 @@ impl Field {
             false => Value::from(value),
             true => serde_json::from_str(value).map_err(|error| {
                 Failure::usage(format!(
-                    "--set {text}: what follows `:=` must be JSON ({error}); for a text use `=`"
+                    "--set {text}: the value after `:=` must be JSON ({error}); for text use `=`"
                 ))
             })?,
         };
         let name = name.trim_end_matches(':');
         if name.is_empty() {
             return Err(Failure::usage(format!(
-                "--set {text}: the field has no name"
+                "--set {text}: the field name is empty"
             )));
         }
         Ok(Self {

@@ -31,7 +31,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
     )?;
     if let Place::File(path) = &place {
         return Err(Failure::usage(format!(
-            "`work` shares an inbox on streams: --inbox nats://host:4222/STREAM; what is in a file ({}) `serve` hands out itself",
+            "`work` needs a shared inbox: --inbox nats://host:4222/STREAM; for an inbox in a file ({}) use `serve`",
             path.display()
         )));
     }
@@ -65,7 +65,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         admin.tell()?;
         built.tell();
         tracing::info!(inbox = %place, "working");
-        printer.say(format!("working on {place}\n"));
+        printer.say(format!("dispatching from {place}\n"));
         let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)

@@ -193,7 +193,7 @@ fn warn_of_unknown_host(url: &Url, option: &str) {
     std::thread::spawn(move || {
         if let Err(error) = (host.as_str(), port).to_socket_addrs() {
             notice::warn(format!(
-                "{option}: the host {host} cannot be found ({error}); deliveries are tried again until it can"
+                "{option}: host {host} not found ({error}); deliveries are retried until it is"
             ));
         }
     });
@@ -255,7 +255,7 @@ impl Built {
             }
         };
         if tokio::time::timeout(PROGRAMS_END, ended).await.is_err() {
-            tracing::warn!("programs that were started for deliveries are still running");
+            tracing::warn!("handler programs are still running");
         }
     }
 }
@@ -274,7 +274,7 @@ fn dispatch_options(
         None => {}
     }
     match handlers.retry_max_attempts {
-        Some(0) => return Err(Failure::usage("attempts must be at least 1")),
+        Some(0) => return Err(Failure::usage("retry-max-attempts must be at least 1")),
         Some(attempts) => options.schedule.max_attempts = attempts,
         None => {}
     }
@@ -296,8 +296,11 @@ fn dispatch_options(
 
 fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
     let time = Duration::try_from_secs_f64(given).ok();
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| Failure::usage(format!("{name} `{given}` is no number of seconds above 0")))
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        Failure::usage(format!(
+            "{name} `{given}` is not a number of seconds: give more than 0"
+        ))
+    })
 }
 
 /// What is to be done with what no rule takes.
@@ -307,7 +310,7 @@ fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Act
         (Some(url), true, false) => Ok(Action::Forward(url)),
         (None, false, false) => Ok(Action::Exec(exec)),
         _ => Err(Failure::usage(
-            "give one of forward, exec and print; what differs by event goes into rules (--on)",
+            "give only one of forward, exec and print; use rules (--on) to treat events differently",
         )),
     }
 }

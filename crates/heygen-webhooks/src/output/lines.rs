@@ -80,7 +80,7 @@ impl Lines {
                 loop {
                     let writing = AssertUnwindSafe(|| ours.write_all(&mut stream));
                     if catch_unwind(writing).is_err() {
-                        tracing::error!("the thread that writes lines panicked; it goes on");
+                        tracing::error!("the output thread panicked and continues");
                     }
                 }
             })?;
@@ -195,11 +195,7 @@ impl Shared {
     fn report_dropped(&self) {
         let dropped = self.dropped.load(Ordering::Relaxed);
         if self.reported.fetch_max(dropped, Ordering::Relaxed) < dropped {
-            tracing::warn!(
-                dropped,
-                "{} did not take lines: they were dropped",
-                self.name
-            );
+            tracing::warn!(dropped, "{} blocked: lines were dropped", self.name);
         }
     }
 }

@@ -20,26 +20,26 @@ pub(crate) fn may_be_heygens(summary: &RejectedSummary) -> bool {
 fn of_reason(reason: &str) -> &'static str {
     match reason {
         "missing-signature" | "no-signature-header" => {
-            "no signature header: HeyGen signs what it sends to a registered endpoint"
+            "no signature header: HeyGen signs every delivery to a registered endpoint"
         }
         "malformed-signature" => "the signature header is not 64 hexadecimal digits",
         "ambiguous-signature" => "more than one signature in the headers",
         "signature-mismatch" => {
-            "the signature matches no secret: `inbox rejected show ID` finds out more"
+            "the signature matches no secret: `inbox rejected show ID` tells more"
         }
         "no-secret" => {
-            "there was no secret to check it with: set HEYGEN_WEBHOOK_SECRET or --secret-file; its body was not read"
+            "no secret was configured: set HEYGEN_WEBHOOK_SECRET or --secret-file; the body was not read"
         }
         "not-found" => {
-            "it came to a path that is not served: compare the address registered at HeyGen (`endpoints list`) with --path, and with what a proxy makes of it"
+            "the path is not served: compare the address registered at HeyGen (`endpoints list`) with --path, and check whether a proxy rewrites it"
         }
         "encoded-body" => {
-            "its Content-Encoding names a compression, and HeyGen signs the plain body: see what on the way compresses requests"
+            "the body is compressed (Content-Encoding), but HeyGen signs the plain body: find the proxy that compresses requests"
         }
-        "headers-too-large" => "it had more than 100 headers: see what on the way adds them",
+        "headers-too-large" => "more than 100 headers: find the proxy that adds them",
         "body-too-large" => "the body is longer than --max-body-bytes",
-        "body-too-slow" => "the body did not come within --body-timeout",
-        "body-broken" => "the body ended before its end: the connection broke, here or at a proxy",
+        "body-too-slow" => "the body did not arrive within --body-timeout",
+        "body-broken" => "the body was incomplete: the connection broke, here or at a proxy",
         _ => "",
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn json(event: &Event) -> Value {
     json!({
         "event_type": event.event_name(),
         "known": event.is_known(),
-        "fits": event.is_well_formed(),
+        "well_formed": event.is_well_formed(),
         "outcome": event.outcome().as_str(),
         "subject_id": event.subject_id(),
         "callback_id": event.callback_id(),
@@ -27,7 +27,7 @@ pub(crate) fn unreadable_json() -> Value {
     json!({
         "event_type": null,
         "known": false,
-        "fits": false,
+        "well_formed": false,
         "outcome": null,
         "subject_id": null,
         "callback_id": null,
@@ -50,9 +50,9 @@ pub(crate) fn text(event: &Event, full: bool) -> String {
         ("event", Some(tame(event.event_name()))),
         (
             "known",
-            (!event.is_known()).then(|| "no: this version has no type for it".to_owned()),
+            (!event.is_known()).then(|| "no: this version has no type for this event".to_owned()),
         ),
-        ("fits", misfit.map(|reason| format!("no: {reason}"))),
+        ("well formed", misfit.map(|reason| format!("no: {reason}"))),
         ("outcome", Some(event.outcome().as_str().to_owned())),
         ("subject", event.subject_id().map(tame)),
         ("callback id", event.callback_id().map(tame)),
@@ -104,7 +104,7 @@ fn media(event: &Event, full: bool) -> Option<String> {
         Some(url) => Some(format!("{kind} {}", tame(&without_query(url)))),
         None => event
             .is_missing_media()
-            .then(|| format!("{kind} without a link: ask HeyGen for it by id")),
+            .then(|| format!("{kind} without a link: get it from HeyGen by id")),
     }
 }
 
@@ -117,7 +117,7 @@ fn reason(event: &Event) -> Option<String> {
         Some(message) => Some(tame(message)),
         None => event
             .is_missing_reason()
-            .then(|| "HeyGen does not say why".to_owned()),
+            .then(|| "HeyGen gives no reason".to_owned()),
     }
 }
 

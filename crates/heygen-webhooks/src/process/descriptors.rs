@@ -49,8 +49,7 @@ pub(crate) fn fit(limits: &mut Limits, concurrency: usize) {
         descriptors,
         wanted = limits.max_connections,
         max_connections = enough,
-        "too few file descriptors for so many connections: raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn), or lower \
-         --max-connections"
+        "too few file descriptors for --max-connections: raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn), or lower --max-connections"
     );
     limits.max_connections = enough;
 }

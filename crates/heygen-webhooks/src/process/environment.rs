@@ -65,18 +65,18 @@ pub(crate) fn doubt(name: &str, definition: &Command) -> Option<String> {
         return None;
     }
     let names = || known.iter().map(String::as_str);
-    let ignored = format!("the variable {name} is not known here and has no effect");
+    let ignored = format!("unknown variable {name} is ignored");
     if let Some(meant) = mistyped(name, names()) {
         return Some(format!("{ignored}: did you mean {meant}?"));
     }
     let option = name.strip_prefix(PREFIX)?.to_lowercase().replace('_', "-");
     if options(definition).contains(&option) {
         return Some(format!(
-            "{ignored}: --{option} has no variable; give it as a flag, or as `{option}` in the configuration file"
+            "{ignored}: --{option} has no variable; use the flag, or `{option}` in the configuration file"
         ));
     }
     let (near, _) = nearest(name, names())?;
-    Some(format!("{ignored}: the nearest known one is {near}"))
+    Some(format!("{ignored}: the closest known one is {near}"))
 }
 
 fn add(command: &Command, found: &mut BTreeSet<String>) {

@@ -14,7 +14,7 @@ pub(crate) fn check(program: &str) -> Result<(), String> {
     match head.strip_prefix(b"#!") {
         Some(rest) => check_interpreter(rest),
         None if IS_LINUX && is_text(&head) => Err(
-            "is neither a program nor a script that begins with `#!`: put the interpreter in its first line, such as #!/bin/sh"
+            "is neither a program nor a script that starts with `#!`: put the interpreter in its first line, such as #!/bin/sh"
                 .to_owned(),
         ),
         None => Ok(()),
@@ -77,7 +77,7 @@ fn check_file(path: &Path) -> Result<(), String> {
             Err(format!("is not executable: chmod +x {}", path.display()))
         }
         Err(error) => Err(format!(
-            "is not executable by this user, or lies where nothing may be run: {error}"
+            "is not executable by this user, or is on a file system that forbids it: {error}"
         )),
     }
 }
@@ -89,7 +89,7 @@ fn check_interpreter(rest: &[u8]) -> Result<(), String> {
     let line = String::from_utf8_lossy(line);
     if line.ends_with('\r') {
         return Err(
-            "has lines that end as on Windows (CR LF), which becomes part of the interpreter's name: save it with LF"
+            "has Windows line endings (CR LF), which become part of the interpreter's name: save it with LF"
                 .to_owned(),
         );
     }

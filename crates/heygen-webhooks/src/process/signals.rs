@@ -45,7 +45,7 @@ pub(crate) fn asked_to_stop(
             }
             tracing::info!(
                 signal = name,
-                "stopping: what is under way is finished first"
+                "stopping after running requests and handlers; again to stop at once"
             );
             let _ = ask.send(true);
         }

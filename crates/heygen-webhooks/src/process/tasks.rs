@@ -76,7 +76,7 @@ impl Tasks {
         };
         // It has ended: it is not waited for again.
         let name = self.names.remove(&id).unwrap_or("task");
-        tracing::error!("the {name} ended although nothing told it to{why}");
+        tracing::error!("the {name} ended unexpectedly{why}");
         EndedEarly { name, why }
     }
 
@@ -105,7 +105,7 @@ impl Tasks {
         if tokio::time::timeout(within, all_ended).await.is_err() {
             let names: Vec<_> = self.names.values().copied().collect();
             let names = names.join(", ");
-            tracing::error!("did not end within {within:?}, and is not waited for: {names}");
+            tracing::error!("not waiting any longer than {within:?} for: {names}");
             return Err(anyhow::anyhow!("did not end in time: {names}").into());
         }
         panicked.map_or(Ok(()), Err)
@@ -117,16 +117,14 @@ impl Tasks {
 
     fn report(&self, error: &JoinError) -> Failure {
         let name = self.name(error.id());
-        tracing::error!(%error, "the {name} did not end well");
-        anyhow::anyhow!("the {name} did not end well: {error}").into()
+        tracing::error!(%error, "the {name} failed at the end");
+        anyhow::anyhow!("the {name} failed at the end: {error}").into()
     }
 }
 
 impl From<EndedEarly> for Failure {
     fn from(EndedEarly { name, why }: EndedEarly) -> Self {
-        Self::Failed(anyhow::anyhow!(
-            "the {name} ended although nothing told it to{why}"
-        ))
+        Self::Failed(anyhow::anyhow!("the {name} ended unexpectedly{why}"))
     }
 }
 
@@ -154,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn task_that_ends_early_is_noticed() {
-        check(async {}, "nothing told it to").await;
+        check(async {}, "ended unexpectedly").await;
         check(
             async { panic!("a fault of the test") },
             "a fault of the test",

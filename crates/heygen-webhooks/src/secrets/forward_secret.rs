@@ -98,7 +98,7 @@ impl ForwardSecret {
         if is_new {
             tracing::warn!(
                 file = %self.file.display(),
-                "made a secret for forwarding: an application that verified with HeyGen's secret must verify with this one from now on"
+                "created a secret for forwarding: your application must verify with it, not with HeyGen's secret"
             );
         }
         secret::warn_of_open_files(std::slice::from_ref(&self.file));
@@ -125,12 +125,12 @@ impl ForwardSecret {
             Ok(None) => {
                 tracing::warn!(
                     file = %self.file.display(),
-                    "the secret for forwarding is gone: nothing is forwarded until there is another"
+                    "the secret for forwarding is gone: nothing is forwarded until its file holds one again"
                 );
                 self.active.clear();
             }
             Err(error) => tracing::error!(
-                "the secret for forwarding could not be read again, the one in force stays: {error}"
+                "could not reload the secret for forwarding, the previous one stays in effect: {error}"
             ),
         }
     }
@@ -142,8 +142,7 @@ impl ForwardSecret {
         if receivers.any(|own| first.is_some_and(|first| first.expose() == own.expose())) {
             tracing::warn!(
                 file = %self.file.display(),
-                "the secret for forwarding is one of the receiver's own: what HeyGen did not sign (callbacks, imported and \
-                 back-filled deliveries) is forwarded without a signature; put another secret there"
+                "the secret for forwarding is also a receiver's secret: deliveries that HeyGen did not sign (callbacks, imported and backfilled ones) are forwarded unsigned; put another secret there"
             );
         }
         self.active.set(secrets);
@@ -153,14 +152,12 @@ impl ForwardSecret {
 /// 32 random bytes, in the form of HeyGen's secrets.
 fn generate() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    getrandom::fill(&mut bytes).context("the system provides no random numbers")?;
     let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
     Ok(format!("whsec_{}", digits.collect::<String>()))
 }
 
-const NAME_ONE: &str = "forwarding from an inbox on NATS needs --forward-secret-file, because all workers must sign with the same secret. \
-     Make one with (umask 077; echo \"whsec_$(openssl rand -hex 32)\" > forward-secret), and give it to every worker and to \
-     the application";
+const NAME_ONE: &str = "forwarding from an inbox on NATS needs --forward-secret-file, because all workers must sign with the same secret. Create one with (umask 077; echo \"whsec_$(openssl rand -hex 32)\" > forward-secret), and give it to every worker and to your application";
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,7 @@ impl NewFile {
         // From now on. An error means that no thread listens: the file would only stay behind, no reason not to make it.
         let _ = listens.recv();
         let replacement = Replacement::create(&target, &suffix)
-            .with_context(|| format!("cannot make {}", half_made.display()))?;
+            .with_context(|| format!("cannot create {}", half_made.display()))?;
         Ok(Self {
             target,
             replacement,
@@ -61,7 +61,7 @@ fn followed(target: &Path) -> anyhow::Result<PathBuf> {
     };
     anyhow::ensure!(
         real.is_file(),
-        "{} is no file: it would be replaced by one",
+        "{} is not a file and is not replaced: name a file",
         target.display()
     );
     Ok(real)
@@ -131,7 +131,7 @@ mod tests {
         let special = folder.path().join("special");
         let _listener = UnixListener::bind(&special).expect("a socket");
         let error = NewFile::create(&special).expect_err("refused");
-        assert!(error.to_string().contains("is no file"), "{error}");
+        assert!(error.to_string().contains("is not a file"), "{error}");
         assert!(NewFile::create(folder.path()).is_err(), "nor a folder");
 
         let (target, link) = (folder.path().join("a.txt"), folder.path().join("link"));

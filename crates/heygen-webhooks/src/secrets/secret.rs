@@ -57,7 +57,7 @@ pub(crate) fn warn_of_short(secrets: &Secrets) {
         0 => {}
         count => tracing::warn!(
             secrets = count,
-            "a signing secret has fewer than {MIN_LEN} characters and could be guessed: whoever has it can sign"
+            "a signing secret has fewer than {MIN_LEN} characters and could be guessed: use a longer one"
         ),
     }
 }
@@ -75,7 +75,7 @@ pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Fai
 pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
     for file in files.iter().filter(|file| is_open_to_others(file)) {
         tracing::warn!(
-            "secret file {0} can be read by others: chmod 600 {0}",
+            "other users can read secret file {0}: chmod 600 {0}",
             file.display()
         );
     }
@@ -84,7 +84,7 @@ pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
 /// The secrets of the file for what is sent on.
 pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
     let secrets = Secrets::collect(of_file("forward-secret-file", file)?);
-    secrets.ok_or_else(|| Failure::usage(format!("secret file {} holds no secret", file.display())))
+    secrets.ok_or_else(|| Failure::usage(format!("secret file {} is empty", file.display())))
 }
 
 /// Every secret of `HEYGEN_WEBHOOK_SECRET`.
@@ -123,7 +123,7 @@ fn of_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
     let secrets = all_of(option, file)?;
     if secrets.is_empty() {
         return Err(anyhow::anyhow!(
-            "{}: secret file {} holds no secret: put one on a line",
+            "{}: secret file {} is empty: put one secret per line",
             origin::name(option),
             file.display()
         )
@@ -237,7 +237,7 @@ impl SecretSources {
                     if read.is_empty() && !secrets.is_empty() {
                         tracing::warn!(
                             file = %file.display(),
-                            "this file holds no secret any more: those it held are no longer accepted"
+                            "secret file is empty now: its previous secrets are no longer accepted"
                         );
                     }
                     *secrets = read;
@@ -246,7 +246,7 @@ impl SecretSources {
                 Err(_) if secrets.is_empty() => {}
                 Err(error) => {
                     tracing::error!(
-                        "secrets could not be read again, those in force stay: {error}"
+                        "could not reload secrets, the previous ones stay in effect: {error}"
                     );
                 }
             }
@@ -257,7 +257,7 @@ impl SecretSources {
                 Ok(false) => {}
                 Err(error) => {
                     let error = error_chain(&error);
-                    tracing::error!("a secret that is over could not be recorded as that: {error}");
+                    tracing::error!("could not record that a secret has expired: {error}");
                 }
             }
         }
@@ -266,7 +266,9 @@ impl SecretSources {
             Ok(stored) => last.stored = stored,
             Err(error) => {
                 let error = error_chain(&error);
-                tracing::error!("secrets could not be read again, those in force stay: {error}");
+                tracing::error!(
+                    "could not reload secrets, the previous ones stay in effect: {error}"
+                );
             }
         }
         self.enforce(&mut last);
@@ -322,7 +324,7 @@ impl SecretSources {
                 }
                 if is_asked || has_changed {
                     let secrets = secrets.map_or(0, |secrets| secrets.len());
-                    tracing::info!(secrets, "secrets read again");
+                    tracing::info!(secrets, "secrets reloaded");
                     tokio::task::spawn_blocking(move || tell_rejected(&rejected));
                 }
                 true
@@ -356,7 +358,7 @@ impl SecretSources {
             Some(secrets) => self.active.set(secrets),
             None if self.active.get().is_some() => {
                 self.active.clear();
-                tracing::warn!("no signing secret is left: deliveries are answered 503");
+                tracing::warn!("no signing secret is left: deliveries are answered with 503");
             }
             None => {}
         }
@@ -364,8 +366,7 @@ impl SecretSources {
         if withdrawn > last.withdrawn {
             tracing::warn!(
                 secrets = withdrawn,
-                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was replaced at HeyGen and its time is over: it is no longer \
-                 accepted; take it out there"
+                "a secret of HEYGEN_WEBHOOK_SECRET or a --secret-file was rotated at HeyGen and has expired: it is no longer accepted; remove it"
             );
         }
         last.withdrawn = withdrawn;
@@ -389,7 +390,7 @@ fn tell_rejected(path: &Path) {
     if posts > 0 {
         tracing::info!(
             posts,
-            "signed posts that were turned away may verify now: `inbox rejected reverify` takes them in"
+            "rejected requests may verify now: run `inbox rejected reverify`"
         );
     }
 }

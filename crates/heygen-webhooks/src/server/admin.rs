@@ -33,12 +33,12 @@ impl Bound {
                 let url = format!("http://{}", admin.local_addr()?);
                 tracing::info!(
                     admin = url,
-                    "health, readiness and metrics at /healthz, /readyz, /metrics"
+                    "admin listener serves /healthz, /readyz, /metrics"
                 );
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(
-                "no admin listener, {ADMIN} cannot be listened on: {error}; choose another with --admin"
+                "no admin listener, cannot listen on {ADMIN}: {error}; choose another address with --admin"
             ),
         }
         Ok(())

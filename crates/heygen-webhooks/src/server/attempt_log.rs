@@ -19,7 +19,7 @@ impl Observer for AttemptLog {
                 delivery = %attempt.id,
                 attempt = attempt.number,
                 event_type,
-                "not handled, to be tried again {}: {}",
+                "attempt failed, retry {}: {}",
                 when_again(attempt),
                 tame(attempt.detail.unwrap_or_default())
             ),
@@ -27,7 +27,7 @@ impl Observer for AttemptLog {
                 delivery = %attempt.id,
                 attempt = attempt.number,
                 event_type,
-                "given up; `inbox replay {}` hands it out anew: {}",
+                "dead-lettered; dispatch it again with `inbox replay {}`: {}",
                 attempt.id,
                 tame(attempt.detail.unwrap_or_default())
             ),

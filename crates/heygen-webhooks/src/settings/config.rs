@@ -73,7 +73,7 @@ impl Config {
         };
         if public_url.is_none() && (options.rotate_secret || options.deregister_on_exit) {
             return Err(Failure::usage(
-                "--rotate-secret and --deregister-on-exit concern the endpoint of --public-url: give the URL too",
+                "--rotate-secret and --deregister-on-exit need --public-url",
             ));
         }
         let listen = options.listen.over(&file)?;
@@ -132,11 +132,10 @@ pub(crate) fn check_place(
 ) -> Result<(), Failure> {
     match inbox {
         Place::Streams(_) if handing_out.is_ordered() => Err(Failure::usage(
-            "--ordered: an inbox on streams hands out to many workers at once and keeps no order; leave it out, or keep the inbox \
-             in a file",
+            "--ordered: an inbox on NATS is shared by many workers and has no order; leave it out, or use an inbox in a file",
         )),
         Place::File(_) if !is_working => Err(Failure::usage(
-            "--receive-only leaves handing out to `work`, which needs an inbox on streams: --inbox nats://host:4222/STREAM",
+            "--receive-only leaves dispatching to `work`, which needs an inbox on NATS: --inbox nats://host:4222/STREAM",
         )),
         Place::Streams(_) | Place::File(_) => Ok(()),
     }

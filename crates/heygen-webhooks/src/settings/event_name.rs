@@ -21,7 +21,7 @@ pub(crate) fn warn_if_unknown(given: &str) {
     }
     notice::warn(match meant(given) {
         Some(meant) => format!("{}: did you mean {meant}?", unknown(given)),
-        None => format!("{}: `schema --list` prints the names", unknown(given)),
+        None => format!("{}: list the names with `schema --list`", unknown(given)),
     });
 }
 
@@ -64,10 +64,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown(given: &str) -> String {
-    format!(
-        "no event that this version knows is named `{}`",
-        tame(given)
-    )
+    format!("no known event is named `{}`", tame(given))
 }
 
 #[cfg(test)]

@@ -174,11 +174,11 @@ fn unknown_key<'a>(
 ) -> String {
     let advice = match mistyped(key, names) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => "`serve --help` tells the options, whose long names are the keys".to_owned(),
+        None => "the keys are the long option names in `serve --help`".to_owned(),
     };
     let before = text.get(..start).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
-    format!(", line {line}: there is no key `{key}`: {advice}")
+    format!(", line {line}: unknown key `{key}`: {advice}")
 }
 
 const DEFAULT_FILE: &str = "heygen-webhooks.toml";

@@ -27,7 +27,7 @@ impl Local {
     pub(crate) fn url(&self) -> Result<String, Failure> {
         if self.address.ends_with(":0") {
             return Err(Failure::usage(
-                "`serve` takes another port at each start (`listen` has port 0): give the address that it prints with --to",
+                "`serve` picks another port at each start (`listen` has port 0): give the address that it prints with --to",
             ));
         }
         let scheme = if self.is_tls { "https" } else { "http" };

@@ -70,8 +70,7 @@ fn from_command_line(given: InboxOption) -> Result<Option<PathBuf>, Failure> {
     };
     match given.inbox {
         Some(path) if has_user(&path) => Err(Failure::usage(
-            "--inbox: a user or password in an option can be read by every user of this machine: log in with --nats-user and \
-             --nats-password-file, --nats-token-file or --nats-creds, or put the address into HEYGEN_WEBHOOKS_INBOX",
+            "--inbox: every user of this machine can read a user or password on the command line: log in with --nats-user and --nats-password-file, --nats-token-file or --nats-creds, or put the address into HEYGEN_WEBHOOKS_INBOX",
         )),
         named => Ok(named),
     }

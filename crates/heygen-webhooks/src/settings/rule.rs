@@ -35,7 +35,7 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, String> {
         let (pattern, action) = text
             .split_once('=')
-            .ok_or_else(|| format!("`{}` is no rule: {FORM}", hidden(text)))?;
+            .ok_or_else(|| format!("`{}` is not a rule: {FORM}", hidden(text)))?;
         Ok(Self {
             pattern: pattern
                 .parse()
@@ -56,7 +56,7 @@ impl FromStr for Action {
             Some(("exec", command)) if !command.trim().is_empty() => Ok(Self::Exec(
                 command.split_whitespace().map(str::to_owned).collect(),
             )),
-            _ => Err(format!("`{}` is no action: {FORM}", hidden(text))),
+            _ => Err(format!("`{}` is not an action: {FORM}", hidden(text))),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn check_listen(option: &str, written: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let advice = meant_listen(written).map_or_else(
-        || "give them as in 127.0.0.1:8080".to_owned(),
+        || "give both, as in 127.0.0.1:8080".to_owned(),
         |meant| format!("did you mean {meant}?"),
     );
     Err(Failure::usage(format!(

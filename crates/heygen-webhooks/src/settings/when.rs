@@ -58,7 +58,7 @@ pub(crate) fn zone() -> &'static TimeZone {
         TimeZone::try_system().unwrap_or_else(|_| {
             if let Some(wanted) = wanted_zone() {
                 notice::warn(format!(
-                    "{wanted}: there is no data of this time zone here (is tzdata installed?), so times are read and shown in UTC"
+                    "{wanted}: no data for this time zone (is tzdata installed?); times are read and shown in UTC"
                 ));
             }
             TimeZone::UTC

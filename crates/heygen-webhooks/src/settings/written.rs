@@ -69,7 +69,7 @@ pub(crate) fn value<'a>(
     let value = without_name(written, is_value);
     if let Some(oddity) = oddity(value) {
         notice::warn(format!(
-            "{place}: {what} has {oddity}, which is taken for a part of it; leave that out unless it is one"
+            "{place}: {what} has {oddity}, which counts as part of it; remove it unless it belongs there"
         ));
     }
     value
@@ -100,12 +100,12 @@ fn oddity(value: &str) -> Option<&'static str> {
         return Some("a name and `=` before it");
     }
     if value.contains(" #") || value.contains("\t#") {
-        return Some("a comment behind it");
+        return Some("a comment after it");
     }
     let inner = value.chars().find(|character| is_unseen(*character))?;
     Some(match inner.is_whitespace() {
         true => "white space in it",
-        false => "a character in it that cannot be seen",
+        false => "an invisible character in it",
     })
 }
 
@@ -222,7 +222,7 @@ mod tests {
         check(
             "whsec_a # of staging",
             "whsec_a # of staging",
-            Some("a comment behind it"),
+            Some("a comment after it"),
         );
         check("whsec_a b", "whsec_a b", Some("white space in it"));
         check(
@@ -233,7 +233,7 @@ mod tests {
         check(
             "whsec_a\u{200b}b",
             "whsec_a\u{200b}b",
-            Some("a character in it that cannot be seen"),
+            Some("an invisible character in it"),
         );
         check(
             "WEBHOOK_SECRET=other",

@@ -57,7 +57,7 @@ impl Nats {
                 Some((certificate.clone(), key.clone()))
             }
             (None, None) => None,
-            _ => return Err(Failure::usage("--nats-cert and --nats-key go together")),
+            _ => return Err(Failure::usage("--nats-cert and --nats-key need each other")),
         };
         let to = &mut options.streams;
         if let Some(prefix) = &access.nats_subjects {
@@ -78,7 +78,7 @@ impl Nats {
                 .filter(|wait| *wait >= SHORTEST_ACK_WAIT)
                 .ok_or_else(|| {
                     Failure::usage(format!(
-                        "ack-wait `{seconds}` is no number of seconds from 1 on"
+                        "ack-wait `{seconds}` is not a number of seconds: give 1 or more"
                     ))
                 })?;
         }
@@ -111,7 +111,7 @@ impl Promise {
     /// Warns of what cannot keep the promise; refuses to start where that was asked for.
     pub(crate) async fn check(&self, inbox: &JetStreamInbox) -> Result<(), Failure> {
         for difference in inbox.config_drift() {
-            tracing::warn!("the stream is there already and stays as it is: {difference}");
+            tracing::warn!("the existing stream differs and is not changed: {difference}");
         }
         let mut durability_warnings: Vec<String> = Vec::new();
         for doubt in inbox.durability_warnings() {
@@ -123,13 +123,13 @@ impl Promise {
         durability_warnings.extend(monitor::durability_warnings(&self.monitors).await);
         if self.is_required && !durability_warnings.is_empty() {
             return Err(anyhow::anyhow!(
-                "what was acknowledged may be lost, and --require-sync is given: {}; docs/scale-out.md tells what the servers need",
+                "acknowledged deliveries may be lost, and --require-sync is given: {}; see docs/scale-out.md for the server settings",
                 durability_warnings.join("; ")
             )
             .into());
         }
         for doubt in durability_warnings {
-            tracing::warn!("what was acknowledged may be lost: {doubt}");
+            tracing::warn!("acknowledged deliveries may be lost: {doubt}");
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ fn secret(option: &str, file: &Path, what: &str) -> Result<String, Failure> {
     let place = file.display().to_string();
     let text = written::value(&text, written::nothing_is_certain, what, &place);
     if text.is_empty() {
-        return Err(anyhow::anyhow!("{option}: {place} should hold {what}, and is empty").into());
+        return Err(anyhow::anyhow!("{option}: {place} is empty: it must hold {what}").into());
     }
     Ok(text.to_owned())
 }
@@ -162,18 +162,16 @@ fn check_readable(option: &str, file: Option<&Path>, mark: &str) -> Result<(), F
             .starts_with(b"\xef\xbb\xbf")
     {
         return Err(anyhow::anyhow!(
-            "{option}: {} begins with a byte order mark, which hides its first line from the client of NATS: save it without",
+            "{option}: {} starts with a byte order mark, which hides its first line from the NATS client: save it without",
             file.display()
         )
         .into());
     }
     match text.contains(mark) {
         true => Ok(()),
-        false => Err(anyhow::anyhow!(
-            "{option}: there is no line with `{mark}` in {}",
-            file.display()
-        )
-        .into()),
+        false => {
+            Err(anyhow::anyhow!("{option}: no line with `{mark}` in {}", file.display()).into())
+        }
     }
 }
 
@@ -187,7 +185,7 @@ fn subject_prefix(prefix: &str) -> Result<String, Failure> {
     match prefix.split('.').all(is_token) && prefix.len() <= 100 {
         true => Ok(prefix.to_owned()),
         false => Err(Failure::usage(format!(
-            "nats-subjects `{prefix}` is none: letters, digits, `-` and `_`, parted by dots, such as heygen or acme.heygen"
+            "nats-subjects `{prefix}` is not a prefix: use letters, digits, `-` and `_`, separated by dots, such as acme.heygen"
         ))),
     }
 }

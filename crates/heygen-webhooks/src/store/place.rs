@@ -31,7 +31,7 @@ impl Place {
                 ))),
             },
             Some(address) if looks_like_address(address) => Err(Failure::usage(format!(
-                "{}: `{address}` is neither a file nor an inbox on streams, which is written nats://host:4222/STREAM, or tls://…",
+                "{}: `{address}` is neither a file nor an inbox on NATS, as in nats://host:4222/STREAM or tls://…",
                 origin::name("inbox")
             ))),
             Some(_) | None => Ok(Self::File(text)),
@@ -51,7 +51,7 @@ impl Place {
         match self {
             Self::File(path) => Ok(path),
             Self::Streams(_) => Err(Failure::usage(format!(
-                "`{command}` is for an inbox in a file, and {self} is on streams: {instead}"
+                "`{command}` is for an inbox in a file, and {self} is on NATS: {instead}"
             ))),
         }
     }
@@ -89,7 +89,7 @@ impl Place {
         let trouble = match fs::metadata(folder) {
             Ok(_) => "is not a folder".to_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => format!(
-                "does not exist: make it first, or name another place for {}",
+                "does not exist: create it first, or choose another path for {}",
                 path.display()
             ),
             Err(error) => format!("cannot be reached: {error}"),

@@ -209,7 +209,7 @@ async fn without_a_server_the_next_one_hands_out_what_came() {
     let told = world.run(&["backfill"]).ok();
     assert!(
         told.stdout
-            .contains("new               5  `serve` hands them out"),
+            .contains("new               5  a running `serve` dispatches them"),
         "{}",
         told.stdout
     );
@@ -292,7 +292,7 @@ async fn told_to_stop_it_says_how_far_it_came() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(stdout.contains("new             100"), "{stdout}");
-    assert!(stderr.contains("goes on from here"), "{stderr}");
+    assert!(stderr.contains("resumes from here"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,9 +312,9 @@ async fn what_heygen_refuses_is_told_with_what_was_taken_by_then() {
     let failed = world.run(&["backfill", "--json"]);
     assert_eq!(failed.status, 1);
     assert!(
-        failed.stderr.contains("goes on from here")
+        failed.stderr.contains("resumes from here")
             && failed.stderr.contains("HTTP 503")
-            && failed.stderr.contains("try again in a while"),
+            && failed.stderr.contains("try again later"),
         "{}",
         failed.stderr
     );
@@ -370,7 +370,7 @@ async fn a_part_of_the_log_can_be_chosen() {
     let unknown = world.run(&["backfill", "--event-type", "video.failed"]);
     assert_eq!(unknown.status, 1);
     assert!(
-        unknown.stderr.contains("`event-types` lists the names"),
+        unknown.stderr.contains("with `event-types`"),
         "{}",
         unknown.stderr
     );

@@ -51,7 +51,7 @@ fn what_can_start_is_told_and_nothing_is_left_behind() {
         "tls            chain.pem",
         "callbacks      1 tokens",
         "handlers       2 destinations",
-        "inbox          ./heygen-inbox.db would be made",
+        "inbox          ./heygen-inbox.db would be created",
         "`serve` can start with this",
     ] {
         assert!(
@@ -93,7 +93,7 @@ fn what_would_fail_at_the_start_fails_the_check() {
     let cases: [(&[&str], i32, &str); 13] = [
         (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
         (&["--secret-file", "none"], 1, "--secret-file"),
-        (&["--callback-token-file", "empty"], 2, "holds no token"),
+        (&["--callback-token-file", "empty"], 2, "is empty"),
         (
             &["--tls-cert", "chain.pem", "--tls-key", "none"],
             1,
@@ -102,7 +102,7 @@ fn what_would_fail_at_the_start_fails_the_check() {
         (
             &["--tls-cert", "chain.pem", "--tls-key", "other.pem"],
             1,
-            "no TLS",
+            "cannot set up TLS",
         ),
         (
             &["--forward", "localhost:3000"],

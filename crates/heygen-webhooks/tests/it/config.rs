@@ -56,12 +56,7 @@ fn mistakes_are_told() {
         1,
         "cannot read secret file none",
     );
-    check(
-        &place,
-        &["--secret-file", "empty-secret"],
-        1,
-        "holds no secret",
-    );
+    check(&place, &["--secret-file", "empty-secret"], 1, "is empty");
     check(&place, &["--inbox", "letter.db"], 1, "letter.db");
     check(&place, &["--log", "=:"], 2, "is not a log filter");
 }

@@ -33,7 +33,7 @@ fn every_setting_says_where_it_comes_from() {
         let (value, source, at) = expected;
         assert_eq!(found["value"], value, "{found}");
         assert_eq!(found["source"], source, "{found}");
-        assert_eq!(found["place"], at, "{found}");
+        assert_eq!(found["origin"], at, "{found}");
     }
     let variable = [
         ("HEYGEN_WEBHOOKS_PATH", "/variable"),

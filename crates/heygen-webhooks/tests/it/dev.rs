@@ -55,7 +55,7 @@ async fn what_is_new_is_forwarded_as_serve_would() {
     let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
     let application = behind.serve_with(&["--json"], &secret);
     let dev = dev(&place, &heygen, &["--forward", &application.url]);
-    dev.log_line("asking HeyGen's log");
+    dev.log_line("polling HeyGen's event log");
     for video_id in ["first", "second"] {
         send(&heygen, video_id).await;
         assert_eq!(subject(&application.line()), video_id);
@@ -176,7 +176,7 @@ async fn a_key_that_is_revoked_later_ends_it() {
     let heygen = heygen().await;
     let place = Place::new();
     let dev = dev(&place, &heygen, &[]);
-    dev.log_line("back-filled from HeyGen's log");
+    dev.log_line("backfill complete");
     let refuse = Fault::refuse(401).times(1000);
     heygen.misbehave(Misbehaviour::default().fault(refuse));
     let (status, _, log) = dev.wait();
@@ -192,7 +192,7 @@ async fn a_server_goes_on_without_the_log_and_says_what_to_check() {
     let [_, base_url, secret] = environment(&heygen);
     let environment = [("HEYGEN_API_KEY", "bad"), base_url, secret];
     let serve = place.serve_with(&["--backfill"], &environment);
-    let line = serve.log_line("not back-filled");
+    let line = serve.log_line("backfill failed");
     assert!(line.contains("check HEYGEN_API_KEY"), "{line}");
     serve.trigger(&place, &["avatar_video.success"]).ok();
 }

@@ -171,7 +171,7 @@ fn application_that_asks_for_pauses_loses_nothing() {
     let begun_at = Instant::now();
     let serve = place.serve(&["--forward", &application.url, "--retry-max-attempts", "2"]);
     serve.trigger(&place, &["avatar_video.success"]).ok();
-    serve.log_line("to be tried again in 1s (this attempt does not count)");
+    serve.log_line("attempt failed, retry in 1s (this attempt does not count)");
     let delivery = newest_once(&place, "acknowledged");
     assert!(begun_at.elapsed() >= Duration::from_secs(4));
     assert_eq!(
@@ -217,7 +217,10 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         assert!(attempts.len() > 2);
         let id = dead["id"].as_str().expect("an id");
         let text = place.run(&["inbox", "show", id]).ok().stdout;
-        assert!(text.contains("state           dead, given up 20"), "{text}");
+        assert!(
+            text.contains("state           dead, dead-lettered 20"),
+            "{text}"
+        );
         let text = place.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead 20"), "{text}");
         let told = place.run(&["inbox", "attempts", id, "--json"]).ok().json();

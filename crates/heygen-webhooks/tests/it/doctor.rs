@@ -141,7 +141,7 @@ fn all_is_well() {
 
     let seen = heygen.examine(&place, &["--public-url", &serve.url], None);
     seen.problems(&[])
-        .is("key", "ok", "accepts")
+        .is("key", "ok", "accepted")
         .is("endpoints", "ok", &id)
         .is("endpoints.v1", "ok", "lists 1")
         .is("endpoints.registered", "ok", "")
@@ -153,7 +153,7 @@ fn all_is_well() {
         .is("events.known", "ok", "30")
         .is("events.offered", "ok", "")
         .is("events.subscribed", "ok", "all events")
-        .is("secrets", "ok", "the one that HeyGen shows")
+        .is("secrets", "ok", "identical to the one HeyGen shows")
         .is("address", "ok", "sandbox")
         .is("address.options", "ok", "5 probes passed")
         .is("address.get", "ok", "204")
@@ -161,7 +161,7 @@ fn all_is_well() {
         .is("sample.signed", "ok", "accepted")
         .is("sample.unsigned", "ok", "401")
         .is("inbox", "ok", "heygen-inbox.db")
-        .is("inbox.last-delivery", "warn", "no delivery has come yet")
+        .is("inbox.last-delivery", "warn", "no delivery has arrived yet")
         .is("rejected", "ok", "");
     #[cfg(unix)]
     seen.is("secrets.files", "ok", "owner");
@@ -177,7 +177,7 @@ fn all_is_well() {
         .examine(&place, &["--public-url", &serve.url], None)
         .problems(&[])
         .is("inbox.last-delivery", "ok", "avatar_video.success")
-        .is("inbox.backlog", "ok", "0 given up");
+        .is("inbox.backlog", "ok", "0 dead-lettered");
 
     let silent = heygen.examine(&place, &["--public-url", &serve.url, "--no-sample"], None);
     silent
@@ -262,7 +262,7 @@ fn the_inbox_is_one_or_is_not() {
     let place = Place::new();
     heygen
         .examine(&place, &[], None)
-        .is("inbox", "warn", "there is none")
+        .is("inbox", "warn", "no inbox at")
         .is("inbox.backlog", "skipped", "");
     place.file(
         "text.db",

@@ -253,7 +253,7 @@ fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": "2999-11-01T00:00:00Z",
     }]});
     place.file("heygen-inbox.db.secrets.json", kept.to_string());
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     let request = callback("after");
     assert_eq!(header(&request, "signature"), None);
     serve.log_line("forwarded without a signature");
@@ -266,7 +266,7 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
     let application = Application::start(200);
     let arguments = ["--forward", &application.url];
     let serve = place.serve_logging(&arguments);
-    let line = serve.log_line("made a secret for forwarding");
+    let line = serve.log_line("created a secret for forwarding");
     assert!(line.contains("\"WARN\""), "{line}");
     let line = serve.log_line("forwarded deliveries are signed with");
     for part in [
@@ -289,7 +289,7 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
     }]});
     place.file("heygen-inbox.db.secrets.json", kept.to_string());
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     let body = event("rotated");
     let signature = sign("whsec_rotated", body.as_bytes());
     let headers = [("Signature", signature.as_str())];
@@ -302,7 +302,7 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
     assert_eq!(header(&request, "signature"), Some(expected.as_str()));
     serve.signal("TERM");
     let (_, _, log) = serve.wait();
-    assert!(!log.concat().contains("made a secret"), "{log:?}");
+    assert!(!log.concat().contains("created a secret"), "{log:?}");
     use std::os::unix::fs::PermissionsExt as _;
     let file = place.path().join("heygen-inbox.db.forward-secret");
     let mode = fs::metadata(file).expect("a file").permissions().mode();
@@ -334,7 +334,7 @@ fn the_file_is_read_again_on_sighup() {
     serve.log_line("nothing is sent unsigned");
     place.file("forward", "whsec_second\n");
     serve.signal("HUP");
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     // The delivery that waited comes too.
     let request = application.next();
     let expected = sign("whsec_second", &request.body);

@@ -32,7 +32,7 @@ fn inspect_reads_every_fixture() {
             .json();
         assert_eq!(seen["event_type"], fixture.event_type, "{}", fixture.case);
         assert_eq!(
-            seen["fits"],
+            seen["well_formed"],
             !fixture.case.starts_with("malformed-"),
             "{}: {}",
             fixture.event_type,

@@ -91,9 +91,9 @@ fn what_may_be_meant_is_kept_and_named() {
     let cases = [
         ("\"other-secret\"", "quotes around it"),
         ("\"whsec_a\"", "quotes around it"),
-        ("whsec_a # of staging", "a comment behind it"),
+        ("whsec_a # of staging", "a comment after it"),
         ("whsec_a b", "white space in it"),
-        ("whsec_a\u{200b}b", "cannot be seen"),
+        ("whsec_a\u{200b}b", "an invisible character in it"),
         ("WEBHOOK_SECRET=other", "a name and `=` before it"),
     ];
     for (secret, oddity) in cases {

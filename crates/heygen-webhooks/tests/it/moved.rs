@@ -283,7 +283,7 @@ fn an_inbox_that_others_can_read_is_told() {
         "heygen-inbox.db-wal",
         "heygen-inbox.db.secrets.json",
     ] {
-        let line = serve.log_line(&format!("{name} can be read by others: chmod 600"));
+        let line = serve.log_line(&format!("{name}: chmod 600"));
         assert!(line.contains("WARN"), "{line}");
     }
     let doctor = place.run(&["doctor", "--json", "--no-sample"]).json();

@@ -59,11 +59,8 @@ async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
     drop(nobody);
 
     let serve = start(&place, &format!("http://{address}"), &tunnel, &[]);
-    let warning = serve.log_line("tried again until it is");
-    assert!(
-        warning.contains("under the secrets known here"),
-        "{warning}"
-    );
+    let warning = serve.log_line("registration failed and is retried");
+    assert!(warning.contains("signed with a known secret"), "{warning}");
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
     place
         .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", "whsec_kept")])
@@ -89,7 +86,7 @@ async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
     let down = Fault::refuse(503).times(3).retry_after(1);
     let heygen = sandbox_with(down).await;
     let serve = start(&place, heygen.url(), &tunnel, &[]);
-    let warning = serve.log_line("tried again until it is");
+    let warning = serve.log_line("registration failed and is retried");
     assert!(warning.contains("503 until a secret is known"), "{warning}");
     let probe = Sender::new(&serve.url).probe().await.expect("a request");
     assert!(probe.passed());
@@ -105,7 +102,7 @@ async fn a_creation_whose_answer_never_came_is_made_once() {
     let cut_off = Fault::cut_off().on(Operation::Create).times(3);
     let heygen = sandbox_with(cut_off).await;
     let serve = start(&place, heygen.url(), &tunnel, &[]);
-    serve.log_line("tried again until it is");
+    serve.log_line("registration failed and is retried");
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
     heygen.send(EventBuilder::new("batch.finished"));
@@ -131,7 +128,7 @@ fn a_signal_right_after_the_first_line_finds_it_ready() {
     let place = Place::new();
     let serve = place.serve_with(&[], &[]);
     serve.signal("HUP");
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
 }
@@ -158,7 +155,7 @@ async fn a_secret_that_cannot_be_kept_is_in_force() {
     // Made, and not answered yet: a folder in the way prevents that the new file is written.
     eventually(|| !heygen.endpoints().is_empty());
     std::fs::create_dir(place.path().join(format!("{FILE}.new"))).expect("a folder");
-    let error = serve.log_line("could not be kept");
+    let error = serve.log_line("could not store the secret");
     assert!(error.contains("endpoints rotate-secret"), "{error}");
     heygen.send(EventBuilder::new("batch.finished"));
     assert!(serve.line().contains("batch.finished"));
@@ -211,8 +208,8 @@ async fn one_unreadable_source_takes_nothing_from_the_others() {
         "accepted_until": null,
     }]});
     place.file(FILE, new.to_string());
-    serve.log_line("could not be read again");
-    serve.log_line("secrets read again");
+    serve.log_line("could not reload secrets");
+    serve.log_line("secrets reloaded");
     for secret in ["whsec_of_a_file", "whsec_kept"] {
         let trigger = ["trigger", "batch.finished", "--to", &serve.url];
         place
@@ -242,8 +239,8 @@ fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
         assert_eq!(status("whsec_of_the_first"), 200);
         revoke(&first);
         serve.signal("HUP");
-        serve.log_line("holds no secret any more");
-        serve.log_line("secrets read again");
+        serve.log_line("secret file is empty now");
+        serve.log_line("secrets reloaded");
         assert_eq!(status("whsec_of_the_first"), 401);
         assert_eq!(status("whsec_of_the_second"), 200);
         // The last one too: fail closed.
@@ -253,7 +250,7 @@ fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
         assert_eq!(status("whsec_of_the_second"), 503);
         place.file("second", "whsec_of_the_second\n");
         serve.signal("HUP");
-        serve.log_line("secrets read again");
+        serve.log_line("secrets reloaded");
         assert_eq!(status("whsec_of_the_second"), 200);
     }
 }
@@ -267,7 +264,7 @@ fn what_cannot_be_read_takes_nothing_back() {
     std::fs::remove_file(&file).expect("it was there");
     std::fs::create_dir(&file).expect("a folder");
     serve.signal("HUP");
-    serve.log_line("could not be read again");
+    serve.log_line("could not reload secrets");
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
     let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_of_a_file")];
     place.run_with(&trigger, b"", &environment).ok();
@@ -329,7 +326,7 @@ fn a_secret_that_is_over_ends_wherever_it_came_from() {
     };
     assert_eq!(status(&serve, "whsec_old"), 200);
     place.file(FILE, store(true));
-    serve.log_line("its time is over");
+    serve.log_line("has expired");
     for again in [false, true] {
         if again {
             // Nor is it accepted after a restart.

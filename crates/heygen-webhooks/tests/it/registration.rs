@@ -101,7 +101,7 @@ async fn a_secret_that_nobody_knows_is_told_or_replaced() {
 
     let old = heygen.endpoints()[0].secret.expose().to_owned();
     let serve = elsewhere.serve_with(&[&again[..], &["--rotate-secret"]].concat(), &[KEY]);
-    serve.log_line("secret replaced");
+    serve.log_line("secret rotated");
     let new = heygen.endpoints()[0].secret.expose().to_owned();
     assert_ne!(old, new);
     serve.log_line("found at HeyGen");
@@ -149,7 +149,7 @@ async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
         ]
         .concat();
         place.run_with(&rotate, b"", &[KEY]).ok();
-        serve.log_line("its time is over");
+        serve.log_line("has expired");
         let new = heygen.endpoints().remove(0);
         let new = new.secret.expose();
         eventually(|| (status(&serve, old), status(&serve, new)) == (401, 200));
@@ -350,7 +350,7 @@ fn a_hangup_reads_the_secrets_again() {
     assert_eq!((send("whsec_old"), send("whsec_new")), (0, 1));
     place.file("secret", "whsec_old\nwhsec_new\n");
     serve.signal("HUP");
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     assert_eq!((send("whsec_old"), send("whsec_new")), (0, 0));
 }
 

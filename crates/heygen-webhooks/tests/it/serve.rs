@@ -49,7 +49,7 @@ fn json_lines_hold_the_view_and_the_event() {
     );
     for line in &lines {
         assert_eq!(line["known"], true, "{line}");
-        assert_eq!(line["fits"], true, "{line}");
+        assert_eq!(line["well_formed"], true, "{line}");
         assert_eq!(line["attempt"], 1, "{line}");
         assert_eq!(line["source"], "webhook", "{line}");
         assert_eq!(line["event"]["event_type"], line["event_type"], "{line}");

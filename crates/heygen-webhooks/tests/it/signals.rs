@@ -41,7 +41,7 @@ fn check(process: Serve, place: &Place, second: &str, expected: i32) {
     let group = Pid::from_raw(group).expect("a process group");
     assert!(runs(group), "{group:?}");
     process.signal("INT");
-    process.log_line("what is under way is finished first");
+    process.log_line("stopping after running requests");
     assert!(runs(group), "the first one lets handlers end");
     process.signal(second);
     let (status, _, log) = process.wait();

@@ -313,7 +313,7 @@ fn the_inbox_needs_a_folder() {
 fn a_time_zone_without_data_is_named() {
     let place = Place::new();
     let zone = [("TZ", "Mars/Olympus")];
-    let message = "TZ=Mars/Olympus: there is no data of this time zone";
+    let message = "TZ=Mars/Olympus: no data for this time zone";
     let serve = place.serve(&[]);
     serve.trigger(&place, &["batch.finished"]).ok();
     for command in [

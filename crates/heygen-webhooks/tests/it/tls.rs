@@ -41,14 +41,14 @@ fn deliveries_come_by_https_and_a_renewed_certificate_is_taken() {
 
     write(&place, &new);
     serve.signal("HUP");
-    serve.log_line("certificate read again");
+    serve.log_line("certificate reloaded");
     trigger(&place, &serve, &new).ok();
     assert_ne!(trigger(&place, &serve, &old).status, 0);
 
     // Half of a renewal: the key is that of another certificate.
     place.file("key.pem", &old.key);
     serve.signal("HUP");
-    let told = serve.log_line("the one in force stays");
+    let told = serve.log_line("the previous one stays in effect");
     assert!(
         told.contains("the key is not that of the first certificate: key.pem"),
         "{told}"
@@ -57,7 +57,7 @@ fn deliveries_come_by_https_and_a_renewed_certificate_is_taken() {
 
     write(&place, &old);
     serve.signal("HUP");
-    serve.log_line("certificate read again");
+    serve.log_line("certificate reloaded");
     trigger(&place, &serve, &old).ok();
 }
 

@@ -76,20 +76,20 @@ impl Account {
 
     pub(super) fn key(&self) -> Finding {
         let Err(why) = &self.v3 else {
-            return Finding::ok("key", "there, and HeyGen accepts it");
+            return Finding::ok("key", "set, and accepted by HeyGen");
         };
         let todo = match why {
             Why::NoKey(_) => {
-                "set HEYGEN_API_KEY (HeyGen shows the key under Settings, API), or name a file with --api-key-file"
+                "set HEYGEN_API_KEY (find the key at HeyGen under Settings, API), or name a file with --api-key-file"
             }
             Why::Refused(ErrorKind::Authentication, _) => {
-                "make a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
+                "create a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
             }
             Why::Refused(ErrorKind::Forbidden | ErrorKind::PaymentRequired, _) => {
-                "use a key of an account and a plan that may manage webhooks"
+                "use a key of an account whose plan allows managing webhooks"
             }
             Why::Late | Why::Refused(..) => {
-                "run again; if it stays so, look at the network, proxies, --base-url and HeyGen's status page"
+                "run again; if the problem stays, check the network, proxies, --base-url and HeyGen's status page"
             }
         };
         Finding::problem("key", why.text("HeyGen"), todo)
@@ -99,7 +99,7 @@ impl Account {
         const ID: &str = "endpoints.v1";
         match &self.v1 {
             Ok(list) => Finding::ok(ID, format!("v1 still answers and lists {}", list.len())),
-            Err(Why::NoKey(_)) => Finding::skipped(ID, "not asked without a key"),
+            Err(Why::NoKey(_)) => Finding::skipped(ID, "not checked: there is no key"),
             Err(why @ Why::Refused(ErrorKind::NotFound | ErrorKind::Forbidden, _)) => {
                 let what = why.text("v1");
                 Finding::ok(
@@ -116,7 +116,7 @@ impl Account {
                 },
                 why.text("v1"),
                 self.v3.is_ok().then(|| {
-                    "endpoints that v1 alone knows are not looked at; v3 is what counts".to_owned()
+                    "endpoints that only v1 knows are not checked; v3 is what counts".to_owned()
                 }),
             ),
         }

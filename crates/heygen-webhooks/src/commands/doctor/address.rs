@@ -28,21 +28,21 @@ fn reachable(plan: &Plan, url: &Url) -> Finding {
     if plan.is_sandbox {
         return Finding::ok(
             ID,
-            "tried with a sandbox on this machine: any address will do",
+            "not checked against a sandbox on this machine: any address works",
         );
     }
     if is_private(url) {
         return Finding::problem(
             ID,
             "localhost or a private network: HeyGen cannot reach it",
-            "use the public name; for a machine without one, that of a tunnel",
+            "use the public name, or that of a tunnel if the machine has none",
         );
     }
     if url.scheme() != "https" {
         return Finding::problem(
             ID,
-            "plain http: v3 does not take such an address, and everybody on the way can read events and links",
-            "serve it by https, behind a proxy or a tunnel",
+            "plain http: v3 does not accept such an address, and anyone on the network path can read events and links",
+            "serve it with https, behind a proxy or a tunnel",
         );
     }
     Finding::ok(ID, "https to a public name")
@@ -55,7 +55,7 @@ async fn options(url: &Url) -> Finding {
     for number in 1..=PROBES {
         let report = match Sender::new(url.as_str()).probe().await {
             Ok(report) => report,
-            Err(error) => return Finding::problem(ID, error_chain(&error), "mend --public-url"),
+            Err(error) => return Finding::problem(ID, error_chain(&error), "correct --public-url"),
         };
         let attempt = report.attempt();
         slowest = slowest.max(attempt.duration);
@@ -67,14 +67,14 @@ async fn options(url: &Url) -> Finding {
                 "register the address that the redirect leads to"
             }
             Ok(_) => {
-                "have it answer OPTIONS with a 2xx, as `serve` does: HeyGen's v1 registers no other, v3 may not either; a proxy may be in the way"
+                "answer OPTIONS with a 2xx, as `serve` does: HeyGen's v1 registers no other address, and v3 may not either; a proxy may block it"
             }
             Err(error) => match error.kind() {
                 AttemptErrorKind::Timeout => {
-                    "have it answer OPTIONS within 1 s, before anything else it does: HeyGen's v1 waits no longer, v3 may not either"
+                    "answer OPTIONS within 1 s, before any other work: HeyGen's v1 waits no longer, and v3 may not either"
                 }
                 _ => {
-                    "see that the receiver runs, that name and port are right, and that the firewall lets HeyGen through"
+                    "check that the receiver runs, that name and port are correct, and that the firewall lets HeyGen through"
                 }
             },
         };
@@ -91,7 +91,7 @@ async fn options(url: &Url) -> Finding {
         true => Finding::warn(
             ID,
             what,
-            "HeyGen's v1 waits 1 s, and may be further away than this machine: make it quicker",
+            "HeyGen's v1 waits 1 s and may be further away than this machine: answer faster",
         ),
     }
 }
@@ -111,12 +111,12 @@ async fn get(url: &Url) -> Finding {
                 false => Finding::warn(
                     ID,
                     what,
-                    "HeyGen is not known to mind; monitors and people do: `serve` answers GET with 204",
+                    "HeyGen is not known to need GET, but monitors and browsers do: answer it with 204, as `serve` does",
                 ),
             }
         }
-        Ok(Err(error)) => Finding::warn(ID, error, "see to the OPTIONS probe first"),
-        Err(_) => Finding::warn(ID, "no answer in 3 s", "see to the OPTIONS probe first"),
+        Ok(Err(error)) => Finding::warn(ID, error, "fix the OPTIONS probe first"),
+        Err(_) => Finding::warn(ID, "no answer in 3 s", "fix the OPTIONS probe first"),
     }
 }
 

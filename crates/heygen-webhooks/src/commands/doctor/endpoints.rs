@@ -19,7 +19,7 @@ use crate::settings::address::is_private;
 pub(super) async fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
     if account.v3.is_err() && all.is_empty() {
-        let mut findings = all_skipped(&IDS, "not known: HeyGen did not list the endpoints");
+        let mut findings = all_skipped(&IDS, "unknown: HeyGen did not list the endpoints");
         findings.insert(1, account.v1_finding());
         return findings;
     }
@@ -61,7 +61,10 @@ fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
         let items = all.iter().map(|endpoint| name(endpoint));
         let what = match account.v3 {
             Ok(_) => format!("{} at HeyGen", all.len()),
-            Err(_) => format!("{} at HeyGen, by v1; v3 did not list them", all.len()),
+            Err(_) => format!(
+                "{} at HeyGen according to v1; v3 did not list them",
+                all.len()
+            ),
         };
         return Finding::ok(ID, what).items(items);
     }
@@ -69,11 +72,11 @@ fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
         Some(_) => Level::Problem,
         None => Level::Warn,
     };
-    let todo = "register one: `serve --public-url URL` does it, or `endpoints create URL`";
+    let todo = "register one with `serve --public-url URL` or `endpoints create URL`";
     Finding::new(
         ID,
         level,
-        "none at HeyGen: it sends nothing to anybody",
+        "no endpoint is registered: HeyGen sends nothing",
         Some(todo.to_owned()),
     )
 }
@@ -85,10 +88,13 @@ async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Findi
         let tried = try_all(ours).await;
         return match tried.iter().find(|tried| !tried.passed) {
             _ if tried.is_empty() => Finding::skipped(ID, "give your address with --public-url"),
-            None => Finding::ok(ID, "HeyGen's addresses for the secrets kept here answer"),
+            None => Finding::ok(
+                ID,
+                "the registered addresses whose secrets are stored here answer",
+            ),
             Some(failed) => Finding::warn(
                 ID,
-                "an address that HeyGen sends to does not answer a probe as it should",
+                "an address that HeyGen sends to does not answer probes correctly",
                 failed.todo,
             ),
         }
@@ -107,7 +113,7 @@ async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Findi
                 "no endpoint at HeyGen has the address {}",
                 without_query(address.as_str())
             ),
-            "register it: `serve --public-url URL` does it, or `endpoints create URL`; or mend --public-url",
+            "register it with `serve --public-url URL` or `endpoints create URL`, or correct --public-url",
         )
         .items(tried.into_iter().map(|tried| tried.text));
     }
@@ -127,7 +133,7 @@ async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Findi
         None => Finding::ok(ID, "the public address is registered"),
         Some(todo) => Finding::problem(
             ID,
-            "the public address is registered, and as HeyGen has it, it does not answer a probe as it should",
+            "the public address is registered, but as registered it does not answer probes correctly",
             todo,
         ),
     }
@@ -170,7 +176,7 @@ async fn try_one(name: &str, sender: &Sender) -> Tried {
                 "the receiver does not serve the path that HeyGen sends to: change it at HeyGen with `endpoints update ID`, or \
                  serve it with --path"
             }
-            _ => "see that this address leads to the receiver: HeyGen sends there and nowhere else",
+            _ => "make this address lead to the receiver: HeyGen sends only there",
         },
     }
 }
@@ -199,8 +205,8 @@ fn duplicates(all: &[&Endpoint]) -> Finding {
     }
     Finding::warn(
         ID,
-        "addresses that are registered more than once: every event comes that often, under different secrets",
-        "delete all but the one whose secret is known here: `endpoints delete ID`",
+        "addresses registered more than once: every event arrives once for each, signed with different secrets",
+        "delete all but the one whose secret is known here with `endpoints delete ID`",
     )
     .items(items)
 }
@@ -225,8 +231,8 @@ fn disabled(all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     judged(
         ID,
         nothing_left,
-        "endpoints that are not enabled: HeyGen sends them nothing",
-        "no operation enables one again: delete it with `endpoints delete ID` and register anew",
+        "disabled endpoints: HeyGen sends them nothing",
+        "HeyGen cannot enable an endpoint again: delete it with `endpoints delete ID` and register it again",
     )
     .items(items)
 }
@@ -244,8 +250,8 @@ fn plain_http(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     judged(
         ID,
         ours.iter().any(is_plain),
-        "plain http: everybody on the way can read events and links, and v3 does not take such an address",
-        "serve the address by https, behind a proxy or a tunnel, and register that one",
+        "plain http: anyone on the network path can read events and links, and v3 does not accept such an address",
+        "serve the address with https, behind a proxy or a tunnel, and register that",
     )
     .items(plain.into_iter().map(name))
 }
@@ -262,7 +268,7 @@ fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
         return Finding::ok(
             ID,
             format!(
-                "{} private, which a sandbox on this machine reaches",
+                "{} private, which a sandbox on this machine can reach",
                 hidden.len()
             ),
         );
@@ -271,7 +277,7 @@ fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
         ID,
         ours.iter().any(is_hidden),
         "addresses that HeyGen cannot reach: localhost or a private network",
-        "register the public name; for a machine without one, that of a tunnel",
+        "register the public name, or that of a tunnel if the machine has none",
     )
     .items(hidden.into_iter().map(name))
 }
@@ -289,7 +295,7 @@ fn foreign(plan: &Plan, all: &[&Endpoint]) -> Finding {
         0 => Finding::ok(ID, "no endpoint has another address"),
         count => Finding::ok(
             ID,
-            format!("{count} with other addresses, for your information"),
+            format!("{count} with other addresses (for information)"),
         )
         .items(items),
     }

@@ -16,7 +16,7 @@ pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
     // Where none is ours, those that there are tell more than nothing.
     let meant = if meant.is_empty() { all } else { meant };
     let Ok(catalogue) = &account.catalogue else {
-        return all_skipped(&IDS, "not known: HeyGen did not list its event types");
+        return all_skipped(&IDS, "unknown: HeyGen did not list its event types");
     };
     vec![
         known(catalogue, &meant),
@@ -34,15 +34,15 @@ fn known(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
     );
     if unknown.is_empty() {
         let what = format!(
-            "this build knows all {} that HeyGen offers",
+            "this version knows all {} that HeyGen offers",
             catalogue.len()
         );
         return Finding::ok("events.known", what);
     }
     Finding::warn(
         "events.known",
-        "names that this build does not know: they are kept and handed out, without a type",
-        "look for a newer version of heygen-webhooks",
+        "names that this version does not know: such events are stored and dispatched without a type",
+        "update heygen-webhooks, if there is a newer version",
     )
     .items(unknown)
 }
@@ -50,12 +50,12 @@ fn known(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
 fn offered(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
     let gone = names(listed(endpoints).filter(|event_type| !catalogue.contains(event_type)));
     if gone.is_empty() {
-        return Finding::ok("events.offered", "HeyGen offers all that is subscribed to");
+        return Finding::ok("events.offered", "HeyGen offers every subscribed event");
     }
     Finding::warn(
         "events.offered",
-        "subscribed to, and not among what HeyGen offers: they may never come",
-        "mend the subscription: `endpoints update ID --events …`",
+        "subscribed events that HeyGen does not offer: they may never arrive",
+        "correct the subscription with `endpoints update ID --events …`",
     )
     .items(gone)
 }
@@ -67,10 +67,10 @@ fn subscribed(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
         .filter(|endpoint| endpoint.status != Some(EndpointStatus::Disabled));
     let live: Vec<&Events> = live.map(|endpoint| &endpoint.events).collect();
     if live.is_empty() {
-        return Finding::skipped(ID, "there is no endpoint to subscribe");
+        return Finding::skipped(ID, "no endpoint is registered");
     }
     if live.iter().any(|events| events.only().is_none()) {
-        return Finding::ok(ID, "to all events, also to those that HeyGen adds");
+        return Finding::ok(ID, "to all events, including future ones");
     }
     let missing = names(
         catalogue
@@ -82,14 +82,14 @@ fn subscribed(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
     match (count, missing.is_empty()) {
         (0, false) => Finding::problem(
             ID,
-            "to no event that HeyGen offers: nothing will come",
-            "subscribe: `endpoints update ID --events all`",
+            "to no event that HeyGen offers: nothing will arrive",
+            "subscribe with `endpoints update ID --events all`",
         ),
         (_, true) => Finding::ok(ID, what),
         // A choice, as far as we can tell.
         (_, false) => Finding::ok(
             ID,
-            format!("{what}; nobody gets these, if that is as you want it"),
+            format!("{what}; no endpoint receives these, which may be intended"),
         )
         .items(missing),
     }

@@ -22,8 +22,8 @@ pub(super) async fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
     if !place.may_exist() {
         let missing = Finding::warn(
             "inbox",
-            format!("there is none at {place}"),
-            "start `serve`, which makes it, or name the receiver's with --inbox; on another machine there is none to see",
+            format!("no inbox at {place}"),
+            "start `serve` to create it, or name the receiver's inbox with --inbox; the inbox of another machine cannot be checked",
         );
         return with_rest(missing, "there is no inbox here");
     }
@@ -34,8 +34,8 @@ pub(super) async fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
     match look(&inbox).await {
         Ok((last, backlog)) => {
             let what = match place {
-                Place::File(_) => format!("{place}, of a version that this build reads"),
-                Place::Streams(_) => format!("{place}, and its servers answer"),
+                Place::File(_) => format!("{place}, in a format this version reads"),
+                Place::Streams(_) => format!("{place}; the servers answer"),
             };
             vec![found(place, what), last, backlog]
         }
@@ -80,7 +80,7 @@ async fn last_failure(
         .map(|attempt| {
             attempt
                 .detail
-                .unwrap_or_else(|| "no reason is on record".to_owned())
+                .unwrap_or_else(|| "no reason was recorded".to_owned())
         }))
 }
 
@@ -91,7 +91,7 @@ fn found(place: &Place, what: String) -> Finding {
         true => Finding::ok("inbox", what),
         false => Finding::warn(
             "inbox",
-            format!("{what}; others on this machine can read it"),
+            format!("{what}; other users of this machine can read it"),
             "chmod 600 FILE",
         )
         .items(open.iter().map(|path| path.display().to_string())),
@@ -103,8 +103,8 @@ fn last_delivery(last: Option<&DeliverySummary>) -> Finding {
     let Some(last) = last else {
         return Finding::warn(
             ID,
-            "no delivery has come yet, beside samples of this command",
-            "nothing to mend if all else is well: it comes when HeyGen has something to say",
+            "no delivery has arrived yet, except samples of this command",
+            "nothing to fix if all else is well: one arrives when HeyGen has an event",
         );
     };
     let name = last.event_type.as_deref().unwrap_or("(unreadable)");
@@ -119,7 +119,7 @@ fn backlog(
 ) -> Finding {
     const ID: &str = "inbox.backlog";
     let what = format!(
-        "{} waiting to be handled, {} given up",
+        "{} pending, {} dead-lettered",
         at_least(waiting),
         at_least(dead)
     );
@@ -127,7 +127,7 @@ fn backlog(
         return Finding::warn(
             ID,
             format!("{what}; the last attempt failed: {failure}"),
-            "see to the application that refuses them; `inbox list --state pending` lists them, and `inbox attempts ID` says more",
+            "fix the application that fails; `inbox list --state pending` lists the deliveries, `inbox attempts ID` shows details",
         );
     }
     // Newest first: the last one has waited longest.
@@ -140,7 +140,7 @@ fn backlog(
         return Finding::warn(
             ID,
             format!("{what}; the oldest since {since}"),
-            "see that the receiver runs, and why its handler does not say done: `inbox list --state pending`",
+            "check that the receiver runs, and why its handler does not acknowledge: `inbox list --state pending`",
         );
     }
     match dead.is_empty() {
@@ -148,7 +148,7 @@ fn backlog(
         false => Finding::warn(
             ID,
             what,
-            "they are kept: `inbox list --state dead`, and `inbox show ID` says why",
+            "see them with `inbox list --state dead`, and the reason with `inbox show ID`; `inbox replay` dispatches them again",
         ),
     }
 }
@@ -156,18 +156,18 @@ fn backlog(
 fn unreadable(place: &Place, error: &InboxError) -> Finding {
     let todo = match (place, error.kind()) {
         (Place::File(_), InboxErrorKind::Version) => {
-            "use the version of heygen-webhooks that wrote it, or mend --inbox"
+            "use the version of heygen-webhooks that wrote it, or correct --inbox"
         }
         (Place::File(_), InboxErrorKind::Outdated) => {
-            "start `serve` once with this version to bring it up to date"
+            "start `serve` once with this version to upgrade it"
         }
-        (Place::File(_), _) => "see that the file is an inbox and can be read by you",
+        (Place::File(_), _) => "check that the file is an inbox and that you may read it",
         (Place::Streams(_), InboxErrorKind::Access) => LET_US_IN,
         (Place::Streams(_), InboxErrorKind::Version | InboxErrorKind::Subjects) => {
-            "mend --inbox or --nats-subjects"
+            "correct --inbox or --nats-subjects"
         }
         (Place::Streams(_), _) => {
-            "see that the servers run and are reached from here, and that --inbox names the stream of the receiver, which makes it"
+            "check that the servers run and can be reached from here, and that --inbox names the stream of the receiver, which creates it"
         }
     };
     Finding::problem("inbox", error_chain(error), todo)

@@ -52,12 +52,11 @@ impl Seen {
             Receiver::Listens(what) => Finding::ok(ID, what),
             Receiver::Unknown => Finding::skipped(
                 ID,
-                "`serve` takes another port at each start (`listen` has port 0)",
+                "`serve` picks another port at each start (`listen` has port 0)",
             ),
-            Receiver::Other(what) | Receiver::Nothing(what) if !is_expected => Finding::skipped(
-                ID,
-                format!("no receiver is known to run on this machine; {what}"),
-            ),
+            Receiver::Other(what) | Receiver::Nothing(what) if !is_expected => {
+                Finding::skipped(ID, format!("no receiver found on this machine; {what}"))
+            }
             Receiver::Other(what) | Receiver::Nothing(what) => {
                 // One that was started with another --listen may be anywhere else.
                 let level = match local.is_named && !is_reached {
@@ -66,10 +65,10 @@ impl Seen {
                 };
                 let todo = match local.is_named {
                     true => {
-                        "start `serve`, or correct `listen`: it is read from --listen, HEYGEN_WEBHOOKS_LISTEN and the configuration file"
+                        "start `serve`, or correct `listen` (--listen, HEYGEN_WEBHOOKS_LISTEN or the configuration file)"
                     }
                     false => {
-                        "start `serve`; where it runs elsewhere, or with another --listen, name that address with --listen"
+                        "start `serve`; if it runs elsewhere or with another --listen, name that address with --listen"
                     }
                 };
                 Finding::new(ID, level, what, Some(todo.to_owned()))
@@ -86,7 +85,7 @@ async fn receiver(local: &Local) -> Receiver {
     let address = &local.address;
     match timeout(TIME, TcpStream::connect(address)).await {
         Ok(Ok(_)) if local.is_tls => {
-            return Receiver::Listens(format!("something listens at {address}, for https"));
+            return Receiver::Listens(format!("a server listens at {address}, for https"));
         }
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
@@ -106,7 +105,7 @@ async fn receiver(local: &Local) -> Receiver {
 
 async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
     let (address, is_default) = match admin {
-        AdminAddress::Off => return Finding::skipped(ADMIN_ID, "there is none: --admin off"),
+        AdminAddress::Off => return Finding::skipped(ADMIN_ID, "disabled: --admin off"),
         AdminAddress::Default => (ADMIN, true),
         AdminAddress::At(address) => (address.as_str(), false),
     };
@@ -124,16 +123,17 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
         Ok::<_, String>((status, text))
     };
     match timeout(TIME, asked).await {
-        Ok(Ok((status, _))) if status.is_success() => {
-            Finding::ok(ADMIN_ID, format!("ready, says http://{address}/readyz"))
-        }
+        Ok(Ok((status, _))) if status.is_success() => Finding::ok(
+            ADMIN_ID,
+            format!("ready, according to http://{address}/readyz"),
+        ),
         Ok(Ok((status, text))) => Finding::warn(
             ADMIN_ID,
             format!(
-                "not ready, says http://{address}/readyz: {status} {}",
+                "not ready, according to http://{address}/readyz: {status} {}",
                 text.trim()
             ),
-            "see the log of the receiver",
+            "check the log of the receiver",
         ),
         Ok(Err(error)) => unreached(&address, &error, is_default),
         Err(_) => unreached(&address, "no answer", is_default),
@@ -145,11 +145,7 @@ fn unreached(address: &str, error: &str, is_default: bool) -> Finding {
     match is_default {
         // Another process may have had the address when the receiver started, or it was given another one.
         true => Finding::skipped(ADMIN_ID, what),
-        false => Finding::warn(
-            ADMIN_ID,
-            what,
-            "give the receiver the same --admin, or correct it here",
-        ),
+        false => Finding::warn(ADMIN_ID, what, "use the --admin of the receiver here"),
     }
 }
 

@@ -44,12 +44,12 @@ fn look(inbox: &Path) -> Result<Finding, InboxError> {
     }
     Ok(match refused.first() {
         Some(worst) if rejected::may_be_heygens(worst) => {
-            let what = "deliveries with a signature were refused in the last 24 hours";
+            let what = "signed requests were rejected in the last 24 hours";
             Finding::warn(ID, what, todo(&refused)).items(items)
         }
         Some(_) => Finding::ok(
             ID,
-            "only requests without a signature, which HeyGen does not send to an endpoint",
+            "only unsigned requests were rejected, which HeyGen does not send to an endpoint",
         )
         .items(items),
         None => Finding::ok(ID, NOTHING),
@@ -68,7 +68,7 @@ fn todo(refused: &[RejectedSummary]) -> String {
     let may_verify = |post: &RejectedSummary| post.is_signed && post.body_bytes.is_some();
     match refused.iter().any(may_verify) {
         true => format!(
-            "{explanation}; once that is mended, `inbox rejected reverify` takes in what verifies"
+            "{explanation}; once that is fixed, `inbox rejected reverify` accepts what verifies"
         ),
         false => explanation.to_owned(),
     }
@@ -91,6 +91,6 @@ fn item(file: &RejectedFile, post: &RejectedSummary) -> Result<String, InboxErro
 }
 
 pub(super) const ID: &str = "rejected";
-const NOTHING: &str = "nothing was refused in the last 24 hours";
+const NOTHING: &str = "nothing was rejected in the last 24 hours";
 const LATELY: Duration = Duration::from_secs(24 * 3600);
 const TOLD: usize = 20;

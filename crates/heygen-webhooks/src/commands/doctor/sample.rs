@@ -13,7 +13,7 @@ pub(super) async fn findings(
     secret: Option<Secret>,
 ) -> Vec<Finding> {
     if !wanted {
-        return all_skipped(&IDS, "left out: --no-sample");
+        return all_skipped(&IDS, "skipped: --no-sample");
     }
     let Some(url) = url else {
         return all_skipped(&IDS, "give your address with --public-url");
@@ -22,7 +22,7 @@ pub(super) async fn findings(
     let signed = async {
         match secret {
             Some(secret) => signed(&sender.clone().secret(secret)).await,
-            None => Finding::skipped(IDS[0], "there is no secret here to sign with"),
+            None => Finding::skipped(IDS[0], "no secret is known here to sign with"),
         }
     };
     let unsigned = unsigned(&sender);
@@ -34,28 +34,27 @@ async fn signed(sender: &Sender) -> Finding {
     const ID: &str = IDS[0];
     let seen = match deliver(sender).await {
         Ok(seen) => seen,
-        Err(what) => return Finding::problem(ID, what, "mend --public-url"),
+        Err(what) => return Finding::problem(ID, what, "correct --public-url"),
     };
     let Some(status) = seen.status else {
         return Finding::problem(
             ID,
             seen.text,
-            "see that the receiver runs and keeps up: HeyGen waits 10 s for an answer",
+            "check that the receiver runs and is fast enough: HeyGen waits 10 s for an answer",
         );
     };
     let todo = match status {
         200..=299 => return Finding::ok(ID, seen.text),
         300..=399 => "register the address that the redirect leads to",
         401 | 403 => {
-            "the receiver does not accept the secret known here, or something on the way changes the body: compare the secrets; \
-             the receiver's log says more"
+            "compare the secrets, and check that no proxy changes the body; the receiver's log says more"
         }
-        404 | 405 => "mend the path of the address, or where the proxy sends it",
-        413 => "something on the way limits bodies to less than a delivery: raise the limit",
+        404 | 405 => "correct the path of the address, or the target of the proxy",
+        413 => "raise the body size limit of the proxy: it is smaller than a delivery",
         503 => {
-            "the receiver has no secret yet, cannot keep deliveries, or is overloaded: its log says which"
+            "the receiver has no secret, cannot store deliveries, or is overloaded: check its log"
         }
-        _ => "see the log of the receiver and of every proxy before it",
+        _ => "check the logs of the receiver and of every proxy before it",
     };
     Finding::problem(ID, seen.text, todo)
 }
@@ -64,19 +63,19 @@ async fn unsigned(sender: &Sender) -> Finding {
     const ID: &str = IDS[1];
     let seen = match deliver(sender).await {
         Ok(seen) => seen,
-        Err(what) => return Finding::problem(ID, what, "mend --public-url"),
+        Err(what) => return Finding::problem(ID, what, "correct --public-url"),
     };
     match seen.status {
         Some(200..=299) => Finding::problem(
             ID,
-            format!("taken: {}", seen.text),
-            "the receiver believes anybody: have it check the signature, as `serve` does",
+            format!("accepted: {}", seen.text),
+            "the receiver accepts unsigned requests: make it verify the signature, as `serve` does",
         ),
-        Some(401 | 403) => Finding::ok(ID, format!("refused: {}", seen.text)),
+        Some(401 | 403) => Finding::ok(ID, format!("rejected: {}", seen.text)),
         Some(_) => Finding::warn(
             ID,
-            format!("not taken, and not for its signature: {}", seen.text),
-            "see to the signed delivery first",
+            format!("rejected, but not for its signature: {}", seen.text),
+            "fix the signed delivery first",
         ),
         None => Finding::skipped(ID, seen.text),
     }

@@ -95,8 +95,12 @@ pub(super) fn findings(plan: &Plan, account: &Account, known: &Known) -> Vec<Fin
 fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
     const ID: &str = "secrets";
     if !known.errors.is_empty() {
-        return Finding::problem(ID, "cannot be read", "mend the file, or name another one")
-            .items(known.errors.clone());
+        return Finding::problem(
+            ID,
+            "cannot be read",
+            "correct the file, or name another one",
+        )
+        .items(known.errors.clone());
     }
     let count = known.all().count();
     let ours = ours(plan, &account.endpoints());
@@ -106,7 +110,7 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
             (0, None) => Finding::warn(ID, NONE, GET_ONE),
             _ => Finding::ok(
                 ID,
-                format!("{count} known; which endpoint's cannot be told"),
+                format!("{count} known; cannot tell which endpoint they belong to"),
             ),
         };
     }
@@ -116,10 +120,10 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
         .collect();
     let items = standings.iter().map(|(endpoint, standing)| {
         let says = match standing {
-            Standing::Proven => "known, and the one that HeyGen shows",
+            Standing::Proven => "known, and identical to the one HeyGen shows",
             Standing::Kept => "known",
-            Standing::Perhaps => "perhaps the configured one: HeyGen does not show it",
-            Standing::Wrong => "HeyGen signs with another one than those known here",
+            Standing::Perhaps => "possibly the configured one: HeyGen does not show it",
+            Standing::Wrong => "HeyGen signs with a secret that is not known here",
             Standing::Unknown => "not known here",
         };
         format!("{}: {says}", name(endpoint))
@@ -130,10 +134,10 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
         .filter(|(_, standing)| is_bad(standing))
         .count();
     match bad {
-        0 => Finding::ok(ID, "there for each endpoint of ours"),
+        0 => Finding::ok(ID, "known for each of our endpoints"),
         _ => Finding::problem(
             ID,
-            "endpoints of ours whose secret is not known here: their deliveries are refused",
+            "our endpoints whose secret is not known here: their deliveries are rejected",
             GET_ONE,
         ),
     }
@@ -146,7 +150,7 @@ fn files(plan: &Plan) -> Finding {
     files.push(plan.store.path());
     files.retain(|file| file.exists());
     if files.is_empty() {
-        return Finding::skipped(ID, "there is no file of secrets here");
+        return Finding::skipped(ID, "there is no secrets file here");
     }
     let open: Vec<_> = files
         .iter()
@@ -154,10 +158,13 @@ fn files(plan: &Plan) -> Finding {
         .map(|file| file.display().to_string())
         .collect();
     match open.is_empty() {
-        true => Finding::ok(ID, "their owner's alone"),
-        false => {
-            Finding::warn(ID, "others on this machine can read them", "chmod 600 FILE").items(open)
-        }
+        true => Finding::ok(ID, "only their owner can read them"),
+        false => Finding::warn(
+            ID,
+            "other users of this machine can read them",
+            "chmod 600 FILE",
+        )
+        .items(open),
     }
 }
 
@@ -167,6 +174,6 @@ fn knows(plan: &Plan, endpoint: &Endpoint) -> bool {
         .unwrap_or(false)
 }
 
-const NONE: &str = "none known here: a receiver started here answers every delivery 503";
-const GET_ONE: &str = "set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file or the receiver's own --inbox, or replace the secret \
-                       with `serve --public-url URL --rotate-secret`";
+const NONE: &str =
+    "no secret is known here: a receiver started here answers every delivery with 503";
+const GET_ONE: &str = "set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file or the receiver's --inbox, or rotate the secret with `serve --public-url URL --rotate-secret`";

@@ -24,7 +24,7 @@ pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
     if url.scheme() != "https" {
         return match plan.is_sandbox {
             true => Finding::skipped(ID, "plain http, as with a sandbox"),
-            false => Finding::problem(ID, "plain http: there is no TLS", "serve it by https"),
+            false => Finding::problem(ID, "plain http: there is no TLS", "serve it with https"),
         };
     }
     match timeout(WHOLE_TIME, handshake(url)).await {
@@ -33,7 +33,7 @@ pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
         Err(_) => Finding::problem(
             ID,
             format!("no handshake within {} s", WHOLE_TIME.as_secs()),
-            "see that the port speaks TLS and answers quickly",
+            "check that the port speaks TLS and answers quickly",
         ),
     }
 }
@@ -41,7 +41,10 @@ pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
 async fn handshake(url: &Url) -> Result<TlsStream<TcpStream>, Finding> {
     let config = tls_config(true).map_err(|error| {
         let advice = "SSL_CERT_FILE names certificates";
-        Finding::skipped(ID, format!("TLS cannot be set up here: {error} ({advice})"))
+        Finding::skipped(
+            ID,
+            format!("cannot set up TLS on this machine: {error} ({advice})"),
+        )
     })?;
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -52,7 +55,7 @@ async fn handshake(url: &Url) -> Result<TlsStream<TcpStream>, Finding> {
         Finding::problem(
             ID,
             format!("cannot be reached: {error}"),
-            "see that the receiver runs, and that name and port are right",
+            "check that the receiver runs, and that name and port are correct",
         )
     })?;
     let connector = TlsConnector::from(Arc::new(config));
@@ -80,16 +83,16 @@ fn refused(error: &io::Error) -> Finding {
             Some(found) => found,
             None => (
                 format!("the handshake failed: {error}"),
-                "get a certificate for this name from a public authority, and have the server send the whole chain",
+                "get a certificate for this name from a public authority, and send the whole chain",
             ),
         },
         Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => (
             format!("the handshake failed: {error}"),
-            "have the server speak TLS 1.2 or 1.3 with present ciphers",
+            "enable TLS 1.2 or 1.3 with current ciphers on the server",
         ),
         _ => (
             format!("the handshake failed: {error}"),
-            "see that the port speaks TLS",
+            "check that the port speaks TLS",
         ),
     };
     Finding::problem(ID, what, todo)
@@ -98,8 +101,8 @@ fn refused(error: &io::Error) -> Finding {
 /// A certificate that has expired, or is not valid yet. Not every verifier of a system tells the date.
 fn out_of_date(cause: &CertificateError) -> Option<(String, &'static str)> {
     let day = |seconds: u64| when::day(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-    let renew = "renew it, and see why that does not happen by itself";
-    let wait = "use the certificate that is in force, or set the clock";
+    let renew = "renew it, and check why it was not renewed automatically";
+    let wait = "use a certificate that is valid now, or correct the clock";
     match cause {
         CertificateError::Expired => Some((EXPIRED.to_owned(), renew)),
         CertificateError::ExpiredContext { not_after, .. } => {
@@ -108,7 +111,7 @@ fn out_of_date(cause: &CertificateError) -> Option<(String, &'static str)> {
         CertificateError::NotValidYet => Some((NOT_YET.to_owned(), wait)),
         CertificateError::NotValidYetContext { not_before, .. } => {
             let day = day(not_before.as_secs());
-            Some((format!("{NOT_YET}: it begins on {day}"), wait))
+            Some((format!("{NOT_YET}: it is valid from {day}"), wait))
         }
         _ => None,
     }
@@ -150,7 +153,7 @@ fn verdict(stream: &TlsStream<TcpStream>) -> Finding {
         Some(until) if until < SystemTime::now() + RENEW_BEFORE => Finding::warn(
             ID,
             format!("{what}; the certificate expires on {}", when::day(until)),
-            "renew it, and see why that does not happen by itself",
+            "renew it, and check why it was not renewed automatically",
         ),
         Some(until) => Finding::ok(ID, format!("{what}, valid until {}", when::day(until))),
         None => Finding::ok(ID, what),

@@ -26,7 +26,7 @@ fn case(result: &CheckResult) -> TestCase {
     status.set_message(seen);
     if result.verdict == Verdict::Fail {
         let (title, cost) = (result.check.title(), result.check.cost());
-        status.set_description(format!("{title}; it costs: {cost}"));
+        status.set_description(format!("{title}; cost of a failure: {cost}"));
     }
     let mut case = TestCase::new(result.check.id(), status);
     case.set_classname("heygen-webhooks.drill");

@@ -48,7 +48,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     })?;
     let Some(secret) = endpoint.secret.take() else {
         return Err(anyhow::anyhow!(
-            "HeyGen made endpoint {id} without telling its secret: `endpoints rotate-secret {id}` gives it a new one",
+            "HeyGen created endpoint {id} without returning its secret: get a new one with `endpoints rotate-secret {id}`",
             id = tame(endpoint.endpoint_id.as_str())
         )
         .into());
@@ -78,7 +78,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
         false => String::new(),
     };
     let what_next = match kept_in {
-        Some(file) => format!("\nThe secret is kept in {file}, where `serve` finds it.\n"),
+        Some(file) => format!("\nThe secret is stored in {file}, where `serve` finds it.\n"),
         None => WHAT_TO_DO.to_owned(),
     };
     let text = [show::text(&endpoint), shown, what_next].concat();
@@ -100,7 +100,7 @@ pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
     }
     if options.connection.api_version == ApiVersion::V1 && options.url.is_none() {
         return Err(Failure::usage(
-            "v1 needs --url, also where the address stays the same: without it HeyGen changes nothing and does not say so",
+            "v1 needs --url, even if the address stays the same: without it HeyGen changes nothing and reports no error",
         ));
     }
     let id = EndpointId::from(options.id.as_str());
@@ -120,7 +120,7 @@ pub(super) fn update(options: &UpdateEndpoint) -> Result<(), Failure> {
     }
     if !is_as_asked {
         return Err(anyhow::anyhow!(
-            "HeyGen accepted the change and shows the endpoint otherwise than was asked for"
+            "HeyGen accepted the change, but reports different values than requested"
         )
         .into());
     }
@@ -168,7 +168,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     let is_asked = !options.yes;
     if is_asked && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::usage(
-            "there is no terminal to ask on: give --yes to delete without being asked",
+            "no terminal to ask on: give --yes to delete without confirmation",
         ));
     }
     let id = EndpointId::from(options.id.as_str());
@@ -198,7 +198,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
         return Ok(());
     }
     let secret = match had_secret {
-        true => ", and forgot its secret",
+        true => " and its secret",
         false => "",
     };
     output::write(format!(
@@ -214,7 +214,7 @@ fn is_confirmed(endpoint: &Endpoint) -> Result<bool, Failure> {
     let mut stderr = io::stderr().lock();
     write!(
         stderr,
-        "Delete endpoint {} for good, so that HeyGen sends nothing more to {}? [y/N] ",
+        "Delete endpoint {} permanently? HeyGen then sends nothing more to {}. [y/N] ",
         tame(endpoint.endpoint_id.as_str()),
         tame(&without_query(&endpoint.url))
     )?;
@@ -230,7 +230,7 @@ fn forget(inbox: &Path, id: &EndpointId) -> bool {
     let forgotten = SecretStore::beside(inbox).remove(id.as_str());
     forgotten.unwrap_or_else(|error| {
         note(&format!(
-            "the endpoint is deleted; its secret, where one is kept beside the inbox, could not be forgotten: {}",
+            "the endpoint is deleted, but its secret beside the inbox could not be removed: {}",
             error_chain(&error)
         ));
         false
@@ -243,7 +243,7 @@ fn no_such(api: &Api, id: &EndpointId) -> Failure {
         ApiVersion::V3 => "endpoints list",
     };
     anyhow::anyhow!(
-        "HeyGen lists no endpoint {}: `{list}` shows which there are",
+        "HeyGen lists no endpoint {}: list the ids with `{list}`",
         tame(id.as_str())
     )
     .into()

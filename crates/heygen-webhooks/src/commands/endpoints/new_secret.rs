@@ -34,7 +34,7 @@ impl NewSecret {
         self.told(output::write(self.text()))?;
         Err(anyhow::Error::from(error)
             .context(format!(
-                "the secret of endpoint {} could not be kept, so it is printed: put it into a --secret-file of `serve`",
+                "could not store the secret of endpoint {}, so it is printed: put it into a --secret-file of `serve`",
                 tame(self.endpoint_id.as_str())
             ))
             .into())
@@ -45,8 +45,7 @@ impl NewSecret {
         written.map_err(|error| {
             let id = tame(self.endpoint_id.as_str());
             anyhow::anyhow!(
-                "the secret of endpoint {id} could not be printed ({error}), and HeyGen does not tell it again: replace it \
-                 with `endpoints rotate-secret {id}`"
+                "could not print the secret of endpoint {id} ({error}), and HeyGen does not show it again: rotate it with `endpoints rotate-secret {id}`"
             )
             .into()
         })
@@ -55,7 +54,7 @@ impl NewSecret {
     /// For people: the secret, and what it is.
     pub(super) fn text(&self) -> String {
         format!(
-            "\nSigning secret, shown this once; HeyGen signs every delivery to this endpoint with it:\n\n  {}\n",
+            "\nSigning secret, shown only once; HeyGen signs every delivery to this endpoint with it:\n\n  {}\n",
             tame(self.secret.expose())
         )
     }
@@ -63,8 +62,8 @@ impl NewSecret {
 
 /// What to do with a secret that is not kept for `serve`.
 pub(super) const WHAT_TO_DO: &str = "
-Keep it as you keep passwords, and give it to the receiver: `serve` reads HEYGEN_WEBHOOK_SECRET and the files named with
---secret-file, and reads these again on SIGHUP.
+Keep it like a password, and give it to the receiver: `serve` reads HEYGEN_WEBHOOK_SECRET and the files of
+--secret-file, which SIGHUP reloads.
 ";
 
 /// The secrets file of this inbox, proven good before HeyGen gives what has to go in there.

@@ -18,7 +18,7 @@ use crate::settings::when;
 pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
     if options.connection.api_version == ApiVersion::V1 {
         return Err(Failure::usage(
-            "v1 cannot replace a secret: ask without --api v1",
+            "v1 cannot rotate a secret: leave out --api v1",
         ));
     }
     let api = Api::connect(&options.connection)?;
@@ -35,7 +35,7 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
     let told = shown(options, &secret);
     if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), DEFAULT_OVERLAP) {
         note(&format!(
-            "the old secret, where it is kept beside the inbox, could not be marked as replaced: {}",
+            "could not mark the old secret beside the inbox as replaced: {}",
             error_chain(&error)
         ));
     }
@@ -86,14 +86,14 @@ fn applied(
         false => String::new(),
     };
     let old = match until {
-        Some(_) if overlap.is_zero() => "The old one is no longer taken.".to_owned(),
-        Some(until) => format!("The old one is taken until {} too.", when::short(until)),
+        Some(_) if overlap.is_zero() => "The old one is no longer accepted.".to_owned(),
+        Some(until) => format!("The old one is accepted until {}.", when::short(until)),
         None if overlap.is_zero() => OLD_STILL_ACCEPTED.to_owned(),
         None => OLD_NOT_KEPT.to_owned(),
     };
     output::write(format!(
-        "the secret of endpoint {id} is replaced\n{shown}
-The new one is kept in {file}, and a `serve` that runs with this inbox takes it now.\n{old}\n"
+        "rotated the secret of endpoint {id}\n{shown}
+The new one is stored in {file}; a `serve` that runs with this inbox uses it now.\n{old}\n"
     ))?;
     Ok(())
 }
@@ -108,8 +108,8 @@ fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {
         })));
     }
     secret.told(output::write(format!(
-        "the secret of endpoint {} is replaced; the old one is invalid from now on\n{}{WHAT_TO_DO}
-Leave the old one beside it for 24 hours: HeyGen may try deliveries again that were signed with it.\n",
+        "rotated the secret of endpoint {}; HeyGen no longer signs with the old one\n{}{WHAT_TO_DO}
+Keep the old one configured for 24 hours: HeyGen may retry deliveries that were signed with it.\n",
         tame(secret.endpoint_id.as_str()),
         secret.text()
     )))
@@ -120,7 +120,7 @@ fn store(inbox: &Path) -> Result<SecretStore, Failure> {
     let store = SecretStore::beside(inbox);
     if !inbox.exists() && !store.path().exists() {
         return Err(anyhow::anyhow!(
-            "there is no inbox {}, and nothing was replaced: name the one that `serve` uses with --inbox",
+            "no inbox at {}, and nothing was rotated: name the inbox of `serve` with --inbox",
             inbox.display()
         )
         .into());
@@ -129,9 +129,9 @@ fn store(inbox: &Path) -> Result<SecretStore, Failure> {
 }
 
 const OLD_NOT_KEPT: &str = "\
-The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, leave it there for 24
-hours more: HeyGen may try deliveries again that were signed with it.";
+The old one was not stored there. If `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, keep it there for 24
+hours: HeyGen may retry deliveries that were signed with it.";
 
 const OLD_STILL_ACCEPTED: &str = "\
-The old one was not kept there. Where `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, it is still accepted: take it
-out there, then send SIGHUP (files) or start `serve` again (environment).";
+The old one was not stored there. If `serve` has it from HEYGEN_WEBHOOK_SECRET or a --secret-file, it is still accepted:
+remove it there, then send SIGHUP (files) or restart `serve` (environment).";

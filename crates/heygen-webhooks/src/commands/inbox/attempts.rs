@@ -36,18 +36,17 @@ pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
 fn what_next(kept: &StoredDelivery) -> String {
     match (kept.summary.state, kept.due_at) {
         (State::Pending, Some(due_at)) => format!(", due {}", when::short(due_at)),
-        (State::Pending, None) => ", waiting for an earlier one about the same".to_owned(),
-        (State::Claimed, _) => format!(
-            ": attempt {} is in a handler's hands",
-            kept.summary.attempts
-        ),
+        (State::Pending, None) => {
+            ", waiting for an earlier delivery of the same subject".to_owned()
+        }
+        (State::Claimed, _) => format!(": attempt {} is running", kept.summary.attempts),
         (State::Interrupted, _) => format!(
             ": attempt {} was not finished when its process ended; the next start of `serve` delivers it again",
             kept.summary.attempts
         ),
         (State::Acknowledged, _) => String::new(),
         (State::DeadLettered, _) => format!(
-            ": given up{}; `inbox replay {}` hands it out again",
+            ": dead-lettered{}; `inbox replay {}` dispatches it again",
             kept.summary
                 .dead_lettered_at
                 .map(|dead_lettered_at| format!(" {}", when::short(dead_lettered_at)))

@@ -17,7 +17,7 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     let place = options.file.place()?;
     let path = place.file(
         "inbox backup",
-        "`inbox export` writes every delivery with its past, and `nats stream backup` copies the streams themselves",
+        "use `inbox export` for every delivery with its history, or `nats stream backup` for the streams themselves",
     )?;
     let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
     check_target(options, path)?;
@@ -46,9 +46,7 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
         return Ok(());
     }
     output::write(format!(
-        "{} in {}, {}\n\
-         To restore: stop `serve`, put {inbox} and {inbox}-wal aside together (the second holds what came in last), move the \
-         copy to {inbox}, start `serve`.\n",
+        "{} in {}, {}\nTo restore: stop `serve`, move {inbox} and {inbox}-wal away (the second holds the latest deliveries), move the copy to {inbox}, and start `serve`.\n",
         size::deliveries(deliveries),
         options.to.display(),
         size::bytes(bytes),
@@ -64,7 +62,7 @@ fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
     }
     if to.exists() && !options.force {
         return Err(Failure::usage(format!(
-            "{} is there already: give --force to replace it",
+            "{} exists: give --force to replace it",
             to.display()
         )));
     }
@@ -73,7 +71,7 @@ fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
         let beside = private_file::beside(to, suffix);
         if beside.exists() {
             return Err(Failure::usage(format!(
-                "{} stands beside the copy: it belongs to another database, which may be in use",
+                "{} is beside the copy and belongs to another database, which may be in use: choose another name",
                 beside.display()
             )));
         }

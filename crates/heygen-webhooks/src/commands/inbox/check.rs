@@ -26,7 +26,7 @@ pub(super) async fn run(options: &Check) -> Result<(), Failure> {
     let place = &options.file.place()?;
     let path = place.file(
         "inbox check",
-        "its servers look after it; `nats stream report` and /readyz of `serve` and `work` tell how it stands",
+        "the NATS servers maintain it; see `nats stream report`, and /readyz of `serve` and `work`",
     )?;
     let depth = match options.full {
         true => CheckLevel::Full,
@@ -71,8 +71,8 @@ impl Wrong {
         let what = tame(&self.what);
         let count = size::count(self.count);
         match &self.example {
-            Some(id) => format!("wrong: {what} ({count}, the first is {id})\n"),
-            None => format!("wrong: {what} ({count})\n"),
+            Some(id) => format!("damaged: {what} ({count}, the first is {id})\n"),
+            None => format!("damaged: {what} ({count})\n"),
         }
     }
 }
@@ -87,6 +87,4 @@ impl From<IntegrityIssue> for Wrong {
     }
 }
 
-const WHAT_TO_DO: &str = "What to do: stop `serve`, copy the file and what stands beside it (-wal, -shm), and restore the \
-last backup that `inbox check` finds sound, as docs/operations.md describes. `inbox export` passes over \
-deliveries that cannot be read; `inbox import` takes the others into the restored inbox. Then look after the disk.\n";
+const WHAT_TO_DO: &str = "What to do: stop `serve`, copy the file and those beside it (-wal, -shm), and restore the last backup that `inbox check` finds sound, as docs/operations.md describes. `inbox export` skips unreadable deliveries; `inbox import` adds the others to the restored inbox. Then check the disk.\n";

@@ -11,7 +11,7 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !is_terminal {
         return Err(Failure::usage(format!(
-            "{question} There is no terminal to ask on: give --yes to go on without being asked, or --dry-run to only look"
+            "{question} There is no terminal to ask on: give --yes to continue without confirmation, or --dry-run to change nothing"
         )));
     }
     let mut stderr = io::stderr().lock();

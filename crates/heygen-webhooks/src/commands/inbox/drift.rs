@@ -15,7 +15,7 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     let place = options.file.place()?;
     let path = place.file(
         "inbox drift",
-        "what differs in new deliveries, /metrics of each receiver counts, and its log tells",
+        "see the config_drift of new deliveries in /metrics and the log of each receiver",
     )?;
     let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
     let found = reader.drift().await?;
@@ -27,9 +27,9 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     let heads = ["WHAT", "EVENT", "NAME", "COUNT", "FIRST", "LAST", "EXAMPLE"];
     output::write(table(&heads, &rows))?;
     match found.first() {
-        None => note("every event so far was as this version knows it"),
+        None => note("no config_drift: this version knows every event received so far"),
         Some(newest) => note(&format!(
-            "`inbox show {}` shows one such delivery, as long as it is kept",
+            "`inbox show {}` shows one of these deliveries, while it is stored",
             newest.example
         )),
     }
@@ -56,7 +56,7 @@ fn words(kind: DriftKind) -> &'static str {
     match kind {
         DriftKind::UnknownEvent => "new event",
         DriftKind::UnknownField => "new field",
-        DriftKind::Malformed => "does not fit",
+        DriftKind::Malformed => "malformed",
         _ => kind.as_str(),
     }
 }

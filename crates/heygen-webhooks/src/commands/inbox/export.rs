@@ -44,7 +44,7 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     match written.damaged {
         0 => Ok(()),
         damaged => Err(anyhow::anyhow!(
-            "{} passed over: `inbox check` tells more",
+            "{} skipped as damaged: `inbox check` tells more",
             size::deliveries(damaged)
         )
         .into()),

@@ -125,7 +125,7 @@ impl Tally {
         match options.json {
             true => output::json(&json!({"new": new, "duplicate": duplicate, "bad": bad}))?,
             false => output::write(format!(
-                "{} new, {} here already, {} lines that cannot be read\n",
+                "{} new, {} already here, {} unreadable\n",
                 size::count(*new),
                 size::count(*duplicate),
                 size::count(*bad)

@@ -18,7 +18,7 @@ pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
 pub(super) fn posts(number: u64) -> Result<ProgressBar, Failure> {
     bar(
         number,
-        "{wide_bar} {human_pos} of {human_len} posts, {eta} left",
+        "{wide_bar} {human_pos} of {human_len} requests, {eta} left",
     )
 }
 

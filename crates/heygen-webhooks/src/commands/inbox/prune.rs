@@ -24,7 +24,7 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
     if !options.dry_run && found > 0 {
         if !options.yes {
             confirm(&format!(
-                "Delete {} kept before {}? Should HeyGen send them again, they will not be known as duplicates.",
+                "Delete {} older than {}? If HeyGen sends them again, they are no longer recognised as duplicates.",
                 size::deliveries(found),
                 when::short(before)
             ))?;
@@ -44,13 +44,12 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
     }
     output::write(match options.dry_run {
         true => format!(
-            "{} kept before {} would be deleted; nothing was changed: this was a dry run\n",
+            "{} older than {} would be deleted; nothing was changed (dry run)\n",
             size::deliveries(found),
             when::short(before)
         ),
         false => format!(
-            "{} deleted; in use: {} before, {} now\n\
-             What is pending or being handled stays. What was deleted is no longer known as a duplicate.\n",
+            "{} deleted; in use: {} before, {} now\nPending and claimed deliveries stay. Deleted ones are no longer recognised as duplicates.\n",
             size::deliveries(deleted),
             size::bytes(bytes_before),
             size::bytes(bytes_after)

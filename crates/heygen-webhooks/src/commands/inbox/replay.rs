@@ -42,7 +42,7 @@ pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
     let number = chosen.ids.len() as u64;
     if number > ASK_ABOVE && !options.yes {
         let deliveries = size::deliveries(number);
-        confirm(&format!("Hand {deliveries} out again?"))?;
+        confirm(&format!("Replay {deliveries}?"))?;
     }
     let outcome = replay(options, &chosen.ids).await?;
     report(options, &chosen, &outcome)
@@ -55,11 +55,10 @@ fn check_use(options: &Replay) -> Result<(), Failure> {
     match ways.iter().filter(|way| **way).count() {
         1 => Ok(()),
         0 => Err(Failure::usage(
-            "nothing is chosen: name deliveries by id, choose by --state, --event-type, --subject, --since or --until, \
-             or give --all",
+            "no deliveries chosen: give ids, choose by --state, --event-type, --subject, --since or --until, or give --all",
         )),
         _ => Err(Failure::usage(
-            "give ids, or options that choose, or --all: not more than one of these",
+            "give either ids, or options that choose, or --all",
         )),
     }
 }
@@ -166,7 +165,7 @@ fn report(options: &Replay, chosen: &Chosen, outcome: &Outcome) -> Result<(), Fa
             "chosen": chosen.ids.len(),
             "kinds": kinds.collect::<Vec<_>>(),
             "replayed": replayed.pending,
-            "in_hand": replayed.claimed,
+            "claimed": replayed.claimed,
             "missing": missing,
             "not_reached": left,
             "dry_run": options.dry_run,
@@ -184,20 +183,20 @@ fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {
     let Outcome { replayed, left } = outcome;
     let mut lines = Vec::new();
     if options.dry_run {
-        lines.push("nothing was changed: this was a dry run".to_owned());
+        lines.push("nothing was changed (dry run)".to_owned());
     } else {
         let deliveries = size::deliveries(replayed.pending as u64);
-        lines.push(format!("{deliveries} to be handed out again"));
+        lines.push(format!("{deliveries} replayed"));
     }
     if *left > 0 {
         lines.push(format!(
-            "stopped: {} left as they are",
+            "stopped: {} left unchanged",
             size::deliveries(*left as u64)
         ));
     }
     if replayed.claimed > 0 {
         lines.push(format!(
-            "{} in a handler's hands now, and left there",
+            "{} claimed by a handler, and left unchanged",
             size::deliveries(replayed.claimed as u64)
         ));
     }
@@ -259,7 +258,7 @@ impl Chosen {
             })
             .collect();
         let mut text = match rows.is_empty() {
-            true => "no delivery is as asked for\n".to_owned(),
+            true => "no deliveries match\n".to_owned(),
             false => table(&["EVENT", "STATE", "COUNT"], &rows),
         };
         for id in &self.missing {

@@ -153,7 +153,7 @@ impl Told {
         [
             facts,
             self.events_text(all),
-            counted("CAME BY", sources.collect()),
+            counted("SOURCE", sources.collect()),
             counted("ATTEMPTS IN 24 HOURS", attempts.collect()),
         ]
         .concat()

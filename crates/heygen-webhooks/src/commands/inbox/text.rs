@@ -18,8 +18,7 @@ pub(super) fn kept_text(kept: &StoredDelivery, full: bool) -> String {
         summary.state,
         match (kept.due_at, summary.dead_lettered_at) {
             (Some(due), _) => format!(", due {}", when::short(due)),
-            (None, Some(dead_lettered_at)) =>
-                format!(", given up {}", when::short(dead_lettered_at)),
+            (None, Some(dead_lettered_at)) => format!(", dead-lettered {}", when::short(dead_lettered_at)),
             (None, None) => String::new(),
         },
     )];
@@ -55,7 +54,7 @@ fn repeats_text(kept: &StoredDelivery) -> String {
         return String::new();
     };
     let mut text = format!(
-        "came again      {} times, last at {}\n",
+        "repeated        {} times, last at {}\n",
         kept.redeliveries.count,
         when::short(last_at)
     );

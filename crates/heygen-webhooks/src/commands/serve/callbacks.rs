@@ -23,14 +23,14 @@ impl Callbacks {
         if let Some(file) = file {
             if read_into(&tokens, file)? == 0 {
                 return Err(Failure::usage(format!(
-                    "callback token file {} holds no token: put one on a line, made for instance with `openssl rand -hex 32`",
+                    "callback token file {} is empty: put one token per line, for instance from `openssl rand -hex 32`",
                     file.display()
                 )));
             }
             secret::warn_of_open_files(&[file.to_owned()]);
             tracing::info!(
                 tokens = tokens.len(),
-                "callbacks are taken at PATH/callbacks/TOKEN"
+                "accepting callbacks at PATH/callbacks/TOKEN"
             );
         }
         let file = file.map(Path::to_owned);
@@ -64,12 +64,12 @@ fn read_again(tokens: &CallbackTokens, file: &Path) {
     match read {
         Ok(0) => tracing::warn!(
             file = %file.display(),
-            "this file holds no callback token any more: every callback is answered 404"
+            "callback token file is empty now: every callback is answered with 404"
         ),
-        Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens read again"),
+        Ok(_) => tracing::info!(tokens = tokens.len(), "callback tokens reloaded"),
         Err(error) => {
             tracing::error!(
-                "callback tokens could not be read again, those in force stay: {error}"
+                "could not reload callback tokens, the previous ones stay in effect: {error}"
             );
         }
     }

@@ -16,7 +16,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
     prepared.admin.tell()?;
     let secrets = prepared.sources.active().get();
     let secrets = match secrets.map_or(0, |secrets| secrets.len()) {
-        0 => "none: deliveries would be answered 503".to_owned(),
+        0 => "none: deliveries would be answered with 503".to_owned(),
         count => format!("{count} known"),
     };
     let tls = config.tls.as_ref();
@@ -28,20 +28,20 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
                 .path()
                 .map_or_else(|| "no file".to_owned(), |path| path.display().to_string()),
         ),
-        ("listen", format!("{} can be listened on", config.listen)),
+        ("listen", format!("{} is free", config.listen)),
         (
             "tls",
             tls.map_or_else(
                 || "plain http".to_owned(),
-                |files| format!("{} fits its key", files.certificate.display()),
+                |files| format!("{} matches its key", files.certificate.display()),
             ),
         ),
         (
             "admin",
             match &config.admin {
                 AdminAddress::Off => "off".to_owned(),
-                AdminAddress::Default => format!("{ADMIN}, where that is free"),
-                AdminAddress::At(address) => format!("{address} can be listened on"),
+                AdminAddress::Default => format!("{ADMIN}, if free"),
+                AdminAddress::At(address) => format!("{address} is free"),
             },
         ),
         ("secrets", secrets),
@@ -59,7 +59,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
         (
             "HeyGen",
             match prepared.client {
-                Some(_) => "there is a key; HeyGen was not asked",
+                Some(_) => "a key is set; HeyGen was not called",
                 None => "not needed",
             }
             .to_owned(),
@@ -76,5 +76,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
     for (what, found) in checked {
         output::write(format!("{what:<13}  {found}\n"))?;
     }
-    Ok(output::write("`serve` can start with this\n")?)
+    Ok(output::write(
+        "`serve` can start with this configuration\n",
+    )?)
 }

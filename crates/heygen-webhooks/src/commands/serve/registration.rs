@@ -89,18 +89,16 @@ impl Registration {
             Ok(Ok(())) => None,
             Ok(Err(error)) if error.kind() == ConnectErrorKind::SecretStore => {
                 let error = error_chain(&error);
-                tracing::error!(
-                    "the secret of the deleted endpoint could not be forgotten: {error}"
-                );
+                tracing::error!("could not remove the secret of the deleted endpoint: {error}");
                 None
             }
             Ok(Err(error)) => Some(error_chain(&error)),
-            Err(_) => Some(format!("no answer in {} s", END_TIME.as_secs())),
+            Err(_) => Some(format!("no answer within {} s", END_TIME.as_secs())),
         };
         match problem {
             Some(problem) => tracing::error!(
                 %endpoint_id,
-                "could not be deregistered, delete it with `endpoints delete`: {problem}"
+                "could not deregister the endpoint, delete it with `endpoints delete`: {problem}"
             ),
             None => tracing::info!(%endpoint_id, "deregistered at {}", self.at),
         }
@@ -121,37 +119,36 @@ impl Reporter {
                 );
                 tracing::warn!(
                     url,
-                    "not registered yet, and tried again until it is; {meanwhile}: {failure}"
+                    "registration failed and is retried; {meanwhile}: {failure}"
                 );
             }
             Event::Ambiguous(endpoints) => tracing::warn!(
                 endpoints,
                 url,
-                "several endpoints at {at} have this URL: every event comes that often, and only deliveries of a known \
-                 secret are taken; delete the others with `endpoints delete ID`"
+                "several endpoints at {at} have this URL: every event arrives once for each, and only those signed with a known secret are accepted; delete the others with `endpoints delete ID`"
             ),
             Event::UnlistedExpire => tracing::info!(
                 url,
-                "a secret is kept of an endpoint that HeyGen no longer lists: it is accepted for 24 h more"
+                "HeyGen no longer lists the endpoint of a stored secret: the secret is accepted for 24 h more"
             ),
             Event::UnlistedNotExpired(error) => {
                 let error = error_chain(error);
-                tracing::warn!("old secrets could not be ended: {error}");
+                tracing::warn!("could not retire old secrets: {error}");
             }
             Event::Created(endpoint_id, url) => {
                 let url = without_query(url);
                 tracing::info!(%endpoint_id, url, %secrets_file, "registered at {at}");
             }
             Event::Found(endpoint_id, url) => {
-                tracing::info!(%endpoint_id, url = without_query(url), "found at {at}");
+                tracing::info!(%endpoint_id, url = without_query(url), "already registered at {at}");
             }
             Event::Disabled(endpoint_id) => tracing::warn!(
                 %endpoint_id,
-                "HeyGen has disabled this endpoint and no operation is known that enables it: delete it and start again"
+                "HeyGen has disabled this endpoint and cannot enable it again: delete it with `endpoints delete` and restart"
             ),
             Event::SubscriptionReplaced(endpoint_id, is_taken_over) => {
                 if !is_taken_over {
-                    tracing::warn!(%endpoint_id, "HeyGen did not take over the events that were asked for");
+                    tracing::warn!(%endpoint_id, "HeyGen did not accept the requested events: check them with `event-types`");
                 }
                 tracing::info!(%endpoint_id, "subscription replaced");
             }
@@ -161,16 +158,15 @@ impl Reporter {
                 let error = error_chain(error);
                 tracing::error!(
                     %endpoint_id,
-                    "the secret of this endpoint could not be kept, and HeyGen does not tell it again: it is in force until this \
-                     process ends. Fix what is in the way, then replace it with `endpoints rotate-secret {endpoint_id} --apply`: {error}"
+                    "could not store the secret of this endpoint, which HeyGen does not show again: it is used until this process ends. Fix the cause, then rotate it with `endpoints rotate-secret {endpoint_id} --apply`: {error}"
                 );
             }
             Event::SecretReplaced(endpoint_id) => {
-                tracing::info!(%endpoint_id, %secrets_file, "secret replaced");
+                tracing::info!(%endpoint_id, %secrets_file, "secret rotated");
             }
             Event::SecretAssumed(endpoint_id) => {
                 self.sources.take_configured_for(endpoint_id.as_str());
-                tracing::info!(%endpoint_id, "taking the configured secret for this endpoint's: HeyGen does not show it again");
+                tracing::info!(%endpoint_id, "assuming the configured secret is this endpoint's: HeyGen does not show it again");
             }
             _ => {}
         }
@@ -179,8 +175,8 @@ impl Reporter {
 
 fn meanwhile(active: &ActiveSecrets) -> &'static str {
     match active.get() {
-        Some(_) => "deliveries under the secrets known here are taken meanwhile",
-        None => "probes pass meanwhile, and deliveries are answered 503 until a secret is known",
+        Some(_) => "deliveries signed with a known secret are accepted meanwhile",
+        None => "deliveries are answered with 503 until a secret is known; probes pass",
     }
 }
 
@@ -190,13 +186,11 @@ fn failure(error: &ConnectError) -> Option<Failure> {
     let failure = match (error.api_error(), error.kind()) {
         (Some(error), _) => api::failure(ApiVersion::V3, error),
         (None, ConnectErrorKind::NoSecret) => anyhow::anyhow!(
-            "HeyGen made endpoint {id} without telling its secret: run again with --rotate-secret"
+            "HeyGen created endpoint {id} without returning its secret: run again with --rotate-secret"
         )
         .into(),
         (None, ConnectErrorKind::UnknownSecret) => anyhow::anyhow!(
-            "endpoint {id} at HeyGen has this URL, and its secret is not known here: HeyGen shows it only once. \
-             Give it with HEYGEN_WEBHOOK_SECRET or --secret-file, or replace it with --rotate-secret (what still uses the \
-             old one then fails at once)"
+            "endpoint {id} at HeyGen has this URL, but its secret is not known here, and HeyGen shows it only once. Set it with HEYGEN_WEBHOOK_SECRET or --secret-file, or rotate it with --rotate-secret (receivers that use the old one then fail at once)"
         )
         .into(),
         (None, _) => return None,

@@ -89,7 +89,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn start() -> Result<Self, Failure> {
         let sandbox = Sandbox::builder().api_key(KEY).start().await?;
-        tracing::info!(url = sandbox.url(), "the sandbox plays HeyGen");
+        tracing::info!(url = sandbox.url(), "the sandbox simulates HeyGen");
         Ok(Self { sandbox })
     }
 
@@ -115,8 +115,7 @@ impl Show {
                 is_late = true;
                 tracing::warn!(
                     event_type = event_type.as_str(),
-                    "this sample is not handled after {} s, and the others are sent without waiting: is the output read, \
-                     and the log free of errors?",
+                    "sample not acknowledged after {} s; the others are sent without waiting: check that the output is read, and the log for errors",
                     PATIENCE.as_secs()
                 );
             }
@@ -139,17 +138,17 @@ impl Show {
         let url = self.sandbox.url();
         format!(
             "
-One signed sample of each of the {count} known events was sent, as HeyGen sends them:
+Sent one signed sample of each of the {count} known events, as HeyGen would:
 {report}
 
-It stays up; from a second terminal try:
+It keeps running; try from a second terminal:
 
   curl {url}/sandbox/events -d '{{\"event_type\":\"avatar_video.fail\",\"data\":{{\"msg\":\"no credit\"}}}}'
   heygen-webhooks inbox list --inbox {inbox}
   HEYGEN_API_KEY={KEY} heygen-webhooks endpoints list --base-url {url}
   HEYGEN_API_KEY={KEY} heygen-webhooks events --base-url {url}
 
-Ctrl-C ends it. At HeyGen itself: HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://your.host/webhooks/heygen
+Stop with Ctrl-C. For the real HeyGen: HEYGEN_API_KEY=… heygen-webhooks serve --public-url https://your.host
 
 ",
             count = report.samples,

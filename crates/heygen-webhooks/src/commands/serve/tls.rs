@@ -26,7 +26,11 @@ impl Certificate {
             match written::read(file) {
                 // What cannot be read is told below.
                 Err(error) if !error.is::<io::Error>() => {
-                    let place = format!("{}: no TLS: {}", origin::name(option), file.display());
+                    let place = format!(
+                        "{}: cannot set up TLS: {}",
+                        origin::name(option),
+                        file.display()
+                    );
                     return Err(error.context(place).into());
                 }
                 Ok(_) | Err(_) => {}
@@ -35,7 +39,7 @@ impl Certificate {
         let tls = ServerTls::from_pem_files(&files.certificate, &files.key).map_err(|error| {
             let is_key = error.path() == Some(&*files.key) && files.key != files.certificate;
             let option = origin::name(if is_key { "tls-key" } else { "tls-cert" });
-            anyhow::Error::new(error).context(format!("{option}: no TLS"))
+            anyhow::Error::new(error).context(format!("{option}: cannot set up TLS"))
         })?;
         warn_of(&files, &tls);
         Ok(Self { tls, files })
@@ -51,11 +55,11 @@ impl Certificate {
         while hangups.changed().await.is_ok() {
             match tls.replace_with_pem_files(&files.certificate, &files.key) {
                 Ok(()) => {
-                    tracing::info!("certificate read again");
+                    tracing::info!("certificate reloaded");
                     warn_of(&files, &tls);
                 }
                 Err(error) => tracing::error!(
-                    "the certificate could not be read again, the one in force stays: {:#}",
+                    "could not reload the certificate, the previous one stays in effect: {:#}",
                     anyhow::Error::new(error)
                 ),
             }
@@ -66,7 +70,7 @@ impl Certificate {
 fn warn_of(files: &TlsFiles, tls: &ServerTls) {
     if is_open_to_others(&files.key) {
         tracing::warn!(
-            "key file {0} can be read by others: chmod 600 {0}",
+            "other users can read key file {0}: chmod 600 {0}",
             files.key.display()
         );
     }
@@ -77,11 +81,9 @@ fn warn_of(files: &TlsFiles, tls: &ServerTls) {
     let file = files.certificate.display();
     let day = when::short(until);
     match until.duration_since(SystemTime::now()) {
-        Err(_) => tracing::warn!(
-            "the certificate {file} expired on {day}: nobody trusts it; renew it, then send SIGHUP"
-        ),
+        Err(_) => tracing::warn!("certificate {file} expired on {day}: renew it, then send SIGHUP"),
         Ok(left) if left < RENEW_BEFORE => {
-            tracing::warn!("the certificate {file} expires on {day}: renew it, then send SIGHUP");
+            tracing::warn!("certificate {file} expires on {day}: renew it, then send SIGHUP");
         }
         Ok(_) => {}
     }

@@ -23,8 +23,7 @@ pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Fa
     match decides.as_slice() {
         [] => Ok(()),
         decides => Err(Failure::usage(format!(
-            "configuration file {} {doubt}, so it is not believed where it sets {}: if it is yours, name it with --config or \
-             HEYGEN_WEBHOOKS_CONFIG, or make it yours alone",
+            "configuration file {} {doubt}, so it is not trusted to set {}: if it is yours, name it with --config or HEYGEN_WEBHOOKS_CONFIG, or make it writable only by you",
             path.display(),
             decides.join(", ")
         ))),
@@ -64,7 +63,7 @@ fn doubt(path: &Path, opened: &fs::File) -> Option<String> {
         match metadata.uid() {
             uid if uid != us && uid != ROOT => Some(format!("belongs to another user (uid {uid})")),
             _ if !is_link && (mode & 0o002 != 0 || by_group) => {
-                Some("can be written by others".to_owned())
+                Some("is writable by others".to_owned())
             }
             _ => None,
         }
@@ -122,7 +121,7 @@ mod tests {
             check_file(line, 0o600, None, None);
             check_file(line, 0o644, None, None);
             check_file(line, 0o664, None, None);
-            check_file(line, 0o666, None, Some("can be written by others"));
+            check_file(line, 0o666, None, Some("is writable by others"));
             // Nobody but root can give files away.
             if rustix::process::geteuid().is_root() {
                 check_file(line, 0o600, Some(65534), Some("another user (uid 65534)"));

@@ -32,8 +32,7 @@ struct Settings {
 pub(super) async fn durability_warnings(monitors: &[String]) -> Vec<String> {
     if monitors.is_empty() {
         return vec![
-            "whether the servers write before they acknowledge (sync_interval: always), only their monitoring port tells: name it \
-             with --nats-monitor"
+            "cannot check that the servers write before they acknowledge (sync_interval: always): name their monitoring port with --nats-monitor"
                 .to_owned(),
         ];
     }
@@ -42,7 +41,7 @@ pub(super) async fn durability_warnings(monitors: &[String]) -> Vec<String> {
         let place = without_query(monitor);
         match ask(monitor).await {
             Ok(variables) => durability_warnings.extend(doubt(&place, &variables)),
-            Err(error) => durability_warnings.push(format!("{place} cannot be asked: {error:#}")),
+            Err(error) => durability_warnings.push(format!("cannot reach {place}: {error:#}")),
         }
     }
     durability_warnings
@@ -56,7 +55,7 @@ fn doubt(place: &str, variables: &Variables) -> Option<String> {
         )),
         Some(settings) if settings.sync_always => None,
         Some(_) if !can_be_told(version) => Some(format!(
-            "the server at {place} ({version}) cannot be told to write before it acknowledges"
+            "the server at {place} ({version}) has no setting to write before it acknowledges: update it"
         )),
         Some(_) => Some(format!(
             "the server at {place} ({version}) acknowledges before it writes: set `sync_interval: always` in its jetstream block"
@@ -119,7 +118,7 @@ mod tests {
         );
         check(
             r#"{"version":"2.9.10","jetstream":{"config":{"max_memory":1}}}"#,
-            Some("(2.9.10) cannot be told to write before it acknowledges"),
+            Some("(2.9.10) has no setting to write before it acknowledges"),
         );
         check(
             r#"{"version":"2.15.1","jetstream":{}}"#,

@@ -36,10 +36,11 @@ fn what_is_registered_and_cannot_work() {
 
     let seen = heygen.examine(&place, &url, Some(SECRET));
     seen.problems(&["endpoints", "endpoints.registered"]);
-    heygen
-        .examine(&place, &[], Some(SECRET))
-        .problems(&[])
-        .is("endpoints", "warn", "none");
+    heygen.examine(&place, &[], Some(SECRET)).problems(&[]).is(
+        "endpoints",
+        "warn",
+        "no endpoint is registered",
+    );
 
     heygen.register("https://elsewhere.example/hook?token=hidden");
     let seen = heygen.examine(&place, &url, Some(SECRET));
@@ -54,7 +55,11 @@ fn what_is_registered_and_cannot_work() {
     seen.is("endpoints.duplicates", "warn", &first)
         .is("endpoints.duplicates", "warn", &second)
         .is("endpoints.registered", "ok", "")
-        .is("secrets", "problem", "signs with another one");
+        .is(
+            "secrets",
+            "problem",
+            "signs with a secret that is not known here",
+        );
 
     heygen.sandbox.set_status(&first, "disabled");
     heygen
@@ -104,7 +109,7 @@ fn names_that_are_new_and_names_that_nobody_wants() {
         .examine(&place, &[], Some(SECRET))
         .is("events.known", "warn", "podcast.success")
         .is("events.offered", "warn", "avatar_video.success")
-        .is("events.subscribed", "problem", "nothing will come");
+        .is("events.subscribed", "problem", "nothing will arrive");
     heygen.examine(&place, &[], Some(SECRET)).problems(&[]).is(
         "events.subscribed",
         "ok",

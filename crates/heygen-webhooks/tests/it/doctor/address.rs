@@ -34,11 +34,11 @@ fn an_address_that_does_not_answer_options() {
         .is(
             "address.options",
             "problem",
-            "v1 waits no longer, v3 may not either",
+            "v1 waits no longer, and v3 may not either",
         )
         .is("address.get", "ok", "200")
         .is("sample.signed", "ok", "200")
-        .is("sample.unsigned", "problem", "taken");
+        .is("sample.unsigned", "problem", "accepted");
     let refusing = small_server(|_| Some("405 Method Not Allowed"));
     heygen
         .examine(&place, &["--public-url", &refusing], Some(SECRET))
@@ -46,10 +46,10 @@ fn an_address_that_does_not_answer_options() {
         .is(
             "address.options",
             "problem",
-            "v1 registers no other, v3 may not either",
+            "v1 registers no other address, and v3 may not either",
         )
         .is("address.get", "warn", "405")
-        .is("sample.signed", "problem", "mend the path")
+        .is("sample.signed", "problem", "correct the path")
         .is("sample.unsigned", "warn", "405");
 }
 

@@ -100,7 +100,7 @@ fn a_backlog_that_fails_is_told_with_its_error() {
             &["--public-url", &serve.url, "--no-sample"],
             Some(SECRET),
         )
-        .is("inbox.backlog", "warn", "2 waiting")
+        .is("inbox.backlog", "warn", "2 pending")
         .is("inbox.backlog", "warn", "the last attempt failed")
         .is("inbox.backlog", "warn", "401");
 }

@@ -19,7 +19,7 @@ fn a_flood_of_strangers_hides_nothing_of_heygen() {
     let look = || heygen.examine(&place, &["--no-sample"], Some(SECRET));
     serve.trigger(&place, &["batch.finished", "--unsigned"]);
     eventually(|| listed(&place).len() == 1);
-    look().is("rejected", "ok", "only requests without a signature");
+    look().is("rejected", "ok", "only unsigned requests");
 
     serve.trigger(&place, &["avatar_video.fail", "--tamper"]);
     let flood = ["batch.finished", "--unsigned", "--count", "60"];
@@ -30,7 +30,7 @@ fn a_flood_of_strangers_hides_nothing_of_heygen() {
         (signed.count(), listed.len()) == (1, 11)
     });
     let seen = look();
-    seen.is("rejected", "warn", "deliveries with a signature");
+    seen.is("rejected", "warn", "signed requests");
     let items = seen.finding("rejected")["items"].as_array().expect("items");
     let first = items[0].as_str().expect("a text");
     assert!(first.ends_with("(headers: signature)"), "{first}");

@@ -20,13 +20,13 @@ fn a_secret_that_nobody_here_knows() {
     heygen
         .examine(&place, &url, Some(&secret))
         .problems(&["sample.signed"])
-        .is("secrets", "ok", "the one that HeyGen shows")
+        .is("secrets", "ok", "identical to the one HeyGen shows")
         .is("sample.signed", "problem", "401");
     heygen.without_v1();
     heygen
         .examine(&place, &url, Some(SECRET))
         .problems(&[])
-        .is("secrets", "ok", "perhaps")
+        .is("secrets", "ok", "possibly")
         .is("sample.signed", "ok", "accepted");
     let missing = heygen.examine(&place, &["--secret-file", "nowhere"], None);
     missing

@@ -131,7 +131,7 @@ fn bad_lines_are_told_and_lose_no_other() {
     let strict = place.run_with(&["inbox", "import", "-", "--strict"], input.as_bytes(), &[]);
     assert_eq!(strict.status, 1);
     assert!(
-        strict.stdout.starts_with("1 new, 0 here already, 1 "),
+        strict.stdout.starts_with("1 new, 0 already here, 1 "),
         "{}",
         strict.stdout
     );
@@ -145,7 +145,7 @@ fn bad_lines_are_told_and_lose_no_other() {
         told.stderr
     );
     assert!(
-        told.stdout.starts_with("1 new, 1 here already, 2 "),
+        told.stdout.starts_with("1 new, 1 already here, 2 "),
         "{}",
         told.stdout
     );
@@ -165,7 +165,7 @@ fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
     // It is here now, and stays as it is.
     let again = place.run_with(&arguments, lines.as_bytes(), &[]).ok();
     assert!(
-        again.stdout.starts_with("0 new, 1 here already"),
+        again.stdout.starts_with("0 new, 1 already here"),
         "{}",
         again.stdout
     );

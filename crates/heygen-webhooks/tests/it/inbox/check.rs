@@ -53,7 +53,7 @@ fn check_damage(from: f64, to: f64) {
     let told = place.run(&["inbox", "check"]);
     assert_eq!(told.status, 1);
     assert!(
-        told.stdout.contains("wrong: ") && told.stdout.contains("backup"),
+        told.stdout.contains("damaged: ") && told.stdout.contains("backup"),
         "{}{}",
         told.stdout,
         told.stderr

@@ -11,7 +11,7 @@ fn what_this_version_does_not_know_is_counted_and_shown() {
     let serve = place.serve(&["--json"]);
     let none = place.run(&["inbox", "drift"]).ok();
     assert!(
-        none.stderr.contains("as this version knows it"),
+        none.stderr.contains("this version knows every event"),
         "{}",
         none.stderr
     );

@@ -20,7 +20,7 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
         place.run(&[&["inbox", "prune", "--older-than", "30d"], arguments].concat())
     };
     let dry = prune(&["--dry-run"]).ok().stdout;
-    assert!(dry.starts_with("2 deliveries kept before "), "{dry}");
+    assert!(dry.starts_with("2 deliveries older than "), "{dry}");
     let unasked = prune(&[]);
     assert!(
         unasked.status == 2 && unasked.stderr.contains("--yes"),

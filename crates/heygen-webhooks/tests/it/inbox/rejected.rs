@@ -17,7 +17,7 @@ fn misled(place: &Place) -> Serve {
 fn mend(place: &Place, serve: &Serve) {
     place.file("secret", SECRET);
     serve.signal("HUP");
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
 }
 
 /// What was turned away, as soon as there are so many.
@@ -133,7 +133,7 @@ fn only_those_that_are_named() {
     let command = ["inbox", "rejected", "reverify", "--secret-file", "secret"];
     let gone = place.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
     assert_eq!(gone.status, 1);
-    assert!(gone.stdout.contains("there is no post"), "{}", gone.stdout);
+    assert!(gone.stdout.contains("no request"), "{}", gone.stdout);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn lists_and_one_post_for_people_and_programs() {
         let arguments = [&["inbox", "rejected", "list"], arguments].concat();
         place.run(&arguments).ok().stdout
     };
-    assert_eq!(list(&[]), "nothing was turned away\n");
+    assert_eq!(list(&[]), "no rejected requests\n");
     assert_eq!(list(&["--json"]), "[\n]\n");
     serve.trigger(&place, &["batch.finished", "--unsigned"]);
     rejected(&place, 1);

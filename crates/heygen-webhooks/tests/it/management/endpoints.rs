@@ -91,7 +91,7 @@ fn updates_change_what_they_name() {
         assert_eq!(heygen.first().events, None);
         heygen.run(&update).told(2, &["--url", "--events"]);
         let none = heygen.run(&[&update[..], &["--url", URL, "--events", ","]].concat());
-        none.told(2, &["names no event"]);
+        none.told(2, &["--events is empty"]);
     }
 }
 

@@ -55,7 +55,11 @@ fn a_secret_that_could_not_be_kept_after_all_is_printed() {
         "{}",
         made.stdout
     );
-    assert!(made.stderr.contains("could not be kept"), "{}", made.stderr);
+    assert!(
+        made.stderr.contains("could not store the secret"),
+        "{}",
+        made.stderr
+    );
 }
 
 #[cfg(target_os = "linux")]

@@ -32,7 +32,7 @@ fn the_log_comes_as_far_as_it_is_asked_for() {
             .filter_map(|record| record["event_id"].as_str())
             .collect();
         assert_eq!(ids, newest_first(count), "{arguments:?}");
-        let is_more = listed.stderr.contains("of more");
+        let is_more = listed.stderr.contains("there are more");
         assert_eq!(is_more, count < 125, "{arguments:?}: {}", listed.stderr);
         if count == 125 {
             assert_eq!(listed.stderr, "", "no progress where there is no terminal");
@@ -68,10 +68,10 @@ fn the_log_is_filtered_and_shown() {
         }
     }
     let unknown = heygen.run(&["events", "--event-type", "video.failed"]);
-    unknown.told(1, &["event_type", "`event-types` lists the names"]);
+    unknown.told(1, &["event_type", "with `event-types`"]);
     heygen
         .run(&["events", "--api", "v1"])
-        .told(2, &["v1 has no log"]);
+        .told(2, &["v1 has no event log"]);
 }
 
 #[test]

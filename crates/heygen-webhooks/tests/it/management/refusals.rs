@@ -48,7 +48,11 @@ fn refusals_are_told_with_advice() {
         &["announced the end of v1 for 2026-10-31", "use v3"],
     );
     check(Fault::refuse(404), &[], &["check --base-url"]);
-    check(Fault::refuse(403), &[], &["HTTP 403", "may do this"]);
+    check(
+        Fault::refuse(403),
+        &[],
+        &["HTTP 403", "is allowed to do this"],
+    );
     check(Fault::refuse(402), &[], &["HTTP 402", "credit"]);
     let limited = Fault::refuse(429).retry_after(0).times(3);
     check(limited, &[], &["HTTP 429", "try again in 1 s"]);
@@ -60,7 +64,7 @@ fn refusals_are_told_with_advice() {
         &[
             "quota_exceeded",
             "No [2J more.",
-            "waiting a little does not help",
+            "retrying soon does not help",
         ],
     );
 
@@ -75,12 +79,12 @@ fn refusals_are_told_with_advice() {
         .told(1, &["url", "invalid_parameter", "public and https"]);
     heygen
         .run(&["endpoints", "create", URL, "--events", "video.completed"])
-        .told(1, &["events", "`event-types` lists the names"]);
+        .told(1, &["events", "with `event-types`"]);
     assert!(heygen.sandbox.endpoints().is_empty());
     heygen.refuse(Fault::refuse(500).on(Operation::V1Add));
     heygen
         .run(&["endpoints", "create", URL, "--api", "v1"])
-        .told(1, &["HTTP 500", "may have been made all the same"]);
+        .told(1, &["HTTP 500", "may have been made anyway"]);
 }
 
 /// v1's own 404 says that the endpoint is gone; any other may be the end of v1.
@@ -89,7 +93,7 @@ fn an_endpoint_that_is_gone_is_not_taken_for_the_end_of_v1() {
     let heygen = Heygen::start();
     let gone = [
         "HTTP 404, 400131",
-        "no such endpoint any more",
+        "this endpoint no longer exists",
         "endpoints list --api v1",
     ];
     let update = ["endpoints", "update", "gone", "--url", URL, "--api", "v1"];
@@ -128,6 +132,6 @@ fn the_probe_of_v3_is_marked_as_assumed() {
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains("v1 asks the address with OPTIONS"), "{help}");
     assert!(help.contains("v3 may do so too (assumed)"), "{help}");
-    assert!(!help.contains("v3 alone"), "{help}");
-    assert!(help.contains("announced for 2026-10-31"), "{help}");
+    assert!(!help.contains("v3 only"), "{help}");
+    assert!(help.contains("announced its end for 2026-10-31"), "{help}");
 }

@@ -15,7 +15,7 @@ fn a_created_endpoint_shows_its_secret_once() {
         for part in [
             &endpoint.endpoint_id,
             URL,
-            "shown this once",
+            "shown only once",
             "HEYGEN_WEBHOOK_SECRET",
         ] {
             assert!(made.stdout.contains(part), "{part}: {}", made.stdout);
@@ -87,7 +87,7 @@ fn a_kept_secret_is_not_printed() {
         assert!(!made.stdout.contains(&secret), "{}", made.stdout);
         assert!(
             made.stdout
-                .contains("kept in ./heygen-inbox.db.secrets.json"),
+                .contains("stored in ./heygen-inbox.db.secrets.json"),
             "{}",
             made.stdout
         );
@@ -154,7 +154,7 @@ fn a_replaced_secret_is_shown_once() {
         rotated.stdout
     );
     assert!(
-        rotated.stdout.contains("shown this once"),
+        rotated.stdout.contains("shown only once"),
         "{}",
         rotated.stdout
     );
@@ -165,7 +165,7 @@ fn a_replaced_secret_is_shown_once() {
 
     heygen
         .run(&[&rotate[..], &["--api", "v1"]].concat())
-        .told(2, &["v1 cannot replace a secret"]);
+        .told(2, &["v1 cannot rotate a secret"]);
     heygen
         .run(&["endpoints", "rotate-secret", "nobody"])
         .told(1, &["webhook_not_found", "endpoints list"]);
@@ -188,11 +188,11 @@ fn an_applied_secret_is_taken_beside_the_old_one() {
         );
     }
     assert!(
-        rotated.stdout.contains("The old one is taken until"),
+        rotated.stdout.contains("The old one is accepted until"),
         "{}",
         rotated.stdout
     );
-    serve.log_line("secrets read again");
+    serve.log_line("secrets reloaded");
     for secret in [&old.secret, &new] {
         let trigger = ["trigger", "avatar_video.success", "--to", &serve.url];
         let known = [("HEYGEN_WEBHOOK_SECRET", secret.expose())];
@@ -220,7 +220,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
     let rotate = ["endpoints", "rotate-secret", &old.endpoint_id, "--apply"];
     heygen
         .run(&rotate)
-        .told(1, &["there is no inbox ./heygen-inbox.db", "--inbox"]);
+        .told(1, &["no inbox at ./heygen-inbox.db", "--inbox"]);
     assert_eq!(heygen.first().secret.expose(), old.secret.expose());
 
     heygen.place.file("other.db", "");
@@ -228,7 +228,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
         .run(&[&rotate[..], &["--inbox", "other.db"]].concat())
         .ok();
     assert!(
-        rotated.stdout.contains("The old one was not kept there"),
+        rotated.stdout.contains("The old one was not stored there"),
         "{}",
         rotated.stdout
     );

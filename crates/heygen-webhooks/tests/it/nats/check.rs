@@ -10,7 +10,11 @@ fn streams_are_looked_at_and_not_made() {
     let check =
         |arguments: &[&str]| world.run(&[&with_free_ports(&["--check"]), arguments].concat());
     let ended = check(&[]).ok();
-    assert!(ended.stdout.contains("would be made"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("would be created"),
+        "{}",
+        ended.stdout
+    );
     told(&world.run(&["inbox", "list"]), 1, "there is no stream");
 
     let serve = world.receive(&[]);

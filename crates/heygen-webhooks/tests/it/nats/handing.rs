@@ -119,8 +119,8 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     post(&serve, &event("order.fail", "v1"));
     post(&serve, &event("order.new", "v2"));
     assert!(worker.line().contains("v2"));
-    worker.log_line("tried again");
-    let told = worker.log_line("given up");
+    worker.log_line("attempt failed, retry");
+    let told = worker.log_line("dead-lettered");
     assert!(told.contains("inbox replay"), "{told}");
     eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
     worker.signal("TERM");

@@ -66,11 +66,7 @@ fn what_was_not_seen_and_what_is_not_enough_are_refused() {
         &["--nats-monitor", &monitor],
         &["sync_interval: always"],
     );
-    check_refuses(
-        &late,
-        &["--nats-monitor", "127.0.0.1:1"],
-        &["cannot be asked"],
-    );
+    check_refuses(&late, &["--nats-monitor", "127.0.0.1:1"], &["cannot reach"]);
 }
 
 #[test]

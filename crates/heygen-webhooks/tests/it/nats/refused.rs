@@ -30,13 +30,13 @@ fn what_streams_cannot_do_says_what_does_it() {
         "nats stream backup",
     );
     check(place, &["inbox", "drift"], 2, "/metrics");
-    check(place, &["serve", "--ordered"], 2, "keeps no order");
-    check(place, &["work", "--ordered"], 2, "keeps no order");
+    check(place, &["serve", "--ordered"], 2, "has no order");
+    check(place, &["work", "--ordered"], 2, "has no order");
     check(
         place,
         &["dev", "--inbox", &world.address("HEYGEN")],
         2,
-        "leave --inbox out",
+        "leave out --inbox",
     );
     // One account holds one inbox of each prefix, and an inbox is asked for by its own.
     let other = world.address("OTHER");
@@ -81,7 +81,7 @@ fn what_is_written_wrongly_is_told_before_anything_is_asked() {
         &place,
         &["serve", "--receive-only"],
         2,
-        "needs an inbox on streams",
+        "needs an inbox on NATS",
     );
     let inbox = "nats://127.0.0.1:4222/HEYGEN";
     check(
@@ -128,7 +128,7 @@ fn servers_that_are_away_or_have_no_jetstream_are_told() {
         "http://127.0.0.1:1",
     ];
     let told = place.run(&doctor).stdout;
-    assert!(told.contains("see that the servers run"), "{told}");
+    assert!(told.contains("check that the servers run"), "{told}");
     // A second block puts the first one aside.
     let world = World::on(Program::Current, &Options::new().config("jetstream: false"));
     check(&world.place, &["inbox", "stats"], 1, "JetStream");

@@ -105,11 +105,11 @@ fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 404));
     place.file("tokens", format!("{TOKEN}\n{OTHER}\n"));
     serve.signal("HUP");
-    serve.log_line("callback tokens read again");
+    serve.log_line("callback tokens reloaded");
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
     place.file("tokens", format!("{OTHER}\nshort-one\n"));
     serve.signal("HUP");
-    let refused = serve.log_line("callback tokens could not be read again");
+    let refused = serve.log_line("could not reload callback tokens");
     assert!(
         refused.contains("line 2") && !refused.contains("short-one"),
         "{refused}"
@@ -117,7 +117,7 @@ fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
     place.file("tokens", OTHER);
     serve.signal("HUP");
-    serve.log_line("callback tokens read again");
+    serve.log_line("callback tokens reloaded");
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
 }
 
@@ -134,7 +134,7 @@ fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
         assert_eq!(probe(&serve, TOKEN), 204);
         revoke(&file);
         serve.signal("HUP");
-        serve.log_line("holds no callback token any more");
+        serve.log_line("callback token file is empty now");
         let body = event_with_id("evt_1", "a");
         assert_eq!(
             (probe(&serve, TOKEN), callback(&serve, TOKEN, &body).status),
@@ -142,7 +142,7 @@ fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
         );
         place.file("tokens", OTHER);
         serve.signal("HUP");
-        serve.log_line("callback tokens read again");
+        serve.log_line("callback tokens reloaded");
         assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
     }
 }
@@ -152,7 +152,7 @@ fn a_file_that_holds_no_tokens_is_refused_without_telling_them() {
     for (text, expected) in [
         (&format!("# tokens\n\n{TOKEN}\nhunter2\n")[..], "line 4"),
         ("hunter2-with spaces that are long enough", "line 1"),
-        ("# hunter2\n", "holds no token"),
+        ("# hunter2\n", "is empty"),
     ] {
         let place = Place::new();
         place.file("tokens", text);

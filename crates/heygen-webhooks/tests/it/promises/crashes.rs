@@ -58,7 +58,7 @@ fn what_kills_us_every_time_is_given_up() {
                 r#""acknowledged""#.to_owned(),
             ])
     });
-    serve.log_line("given up");
+    serve.log_line("dead-lettered");
     let found = list(&place)
         .into_iter()
         .find(|one| one["subject_id"] == "a");

@@ -15,7 +15,7 @@ pub(super) fn open(inbox: &Place) -> Result<Option<RejectedFile>, Failure> {
     let file = RejectedFile::open(&rejected_path(&inbox.beside()))?;
     if file.is_none() && !inbox.may_exist() {
         return Err(anyhow::anyhow!(
-            "there is no inbox at {inbox}: `serve` makes one, or name it with --inbox"
+            "no inbox at {inbox}: start `serve` to create one, or name another with --inbox"
         )
         .into());
     }
@@ -34,9 +34,9 @@ pub(super) fn secrets(
 pub(super) fn missing(id: u64, inbox: &Place) -> String {
     let path = rejected_path(&inbox.beside());
     format!(
-        "there is no post {id} in {}, or not any more",
+        "no request {id} in {}; it may have been displaced: see `inbox rejected list`",
         path.display()
     )
 }
 
-pub(super) const NOTHING: &str = "nothing was turned away\n";
+pub(super) const NOTHING: &str = "no rejected requests\n";

@@ -62,6 +62,6 @@ fn reasons(found: &[RejectedSummary]) -> String {
 }
 
 const ADVICE: &str = "\
-Signed posts may be HeyGen's: `doctor` and `inbox rejected show ID` say why they do not verify. Once the secret is mended,
-`inbox rejected reverify` takes in what verifies then. Posts without a signature are usually a stranger's.
+Signed requests may be HeyGen's: `doctor` and `inbox rejected show ID` tell why they do not verify. Once the secret is
+fixed, `inbox rejected reverify` accepts those that verify. Unsigned requests usually come from strangers.
 ";

@@ -43,13 +43,13 @@ impl Outcome {
     pub(super) fn text(&self, dry_run: bool) -> String {
         let missing = self.missing.iter();
         let mut parts: Vec<String> = missing
-            .map(|id| format!("there is no post {id}, or not any more\n"))
+            .map(|id| format!("no request {id}; it may have been displaced\n"))
             .collect();
         match (self.checked, dry_run) {
             (0, _) if parts.is_empty() => parts.push(NOTHING.to_owned()),
             (0, _) => {}
             (_, true) => parts.push(format!(
-                "{} would be taken in, or are there already; nothing was changed: this was a dry run\n",
+                "{} would be accepted (or are already in the inbox); nothing was changed (dry run)\n",
                 size::posts(self.verified)
             )),
             (_, false) => parts.push(self.taken()),
@@ -61,14 +61,20 @@ impl Outcome {
     fn taken(&self) -> String {
         let new = self.new_ones();
         let there = self.appended.len() as u64 - new;
-        let mut text = format!("{} taken in", size::posts(new));
+        let mut text = format!("{} accepted", size::posts(new));
         if there > 0 {
             let there = size::posts(there);
-            text.extend([", ", &there, " there already (HeyGen had sent it again)"]);
+            text.extend([
+                ", ",
+                &there,
+                " already in the inbox (HeyGen had sent it again)",
+            ]);
         }
         text.push('\n');
         if new > 0 {
-            text.push_str("a running `serve` hands out what is new within a second; any other does when it starts\n");
+            text.push_str(
+                "a running `serve` picks it up within a second, otherwise the next one does\n",
+            );
         }
         text
     }
@@ -81,7 +87,7 @@ impl Outcome {
         let counts = self.not_verified.iter();
         let counts = counts.map(|(label, count)| format!("  {label}: {}\n", size::count(*count)));
         format!(
-            "{number} not verified, and left there:\n{}{RETRIES}",
+            "{number} not verified, and still rejected:\n{}{RETRIES}",
             counts.collect::<String>()
         )
     }
@@ -93,6 +99,5 @@ impl Outcome {
 }
 
 const RETRIES: &str = "\
-`inbox rejected show ID` says what is the matter with one. HeyGen sends what was turned away again for 24 hours from the
-first time; what is older comes no more by itself.
+`inbox rejected show ID` tells why. HeyGen retries a rejected delivery for 24 hours; `backfill` fetches older events.
 ";

@@ -29,8 +29,7 @@ pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
     let inbox = options.file.place()?;
     let secrets = secrets(&options.file, &options.secrets)?.ok_or_else(|| {
         Failure::usage(
-            "no signing secret: set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file, or name with --inbox the one \
-             beside which `serve --public-url` or `endpoints` keeps it",
+            "no signing secret: set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file, or name with --inbox the inbox beside which `serve --public-url` or `endpoints` stored it",
         )
     })?;
     let Some(file) = open(&inbox)? else {

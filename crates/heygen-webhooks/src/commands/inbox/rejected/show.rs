@@ -21,7 +21,7 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
         let body = post.body.as_deref();
         let body = body.ok_or_else(|| {
             anyhow::anyhow!(
-                "the body of post {} was not read, or not kept",
+                "the body of request {} was not read or not kept",
                 post.summary.id
             )
         })?;
@@ -40,12 +40,12 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
 
 fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Now {
     let Some(body) = &post.body else {
-        return Now::Unknown("cannot be checked: its body was not read, or not kept".to_owned());
+        return Now::Unknown("cannot be verified: its body was not read or not kept".to_owned());
     };
     match secrets {
         Ok(Some(secrets)) => Now::Checked(diagnose(pairs(post), body, &secrets)),
-        Ok(None) => Now::Unknown("not checked: no signing secret is known here".to_owned()),
-        Err(failure) => Now::Unknown(format!("not checked: {failure}")),
+        Ok(None) => Now::Unknown("not verified: no signing secret is known here".to_owned()),
+        Err(failure) => Now::Unknown(format!("not verified: {failure}")),
     }
 }
 

@@ -27,13 +27,13 @@ pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
     };
     let now = match now {
         Now::Checked(diagnosis) if diagnosis.is_verified() => {
-            format!("verified, {diagnosis}: `inbox rejected reverify` takes it in")
+            format!("verified, {diagnosis}: `inbox rejected reverify` accepts it")
         }
         Now::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
         Now::Unknown(why) => why.clone(),
     };
     let mut parts = vec![format!(
-        "post            {}\ncame            {times}\nturned away     {}: {}\nnow             {}\nheaders         {}\n",
+        "request         {}\nreceived        {times}\nrejected        {}: {}\nsecrets today   {}\nheaders         {}\n",
         summary.id,
         tame(&summary.reason),
         tame(rejected::explanation(summary)),
@@ -46,7 +46,10 @@ pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
     });
     parts.extend(signatures);
     if let Some(body) = &post.body {
-        parts.push(format!("\nBody, {} bytes, of whomever\n", body.len()));
+        parts.push(format!(
+            "\nBody, {} bytes (sender not verified)\n",
+            body.len()
+        ));
         let lines = body_text(body, false);
         parts.extend(lines.lines().map(|line| format!("{}\n", tame(line))));
     }
