@@ -23,7 +23,8 @@ pub(crate) enum Config {
 #[command(mut_arg("json", |arg| arg.help("Print a JSON array")))]
 #[command(before_help = "Examples:
   heygen-webhooks config show
-  heygen-webhooks config show --config heygen-webhooks.toml --listen 0.0.0.0:8080
+  heygen-webhooks config show --config heygen-webhooks.toml \\
+    --listen 0.0.0.0:8080
   heygen-webhooks config show --json | jq '.[] | select(.source != \"default\")'")]
 pub(crate) struct ShowConfig {
     #[command(flatten)]

@@ -22,7 +22,8 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:
-  HEYGEN_API_KEY=… heygen-webhooks doctor --public-url https://hooks.example.com
+  HEYGEN_API_KEY=… heygen-webhooks doctor \\
+    --public-url https://hooks.example.com
   heygen-webhooks doctor --inbox /var/lib/heygen/inbox.db --no-sample
   heygen-webhooks doctor --json | jq '.findings[] | select(.level == \"problem\")'
 

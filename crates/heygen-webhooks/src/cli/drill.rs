@@ -26,7 +26,7 @@ use crate::settings::secrets::SecretFiles;
     heygen-webhooks drill http://127.0.0.1:5000/webhook
   heygen-webhooks drill https://staging.example.com/webhooks/heygen \\
     --secret-file secret --junit drill.xml
-  heygen-webhooks drill http://127.0.0.1:5000/webhook --only probe,valid,tampered
+  heygen-webhooks drill http://127.0.0.1:5000/webhook --only probe,valid
   heygen-webhooks drill http://127.0.0.1:5000/webhook --without-secret
   heygen-webhooks drill http://127.0.0.1:5000/webhook --burst 0 --json",
     after_help = "Exit status: 0 when no check failed; 1 otherwise."

@@ -17,7 +17,8 @@ use crate::settings::span;
 #[derive(Debug, Subcommand)]
 #[command(before_help = "Examples:
   heygen-webhooks endpoints list
-  heygen-webhooks endpoints create https://hooks.example.com/webhooks/heygen --keep
+  heygen-webhooks endpoints create --keep \\
+    https://hooks.example.com/webhooks/heygen
   heygen-webhooks endpoints rotate-secret 0f3a… --apply")]
 pub(crate) enum Endpoints {
     List(ListEndpoints),
@@ -59,7 +60,8 @@ pub(crate) struct ListEndpoints {
 
   Write the secret to a file that only you can read:
   (umask 077; heygen-webhooks endpoints create \\
-    https://hooks.example.com/webhooks/heygen --json | jq -r .secret > secret.txt)")]
+    https://hooks.example.com/webhooks/heygen --json \\
+    | jq -r .secret > secret.txt)")]
 #[command(mut_arg("inbox", |arg| arg.value_name("FILE").requires("keep").help(
     "Inbox beside which the secret is stored [env: HEYGEN_WEBHOOKS_INBOX] [default: ./heygen-inbox.db]"
 )))]
@@ -100,7 +102,8 @@ pub(crate) struct CreateEndpoint {
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("change").required(true).multiple(true).args(["url", "events"])))]
 #[command(before_help = "Examples:
-  heygen-webhooks endpoints update 0f3a… --events avatar_video.success,batch.finished
+  heygen-webhooks endpoints update 0f3a… \\
+    --events avatar_video.success,avatar_video.fail
   heygen-webhooks endpoints update 0f3a… --events all \\
     --url https://hooks.example.com/webhooks/heygen
   heygen-webhooks endpoints update 0f3a… --api v1 \\
