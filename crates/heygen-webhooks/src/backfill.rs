@@ -1,4 +1,4 @@
-//! What a backfill that goes on beside a server says in the log, and how one fails.
+//! The log lines and errors of a backfill that runs within `serve`.
 
 use std::future::Future;
 use std::ops::ControlFlow;

@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn mistyped_variables_are_told() {
+    fn mistyped_variables_are_named() {
         #[track_caller]
         fn check(name: &str, expected: Option<&str>) {
-            let doubt = environment::doubt(name, &definition());
-            match (&doubt, expected) {
+            let warning = environment::warning(name, &definition());
+            match (&warning, expected) {
                 (None, None) => {}
-                (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
-                _ => panic!("{name}: {doubt:?}"),
+                (Some(warning), Some(expected)) => assert!(warning.contains(expected), "{warning}"),
+                _ => panic!("{name}: {warning:?}"),
             }
         }
         check("HEYGEN_WEBHOOKS_LISTEN", None);

@@ -1,3 +1,325 @@
-//! What a delivery is dispatched to, as the options say.
+//! [`DispatchConfig`]: where deliveries go, put together from flags, environment and file.
 
-pub(crate) mod handing_out;
+use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heygen_inbox::DispatchOrder;
+use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
+use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
+use reqwest::Url;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::output::notice;
+use crate::output::printer::Printer;
+use crate::output::{tame, without_query};
+use crate::process::descriptors;
+use crate::process::program;
+use crate::secrets::forward_secret::ForwardSecret;
+use crate::settings::event_name;
+use crate::settings::handlers::{ForwardSecretFile, Handlers};
+use crate::settings::origin;
+use crate::settings::rule::{Action, Rule};
+use crate::settings::span::Span;
+use crate::settings::web_address::http_url;
+use crate::store::location::InboxLocation;
+
+mod counted;
+
+pub(crate) use counted::{Count, Counted};
+
+/// What is done with deliveries.
+#[derive(Debug)]
+pub(crate) struct DispatchConfig {
+    pub(crate) options: DispatchOptions,
+    rules: Vec<Rule>,
+    /// What no rule takes.
+    otherwise: Action,
+    forward_secret_file: Option<PathBuf>,
+    /// How long an attempt may take, if it was given.
+    handler_timeout: Option<Duration>,
+}
+
+/// The handler, and the programs it may have running when it is let go.
+pub(crate) struct BuiltHandler {
+    pub(crate) handler: Counted,
+    programs: Vec<Command>,
+    /// What is forwarded is signed with this; `None` where nothing is.
+    forward_secret: Option<ForwardSecret>,
+    receivers: ActiveSecrets,
+}
+
+impl DispatchConfig {
+    pub(crate) fn of(handlers: Handlers, secret: ForwardSecretFile) -> Result<Self, Failure> {
+        let handler_timeout = handlers.handler_timeout;
+        let handler_timeout = handler_timeout
+            .map(|given| seconds("handler-timeout", given))
+            .transpose()?;
+        Ok(Self {
+            handler_timeout,
+            options: dispatch_options(&handlers, handler_timeout)?,
+            otherwise: action(handlers.forward, handlers.exec, handlers.print)?,
+            rules: handlers.on,
+            forward_secret_file: secret.forward_secret_file,
+        })
+    }
+
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.options.order == DispatchOrder::PerSubject
+    }
+
+    fn forwards(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        let forwards = |action: &Action| matches!(action, Action::Forward(_));
+        actions.any(forwards) || forwards(&self.otherwise)
+    }
+
+    /// What forwarded deliveries of this inbox are signed with; `None` where none are forwarded.
+    pub(crate) fn forward_secret(
+        &self,
+        inbox: &InboxLocation,
+    ) -> Result<Option<ForwardSecret>, Failure> {
+        match self.forwards() {
+            true => {
+                let secret = ForwardSecret::of(self.forward_secret_file.as_deref(), inbox)?;
+                // Report a wrong file before anything is started.
+                secret.read()?;
+                Ok(Some(secret))
+            }
+            false => Ok(None),
+        }
+    }
+
+    /// `receivers` are the secrets that deliveries are verified with: what HeyGen did not sign is signed with none of them.
+    pub(crate) fn build(
+        &self,
+        printer: &Printer,
+        forward_secret: Option<ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<BuiltHandler, Failure> {
+        let mut programs = Vec::new();
+        let mut build = |action: &Action| -> Result<BoxHandler, Failure> {
+            Ok(match action {
+                Action::Print => BoxHandler::new(printer.clone()),
+                Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
+                Action::Forward(url) => {
+                    BoxHandler::new(self.forward(url, forward_secret.as_ref(), receivers)?)
+                }
+                Action::Exec(command) => {
+                    let program = self.program(command)?;
+                    programs.push(program.clone());
+                    BoxHandler::new(program)
+                }
+            })
+        };
+        let mut rules = Rules::new();
+        for rule in &self.rules {
+            rules = rules.on(rule.pattern.clone(), build(&rule.action)?);
+        }
+        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
+        let handler = Counted::new(handler);
+        Ok(BuiltHandler {
+            handler,
+            programs,
+            forward_secret,
+            receivers: receivers.clone(),
+        })
+    }
+
+    /// Rejects programs that cannot be started and wrong addresses before anything is started. A host that
+    /// is not known now may be later.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let rules = self.rules.iter().map(|rule| (&rule.action, "on"));
+        let otherwise = match &self.otherwise {
+            Action::Exec(_) => (&self.otherwise, "exec"),
+            _ => (&self.otherwise, "forward"),
+        };
+        for rule in &self.rules {
+            event_name::warn_if_mistyped(rule.pattern.as_str());
+        }
+        for (action, option) in rules.chain([otherwise]) {
+            match action {
+                Action::Forward(url) => warn_of_unknown_host(&http_url(option, url)?, option),
+                Action::Exec(command) => {
+                    let program = command.first().map_or("", String::as_str);
+                    program::check(program).map_err(|problem| {
+                        let option = origin::name(option);
+                        Failure::usage(format!("{option}: {} {problem}", tame(program)))
+                    })?;
+                }
+                Action::Print | Action::Ignore => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(
+        &self,
+        url: &str,
+        secret: Option<&ForwardSecret>,
+        receivers: &ActiveSecrets,
+    ) -> Result<Forward, Failure> {
+        let mut options = ForwardOptions::default();
+        options.receiver_secrets = Some(receivers.clone());
+        options.secret_hint = secret.map(ForwardSecret::hint);
+        let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
+        if let Some(time) = self.handler_timeout {
+            options.timeout = time;
+        }
+        Forward::with(url, secrets, options)
+            .with_context(|| format!("cannot forward to {}", without_query(url)))
+            .map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    fn program(&self, command: &[String]) -> Result<Command, Failure> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| Failure::usage("exec needs a program"))?;
+        let command = Command::new(program)
+            .args(arguments)
+            .timeout(self.handler_timeout.unwrap_or(HANDLER_TIMEOUT));
+        Ok(match descriptors::before() {
+            Some(soft_limit) => command.descriptors(soft_limit),
+            None => command,
+        })
+    }
+}
+
+/// Asks in a thread of its own: a name server that hangs holds up nothing.
+fn warn_of_unknown_host(url: &Url, option: &str) {
+    let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else {
+        return;
+    };
+    let (host, option) = (host.to_owned(), origin::name(option));
+    std::thread::spawn(move || {
+        if let Err(error) = (host.as_str(), port).to_socket_addrs() {
+            notice::warn(format!(
+                "{option}: host {host} not found ({error}); deliveries are retried until it is"
+            ));
+        }
+    });
+}
+
+impl BuiltHandler {
+    /// Acknowledges everything.
+    #[cfg(test)]
+    pub(crate) fn ignoring() -> Self {
+        Self {
+            handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
+            programs: Vec::new(),
+            forward_secret: None,
+            receivers: ActiveSecrets::none(),
+        }
+    }
+
+    /// The programs it may have running.
+    pub(crate) fn programs(&self) -> Vec<Command> {
+        self.programs.clone()
+    }
+
+    /// Brings into force what is signed with, and makes it where it was not made yet: before the inbox is opened, so that a start
+    /// that fails leaves none.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        match &self.forward_secret {
+            Some(secret) => secret.begin(&self.receivers),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs where it is: once there is something to stop.
+    pub(crate) fn tell(&self) {
+        if let Some(secret) = &self.forward_secret {
+            tracing::info!("forwarded deliveries are signed with {}", secret.hint());
+        }
+    }
+
+    /// Reads what is signed with again each time the receiver's secrets were, on SIGHUP.
+    pub(crate) fn keep_fresh(
+        &self,
+        reloads: watch::Receiver<u64>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (secret, receivers) = (self.forward_secret.clone(), self.receivers.clone());
+        async move {
+            match secret {
+                Some(secret) => secret.keep_fresh(receivers, reloads).await,
+                // A task that ended early would end the process.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// After the dispatcher has ended: what ignores being asked may outlive us otherwise.
+    pub(crate) async fn end(self) {
+        let ended = async {
+            for program in &self.programs {
+                program.all_ended().await;
+            }
+        };
+        if tokio::time::timeout(PROGRAMS_END, ended).await.is_err() {
+            tracing::warn!("handler programs are still running");
+        }
+    }
+}
+
+fn dispatch_options(
+    handlers: &Handlers,
+    handler_timeout: Option<Duration>,
+) -> Result<DispatchOptions, Failure> {
+    let mut options = DispatchOptions::default();
+    if handlers.ordered {
+        options.order = DispatchOrder::PerSubject;
+    }
+    match handlers.concurrency {
+        Some(0) => return Err(Failure::usage("concurrency must be at least 1")),
+        Some(concurrency) => options.concurrency = concurrency,
+        None => {}
+    }
+    match handlers.retry_max_attempts {
+        Some(0) => return Err(Failure::usage("retry-max-attempts must be at least 1")),
+        Some(attempts) => options.schedule.max_attempts = attempts,
+        None => {}
+    }
+    if let Some(given) = handlers.retry_initial_delay {
+        options.schedule.initial_delay = seconds("retry-initial-delay", given)?;
+    }
+    if let Some(given) = handlers.retry_max_delay {
+        options.schedule.max_delay = seconds("retry-max-delay", given)?;
+    }
+    if let Some(Span(time)) = handlers.retry_max_elapsed {
+        options.schedule.max_elapsed = time;
+    }
+    // The handlers keep to the time themselves, and tell more about it; a program takes up to two seconds to end.
+    options.handler_timeout = handler_timeout
+        .unwrap_or(HANDLER_TIMEOUT)
+        .saturating_add(TO_END);
+    Ok(options)
+}
+
+fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
+    let time = Duration::try_from_secs_f64(given).ok();
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        Failure::usage(format!(
+            "{name} `{given}` is not a number of seconds: give more than 0"
+        ))
+    })
+}
+
+/// What is to be done with what no rule takes.
+fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Action, Failure> {
+    match (forward, exec.is_empty(), print) {
+        (None, true, _) => Ok(Action::Print),
+        (Some(url), true, false) => Ok(Action::Forward(url)),
+        (None, false, false) => Ok(Action::Exec(exec)),
+        _ => Err(Failure::usage(
+            "give only one of forward, exec and print; use rules (--on) to treat events differently",
+        )),
+    }
+}
+
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
+
+const TO_END: Duration = Duration::from_secs(3);
+
+const PROGRAMS_END: Duration = Duration::from_secs(3);

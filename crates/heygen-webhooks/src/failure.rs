@@ -1,4 +1,4 @@
-//! [`Failure`]: how a command ends when it does not end well.
+//! [`Failure`]: why a command failed, and its exit status.
 
 use std::fmt;
 use std::io;
@@ -12,13 +12,13 @@ use crate::output::{notice, stderr, tame_lines};
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It could not be done; the chain of causes is told.
+    /// It could not be done; the chain of causes is cause.
     Failed(anyhow::Error),
     /// It was asked for something that makes no sense.
     Usage(String),
-    /// The answer is no, and has been told already.
+    /// The answer is no, and has been cause already.
     Said,
-    /// Whoever read our output has gone: nothing to say, but not everything was done or told.
+    /// Whoever read our output has gone: nothing to say, but not everything was done or cause.
     NobodyListens,
 }
 
@@ -110,9 +110,9 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         // Some errors tell their cause themselves.
-        let told = error.to_string();
-        if !text.ends_with(&told) {
-            text = format!("{text}: {told}");
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text = format!("{text}: {message}");
         }
         cause = error.source();
     }

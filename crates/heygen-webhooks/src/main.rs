@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Err(code) => code,
     };
     output::stderr::flush();
-    process::signals::leave_the_end_to_a_second();
+    process::signals::wait_if_second_signal_ends_us();
     code
 }
 

@@ -37,8 +37,8 @@ pub(crate) fn json_array(values: impl ExactSizeIterator<Item = Value>) -> io::Re
     let mut stdout = io::stdout().lock();
     let last = values.len();
     stdout.write_all(b"[")?;
-    for (place, value) in values.enumerate() {
-        let comma = if place + 1 < last { "," } else { "" };
+    for (index, value) in values.enumerate() {
+        let comma = if index + 1 < last { "," } else { "" };
         write!(stdout, "\n{}{comma}", escaped(&value.to_string()))?;
     }
     stdout.write_all(b"\n]\n")?;

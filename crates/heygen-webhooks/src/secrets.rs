@@ -1,4 +1,4 @@
-//! Secrets: where they are read from, and files that come into being whole.
+//! Secrets: where they are read from, and how their files are written.
 
 pub(crate) mod forward_secret;
 pub(crate) mod new_file;

@@ -9,7 +9,7 @@ use heygen_receiver::{
 };
 use tokio::runtime::Builder;
 
-use crate::dispatch::handing_out::{Built, Count};
+use crate::dispatch::{BuiltHandler, Count};
 use crate::failure::Failure;
 use crate::output::printer::Printer;
 use crate::process::tasks::Tasks;
@@ -27,7 +27,7 @@ pub(crate) fn block_on(
 ) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(command);
-    // A line that nobody reads must not keep the process: its delivery is dispatched again after the next start.
+    // An unread line must not keep the process: its delivery is dispatched again after the next start.
     runtime.shutdown_background();
     printer.flush();
     ended
@@ -41,13 +41,13 @@ pub(crate) struct RunningServer {
     /// How long the receiver may take to stop.
     receive_stop_time: Duration,
     working: Tasks,
-    built: Built,
+    built: BuiltHandler,
     administering: Tasks,
 }
 
 impl RunningServer {
     /// Nothing runs yet; the end of the inbox ends it.
-    pub(crate) fn new(inbox: BoxInbox, built: Built, pages: AdminPages<BoxInbox>) -> Self {
+    pub(crate) fn new(inbox: BoxInbox, built: BuiltHandler, pages: AdminPages<BoxInbox>) -> Self {
         let mut working = Tasks::new();
         working.spawn_endless("inbox", inbox.closed());
         Self {
@@ -173,7 +173,7 @@ mod tests {
         let inbox = SqliteInbox::open(folder.path().join("inbox.db")).expect("an inbox");
         let inbox = BoxInbox::new(inbox);
         let pages = AdminPages::new(inbox.clone());
-        let mut server = RunningServer::new(inbox.clone(), Built::ignoring(), pages);
+        let mut server = RunningServer::new(inbox.clone(), BuiltHandler::ignoring(), pages);
         start(&mut server);
         let never = || std::future::pending();
         let waited = tokio::time::timeout(Duration::from_millis(50), server.wait(never()));

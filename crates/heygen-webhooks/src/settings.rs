@@ -1,4 +1,4 @@
-//! What can be set: the options of every command, where each comes from, and the values people type.
+//! Settings: the options of every command, where each comes from, and the values people type.
 
 pub(crate) mod address;
 pub(crate) mod admin;

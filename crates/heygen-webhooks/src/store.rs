@@ -10,22 +10,22 @@ use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind, private_fil
 use tokio::task;
 
 use crate::failure::Failure;
+use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
-use crate::store::place::Place;
 
+pub(crate) mod location;
 pub(crate) mod nats;
-pub(crate) mod place;
 
 /// Opens the inbox of a process that receives or works, and makes it where there is none. Where what was acknowledged has to be
 /// kept, it says what stands against it.
 pub(crate) async fn open(
-    place: &Place,
+    location: &InboxLocation,
     nats: &Nats,
     promise: &Promise,
 ) -> Result<BoxInbox, Failure> {
-    Ok(match place {
-        Place::File(path) => BoxInbox::new(SqliteInbox::open(path)?),
-        Place::Streams(address) => {
+    Ok(match location {
+        InboxLocation::File(path) => BoxInbox::new(SqliteInbox::open(path)?),
+        InboxLocation::Streams(address) => {
             let inbox = JetStreamInbox::open(address, nats.options.clone()).await?;
             promise.check(&inbox).await?;
             BoxInbox::new(inbox)
@@ -34,9 +34,12 @@ pub(crate) async fn open(
 }
 
 /// Opens it to change it beside the process that serves it, and makes it where there is none.
-pub(crate) async fn open_beside(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
-    Ok(match place {
-        Place::File(path) => {
+pub(crate) async fn open_beside(
+    location: &InboxLocation,
+    nats: &Nats,
+) -> Result<BoxInbox, InboxError> {
+    Ok(match location {
+        InboxLocation::File(path) => {
             let path = path.clone();
             // It may wait for another process.
             let opened = task::spawn_blocking(move || SqliteInbox::open_beside(path)).await;
@@ -45,17 +48,20 @@ pub(crate) async fn open_beside(place: &Place, nats: &Nats) -> Result<BoxInbox, 
                     .with_source(error)
             })??)
         }
-        Place::Streams(address) => {
+        InboxLocation::Streams(address) => {
             BoxInbox::new(JetStreamInbox::open(address, impatient(nats)).await?)
         }
     })
 }
 
 /// Opens what is there to look into it, and makes nothing.
-pub(crate) async fn open_existing(place: &Place, nats: &Nats) -> Result<BoxInbox, InboxError> {
-    Ok(match place {
-        Place::File(path) => BoxInbox::new(SqliteInbox::open_read_only(path)?),
-        Place::Streams(address) => {
+pub(crate) async fn open_existing(
+    location: &InboxLocation,
+    nats: &Nats,
+) -> Result<BoxInbox, InboxError> {
+    Ok(match location {
+        InboxLocation::File(path) => BoxInbox::new(SqliteInbox::open_read_only(path)?),
+        InboxLocation::Streams(address) => {
             BoxInbox::new(JetStreamInbox::open_existing(address, impatient(nats)).await?)
         }
     })
@@ -63,18 +69,18 @@ pub(crate) async fn open_existing(place: &Place, nats: &Nats) -> Result<BoxInbox
 
 /// Sees whether it could be opened and would keep what is acknowledged, makes nothing, and says what was found.
 pub(crate) async fn check(
-    place: &Place,
+    location: &InboxLocation,
     nats: &Nats,
     promise: &Promise,
 ) -> Result<&'static str, Failure> {
-    match place {
-        Place::File(path) if !path.exists() => Ok("would be created"),
-        Place::File(path) => match SqliteInbox::open_read_only(path) {
+    match location {
+        InboxLocation::File(path) if !path.exists() => Ok("would be created"),
+        InboxLocation::File(path) => match SqliteInbox::open_read_only(path) {
             Ok(_) => Ok("can be opened"),
             Err(error) if error.kind() == InboxErrorKind::Outdated => Ok("would be upgraded"),
             Err(error) => Err(error.into()),
         },
-        Place::Streams(address) => {
+        InboxLocation::Streams(address) => {
             match JetStreamInbox::open_existing(address, impatient(nats)).await {
                 Ok(inbox) => {
                     promise.check(&inbox).await?;
@@ -98,13 +104,13 @@ fn impatient(nats: &Nats) -> JetStreamOptions {
 }
 
 /// Why there is nothing to look into.
-pub(crate) fn cannot_look(place: &Place, error: InboxError) -> Failure {
-    match place.may_exist() {
+pub(crate) fn cannot_open(location: &InboxLocation, error: InboxError) -> Failure {
+    match location.may_exist() {
         true => anyhow::Error::from(error)
             .context("cannot open the inbox")
             .into(),
         false => anyhow::anyhow!(
-            "no inbox at {place}: start `serve` to create one, or name another with --inbox"
+            "no inbox at {location}: start `serve` to create one, or name another with --inbox"
         )
         .into(),
     }
@@ -125,8 +131,8 @@ pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
 
 /// Files that hold deliveries or secrets and that others on this machine can read or change: the
 /// inbox, and what stands beside it.
-pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
-    let inbox = place.beside();
+pub(crate) fn open_to_others(location: &InboxLocation) -> Vec<PathBuf> {
+    let inbox = location.beside();
     [
         "",
         "-wal",
@@ -144,8 +150,8 @@ pub(crate) fn open_to_others(place: &Place) -> Vec<PathBuf> {
 }
 
 /// Says so in the log, once.
-pub(crate) fn warn_of_open_files(place: &Place) {
-    for path in open_to_others(place) {
+pub(crate) fn warn_of_open_files(location: &InboxLocation) {
+    for path in open_to_others(location) {
         tracing::warn!("other users can read {0}: chmod 600 {0}", path.display());
     }
 }

@@ -1,4 +1,4 @@
-//! [`failure`]: a refusal of HeyGen's API, told with what can be done about it.
+//! [`failure`]: an error of HeyGen's API, with advice on what to do.
 
 use heygen_api::{ApiError, ErrorKind};
 

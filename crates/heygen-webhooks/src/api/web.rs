@@ -1,4 +1,4 @@
-//! Asking a web server, other than HeyGen's API.
+//! HTTP requests to servers other than HeyGen's API.
 
 use std::time::SystemTime;
 

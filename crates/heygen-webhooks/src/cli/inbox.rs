@@ -2,19 +2,19 @@
 
 use clap::{Subcommand, ValueEnum};
 
-mod carry;
 mod change;
-mod keep;
-mod look;
+mod maintenance;
+mod query;
 mod rejected;
 mod selection;
+mod transfer;
 
-pub(crate) use carry::{Export, Format, Import};
 pub(crate) use change::{Prune, Replay};
-pub(crate) use keep::{Backup, Check};
-pub(crate) use look::{Attempts, Drift, List, Show, Stats, Tail};
+pub(crate) use maintenance::{Backup, Check};
+pub(crate) use query::{Attempts, Drift, List, Show, Stats, Tail};
 pub(crate) use rejected::{ListRejected, Rejected, Reverify, ShowRejected};
 pub(crate) use selection::Selection;
+pub(crate) use transfer::{Export, Format, Import};
 
 /// Inspect, replay, export and maintain stored deliveries
 ///

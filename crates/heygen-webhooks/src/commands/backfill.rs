@@ -1,4 +1,4 @@
-//! `backfill`: what HeyGen's log has and the inbox lacks, once.
+//! `backfill`: stores the events of HeyGen's log that the inbox lacks.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
         Ok(go(&mut work, &mut done).await)
     })?;
     let is_complete = matches!(ended, Ok(Ok(BackfillOutcome::Complete)));
-    let told = match options.json {
+    let printed = match options.json {
         true => output::json(&document(&done, is_complete, options.dry_run)),
         // Without a page there is nothing to tell but what went wrong.
         false if done.pages == 0 => Ok(()),
@@ -37,7 +37,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
         );
     }
     match ended {
-        Ok(_) if is_complete => Ok(told?),
+        Ok(_) if is_complete => Ok(printed?),
         Ok(_) => Err(Failure::Said),
         Err(error) => Err(backfill::failure(error)),
     }
@@ -50,12 +50,12 @@ async fn work(options: &Backfill) -> Result<Work<BoxInbox>, Failure> {
     if let Some(event_type) = &options.event_type {
         event_name::warn_if_mistyped(event_type);
     }
-    let place = options.file.place()?;
-    let nats = options.file.nats(&place)?;
+    let location = options.file.location()?;
+    let nats = options.file.nats(&location)?;
     let work = match options.dry_run {
-        true if !place.may_exist() => Work::dry_run(client, None),
-        true => Work::dry_run(client, Some(store::open_beside(&place, &nats).await?)),
-        false => Work::new(client, store::open_beside(&place, &nats).await?),
+        true if !location.may_exist() => Work::dry_run(client, None),
+        true => Work::dry_run(client, Some(store::open_beside(&location, &nats).await?)),
+        false => Work::new(client, store::open_beside(&location, &nats).await?),
     };
     let work = work
         .base_url(api_options.base_url)

@@ -1,4 +1,4 @@
-//! `config show`: what is in force for `serve`, and where it comes from.
+//! `config show`: the settings of `serve`, and where each comes from.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
     let settings = settings(options, &file)?;
     if options.serve.printing.given()?.json {
         let settings = settings.iter().map(|setting| {
-            let (source, place) = match &setting.source {
+            let (source, origin) = match &setting.source {
                 Source::Flag => ("flag", Some(format!("--{}", setting.name))),
                 Source::Variable(name) => ("variable", Some(name.clone())),
                 Source::File => ("file", path.clone()),
@@ -33,7 +33,7 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
                 "name": setting.name,
                 "value": setting.value,
                 "source": source,
-                "origin": place,
+                "origin": origin,
                 "default": setting.default,
             })
         });
@@ -63,11 +63,11 @@ fn settings(options: &ShowConfig, file: &File) -> Result<Vec<Setting>, Failure> 
     let mut inbox = serve.inbox.settings(file);
     for inbox in &mut inbox {
         let is_flag = matches!(inbox.source, Source::Flag);
-        let place = match serve.sandbox {
-            true => serve.inbox.sandbox_place(),
-            false => serve.inbox.place(file),
+        let location = match serve.sandbox {
+            true => serve.inbox.sandbox_location(),
+            false => serve.inbox.location(file),
         };
-        inbox.value = place?.to_string().into();
+        inbox.value = location?.to_string().into();
         if serve.sandbox && !is_flag {
             inbox.source = Source::Default;
         } else if !is_flag && environment::variable(INBOX).is_some() {

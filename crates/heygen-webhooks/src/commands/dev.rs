@@ -1,4 +1,4 @@
-//! `dev`: hands out what HeyGen's log tells of, for local work without a public address.
+//! `dev`: dispatches the events of HeyGen's log, for local work without a public address.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::api;
 use crate::backfill;
 use crate::cli::Dev;
-use crate::dispatch::handing_out::HandingOut;
+use crate::dispatch::DispatchConfig;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::printer::Printer;
@@ -19,16 +19,16 @@ use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
 use crate::server::{RunningServer, block_on};
 use crate::settings::location;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 use crate::store::warn_of_open_files;
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let file = options.config.read()?;
     logging::start(&options.log.over(&file)?)?;
     file.log();
-    let place = Place::read(options.inbox.clone())?;
-    place.check_folder()?;
-    let path = place.file(
+    let location = InboxLocation::read(options.inbox.clone())?;
+    location.check_folder()?;
+    let path = location.file(
         "dev",
         "leave out --inbox, and `dev` stores events in a file in the current folder",
     )?;
@@ -44,18 +44,18 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         })?;
     let api_options = options.api.over(&file)?;
     let secret_files = options.secrets.over(&file)?.files();
-    let handing_out = HandingOut::of(
+    let dispatch = DispatchConfig::of(
         options.handlers.over(&file)?,
         options.forward_secret.over(&file)?,
     )?;
-    handing_out.check()?;
+    dispatch.check()?;
     // The file says how `serve` prints.
     let printer = Printer::start(&options.printing.given()?)?;
-    let forward_secret = handing_out.forward_secret(&place)?;
+    let forward_secret = dispatch.forward_secret(&location)?;
     // A `serve` of this folder may have the secrets of HeyGen's endpoints.
-    let store = SecretStore::beside(&location::place(&file)?.beside());
+    let store = SecretStore::beside(&location::of_serve(&file)?.beside());
     let receivers = secret::of_receivers(&secret_files, &store)?;
-    let built = handing_out.build(&printer, forward_secret, &receivers)?;
+    let built = dispatch.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
@@ -65,7 +65,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         let asked = asked_to_stop(built.programs())?;
         built.begin()?;
         let inbox = BoxInbox::new(SqliteInbox::open(path)?);
-        warn_of_open_files(&Place::File(path.to_owned()));
+        warn_of_open_files(&InboxLocation::File(path.to_owned()));
         built.tell();
         let backfill = Backfill::new(client, inbox.clone())
             .base_url(api_options.base_url.clone())
@@ -78,7 +78,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         printer.say("waiting for events in HeyGen's event log; stop with Ctrl-C\n".to_owned());
         let pages = AdminPages::new(inbox.clone());
         let mut server = RunningServer::new(inbox, built, pages);
-        server.dispatch(handing_out.options.clone());
+        server.dispatch(dispatch.options.clone());
         server.prune(Retention::default());
         let (refuse, refused) = oneshot::channel();
         let (stopped, told_to_stop) = (server.stopped(), server.stopped());

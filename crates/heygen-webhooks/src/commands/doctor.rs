@@ -1,4 +1,4 @@
-//! `doctor`: whether deliveries can arrive, and what to do where they cannot.
+//! `doctor`: checks whether deliveries can arrive, and says how to fix what is wrong.
 //!
 //! A file for each group of findings. They are looked into side by side, each with a time of its own, so that the whole
 //! takes less than 15 seconds, whatever hangs.
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use crate::cli::Doctor;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
+use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
-use crate::store::place::Place;
 
 mod account;
 mod address;
@@ -23,8 +23,8 @@ mod endpoints;
 mod events;
 mod finding;
 mod inbox;
+mod inputs;
 mod local;
-mod plan;
 mod rejected;
 mod sample;
 mod secrets;
@@ -32,16 +32,16 @@ mod tls;
 
 use account::{Account, Why};
 use finding::{Finding, Level};
-use plan::Plan;
+use inputs::Inputs;
 use secrets::Known;
 
 pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
-    let plan = Plan::of(options)?;
+    let inputs = Inputs::of(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let note = Note::show();
-    let findings = runtime.block_on(examine(&plan));
+    let findings = runtime.block_on(examine(&inputs));
     note.clear();
     // A name server or a disk that hangs must not keep us.
     runtime.shutdown_background();
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
     match options.json {
         true => output::json(&json!({
             "healthy": is_healthy,
-            "public_url": plan.address.as_ref().map(|url| without_query(url.as_str())),
+            "public_url": inputs.address.as_ref().map(|url| without_query(url.as_str())),
             "findings": findings,
         }))?,
         false => output::write(text(&findings))?,
@@ -62,30 +62,30 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
     }
 }
 
-async fn examine(plan: &Plan) -> Vec<Finding> {
-    let known = Known::load(&plan.secret_files, &plan.store);
+async fn examine(inputs: &Inputs) -> Vec<Finding> {
+    let known = Known::load(&inputs.secret_files, &inputs.store);
     let (account_and_sample, address, local, inbox, rejected) = tokio::join!(
-        Box::pin(account_and_sample(plan, &known)),
-        Box::pin(address::findings(plan)),
-        Box::pin(local::look(plan)),
-        look_into_inbox(plan.inbox.clone(), plan.nats.clone()),
-        look_into_rejected(plan.inbox.beside()),
+        Box::pin(account_and_sample(inputs, &known)),
+        Box::pin(address::findings(inputs)),
+        Box::pin(local::probe(inputs)),
+        look_into_inbox(inputs.inbox.clone(), inputs.nats.clone()),
+        look_into_rejected(inputs.inbox.beside()),
     );
     let (account, endpoints, sample) = account_and_sample;
     let mut findings = vec![account.key()];
     findings.extend(endpoints);
-    findings.extend(events::findings(plan, &account));
-    findings.extend(secrets::findings(plan, &account, &known));
+    findings.extend(events::findings(inputs, &account));
+    findings.extend(secrets::findings(inputs, &account, &known));
     let is_ok = |found: &[Finding], id| {
         let of_id = found.iter().find(|finding| finding.id == id);
         of_id.is_some_and(|finding| finding.level == Level::Ok)
     };
     let is_reached = is_ok(&address, "address.options");
-    let is_expected =
-        plan.local.is_named || matches!(plan.inbox, Place::File(_)) && is_ok(&inbox, "inbox");
+    let is_expected = inputs.local.is_named
+        || matches!(inputs.inbox, InboxLocation::File(_)) && is_ok(&inbox, "inbox");
     findings.extend(address);
     findings.extend(sample);
-    findings.extend(local.findings(&plan.local, is_expected, is_reached));
+    findings.extend(local.findings(&inputs.local, is_expected, is_reached));
     findings.extend(inbox);
     findings.push(rejected);
     tls::say_once(&mut findings);
@@ -95,22 +95,25 @@ async fn examine(plan: &Plan) -> Vec<Finding> {
 /// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not for long.
 ///
 /// The sample goes where HeyGen sends to, which may be the public address in another spelling.
-async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding>, Vec<Finding>) {
+async fn account_and_sample(
+    inputs: &Inputs,
+    known: &Known,
+) -> (Account, Vec<Finding>, Vec<Finding>) {
     let sample = |account: Option<&Account>| {
-        let secret = known.for_sample(plan, account).cloned();
-        let given = plan.address.as_ref().map(|url| url.as_str().to_owned());
+        let secret = known.for_sample(inputs, account).cloned();
+        let given = inputs.address.as_ref().map(|url| url.as_str().to_owned());
         let url = given.map(|given| {
             let all = account.map(Account::endpoints).unwrap_or_default();
-            let ours = endpoints::ours(plan, &all);
+            let ours = endpoints::ours(inputs, &all);
             ours.first().map_or(given, |endpoint| endpoint.url.clone())
         });
-        async move { sample::findings(url.as_deref(), plan.sample, secret).await }
+        async move { sample::findings(url.as_deref(), inputs.sample, secret).await }
     };
-    let client = match &plan.client {
+    let client = match &inputs.client {
         Ok(client) => client.clone(),
         Err(why) => {
             let account = Account::without(why);
-            let endpoints = endpoints::findings(plan, &account).await;
+            let endpoints = endpoints::findings(inputs, &account).await;
             return (account, endpoints, sample(None).await);
         }
     };
@@ -118,15 +121,17 @@ async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding
     match timeout(SAMPLE_WAITS, &mut asking).await {
         Ok(account) => {
             let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
-            let (endpoints, sample) =
-                tokio::join!(endpoints::findings(plan, &account), sample(Some(&account)));
+            let (endpoints, sample) = tokio::join!(
+                endpoints::findings(inputs, &account),
+                sample(Some(&account))
+            );
             (account, endpoints, sample)
         }
         Err(_) => {
             let asked = async {
                 let account = asking.await;
                 let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
-                let endpoints = endpoints::findings(plan, &account).await;
+                let endpoints = endpoints::findings(inputs, &account).await;
                 (account, endpoints)
             };
             let ((account, endpoints), sample) = tokio::join!(asked, sample(None));
@@ -135,10 +140,10 @@ async fn account_and_sample(plan: &Plan, known: &Known) -> (Account, Vec<Finding
     }
 }
 
-async fn look_into_inbox(place: Place, nats: Nats) -> Vec<Finding> {
+async fn look_into_inbox(location: InboxLocation, nats: Nats) -> Vec<Finding> {
     let looking = tokio::task::spawn_blocking(move || {
         // A disk that hangs holds up this thread alone.
-        Handle::current().block_on(inbox::findings(&place, &nats))
+        Handle::current().block_on(inbox::findings(&location, &nats))
     });
     match timeout(DISK_TIME, looking).await {
         Ok(Ok(findings)) => findings,
@@ -174,7 +179,7 @@ fn text(findings: &[Finding]) -> String {
     format!("{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, skipped: {skipped})\n")
 }
 
-/// A word to whoever waits at a terminal.
+/// Tells a waiting user what happens.
 struct Note {
     is_shown: bool,
 }

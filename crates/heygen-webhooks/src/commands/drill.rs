@@ -1,4 +1,4 @@
-//! `drill`: HeyGen's sender against anybody's endpoint, and a scorecard.
+//! `drill`: tests an endpoint as HeyGen would call it, and prints a scorecard.
 
 use std::fs;
 use std::io;
@@ -25,11 +25,11 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let mut told = Ok(());
+    let mut written = Ok(());
     let tell = |result: &CheckResult| {
         // After the first line that nobody took, the rest is not even tried.
-        if !options.json && told.is_ok() {
-            told = output::write(line(result));
+        if !options.json && written.is_ok() {
+            written = output::write(line(result));
         }
     };
     let scorecard = runtime
@@ -38,14 +38,14 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     if let Some(file) = &options.junit {
         write_junit(file, &options.url, &scorecard)?;
     }
-    let told: io::Result<()> = told.and_then(|()| match options.json {
+    let written: io::Result<()> = written.and_then(|()| match options.json {
         true => output::json(&document(&options.url, &scorecard)),
         false => output::write(summary(&scorecard)),
     });
     // The verdict is the exit status, whether somebody reads the words or not.
-    match (scorecard.passed(), told) {
+    match (scorecard.passed(), written) {
         (false, _) => Err(Failure::Said),
-        (true, told) => Ok(told?),
+        (true, written) => Ok(written?),
     }
 }
 

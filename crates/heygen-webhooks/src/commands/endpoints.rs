@@ -1,4 +1,4 @@
-//! `endpoints`: what HeyGen sends to, seen and changed.
+//! `endpoints`: lists and changes the endpoints that HeyGen sends to.
 
 use crate::cli::Endpoints;
 use crate::failure::Failure;

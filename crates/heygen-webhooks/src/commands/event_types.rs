@@ -1,4 +1,4 @@
-//! `event-types`: what HeyGen offers, held against what this version knows.
+//! `event-types`: HeyGen's event types, compared with those this version knows.
 
 use heygen_events::EventType;
 use serde_json::{Map, Value, json};

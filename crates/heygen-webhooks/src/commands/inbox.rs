@@ -10,7 +10,7 @@ use crate::cli::{Inbox, StateOption};
 use crate::failure::Failure;
 use crate::output::tame;
 use crate::settings::location::InboxFile;
-use crate::store::{self, cannot_look};
+use crate::store::{self, cannot_open};
 
 mod attempts;
 mod backup;
@@ -60,15 +60,15 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
 
 /// The inbox that was named, to look into it.
 async fn open_existing(file: &InboxFile) -> Result<BoxInbox, Failure> {
-    let place = file.place()?;
-    let opened = store::open_existing(&place, &file.nats(&place)?).await;
-    opened.map_err(|error| cannot_look(&place, error))
+    let location = file.location()?;
+    let opened = store::open_existing(&location, &file.nats(&location)?).await;
+    opened.map_err(|error| cannot_open(&location, error))
 }
 
 /// The inbox that was named, to change it; made where there is none.
 async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
-    let place = file.place()?;
-    Ok(store::open_beside(&place, &file.nats(&place)?).await?)
+    let location = file.location()?;
+    Ok(store::open_beside(&location, &file.nats(&location)?).await?)
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
@@ -82,8 +82,8 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
 async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let id = delivery_id(id)?;
     let kept = open_existing(file).await?.get(id).await?;
-    let place = file.place()?;
-    kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {place}").into())
+    let location = file.location()?;
+    kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
 }
 
 /// Whether both paths lead to one file.

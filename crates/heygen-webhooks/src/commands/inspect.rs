@@ -1,4 +1,4 @@
-//! `inspect`: one body in, the typed view out.
+//! `inspect`: parses an event body and shows its fields.
 
 use anyhow::Context as _;
 use heygen_events::Event;

@@ -46,10 +46,10 @@ impl Api {
 
     /// Beside what secrets are kept: the inbox, or what stands for it where that is on streams.
     pub(super) fn inbox(&self, option: &Options<InboxOption>) -> Result<PathBuf, Failure> {
-        Ok(option.place(&self.file)?.beside())
+        Ok(option.location(&self.file)?.beside())
     }
 
-    /// What the API answers; a refusal is told with advice.
+    /// The answer of the API; an error comes with advice.
     pub(super) async fn ask<T>(
         &self,
         question: impl Future<Output = Result<T, ApiError>>,

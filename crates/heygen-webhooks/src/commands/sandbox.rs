@@ -1,4 +1,4 @@
-//! `sandbox`: HeyGen's webhook API on loopback, until somebody ends it.
+//! `sandbox`: simulates HeyGen's webhook API on loopback until it is stopped.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::SystemTime;
@@ -53,7 +53,7 @@ async fn play(
         .time_scale(options.time_scale)
         .on_attempt({
             let lines = lines.clone();
-            // The sandbox goes on also when nobody reads what it does.
+            // The sandbox continues when its output is not read.
             move |delivery| lines.offer(line(delivery, json))
         });
     if let Some(key) = &key {

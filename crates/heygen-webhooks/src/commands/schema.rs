@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schemas that stand in the program.
+//! `schema`: prints the JSON Schema of an event.
 
 use heygen_events::schema;
 

@@ -1,4 +1,4 @@
-//! `secrets`: shows what is kept beside the inbox, for whoever runs the application.
+//! `secrets`: shows the forwarding secret that is stored beside the inbox.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ pub(super) fn run(options: &cli::Secrets) -> Result<(), Failure> {
 
 fn forward(options: &cli::ForwardSecret) -> Result<(), Failure> {
     let file = options.config.read()?;
-    let inbox = options.inbox.place(&file)?;
+    let inbox = options.inbox.location(&file)?;
     let named = options.secret.over(&file)?.forward_secret_file;
     let secret = ForwardSecret::of(named.as_deref(), &inbox)?;
     let secrets = match options.create {

@@ -1,4 +1,4 @@
-//! `serve`: receiver, inbox and printing handler put together, and registered at HeyGen where that is asked for.
+//! `serve`: puts receiver, inbox and handlers together, and registers them at HeyGen on request.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::backfill;
 use crate::cli::Serve;
-use crate::dispatch::handing_out::Count;
+use crate::dispatch::Count;
 use crate::failure::Failure;
 use crate::output::lines;
 use crate::output::logging;
@@ -26,14 +26,14 @@ use crate::store::{self, warn_of_open_files};
 
 mod callbacks;
 mod check;
+mod demo;
 mod prepared;
 mod registration;
-mod show;
 mod tls;
 
+use demo::{Demo, Stored};
 use prepared::Prepared;
 use registration::Registration;
-use show::{Show, Stored};
 
 pub(super) fn run(options: &Serve) -> Result<(), Failure> {
     let config = Config::of(options)?;
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Serve) -> Result<(), Failure> {
         }
     });
     match ended {
-        // A show has nothing left to do once nobody looks.
+        // A demo has nothing left to do once its output is closed.
         Err(Failure::NobodyListens) if config.sandbox => Ok(()),
         ended => ended,
     }
@@ -120,7 +120,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     let mut server = RunningServer::new(inbox, built, pages);
     server.receive(listener, sources.active(), receiving);
     if config.is_working {
-        let mut dispatching = config.handing_out.options.clone();
+        let mut dispatching = config.dispatch.options.clone();
         dispatching.observers.add(metrics);
         server.dispatch(dispatching);
     }
@@ -155,7 +155,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
 /// Registers, plays the show where one was asked for, and returns when it is time to stop, which may be at any moment of it.
 async fn register_and_wait(
     config: &Config,
-    show: Option<Show>,
+    show: Option<Demo>,
     registration: Option<Registration>,
     (count, stored): (Count, &Stored),
     printer: &Printer,
@@ -183,7 +183,7 @@ async fn register_and_wait(
     };
     let ended = tokio::select! {
         ended = &mut work => ended,
-        // Not all of what was shown worked, and that has been told.
+        // Not every sample was acknowledged, and that has been reported.
         asked = asked => match is_failed.get() {
             true => asked.and(Err(Failure::Said)),
             false => asked,
@@ -197,7 +197,7 @@ async fn register_and_wait(
         // A secret that HeyGen is just making would be lost, and its endpoint in the way of the next start.
         tokio::select! {
             _ = work => {}
-            () = registration.secret_told() => {}
+            () = registration.secret_received() => {}
             () = tokio::time::sleep(SECRET_GRACE) => {}
         }
     }
@@ -220,7 +220,7 @@ fn limits(config: &Config, inbox: &BoxInbox, destinations: usize) -> Limits {
         );
         limits.max_body_bytes = max_body_bytes;
     }
-    let concurrency = config.handing_out.options.concurrency;
+    let concurrency = config.dispatch.options.concurrency;
     let handlers = match config.is_working {
         true => concurrency.saturating_mul(destinations),
         false => 0,

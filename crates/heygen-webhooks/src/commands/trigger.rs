@@ -60,8 +60,8 @@ fn sender(options: &Trigger, to: &str, file: &File) -> Result<Sender, Failure> {
         return Ok(sender.unsigned());
     }
     let files = options.secrets.over(file)?.files();
-    // What HeyGen told `serve` is beside the inbox, and serves too where nothing else is given.
-    let store = SecretStore::beside(&location::place(file)?.beside());
+    // The secret that `serve` stored beside the inbox is used if no other is given.
+    let store = SecretStore::beside(&location::of_serve(file)?.beside());
     let secrets = match secret::accepted(&files, &store)? {
         Some(secrets) => secrets,
         None => secret::require(&files, ", or send with --unsigned")?,

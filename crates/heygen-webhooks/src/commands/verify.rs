@@ -1,4 +1,4 @@
-//! `verify`: does this signature fit this body, and if not, why?
+//! `verify`: verifies the signature of a body, and explains a mismatch.
 
 use heygen_signature::{Diagnosis, SIGNATURE, diagnose};
 use serde_json::json;

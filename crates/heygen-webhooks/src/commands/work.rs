@@ -1,4 +1,4 @@
-//! `work`: hands out what receivers keep on streams.
+//! `work`: dispatches the deliveries of a shared inbox on NATS.
 
 use std::pin::pin;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use heygen_connect::SecretStore;
 use heygen_receiver::{AdminPages, Metrics, Retention};
 
 use crate::cli::Work;
-use crate::dispatch::handing_out::HandingOut;
+use crate::dispatch::DispatchConfig;
 use crate::failure::Failure;
 use crate::output::lines;
 use crate::output::logging;
@@ -15,40 +15,40 @@ use crate::output::printer::Printer;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
 use crate::server::{RunningServer, admin, block_on};
-use crate::settings::config::check_place;
+use crate::settings::config::check_location;
 use crate::store;
+use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
-use crate::store::place::Place;
 
 pub(super) fn run(options: &Work) -> Result<(), Failure> {
     let file = options.config.read()?;
     logging::start(&options.log.over(&file)?)?;
     file.log();
-    let place = options.inbox.place(&file)?;
-    let handing_out = HandingOut::of(
+    let location = options.inbox.location(&file)?;
+    let dispatch = DispatchConfig::of(
         options.handlers.over(&file)?,
         options.forward_secret.over(&file)?,
     )?;
-    if let Place::File(path) = &place {
+    if let InboxLocation::File(path) = &location {
         return Err(Failure::usage(format!(
             "`work` needs a shared inbox: --inbox nats://host:4222/STREAM; for an inbox in a file ({}) use `serve`",
             path.display()
         )));
     }
-    check_place(&place, true, &handing_out)?;
-    handing_out.check()?;
+    check_location(&location, true, &dispatch)?;
+    dispatch.check()?;
     let nats = Nats::of(
         &options.nats_access.over(&file)?,
         &options.nats_streams.over(&file)?,
     )?;
     let promise = Promise::of(options.nats_promise.over(&file)?)?;
-    let forward_secret = handing_out.forward_secret(&place)?;
+    let forward_secret = dispatch.forward_secret(&location)?;
     let receivers = secret::of_receivers(
         &options.secrets.over(&file)?.files(),
-        &SecretStore::beside(&place.beside()),
+        &SecretStore::beside(&location.beside()),
     )?;
     let printer = Printer::start(&options.printing.over(&file)?)?;
-    let built = handing_out.build(&printer, forward_secret, &receivers)?;
+    let built = dispatch.build(&printer, forward_secret, &receivers)?;
     let admin_address = options.admin.over(&file)?.address()?;
     let admin_hosts = options.admin_hosts.over(&file)?.admin_host;
     block_on(&printer, async {
@@ -59,18 +59,18 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         built.begin()?;
         let mut asked = pin!(asked);
         let inbox = tokio::select! {
-            inbox = store::open(&place, &nats, &promise) => inbox?,
+            inbox = store::open(&location, &nats, &promise) => inbox?,
             ended = &mut asked => return ended,
         };
         admin.tell()?;
         built.tell();
-        tracing::info!(inbox = %place, "working");
-        printer.say(format!("dispatching from {place}\n"));
+        tracing::info!(inbox = %location, "working");
+        printer.say(format!("dispatching from {location}\n"));
         let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)
             .metrics(metrics.clone());
-        let mut dispatching = handing_out.options.clone();
+        let mut dispatching = dispatch.options.clone();
         dispatching.observers.add(metrics);
         let fresh_forward_secret = built.keep_fresh(hangups);
         let mut server = RunningServer::new(inbox, built, pages);

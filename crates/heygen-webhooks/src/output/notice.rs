@@ -7,7 +7,7 @@ use crate::output::stderr;
 
 /// Where warnings go.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+enum Destination {
     /// The command may still begin a log.
     Undecided,
     Log,
@@ -15,60 +15,62 @@ enum Way {
 }
 
 struct Notices {
-    way: Way,
-    /// Given while the way was undecided.
+    destination: Destination,
+    /// Given while the destination was undecided.
     waiting: Vec<String>,
-    told: Option<HashSet<String>>,
+    given: Option<HashSet<String>>,
 }
 
 static NOTICES: Mutex<Notices> = Mutex::new(Notices {
-    way: Way::Undecided,
+    destination: Destination::Undecided,
     waiting: Vec::new(),
-    told: None,
+    given: None,
 });
 
 /// Warns, once of the same.
 pub(crate) fn warn(text: String) {
-    let way = {
+    let destination = {
         let mut notices = notices();
-        let told = notices.told.get_or_insert_default();
-        if !told.insert(text.clone()) {
+        let given = notices.given.get_or_insert_default();
+        if !given.insert(text.clone()) {
             return;
         }
-        if notices.way == Way::Undecided {
+        if notices.destination == Destination::Undecided {
             notices.waiting.push(text);
             return;
         }
-        notices.way
+        notices.destination
     };
-    write(way, &text);
+    write(destination, &text);
 }
 
 /// From now on warnings stand in the log.
 pub(crate) fn to_log() {
-    decide(Way::Log);
+    decide(Destination::Log);
 }
 
 /// From now on warnings are lines on standard error, unless there is a log already.
 pub(crate) fn to_stderr() {
-    decide(Way::StandardError);
+    decide(Destination::StandardError);
 }
 
-fn decide(way: Way) {
+fn decide(destination: Destination) {
     let waiting = {
         let mut notices = notices();
-        if notices.way == Way::Undecided {
-            notices.way = way;
+        if notices.destination == Destination::Undecided {
+            notices.destination = destination;
         }
         std::mem::take(&mut notices.waiting)
     };
-    waiting.iter().for_each(|text| write(way, text));
+    waiting.iter().for_each(|text| write(destination, text));
 }
 
-fn write(way: Way, text: &str) {
-    match way {
-        Way::Log => tracing::warn!("{text}"),
-        Way::StandardError | Way::Undecided => stderr::say(format!("warning: {text}\n")),
+fn write(destination: Destination, text: &str) {
+    match destination {
+        Destination::Log => tracing::warn!("{text}"),
+        Destination::StandardError | Destination::Undecided => {
+            stderr::say(format!("warning: {text}\n"))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Why posts are turned away: what each reason means, and which of them may have been HeyGen's.
+//! Why requests are rejected: what each reason means, and which requests may have been HeyGen's.
 
 use heygen_inbox::sqlite::RejectedSummary;
 
-/// What a post was turned away for and what to do about it, as far as that is known.
+/// Why a request was rejected and what to do about it, as far as that is known.
 pub(crate) fn explanation(summary: &RejectedSummary) -> &str {
     summary
         .explanation

@@ -45,14 +45,17 @@ pub(crate) fn text(event: &Event, full: bool) -> String {
         true => url.to_owned(),
         false => without_query(url),
     };
-    let misfit = event.payload_error().map(explain);
+    let payload_error = event.payload_error().map(explain);
     let facts: [(&str, Option<String>); 10] = [
         ("event", Some(tame(event.event_name()))),
         (
             "known",
             (!event.is_known()).then(|| "no: this version has no type for this event".to_owned()),
         ),
-        ("well formed", misfit.map(|reason| format!("no: {reason}"))),
+        (
+            "well formed",
+            payload_error.map(|reason| format!("no: {reason}")),
+        ),
         ("outcome", Some(event.outcome().as_str().to_owned())),
         ("subject", event.subject_id().map(tame)),
         ("callback id", event.callback_id().map(tame)),

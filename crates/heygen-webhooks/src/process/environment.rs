@@ -48,14 +48,14 @@ pub(crate) fn warn_of_unknown(definition: &Command) {
         if is_blank(&value) {
             continue;
         }
-        if let Some(doubt) = doubt(name, definition) {
-            notice::warn(doubt);
+        if let Some(warning) = warning(name, definition) {
+            notice::warn(warning);
         }
     }
 }
 
 /// What is to be said of a variable that is set.
-pub(crate) fn doubt(name: &str, definition: &Command) -> Option<String> {
+pub(crate) fn warning(name: &str, definition: &Command) -> Option<String> {
     if !name.starts_with("HEYGEN") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What process 1 owes: it is the parent of every process whose own parent has ended, and they stay zombies until it waits for them.
+//! The duties of process 1: it is the parent of every process whose own parent has ended, and must wait for them.
 //!
 //! A program of `--exec` may leave such processes behind. As process 1, which we are in an image without an init, or as the subreaper
 //! of others, we start ourselves once more, and this process only waits for what ends and passes signals on.

@@ -35,19 +35,19 @@ fn find(program: &str) -> Result<PathBuf, String> {
         return check_file(&path).map(|()| path);
     }
     let folders = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
-    let mut first_trouble = None;
+    let mut first_problem = None;
     for folder in std::env::split_paths(&folders) {
         let path = folder.join(program);
         match check_file(&path) {
             Ok(()) => return Ok(path),
             // A file that cannot be run is passed over, and told if no other is found.
-            Err(trouble) if path.exists() && !path.is_dir() => {
-                first_trouble.get_or_insert(format!("({}) {trouble}", path.display()));
+            Err(problem) if path.exists() && !path.is_dir() => {
+                first_problem.get_or_insert(format!("({}) {problem}", path.display()));
             }
             Err(_) => {}
         }
     }
-    Err(first_trouble.unwrap_or_else(|| {
+    Err(first_problem.unwrap_or_else(|| {
         let hint = match Path::new(program).exists() {
             true => format!("; the one in this folder is ./{program}"),
             false => String::new(),
@@ -98,8 +98,8 @@ fn check_interpreter(rest: &[u8]) -> Result<(), String> {
         .next()
         .ok_or("names no interpreter behind `#!`".to_owned())?;
     let wrong =
-        |name: &str, trouble: String| format!("needs the interpreter {name}, which {trouble}");
-    check_file(Path::new(interpreter)).map_err(|trouble| wrong(interpreter, trouble))?;
+        |name: &str, problem: String| format!("needs the interpreter {name}, which {problem}");
+    check_file(Path::new(interpreter)).map_err(|problem| wrong(interpreter, problem))?;
     if Path::new(interpreter).file_name() != Some("env".as_ref()) {
         return Ok(());
     }
@@ -107,7 +107,7 @@ fn check_interpreter(rest: &[u8]) -> Result<(), String> {
     let is_before = |word: &&str| matches!(*word, "-S" | "-i" | "-") || word.contains('=');
     match words.find(|word| !is_before(word)) {
         Some(name) if !name.starts_with('-') => {
-            find(name).map(drop).map_err(|trouble| wrong(name, trouble))
+            find(name).map(drop).map_err(|problem| wrong(name, problem))
         }
         _ => Ok(()),
     }
@@ -159,7 +159,7 @@ mod tests {
     fn check_path(program: &str, expected: Option<&str>) {
         match (check(program), expected) {
             (Ok(()), None) => {}
-            (Err(trouble), Some(expected)) => assert!(trouble.contains(expected), "{trouble}"),
+            (Err(problem), Some(expected)) => assert!(problem.contains(expected), "{problem}"),
             (found, _) => panic!("{program}: {found:?}"),
         }
     }

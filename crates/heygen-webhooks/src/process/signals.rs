@@ -1,4 +1,4 @@
-//! What the process is told by signals.
+//! The signals of the process: stop, stop at once, reload.
 
 use std::future::Future;
 #[cfg(unix)]
@@ -75,7 +75,7 @@ pub(crate) fn asked_to_stop(
 
 /// Never returns after a second signal: that ends the process, with a status of its own. What runs
 /// beside it may come to its end meanwhile, because programs do, and must not be the first.
-pub(crate) fn leave_the_end_to_a_second() {
+pub(crate) fn wait_if_second_signal_ends_us() {
     while IS_ENDING.load(Ordering::SeqCst) {
         thread::park();
     }
@@ -103,7 +103,7 @@ pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Counts the SIGHUPs, which ask to read configuration anew.
+/// Counts the SIGHUPs, which ask to reload files.
 #[cfg(unix)]
 pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -19,7 +19,7 @@ pub(crate) struct Tasks {
     stop: watch::Sender<bool>,
 }
 
-/// A part of the process ended although nothing told it to.
+/// A part of the process ended unexpectedly.
 #[derive(Debug)]
 pub(crate) struct EndedEarly {
     pub(crate) name: &'static str,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::secrets::secret;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 
 /// The file with the secret for forwarding, and the secret once it is in force. Clones share it.
 #[derive(Clone, Debug)]
@@ -28,14 +28,14 @@ pub(crate) struct ForwardSecret {
 impl ForwardSecret {
     /// The file that was named, or else the one beside this inbox. What is on streams is shared by workers, each of which would make
     /// a secret of its own: there one has to be named.
-    pub(crate) fn of(named: Option<&Path>, inbox: &Place) -> Result<Self, Failure> {
+    pub(crate) fn of(named: Option<&Path>, inbox: &InboxLocation) -> Result<Self, Failure> {
         let (file, inbox) = match (named, inbox) {
             (Some(file), _) => (file.to_owned(), None),
-            (None, Place::File(inbox)) => (
+            (None, InboxLocation::File(inbox)) => (
                 private_file::beside(inbox, ".forward-secret"),
                 Some(inbox.clone()),
             ),
-            (None, Place::Streams(_)) => return Err(Failure::usage(NAME_ONE)),
+            (None, InboxLocation::Streams(_)) => return Err(Failure::usage(NAME_ONE)),
         };
         Ok(Self {
             file,
@@ -53,7 +53,7 @@ impl ForwardSecret {
         &self.active
     }
 
-    /// Where whoever runs the application finds it.
+    /// Where the user finds it.
     pub(crate) fn hint(&self) -> String {
         let (file, option) = match &self.inbox {
             Some(inbox) => (&self.file, format!("--inbox {}", inbox.display())),
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn beside(folder: &tempfile::TempDir) -> ForwardSecret {
-        let inbox = Place::File(folder.path().join("inbox.db"));
+        let inbox = InboxLocation::File(folder.path().join("inbox.db"));
         ForwardSecret::of(None, &inbox).expect("a file")
     }
 
@@ -214,7 +214,7 @@ mod tests {
     fn one_that_was_named_is_never_made() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("named");
-        let streams = Place::read("nats://a/HEYGEN".into()).expect("an address");
+        let streams = InboxLocation::read("nats://a/HEYGEN".into()).expect("an address");
         let named = ForwardSecret::of(Some(&file), &streams).expect("named");
         assert!(named.read_or_make().is_err());
         assert!(!file.exists());

@@ -377,7 +377,7 @@ impl SecretSources {
     }
 }
 
-/// Points to what a wrong secret may have turned away.
+/// Points to requests that a wrong secret may have rejected.
 fn tell_rejected(path: &Path) {
     // The file is looked at for a hint and nothing more: one that cannot be read is told by those who need it.
     let found = RejectedFile::open(path).and_then(|file| match file {

@@ -1,4 +1,4 @@
-//! [`AttemptLog`]: the attempts in the log.
+//! [`AttemptLog`]: logs the attempts that fail.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Addresses: which nobody outside can reach, and the path that a public one lacks.
+//! Addresses: which ones are private, and the path that a public one lacks.
 
 use std::net::IpAddr;
 
@@ -52,11 +52,11 @@ fn is_private_ip(address: IpAddr) -> bool {
 
 /// An address without a path means the path that is served.
 pub(crate) fn public_url(url: &str, path: &str) -> String {
-    let after_scheme = url.find("://").map_or(0, |place| place + 3);
+    let after_scheme = url.find("://").map_or(0, |authority| authority + 3);
     let (scheme, rest) = url.split_at(after_scheme);
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let (place, query) = rest.split_at(end);
-    let host = place.trim_end_matches('/');
+    let (authority, query) = rest.split_at(end);
+    let host = authority.trim_end_matches('/');
     match host.contains('/') {
         true => url.to_owned(),
         false => format!("{scheme}{host}{path}{query}"),

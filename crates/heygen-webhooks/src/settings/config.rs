@@ -7,15 +7,15 @@ use heygen_inbox::sqlite::RingOptions;
 use heygen_receiver::{Limits, Retention};
 
 use crate::cli::Serve;
-use crate::dispatch::handing_out::HandingOut;
+use crate::dispatch::DispatchConfig;
 use crate::failure::Failure;
 use crate::settings::admin::AdminAddress;
 use crate::settings::api::ApiOptions;
 use crate::settings::file::File;
 use crate::settings::output::{Log, Printing};
 use crate::settings::receiver::TlsFiles;
+use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
-use crate::store::place::Place;
 
 /// How `serve` is to work.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ pub(crate) struct Config {
     /// `None` for plain HTTP.
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) path: String,
-    pub(crate) inbox: Place,
+    pub(crate) inbox: InboxLocation,
     pub(crate) nats: Nats,
     pub(crate) promise: Promise,
-    /// Whether deliveries are handed out here, too.
+    /// Whether this process dispatches deliveries too.
     pub(crate) is_working: bool,
     pub(crate) secret_files: Vec<PathBuf>,
     pub(crate) log: Log,
@@ -41,9 +41,9 @@ pub(crate) struct Config {
     pub(crate) sandbox: bool,
     pub(crate) printing: Printing,
     pub(crate) api: ApiOptions,
-    pub(crate) handing_out: HandingOut,
+    pub(crate) dispatch: DispatchConfig,
     pub(crate) retention: Retention,
-    /// How much of what was turned away is kept; `None` for nothing.
+    /// How many rejected requests are kept; `None` for none.
     pub(crate) rejected: Option<RingOptions>,
     pub(crate) callback_token_file: Option<PathBuf>,
     pub(crate) admin: AdminAddress,
@@ -57,7 +57,7 @@ impl Config {
     /// Flags and environment go before the file, the file before the defaults.
     pub(crate) fn of(options: &Serve) -> Result<Self, Failure> {
         let file = options.config.read()?;
-        let handing_out = HandingOut::of(
+        let dispatch = DispatchConfig::of(
             options.handlers.over(&file)?,
             options.forward_secret.over(&file)?,
         )?;
@@ -78,14 +78,14 @@ impl Config {
         }
         let listen = options.listen.over(&file)?;
         let inbox = match options.sandbox {
-            true => options.inbox.sandbox_place(),
-            false => options.inbox.place(&file),
+            true => options.inbox.sandbox_location(),
+            false => options.inbox.location(&file),
         }?;
         let is_working = !options.receive_only;
-        check_place(&inbox, is_working, &handing_out)?;
+        check_location(&inbox, is_working, &dispatch)?;
         inbox.check_folder()?;
         if is_working {
-            handing_out.check()?;
+            dispatch.check()?;
         }
         Ok(Self {
             listen: listen.address()?.to_owned(),
@@ -93,11 +93,11 @@ impl Config {
             tls,
             // For an inbox in a file none of the files of NATS is read.
             nats: match &inbox {
-                Place::Streams(_) => Nats::of(
+                InboxLocation::Streams(_) => Nats::of(
                     &options.nats_access.over(&file)?,
                     &options.nats_streams.over(&file)?,
                 )?,
-                Place::File(_) => Nats::default(),
+                InboxLocation::File(_) => Nats::default(),
             },
             promise: Promise::of(options.nats_promise.over(&file)?)?,
             inbox,
@@ -112,7 +112,7 @@ impl Config {
             sandbox: options.sandbox,
             printing: options.printing.over(&file)?,
             api: options.api.over(&file)?,
-            handing_out,
+            dispatch,
             retention: retention.deliveries(),
             rejected: retention.rejected(),
             callback_token_file: options.callbacks.over(&file)?.callback_token_file,
@@ -125,19 +125,19 @@ impl Config {
 }
 
 /// What streams cannot do, and what a file is not for.
-pub(crate) fn check_place(
-    inbox: &Place,
+pub(crate) fn check_location(
+    inbox: &InboxLocation,
     is_working: bool,
-    handing_out: &HandingOut,
+    dispatch: &DispatchConfig,
 ) -> Result<(), Failure> {
     match inbox {
-        Place::Streams(_) if handing_out.is_ordered() => Err(Failure::usage(
+        InboxLocation::Streams(_) if dispatch.is_ordered() => Err(Failure::usage(
             "--ordered: an inbox on NATS is shared by many workers and has no order; leave it out, or use an inbox in a file",
         )),
-        Place::File(_) if !is_working => Err(Failure::usage(
+        InboxLocation::File(_) if !is_working => Err(Failure::usage(
             "--receive-only leaves dispatching to `work`, which needs an inbox on NATS: --inbox nats://host:4222/STREAM",
         )),
-        Place::Streams(_) | Place::File(_) => Ok(()),
+        InboxLocation::Streams(_) | InboxLocation::File(_) => Ok(()),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::settings::file::{ConfigFile, File};
 use crate::settings::inbox::InboxOption;
 use crate::settings::nats::{NatsAccess, NatsStreams};
 use crate::settings::options::Options;
+use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
-use crate::store::place::Place;
 
 /// The options of a command that opens the inbox beside `serve`.
 #[derive(Args, Debug)]
@@ -26,15 +26,15 @@ pub(crate) struct InboxFile {
 
 impl InboxFile {
     /// The one that was named, by whatever.
-    pub(crate) fn place(&self) -> Result<Place, Failure> {
-        self.inbox.place(&self.config.read()?)
+    pub(crate) fn location(&self) -> Result<InboxLocation, Failure> {
+        self.inbox.location(&self.config.read()?)
     }
 
     /// How the servers are reached, where it is on some.
-    pub(crate) fn nats(&self, place: &Place) -> Result<Nats, Failure> {
-        match place {
-            Place::File(_) => Ok(Nats::default()),
-            Place::Streams(_) => Nats::of(
+    pub(crate) fn nats(&self, location: &InboxLocation) -> Result<Nats, Failure> {
+        match location {
+            InboxLocation::File(_) => Ok(Nats::default()),
+            InboxLocation::Streams(_) => Nats::of(
                 &self.nats.over(&self.config.read()?)?,
                 &NatsStreams::default(),
             ),
@@ -43,23 +43,23 @@ impl InboxFile {
 }
 
 impl Options<InboxOption> {
-    pub(crate) fn place(&self, file: &File) -> Result<Place, Failure> {
+    pub(crate) fn location(&self, file: &File) -> Result<InboxLocation, Failure> {
         let flag = from_command_line(self.given()?)?;
         let variable = || environment::variable("HEYGEN_WEBHOOKS_INBOX").map(PathBuf::from);
         let named = flag.or_else(variable).or(self.over(file)?.inbox);
-        Place::read(named.unwrap_or_else(|| "./heygen-inbox.db".into()))
+        InboxLocation::read(named.unwrap_or_else(|| "./heygen-inbox.db".into()))
     }
 
     /// What is only played is kept apart from what is real, unless the command line itself says where.
-    pub(crate) fn sandbox_place(&self) -> Result<Place, Failure> {
+    pub(crate) fn sandbox_location(&self) -> Result<InboxLocation, Failure> {
         let flag = from_command_line(self.given()?)?;
-        Place::read(flag.unwrap_or_else(|| "./heygen-sandbox.db".into()))
+        InboxLocation::read(flag.unwrap_or_else(|| "./heygen-sandbox.db".into()))
     }
 }
 
 /// The inbox of `serve`, for a command without an option that names it.
-pub(crate) fn place(file: &File) -> Result<Place, Failure> {
-    Options::<InboxOption>::of_environment()?.place(file)
+pub(crate) fn of_serve(file: &File) -> Result<InboxLocation, Failure> {
+    Options::<InboxOption>::of_environment()?.location(file)
 }
 
 /// What the command line says, where every list of processes shows it: so it must hold no password.

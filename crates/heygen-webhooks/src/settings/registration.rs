@@ -1,4 +1,4 @@
-//! What is registered at HeyGen.
+//! The options of the registration at HeyGen.
 
 use clap::Args;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! [`Rule`] and [`Action`]: what is to be done with which event, as it stands on the command line and in the file.
+//! [`Rule`] and [`Action`]: which events go where, as written on the command line and in the file.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! [`Setting`]: one option as it is in force, and where its value stands.
+//! [`Setting`]: the value of one option, and where it comes from.
 
 use clap::{Arg, ArgAction};
 use serde_json::Value;

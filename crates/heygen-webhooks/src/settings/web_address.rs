@@ -1,4 +1,4 @@
-//! Addresses as people write them: those that are sent to, and those that are listened on.
+//! Addresses as people write them: URLs to send to, and addresses to listen on.
 
 use reqwest::Url;
 
@@ -67,16 +67,16 @@ fn meant_url(written: &str) -> Option<String> {
         },
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (place, path) = rest.split_at(end);
+    let (host, path) = rest.split_at(end);
     let is_port = |text: &str| text.parse::<u16>().is_ok();
-    let place = match place.strip_prefix(':').unwrap_or(place) {
+    let host = match host.strip_prefix(':').unwrap_or(host) {
         port if is_port(port) => format!("localhost:{port}"),
-        _ => place.to_owned(),
+        _ => host.to_owned(),
     };
-    let meant = |scheme: &str| read(&format!("{scheme}://{place}{path}")).ok();
+    let meant = |scheme: &str| read(&format!("{scheme}://{host}{path}")).ok();
     let url = meant(scheme.unwrap_or("http"))?;
     // What is known by neither a dot nor a port may be anything.
-    let is_host = url.port().is_some() || place.contains('.') || place == "localhost";
+    let is_host = url.port().is_some() || host.contains('.') || host == "localhost";
     let url = match scheme {
         None if !is_private(&url) => meant("https")?,
         _ => url,

@@ -22,7 +22,7 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
-    /// The secrets themselves are read here, so that what is wrong with a file is told before anything is begun.
+    /// Reads the secrets themselves, so that a wrong file is reported before anything is started.
     pub(crate) fn of(access: &NatsAccess, streams: &NatsStreams) -> Result<Self, Failure> {
         let mut options = JetStreamOptions::default();
         options.name = "heygen-webhooks".to_owned();
@@ -113,23 +113,23 @@ impl Promise {
         for difference in inbox.config_drift() {
             tracing::warn!("the existing stream differs and is not changed: {difference}");
         }
-        let mut durability_warnings: Vec<String> = Vec::new();
-        for doubt in inbox.durability_warnings() {
-            match doubt.is_about_loss() {
-                true => durability_warnings.push(doubt.to_string()),
-                false => tracing::warn!("{doubt}"),
+        let mut warnings: Vec<String> = Vec::new();
+        for warning in inbox.durability_warnings() {
+            match warning.is_about_loss() {
+                true => warnings.push(warning.to_string()),
+                false => tracing::warn!("{warning}"),
             }
         }
-        durability_warnings.extend(monitor::durability_warnings(&self.monitors).await);
-        if self.is_required && !durability_warnings.is_empty() {
+        warnings.extend(monitor::warnings(&self.monitors).await);
+        if self.is_required && !warnings.is_empty() {
             return Err(anyhow::anyhow!(
                 "acknowledged deliveries may be lost, and --require-sync is given: {}; see docs/scale-out.md for the server settings",
-                durability_warnings.join("; ")
+                warnings.join("; ")
             )
             .into());
         }
-        for doubt in durability_warnings {
-            tracing::warn!("acknowledged deliveries may be lost: {doubt}");
+        for warning in warnings {
+            tracing::warn!("acknowledged deliveries may be lost: {warning}");
         }
         Ok(())
     }

@@ -10,13 +10,13 @@ use heygen_testkit::sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Ended, Place, Serve};
+use crate::support::{Ended, Serve, Workdir};
 
 const KEY: &str = "key-of-the-tests";
 
 /// HeyGen, which gives up at once, and an inbox.
 struct World {
-    place: Place,
+    workdir: Workdir,
     heygen: Sandbox,
 }
 
@@ -27,7 +27,7 @@ impl World {
     async fn new() -> Self {
         let builder = Sandbox::builder().api_key(KEY).probe(false).time_scale(0.0);
         Self {
-            place: Place::new(),
+            workdir: Workdir::new(),
             heygen: builder.start().await.expect("a sandbox"),
         }
     }
@@ -46,7 +46,7 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        self.place.run_with(arguments, b"", &self.environment())
+        self.workdir.run_with(arguments, b"", &self.environment())
     }
 
     /// What a run to the end counted.
@@ -60,7 +60,7 @@ impl World {
     /// A server to which HeyGen sends from now on.
     fn serve(&self, endpoint: &Endpoint) -> Serve {
         let secret = ("HEYGEN_WEBHOOK_SECRET", endpoint.secret.expose());
-        let serve = self.place.serve_with(&["--json"], &[secret]);
+        let serve = self.workdir.serve_with(&["--json"], &[secret]);
         self.run(&[
             "endpoints",
             "update",
@@ -85,7 +85,7 @@ impl World {
     /// How often each subject is in the inbox.
     fn kept(&self) -> BTreeMap<String, usize> {
         let list = self
-            .place
+            .workdir
             .run(&["inbox", "list", "--json", "--limit", "0"])
             .ok()
             .json();
@@ -102,14 +102,14 @@ impl World {
     fn under_way(&self) -> UnderWay {
         let forever = Fault::slow(Duration::from_secs(600)).times(9);
         self.fault([Fault::slow(Duration::ZERO), forever]);
-        let mut command = self.place.command(&["backfill"]);
+        let mut command = self.workdir.command(&["backfill"]);
         command.envs(self.environment()).stdin(Stdio::null());
         let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = UnderWay(Some(pipes.spawn().expect("the binary starts")));
         let begun = Instant::now();
         let list = ["inbox", "list", "--json", "--limit", "0"];
         // Before there is an inbox it cannot be listed.
-        while self.place.run(&list).stdout.matches("\"id\"").count() < 100 {
+        while self.workdir.run(&list).stdout.matches("\"id\"").count() < 100 {
             assert!(begun.elapsed() < PATIENCE, "no page is kept");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -163,7 +163,7 @@ fn counts(new: u64, known: u64, pages: u64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_heygen_gave_up_is_handed_out_once_also_by_a_server_that_runs() {
+async fn backfilled_event_is_dispatched_once_by_a_running_serve() {
     let world = World::new().await;
     let endpoint = world.endpoint().await;
     let first = world.serve(&endpoint);
@@ -203,7 +203,7 @@ async fn what_heygen_gave_up_is_handed_out_once_also_by_a_server_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_server_the_next_one_hands_out_what_came() {
+async fn next_serve_dispatches_backfilled_events() {
     let world = World::new().await;
     world.send(0..5).await;
     let told = world.run(&["backfill"]).ok();
@@ -229,7 +229,7 @@ async fn a_long_log_comes_whole_and_a_trial_changes_nothing() {
     let mut trial = counts(257, 0, 3);
     trial["dry_run"] = true.into();
     assert_eq!(world.backfill(&["--dry-run"]), trial);
-    assert!(!world.place.path().join("heygen-inbox.db").exists());
+    assert!(!world.workdir.path().join("heygen-inbox.db").exists());
     assert_eq!(world.backfill(&[]), counts(257, 0, 3));
     assert_eq!(world.backfill(&[]), counts(0, 257, 3));
     assert_eq!(world.kept(), once_each(0..257));
@@ -280,7 +280,7 @@ async fn killed_between_pages_it_goes_on_there() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_it_says_how_far_it_came() {
+async fn interrupted_backfill_reports_its_progress() {
     let world = World::new().await;
     world.send(0..250).await;
     let child = world.under_way();
@@ -296,7 +296,7 @@ async fn told_to_stop_it_says_how_far_it_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_heygen_refuses_is_told_with_what_was_taken_by_then() {
+async fn backfill_reports_heygens_error_and_the_progress() {
     let world = World::new().await;
     world.send(0..150).await;
     let fine = || Fault::slow(Duration::ZERO);
@@ -335,11 +335,11 @@ async fn what_heygen_refuses_is_told_with_what_was_taken_by_then() {
         refused.stderr
     );
     let keyless = world
-        .place
+        .workdir
         .run_with(&["backfill", "--inbox", "none.db"], b"", &[]);
     assert_eq!(keyless.status, 2, "{}", keyless.stderr);
     assert!(
-        !world.place.path().join("none.db").exists(),
+        !world.workdir.path().join("none.db").exists(),
         "nothing is made without a key"
     );
 }

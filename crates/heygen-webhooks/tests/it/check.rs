@@ -7,18 +7,18 @@ use std::path::Path;
 
 use crate::identity::Identity;
 use crate::start::told;
-use crate::support::{Ended, Place, with_free_ports};
+use crate::support::{Ended, Workdir, with_free_ports};
 
-fn check(place: &Place, arguments: &[&str]) -> Ended {
-    let before = files(place);
-    let ended = place.run(&[&with_free_ports(&["--check"]), arguments].concat());
-    assert_eq!(files(place), before, "nothing is left behind");
+fn check(workdir: &Workdir, arguments: &[&str]) -> Ended {
+    let before = files(workdir);
+    let ended = workdir.run(&[&with_free_ports(&["--check"]), arguments].concat());
+    assert_eq!(files(workdir), before, "nothing is left behind");
     ended
 }
 
 /// What lies there, with the length of each.
-fn files(place: &Place) -> BTreeSet<(String, u64)> {
-    let files = fs::read_dir(place.path()).expect("a folder");
+fn files(workdir: &Workdir) -> BTreeSet<(String, u64)> {
+    let files = fs::read_dir(workdir.path()).expect("a folder");
     let files = files.map(|file| file.expect("a file").path());
     let length = |path: &Path| path.metadata().expect("a file").len();
     files
@@ -27,12 +27,12 @@ fn files(place: &Place) -> BTreeSet<(String, u64)> {
 }
 
 #[test]
-fn what_can_start_is_told_and_nothing_is_left_behind() {
-    let place = Place::new();
+fn check_reports_a_valid_start_and_leaves_no_files() {
+    let workdir = Workdir::new();
     let identity = Identity::new();
-    place.file("chain.pem", &identity.certificate);
-    place.file("key.pem", &identity.key);
-    place.file("tokens", "0123456789abcdef0123456789abcdef\n");
+    workdir.file("chain.pem", &identity.certificate);
+    workdir.file("key.pem", &identity.key);
+    workdir.file("tokens", "0123456789abcdef0123456789abcdef\n");
     let all = [
         "--tls-cert",
         "chain.pem",
@@ -45,7 +45,7 @@ fn what_can_start_is_told_and_nothing_is_left_behind() {
         "--on",
         "*.fail=exec:/bin/cat",
     ];
-    let ended = check(&place, &all).ok();
+    let ended = check(&workdir, &all).ok();
     for expected in [
         "secrets        1 known",
         "tls            chain.pem",
@@ -60,15 +60,15 @@ fn what_can_start_is_told_and_nothing_is_left_behind() {
             ended.stdout
         );
     }
-    let json = check(&place, &["--json"]).ok().json();
+    let json = check(&workdir, &["--json"]).ok().json();
     assert_eq!(json["ready"], true, "{json}");
     assert_eq!(json["checked"]["secrets"], "1 known", "{json}");
 
-    let serve = place.serve(&[]);
-    serve.trigger(&place, &["batch.finished"]).ok();
+    let serve = workdir.serve(&[]);
+    serve.trigger(&workdir, &["batch.finished"]).ok();
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let ended = check(&place, &[]).ok();
+    let ended = check(&workdir, &[]).ok();
     assert!(
         ended.stdout.contains("heygen-inbox.db can be opened"),
         "{}",
@@ -77,19 +77,19 @@ fn what_can_start_is_told_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn what_would_fail_at_the_start_fails_the_check() {
-    let place = Place::new();
+fn check_fails_for_what_would_fail_the_start() {
+    let workdir = Workdir::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("an address").to_string();
-    place.file(
+    workdir.file(
         "letter.db",
         "a letter to a friend, longer than the header that SQLite would look for",
     );
-    place.file("typo.toml", "lisen = \"x\"\n");
-    place.file("empty", "\n");
+    workdir.file("typo.toml", "lisen = \"x\"\n");
+    workdir.file("empty", "\n");
     let identity = Identity::new();
-    place.file("chain.pem", &identity.certificate);
-    place.file("other.pem", &Identity::new().key);
+    workdir.file("chain.pem", &identity.certificate);
+    workdir.file("other.pem", &Identity::new().key);
     let cases: [(&[&str], i32, &str); 13] = [
         (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
         (&["--secret-file", "none"], 1, "--secret-file"),
@@ -122,7 +122,7 @@ fn what_would_fail_at_the_start_fails_the_check() {
         (&["--log", "=:"], 2, "is not a log filter"),
     ];
     for (arguments, status, message) in cases {
-        told(&check(&place, arguments), status, message);
+        told(&check(&workdir, arguments), status, message);
     }
     for option in ["--listen", "--admin"] {
         let other = if option == "--listen" {
@@ -131,6 +131,6 @@ fn what_would_fail_at_the_start_fails_the_check() {
             "--listen"
         };
         let serve = ["serve", "--check", option, &taken, other, "127.0.0.1:0"];
-        told(&place.run(&serve), 1, option);
+        told(&workdir.run(&serve), 1, option);
     }
 }

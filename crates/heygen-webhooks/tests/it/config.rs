@@ -1,18 +1,18 @@
 //! Flag before environment before file before default.
 
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 #[test]
 fn the_nearest_setting_wins() {
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         "path = \"/from-file\"\ninbox = \"from-file.db\"\nmax-body-bytes = 10\n",
     );
-    let file = place.serve(&[]);
+    let file = workdir.serve(&[]);
     assert!(file.url.ends_with("/from-file"), "{}", file.url);
-    assert!(place.path().join("from-file.db").exists());
-    let refused = file.trigger(&place, &["avatar_video.fail", "--json"]);
+    assert!(workdir.path().join("from-file.db").exists());
+    let refused = file.trigger(&workdir, &["avatar_video.fail", "--json"]);
     assert_eq!(refused.json()["status"], 413);
     drop(file);
 
@@ -20,7 +20,7 @@ fn the_nearest_setting_wins() {
         ("HEYGEN_WEBHOOKS_PATH", "/from-environment"),
         ("HEYGEN_WEBHOOK_SECRET", SECRET),
     ];
-    let from_environment = place.serve_with(&[], &environment);
+    let from_environment = workdir.serve_with(&[], &environment);
     assert!(
         from_environment.url.ends_with("/from-environment"),
         "{}",
@@ -28,35 +28,35 @@ fn the_nearest_setting_wins() {
     );
     drop(from_environment);
 
-    let flag = place.serve_with(&["--path", "/from-flag"], &environment);
+    let flag = workdir.serve_with(&["--path", "/from-flag"], &environment);
     assert!(flag.url.ends_with("/from-flag"), "{}", flag.url);
 }
 
 #[test]
 fn mistakes_are_told() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     #[track_caller]
-    fn check(place: &Place, arguments: &[&str], status: i32, message: &str) {
-        let ended = place.run(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+    fn check(workdir: &Workdir, arguments: &[&str], status: i32, message: &str) {
+        let ended = workdir.run(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         assert_eq!(ended.status, status, "{}", ended.stderr);
         assert!(ended.stderr.contains(message), "{}", ended.stderr);
     }
-    place.file("typo.toml", "lisen = \"127.0.0.1:0\"\n");
-    place.file("empty-secret", "\n");
-    place.file(
+    workdir.file("typo.toml", "lisen = \"127.0.0.1:0\"\n");
+    workdir.file("empty-secret", "\n");
+    workdir.file(
         "letter.db",
         "a letter to a friend, longer than the header that SQLite would look for",
     );
-    check(&place, &["--config", "typo.toml"], 2, "lisen");
-    check(&place, &["--config", "none.toml"], 1, "none.toml");
-    check(&place, &["--path", "webhooks"], 2, "must begin with `/`");
+    check(&workdir, &["--config", "typo.toml"], 2, "lisen");
+    check(&workdir, &["--config", "none.toml"], 1, "none.toml");
+    check(&workdir, &["--path", "webhooks"], 2, "must begin with `/`");
     check(
-        &place,
+        &workdir,
         &["--secret-file", "none"],
         1,
         "cannot read secret file none",
     );
-    check(&place, &["--secret-file", "empty-secret"], 1, "is empty");
-    check(&place, &["--inbox", "letter.db"], 1, "letter.db");
-    check(&place, &["--log", "=:"], 2, "is not a log filter");
+    check(&workdir, &["--secret-file", "empty-secret"], 1, "is empty");
+    check(&workdir, &["--inbox", "letter.db"], 1, "letter.db");
+    check(&workdir, &["--log", "=:"], 2, "is not a log filter");
 }

@@ -2,13 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// What is said of one setting.
 #[track_caller]
-fn setting(place: &Place, arguments: &[&str], environment: &[(&str, &str)], name: &str) -> Value {
+fn setting(
+    workdir: &Workdir,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    name: &str,
+) -> Value {
     let show = [&["config", "show", "--json"], arguments].concat();
-    let settings = place.run_with(&show, b"", environment).ok().json();
+    let settings = workdir.run_with(&show, b"", environment).ok().json();
     let settings = settings.as_array().expect("an array");
     let found = settings.iter().find(|setting| setting["name"] == name);
     found.expect("it is listed").clone()
@@ -16,20 +21,20 @@ fn setting(place: &Place, arguments: &[&str], environment: &[(&str, &str)], name
 
 #[test]
 fn every_setting_says_where_it_comes_from() {
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         "path = \"/file\"\nmax-body-bytes = 10\nkeep = \"30d\"\njson = true\nordered = true\n",
     );
     #[track_caller]
     fn check(
-        place: &Place,
+        workdir: &Workdir,
         arguments: &[&str],
         environment: &[(&str, &str)],
         name: &str,
         expected: (Value, &str, Value),
     ) {
-        let found = setting(place, arguments, environment, name);
+        let found = setting(workdir, arguments, environment, name);
         let (value, source, at) = expected;
         assert_eq!(found["value"], value, "{found}");
         assert_eq!(found["source"], source, "{found}");
@@ -43,126 +48,126 @@ fn every_setting_says_where_it_comes_from() {
     ];
     let file = json!("heygen-webhooks.toml");
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "path",
         (json!("/file"), "file", file.clone()),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &variable,
         "path",
         (json!("/variable"), "variable", json!(variable[0].0)),
     );
     check(
-        &place,
+        &workdir,
         &["--path", "/flag"],
         &variable,
         "path",
         (json!("/flag"), "flag", json!("--path")),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "listen",
         (json!("127.0.0.1:8080"), "default", Value::Null),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "max-body-bytes",
         (json!(10), "file", file.clone()),
     );
     check(
-        &place,
+        &workdir,
         &["--max-body-bytes", "20"],
         &[],
         "max-body-bytes",
         (json!(20), "flag", json!("--max-body-bytes")),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "keep",
         (json!("30d"), "file", file.clone()),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "keep-bytes",
         (Value::Null, "default", Value::Null),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "ordered",
         (json!(true), "file", file.clone()),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "json",
         (json!(true), "file", file.clone()),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &variable,
         "require-sync",
         (json!(true), "variable", json!(variable[2].0)),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &variable,
         "secret-file",
         (json!(["a", "b"]), "variable", json!(variable[3].0)),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &[],
         "inbox",
         (json!("./heygen-inbox.db"), "default", Value::Null),
     );
     check(
-        &place,
+        &workdir,
         &[],
         &variable,
         "inbox",
         (json!("variable.db"), "variable", json!(variable[1].0)),
     );
     check(
-        &place,
+        &workdir,
         &["--inbox", "x.db"],
         &variable,
         "inbox",
         (json!("x.db"), "flag", json!("--inbox")),
     );
     check(
-        &place,
+        &workdir,
         &["--sandbox"],
         &variable,
         "inbox",
         (json!("./heygen-sandbox.db"), "default", Value::Null),
     );
     check(
-        &place,
+        &workdir,
         &["--sandbox"],
         &[],
         "sandbox",
         (json!(true), "flag", json!("--sandbox")),
     );
 
-    let text = place
+    let text = workdir
         .run_with(&["config", "show"], b"", &variable)
         .ok()
         .stdout;
@@ -181,23 +186,23 @@ fn every_setting_says_where_it_comes_from() {
 
 #[test]
 fn a_given_option_sets_aside_what_it_excludes() {
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         "forward = \"http://127.0.0.1:1/\"\njson = true\n",
     );
-    let forward = setting(&place, &["--exec", "/bin/cat"], &[], "forward");
+    let forward = setting(&workdir, &["--exec", "/bin/cat"], &[], "forward");
     assert_eq!(forward["value"], Value::Null, "{forward}");
-    let forward = setting(&place, &["--print"], &[], "forward");
+    let forward = setting(&workdir, &["--print"], &[], "forward");
     assert_eq!(forward["value"], Value::Null, "{forward}");
-    let forward = setting(&place, &[], &[], "forward");
+    let forward = setting(&workdir, &[], &[], "forward");
     assert_eq!(forward["value"], "http://127.0.0.1:1/", "{forward}");
 }
 
 #[test]
 fn secrets_are_hidden() {
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         "forward = \"http://user:hidden@a.example/x?hidden=1\"\nbase-url = \"http://user:hidden@b.example\"\n\
          [[on]]\nevent = \"*\"\nexec = [\"/bin/cat\", \"hidden\"]\n\
@@ -213,13 +218,13 @@ fn secrets_are_hidden() {
     ];
     for arguments in [&[][..], &["--json"], &["--on", "*=exec:/bin/cat hidden"]] {
         let show = [&["config", "show"], arguments].concat();
-        let shown = place.run_with(&show, b"", &environment).ok().stdout;
+        let shown = workdir.run_with(&show, b"", &environment).ok().stdout;
         let shown = shown.replace("(hidden)", "");
         assert!(!shown.contains("hidden"), "{shown}");
         assert!(shown.contains("HEYGEN_API_KEY"), "{shown}");
     }
     let exec = ["config", "show", "--exec", "/bin/cat", "hidden"];
-    let shown = place.run_with(&exec, b"", &[]).ok().stdout;
+    let shown = workdir.run_with(&exec, b"", &[]).ok().stdout;
     assert!(
         shown.contains("/bin/cat") && !shown.contains("hidden"),
         "{shown}"
@@ -227,10 +232,10 @@ fn secrets_are_hidden() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told() {
-    let place = Place::new();
-    place.file("typo.toml", "lisen = \"x\"\n");
-    let ended = place.run_with(&["config", "show", "--config", "typo.toml"], b"", &[]);
+fn unreadable_secret_file_is_reported() {
+    let workdir = Workdir::new();
+    workdir.file("typo.toml", "lisen = \"x\"\n");
+    let ended = workdir.run_with(&["config", "show", "--config", "typo.toml"], b"", &[]);
     assert_eq!(ended.status, 2);
     assert!(
         ended.stderr.contains("did you mean `listen`?"),

@@ -8,18 +8,18 @@ use heygen_signature::Secret;
 use heygen_testkit::{EventBuilder, Sender};
 use tokio::sync::Notify;
 
-use crate::support::{Place, SECRET, Serve};
+use crate::support::{SECRET, Serve, Workdir};
 
 const ROUNDS: usize = 6;
 const CLIENTS: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_there_after_sigkill_and_is_handed_out() {
-    let place = Place::new();
+async fn acknowledged_delivery_survives_sigkill_and_is_dispatched() {
+    let workdir = Workdir::new();
     let mut answered = BTreeSet::new();
     let mut handed_out = BTreeSet::new();
     for round in 0..ROUNDS {
-        let serve = place.serve(&["--json"]);
+        let serve = workdir.serve(&["--json"]);
         // Not a round number, so that the blow falls at another point of the batch every time.
         let enough = 61 + 37 * round;
         let (new, lines) = load_then_kill(serve, round, enough).await;
@@ -31,7 +31,7 @@ async fn what_was_answered_is_there_after_sigkill_and_is_handed_out() {
         answered.extend(new);
         handed_out.extend(lines.iter().filter_map(|line| subject(line)));
 
-        let kept = count_by_subject(&place);
+        let kept = count_by_subject(&workdir);
         let lost: Vec<_> = answered
             .iter()
             .filter(|id| !kept.contains_key(*id))
@@ -46,12 +46,16 @@ async fn what_was_answered_is_there_after_sigkill_and_is_handed_out() {
             "kept more than once in round {round}: {twice:?}"
         );
     }
-    hand_out_the_rest(&place, &answered, handed_out);
+    hand_out_the_rest(&workdir, &answered, handed_out);
 }
 
 /// Everything that was answered comes out in the end, also what was in a handler's hands when the process died.
-fn hand_out_the_rest(place: &Place, answered: &BTreeSet<String>, mut handed_out: BTreeSet<String>) {
-    let serve = place.serve(&["--json"]);
+fn hand_out_the_rest(
+    workdir: &Workdir,
+    answered: &BTreeSet<String>,
+    mut handed_out: BTreeSet<String>,
+) {
+    let serve = workdir.serve(&["--json"]);
     while !answered.is_subset(&handed_out) {
         let line = serve.line();
         handed_out.extend(subject(&line));
@@ -59,7 +63,7 @@ fn hand_out_the_rest(place: &Place, answered: &BTreeSet<String>, mut handed_out:
     serve.signal("TERM");
     let (status, ..) = serve.wait();
     assert_eq!(status, 0);
-    let left = place
+    let left = workdir
         .run(&[
             "inbox", "list", "--json", "--limit", "0", "--state", "pending",
         ])
@@ -114,8 +118,8 @@ async fn load_then_kill(
     (answered, lines)
 }
 
-fn count_by_subject(place: &Place) -> BTreeMap<String, usize> {
-    let list = place
+fn count_by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
+    let list = workdir
         .run(&["inbox", "list", "--json", "--limit", "0"])
         .ok()
         .json();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::inbox::post;
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// Pairs of signed bodies that differ: each was once answered `duplicate`, and its bytes were nowhere.
 const PAIRS: &[[&str; 2]] = &[
@@ -50,9 +50,9 @@ const PAIRS: &[[&str; 2]] = &[
 ];
 
 #[test]
-fn what_differs_anywhere_is_stored() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
+fn signed_body_that_differs_anywhere_is_stored() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
     let mut bodies = Vec::new();
     for body in PAIRS.as_flattened() {
         let answer = post(&serve.url, body.as_bytes());
@@ -67,7 +67,7 @@ fn what_differs_anywhere_is_stored() {
             false => assert_eq!(again, json!({"status": "duplicate", "id": id}), "{body}"),
         }
         let id = id.as_str().expect("an id");
-        let kept = place.run(&["inbox", "show", id, "--raw"]).ok().stdout;
+        let kept = workdir.run(&["inbox", "show", id, "--raw"]).ok().stdout;
         assert_eq!(kept, *body, "byte for byte");
     }
 }
@@ -80,16 +80,16 @@ fn line(source: &str, received_at: &str, body: &str) -> String {
     format!("{line}\n")
 }
 
-fn import(place: &Place, options: &[&str], lines: &str) -> Value {
+fn import(workdir: &Workdir, options: &[&str], lines: &str) -> Value {
     let arguments = [&["inbox", "import", "-", "--json"], options].concat();
-    place
+    workdir
         .run_with(&arguments, lines.as_bytes(), &[])
         .ok()
         .json()
 }
 
-fn list(place: &Place) -> Vec<Value> {
-    let list = place.run(&["inbox", "list", "--json"]).ok().json();
+fn list(workdir: &Workdir) -> Vec<Value> {
+    let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
     list.as_array().expect("an array").clone()
 }
 
@@ -97,43 +97,43 @@ const VIDEO: &str = r#"{"event_type":"avatar_video.success","event_data":{"video
 
 #[test]
 fn an_import_suppresses_nothing_unless_it_is_trusted() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let at = "2026-09-21T14:13:20Z";
     let lines = line("webhook", at, VIDEO)
         + &line("backfill", at, &VIDEO.replace("\"a\"", "\"b\""))
         + &line("callback", at, &VIDEO.replace("\"a\"", "\"c\""));
     for duplicate in [0, 3] {
-        let told = import(&place, &[], &lines);
+        let told = import(&workdir, &[], &lines);
         assert_eq!(
             told,
             json!({"new": 3 - duplicate, "duplicate": duplicate, "bad": 0})
         );
     }
-    let imported = list(&place);
+    let imported = list(&workdir);
     assert!(
         imported.iter().all(|one| one["source"] == "import"),
         "{imported:?}"
     );
-    let serve = place.serve(&["--json"]);
+    let serve = workdir.serve(&["--json"]);
     let signed = post(&serve.url, VIDEO.as_bytes());
     assert_eq!(signed["status"], "accepted");
     assert_eq!(post(&serve.url, VIDEO.as_bytes())["status"], "duplicate");
-    assert_eq!(list(&place)[0]["id"], signed["id"]);
-    assert_eq!(list(&place)[0]["source"], "webhook");
-    let stats = place.run(&["inbox", "stats", "--json"]).ok().json();
+    assert_eq!(list(&workdir)[0]["id"], signed["id"]);
+    assert_eq!(list(&workdir)[0]["source"], "webhook");
+    let stats = workdir.run(&["inbox", "stats", "--json"]).ok().json();
     assert_eq!(
         stats["sources"],
         json!({"webhook": 1, "callback": 0, "backfill": 0, "import": 3})
     );
     // An equal body is here already, by whatever way.
     let told = import(
-        &place,
+        &workdir,
         &[],
         &line("callback", "2026-11-01T00:00:00Z", VIDEO),
     );
     assert_eq!(told["duplicate"], 1);
 
-    let other = Place::new();
+    let other = Workdir::new();
     assert_eq!(import(&other, &["--trust"], &lines)["new"], 3);
     let mut sources: Vec<_> = list(&other)
         .iter()
@@ -148,19 +148,19 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
 /// Two lines of equal words, hours apart, are two events, however often they are imported.
 #[test]
 fn lines_are_compared_by_their_time_too() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let words = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
     let lines = line("webhook", "2026-09-21T10:00:00Z", words)
         + &line("webhook", "2026-09-21T10:59:00Z", words)
         + &line("webhook", "2026-09-21T12:00:00Z", words);
     for options in [&[][..], &["--trust"]] {
-        let place = match options {
-            [] => &place,
-            _ => &Place::new(),
+        let workdir = match options {
+            [] => &workdir,
+            _ => &Workdir::new(),
         };
-        let told = import(place, options, &lines);
+        let told = import(workdir, options, &lines);
         assert_eq!(told, json!({"new": 2, "duplicate": 1, "bad": 0}));
-        let told = import(place, options, &lines);
+        let told = import(workdir, options, &lines);
         assert_eq!(told, json!({"new": 0, "duplicate": 3, "bad": 0}));
     }
 }
@@ -168,7 +168,7 @@ fn lines_are_compared_by_their_time_too() {
 /// A record of HeyGen's log and its POST are one delivery, in either order, and show what each of them had.
 #[test]
 fn a_record_and_its_post_are_shown_as_one() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let record = |id: &str, video: &str| {
         let body = json!({
             "event_id": id, "event_type": "avatar_video.success", "event_data": {"video_id": video},
@@ -176,10 +176,10 @@ fn a_record_and_its_post_are_shown_as_one() {
         });
         line("backfill", "2026-09-21T14:13:20Z", &body.to_string())
     };
-    let first = import(&place, &["--trust"], &record("e1", "a"));
+    let first = import(&workdir, &["--trust"], &record("e1", "a"));
     assert_eq!(first["new"], 1);
-    let id = list(&place)[0]["id"].clone();
-    let serve = place.serve(&["--json"]);
+    let id = list(&workdir)[0]["id"].clone();
+    let serve = workdir.serve(&["--json"]);
     let odd = format!("{VIDEO}\n");
     for _ in 0..2 {
         let answer = post(&serve.url, odd.as_bytes());
@@ -187,8 +187,8 @@ fn a_record_and_its_post_are_shown_as_one() {
     }
     let show = |id: &Value| {
         let id = id.as_str().expect("an id");
-        let shown = place.run(&["inbox", "show", id, "--json"]).ok().json();
-        (shown, place.run(&["inbox", "show", id]).ok().stdout)
+        let shown = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
+        (shown, workdir.run(&["inbox", "show", id]).ok().stdout)
     };
     let (shown, people) = show(&id);
     assert_eq!(
@@ -211,27 +211,27 @@ fn a_record_and_its_post_are_shown_as_one() {
         (&Value::Null, &Value::Null)
     );
     assert_eq!(
-        import(&place, &["--trust"], &record("e2", "b"))["duplicate"],
+        import(&workdir, &["--trust"], &record("e2", "b"))["duplicate"],
         1
     );
     let (shown, people) = show(&posted["id"]);
     assert_eq!(shown["event_id"], "e2");
     assert!(people.contains("event id        e2\n"), "{people}");
-    assert_eq!(import(&place, &["--trust"], &record("e3", "b"))["new"], 1);
+    assert_eq!(import(&workdir, &["--trust"], &record("e3", "b"))["new"], 1);
     assert_eq!(
-        import(&place, &["--trust"], &record("e2", "b"))["duplicate"],
+        import(&workdir, &["--trust"], &record("e2", "b"))["duplicate"],
         1
     );
 
     // It is carried along, and known there too.
-    let lines = place.run(&["inbox", "export"]).ok().stdout;
-    let other = Place::new();
+    let lines = workdir.run(&["inbox", "export"]).ok().stdout;
+    let other = Workdir::new();
     assert_eq!(import(&other, &["--trust"], &lines)["new"], 3);
     assert_eq!(
         import(&other, &["--trust"], &record("e2", "b"))["duplicate"],
         1
     );
-    let again = place.run(&["inbox", "export"]).ok().stdout;
+    let again = workdir.run(&["inbox", "export"]).ok().stdout;
     let without_ids = |lines: &str| -> Vec<Value> {
         let lines = lines.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).expect("a line is JSON");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// A command line, and the file it stands in.
 #[derive(Debug)]
@@ -74,22 +74,22 @@ fn of_yaml(text: &str) -> Vec<Vec<String>> {
 
 /// What the binary has against a command line. Arguments are read one after the other, so whoever asks for help at the end
 /// gets it when everything before, values too, was understood.
-fn objection(place: &Place, arguments: &[String]) -> Option<String> {
+fn objection(workdir: &Workdir, arguments: &[String]) -> Option<String> {
     let arguments = arguments.iter().map(String::as_str).chain(["--help"]);
-    let ended = place.run(&arguments.collect::<Vec<_>>());
+    let ended = workdir.run(&arguments.collect::<Vec<_>>());
     (ended.status != 0).then_some(ended.stderr)
 }
 
 #[test]
 fn every_command_line_is_understood() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let mut objections = Vec::new();
     for (file, count) in FILES {
         let lines = lines_of(file);
         assert_eq!(lines.len(), count, "{file}: {lines:?}");
         for line in lines {
             assert!(line.arguments.len() > 3, "{line:?}");
-            if let Some(objection) = objection(&place, &line.arguments) {
+            if let Some(objection) = objection(&workdir, &line.arguments) {
                 let first = objection.lines().next().unwrap_or_default();
                 objections.push(format!("{} {}: {first}", line.file, line.arguments[0]));
             }
@@ -117,9 +117,9 @@ fn every_file_that_starts_it_is_looked_at() {
 /// Names of variables are read by the same parser, which tells them in its help.
 #[test]
 fn every_variable_is_known() {
-    let place = Place::new();
-    let nats = place.run(&["help", "nats"]).stdout;
-    let help = ["serve", "work"].map(|command| place.run(&[command, "--help"]).stdout + &nats);
+    let workdir = Workdir::new();
+    let nats = workdir.run(&["help", "nats"]).stdout;
+    let help = ["serve", "work"].map(|command| workdir.run(&[command, "--help"]).stdout + &nats);
     let mut unknown = Vec::new();
     for (file, _) in FILES {
         let text = fs::read_to_string(folder().join(file)).expect("an example");
@@ -136,10 +136,10 @@ fn every_variable_is_known() {
 
 #[test]
 fn a_wrong_argument_is_found_wherever_it_stands() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let check = |arguments: &[&str], is_understood: bool| {
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
-        let objection = objection(&place, &arguments);
+        let objection = objection(&workdir, &arguments);
         assert_eq!(objection.is_none(), is_understood, "{objection:?}");
     };
     check(

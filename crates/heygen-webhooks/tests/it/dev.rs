@@ -5,7 +5,7 @@ use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::endpoint;
-use crate::support::{Place, SECRET, Serve};
+use crate::support::{SECRET, Serve, Workdir};
 
 const KEY: &str = "key-of-the-tests";
 
@@ -34,10 +34,10 @@ fn environment(heygen: &Sandbox) -> [(&str, &str); 3] {
     ]
 }
 
-fn dev(place: &Place, heygen: &Sandbox, arguments: &[&str]) -> Serve {
+fn dev(workdir: &Workdir, heygen: &Sandbox, arguments: &[&str]) -> Serve {
     let fixed = ["dev", "--interval", "0.1", "--log-format", "json"];
-    let command = place.command(&[&fixed, arguments].concat());
-    place.begin(command, &environment(heygen))
+    let command = workdir.command(&[&fixed, arguments].concat());
+    workdir.begin(command, &environment(heygen))
 }
 
 fn subject(line: &str) -> String {
@@ -46,15 +46,15 @@ fn subject(line: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_new_is_forwarded_as_serve_would() {
+async fn dev_forwards_new_events_as_serve_would() {
     let heygen = heygen().await;
-    let behind = Place::new();
-    let place = Place::new();
+    let behind = Workdir::new();
+    let workdir = Workdir::new();
     let made = ["secrets", "forward", "--create", "--inbox", "heygen-dev.db"];
-    let made = place.run(&made).ok().stdout;
+    let made = workdir.run(&made).ok().stdout;
     let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
     let application = behind.serve_with(&["--json"], &secret);
-    let dev = dev(&place, &heygen, &["--forward", &application.url]);
+    let dev = dev(&workdir, &heygen, &["--forward", &application.url]);
     dev.log_line("polling HeyGen's event log");
     for video_id in ["first", "second"] {
         send(&heygen, video_id).await;
@@ -75,7 +75,7 @@ async fn what_is_new_is_forwarded_as_serve_would() {
     dev.signal("TERM");
     let (status, ..) = dev.wait();
     assert_eq!(status, 0);
-    let kept = place
+    let kept = workdir
         .run(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"])
         .ok()
         .json();
@@ -90,16 +90,16 @@ async fn what_is_new_is_forwarded_as_serve_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_before_is_handed_out_where_it_is_asked_for() {
+async fn dev_since_dispatches_earlier_events() {
     let heygen = heygen().await;
     send(&heygen, "before").await;
-    let place = Place::new();
-    let dev = dev(&place, &heygen, &["--since", "1h", "--json"]);
+    let workdir = Workdir::new();
+    let dev = dev(&workdir, &heygen, &["--since", "1h", "--json"]);
     assert_eq!(subject(&dev.line()), "before");
     dev.signal("TERM");
     assert_eq!(dev.wait().0, 0);
     // The same inbox again: what was handled is not handed out twice.
-    let dev = self::dev(&place, &heygen, &["--since", "1h", "--json"]);
+    let dev = self::dev(&workdir, &heygen, &["--since", "1h", "--json"]);
     send(&heygen, "after").await;
     assert_eq!(subject(&dev.line()), "after");
 }
@@ -107,10 +107,10 @@ async fn what_was_before_is_handed_out_where_it_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_what_it_needs() {
     let heygen = heygen().await;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let [key, base_url, secret] = environment(&heygen);
     let check = |environment: &[(&str, &str)], arguments: &[&str], expected: &str| {
-        let ended = place.run_with(&[&["dev"], arguments].concat(), b"", environment);
+        let ended = workdir.run_with(&[&["dev"], arguments].concat(), b"", environment);
         assert_eq!(ended.status, 2, "{}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{}", ended.stderr);
     };
@@ -124,12 +124,12 @@ async fn it_says_what_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_takes_in_what_it_missed() {
+async fn serve_backfills_missed_events() {
     let heygen = heygen().await;
     send(&heygen, "missed").await;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let arguments = ["--json", "--backfill", "--backfill-interval", "1"];
-    let serve = place.serve_with(&arguments, &environment(&heygen));
+    let serve = workdir.serve_with(&arguments, &environment(&heygen));
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(
         (&line["subject_id"], &line["source"]),
@@ -140,14 +140,17 @@ async fn a_server_takes_in_what_it_missed() {
     assert_eq!(subject(&serve.line()), "missed later");
     // What comes by POST after all is known.
     let again = serve
-        .trigger(&place, &["avatar_video.success", "--set", "video_id=other"])
+        .trigger(
+            &workdir,
+            &["avatar_video.success", "--set", "video_id=other"],
+        )
         .ok();
     assert!(again.stdout.contains("accepted"), "{}", again.stdout);
     serve.signal("TERM");
     let (status, ..) = serve.wait();
     assert_eq!(status, 0);
 
-    let ended = place.run(&["serve", "--listen", "127.0.0.1:0", "--backfill"]);
+    let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", "--backfill"]);
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("HEYGEN_API_KEY"), "{}", ended.stderr);
 }
@@ -155,9 +158,9 @@ async fn a_server_takes_in_what_it_missed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_ends_it() {
     let heygen = heygen().await;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let [_, base_url, secret] = environment(&heygen);
-    let ended = place.run_with(
+    let ended = workdir.run_with(
         &["dev"],
         b"",
         &[("HEYGEN_API_KEY", "bad"), base_url, secret],
@@ -174,8 +177,8 @@ async fn a_wrong_key_ends_it() {
 async fn a_key_that_is_revoked_later_ends_it() {
     use heygen_testkit::sandbox::{Fault, Misbehaviour};
     let heygen = heygen().await;
-    let place = Place::new();
-    let dev = dev(&place, &heygen, &[]);
+    let workdir = Workdir::new();
+    let dev = dev(&workdir, &heygen, &[]);
     dev.log_line("backfill complete");
     let refuse = Fault::refuse(401).times(1000);
     heygen.misbehave(Misbehaviour::default().fault(refuse));
@@ -186,13 +189,13 @@ async fn a_key_that_is_revoked_later_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_goes_on_without_the_log_and_says_what_to_check() {
+async fn serve_continues_when_backfill_fails_and_says_what_to_check() {
     let heygen = heygen().await;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let [_, base_url, secret] = environment(&heygen);
     let environment = [("HEYGEN_API_KEY", "bad"), base_url, secret];
-    let serve = place.serve_with(&["--backfill"], &environment);
+    let serve = workdir.serve_with(&["--backfill"], &environment);
     let line = serve.log_line("backfill failed");
     assert!(line.contains("check HEYGEN_API_KEY"), "{line}");
-    serve.trigger(&place, &["avatar_video.success"]).ok();
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
 }

@@ -4,7 +4,7 @@ use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{Ended, Place, SECRET};
+use crate::support::{Ended, SECRET, Workdir};
 
 mod account;
 mod address;
@@ -39,11 +39,11 @@ impl HeyGen {
     }
 
     /// Runs `doctor` against it.
-    fn examine(&self, place: &Place, arguments: &[&str], secret: Option<&str>) -> Seen {
+    fn examine(&self, workdir: &Workdir, arguments: &[&str], secret: Option<&str>) -> Seen {
         let base_url = ["--base-url", self.sandbox.url()];
         let mut environment = vec![("HEYGEN_API_KEY", KEY)];
         environment.extend(secret.map(|secret| ("HEYGEN_WEBHOOK_SECRET", secret)));
-        examine(place, &[&base_url, arguments].concat(), &environment)
+        examine(workdir, &[&base_url, arguments].concat(), &environment)
     }
 
     fn without_v1(&self) {
@@ -58,9 +58,9 @@ struct Seen {
     report: Value,
 }
 
-fn examine(place: &Place, arguments: &[&str], environment: &[(&str, &str)]) -> Seen {
+fn examine(workdir: &Workdir, arguments: &[&str], environment: &[(&str, &str)]) -> Seen {
     let arguments = [&["doctor", "--json"], arguments].concat();
-    let ended = place.run_with(&arguments, b"", environment);
+    let ended = workdir.run_with(&arguments, b"", environment);
     let Ok(report) = serde_json::from_str(&ended.stdout) else {
         panic!("{}\n{}", ended.stdout, ended.stderr);
     };
@@ -107,15 +107,15 @@ impl Seen {
 }
 
 #[test]
-fn what_was_refused_is_told_with_the_reason() {
+fn doctor_shows_rejected_deliveries_with_their_reason() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    let refused = serve.trigger(&place, &["avatar_video.fail", "--tamper"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let refused = serve.trigger(&workdir, &["avatar_video.fail", "--tamper"]);
     assert_eq!(refused.status, 1);
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    heygen.examine(&place, &["--no-sample"], Some(SECRET)).is(
+    heygen.examine(&workdir, &["--no-sample"], Some(SECRET)).is(
         "rejected",
         "warn",
         "matches-no-secret",
@@ -123,10 +123,10 @@ fn what_was_refused_is_told_with_the_reason() {
 }
 
 #[test]
-fn all_is_well() {
+fn doctor_finds_no_problem_in_a_working_setup() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve_with(
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(
         &[
             "--public-url",
             "http://127.0.0.1:1/webhooks/heygen",
@@ -139,7 +139,7 @@ fn all_is_well() {
     // The server's port is known only now: HeyGen is told the real address afterwards.
     let (id, _) = registered(&heygen, &serve.url);
 
-    let seen = heygen.examine(&place, &["--public-url", &serve.url], None);
+    let seen = heygen.examine(&workdir, &["--public-url", &serve.url], None);
     seen.problems(&[])
         .is("key", "ok", "accepted")
         .is("endpoints", "ok", &id)
@@ -174,12 +174,12 @@ fn all_is_well() {
         .send(heygen_testkit::EventBuilder::new("avatar_video.success"));
     heygen.runtime.block_on(heygen.sandbox.settled());
     heygen
-        .examine(&place, &["--public-url", &serve.url], None)
+        .examine(&workdir, &["--public-url", &serve.url], None)
         .problems(&[])
         .is("inbox.last-delivery", "ok", "avatar_video.success")
         .is("inbox.backlog", "ok", "0 dead-lettered");
 
-    let silent = heygen.examine(&place, &["--public-url", &serve.url, "--no-sample"], None);
+    let silent = heygen.examine(&workdir, &["--public-url", &serve.url, "--no-sample"], None);
     silent
         .problems(&[])
         .is("sample.signed", "skipped", "--no-sample")
@@ -203,7 +203,7 @@ fn registered(heygen: &HeyGen, url: &str) -> (String, String) {
 
 #[test]
 fn every_run_has_the_same_shape() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let ids = |seen: &Seen| -> Vec<String> {
         let findings = seen.report["findings"].as_array().expect("a list");
         let keys = ["id", "items", "level", "todo", "what"];
@@ -223,12 +223,12 @@ fn every_run_has_the_same_shape() {
             .map(|finding| finding["id"].as_str().unwrap_or_default().to_owned())
             .collect()
     };
-    let certificates = certificates(&place);
-    let bare = examine(&place, &[], &[("SSL_CERT_FILE", &certificates)]);
+    let certificates = certificates(&workdir);
+    let bare = examine(&workdir, &[], &[("SSL_CERT_FILE", &certificates)]);
     let heygen = HeyGen::start();
-    let serve = place.serve(&[]);
-    let full = heygen.examine(&place, &["--public-url", &serve.url], Some(SECRET));
-    let nobody = heygen.examine(&place, &[], None);
+    let serve = workdir.serve(&[]);
+    let full = heygen.examine(&workdir, &["--public-url", &serve.url], Some(SECRET));
+    let nobody = heygen.examine(&workdir, &[], None);
     assert_eq!(ids(&bare), ids(&full));
     assert_eq!(ids(&bare), ids(&nobody));
     assert_eq!(ids(&bare).len(), 26);
@@ -240,9 +240,9 @@ fn every_run_has_the_same_shape() {
 #[test]
 fn people_get_one_screen() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let arguments = ["doctor", "--base-url", heygen.sandbox.url()];
-    let ended = place.run_with(&arguments, b"", &[("HEYGEN_API_KEY", KEY)]);
+    let ended = workdir.run_with(&arguments, b"", &[("HEYGEN_API_KEY", KEY)]);
     assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.lines().count() < 50, "{}", ended.stdout);
     assert!(
@@ -259,29 +259,29 @@ fn people_get_one_screen() {
 #[test]
 fn the_inbox_is_one_or_is_not() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     heygen
-        .examine(&place, &[], None)
+        .examine(&workdir, &[], None)
         .is("inbox", "warn", "no inbox at")
         .is("inbox.backlog", "skipped", "");
-    place.file(
+    workdir.file(
         "text.db",
         "this is no inbox, and long enough to be read as something else",
     );
     heygen
-        .examine(&place, &["--inbox", "text.db"], None)
+        .examine(&workdir, &["--inbox", "text.db"], None)
         .problems(&["inbox"]);
 }
 
 #[test]
-fn used_wrongly() {
-    let place = Place::new();
+fn wrong_usage_exits_with_2() {
+    let workdir = Workdir::new();
     for arguments in [
         ["--public-url", "hooks.example.com"],
         ["--public-url", "ftp://hooks.example.com"],
         ["--base-url", "http://hooks.example.com"],
     ] {
-        let ended = place.run_with(
+        let ended = workdir.run_with(
             &[&["doctor"], &arguments[..]].concat(),
             b"",
             &[("HEYGEN_API_KEY", KEY)],

@@ -6,7 +6,7 @@ use heygen_testkit::drill::Check;
 use serde_json::Value;
 
 use crate::endpoint::{self, naive};
-use crate::support::{Ended, Place, SECRET};
+use crate::support::{Ended, SECRET, Workdir};
 
 /// The verdict of every check, by its name.
 fn verdicts(ended: &Ended) -> BTreeMap<String, String> {
@@ -32,9 +32,9 @@ fn with_verdict(ended: &Ended, wanted: &str) -> Vec<String> {
 
 #[test]
 fn serve_passes() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    let drilled = place.run(&["drill", &serve.url, "--json"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let drilled = workdir.run(&["drill", &serve.url, "--json"]);
     assert_eq!(drilled.status, 0, "{}{}", drilled.stdout, drilled.stderr);
     let document = drilled.json();
     assert_eq!(document["passed"], true);
@@ -58,8 +58,8 @@ fn serve_passes() {
 
 #[test]
 fn an_endpoint_of_twenty_lines_fails_where_it_should() {
-    let place = Place::new();
-    let drilled = place.run(&["drill", &endpoint::start(naive), "--json"]);
+    let workdir = Workdir::new();
+    let drilled = workdir.run(&["drill", &endpoint::start(naive), "--json"]);
     assert_eq!(drilled.status, 1, "{}", drilled.stderr);
     assert_eq!(
         with_verdict(&drilled, "fail"),
@@ -79,8 +79,8 @@ fn an_endpoint_of_twenty_lines_fails_where_it_should() {
 
 #[test]
 fn people_read_what_a_failure_costs() {
-    let place = Place::new();
-    let drilled = place.run(&["drill", &endpoint::start(naive), "--only", "probe,valid"]);
+    let workdir = Workdir::new();
+    let drilled = workdir.run(&["drill", &endpoint::start(naive), "--only", "probe,valid"]);
     assert_eq!(drilled.status, 1);
     let text = &drilled.stdout;
     for expected in [
@@ -97,11 +97,11 @@ fn people_read_what_a_failure_costs() {
 
 #[test]
 fn junit_is_well_formed() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let url = format!("{}?a=1&token=<x>", endpoint::start(naive));
-    let drilled = place.run(&["drill", &url, "--burst", "0", "--junit", "drill.xml"]);
+    let drilled = workdir.run(&["drill", &url, "--burst", "0", "--junit", "drill.xml"]);
     assert_eq!(drilled.status, 1, "{}", drilled.stderr);
-    let xml = std::fs::read_to_string(place.path().join("drill.xml")).expect("a file");
+    let xml = std::fs::read_to_string(workdir.path().join("drill.xml")).expect("a file");
     let elements = elements(&xml);
     let count = |name: &str| elements.iter().filter(|element| *element == name).count();
     assert_eq!(count("testsuite"), 1, "{xml}");
@@ -158,11 +158,11 @@ fn elements(xml: &str) -> Vec<String> {
 
 #[test]
 fn a_wrong_secret_is_one_failure_and_the_rest_cannot_be_told() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    let secret = place.file("secret", "whsec_of_somebody_else");
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let secret = workdir.file("secret", "whsec_of_somebody_else");
     let secret = secret.to_str().expect("UTF-8");
-    let drilled = place.run_with(
+    let drilled = workdir.run_with(
         &["drill", &serve.url, "--secret-file", secret, "--json"],
         b"",
         &[],
@@ -177,9 +177,9 @@ fn a_wrong_secret_is_one_failure_and_the_rest_cannot_be_told() {
 
 #[test]
 fn without_a_secret_only_what_needs_none_is_checked() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    let drilled = place.run_with(
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let drilled = workdir.run_with(
         &["drill", &serve.url, "--without-secret", "--json"],
         b"",
         &[],
@@ -190,7 +190,7 @@ fn without_a_secret_only_what_needs_none_is_checked() {
         ["latency", "probe", "redirect", "unsigned", "wrong-secret"]
     );
     let nothing_there = endpoint::start(|_| 404);
-    let drilled = place.run_with(
+    let drilled = workdir.run_with(
         &["drill", &nothing_there, "--without-secret", "--json"],
         b"",
         &[],
@@ -201,8 +201,8 @@ fn without_a_secret_only_what_needs_none_is_checked() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let place = Place::new();
-    let drilled = place.run(&["drill", &endpoint::start(|_| 308), "--json"]);
+    let workdir = Workdir::new();
+    let drilled = workdir.run(&["drill", &endpoint::start(|_| 308), "--json"]);
     assert_eq!(drilled.status, 1);
     assert_eq!(
         with_verdict(&drilled, "fail"),
@@ -212,7 +212,7 @@ fn a_redirect_is_not_followed() {
 
 #[test]
 fn mistakes_are_told() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let url = "http://127.0.0.1:1/";
     #[track_caller]
     fn check(ended: &Ended, status: i32, message: &str) {
@@ -221,29 +221,29 @@ fn mistakes_are_told() {
         assert!(told.contains(message), "{told}");
     }
     check(
-        &place.run_with(&["drill", url], b"", &[]),
+        &workdir.run_with(&["drill", url], b"", &[]),
         2,
         "--without-secret",
     );
-    check(&place.run(&["drill", "nonsense"]), 2, "is not a URL");
+    check(&workdir.run(&["drill", "nonsense"]), 2, "is not a URL");
     check(
-        &place.run(&["drill", "ftp://a.example"]),
+        &workdir.run(&["drill", "ftp://a.example"]),
         2,
         "neither http nor https",
     );
     check(
-        &place.run(&["drill", url, "--only", "nothing"]),
+        &workdir.run(&["drill", url, "--only", "nothing"]),
         2,
         "missing-media",
     );
     check(
-        &place.run(&["drill", url, "--only", "probe", "--skip", "probe"]),
+        &workdir.run(&["drill", url, "--only", "probe", "--skip", "probe"]),
         2,
         "no check",
     );
-    check(&place.run(&["drill", url]), 1, "cannot be reached");
+    check(&workdir.run(&["drill", url]), 1, "cannot be reached");
     check(
-        &place.run(&[
+        &workdir.run(&[
             "drill",
             url,
             "--only",

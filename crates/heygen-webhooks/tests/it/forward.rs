@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint;
 use crate::promises::{ask, import, old, post};
-use crate::support::{Place, SECRET, Serve};
+use crate::support::{SECRET, Serve, Workdir};
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
 const KEY: &str = "key-of-the-tests";
@@ -57,8 +57,8 @@ fn sign(secret: &str, body: &[u8]) -> String {
     secret.sign(body).to_string()
 }
 
-fn forward_secret(place: &Place, arguments: &[&str]) -> String {
-    let ended = place
+fn forward_secret(workdir: &Workdir, arguments: &[&str]) -> String {
+    let ended = workdir
         .run(&[&["secrets", "forward"], arguments].concat())
         .ok();
     ended.stdout.trim_end().to_owned()
@@ -89,8 +89,8 @@ fn a_callback_gets_no_signature_that_passes_for_heygens() {
         Some(format!("{SECRET}\n")),
         Some(format!("# x\n\n {SECRET} \n")),
     ] {
-        let place = Place::new();
-        place.file("tokens", TOKEN);
+        let workdir = Workdir::new();
+        workdir.file("tokens", TOKEN);
         let application = Application::start(200);
         let mut arguments = vec![
             "--forward",
@@ -99,10 +99,10 @@ fn a_callback_gets_no_signature_that_passes_for_heygens() {
             "tokens",
         ];
         if let Some(text) = &heygens {
-            place.file("theirs", text);
+            workdir.file("theirs", text);
             arguments.extend(["--forward-secret-file", "theirs"]);
         }
-        let serve = place.serve(&arguments);
+        let serve = workdir.serve(&arguments);
         let invented = event("invented");
         let callbacks = format!("{}/callbacks/{TOKEN}", serve.url);
         assert_eq!(
@@ -119,7 +119,7 @@ fn a_callback_gets_no_signature_that_passes_for_heygens() {
 
         let own = match heygens {
             None => {
-                let own = forward_secret(&place, &[]);
+                let own = forward_secret(&workdir, &[]);
                 let expected = sign(&own, &request.body);
                 assert_eq!(header(&request, "signature"), Some(expected.as_str()));
                 assert_eq!(
@@ -147,18 +147,18 @@ fn a_callback_gets_no_signature_that_passes_for_heygens() {
 
 #[test]
 fn replayed_imports_get_no_signature_that_passes_for_heygens() {
-    let place = Place::new();
-    place.file("theirs", SECRET);
+    let workdir = Workdir::new();
+    workdir.file("theirs", SECRET);
     let lines = ["callback", "backfill"].map(|source| {
         let mut line = old(source, "acknowledged", 1, 0);
         line["source"] = source.into();
         line
     });
-    import(&place, lines);
+    import(&workdir, lines);
     let application = Application::start(200);
     for arguments in [&[][..], &["--forward-secret-file", "theirs"]] {
-        let serve = place.serve(&[&["--forward", &application.url], arguments].concat());
-        place
+        let serve = workdir.serve(&[&["--forward", &application.url], arguments].concat());
+        workdir
             .run(&["inbox", "replay", "--state", "acknowledged", "--yes"])
             .ok();
         for _ in 0..2 {
@@ -175,7 +175,7 @@ fn replayed_imports_get_no_signature_that_passes_for_heygens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_log_tells_of_gets_no_signature_that_passes_for_heygens() {
+async fn backfilled_event_is_forwarded_without_heygens_signature() {
     let heygen = Sandbox::builder()
         .api_key(KEY)
         .start()
@@ -191,14 +191,14 @@ async fn what_the_log_tells_of_gets_no_signature_that_passes_for_heygens() {
         ("HEYGEN_WEBHOOK_SECRET", SECRET),
     ];
     for own in [true, false] {
-        let place = Place::new();
-        place.file("theirs", SECRET);
+        let workdir = Workdir::new();
+        workdir.file("theirs", SECRET);
         let application = Application::start(200);
         let mut forward = vec!["--forward", &application.url];
         if !own {
             forward.extend(["--forward-secret-file", "theirs"]);
         }
-        let serve = place.serve_with(&[&["--backfill"], &forward[..]].concat(), &environment);
+        let serve = workdir.serve_with(&[&["--backfill"], &forward[..]].concat(), &environment);
         let request = application.next();
         assert_eq!(
             header(&request, "heygen-webhooks-authenticity"),
@@ -208,16 +208,16 @@ async fn what_the_log_tells_of_gets_no_signature_that_passes_for_heygens() {
         assert_no_oracle(&serve, &request);
 
         let dev = ["dev", "--since", "1h", "--log-format", "json"];
-        let dev = place.command(&[&dev, &forward[..]].concat());
-        let dev = place.begin(dev, &environment);
+        let dev = workdir.command(&[&dev, &forward[..]].concat());
+        let dev = workdir.begin(dev, &environment);
         let request = application.next();
         assert_eq!(header(&request, "signature").is_some(), own, "dev");
         assert_no_oracle(&serve, &request);
         drop(dev);
         if own {
             let secrets = [
-                forward_secret(&place, &[]),
-                forward_secret(&place, &["--inbox", "heygen-dev.db"]),
+                forward_secret(&workdir, &[]),
+                forward_secret(&workdir, &["--inbox", "heygen-dev.db"]),
             ];
             assert_ne!(secrets[0], secrets[1]);
         }
@@ -226,11 +226,11 @@ async fn what_the_log_tells_of_gets_no_signature_that_passes_for_heygens() {
 
 #[test]
 fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
-    let place = Place::new();
-    place.file("tokens", TOKEN);
-    place.file("forward", "whsec_forward\n");
+    let workdir = Workdir::new();
+    workdir.file("tokens", TOKEN);
+    workdir.file("forward", "whsec_forward\n");
     let application = Application::start(200);
-    let serve = place.serve(&[
+    let serve = workdir.serve(&[
         "--forward",
         &application.url,
         "--forward-secret-file",
@@ -252,7 +252,7 @@ fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
         "endpoint_id": "e1", "url": "https://a.example/", "secret": "whsec_forward",
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": "2999-11-01T00:00:00Z",
     }]});
-    place.file("heygen-inbox.db.secrets.json", kept.to_string());
+    workdir.file("heygen-inbox.db.secrets.json", kept.to_string());
     serve.log_line("secrets reloaded");
     let request = callback("after");
     assert_eq!(header(&request, "signature"), None);
@@ -262,10 +262,10 @@ fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
 
 #[test]
 fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let application = Application::start(200);
     let arguments = ["--forward", &application.url];
-    let serve = place.serve_logging(&arguments);
+    let serve = workdir.serve_logging(&arguments);
     let line = serve.log_line("created a secret for forwarding");
     assert!(line.contains("\"WARN\""), "{line}");
     let line = serve.log_line("forwarded deliveries are signed with");
@@ -275,12 +275,12 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    let own = forward_secret(&place, &[]);
-    assert!(!line.contains(&own), "its place, and not what it is");
+    let own = forward_secret(&workdir, &[]);
+    assert!(!line.contains(&own), "its workdir, and not what it is");
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
 
-    let serve = place.serve(&arguments);
+    let serve = workdir.serve(&arguments);
     let line = serve.log_line("forwarded deliveries are signed with");
     assert!(line.contains("forward-secret"), "{line}");
     // A new secret of HeyGen's, as `endpoints rotate-secret --apply` keeps it.
@@ -288,7 +288,7 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
         "endpoint_id": "e1", "url": "https://a.example/", "secret": "whsec_rotated",
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
     }]});
-    place.file("heygen-inbox.db.secrets.json", kept.to_string());
+    workdir.file("heygen-inbox.db.secrets.json", kept.to_string());
     serve.log_line("secrets reloaded");
     let body = event("rotated");
     let signature = sign("whsec_rotated", body.as_bytes());
@@ -304,17 +304,17 @@ fn the_secret_stays_over_restarts_and_over_rotation_at_heygen() {
     let (_, _, log) = serve.wait();
     assert!(!log.concat().contains("created a secret"), "{log:?}");
     use std::os::unix::fs::PermissionsExt as _;
-    let file = place.path().join("heygen-inbox.db.forward-secret");
+    let file = workdir.path().join("heygen-inbox.db.forward-secret");
     let mode = fs::metadata(file).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn the_file_is_read_again_on_sighup() {
-    let place = Place::new();
-    let file = place.file("forward", "whsec_first\n");
+    let workdir = Workdir::new();
+    let file = workdir.file("forward", "whsec_first\n");
     let application = Application::start(200);
-    let serve = place.serve(&[
+    let serve = workdir.serve(&[
         "--forward",
         &application.url,
         "--forward-secret-file",
@@ -332,7 +332,7 @@ fn the_file_is_read_again_on_sighup() {
     serve.log_line("the secret for forwarding is gone");
     post(&serve, &event("unsigned"));
     serve.log_line("nothing is sent unsigned");
-    place.file("forward", "whsec_second\n");
+    workdir.file("forward", "whsec_second\n");
     serve.signal("HUP");
     serve.log_line("secrets reloaded");
     // The delivery that waited comes too.
@@ -342,11 +342,11 @@ fn the_file_is_read_again_on_sighup() {
 }
 
 #[test]
-fn an_application_that_refuses_is_told_of_with_the_secret_it_needs() {
+fn log_hints_at_the_forward_secret_when_the_application_answers_401() {
     for status in [401, 403] {
-        let place = Place::new();
+        let workdir = Workdir::new();
         let application = Application::start(status);
-        let serve = place.serve(&["--forward", &application.url]);
+        let serve = workdir.serve(&["--forward", &application.url]);
         for subject in ["a", "b", "c"] {
             post(&serve, &event(subject));
             application.next();
@@ -368,34 +368,41 @@ fn an_application_that_refuses_is_told_of_with_the_secret_it_needs() {
 
 #[test]
 fn the_command_prints_the_secret_and_nothing_else() {
-    let place = Place::new();
-    let ended = place.run(&["secrets", "forward"]);
+    let workdir = Workdir::new();
+    let ended = workdir.run(&["secrets", "forward"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
     assert!(ended.stderr.contains("--create"), "{}", ended.stderr);
-    assert!(!place.path().join("heygen-inbox.db.forward-secret").exists());
+    assert!(
+        !workdir
+            .path()
+            .join("heygen-inbox.db.forward-secret")
+            .exists()
+    );
 
-    let made = forward_secret(&place, &["--create"]);
+    let made = forward_secret(&workdir, &["--create"]);
     let digits = made.strip_prefix("whsec_").expect("the form of HeyGen's");
     assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    assert_eq!(forward_secret(&place, &[]), made);
-    let value = place.run(&["secrets", "forward", "--json"]).ok().json();
+    assert_eq!(forward_secret(&workdir, &[]), made);
+    let value = workdir.run(&["secrets", "forward", "--json"]).ok().json();
     let expected = json!({"secret": made, "file": "./heygen-inbox.db.forward-secret"});
     assert_eq!(value, expected);
 
     // What is named instead, by option, environment or file.
-    place.file("named", "# of the application\nwhsec_named\n");
+    workdir.file("named", "# of the application\nwhsec_named\n");
     let named = ["secrets", "forward", "--forward-secret-file", "named"];
-    assert_eq!(place.run(&named).ok().stdout, "whsec_named\n");
+    assert_eq!(workdir.run(&named).ok().stdout, "whsec_named\n");
     let variable = [("HEYGEN_WEBHOOKS_FORWARD_SECRET_FILE", "named")];
-    let ended = place.run_with(&["secrets", "forward"], b"", &variable).ok();
+    let ended = workdir
+        .run_with(&["secrets", "forward"], b"", &variable)
+        .ok();
     assert_eq!(ended.stdout, "whsec_named\n");
-    place.file("heygen-webhooks.toml", "forward-secret-file = \"named\"\n");
-    assert_eq!(forward_secret(&place, &[]), "whsec_named");
+    workdir.file("heygen-webhooks.toml", "forward-secret-file = \"named\"\n");
+    assert_eq!(forward_secret(&workdir, &[]), "whsec_named");
 }
 
 #[test]
 fn on_nats_the_file_has_to_be_named() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let inbox = ["--inbox", "nats://127.0.0.1:1/HEYGEN"];
     let rule = ["--on", "*.fail=forward:http://127.0.0.1:1/x"];
     for command in [
@@ -405,17 +412,17 @@ fn on_nats_the_file_has_to_be_named() {
         &[&["serve"][..], &rule].concat(),
         &["secrets", "forward"],
     ] {
-        let ended = place.run(&[command, &inbox].concat());
+        let ended = workdir.run(&[command, &inbox].concat());
         assert_eq!(ended.status, 2, "{command:?}: {}", ended.stderr);
         for part in ["--forward-secret-file", "openssl rand -hex 32"] {
             assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
         }
     }
     // Without forwarding there is nothing to sign; and one that is named is read.
-    let ended = place.run(&[&["work", "--print"][..], &inbox].concat());
+    let ended = workdir.run(&[&["work", "--print"][..], &inbox].concat());
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     let named = ["--forward-secret-file", "none", "--forward", "http://a/"];
-    let ended = place.run(&[&["work"][..], &named, &inbox].concat());
+    let ended = workdir.run(&[&["work"][..], &named, &inbox].concat());
     assert!(
         ended.stderr.contains("cannot read secret file none"),
         "{}",
@@ -424,16 +431,16 @@ fn on_nats_the_file_has_to_be_named() {
 }
 
 #[test]
-fn the_show_tells_what_really_happened() {
+fn serve_sandbox_reports_what_was_acknowledged() {
     for (status, exit) in [(401, 1), (200, 0)] {
         for is_json in [false, true] {
-            let place = Place::new();
+            let workdir = Workdir::new();
             let application = Application::start(status);
             let mut arguments = vec!["--sandbox", "--forward", &application.url];
             if is_json {
                 arguments.push("--json");
             }
-            let serve = place.serve_with(&arguments, &[]);
+            let serve = workdir.serve_with(&arguments, &[]);
             serve.log_line("registered at the sandbox");
             let line: Value =
                 serde_json::from_str(&serve.log_line("the samples were sent")).expect("JSON");

@@ -6,7 +6,7 @@ use heygen_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::promises::{ask, script};
-use crate::support::{Place, SECRET, eventually};
+use crate::support::{SECRET, Workdir, eventually};
 
 /// One of each kind: ESC, BEL, DEL, C1, bidi, zero-width, line and paragraph separators, a tag.
 const HOSTILE: &str =
@@ -39,9 +39,9 @@ fn assert_safe(what: &str, text: &str) {
 
 #[test]
 fn no_command_passes_on_what_steers_or_hides() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let handler = script(
-        &place,
+        &workdir,
         "handle",
         r#"cat; printf 'x\033[31m\302\23331m\342\200\256y\n' >&2; exit 1"#,
     );
@@ -60,8 +60,8 @@ fn no_command_passes_on_what_steers_or_hides() {
         if format == "json" {
             arguments.push("--json");
         }
-        let serve = place.begin(
-            place.command(&arguments),
+        let serve = workdir.begin(
+            workdir.command(&arguments),
             &[("HEYGEN_WEBHOOK_SECRET", SECRET)],
         );
         let first = serve.log_line("listening");
@@ -85,7 +85,7 @@ fn no_command_passes_on_what_steers_or_hides() {
             401
         );
         let finished = || {
-            let list = place.run(&["inbox", "list", "--json"]).ok().json();
+            let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
             let all = list.as_array().expect("an array").clone();
             all.len() >= 3
                 && all.iter().all(|one| {
@@ -113,7 +113,7 @@ fn no_command_passes_on_what_steers_or_hides() {
             assert_safe("the log", line);
         }
     }
-    let list = place.run(&["inbox", "list", "--json"]).ok();
+    let list = workdir.run(&["inbox", "list", "--json"]).ok();
     let ids: Vec<_> = list
         .json()
         .as_array()
@@ -121,13 +121,13 @@ fn no_command_passes_on_what_steers_or_hides() {
         .iter()
         .map(|one| one["id"].as_str().expect("an id").to_owned())
         .collect();
-    let rejected = place
+    let rejected = workdir
         .run(&["inbox", "rejected", "list", "--json"])
         .ok()
         .json();
     let rejected = rejected[0]["id"].to_string().replace('"', "");
-    place.file("event.json", event(&format!("new.{HOSTILE}")));
-    place.file("broken.json", format!("no JSON {HOSTILE}"));
+    workdir.file("event.json", event(&format!("new.{HOSTILE}")));
+    workdir.file("broken.json", format!("no JSON {HOSTILE}"));
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["inbox", "list"],
         vec!["inbox", "drift"],
@@ -153,15 +153,15 @@ fn no_command_passes_on_what_steers_or_hides() {
         .map(|command| [&command[..], &["--json"]].concat())
         .collect();
     for command in commands.iter().chain(&with_json) {
-        let ended = place.run(command);
+        let ended = workdir.run(command);
         assert_ne!(ended.stdout.len() + ended.stderr.len(), 0, "{command:?}");
         assert_safe(&format!("{command:?}"), &ended.stdout);
         assert_safe(&format!("{command:?}, its log"), &ended.stderr);
     }
     // What is for programs says the same all the same, and what is asked for raw is raw.
-    let shown = place.run(&["inbox", "show", &ids[0], "--raw"]).ok();
+    let shown = workdir.run(&["inbox", "show", &ids[0], "--raw"]).ok();
     assert!(String::from_utf8_lossy(&shown.raw).contains('\u{202e}'));
-    let exported = place.run(&["inbox", "export"]).ok().stdout;
+    let exported = workdir.run(&["inbox", "export"]).ok().stdout;
     assert_safe("export", &exported);
     let subjects = exported
         .lines()
@@ -170,7 +170,7 @@ fn no_command_passes_on_what_steers_or_hides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_heygen_and_others_answer_steers_nothing() {
+async fn answers_of_heygen_cannot_steer_the_terminal() {
     let heygen = Sandbox::builder()
         .api_key("key")
         .start()
@@ -181,7 +181,7 @@ async fn what_heygen_and_others_answer_steers_nothing() {
     let hostile = EventBuilder::new("avatar_video.success");
     heygen.send(hostile.set("video_id", HOSTILE).top("event_id", HOSTILE));
     heygen.settled().await;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let environment = [
         ("HEYGEN_API_KEY", "key"),
         ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
@@ -199,14 +199,14 @@ async fn what_heygen_and_others_answer_steers_nothing() {
         &trigger,
         &[&trigger[..], &["--json"]].concat(),
     ] {
-        let ended = place.run_with(command, b"", &environment);
+        let ended = workdir.run_with(command, b"", &environment);
         assert_safe(&format!("{command:?}"), &ended.stdout);
         assert_safe(&format!("{command:?}, its log"), &ended.stderr);
     }
     for arguments in [&[][..], &["--json"]] {
         let tail = ["inbox", "tail", "-n", "5"];
-        let command = place.command(&[&tail[..], arguments].concat());
-        let tail = place.begin(command, &[]);
+        let command = workdir.command(&[&tail[..], arguments].concat());
+        let tail = workdir.begin(command, &[]);
         let line = tail.line();
         assert_safe("tail", &line);
         assert!(line.contains("avatar_video.success"), "{line}");
@@ -215,7 +215,7 @@ async fn what_heygen_and_others_answer_steers_nothing() {
 
 #[test]
 fn an_api_that_answers_so_steers_nothing() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let answer = |request: &crate::endpoint::Request| match request.method.as_str() {
         "GET" => 200,
         _ => 400,
@@ -234,7 +234,7 @@ fn an_api_that_answers_so_steers_nothing() {
         &["event-types"],
         &["doctor", "--public-url", "http://127.0.0.1:1/"],
     ] {
-        let ended = place.run_with(command, b"", &environment);
+        let ended = workdir.run_with(command, b"", &environment);
         assert_ne!(ended.status, 0, "{command:?}: {}", ended.stdout);
         assert_safe(&format!("{command:?}"), &ended.stdout);
         assert_safe(&format!("{command:?}"), &ended.stderr);

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Serve};
+use crate::support::{Serve, Workdir};
 
 mod attempts;
 mod backup;
-mod carry;
 mod check;
 mod drift;
-pub(crate) mod past;
+pub(crate) mod history;
 mod prune;
 #[cfg(unix)]
 mod rejected;
@@ -17,9 +16,10 @@ mod replay;
 mod round_trip;
 mod stats;
 mod tail;
+mod transfer;
 
-fn ids(place: &Place, arguments: &[&str]) -> Vec<String> {
-    let list = place
+fn ids(workdir: &Workdir, arguments: &[&str]) -> Vec<String> {
+    let list = workdir
         .run(&[&["inbox", "list", "--json"], arguments].concat())
         .ok()
         .json();
@@ -30,8 +30,8 @@ fn ids(place: &Place, arguments: &[&str]) -> Vec<String> {
 }
 
 /// A server that has handled three events, and their ids, oldest first.
-fn three_events(place: &Place) -> (Serve, Vec<String>) {
-    let serve = place.serve(&["--json"]);
+fn three_events(workdir: &Workdir) -> (Serve, Vec<String>) {
+    let serve = workdir.serve(&["--json"]);
     let mut sent = Vec::new();
     for arguments in [
         &[
@@ -45,7 +45,7 @@ fn three_events(place: &Place) -> (Serve, Vec<String>) {
         &["batch.finished"][..],
     ] {
         let answer = serve
-            .trigger(place, &[arguments, &["--json"]].concat())
+            .trigger(workdir, &[arguments, &["--json"]].concat())
             .ok()
             .json();
         sent.push(answer["answer"]["id"].as_str().expect("an id").to_owned());
@@ -54,39 +54,36 @@ fn three_events(place: &Place) -> (Serve, Vec<String>) {
     // Handled is not yet recorded: a stop waits for the records.
     serve.signal("TERM");
     serve.wait();
-    (place.serve(&["--json"]), sent)
+    (workdir.serve(&["--json"]), sent)
 }
 
 #[test]
 fn lists_filter_and_come_newest_first() {
-    let place = Place::new();
-    let (_serve, mut sent) = three_events(&place);
+    let workdir = Workdir::new();
+    let (_serve, mut sent) = three_events(&workdir);
     sent.reverse();
-    assert_eq!(ids(&place, &[]), sent);
-    assert_eq!(ids(&place, &["--limit", "2"]), sent[..2]);
+    assert_eq!(ids(&workdir, &[]), sent);
+    assert_eq!(ids(&workdir, &["--limit", "2"]), sent[..2]);
     assert_eq!(
-        ids(&place, &["--event-type", "avatar_video.fail"]),
+        ids(&workdir, &["--event-type", "avatar_video.fail"]),
         sent[1..2]
     );
-    assert_eq!(ids(&place, &["--state", "acknowledged"]), sent);
+    assert_eq!(ids(&workdir, &["--state", "acknowledged"]), sent);
+    assert_eq!(ids(&workdir, &["--state", "dead_lettered"]), Vec::<String>::new());
+    assert_eq!(ids(&workdir, &["--since", "1h"]), sent);
+    assert_eq!(ids(&workdir, &["--subject", "v2"]), sent[1..2]);
+    assert_eq!(ids(&workdir, &["--until", "1h"]), Vec::<String>::new());
     assert_eq!(
-        ids(&place, &["--state", "dead_lettered"]),
-        Vec::<String>::new()
-    );
-    assert_eq!(ids(&place, &["--since", "1h"]), sent);
-    assert_eq!(ids(&place, &["--subject", "v2"]), sent[1..2]);
-    assert_eq!(ids(&place, &["--until", "1h"]), Vec::<String>::new());
-    assert_eq!(
-        ids(&place, &["--since", "2200-01-01"]),
+        ids(&workdir, &["--since", "2200-01-01"]),
         Vec::<String>::new()
     );
 }
 
 #[test]
 fn a_line_has_the_promised_keys() {
-    let place = Place::new();
-    let (_serve, sent) = three_events(&place);
-    let list = place
+    let workdir = Workdir::new();
+    let (_serve, sent) = three_events(&workdir);
+    let list = workdir
         .run(&[
             "inbox",
             "list",
@@ -111,16 +108,16 @@ fn a_line_has_the_promised_keys() {
             "callback_id": "c1", "outcome": "success", "state": "acknowledged", "attempts": 1, "source": "webhook",
         })
     );
-    let people = place.run(&["inbox", "list"]).ok().stdout;
+    let people = workdir.run(&["inbox", "list"]).ok().stdout;
     assert!(people.starts_with("ID "), "{people}");
     assert_eq!(people.lines().count(), 4, "{people}");
 }
 
 #[test]
 fn show_tells_all_of_one() {
-    let place = Place::new();
-    let (serve, sent) = three_events(&place);
-    let shown: Value = place
+    let workdir = Workdir::new();
+    let (serve, sent) = three_events(&workdir);
+    let shown: Value = workdir
         .run(&["inbox", "show", &sent[1], "--json"])
         .ok()
         .json();
@@ -142,8 +139,8 @@ fn show_tells_all_of_one() {
         "callback_id=c1",
         "--keep-ids",
     ];
-    serve.trigger(&place, &again).ok();
-    let people = place.run(&["inbox", "show", &sent[0]]).ok().stdout;
+    serve.trigger(&workdir, &again).ok();
+    let people = workdir.run(&["inbox", "show", &sent[0]]).ok().stdout;
     for text in [
         "avatar_video.success",
         "v1",
@@ -158,13 +155,13 @@ fn show_tells_all_of_one() {
 
 #[test]
 fn raw_is_byte_for_byte() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let body = "{ \"event_type\" : \"x.y\",\n\t\"event_data\":{\"a\":\"\\u00e9é\"} }\r\n";
     let answer = post(&serve.url, body.as_bytes());
     let id = answer["id"].as_str().expect("an id").to_owned();
     assert_eq!(
-        place.run(&["inbox", "show", &id, "--raw"]).ok().raw,
+        workdir.run(&["inbox", "show", &id, "--raw"]).ok().raw,
         body.as_bytes()
     );
 
@@ -173,10 +170,10 @@ fn raw_is_byte_for_byte() {
     assert_eq!(answer["status"], "accepted");
     let id = answer["id"].as_str().expect("an id").to_owned();
     assert_eq!(
-        place.run(&["inbox", "show", &id, "--raw"]).ok().raw,
+        workdir.run(&["inbox", "show", &id, "--raw"]).ok().raw,
         not_an_event
     );
-    let shown = place.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let shown = workdir.run(&["inbox", "show", &id, "--json"]).ok().json();
     assert_eq!(
         (&shown["event_type"], &shown["outcome"], &shown["body"]),
         (&Value::Null, &Value::Null, &Value::Null)
@@ -188,21 +185,23 @@ fn raw_is_byte_for_byte() {
 
 #[test]
 fn mistakes_are_told() {
-    let place = Place::new();
-    let none = place.run(&["inbox", "list"]);
+    let workdir = Workdir::new();
+    let none = workdir.run(&["inbox", "list"]);
     assert_eq!(none.status, 1);
     assert!(
-        none.stderr.contains("there is no inbox") && none.stderr.contains("--inbox"),
+        none.stderr.contains("no inbox at") && none.stderr.contains("--inbox"),
         "{}",
         none.stderr
     );
-    let _serve = place.serve(&[]);
-    let unknown = place.run(&["inbox", "show", "000000000000000"]);
+    let _serve = workdir.serve(&[]);
+    let unknown = workdir.run(&["inbox", "show", "000000000000000"]);
     assert_eq!(unknown.status, 1);
     assert!(unknown.stderr.contains("no delivery"), "{}", unknown.stderr);
-    assert_eq!(place.run(&["inbox", "show", "17"]).status, 2);
+    assert_eq!(workdir.run(&["inbox", "show", "17"]).status, 2);
     assert_eq!(
-        place.run(&["inbox", "list", "--since", "yesterday"]).status,
+        workdir
+            .run(&["inbox", "list", "--since", "yesterday"])
+            .status,
         2
     );
 }
@@ -222,14 +221,14 @@ pub(crate) fn post(url: &str, body: &[u8]) -> Value {
 
 #[test]
 fn inbox_that_was_not_finished_is_listed_after_serve_was_started() {
-    let place = Place::new();
-    place.file("heygen-inbox.db", "");
-    let ended = place.run(&["inbox", "list"]);
+    let workdir = Workdir::new();
+    workdir.file("heygen-inbox.db", "");
+    let ended = workdir.run(&["inbox", "list"]);
     assert_eq!(ended.status, 1);
     let advice = "start `serve` once with this version";
     assert!(ended.stderr.contains(advice), "{}", ended.stderr);
-    let serve = place.serve(&[]);
+    let serve = workdir.serve(&[]);
     serve.signal("TERM");
     serve.wait();
-    place.run(&["inbox", "list"]).ok();
+    workdir.run(&["inbox", "list"]).ok();
 }

@@ -4,15 +4,15 @@ use std::fs;
 
 use crate::forward::{Application, event, header};
 use crate::promises::{post, script};
-use crate::support::{Place, SECRET, eventually};
+use crate::support::{SECRET, Workdir, eventually};
 
 #[test]
 fn programs_get_none_of_our_settings() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let text = r#"cat >/dev/null; env > environment.new; mv environment.new environment"#;
-    let program = script(&place, "handle", text);
+    let program = script(&workdir, "handle", text);
     let program = program.to_str().expect("a path");
-    let serve = place.serve_with(
+    let serve = workdir.serve_with(
         &["--exec", program],
         &[
             ("HEYGEN_WEBHOOK_SECRET", SECRET),
@@ -23,7 +23,7 @@ fn programs_get_none_of_our_settings() {
         ],
     );
     post(&serve, &event("a"));
-    let file = place.path().join("environment");
+    let file = workdir.path().join("environment");
     eventually(|| file.exists());
     let environment = fs::read_to_string(file).expect("what it was given");
     let ours = environment
@@ -58,10 +58,10 @@ fn a_secret_that_can_be_guessed_is_warned_of_where_others_can_send() {
         ("0.0.0.0:0", "whsec_0123456789abcdef", false),
         ("127.0.0.1:0", "whsec_short", false),
     ] {
-        let place = Place::new();
+        let workdir = Workdir::new();
         let arguments = ["serve", "--listen", listen, "--admin", "off"];
-        let command = place.command(&[&arguments[..], &["--log-format", "json"]].concat());
-        let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", secret)]);
+        let command = workdir.command(&[&arguments[..], &["--log-format", "json"]].concat());
+        let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", secret)]);
         serve.signal("TERM");
         let (_, _, log) = serve.wait();
         let log = log.concat();
@@ -73,11 +73,11 @@ fn a_secret_that_can_be_guessed_is_warned_of_where_others_can_send() {
 #[test]
 fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let thief = Application::start(200);
     let base = thief.url.trim_end_matches("/webhook");
     let text = format!("base-url = \"{base}\"\nexec = [\"./stolen\"]\n");
-    let file = place.file("heygen-webhooks.toml", text);
+    let file = workdir.file("heygen-webhooks.toml", text);
     let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
     let key = [("HEYGEN_API_KEY", "hush")];
     mode(0o666);
@@ -86,7 +86,7 @@ fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
         &["serve", "--listen", "127.0.0.1:0"],
         &["dev"],
     ] {
-        let ended = place.run_with(command, b"", &key);
+        let ended = workdir.run_with(command, b"", &key);
         assert_eq!(ended.status, 2, "{command:?}: {}", ended.stderr);
         for part in ["is writable by others", "base-url", "exec", "--config"] {
             assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
@@ -95,13 +95,13 @@ fn a_configuration_file_of_others_does_not_decide_where_keys_go() {
     assert!(thief.requests.try_recv().is_err(), "it was asked");
     // One that was named, or that is ours alone, is believed, and told of.
     let named = ["endpoints", "list", "--config", "heygen-webhooks.toml"];
-    place.run_with(&named, b"", &key);
+    workdir.run_with(&named, b"", &key);
     let asked = thief.next();
     assert_eq!(header(&asked, "x-api-key"), Some("hush"));
     mode(0o644);
-    let program = place.file("stolen", "#!/bin/sh\n");
+    let program = workdir.file("stolen", "#!/bin/sh\n");
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("ours");
-    let serve = place.serve_logging(&[]);
+    let serve = workdir.serve_logging(&[]);
     let line = serve.log_line("configuration file read");
     assert!(line.contains("heygen-webhooks.toml"), "{line}");
 }

@@ -7,47 +7,47 @@ mod backfill;
 mod check;
 mod config;
 mod config_show;
+mod configuration_sources;
 mod crash;
 mod dedup;
 mod deploy;
 #[cfg(unix)]
 mod dev;
 #[cfg(unix)]
-mod dispatching;
+mod dispatch;
 mod doctor;
 mod drill;
 mod endpoint;
+mod event_names;
 #[cfg(unix)]
 mod forward;
 #[cfg(unix)]
-mod handing_out;
+mod handlers;
 #[cfg(unix)]
 mod hostile;
 mod identity;
 mod inbox;
 #[cfg(unix)]
+mod inbox_file;
+#[cfg(unix)]
 mod leaks;
-mod looking;
 mod management;
 #[cfg(unix)]
-mod marks;
-#[cfg(unix)]
-mod moved;
-mod names;
-#[cfg(unix)]
 mod nats;
+mod offline;
 #[cfg(unix)]
 mod operations;
 mod outage;
 #[cfg(target_os = "linux")]
 mod output;
-mod places;
 #[cfg(unix)]
 mod promises;
 mod registration;
 mod sandbox;
+#[cfg(unix)]
+mod secret_spelling;
 mod serve;
-mod show;
+mod serve_sandbox;
 #[cfg(unix)]
 mod signals;
 mod start;

@@ -4,13 +4,13 @@ use heygen_testkit::sandbox::{Endpoint, Fault, Misbehaviour, Outgoing, Sandbox};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::support::{Ended, Place};
+use crate::support::{Ended, Workdir};
 
 mod endpoints;
+mod event_log;
 mod event_types;
-mod keeping;
-mod log;
 mod refusals;
+mod secret_storage;
 mod secrets;
 
 const KEY: &str = "key-of-the-tests";
@@ -19,7 +19,7 @@ const BOTH: [&str; 2] = ["v1", "v3"];
 
 /// HeyGen in a box, which takes addresses where nobody listens, and a folder to run in.
 struct Heygen {
-    place: Place,
+    workdir: Workdir,
     sandbox: Sandbox,
     runtime: Runtime,
 }
@@ -33,7 +33,7 @@ impl Heygen {
             .expect("a runtime");
         let builder = Sandbox::builder().api_key(KEY).probe(false);
         Self {
-            place: Place::new(),
+            workdir: Workdir::new(),
             sandbox: runtime.block_on(builder.start()).expect("a sandbox"),
             runtime,
         }
@@ -48,7 +48,7 @@ impl Heygen {
             ("HEYGEN_API_KEY", key),
             ("HEYGEN_WEBHOOKS_BASE_URL", self.sandbox.url()),
         ];
-        self.place.run_with(arguments, b"", &environment)
+        self.workdir.run_with(arguments, b"", &environment)
     }
 
     fn create(&self) -> Endpoint {
@@ -71,7 +71,7 @@ impl Heygen {
     }
 
     fn secrets_file(&self) -> Value {
-        let path = self.place.path().join("heygen-inbox.db.secrets.json");
+        let path = self.workdir.path().join("heygen-inbox.db.secrets.json");
         let text = std::fs::read(path).expect("a secrets file");
         serde_json::from_slice(&text).expect("JSON")
     }

@@ -3,22 +3,22 @@
 use serde_json::Value;
 use xtask_nats::{Options, Program, Server};
 
-use crate::support::{Ended, Place, Serve};
+use crate::support::{Ended, Serve, Workdir};
 
-mod away;
+mod backfill;
 mod check;
 mod commands;
-mod handing;
+mod documentation;
 mod login;
-mod missed;
-mod moving;
-mod page;
-mod promise;
-mod refused;
+mod outage;
+mod require_sync;
+mod transfer;
+mod usage_errors;
+mod workers;
 
 /// A server, and a folder in which every command finds the inbox on it by the configuration file.
 pub(crate) struct World {
-    pub(crate) place: Place,
+    pub(crate) workdir: Workdir,
     server: Server,
 }
 
@@ -30,7 +30,7 @@ impl World {
     fn on(program: Program, options: &Options) -> Self {
         let server = Server::start(program, options).expect("a nats-server");
         let world = Self {
-            place: Place::new(),
+            workdir: Workdir::new(),
             server,
         };
         world.configure("");
@@ -40,7 +40,7 @@ impl World {
     /// The file, with more in it.
     fn configure(&self, more: &str) {
         let text = format!("inbox = \"{}\"\n{more}", self.address("HEYGEN"));
-        self.place.file("heygen-webhooks.toml", text);
+        self.workdir.file("heygen-webhooks.toml", text);
     }
 
     fn address(&self, stream: &str) -> String {
@@ -48,24 +48,25 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        self.place.run(arguments)
+        self.workdir.run(arguments)
     }
 
     /// Receives alone.
     pub(crate) fn receive(&self, arguments: &[&str]) -> Serve {
-        self.place.serve(&[&["--receive-only"], arguments].concat())
+        self.workdir
+            .serve(&[&["--receive-only"], arguments].concat())
     }
 
     pub(crate) fn work(&self, arguments: &[&str]) -> Serve {
-        work(&self.place, arguments)
+        work(&self.workdir, arguments)
     }
 }
 
 /// A worker, once it works.
-fn work(place: &Place, arguments: &[&str]) -> Serve {
+fn work(workdir: &Workdir, arguments: &[&str]) -> Serve {
     let work = ["work", "--admin", "127.0.0.1:0", "--log-format", "json"];
-    let command = place.command(&[&work, arguments].concat());
-    let work = place.begin(
+    let command = workdir.command(&[&work, arguments].concat());
+    let work = workdir.begin(
         command,
         &[("HEYGEN_WEBHOOK_SECRET", crate::support::SECRET)],
     );
@@ -74,8 +75,8 @@ fn work(place: &Place, arguments: &[&str]) -> Serve {
 }
 
 /// How many deliveries there are of each state, in the words of `inbox stats`.
-fn counts(place: &Place, arguments: &[&str]) -> [u64; 4] {
-    let stats = place
+fn counts(workdir: &Workdir, arguments: &[&str]) -> [u64; 4] {
+    let stats = workdir
         .run(&[&["inbox", "stats", "--json"], arguments].concat())
         .ok()
         .json();

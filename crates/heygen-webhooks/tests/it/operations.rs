@@ -9,7 +9,7 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 
 use crate::endpoint;
-use crate::support::Place;
+use crate::support::Workdir;
 
 const PAGE: &str = include_str!("../../../../docs/operations.md");
 
@@ -28,8 +28,8 @@ fn commands() -> Vec<String> {
     commands
 }
 
-/// The files of the page, in this place: its configuration, with free ports and the sandbox for HeyGen.
-fn configuration(place: &Place, api: &str) -> String {
+/// The files of the page, in this workdir: its configuration, with free ports and the sandbox for HeyGen.
+fn configuration(workdir: &Workdir, api: &str) -> String {
     let start = PAGE.find("```toml\n").expect("the configuration") + "```toml\n".len();
     let text = &PAGE[start..];
     let text = &text[..text.find("```").expect("its end")];
@@ -37,7 +37,7 @@ fn configuration(place: &Place, api: &str) -> String {
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("127.0.0.1:9180", "127.0.0.1:0")
         .replace("127.0.0.1:3000", "127.0.0.1:1");
-    let text = in_place(&text, place.path());
+    let text = in_place(&text, workdir.path());
     format!("{text}base-url = \"{api}\"\nlog-format = \"json\"\n")
 }
 
@@ -72,12 +72,12 @@ async fn every_command_of_the_page_works_as_printed() {
         .start()
         .await
         .expect("a sandbox");
-    let place = Place::new();
+    let workdir = Workdir::new();
     for folder in ["bin", "lib", "etc", "state"] {
-        fs::create_dir(place.path().join(folder)).expect("a folder");
+        fs::create_dir(workdir.path().join(folder)).expect("a folder");
     }
     let executable = |name: &str, text: &str| {
-        let path = place.file(name, text);
+        let path = workdir.file(name, text);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
     };
     executable("bin/systemctl", SYSTEMCTL);
@@ -90,11 +90,11 @@ async fn every_command_of_the_page_works_as_printed() {
              exec {binary} \"$@\"\n"
         ),
     );
-    place.file(
+    workdir.file(
         "etc/heygen-webhooks.toml",
-        configuration(&place, heygen.url()),
+        configuration(&workdir, heygen.url()),
     );
-    let secret = place.file("etc/secret", "whsec_of_the_page\n");
+    let secret = workdir.file("etc/secret", "whsec_of_the_page\n");
     fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).expect("its owner's alone");
     // An endpoint that somebody registered, and an event that was delivered elsewhere.
     let elsewhere = endpoint::start(|_| 200);
@@ -104,16 +104,16 @@ async fn every_command_of_the_page_works_as_printed() {
 
     let mut script = String::from("set -e\n");
     for command in commands() {
-        script.push_str(&in_place(&command, place.path()));
+        script.push_str(&in_place(&command, workdir.path()));
         script.push('\n');
     }
     script.push_str("systemctl stop heygen-webhooks\n");
     let path = format!(
         "{}:{}",
-        place.path().join("bin").display(),
+        workdir.path().join("bin").display(),
         std::env::var("PATH").unwrap_or_default()
     );
-    let folder = place.path().to_owned();
+    let folder = workdir.path().to_owned();
     let run = tokio::task::spawn_blocking(move || {
         Command::new("sh")
             .args(["-x", "-c", &script])

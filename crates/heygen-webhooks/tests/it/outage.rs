@@ -10,21 +10,21 @@ use heygen_testkit::{EventBuilder, Sender};
 use serde_json::{Value, json};
 
 use crate::promises::ask;
-use crate::support::{Place, Serve, eventually};
+use crate::support::{Serve, Workdir, eventually};
 use crate::tunnel::Tunnel;
 
 const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
 const FILE: &str = "heygen-inbox.db.secrets.json";
 
 /// A server behind a tunnel that registers at `base_url`.
-fn start(place: &Place, base_url: &str, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
+fn start(workdir: &Workdir, base_url: &str, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
     let url = tunnel.url();
     let arguments = [
         &["--json", "--public-url", &url, "--base-url", base_url],
         arguments,
     ]
     .concat();
-    let serve = place.serve_with(&arguments, &[KEY]);
+    let serve = workdir.serve_with(&arguments, &[KEY]);
     tunnel.lead_to(&serve.url);
     serve
 }
@@ -37,14 +37,14 @@ async fn sandbox_with(fault: Fault) -> Sandbox {
         .expect("a sandbox")
 }
 
-fn kept(place: &Place) -> Value {
-    let text = std::fs::read(place.path().join(FILE)).expect("a secrets file");
+fn kept(workdir: &Workdir) -> Value {
+    let text = std::fs::read(workdir.path().join(FILE)).expect("a secrets file");
     serde_json::from_slice(&text).expect("JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     // An endpoint that was registered before.
     let before = json!({"secrets": [{
         "endpoint_id": "before",
@@ -53,16 +53,16 @@ async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
         "kept_at": "2026-11-01T00:00:00Z",
         "accepted_until": null,
     }]});
-    place.file(FILE, before.to_string());
+    workdir.file(FILE, before.to_string());
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address: SocketAddr = nobody.local_addr().expect("its address");
     drop(nobody);
 
-    let serve = start(&place, &format!("http://{address}"), &tunnel, &[]);
+    let serve = start(&workdir, &format!("http://{address}"), &tunnel, &[]);
     let warning = serve.log_line("registration failed and is retried");
     assert!(warning.contains("signed with a known secret"), "{warning}");
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-    place
+    workdir
         .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", "whsec_kept")])
         .ok();
     assert!(serve.line().contains("batch.finished"));
@@ -71,7 +71,7 @@ async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
     let heygen = Sandbox::builder().listen(address).start().await;
     let heygen = heygen.expect("a sandbox where nobody was");
     serve.log_line("registered at HeyGen");
-    let kept = kept(&place);
+    let kept = kept(&workdir);
     assert_eq!(kept["secrets"][0]["endpoint_id"], "before");
     assert!(kept["secrets"][0]["accepted_until"].is_string(), "{kept}");
     heygen.send(EventBuilder::new("avatar_video.fail"));
@@ -82,10 +82,10 @@ async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let down = Fault::refuse(503).times(3).retry_after(1);
     let heygen = sandbox_with(down).await;
-    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
     let warning = serve.log_line("registration failed and is retried");
     assert!(warning.contains("503 until a secret is known"), "{warning}");
     let probe = Sender::new(&serve.url).probe().await.expect("a request");
@@ -97,11 +97,11 @@ async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_creation_whose_answer_never_came_is_made_once() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     // As often as the client itself asks again.
     let cut_off = Fault::cut_off().on(Operation::Create).times(3);
     let heygen = sandbox_with(cut_off).await;
-    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
     serve.log_line("registration failed and is retried");
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
@@ -112,10 +112,10 @@ async fn a_creation_whose_answer_never_came_is_made_once() {
 #[test]
 fn it_stops_while_the_api_does_not_answer() {
     for signal in ["TERM", "INT"] {
-        let (place, tunnel) = (Place::new(), Tunnel::new());
+        let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
         let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", mute.local_addr().expect("its address"));
-        let serve = start(&place, &url, &tunnel, &[]);
+        let serve = start(&workdir, &url, &tunnel, &[]);
         let _asked = mute.accept().expect("it asks");
         serve.signal(signal);
         let (status, _, log) = serve.wait();
@@ -125,8 +125,8 @@ fn it_stops_while_the_api_does_not_answer() {
 
 #[test]
 fn a_signal_right_after_the_first_line_finds_it_ready() {
-    let place = Place::new();
-    let serve = place.serve_with(&[], &[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&[], &[]);
     serve.signal("HUP");
     serve.log_line("secrets reloaded");
     serve.signal("TERM");
@@ -135,26 +135,26 @@ fn a_signal_right_after_the_first_line_finds_it_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_on_its_way_is_waited_for_when_it_is_told_to_stop() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
-    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
     eventually(|| !heygen.endpoints().is_empty());
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
     assert_eq!(
-        kept(&place)["secrets"][0]["secret"],
+        kept(&workdir)["secrets"][0]["secret"],
         heygen.endpoints()[0].secret.expose()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_cannot_be_kept_is_in_force() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
-    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
     // Made, and not answered yet: a folder in the way prevents that the new file is written.
     eventually(|| !heygen.endpoints().is_empty());
-    std::fs::create_dir(place.path().join(format!("{FILE}.new"))).expect("a folder");
+    std::fs::create_dir(workdir.path().join(format!("{FILE}.new"))).expect("a folder");
     let error = serve.log_line("could not store the secret");
     assert!(error.contains("endpoints rotate-secret"), "{error}");
     heygen.send(EventBuilder::new("batch.finished"));
@@ -163,19 +163,19 @@ async fn a_secret_that_cannot_be_kept_is_in_force() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_registered_whose_secret_could_not_be_kept() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = Sandbox::start().await.expect("a sandbox");
-    std::fs::create_dir(place.path().join(format!("{FILE}.new"))).expect("a folder");
-    let (status, _, log) = start(&place, heygen.url(), &tunnel, &[]).wait();
+    std::fs::create_dir(workdir.path().join(format!("{FILE}.new"))).expect("a folder");
+    let (status, _, log) = start(&workdir, heygen.url(), &tunnel, &[]).wait();
     assert_eq!(status, 1, "{log:?}");
     assert!(heygen.endpoints().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_after_the_registration_leaves_nothing_behind() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+async fn failed_start_after_registration_deregisters_the_endpoint() {
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::refuse(403).on(Operation::Update)).await;
-    let serve = start(&place, heygen.url(), &tunnel, &[]);
+    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
     serve.log_line("registered at HeyGen");
     serve.signal("TERM");
     serve.wait();
@@ -189,16 +189,16 @@ async fn what_fails_after_the_registration_leaves_nothing_behind() {
         "batch.finished",
         "--deregister-on-exit",
     ];
-    let (status, _, log) = place.serve_with(&again, &[KEY]).wait();
+    let (status, _, log) = workdir.serve_with(&again, &[KEY]).wait();
     assert_eq!(status, 1, "{log:?}");
     assert!(heygen.endpoints().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unreadable_source_takes_nothing_from_the_others() {
-    let place = Place::new();
-    let file = place.file("secret", "whsec_of_a_file\n");
-    let serve = place.serve_with(&["--secret-file", "secret"], &[]);
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", "whsec_of_a_file\n");
+    let serve = workdir.serve_with(&["--secret-file", "secret"], &[]);
     std::fs::remove_file(file).expect("it was there");
     let new = json!({"secrets": [{
         "endpoint_id": "e1",
@@ -207,34 +207,34 @@ async fn one_unreadable_source_takes_nothing_from_the_others() {
         "kept_at": "2026-11-01T00:00:00Z",
         "accepted_until": null,
     }]});
-    place.file(FILE, new.to_string());
+    workdir.file(FILE, new.to_string());
     serve.log_line("could not reload secrets");
     serve.log_line("secrets reloaded");
     for secret in ["whsec_of_a_file", "whsec_kept"] {
         let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-        place
+        workdir
             .run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
             .ok();
     }
 }
 
 #[test]
-fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
+fn emptied_secret_file_revokes_its_secrets_on_sighup() {
     for revoke in [
         |file: &Path| std::fs::write(file, "# none\n").expect("emptied"),
         |file: &Path| std::fs::write(file, "").expect("emptied"),
         |file: &Path| std::fs::remove_file(file).expect("it was there"),
     ] {
-        let place = Place::new();
+        let workdir = Workdir::new();
         let (first, second) = (
-            place.file("first", "whsec_of_the_first\n"),
-            place.file("second", "whsec_of_the_second\n"),
+            workdir.file("first", "whsec_of_the_first\n"),
+            workdir.file("second", "whsec_of_the_second\n"),
         );
-        let serve = place.serve_with(&["--secret-file", "first", "--secret-file", "second"], &[]);
+        let serve = workdir.serve_with(&["--secret-file", "first", "--secret-file", "second"], &[]);
         let status = |secret: &str| {
             let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
             let environment = [("HEYGEN_WEBHOOK_SECRET", secret)];
-            place.run_with(&trigger, b"", &environment).json()["status"].clone()
+            workdir.run_with(&trigger, b"", &environment).json()["status"].clone()
         };
         assert_eq!(status("whsec_of_the_first"), 200);
         revoke(&first);
@@ -248,7 +248,7 @@ fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
         serve.signal("HUP");
         serve.log_line("no signing secret is left");
         assert_eq!(status("whsec_of_the_second"), 503);
-        place.file("second", "whsec_of_the_second\n");
+        workdir.file("second", "whsec_of_the_second\n");
         serve.signal("HUP");
         serve.log_line("secrets reloaded");
         assert_eq!(status("whsec_of_the_second"), 200);
@@ -256,23 +256,23 @@ fn what_is_emptied_or_deleted_is_taken_back_on_sighup() {
 }
 
 #[test]
-fn what_cannot_be_read_takes_nothing_back() {
-    let place = Place::new();
-    let file = place.file("secret", "whsec_of_a_file\n");
-    let serve = place.serve_with(&["--secret-file", "secret"], &[]);
-    // A folder in its place: also root cannot read that as a file.
+fn unreadable_token_file_keeps_the_previous_tokens() {
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", "whsec_of_a_file\n");
+    let serve = workdir.serve_with(&["--secret-file", "secret"], &[]);
+    // A folder in its workdir: also root cannot read that as a file.
     std::fs::remove_file(&file).expect("it was there");
     std::fs::create_dir(&file).expect("a folder");
     serve.signal("HUP");
     serve.log_line("could not reload secrets");
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
     let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_of_a_file")];
-    place.run_with(&trigger, b"", &environment).ok();
+    workdir.run_with(&trigger, b"", &environment).ok();
 }
 
 #[test]
 fn a_store_that_is_emptied_takes_its_secrets_back() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let kept = json!({"secrets": [{
         "endpoint_id": "e1",
         "url": "https://a.example/",
@@ -281,23 +281,23 @@ fn a_store_that_is_emptied_takes_its_secrets_back() {
         "accepted_until": null,
     }]});
     for text in ["", "\n"] {
-        place.file(FILE, kept.to_string());
-        let serve = place.serve_with(&[], &[]);
+        workdir.file(FILE, kept.to_string());
+        let serve = workdir.serve_with(&[], &[]);
         let status = || {
             let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
             let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_kept")];
-            place.run_with(&trigger, b"", &environment).json()["status"].clone()
+            workdir.run_with(&trigger, b"", &environment).json()["status"].clone()
         };
         assert_eq!(status(), 200);
-        place.file(FILE, text);
+        workdir.file(FILE, text);
         serve.log_line("no signing secret is left");
         assert_eq!(status(), 503);
     }
 }
 
 #[test]
-fn a_secret_that_is_over_ends_wherever_it_came_from() {
-    let place = Place::new();
+fn expired_secret_is_rejected_wherever_it_was_configured() {
+    let workdir = Workdir::new();
     let store = |over: bool| {
         let until = over.then_some("2026-11-02T00:00:00Z");
         json!({"secrets": [
@@ -312,10 +312,10 @@ fn a_secret_that_is_over_ends_wherever_it_came_from() {
         ]})
         .to_string()
     };
-    place.file("secret", "whsec_old\n");
-    place.file(FILE, store(false));
+    workdir.file("secret", "whsec_old\n");
+    workdir.file(FILE, store(false));
     let environment = [("HEYGEN_WEBHOOK_SECRET", "whsec_old,whsec_other")];
-    let mut serve = place.serve_with(&["--secret-file", "secret"], &environment);
+    let mut serve = workdir.serve_with(&["--secret-file", "secret"], &environment);
     // `trigger` itself would sign with none that is over.
     let status = |serve: &Serve, secret: &str| {
         let signature = Secret::new(secret)
@@ -325,13 +325,13 @@ fn a_secret_that_is_over_ends_wherever_it_came_from() {
         ask(&serve.url, "POST", &[("Signature", &signature)], b"{}").status
     };
     assert_eq!(status(&serve, "whsec_old"), 200);
-    place.file(FILE, store(true));
+    workdir.file(FILE, store(true));
     serve.log_line("has expired");
     for again in [false, true] {
         if again {
             // Nor is it accepted after a restart.
             drop(serve);
-            serve = place.serve_with(&["--secret-file", "secret"], &environment);
+            serve = workdir.serve_with(&["--secret-file", "secret"], &environment);
         }
         assert_eq!(status(&serve, "whsec_old"), 401);
         assert_eq!(status(&serve, "whsec_new"), 200);
@@ -340,10 +340,10 @@ fn a_secret_that_is_over_ends_wherever_it_came_from() {
 }
 
 #[test]
-fn what_concerns_an_endpoint_needs_its_address() {
-    let place = Place::new();
+fn endpoint_options_of_serve_need_a_public_url() {
+    let workdir = Workdir::new();
     for option in ["--rotate-secret", "--deregister-on-exit"] {
-        let ended = place.run(&["serve", "--listen", "127.0.0.1:0", option]);
+        let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", option]);
         assert_eq!(ended.status, 2, "{}", ended.stderr);
         assert!(ended.stderr.contains("--public-url"), "{}", ended.stderr);
     }

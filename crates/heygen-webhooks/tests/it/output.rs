@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::endpoint;
 use crate::nats::World;
 use crate::promises::{ask, event, get, sign};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
-mod trouble;
+mod failing_streams;
 
-use trouble::{Application, Process, Trouble, free_address};
+use failing_streams::{Application, Process, Trouble, free_address};
 
 fn metric(admin: &str, series: &str) -> f64 {
     let text = get(&format!("http://{admin}/metrics")).body;
@@ -52,10 +52,10 @@ const EVENTS: usize = 10;
 /// the application is well.
 #[track_caller]
 fn check_serve(trouble: Trouble, format: &str) {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let (listen, admin) = (free_address(), free_address());
     let application = Application::start();
-    let mut command = place.command(&["serve", "--listen", &listen, "--admin", &admin]);
+    let mut command = workdir.command(&["serve", "--listen", &listen, "--admin", &admin]);
     command.args(QUICK_RETRIES);
     command.args(["--log-format", format, "--forward", &application.url]);
     let mut serve = Process::with_stderr(command, trouble);
@@ -78,7 +78,7 @@ fn check_serve(trouble: Trouble, format: &str) {
         return serve.ends_well();
     }
     let log = serve.read();
-    eventually(|| log.has("standard error did not take lines"));
+    eventually(|| log.has("standard error blocked"));
     serve.ends_well();
     check_log(&log.lines(), format);
 }
@@ -86,7 +86,7 @@ fn check_serve(trouble: Trouble, format: &str) {
 /// Once it is read again, the log is whole lines, one of which says how many are missing.
 #[track_caller]
 fn check_log(lines: &[String], format: &str) {
-    let told = |line: &&String| line.contains("standard error did not take lines");
+    let told = |line: &&String| line.contains("standard error blocked");
     let told = lines.iter().find(told).expect("a line about the others");
     assert!(told.contains("dropped"), "{told}");
     if format == "json" {
@@ -119,12 +119,12 @@ fn log_in_trouble_stops_nothing_in_work() {
     let address = receiver.url.trim_start_matches("http://");
     let listen = address.split('/').next().expect("an address");
     world
-        .place
+        .workdir
         .file("forward-secret", "whsec_of_the_application\n");
     for (round, trouble) in Trouble::ALL.into_iter().enumerate() {
         let admin = free_address();
         let application = Application::start();
-        let mut command = world.place.command(&["work", "--admin", &admin]);
+        let mut command = world.workdir.command(&["work", "--admin", &admin]);
         command.args(QUICK_RETRIES);
         command.args(["--log-format", "json", "--forward", &application.url]);
         command.args(["--forward-secret-file", "forward-secret"]);
@@ -152,9 +152,9 @@ async fn log_in_trouble_stops_nothing_in_dev() {
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
     for trouble in Trouble::ALL {
-        let place = Place::new();
+        let workdir = Workdir::new();
         let application = Application::start();
-        let mut command = place.command(&["dev", "--interval", "0.1", "--since", "1h"]);
+        let mut command = workdir.command(&["dev", "--interval", "0.1", "--since", "1h"]);
         command
             .args(QUICK_RETRIES)
             .args(["--forward", &application.url])
@@ -176,11 +176,11 @@ const MANY: usize = 400;
 
 #[track_caller]
 fn check_sandbox(start: fn(Command, Trouble) -> Process, trouble: Trouble, format: &[&str]) {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let application = Application::start();
     application.become_well();
     let listen = free_address();
-    let mut command = place.command(&["sandbox", "--listen", &listen]);
+    let mut command = workdir.command(&["sandbox", "--listen", &listen]);
     command.args(format);
     let mut sandbox = start(command, trouble);
     sandbox.listens_at(&listen);
@@ -214,9 +214,9 @@ fn output_in_trouble_stops_no_sandbox() {
 /// What could not be printed is not acknowledged, and is printed once somebody reads again.
 #[track_caller]
 fn check_printing(trouble: Trouble) {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let (listen, admin) = (free_address(), free_address());
-    let mut command = place.command(&["serve", "--listen", &listen, "--admin", &admin, "--json"]);
+    let mut command = workdir.command(&["serve", "--listen", &listen, "--admin", &admin, "--json"]);
     command
         .args(["--handler-timeout", "0.2"])
         .args(QUICK_RETRIES);
@@ -270,14 +270,14 @@ fn event_that_was_not_printed_is_not_acknowledged() {
 /// A disk that fills later, and has room again: half a line is ended, and the log goes on.
 #[test]
 fn log_goes_on_when_a_full_disk_has_room_again() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let (listen, admin) = (free_address(), free_address());
-    let log = place.file("log", b"");
+    let log = workdir.file("log", b"");
     // So long already that no other file of the process reaches the limit.
     let limit = 64 << 20;
     let file = File::options().append(true).open(&log).expect("the log");
     file.set_len(limit - 4000).expect("a long file");
-    let plain = place.command(&["serve", "--listen", &listen, "--admin", &admin]);
+    let plain = workdir.command(&["serve", "--listen", &listen, "--admin", &admin]);
     let mut command = Command::new("prlimit");
     command
         .arg(format!("--fsize={limit}:unlimited"))
@@ -286,7 +286,7 @@ fn log_goes_on_when_a_full_disk_has_room_again() {
         .args(plain.get_args())
         .args(QUICK_RETRIES)
         .args(["--log-format", "json", "--forward", "http://127.0.0.1:1/"])
-        .current_dir(place.path())
+        .current_dir(workdir.path())
         .stdout(Stdio::null())
         .stderr(file);
     let mut serve = Process::start(&mut command, None);
@@ -324,7 +324,7 @@ fn length(path: &Path) -> u64 {
 /// The last word of a command that fails.
 #[test]
 fn last_word_in_trouble_changes_no_exit_status() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for trouble in Trouble::ALL {
         for (arguments, expected) in [
             (&["serve", "--listen", "192.0.2.1:8080"][..], 1),
@@ -332,7 +332,7 @@ fn last_word_in_trouble_changes_no_exit_status() {
             (&["inbox", "list", "--inbox", "missing.db"], 1),
             (&["serve", "--no-such-flag"], 2),
         ] {
-            let mut process = Process::with_stderr(place.command(arguments), trouble);
+            let mut process = Process::with_stderr(workdir.command(arguments), trouble);
             let mut status = None;
             eventually(|| {
                 status = process.child.try_wait().expect("a child");
@@ -342,7 +342,7 @@ fn last_word_in_trouble_changes_no_exit_status() {
             assert_eq!(status, Some(expected), "{trouble:?} {arguments:?}");
         }
     }
-    let ended = place.run(&["serve", "--listen", "192.0.2.1:8080"]);
+    let ended = workdir.run(&["serve", "--listen", "192.0.2.1:8080"]);
     assert!(
         ended
             .stderr

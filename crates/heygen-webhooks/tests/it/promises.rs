@@ -11,12 +11,11 @@ use heygen_signature::Secret;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
-use crate::support::{Place, SECRET, Serve};
+use crate::support::{SECRET, Serve, Workdir};
 
 mod admin;
 #[cfg(target_os = "linux")]
 mod backlog;
-mod beside;
 mod callbacks;
 mod clock;
 mod crashes;
@@ -26,11 +25,12 @@ mod descriptors;
 mod disk_errors;
 #[cfg(target_os = "linux")]
 mod full_disk;
-mod hanging;
-mod keeping;
 #[cfg(target_os = "linux")]
 mod memory;
-mod misdirected;
+mod ordered;
+mod rejected;
+mod retention;
+mod under_load;
 
 /// An answer, read to the end of its connection.
 pub(crate) struct Answer {
@@ -107,31 +107,31 @@ fn sender(serve: &Serve) -> Sender {
 }
 
 /// A program in the place's folder.
-pub(crate) fn script(place: &Place, name: &str, text: &str) -> PathBuf {
+pub(crate) fn script(workdir: &Workdir, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
-    let path = place.file(name, format!("#!/bin/sh\n{text}\n"));
+    let path = workdir.file(name, format!("#!/bin/sh\n{text}\n"));
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&path, mode).expect("an executable file");
     path
 }
 
 /// Starts `serve` with a program as its handler.
-fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
-    let program = script(place, "handle", text);
+fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve {
+    let program = script(workdir, "handle", text);
     let program = program.to_str().expect("a path");
-    place.serve(&[options, &["--exec", program]].concat())
+    workdir.serve(&[options, &["--exec", program]].concat())
 }
 
-pub(crate) fn list(place: &Place) -> Vec<Value> {
+pub(crate) fn list(workdir: &Workdir) -> Vec<Value> {
     let arguments = ["inbox", "list", "--json", "--limit", "0"];
-    let list = place.run(&arguments).ok().json();
+    let list = workdir.run(&arguments).ok().json();
     list.as_array().expect("an array").clone()
 }
 
 /// How often each subject is in the inbox.
-pub(crate) fn by_subject(place: &Place) -> BTreeMap<String, usize> {
+pub(crate) fn by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for delivery in list(place) {
+    for delivery in list(workdir) {
         let subject = delivery["subject_id"].as_str().expect("a subject");
         *counts.entry(subject.to_owned()).or_default() += 1;
     }
@@ -139,9 +139,9 @@ pub(crate) fn by_subject(place: &Place) -> BTreeMap<String, usize> {
 }
 
 /// All of it, and every attempt.
-pub(crate) fn show(place: &Place, delivery: &Value) -> Value {
+pub(crate) fn show(workdir: &Workdir, delivery: &Value) -> Value {
     let id = delivery["id"].as_str().expect("an id");
-    place.run(&["inbox", "show", id, "--json"]).ok().json()
+    workdir.run(&["inbox", "show", id, "--json"]).ok().json()
 }
 
 pub(crate) fn results(delivery: &Value) -> Vec<&str> {
@@ -176,16 +176,16 @@ pub(crate) fn old(subject: &str, state: &str, days: i64, filling: usize) -> Valu
     })
 }
 
-/// Takes such lines into the inbox of this place.
-pub(crate) fn import(place: &Place, lines: impl IntoIterator<Item = Value>) {
+/// Takes such lines into the inbox of this workdir.
+pub(crate) fn import(workdir: &Workdir, lines: impl IntoIterator<Item = Value>) {
     let text: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
     let arguments = ["inbox", "import", "-", "--trust", "--strict"];
-    place.run_with(&arguments, text.as_bytes(), &[]).ok();
+    workdir.run_with(&arguments, text.as_bytes(), &[]).ok();
 }
 
 /// Whether every delivery is in this state.
-pub(crate) fn are_all(place: &Place, state: &str) -> bool {
-    list(place)
+pub(crate) fn are_all(workdir: &Workdir, state: &str) -> bool {
+    list(workdir)
         .iter()
         .all(|delivery| delivery["state"] == state)
 }

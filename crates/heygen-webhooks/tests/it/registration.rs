@@ -8,27 +8,27 @@ use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox}
 use serde_json::Value;
 
 use crate::promises::ask;
-use crate::support::{Place, Serve, eventually};
+use crate::support::{Serve, Workdir, eventually};
 use crate::tunnel::Tunnel;
 
 const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
 
 /// A server behind a tunnel that registers in the sandbox, and its tunnel.
-fn start(place: &Place, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
+fn start(workdir: &Workdir, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
     let url = tunnel.url();
     let arguments = [
         &["--json", "--public-url", &url, "--base-url", heygen.url()],
         arguments,
     ]
     .concat();
-    let serve = place.serve_with(&arguments, &[KEY]);
+    let serve = workdir.serve_with(&arguments, &[KEY]);
     tunnel.lead_to(&serve.url);
     serve
 }
 
 /// Runs `serve` until it gives up by itself; its error.
-fn refused(place: &Place, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> String {
-    let (status, _, log) = start(place, heygen, tunnel, arguments).wait();
+fn refused(workdir: &Workdir, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> String {
+    let (status, _, log) = start(workdir, heygen, tunnel, arguments).wait();
     assert_eq!(status, 1, "{log:?}");
     log.into_iter()
         .find(|line| line.starts_with("error: "))
@@ -45,17 +45,17 @@ async fn sandbox() -> Sandbox {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_registers_keeps_its_secret_and_finds_itself_again() {
-    let (place, heygen) = (Place::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
     let tunnel = Tunnel::new();
     let url = tunnel.url();
-    let first = start(&place, &heygen, &tunnel, &[]);
+    let first = start(&workdir, &heygen, &tunnel, &[]);
     first.log_line("registered at HeyGen");
     heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "v1"));
     heygen.settled().await;
     assert!(first.line().contains("v1"));
     first.signal("TERM");
     assert_eq!(first.wait().0, 0);
-    assert_secrets_are_private(&place);
+    assert_secrets_are_private(&workdir);
 
     // A new process behind another tunnel of the same address is not to be had here; the address is what counts.
     let endpoint = heygen.endpoints().remove(0);
@@ -63,14 +63,14 @@ async fn it_registers_keeps_its_secret_and_finds_itself_again() {
         (heygen.endpoints().len(), endpoint.url.as_str()),
         (1, url.as_str())
     );
-    let serve = place.serve_with(
+    let serve = workdir.serve_with(
         &["--json", "--public-url", &url, "--base-url", heygen.url()],
         &[KEY],
     );
-    serve.log_line("found at HeyGen");
+    serve.log_line("already registered at HeyGen");
     let secret = endpoint.secret.expose();
     let body = ["trigger", "avatar_video.fail", "--to", &serve.url];
-    place
+    workdir
         .run_with(&body, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
         .ok();
     assert!(
@@ -81,16 +81,16 @@ async fn it_registers_keeps_its_secret_and_finds_itself_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_nobody_knows_is_told_or_replaced() {
-    let (place, heygen) = (Place::new(), sandbox().await);
+async fn unknown_secret_of_a_registered_endpoint_is_reported_or_rotated() {
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
     let tunnel = Tunnel::new();
-    let first = start(&place, &heygen, &tunnel, &[]);
+    let first = start(&workdir, &heygen, &tunnel, &[]);
     first.log_line("registered at HeyGen");
     let url = heygen.endpoints()[0].url.clone();
     first.signal("TERM");
     first.wait();
 
-    let elsewhere = Place::new();
+    let elsewhere = Workdir::new();
     let again = ["--json", "--public-url", &url, "--base-url", heygen.url()];
     let (status, _, log) = elsewhere.serve_with(&again, &[KEY]).wait();
     assert_eq!(status, 1);
@@ -104,7 +104,7 @@ async fn a_secret_that_nobody_knows_is_told_or_replaced() {
     serve.log_line("secret rotated");
     let new = heygen.endpoints()[0].secret.expose().to_owned();
     assert_ne!(old, new);
-    serve.log_line("found at HeyGen");
+    serve.log_line("already registered at HeyGen");
     let to = ["trigger", "avatar_video.fail", "--to", &serve.url];
     elsewhere
         .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", &new)])
@@ -115,14 +115,14 @@ async fn a_secret_that_nobody_knows_is_told_or_replaced() {
 async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
     // Kept beside the inbox too, or known from the environment alone and taken for the endpoint's.
     for is_kept in [true, false] {
-        let (place, heygen) = (Place::new(), sandbox().await);
+        let (workdir, heygen) = (Workdir::new(), sandbox().await);
         let tunnel = Tunnel::new();
-        let first = start(&place, &heygen, &tunnel, &[]);
+        let first = start(&workdir, &heygen, &tunnel, &[]);
         first.log_line("registered at HeyGen");
         first.signal("TERM");
         first.wait();
         if !is_kept {
-            std::fs::remove_file(place.path().join("heygen-inbox.db.secrets.json"))
+            std::fs::remove_file(workdir.path().join("heygen-inbox.db.secrets.json"))
                 .expect("it was kept");
         }
         let endpoint = heygen.endpoints().remove(0);
@@ -140,31 +140,31 @@ async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
             let signature = signature.to_string();
             ask(&serve.url, "POST", &[("Signature", &signature)], b"{}").status
         };
-        let serve = place.serve_with(&arguments, &environment);
-        serve.log_line("found at HeyGen");
+        let serve = workdir.serve_with(&arguments, &environment);
+        serve.log_line("already registered at HeyGen");
         assert_eq!(status(&serve, old), 200);
         let rotate = [
             &["endpoints", "rotate-secret", &endpoint.endpoint_id],
             &["--apply", "--overlap", "0s", "--base-url", heygen.url()][..],
         ]
         .concat();
-        place.run_with(&rotate, b"", &[KEY]).ok();
+        workdir.run_with(&rotate, b"", &[KEY]).ok();
         serve.log_line("has expired");
         let new = heygen.endpoints().remove(0);
         let new = new.secret.expose();
         eventually(|| (status(&serve, old), status(&serve, new)) == (401, 200));
         // After a restart with the same environment, too.
         drop(serve);
-        let serve = place.serve_with(&arguments, &environment);
+        let serve = workdir.serve_with(&arguments, &environment);
         assert_eq!((status(&serve, old), status(&serve, new)), (401, 200));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_chosen_and_replaced() {
-    let (place, heygen) = (Place::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
     let serve = start(
-        &place,
+        &workdir,
         &heygen,
         &Tunnel::new(),
         &["--events", "avatar_video.success,avatar_video.fail"],
@@ -186,7 +186,7 @@ async fn events_are_chosen_and_replaced() {
         "--events",
         "batch.finished",
     ];
-    let serve = place.serve_with(&again, &[KEY]);
+    let serve = workdir.serve_with(&again, &[KEY]);
     serve.log_line("subscription replaced");
     assert_eq!(
         heygen.endpoints()[0].events.as_deref(),
@@ -196,8 +196,8 @@ async fn events_are_chosen_and_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_tunnel_it_leaves_nothing_behind() {
-    let (place, heygen) = (Place::new(), sandbox().await);
-    let serve = start(&place, &heygen, &Tunnel::new(), &["--deregister-on-exit"]);
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let serve = start(&workdir, &heygen, &Tunnel::new(), &["--deregister-on-exit"]);
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
     serve.signal("TERM");
@@ -207,13 +207,13 @@ async fn behind_a_tunnel_it_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_cut_off_half_way_leaves_one_endpoint() {
-    let (place, heygen) = (Place::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
     let create = Operation::ALL.iter().copied().find(|operation| {
         operation.method() == "POST" && operation.path() == "/v3/webhooks/endpoints"
     });
     let cut_off = Fault::cut_off().on(create.expect("an operation")).times(1);
     heygen.misbehave(Misbehaviour::default().fault(cut_off));
-    let serve = start(&place, &heygen, &Tunnel::new(), &[]);
+    let serve = start(&workdir, &heygen, &Tunnel::new(), &[]);
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
     heygen.send(EventBuilder::new("batch.finished"));
@@ -225,9 +225,9 @@ async fn an_answer_cut_off_half_way_leaves_one_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_the_way_is_told() {
-    let (place, heygen) = (Place::new(), sandbox().await);
-    let no_key = place.run_with(
+async fn file_that_blocks_the_start_is_reported() {
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let no_key = workdir.run_with(
         &[
             "serve",
             "--listen",
@@ -250,7 +250,7 @@ async fn what_stands_in_the_way_is_told() {
     let url = nowhere.url();
     nowhere.lead_to("http://127.0.0.1:1/");
     let arguments = ["--public-url", &url, "--base-url", heygen.url()];
-    let (status, _, log) = place.serve_with(&arguments, &[KEY]).wait();
+    let (status, _, log) = workdir.serve_with(&arguments, &[KEY]).wait();
     assert_eq!(status, 1, "{log:?}");
     assert_eq!(heygen.endpoints().len(), 0);
 
@@ -260,14 +260,14 @@ async fn what_stands_in_the_way_is_told() {
             .start()
             .await
             .expect("a sandbox");
-        refused(&place, &other_key, &Tunnel::new(), &[])
+        refused(&workdir, &other_key, &Tunnel::new(), &[])
     };
     assert!(!error.contains(KEY.1), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_replaced_under_a_stream_loses_nothing() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     // Five seconds become five milliseconds: what is refused in the moment of the change comes again soon.
     let heygen = Sandbox::builder()
         .api_key(KEY.1)
@@ -275,7 +275,7 @@ async fn a_secret_replaced_under_a_stream_loses_nothing() {
         .start()
         .await
         .expect("a sandbox");
-    let serve = start(&place, &heygen, &Tunnel::new(), &[]);
+    let serve = start(&workdir, &heygen, &Tunnel::new(), &[]);
     serve.log_line("registered at HeyGen");
     let old = heygen.endpoints()[0].clone();
     let mut sent = BTreeSet::new();
@@ -292,7 +292,7 @@ async fn a_secret_replaced_under_a_stream_loses_nothing() {
                 "--base-url",
                 heygen.url(),
             ];
-            place.run_with(&rotate, b"", &[KEY]).ok();
+            workdir.run_with(&rotate, b"", &[KEY]).ok();
         }
     }
     assert_ne!(heygen.endpoints()[0].secret.expose(), old.secret.expose());
@@ -308,7 +308,7 @@ async fn a_secret_replaced_under_a_stream_loses_nothing() {
     }
     // What HeyGen tries again may still carry the old one.
     let late = ["trigger", "batch.finished", "--to", &serve.url];
-    place
+    workdir
         .run_with(
             &late,
             b"",
@@ -318,9 +318,9 @@ async fn a_secret_replaced_under_a_stream_loses_nothing() {
 }
 
 #[test]
-fn the_show_needs_nothing_and_shows_thirty() {
-    let place = Place::new();
-    let serve = place.serve_with(&["--sandbox", "--json"], &[]);
+fn serve_sandbox_needs_no_setup_and_delivers_thirty_samples() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&["--sandbox", "--json"], &[]);
     let mut names: Vec<_> = (0..30)
         .map(|_| {
             let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
@@ -337,27 +337,27 @@ fn the_show_needs_nothing_and_shows_thirty() {
 
 #[test]
 fn a_hangup_reads_the_secrets_again() {
-    let place = Place::new();
-    let file = place.file("secret", "whsec_old\n");
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", "whsec_old\n");
     let file = file.to_str().expect("UTF-8").to_owned();
-    let serve = place.serve_with(&["--secret-file", &file], &[]);
+    let serve = workdir.serve_with(&["--secret-file", &file], &[]);
     let to = ["trigger", "avatar_video.fail", "--to", &serve.url];
     let send = |secret: &str| {
-        place
+        workdir
             .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
             .status
     };
     assert_eq!((send("whsec_old"), send("whsec_new")), (0, 1));
-    place.file("secret", "whsec_old\nwhsec_new\n");
+    workdir.file("secret", "whsec_old\nwhsec_new\n");
     serve.signal("HUP");
     serve.log_line("secrets reloaded");
     assert_eq!((send("whsec_old"), send("whsec_new")), (0, 0));
 }
 
 #[cfg(unix)]
-fn assert_secrets_are_private(place: &Place) {
+fn assert_secrets_are_private(workdir: &Workdir) {
     use std::os::unix::fs::PermissionsExt as _;
-    let file = place.path().join("heygen-inbox.db.secrets.json");
+    let file = workdir.path().join("heygen-inbox.db.secrets.json");
     let mode = std::fs::metadata(file)
         .expect("a file of secrets")
         .permissions()
@@ -366,11 +366,11 @@ fn assert_secrets_are_private(place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_address_is_served_and_told_as_heygen_has_it() {
-    let (place, heygen) = (Place::new(), sandbox().await);
+async fn path_of_the_public_url_is_served_and_reported() {
+    let (workdir, heygen) = (Workdir::new(), sandbox().await);
     let tunnel = Tunnel::new();
     let with_slash = format!("{}/", tunnel.url());
-    let first = place.serve_with(
+    let first = workdir.serve_with(
         &[
             "--json",
             "--public-url",
@@ -392,8 +392,9 @@ async fn the_address_is_served_and_told_as_heygen_has_it() {
     // Named without the slash it is the same endpoint, and HeyGen's spelling is what is told.
     let url = tunnel.url();
     let again = ["--json", "--public-url", &url, "--base-url", heygen.url()];
-    let second = place.serve_with(&again, &[KEY]);
-    let line: Value = serde_json::from_str(&second.log_line("found at HeyGen")).expect("JSON");
+    let second = workdir.serve_with(&again, &[KEY]);
+    let line: Value =
+        serde_json::from_str(&second.log_line("already registered at HeyGen")).expect("JSON");
     assert_eq!(line["url"], *with_slash);
     assert_eq!(heygen.endpoints().len(), 1);
 }

@@ -7,7 +7,7 @@ use heygen_testkit::{Answer, Sender};
 use serde_json::{Value, json};
 
 use crate::endpoint;
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// A running `sandbox`. Dropped, it is killed.
 struct Sandbox {
@@ -16,8 +16,8 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    fn start(place: &Place, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = place
+    fn start(workdir: &Workdir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = workdir
             .command(&[&["sandbox", "--listen", "127.0.0.1:0"], arguments].concat())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
@@ -73,13 +73,13 @@ fn post(url: &str, key: &str, body: &Value) -> Answer {
 
 #[test]
 fn attempts_are_lines_of_json() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let to = endpoint::start(|request| match request.method.as_str() {
         "OPTIONS" => 204,
         _ => 503,
     });
     // A day of retries takes no time, and ends.
-    let mut sandbox = Sandbox::start(&place, &["--json", "--time-scale", "0"], &[]);
+    let mut sandbox = Sandbox::start(&workdir, &["--json", "--time-scale", "0"], &[]);
     let listening = sandbox.json();
     assert_eq!(listening["type"], "listening");
     let url = listening["url"].as_str().expect("an address").to_owned();
@@ -114,8 +114,8 @@ fn attempts_are_lines_of_json() {
 
 #[test]
 fn people_get_examples_and_a_line_an_attempt() {
-    let place = Place::new();
-    let mut sandbox = Sandbox::start(&place, &[], &[]);
+    let workdir = Workdir::new();
+    let mut sandbox = Sandbox::start(&workdir, &[], &[]);
     let first = sandbox.line();
     let url = first.split(' ').next_back().expect("an address").to_owned();
     assert!(url.starts_with("http://127.0.0.1:"), "{first}");
@@ -159,9 +159,9 @@ fn people_get_examples_and_a_line_an_attempt() {
 
 #[test]
 fn one_key_can_be_made_the_only_one() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let mut sandbox = Sandbox::start(
-        &place,
+        &workdir,
         &["--json"],
         &[("HEYGEN_WEBHOOKS_SANDBOX_KEY", "right")],
     );
@@ -177,19 +177,19 @@ fn one_key_can_be_made_the_only_one() {
 
 #[test]
 fn mistakes_are_told() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for (arguments, status) in [
         (["sandbox", "--time-scale=-1"], 2),
         (["sandbox", "--time-scale=NaN"], 2),
         (["sandbox", "--time-scale=soon"], 2),
         (["sandbox", "--listen=nowhere"], 2),
     ] {
-        let ended = place.run(&arguments);
+        let ended = workdir.run(&arguments);
         assert_eq!(ended.status, status, "{arguments:?}: {}", ended.stderr);
     }
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let ended = place.run(&["sandbox", "--listen", &address]);
+    let ended = workdir.run(&["sandbox", "--listen", &address]);
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     assert!(
         ended

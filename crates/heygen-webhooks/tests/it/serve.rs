@@ -8,14 +8,14 @@ use heygen_events::EventType;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 #[test]
-fn thirty_samples_become_thirty_lines() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+fn serve_prints_a_line_for_each_of_thirty_samples() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     assert_eq!(serve.line(), format!("listening on {}", serve.url));
-    let sent = serve.trigger(&place, &["--all"]).ok();
+    let sent = serve.trigger(&workdir, &["--all"]).ok();
     assert_eq!(sent.stdout.lines().count(), 30);
 
     let lines: Vec<_> = (0..30).map(|_| serve.line()).collect();
@@ -33,9 +33,9 @@ fn thirty_samples_become_thirty_lines() {
 
 #[test]
 fn json_lines_hold_the_view_and_the_event() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
-    serve.trigger(&place, &["--all"]).ok();
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
+    serve.trigger(&workdir, &["--all"]).ok();
     let lines: Vec<Value> = (0..30)
         .map(|_| serde_json::from_str(&serve.line()).expect("JSON"))
         .collect();
@@ -58,10 +58,10 @@ fn json_lines_hold_the_view_and_the_event() {
 
 #[test]
 fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let refused = serve.trigger(
-        &place,
+        &workdir,
         &[
             "avatar_video.success",
             "--tamper",
@@ -84,20 +84,20 @@ fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
         !line.contains("do-not-log-me") && !line.contains(SECRET),
         "{line}"
     );
-    let kept = place.run(&["inbox", "list", "--json"]).ok();
+    let kept = workdir.run(&["inbox", "list", "--json"]).ok();
     assert_eq!(kept.json(), serde_json::json!([]));
 }
 
 #[tokio::test]
 async fn without_a_secret_probes_pass_and_deliveries_wait() {
-    let place = Place::new();
-    let serve = place.serve_with(&[], &[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&[], &[]);
     let probe = Sender::new(&serve.url).probe().await.expect("a request");
     assert_eq!(
         probe.attempt().status().map(|status| status.as_u16()),
         Some(204)
     );
-    let refused = serve.trigger(&place, &["avatar_video.fail", "--json"]);
+    let refused = serve.trigger(&workdir, &["avatar_video.fail", "--json"]);
     assert_eq!(refused.status, 1);
     assert_eq!(refused.json()["status"], 503);
 }
@@ -106,11 +106,11 @@ async fn without_a_secret_probes_pass_and_deliveries_wait() {
 fn links_are_cut_unless_asked_for() {
     let link = "url=https://resource2.heygen.ai/v.mp4?X-Amz-Signature=gives-access";
     for (arguments, is_shown) in [(&[][..], false), (&["--full"][..], true)] {
-        let place = Place::new();
-        let serve = place.serve(arguments);
+        let workdir = Workdir::new();
+        let serve = workdir.serve(arguments);
         serve.line();
         serve
-            .trigger(&place, &["avatar_video.success", "--set", link])
+            .trigger(&workdir, &["avatar_video.success", "--set", link])
             .ok();
         let line = serve.line();
         assert!(
@@ -122,13 +122,13 @@ fn links_are_cut_unless_asked_for() {
 }
 
 #[test]
-fn repeats_are_answered_and_handed_out_once() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+fn duplicates_are_acknowledged_and_dispatched_once() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     serve.line();
     let sent = serve
         .trigger(
-            &place,
+            &workdir,
             &["avatar_video.fail", "--duplicates", "2", "--json"],
         )
         .ok();
@@ -144,7 +144,7 @@ fn repeats_are_answered_and_handed_out_once() {
     assert_eq!(statuses, ["accepted", "duplicate", "duplicate"]);
     assert_eq!(answers[0]["answer"]["id"], answers[2]["answer"]["id"]);
 
-    serve.trigger(&place, &["batch.finished"]).ok();
+    serve.trigger(&workdir, &["batch.finished"]).ok();
     assert!(serve.line().contains("avatar_video.fail"));
     assert!(
         serve.line().contains("batch.finished"),
@@ -155,16 +155,16 @@ fn repeats_are_answered_and_handed_out_once() {
 #[test]
 fn a_signal_ends_it_in_good_order() {
     for signal in ["TERM", "INT"] {
-        let place = Place::new();
-        let serve = place.serve(&[]);
+        let workdir = Workdir::new();
+        let serve = workdir.serve(&[]);
         serve.line();
-        serve.trigger(&place, &["avatar_video.success"]).ok();
+        serve.trigger(&workdir, &["avatar_video.success"]).ok();
         serve.line();
         serve.signal(signal);
         let (status, rest, log) = serve.wait();
         assert_eq!(status, 0, "{log:?}");
         assert_eq!(rest, Vec::<String>::new());
-        let done = place
+        let done = workdir
             .run(&["inbox", "list", "--json", "--state", "acknowledged"])
             .ok();
         assert_eq!(
@@ -177,9 +177,9 @@ fn a_signal_ends_it_in_good_order() {
 
 #[test]
 fn one_inbox_is_one_servers() {
-    let place = Place::new();
-    let _serve = place.serve(&[]);
-    let second = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let workdir = Workdir::new();
+    let _serve = workdir.serve(&[]);
+    let second = workdir.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(second.status, 1);
     assert!(
         second.stderr.contains("in use by another process"),
@@ -190,13 +190,13 @@ fn one_inbox_is_one_servers() {
 
 #[test]
 fn secrets_are_replaced_without_a_gap() {
-    let place = Place::new();
-    let file = place.file("secret", "# the old one\nwhsec_old\nwhsec_new\n");
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", "# the old one\nwhsec_old\nwhsec_new\n");
     let file = file.to_str().expect("UTF-8");
-    let serve = place.serve_with(&["--secret-file", file], &[]);
+    let serve = workdir.serve_with(&["--secret-file", file], &[]);
     for secret in ["whsec_old", "whsec_new"] {
         let to = ["trigger", "avatar_video.success", "--to", &serve.url];
-        place
+        workdir
             .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)])
             .ok();
     }
@@ -204,8 +204,8 @@ fn secrets_are_replaced_without_a_gap() {
 
 #[tokio::test]
 async fn output_that_nobody_reads_stops_no_delivery_and_no_probe() {
-    let place = Place::new();
-    let mut child = place
+    let workdir = Workdir::new();
+    let mut child = workdir
         .command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
         .env("HEYGEN_WEBHOOK_SECRET", SECRET)
         .stdout(Stdio::piped())
@@ -229,7 +229,7 @@ async fn output_that_nobody_reads_stops_no_delivery_and_no_probe() {
         "--to",
         url,
     ];
-    place.run(&sent).ok();
+    workdir.run(&sent).ok();
     let probe = Sender::new(url).probe().await.expect("a request");
     assert!(probe.passed());
     child.kill().expect("it runs");

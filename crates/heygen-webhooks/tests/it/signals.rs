@@ -10,7 +10,7 @@ use rustix::process::{Pid, test_kill_process_group};
 use crate::endpoint;
 use crate::nats::World;
 use crate::promises::{event, post};
-use crate::support::{Place, Serve, eventually};
+use crate::support::{Serve, Workdir, eventually};
 
 /// Says which process group it is, once all of it runs.
 const HANDLER: [&str; 4] = [
@@ -33,8 +33,8 @@ fn runs(group: Pid) -> bool {
 }
 
 #[track_caller]
-fn check(process: Serve, place: &Place, second: &str, expected: i32) {
-    let path = place.path().join("group");
+fn check(process: Serve, workdir: &Workdir, second: &str, expected: i32) {
+    let path = workdir.path().join("group");
     eventually(|| path.exists());
     let group = std::fs::read_to_string(&path).expect("a file");
     let group = group.trim().parse().expect("a number");
@@ -64,10 +64,10 @@ fn check(process: Serve, place: &Place, second: &str, expected: i32) {
 fn second_signal_ends_serve_and_its_handlers() {
     for handler in [&HANDLER, &STUBBORN] {
         for (second, expected) in [("INT", 130), ("TERM", 143)] {
-            let place = Place::new();
-            let serve = place.serve(handler);
+            let workdir = Workdir::new();
+            let serve = workdir.serve(handler);
             post(&serve, &event("order.new", "a"));
-            check(serve, &place, second, expected);
+            check(serve, &workdir, second, expected);
         }
     }
 }
@@ -78,7 +78,7 @@ fn second_signal_ends_work_and_its_handlers() {
     let receiver = world.receive(&[]);
     let work = world.work(&HANDLER);
     post(&receiver, &event("order.new", "a"));
-    check(work, &world.place, "INT", 130);
+    check(work, &world.workdir, "INT", 130);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn second_signal_ends_dev_and_its_handlers() {
     let heygen = heygen.expect("a sandbox");
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
-    let place = Place::new();
+    let workdir = Workdir::new();
     let fixed = [
         "dev",
         "--interval",
@@ -97,13 +97,13 @@ async fn second_signal_ends_dev_and_its_handlers() {
         "--log-format",
         "json",
     ];
-    let command = place.command(&[&fixed[..], &HANDLER].concat());
+    let command = workdir.command(&[&fixed[..], &HANDLER].concat());
     let environment = [
         ("HEYGEN_API_KEY", "key"),
         ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
     ];
-    let dev = place.begin(command, &environment);
+    let dev = workdir.begin(command, &environment);
     heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "a"));
     heygen.settled().await;
-    check(dev, &place, "INT", 130);
+    check(dev, &workdir, "INT", 130);
 }

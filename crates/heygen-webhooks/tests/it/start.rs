@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Ended, Place, SECRET, with_free_ports};
+use crate::support::{Ended, SECRET, Workdir, with_free_ports};
 
 /// How each command that hands deliveries on is started; what comes first is wrong with none of them.
 const HANDING_OUT: [&[&str]; 3] = [
@@ -21,8 +21,8 @@ const HANDING_OUT: [&[&str]; 3] = [
 const ENVIRONMENT: [(&str, &str); 2] =
     [("HEYGEN_WEBHOOK_SECRET", SECRET), ("HEYGEN_API_KEY", "key")];
 
-fn script(place: &Place, name: &str, content: &str, mode: u32) {
-    let path = place.file(name, content);
+fn script(workdir: &Workdir, name: &str, content: &str, mode: u32) {
+    let path = workdir.file(name, content);
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
 }
 
@@ -38,11 +38,11 @@ pub(crate) fn told(ended: &Ended, status: i32, message: &str) {
 
 #[test]
 fn a_program_that_cannot_be_started_ends_the_start() {
-    let place = Place::new();
-    script(&place, "without-line", "echo hello\n", 0o755);
-    script(&place, "not-executable", "#!/bin/sh\n", 0o644);
-    script(&place, "of-windows", "#!/bin/sh\r\nexit 0\r\n", 0o755);
-    script(&place, "without-interpreter", "#!/no/such/thing\n", 0o755);
+    let workdir = Workdir::new();
+    script(&workdir, "without-line", "echo hello\n", 0o755);
+    script(&workdir, "not-executable", "#!/bin/sh\n", 0o644);
+    script(&workdir, "of-windows", "#!/bin/sh\r\nexit 0\r\n", 0o755);
+    script(&workdir, "without-interpreter", "#!/no/such/thing\n", 0o755);
     let cases = [
         ("./no-such-file", "./no-such-file does not exist"),
         ("no-such-program", "not found in PATH"),
@@ -58,7 +58,7 @@ fn a_program_that_cannot_be_started_ends_the_start() {
     for command in HANDING_OUT {
         for (program, message) in cases {
             let run = |arguments: &[&str]| {
-                place.run_with(&[command, arguments].concat(), b"", &ENVIRONMENT)
+                workdir.run_with(&[command, arguments].concat(), b"", &ENVIRONMENT)
             };
             let by_flag = run(&["--exec", program, "--verbose"]);
             told(&by_flag, 2, message);
@@ -66,11 +66,11 @@ fn a_program_that_cannot_be_started_ends_the_start() {
             let by_rule = run(&["--on", &format!("*.fail=exec:{program} x")]);
             told(&by_rule, 2, message);
             told(&by_rule, 2, "--on");
-            place.file("exec.toml", format!("exec = [\"{program}\"]\n"));
+            workdir.file("exec.toml", format!("exec = [\"{program}\"]\n"));
             let by_file = run(&["--config", "exec.toml"]);
             told(&by_file, 2, message);
             told(&by_file, 2, "`exec` in exec.toml");
-            place.file(
+            workdir.file(
                 "on.toml",
                 format!("[[on]]\nevent = \"*\"\nexec = [\"{program}\"]\n"),
             );
@@ -78,26 +78,26 @@ fn a_program_that_cannot_be_started_ends_the_start() {
         }
     }
     assert!(
-        !place.path().join("heygen-inbox.db").exists()
-            && !place.path().join("heygen-dev.db").exists(),
+        !workdir.path().join("heygen-inbox.db").exists()
+            && !workdir.path().join("heygen-dev.db").exists(),
         "nothing is made for a start that fails"
     );
 }
 
 #[test]
 fn a_program_that_can_be_started_is_taken() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     script(
-        &place,
+        &workdir,
         "handle",
         "#!/usr/bin/env sh\ncat > handled\n",
         0o755,
     );
-    let serve = place.serve(&["--exec", "./handle"]);
-    serve.trigger(&place, &["avatar_video.fail"]).ok();
-    crate::support::eventually(|| place.path().join("handled").exists());
+    let serve = workdir.serve(&["--exec", "./handle"]);
+    serve.trigger(&workdir, &["avatar_video.fail"]).ok();
+    crate::support::eventually(|| workdir.path().join("handled").exists());
     // A receiver that leaves the work to others does not need their programs.
-    place.file("elsewhere.toml", "exec = [\"./only-at-the-workers\"]\n");
+    workdir.file("elsewhere.toml", "exec = [\"./only-at-the-workers\"]\n");
     let receiver = [
         "serve",
         "--listen",
@@ -108,7 +108,7 @@ fn a_program_that_can_be_started_is_taken() {
         "--inbox",
         "nats://garbage",
     ];
-    let ended = place.run(&receiver);
+    let ended = workdir.run(&receiver);
     assert!(
         !ended.stderr.contains("only-at-the-workers"),
         "{}",
@@ -118,7 +118,7 @@ fn a_program_that_can_be_started_is_taken() {
 
 #[test]
 fn addresses_to_forward_to_are_checked() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let cases = [
         ("localhost:3000/x", "did you mean http://localhost:3000/x?"),
         ("3000", "did you mean http://localhost:3000?"),
@@ -128,89 +128,98 @@ fn addresses_to_forward_to_are_checked() {
     ];
     for command in HANDING_OUT {
         for (url, message) in cases {
-            let flag = place.run_with(&[command, &["--forward", url]].concat(), b"", &ENVIRONMENT);
+            let flag =
+                workdir.run_with(&[command, &["--forward", url]].concat(), b"", &ENVIRONMENT);
             told(&flag, 2, message);
             told(&flag, 2, "--forward");
             let variable = [&ENVIRONMENT[..], &[("HEYGEN_WEBHOOKS_FORWARD", url)]].concat();
-            let variable = place.run_with(command, b"", &variable);
+            let variable = workdir.run_with(command, b"", &variable);
             told(&variable, 2, message);
             told(&variable, 2, "HEYGEN_WEBHOOKS_FORWARD: ");
-            place.file("forward.toml", format!("forward = \"{url}\"\n"));
+            workdir.file("forward.toml", format!("forward = \"{url}\"\n"));
             let file = [command, &["--config", "forward.toml"]].concat();
-            let file = place.run_with(&file, b"", &ENVIRONMENT);
+            let file = workdir.run_with(&file, b"", &ENVIRONMENT);
             told(&file, 2, message);
             told(&file, 2, "`forward` in forward.toml");
             let rule = format!("*=forward:{url}");
             let rule = [command, &["--on", &rule]].concat();
-            told(&place.run_with(&rule, b"", &ENVIRONMENT), 2, "--on");
+            told(&workdir.run_with(&rule, b"", &ENVIRONMENT), 2, "--on");
         }
     }
 }
 
 #[test]
 fn a_host_that_is_not_known_yet_is_warned_of() {
-    let place = Place::new();
-    let serve = place.serve_logging(&["--forward", "http://no-such-host.invalid:3000/x"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve_logging(&["--forward", "http://no-such-host.invalid:3000/x"]);
     let line = serve.log_line("no-such-host.invalid");
     assert!(
         line.contains("WARN") && line.contains("--forward"),
         "{line}"
     );
-    let serve = place.serve(&["--inbox", "other.db", "--forward", "http://127.0.0.1:1/x"]);
-    serve.trigger(&place, &["avatar_video.fail"]).ok();
+    let serve = workdir.serve(&["--inbox", "other.db", "--forward", "http://127.0.0.1:1/x"]);
+    serve.trigger(&workdir, &["avatar_video.fail"]).ok();
 }
 
 #[test]
 fn other_addresses_are_checked() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     #[track_caller]
-    fn check(place: &Place, arguments: &[&str], message: &str) {
-        let ended = place.run_with(arguments, b"", &ENVIRONMENT);
+    fn check(workdir: &Workdir, arguments: &[&str], message: &str) {
+        let ended = workdir.run_with(arguments, b"", &ENVIRONMENT);
         told(&ended, 2, message);
     }
     let meant = "did you mean 127.0.0.1:8081?";
-    check(&place, &["serve", "--listen", "8081"], meant);
-    check(&place, &["serve", "--listen", ":8081"], meant);
+    check(&workdir, &["serve", "--listen", "8081"], meant);
+    check(&workdir, &["serve", "--listen", ":8081"], meant);
     check(
-        &place,
+        &workdir,
         &["serve", "--listen", "garbage"],
         "--listen: `garbage`",
     );
-    check(&place, &["serve", "--admin", "8081"], meant);
-    check(&place, &["sandbox", "--listen", "8081"], meant);
+    check(&workdir, &["serve", "--admin", "8081"], meant);
+    check(&workdir, &["sandbox", "--listen", "8081"], meant);
     let work = ["work", "--inbox", "nats://127.0.0.1:1/X", "--admin", "8081"];
-    check(&place, &work, meant);
+    check(&workdir, &work, meant);
     let monitor = ["serve", "--nats-monitor", "ftp://localhost:8222"];
-    check(&place, &monitor, "--nats-monitor");
+    check(&workdir, &monitor, "--nats-monitor");
     let public = ["serve", "--public-url", "hooks.example.com"];
-    check(&place, &public, "did you mean https://hooks.example.com?");
+    check(&workdir, &public, "did you mean https://hooks.example.com?");
     let meant = "did you mean http://localhost:3000/x?";
     check(
-        &place,
+        &workdir,
         &["trigger", "batch.finished", "--to", "localhost:3000/x"],
         meant,
     );
-    check(&place, &["drill", "localhost:3000/x"], meant);
-    check(&place, &["dev", "--base-url", "localhost:3000/x"], meant);
-    check(&place, &["events", "--base-url", "localhost:3000/x"], meant);
-    check(&place, &["endpoints", "create", "localhost:3000/x"], meant);
+    check(&workdir, &["drill", "localhost:3000/x"], meant);
+    check(&workdir, &["dev", "--base-url", "localhost:3000/x"], meant);
     check(
-        &place,
+        &workdir,
+        &["events", "--base-url", "localhost:3000/x"],
+        meant,
+    );
+    check(
+        &workdir,
+        &["endpoints", "create", "localhost:3000/x"],
+        meant,
+    );
+    check(
+        &workdir,
         &["endpoints", "update", "id", "--url", "localhost:3000/x"],
         meant,
     );
     check(
-        &place,
+        &workdir,
         &["doctor", "--public-url", "localhost:3000/x"],
         meant,
     );
 
     let variable = [("HEYGEN_WEBHOOKS_LISTEN", "8081")];
-    let ended = place.run_with(&["serve"], b"", &variable);
+    let ended = workdir.run_with(&["serve"], b"", &variable);
     told(&ended, 2, "HEYGEN_WEBHOOKS_LISTEN: `8081`");
-    place.file("heygen-webhooks.toml", "listen = \"8081\"\n");
+    workdir.file("heygen-webhooks.toml", "listen = \"8081\"\n");
     told(
-        &place.run(&["serve"]),
+        &workdir.run(&["serve"]),
         2,
         "`listen` in heygen-webhooks.toml: `8081`",
     );
@@ -218,7 +227,7 @@ fn other_addresses_are_checked() {
 
 #[test]
 fn files_are_named_with_the_option_that_names_them() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let options = [
         ("--secret-file", "HEYGEN_WEBHOOKS_SECRET_FILE"),
         (
@@ -233,22 +242,22 @@ fn files_are_named_with_the_option_that_names_them() {
     let serve = with_free_ports(&["--forward", "http://127.0.0.1:1/x"]);
     for (flag, variable) in options {
         let by_flag = [&serve[..], &[flag, "no-such-file"]].concat();
-        let by_flag = place.run(&by_flag);
+        let by_flag = workdir.run(&by_flag);
         told(&by_flag, 1, flag);
         told(&by_flag, 1, "no-such-file");
         let environment = [
             ("HEYGEN_WEBHOOK_SECRET", SECRET),
             (variable, "no-such-file"),
         ];
-        told(&place.run_with(&serve, b"", &environment), 1, variable);
+        told(&workdir.run_with(&serve, b"", &environment), 1, variable);
         let key = flag.trim_start_matches('-');
         let value = match key {
             "secret-file" => "[\"no-such-file\"]",
             _ => "\"no-such-file\"",
         };
-        place.file("files.toml", format!("{key} = {value}\n"));
+        workdir.file("files.toml", format!("{key} = {value}\n"));
         let by_file = [&serve[..], &["--config", "files.toml"]].concat();
-        told(&place.run(&by_file), 1, &format!("`{key}` in files.toml"));
+        told(&workdir.run(&by_file), 1, &format!("`{key}` in files.toml"));
     }
     let nats = [
         "--nats-creds",
@@ -265,27 +274,27 @@ fn files_are_named_with_the_option_that_names_them() {
             flag,
             "no-such-file",
         ];
-        let ended = place.run(&listed);
+        let ended = workdir.run(&listed);
         told(&ended, 1, flag);
         told(&ended, 1, "no-such-file");
     }
     let tls = ["--tls-cert", "no-such-file", "--tls-key", "no-such-file"];
-    told(&place.run(&[&serve[..], &tls].concat()), 1, "--tls-cert");
+    told(&workdir.run(&[&serve[..], &tls].concat()), 1, "--tls-cert");
     let key = ["events", "--api-key-file", "no-such-file"];
-    told(&place.run(&key), 1, "--api-key-file");
+    told(&workdir.run(&key), 1, "--api-key-file");
     let junit = [
         "drill",
         "http://127.0.0.1:1/",
         "--junit",
         "no-such-folder/x.xml",
     ];
-    told(&place.run(&junit), 1, "--junit");
+    told(&workdir.run(&junit), 1, "--junit");
 }
 
 #[test]
 fn the_inbox_needs_a_folder() {
-    let place = Place::new();
-    fs::create_dir(place.path().join("folder")).expect("a folder");
+    let workdir = Workdir::new();
+    fs::create_dir(workdir.path().join("folder")).expect("a folder");
     let serve = with_free_ports(&[]);
     let cases = [
         (
@@ -295,33 +304,33 @@ fn the_inbox_needs_a_folder() {
         ("folder", "folder is a folder: name a file in it"),
     ];
     for (inbox, message) in cases {
-        let flag = place.run(&[&serve[..], &["--inbox", inbox]].concat());
+        let flag = workdir.run(&[&serve[..], &["--inbox", inbox]].concat());
         told(
             &flag,
             2,
             &format!("--inbox: {}", message.trim_start_matches("--inbox: ")),
         );
         let variable = [("HEYGEN_WEBHOOKS_INBOX", inbox)];
-        let variable = place.run_with(&serve, b"", &variable);
+        let variable = workdir.run_with(&serve, b"", &variable);
         told(&variable, 2, &format!("HEYGEN_WEBHOOKS_INBOX: {message}"));
-        let dev = place.run_with(&["dev", "--inbox", inbox], b"", &ENVIRONMENT);
+        let dev = workdir.run_with(&["dev", "--inbox", inbox], b"", &ENVIRONMENT);
         told(&dev, 2, message);
     }
 }
 
 #[test]
 fn a_time_zone_without_data_is_named() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let zone = [("TZ", "Mars/Olympus")];
     let message = "TZ=Mars/Olympus: no data for this time zone";
-    let serve = place.serve(&[]);
-    serve.trigger(&place, &["batch.finished"]).ok();
+    let serve = workdir.serve(&[]);
+    serve.trigger(&workdir, &["batch.finished"]).ok();
     for command in [
         &["inbox", "list"][..],
         &["inbox", "stats"],
         &["inbox", "list", "--since", "2026-11-01"],
     ] {
-        let ended = place.run_with(command, b"", &zone).ok();
+        let ended = workdir.run_with(command, b"", &zone).ok();
         assert!(
             ended.stderr.contains(message),
             "{command:?}: {}",
@@ -329,13 +338,13 @@ fn a_time_zone_without_data_is_named() {
         );
         assert_eq!(ended.stderr.lines().count(), 1, "once: {}", ended.stderr);
     }
-    let ended = place
+    let ended = workdir
         .run_with(&["inbox", "list"], b"", &[("TZ", "UTC")])
         .ok();
     assert_eq!(ended.stderr, "");
-    let mut command = place.command(&with_free_ports(&["--inbox", "other.db"]));
+    let mut command = workdir.command(&with_free_ports(&["--inbox", "other.db"]));
     command.envs(zone);
-    let other = place.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let other = workdir.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     other.log_line(message);
 }
 
@@ -345,14 +354,14 @@ fn failure_to_make_the_forward_secret_leaves_no_inbox() {
         (&with_free_ports(&[])[..], "heygen-inbox.db"),
         (&["dev"], "heygen-dev.db"),
     ] {
-        let place = Place::new();
+        let workdir = Workdir::new();
         // A folder where the lock of the secret is to be.
-        let lock = place.path().join(format!("{inbox}.secrets.json.lock"));
+        let lock = workdir.path().join(format!("{inbox}.secrets.json.lock"));
         fs::create_dir(lock).expect("a folder");
         let arguments = [command, &["--forward", "http://127.0.0.1:1/x"]].concat();
-        let ended = place.run_with(&arguments, b"", &ENVIRONMENT);
+        let ended = workdir.run_with(&arguments, b"", &ENVIRONMENT);
         told(&ended, 1, "cannot write");
         assert!(!ended.stderr.contains("listening"), "{}", ended.stderr);
-        assert!(!place.path().join(inbox).exists(), "{command:?}");
+        assert!(!workdir.path().join(inbox).exists(), "{command:?}");
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
 
 /// A folder to run in; whatever commands leave behind goes with it.
-pub(crate) struct Place {
+pub(crate) struct Workdir {
     folder: TempDir,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Ended {
     pub(crate) raw: Vec<u8>,
 }
 
-impl Place {
+impl Workdir {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
@@ -190,8 +190,8 @@ impl Serve {
         )
     }
 
-    pub(crate) fn trigger(&self, place: &Place, arguments: &[&str]) -> Ended {
-        place.run(&[&["trigger", "--to", &self.url], arguments].concat())
+    pub(crate) fn trigger(&self, workdir: &Workdir, arguments: &[&str]) -> Ended {
+        workdir.run(&[&["trigger", "--to", &self.url], arguments].concat())
     }
 }
 

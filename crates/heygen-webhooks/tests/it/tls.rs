@@ -6,116 +6,116 @@ use std::os::unix::fs::PermissionsExt as _;
 use jiff::{ToSpan as _, ZonedDateTime};
 
 use crate::identity::Identity;
-use crate::support::{Ended, Place, SECRET, Serve};
+use crate::support::{Ended, SECRET, Serve, Workdir};
 
 const FILES: [&str; 4] = ["--tls-cert", "chain.pem", "--tls-key", "key.pem"];
 
 /// Puts it into the files that [`FILES`] names.
-fn write(place: &Place, identity: &Identity) {
-    place.file("chain.pem", &identity.certificate);
-    let key = place.file("key.pem", &identity.key);
+fn write(workdir: &Workdir, identity: &Identity) {
+    workdir.file("chain.pem", &identity.certificate);
+    let key = workdir.file("key.pem", &identity.key);
     fs::set_permissions(key, Permissions::from_mode(0o600)).expect("its owner's alone");
 }
 
 /// A delivery from somebody who trusts this certificate and no other.
-fn trigger(place: &Place, serve: &Serve, trusted: &Identity) -> Ended {
+fn trigger(workdir: &Workdir, serve: &Serve, trusted: &Identity) -> Ended {
     let url = serve.url.replace("127.0.0.1", "localhost");
-    let trusted = place.file("trusted.pem", &trusted.certificate);
+    let trusted = workdir.file("trusted.pem", &trusted.certificate);
     let environment = [
         ("HEYGEN_WEBHOOK_SECRET", SECRET),
         ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
     ];
     let arguments = ["trigger", "avatar_video.success", "--to", &url];
-    place.run_with(&arguments, b"", &environment)
+    workdir.run_with(&arguments, b"", &environment)
 }
 
 #[test]
 fn deliveries_come_by_https_and_a_renewed_certificate_is_taken() {
-    let (place, old, new) = (Place::new(), Identity::new(), Identity::new());
-    write(&place, &old);
-    let serve = place.serve(&FILES);
+    let (workdir, old, new) = (Workdir::new(), Identity::new(), Identity::new());
+    write(&workdir, &old);
+    let serve = workdir.serve(&FILES);
     assert!(serve.url.starts_with("https://127.0.0.1:"), "{}", serve.url);
     assert!(serve.line().contains(&serve.url));
-    trigger(&place, &serve, &old).ok();
+    trigger(&workdir, &serve, &old).ok();
     assert!(serve.line().contains("avatar_video.success"));
 
-    write(&place, &new);
+    write(&workdir, &new);
     serve.signal("HUP");
     serve.log_line("certificate reloaded");
-    trigger(&place, &serve, &new).ok();
-    assert_ne!(trigger(&place, &serve, &old).status, 0);
+    trigger(&workdir, &serve, &new).ok();
+    assert_ne!(trigger(&workdir, &serve, &old).status, 0);
 
     // Half of a renewal: the key is that of another certificate.
-    place.file("key.pem", &old.key);
+    workdir.file("key.pem", &old.key);
     serve.signal("HUP");
     let told = serve.log_line("the previous one stays in effect");
     assert!(
         told.contains("the key is not that of the first certificate: key.pem"),
         "{told}"
     );
-    trigger(&place, &serve, &new).ok();
+    trigger(&workdir, &serve, &new).ok();
 
-    write(&place, &old);
+    write(&workdir, &old);
     serve.signal("HUP");
     serve.log_line("certificate reloaded");
-    trigger(&place, &serve, &old).ok();
+    trigger(&workdir, &serve, &old).ok();
 }
 
 #[test]
 fn the_configuration_file_names_the_files_too() {
-    let (place, me) = (Place::new(), Identity::new());
-    write(&place, &me);
-    place.file(
+    let (workdir, me) = (Workdir::new(), Identity::new());
+    write(&workdir, &me);
+    workdir.file(
         "heygen-webhooks.toml",
         "tls-cert = \"chain.pem\"\ntls-key = \"key.pem\"\n",
     );
-    let serve = place.serve(&[]);
+    let serve = workdir.serve(&[]);
     assert!(serve.url.starts_with("https://"), "{}", serve.url);
-    trigger(&place, &serve, &me).ok();
+    trigger(&workdir, &serve, &me).ok();
 }
 
 #[test]
 fn mistakes_are_told() {
-    let (place, me) = (Place::new(), Identity::new());
-    write(&place, &me);
-    place.file("empty.pem", "");
+    let (workdir, me) = (Workdir::new(), Identity::new());
+    write(&workdir, &me);
+    workdir.file("empty.pem", "");
     #[track_caller]
-    fn check(place: &Place, arguments: &[&str], status: i32, message: &str) {
-        let ended = place.run(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+    fn check(workdir: &Workdir, arguments: &[&str], status: i32, message: &str) {
+        let ended = workdir.run(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         assert_eq!(ended.status, status, "{}", ended.stderr);
         assert!(ended.stderr.contains(message), "{}", ended.stderr);
     }
     let files = |chain, key| ["--tls-cert", chain, "--tls-key", key];
-    check(&place, &FILES[..2], 2, "--tls-key");
-    check(&place, &FILES[2..], 2, "--tls-cert");
+    check(&workdir, &FILES[..2], 2, "--tls-key");
+    check(&workdir, &FILES[2..], 2, "--tls-cert");
     check(
-        &place,
+        &workdir,
         &[&FILES[..], &["--sandbox"]].concat(),
         2,
         "--sandbox",
     );
     check(
-        &place,
+        &workdir,
         &files("none.pem", "key.pem"),
         1,
         "cannot be read: none.pem",
     );
     check(
-        &place,
+        &workdir,
         &files("empty.pem", "key.pem"),
         1,
         "no certificate in PEM: empty.pem",
     );
-    check(&place, &files("chain.pem", "empty.pem"), 1, "empty.pem");
-    place.file("half.toml", "tls-key = \"key.pem\"\n");
-    check(&place, &["--config", "half.toml"], 2, "--tls-cert");
+    check(&workdir, &files("chain.pem", "empty.pem"), 1, "empty.pem");
+    workdir.file("half.toml", "tls-key = \"key.pem\"\n");
+    check(&workdir, &["--config", "half.toml"], 2, "--tls-cert");
     let environment = [("HEYGEN_WEBHOOKS_TLS_CERT", "chain.pem")];
-    let ended = place.run_with(&["serve", "--listen", "127.0.0.1:0"], b"", &environment);
+    let ended = workdir.run_with(&["serve", "--listen", "127.0.0.1:0"], b"", &environment);
     assert_eq!(ended.status, 2, "{}", ended.stderr);
 }
 
 #[test]
-fn what_will_soon_be_wrong_is_said() {
+fn doctor_warns_of_upcoming_problems() {
     let ends = |date: jiff::civil::Date| {
         Identity::with(|certificate| {
             let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
@@ -128,21 +128,21 @@ fn what_will_soon_be_wrong_is_said() {
         (today.saturating_add(5.days()), "expires on"),
     ];
     for (date, expected) in cases {
-        let place = Place::new();
-        write(&place, &ends(date));
-        let serve = place.serve_logging(&FILES);
+        let workdir = Workdir::new();
+        write(&workdir, &ends(date));
+        let serve = workdir.serve_logging(&FILES);
         let told = serve.log_line("chain.pem");
         assert!(told.contains(expected) && told.contains("WARN"), "{told}");
     }
 
-    let place = Place::new();
+    let workdir = Workdir::new();
     let me = ends(today.saturating_add(30.days()));
-    write(&place, &me);
-    place.file("key.pem", &me.key);
+    write(&workdir, &me);
+    workdir.file("key.pem", &me.key);
     let open = Permissions::from_mode(0o644);
-    fs::set_permissions(place.path().join("key.pem"), open).expect("ours");
-    let serve = place.serve_logging(&FILES);
-    serve.log_line("key file key.pem can be read by others");
+    fs::set_permissions(workdir.path().join("key.pem"), open).expect("ours");
+    let serve = workdir.serve_logging(&FILES);
+    serve.log_line("other users can read key file key.pem");
     serve.log_line("listening");
     serve.signal("TERM");
     let (_, _, log) = serve.wait();

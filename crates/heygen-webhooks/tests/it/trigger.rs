@@ -3,27 +3,27 @@
 use heygen_events::Event;
 use serde_json::{Value, json};
 
-use crate::support::{Place, Serve};
+use crate::support::{Serve, Workdir};
 
 /// Sends with these arguments and returns the body that was kept.
-fn kept(place: &Place, serve: &Serve, arguments: &[&str]) -> Value {
+fn kept(workdir: &Workdir, serve: &Serve, arguments: &[&str]) -> Value {
     let sent = serve
-        .trigger(place, &[arguments, &["--json"]].concat())
+        .trigger(workdir, &[arguments, &["--json"]].concat())
         .ok();
     let id = sent.json()["answer"]["id"]
         .as_str()
         .expect("an id")
         .to_owned();
-    let shown = place.run(&["inbox", "show", &id, "--raw"]).ok();
+    let shown = workdir.run(&["inbox", "show", &id, "--raw"]).ok();
     serde_json::from_slice(&shown.raw).expect("a body")
 }
 
 #[test]
 fn fields_are_set_and_ids_are_fresh() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let first = kept(
-        &place,
+        &workdir,
         &serve,
         &[
             "avatar_video.success",
@@ -35,13 +35,13 @@ fn fields_are_set_and_ids_are_fresh() {
     );
     assert_eq!(first["event_data"]["folder_id"], "f");
     assert_eq!(first["event_data"]["url"], Value::Null);
-    let second = kept(&place, &serve, &["avatar_video.success"]);
+    let second = kept(&workdir, &serve, &["avatar_video.success"]);
     assert_ne!(
         first["event_data"]["video_id"],
         second["event_data"]["video_id"]
     );
     let given = kept(
-        &place,
+        &workdir,
         &serve,
         &[
             "avatar_video.success",
@@ -56,11 +56,11 @@ fn fields_are_set_and_ids_are_fresh() {
 }
 
 #[test]
-fn a_name_of_tomorrow_is_sent_and_kept() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+fn unknown_event_is_sent_and_stored() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let body = kept(
-        &place,
+        &workdir,
         &serve,
         &["podcast.episode.success", "--set", "id=7"],
     );
@@ -76,14 +76,14 @@ fn a_name_of_tomorrow_is_sent_and_kept() {
 
 #[test]
 fn both_headers_are_taken_and_others_are_not() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     for (header, status) in [
         ("Signature", 0),
         ("heygen-signature", 0),
         ("X-HeyGen-Signature", 1),
     ] {
-        let sent = serve.trigger(&place, &["avatar_video.success", "--header-name", header]);
+        let sent = serve.trigger(&workdir, &["avatar_video.success", "--header-name", header]);
         assert_eq!(sent.status, status, "{header}: {}", sent.stdout);
     }
     assert!(
@@ -95,10 +95,10 @@ fn both_headers_are_taken_and_others_are_not() {
 
 #[test]
 fn several_and_unsigned() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let sent = serve
-        .trigger(&place, &["video_agent.fail", "--count", "3"])
+        .trigger(&workdir, &["video_agent.fail", "--count", "3"])
         .ok();
     assert_eq!(
         sent.stdout
@@ -107,7 +107,7 @@ fn several_and_unsigned() {
             .count(),
         3
     );
-    let refused = place.run_with(
+    let refused = workdir.run_with(
         &[
             "trigger",
             "video_agent.fail",
@@ -124,7 +124,7 @@ fn several_and_unsigned() {
 
 #[test]
 fn mistakes_are_told() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     #[track_caller]
     fn check(ended: &crate::support::Ended, status: i32, message: &str) {
         assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
@@ -132,35 +132,35 @@ fn mistakes_are_told() {
         assert!(told.contains(message), "{told}");
     }
     check(
-        &place.run_with(&["trigger", "avatar_video.fail"], b"", &[]),
+        &workdir.run_with(&["trigger", "avatar_video.fail"], b"", &[]),
         2,
         "no signing secret",
     );
-    check(&place.run(&["trigger"]), 2, "EVENT_TYPE");
+    check(&workdir.run(&["trigger"]), 2, "EVENT_TYPE");
     check(
-        &place.run(&["trigger", "a.b", "--set", "x"]),
+        &workdir.run(&["trigger", "a.b", "--set", "x"]),
         2,
         "give a field and its value",
     );
     check(
-        &place.run(&["trigger", "a.b", "--to", "http://127.0.0.1:1/"]),
+        &workdir.run(&["trigger", "a.b", "--to", "http://127.0.0.1:1/"]),
         1,
         "no answer",
     );
     check(
-        &place.run(&["trigger", "a.b", "--to", "not a url"]),
+        &workdir.run(&["trigger", "a.b", "--to", "not a url"]),
         2,
         "is not a URL",
     );
 }
 
 #[test]
-fn an_event_nobody_knows_is_a_new_one_every_time() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+fn unknown_event_gets_a_fresh_id_each_time() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let count = |arguments: &[&str]| {
         let sent = ["something.new", "--count", "3", "--json"];
-        let sent = serve.trigger(&place, &[&sent, arguments].concat()).ok();
+        let sent = serve.trigger(&workdir, &[&sent, arguments].concat()).ok();
         let is_new = |line: &&str| line.contains("\"status\":\"accepted\"");
         sent.stdout.lines().filter(is_new).count()
     };

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::start::told;
-use crate::support::{Place, SECRET, with_free_ports};
+use crate::support::{SECRET, Workdir, with_free_ports};
 
 /// The variables that the helps of all commands tell.
-fn variables(place: &Place) -> BTreeSet<String> {
+fn variables(workdir: &Workdir) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut commands: Vec<Vec<String>> = vec![Vec::new()];
     while let Some(command) = commands.pop() {
         let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
         arguments.push("--help");
-        let help = place.run_with(&arguments, b"", &[]).ok().stdout;
+        let help = workdir.run_with(&arguments, b"", &[]).ok().stdout;
         for part in help.split("[env: ").skip(1) {
             let name = part.split(['=', ']']).next().expect("a name");
             found.insert(name.to_owned());
@@ -23,7 +23,10 @@ fn variables(place: &Place) -> BTreeSet<String> {
         let is_name = |word: &str| word.starts_with(|letter: char| letter.is_ascii_lowercase());
         let lists = help.split("\n\n").filter(|part| {
             let (heading, names) = part.split_once('\n').unwrap_or_default();
-            heading.ends_with(':') && names.lines().all(|line| line.get(2..).is_some_and(is_name))
+            heading.ends_with(':')
+                && names
+                    .lines()
+                    .all(|line| line.strip_prefix("  ").is_some_and(is_name))
         });
         for line in lists.flat_map(|list| list.lines().skip(1)) {
             let name = line.split_whitespace().next().unwrap_or_default();
@@ -46,15 +49,15 @@ fn variables(place: &Place) -> BTreeSet<String> {
 
 #[test]
 fn an_empty_variable_is_not_set() {
-    let place = Place::new();
-    let variables = variables(&place);
+    let workdir = Workdir::new();
+    let variables = variables(&workdir);
     assert!(variables.len() > 45, "{variables:?}");
     for empty in ["", " "] {
         let mut environment: Vec<(&str, &str)> = variables
             .iter()
             .map(|name| (name.as_str(), empty))
             .collect();
-        let list = place.run_with(&["inbox", "check"], b"", &environment);
+        let list = workdir.run_with(&["inbox", "check"], b"", &environment);
         assert_ne!(list.status, 2, "{}", list.stderr);
         let quiet: [&[&str]; 6] = [
             &["inbox", "rejected", "list"],
@@ -77,7 +80,7 @@ fn an_empty_variable_is_not_set() {
             &["schema", "--list"],
         ];
         for command in quiet {
-            let ended = place.run_with(command, b"", &environment);
+            let ended = workdir.run_with(command, b"", &environment);
             assert_ne!(ended.status, 2, "{command:?}: {}", ended.stderr);
         }
         for command in [
@@ -87,21 +90,21 @@ fn an_empty_variable_is_not_set() {
             &["backfill"],
             &["endpoints", "list"],
         ] {
-            let ended = place.run_with(command, b"", &environment);
+            let ended = workdir.run_with(command, b"", &environment);
             let is_of_parser = ended.stderr.contains("invalid value")
                 || ended.stderr.contains("a value is required");
             assert!(!is_of_parser, "{command:?}: {}", ended.stderr);
         }
         environment.retain(|(name, _)| *name != "HEYGEN_WEBHOOK_SECRET");
         environment.push(("HEYGEN_WEBHOOK_SECRET", SECRET));
-        let serve = place.serve_with(&["--inbox", "serve.db"], &environment);
-        serve.trigger(&place, &["batch.finished"]).ok();
+        let serve = workdir.serve_with(&["--inbox", "serve.db"], &environment);
+        serve.trigger(&workdir, &["batch.finished"]).ok();
     }
 }
 
 #[test]
 fn a_mistyped_variable_is_named() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let environment = [
         ("HEYGEN_WEBHOOKS_ORDERED", "true"),
         ("HEYGEN_WEBHOOKS_LISEN", "127.0.0.1:1"),
@@ -112,14 +115,14 @@ fn a_mistyped_variable_is_named() {
             "of a program that was started for an event",
         ),
     ];
-    let ended = place
+    let ended = workdir
         .run_with(&["schema", "--list"], b"", &environment)
         .ok();
     let lines: Vec<_> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ended.stderr);
     assert!(lines.iter().all(|line| line.starts_with("warning: ")));
     for expected in [
-        "HEYGEN_WEBHOOKS_ORDERED is not known",
+        "unknown variable HEYGEN_WEBHOOKS_ORDERED",
         "did you mean HEYGEN_WEBHOOKS_LISTEN?",
         "did you mean HEYGEN_API_KEY?",
     ] {
@@ -131,9 +134,9 @@ fn a_mistyped_variable_is_named() {
         ended.stderr
     );
 
-    let mut command = place.command(&with_free_ports(&[]));
+    let mut command = workdir.command(&with_free_ports(&[]));
     command.envs(environment);
-    let serve = place.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let serve = workdir.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     let line: Value =
         serde_json::from_str(&serve.log_line("HEYGEN_WEBHOOKS_ORDERED")).expect("JSON");
     assert_eq!(line["level"], "WARN");
@@ -141,10 +144,10 @@ fn a_mistyped_variable_is_named() {
 
 #[test]
 fn a_switch_in_a_variable_takes_yes_and_no() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let check = |value: &str| {
         let environment = [("HEYGEN_WEBHOOKS_REQUIRE_SYNC", value)];
-        place.run_with(&["work"], b"", &environment).stderr
+        workdir.run_with(&["work"], b"", &environment).stderr
     };
     for value in ["true", "false", "1", "0", "yes", "no", "Yes"] {
         let stderr = check(value);
@@ -157,37 +160,37 @@ fn a_switch_in_a_variable_takes_yes_and_no() {
 
 #[test]
 fn a_mistyped_key_of_the_file_is_named() {
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         "\u{feff}path = \"/h\"\nforwad = \"http://localhost:1/x\"\n",
     );
-    let ended = place.run(&["serve"]);
+    let ended = workdir.run(&["serve"]);
     told(
         &ended,
         2,
         "line 2: unknown key `forwad`: did you mean `forward`?",
     );
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-    place.file("rule.toml", "[[on]]\nevnt = \"*\"\nprint = true\n");
+    workdir.file("rule.toml", "[[on]]\nevnt = \"*\"\nprint = true\n");
     told(
-        &place.run(&["serve", "--config", "rule.toml"]),
+        &workdir.run(&["serve", "--config", "rule.toml"]),
         2,
         "did you mean `event`?",
     );
-    place.file("wide.toml", "colour = true\n");
+    workdir.file("wide.toml", "colour = true\n");
     told(
-        &place.run(&["inbox", "list", "--config", "wide.toml"]),
+        &workdir.run(&["inbox", "list", "--config", "wide.toml"]),
         2,
-        "no key `colour`",
+        "unknown key `colour`",
     );
     let utf16: Vec<u8> = "path = \"/h\""
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    place.file("utf16.toml", utf16);
+    workdir.file("utf16.toml", utf16);
     told(
-        &place.run(&["serve", "--config", "utf16.toml"]),
+        &workdir.run(&["serve", "--config", "utf16.toml"]),
         1,
         "UTF-16",
     );

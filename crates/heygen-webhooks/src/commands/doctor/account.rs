@@ -1,4 +1,4 @@
-//! What HeyGen says: whether the key is good, what is registered, and what can be subscribed to.
+//! The account at HeyGen: the key, the registered endpoints and the event types.
 
 use std::future::Future;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Account {
                 "create a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
             }
             Why::Refused(ErrorKind::Forbidden | ErrorKind::PaymentRequired, _) => {
-                "use a key of an account whose plan allows managing webhooks"
+                "use a key of an account whose inputs allows managing webhooks"
             }
             Why::Late | Why::Refused(..) => {
                 "run again; if the problem stays, check the network, proxies, --base-url and HeyGen's status page"

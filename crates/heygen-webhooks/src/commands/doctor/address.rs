@@ -1,4 +1,4 @@
-//! The public address: whether it can be reached at all, and what it says to a probe.
+//! The public address: whether it can be reached, and how it answers probes.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,25 @@ use reqwest::Url;
 use tokio::time::timeout;
 
 use super::finding::{Finding, all_skipped};
-use super::plan::Plan;
+use super::inputs::Inputs;
 use super::sample::describe;
 use super::tls;
 use crate::api::web;
 use crate::failure::error_chain;
 use crate::settings::address::is_private;
 
-pub(super) async fn findings(plan: &Plan) -> Vec<Finding> {
-    let Some(url) = &plan.address else {
+pub(super) async fn findings(inputs: &Inputs) -> Vec<Finding> {
+    let Some(url) = &inputs.address else {
         return all_skipped(&IDS, "give your address with --public-url");
     };
-    let (options, get, tls) = tokio::join!(options(url), get(url), tls::finding(plan, url));
-    vec![reachable(plan, url), options, get, tls]
+    let (options, get, tls) = tokio::join!(options(url), get(url), tls::finding(inputs, url));
+    vec![reachable(inputs, url), options, get, tls]
 }
 
 /// What the address itself gives away, without trying it.
-fn reachable(plan: &Plan, url: &Url) -> Finding {
+fn reachable(inputs: &Inputs, url: &Url) -> Finding {
     const ID: &str = IDS[0];
-    if plan.is_sandbox {
+    if inputs.is_sandbox {
         return Finding::ok(
             ID,
             "not checked against a sandbox on this machine: any address works",

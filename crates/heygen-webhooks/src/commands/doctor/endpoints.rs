@@ -1,4 +1,4 @@
-//! What is registered at HeyGen, and whether it can work.
+//! The registered endpoints, and whether they can work.
 
 use std::collections::BTreeMap;
 
@@ -10,38 +10,38 @@ use tokio::task::JoinSet;
 
 use super::account::Account;
 use super::finding::{Finding, Level, all_skipped};
-use super::plan::Plan;
+use super::inputs::Inputs;
 use super::sample::describe;
 use crate::failure::error_chain;
 use crate::output::without_query;
 use crate::settings::address::is_private;
 
-pub(super) async fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
+pub(super) async fn findings(inputs: &Inputs, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
     if account.v3.is_err() && all.is_empty() {
         let mut findings = all_skipped(&IDS, "unknown: HeyGen did not list the endpoints");
         findings.insert(1, account.v1_finding());
         return findings;
     }
-    let ours = ours(plan, &all);
+    let ours = ours(inputs, &all);
     vec![
-        count(plan, account, &all),
+        count(inputs, account, &all),
         account.v1_finding(),
-        registered(plan, &all, &ours).await,
+        registered(inputs, &all, &ours).await,
         duplicates(&all),
         disabled(&all, &ours),
-        plain_http(plan, &all, &ours),
-        private(plan, &all, &ours),
-        foreign(plan, &all),
+        plain_http(inputs, &all, &ours),
+        private(inputs, &all, &ours),
+        foreign(inputs, &all),
     ]
 }
 
-/// The endpoints that are meant to come here: those of the public address, else those whose secret is kept beside the inbox.
-pub(super) fn ours<'a>(plan: &Plan, all: &[&'a Endpoint]) -> Vec<&'a Endpoint> {
+/// Our endpoints: those of the public address, else those whose secret is stored beside the inbox.
+pub(super) fn ours<'a>(inputs: &Inputs, all: &[&'a Endpoint]) -> Vec<&'a Endpoint> {
     all.iter()
-        .filter(|endpoint| match &plan.address {
+        .filter(|endpoint| match &inputs.address {
             Some(address) => same_address(&endpoint.url, address.as_str()),
-            None => plan
+            None => inputs
                 .store
                 .knows(endpoint.endpoint_id.as_str())
                 .unwrap_or(false),
@@ -55,7 +55,7 @@ pub(super) fn name(endpoint: &Endpoint) -> String {
     format!("{} {}", endpoint.endpoint_id, without_query(&endpoint.url))
 }
 
-fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
+fn count(inputs: &Inputs, account: &Account, all: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints";
     if !all.is_empty() {
         let items = all.iter().map(|endpoint| name(endpoint));
@@ -68,7 +68,7 @@ fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
         };
         return Finding::ok(ID, what).items(items);
     }
-    let level = match plan.address {
+    let level = match inputs.address {
         Some(_) => Level::Problem,
         None => Level::Warn,
     };
@@ -82,9 +82,9 @@ fn count(plan: &Plan, account: &Account, all: &[&Endpoint]) -> Finding {
 }
 
 /// Whether the address is registered, and whether it can be reached as HeyGen has it, which need not be as it is given here.
-async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.registered";
-    let Some(address) = &plan.address else {
+    let Some(address) = &inputs.address else {
         let tried = try_all(ours).await;
         return match tried.iter().find(|tried| !tried.passed) {
             _ if tried.is_empty() => Finding::skipped(ID, "give your address with --public-url"),
@@ -141,25 +141,25 @@ async fn registered(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Findi
 }
 
 /// A probe of an address as HeyGen has it.
-struct Tried {
+struct ProbedEndpoint {
     text: String,
     passed: bool,
     todo: &'static str,
 }
 
-async fn try_all(endpoints: &[&Endpoint]) -> Vec<Tried> {
+async fn try_all(endpoints: &[&Endpoint]) -> Vec<ProbedEndpoint> {
     let mut probes = JoinSet::new();
-    for (place, endpoint) in endpoints.iter().take(MOST_TRIED).enumerate() {
+    for (index, endpoint) in endpoints.iter().take(MOST_TRIED).enumerate() {
         let (name, sender) = (name(endpoint), Sender::new(&endpoint.url));
-        probes.spawn(async move { (place, try_one(&name, &sender).await) });
+        probes.spawn(async move { (index, try_one(&name, &sender).await) });
     }
     // A probe that panicked has said so.
     let mut tried: Vec<_> = probes.join_all().await;
-    tried.sort_by_key(|(place, _)| *place);
+    tried.sort_by_key(|(index, _)| *index);
     tried.into_iter().map(|(_, tried)| tried).collect()
 }
 
-async fn try_one(name: &str, sender: &Sender) -> Tried {
+async fn try_one(name: &str, sender: &Sender) -> ProbedEndpoint {
     let (seen, passed, status) = match sender.probe().await {
         Ok(report) => {
             let attempt = report.attempt();
@@ -168,7 +168,7 @@ async fn try_one(name: &str, sender: &Sender) -> Tried {
         }
         Err(error) => (error_chain(&error), false, None),
     };
-    Tried {
+    ProbedEndpoint {
         text: format!("HeyGen sends to {name}: {seen}"),
         passed,
         todo: match status {
@@ -237,14 +237,14 @@ fn disabled(all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     .items(items)
 }
 
-fn plain_http(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+fn plain_http(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.plain-http";
     let is_plain = |endpoint: &&Endpoint| scheme(&endpoint.url) == Some("http".to_owned());
     let plain: Vec<_> = all.iter().copied().filter(is_plain).collect();
     if plain.is_empty() {
         return Finding::ok(ID, "none is plain http");
     }
-    if plan.is_sandbox {
+    if inputs.is_sandbox {
         return Finding::ok(ID, format!("{} plain http, as with a sandbox", plain.len()));
     }
     judged(
@@ -256,7 +256,7 @@ fn plain_http(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     .items(plain.into_iter().map(name))
 }
 
-fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+fn private(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.private";
     let is_hidden =
         |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| is_private(&url));
@@ -264,7 +264,7 @@ fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     if hidden.is_empty() {
         return Finding::ok(ID, "none is on a private address");
     }
-    if plan.is_sandbox {
+    if inputs.is_sandbox {
         return Finding::ok(
             ID,
             format!(
@@ -282,9 +282,9 @@ fn private(plan: &Plan, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     .items(hidden.into_iter().map(name))
 }
 
-fn foreign(plan: &Plan, all: &[&Endpoint]) -> Finding {
+fn foreign(inputs: &Inputs, all: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.foreign";
-    let Some(address) = &plan.address else {
+    let Some(address) = &inputs.address else {
         return Finding::skipped(ID, "give your address with --public-url");
     };
     let others = all

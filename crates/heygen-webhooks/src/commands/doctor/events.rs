@@ -1,4 +1,4 @@
-//! What is subscribed to, against what HeyGen offers and what this build knows.
+//! The subscribed events, compared with those that HeyGen offers and this version knows.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use heygen_events::EventType;
 use super::account::Account;
 use super::endpoints::ours;
 use super::finding::{Finding, all_skipped};
-use super::plan::Plan;
+use super::inputs::Inputs;
 
-pub(super) fn findings(plan: &Plan, account: &Account) -> Vec<Finding> {
+pub(super) fn findings(inputs: &Inputs, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
-    let meant = ours(plan, &all);
+    let meant = ours(inputs, &all);
     // Where none is ours, those that there are tell more than nothing.
     let meant = if meant.is_empty() { all } else { meant };
     let Ok(catalogue) = &account.catalogue else {

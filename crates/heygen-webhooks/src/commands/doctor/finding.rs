@@ -1,4 +1,4 @@
-//! [`Finding`]: one thing that was looked at, what was seen, and what to do about it.
+//! [`Finding`]: the result of one check, and what to do about it.
 
 use std::fmt;
 
@@ -24,9 +24,9 @@ pub(super) struct Finding {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
     Ok,
-    /// Deliveries arrive, and something should be known or mended all the same.
+    /// Deliveries arrive, but something should be known or fixed.
     Warn,
-    /// Deliveries do not arrive, or nobody can tell.
+    /// Deliveries do not arrive, or may not.
     Problem,
     /// Not looked at; `what` says why.
     Skipped,

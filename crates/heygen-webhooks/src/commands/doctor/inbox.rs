@@ -1,4 +1,4 @@
-//! The inbox: what came, and what is waiting.
+//! The inbox: its last delivery, its backlog and its dead letters.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,37 +13,37 @@ use crate::failure::LET_US_IN;
 use crate::failure::error_chain;
 use crate::output;
 use crate::settings::when;
+use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
-use crate::store::place::Place;
 use crate::store::{open_existing, open_to_others};
 
 /// Opening blocks for as long as the disk takes.
-pub(super) async fn findings(place: &Place, nats: &Nats) -> Vec<Finding> {
-    if !place.may_exist() {
+pub(super) async fn findings(location: &InboxLocation, nats: &Nats) -> Vec<Finding> {
+    if !location.may_exist() {
         let missing = Finding::warn(
             "inbox",
-            format!("no inbox at {place}"),
+            format!("no inbox at {location}"),
             "start `serve` to create it, or name the receiver's inbox with --inbox; the inbox of another machine cannot be checked",
         );
         return with_rest(missing, "there is no inbox here");
     }
-    let inbox = match open_existing(place, nats).await {
+    let inbox = match open_existing(location, nats).await {
         Ok(inbox) => inbox,
-        Err(error) => return with_rest(unreadable(place, &error), "the inbox cannot be read"),
+        Err(error) => return with_rest(unreadable(location, &error), "the inbox cannot be read"),
     };
-    match look(&inbox).await {
+    match read(&inbox).await {
         Ok((last, backlog)) => {
-            let what = match place {
-                Place::File(_) => format!("{place}, in a format this version reads"),
-                Place::Streams(_) => format!("{place}; the servers answer"),
+            let what = match location {
+                InboxLocation::File(_) => format!("{location}, in a format this version reads"),
+                InboxLocation::Streams(_) => format!("{location}; the servers answer"),
             };
-            vec![found(place, what), last, backlog]
+            vec![found(location, what), last, backlog]
         }
-        Err(error) => with_rest(unreadable(place, &error), "the inbox cannot be read"),
+        Err(error) => with_rest(unreadable(location, &error), "the inbox cannot be read"),
     }
 }
 
-async fn look(inbox: &BoxInbox) -> Result<(Finding, Finding), InboxError> {
+async fn read(inbox: &BoxInbox) -> Result<(Finding, Finding), InboxError> {
     let newest = inbox.list(Query::default().limit(MOST)).await?;
     let waiting = of_state(inbox, State::Pending).await?;
     let dead = of_state(inbox, State::DeadLettered).await?;
@@ -85,8 +85,8 @@ async fn last_failure(
 }
 
 /// Bodies and links to videos are in there.
-fn found(place: &Place, what: String) -> Finding {
-    let open = open_to_others(place);
+fn found(location: &InboxLocation, what: String) -> Finding {
+    let open = open_to_others(location);
     match open.is_empty() {
         true => Finding::ok("inbox", what),
         false => Finding::warn(
@@ -153,20 +153,20 @@ fn backlog(
     }
 }
 
-fn unreadable(place: &Place, error: &InboxError) -> Finding {
-    let todo = match (place, error.kind()) {
-        (Place::File(_), InboxErrorKind::Version) => {
+fn unreadable(location: &InboxLocation, error: &InboxError) -> Finding {
+    let todo = match (location, error.kind()) {
+        (InboxLocation::File(_), InboxErrorKind::Version) => {
             "use the version of heygen-webhooks that wrote it, or correct --inbox"
         }
-        (Place::File(_), InboxErrorKind::Outdated) => {
+        (InboxLocation::File(_), InboxErrorKind::Outdated) => {
             "start `serve` once with this version to upgrade it"
         }
-        (Place::File(_), _) => "check that the file is an inbox and that you may read it",
-        (Place::Streams(_), InboxErrorKind::Access) => LET_US_IN,
-        (Place::Streams(_), InboxErrorKind::Version | InboxErrorKind::Subjects) => {
+        (InboxLocation::File(_), _) => "check that the file is an inbox and that you may read it",
+        (InboxLocation::Streams(_), InboxErrorKind::Access) => LET_US_IN,
+        (InboxLocation::Streams(_), InboxErrorKind::Version | InboxErrorKind::Subjects) => {
             "correct --inbox or --nats-subjects"
         }
-        (Place::Streams(_), _) => {
+        (InboxLocation::Streams(_), _) => {
             "check that the servers run and can be reached from here, and that --inbox names the stream of the receiver, which creates it"
         }
     };
@@ -196,7 +196,7 @@ const LOOKED_INTO: usize = 20;
 /// What is found here, in its order.
 pub(super) const IDS: [&str; 3] = ["inbox", "inbox.last-delivery", "inbox.backlog"];
 
-/// Beyond that nobody counts.
+/// More are not counted.
 const MOST: usize = 1000;
 
 /// A handler may take its time, and a retry waits; longer than this deserves a look.

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::finding::{Finding, Level};
-use super::plan::Plan;
+use super::inputs::Inputs;
 use super::sample::describe;
 use crate::api::web;
 use crate::failure::error_chain;
@@ -15,7 +15,7 @@ use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::{Local, from_here};
 
 /// What was seen at the two addresses.
-pub(super) struct Seen {
+pub(super) struct LocalReceiver {
     receiver: Receiver,
     admin: Finding,
 }
@@ -30,16 +30,16 @@ enum Receiver {
     Unknown,
 }
 
-pub(super) async fn look(plan: &Plan) -> Seen {
-    let receiver = receiver(&plan.local).await;
+pub(super) async fn probe(inputs: &Inputs) -> LocalReceiver {
+    let receiver = receiver(&inputs.local).await;
     let is_there = matches!(receiver, Receiver::Listens(_));
-    Seen {
-        admin: admin(&plan.admin, is_there).await,
+    LocalReceiver {
+        admin: admin(&inputs.admin, is_there).await,
         receiver,
     }
 }
 
-impl Seen {
+impl LocalReceiver {
     /// `is_expected` tells whether a receiver should run here: the inbox that it makes is here, or its address was named.
     /// `is_reached` tells whether a receiver answers at the public address, wherever it runs.
     pub(super) fn findings(

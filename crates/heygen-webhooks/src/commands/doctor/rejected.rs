@@ -1,4 +1,4 @@
-//! What the receiver refused in the last day, and why.
+//! The requests that the receiver rejected in the last day, and why.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -15,13 +15,13 @@ use crate::settings::when;
 /// Requests without any signature are a stranger's (this command's own among them) and say nothing of HeyGen; one that is
 /// signed and does not verify may well be HeyGen's. Blocks for as long as the disk takes.
 pub(super) fn finding(inbox: &Path) -> Finding {
-    match look(inbox) {
+    match read(inbox) {
         Ok(finding) => finding,
         Err(error) => Finding::skipped(ID, error_chain(&error)),
     }
 }
 
-fn look(inbox: &Path) -> Result<Finding, InboxError> {
+fn read(inbox: &Path) -> Result<Finding, InboxError> {
     let Some(file) = RejectedFile::open(&rejected_path(inbox))? else {
         return Ok(Finding::ok(ID, NOTHING));
     };
@@ -56,7 +56,7 @@ fn look(inbox: &Path) -> Result<Finding, InboxError> {
     })
 }
 
-/// What was found out about the newest that somebody looked into: in a flood not every one is.
+/// The diagnosis of the newest diagnosed request: in a flood not every request is diagnosed.
 fn todo(refused: &[RejectedSummary]) -> String {
     let mut telling = refused
         .iter()

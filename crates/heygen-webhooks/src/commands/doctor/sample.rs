@@ -1,4 +1,4 @@
-//! Two deliveries to the public address, as HeyGen would make them: one that has to be taken, and one that must not be.
+//! Two sample deliveries to the public address: one that must be accepted, and one that must be rejected.
 
 use heygen_signature::Secret;
 use heygen_testkit::{Attempt, EventBuilder, Sender};
@@ -82,18 +82,18 @@ async fn unsigned(sender: &Sender) -> Finding {
 }
 
 /// What came back.
-struct Seen {
+struct SampleResult {
     status: Option<u16>,
     text: String,
 }
 
-async fn deliver(sender: &Sender) -> Result<Seen, String> {
+async fn deliver(sender: &Sender) -> Result<SampleResult, String> {
     let report = sender
         .deliver(body())
         .await
         .map_err(|error| error_chain(&error))?;
     let attempt = report.attempts().last();
-    Ok(Seen {
+    Ok(SampleResult {
         status: attempt
             .and_then(Attempt::status)
             .map(|status| status.as_u16()),
@@ -123,7 +123,7 @@ fn body() -> Vec<u8> {
         .to_vec()
 }
 
-/// Of nobody else, so that it can be told from what HeyGen sends.
+/// A name of our own, so that it differs from HeyGen's events.
 pub(super) const EVENT_TYPE: &str = "heygen-webhooks.doctor";
 
 const IDS: [&str; 2] = ["sample.signed", "sample.unsigned"];

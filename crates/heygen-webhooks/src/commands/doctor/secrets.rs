@@ -1,4 +1,4 @@
-//! The signing secrets: whether there is one for each endpoint of ours, and who can read it.
+//! The signing secrets: whether each of our endpoints has one, and who can read them.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use heygen_signature::Secret;
 use super::account::Account;
 use super::endpoints::{name, ours};
 use super::finding::Finding;
-use super::plan::Plan;
+use super::inputs::Inputs;
 use crate::failure::error_chain;
 use crate::secrets::secret;
 
@@ -27,7 +27,7 @@ pub(super) struct Known {
 enum Standing {
     /// v1 shows the same one.
     Proven,
-    /// It was kept when HeyGen told it.
+    /// It was stored when HeyGen showed it.
     Kept,
     /// There are secrets, and HeyGen does not say whose.
     Perhaps,
@@ -55,13 +55,13 @@ impl Known {
     }
 
     /// What HeyGen would sign a delivery to our address with, as far as that can be told.
-    pub(super) fn for_sample(&self, plan: &Plan, account: Option<&Account>) -> Option<&Secret> {
-        let ours = account.map_or_else(Vec::new, |account| ours(plan, &account.endpoints()));
+    pub(super) fn for_sample(&self, inputs: &Inputs, account: Option<&Account>) -> Option<&Secret> {
+        let ours = account.map_or_else(Vec::new, |account| ours(inputs, &account.endpoints()));
         let shown = account.and_then(|account| {
             ours.iter()
                 .find_map(|endpoint| self.find(account.shown_secret(endpoint)?))
         });
-        let is_kept = ours.iter().any(|endpoint| knows(plan, endpoint));
+        let is_kept = ours.iter().any(|endpoint| knows(inputs, endpoint));
         let (first, second) = match is_kept {
             true => (&self.kept, &self.configured),
             false => (&self.configured, &self.kept),
@@ -77,22 +77,22 @@ impl Known {
         self.configured.iter().chain(&self.kept)
     }
 
-    fn standing(&self, plan: &Plan, account: &Account, endpoint: &Endpoint) -> Standing {
+    fn standing(&self, inputs: &Inputs, account: &Account, endpoint: &Endpoint) -> Standing {
         match account.shown_secret(endpoint) {
             Some(shown) if self.find(shown).is_some() => Standing::Proven,
             Some(_) if self.all().next().is_some() => Standing::Wrong,
-            None if knows(plan, endpoint) => Standing::Kept,
+            None if knows(inputs, endpoint) => Standing::Kept,
             None if !self.configured.is_empty() => Standing::Perhaps,
             Some(_) | None => Standing::Unknown,
         }
     }
 }
 
-pub(super) fn findings(plan: &Plan, account: &Account, known: &Known) -> Vec<Finding> {
-    vec![present(plan, account, known), files(plan)]
+pub(super) fn findings(inputs: &Inputs, account: &Account, known: &Known) -> Vec<Finding> {
+    vec![present(inputs, account, known), files(inputs)]
 }
 
-fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
+fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
     const ID: &str = "secrets";
     if !known.errors.is_empty() {
         return Finding::problem(
@@ -103,9 +103,9 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
         .items(known.errors.clone());
     }
     let count = known.all().count();
-    let ours = ours(plan, &account.endpoints());
+    let ours = ours(inputs, &account.endpoints());
     if ours.is_empty() {
-        return match (count, &plan.address) {
+        return match (count, &inputs.address) {
             (0, Some(_)) => Finding::problem(ID, NONE, GET_ONE),
             (0, None) => Finding::warn(ID, NONE, GET_ONE),
             _ => Finding::ok(
@@ -116,7 +116,7 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
     }
     let standings: Vec<_> = ours
         .iter()
-        .map(|endpoint| (endpoint, known.standing(plan, account, endpoint)))
+        .map(|endpoint| (endpoint, known.standing(inputs, account, endpoint)))
         .collect();
     let items = standings.iter().map(|(endpoint, standing)| {
         let says = match standing {
@@ -144,10 +144,10 @@ fn present(plan: &Plan, account: &Account, known: &Known) -> Finding {
     .items(items)
 }
 
-fn files(plan: &Plan) -> Finding {
+fn files(inputs: &Inputs) -> Finding {
     const ID: &str = "secrets.files";
-    let mut files: Vec<&Path> = plan.secret_files.iter().map(PathBuf::as_path).collect();
-    files.push(plan.store.path());
+    let mut files: Vec<&Path> = inputs.secret_files.iter().map(PathBuf::as_path).collect();
+    files.push(inputs.store.path());
     files.retain(|file| file.exists());
     if files.is_empty() {
         return Finding::skipped(ID, "there is no secrets file here");
@@ -168,8 +168,9 @@ fn files(plan: &Plan) -> Finding {
     }
 }
 
-fn knows(plan: &Plan, endpoint: &Endpoint) -> bool {
-    plan.store
+fn knows(inputs: &Inputs, endpoint: &Endpoint) -> bool {
+    inputs
+        .store
         .knows(endpoint.endpoint_id.as_str())
         .unwrap_or(false)
 }

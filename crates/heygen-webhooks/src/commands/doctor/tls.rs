@@ -16,13 +16,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::finding::{Finding, Level};
-use super::plan::Plan;
+use super::inputs::Inputs;
 use crate::api::web;
 use crate::settings::when;
 
-pub(super) async fn finding(plan: &Plan, url: &Url) -> Finding {
+pub(super) async fn finding(inputs: &Inputs, url: &Url) -> Finding {
     if url.scheme() != "https" {
-        return match plan.is_sandbox {
+        return match inputs.is_sandbox {
             true => Finding::skipped(ID, "plain http, as with a sandbox"),
             false => Finding::problem(ID, "plain http: there is no TLS", "serve it with https"),
         };

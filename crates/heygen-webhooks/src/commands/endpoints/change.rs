@@ -71,7 +71,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
             value["secret"] = secret.secret.expose().into();
         }
         value["kept_in"] = json!(kept_in);
-        return told(&secret, store.is_some(), output::json(&value));
+        return printed(&secret, store.is_some(), output::json(&value));
     }
     let shown = match is_shown {
         true => secret.text(),
@@ -82,14 +82,14 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
         None => WHAT_TO_DO.to_owned(),
     };
     let text = [show::text(&endpoint), shown, what_next].concat();
-    told(&secret, store.is_some(), output::write(text))
+    printed(&secret, store.is_some(), output::write(text))
 }
 
 /// What is kept is not lost when nobody reads it here.
-fn told(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<(), Failure> {
+fn printed(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<(), Failure> {
     match is_kept {
         true => Ok(written?),
-        false => secret.told(written),
+        false => secret.printed(written),
     }
 }
 
@@ -135,7 +135,7 @@ async fn change(
 ) -> Result<Endpoint, Failure> {
     match (api.version(), url, events) {
         (ApiVersion::V1, url, events) => {
-            // v1 is told everything that is to be there afterwards, so what stays has to be known.
+            // v1 is printed everything that is to be there afterwards, so what stays has to be known.
             let (url, events) = match (url, events) {
                 (Some(url), Some(events)) => (url.to_owned(), events),
                 (url, events) => {

@@ -1,4 +1,4 @@
-//! [`NewSecret`]: a secret that HeyGen gives this once, to be shown or kept, and never lost in between.
+//! [`NewSecret`]: a secret that HeyGen shows only once, printed or stored but never lost.
 
 use std::io;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl NewSecret {
         let Err(error) = kept else {
             return Ok(());
         };
-        self.told(output::write(self.text()))?;
+        self.printed(output::write(self.text()))?;
         Err(anyhow::Error::from(error)
             .context(format!(
                 "could not store the secret of endpoint {}, so it is printed: put it into a --secret-file of `serve`",
@@ -41,7 +41,7 @@ impl NewSecret {
     }
 
     /// What printing it came to: a secret that nobody saw is lost, also where the reader just went away.
-    pub(super) fn told(&self, written: io::Result<()>) -> Result<(), Failure> {
+    pub(super) fn printed(&self, written: io::Result<()>) -> Result<(), Failure> {
         written.map_err(|error| {
             let id = tame(self.endpoint_id.as_str());
             anyhow::anyhow!(

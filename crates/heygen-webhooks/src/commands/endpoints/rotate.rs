@@ -1,4 +1,4 @@
-//! `endpoints rotate-secret`: a new secret, and no delivery lost over it.
+//! `endpoints rotate-secret`: rotates a secret without losing a delivery.
 
 use std::path::Path;
 
@@ -31,15 +31,15 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
         return applied(options, &secret, &store, knew_old);
     }
     let secret = management::run(rotate(&api, &id, false))?;
-    // The secret comes first: whatever becomes of the file, it is told only once.
-    let told = shown(options, &secret);
+    // The secret comes first: whatever becomes of the file, it is printed only once.
+    let printed = shown(options, &secret);
     if let Err(error) = SecretStore::beside(&inbox).mark_replaced(id.as_str(), DEFAULT_OVERLAP) {
         note(&format!(
             "could not mark the old secret beside the inbox as replaced: {}",
             error_chain(&error)
         ));
     }
-    told
+    printed
 }
 
 async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret, Failure> {
@@ -100,14 +100,14 @@ The new one is stored in {file}; a `serve` that runs with this inbox uses it now
 
 fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {
     if options.json {
-        return secret.told(output::json(&json!({
+        return secret.printed(output::json(&json!({
             "endpoint_id": secret.endpoint_id.as_str(),
             "secret": secret.secret.expose(),
             "kept_in": null,
             "old_accepted_until": null,
         })));
     }
-    secret.told(output::write(format!(
+    secret.printed(output::write(format!(
         "rotated the secret of endpoint {}; HeyGen no longer signs with the old one\n{}{WHAT_TO_DO}
 Keep the old one configured for 24 hours: HeyGen may retry deliveries that were signed with it.\n",
         tame(secret.endpoint_id.as_str()),

@@ -1,4 +1,4 @@
-//! `endpoints list`, and how one endpoint is shown. No secret is.
+//! `endpoints list`, and how one endpoint is shown, without its secret.
 
 use heygen_api::{Endpoint, EndpointStatus, Events};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! `inbox attempts`: every handing-out of one delivery.
+//! `inbox attempts`: every attempt of one delivery.
 
 use heygen_inbox::{State, StoredDelivery};
 use serde_json::json;

@@ -11,15 +11,16 @@ use crate::cli::Backup;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::store::cannot_look;
+use crate::store::cannot_open;
 
 pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
-    let place = options.file.place()?;
-    let path = place.file(
+    let location = options.file.location()?;
+    let path = location.file(
         "inbox backup",
         "use `inbox export` for every delivery with its history, or `nats stream backup` for the streams themselves",
     )?;
-    let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
+    let reader =
+        SqliteInbox::open_read_only(path).map_err(|error| cannot_open(&location, error))?;
     check_target(options, path)?;
     let file = NewFile::create(&options.to)?;
     let progress = progress::pages()?;

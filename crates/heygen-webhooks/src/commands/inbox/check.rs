@@ -1,4 +1,4 @@
-//! `inbox check`: is everything sound?
+//! `inbox check`: looks for damage in the inbox file.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,20 +11,20 @@ use super::{progress, size};
 use crate::cli::Check;
 use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame};
-use crate::store::cannot_look;
-use crate::store::place::Place;
+use crate::store::cannot_open;
+use crate::store::location::InboxLocation;
 
-/// Something that is wrong, as it is told.
+/// Something that is damage, as it is told.
 #[derive(Debug, Serialize)]
-struct Wrong {
+struct Damage {
     what: String,
     count: u64,
     example: Option<String>,
 }
 
 pub(super) async fn run(options: &Check) -> Result<(), Failure> {
-    let place = &options.file.place()?;
-    let path = place.file(
+    let location = &options.file.location()?;
+    let path = location.file(
         "inbox check",
         "the NATS servers maintain it; see `nats stream report`, and /readyz of `serve` and `work`",
     )?;
@@ -32,41 +32,45 @@ pub(super) async fn run(options: &Check) -> Result<(), Failure> {
         true => CheckLevel::Full,
         false => CheckLevel::Quick,
     };
-    let wrong = look(place, path, depth).await?;
+    let damage = find_damage(location, path, depth).await?;
     if options.json {
-        output::json(&json!({"sound": wrong.is_empty(), "flaws": wrong}))?;
-    } else if wrong.is_empty() {
+        output::json(&json!({"sound": damage.is_empty(), "flaws": damage}))?;
+    } else if damage.is_empty() {
         output::write(format!("{} is sound\n", path.display()))?;
     } else {
-        let lines: String = wrong.iter().map(Wrong::line).collect();
+        let lines: String = damage.iter().map(Damage::line).collect();
         output::write(format!("{lines}\n{WHAT_TO_DO}"))?;
     }
-    match wrong.is_empty() {
+    match damage.is_empty() {
         true => Ok(()),
         false => Err(Failure::Said),
     }
 }
 
-/// What is wrong. A file that is damaged too badly to be opened is wrong too, and no failure to look.
-async fn look(place: &Place, path: &Path, depth: CheckLevel) -> Result<Vec<Wrong>, Failure> {
+/// What is damage. A file that is damaged too badly to be opened is damage too, and no failure to look.
+async fn find_damage(
+    location: &InboxLocation,
+    path: &Path,
+    depth: CheckLevel,
+) -> Result<Vec<Damage>, Failure> {
     let reader = match SqliteInbox::open_read_only(path) {
         Ok(reader) => reader,
         Err(error) if is_damaged(&error) => {
-            return Ok(vec![Wrong {
+            return Ok(vec![Damage {
                 what: error_chain(&error),
                 count: 1,
                 example: None,
             }]);
         }
-        Err(error) => return Err(cannot_look(place, error)),
+        Err(error) => return Err(cannot_open(location, error)),
     };
     let progress = progress::spinner("reading the inbox")?;
     let flaws = reader.check(depth, SystemTime::now()).await;
     progress.finish_and_clear();
-    Ok(flaws?.into_iter().map(Wrong::from).collect())
+    Ok(flaws?.into_iter().map(Damage::from).collect())
 }
 
-impl Wrong {
+impl Damage {
     fn line(&self) -> String {
         let what = tame(&self.what);
         let count = size::count(self.count);
@@ -77,7 +81,7 @@ impl Wrong {
     }
 }
 
-impl From<IntegrityIssue> for Wrong {
+impl From<IntegrityIssue> for Damage {
     fn from(flaw: IntegrityIssue) -> Self {
         Self {
             what: flaw.what,

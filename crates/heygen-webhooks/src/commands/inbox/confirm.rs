@@ -6,7 +6,7 @@ use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output::tame_lines;
 
-/// Only a clear yes passes. Without a terminal there is nobody to ask, and `--yes` has to be given.
+/// Only a clear yes passes. Without a terminal `--yes` is required.
 pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !is_terminal {

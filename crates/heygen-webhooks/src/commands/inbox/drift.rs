@@ -1,4 +1,4 @@
-//! `inbox drift`: in what events differ from what this version knows.
+//! `inbox drift`: how events differ from what this version knows.
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{DriftCount, DriftKind};
@@ -9,15 +9,16 @@ use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::settings::when;
-use crate::store::cannot_look;
+use crate::store::cannot_open;
 
 pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
-    let place = options.file.place()?;
-    let path = place.file(
+    let location = options.file.location()?;
+    let path = location.file(
         "inbox drift",
         "see the config_drift of new deliveries in /metrics and the log of each receiver",
     )?;
-    let reader = SqliteInbox::open_read_only(path).map_err(|error| cannot_look(&place, error))?;
+    let reader =
+        SqliteInbox::open_read_only(path).map_err(|error| cannot_open(&location, error))?;
     let found = reader.drift().await?;
     if options.json {
         output::json_array(found.iter().map(drift_json))?;

@@ -1,4 +1,4 @@
-//! `inbox export`: writes deliveries out, a few at a time.
+//! `inbox export`: writes deliveries to a file, a few at a time.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::commands::management::note;
 use crate::failure::{Failure, error_chain};
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 
 mod csv;
 
@@ -29,11 +29,12 @@ struct Written {
 }
 
 pub(super) async fn run(options: &Export) -> Result<(), Failure> {
-    let place = options.file.place()?;
+    let location = options.file.location()?;
     let inbox = open_existing(&options.file).await?;
     let written = match &options.output {
         None => write(&inbox, options, io::stdout(), &ProgressBar::hidden()).await?,
-        Some(output) if matches!(&place, Place::File(path) if is_same_file(path, output)) => {
+        Some(output) if matches!(&location, InboxLocation::File(path) if is_same_file(path, output)) =>
+        {
             return Err(Failure::usage("--output would replace the inbox itself"));
         }
         Some(output) => write_file(&inbox, options, output).await?,
@@ -73,7 +74,7 @@ async fn write_file(inbox: &BoxInbox, options: &Export, output: &Path) -> Result
     Ok(written)
 }
 
-/// One that is damaged is told and passed over: the others may be all that is left.
+/// Damaged deliveries are reported and skipped: the others may be all that is left.
 async fn write(
     inbox: &BoxInbox,
     options: &Export,

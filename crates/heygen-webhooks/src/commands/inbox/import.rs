@@ -1,4 +1,4 @@
-//! `inbox import`: takes in what `inbox export` wrote.
+//! `inbox import`: stores the deliveries that `inbox export` wrote.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -41,7 +41,7 @@ pub(super) async fn run(options: &Import) -> Result<(), Failure> {
     let mut tally = Tally::default();
     let taken_in = tally.take_in(options, &inbox, from, &progress).await;
     progress.finish_and_clear();
-    // What was taken in before a failure is there, and worth telling.
+    // What was imported before a failure stays, so report it.
     tally.tell(options)?;
     taken_in?;
     match tally.bad {

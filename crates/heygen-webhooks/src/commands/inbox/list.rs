@@ -1,4 +1,4 @@
-//! `inbox list`: what came in, newest first.
+//! `inbox list`: deliveries, newest first.
 
 use heygen_inbox::{DeliverySummary, InboxAdmin as _};
 

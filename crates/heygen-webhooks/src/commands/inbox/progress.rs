@@ -1,4 +1,4 @@
-//! How far long work is, on standard error where that is a terminal.
+//! Progress bars on standard error, if that is a terminal.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
     )
 }
 
-/// A bar towards a known number of posts that were turned away.
+/// A progress bar over a known number of rejected requests.
 pub(super) fn posts(number: u64) -> Result<ProgressBar, Failure> {
     bar(
         number,

@@ -1,4 +1,4 @@
-//! `inbox rejected`: the posts that `serve` turned away lately, a file for each command.
+//! `inbox rejected`: the requests that `serve` rejected lately, a file for each command.
 
 use crate::cli::Rejected;
 use crate::failure::Failure;

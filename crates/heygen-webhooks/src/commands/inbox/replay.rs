@@ -1,4 +1,4 @@
-//! `inbox replay`: hands deliveries out again.
+//! `inbox replay`: dispatches deliveries again.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -67,7 +67,7 @@ fn check_use(options: &Replay) -> Result<(), Failure> {
 #[derive(Debug, Default)]
 struct Outcome {
     replayed: ReplayReport,
-    /// How many were not reached, because somebody stopped it.
+    /// How many were not reached because the replay was stopped.
     left: usize,
 }
 
@@ -153,7 +153,7 @@ impl Pace {
     }
 }
 
-/// An id that was named and is not there is a failure; of others nobody knew.
+/// A missing id that was named is a failure; a chosen delivery that is gone is not.
 fn report(options: &Replay, chosen: &Chosen, outcome: &Outcome) -> Result<(), Failure> {
     let Outcome { replayed, left } = outcome;
     let missing = chosen.missing.len() + replayed.missing;
@@ -270,5 +270,5 @@ impl Chosen {
     }
 }
 
-/// So many are handed out again without a question.
+/// Up to this many are replayed without a question.
 const ASK_ABOVE: u64 = 100;

@@ -2,7 +2,7 @@
 
 use super::json::kept_json;
 use super::kept;
-use super::text::kept_text;
+use super::text::delivery_text;
 use crate::cli::Show;
 use crate::failure::Failure;
 use crate::output;
@@ -14,7 +14,7 @@ pub(super) async fn run(options: &Show) -> Result<(), Failure> {
     } else if options.json {
         output::json(&kept_json(&kept))?;
     } else {
-        output::write(kept_text(&kept, options.full))?;
+        output::write(delivery_text(&kept, options.full))?;
     }
     Ok(())
 }

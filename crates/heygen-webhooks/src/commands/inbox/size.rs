@@ -1,4 +1,4 @@
-//! How much, for people, and how large a file is with what SQLite keeps beside it.
+//! Counts and sizes as text, and the size of an inbox file with those beside it.
 
 use std::fs;
 use std::path::Path;

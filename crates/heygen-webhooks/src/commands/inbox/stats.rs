@@ -1,4 +1,4 @@
-//! `inbox stats`: how much of what.
+//! `inbox stats`: deliveries counted by state, event, source and attempt result.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,10 +12,10 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::output::{self, table, tame};
 use crate::settings::when;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 
-/// Everything that is told.
-struct Told {
+/// Everything that is report.
+struct Report {
     stats: Stats,
     counts: Counts,
     last_hour: u64,
@@ -25,20 +25,20 @@ struct Told {
 }
 
 pub(super) async fn run(options: &cli::Stats) -> Result<(), Failure> {
-    let bytes_on_disk = match options.file.place()? {
-        Place::File(path) => Some(on_disk(&path)),
-        Place::Streams(_) => None,
+    let bytes_on_disk = match options.file.location()? {
+        InboxLocation::File(path) => Some(on_disk(&path)),
+        InboxLocation::Streams(_) => None,
     };
     let inbox = open_existing(&options.file).await?;
-    let told = Told::ask(&inbox, bytes_on_disk, SystemTime::now()).await?;
+    let report = Report::ask(&inbox, bytes_on_disk, SystemTime::now()).await?;
     match options.json {
-        true => output::json(&told.json())?,
-        false => output::write(told.text(options.all))?,
+        true => output::json(&report.json())?,
+        false => output::write(report.text(options.all))?,
     }
     Ok(())
 }
 
-impl Told {
+impl Report {
     async fn ask(
         inbox: &BoxInbox,
         bytes_on_disk: Option<u64>,

@@ -1,4 +1,4 @@
-//! `inbox tail`: follows what comes in.
+//! `inbox tail`: prints new deliveries as they are stored.
 
 use std::io::{self, Write as _};
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::output::view;
 use crate::output::{escaped, table, tame, without_query};
 use crate::settings::when;
 
-pub(super) fn kept_text(kept: &StoredDelivery, full: bool) -> String {
+pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
     let summary = &kept.summary;
     let mut parts = vec![format!(
         "id              {}\nreceived        {}\nsource          {}\nstate           {}{}\n",

@@ -1,4 +1,4 @@
-//! `serve --check`: whether a start would succeed. What a start does before it opens anything is done, and undone.
+//! `serve --check`: whether a start would succeed. Does what a start does before it opens the inbox, and undoes it.
 
 use heygen_receiver::Handler as _;
 use serde_json::json;

@@ -6,11 +6,11 @@ use heygen_connect::SecretStore;
 use heygen_receiver::Server;
 
 use super::callbacks::Callbacks;
+use super::demo::{self, Demo};
 use super::registration::{Registration, Wanted};
-use super::show::{self, Show};
 use super::tls::Certificate;
 use crate::api;
-use crate::dispatch::handing_out::Built;
+use crate::dispatch::BuiltHandler;
 use crate::failure::Failure;
 use crate::output::printer::Printer;
 use crate::secrets::secret::SecretSources;
@@ -23,12 +23,12 @@ use crate::settings::origin;
 pub(super) struct Prepared {
     pub(super) sources: SecretSources,
     pub(super) client: Option<Client>,
-    pub(super) built: Built,
+    pub(super) built: BuiltHandler,
     pub(super) callbacks: Callbacks,
     pub(super) certificate: Option<Certificate>,
     pub(super) listener: Server,
     pub(super) admin: admin::Bound,
-    pub(super) show: Option<Show>,
+    pub(super) show: Option<Demo>,
     pub(super) registration: Option<Registration>,
 }
 
@@ -45,21 +45,21 @@ impl Prepared {
             false => None,
         };
         let forward_secret = match config.is_working {
-            true => config.handing_out.forward_secret(&config.inbox)?,
+            true => config.dispatch.forward_secret(&config.inbox)?,
             false => None,
         };
         let built = config
-            .handing_out
+            .dispatch
             .build(printer, forward_secret, sources.active())?;
         let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         let listener = listen(config, certificate.as_ref()).await?;
         let admin = admin::bind(&config.admin).await?;
         let show = match config.sandbox {
-            true => Some(Show::start().await?),
+            true => Some(Demo::start().await?),
             false => None,
         };
-        let address = show::from_here(listener.local_addr()?);
+        let address = demo::from_here(listener.local_addr()?);
         let local_url = format!("http://{address}{}", config.path);
         let registration = registration(
             config,
@@ -100,7 +100,7 @@ async fn listen(config: &Config, certificate: Option<&Certificate>) -> Result<Se
 fn registration(
     config: &Config,
     client: Option<Client>,
-    show: Option<&Show>,
+    show: Option<&Demo>,
     local_url: String,
     sources: SecretSources,
 ) -> Result<Option<Registration>, Failure> {

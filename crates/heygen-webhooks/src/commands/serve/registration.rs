@@ -1,4 +1,4 @@
-//! [`Registration`]: `serve --public-url` registers itself at HeyGen, and says in the log how that goes.
+//! [`Registration`]: registers `serve --public-url` at HeyGen, and logs the result.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl Registration {
     }
 
     /// Waits until a secret that HeyGen is making is known, and stored.
-    pub(super) async fn secret_told(&self) {
+    pub(super) async fn secret_received(&self) {
         self.inner.secret_received().await;
     }
 

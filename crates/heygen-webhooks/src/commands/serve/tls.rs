@@ -24,7 +24,7 @@ impl Certificate {
     pub(super) fn load(files: TlsFiles) -> Result<Self, Failure> {
         for (option, file) in [("tls-cert", &files.certificate), ("tls-key", &files.key)] {
             match written::read(file) {
-                // What cannot be read is told below.
+                // An unreadable file is reported below.
                 Err(error) if !error.is::<io::Error>() => {
                     let place = format!(
                         "{}: cannot set up TLS: {}",

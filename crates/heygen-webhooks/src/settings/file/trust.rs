@@ -8,10 +8,10 @@ use crate::failure::Failure;
 
 /// Refuses a file that others can have written, where it says what only we may say.
 pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Failure> {
-    let Some(doubt) = doubt(path, opened) else {
+    let Some(distrust) = distrust(path, opened) else {
         return Ok(());
     };
-    // What is no TOML is told by whoever reads it next.
+    // The parser reports what is no TOML.
     let Ok(table) = text.parse::<toml::Table>() else {
         return Ok(());
     };
@@ -23,7 +23,7 @@ pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Fa
     match decides.as_slice() {
         [] => Ok(()),
         decides => Err(Failure::usage(format!(
-            "configuration file {} {doubt}, so it is not trusted to set {}: if it is yours, name it with --config or HEYGEN_WEBHOOKS_CONFIG, or make it writable only by you",
+            "configuration file {} {distrust}, so it is not trusted to set {}: if it is yours, name it with --config or HEYGEN_WEBHOOKS_CONFIG, or make it writable only by you",
             path.display(),
             decides.join(", ")
         ))),
@@ -49,7 +49,7 @@ fn is_for_us_alone(key: &str) -> bool {
 }
 
 #[cfg(unix)]
-fn doubt(path: &Path, opened: &fs::File) -> Option<String> {
+fn distrust(path: &Path, opened: &fs::File) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let us = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
@@ -72,7 +72,7 @@ fn doubt(path: &Path, opened: &fs::File) -> Option<String> {
 
 /// Who may write a file is not told by a mode here.
 #[cfg(not(unix))]
-fn doubt(_: &Path, _: &fs::File) -> Option<String> {
+fn distrust(_: &Path, _: &fs::File) -> Option<String> {
     None
 }
 

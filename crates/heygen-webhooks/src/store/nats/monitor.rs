@@ -1,4 +1,4 @@
-//! What the monitoring port of a server tells, and its clients are not told: whether it writes to the disk before it acknowledges.
+//! The monitoring port of a NATS server: it alone tells whether the server writes before it acknowledges.
 
 use std::time::Duration;
 
@@ -28,43 +28,43 @@ struct Settings {
     sync_always: bool,
 }
 
-/// What stands against it, after a look at each of these servers; without any, that nobody looked.
-pub(super) async fn durability_warnings(monitors: &[String]) -> Vec<String> {
+/// Why acknowledged deliveries may be lost, after asking each of these servers; without any, that this is unknown.
+pub(super) async fn warnings(monitors: &[String]) -> Vec<String> {
     if monitors.is_empty() {
         return vec![
             "cannot check that the servers write before they acknowledge (sync_interval: always): name their monitoring port with --nats-monitor"
                 .to_owned(),
         ];
     }
-    let mut durability_warnings = Vec::new();
+    let mut warnings = Vec::new();
     for monitor in monitors {
-        let place = without_query(monitor);
+        let server = without_query(monitor);
         match ask(monitor).await {
-            Ok(variables) => durability_warnings.extend(doubt(&place, &variables)),
-            Err(error) => durability_warnings.push(format!("cannot reach {place}: {error:#}")),
+            Ok(variables) => warnings.extend(warning(&server, &variables)),
+            Err(error) => warnings.push(format!("cannot reach {server}: {error:#}")),
         }
     }
-    durability_warnings
+    warnings
 }
 
-fn doubt(place: &str, variables: &Variables) -> Option<String> {
+fn warning(server: &str, variables: &Variables) -> Option<String> {
     let version = &variables.version;
     match &variables.jetstream.config {
         None => Some(format!(
-            "the server at {place} ({version}) has no JetStream"
+            "the server at {server} ({version}) has no JetStream"
         )),
         Some(settings) if settings.sync_always => None,
-        Some(_) if !can_be_told(version) => Some(format!(
-            "the server at {place} ({version}) has no setting to write before it acknowledges: update it"
+        Some(_) if !can_sync_first(version) => Some(format!(
+            "the server at {server} ({version}) has no setting to write before it acknowledges: update it"
         )),
         Some(_) => Some(format!(
-            "the server at {place} ({version}) acknowledges before it writes: set `sync_interval: always` in its jetstream block"
+            "the server at {server} ({version}) acknowledges before it writes: set `sync_interval: always` in its jetstream block"
         )),
     }
 }
 
 /// Whether it knows `sync_interval: always`. What is no version is taken for a new one.
-fn can_be_told(version: &str) -> bool {
+fn can_sync_first(version: &str) -> bool {
     let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
         return true;
@@ -98,7 +98,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
         let variables = serde_json::from_str(text).expect("JSON");
-        let found = doubt("http://a:8222", &variables);
+        let found = warning("http://a:8222", &variables);
         match (&found, expected) {
             (None, None) => {}
             (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),

@@ -5,45 +5,48 @@ use serde_json::json;
 
 use super::servers::closed_address;
 use super::{HeyGen, KEY, examine};
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 #[test]
 fn a_key_that_is_missing_wrong_or_not_heard() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let base_url = ["--base-url", heygen.sandbox.url()];
-    examine(&place, &base_url, &[])
+    examine(&workdir, &base_url, &[])
         .problems(&["key"])
         .is("key", "problem", "HEYGEN_API_KEY")
         .is("endpoints", "skipped", "")
         .is("endpoints.v1", "skipped", "")
         .is("events.known", "skipped", "");
-    examine(&place, &base_url, &[("HEYGEN_API_KEY", "wrong-key")])
+    examine(&workdir, &base_url, &[("HEYGEN_API_KEY", "wrong-key")])
         .problems(&["key"])
         .is("key", "problem", "does not accept the key");
     let closed = format!("http://{}", closed_address());
-    examine(&place, &["--base-url", &closed], &[("HEYGEN_API_KEY", KEY)])
-        .problems(&["key"])
-        .is("key", "problem", "HeyGen: ");
+    examine(
+        &workdir,
+        &["--base-url", &closed],
+        &[("HEYGEN_API_KEY", KEY)],
+    )
+    .problems(&["key"])
+    .is("key", "problem", "HeyGen: ");
 }
 
 #[test]
-fn what_is_registered_and_cannot_work() {
+fn doctor_reports_endpoints_that_cannot_work() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let url = ["--public-url", serve.url.as_str()];
 
-    let seen = heygen.examine(&place, &url, Some(SECRET));
+    let seen = heygen.examine(&workdir, &url, Some(SECRET));
     seen.problems(&["endpoints", "endpoints.registered"]);
-    heygen.examine(&place, &[], Some(SECRET)).problems(&[]).is(
-        "endpoints",
-        "warn",
-        "no endpoint is registered",
-    );
+    heygen
+        .examine(&workdir, &[], Some(SECRET))
+        .problems(&[])
+        .is("endpoints", "warn", "no endpoint is registered");
 
     heygen.register("https://elsewhere.example/hook?token=hidden");
-    let seen = heygen.examine(&place, &url, Some(SECRET));
+    let seen = heygen.examine(&workdir, &url, Some(SECRET));
     seen.problems(&["endpoints.registered"])
         .is("endpoints.foreign", "ok", "elsewhere.example");
     assert!(!seen.ended.stdout.contains("hidden"));
@@ -51,7 +54,7 @@ fn what_is_registered_and_cannot_work() {
     let (first, secret) = heygen.register(&serve.url);
     let (second, _) = heygen.register(&serve.url);
     let secrets = format!("{SECRET},{secret}");
-    let seen = heygen.examine(&place, &url, Some(&secrets));
+    let seen = heygen.examine(&workdir, &url, Some(&secrets));
     seen.is("endpoints.duplicates", "warn", &first)
         .is("endpoints.duplicates", "warn", &second)
         .is("endpoints.registered", "ok", "")
@@ -63,21 +66,21 @@ fn what_is_registered_and_cannot_work() {
 
     heygen.sandbox.set_status(&first, "disabled");
     heygen
-        .examine(&place, &url, Some(&secrets))
+        .examine(&workdir, &url, Some(&secrets))
         .is("endpoints.disabled", "problem", &first);
     heygen.sandbox.set_status(&first, "resting");
     heygen
-        .examine(&place, &url, Some(&secrets))
+        .examine(&workdir, &url, Some(&secrets))
         .is("endpoints.disabled", "warn", "resting");
 }
 
 #[test]
 fn v1_may_be_gone() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     heygen.without_v1();
     heygen
-        .examine(&place, &[], None)
+        .examine(&workdir, &[], None)
         .problems(&[])
         .is("endpoints.v1", "ok", "not found (HTTP 404)")
         .is("endpoints.v1", "ok", "announced its end for 2026-10-31");
@@ -87,7 +90,7 @@ fn v1_may_be_gone() {
 fn names_that_are_new_and_names_that_nobody_wants() {
     use heygen_api::{Client, Credentials, v3::NewEndpoint};
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let client = Client::builder(Credentials::api_key(KEY)).base_url(heygen.sandbox.url());
     let client = client.build().expect("a client");
     let new = NewEndpoint::new("https://a.example/").event("avatar_video.success");
@@ -106,13 +109,12 @@ fn names_that_are_new_and_names_that_nobody_wants() {
         .sandbox
         .misbehave(Misbehaviour::default().fault(fault));
     heygen
-        .examine(&place, &[], Some(SECRET))
+        .examine(&workdir, &[], Some(SECRET))
         .is("events.known", "warn", "podcast.success")
         .is("events.offered", "warn", "avatar_video.success")
         .is("events.subscribed", "problem", "nothing will arrive");
-    heygen.examine(&place, &[], Some(SECRET)).problems(&[]).is(
-        "events.subscribed",
-        "ok",
-        "to 1 of 30 events",
-    );
+    heygen
+        .examine(&workdir, &[], Some(SECRET))
+        .problems(&[])
+        .is("events.subscribed", "ok", "to 1 of 30 events");
 }

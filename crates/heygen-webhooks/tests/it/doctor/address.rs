@@ -3,16 +3,16 @@
 use super::servers::{certificates, closed_address, small_server, tls_server, tls_server_of};
 use super::{HeyGen, KEY, examine};
 use crate::identity::Identity;
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 #[test]
 fn an_address_where_nobody_is() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let url = format!("http://{}/", closed_address());
     heygen.register(&format!("{url}webhooks/heygen"));
     heygen
-        .examine(&place, &["--public-url", &url], Some(SECRET))
+        .examine(&workdir, &["--public-url", &url], Some(SECRET))
         .is("endpoints.registered", "ok", "")
         .problems(&["secrets", "address.options", "sample.signed"])
         .is("address.options", "problem", "probe 1 of 5")
@@ -23,13 +23,13 @@ fn an_address_where_nobody_is() {
 #[test]
 fn an_address_that_does_not_answer_options() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let url = small_server(|head| match head.starts_with("OPTIONS") {
         true => None,
         false => Some("200 OK"),
     });
     heygen
-        .examine(&place, &["--public-url", &url], Some(SECRET))
+        .examine(&workdir, &["--public-url", &url], Some(SECRET))
         .is("address.options", "problem", "within 1 s")
         .is(
             "address.options",
@@ -41,7 +41,7 @@ fn an_address_that_does_not_answer_options() {
         .is("sample.unsigned", "problem", "accepted");
     let refusing = small_server(|_| Some("405 Method Not Allowed"));
     heygen
-        .examine(&place, &["--public-url", &refusing], Some(SECRET))
+        .examine(&workdir, &["--public-url", &refusing], Some(SECRET))
         .is("address.options", "problem", "405")
         .is(
             "address.options",
@@ -55,11 +55,11 @@ fn an_address_that_does_not_answer_options() {
 
 #[test]
 fn private_and_plain_addresses_at_the_real_heygen() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let seen = examine(
-        &place,
+        &workdir,
         &["--public-url", "http://127.0.0.1:1/", "--no-sample"],
-        &[("SSL_CERT_FILE", &certificates(&place))],
+        &[("SSL_CERT_FILE", &certificates(&workdir))],
     );
     seen.is("address", "problem", "cannot reach")
         .is("address.tls", "problem", "plain http");
@@ -68,15 +68,15 @@ fn private_and_plain_addresses_at_the_real_heygen() {
 #[test]
 fn tls_is_tried_and_told() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let (url, certificate) = tls_server();
     let (_, other) = tls_server();
-    let trusted = place.file("trusted.pem", certificate);
-    let foreign = place.file("foreign.pem", other);
+    let trusted = workdir.file("trusted.pem", certificate);
+    let foreign = workdir.file("foreign.pem", other);
     let run = |certificates: &std::path::Path| {
         let file = certificates.to_str().expect("UTF-8");
         examine(
-            &place,
+            &workdir,
             &["--base-url", heygen.sandbox.url(), "--public-url", &url],
             &[("HEYGEN_API_KEY", KEY), ("SSL_CERT_FILE", file)],
         )
@@ -94,11 +94,11 @@ fn tls_is_tried_and_told() {
 #[test]
 fn the_address_is_tried_as_heygen_has_it() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     // Another spelling of the same, which is served.
     let (id, secret) = heygen.register(&format!("{}/", serve.url));
-    let seen = heygen.examine(&place, &["--public-url", &serve.url], Some(&secret));
+    let seen = heygen.examine(&workdir, &["--public-url", &serve.url], Some(&secret));
     let slash = format!("HeyGen sends to {id} {}/: 204", serve.url);
     seen.is("endpoints.registered", "ok", &slash);
 
@@ -110,7 +110,7 @@ fn the_address_is_tried_as_heygen_has_it() {
     });
     let (id, _) = heygen.register(&format!("{strict}/"));
     let seen = heygen.examine(
-        &place,
+        &workdir,
         &["--public-url", &strict, "--no-sample"],
         Some(SECRET),
     );
@@ -128,7 +128,7 @@ fn the_address_is_tried_as_heygen_has_it() {
     heygen.register(&elsewhere);
     heygen
         .examine(
-            &place,
+            &workdir,
             &["--public-url", &serve.url, "--no-sample"],
             Some(SECRET),
         )
@@ -145,17 +145,17 @@ fn the_address_is_tried_as_heygen_has_it() {
 }
 
 #[test]
-fn an_expired_certificate_is_told_once_and_with_its_date() {
+fn expired_certificate_is_reported_once_with_its_date() {
     let heygen = HeyGen::start();
-    let place = Place::new();
+    let workdir = Workdir::new();
     let me = Identity::with(|certificate| {
         certificate.not_before = rcgen::date_time_ymd(2020, 1, 1);
         certificate.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
-    let trusted = place.file("trusted.pem", &me.certificate);
+    let trusted = workdir.file("trusted.pem", &me.certificate);
     let url = tls_server_of(&me);
     let seen = examine(
-        &place,
+        &workdir,
         &["--base-url", heygen.sandbox.url(), "--public-url", &url],
         &[
             ("HEYGEN_API_KEY", KEY),
@@ -177,7 +177,7 @@ fn a_certificate_is_judged_by_its_days_and_its_name() {
     #[track_caller]
     fn check(days: std::ops::Range<i64>, host: &str, level: &str, expected: &str) {
         let heygen = HeyGen::start();
-        let place = Place::new();
+        let workdir = Workdir::new();
         let day = |days: i64| {
             let day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
             let day = jiff::tz::TimeZone::UTC.to_datetime(day);
@@ -192,7 +192,7 @@ fn a_certificate_is_judged_by_its_days_and_its_name() {
             certificate.not_before = day(days.start);
             certificate.not_after = day(days.end);
         });
-        let trusted = place.file("trusted.pem", &me.certificate);
+        let trusted = workdir.file("trusted.pem", &me.certificate);
         let url = tls_server_of(&me).replace("localhost", host);
         let options = ["--base-url", heygen.sandbox.url(), "--public-url", &url];
         let variables = [
@@ -200,7 +200,7 @@ fn a_certificate_is_judged_by_its_days_and_its_name() {
             ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
         ];
         let seen = examine(
-            &place,
+            &workdir,
             &[&options[..], &["--no-sample"]].concat(),
             &variables,
         );

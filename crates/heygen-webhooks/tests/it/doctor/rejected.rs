@@ -3,29 +3,29 @@
 use serde_json::{Value, json};
 
 use super::HeyGen;
-use crate::support::{Place, SECRET, eventually};
+use crate::support::{SECRET, Workdir, eventually};
 
-fn listed(place: &Place) -> Vec<Value> {
+fn listed(workdir: &Workdir) -> Vec<Value> {
     let list = ["inbox", "rejected", "list", "--json", "--limit", "0"];
-    let list = place.run(&list).ok().json();
+    let list = workdir.run(&list).ok().json();
     list.as_array().expect("an array").clone()
 }
 
 #[test]
 fn a_flood_of_strangers_hides_nothing_of_heygen() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&["--rejected-count", "40"]);
-    let look = || heygen.examine(&place, &["--no-sample"], Some(SECRET));
-    serve.trigger(&place, &["batch.finished", "--unsigned"]);
-    eventually(|| listed(&place).len() == 1);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--rejected-count", "40"]);
+    let look = || heygen.examine(&workdir, &["--no-sample"], Some(SECRET));
+    serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
+    eventually(|| listed(&workdir).len() == 1);
     look().is("rejected", "ok", "only unsigned requests");
 
-    serve.trigger(&place, &["avatar_video.fail", "--tamper"]);
+    serve.trigger(&workdir, &["avatar_video.fail", "--tamper"]);
     let flood = ["batch.finished", "--unsigned", "--count", "60"];
-    serve.trigger(&place, &flood);
+    serve.trigger(&workdir, &flood);
     eventually(|| {
-        let listed = listed(&place);
+        let listed = listed(&workdir);
         let signed = listed.iter().filter(|post| post["signed"] == true);
         (signed.count(), listed.len()) == (1, 11)
     });
@@ -44,17 +44,17 @@ fn a_flood_of_strangers_hides_nothing_of_heygen() {
 }
 
 #[test]
-fn what_was_turned_away_unread_is_told_too() {
+fn doctor_shows_requests_rejected_unread() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&["--max-body-bytes", "20"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--max-body-bytes", "20"]);
     for _ in 0..2 {
-        let refused = serve.trigger(&place, &["batch.finished", "--keep-ids", "--json"]);
+        let refused = serve.trigger(&workdir, &["batch.finished", "--keep-ids", "--json"]);
         assert_eq!(refused.json()["status"], json!(413));
     }
-    eventually(|| matches!(&listed(&place)[..], [post] if post["count"] == 2));
+    eventually(|| matches!(&listed(&workdir)[..], [post] if post["count"] == 2));
     heygen
-        .examine(&place, &["--no-sample"], Some(SECRET))
+        .examine(&workdir, &["--no-sample"], Some(SECRET))
         .is("rejected", "warn", "body-too-large")
         .is("rejected", "warn", "--max-body-bytes")
         .is("rejected", "warn", "2 times");

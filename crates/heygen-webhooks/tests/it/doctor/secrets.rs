@@ -1,34 +1,34 @@
 //! The secrets: whether they are known, and who else can read them.
 
 use super::HeyGen;
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 #[test]
-fn a_secret_that_nobody_here_knows() {
+fn doctor_reports_an_unknown_secret() {
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let (_, secret) = heygen.register(&serve.url);
     let url = ["--public-url", serve.url.as_str()];
 
     heygen
-        .examine(&place, &url, None)
+        .examine(&workdir, &url, None)
         .problems(&["secrets"])
         .is("secrets", "problem", "not known here")
         .is("sample.signed", "skipped", "no secret");
     // With HeyGen's own secret the sample shows that the receiver has another one.
     heygen
-        .examine(&place, &url, Some(&secret))
+        .examine(&workdir, &url, Some(&secret))
         .problems(&["sample.signed"])
         .is("secrets", "ok", "identical to the one HeyGen shows")
         .is("sample.signed", "problem", "401");
     heygen.without_v1();
     heygen
-        .examine(&place, &url, Some(SECRET))
+        .examine(&workdir, &url, Some(SECRET))
         .problems(&[])
         .is("secrets", "ok", "possibly")
         .is("sample.signed", "ok", "accepted");
-    let missing = heygen.examine(&place, &["--secret-file", "nowhere"], None);
+    let missing = heygen.examine(&workdir, &["--secret-file", "nowhere"], None);
     missing
         .problems(&["secrets"])
         .is("secrets", "problem", "nowhere");
@@ -39,13 +39,13 @@ fn a_secret_that_nobody_here_knows() {
 fn a_file_that_others_can_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let heygen = HeyGen::start();
-    let place = Place::new();
-    let file = place.file("secret", SECRET);
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", SECRET);
     for (mode, level) in [(0o644, "warn"), (0o600, "ok")] {
         let permissions = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(&file, permissions).expect("a mode");
         heygen
-            .examine(&place, &["--secret-file", "secret"], None)
+            .examine(&workdir, &["--secret-file", "secret"], None)
             .problems(&[])
             .is("secrets.files", level, "");
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::identity::Identity;
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// An address at which nobody listens.
 pub(super) fn closed_address() -> std::net::SocketAddr {
@@ -42,9 +42,9 @@ fn answer_one(mut stream: TcpStream, answer: fn(&str) -> Option<&'static str>) {
 }
 
 /// A file with a certificate: a machine may have none, and then there is no https.
-pub(super) fn certificates(place: &Place) -> String {
+pub(super) fn certificates(workdir: &Workdir) -> String {
     let (_, certificate) = tls_server();
-    let file = place.file("some.pem", certificate);
+    let file = workdir.file("some.pem", certificate);
     file.to_str().expect("UTF-8").to_owned()
 }
 

@@ -1,13 +1,13 @@
 //! `inbox attempts`.
 
 use super::three_events;
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
-fn every_handing_out_is_told() {
-    let place = Place::new();
-    let (_serve, sent) = three_events(&place);
-    let told = place
+fn inbox_attempts_lists_every_attempt() {
+    let workdir = Workdir::new();
+    let (_serve, sent) = three_events(&workdir);
+    let told = workdir
         .run(&["inbox", "attempts", &sent[0], "--json"])
         .ok()
         .json();
@@ -16,12 +16,12 @@ fn every_handing_out_is_told() {
     assert_eq!(told["due_at"], serde_json::Value::Null);
     assert_eq!(told["attempt_list"][0]["number"], 1);
     assert_eq!(told["attempt_list"][0]["result"], "acknowledged");
-    let people = place.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
+    let people = workdir.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
     assert!(
         people.starts_with(&format!("{} is done", sent[0])) && people.contains("STARTED"),
         "{people}"
     );
-    assert_eq!(place.run(&["inbox", "attempts", "17"]).status, 2);
-    let unknown = place.run(&["inbox", "attempts", "000000000000000"]);
+    assert_eq!(workdir.run(&["inbox", "attempts", "17"]).status, 2);
+    let unknown = workdir.run(&["inbox", "attempts", "000000000000000"]);
     assert_eq!(unknown.status, 1);
 }

@@ -9,11 +9,11 @@ use heygen_signature::Secret;
 use heygen_testkit::{EventBuilder, Sender};
 use tokio::time::{sleep, timeout};
 
-use super::past::{delivery, import};
-use crate::support::{Place, SECRET};
+use super::history::{delivery, import};
+use crate::support::{SECRET, Workdir};
 
-fn subjects(place: &Place, inbox: &str) -> BTreeSet<String> {
-    let list = place
+fn subjects(workdir: &Workdir, inbox: &str) -> BTreeSet<String> {
+    let list = workdir
         .run(&["inbox", "list", "--json", "--limit", "0", "--inbox", inbox])
         .ok()
         .json();
@@ -25,8 +25,8 @@ fn subjects(place: &Place, inbox: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
     let answered = Arc::new(Mutex::new(BTreeSet::new()));
     let is_enough = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
@@ -62,10 +62,13 @@ async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
             .expect("the server answers");
         let before = answered.lock().expect("no panic").clone();
         let copy = format!("copy-{round}.db");
-        let told = place.run(&["inbox", "backup", &copy, "--json"]).ok().json();
-        let check = place.run(&["inbox", "check", "--full", "--inbox", &copy]);
+        let told = workdir
+            .run(&["inbox", "backup", &copy, "--json"])
+            .ok()
+            .json();
+        let check = workdir.run(&["inbox", "check", "--full", "--inbox", &copy]);
         check.ok();
-        let copied = subjects(&place, &copy);
+        let copied = subjects(&workdir, &copy);
         assert_eq!(told["deliveries"].as_u64(), Some(copied.len() as u64));
         let lost: Vec<_> = before.difference(&copied).collect();
         assert!(lost.is_empty(), "{lost:?}");
@@ -77,11 +80,11 @@ async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
     drop(serve);
 
     // Restored, it is served, and knows what it holds.
-    std::fs::remove_file(place.path().join("heygen-inbox.db-wal")).expect("a log");
-    std::fs::remove_file(place.path().join("heygen-inbox.db-shm")).expect("its index");
-    let restored = place.path().join("heygen-inbox.db");
-    std::fs::rename(place.path().join("copy-2.db"), restored).expect("moved");
-    let serve = place.serve(&["--json"]);
+    std::fs::remove_file(workdir.path().join("heygen-inbox.db-wal")).expect("a log");
+    std::fs::remove_file(workdir.path().join("heygen-inbox.db-shm")).expect("its index");
+    let restored = workdir.path().join("heygen-inbox.db");
+    std::fs::rename(workdir.path().join("copy-2.db"), restored).expect("moved");
+    let serve = workdir.serve(&["--json"]);
     let body = EventBuilder::new("avatar_video.success").set("video_id", "0-0");
     let secret = Secret::new(SECRET).expect("a secret");
     let sender = Sender::new(&serve.url).secret(secret);
@@ -91,15 +94,15 @@ async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
 
 #[test]
 fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
-    let place = Place::new();
-    import(&place, &[delivery("v1", "dead_lettered", 3)]);
-    let backup = |arguments: &[&str]| place.run(&[&["inbox", "backup"], arguments].concat());
+    let workdir = Workdir::new();
+    import(&workdir, &[delivery("v1", "dead_lettered", 3)]);
+    let backup = |arguments: &[&str]| workdir.run(&[&["inbox", "backup"], arguments].concat());
     let told = backup(&["copy.db"]).ok().stdout;
     assert!(
         told.starts_with("1 delivery in copy.db") && told.contains("To restore"),
         "{told}"
     );
-    let names: BTreeSet<_> = std::fs::read_dir(place.path())
+    let names: BTreeSet<_> = std::fs::read_dir(workdir.path())
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name())
         .filter(|name| name.to_string_lossy().starts_with("copy"))
@@ -108,7 +111,7 @@ fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let copy = std::fs::metadata(place.path().join("copy.db")).expect("a file");
+        let copy = std::fs::metadata(workdir.path().join("copy.db")).expect("a file");
         assert_eq!(copy.permissions().mode() & 0o777, 0o600);
     }
     let again = backup(&["copy.db"]);
@@ -119,7 +122,7 @@ fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
     );
     backup(&["copy.db", "--force"]).ok();
     assert_eq!(backup(&["heygen-inbox.db", "--force"]).status, 2);
-    place.file("other.db-wal", "");
+    workdir.file("other.db-wal", "");
     assert_eq!(backup(&["other.db"]).status, 2);
     assert_eq!(backup(&["no/such/folder/copy.db"]).status, 1);
 }

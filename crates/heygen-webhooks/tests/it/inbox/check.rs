@@ -3,30 +3,32 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use super::past::{delivery, import};
+use super::history::{delivery, import};
 use super::three_events;
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
 fn a_sound_inbox_is_sound_beside_a_server_and_without() {
-    let place = Place::new();
-    let (serve, _) = three_events(&place);
+    let workdir = Workdir::new();
+    let (serve, _) = three_events(&workdir);
     for arguments in [&["inbox", "check"][..], &["inbox", "check", "--full"]] {
-        let told = place.run(arguments).ok().stdout;
+        let told = workdir.run(arguments).ok().stdout;
         assert!(told.contains("is sound"), "{told}");
     }
     drop(serve);
-    import(&place, &[delivery("v1", "dead_lettered", 3)]);
-    let told = place.run(&["inbox", "check", "--json"]).ok().json();
+    import(&workdir, &[delivery("v1", "dead_lettered", 3)]);
+    let told = workdir.run(&["inbox", "check", "--json"]).ok().json();
     assert_eq!(told, serde_json::json!({"sound": true, "flaws": []}));
     assert_eq!(
-        place.run(&["inbox", "check", "--inbox", "none.db"]).status,
+        workdir
+            .run(&["inbox", "check", "--inbox", "none.db"])
+            .status,
         1
     );
 }
 
 #[test]
-fn damage_is_found_and_told() {
+fn check_reports_damage() {
     // In the middle of the data, and in all of it: then not even the tag can be read.
     check_damage(0.4, 0.7);
     check_damage(0.0, 1.0);
@@ -34,12 +36,12 @@ fn damage_is_found_and_told() {
 
 #[track_caller]
 fn check_damage(from: f64, to: f64) {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let many: Vec<_> = (0..200)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &many);
-    let path = place.path().join("heygen-inbox.db");
+    import(&workdir, &many);
+    let path = workdir.path().join("heygen-inbox.db");
     let len = fs::metadata(&path).expect("a file").len();
     let mut file = OpenOptions::new().write(true).open(&path).expect("a file");
     let pages = len / 4096 - 1;
@@ -50,7 +52,7 @@ fn check_damage(from: f64, to: f64) {
         file.write_all(&[0x5a; 4096]).expect("damage");
     }
     drop(file);
-    let told = place.run(&["inbox", "check"]);
+    let told = workdir.run(&["inbox", "check"]);
     assert_eq!(told.status, 1);
     assert!(
         told.stdout.contains("damaged: ") && told.stdout.contains("backup"),
@@ -58,6 +60,6 @@ fn check_damage(from: f64, to: f64) {
         told.stdout,
         told.stderr
     );
-    let told = place.run(&["inbox", "check", "--json"]);
+    let told = workdir.run(&["inbox", "check", "--json"]);
     assert_eq!((told.status, &told.json()["sound"]), (1, &false.into()));
 }

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::post;
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
-fn what_this_version_does_not_know_is_counted_and_shown() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
-    let none = place.run(&["inbox", "drift"]).ok();
+fn drift_counts_unknown_names_and_fields() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
+    let none = workdir.run(&["inbox", "drift"]).ok();
     assert!(
         none.stderr.contains("this version knows every event"),
         "{}",
@@ -24,7 +24,7 @@ fn what_this_version_does_not_know_is_counted_and_shown() {
         .iter()
         .map(|body| post(&serve.url, body.as_bytes())["id"].clone())
         .collect();
-    let list = place.run(&["inbox", "drift", "--json"]).ok().json();
+    let list = workdir.run(&["inbox", "drift", "--json"]).ok().json();
     let list = list.as_array().expect("an array");
     let find = |kind: &str| {
         let found = list.iter().find(|found| found["kind"] == kind);
@@ -40,7 +40,7 @@ fn what_this_version_does_not_know_is_counted_and_shown() {
         (&field["event_type"], &field["name"], &field["example"]),
         (&json!("avatar_video.fail"), &json!("mood"), &ids[2])
     );
-    let people = place.run(&["inbox", "drift"]).ok();
+    let people = workdir.run(&["inbox", "drift"]).ok();
     assert!(people.stdout.contains("new event"), "{}", people.stdout);
     assert!(people.stderr.contains("inbox show "), "{}", people.stderr);
 }

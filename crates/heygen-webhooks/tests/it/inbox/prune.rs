@@ -1,14 +1,14 @@
 //! `inbox prune`.
 
-use super::past::{delivery, import, of_state};
+use super::history::{delivery, import, of_state};
 use super::post;
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
-fn what_is_old_and_finished_goes_and_the_rest_stays() {
-    let place = Place::new();
+fn keep_deletes_old_finished_deliveries_only() {
+    let workdir = Workdir::new();
     import(
-        &place,
+        &workdir,
         &[
             delivery("v1", "acknowledged", 40),
             delivery("v2", "dead_lettered", 39),
@@ -17,7 +17,7 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
         ],
     );
     let prune = |arguments: &[&str]| {
-        place.run(&[&["inbox", "prune", "--older-than", "30d"], arguments].concat())
+        workdir.run(&[&["inbox", "prune", "--older-than", "30d"], arguments].concat())
     };
     let dry = prune(&["--dry-run"]).ok().stdout;
     assert!(dry.starts_with("2 deliveries older than "), "{dry}");
@@ -27,25 +27,25 @@ fn what_is_old_and_finished_goes_and_the_rest_stays() {
         "{}",
         unasked.stderr
     );
-    assert_eq!(of_state(&place, "acknowledged").len(), 2);
+    assert_eq!(of_state(&workdir, "acknowledged").len(), 2);
     let told = prune(&["--yes", "--json"]).ok().json();
     assert_eq!((&told["found"], &told["deleted"]), (&2.into(), &2.into()));
-    assert_eq!(of_state(&place, "pending").len(), 1);
-    assert_eq!(of_state(&place, "acknowledged").len(), 1);
-    assert_eq!(of_state(&place, "dead_lettered").len(), 0);
+    assert_eq!(of_state(&workdir, "pending").len(), 1);
+    assert_eq!(of_state(&workdir, "acknowledged").len(), 1);
+    assert_eq!(of_state(&workdir, "dead_lettered").len(), 0);
     let told = prune(&["--json"]).ok().json();
     assert_eq!((&told["found"], &told["deleted"]), (&0.into(), &0.into()));
 }
 
 #[test]
 fn many_go_beside_a_server_that_goes_on() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let many: Vec<_> = (0..450)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 40))
         .collect();
-    import(&place, &many);
-    let serve = place.serve(&["--json"]);
-    let told = place
+    import(&workdir, &many);
+    let serve = workdir.serve(&["--json"]);
+    let told = workdir
         .run(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"])
         .ok()
         .json();

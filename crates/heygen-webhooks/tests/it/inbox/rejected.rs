@@ -3,38 +3,38 @@
 use serde_json::{Value, json};
 
 use super::{ids, post};
-use crate::support::{Place, SECRET, Serve, eventually};
+use crate::support::{SECRET, Serve, Workdir, eventually};
 
 /// Spelled as no JSON library would, so that a body that was written anew shows.
 const BODY: &str = "{ \"event_type\" : \"avatar_video.fail\",\n\t\"event_data\":{\"video_id\":\"a\",\"msg\":\"\\u00e9é\"} }\r\n";
 
 /// A server that was given a wrong secret.
-fn misled(place: &Place) -> Serve {
-    place.file("secret", "whsec_wrong");
-    place.serve_with(&["--json", "--secret-file", "secret"], &[])
+fn misled(workdir: &Workdir) -> Serve {
+    workdir.file("secret", "whsec_wrong");
+    workdir.serve_with(&["--json", "--secret-file", "secret"], &[])
 }
 
-fn mend(place: &Place, serve: &Serve) {
-    place.file("secret", SECRET);
+fn mend(workdir: &Workdir, serve: &Serve) {
+    workdir.file("secret", SECRET);
     serve.signal("HUP");
     serve.log_line("secrets reloaded");
 }
 
 /// What was turned away, as soon as there are so many.
-fn rejected(place: &Place, number: usize) -> Vec<Value> {
+fn rejected(workdir: &Workdir, number: usize) -> Vec<Value> {
     let mut found = Vec::new();
     eventually(|| {
-        let list = place.run_with(&["inbox", "rejected", "list", "--json"], b"", &[]);
+        let list = workdir.run_with(&["inbox", "rejected", "list", "--json"], b"", &[]);
         found = list.ok().json().as_array().expect("an array").clone();
         found.len() == number
     });
     found
 }
 
-fn reverify(place: &Place, arguments: &[&str]) -> Value {
+fn reverify(workdir: &Workdir, arguments: &[&str]) -> Value {
     let command = ["inbox", "rejected", "reverify", "--json"];
     let arguments = [&command[..], &["--secret-file", "secret"], arguments].concat();
-    place.run_with(&arguments, b"", &[]).ok().json()
+    workdir.run_with(&arguments, b"", &[]).ok().json()
 }
 
 fn counts(told: &Value) -> [&Value; 4] {
@@ -42,37 +42,37 @@ fn counts(told: &Value) -> [&Value; 4] {
 }
 
 #[test]
-fn what_a_wrong_secret_turned_away_is_taken_in_once_it_is_mended() {
-    let place = Place::new();
-    let serve = misled(&place);
+fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
     post(&serve.url, BODY.as_bytes());
-    serve.trigger(&place, &["batch.finished", "--tamper"]);
-    serve.trigger(&place, &["batch.finished", "--unsigned"]);
-    let found = rejected(&place, 3);
-    let told = reverify(&place, &[]);
+    serve.trigger(&workdir, &["batch.finished", "--tamper"]);
+    serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
+    let found = rejected(&workdir, 3);
+    let told = reverify(&workdir, &[]);
     assert_eq!(counts(&told), [&json!(3), &json!(0), &json!(0), &json!(0)]);
     assert_eq!(
         told["not_verified"],
         json!({"matches-no-secret": 2, "no-signature-header": 1})
     );
 
-    mend(&place, &serve);
+    mend(&workdir, &serve);
     serve.log_line("may verify now");
-    let dry = reverify(&place, &["--dry-run"]);
+    let dry = reverify(&workdir, &["--dry-run"]);
     assert_eq!(counts(&dry), [&json!(3), &json!(1), &json!(0), &json!(0)]);
-    assert_eq!(rejected(&place, 3), found, "a dry run changes nothing");
-    assert_eq!(ids(&place, &[]), Vec::<String>::new());
+    assert_eq!(rejected(&workdir, 3), found, "a dry run changes nothing");
+    assert_eq!(ids(&workdir, &[]), Vec::<String>::new());
 
-    let told = reverify(&place, &[]);
+    let told = reverify(&workdir, &[]);
     assert_eq!(counts(&told), [&json!(3), &json!(1), &json!(1), &json!(0)]);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["event_type"], "avatar_video.fail");
     let id = told["deliveries"][0]["id"].as_str().expect("an id");
     assert_eq!(
-        place.run(&["inbox", "show", id, "--raw"]).ok().raw,
+        workdir.run(&["inbox", "show", id, "--raw"]).ok().raw,
         BODY.as_bytes()
     );
-    let kept = place.run(&["inbox", "show", id, "--json"]).ok().json();
+    let kept = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
     let first = found
         .iter()
         .find(|post| post["id"] == told["deliveries"][0]["post"]);
@@ -83,32 +83,32 @@ fn what_a_wrong_secret_turned_away_is_taken_in_once_it_is_mended() {
     assert_eq!(kept["source"], "webhook");
     assert_eq!(kept["headers"][0][0], "signature");
 
-    let again = reverify(&place, &[]);
+    let again = reverify(&workdir, &[]);
     assert_eq!(counts(&again), [&json!(2), &json!(0), &json!(0), &json!(0)]);
-    let left = rejected(&place, 2);
+    let left = rejected(&workdir, 2);
     assert!(left.iter().all(|post| found.contains(post)), "{left:?}");
-    assert_eq!(ids(&place, &[]), [id]);
+    assert_eq!(ids(&workdir, &[]), [id]);
 }
 
 #[test]
 fn it_works_without_a_server_and_knows_what_came_again() {
-    let place = Place::new();
-    let serve = misled(&place);
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
     post(&serve.url, BODY.as_bytes());
     post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
-    rejected(&place, 2);
-    mend(&place, &serve);
+    rejected(&workdir, 2);
+    mend(&workdir, &serve);
     // HeyGen tries again, and is heard this time.
     assert_eq!(post(&serve.url, BODY.as_bytes())["status"], "accepted");
     serve.line();
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let told = reverify(&place, &[]);
+    let told = reverify(&workdir, &[]);
     assert_eq!(counts(&told), [&json!(2), &json!(2), &json!(1), &json!(1)]);
-    assert_eq!(rejected(&place, 0), Vec::<Value>::new());
-    assert_eq!(ids(&place, &[]).len(), 2);
+    assert_eq!(rejected(&workdir, 0), Vec::<Value>::new());
+    assert_eq!(ids(&workdir, &[]).len(), 2);
 
-    let serve = place.serve_with(&["--json", "--secret-file", "secret"], &[]);
+    let serve = workdir.serve_with(&["--json", "--secret-file", "secret"], &[]);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["subject_id"], "b", "{line}");
     let again = post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
@@ -116,34 +116,34 @@ fn it_works_without_a_server_and_knows_what_came_again() {
 }
 
 #[test]
-fn only_those_that_are_named() {
-    let place = Place::new();
-    let serve = misled(&place);
+fn only_named_deliveries_are_reverified() {
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
     for video in ["a", "b"] {
         let body = BODY.replace("\"a\"", &format!("\"{video}\""));
         post(&serve.url, body.as_bytes());
     }
-    let newest = rejected(&place, 2)[0]["id"].to_string();
-    place.file("secret", SECRET);
-    let told = reverify(&place, &[&newest]);
+    let newest = rejected(&workdir, 2)[0]["id"].to_string();
+    workdir.file("secret", SECRET);
+    let told = reverify(&workdir, &[&newest]);
     assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
-    assert_ne!(rejected(&place, 1)[0]["id"].to_string(), newest);
+    assert_ne!(rejected(&workdir, 1)[0]["id"].to_string(), newest);
     // The wrong secret is still in force there: what was taken in is handed out all the same.
     assert!(serve.line().contains("\"b\""));
     let command = ["inbox", "rejected", "reverify", "--secret-file", "secret"];
-    let gone = place.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
+    let gone = workdir.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
     assert_eq!(gone.status, 1);
     assert!(gone.stdout.contains("no request"), "{}", gone.stdout);
 }
 
 #[test]
 fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
-    let place = Place::new();
-    let serve = misled(&place);
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
     post(&serve.url, BODY.as_bytes());
-    rejected(&place, 1);
+    rejected(&workdir, 1);
     let command = ["inbox", "rejected", "reverify", "--json"];
-    let none = place.run_with(&command, b"", &[]);
+    let none = workdir.run_with(&command, b"", &[]);
     assert_eq!(none.status, 2, "{}", none.stdout);
     assert!(
         none.stderr.contains("HEYGEN_WEBHOOK_SECRET"),
@@ -154,28 +154,28 @@ fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
         "endpoint_id": "e", "url": "https://hooks.example", "secret": SECRET,
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
     }]});
-    place.file("heygen-inbox.db.secrets.json", kept.to_string());
-    let told = place.run_with(&command, b"", &[]).ok().json();
+    workdir.file("heygen-inbox.db.secrets.json", kept.to_string());
+    let told = workdir.run_with(&command, b"", &[]).ok().json();
     assert_eq!(told["new"], 1);
 }
 
 #[test]
 fn lists_and_one_post_for_people_and_programs() {
-    let place = Place::new();
-    assert_eq!(place.run(&["inbox", "rejected", "list"]).status, 1);
-    let serve = misled(&place);
+    let workdir = Workdir::new();
+    assert_eq!(workdir.run(&["inbox", "rejected", "list"]).status, 1);
+    let serve = misled(&workdir);
     let list = |arguments: &[&str]| {
         let arguments = [&["inbox", "rejected", "list"], arguments].concat();
-        place.run(&arguments).ok().stdout
+        workdir.run(&arguments).ok().stdout
     };
     assert_eq!(list(&[]), "no rejected requests\n");
     assert_eq!(list(&["--json"]), "[\n]\n");
-    serve.trigger(&place, &["batch.finished", "--unsigned"]);
-    rejected(&place, 1);
+    serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
+    rejected(&workdir, 1);
     post(&serve.url, BODY.as_bytes());
     post(&serve.url, BODY.as_bytes());
-    eventually(|| rejected(&place, 2)[0]["count"] == 2);
-    let newest = &rejected(&place, 2)[0];
+    eventually(|| rejected(&workdir, 2)[0]["count"] == 2);
+    let newest = &rejected(&workdir, 2)[0];
     assert_eq!(newest["signed"], true);
     assert_eq!(newest["body_bytes"], BODY.len());
     let people = list(&["--limit", "1"]);
@@ -188,7 +188,7 @@ fn lists_and_one_post_for_people_and_programs() {
     let id = newest["id"].to_string();
     let show = |arguments: &[&str], environment: &[(&str, &str)]| {
         let arguments = [&["inbox", "rejected", "show", &id], arguments].concat();
-        place.run_with(&arguments, b"", environment).ok()
+        workdir.run_with(&arguments, b"", environment).ok()
     };
     assert_eq!(show(&["--raw"], &[]).raw, BODY.as_bytes());
     let signature = show(&["--json"], &[]).json()["signatures"][0][1].clone();
@@ -206,14 +206,14 @@ fn lists_and_one_post_for_people_and_programs() {
         mended.contains("verified") && mended.contains("reverify"),
         "{mended}"
     );
-    assert_eq!(place.run(&["inbox", "rejected", "show", "999"]).status, 1);
-    assert_eq!(place.run(&["inbox", "rejected", "show", "x"]).status, 2);
+    assert_eq!(workdir.run(&["inbox", "rejected", "show", "999"]).status, 1);
+    assert_eq!(workdir.run(&["inbox", "rejected", "show", "x"]).status, 2);
 }
 
 #[test]
 fn how_much_is_kept_is_a_setting() {
-    let place = Place::new();
-    place.file("heygen-webhooks.toml", "rejected-count = 2\n");
+    let workdir = Workdir::new();
+    workdir.file("heygen-webhooks.toml", "rejected-count = 2\n");
     let turn_away = |serve: &Serve, number: usize| {
         for video in 0..number {
             let body = BODY.replace("\"a\"", &format!("\"{video}\""));
@@ -221,12 +221,12 @@ fn how_much_is_kept_is_a_setting() {
         }
         serve.signal("TERM");
     };
-    let serve = misled(&place);
+    let serve = misled(&workdir);
     turn_away(&serve, 9);
     assert_eq!(serve.wait().0, 0);
-    assert_eq!(rejected(&place, 2)[0]["signed"], true);
+    assert_eq!(rejected(&workdir, 2)[0]["signed"], true);
     for off in [["--rejected-count", "0"], ["--rejected-bytes", "0"]] {
-        let other = Place::new();
+        let other = Workdir::new();
         let serve = other.serve_with(&off, &[("HEYGEN_WEBHOOK_SECRET", "whsec_wrong")]);
         turn_away(&serve, 1);
         assert_eq!(serve.wait().0, 0);
@@ -234,6 +234,6 @@ fn how_much_is_kept_is_a_setting() {
         assert!(!ring.exists(), "{off:?}");
         assert_eq!(rejected(&other, 0), Vec::<Value>::new());
     }
-    let mistake = place.run(&["serve", "--rejected-bytes", "much"]);
+    let mistake = workdir.run(&["serve", "--rejected-bytes", "much"]);
     assert_eq!(mistake.status, 2);
 }

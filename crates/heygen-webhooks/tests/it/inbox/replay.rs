@@ -2,27 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::past::{delivery, import, of_state};
-use crate::support::Place;
+use super::history::{delivery, import, of_state};
+use crate::support::Workdir;
 
-fn replay(place: &Place, arguments: &[&str]) -> Value {
+fn replay(workdir: &Workdir, arguments: &[&str]) -> Value {
     let arguments = [&["inbox", "replay", "--json"], arguments].concat();
-    place.run(&arguments).ok().json()
+    workdir.run(&arguments).ok().json()
 }
 
 #[test]
-fn a_dead_one_is_handed_out_again_while_a_server_runs() {
-    let place = Place::new();
+fn dead_lettered_delivery_is_replayed_by_a_running_serve() {
+    let workdir = Workdir::new();
     import(
-        &place,
-        &[
-            delivery("v1", "dead_lettered", 3),
-            delivery("v2", "dead_lettered", 2),
-        ],
+        &workdir,
+        &[delivery("v1", "dead_lettered", 3), delivery("v2", "dead_lettered", 2)],
     );
-    let ids = of_state(&place, "dead_lettered");
-    let serve = place.serve(&["--json"]);
-    let told = replay(&place, &[&ids[1]]);
+    let ids = of_state(&workdir, "dead_lettered");
+    let serve = workdir.serve(&["--json"]);
+    let told = replay(&workdir, &[&ids[1]]);
     assert_eq!(
         (&told["chosen"], &told["replayed"], &told["missing"]),
         (&json!(1), &json!(1), &json!(0))
@@ -31,7 +28,7 @@ fn a_dead_one_is_handed_out_again_while_a_server_runs() {
     assert!(line.contains("\"v1\""), "{line}");
     serve.signal("TERM");
     serve.wait();
-    let kept = place
+    let kept = workdir
         .run(&["inbox", "attempts", &ids[1], "--json"])
         .ok()
         .json();
@@ -48,21 +45,21 @@ fn a_dead_one_is_handed_out_again_while_a_server_runs() {
             (&json!(2), &json!("acknowledged"))
         ]
     );
-    assert_eq!(of_state(&place, "dead_lettered"), ids[..1]);
+    assert_eq!(of_state(&workdir, "dead_lettered"), ids[..1]);
 }
 
 #[test]
 fn it_says_which_and_changes_nothing_in_a_dry_run() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     import(
-        &place,
+        &workdir,
         &[
             delivery("v1", "dead_lettered", 3),
             delivery("v2", "dead_lettered", 2),
             delivery("v3", "acknowledged", 1),
         ],
     );
-    let dry = place
+    let dry = workdir
         .run(&["inbox", "replay", "--all", "--dry-run"])
         .ok()
         .stdout;
@@ -70,27 +67,27 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
         dry.contains("avatar_video.success  dead   2") && dry.contains("dry run"),
         "{dry}"
     );
-    assert_eq!(of_state(&place, "dead_lettered").len(), 2);
-    let told = replay(&place, &["--state", "dead_lettered", "--since", "60h"]);
+    assert_eq!(of_state(&workdir, "dead_lettered").len(), 2);
+    let told = replay(&workdir, &["--state", "dead_lettered", "--since", "60h"]);
     assert_eq!(told["replayed"], 1);
     assert_eq!(
         told["kinds"],
         json!([{"event_type": "avatar_video.success", "state": "dead_lettered", "count": 1}])
     );
-    assert_eq!(replay(&place, &["--subject", "v3"])["replayed"], 1);
-    assert_eq!(of_state(&place, "pending").len(), 2);
-    assert_eq!(of_state(&place, "dead_lettered").len(), 1);
+    assert_eq!(replay(&workdir, &["--subject", "v3"])["replayed"], 1);
+    assert_eq!(of_state(&workdir, "pending").len(), 2);
+    assert_eq!(of_state(&workdir, "dead_lettered").len(), 1);
 }
 
 #[test]
 fn nothing_is_replayed_by_accident() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let many: Vec<_> = (0..101)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &many);
+    import(&workdir, &many);
     let status = |arguments: &[&str]| {
-        let told = place.run(&[&["inbox", "replay"], arguments].concat());
+        let told = workdir.run(&[&["inbox", "replay"], arguments].concat());
         (told.status, told.stderr)
     };
     let (none, why) = status(&[]);
@@ -99,31 +96,31 @@ fn nothing_is_replayed_by_accident() {
     assert_eq!(status(&["17"]).0, 2);
     let (unasked, why) = status(&["--all"]);
     assert!(unasked == 2 && why.contains("--yes"), "{why}");
-    assert_eq!(of_state(&place, "acknowledged").len(), 101);
+    assert_eq!(of_state(&workdir, "acknowledged").len(), 101);
     assert_eq!(status(&["000000000000000"]).0, 1);
     assert_eq!(status(&["--all", "--yes"]).0, 0);
-    assert_eq!(of_state(&place, "pending").len(), 101);
-    let none = Place::new();
+    assert_eq!(of_state(&workdir, "pending").len(), 101);
+    let none = Workdir::new();
     assert_eq!(none.run(&["inbox", "replay", "--all"]).status, 1);
     assert!(!none.path().join("heygen-inbox.db").exists());
 }
 
 #[test]
 fn a_rate_paces_it() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let five: Vec<_> = (0..5)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &five);
+    import(&workdir, &five);
     let begun_at = std::time::Instant::now();
-    let told = replay(&place, &["--all", "--rate", "10/s"]);
+    let told = replay(&workdir, &["--all", "--rate", "10/s"]);
     assert_eq!(
         (&told["replayed"], &told["not_reached"]),
         (&json!(5), &json!(0))
     );
     let took = begun_at.elapsed();
     assert!(took >= std::time::Duration::from_millis(400), "{took:?}");
-    let wrong = place.run(&["inbox", "replay", "--all", "--rate", "10/d"]);
+    let wrong = workdir.run(&["inbox", "replay", "--all", "--rate", "10/d"]);
     assert!(
         wrong.status == 2 && wrong.stderr.contains("rate"),
         "{}",
@@ -134,14 +131,14 @@ fn a_rate_paces_it() {
 #[cfg(unix)]
 #[test]
 fn it_can_be_stopped() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let three: Vec<_> = (0..3)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &three);
-    let command = place.command(&["inbox", "replay", "--all", "--rate", "1/h", "--json"]);
-    let replaying = place.begin(command, &[]);
-    crate::support::eventually(|| of_state(&place, "pending").len() == 1);
+    import(&workdir, &three);
+    let command = workdir.command(&["inbox", "replay", "--all", "--rate", "1/h", "--json"]);
+    let replaying = workdir.begin(command, &[]);
+    crate::support::eventually(|| of_state(&workdir, "pending").len() == 1);
     replaying.signal("INT");
     let (status, lines, _) = replaying.wait();
     assert_eq!(status, 1);
@@ -150,5 +147,5 @@ fn it_can_be_stopped() {
         (&told["replayed"], &told["not_reached"]),
         (&json!(1), &json!(2))
     );
-    assert_eq!(of_state(&place, "acknowledged").len(), 2);
+    assert_eq!(of_state(&workdir, "acknowledged").len(), 2);
 }

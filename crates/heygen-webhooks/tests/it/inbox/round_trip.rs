@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::support::{Place, block_on};
+use crate::support::Workdir;
 
 proptest! {
     // Each case starts two processes.
@@ -20,10 +20,10 @@ proptest! {
 
     #[test]
     fn what_is_exported_comes_in_equal(deliveries in vec(imported(), 1..24)) {
-        let (place, other) = (Place::new(), Place::new());
-        let path = place.path().join("heygen-inbox.db");
-        block_on(SqliteInbox::open_beside(&path).unwrap().import(deliveries)).unwrap();
-        let lines = place.run(&["inbox", "export"]).ok().stdout;
+        let (workdir, other) = (Workdir::new(), Workdir::new());
+        let path = workdir.path().join("heygen-inbox.db");
+        SqliteEditor::open(&path).unwrap().import(&deliveries).unwrap();
+        let lines = workdir.run(&["inbox", "export"]).ok().stdout;
         let told = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
         prop_assert_eq!(&told.ok().json()["bad"], 0);
         let (sent, received) = (everything(&path), everything(&other.path().join("heygen-inbox.db")));

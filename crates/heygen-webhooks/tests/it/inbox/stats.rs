@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use super::{post, three_events};
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
 fn everything_is_counted() {
-    let place = Place::new();
-    let (serve, _) = three_events(&place);
+    let workdir = Workdir::new();
+    let (serve, _) = three_events(&workdir);
     post(&serve.url, b"no event");
     serve.line();
-    let mut told = place.run(&["inbox", "stats", "--json"]).ok().json();
+    let mut told = workdir.run(&["inbox", "stats", "--json"]).ok().json();
     // Whether the last one is done already is for the server to know.
     let states = told["states"].take();
     let sum: u64 = [
@@ -40,7 +40,7 @@ fn everything_is_counted() {
     assert_eq!(events.len(), 4);
     assert!(events.contains(&json!({"event_type": null, "count": 1})));
 
-    let people = place.run(&["inbox", "stats"]).ok().stdout;
+    let people = workdir.run(&["inbox", "stats"]).ok().stdout;
     for text in ["deliveries      4\n", "avatar_video.fail", "(unreadable)"] {
         assert!(people.contains(text), "{text} is missing:\n{people}");
     }
@@ -48,15 +48,15 @@ fn everything_is_counted() {
 
 #[test]
 fn the_most_frequent_come_first_and_the_rest_on_demand() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
     for name in 0..22 {
         let event = |n| format!(r#"{{"event_type":"kind{name:02}.x","event_data":{{"n":{n}}}}}"#);
         for n in 0..if name == 7 { 2 } else { 1 } {
             post(&serve.url, event(n).as_bytes());
         }
     }
-    let people = place.run(&["inbox", "stats"]).ok().stdout;
+    let people = workdir.run(&["inbox", "stats"]).ok().stdout;
     assert!(people.contains("and 2 more: --all"), "{people}");
     assert!(!people.contains("kind21.x"), "{people}");
     let first = people.split_once("EVENT").expect("a table").1;
@@ -68,6 +68,6 @@ fn the_most_frequent_come_first_and_the_rest_on_demand() {
             .starts_with("kind07.x"),
         "{people}"
     );
-    let all = place.run(&["inbox", "stats", "--all"]).ok().stdout;
+    let all = workdir.run(&["inbox", "stats", "--all"]).ok().stdout;
     assert!(all.contains("kind21.x") && !all.contains("--all"), "{all}");
 }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 
 use super::{post, three_events};
-use crate::support::Place;
+use crate::support::Workdir;
 
 struct Tail {
     child: Child,
@@ -14,8 +14,8 @@ struct Tail {
 }
 
 impl Tail {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
-        let mut child = place
+    fn start(workdir: &Workdir, arguments: &[&str]) -> Self {
+        let mut child = workdir
             .command(&[&["inbox", "tail"], arguments].concat())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -50,9 +50,9 @@ fn event(name: &str, number: u32) -> String {
 
 #[test]
 fn begins_with_the_newest_and_follows_in_order() {
-    let place = Place::new();
-    let (serve, sent) = three_events(&place);
-    let mut tail = Tail::start(&place, &["--json", "-n", "2"]);
+    let workdir = Workdir::new();
+    let (serve, sent) = three_events(&workdir);
+    let mut tail = Tail::start(&workdir, &["--json", "-n", "2"]);
     assert_eq!([tail.id(), tail.id()], [sent[1].as_str(), sent[2].as_str()]);
     for number in 0..5 {
         let id = post(&serve.url, event("a.b", number).as_bytes())["id"].clone();
@@ -62,9 +62,9 @@ fn begins_with_the_newest_and_follows_in_order() {
 
 #[test]
 fn only_what_was_asked_for() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
-    let mut tail = Tail::start(&place, &["--event-type", "wanted.x"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
+    let mut tail = Tail::start(&workdir, &["--event-type", "wanted.x"]);
     for number in 0..3 {
         post(&serve.url, event("other.x", number).as_bytes());
         let id = post(&serve.url, event("wanted.x", number).as_bytes())["id"].clone();
@@ -79,16 +79,16 @@ fn only_what_was_asked_for() {
 #[cfg(unix)]
 #[test]
 fn ends_well_when_asked_to_and_when_nobody_reads() {
-    let place = Place::new();
-    let (serve, sent) = three_events(&place);
-    let mut tail = Tail::start(&place, &["--json", "-n", "1"]);
+    let workdir = Workdir::new();
+    let (serve, sent) = three_events(&workdir);
+    let mut tail = Tail::start(&workdir, &["--json", "-n", "1"]);
     assert_eq!(tail.id(), sent[2].as_str());
     let kill = format!("kill -INT {}", tail.child.id());
     let asked = Command::new("sh").args(["-c", &kill]).status();
     assert!(asked.expect("a shell").success());
     assert_eq!(tail.child.wait().expect("it ends").code(), Some(0));
 
-    let mut child = place
+    let mut child = workdir
         .command(&["inbox", "tail", "-n", "1"])
         .stdout(Stdio::piped())
         .spawn()

@@ -17,10 +17,10 @@ fn a_wrong_key_is_told_with_advice_and_not_repeated() {
         &["endpoints", "rotate-secret", "x"],
         &["events"],
     ];
-    for (place, command) in commands.iter().enumerate() {
+    for (workdir, command) in commands.iter().enumerate() {
         for api in BOTH {
             // The last two are of v3 alone.
-            if api == "v1" && place > 4 {
+            if api == "v1" && workdir > 4 {
                 continue;
             }
             let ended = heygen.run_as("wrong-key", &[command, &["--api", api][..]].concat());

@@ -30,7 +30,7 @@ fn a_created_endpoint_shows_its_secret_once() {
         }
         assert!(
             !heygen
-                .place
+                .workdir
                 .path()
                 .join("heygen-inbox.db.secrets.json")
                 .exists()
@@ -118,7 +118,9 @@ fn a_kept_secret_is_not_printed() {
 #[test]
 fn a_damaged_secrets_file_is_seen_before_anything_is_done() {
     let heygen = Heygen::start();
-    heygen.place.file("heygen-inbox.db.secrets.json", "no JSON");
+    heygen
+        .workdir
+        .file("heygen-inbox.db.secrets.json", "no JSON");
     let made = heygen.run(&["endpoints", "create", URL, "--keep"]);
     made.told(1, &["is not a file of secrets"]);
     assert!(heygen.sandbox.endpoints().is_empty());
@@ -176,7 +178,7 @@ fn an_applied_secret_is_taken_beside_the_old_one() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let old = heygen.first();
-    let serve = heygen.place.serve_with(&[], &[]);
+    let serve = heygen.workdir.serve_with(&[], &[]);
     let rotate = ["endpoints", "rotate-secret", &old.endpoint_id, "--apply"];
     let rotated = heygen.run(&rotate).ok();
     let new = heygen.first().secret;
@@ -196,7 +198,7 @@ fn an_applied_secret_is_taken_beside_the_old_one() {
     for secret in [&old.secret, &new] {
         let trigger = ["trigger", "avatar_video.success", "--to", &serve.url];
         let known = [("HEYGEN_WEBHOOK_SECRET", secret.expose())];
-        heygen.place.run_with(&trigger, b"", &known).ok();
+        heygen.workdir.run_with(&trigger, b"", &known).ok();
     }
     let kept = heygen.secrets_file();
     assert_eq!(kept["secrets"][0]["secret"], old.secret.expose());
@@ -223,7 +225,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
         .told(1, &["no inbox at ./heygen-inbox.db", "--inbox"]);
     assert_eq!(heygen.first().secret.expose(), old.secret.expose());
 
-    heygen.place.file("other.db", "");
+    heygen.workdir.file("other.db", "");
     let rotated = heygen
         .run(&[&rotate[..], &["--inbox", "other.db"]].concat())
         .ok();
@@ -232,7 +234,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
         "{}",
         rotated.stdout
     );
-    assert!(heygen.place.path().join("other.db.secrets.json").exists());
+    assert!(heygen.workdir.path().join("other.db.secrets.json").exists());
     heygen
         .run(&[&rotate[..3], &["--overlap", "1h"]].concat())
         .told(2, &["--apply"]);

@@ -5,7 +5,7 @@ use crate::start::told;
 use crate::support::with_free_ports;
 
 #[test]
-fn streams_are_looked_at_and_not_made() {
+fn check_creates_no_streams() {
     let world = World::new();
     let check =
         |arguments: &[&str]| world.run(&[&with_free_ports(&["--check"]), arguments].concat());
@@ -18,7 +18,7 @@ fn streams_are_looked_at_and_not_made() {
     told(&world.run(&["inbox", "list"]), 1, "there is no stream");
 
     let serve = world.receive(&[]);
-    serve.trigger(&world.place, &["batch.finished"]).ok();
+    serve.trigger(&world.workdir, &["batch.finished"]).ok();
     let ended = check(&[]).ok();
     assert!(
         ended.stdout.contains("/HEYGEN is there"),

@@ -7,7 +7,7 @@ use crate::promises::{event, get, post, sign};
 use crate::support::eventually;
 
 #[test]
-fn what_is_in_it_is_listed_shown_counted_and_followed() {
+fn inbox_commands_list_show_count_and_follow_streams() {
     let world = World::new();
     let serve = world.receive(&[]);
     let worker = world.work(&["--json"]);
@@ -21,7 +21,7 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
         ids.push(post(&serve, body)["id"].clone());
         worker.line();
     }
-    eventually(|| counts(&world.place, &[]) == [0, 0, 3, 0]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 3, 0]);
 
     let listed = |arguments: &[&str]| -> Vec<Value> {
         let list = world
@@ -69,8 +69,10 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
         unknown.stderr
     );
 
-    let tail = world.place.command(&["inbox", "tail", "--json", "-n", "1"]);
-    let tail = world.place.begin(tail, &[]);
+    let tail = world
+        .workdir
+        .command(&["inbox", "tail", "--json", "-n", "1"]);
+    let tail = world.workdir.begin(tail, &[]);
     assert!(tail.line().contains(ids[2].as_str().expect("an id")));
     post(&serve, &event("order.new", "v4"));
     assert!(tail.line().contains("v4"));
@@ -82,7 +84,7 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
         again.contains("v1") && again.contains(r#""attempt":2"#),
         "{again}"
     );
-    eventually(|| counts(&world.place, &[]) == [0, 0, 4, 0]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 4, 0]);
     let metrics = get(&format!("{}/metrics", serve.admin())).body;
     let accepted = metrics.lines().find(|line| {
         let is_named = |name| line.contains(name);
@@ -110,7 +112,7 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
     assert_eq!(pruned["deleted"], 4, "{pruned}");
     assert_eq!(listed(&[]).len(), 0);
     // What is carried back in is there as it was.
-    let told = world.place.run_with(
+    let told = world.workdir.run_with(
         &["inbox", "import", "-", "--trust", "--json"],
         lines.as_bytes(),
         &[],
@@ -119,5 +121,5 @@ fn what_is_in_it_is_listed_shown_counted_and_followed() {
         told.ok().json(),
         json!({"new": 4, "duplicate": 0, "bad": 0})
     );
-    assert_eq!(counts(&world.place, &[]), [0, 0, 4, 0]);
+    assert_eq!(counts(&world.workdir, &[]), [0, 0, 4, 0]);
 }

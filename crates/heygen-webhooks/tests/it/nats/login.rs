@@ -38,10 +38,10 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
     let world = World::on(Program::Current, &Options::new().config(&accounts()));
     world.configure("nats-user = \"user1\"\nnats-password-file = \"password\"\n");
     world
-        .place
+        .workdir
         .file("password", format!("\u{feff}{PASSWORD}\r\n"));
     let serve = world
-        .place
+        .workdir
         .serve_logging(&["--receive-only", "--keep", "90d", "--log", "debug"]);
     let url = serve.log_line(r#""url":"#);
     let url: serde_json::Value = serde_json::from_str(&url).expect("JSON");
@@ -57,7 +57,7 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
     let worker = world.work(&options);
     post(&serve, &event("order.new", "v1"));
     post(&serve, &event("order.fail", "v2"));
-    eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 1, 1]);
     let listed = world.run(&["inbox", "list", "--json"]).ok().json();
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
     world
@@ -65,11 +65,11 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
         .ok();
     worker.log_line(r#""attempt":1"#);
     worker.log_line(r#""attempt":2"#);
-    eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 1, 1]);
     world
         .run(&["inbox", "prune", "--older-than", "0s", "--yes"])
         .ok();
-    assert_eq!(counts(&world.place, &[]), [0, 0, 0, 0]);
+    assert_eq!(counts(&world.workdir, &[]), [0, 0, 0, 0]);
 
     let mut told = String::new();
     for process in [serve, worker] {
@@ -95,7 +95,7 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
 #[test]
 fn a_login_that_fails_names_the_options() {
     let world = World::on(Program::Current, &Options::new().config(&accounts()));
-    world.place.file("password", "another");
+    world.workdir.file("password", "another");
     let login = ["--nats-user", "user1", "--nats-password-file", "password"];
     for login in [&login[..], &[]] {
         for command in [&["inbox", "list"][..], &["work", "--admin", "off"]] {
@@ -119,7 +119,9 @@ fn a_login_that_fails_names_the_options() {
         ended.stderr
     );
     let environment = [("HEYGEN_WEBHOOKS_INBOX", url.as_str())];
-    let ended = world.place.run_with(&["inbox", "list"], b"", &environment);
+    let ended = world
+        .workdir
+        .run_with(&["inbox", "list"], b"", &environment);
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use super::{ask, event, get, metric, post, script, sign};
-use crate::support::{Place, SECRET, eventually};
+use crate::support::{SECRET, Workdir, eventually};
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
 
@@ -14,10 +14,10 @@ fn arguments<'a>(admin: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn what_happens_is_counted_and_nothing_secret_is_told() {
-    let place = Place::new();
+fn metrics_count_deliveries_and_hold_no_secrets() {
+    let workdir = Workdir::new();
     let program = script(
-        &place,
+        &workdir,
         "handle",
         r#"cat >/dev/null
            case "$HEYGEN_EVENT_TYPE" in
@@ -26,8 +26,8 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
              order.hang) while ! test -e go; do sleep 0.05; done;;
            esac"#,
     );
-    place.file("tokens", TOKEN);
-    let serve = place.serve(&[
+    workdir.file("tokens", TOKEN);
+    let serve = workdir.serve(&[
         "--callback-token-file",
         "tokens",
         "--concurrency",
@@ -115,7 +115,7 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
     eventually(|| age() > before);
     assert_eq!(get(&format!("{admin}/readyz")).status, 200);
     let while_hanging = metrics();
-    place.file("go", "");
+    workdir.file("go", "");
     eventually(|| metric(&metrics(), "pending") == Some(0.0) && age() == 0.0);
     eventually(|| metric(&metrics(), "claimed") == Some(0.0));
 
@@ -136,9 +136,9 @@ fn what_happens_is_counted_and_nothing_secret_is_told() {
 
 #[test]
 fn switched_off_there_is_none() {
-    let place = Place::new();
-    let command = place.command(&arguments(&["--admin", "off"]));
-    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let workdir = Workdir::new();
+    let command = workdir.command(&arguments(&["--admin", "off"]));
+    let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     post(&serve, &event("order.new", "a"));
     #[cfg(target_os = "linux")]
     assert_eq!(listening(serve.process_id()), 1, "HeyGen's alone");
@@ -173,9 +173,9 @@ fn listening(process_id: u32) -> usize {
 fn where_the_default_port_is_taken_it_serves_without() {
     // By us, or by whoever else runs here; then it is taken just as well.
     let _taken = TcpListener::bind("127.0.0.1:9180");
-    let place = Place::new();
-    let command = place.command(&arguments(&[]));
-    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let workdir = Workdir::new();
+    let command = workdir.command(&arguments(&[]));
+    let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     let warning = serve.log_line("no admin listener");
     assert!(
         warning.contains("WARN")
@@ -190,8 +190,8 @@ fn where_the_default_port_is_taken_it_serves_without() {
 fn where_the_port_that_was_asked_for_is_taken_it_does_not_start() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address").to_string();
-    let place = Place::new();
-    let ended = place.run(&arguments(&["--admin", &address]));
+    let workdir = Workdir::new();
+    let ended = workdir.run(&arguments(&["--admin", &address]));
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     let expected = format!("cannot listen on {address} for --admin");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);

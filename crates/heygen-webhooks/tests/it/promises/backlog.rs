@@ -7,15 +7,15 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Imported, InboxAdmin as _, NewDelivery, Source};
 
 use super::{event, get, metric, sender};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
 const PENDING: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
-    let place = Place::new();
-    fill(&place).await;
-    let serve = place.serve(&["--on", "*=ignore"]);
+    let workdir = Workdir::new();
+    fill(&workdir);
+    let serve = workdir.serve(&["--on", "*=ignore"]);
     let metrics = format!("{}/metrics", serve.admin());
     let before = memory(serve.process_id(), "VmRSS");
     let sender = sender(&serve);
@@ -42,9 +42,9 @@ async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
     assert!(most < before + (64 << 10), "{before} KiB, then {most} KiB");
 }
 
-async fn fill(place: &Place) {
-    let path = place.path().join("heygen-inbox.db");
-    let inbox = SqliteInbox::open_beside(path).expect("an inbox");
+fn fill(workdir: &Workdir) {
+    let path = workdir.path().join("heygen-inbox.db");
+    let mut editor = SqliteEditor::open(&path).expect("an inbox");
     let now = SystemTime::now();
     let numbers: Vec<_> = (0..PENDING).collect();
     for chunk in numbers.chunks(5000) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Answer, ask, list, post, script};
-use crate::support::{Place, Serve, eventually};
+use crate::support::{Serve, Workdir, eventually};
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
 const OTHER: &str = "b3RoZXItdG9rZW4tb3RoZXI0";
@@ -30,30 +30,30 @@ fn event_with_id(event_id: &str, video_id: &str) -> String {
 }
 
 #[test]
-fn whoever_knows_the_token_is_heard_and_handlers_see_that_nobody_signed() {
-    let place = Place::new();
+fn callback_with_the_token_is_accepted_and_marked_unsigned() {
+    let workdir = Workdir::new();
     let program = script(
-        &place,
+        &workdir,
         "handle",
         r#"cat >/dev/null; echo "$HEYGEN_SUBJECT_ID $HEYGEN_AUTHENTICITY ${HEYGEN_WEBHOOK_SECRET-hidden}" >> handled"#,
     );
-    place.file(
+    workdir.file(
         "tokens",
         format!("# made for the jobs of one project\n\n{TOKEN}\n"),
     );
     let rule = format!("avatar_video.fail=exec:{}", program.display());
-    let serve = place.serve(&["--json", "--on", &rule, "--callback-token-file", "tokens"]);
+    let serve = workdir.serve(&["--json", "--on", &rule, "--callback-token-file", "tokens"]);
     let body = event_with_id("evt_1", "a");
     let answer = callback(&serve, TOKEN, &body);
     assert_eq!(answer.status, 200, "{}", answer.body);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["source"], "callback");
-    assert_eq!(list(&place)[0]["source"], "callback");
+    assert_eq!(list(&workdir)[0]["source"], "callback");
     assert_eq!(probe(&serve, TOKEN), 204);
 
     let failed = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"b","msg":"no"}}"#;
     assert_eq!(callback(&serve, TOKEN, failed).status, 200);
-    let handled = place.path().join("handled");
+    let handled = workdir.path().join("handled");
     eventually(|| fs::read_to_string(&handled).is_ok_and(|text| text.ends_with('\n')));
     let handled = fs::read_to_string(handled).expect("what was handled");
     assert_eq!(handled, "b token hidden\n");
@@ -64,14 +64,14 @@ fn whoever_knows_the_token_is_heard_and_handlers_see_that_nobody_signed() {
     }
     // Without a token in its path it has to be signed.
     assert_eq!(ask(&serve.url, "POST", &[], body.as_bytes()).status, 401);
-    assert_eq!(list(&place).len(), 2);
+    assert_eq!(list(&workdir).len(), 2);
 }
 
 #[test]
-fn what_nobody_signed_stands_in_the_way_of_nothing() {
-    let place = Place::new();
-    place.file("tokens", TOKEN);
-    let serve = place.serve(&["--json", "--callback-token-file", "tokens"]);
+fn unsigned_delivery_is_no_duplicate_of_a_signed_one() {
+    let workdir = Workdir::new();
+    workdir.file("tokens", TOKEN);
+    let serve = workdir.serve(&["--json", "--callback-token-file", "tokens"]);
     let source = || {
         let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
         (line["source"].clone(), line["subject_id"].clone())
@@ -99,15 +99,15 @@ fn what_nobody_signed_stands_in_the_way_of_nothing() {
 
 #[test]
 fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
-    let place = Place::new();
-    place.file("tokens", TOKEN);
-    let serve = place.serve(&["--callback-token-file", "tokens"]);
+    let workdir = Workdir::new();
+    workdir.file("tokens", TOKEN);
+    let serve = workdir.serve(&["--callback-token-file", "tokens"]);
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 404));
-    place.file("tokens", format!("{TOKEN}\n{OTHER}\n"));
+    workdir.file("tokens", format!("{TOKEN}\n{OTHER}\n"));
     serve.signal("HUP");
     serve.log_line("callback tokens reloaded");
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
-    place.file("tokens", format!("{OTHER}\nshort-one\n"));
+    workdir.file("tokens", format!("{OTHER}\nshort-one\n"));
     serve.signal("HUP");
     let refused = serve.log_line("could not reload callback tokens");
     assert!(
@@ -115,7 +115,7 @@ fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
         "{refused}"
     );
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (204, 204));
-    place.file("tokens", OTHER);
+    workdir.file("tokens", OTHER);
     serve.signal("HUP");
     serve.log_line("callback tokens reloaded");
     assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
@@ -128,9 +128,9 @@ fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
         |file: &Path| fs::write(file, "").expect("emptied"),
         |file: &Path| fs::remove_file(file).expect("it was there"),
     ] {
-        let place = Place::new();
-        let file = place.file("tokens", TOKEN);
-        let serve = place.serve(&["--callback-token-file", "tokens"]);
+        let workdir = Workdir::new();
+        let file = workdir.file("tokens", TOKEN);
+        let serve = workdir.serve(&["--callback-token-file", "tokens"]);
         assert_eq!(probe(&serve, TOKEN), 204);
         revoke(&file);
         serve.signal("HUP");
@@ -140,7 +140,7 @@ fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
             (probe(&serve, TOKEN), callback(&serve, TOKEN, &body).status),
             (404, 404)
         );
-        place.file("tokens", OTHER);
+        workdir.file("tokens", OTHER);
         serve.signal("HUP");
         serve.log_line("callback tokens reloaded");
         assert_eq!((probe(&serve, TOKEN), probe(&serve, OTHER)), (404, 204));
@@ -148,14 +148,14 @@ fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
 }
 
 #[test]
-fn a_file_that_holds_no_tokens_is_refused_without_telling_them() {
+fn callback_token_file_without_tokens_is_rejected_without_printing_it() {
     for (text, expected) in [
         (&format!("# tokens\n\n{TOKEN}\nhunter2\n")[..], "line 4"),
         ("hunter2-with spaces that are long enough", "line 1"),
         ("# hunter2\n", "is empty"),
     ] {
-        let place = Place::new();
-        place.file("tokens", text);
+        let workdir = Workdir::new();
+        workdir.file("tokens", text);
         let arguments = [
             "serve",
             "--listen",
@@ -165,7 +165,7 @@ fn a_file_that_holds_no_tokens_is_refused_without_telling_them() {
             "--callback-token-file",
             "tokens",
         ];
-        let ended = place.run(&arguments);
+        let ended = workdir.run(&arguments);
         assert_eq!(ended.status, 2, "{}", ended.stderr);
         let told = format!("{}{}", ended.stdout, ended.stderr);
         assert!(told.contains(expected), "{told}");

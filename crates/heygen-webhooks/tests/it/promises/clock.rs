@@ -7,13 +7,13 @@ use heygen_inbox::{Inbox as _, NewDelivery, Source};
 use serde_json::Value;
 
 use super::{event, list, post};
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_lies_a_year_ahead_is_handed_out_at_once() {
+async fn delivery_dated_a_year_ahead_is_dispatched_at_once() {
     for order in [&[][..], &["--ordered"]] {
-        let place = Place::new();
-        let inbox = SqliteInbox::open(place.path().join("heygen-inbox.db")).expect("an inbox");
+        let workdir = Workdir::new();
+        let inbox = SqliteInbox::open(workdir.path().join("heygen-inbox.db")).expect("an inbox");
         let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
         for subject in ["a", "b", "c"] {
             let body = event("order.ahead", subject).into();
@@ -21,7 +21,7 @@ async fn what_lies_a_year_ahead_is_handed_out_at_once() {
             inbox.append(delivery).await.expect("kept");
         }
         inbox.close().await.expect("closed");
-        let serve = place.serve(&[&["--json"], order].concat());
+        let serve = workdir.serve(&[&["--json"], order].concat());
         // What comes now stands behind them, and is not later for it.
         assert_eq!(post(&serve, &event("order.now", "a"))["status"], "accepted");
         let subject = || {
@@ -31,6 +31,6 @@ async fn what_lies_a_year_ahead_is_handed_out_at_once() {
         let mut handed_out = [subject(), subject(), subject(), subject()];
         handed_out.sort();
         assert_eq!(handed_out, ["a", "a", "b", "c"], "{order:?}");
-        assert_eq!(list(&place).len(), 4);
+        assert_eq!(list(&workdir).len(), 4);
     }
 }

@@ -11,31 +11,31 @@ use super::{
     are_all, by_subject, event, import, list, old, results, script, sender, serve_with_program,
     show,
 };
-use crate::support::{Place, Serve, eventually};
+use crate::support::{Serve, Workdir, eventually};
 
 const KILLED: i32 = -1;
 
 #[test]
-fn what_a_handler_was_given_when_it_killed_us_comes_again() {
-    let place = Place::new();
-    import(&place, [old("a", "pending", 0, 0)]);
+fn delivery_of_a_handler_that_killed_serve_is_dispatched_again() {
+    let workdir = Workdir::new();
+    import(&workdir, [old("a", "pending", 0, 0)]);
     let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || kill -KILL $PPID"#;
-    assert_eq!(serve_with_program(&place, &[], text).wait().0, KILLED);
-    assert_eq!(list(&place)[0]["state"], "interrupted");
-    let _serve = serve_with_program(&place, &[], text);
-    eventually(|| are_all(&place, "acknowledged"));
-    let delivery = show(&place, &list(&place)[0]);
+    assert_eq!(serve_with_program(&workdir, &[], text).wait().0, KILLED);
+    assert_eq!(list(&workdir)[0]["state"], "interrupted");
+    let _serve = serve_with_program(&workdir, &[], text);
+    eventually(|| are_all(&workdir, "acknowledged"));
+    let delivery = show(&workdir, &list(&workdir)[0]);
     assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
     assert_eq!(delivery["attempts"], 2);
-    let begun = fs::read_to_string(place.path().join("begun")).expect("what began");
+    let begun = fs::read_to_string(workdir.path().join("begun")).expect("what began");
     assert_eq!(begun, "1\n2\n");
 }
 
 #[test]
-fn what_kills_us_every_time_is_given_up() {
-    let place = Place::new();
+fn delivery_that_kills_serve_every_time_is_dead_lettered() {
+    let workdir = Workdir::new();
     import(
-        &place,
+        &workdir,
         [old("a", "pending", 0, 0), old("b", "pending", 0, 0)],
     );
     // One at a time, so that the other is not taken down with it.
@@ -44,11 +44,14 @@ fn what_kills_us_every_time_is_given_up() {
         test "$HEYGEN_SUBJECT_ID" = a || exit 0
         echo "$HEYGEN_ATTEMPT" >> begun; kill -KILL $PPID"#;
     for _ in 0..3 {
-        assert_eq!(serve_with_program(&place, &options, text).wait().0, KILLED);
+        assert_eq!(
+            serve_with_program(&workdir, &options, text).wait().0,
+            KILLED
+        );
     }
-    let serve = serve_with_program(&place, &options, text);
+    let serve = serve_with_program(&workdir, &options, text);
     eventually(|| {
-        let states: BTreeSet<_> = list(&place)
+        let states: BTreeSet<_> = list(&workdir)
             .iter()
             .map(|one| one["state"].to_string())
             .collect();
@@ -59,49 +62,49 @@ fn what_kills_us_every_time_is_given_up() {
             ])
     });
     serve.log_line("dead-lettered");
-    let found = list(&place)
+    let found = list(&workdir)
         .into_iter()
         .find(|one| one["subject_id"] == "a");
-    let delivery = show(&place, &found.expect("it is kept"));
+    let delivery = show(&workdir, &found.expect("it is kept"));
     let expected = ["interrupted", "interrupted", "interrupted", "dead_lettered"];
     assert_eq!(results(&delivery), expected);
     let why = delivery["attempt_list"][3]["detail"].as_str().unwrap_or("");
     assert!(why.contains("attempts ran out"), "{why}");
-    let begun = fs::read_to_string(place.path().join("begun")).expect("what began");
+    let begun = fs::read_to_string(workdir.path().join("begun")).expect("what began");
     assert_eq!(begun, "1\n2\n3\n", "the program was not started once more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_get_all_that_was_answered_however_often_we_are_killed() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let text = r#"cat >/dev/null; sleep 0.02; echo "$HEYGEN_SUBJECT_ID" >> handled"#;
-    let program = script(&place, "handle", text);
+    let program = script(&workdir, "handle", text);
     let handler = ["--exec", program.to_str().expect("a path")];
-    let answered = kill_under_load(&place, &handler).await;
+    let answered = kill_under_load(&workdir, &handler).await;
     assert!(
-        list(&place)
+        list(&workdir)
             .iter()
             .any(|one| one["attempts"].as_u64() > Some(1)),
         "the blow never fell on a handler at work"
     );
-    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    let handled = fs::read_to_string(workdir.path().join("handled")).expect("what was handled");
     let handled: BTreeSet<_> = handled.lines().map(str::to_owned).collect();
     assert_eq!(answered.difference(&handled).count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_gets_all_that_was_answered_however_often_we_are_killed() {
-    let (place, behind) = (Place::new(), Place::new());
-    let made = place.run(&["secrets", "forward", "--create"]).ok().stdout;
+    let (workdir, behind) = (Workdir::new(), Workdir::new());
+    let made = workdir.run(&["secrets", "forward", "--create"]).ok().stdout;
     let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
     let application = behind.serve_with(&["--on", "*=ignore"], &secret);
-    let answered = kill_under_load(&place, &["--forward", &application.url]).await;
+    let answered = kill_under_load(&workdir, &["--forward", &application.url]).await;
     let handled: BTreeSet<_> = by_subject(&behind).into_keys().collect();
     assert_eq!(answered.difference(&handled).count(), 0);
 }
 
 /// Rounds of load that end with SIGKILL, and one that hands out the rest. What was answered is there once, and done.
-async fn kill_under_load(place: &Place, handler: &[&str]) -> BTreeSet<String> {
+async fn kill_under_load(workdir: &Workdir, handler: &[&str]) -> BTreeSet<String> {
     let arguments = [
         &["--concurrency", "8", "--retry-initial-delay", "0.05"],
         handler,
@@ -109,14 +112,14 @@ async fn kill_under_load(place: &Place, handler: &[&str]) -> BTreeSet<String> {
     .concat();
     let mut answered = BTreeSet::new();
     for round in 0..4 {
-        let serve = place.serve(&arguments);
+        let serve = workdir.serve(&arguments);
         answered.extend(load_then_kill(serve, round, 41 + 23 * round).await);
     }
-    let serve = place.serve(&arguments);
-    eventually(|| are_all(place, "acknowledged"));
+    let serve = workdir.serve(&arguments);
+    eventually(|| are_all(workdir, "acknowledged"));
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let kept = by_subject(place);
+    let kept = by_subject(workdir);
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     assert!(answered.iter().all(|subject| kept.contains_key(subject)));
     answered

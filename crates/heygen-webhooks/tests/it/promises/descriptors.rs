@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{ask, event, post, script, sign};
-use crate::support::{Place, SECRET, Serve, eventually, with_free_ports};
+use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
 
 /// Starts `serve` under limits of the shell's.
-fn serve_under(place: &Place, limits: &str, arguments: &[&str]) -> Serve {
-    let binary = place.command(&with_free_ports(arguments));
+fn serve_under(workdir: &Workdir, limits: &str, arguments: &[&str]) -> Serve {
+    let binary = workdir.command(&with_free_ports(arguments));
     let mut command = Command::new("sh");
     command
         .args(["-c", &format!("{limits} && exec \"$@\""), "sh"])
@@ -24,7 +24,7 @@ fn serve_under(place: &Place, limits: &str, arguments: &[&str]) -> Serve {
             None => command.env_remove(name),
         };
     }
-    place.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
+    workdir.begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
 }
 
 /// The soft and the hard limit of open files of a process.
@@ -68,8 +68,8 @@ fn slow_clients(runtime: &tokio::runtime::Runtime, address: &str, clients: usize
 
 #[track_caller]
 fn answers_beside_slow_clients(limits: &str, expected: (&str, &str)) {
-    let place = Place::new();
-    let mut serve = serve_under(&place, limits, &[]);
+    let workdir = Workdir::new();
+    let mut serve = serve_under(&workdir, limits, &[]);
     serve.url = url(&serve);
     let (soft, hard) = self::limits(&serve.process_id().to_string());
     assert_eq!((soft.as_str(), hard.as_str()), expected);
@@ -119,16 +119,16 @@ fn with_a_low_hard_limit() {
 }
 
 #[test]
-fn what_has_no_descriptors_is_not_promised() {
-    let place = Place::new();
-    let serve = serve_under(&place, "ulimit -n 1024", &[]);
+fn connection_limit_is_lowered_to_the_descriptors() {
+    let workdir = Workdir::new();
+    let serve = serve_under(&workdir, "ulimit -n 1024", &[]);
     let warning = serve.log_line("too few file descriptors");
     assert!(
         warning.contains("\"max_connections\":669") && warning.contains("LimitNOFILE"),
         "{warning}"
     );
     let few = serve_under(
-        &place,
+        &workdir,
         "ulimit -n 1024",
         &["--inbox", "b.db", "--max-connections", "600"],
     );
@@ -142,9 +142,9 @@ fn what_has_no_descriptors_is_not_promised() {
 }
 
 #[test]
-fn where_they_run_out_the_slowest_go_and_the_log_stays_short() {
-    let place = Place::new();
-    let mut serve = serve_under(&place, "ulimit -n 40", &[]);
+fn exhausted_descriptors_close_the_slowest_connections() {
+    let workdir = Workdir::new();
+    let mut serve = serve_under(&workdir, "ulimit -n 40", &[]);
     serve.url = url(&serve);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     slow_clients(&runtime, address(&serve.url), 100);
@@ -179,21 +179,21 @@ fn probe(url: &str) -> Option<()> {
 
 #[test]
 fn programs_have_the_limit_that_was() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let program = script(
-        &place,
+        &workdir,
         "handle",
         "cat >/dev/null; ulimit -Sn >soft; ulimit -Hn >hard",
     );
     let program = program.to_str().expect("a path");
     let mut serve = serve_under(
-        &place,
+        &workdir,
         "ulimit -Sn 1000 && ulimit -Hn 4096",
         &["--exec", program],
     );
     serve.url = url(&serve);
     post(&serve, &event("order.new", "a"));
-    let read = |name| std::fs::read_to_string(place.path().join(name)).unwrap_or_default();
+    let read = |name| std::fs::read_to_string(workdir.path().join(name)).unwrap_or_default();
     eventually(|| read("hard").ends_with('\n'));
     assert_eq!((read("soft").trim(), read("hard").trim()), ("1000", "4096"));
     assert_eq!(limits(&serve.process_id().to_string()).0, "4096");

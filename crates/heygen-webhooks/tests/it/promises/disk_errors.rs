@@ -13,7 +13,7 @@ use heygen_inbox::{InboxAdmin as _, InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 
-use crate::support::{Place, SECRET, Serve, block_on, eventually, with_free_ports};
+use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
 
 mod shim;
 
@@ -21,7 +21,7 @@ use shim::Shim;
 
 /// A command, what must be in the inbox before and after it, what it takes in and what it deletes.
 struct Case {
-    prepare: fn(&Place),
+    prepare: fn(&Workdir),
     words: &'static [&'static str],
     stay: &'static [&'static str],
     come: &'static [&'static str],
@@ -30,16 +30,16 @@ struct Case {
 
 const CASES: [Case; 3] = [
     Case {
-        prepare: |place| import_file(place, "in.jsonl", COME, "pending"),
+        prepare: |workdir| import_file(workdir, "in.jsonl", COME, "pending"),
         words: &["inbox", "import", "in.jsonl", "--trust", "--strict"],
         stay: &[],
         come: COME,
         go: &[],
     },
     Case {
-        prepare: |place| {
-            place.file("none.jsonl", "");
-            place.file(INBOX, FIRST_SCHEMA);
+        prepare: |workdir| {
+            workdir.file("none.jsonl", "");
+            workdir.file(INBOX, FIRST_SCHEMA);
         },
         words: &["inbox", "import", "none.jsonl"],
         stay: &[
@@ -50,13 +50,12 @@ const CASES: [Case; 3] = [
         go: &[],
     },
     Case {
-        prepare: |place| {
-            for (name, subjects, state) in [
-                ("stay.jsonl", STAY, "pending"),
-                ("go.jsonl", GO, "acknowledged"),
-            ] {
-                import_file(place, name, subjects, state);
-                place
+        prepare: |workdir| {
+            for (name, subjects, state) in
+                [("stay.jsonl", STAY, "pending"), ("go.jsonl", GO, "acknowledged")]
+            {
+                import_file(workdir, name, subjects, state);
+                workdir
                     .run(&["inbox", "import", name, "--trust", "--strict"])
                     .ok();
             }
@@ -69,7 +68,7 @@ const CASES: [Case; 3] = [
 ];
 
 #[test]
-fn whichever_call_fails_the_file_is_sound_and_the_next_try_succeeds() {
+fn any_failing_file_call_leaves_the_inbox_sound() {
     thread::scope(|scope| {
         for case in &CASES {
             scope.spawn(|| case.run());
@@ -81,16 +80,16 @@ impl Case {
     fn run(&self) {
         let shim = Shim::build();
         for n in (1..2000).step_by(STEP) {
-            let place = Place::new();
-            (self.prepare)(&place);
+            let workdir = Workdir::new();
+            (self.prepare)(&workdir);
             shim.plan(&format!("{n} any {n} {n} {EIO} *"));
-            let tried = self.try_under(&shim, &place);
+            let tried = self.try_under(&shim, &workdir);
             let is_done = tried.status.success();
             let when = format!("{:?}, call {n}", self.words);
             if !is_done {
                 assert!(!tried.stderr.is_empty(), "{when}");
             }
-            if let Some(found) = contents(&place.path().join(INBOX), &when) {
+            if let Some(found) = contents(&workdir.path().join(INBOX), &when) {
                 let counted = |subjects: &[&str]| -> usize {
                     subjects.iter().filter_map(|one| found.get(*one)).sum()
                 };
@@ -103,8 +102,8 @@ impl Case {
             } else {
                 assert!(!is_done, "{when}: done, and no inbox");
             }
-            place.run(self.words).ok();
-            let found = contents(&place.path().join(INBOX), &when).expect("an inbox");
+            workdir.run(self.words).ok();
+            let found = contents(&workdir.path().join(INBOX), &when).expect("an inbox");
             let expected = self.stay.iter().chain(self.come);
             let expected: BTreeMap<String, usize> =
                 expected.map(|one| ((*one).to_owned(), 1)).collect();
@@ -118,11 +117,11 @@ impl Case {
         panic!("there is no end to the calls");
     }
 
-    fn try_under(&self, shim: &Shim, place: &Place) -> Output {
-        let mut command = place.command(self.words);
-        shim.load_into(&mut command, &place.path().join(INBOX));
+    fn try_under(&self, shim: &Shim, workdir: &Workdir) -> Output {
+        let mut command = workdir.command(self.words);
+        shim.load_into(&mut command, &workdir.path().join(INBOX));
         // Whole, as the shim looks for it.
-        command.arg("--inbox").arg(place.path().join(INBOX));
+        command.arg("--inbox").arg(workdir.path().join(INBOX));
         command.output().expect("the binary starts")
     }
 }
@@ -147,7 +146,7 @@ fn contents(inbox: &Path, when: &str) -> Option<BTreeMap<String, usize>> {
 
 /// A running `serve` with the shim in it.
 struct Stage {
-    place: Place,
+    workdir: Workdir,
     shim: Shim,
     serve: Serve,
     sender: Sender,
@@ -158,17 +157,17 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let (place, shim) = (Place::new(), Shim::build());
-        let inbox = place.path().join(INBOX);
+        let (workdir, shim) = (Workdir::new(), Shim::build());
+        let inbox = workdir.path().join(INBOX);
         let options = ["--inbox", inbox.to_str().expect("a path")];
-        let mut command = place.command(&with_free_ports(&options));
+        let mut command = workdir.command(&with_free_ports(&options));
         shim.load_into(&mut command, &inbox);
-        let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+        let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
         let secret = Secret::new(SECRET).expect("a secret");
         Self {
             sender: Sender::new(&serve.url).secret(secret),
             admin: serve.admin(),
-            place,
+            workdir,
             shim,
             serve,
             accepted: Vec::new(),
@@ -191,8 +190,8 @@ impl Stage {
     }
 
     fn count(&self, state: State) -> usize {
-        let reader = SqliteInbox::open_read_only(self.place.path().join(INBOX)).expect("an inbox");
-        let list = block_on(reader.list(Query::default().state(state)));
+        let reader = SqliteReader::open(&self.workdir.path().join(INBOX)).expect("an inbox");
+        let list = reader.list(&Query::default().state(state));
         list.expect("a list").len()
     }
 
@@ -203,7 +202,7 @@ impl Stage {
     /// Kills it, and finds everything that was answered, once.
     fn end(self) {
         self.serve.kill();
-        let found = contents(&self.place.path().join(INBOX), "killed").expect("an inbox");
+        let found = contents(&self.workdir.path().join(INBOX), "killed").expect("an inbox");
         assert!(found.values().all(|count| *count == 1), "{found:?}");
         let lost: Vec<_> = self
             .accepted
@@ -268,9 +267,9 @@ async fn a_file_that_becomes_read_only_is_503_until_it_can_be_written_again() {
     let line = stage.serve.log_line("the inbox kept nothing of these");
     assert!(line.contains(INBOX), "{line}");
     // A second process is told why it cannot start.
-    let mut command = stage.place.command(&["inbox", "import", "none.jsonl"]);
-    stage.place.file("none.jsonl", "");
-    let inbox = stage.place.path().join(INBOX);
+    let mut command = stage.workdir.command(&["inbox", "import", "none.jsonl"]);
+    stage.workdir.file("none.jsonl", "");
+    let inbox = stage.workdir.path().join(INBOX);
     command.arg("--inbox").arg(&inbox);
     stage.shim.load_into(&mut command, &inbox);
     let output = command.output().expect("the binary starts");
@@ -285,7 +284,7 @@ async fn a_file_that_becomes_read_only_is_503_until_it_can_be_written_again() {
 }
 
 /// As lines that `inbox import` reads.
-fn import_file(place: &Place, name: &str, subjects: &[&str], state: &str) {
+fn import_file(workdir: &Workdir, name: &str, subjects: &[&str], state: &str) {
     let line = |subject: &&str| {
         let line = serde_json::json!({
             "received_at": "2025-01-01T12:00:00Z",
@@ -297,7 +296,7 @@ fn import_file(place: &Place, name: &str, subjects: &[&str], state: &str) {
         });
         format!("{line}\n")
     };
-    place.file(name, subjects.iter().map(line).collect::<String>());
+    workdir.file(name, subjects.iter().map(line).collect::<String>());
 }
 
 fn body(subject: &str, bytes: usize) -> String {

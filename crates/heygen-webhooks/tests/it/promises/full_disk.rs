@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use heygen_testkit::Sender;
 
 use super::{are_all, by_subject, get, list, sender};
-use crate::support::{Place, SECRET, Serve, eventually, with_free_ports};
+use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
 
 /// `serve` whose files may have so many blocks of half a KiB or one, as the shell counts.
-fn start(place: &Place, blocks: u32) -> Serve {
-    let plain = place.command(&with_free_ports(&["--json"]));
+fn start(workdir: &Workdir, blocks: u32) -> Serve {
+    let plain = workdir.command(&with_free_ports(&["--json"]));
     let mut command = Command::new("sh");
     let limit = format!(r#"trap '' XFSZ; ulimit -S -f {blocks}; exec "$@""#);
     command
@@ -21,7 +21,7 @@ fn start(place: &Place, blocks: u32) -> Serve {
     for (name, _) in plain.get_envs() {
         command.env_remove(name);
     }
-    place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
+    workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
 }
 
 fn lift(serve: &Serve) {
@@ -86,15 +86,15 @@ async fn fill(sender: &Sender) -> Told {
 
 /// Room for less than the log that goes before the file, and for several times as much.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_fit_is_refused_until_there_is_room_and_nothing_is_lost() {
+async fn full_disk_answers_503_until_there_is_room_and_loses_nothing() {
     for blocks in [512, 10_240] {
         check(blocks).await;
     }
 }
 
 async fn check(blocks: u32) {
-    let place = Place::new();
-    let serve = start(&place, blocks);
+    let workdir = Workdir::new();
+    let serve = start(&workdir, blocks);
     let admin = serve.admin();
     let readiness = || get(&format!("{admin}/readyz")).status;
     assert_eq!(readiness(), 200);
@@ -108,7 +108,7 @@ async fn check(blocks: u32) {
         let probe = sender.probe().await.expect("a request");
         assert!(probe.passed(), "{:?}", probe.attempt());
     }
-    let kept = by_subject(&place);
+    let kept = by_subject(&workdir);
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), answered);
 
@@ -124,9 +124,9 @@ async fn check(blocks: u32) {
         let answer = report.answer().expect("an answer").text();
         assert!(answer.contains(r#""status":"duplicate""#), "{answer}");
     }
-    eventually(|| are_all(&place, "acknowledged"));
+    eventually(|| are_all(&workdir, "acknowledged"));
     let all: BTreeSet<_> = answered.union(&refused).cloned().collect();
-    assert_eq!(list(&place).len(), all.len());
+    assert_eq!(list(&workdir).len(), all.len());
     serve.signal("TERM");
     let (status, lines, _) = serve.wait();
     assert_eq!(status, 0);
@@ -138,5 +138,5 @@ async fn check(blocks: u32) {
         })
         .collect();
     assert_eq!(handed_out, all);
-    place.run(&["inbox", "check", "--full"]).ok();
+    workdir.run(&["inbox", "check", "--full"]).ok();
 }

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{ask, event, post};
 use crate::identity::Identity;
-use crate::support::{Place, Serve};
+use crate::support::{Serve, Workdir};
 
 const CONNECTIONS: usize = 100;
 const STREAMS: u32 = 128;
@@ -92,8 +92,8 @@ fn connect(serve: &Serve) -> TcpStream {
 fn references_to_headers_over_http2_stay_bounded() {
     // As many as the list of headers may hold and more than are counted; and as many as each request may have.
     for headers in [970, 400, 90] {
-        let place = Place::new();
-        let serve = place.serve(&[]);
+        let workdir = Workdir::new();
+        let serve = workdir.serve(&[]);
         let bytes = references(headers);
         let held: Vec<_> = (0..CONNECTIONS)
             .map(|_| attack(connect(&serve), &bytes))
@@ -107,10 +107,10 @@ fn references_to_headers_over_http2_stay_bounded() {
 
 #[test]
 fn references_to_headers_under_tls_stay_bounded() {
-    let (place, me) = (Place::new(), Identity::new());
-    place.file("chain.pem", &me.certificate);
-    place.file("key.pem", &me.key);
-    let serve = place.serve(&["--tls-cert", "chain.pem", "--tls-key", "key.pem"]);
+    let (workdir, me) = (Workdir::new(), Identity::new());
+    workdir.file("chain.pem", &me.certificate);
+    workdir.file("key.pem", &me.key);
+    let serve = workdir.serve(&["--tls-cert", "chain.pem", "--tls-key", "key.pem"]);
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(me.certificate.as_bytes());
     roots.add(certificate.expect("PEM")).expect("a certificate");
@@ -136,8 +136,8 @@ fn references_to_headers_under_tls_stay_bounded() {
 
 #[test]
 fn large_headers_over_http1_stay_bounded() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let lines = (0..90).map(|number| format!("x-{number}: {}\r\n", "y".repeat(150)));
     let head = format!(
         "POST /webhooks/heygen HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n{}\r\n",
@@ -162,8 +162,8 @@ fn large_headers_over_http1_stay_bounded() {
 
 #[test]
 fn small_deliveries_get_through_while_others_hold_a_megabyte_each() {
-    let place = Place::new();
-    let serve = place.serve(&["--body-timeout", "3600"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--body-timeout", "3600"]);
     let head = "POST /webhooks/heygen HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n";
     let most = [head.as_bytes(), &vec![b'x'; 1_048_575]].concat();
     let greedy: Vec<_> = (0..64)

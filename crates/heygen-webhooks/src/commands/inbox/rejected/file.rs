@@ -1,4 +1,4 @@
-//! The file with what was turned away, and the secrets to check it with.
+//! The file of rejected requests, and the secrets to verify them with.
 
 use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
@@ -8,10 +8,10 @@ use crate::secrets::secret;
 use crate::settings::location::InboxFile;
 use crate::settings::options::Options;
 use crate::settings::secrets::SecretFiles;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 
-/// What was turned away from the inbox at `inbox`; `None` when nothing was.
-pub(super) fn open(inbox: &Place) -> Result<Option<RejectedFile>, Failure> {
+/// The rejected requests of the inbox at `inbox`; `None` when there are none.
+pub(super) fn open(inbox: &InboxLocation) -> Result<Option<RejectedFile>, Failure> {
     let file = RejectedFile::open(&rejected_path(&inbox.beside()))?;
     if file.is_none() && !inbox.may_exist() {
         return Err(anyhow::anyhow!(
@@ -28,10 +28,10 @@ pub(super) fn secrets(
     options: &Options<SecretFiles>,
 ) -> Result<Option<heygen_signature::Secrets>, Failure> {
     let files = options.over(&file.config.read()?)?.files();
-    secret::accepted(&files, &SecretStore::beside(&file.place()?.beside()))
+    secret::accepted(&files, &SecretStore::beside(&file.location()?.beside()))
 }
 
-pub(super) fn missing(id: u64, inbox: &Place) -> String {
+pub(super) fn missing(id: u64, inbox: &InboxLocation) -> String {
     let path = rejected_path(&inbox.beside());
     format!(
         "no request {id} in {}; it may have been displaced: see `inbox rejected list`",

@@ -1,4 +1,4 @@
-//! Posts that were turned away, for programs: the same keys wherever one is shown.
+//! Rejected requests as JSON: the same keys wherever one is shown.
 
 use heygen_inbox::sqlite::{Rejected, RejectedSummary};
 use heygen_signature::Diagnosis;

@@ -1,4 +1,4 @@
-//! `inbox rejected list`: what was turned away, what came last first, and what the reasons mean.
+//! `inbox rejected list`: rejected requests, newest first, and what their reasons mean.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::settings::when;
 
 pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
     let limit = (options.limit > 0).then_some(options.limit);
-    let found = match open(&options.file.place()?)? {
+    let found = match open(&options.file.location()?)? {
         Some(file) => file.list(limit)?,
         None => Vec::new(),
     };

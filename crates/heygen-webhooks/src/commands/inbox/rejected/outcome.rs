@@ -1,4 +1,4 @@
-//! [`Outcome`]: what became of posts that were checked again, for people and for programs.
+//! [`Outcome`]: the result of verifying requests again, as text and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Outcome {
     pub(super) checked: u64,
     /// How many verify.
     pub(super) verified: u64,
-    /// What was taken in, or was there: the post, and what the inbox said.
+    /// Accepted requests: the number of each, and what the inbox answered.
     pub(super) appended: Vec<(u64, Appended)>,
     /// How many do not verify, by the label of the diagnosis.
     pub(super) not_verified: BTreeMap<&'static str, u64>,

@@ -1,4 +1,4 @@
-//! `inbox rejected reverify`: takes in what verifies with the present secrets.
+//! `inbox rejected reverify`: accepts rejected requests that verify with today's secrets.
 
 use futures_util::future::try_join_all;
 use heygen_inbox::sqlite::{Rejected, RejectedFile};
@@ -14,11 +14,11 @@ use crate::failure::Failure;
 use crate::output;
 use crate::settings::location::InboxFile;
 
-/// Verified posts on their way into the inbox. Only [`Taker::take`] puts one there.
-struct Taker<'a> {
+/// Verified posts on their way into the inbox. Only [`Reverifier::take`] puts one there.
+struct Reverifier<'a> {
     options: &'a InboxFile,
     file: &'a RejectedFile,
-    /// Opened when there is something to take in, which makes an inbox where there is none.
+    /// Opened when there is a request to accept, which creates a missing inbox.
     inbox: Option<BoxInbox>,
     ids: Vec<u64>,
     batch: Vec<NewDelivery>,
@@ -26,7 +26,7 @@ struct Taker<'a> {
 }
 
 pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
-    let inbox = options.file.place()?;
+    let inbox = options.file.location()?;
     let secrets = secrets(&options.file, &options.secrets)?.ok_or_else(|| {
         Failure::usage(
             "no signing secret: set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file, or name with --inbox the inbox beside which `serve --public-url` or `endpoints` stored it",
@@ -53,7 +53,7 @@ async fn reverify(
     let ids = chosen(file, &options.ids)?;
     let progress = progress::posts(ids.len() as u64)?;
     let mut outcome = Outcome::default();
-    let mut taker = Taker::new(&options.file, file);
+    let mut taker = Reverifier::new(&options.file, file);
     for id in ids {
         match file.get(id)? {
             None => outcome.missing.push(id),
@@ -111,7 +111,7 @@ fn check(post: &Rejected, secrets: &Secrets) -> Result<NewDelivery, &'static str
     ))
 }
 
-impl<'a> Taker<'a> {
+impl<'a> Reverifier<'a> {
     fn new(options: &'a InboxFile, file: &'a RejectedFile) -> Self {
         Self {
             options,

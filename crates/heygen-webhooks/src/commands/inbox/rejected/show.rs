@@ -1,17 +1,17 @@
-//! `inbox rejected show`: one post, whole, and what the present secrets make of it.
+//! `inbox rejected show`: one rejected request, and whether it verifies with today's secrets.
 
 use heygen_inbox::sqlite::Rejected;
 use heygen_signature::{Secrets, diagnose};
 
 use super::file::{missing, open, secrets};
 use super::json::rejected_json;
-use super::text::{Now, rejected_text};
+use super::text::{Verification, rejected_text};
 use crate::cli::ShowRejected;
 use crate::failure::Failure;
 use crate::output;
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
-    let inbox = options.file.place()?;
+    let inbox = options.file.location()?;
     let post = match open(&inbox)? {
         Some(file) => file.get(options.id)?,
         None => None,
@@ -31,21 +31,27 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     // To look at it takes no secret: one that cannot be read is told with the rest.
     let now = now(&post, secrets(&options.file, &options.secrets));
     match (options.json, &now) {
-        (true, Now::Checked(diagnosis)) => output::json(&rejected_json(&post, Some(diagnosis)))?,
-        (true, Now::Unknown(_)) => output::json(&rejected_json(&post, None))?,
+        (true, Verification::Checked(diagnosis)) => {
+            output::json(&rejected_json(&post, Some(diagnosis)))?
+        }
+        (true, Verification::Unknown(_)) => output::json(&rejected_json(&post, None))?,
         (false, now) => output::write(rejected_text(&post, now))?,
     }
     Ok(())
 }
 
-fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Now {
+fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Verification {
     let Some(body) = &post.body else {
-        return Now::Unknown("cannot be verified: its body was not read or not kept".to_owned());
+        return Verification::Unknown(
+            "cannot be verified: its body was not read or not kept".to_owned(),
+        );
     };
     match secrets {
-        Ok(Some(secrets)) => Now::Checked(diagnose(pairs(post), body, &secrets)),
-        Ok(None) => Now::Unknown("not verified: no signing secret is known here".to_owned()),
-        Err(failure) => Now::Unknown(format!("not verified: {failure}")),
+        Ok(Some(secrets)) => Verification::Checked(diagnose(pairs(post), body, &secrets)),
+        Ok(None) => {
+            Verification::Unknown("not verified: no signing secret is known here".to_owned())
+        }
+        Err(failure) => Verification::Unknown(format!("not verified: {failure}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One post that was turned away, for people.
+//! One rejected request as text.
 
 use heygen_inbox::sqlite::Rejected;
 use heygen_signature::Diagnosis;
@@ -9,13 +9,13 @@ use crate::output::tame;
 use crate::settings::when;
 
 /// What the present secrets make of a post.
-pub(super) enum Now {
+pub(super) enum Verification {
     Checked(Diagnosis),
-    /// Why nobody can say.
+    /// Why it cannot be verified.
     Unknown(String),
 }
 
-pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
+pub(super) fn rejected_text(post: &Rejected, now: &Verification) -> String {
     let summary = &post.summary;
     let times = match summary.count {
         1 => when::short(summary.first_at),
@@ -26,11 +26,11 @@ pub(super) fn rejected_text(post: &Rejected, now: &Now) -> String {
         ),
     };
     let now = match now {
-        Now::Checked(diagnosis) if diagnosis.is_verified() => {
+        Verification::Checked(diagnosis) if diagnosis.is_verified() => {
             format!("verified, {diagnosis}: `inbox rejected reverify` accepts it")
         }
-        Now::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
-        Now::Unknown(why) => why.clone(),
+        Verification::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
+        Verification::Unknown(why) => why.clone(),
     };
     let mut parts = vec![format!(
         "request         {}\nreceived        {times}\nrejected        {}: {}\nsecrets today   {}\nheaders         {}\n",

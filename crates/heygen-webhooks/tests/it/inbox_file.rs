@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Place, SECRET, Serve, eventually};
+use crate::support::{SECRET, Serve, Workdir, eventually};
 
 const INBOX: [&str; 3] = [
     "heygen-inbox.db",
@@ -35,14 +35,14 @@ fn status(url: &str) -> u16 {
     status.parse().expect("a number")
 }
 
-fn is_accepted(serve: &Serve, place: &Place, id: &str) -> bool {
+fn is_accepted(serve: &Serve, workdir: &Workdir, id: &str) -> bool {
     let id = format!("video_id={id}");
-    let ended = serve.trigger(place, &["avatar_video.success", "--set", &id]);
+    let ended = serve.trigger(workdir, &["avatar_video.success", "--set", &id]);
     ended.status == 0
 }
 
-fn names(place: &Place) -> BTreeSet<String> {
-    let entries = fs::read_dir(place.path()).expect("a folder");
+fn names(workdir: &Workdir) -> BTreeSet<String> {
+    let entries = fs::read_dir(workdir.path()).expect("a folder");
     entries
         .map(|entry| {
             entry
@@ -54,24 +54,24 @@ fn names(place: &Place) -> BTreeSet<String> {
         .collect()
 }
 
-fn list(place: &Place, inbox: &str, more: &[&str]) -> Vec<serde_json::Value> {
+fn list(workdir: &Workdir, inbox: &str, more: &[&str]) -> Vec<serde_json::Value> {
     let arguments = [&["inbox", "list", "--json", "--inbox", inbox], more].concat();
-    let listed = place.run(&arguments).ok().json();
+    let listed = workdir.run(&arguments).ok().json();
     listed.as_array().expect("an array").clone()
 }
 
 #[test]
 fn a_removed_inbox_answers_503_and_is_rescued() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let admin = serve.admin();
     let ready = format!("{admin}/readyz");
-    assert!(is_accepted(&serve, &place, "a") && is_accepted(&serve, &place, "b"));
+    assert!(is_accepted(&serve, &workdir, "a") && is_accepted(&serve, &workdir, "b"));
     assert_eq!(status(&ready), 200);
     for name in INBOX {
-        fs::remove_file(place.path().join(name)).expect("removed");
+        fs::remove_file(workdir.path().join(name)).expect("removed");
     }
-    assert!(!is_accepted(&serve, &place, "c"), "it is 503");
+    assert!(!is_accepted(&serve, &workdir, "c"), "it is 503");
     eventually(|| status(&ready) == 503);
     let line = serve.log_line("was removed or renamed while it was open");
     assert!(line.contains("put back the file that was there"), "{line}");
@@ -80,51 +80,54 @@ fn a_removed_inbox_answers_503_and_is_rescued() {
         line.contains("heygen-inbox.db.rescued | heygen-webhooks inbox import - --trust"),
         "{line}"
     );
-    assert!(!is_accepted(&serve, &place, "c"));
-    assert_eq!(list(&place, "heygen-inbox.db.rescued", &[]).len(), 2);
+    assert!(!is_accepted(&serve, &workdir, "c"));
+    assert_eq!(list(&workdir, "heygen-inbox.db.rescued", &[]).len(), 2);
     serve.signal("TERM");
     let (status, ..) = serve.wait();
     assert_eq!(status, 1, "not all is where it should be");
-    assert!(!place.path().join("heygen-inbox.db").exists());
+    assert!(!workdir.path().join("heygen-inbox.db").exists());
 
-    let serve = place.serve_logging(&[]);
+    let serve = workdir.serve_logging(&[]);
     let line = serve.log_line("deliveries of an inbox that was removed or replaced are in");
     assert!(line.contains("heygen-inbox.db.rescued"), "{line}");
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let exported = place
+    let exported = workdir
         .run(&["inbox", "export", "--inbox", "heygen-inbox.db.rescued"])
         .ok();
-    place
+    workdir
         .run_with(&["inbox", "import", "-"], &exported.raw, &[])
         .ok();
-    assert_eq!(list(&place, "heygen-inbox.db", &[]).len(), 2);
+    assert_eq!(list(&workdir, "heygen-inbox.db", &[]).len(), 2);
 }
 
 #[test]
 fn a_renamed_inbox_that_comes_back_goes_on_and_commands_make_no_other() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    assert!(is_accepted(&serve, &place, "a"));
-    let (inbox, away) = (place.path().join(INBOX[0]), place.path().join("away.db"));
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    assert!(is_accepted(&serve, &workdir, "a"));
+    let (inbox, away) = (
+        workdir.path().join(INBOX[0]),
+        workdir.path().join("away.db"),
+    );
     fs::rename(&inbox, &away).expect("renamed");
-    assert!(!is_accepted(&serve, &place, "b"));
+    assert!(!is_accepted(&serve, &workdir, "b"));
     fs::rename(&away, &inbox).expect("renamed back");
-    eventually(|| is_accepted(&serve, &place, "c"));
+    eventually(|| is_accepted(&serve, &workdir, "c"));
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    assert_eq!(list(&place, INBOX[0], &[]).len(), 2);
+    assert_eq!(list(&workdir, INBOX[0], &[]).len(), 2);
 }
 
 #[test]
 fn two_names_of_one_inbox_are_not_served_twice() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    let inbox = place.path().join(INBOX[0]);
-    fs::hard_link(&inbox, place.path().join("hard.db")).expect("a link");
-    std::os::unix::fs::symlink(&inbox, place.path().join("soft.db")).expect("a link");
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let inbox = workdir.path().join(INBOX[0]);
+    fs::hard_link(&inbox, workdir.path().join("hard.db")).expect("a link");
+    std::os::unix::fs::symlink(&inbox, workdir.path().join("soft.db")).expect("a link");
     for name in ["hard.db", "soft.db"] {
-        let ended = place.run(&[
+        let ended = workdir.run(&[
             "serve",
             "--listen",
             "127.0.0.1:0",
@@ -143,26 +146,26 @@ fn two_names_of_one_inbox_are_not_served_twice() {
     }
     let line = serve.log_line("a hard link");
     assert!(line.contains("the next start is refused"), "{line}");
-    assert!(is_accepted(&serve, &place, "a"));
+    assert!(is_accepted(&serve, &workdir, "a"));
 }
 
 /// Nothing new is in the folder after a start that fails.
 #[track_caller]
-fn check_failed_start(place: &Place, arguments: &[&str], environment: &[(&str, &str)]) {
-    let before = names(place);
-    let ended = place.run_with(arguments, b"", environment);
+fn check_failed_start(workdir: &Workdir, arguments: &[&str], environment: &[(&str, &str)]) {
+    let before = names(workdir);
+    let ended = workdir.run_with(arguments, b"", environment);
     assert_ne!(ended.status, 0, "{arguments:?}: {}", ended.stdout);
-    assert_eq!(names(place), before, "{arguments:?}: {}", ended.stderr);
+    assert_eq!(names(workdir), before, "{arguments:?}: {}", ended.stderr);
 }
 
 #[test]
 fn a_start_that_fails_leaves_nothing_behind() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("its address").to_string();
-    place.file("empty", "");
-    place.file("text", "no token at all\n");
-    place.file(
+    workdir.file("empty", "");
+    workdir.file("text", "no token at all\n");
+    workdir.file(
         "not-a-database",
         "a letter to a friend, and longer than the header of a file of SQLite's",
     );
@@ -173,21 +176,21 @@ fn a_start_that_fails_leaves_nothing_behind() {
     let secret = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
     let key = [("HEYGEN_WEBHOOK_SECRET", SECRET), ("HEYGEN_API_KEY", "key")];
     check_failed_start(
-        &place,
+        &workdir,
         &["serve", "--listen", &taken, "--admin", "off"],
         &secret,
     );
     check_failed_start(
-        &place,
+        &workdir,
         &["serve", "--sandbox", "--listen", &taken, "--admin", "off"],
         &secret,
     );
     check_failed_start(
-        &place,
+        &workdir,
         &["serve", "--listen", "127.0.0.1:0", "--admin", &taken],
         &secret,
     );
-    check_failed_start(&place, &["sandbox", "--listen", &taken], &[]);
+    check_failed_start(&workdir, &["sandbox", "--listen", &taken], &[]);
     for more in [
         &["--secret-file", "none"][..],
         &["--secret-file", "empty"],
@@ -208,28 +211,28 @@ fn a_start_that_fails_leaves_nothing_behind() {
         &["--inbox", "not-a-database"],
         &["--inbox", "none/inbox.db"],
     ] {
-        check_failed_start(&place, &serve(more), &secret);
+        check_failed_start(&workdir, &serve(more), &secret);
     }
     check_failed_start(
-        &place,
+        &workdir,
         &serve(&["--public-url", "https://example.com/", "--events", " , "]),
         &key,
     );
-    check_failed_start(&place, &["work", "--inbox", "inbox.db"], &secret);
-    check_failed_start(&place, &["dev"], &secret);
-    check_failed_start(&place, &["dev", "--interval", "0"], &key);
-    check_failed_start(&place, &["dev", "--forward", "no address"], &key);
-    check_failed_start(&place, &["dev", "--secret-file", "none"], &key);
-    check_failed_start(&place, &["dev", "--inbox", "not-a-database"], &key);
+    check_failed_start(&workdir, &["work", "--inbox", "inbox.db"], &secret);
+    check_failed_start(&workdir, &["dev"], &secret);
+    check_failed_start(&workdir, &["dev", "--interval", "0"], &key);
+    check_failed_start(&workdir, &["dev", "--forward", "no address"], &key);
+    check_failed_start(&workdir, &["dev", "--secret-file", "none"], &key);
+    check_failed_start(&workdir, &["dev", "--inbox", "not-a-database"], &key);
 }
 
 #[test]
-fn what_was_in_hand_when_the_process_was_killed_is_shown_as_interrupted() {
-    let place = Place::new();
-    let serve = place.serve(&["--exec", "sleep", "600"]);
-    assert!(is_accepted(&serve, &place, "a"));
+fn delivery_claimed_at_sigkill_is_shown_as_interrupted() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--exec", "sleep", "600"]);
+    assert!(is_accepted(&serve, &workdir, "a"));
     let states = |more: &[&str]| {
-        let listed = list(&place, INBOX[0], more);
+        let listed = list(&workdir, INBOX[0], more);
         let states = listed
             .iter()
             .map(|line| line["state"].as_str().expect("a state").to_owned());
@@ -241,43 +244,43 @@ fn what_was_in_hand_when_the_process_was_killed_is_shown_as_interrupted() {
     assert_eq!(states(&[]), ["interrupted"]);
     assert_eq!(states(&["--state", "interrupted"]), ["interrupted"]);
     assert_eq!(states(&["--state", "claimed"]), [""; 0]);
-    let id = list(&place, INBOX[0], &[])[0]["id"]
+    let id = list(&workdir, INBOX[0], &[])[0]["id"]
         .as_str()
         .expect("an id")
         .to_owned();
-    let attempts = place.run(&["inbox", "attempts", &id]).ok().stdout;
+    let attempts = workdir.run(&["inbox", "attempts", &id]).ok().stdout;
     assert!(
         attempts.contains("is interrupted: attempt 1 was not finished"),
         "{attempts}"
     );
-    let shown = place.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let shown = workdir.run(&["inbox", "show", &id, "--json"]).ok().json();
     assert_eq!(shown["state"], "interrupted");
-    let stats = place.run(&["inbox", "stats", "--json"]).ok().json();
+    let stats = workdir.run(&["inbox", "stats", "--json"]).ok().json();
     assert_eq!(
         (&stats["states"]["interrupted"], &stats["states"]["claimed"]),
         (&1.into(), &0.into())
     );
-    let text = place.run(&["inbox", "stats"]).ok().stdout;
+    let text = workdir.run(&["inbox", "stats"]).ok().stdout;
     assert!(text.contains("interrupted"), "{text}");
-    let serve = place.serve(&[]);
+    let serve = workdir.serve(&[]);
     eventually(|| states(&[]) == ["acknowledged"]);
     drop(serve);
 }
 
 #[test]
-fn an_inbox_that_others_can_read_is_told() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+fn inbox_readable_by_others_is_reported() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     serve.signal("TERM");
     serve.wait();
     let open = |name: &str| {
-        let path = place.path().join(name);
+        let path = workdir.path().join(name);
         fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("ours");
     };
     open(INBOX[0]);
-    place.file("heygen-inbox.db.secrets.json", r#"{"secrets":[]}"#);
+    workdir.file("heygen-inbox.db.secrets.json", r#"{"secrets":[]}"#);
     open("heygen-inbox.db.secrets.json");
-    let serve = place.serve_logging(&[]);
+    let serve = workdir.serve_logging(&[]);
     for name in [
         "heygen-inbox.db",
         "heygen-inbox.db-wal",
@@ -286,7 +289,7 @@ fn an_inbox_that_others_can_read_is_told() {
         let line = serve.log_line(&format!("{name}: chmod 600"));
         assert!(line.contains("WARN"), "{line}");
     }
-    let doctor = place.run(&["doctor", "--json", "--no-sample"]).json();
+    let doctor = workdir.run(&["doctor", "--json", "--no-sample"]).json();
     let findings = doctor["findings"].as_array().expect("findings").clone();
     let finding = findings.iter().find(|finding| finding["id"] == "inbox");
     let finding = finding.expect("the finding");
@@ -298,10 +301,10 @@ fn an_inbox_that_others_can_read_is_told() {
 }
 
 /// In a mount namespace of its own, as root.
-fn in_namespace(place: &Place, script: &str) -> (bool, String) {
+fn in_namespace(workdir: &Workdir, script: &str) -> (bool, String) {
     let output = Command::new("unshare")
         .args(["-m", "sh", "-ec", script])
-        .current_dir(place.path())
+        .current_dir(workdir.path())
         .env("BIN", env!("CARGO_BIN_EXE_heygen-webhooks"))
         .env("HEYGEN_WEBHOOK_SECRET", SECRET)
         .output()
@@ -315,25 +318,29 @@ fn in_namespace(place: &Place, script: &str) -> (bool, String) {
 
 #[test]
 #[ignore = "needs root and mounts: tests_that_need_root runs it"]
-fn a_plain_copy_on_a_read_only_mount_is_read() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
-    assert!(is_accepted(&serve, &place, "a"));
-    fs::create_dir(place.path().join("log")).expect("a folder");
+fn inbox_copy_on_a_read_only_mount_is_readable() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    assert!(is_accepted(&serve, &workdir, "a"));
+    fs::create_dir(workdir.path().join("log")).expect("a folder");
     for name in &INBOX[..2] {
-        fs::copy(place.path().join(name), place.path().join("log").join(name)).expect("a copy");
+        fs::copy(
+            workdir.path().join(name),
+            workdir.path().join("log").join(name),
+        )
+        .expect("a copy");
     }
     serve.signal("TERM");
     serve.wait();
-    fs::create_dir(place.path().join("plain")).expect("a folder");
+    fs::create_dir(workdir.path().join("plain")).expect("a folder");
     fs::copy(
-        place.path().join(INBOX[0]),
-        place.path().join("plain").join(INBOX[0]),
+        workdir.path().join(INBOX[0]),
+        workdir.path().join("plain").join(INBOX[0]),
     )
     .expect("a copy");
     let mount = "mount --bind plain plain; mount -o remount,bind,ro plain; mount --bind log log; mount -o remount,bind,ro log;";
     let (is_well, said) = in_namespace(
-        &place,
+        &workdir,
         &format!(
             "{mount} $BIN inbox list --inbox plain/heygen-inbox.db --json; $BIN inbox check --inbox plain/heygen-inbox.db"
         ),
@@ -343,7 +350,7 @@ fn a_plain_copy_on_a_read_only_mount_is_read() {
         "{said}"
     );
     let (is_well, said) = in_namespace(
-        &place,
+        &workdir,
         &format!("{mount} $BIN inbox list --inbox log/heygen-inbox.db"),
     );
     assert!(
@@ -355,21 +362,21 @@ fn a_plain_copy_on_a_read_only_mount_is_read() {
 #[test]
 #[ignore = "needs root and mounts: tests_that_need_root runs it"]
 fn an_inbox_that_is_mounted_alone_is_refused() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     serve.signal("TERM");
     serve.wait();
-    fs::create_dir(place.path().join("data")).expect("a folder");
+    fs::create_dir(workdir.path().join("data")).expect("a folder");
     let script = "touch data/inbox.db; mount --bind heygen-inbox.db data/inbox.db; \
                   $BIN serve --listen 127.0.0.1:0 --admin off --inbox data/inbox.db";
-    let (is_well, said) = in_namespace(&place, script);
+    let (is_well, said) = in_namespace(&workdir, script);
     assert!(
         !is_well
             && said.contains("is mounted as a single file")
             && said.contains("mount its folder instead"),
         "{said}"
     );
-    let left = fs::read_dir(place.path().join("data"))
+    let left = fs::read_dir(workdir.path().join("data"))
         .expect("a folder")
         .count();
     assert_eq!(left, 1, "the mount point");
@@ -381,11 +388,11 @@ fn an_inbox_that_is_mounted_alone_is_refused() {
 fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
     const NOBODY: u32 = 65534;
     use std::os::unix::fs::{MetadataExt as _, chown, symlink};
-    let place = Place::new();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-    let roots = place.path().join("roots");
+    let workdir = Workdir::new();
+    fs::set_permissions(workdir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let roots = workdir.path().join("roots");
     fs::create_dir(&roots).expect("a folder");
-    let folder = place.path().join("service");
+    let folder = workdir.path().join("service");
     fs::create_dir(&folder).expect("a folder");
     chown(&folder, Some(NOBODY), Some(NOBODY)).expect("given");
     let owners = |folder: &Path| {
@@ -398,14 +405,14 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
             })
             .collect::<Vec<_>>()
     };
-    place
+    workdir
         .run_with(
             &["inbox", "import", "-", "--inbox", "service/inbox.db"],
             b"",
             &[],
         )
         .ok();
-    place
+    workdir
         .run(&[
             "inbox",
             "backup",
@@ -414,7 +421,7 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
             "service/inbox.db",
         ])
         .ok();
-    place
+    workdir
         .run(&[
             "inbox",
             "export",
@@ -441,7 +448,7 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
     ] {
         symlink(roots.join(name), folder.join(name)).expect("a link");
     }
-    let ended = place.run(&[
+    let ended = workdir.run(&[
         "serve",
         "--listen",
         "127.0.0.1:0",
@@ -457,15 +464,15 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
 #[test]
 fn tests_that_need_root() {
     use std::os::unix::fs::MetadataExt as _;
-    let place = Place::new();
+    let workdir = Workdir::new();
     // The tests stay listed as ignored where this is not so.
-    if fs::metadata(place.path()).expect("a folder").uid() != 0 {
+    if fs::metadata(workdir.path()).expect("a folder").uid() != 0 {
         return;
     }
     let mounts = Command::new("unshare").args(["-m", "true"]).status();
     let has_mounts = mounts.is_ok_and(|status| status.success());
     for (test, needs_mounts) in [
-        ("a_plain_copy_on_a_read_only_mount_is_read", true),
+        ("inbox_copy_on_a_read_only_mount_is_readable", true),
         ("an_inbox_that_is_mounted_alone_is_refused", true),
         (
             "root_leaves_nothing_that_locks_the_service_out_and_follows_no_link",
@@ -476,7 +483,7 @@ fn tests_that_need_root() {
             continue;
         }
         let output = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", &format!("moved::{test}"), "--ignored"])
+            .args(["--exact", &format!("inbox_file::{test}"), "--ignored"])
             .output()
             .expect("this program runs");
         let said = String::from_utf8_lossy(&output.stdout);

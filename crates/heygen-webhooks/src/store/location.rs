@@ -1,4 +1,4 @@
-//! [`Place`]: where an inbox is, in a file or on streams.
+//! [`InboxLocation`]: where an inbox is, in a file or on streams.
 
 use std::fmt;
 use std::fs;
@@ -12,14 +12,14 @@ use crate::settings::origin;
 
 /// Where an inbox is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum InboxLocation {
     /// In a SQLite file.
     File(PathBuf),
     /// On streams of NATS JetStream.
     Streams(Address),
 }
 
-impl Place {
+impl InboxLocation {
     /// `text` is a path, or `nats://…`.
     pub(crate) fn read(text: PathBuf) -> Result<Self, Failure> {
         match text.to_str() {
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// What this machine keeps beside the inbox (secrets that HeyGen told, what was turned away) has names that begin so.
+    /// The prefix of the files that this machine keeps beside the inbox: secrets and rejected requests.
     pub(crate) fn beside(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
@@ -86,7 +86,7 @@ impl Place {
                 .into()),
             };
         }
-        let trouble = match fs::metadata(folder) {
+        let problem = match fs::metadata(folder) {
             Ok(_) => "is not a folder".to_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => format!(
                 "does not exist: create it first, or choose another path for {}",
@@ -95,12 +95,12 @@ impl Place {
             Err(error) => format!("cannot be reached: {error}"),
         };
         Err(Failure::usage(format!(
-            "{option}: the folder {} {trouble}",
+            "{option}: the folder {} {problem}",
             folder.display()
         )))
     }
 
-    /// Whether there may be something: nobody can tell without asking the servers.
+    /// Whether there may be an inbox; on NATS only the servers know.
     pub(crate) fn may_exist(&self) -> bool {
         match self {
             Self::File(path) => path.exists(),
@@ -134,7 +134,7 @@ fn looks_like_address(text: &str) -> bool {
     is_known || text.contains("://")
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for InboxLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),

@@ -24,7 +24,7 @@ fn how_often(log: &[String], text: &str) -> usize {
 #[test]
 fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
     let mut world = World::new();
-    let serve = world.place.serve_logging(&["--receive-only"]);
+    let serve = world.workdir.serve_logging(&["--receive-only"]);
     let line = serve.log_line(r#""url":"#);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
     let mut serve = serve;
@@ -33,7 +33,7 @@ fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
     let worker = world.work(&["--json"]);
     assert_eq!(send(&serve, "before").status, 200);
     assert!(worker.line().contains("before"));
-    eventually(|| are_all(&world.place, "acknowledged"));
+    eventually(|| are_all(&world.workdir, "acknowledged"));
 
     world.server.kill().expect("it is killed");
     // For long enough that everybody tries again several times.
@@ -59,7 +59,7 @@ fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
         assert_eq!(send(&serve, subject).status, 200);
     }
     assert!(worker.line().contains("meanwhile"));
-    let kept = by_subject(&world.place);
+    let kept = by_subject(&world.workdir);
     assert_eq!(
         kept.into_iter().collect::<Vec<_>>(),
         [("before".into(), 1), ("meanwhile".into(), 1)]

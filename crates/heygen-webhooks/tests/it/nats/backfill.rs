@@ -10,7 +10,7 @@ use super::{World, videos};
 use crate::support::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_is_taken_in_once_also_when_the_servers_have_forgotten_it() {
+async fn backfill_on_nats_stores_a_missed_event_once_after_the_duplicate_window() {
     let heygen = Sandbox::builder()
         .api_key("key")
         .probe(false)
@@ -37,7 +37,7 @@ async fn what_was_missed_is_taken_in_once_also_when_the_servers_have_forgotten_i
         ];
         let arguments = [&["backfill", "--json"], arguments].concat();
         let told = world
-            .place
+            .workdir
             .run_with(&arguments, b"", &environment)
             .ok()
             .json();
@@ -52,7 +52,7 @@ async fn what_was_missed_is_taken_in_once_also_when_the_servers_have_forgotten_i
     send(12..15).await;
     assert_eq!(backfill(&["--since", "1d"]), [3, 12]);
     let worker = world.work(&["--json"]);
-    eventually(|| super::counts(&world.place, &[]) == [0, 0, 15, 0]);
+    eventually(|| super::counts(&world.workdir, &[]) == [0, 0, 15, 0]);
     let mut handed = videos(worker);
     handed.sort();
     let expected: Vec<_> = (0..15).map(|number| format!("v{number:02}")).collect();

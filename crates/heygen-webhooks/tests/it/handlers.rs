@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Place, Serve};
+use crate::support::{Serve, Workdir};
 
 /// A program in the place's folder.
-fn script(place: &Place, name: &str, text: &str) -> PathBuf {
+fn script(workdir: &Workdir, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
-    let path = place.file(name, format!("#!/bin/sh\n{text}\n"));
+    let path = workdir.file(name, format!("#!/bin/sh\n{text}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable file");
     path
 }
 
-fn serve_with_program(place: &Place, options: &[&str], text: &str) -> Serve {
-    let program = script(place, "handle", text);
+fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve {
+    let program = script(workdir, "handle", text);
     let program = program.to_str().expect("a path");
-    place.serve(&[options, &["--exec", program]].concat())
+    workdir.serve(&[options, &["--exec", program]].concat())
 }
 
-fn list(place: &Place) -> Vec<Value> {
-    let list = place.run(&["inbox", "list", "--json"]).ok().json();
+fn list(workdir: &Workdir) -> Vec<Value> {
+    let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
     list.as_array().expect("an array").clone()
 }
 
 /// What the application verifies with.
-fn forward_secret(place: &Place, arguments: &[&str]) -> String {
-    let ended = place
+fn forward_secret(workdir: &Workdir, arguments: &[&str]) -> String {
+    let ended = workdir
         .run(&[&["secrets", "forward"], arguments].concat())
         .ok();
     let secret = ended.stdout.strip_suffix('\n').expect("a line").to_owned();
@@ -38,15 +38,15 @@ fn forward_secret(place: &Place, arguments: &[&str]) -> String {
 }
 
 /// Waits until the newest delivery is in this state, and tells of it whole.
-fn newest_once(place: &Place, state: &str) -> Value {
+fn newest_once(workdir: &Workdir, state: &str) -> Value {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let newest = list(place).into_iter().next();
+        let newest = list(workdir).into_iter().next();
         if let Some(newest) = newest.filter(|newest| newest["state"] == state) {
             let id = newest["id"].as_str().expect("an id");
-            return place.run(&["inbox", "show", id, "--json"]).ok().json();
+            return workdir.run(&["inbox", "show", id, "--json"]).ok().json();
         }
-        assert!(Instant::now() < until, "never {state}: {:?}", list(place));
+        assert!(Instant::now() < until, "never {state}: {:?}", list(workdir));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -61,8 +61,8 @@ fn results(delivery: &Value) -> Vec<&str> {
 
 #[test]
 fn an_application_that_verifies_heygen_works_behind_us() {
-    let front = Place::new();
-    let behind = Place::new();
+    let front = Workdir::new();
+    let behind = Workdir::new();
     // Our own receiver is such an application.
     let secret = forward_secret(&front, &["--create"]);
     let application = behind.serve_with(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", &secret)]);
@@ -79,7 +79,7 @@ fn an_application_that_verifies_heygen_works_behind_us() {
 
     let sent = list(&front)[0]["id"].as_str().expect("an id").to_owned();
     let taken = list(&behind)[0]["id"].as_str().expect("an id").to_owned();
-    let raw = |place: &Place, id: &str| place.run(&["inbox", "show", id, "--raw"]).ok().raw;
+    let raw = |workdir: &Workdir, id: &str| workdir.run(&["inbox", "show", id, "--raw"]).ok().raw;
     assert_eq!(raw(&front, &sent), raw(&behind, &taken), "byte for byte");
     let headers =
         behind.run(&["inbox", "show", &taken, "--json"]).ok().json()["headers"].to_string();
@@ -94,8 +94,8 @@ fn an_application_that_verifies_heygen_works_behind_us() {
 
 #[test]
 fn an_application_with_a_secret_of_its_own() {
-    let front = Place::new();
-    let behind = Place::new();
+    let front = Workdir::new();
+    let behind = Workdir::new();
     let application = behind.serve_with(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", "whsec_behind")]);
     let file = front.file("behind.secret", "whsec_behind\n");
     let file = file.to_str().expect("a path");
@@ -106,9 +106,9 @@ fn an_application_with_a_secret_of_its_own() {
 }
 
 #[test]
-fn what_an_application_refuses_is_tried_again_until_it_is_there() {
-    let front = Place::new();
-    let behind = Place::new();
+fn failed_forward_is_retried_until_the_application_answers() {
+    let front = Workdir::new();
+    let behind = Workdir::new();
     let secret = forward_secret(&front, &["--create"]);
     // It has no secret yet, and says 503.
     let application = behind.serve_with(&[], &[]);
@@ -153,14 +153,14 @@ fn what_an_application_refuses_is_tried_again_until_it_is_there() {
 
 #[test]
 fn a_program_that_fails_twice_and_then_works() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let serve = serve_with_program(
-        &place,
+        &workdir,
         &["--retry-initial-delay", "0.02"],
         r#"cat > body; echo "attempt $HEYGEN_ATTEMPT of $HEYGEN_EVENT_TYPE" >&2; test "$HEYGEN_ATTEMPT" -ge 3 || exit 75"#,
     );
-    serve.trigger(&place, &["avatar_video.fail"]).ok();
-    let delivery = newest_once(&place, "acknowledged");
+    serve.trigger(&workdir, &["avatar_video.fail"]).ok();
+    let delivery = newest_once(&workdir, "acknowledged");
     assert_eq!(results(&delivery), ["retry", "retry", "acknowledged"]);
     let said = |number: usize| {
         delivery["attempt_list"][number]["detail"]
@@ -169,64 +169,62 @@ fn a_program_that_fails_twice_and_then_works() {
     };
     assert!(said(0).contains("status 75") && said(0).contains("attempt 1 of avatar_video.fail"));
     assert_eq!(said(2), "attempt 3 of avatar_video.fail");
-    let body = fs::read(place.path().join("body")).expect("what it read");
+    let body = fs::read(workdir.path().join("body")).expect("what it read");
     let id = delivery["id"].as_str().expect("an id");
-    assert_eq!(body, place.run(&["inbox", "show", id, "--raw"]).ok().raw);
+    assert_eq!(body, workdir.run(&["inbox", "show", id, "--raw"]).ok().raw);
 }
 
 #[test]
-fn what_is_given_up_stays_visible_and_can_be_sent_again() {
-    let place = Place::new();
+fn dead_lettered_delivery_stays_visible_and_can_be_replayed() {
+    let workdir = Workdir::new();
     let serve = serve_with_program(
-        &place,
+        &workdir,
         &["--retry-initial-delay", "0.01", "--retry-max-attempts", "3"],
         r#"cat >/dev/null; test -e mended"#,
     );
-    serve.trigger(&place, &["avatar_video.success"]).ok();
-    let dead = newest_once(&place, "dead_lettered");
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
+    let dead = newest_once(&workdir, "dead_lettered");
     assert_eq!(results(&dead), ["retry", "retry", "dead_lettered"]);
-    serve.trigger(&place, &["avatar_video.fail"]).ok();
-    newest_once(&place, "dead_lettered");
+    serve.trigger(&workdir, &["avatar_video.fail"]).ok();
+    newest_once(&workdir, "dead_lettered");
 
-    place.file("mended", "");
-    place
-        .run(&["inbox", "replay", "--state", "dead_lettered"])
-        .ok();
+    workdir.file("mended", "");
+    workdir.run(&["inbox", "replay", "--state", "dead_lettered"]).ok();
     let until = Instant::now() + Duration::from_secs(60);
-    while list(&place)
+    while list(&workdir)
         .iter()
         .any(|delivery| delivery["state"] != "acknowledged")
     {
-        assert!(Instant::now() < until, "{:?}", list(&place));
+        assert!(Instant::now() < until, "{:?}", list(&workdir));
         std::thread::sleep(Duration::from_millis(20));
     }
     let first = dead["id"].as_str().expect("an id");
-    let attempts = place.run(&["inbox", "attempts", first]).ok().stdout;
-    assert!(attempts.contains("acknowledged"), "{attempts}");
+    let attempts = workdir.run(&["inbox", "attempts", first]).ok().stdout;
+    assert!(attempts.contains("done"), "{attempts}");
 }
 
 #[test]
 fn a_program_that_hangs_is_ended_and_tried_again() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let serve = serve_with_program(
-        &place,
+        &workdir,
         &["--handler-timeout", "2", "--retry-initial-delay", "0.01"],
         r#"cat >/dev/null; test "$HEYGEN_ATTEMPT" -ge 2 || sleep 1000"#,
     );
-    serve.trigger(&place, &["avatar_video.success"]).ok();
-    let delivery = newest_once(&place, "acknowledged");
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
+    let delivery = newest_once(&workdir, "acknowledged");
     assert_eq!(results(&delivery), ["retry", "acknowledged"]);
     let why = delivery["attempt_list"][0]["detail"].as_str().unwrap_or("");
     assert!(why.contains("it took longer than"), "{why}");
 }
 
 #[test]
-fn what_was_in_hand_at_sigkill_is_handed_out_again() {
-    let place = Place::new();
+fn delivery_claimed_at_sigkill_is_dispatched_again() {
+    let workdir = Workdir::new();
     let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT $$" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || exec sleep 1000"#;
-    let serve = serve_with_program(&place, &[], text);
-    serve.trigger(&place, &["avatar_video.success"]).ok();
-    let begun = place.path().join("begun");
+    let serve = serve_with_program(&workdir, &[], text);
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
+    let begun = workdir.path().join("begun");
     let until = Instant::now() + Duration::from_secs(60);
     let first = loop {
         match fs::read_to_string(&begun) {
@@ -243,22 +241,22 @@ fn what_was_in_hand_at_sigkill_is_handed_out_again() {
         .status();
     assert!(ended.expect("kill").success());
 
-    let _serve = serve_with_program(&place, &[], text);
-    let delivery = newest_once(&place, "acknowledged");
+    let _serve = serve_with_program(&workdir, &[], text);
+    let delivery = newest_once(&workdir, "acknowledged");
     assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
     assert_eq!(delivery["attempts"], 2);
 }
 
 #[test]
 fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let program = script(
-        &place,
+        &workdir,
         "handle",
         r#"cat >/dev/null; echo "$HEYGEN_EVENT_TYPE" >> handled"#,
     );
     let rule = format!("avatar_video.*=exec:{}", program.display());
-    let serve = place.serve(&[
+    let serve = workdir.serve(&[
         "--json",
         "--on",
         "*.fail=ignore",
@@ -272,7 +270,7 @@ fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
         "avatar_video.success",
         "podcast.success",
     ] {
-        serve.trigger(&place, &[event]).ok();
+        serve.trigger(&workdir, &[event]).ok();
     }
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(
@@ -280,26 +278,26 @@ fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
         "what no rule takes is printed"
     );
     let until = Instant::now() + Duration::from_secs(60);
-    while list(&place)
+    while list(&workdir)
         .iter()
         .any(|delivery| delivery["state"] != "acknowledged")
     {
-        assert!(Instant::now() < until, "{:?}", list(&place));
+        assert!(Instant::now() < until, "{:?}", list(&workdir));
         std::thread::sleep(Duration::from_millis(20));
     }
-    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    let handled = fs::read_to_string(workdir.path().join("handled")).expect("what was handled");
     assert_eq!(handled, "avatar_video.success\n");
 }
 
 #[test]
 fn rules_stand_in_the_file_too() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let program = script(
-        &place,
+        &workdir,
         "handle",
         r#"cat >/dev/null; echo "$1|$2" >> handled"#,
     );
-    place.file(
+    workdir.file(
         "heygen-webhooks.toml",
         format!(
             "ordered = true\nretry-initial-delay = 0.5\nkeep = \"30d\"\nkeep-bytes = \"1GiB\"\n\
@@ -307,18 +305,18 @@ fn rules_stand_in_the_file_too() {
             program.display().to_string()
         ),
     );
-    let serve = place.serve(&[]);
-    serve.trigger(&place, &["avatar_video.fail"]).ok();
-    newest_once(&place, "acknowledged");
-    let handled = fs::read_to_string(place.path().join("handled")).expect("what was handled");
+    let serve = workdir.serve(&[]);
+    serve.trigger(&workdir, &["avatar_video.fail"]).ok();
+    newest_once(&workdir, "acknowledged");
+    let handled = fs::read_to_string(workdir.path().join("handled")).expect("what was handled");
     assert_eq!(handled, "two words|$HOME\n", "no shell");
 }
 
 #[test]
 fn events_of_one_subject_come_in_order() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let serve = serve_with_program(
-        &place,
+        &workdir,
         &["--ordered", "--retry-initial-delay", "0.05"],
         // The first of each subject fails at first; those behind it wait.
         r#"cat >/dev/null
@@ -329,10 +327,10 @@ fn events_of_one_subject_come_in_order() {
         for subject in ["a", "b"] {
             let event = format!("order.{number}");
             let set = format!("video_id={subject}");
-            serve.trigger(&place, &[&event, "--set", &set]).ok();
+            serve.trigger(&workdir, &[&event, "--set", &set]).ok();
         }
     }
-    let handled = place.path().join("handled");
+    let handled = workdir.path().join("handled");
     let read = || fs::read_to_string(&handled).unwrap_or_default();
     let until = Instant::now() + Duration::from_secs(60);
     while read().lines().count() < 8 {
@@ -354,8 +352,8 @@ fn events_of_one_subject_come_in_order() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_starts() {
-    let place = Place::new();
+fn contradicting_options_are_rejected_before_the_start() {
+    let workdir = Workdir::new();
     for (arguments, expected) in [
         (&["--forward", "ftp://a/b"][..], "ftp://a/b"),
         (&["--forward", "http://user:pass@a/b"], "cannot forward"),
@@ -373,7 +371,7 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
         ),
     ] {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let ended = place.run(&arguments);
+        let ended = workdir.run(&arguments);
         assert!(
             ended.status == 2 || expected == "nowhere",
             "{arguments:?}: {}",

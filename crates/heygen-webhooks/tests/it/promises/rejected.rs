@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Answer, ask, event, get, list, post, sign};
-use crate::support::{Place, SECRET, eventually, with_free_ports};
+use crate::support::{SECRET, Workdir, eventually, with_free_ports};
 
 /// Names and values, in order.
 type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -15,10 +15,10 @@ fn send(url: &str, headers: Headers<'_>, body: &str) -> Answer {
 }
 
 /// What was rejected, as soon as there are so many.
-fn rejected(place: &Place, number: usize) -> Vec<Value> {
+fn rejected(workdir: &Workdir, number: usize) -> Vec<Value> {
     let mut found = Vec::new();
     eventually(|| {
-        let list = place
+        let list = workdir
             .run(&["inbox", "rejected", "list", "--json", "--limit", "0"])
             .ok();
         found = list.json().as_array().expect("an array").clone();
@@ -30,8 +30,8 @@ fn rejected(place: &Place, number: usize) -> Vec<Value> {
 #[test]
 fn one_path_with_and_without_a_final_slash() {
     for path in ["/webhooks/heygen", "/hooks/", "/"] {
-        let place = Place::new();
-        let serve = place.serve(&["--path", path]);
+        let workdir = Workdir::new();
+        let serve = workdir.serve(&["--path", path]);
         let base = serve.url.strip_suffix(path).expect("its address");
         let bare = path.trim_end_matches('/');
         // At the root there is no other spelling.
@@ -56,9 +56,9 @@ fn one_path_with_and_without_a_final_slash() {
 }
 
 #[test]
-fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
-    let place = Place::new();
-    let serve = place.serve(&["--max-body-bytes", "1000", "--body-timeout", "1"]);
+fn signed_request_is_recorded_whatever_it_is_rejected_for() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--max-body-bytes", "1000", "--body-timeout", "1"]);
     let base = serve
         .url
         .strip_suffix("/webhooks/heygen")
@@ -99,7 +99,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
     assert!(line.contains(r#""reason":"body-too-slow""#), "{line}");
     // Strangers, who sign nothing, are not told of for a wrong path.
     assert_eq!(ask(&astray, "POST", &[], b"{}").status, 404);
-    let list = rejected(&place, 5);
+    let list = rejected(&workdir, 5);
     let bodies: Vec<_> = list
         .iter()
         .map(|line| {
@@ -123,7 +123,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
         let explanation = line["explanation"].as_str().expect("a sentence");
         assert!(!explanation.is_empty(), "{line}");
     }
-    let again = place
+    let again = workdir
         .run(&["inbox", "rejected", "reverify", "--json"])
         .ok()
         .json();
@@ -132,7 +132,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
         (&json!(2), &json!(2)),
         "{again}"
     );
-    assert_eq!(super::list(&place).len(), 2);
+    assert_eq!(super::list(&workdir).len(), 2);
 
     // A flood of them has a line now and then, and each reason its own.
     for number in 0..50 {
@@ -147,7 +147,7 @@ fn a_signed_post_is_told_of_and_kept_whatever_it_is_rejected_for() {
     let log = log.join("\n");
     assert!(!log.contains("Zm9v"), "a path may hold a token: {log}");
     for file in ["heygen-inbox.db.rejected", "heygen-inbox.db.rejected-wal"] {
-        let bytes = std::fs::read(place.path().join(file)).unwrap_or_default();
+        let bytes = std::fs::read(workdir.path().join(file)).unwrap_or_default();
         let held = bytes.windows(4).any(|bytes| bytes == b"Zm9v");
         assert!(!held, "a path may hold a token: {file}");
     }
@@ -169,18 +169,18 @@ fn ask_with_part_of_a_body(url: &str, signature: &str) -> String {
 }
 
 #[test]
-fn what_comes_before_there_is_a_secret_is_told_of() {
-    let place = Place::new();
-    let serve = place.serve_with(&[], &[]);
+fn deliveries_before_a_secret_exists_are_recorded_as_rejected() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&[], &[]);
     assert_eq!(send(&serve.url, &[], &event("order.new", "a")).status, 503);
     serve.log_line("there is no secret to verify it with");
-    assert_eq!(rejected(&place, 1)[0]["reason"], "no-secret");
+    assert_eq!(rejected(&workdir, 1)[0]["reason"], "no-secret");
 }
 
 #[test]
 fn charsets_are_no_compression() {
-    let place = Place::new();
-    let serve = place.serve(&[]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
     let encodings = [
         "UTF-8",
         "utf8",
@@ -212,15 +212,15 @@ fn charsets_are_no_compression() {
         );
         assert_eq!(answer.status, 415, "{encoding}");
     }
-    assert_eq!(list(&place).len(), encodings.len());
+    assert_eq!(list(&workdir).len(), encodings.len());
 }
 
 #[test]
-fn garbage_with_a_signature_does_not_displace_what_a_wrong_secret_rejected() {
-    let place = Place::new();
-    let serve = place.serve_with(&[], &[("HEYGEN_WEBHOOK_SECRET", "whsec_another")]);
+fn signed_garbage_does_not_displace_rejected_deliveries() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve_with(&[], &[("HEYGEN_WEBHOOK_SECRET", "whsec_another")]);
     assert_eq!(send(&serve.url, &[], &event("order.new", "a")).status, 401);
-    rejected(&place, 1);
+    rejected(&workdir, 1);
     for number in 0..2500 {
         let signature = format!("{number:064x}");
         let answer = ask(&serve.url, "POST", &[("Signature", &signature)], b"{}");
@@ -228,7 +228,7 @@ fn garbage_with_a_signature_does_not_displace_what_a_wrong_secret_rejected() {
     }
     serve.signal("TERM");
     serve.wait();
-    let again = place
+    let again = workdir
         .run(&["inbox", "rejected", "reverify", "--json"])
         .ok()
         .json();
@@ -238,8 +238,8 @@ fn garbage_with_a_signature_does_not_displace_what_a_wrong_secret_rejected() {
 #[test]
 fn no_patience_is_too_long_for_the_clock() {
     let most = u64::MAX.to_string();
-    let place = Place::new();
-    let serve = place.serve(&[
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[
         "--keep-alive",
         &most,
         "--header-timeout",
@@ -258,7 +258,7 @@ fn no_patience_is_too_long_for_the_clock() {
     for number in 0..3 {
         post(&serve, &event("order.new", &number.to_string()));
     }
-    eventually(|| super::are_all(&place, "acknowledged"));
+    eventually(|| super::are_all(&workdir, "acknowledged"));
     serve.signal("TERM");
     let (status, _, log) = serve.wait();
     assert_eq!(status, 0);
@@ -270,8 +270,8 @@ fn no_patience_is_too_long_for_the_clock() {
 
 #[test]
 fn the_admin_listener_answers_under_its_own_names() {
-    let place = Place::new();
-    place.file("heygen-webhooks.toml", "admin-host = [\"from.file\"]\n");
+    let workdir = Workdir::new();
+    workdir.file("heygen-webhooks.toml", "admin-host = [\"from.file\"]\n");
     let status = |admin: &str, host: &str| {
         let address = admin.strip_prefix("http://").expect("an address");
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -296,7 +296,7 @@ fn the_admin_listener_answers_under_its_own_names() {
         ),
     ] {
         let arguments = with_free_ports(arguments);
-        let serve = place.begin(place.command(&arguments), &environment);
+        let serve = workdir.begin(workdir.command(&arguments), &environment);
         let admin = serve.admin();
         for (host, expected) in [
             (known, "200"),

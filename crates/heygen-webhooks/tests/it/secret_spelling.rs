@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use heygen_testkit::sandbox::Sandbox;
 
 use crate::identity::Identity;
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 
 /// Ways to write `value` that cannot mean anything else.
 fn spellings(value: &str) -> Vec<String> {
@@ -22,14 +22,14 @@ fn spellings(value: &str) -> Vec<String> {
     .collect()
 }
 
-fn private(place: &Place, name: &str, content: impl AsRef<[u8]>) {
-    let path = place.file(name, content);
+fn private(workdir: &Workdir, name: &str, content: impl AsRef<[u8]>) {
+    let path = workdir.file(name, content);
     fs::set_permissions(path, Permissions::from_mode(0o600)).expect("ours");
 }
 
 #[test]
 fn a_secret_is_known_under_every_mark() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let mut written = spellings(SECRET);
     for spelling in [
         "HEYGEN_WEBHOOK_SECRET={}\n",
@@ -40,14 +40,14 @@ fn a_secret_is_known_under_every_mark() {
         written.push(spelling.replace("{}", SECRET));
     }
     for written in &written {
-        private(&place, "secret", written);
-        let serve = place.serve_with(&["--secret-file", "secret"], &[]);
-        serve.trigger(&place, &["batch.finished"]).ok();
+        private(&workdir, "secret", written);
+        let serve = workdir.serve_with(&["--secret-file", "secret"], &[]);
+        serve.trigger(&workdir, &["batch.finished"]).ok();
         // The same by the environment, for whoever signs.
         if !written.contains('#') {
             let environment = [("HEYGEN_WEBHOOK_SECRET", written.as_str())];
             let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-            place.run_with(&trigger, b"", &environment).ok();
+            workdir.run_with(&trigger, b"", &environment).ok();
         }
         let trigger = [
             "trigger",
@@ -57,7 +57,7 @@ fn a_secret_is_known_under_every_mark() {
             "--secret-file",
             "secret",
         ];
-        place.run_with(&trigger, b"", &[]).ok();
+        workdir.run_with(&trigger, b"", &[]).ok();
         let drill = [
             "drill",
             &serve.url,
@@ -66,28 +66,28 @@ fn a_secret_is_known_under_every_mark() {
             "--secret-file",
             "secret",
         ];
-        place.run_with(&drill, b"", &[]).ok();
+        workdir.run_with(&drill, b"", &[]).ok();
     }
 }
 
 #[test]
 fn several_secrets_in_a_file_keep_working() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     private(
-        &place,
+        &workdir,
         "secrets",
         format!("\u{feff}# old\r\nwhsec_old==\r\n\r\n  {SECRET} \r\n"),
     );
-    let serve = place.serve_with(&["--secret-file", "secrets"], &[]);
-    serve.trigger(&place, &["batch.finished"]).ok();
+    let serve = workdir.serve_with(&["--secret-file", "secrets"], &[]);
+    serve.trigger(&workdir, &["batch.finished"]).ok();
     let old = [("HEYGEN_WEBHOOK_SECRET", "whsec_old==")];
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-    place.run_with(&trigger, b"", &old).ok();
+    workdir.run_with(&trigger, b"", &old).ok();
 }
 
 #[test]
-fn what_may_be_meant_is_kept_and_named() {
-    let place = Place::new();
+fn odd_secret_is_used_as_written_and_warned_of() {
+    let workdir = Workdir::new();
     let cases = [
         ("\"other-secret\"", "quotes around it"),
         ("\"whsec_a\"", "quotes around it"),
@@ -97,17 +97,17 @@ fn what_may_be_meant_is_kept_and_named() {
         ("WEBHOOK_SECRET=other", "a name and `=` before it"),
     ];
     for (secret, oddity) in cases {
-        private(&place, "secret", format!("\n{secret}\n"));
-        let serve = place.serve_logging(&["--secret-file", "secret", "--inbox", "kept.db"]);
+        private(&workdir, "secret", format!("\n{secret}\n"));
+        let serve = workdir.serve_logging(&["--secret-file", "secret", "--inbox", "kept.db"]);
         let line = serve.log_line("secret file secret, line 2");
         assert!(line.contains("WARN") && line.contains(oddity), "{line}");
         assert!(!line.contains("whsec_a"), "{line}");
         drop(serve);
         // It is in force all the same, whole.
-        let serve = place.serve_with(&["--secret-file", "secret", "--inbox", "kept.db"], &[]);
+        let serve = workdir.serve_with(&["--secret-file", "secret", "--inbox", "kept.db"], &[]);
         let environment = [("HEYGEN_WEBHOOK_SECRET", secret)];
         let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-        let ended = place.run_with(&trigger, b"", &environment).ok();
+        let ended = workdir.run_with(&trigger, b"", &environment).ok();
         assert!(
             ended.stderr.contains("warning: HEYGEN_WEBHOOK_SECRET")
                 && ended.stderr.contains(oddity),
@@ -119,18 +119,18 @@ fn what_may_be_meant_is_kept_and_named() {
 
 #[test]
 fn utf_16_is_named() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let utf16: Vec<u8> = "\u{feff}whsec_a\r\n"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    private(&place, "utf16", utf16);
+    private(&workdir, "utf16", utf16);
     let (chain, key) = {
         let me = Identity::new();
         (me.certificate, me.key)
     };
-    private(&place, "chain.pem", chain);
-    private(&place, "key.pem", key);
+    private(&workdir, "chain.pem", chain);
+    private(&workdir, "key.pem", key);
     let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
     for options in [
         &["--secret-file", "utf16"][..],
@@ -151,7 +151,7 @@ fn utf_16_is_named() {
         ],
         &["--inbox", "nats://127.0.0.1:1/X", "--nats-creds", "utf16"],
     ] {
-        let ended = place.run(&[&serve, options].concat());
+        let ended = workdir.run(&[&serve, options].concat());
         assert_eq!(ended.status, 1, "{options:?}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("UTF-16"),
@@ -159,26 +159,26 @@ fn utf_16_is_named() {
             ended.stderr
         );
     }
-    let ended = place.run(&["events", "--api-key-file", "utf16"]);
+    let ended = workdir.run(&["events", "--api-key-file", "utf16"]);
     assert!(ended.stderr.contains("UTF-16"), "{}", ended.stderr);
 }
 
 #[test]
 fn callback_tokens_lose_their_marks() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
     let mut written = spellings(token);
     written.push(format!("\"{token}\"\r\n"));
     written.push(format!("CALLBACK_TOKEN={token}\n"));
     for written in &written {
-        private(&place, "tokens", written);
-        let serve = place.serve(&["--callback-token-file", "tokens"]);
+        private(&workdir, "tokens", written);
+        let serve = workdir.serve(&["--callback-token-file", "tokens"]);
         let url = format!("{}/callbacks/{token}", serve.url);
         let trigger = ["trigger", "batch.finished", "--unsigned", "--to", &url];
-        place.run_with(&trigger, b"", &[]).ok();
+        workdir.run_with(&trigger, b"", &[]).ok();
     }
-    private(&place, "tokens", "Zm9vYmFyYmF6cXV4MTIzNDU2 # mine\n");
-    let ended = place.run(&[
+    private(&workdir, "tokens", "Zm9vYmFyYmF6cXV4MTIzNDU2 # mine\n");
+    let ended = workdir.run(&[
         "serve",
         "--listen",
         "127.0.0.1:0",
@@ -195,25 +195,29 @@ fn callback_tokens_lose_their_marks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn api_keys_lose_their_marks() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let heygen = Sandbox::builder().api_key("key-of-the-tests").start().await;
     let heygen = heygen.expect("a sandbox");
     let url = ["--base-url", heygen.url()];
     for written in spellings("key-of-the-tests") {
         let events = [&["events", "--json"], &url[..]].concat();
         let environment = [("HEYGEN_API_KEY", written.as_str())];
-        place.run_with(&events, b"", &environment).ok();
-        private(&place, "key", format!("\u{feff}# of staging\r\n{written}"));
+        workdir.run_with(&events, b"", &environment).ok();
+        private(
+            &workdir,
+            "key",
+            format!("\u{feff}# of staging\r\n{written}"),
+        );
         let by_file = [&events[..], &["--api-key-file", "key"]].concat();
-        place.run_with(&by_file, b"", &[]).ok();
+        workdir.run_with(&by_file, b"", &[]).ok();
     }
     let environment = [("HEYGEN_API_KEY", "\"key-of-the-tests\"")];
-    let ended = place.run_with(&[&["events"], &url[..]].concat(), b"", &environment);
+    let ended = workdir.run_with(&[&["events"], &url[..]].concat(), b"", &environment);
     assert_eq!(ended.status, 1);
     let warning = "warning: HEYGEN_API_KEY: the key has quotes around it";
     assert!(ended.stderr.contains(warning), "{}", ended.stderr);
-    private(&place, "keys", "one\ntwo\n");
-    let ended = place.run(&[&["events", "--api-key-file", "keys"], &url[..]].concat());
+    private(&workdir, "keys", "one\ntwo\n");
+    let ended = workdir.run(&[&["events", "--api-key-file", "keys"], &url[..]].concat());
     assert_eq!(ended.status, 2, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("more than one key"),
@@ -224,20 +228,20 @@ async fn api_keys_lose_their_marks() {
 
 #[test]
 fn certificates_lose_their_marks() {
-    let (place, me) = (Place::new(), Identity::new());
+    let (workdir, me) = (Workdir::new(), Identity::new());
     private(
-        &place,
+        &workdir,
         "chain.pem",
         format!("\u{feff}\r\n{}", me.certificate),
     );
-    private(&place, "key.pem", format!("\u{feff}{}", me.key));
-    let serve = place.serve(&["--tls-cert", "chain.pem", "--tls-key", "key.pem"]);
+    private(&workdir, "key.pem", format!("\u{feff}{}", me.key));
+    let serve = workdir.serve(&["--tls-cert", "chain.pem", "--tls-key", "key.pem"]);
     let url = serve.url.replace("127.0.0.1", "localhost");
-    let trusted = place.file("trusted.pem", &me.certificate);
+    let trusted = workdir.file("trusted.pem", &me.certificate);
     let environment = [
         ("HEYGEN_WEBHOOK_SECRET", SECRET),
         ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8")),
     ];
     let trigger = ["trigger", "batch.finished", "--to", &url];
-    place.run_with(&trigger, b"", &environment).ok();
+    workdir.run_with(&trigger, b"", &environment).ok();
 }

@@ -1,4 +1,4 @@
-//! [`Plan`]: what `doctor` is to look at.
+//! [`Inputs`]: what `doctor` checks, put together from flags, environment and file.
 
 use std::path::PathBuf;
 
@@ -16,17 +16,17 @@ use crate::settings::local::Local;
 use crate::settings::options::Options;
 use crate::settings::receiver::Tls;
 use crate::settings::web_address::http_url;
+use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
-use crate::store::place::Place;
 
 /// What is to be looked at.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Inputs {
     pub(super) client: Result<Client, Why>,
     /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
     pub(super) is_sandbox: bool,
     pub(super) address: Option<Url>,
-    pub(super) inbox: Place,
+    pub(super) inbox: InboxLocation,
     pub(super) nats: Nats,
     pub(super) store: SecretStore,
     pub(super) secret_files: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub(super) struct Plan {
     pub(super) admin: AdminAddress,
 }
 
-impl Plan {
+impl Inputs {
     pub(super) fn of(options: &Doctor) -> Result<Self, Failure> {
         let file = options.file.config.read()?;
         let api_options = options.api.over(&file)?;
@@ -54,7 +54,7 @@ impl Plan {
         let tls = Options::<Tls>::of_environment()?.over(&file)?;
         let local = Local::of(&listen, &tls)?;
         let admin = options.admin.over(&file)?.address()?;
-        let inbox = options.file.place()?;
+        let inbox = options.file.location()?;
         let nats = options.file.nats(&inbox)?;
         Ok(Self {
             client,

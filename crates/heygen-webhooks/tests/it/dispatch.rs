@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::inbox::past::{delivery, import};
-use crate::support::{Place, SECRET};
+use crate::inbox::history::{delivery, import};
+use crate::support::{SECRET, Workdir};
 
 /// An application that answers each request with what it is told to, and remembers the bodies in their order. It ends with the test.
 struct Application {
@@ -86,13 +86,13 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The newest delivery, once it is in this state.
-fn newest_once(place: &Place, state: &str) -> Value {
+fn newest_once(workdir: &Workdir, state: &str) -> Value {
     eventually(state, || {
-        let list = place.run(&["inbox", "list", "--json"]).ok().json();
+        let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
         let newest = list.get(0)?;
         let id = newest["id"].as_str().expect("an id");
         let is_so = newest["state"] == state;
-        is_so.then(|| place.run(&["inbox", "show", id, "--json"]).ok().json())
+        is_so.then(|| workdir.run(&["inbox", "show", id, "--json"]).ok().json())
     })
 }
 
@@ -104,20 +104,20 @@ fn results(delivery: &Value) -> Vec<&str> {
 
 #[test]
 fn hanging_destination_holds_up_no_other() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     // It accepts and never answers.
     let hanging = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = hanging.local_addr().expect("an address");
     let rule = format!("avatar_video.fail=forward:http://{address}/");
-    let serve = place.serve(&["--on", &rule, "--print", "--json"]);
+    let serve = workdir.serve(&["--on", &rule, "--print", "--json"]);
     let begun_at = Instant::now();
     for number in 0..40 {
         let video = format!("video_id=v{number}");
         serve
-            .trigger(&place, &["avatar_video.fail", "--set", &video])
+            .trigger(&workdir, &["avatar_video.fail", "--set", &video])
             .ok();
     }
-    serve.trigger(&place, &["avatar_video.success"]).ok();
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["event_type"], "avatar_video.success");
     // Only after a minute are those given up that hang.
@@ -131,7 +131,7 @@ fn hanging_destination_holds_up_no_other() {
 #[test]
 fn live_delivery_does_not_wait_for_a_replay() {
     const REPLAYED: usize = 600;
-    let place = Place::new();
+    let workdir = Workdir::new();
     let application = Application::start(|_| {
         thread::sleep(Duration::from_millis(50));
         answer("204 No Content", "")
@@ -139,16 +139,16 @@ fn live_delivery_does_not_wait_for_a_replay() {
     let lines: Vec<_> = (0..REPLAYED)
         .map(|number| delivery(&format!("old-{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &lines);
-    let serve = place.serve(&["--forward", &application.url]);
+    import(&workdir, &lines);
+    let serve = workdir.serve(&["--forward", &application.url]);
     let replay = ["inbox", "replay", "--all", "--yes", "--json"];
-    assert_eq!(place.run(&replay).ok().json()["replayed"], REPLAYED);
+    assert_eq!(workdir.run(&replay).ok().json()["replayed"], REPLAYED);
     eventually("a replay that goes on", || {
         (application.bodies().len() > 20).then_some(())
     });
     let before = application.bodies().len();
     let live = ["avatar_video.success", "--set", "video_id=live"];
-    serve.trigger(&place, &live).ok();
+    serve.trigger(&workdir, &live).ok();
     let at = eventually("the live one", || {
         let bodies = application.bodies();
         bodies.iter().position(|body| body.contains("live"))
@@ -163,16 +163,16 @@ fn live_delivery_does_not_wait_for_a_replay() {
 
 #[test]
 fn application_that_asks_for_pauses_loses_nothing() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let application = Application::start(|number| match number {
         0..4 => answer("503 Service Unavailable", "Retry-After: 1\r\n"),
         _ => answer("200 OK", ""),
     });
     let begun_at = Instant::now();
-    let serve = place.serve(&["--forward", &application.url, "--retry-max-attempts", "2"]);
-    serve.trigger(&place, &["avatar_video.success"]).ok();
+    let serve = workdir.serve(&["--forward", &application.url, "--retry-max-attempts", "2"]);
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
     serve.log_line("attempt failed, retry in 1s (this attempt does not count)");
-    let delivery = newest_once(&place, "acknowledged");
+    let delivery = newest_once(&workdir, "acknowledged");
     assert!(begun_at.elapsed() >= Duration::from_secs(4));
     assert_eq!(
         results(&delivery),
@@ -182,9 +182,9 @@ fn application_that_asks_for_pauses_loses_nothing() {
 }
 
 #[test]
-fn how_long_a_delivery_is_tried_is_told_by_each_source() {
-    let place = Place::new();
-    let config = place.file(
+fn retry_max_elapsed_is_read_from_flag_variable_and_file() {
+    let workdir = Workdir::new();
+    let config = workdir.file(
         "short.toml",
         "retry-max-elapsed = \"1s\"\nretry-initial-delay = 0.2\n",
     );
@@ -199,12 +199,12 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         (&[], &by_variable[..]),
         (&["--config", config], &[]),
     ] {
-        let place = Place::new();
+        let workdir = Workdir::new();
         let environment = [&[("HEYGEN_WEBHOOK_SECRET", SECRET)], variables].concat();
         let arguments = [arguments, &["--exec", "false"]].concat();
-        let serve = place.serve_with(&arguments, &environment);
-        serve.trigger(&place, &["avatar_video.success"]).ok();
-        let dead = newest_once(&place, "dead_lettered");
+        let serve = workdir.serve_with(&arguments, &environment);
+        serve.trigger(&workdir, &["avatar_video.success"]).ok();
+        let dead = newest_once(&workdir, "dead_lettered");
         let attempts = dead["attempt_list"].as_array().expect("attempts");
         let last = attempts.last().expect("one").clone();
         let detail = last["detail"].as_str().expect("a reason");
@@ -216,18 +216,21 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
         assert!(detail.ends_with(&expected), "{detail}");
         assert!(attempts.len() > 2);
         let id = dead["id"].as_str().expect("an id");
-        let text = place.run(&["inbox", "show", id]).ok().stdout;
+        let text = workdir.run(&["inbox", "show", id]).ok().stdout;
         assert!(
             text.contains("state           dead, dead-lettered 20"),
             "{text}"
         );
-        let text = place.run(&["inbox", "list"]).ok().stdout;
+        let text = workdir.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead 20"), "{text}");
-        let told = place.run(&["inbox", "attempts", id, "--json"]).ok().json();
+        let told = workdir
+            .run(&["inbox", "attempts", id, "--json"])
+            .ok()
+            .json();
         assert_eq!(told["dead_lettered_at"], dead["dead_lettered_at"]);
         assert!(dead["dead_lettered_at"].is_string());
     }
-    let wrong = place.run(&["serve", "--retry-max-elapsed", "soon"]);
+    let wrong = workdir.run(&["serve", "--retry-max-elapsed", "soon"]);
     assert!(
         wrong.status == 2 && wrong.stderr.contains("span of time"),
         "{}",
@@ -237,20 +240,20 @@ fn how_long_a_delivery_is_tried_is_told_by_each_source() {
 
 #[test]
 fn crashes_use_up_no_attempts() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for _ in 0..3 {
-        let serve = place.serve(&["--exec", "sleep", "600"]);
-        if place.run(&["inbox", "list", "--json"]).ok().json() == serde_json::json!([]) {
-            serve.trigger(&place, &["avatar_video.success"]).ok();
+        let serve = workdir.serve(&["--exec", "sleep", "600"]);
+        if workdir.run(&["inbox", "list", "--json"]).ok().json() == serde_json::json!([]) {
+            serve.trigger(&workdir, &["avatar_video.success"]).ok();
         }
-        newest_once(&place, "claimed");
+        newest_once(&workdir, "claimed");
         serve.kill();
     }
     let program = ["--exec", "sh", "-c", "test $HEYGEN_ATTEMPT -ge 7"];
     let options = ["--retry-max-attempts", "4", "--retry-initial-delay", "0.05"];
-    let serve = place.serve(&[&options[..], &program].concat());
+    let serve = workdir.serve(&[&options[..], &program].concat());
     serve.log_line("(attempt 2 of 4)");
-    let delivery = newest_once(&place, "acknowledged");
+    let delivery = newest_once(&workdir, "acknowledged");
     let expected = [["interrupted"; 3], ["retry"; 3]].concat();
     assert_eq!(
         results(&delivery),
@@ -278,11 +281,11 @@ fn children(parent: u32) -> Vec<(u32, char)> {
 #[cfg(target_os = "linux")]
 #[test]
 fn process_1_leaves_no_zombies_and_passes_signals_on() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     // What it starts outlives it, once in its process group and once in a session of its own.
     let text =
         "#!/bin/sh\n(sleep 0.3; echo >> orphans) &\nsetsid sh -c 'sleep 0.3; echo >> orphans' &\n";
-    let program = place.file("handle", text);
+    let program = workdir.file("handle", text);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, mode).expect("an executable file");
     let mut command = Command::new("unshare");
@@ -304,18 +307,18 @@ fn process_1_leaves_no_zombies_and_passes_signals_on() {
         "json",
     ]);
     command.arg("--exec").arg(&program);
-    let serve = place.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+    let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
     let [(process_1, _)] = children(serve.process_id())[..] else {
         panic!("one process in the namespace");
     };
     for number in 0..3 {
         let video = format!("video_id=v{number}");
         serve
-            .trigger(&place, &["avatar_video.success", "--set", &video])
+            .trigger(&workdir, &["avatar_video.success", "--set", &video])
             .ok();
     }
     eventually("six orphans that have ended", || {
-        let lines = std::fs::read_to_string(place.path().join("orphans")).ok()?;
+        let lines = std::fs::read_to_string(workdir.path().join("orphans")).ok()?;
         (lines.lines().count() == 6).then_some(())
     });
     eventually("no zombies", || {

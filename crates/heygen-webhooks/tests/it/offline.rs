@@ -3,7 +3,7 @@
 use heygen_testkit::fixtures;
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// Key and body of the published test vector; its signature is `VECTOR`.
 const KEY: &str = "whsec_TS_YwqJ-HujAT0KvEMqxrg==";
@@ -12,21 +12,23 @@ const VECTOR: &str = "8d8bcdb9c5823dfa062f5844c409a5bc737f7e02a685b3091944e2d1ad
 
 #[test]
 fn inspect_shows_the_typed_view() {
-    let place = Place::new();
-    let seen = place
+    let workdir = Workdir::new();
+    let seen = workdir
         .run_with(&["inspect", "--json"], BODY.as_bytes(), &[])
         .ok();
     insta::assert_snapshot!(seen.stdout);
-    let file = place.file("body.json", BODY);
-    let people = place.run(&["inspect", file.to_str().expect("UTF-8")]).ok();
+    let file = workdir.file("body.json", BODY);
+    let people = workdir
+        .run(&["inspect", file.to_str().expect("UTF-8")])
+        .ok();
     insta::assert_snapshot!(people.stdout);
 }
 
 #[test]
 fn inspect_reads_every_fixture() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for fixture in fixtures::all() {
-        let seen = place
+        let seen = workdir
             .run_with(&["inspect", "--json"], fixture.body.as_bytes(), &[])
             .ok()
             .json();
@@ -43,9 +45,9 @@ fn inspect_reads_every_fixture() {
 
 #[test]
 fn inspect_says_what_is_no_event() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for body in ["", "hello", "[]", r#"{"event_data":{}}"#] {
-        let seen = place.run_with(&["inspect"], body.as_bytes(), &[]);
+        let seen = workdir.run_with(&["inspect"], body.as_bytes(), &[]);
         assert_eq!(seen.status, 1, "{body}");
         assert!(
             seen.stderr.starts_with("error: not an event: "),
@@ -56,12 +58,12 @@ fn inspect_says_what_is_no_event() {
 }
 
 #[test]
-fn verify_says_yes_or_why_not() {
-    let place = Place::new();
+fn verify_reports_success_or_the_reason_of_a_mismatch() {
+    let workdir = Workdir::new();
     #[track_caller]
-    fn check(place: &Place, key: &str, signature: &str, body: &str, status: i32, reason: &str) {
+    fn check(workdir: &Workdir, key: &str, signature: &str, body: &str, status: i32, reason: &str) {
         let arguments = ["verify", "--json", "--signature", signature];
-        let ended = place.run_with(
+        let ended = workdir.run_with(
             &arguments,
             body.as_bytes(),
             &[("HEYGEN_WEBHOOK_SECRET", key)],
@@ -70,28 +72,35 @@ fn verify_says_yes_or_why_not() {
         assert_eq!(ended.json()["reason"], reason);
         assert_eq!(ended.json()["verified"], status == 0);
     }
-    check(&place, KEY, VECTOR, BODY, 0, "verified");
-    check(&place, KEY, &VECTOR.to_uppercase(), BODY, 0, "verified");
+    check(&workdir, KEY, VECTOR, BODY, 0, "verified");
+    check(&workdir, KEY, &VECTOR.to_uppercase(), BODY, 0, "verified");
     check(
-        &place,
+        &workdir,
         &format!("whsec_other,{KEY}"),
         VECTOR,
         BODY,
         0,
         "verified",
     );
-    check(&place, "whsec_other", VECTOR, BODY, 1, "matches-no-secret");
     check(
-        &place,
+        &workdir,
+        "whsec_other",
+        VECTOR,
+        BODY,
+        1,
+        "matches-no-secret",
+    );
+    check(
+        &workdir,
         KEY,
         &format!("sha256={VECTOR}"),
         BODY,
         1,
         "sha256-prefix",
     );
-    check(&place, KEY, "hello", BODY, 1, "not-hex");
+    check(&workdir, KEY, "hello", BODY, 1, "not-hex");
     check(
-        &place,
+        &workdir,
         KEY,
         VECTOR,
         &BODY.replace(':', ": ").replace("https: ", "https:"),
@@ -99,7 +108,7 @@ fn verify_says_yes_or_why_not() {
         "matches-reserialized-body",
     );
     assert_eq!(
-        place
+        workdir
             .run_with(&["verify", "--signature", VECTOR], b"", &[])
             .status,
         2,
@@ -109,17 +118,17 @@ fn verify_says_yes_or_why_not() {
 
 #[test]
 fn schemas_are_printed_by_name() {
-    let place = Place::new();
-    let names = place.run(&["schema", "--list"]).ok().stdout;
-    assert_eq!(names.lines().count(), 32);
+    let workdir = Workdir::new();
+    let names = workdir.run(&["schema", "--list"]).ok().stdout;
+    assert_eq!(names.lines().count(), 31);
     for name in names.lines() {
-        let schema: Value = place.run(&["schema", name]).ok().json();
+        let schema: Value = workdir.run(&["schema", name]).ok().json();
         assert_eq!(
             schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
             "{name}"
         );
     }
-    let unknown = place.run(&["schema", "video.completed"]);
+    let unknown = workdir.run(&["schema", "video.completed"]);
     assert_eq!(unknown.status, 2);
     assert!(
         unknown.stderr.contains("schema --list"),
@@ -130,10 +139,10 @@ fn schemas_are_printed_by_name() {
 
 #[test]
 fn packages_get_completions_and_man_pages() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
-            place
+            workdir
                 .run(&["completions", shell])
                 .ok()
                 .stdout
@@ -142,20 +151,20 @@ fn packages_get_completions_and_man_pages() {
         );
     }
     assert!(
-        place
+        workdir
             .run(&["man"])
             .ok()
             .stdout
             .contains(".TH heygen-webhooks 1")
     );
-    place.run(&["man", "--dir", "pages"]).ok();
+    workdir.run(&["man", "--dir", "pages"]).ok();
     for page in [
         "heygen-webhooks.1",
         "heygen-webhooks-serve.1",
         "heygen-webhooks-inbox-show.1",
         "heygen-webhooks-nats.1",
     ] {
-        let text = read(&place, page);
+        let text = read(&workdir, page);
         for section in ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT", "SEE ALSO"] {
             // The page of the whole program has no options that read variables.
             let is_there = text.contains(&format!("\n.SH {section}\n"))
@@ -167,7 +176,7 @@ fn packages_get_completions_and_man_pages() {
             );
         }
     }
-    let serve = read(&place, "heygen-webhooks-serve.1");
+    let serve = read(&workdir, "heygen-webhooks-serve.1");
     for text in [
         "\n.SH FILES\n",
         "heygen\\-inbox.db",
@@ -179,43 +188,43 @@ fn packages_get_completions_and_man_pages() {
     assert!(!serve.contains("nats\\-creds"), "{serve}");
 }
 
-fn read(place: &Place, page: &str) -> String {
-    std::fs::read_to_string(place.path().join("pages").join(page)).expect("a page")
+fn read(workdir: &Workdir, page: &str) -> String {
+    std::fs::read_to_string(workdir.path().join("pages").join(page)).expect("a page")
 }
 
 #[test]
 fn options_of_nats_are_accepted_and_completed_though_help_hides_them() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for command in [&["serve"][..], &["work"], &["inbox", "list"]] {
-        let help = place.run(&[command, &["--help"]].concat()).ok().stdout;
+        let help = workdir.run(&[command, &["--help"]].concat()).ok().stdout;
         assert!(!help.contains("--nats-creds <FILE>"), "{help}");
-        let accepted = place.run(&[command, &["--nats-creds", "a", "--help"]].concat());
+        let accepted = workdir.run(&[command, &["--nats-creds", "a", "--help"]].concat());
         accepted.ok();
     }
     for page in [&["help", "nats"][..], &["nats"], &["nats", "--help"]] {
-        let page = place.run(page).ok().stdout;
+        let page = workdir.run(page).ok().stdout;
         assert!(page.contains("--nats-creds <FILE>"), "{page}");
     }
     for shell in ["bash", "zsh", "fish"] {
-        let script = place.run(&["completions", shell]).ok().stdout;
+        let script = workdir.run(&["completions", shell]).ok().stdout;
         assert!(script.contains("nats-creds"), "{shell}");
     }
 }
 
 #[test]
 fn help_version_and_misuse() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     assert!(
-        place
+        workdir
             .run(&["--version"])
             .ok()
             .stdout
             .starts_with("heygen-webhooks 0.")
     );
-    assert_eq!(place.run(&[]).status, 2);
-    assert_eq!(place.run(&["fly"]).status, 2);
+    assert_eq!(workdir.run(&[]).status, 2);
+    assert_eq!(workdir.run(&["fly"]).status, 2);
     assert_eq!(
-        place.run(&["serve", "--secret", "whsec_x"]).status,
+        workdir.run(&["serve", "--secret", "whsec_x"]).status,
         2,
         "no flag takes a secret"
     );

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{World, counts};
 use crate::promises::{import, old};
-use crate::support::Place;
+use crate::support::Workdir;
 
 const PAGE: &str = include_str!("../../../../../docs/scale-out.md");
 
@@ -33,11 +33,11 @@ fn every_key_of_the_file_for_streams_is_known() {
         .expect("the section");
     let (_, text) = section.split_once("```toml\n").expect("the file");
     let (text, _) = text.split_once("```").expect("its end");
-    let (place, nowhere) = (Place::new(), "/etc/heygen-webhooks/nats-nkey");
-    let missing = place.path().join("nkey").display().to_string();
-    place.file("heygen-webhooks.toml", text.replace(nowhere, &missing));
+    let (workdir, nowhere) = (Workdir::new(), "/etc/heygen-webhooks/nats-nkey");
+    let missing = workdir.path().join("nkey").display().to_string();
+    workdir.file("heygen-webhooks.toml", text.replace(nowhere, &missing));
     // It gets as far as the first file that is not there.
-    let ended = place.run(&["work", "--admin", "off"]);
+    let ended = workdir.run(&["work", "--admin", "off"]);
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     let expected = format!("cannot read the seed of an nkey from {missing}");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
@@ -45,15 +45,15 @@ fn every_key_of_the_file_for_streams_is_known() {
 
 #[test]
 fn every_command_of_the_page_works_as_printed() {
-    let (world, place) = (World::new(), Place::new());
-    place.file("heygen-webhooks.toml", "inbox = \"lib/inbox.db\"\n");
+    let (world, workdir) = (World::new(), Workdir::new());
+    workdir.file("heygen-webhooks.toml", "inbox = \"lib/inbox.db\"\n");
     for folder in ["bin", "lib"] {
-        fs::create_dir(place.path().join(folder)).expect("a folder");
+        fs::create_dir(workdir.path().join(folder)).expect("a folder");
     }
     let states = ["acknowledged", "acknowledged", "dead_lettered", "pending"];
     let past = states.iter().enumerate();
     import(
-        &place,
+        &workdir,
         past.map(|(number, state)| old(&format!("v{number}"), state, 1, 10)),
     );
     // One receiver makes the streams, as the page says.
@@ -67,7 +67,7 @@ fn every_command_of_the_page_works_as_printed() {
         .collect();
     assert!(commands.len() > 5, "{commands:?}");
     let binary = env!("CARGO_BIN_EXE_heygen-webhooks");
-    let program = place.file(
+    let program = workdir.file(
         "bin/heygen-webhooks",
         format!("#!/bin/sh\nexec {binary} \"$@\"\n"),
     );
@@ -75,10 +75,10 @@ fn every_command_of_the_page_works_as_printed() {
     let path = std::env::var("PATH").unwrap_or_default();
     let ended = Command::new("sh")
         .args(["-x", "-e", "-c", &commands.join("\n")])
-        .current_dir(place.path())
+        .current_dir(workdir.path())
         .env(
             "PATH",
-            format!("{}:{path}", place.path().join("bin").display()),
+            format!("{}:{path}", workdir.path().join("bin").display()),
         )
         .stdin(Stdio::null())
         .output()
@@ -86,9 +86,9 @@ fn every_command_of_the_page_works_as_printed() {
     let said = String::from_utf8_lossy(&ended.stdout);
     let trace = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{said}\n{trace}");
-    assert_eq!(counts(&world.place, &[]), [1, 0, 2, 1], "{said}\n{trace}");
+    assert_eq!(counts(&world.workdir, &[]), [1, 0, 2, 1], "{said}\n{trace}");
     assert_eq!(
-        counts(&place, &["--inbox", "lib/back-inbox.db"]),
+        counts(&workdir, &["--inbox", "lib/back-inbox.db"]),
         [1, 0, 2, 1]
     );
 }

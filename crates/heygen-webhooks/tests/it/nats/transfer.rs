@@ -5,19 +5,19 @@ use tempfile::TempDir;
 
 use super::{World, counts, videos};
 use crate::promises::{import, old};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
 /// An inbox in a file, with a past.
-fn past() -> Place {
-    let place = Place::new();
+fn past() -> Workdir {
+    let workdir = Workdir::new();
     let finished = (0..5).map(|number| old(&format!("done-{number}"), "acknowledged", 3, 10));
     let dead = (0..3).map(|number| old(&format!("dead-{number}"), "dead_lettered", 2, 10));
     let pending = (0..4).map(|number| old(&format!("pending-{number}"), "pending", 1, 10));
-    import(&place, finished.chain(dead).chain(pending));
-    place
+    import(&workdir, finished.chain(dead).chain(pending));
+    workdir
 }
 
-fn carry(from: &Place, to: &Place, arguments: &[&str]) -> Value {
+fn carry(from: &Workdir, to: &Workdir, arguments: &[&str]) -> Value {
     let lines = from.run(&["inbox", "export"]).ok().stdout;
     let import = [
         &["inbox", "import", "-", "--trust", "--json", "--strict"],
@@ -37,19 +37,19 @@ fn an_inbox_moves_to_streams_and_back() {
     // Each step may be repeated.
     let again = carry(&file, &file, &["--inbox", &streams]);
     assert_eq!(again, json!({"new": 0, "duplicate": 12, "bad": 0}));
-    assert_eq!(counts(&world.place, &[]), [4, 0, 5, 3]);
+    assert_eq!(counts(&world.workdir, &[]), [4, 0, 5, 3]);
 
     let workers = [world.work(&["--json"]), world.work(&["--json"])];
-    eventually(|| counts(&world.place, &[]) == [0, 0, 9, 3]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 9, 3]);
     let mut handed: Vec<String> = workers.into_iter().flat_map(videos).collect();
     handed.sort();
     assert_eq!(handed, ["pending-0", "pending-1", "pending-2", "pending-3"]);
     let mut one = old("late", "pending", 0, 10);
     one["attempts"] = 0.into();
-    import(&world.place, [one]);
+    import(&world.workdir, [one]);
 
-    let back = Place::new();
-    let moved = carry(&world.place, &back, &[]);
+    let back = Workdir::new();
+    let moved = carry(&world.workdir, &back, &[]);
     assert_eq!(moved, json!({"new": 13, "duplicate": 0, "bad": 0}));
     assert_eq!(counts(&back, &[]), [1, 0, 9, 3]);
     let serve = back.serve(&["--json"]);
@@ -61,7 +61,7 @@ fn an_inbox_moves_to_streams_and_back() {
 }
 
 #[test]
-fn what_was_moved_is_known_when_heygen_sends_it_once_more() {
+fn delivery_moved_to_nats_is_recognised_as_duplicate() {
     let (file, world) = (past(), World::new());
     carry(&file, &file, &["--inbox", &world.address("HEYGEN")]);
     let serve = world.receive(&[]);
@@ -71,7 +71,7 @@ fn what_was_moved_is_known_when_heygen_sends_it_once_more() {
         let answer = crate::promises::post(&serve, line["body"].as_str().expect("a body"));
         assert_eq!(answer["status"], "duplicate", "{line}");
     }
-    assert_eq!(counts(&world.place, &[]), [4, 0, 5, 3]);
+    assert_eq!(counts(&world.workdir, &[]), [4, 0, 5, 3]);
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{are_all, by_subject, event, import, old, sender};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
 /// Follows until it is dropped.
 struct Tail(Child);
 
 impl Tail {
-    fn start(place: &Place) -> Self {
-        let mut tail = place.command(&["inbox", "tail", "--json"]);
+    fn start(workdir: &Workdir) -> Self {
+        let mut tail = workdir.command(&["inbox", "tail", "--json"]);
         tail.stdin(Stdio::null()).stdout(Stdio::null());
         Self(tail.spawn().expect("the binary starts"))
     }
@@ -27,13 +27,13 @@ impl Drop for Tail {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_works_and_every_delivery_is_answered() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     import(
-        &place,
+        &workdir,
         (0..500).map(|number| old(&format!("old-{number}"), "acknowledged", 40, 0)),
     );
-    let serve = place.serve(&["--on", "*=ignore"]);
-    let mut tail = Tail::start(&place);
+    let serve = workdir.serve(&["--on", "*=ignore"]);
+    let mut tail = Tail::start(&workdir);
     let (sent, is_over) = (
         Arc::new(AtomicUsize::new(0)),
         Arc::new(AtomicBool::new(false)),
@@ -71,7 +71,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
             &["check", "--full"],
             &["backup", &copy],
         ] {
-            place.run(&[&["inbox"], arguments].concat()).ok();
+            workdir.run(&[&["inbox"], arguments].concat()).ok();
         }
     }
     is_over.store(true, Ordering::SeqCst);
@@ -82,8 +82,8 @@ async fn every_command_works_and_every_delivery_is_answered() {
     }
     let ended = tail.0.try_wait().expect("it can be asked");
     assert!(ended.is_none(), "tail goes on: {ended:?}");
-    eventually(|| are_all(&place, "acknowledged"));
-    let kept = by_subject(&place);
+    eventually(|| are_all(&workdir, "acknowledged"));
+    let kept = by_subject(&workdir);
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     let new = kept.keys().filter(|subject| subject.starts_with("new-"));
     assert_eq!(new.count(), sent.load(Ordering::SeqCst));

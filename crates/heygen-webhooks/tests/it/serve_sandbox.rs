@@ -3,13 +3,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::support::Place;
+use crate::support::Workdir;
 
 #[test]
-fn nobody_who_looks_ends_it() {
+fn sandbox_output_without_a_reader_ends_nothing() {
     for arguments in [&[][..], &["--json"]] {
-        let place = Place::new();
-        let mut child = place
+        let workdir = Workdir::new();
+        let mut child = workdir
             .command(
                 &[
                     &["serve", "--sandbox", "--listen", "127.0.0.1:0"],
@@ -33,11 +33,11 @@ fn nobody_who_looks_ends_it() {
 }
 
 #[test]
-fn what_is_played_stays_apart_from_what_is_real() {
-    let place = Place::new();
-    place.file("heygen-webhooks.toml", "inbox = \"real-too.db\"\n");
+fn sandbox_inbox_is_separate_from_the_real_one() {
+    let workdir = Workdir::new();
+    workdir.file("heygen-webhooks.toml", "inbox = \"real-too.db\"\n");
     let real = [("HEYGEN_WEBHOOKS_INBOX", "real.db")];
-    let serve = place.serve_with(&["--sandbox"], &real);
+    let serve = workdir.serve_with(&["--sandbox"], &real);
     let next = loop {
         let line = serve.line();
         if line.contains("inbox list") {
@@ -45,12 +45,12 @@ fn what_is_played_stays_apart_from_what_is_real() {
         }
     };
     assert!(next.ends_with("--inbox ./heygen-sandbox.db"), "{next}");
-    assert!(place.path().join("heygen-sandbox.db").exists());
+    assert!(workdir.path().join("heygen-sandbox.db").exists());
     for real in ["real.db", "real-too.db"] {
-        assert!(!place.path().join(real).exists(), "{real}");
+        assert!(!workdir.path().join(real).exists(), "{real}");
     }
     drop(serve);
-    let serve = place.serve_with(&["--sandbox", "--inbox", "chosen.db", "--json"], &real);
+    let serve = workdir.serve_with(&["--sandbox", "--inbox", "chosen.db", "--json"], &real);
     serve.line();
-    assert!(place.path().join("chosen.db").exists());
+    assert!(workdir.path().join("chosen.db").exists());
 }

@@ -4,28 +4,28 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 
 use crate::endpoint;
-use crate::support::Place;
+use crate::support::Workdir;
 
 const HINT: &str = "did you mean avatar_video.success?";
 
 #[test]
 fn deliveries_are_chosen_by_pattern() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
     for name in [
         "avatar_video.success",
         "avatar_video.fail",
         "batch.finished",
     ] {
-        serve.trigger(&place, &[name]).ok();
+        serve.trigger(&workdir, &[name]).ok();
     }
     crate::support::eventually(|| {
         let done = ["inbox", "list", "--json", "--state", "acknowledged"];
-        place.run(&done).ok().json().as_array().map(Vec::len) == Some(3)
+        workdir.run(&done).ok().json().as_array().map(Vec::len) == Some(3)
     });
     let count = |pattern: &str| {
         let list = ["inbox", "list", "--json", "--event-type", pattern];
-        let ended = place.run(&list).ok();
+        let ended = workdir.run(&list).ok();
         assert_eq!(ended.stderr, "", "{pattern}");
         ended.json().as_array().map(Vec::len)
     };
@@ -35,21 +35,21 @@ fn deliveries_are_chosen_by_pattern() {
     assert_eq!(count("batch.finished"), Some(1));
     assert_eq!(count("video_agent.*"), Some(0), "known, and none has come");
     let export = ["inbox", "export", "--event-type", "avatar_video.*"];
-    assert_eq!(place.run(&export).ok().stdout.lines().count(), 2);
+    assert_eq!(workdir.run(&export).ok().stdout.lines().count(), 2);
     let replay = ["inbox", "replay", "--event-type", "*.fail", "--json"];
-    assert_eq!(place.run(&replay).ok().json()["replayed"], 1);
-    let tail = place.command(&["inbox", "tail", "--event-type", "avatar_video.*"]);
-    let tail = place.begin(tail, &[]);
+    assert_eq!(workdir.run(&replay).ok().json()["replayed"], 1);
+    let tail = workdir.command(&["inbox", "tail", "--event-type", "avatar_video.*"]);
+    let tail = workdir.begin(tail, &[]);
     assert!(tail.line().contains("avatar_video.success"));
     assert!(tail.line().contains("avatar_video.fail"));
 }
 
 #[test]
 fn a_mistyped_name_is_told() {
-    let place = Place::new();
-    let serve = place.serve(&["--on", "avatar_vido.*=print"]);
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--on", "avatar_vido.*=print"]);
     drop(serve);
-    let serve = place.serve_logging(&["--on", "avatar_vido.*=ignore"]);
+    let serve = workdir.serve_logging(&["--on", "avatar_vido.*=ignore"]);
     let line = serve.log_line("avatar_vido.*");
     assert!(line.contains("WARN") && line.contains(HINT), "{line}");
     for command in [
@@ -58,12 +58,12 @@ fn a_mistyped_name_is_told() {
         &["inbox", "export", "--event-type", "avatar_video.sucess"],
         &["inbox", "replay", "--event-type", "avatar_video.sucess"],
     ] {
-        let ended = place.run(command);
+        let ended = workdir.run(command);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
         assert!(ended.stderr.contains(HINT), "{command:?}: {}", ended.stderr);
     }
     let far = ["inbox", "list", "--event-type", "podcast.success"];
-    let far = place.run(&far).ok();
+    let far = workdir.run(&far).ok();
     assert!(far.stderr.contains("`schema --list`"), "{}", far.stderr);
     let trigger = [
         "trigger",
@@ -71,17 +71,17 @@ fn a_mistyped_name_is_told() {
         "--to",
         "http://127.0.0.1:1/",
     ];
-    let ended = place.run(&trigger);
+    let ended = workdir.run(&trigger);
     assert!(ended.stderr.contains(HINT), "{}", ended.stderr);
     let new = ["trigger", "something.new", "--to", "http://127.0.0.1:1/"];
-    assert_eq!(place.run(&new).stderr, "");
-    let schema = place.run(&["schema", "avatar_video.sucess"]);
+    assert_eq!(workdir.run(&new).stderr, "");
+    let schema = workdir.run(&["schema", "avatar_video.sucess"]);
     assert!(schema.stderr.contains(HINT), "{}", schema.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heygens_log_is_chosen_from_by_pattern() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let heygen = Sandbox::builder().api_key("key").start().await;
     let heygen = heygen.expect("a sandbox");
     let elsewhere = endpoint::start(|_| 200);
@@ -104,7 +104,7 @@ async fn heygens_log_is_chosen_from_by_pattern() {
             arguments,
         ]
         .concat();
-        let found = place.run_with(&events, b"", &environment).ok().json();
+        let found = workdir.run_with(&events, b"", &environment).ok().json();
         found.as_array().map(Vec::len)
     };
     assert_eq!(count(&[]), Some(2));
@@ -112,10 +112,10 @@ async fn heygens_log_is_chosen_from_by_pattern() {
     assert_eq!(count(&["--limit", "1"]), Some(1));
     let backfill = ["backfill", "--json", "--event-type", "avatar_video.*"];
     assert_eq!(
-        place.run_with(&backfill, b"", &environment).ok().json()["new"],
+        workdir.run_with(&backfill, b"", &environment).ok().json()["new"],
         2
     );
-    let listed = place.run(&["inbox", "list", "--json", "--event-type", "batch.*"]);
+    let listed = workdir.run(&["inbox", "list", "--json", "--event-type", "batch.*"]);
     assert_eq!(listed.ok().json().as_array().map(Vec::len), Some(0));
     let create = [
         "endpoints",
@@ -125,7 +125,7 @@ async fn heygens_log_is_chosen_from_by_pattern() {
         "avatar_video.*",
         "--json",
     ];
-    let created = place.run_with(&create, b"", &environment).ok().json();
+    let created = workdir.run_with(&create, b"", &environment).ok().json();
     assert_eq!(
         created["events"],
         serde_json::json!(["avatar_video.success", "avatar_video.fail"])
@@ -137,7 +137,7 @@ async fn heygens_log_is_chosen_from_by_pattern() {
         "--events",
         "avatar_vido.*",
     ];
-    let ended = place.run_with(&misspelt, b"", &environment);
+    let ended = workdir.run_with(&misspelt, b"", &environment);
     assert_eq!(ended.status, 2, "{}", ended.stderr);
     assert!(ended.stderr.contains(HINT), "{}", ended.stderr);
 }

@@ -3,13 +3,13 @@
 use std::fs;
 
 use super::{event, list, post, serve_with_program};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
 #[test]
 fn a_subject_that_hangs_holds_up_no_other() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let serve = serve_with_program(
-        &place,
+        &workdir,
         &["--ordered", "--concurrency", "2"],
         r#"cat >/dev/null
            if test "$HEYGEN_SUBJECT_ID" = hangs; then while ! test -e go; do sleep 0.05; done; fi
@@ -24,7 +24,7 @@ fn a_subject_that_hangs_holds_up_no_other() {
             post(&serve, &event(&format!("order.{number}"), subject));
         }
     }
-    let handled = || fs::read_to_string(place.path().join("handled")).unwrap_or_default();
+    let handled = || fs::read_to_string(workdir.path().join("handled")).unwrap_or_default();
     let of = |subject: &str| -> Vec<String> {
         let prefix = format!("{subject} order.");
         let text = handled();
@@ -39,7 +39,7 @@ fn a_subject_that_hangs_holds_up_no_other() {
         assert_eq!(of(subject), in_order(5), "{subject}");
     }
     let states = || {
-        list(&place)
+        list(&workdir)
             .iter()
             .filter(|one| one["state"] == "claimed")
             .count()
@@ -47,7 +47,7 @@ fn a_subject_that_hangs_holds_up_no_other() {
     // One is in hand, the rest wait; that the last of the others is done may be on its way to the file.
     eventually(|| states() == 1);
     assert_eq!(of("hangs").len(), 0);
-    place.file("go", "");
+    workdir.file("go", "");
     eventually(|| of("hangs").len() == 20);
     assert_eq!(of("hangs"), in_order(20));
 }

@@ -4,18 +4,18 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::support::{Place, SECRET};
+use crate::support::{SECRET, Workdir};
 use crate::tunnel::Tunnel;
 
 #[test]
 fn the_inbox_is_the_same_for_every_command() {
-    let place = Place::new();
-    place.file("heygen-webhooks.toml", "inbox = \"of-the-file.db\"\n");
-    let serve = place.serve(&[]);
-    serve.trigger(&place, &["batch.finished"]).ok();
+    let workdir = Workdir::new();
+    workdir.file("heygen-webhooks.toml", "inbox = \"of-the-file.db\"\n");
+    let serve = workdir.serve(&[]);
+    serve.trigger(&workdir, &["batch.finished"]).ok();
     let count = |arguments: &[&str], environment: &[(&str, &str)]| {
         let list = [&["inbox", "list", "--json"], arguments].concat();
-        let ended = place.run_with(&list, b"", environment);
+        let ended = workdir.run_with(&list, b"", environment);
         (ended.status == 0).then(|| ended.json().as_array().map_or(0, Vec::len))
     };
     assert_eq!(count(&[], &[]), Some(1));
@@ -24,7 +24,7 @@ fn the_inbox_is_the_same_for_every_command() {
     assert_eq!(count(&[], &variable), None);
     assert_eq!(count(&["--inbox", "of-the-file.db"], &variable), Some(1));
 
-    place.file("other.toml", "inbox = \"none.db\"\n");
+    workdir.file("other.toml", "inbox = \"none.db\"\n");
     assert_eq!(count(&["--config", "other.toml"], &[]), None);
     assert_eq!(
         count(&[], &[("HEYGEN_WEBHOOKS_CONFIG", "other.toml")]),
@@ -34,18 +34,18 @@ fn the_inbox_is_the_same_for_every_command() {
 
 #[test]
 fn files_of_secrets_are_the_same_for_every_command() {
-    let place = Place::new();
-    place.file("heygen-webhooks.toml", "secret-file = [\"secret\"]\n");
-    place.file("secret", SECRET);
-    let serve = place.serve_with(&[], &[]);
+    let workdir = Workdir::new();
+    workdir.file("heygen-webhooks.toml", "secret-file = [\"secret\"]\n");
+    workdir.file("secret", SECRET);
+    let serve = workdir.serve_with(&[], &[]);
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
-    place.run_with(&trigger, b"", &[]).ok();
+    workdir.run_with(&trigger, b"", &[]).ok();
     let verify = ["verify", "--signature", &"0".repeat(64), "--json"];
-    let verified = place.run_with(&verify, b"{}", &[]);
+    let verified = workdir.run_with(&verify, b"{}", &[]);
     assert_eq!(verified.status, 1, "{}", verified.stderr);
     let drill = ["drill", &serve.url, "--only", "valid"];
-    place.run_with(&drill, b"", &[]).ok();
-    let doctor = place
+    workdir.run_with(&drill, b"", &[]).ok();
+    let doctor = workdir
         .run_with(&["doctor", "--no-sample", "--json"], b"", &[])
         .json();
     let findings = doctor["findings"].as_array().expect("findings");
@@ -61,11 +61,11 @@ fn files_of_secrets_are_the_same_for_every_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_registration_stands_in_the_file() {
-    let (place, tunnel) = (Place::new(), Tunnel::new());
+    let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = Sandbox::builder().api_key("key").start().await;
     let heygen = heygen.expect("a sandbox");
-    place.file("key", "key\n");
-    place.file(
+    workdir.file("key", "key\n");
+    workdir.file(
         "heygen-webhooks.toml",
         format!(
             "inbox = \"mine.db\"\npublic-url = \"{}\"\nbase-url = \"{}\"\napi-key-file = \"key\"\n\
@@ -74,7 +74,7 @@ async fn a_whole_registration_stands_in_the_file() {
             heygen.url()
         ),
     );
-    let serve = place.serve_with(&[], &[]);
+    let serve = workdir.serve_with(&[], &[]);
     tunnel.lead_to(&serve.url);
     serve.log_line("registered at HeyGen");
     assert_eq!(
@@ -92,10 +92,10 @@ async fn a_whole_registration_stands_in_the_file() {
         "--apply",
         "--json",
     ];
-    let rotated = place.run_with(&rotate, b"", &[]).ok().json();
+    let rotated = workdir.run_with(&rotate, b"", &[]).ok().json();
     assert_eq!(rotated["kept_in"], json!("mine.db.secrets.json"));
     let create = ["endpoints", "create", "https://hooks.example/", "--keep"];
-    let refused = place.run_with(&create, b"", &[]);
+    let refused = workdir.run_with(&create, b"", &[]);
     assert_eq!(
         refused.status, 1,
         "nobody answers there: {}",

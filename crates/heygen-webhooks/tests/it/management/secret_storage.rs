@@ -16,7 +16,7 @@ const FILE: &str = "heygen-inbox.db.secrets.json";
 impl Heygen {
     /// The new content is written beside the file and renamed, which a folder in the way prevents.
     fn put_in_the_way(&self) {
-        let new = self.place.path().join(format!("{FILE}.new"));
+        let new = self.workdir.path().join(format!("{FILE}.new"));
         std::fs::create_dir(new).expect("a folder");
     }
 }
@@ -25,7 +25,7 @@ impl Heygen {
 fn nothing_is_made_whose_secret_could_not_be_kept() {
     let heygen = Heygen::start();
     let old = heygen.create();
-    heygen.place.file("heygen-inbox.db", "");
+    heygen.workdir.file("heygen-inbox.db", "");
     heygen.put_in_the_way();
     heygen
         .run(&["endpoints", "create", URL, "--keep"])
@@ -79,7 +79,7 @@ fn a_secret_that_could_not_be_printed_is_to_be_replaced() {
             .open("/dev/full")
             .expect("a file without room");
         let output = heygen
-            .place
+            .workdir
             .command(arguments)
             .env("HEYGEN_API_KEY", KEY)
             .env("HEYGEN_WEBHOOKS_BASE_URL", heygen.sandbox.url())
@@ -110,14 +110,14 @@ fn the_last_secret_of_a_running_serve_can_be_taken_away() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let endpoint = heygen.first();
-    let serve = heygen.place.serve_with(&[], &[]);
+    let serve = heygen.workdir.serve_with(&[], &[]);
     let trigger = ["trigger", "batch.finished", "--json", "--to", &serve.url];
     let known = [("HEYGEN_WEBHOOK_SECRET", endpoint.secret.expose())];
-    heygen.place.run_with(&trigger, b"", &known).ok();
+    heygen.workdir.run_with(&trigger, b"", &known).ok();
     let delete = ["endpoints", "delete", &endpoint.endpoint_id, "--yes"];
     heygen.run(&delete).ok();
     serve.log_line("no signing secret is left");
-    let refused = heygen.place.run_with(&trigger, b"", &known);
+    let refused = heygen.workdir.run_with(&trigger, b"", &known);
     assert_eq!(refused.json()["status"], 503);
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::past::{delivery, import, of_state, text};
+use super::history::{delivery, import, of_state, text};
 use super::{post, three_events};
-use crate::support::Place;
+use crate::support::Workdir;
 
-fn export(place: &Place, arguments: &[&str]) -> Vec<Value> {
-    let told = place
+fn export(workdir: &Workdir, arguments: &[&str]) -> Vec<Value> {
+    let told = workdir
         .run(&[&["inbox", "export"], arguments].concat())
         .ok()
         .stdout;
@@ -26,27 +26,24 @@ fn without_ids(mut lines: Vec<Value>) -> Vec<Value> {
 }
 
 #[test]
-fn what_is_exported_and_imported_is_exported_equal() {
-    let place = Place::new();
-    let (serve, sent) = three_events(&place);
+fn exported_inbox_survives_a_round_trip() {
+    let workdir = Workdir::new();
+    let (serve, sent) = three_events(&workdir);
     post(&serve.url, b"\xff\x00 no event");
     serve.line();
     serve.signal("TERM");
     serve.wait();
     import(
-        &place,
-        &[
-            delivery("v7", "dead_lettered", 3),
-            delivery("v8", "pending", 2),
-        ],
+        &workdir,
+        &[delivery("v7", "dead_lettered", 3), delivery("v8", "pending", 2)],
     );
-    let lines = export(&place, &[]);
+    let lines = export(&workdir, &[]);
     assert_eq!(lines.len(), 6);
     assert_eq!(lines[0]["id"], sent[0].as_str());
     assert_eq!(lines[3]["body_base64"], "/wAgbm8gZXZlbnQ=");
     assert_eq!(lines[4]["attempt_list"][0]["milliseconds"], 1.5);
 
-    let other = Place::new();
+    let other = Workdir::new();
     let arguments = ["inbox", "import", "-", "--trust", "--json"];
     let import = |expected: Value| {
         let told = other.run_with(&arguments, text(&lines).as_bytes(), &[]);
@@ -60,9 +57,9 @@ fn what_is_exported_and_imported_is_exported_equal() {
 
 #[test]
 fn an_export_goes_to_a_file_whole_and_beside_a_server() {
-    let place = Place::new();
-    let (_serve, sent) = three_events(&place);
-    let told = place
+    let workdir = Workdir::new();
+    let (_serve, sent) = three_events(&workdir);
+    let told = workdir
         .run(&[
             "inbox",
             "export",
@@ -75,7 +72,7 @@ fn an_export_goes_to_a_file_whole_and_beside_a_server() {
         .ok()
         .json();
     assert_eq!(told["exported"], 1);
-    let path = place.path().join("out.jsonl");
+    let path = workdir.path().join("out.jsonl");
     let text = std::fs::read_to_string(&path).expect("a file");
     let line: Value = serde_json::from_str(&text).expect("one line");
     assert_eq!(line["id"], sent[1].as_str());
@@ -85,18 +82,18 @@ fn an_export_goes_to_a_file_whole_and_beside_a_server() {
         let mode = std::fs::metadata(&path).expect("a file").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
-    let itself = place.run(&["inbox", "export", "--output", "heygen-inbox.db"]);
+    let itself = workdir.run(&["inbox", "export", "--output", "heygen-inbox.db"]);
     assert_eq!(itself.status, 2, "{}", itself.stderr);
-    assert_eq!(export(&place, &[]).len(), 3);
+    assert_eq!(export(&workdir, &[]).len(), 3);
 }
 
 #[test]
 fn csv_calculates_nothing() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let mut bad = delivery("=HYPERLINK(\"http://a.b\")", "acknowledged", 1);
     bad["source"] = "backfill".into();
-    import(&place, &[bad]);
-    let table = place
+    import(&workdir, &[bad]);
+    let table = workdir
         .run(&["inbox", "export", "--format", "csv"])
         .ok()
         .stdout;
@@ -117,27 +114,24 @@ fn csv_calculates_nothing() {
 }
 
 #[test]
-fn bad_lines_are_told_and_lose_no_other() {
-    let place = Place::new();
-    let good = [
-        delivery("v1", "acknowledged", 2),
-        delivery("v2", "dead_lettered", 1),
-    ];
+fn import_reports_unreadable_lines_and_imports_the_others() {
+    let workdir = Workdir::new();
+    let good = [delivery("v1", "acknowledged", 2), delivery("v2", "dead_lettered", 1)];
     let input = format!(
         "{}nonsense\n\n{{\"body\":\"\\ud800\"}}\n{}\n",
         text(&good[..1]),
         good[1]
     );
-    let strict = place.run_with(&["inbox", "import", "-", "--strict"], input.as_bytes(), &[]);
+    let strict = workdir.run_with(&["inbox", "import", "-", "--strict"], input.as_bytes(), &[]);
     assert_eq!(strict.status, 1);
     assert!(
         strict.stdout.starts_with("1 new, 0 already here, 1 "),
         "{}",
         strict.stdout
     );
-    let file = place.file("in.jsonl", &input);
+    let file = workdir.file("in.jsonl", &input);
     let file = file.to_str().expect("a path");
-    let told = place.run(&["inbox", "import", file]);
+    let told = workdir.run(&["inbox", "import", file]);
     assert_eq!(told.status, 1);
     assert!(
         told.stderr.contains("line 2: ") && told.stderr.contains("line 4: "),
@@ -149,21 +143,21 @@ fn bad_lines_are_told_and_lose_no_other() {
         "{}",
         told.stdout
     );
-    assert_eq!(of_state(&place, "acknowledged").len(), 1);
-    assert_eq!(of_state(&place, "dead_lettered").len(), 1);
+    assert_eq!(of_state(&workdir, "acknowledged").len(), 1);
+    assert_eq!(of_state(&workdir, "dead_lettered").len(), 1);
 }
 
 #[test]
-fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
-    let place = Place::new();
-    let serve = place.serve(&["--json"]);
+fn import_with_replay_is_dispatched_by_a_running_serve() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--json"]);
     let lines = text(&[delivery("v1", "dead_lettered", 2)]);
     let arguments = ["inbox", "import", "-", "--replay"];
-    place.run_with(&arguments, lines.as_bytes(), &[]).ok();
+    workdir.run_with(&arguments, lines.as_bytes(), &[]).ok();
     let line = serve.line();
     assert!(line.contains("\"v1\""), "{line}");
     // It is here now, and stays as it is.
-    let again = place.run_with(&arguments, lines.as_bytes(), &[]).ok();
+    let again = workdir.run_with(&arguments, lines.as_bytes(), &[]).ok();
     assert!(
         again.stdout.starts_with("0 new, 1 already here"),
         "{}",
@@ -172,20 +166,16 @@ fn what_is_imported_to_be_replayed_is_handed_out_beside_a_server() {
 }
 
 #[test]
-fn what_is_damaged_is_passed_over_and_told() {
-    let place = Place::new();
+fn export_skips_and_reports_damaged_deliveries() {
+    let workdir = Workdir::new();
     let mut large = delivery("v2", "acknowledged", 2);
     large["body"] = "Z".repeat(20_000).into();
     import(
-        &place,
-        &[
-            delivery("v1", "acknowledged", 3),
-            large,
-            delivery("v3", "acknowledged", 1),
-        ],
+        &workdir,
+        &[delivery("v1", "acknowledged", 3), large, delivery("v3", "acknowledged", 1)],
     );
     // A page of nothing but the body names the next of such: now one that cannot be.
-    let path = place.path().join("heygen-inbox.db");
+    let path = workdir.path().join("heygen-inbox.db");
     let mut bytes = std::fs::read(&path).expect("a file");
     let page = bytes
         .chunks_mut(4096)
@@ -194,11 +184,11 @@ fn what_is_damaged_is_passed_over_and_told() {
     page[..4].fill(0xff);
     std::fs::write(&path, bytes).expect("damage");
 
-    let id = super::ids(&place, &[])[1].clone();
-    let told = place.run(&["inbox", "export"]);
+    let id = super::ids(&workdir, &[])[1].clone();
+    let told = workdir.run(&["inbox", "export"]);
     assert_eq!((told.status, told.stdout.lines().count()), (1, 2));
     assert!(told.stderr.contains(&id), "{}", told.stderr);
-    assert_eq!(place.run(&["inbox", "check"]).status, 1);
+    assert_eq!(workdir.run(&["inbox", "check"]).status, 1);
 }
 
 #[cfg(unix)]
@@ -206,18 +196,18 @@ fn what_is_damaged_is_passed_over_and_told() {
 fn an_export_that_is_stopped_leaves_nothing_half_made() {
     use std::process::{Command, Stdio};
 
-    let place = Place::new();
+    let workdir = Workdir::new();
     let many: Vec<_> = (0..3000)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
         .collect();
-    import(&place, &many);
+    import(&workdir, &many);
     let names = || {
-        let entries = std::fs::read_dir(place.path()).expect("a folder");
+        let entries = std::fs::read_dir(workdir.path()).expect("a folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let out = names.filter(|name| name.to_string_lossy().starts_with("out"));
         out.collect::<Vec<_>>()
     };
-    let mut child = place
+    let mut child = workdir
         .command(&["inbox", "export", "--output", "out.jsonl"])
         .stdout(Stdio::null())
         .spawn()

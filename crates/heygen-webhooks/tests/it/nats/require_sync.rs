@@ -4,7 +4,7 @@ use xtask_nats::{Cluster, Options, Program};
 
 use super::World;
 use crate::promises::{event, post};
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// Neither of them starts, and this is why.
 #[track_caller]
@@ -29,21 +29,21 @@ fn check_refuses(world: &World, arguments: &[&str], expected: &[&str]) {
 }
 
 #[test]
-fn a_server_that_cannot_be_told_to_write_first_is_refused_with_its_version() {
+fn require_sync_rejects_servers_without_sync_interval() {
     let world = World::on(Program::Debian, &Options::new());
     let monitor = world.server.monitor_url();
     let expected = ["2.9.10", "2.10.0 and later", "docs/scale-out.md"];
     check_refuses(&world, &["--nats-monitor", &monitor], &expected);
     // Without being asked for more it works, and says what it thinks of it.
     let serve = world
-        .place
+        .workdir
         .serve_logging(&["--receive-only", "--nats-monitor", &monitor]);
     serve.log_line("2.9.10");
     serve.log_line("listening");
 }
 
 #[test]
-fn what_was_not_seen_and_what_is_not_enough_are_refused() {
+fn require_sync_rejects_unknown_and_insufficient_settings() {
     let world = World::new();
     check_refuses(&world, &[], &["--nats-monitor"]);
     let monitor = world.server.monitor_url();
@@ -78,8 +78,8 @@ fn three_servers_that_write_first_are_enough() {
     let monitors: Vec<String> = (0..3)
         .map(|node| format!("{:?}", cluster.node(node).monitor_url()))
         .collect();
-    let place = Place::new();
-    place.file(
+    let workdir = Workdir::new();
+    workdir.file(
         "heygen-webhooks.toml",
         format!(
             "inbox = \"nats://{}/HEYGEN\"\nrequire-sync = true\nreplicas = 3\nnats-monitor = [{}]\n",
@@ -87,8 +87,8 @@ fn three_servers_that_write_first_are_enough() {
             monitors.join(", ")
         ),
     );
-    let serve = place.serve(&["--receive-only"]);
-    let worker = super::work(&place, &["--json"]);
+    let serve = workdir.serve(&["--receive-only"]);
+    let worker = super::work(&workdir, &["--json"]);
     assert_eq!(
         post(&serve, &event("order.new", "v1"))["status"],
         "accepted"

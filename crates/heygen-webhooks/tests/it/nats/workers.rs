@@ -9,18 +9,18 @@ use crate::support::{Serve, eventually};
 
 /// A worker whose program is told its name.
 fn worker(world: &World, name: &str, options: &[&str], text: &str) -> Serve {
-    let program = script(&world.place, &format!("handle-{name}"), text);
+    let program = script(&world.workdir, &format!("handle-{name}"), text);
     let program = program.to_str().expect("a path").to_owned();
     world.work(&[options, &["--exec", &program, name]].concat())
 }
 
 fn lines(world: &World, file: &str) -> Vec<String> {
-    let text = fs::read_to_string(world.place.path().join(file)).unwrap_or_default();
+    let text = fs::read_to_string(world.workdir.path().join(file)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn each_event_is_handed_out_once_over_two_workers() {
+fn two_workers_dispatch_each_event_once() {
     let world = World::new();
     let serve = world.receive(&[]);
     // Each holds what it has until the other has something too.
@@ -32,7 +32,7 @@ fn each_event_is_handed_out_once_over_two_workers() {
     for number in 0..30 {
         post(&serve, &event("order.new", &format!("v{number}")));
     }
-    eventually(|| counts(&world.place, &[]) == [0, 0, 30, 0]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 30, 0]);
     for worker in workers {
         worker.signal("TERM");
         assert_eq!(worker.wait().0, 0);
@@ -48,7 +48,7 @@ fn each_event_is_handed_out_once_over_two_workers() {
 }
 
 #[test]
-fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
+fn delivery_of_a_killed_worker_goes_to_another_but_a_slow_one_stays() {
     let world = World::new();
     let serve = world.receive(&["--ack-wait", "1"]);
     let text = r#"cat >/dev/null; echo "$HEYGEN_SUBJECT_ID $HEYGEN_ATTEMPT" >> "begun-$1"
@@ -61,7 +61,7 @@ fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
     eventually(|| !lines(&world, "begun-a").is_empty());
     // There is another one to take it, and it stays where it is.
     let second = worker(&world, "b", &[], text);
-    eventually(|| are_all(&world.place, "acknowledged"));
+    eventually(|| are_all(&world.workdir, "acknowledged"));
     assert_eq!(lines(&world, "begun-a"), ["long 1"]);
     assert_eq!(lines(&world, "begun-b"), Vec::<String>::new());
 
@@ -70,9 +70,9 @@ fn what_a_killed_worker_had_goes_to_another_and_what_takes_long_does_not() {
     post(&serve, &event("order.new", "fatal"));
     assert_eq!(first.wait().0, -1, "killed");
     let _second = worker(&world, "b", &[], text);
-    eventually(|| are_all(&world.place, "acknowledged"));
+    eventually(|| are_all(&world.workdir, "acknowledged"));
     assert_eq!(lines(&world, "begun-b"), ["fatal 2"]);
-    let delivery = show(&world.place, &list(&world.place)[0]);
+    let delivery = show(&world.workdir, &list(&world.workdir)[0]);
     assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
 }
 
@@ -83,25 +83,25 @@ fn a_worker_that_is_stopped_finishes_what_it_has() {
     let text = r#"cat >/dev/null; touch begun; while ! test -e go; do sleep 0.02; done; echo end >> ended"#;
     let worker = worker(&world, "a", &["--concurrency", "1"], text);
     post(&serve, &event("order.new", "v1"));
-    eventually(|| world.place.path().join("begun").exists());
+    eventually(|| world.workdir.path().join("begun").exists());
     post(&serve, &event("order.new", "v2"));
     worker.signal("TERM");
     worker.log_line("stopping");
-    world.place.file("go", "");
+    world.workdir.file("go", "");
     assert_eq!(worker.wait().0, 0);
     assert_eq!(lines(&world, "ended"), ["end"]);
-    assert_eq!(counts(&world.place, &[]), [1, 0, 1, 0]);
+    assert_eq!(counts(&world.workdir, &[]), [1, 0, 1, 0]);
     // Nothing waits for an ack wait: the other one is there for the next.
     let next = world.work(&["--json"]);
     assert!(next.line().contains("v2"));
 }
 
 #[test]
-fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
+fn failed_delivery_is_retried_dead_lettered_and_replayed() {
     let world = World::new();
     let serve = world.receive(&[]);
     let program = script(
-        &world.place,
+        &world.workdir,
         "refuse",
         "cat >/dev/null; echo no >&2; exit 1",
     );
@@ -122,7 +122,7 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     worker.log_line("attempt failed, retry");
     let told = worker.log_line("dead-lettered");
     assert!(told.contains("inbox replay"), "{told}");
-    eventually(|| counts(&world.place, &[]) == [0, 0, 1, 1]);
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 1, 1]);
     worker.signal("TERM");
     assert_eq!(worker.wait().0, 0);
 
@@ -132,20 +132,15 @@ fn what_fails_is_tried_again_then_dead_and_comes_back_when_asked_for() {
     assert_eq!(dead[0]["attempts"], 3);
     let dry = ["inbox", "replay", "--state", "dead_lettered", "--dry-run"];
     assert!(world.run(&dry).ok().stdout.contains("nothing was changed"));
-    assert_eq!(counts(&world.place, &[]), [0, 0, 1, 1]);
-    world
-        .run(&["inbox", "replay", "--state", "dead_lettered"])
-        .ok();
+    assert_eq!(counts(&world.workdir, &[]), [0, 0, 1, 1]);
+    world.run(&["inbox", "replay", "--state", "dead_lettered"]).ok();
     let worker = world.work(&["--json"]);
     let line = worker.line();
     assert!(
         line.contains("v1") && line.contains(r#""attempt":4"#),
         "{line}"
     );
-    eventually(|| counts(&world.place, &[]) == [0, 0, 2, 0]);
-    let delivery = show(&world.place, &dead[0]);
-    assert_eq!(
-        results(&delivery),
-        ["retry", "retry", "dead_lettered", "acknowledged"]
-    );
+    eventually(|| counts(&world.workdir, &[]) == [0, 0, 2, 0]);
+    let delivery = show(&world.workdir, &dead[0]);
+    assert_eq!(results(&delivery), ["retry", "retry", "dead_lettered", "acknowledged"]);
 }

@@ -3,28 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::{by_subject, event, get, import, list, metric, old, post, serve_with_program};
-use crate::support::{Place, eventually};
+use crate::support::{Workdir, eventually};
 
 const NOT_NOW: &[&str] = &["--retry-initial-delay", "3600"];
 
 #[test]
-fn what_is_finished_and_old_goes_and_nothing_else() {
-    let place = Place::new();
+fn prune_deletes_only_old_finished_deliveries() {
+    let workdir = Workdir::new();
     let finished = (0..1500).map(|number| match number % 10 {
         0 => old(&format!("old-{number}"), "dead_lettered", 40, 0),
         _ => old(&format!("old-{number}"), "acknowledged", 40, 0),
     });
-    import(&place, finished);
+    import(&workdir, finished);
     import(
-        &place,
+        &workdir,
         (0..3).map(|number| old(&format!("waits-{number}"), "pending", 400, 0)),
     );
     import(
-        &place,
+        &workdir,
         (0..3).map(|number| old(&format!("young-{number}"), "acknowledged", 20, 0)),
     );
     let options = [&["--keep", "30d"], NOT_NOW].concat();
-    let serve = serve_with_program(&place, &options, "cat >/dev/null; exit 75");
+    let serve = serve_with_program(&workdir, &options, "cat >/dev/null; exit 75");
     let mut expected: BTreeSet<_> = (0..3)
         .flat_map(|number| [format!("waits-{number}"), format!("young-{number}")])
         .collect();
@@ -39,25 +39,25 @@ fn what_is_finished_and_old_goes_and_nothing_else() {
             expected.insert(subject);
             sent += 1;
         }
-        by_subject(&place)
+        by_subject(&workdir)
             .keys()
             .all(|subject| !subject.starts_with("old-"))
     });
     serve.log_line("pruned");
-    let kept: BTreeSet<_> = by_subject(&place).into_keys().collect();
+    let kept: BTreeSet<_> = by_subject(&workdir).into_keys().collect();
     assert_eq!(kept, expected);
 }
 
 #[test]
 fn the_oldest_finished_go_until_the_rest_fits() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let lines = (0..1200).map(|number| match number % 300 {
         0 => old(&format!("waits-{number}"), "pending", 3, 2000),
         _ => old(&format!("old-{number:04}"), "acknowledged", 3, 2000),
     });
-    import(&place, lines);
+    import(&workdir, lines);
     let options = [&["--keep-bytes", "1MiB"], NOT_NOW].concat();
-    let serve = serve_with_program(&place, &options, "cat >/dev/null; exit 75");
+    let serve = serve_with_program(&workdir, &options, "cat >/dev/null; exit 75");
     let metrics = format!("{}/metrics", serve.admin());
     let bytes = || metric(&get(&metrics).body, "inbox_bytes").unwrap_or(f64::MAX);
     let mut sent = 0;
@@ -67,7 +67,7 @@ fn the_oldest_finished_go_until_the_rest_fits() {
         bytes() <= f64::from(1 << 20) + 20_000.0
     });
     serve.log_line("pruned");
-    let kept: Vec<_> = list(&place)
+    let kept: Vec<_> = list(&workdir)
         .iter()
         .map(|delivery| {
             delivery["subject_id"]

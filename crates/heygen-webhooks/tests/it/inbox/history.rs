@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::Place;
+use crate::support::Workdir;
 
 /// One delivery as a line of an export: about `subject`, so many days old.
 pub(crate) fn delivery(subject: &str, state: &str, days: i64) -> Value {
@@ -35,10 +35,12 @@ pub(super) fn text(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Takes them into the inbox of this place.
-pub(crate) fn import(place: &Place, lines: &[Value]) {
+/// Takes them into the inbox of this workdir.
+pub(crate) fn import(workdir: &Workdir, lines: &[Value]) {
     let arguments = ["inbox", "import", "-", "--trust", "--json"];
-    let told = place.run_with(&arguments, text(lines).as_bytes(), &[]).ok();
+    let told = workdir
+        .run_with(&arguments, text(lines).as_bytes(), &[])
+        .ok();
     assert_eq!(
         told.json(),
         json!({"new": lines.len(), "duplicate": 0, "bad": 0})
@@ -46,6 +48,6 @@ pub(crate) fn import(place: &Place, lines: &[Value]) {
 }
 
 /// The ids of those in a state, newest first.
-pub(super) fn of_state(place: &Place, state: &str) -> Vec<String> {
-    super::ids(place, &["--state", state, "--limit", "0"])
+pub(super) fn of_state(workdir: &Workdir, state: &str) -> Vec<String> {
+    super::ids(workdir, &["--state", state, "--limit", "0"])
 }

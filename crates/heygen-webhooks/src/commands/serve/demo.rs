@@ -1,4 +1,4 @@
-//! `serve --sandbox`: the whole product in one command, offline.
+//! [`Demo`]: `serve --sandbox`, the whole product in one command, offline.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 use tokio::time::timeout;
 
-use crate::dispatch::handing_out::Count;
+use crate::dispatch::Count;
 use crate::failure::Failure;
 use crate::output::tame;
-use crate::store::place::Place;
+use crate::store::location::InboxLocation;
 
 /// Counts what is stored while the show is played.
 #[derive(Clone, Debug, Default)]
@@ -82,11 +82,11 @@ impl Report {
 }
 
 /// HeyGen in a box, and the key to it.
-pub(super) struct Show {
+pub(super) struct Demo {
     sandbox: Sandbox,
 }
 
-impl Show {
+impl Demo {
     pub(super) async fn start() -> Result<Self, Failure> {
         let sandbox = Sandbox::builder().api_key(KEY).start().await?;
         tracing::info!(url = sandbox.url(), "the sandbox simulates HeyGen");
@@ -134,7 +134,7 @@ impl Show {
     }
 
     /// What a newcomer may want to do next.
-    pub(super) fn suggestions(&self, report: &Report, inbox: &Place) -> String {
+    pub(super) fn suggestions(&self, report: &Report, inbox: &InboxLocation) -> String {
         let url = self.sandbox.url();
         format!(
             "
