@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader_that_has_gone_is_noticed() {
+    async fn closed_pipe_is_detected() {
         let script = Script::start();
         script.next(Err(io::ErrorKind::BrokenPipe.into()));
         let failed = script.lines.write("a\n".to_owned()).await;

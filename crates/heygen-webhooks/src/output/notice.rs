@@ -69,7 +69,7 @@ fn write(destination: Destination, text: &str) {
     match destination {
         Destination::Log => tracing::warn!("{text}"),
         Destination::StandardError | Destination::Undecided => {
-            stderr::say(format!("warning: {text}\n"))
+            stderr::say(format!("warning: {text}\n"));
         }
     }
 }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_started() {
+    fn startable_programs_pass() {
         check_path("sh", None);
         check_path("/bin/sh", None);
         check_script("#!/bin/sh\nexit 0\n", 0o755, None);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_started() {
+    fn unstartable_programs_are_reported() {
         check_path("./no-such-file", Some("does not exist"));
         check_path("no-such-program-anywhere", Some("not found in PATH"));
         check_path("/tmp/", Some("is a folder"));

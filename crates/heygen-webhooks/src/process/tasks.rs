@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn task_that_ends_early_is_noticed() {
+    async fn task_that_ends_early_is_reported() {
         check(async {}, "ended unexpectedly").await;
         check(
             async { panic!("a fault of the test") },
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_or_panics_at_the_end_is_a_failure() {
+    async fn hanging_or_panicking_task_is_a_failure_at_the_end() {
         let mut tasks = Tasks::new();
         tasks.spawn("one that ends", tasks.stopped());
         tasks.spawn("one that hangs", pending());

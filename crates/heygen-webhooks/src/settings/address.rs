@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_heygen_cannot_reach() {
+    fn private_addresses_are_recognised() {
         for url in [
             "http://localhost:8080/",
             "https://box.local/",

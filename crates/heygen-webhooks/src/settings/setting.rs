@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_gives_access_is_hidden() {
+    fn values_that_grant_access_are_hidden() {
         #[track_caller]
         fn check(name: &str, value: Value, expected: &Value) {
             assert_eq!(without_access(name, value), *expected);

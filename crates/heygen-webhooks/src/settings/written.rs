@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_cut() {
+    fn invisible_marks_around_values_are_removed() {
         for written in [
             "whsec_a",
             "\u{feff}whsec_a\r\n",
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_meant_is_kept_and_told() {
+    fn odd_values_are_kept_and_warned_of() {
         check("whsec_a==", "whsec_a==", None);
         check("a_b==", "a_b==", None);
         check("any_text=more", "any_text=more", None);

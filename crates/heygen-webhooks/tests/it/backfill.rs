@@ -1,4 +1,4 @@
-//! `backfill`: what was missed while nobody listened comes from the log, once, whatever happens on the way.
+//! `backfill`: missed events come from HeyGen's log exactly once, also after a crash.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
@@ -223,7 +223,7 @@ async fn next_serve_dispatches_backfilled_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_log_comes_whole_and_a_trial_changes_nothing() {
+async fn backfill_reads_a_long_log_and_a_dry_run_stores_nothing() {
     let world = World::new().await;
     world.send(0..257).await;
     let mut trial = counts(257, 0, 3);
@@ -261,7 +261,7 @@ async fn the_order_of_the_log_does_not_matter() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_pages_it_goes_on_there() {
+async fn killed_backfill_resumes_at_its_page() {
     let world = World::new().await;
     world.send(0..250).await;
     let child = world.under_way();

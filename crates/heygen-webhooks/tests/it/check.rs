@@ -1,4 +1,4 @@
-//! `serve --check`: everything a start needs is looked at, and nothing is started, made or changed.
+//! `serve --check`: checks everything a start needs, and starts, creates and changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;

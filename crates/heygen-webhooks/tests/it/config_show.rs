@@ -1,4 +1,4 @@
-//! `config show`: what is in force, and where it comes from.
+//! `config show`: the settings in effect, and where each comes from.
 
 use serde_json::{Value, json};
 
@@ -185,7 +185,7 @@ fn every_setting_says_where_it_comes_from() {
 }
 
 #[test]
-fn a_given_option_sets_aside_what_it_excludes() {
+fn flag_overrides_conflicting_keys_of_the_file() {
     let workdir = Workdir::new();
     workdir.file(
         "heygen-webhooks.toml",

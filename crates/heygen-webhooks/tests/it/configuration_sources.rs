@@ -1,4 +1,4 @@
-//! What stands in the configuration file holds for every command, and environment and flag stand above it.
+//! The configuration file holds for every command; environment and flags override it.
 
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;

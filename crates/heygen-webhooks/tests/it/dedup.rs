@@ -1,4 +1,4 @@
-//! What is the same event and what is not, through the built binary: signed posts, imports, and what is shown of them.
+//! Deduplication through the built binary: signed posts, imports, and how they are shown.
 
 use serde_json::{Value, json};
 

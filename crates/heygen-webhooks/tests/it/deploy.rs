@@ -1,4 +1,4 @@
-//! The command lines of the examples in `deploy/` are understood by the binary, to the last argument.
+//! The binary understands the command lines of the examples in `deploy/`, to the last argument.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `dev` and `serve --backfill`: what HeyGen's log tells of is handed out, without a public address.
+//! `dev` and `serve --backfill`: events of HeyGen's log are dispatched without a public address.
 
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;

@@ -1,4 +1,4 @@
-//! `doctor`: what it finds, and what it makes of it.
+//! `doctor`: its findings and their advice.
 
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use serde_json::{Value, json};

@@ -78,7 +78,7 @@ fn an_endpoint_of_twenty_lines_fails_where_it_should() {
 }
 
 #[test]
-fn people_read_what_a_failure_costs() {
+fn drill_text_shows_the_cost_of_failures() {
     let workdir = Workdir::new();
     let drilled = workdir.run(&["drill", &endpoint::start(naive), "--only", "probe,valid"]);
     assert_eq!(drilled.status, 1);
@@ -157,7 +157,7 @@ fn elements(xml: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_wrong_secret_is_one_failure_and_the_rest_cannot_be_told() {
+fn drill_with_a_wrong_secret_fails_once_and_skips_the_rest() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     let secret = workdir.file("secret", "whsec_of_somebody_else");
@@ -176,7 +176,7 @@ fn a_wrong_secret_is_one_failure_and_the_rest_cannot_be_told() {
 }
 
 #[test]
-fn without_a_secret_only_what_needs_none_is_checked() {
+fn drill_without_a_secret_runs_the_checks_that_need_none() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     let drilled = workdir.run_with(

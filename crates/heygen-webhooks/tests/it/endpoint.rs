@@ -1,4 +1,4 @@
-//! Somebody else's endpoint: twenty lines in another language would do what these do.
+//! An endpoint of another application: twenty lines in any language would do the same.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -45,7 +45,7 @@ fn deliveries_are_chosen_by_pattern() {
 }
 
 #[test]
-fn a_mistyped_name_is_told() {
+fn mistyped_event_name_is_reported() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&["--on", "avatar_vido.*=print"]);
     drop(serve);

@@ -1,4 +1,4 @@
-//! What forwarded deliveries are signed with: nothing that did not come from HeyGen leaves us under a signature that passes for HeyGen's.
+//! Signatures of forwarded deliveries: nothing that HeyGen did not sign leaves under a signature that passes for HeyGen's.
 
 use std::fs;
 use std::sync::mpsc::{Receiver, channel};
@@ -225,7 +225,7 @@ async fn backfilled_event_is_forwarded_without_heygens_signature() {
 }
 
 #[test]
-fn a_forward_secret_that_becomes_the_receivers_signs_nothing_else_any_more() {
+fn forward_secret_equal_to_a_receiver_secret_signs_only_heygens_deliveries() {
     let workdir = Workdir::new();
     workdir.file("tokens", TOKEN);
     workdir.file("forward", "whsec_forward\n");

@@ -1,4 +1,4 @@
-//! What `serve` does with deliveries: forwards them, runs programs, tries again, gives up, goes on after a crash.
+//! Handlers of `serve`: forward, programs, retries, dead letters, and restarts after a crash.
 
 use std::fs;
 use std::path::PathBuf;
@@ -248,7 +248,7 @@ fn delivery_claimed_at_sigkill_is_dispatched_again() {
 }
 
 #[test]
-fn rules_choose_by_event_and_the_first_that_fits_is_taken() {
+fn first_matching_rule_chooses_the_handler() {
     let workdir = Workdir::new();
     let program = script(
         &workdir,

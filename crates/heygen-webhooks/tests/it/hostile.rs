@@ -1,4 +1,4 @@
-//! An event whose every text steers a terminal, hides or reorders: nothing of that reaches whoever looks, by whatever command.
+//! An event whose texts steer a terminal, hide or reorder: no command passes them on.
 
 use heygen_events::text::is_unsafe_to_show;
 use heygen_testkit::EventBuilder;
@@ -38,7 +38,7 @@ fn assert_safe(what: &str, text: &str) {
 }
 
 #[test]
-fn no_command_passes_on_what_steers_or_hides() {
+fn no_command_prints_control_or_hiding_characters() {
     let workdir = Workdir::new();
     let handler = script(
         &workdir,

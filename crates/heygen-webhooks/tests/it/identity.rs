@@ -1,4 +1,4 @@
-//! A certificate of a test's own.
+//! A certificate for one test.
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -1,4 +1,4 @@
-//! Where secrets and keys do not go: into programs, to whoever laid a configuration file; and those that could be guessed.
+//! Where secrets and keys do not go: into programs, or to the author of a planted configuration file.
 
 use std::fs;
 

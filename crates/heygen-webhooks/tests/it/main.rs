@@ -28,10 +28,10 @@ mod hostile;
 mod identity;
 mod inbox;
 #[cfg(unix)]
-mod inbox_file;
-#[cfg(unix)]
 mod leaks;
 mod management;
+#[cfg(unix)]
+mod moved;
 #[cfg(unix)]
 mod nats;
 mod offline;

@@ -1,4 +1,4 @@
-//! `inspect`, `verify`, `schema`, `completions`, `man` and the help: what needs no server.
+//! `inspect`, `verify`, `schema`, `completions`, `man` and the help: commands that need no server.
 
 use heygen_testkit::fixtures;
 use serde_json::Value;

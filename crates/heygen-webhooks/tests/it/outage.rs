@@ -43,7 +43,7 @@ fn kept(workdir: &Workdir) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_kept_secret_it_receives_while_the_api_is_down() {
+async fn serve_receives_with_a_stored_secret_while_the_api_is_down() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     // An endpoint that was registered before.
     let before = json!({"secrets": [{
@@ -134,7 +134,7 @@ fn a_signal_right_after_the_first_line_finds_it_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_on_its_way_is_waited_for_when_it_is_told_to_stop() {
+async fn stop_waits_for_a_secret_that_heygen_is_sending() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
     let serve = start(&workdir, heygen.url(), &tunnel, &[]);
@@ -148,7 +148,7 @@ async fn a_secret_on_its_way_is_waited_for_when_it_is_told_to_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_cannot_be_kept_is_in_force() {
+async fn secret_that_cannot_be_stored_is_used_until_the_end() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
     let serve = start(&workdir, heygen.url(), &tunnel, &[]);
@@ -162,7 +162,7 @@ async fn a_secret_that_cannot_be_kept_is_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_registered_whose_secret_could_not_be_kept() {
+async fn serve_registers_nothing_if_the_secret_cannot_be_stored() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = Sandbox::start().await.expect("a sandbox");
     std::fs::create_dir(workdir.path().join(format!("{FILE}.new"))).expect("a folder");

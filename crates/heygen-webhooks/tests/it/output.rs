@@ -269,7 +269,7 @@ fn event_that_was_not_printed_is_not_acknowledged() {
 
 /// A disk that fills later, and has room again: half a line is ended, and the log goes on.
 #[test]
-fn log_goes_on_when_a_full_disk_has_room_again() {
+fn log_resumes_when_a_full_disk_has_room() {
     let workdir = Workdir::new();
     let (listen, admin) = (free_address(), free_address());
     let log = workdir.file("log", b"");

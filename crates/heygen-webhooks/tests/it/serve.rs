@@ -203,7 +203,7 @@ fn secrets_are_replaced_without_a_gap() {
 }
 
 #[tokio::test]
-async fn output_that_nobody_reads_stops_no_delivery_and_no_probe() {
+async fn unread_output_stops_no_delivery_and_no_probe() {
     let workdir = Workdir::new();
     let mut child = workdir
         .command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])

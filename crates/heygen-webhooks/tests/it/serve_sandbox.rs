@@ -1,4 +1,4 @@
-//! `serve --sandbox`: where it keeps what it plays, and how it ends.
+//! `serve --sandbox`: which inbox it uses, and how it ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;

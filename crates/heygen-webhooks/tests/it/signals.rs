@@ -1,4 +1,4 @@
-//! A second Ctrl-C: everything ends at once, with all that handlers started.
+//! A second Ctrl-C ends everything at once, with the programs that handlers started.
 
 use std::thread;
 use std::time::Duration;

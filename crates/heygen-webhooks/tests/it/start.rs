@@ -85,7 +85,7 @@ fn a_program_that_cannot_be_started_ends_the_start() {
 }
 
 #[test]
-fn a_program_that_can_be_started_is_taken() {
+fn startable_program_is_accepted() {
     let workdir = Workdir::new();
     script(
         &workdir,

@@ -30,7 +30,7 @@ fn trigger(workdir: &Workdir, serve: &Serve, trusted: &Identity) -> Ended {
 }
 
 #[test]
-fn deliveries_come_by_https_and_a_renewed_certificate_is_taken() {
+fn https_delivers_and_reloads_a_renewed_certificate() {
     let (workdir, old, new) = (Workdir::new(), Identity::new(), Identity::new());
     write(&workdir, &old);
     let serve = workdir.serve(&FILES);

@@ -75,7 +75,7 @@ fn unknown_event_is_sent_and_stored() {
 }
 
 #[test]
-fn both_headers_are_taken_and_others_are_not() {
+fn both_signature_headers_are_accepted_and_no_others() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     for (header, status) in [

@@ -25,10 +25,10 @@ pub(super) fn deliveries(number: u64) -> String {
 }
 
 /// `3 posts`, `1 post`
-pub(super) fn posts(number: u64) -> String {
+pub(super) fn requests(number: u64) -> String {
     match number {
-        1 => "1 post".to_owned(),
-        _ => format!("{} posts", count(number)),
+        1 => "1 request".to_owned(),
+        _ => format!("{} requests", count(number)),
     }
 }
 

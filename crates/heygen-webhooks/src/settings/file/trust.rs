@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_have_written_decides_nothing_that_matters() {
+    fn file_writable_by_others_is_not_trusted() {
         for line in [
             "base-url = \"http://a.example\"",
             "exec = [\"x\"]",

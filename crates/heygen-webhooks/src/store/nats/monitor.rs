@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_of_itself() {
+    fn sync_interval_is_read_from_the_monitoring_port() {
         check(
             r#"{"version":"2.15.1","jetstream":{"config":{"sync_interval":120000000000,"sync_always":true}}}"#,
             None,

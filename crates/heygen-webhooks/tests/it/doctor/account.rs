@@ -1,4 +1,4 @@
-//! What HeyGen says: the key, what is registered, the names of events.
+//! The account: key, registered endpoints, event types.
 
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation};
 use serde_json::json;
@@ -87,7 +87,7 @@ fn v1_may_be_gone() {
 }
 
 #[test]
-fn names_that_are_new_and_names_that_nobody_wants() {
+fn doctor_reports_unknown_and_unsubscribed_events() {
     use heygen_api::{Client, Credentials, v3::NewEndpoint};
     let heygen = HeyGen::start();
     let workdir = Workdir::new();

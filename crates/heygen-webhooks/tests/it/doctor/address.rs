@@ -6,7 +6,7 @@ use crate::identity::Identity;
 use crate::support::{SECRET, Workdir};
 
 #[test]
-fn an_address_where_nobody_is() {
+fn drill_reports_an_unreachable_endpoint() {
     let heygen = HeyGen::start();
     let workdir = Workdir::new();
     let url = format!("http://{}/", closed_address());
@@ -66,7 +66,7 @@ fn private_and_plain_addresses_at_the_real_heygen() {
 }
 
 #[test]
-fn tls_is_tried_and_told() {
+fn doctor_checks_tls_of_the_public_address() {
     let heygen = HeyGen::start();
     let workdir = Workdir::new();
     let (url, certificate) = tls_server();

@@ -1,4 +1,4 @@
-//! What was refused, as `doctor` tells it.
+//! Rejected requests, as `doctor` reports them.
 
 use serde_json::{Value, json};
 

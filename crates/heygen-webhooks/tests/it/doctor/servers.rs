@@ -1,4 +1,4 @@
-//! Servers that are there, half there, or not there, and a certificate.
+//! Servers that answer, half answer or do not answer, and a certificate.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

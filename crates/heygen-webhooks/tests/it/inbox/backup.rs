@@ -24,7 +24,7 @@ fn subjects(workdir: &Workdir, inbox: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_under_load_is_sound_and_holds_what_was_answered_before() {
+async fn backup_under_load_is_sound_and_holds_acknowledged_deliveries() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&["--json"]);
     let answered = Arc::new(Mutex::new(BTreeSet::new()));

@@ -8,7 +8,7 @@ use super::three_events;
 use crate::support::Workdir;
 
 #[test]
-fn a_sound_inbox_is_sound_beside_a_server_and_without() {
+fn check_finds_no_damage_with_and_without_a_running_serve() {
     let workdir = Workdir::new();
     let (serve, _) = three_events(&workdir);
     for arguments in [&["inbox", "check"][..], &["inbox", "check", "--full"]] {

@@ -1,4 +1,4 @@
-//! Inboxes with a past: deliveries in any state and of any age, by way of `inbox import`.
+//! Inboxes with deliveries in any state and of any age, made with `inbox import`.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -38,7 +38,7 @@ fn keep_deletes_old_finished_deliveries_only() {
 }
 
 #[test]
-fn many_go_beside_a_server_that_goes_on() {
+fn prune_deletes_many_beside_a_running_serve() {
     let workdir = Workdir::new();
     let many: Vec<_> = (0..450)
         .map(|number| delivery(&format!("v{number}"), "acknowledged", 40))

@@ -1,4 +1,4 @@
-//! `inbox rejected`: what was turned away is looked at, and taken in once the secret was mended.
+//! `inbox rejected`: lists rejected requests, and accepts them once the secret is fixed.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
     let kept = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
     let first = found
         .iter()
-        .find(|post| post["id"] == told["deliveries"][0]["post"]);
+        .find(|post| post["id"] == told["deliveries"][0]["request"]);
     assert_eq!(
         kept["received_at"],
         first.expect("it was listed")["first_at"]
@@ -91,7 +91,7 @@ fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
 }
 
 #[test]
-fn it_works_without_a_server_and_knows_what_came_again() {
+fn reverify_works_without_serve_and_recognises_duplicates() {
     let workdir = Workdir::new();
     let serve = misled(&workdir);
     post(&serve.url, BODY.as_bytes());
@@ -211,7 +211,7 @@ fn lists_and_one_post_for_people_and_programs() {
 }
 
 #[test]
-fn how_much_is_kept_is_a_setting() {
+fn rejected_count_and_bytes_bound_the_stored_requests() {
     let workdir = Workdir::new();
     workdir.file("heygen-webhooks.toml", "rejected-count = 2\n");
     let turn_away = |serve: &Serve, number: usize| {

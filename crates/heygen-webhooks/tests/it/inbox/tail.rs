@@ -61,7 +61,7 @@ fn begins_with_the_newest_and_follows_in_order() {
 }
 
 #[test]
-fn only_what_was_asked_for() {
+fn drill_runs_only_the_chosen_checks() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&["--json"]);
     let mut tail = Tail::start(&workdir, &["--event-type", "wanted.x"]);
@@ -78,7 +78,7 @@ fn only_what_was_asked_for() {
 
 #[cfg(unix)]
 #[test]
-fn ends_well_when_asked_to_and_when_nobody_reads() {
+fn tail_ends_on_a_signal_and_on_a_closed_pipe() {
     let workdir = Workdir::new();
     let (serve, sent) = three_events(&workdir);
     let mut tail = Tail::start(&workdir, &["--json", "-n", "1"]);

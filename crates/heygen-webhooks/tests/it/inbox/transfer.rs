@@ -56,7 +56,7 @@ fn exported_inbox_survives_a_round_trip() {
 }
 
 #[test]
-fn an_export_goes_to_a_file_whole_and_beside_a_server() {
+fn export_to_a_file_is_complete_beside_a_running_serve() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
     let told = workdir

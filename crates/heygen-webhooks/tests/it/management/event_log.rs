@@ -1,4 +1,4 @@
-//! `events`: how much of the log comes, and how it is spelled.
+//! `events`: how much of the log is listed, and its records.
 
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::{Fault, Operation, Outgoing};
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Heygen;
 
 #[test]
-fn the_log_comes_as_far_as_it_is_asked_for() {
+fn events_lists_as_much_of_the_log_as_requested() {
     let heygen = Heygen::start();
     let sent: Vec<_> = (0..125)
         .map(|_| heygen.send(EventBuilder::new("avatar_video.fail")))

@@ -1,4 +1,4 @@
-//! `event-types`: what HeyGen offers, held against what is known.
+//! `event-types`: HeyGen's event types, compared with the known ones.
 
 use heygen_testkit::sandbox::{Fault, Operation};
 use serde_json::json;

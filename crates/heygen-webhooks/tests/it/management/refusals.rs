@@ -1,4 +1,4 @@
-//! What HeyGen refuses, told with advice.
+//! Errors of HeyGen's API, reported with advice.
 
 use heygen_testkit::sandbox::{Fault, Operation};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{BOTH, Heygen, URL};
 
 #[test]
-fn a_wrong_key_is_told_with_advice_and_not_repeated() {
+fn wrong_api_key_is_reported_with_advice_and_not_printed() {
     let heygen = Heygen::start();
     let commands: [&[&str]; 7] = [
         &["endpoints", "list"],
@@ -34,7 +34,7 @@ fn a_wrong_key_is_told_with_advice_and_not_repeated() {
 }
 
 #[test]
-fn refusals_are_told_with_advice() {
+fn api_errors_are_reported_with_advice() {
     let heygen = Heygen::start();
     let check = |fault: Fault, arguments: &[&str], parts: &[&str]| {
         heygen.refuse(fault);
@@ -89,7 +89,7 @@ fn refusals_are_told_with_advice() {
 
 /// v1's own 404 says that the endpoint is gone; any other may be the end of v1.
 #[test]
-fn an_endpoint_that_is_gone_is_not_taken_for_the_end_of_v1() {
+fn missing_v1_endpoint_is_not_reported_as_the_end_of_v1() {
     let heygen = Heygen::start();
     let gone = [
         "HTTP 404, 400131",

@@ -1,4 +1,4 @@
-//! A secret is told once: what is looked at before HeyGen is asked, and what becomes of it when something fails afterwards.
+//! HeyGen shows a secret once: the checks before a request, and the fate of the secret when storing it fails.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ impl Heygen {
 }
 
 #[test]
-fn nothing_is_made_whose_secret_could_not_be_kept() {
+fn create_fails_before_registering_if_the_secret_cannot_be_stored() {
     let heygen = Heygen::start();
     let old = heygen.create();
     heygen.workdir.file("heygen-inbox.db", "");
@@ -38,7 +38,7 @@ fn nothing_is_made_whose_secret_could_not_be_kept() {
 }
 
 #[test]
-fn a_secret_that_could_not_be_kept_after_all_is_printed() {
+fn secret_that_cannot_be_stored_is_printed() {
     let heygen = Heygen::start();
     let late = Fault::slow(Duration::from_secs(1)).on(Operation::Create);
     heygen.refuse(late);
@@ -93,7 +93,7 @@ fn a_secret_that_could_not_be_printed_is_to_be_replaced() {
 }
 
 #[test]
-fn a_secret_replaced_elsewhere_ends_the_kept_one() {
+fn secret_rotated_elsewhere_retires_the_stored_one() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let old = heygen.first();
@@ -106,7 +106,7 @@ fn a_secret_replaced_elsewhere_ends_the_kept_one() {
 }
 
 #[test]
-fn the_last_secret_of_a_running_serve_can_be_taken_away() {
+fn last_secret_of_a_running_serve_can_be_removed() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let endpoint = heygen.first();

@@ -1,4 +1,4 @@
-//! Secrets: shown once, kept where that is asked for, and nowhere else.
+//! Secrets: shown once, stored on request, and nowhere else.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn programs_get_the_secret_in_its_field() {
 }
 
 #[test]
-fn a_kept_secret_is_not_printed() {
+fn stored_secret_is_not_printed() {
     for api in BOTH {
         let heygen = Heygen::start();
         let made = heygen
@@ -174,7 +174,7 @@ fn a_replaced_secret_is_shown_once() {
 }
 
 #[test]
-fn an_applied_secret_is_taken_beside_the_old_one() {
+fn rotated_secret_is_accepted_beside_the_old_one() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let old = heygen.first();

@@ -1,4 +1,4 @@
-//! Logging in: the example's permissions are enough for everything, and no secret is told.
+//! Logging in: the permissions of the example suffice, and no secret is printed.
 
 use std::fs;
 use std::path::Path;

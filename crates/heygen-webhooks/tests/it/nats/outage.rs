@@ -1,4 +1,4 @@
-//! The servers go away and come back: nothing is answered 200 that is not kept, and nobody needs to restart anything.
+//! NATS servers go away and come back: nothing is answered 200 that is not stored, and nothing needs a restart.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn how_often(log: &[String], text: &str) -> usize {
 }
 
 #[test]
-fn deliveries_are_refused_while_nats_is_away_and_taken_when_it_is_back() {
+fn nats_outage_answers_503_and_recovers() {
     let mut world = World::new();
     let serve = world.workdir.serve_logging(&["--receive-only"]);
     let line = serve.log_line(r#""url":"#);

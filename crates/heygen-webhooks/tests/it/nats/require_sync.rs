@@ -1,4 +1,4 @@
-//! `--require-sync`: whether what is acknowledged is kept.
+//! `--require-sync`: refuses servers that may lose acknowledged deliveries.
 
 use xtask_nats::{Cluster, Options, Program};
 

@@ -1,4 +1,4 @@
-//! From a file to streams and back: what is finished stays finished, what waits is handed out.
+//! From a file to streams and back: finished deliveries stay finished, pending ones are dispatched.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,4 +1,4 @@
-//! What streams cannot do, and what is no inbox on streams: said, with what to do instead.
+//! What an inbox on NATS does not support, and wrong addresses: each error names the alternative.
 
 use xtask_nats::{Options, Program};
 
@@ -111,7 +111,7 @@ fn wrong_arguments_are_rejected_before_any_request() {
 }
 
 #[test]
-fn servers_that_are_away_or_have_no_jetstream_are_told() {
+fn unreachable_servers_and_missing_jetstream_are_reported() {
     let workdir = Workdir::new();
     let nobody = "nats://127.0.0.1:1/HEYGEN";
     check(

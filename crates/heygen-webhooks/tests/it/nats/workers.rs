@@ -1,4 +1,4 @@
-//! Any number of workers: each event is with one of them, until it says done.
+//! Any number of workers: each delivery is with one of them until its handler acknowledges it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -77,7 +77,7 @@ fn delivery_of_a_killed_worker_goes_to_another_but_a_slow_one_stays() {
 }
 
 #[test]
-fn a_worker_that_is_stopped_finishes_what_it_has() {
+fn stopped_worker_finishes_its_claimed_deliveries() {
     let world = World::new();
     let serve = world.receive(&[]);
     let text = r#"cat >/dev/null; touch begun; while ! test -e go; do sleep 0.02; done; echo end >> ended"#;

@@ -1,4 +1,4 @@
-//! Streams in trouble, and processes that have one.
+//! Failing output streams, and processes that write to them.
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};

@@ -170,7 +170,7 @@ fn listening(process_id: u32) -> usize {
 }
 
 #[test]
-fn where_the_default_port_is_taken_it_serves_without() {
+fn occupied_default_admin_port_is_skipped() {
     // By us, or by whoever else runs here; then it is taken just as well.
     let _taken = TcpListener::bind("127.0.0.1:9180");
     let workdir = Workdir::new();
@@ -187,7 +187,7 @@ fn where_the_default_port_is_taken_it_serves_without() {
 }
 
 #[test]
-fn where_the_port_that_was_asked_for_is_taken_it_does_not_start() {
+fn occupied_explicit_admin_port_stops_the_start() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address").to_string();
     let workdir = Workdir::new();

@@ -1,4 +1,4 @@
-//! `serve` with a long backlog: it is there at once, and its memory does not grow with what waits.
+//! `serve` with a long backlog: it starts at once, and its memory is bounded.
 
 use std::fs;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use crate::support::{Workdir, eventually};
 const PENDING: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_backlog_is_drained_beside_what_comes_in_and_in_little_memory() {
+async fn long_backlog_is_drained_beside_new_deliveries_in_bounded_memory() {
     let workdir = Workdir::new();
     fill(&workdir);
     let serve = workdir.serve(&["--on", "*=ignore"]);

@@ -1,4 +1,4 @@
-//! `serve --callback-token-file`: what nobody signed is taken where the token stands in the path, and nowhere else.
+//! `serve --callback-token-file`: unsigned callbacks are accepted only at a path with the token.
 
 use std::fs;
 use std::path::Path;
@@ -122,7 +122,7 @@ fn tokens_are_read_again_on_sighup_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
-fn tokens_that_are_emptied_or_deleted_are_taken_back_on_sighup() {
+fn emptied_callback_token_file_revokes_its_tokens_on_sighup() {
     for revoke in [
         |file: &Path| fs::write(file, "# none\n").expect("emptied"),
         |file: &Path| fs::write(file, "").expect("emptied"),

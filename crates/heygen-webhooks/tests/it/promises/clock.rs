@@ -1,4 +1,4 @@
-//! A clock that was set back: what came in before that lies ahead, and waits for nothing.
+//! A clock that was set back: deliveries dated in the future wait for nothing.
 
 use std::time::{Duration, SystemTime};
 

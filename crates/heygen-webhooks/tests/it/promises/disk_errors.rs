@@ -214,7 +214,7 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_does_not_reach_the_disk_is_refused_and_the_same_process_goes_on() {
+async fn failed_commit_answers_503_and_serve_continues() {
     let mut stage = Stage::new();
     assert!(stage.send(0).await);
     // A commit that records what became of it is not the one that is to fail.
@@ -254,7 +254,7 @@ async fn after_an_fsync_of_the_file_failed_nothing_is_answered_until_one_succeed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_becomes_read_only_is_503_until_it_can_be_written_again() {
+async fn read_only_inbox_answers_503_until_it_is_writable() {
     let mut stage = Stage::new();
     assert!(stage.send(0).await);
     stage.shim.plan(&format!(

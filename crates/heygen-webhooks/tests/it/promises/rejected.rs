@@ -1,4 +1,4 @@
-//! Signed deliveries that are rejected for another reason than their signature: told, kept, and taken in later.
+//! Signed deliveries rejected for another reason than their signature: reported, kept, and accepted later.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `serve --keep` and `--keep-bytes`: what is finished goes, what waits stays, and deliveries come in all the while.
+//! `serve --keep` and `--keep-bytes`: finished deliveries are deleted, pending ones stay, under load.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The commands of `inbox` beside a `serve` under load: each does its work, and every delivery is answered all the while.
+//! The `inbox` commands beside a `serve` under load: each works, and every delivery is answered.
 
 use std::process::{Child, Stdio};
 use std::sync::Arc;

@@ -26,7 +26,7 @@ impl Outcome {
     pub(super) fn json(&self, dry_run: bool) -> Value {
         let deliveries = self.appended.iter().map(|(post, appended)| {
             let is_new = matches!(appended, Appended::New(_));
-            json!({"post": post, "id": appended.id().to_string(), "new": is_new})
+            json!({"request": post, "id": appended.id().to_string(), "new": is_new})
         });
         json!({
             "checked": self.checked,
@@ -50,7 +50,7 @@ impl Outcome {
             (0, _) => {}
             (_, true) => parts.push(format!(
                 "{} would be accepted (or are already in the inbox); nothing was changed (dry run)\n",
-                size::posts(self.verified)
+                size::requests(self.verified)
             )),
             (_, false) => parts.push(self.taken()),
         }
@@ -61,9 +61,9 @@ impl Outcome {
     fn taken(&self) -> String {
         let new = self.new_ones();
         let there = self.appended.len() as u64 - new;
-        let mut text = format!("{} accepted", size::posts(new));
+        let mut text = format!("{} accepted", size::requests(new));
         if there > 0 {
-            let there = size::posts(there);
+            let there = size::requests(there);
             text.extend([
                 ", ",
                 &there,
@@ -83,7 +83,7 @@ impl Outcome {
         if self.not_verified.is_empty() {
             return String::new();
         }
-        let number = size::posts(self.not_verified.values().sum());
+        let number = size::requests(self.not_verified.values().sum());
         let counts = self.not_verified.iter();
         let counts = counts.map(|(label, count)| format!("  {label}: {}\n", size::count(*count)));
         format!(

@@ -32,7 +32,7 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     let now = now(&post, secrets(&options.file, &options.secrets));
     match (options.json, &now) {
         (true, Verification::Checked(diagnosis)) => {
-            output::json(&rejected_json(&post, Some(diagnosis)))?
+            output::json(&rejected_json(&post, Some(diagnosis)))?;
         }
         (true, Verification::Unknown(_)) => output::json(&rejected_json(&post, None))?,
         (false, now) => output::write(rejected_text(&post, now))?,

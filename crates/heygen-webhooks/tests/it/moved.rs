@@ -102,7 +102,7 @@ fn a_removed_inbox_answers_503_and_is_rescued() {
 }
 
 #[test]
-fn a_renamed_inbox_that_comes_back_goes_on_and_commands_make_no_other() {
+fn renamed_inbox_continues_when_it_is_renamed_back() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     assert!(is_accepted(&serve, &workdir, "a"));
@@ -483,7 +483,7 @@ fn tests_that_need_root() {
             continue;
         }
         let output = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", &format!("inbox_file::{test}"), "--ignored"])
+            .args(["--exact", &format!("moved::{test}"), "--ignored"])
             .output()
             .expect("this program runs");
         let said = String::from_utf8_lossy(&output.stdout);
