@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    Claim, ClaimRequest, ClaimedDelivery, Completion, Inbox, InboxError, InboxErrorKind, DispatchOrder, Room,
+    Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder, Inbox, InboxError,
+    InboxErrorKind, Room,
 };
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 

@@ -26,8 +26,12 @@ impl EndedAttempt<'_> {
     ) -> Completion {
         match disposition {
             Disposition::Ack => self.record(AttemptOutcome::Acknowledged, None),
-            Disposition::AckWithNote { note } => self.record(AttemptOutcome::Acknowledged, Some(note)),
-            Disposition::DeadLetter { reason } => self.record(AttemptOutcome::DeadLettered, Some(reason)),
+            Disposition::AckWithNote { note } => {
+                self.record(AttemptOutcome::Acknowledged, Some(note))
+            }
+            Disposition::DeadLetter { reason } => {
+                self.record(AttemptOutcome::DeadLettered, Some(reason))
+            }
             Disposition::Retry { after, reason } => {
                 let (attempt, id) = (self.attempt_of_round(), self.claimed.id);
                 match schedule.next_wait(attempt, self.elapsed, after, id) {

@@ -63,7 +63,11 @@ impl Collector for Scraped {
         if let Some(counts) = counts {
             encoder.write("pending", "Deliveries to be dispatched.", counts.pending)?;
             encoder.write("claimed", "Deliveries being handled.", counts.claimed)?;
-            encoder.write("dead_lettered", "Deliveries that were dead-lettered.", counts.dead_lettered)?;
+            encoder.write(
+                "dead_lettered",
+                "Deliveries that were dead-lettered.",
+                counts.dead_lettered,
+            )?;
             encoder.write(
                 "inbox_bytes",
                 "Storage that the inbox uses, including a long write-ahead log.",

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
-    Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin, StoredDelivery,
-    MemoryInbox, State,
+    Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin,
+    MemoryInbox, State, StoredDelivery,
 };
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
 use tokio::sync::{Semaphore, oneshot};
@@ -85,7 +85,13 @@ async fn check(handler: impl Handler, state: State, result: AttemptOutcome, deta
 #[tokio::test]
 async fn disposition_of_a_handler_is_recorded() {
     use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
-    check(async |_: Delivery| {}, State::Acknowledged, Acknowledged, None).await;
+    check(
+        async |_: Delivery| {},
+        State::Acknowledged,
+        Acknowledged,
+        None,
+    )
+    .await;
     check(
         async |_: Delivery| Ok::<(), String>(()),
         State::Acknowledged,
@@ -321,7 +327,8 @@ async fn concurrency_is_limited() {
     };
     for done in 0..7 {
         until(async || {
-            inside.load(Ordering::SeqCst) == AT_A_TIME && in_state(State::Acknowledged).await == done
+            inside.load(Ordering::SeqCst) == AT_A_TIME
+                && in_state(State::Acknowledged).await == done
         })
         .await;
         assert_eq!(

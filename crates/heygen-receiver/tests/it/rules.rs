@@ -99,8 +99,14 @@ async fn disposition_of_the_chosen_handler_is_returned() {
             .otherwise(retry),
     );
     let ends = async |name| run.ends(&event(name)).await;
-    assert_eq!(ends("a").await, (AttemptOutcome::DeadLettered, "never".to_owned()));
-    assert_eq!(ends("b").await, (AttemptOutcome::DeadLettered, "never".to_owned()));
+    assert_eq!(
+        ends("a").await,
+        (AttemptOutcome::DeadLettered, "never".to_owned())
+    );
+    assert_eq!(
+        ends("b").await,
+        (AttemptOutcome::DeadLettered, "never".to_owned())
+    );
     assert_eq!(
         ends("c").await,
         (AttemptOutcome::Retry, "no disk".to_owned())

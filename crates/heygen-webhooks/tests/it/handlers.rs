@@ -189,7 +189,9 @@ fn dead_lettered_delivery_stays_visible_and_can_be_replayed() {
     newest_once(&workdir, "dead_lettered");
 
     workdir.file("mended", "");
-    workdir.run(&["inbox", "replay", "--state", "dead_lettered"]).ok();
+    workdir
+        .run(&["inbox", "replay", "--state", "dead_lettered"])
+        .ok();
     let until = Instant::now() + Duration::from_secs(60);
     while list(&workdir)
         .iter()

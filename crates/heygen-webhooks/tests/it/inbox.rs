@@ -69,7 +69,10 @@ fn lists_filter_and_come_newest_first() {
         sent[1..2]
     );
     assert_eq!(ids(&workdir, &["--state", "acknowledged"]), sent);
-    assert_eq!(ids(&workdir, &["--state", "dead_lettered"]), Vec::<String>::new());
+    assert_eq!(
+        ids(&workdir, &["--state", "dead_lettered"]),
+        Vec::<String>::new()
+    );
     assert_eq!(ids(&workdir, &["--since", "1h"]), sent);
     assert_eq!(ids(&workdir, &["--subject", "v2"]), sent[1..2]);
     assert_eq!(ids(&workdir, &["--until", "1h"]), Vec::<String>::new());

@@ -15,7 +15,10 @@ fn dead_lettered_delivery_is_replayed_by_a_running_serve() {
     let workdir = Workdir::new();
     import(
         &workdir,
-        &[delivery("v1", "dead_lettered", 3), delivery("v2", "dead_lettered", 2)],
+        &[
+            delivery("v1", "dead_lettered", 3),
+            delivery("v2", "dead_lettered", 2),
+        ],
     );
     let ids = of_state(&workdir, "dead_lettered");
     let serve = workdir.serve(&["--json"]);

@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::support::Workdir;
+use crate::support::{Workdir, block_on};
 
 proptest! {
     // Each case starts two processes.
@@ -22,7 +22,7 @@ proptest! {
     fn what_is_exported_comes_in_equal(deliveries in vec(imported(), 1..24)) {
         let (workdir, other) = (Workdir::new(), Workdir::new());
         let path = workdir.path().join("heygen-inbox.db");
-        SqliteEditor::open(&path).unwrap().import(&deliveries).unwrap();
+        block_on(SqliteInbox::open_beside(&path).unwrap().import(deliveries)).unwrap();
         let lines = workdir.run(&["inbox", "export"]).ok().stdout;
         let told = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
         prop_assert_eq!(&told.ok().json()["bad"], 0);

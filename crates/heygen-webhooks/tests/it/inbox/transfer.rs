@@ -35,7 +35,10 @@ fn exported_inbox_survives_a_round_trip() {
     serve.wait();
     import(
         &workdir,
-        &[delivery("v7", "dead_lettered", 3), delivery("v8", "pending", 2)],
+        &[
+            delivery("v7", "dead_lettered", 3),
+            delivery("v8", "pending", 2),
+        ],
     );
     let lines = export(&workdir, &[]);
     assert_eq!(lines.len(), 6);
@@ -116,7 +119,10 @@ fn csv_calculates_nothing() {
 #[test]
 fn import_reports_unreadable_lines_and_imports_the_others() {
     let workdir = Workdir::new();
-    let good = [delivery("v1", "acknowledged", 2), delivery("v2", "dead_lettered", 1)];
+    let good = [
+        delivery("v1", "acknowledged", 2),
+        delivery("v2", "dead_lettered", 1),
+    ];
     let input = format!(
         "{}nonsense\n\n{{\"body\":\"\\ud800\"}}\n{}\n",
         text(&good[..1]),
@@ -172,7 +178,11 @@ fn export_skips_and_reports_damaged_deliveries() {
     large["body"] = "Z".repeat(20_000).into();
     import(
         &workdir,
-        &[delivery("v1", "acknowledged", 3), large, delivery("v3", "acknowledged", 1)],
+        &[
+            delivery("v1", "acknowledged", 3),
+            large,
+            delivery("v3", "acknowledged", 1),
+        ],
     );
     // A page of nothing but the body names the next of such: now one that cannot be.
     let path = workdir.path().join("heygen-inbox.db");

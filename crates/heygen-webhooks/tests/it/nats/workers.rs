@@ -133,7 +133,9 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
     let dry = ["inbox", "replay", "--state", "dead_lettered", "--dry-run"];
     assert!(world.run(&dry).ok().stdout.contains("nothing was changed"));
     assert_eq!(counts(&world.workdir, &[]), [0, 0, 1, 1]);
-    world.run(&["inbox", "replay", "--state", "dead_lettered"]).ok();
+    world
+        .run(&["inbox", "replay", "--state", "dead_lettered"])
+        .ok();
     let worker = world.work(&["--json"]);
     let line = worker.line();
     assert!(
@@ -142,5 +144,8 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
     );
     eventually(|| counts(&world.workdir, &[]) == [0, 0, 2, 0]);
     let delivery = show(&world.workdir, &dead[0]);
-    assert_eq!(results(&delivery), ["retry", "retry", "dead_lettered", "acknowledged"]);
+    assert_eq!(
+        results(&delivery),
+        ["retry", "retry", "dead_lettered", "acknowledged"]
+    );
 }

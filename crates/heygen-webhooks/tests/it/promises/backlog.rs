@@ -14,7 +14,7 @@ const PENDING: usize = 100_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_backlog_is_drained_beside_new_deliveries_in_bounded_memory() {
     let workdir = Workdir::new();
-    fill(&workdir);
+    fill(&workdir).await;
     let serve = workdir.serve(&["--on", "*=ignore"]);
     let metrics = format!("{}/metrics", serve.admin());
     let before = memory(serve.process_id(), "VmRSS");
@@ -42,9 +42,9 @@ async fn long_backlog_is_drained_beside_new_deliveries_in_bounded_memory() {
     assert!(most < before + (64 << 10), "{before} KiB, then {most} KiB");
 }
 
-fn fill(workdir: &Workdir) {
+async fn fill(workdir: &Workdir) {
     let path = workdir.path().join("heygen-inbox.db");
-    let mut editor = SqliteEditor::open(&path).expect("an inbox");
+    let inbox = SqliteInbox::open_beside(path).expect("an inbox");
     let now = SystemTime::now();
     let numbers: Vec<_> = (0..PENDING).collect();
     for chunk in numbers.chunks(5000) {

@@ -13,7 +13,7 @@ use heygen_inbox::{InboxAdmin as _, InboxErrorKind, Query, State};
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 
-use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
+use crate::support::{SECRET, Serve, Workdir, block_on, eventually, with_free_ports};
 
 mod shim;
 
@@ -51,9 +51,10 @@ const CASES: [Case; 3] = [
     },
     Case {
         prepare: |workdir| {
-            for (name, subjects, state) in
-                [("stay.jsonl", STAY, "pending"), ("go.jsonl", GO, "acknowledged")]
-            {
+            for (name, subjects, state) in [
+                ("stay.jsonl", STAY, "pending"),
+                ("go.jsonl", GO, "acknowledged"),
+            ] {
                 import_file(workdir, name, subjects, state);
                 workdir
                     .run(&["inbox", "import", name, "--trust", "--strict"])
@@ -190,8 +191,9 @@ impl Stage {
     }
 
     fn count(&self, state: State) -> usize {
-        let reader = SqliteReader::open(&self.workdir.path().join(INBOX)).expect("an inbox");
-        let list = reader.list(&Query::default().state(state));
+        let path = self.workdir.path().join(INBOX);
+        let reader = SqliteInbox::open_read_only(path).expect("an inbox");
+        let list = block_on(reader.list(Query::default().state(state)));
         list.expect("a list").len()
     }
 
