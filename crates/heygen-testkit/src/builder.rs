@@ -1,4 +1,4 @@
-//! [`EventBuilder`]: a body made from the sample of an event.
+//! [`EventBuilder`]: builds a body from the sample of an event.
 
 use std::mem;
 
@@ -12,14 +12,16 @@ use crate::{
     random,
 };
 
-/// Makes the body of an event, starting from its sample.
+/// Builds the body of an event from its sample.
 ///
-/// Every builder has ids of its own, so that two bodies are two events: the fields of `event_data` that name the job (`id`
-/// and whatever ends in `_id`, except `callback_id` and `folder_id`) and a top-level `event_id` get new values of 32
-/// hexadecimal digits, also where they occur inside links. Where no such field has a value, `callback_id` gets a new one.
-/// [`keep_ids`](Self::keep_ids) leaves them all as they are in the sample. The same builder gives the same body each time.
+/// Every builder has new ids, so two builders make two events. New ids replace the top-level
+/// `event_id` and the ids of the job in `event_data`: `id` and fields that end in `_id`, except
+/// `callback_id` and `folder_id`. They are 32 hexadecimal digits, and are replaced inside links
+/// too. If none of these fields has a value, `callback_id` gets a new one.
+/// [`keep_ids`](Self::keep_ids) keeps the ids of the sample. One builder always builds the same
+/// body.
 ///
-/// Fields keep the order in which HeyGen documents them; a new field goes behind the others.
+/// Fields keep the order in which HeyGen documents them. New fields are appended.
 ///
 /// # Examples
 ///
@@ -51,7 +53,7 @@ enum Edit {
 }
 
 impl EventBuilder {
-    /// Starts from [`fixtures::sample`]; an event without one starts with empty data.
+    /// Starts from [`fixtures::sample`], or from empty data if the event has no sample.
     #[must_use]
     pub fn new(event_type: impl Into<EventType>) -> Self {
         let event_type = event_type.into();
@@ -66,7 +68,7 @@ impl EventBuilder {
         }
     }
 
-    /// Starts from any fixture, an odd or malformed one for instance.
+    /// Starts from any fixture, for example an odd or malformed one.
     #[must_use]
     pub fn from_fixture(fixture: &Fixture) -> Self {
         Self::from_json(read(fixture))
@@ -80,7 +82,8 @@ impl EventBuilder {
         }
     }
 
-    /// Sets a field of `event_data`. A path with dots goes deeper: `clips.0.status`, `contact_info.email`.
+    /// Sets a field of `event_data`. Dots name nested fields: `clips.0.status`,
+    /// `contact_info.email`.
     #[must_use]
     pub fn set(self, field: &str, value: impl Into<Value>) -> Self {
         self.set_json(field, value.into().into())
@@ -96,38 +99,38 @@ impl EventBuilder {
         self.set(field, Value::Null)
     }
 
-    /// Takes a field out of `event_data`.
+    /// Removes a field of `event_data`.
     #[must_use]
     pub fn without(self, field: &str) -> Self {
         self.edit(Edit::Without(format!("{EVENT_DATA}.{field}")))
     }
 
-    /// Replaces `event_data` as a whole, by something that does not fit for instance.
+    /// Replaces `event_data`, for example with data that does not match its type.
     #[must_use]
     pub fn data(self, value: impl Into<Value>) -> Self {
         self.top(EVENT_DATA, value)
     }
 
-    /// Sets a field beside `event_data`, such as `event_id`.
+    /// Sets a top-level field, such as `event_id`.
     #[must_use]
     pub fn top(self, field: &str, value: impl Into<Value>) -> Self {
         self.edit(Edit::Set(field.to_owned(), value.into().into()))
     }
 
-    /// Takes a field beside `event_data` out, or `event_data` itself.
+    /// Removes a top-level field, such as `event_data`.
     #[must_use]
     pub fn without_top(self, field: &str) -> Self {
         self.edit(Edit::Without(field.to_owned()))
     }
 
-    /// Keeps the ids of the sample, so that every such body is the same event.
+    /// Keeps the ids of the sample, so every body is the same event.
     #[must_use]
     pub fn keep_ids(mut self) -> Self {
         self.ids.clear();
         self
     }
 
-    /// Draws new ids once more: the next event of the same kind, with the same edits.
+    /// Generates new ids: the next event with the same edits.
     #[must_use]
     pub fn renew_ids(mut self) -> Self {
         self.ids = fresh_ids(&self.sample);
@@ -140,7 +143,8 @@ impl EventBuilder {
         self.build().compact()
     }
 
-    /// The body as Python's `json.dumps` writes it: the same event in other bytes, and so with another signature.
+    /// The body as Python's `json.dumps` writes it: the same event as other bytes, with another
+    /// signature.
     #[must_use]
     pub fn spaced_body(&self) -> Bytes {
         self.build().spaced()
@@ -166,17 +170,17 @@ impl EventBuilder {
 
 #[expect(
     clippy::expect_used,
-    reason = "only the table makes fixtures, and a test reads each of them"
+    reason = "only the table makes fixtures, and a test parses each of them"
 )]
 fn read(fixture: &Fixture) -> Json {
     serde_json::from_str(fixture.body).expect("a fixture is JSON")
 }
 
-/// The ids in a body, each with its successor.
+/// The ids in a body, each with its new value.
 fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
     let mut ids = Vec::new();
     if let Some(data) = sample.field(EVENT_DATA) {
-        collect_ids(data, "", &|field| names_the_job(field), &mut ids);
+        collect_ids(data, "", &|field| is_job_id(field), &mut ids);
         if ids.is_empty() {
             collect_ids(data, "", &|field| field == CALLBACK_ID, &mut ids);
         }
@@ -187,7 +191,7 @@ fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
     ids
 }
 
-fn names_the_job(field: &str) -> bool {
+fn is_job_id(field: &str) -> bool {
     let is_id = field == "id" || field.ends_with("_id");
     is_id && !matches!(field, CALLBACK_ID | "folder_id")
 }
@@ -210,14 +214,14 @@ fn collect_ids(
             }
         }
         Json::Scalar(old) if wanted(name) && ids.iter().all(|(known, _)| known != old) => {
-            ids.extend(successor(old).map(|new| (old.clone(), new)));
+            ids.extend(new_id(old).map(|new| (old.clone(), new)));
         }
         Json::Scalar(_) => {}
     }
 }
 
-/// A new id of the same kind; what is no id has no successor.
-fn successor(old: &Value) -> Option<Value> {
+/// A new id of the same type, or `None` for a value that is no id.
+fn new_id(old: &Value) -> Option<Value> {
     match old {
         Value::String(old) if !old.is_empty() => {
             let prefix = if old.starts_with(EVENT_ID_PREFIX) {
@@ -227,7 +231,7 @@ fn successor(old: &Value) -> Option<Value> {
             };
             Some(format!("{prefix}{}", random::id()).into())
         }
-        // 53 bits: what every language reads exactly.
+        // 53 bits: every language reads them exactly.
         Value::Number(_) => Some((random::number() >> 11).into()),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             None
@@ -235,7 +239,7 @@ fn successor(old: &Value) -> Option<Value> {
     }
 }
 
-/// Puts new ids in the place of old ones, also inside longer texts when the old one is long enough to be sure of.
+/// Replaces old ids, also inside longer strings if the old id is long enough to be unambiguous.
 fn replace_ids(json: &mut Json, name: &str, ids: &[(Value, Value)]) {
     match json {
         Json::Object(fields) => {
@@ -272,10 +276,10 @@ const EVENT_DATA: &str = "event_data";
 const EVENT_ID: &str = "event_id";
 const CALLBACK_ID: &str = "callback_id";
 
-/// What HeyGen's documentation puts before the ids of events.
+/// The prefix of event ids in HeyGen's documentation.
 const EVENT_ID_PREFIX: &str = "evt_";
 
-/// Shorter ids may occur in a text by chance.
+/// Shorter ids may occur in a string by chance.
 const DISTINCT_LENGTH: usize = 16;
 
 #[cfg(test)]
@@ -327,10 +331,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_event_starts_empty() {
+    fn unknown_event_starts_with_empty_data() {
         check(
-            &EventBuilder::new("nobody.knows").set("x_id", 1),
-            &json!({"event_type": "nobody.knows", "event_data": {"x_id": 1}}),
+            &EventBuilder::new("unknown.event").set("x_id", 1),
+            &json!({"event_type": "unknown.event", "event_data": {"x_id": 1}}),
         );
     }
 
@@ -348,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_event_is_new_each_time() {
+    fn every_builder_has_new_ids() {
         for fixture in fixtures::samples() {
             let builder = EventBuilder::new(fixture.event_type);
             assert_eq!(
@@ -365,13 +369,16 @@ mod tests {
                 "{}",
                 fixture.event_type
             );
-            let kept = value(&builder.keep_ids().body());
-            assert_eq!(kept, serde_json::from_str::<Value>(fixture.body).unwrap());
+            let with_kept_ids = value(&builder.keep_ids().body());
+            assert_eq!(
+                with_kept_ids,
+                serde_json::from_str::<Value>(fixture.body).unwrap()
+            );
         }
     }
 
     #[test]
-    fn ids_are_new_wherever_they_stand() {
+    fn ids_are_replaced_inside_links() {
         let old =
             serde_json::from_str::<Value>(fixtures::AI_CLIPPING_SUCCESS_RESOURCE.body).unwrap();
         let new = value(&EventBuilder::new("ai_clipping.success").body());

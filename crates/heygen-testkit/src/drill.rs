@@ -1,7 +1,8 @@
-//! HeyGen's sender against an endpoint in any language: probe, deliveries as they should be, forged and odd ones, a burst.
+//! Checks an endpoint in any language: a probe, valid, forged and odd deliveries, and a burst.
 //!
-//! Every request is a real one: what the endpoint accepts, its application acts on. The bodies are samples with fresh ids,
-//! and where a body may have a `callback_id` it is [`CALLBACK_ID`], so that what a drill left behind can be found.
+//! All requests are real: the application acts on what its endpoint accepts. The bodies are samples
+//! with new ids. Their `callback_id` is [`CALLBACK_ID`] where possible, so you can find what a
+//! drill left.
 //!
 //! # Examples
 //!
@@ -10,9 +11,10 @@
 //! use heygen_testkit::drill::{Drill, Verdict};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let drill = Drill::new("http://127.0.0.1:8080/webhooks/heygen").secret(Secret::new("whsec_test")?);
+//! let drill = Drill::new("http://127.0.0.1:8080/webhooks/heygen")
+//!     .secret(Secret::new("whsec_test")?);
 //! let scorecard = drill
-//!     .run(|result| println!("{} {}: {}", result.verdict.as_str(), result.check.title(), result.seen))
+//!     .run(|result| println!("{} {}", result.verdict.as_str(), result.check.title()))
 //!     .await?;
 //! assert!(scorecard.passed());
 //! # Ok(())

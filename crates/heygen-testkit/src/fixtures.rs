@@ -1,48 +1,89 @@
-//! Sample bodies of every event, compiled in: documented, observed, odd and malformed ones.
+//! Sample bodies of every event as constants: documented, observed, odd and malformed ones.
+//! [`bodies`] has bodies that are no events.
 //!
-//! The files, and what is known of each, are in the repository's `fixtures/`. A constant is named after its file:
-//! `events/avatar_video.fail/odd-no-reason.json` is [`AVATAR_VIDEO_FAIL_ODD_NO_REASON`].
+//! The files and their origin are in the repository's `fixtures/`. A constant is named after its
+//! file: `events/avatar_video.fail/odd-no-reason.json` is [`AVATAR_VIDEO_FAIL_ODD_NO_REASON`].
 
-use heygen_events::EventType;
+use bytes::Bytes;
+use heygen_events::{Event, EventType};
 
+use crate::builder::EventBuilder;
+
+pub mod bodies;
 mod table;
 
 pub use table::*;
 
-/// One body, and where it comes from.
+/// The body of one event, and its origin.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_testkit::fixtures;
+///
+/// // A receiver stores every fixture. Its typed code sees what is malformed.
+/// for fixture in fixtures::all() {
+///     assert_eq!(fixture.event().is_well_formed(), fixture.is_well_formed());
+/// }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fixture {
-    /// The name of the event.
+    /// The event name.
     pub event_type: &'static str,
-    /// The name of the case, which begins with its provenance: `documented-older`, `odd-no-media`.
+    /// The name of the case. It starts with the provenance: `documented-older`, `odd-no-media`.
     pub case: &'static str,
-    /// What the body rests on.
+    /// The origin of the body.
     pub provenance: Provenance,
-    /// The body, byte for byte as in its file: JSON, indented, with a line end.
+    /// The body, byte for byte as in its file: indented JSON with a final newline.
     pub body: &'static str,
 }
 
-/// What a fixture rests on.
+/// The origin of a fixture.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Provenance {
-    /// HeyGen's documentation shows it; placeholders are replaced by made-up values.
+    /// HeyGen's documentation shows it. Placeholders are replaced by made-up values.
     Documented,
-    /// Somebody received it, or reported its fields.
+    /// It was published, or its fields were reported, by someone who received it.
     Observed,
-    /// The resource of the job is documented; that the event carries it is said or assumed. Values are ours.
+    /// The job resource is documented; that the event carries it is reported or assumed. Values are
+    /// made up.
     Resource,
-    /// Nobody has documented it: the least that makes a body, and no fact about HeyGen.
+    /// Not documented: a minimal body, and no fact about HeyGen.
     Invented,
-    /// What a receiver must survive: `null`, `""`, missing, extra, other names for the same thing.
+    /// What a receiver must tolerate: `null`, `""`, missing fields, extra fields, other names.
     Odd,
-    /// Data that does not fit the event.
+    /// The data does not match the type of the event.
     Malformed,
 }
 
+impl Fixture {
+    /// The body, parsed.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "only the table makes fixtures, and a test parses each of them"
+    )]
+    pub fn event(&self) -> Event {
+        Event::from_slice(self.body.as_bytes()).expect("a fixture is an event")
+    }
+
+    /// The body as compact JSON, as HeyGen sends it.
+    #[must_use]
+    pub fn compact_body(&self) -> Bytes {
+        EventBuilder::from_fixture(self).keep_ids().body()
+    }
+
+    /// Whether the data matches the type of its event: the expected [`Event::is_well_formed`].
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        self.provenance != Provenance::Malformed
+    }
+}
+
 impl Provenance {
-    /// The word in lower case, as case names begin with it.
+    /// The word in lower case. Case names start with it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,20 +97,20 @@ impl Provenance {
     }
 }
 
-/// Every fixture, in the order of their paths.
+/// Every fixture, in order of path.
 pub fn all() -> impl Iterator<Item = &'static Fixture> {
     ALL.iter()
 }
 
-/// The fixtures of one event; none for a name that has none.
+/// The fixtures of one event. Empty for an unknown name.
 pub fn of(event_type: &str) -> impl Iterator<Item = &'static Fixture> {
     all().filter(move |fixture| fixture.event_type == event_type)
 }
 
-/// The body that stands for an event: a success comes with its link, a failure with its reason, where known.
+/// The sample of an event. A success has its link, a failure its reason, as far as they are known.
 ///
-/// It is the first that exists of `documented-v3`, `documented`, any `observed…`, `resource`, `invented-minimal`. Every
-/// event in [`EventType::KNOWN`] has one.
+/// It is the first existing case of `documented-v3`, `documented`, any `observed…`, `resource`,
+/// `invented-minimal`. Every event in [`EventType::KNOWN`] has one.
 #[must_use]
 pub fn sample(event_type: &str) -> Option<&'static Fixture> {
     of(event_type)

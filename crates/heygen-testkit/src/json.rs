@@ -1,7 +1,7 @@
 //! [`Json`]: a value that keeps the order of its fields, and two ways to write it.
 //!
-//! `serde_json::Value` sorts fields unless a feature is on that would change every other crate of the build with it. A
-//! sender has to leave fields where HeyGen puts them.
+//! `serde_json::Value` sorts fields unless a feature is on, which would change every other crate of
+//! the build. A sender has to keep HeyGen's order.
 
 use std::io;
 
@@ -36,7 +36,7 @@ impl Json {
         }
     }
 
-    /// The field of that name, made when it is not there; what is no object becomes one.
+    /// The field with this name, created if missing. Any other value becomes an object.
     pub(crate) fn field_mut(&mut self, name: &str) -> &mut Self {
         if !matches!(self, Self::Object(_)) {
             *self = Self::object();
@@ -50,23 +50,23 @@ impl Json {
         }
     }
 
-    /// What stands at the end of a path of names and, in arrays, places; the way there is made where it is missing.
+    /// The value at a path of names and, in arrays, indexes. Missing parts are created.
     pub(crate) fn at_mut(&mut self, path: &str) -> &mut Self {
         path.split('.').fold(self, Self::step_mut)
     }
 
     fn step_mut(&mut self, step: &str) -> &mut Self {
         match self {
-            Self::Array(items) if place(items, step).is_none() => self.field_mut(step),
+            Self::Array(items) if index(items, step).is_none() => self.field_mut(step),
             Self::Object(_) | Self::Scalar(_) => self.field_mut(step),
             Self::Array(items) => {
-                let place = place(items, step).unwrap_or_default();
-                &mut items[place]
+                let index = index(items, step).unwrap_or_default();
+                &mut items[index]
             }
         }
     }
 
-    /// Takes out what stands at the end of a path, if it is there.
+    /// Removes the value at a path, if it exists.
     pub(crate) fn remove(&mut self, path: &str) {
         let (first, rest) = match path.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
@@ -79,34 +79,34 @@ impl Json {
                     inner.remove(rest);
                 }
             }
-            (Self::Array(items), rest) => match (place(items, first), rest) {
-                (Some(place), None) => drop(items.remove(place)),
-                (Some(place), Some(rest)) => items[place].remove(rest),
+            (Self::Array(items), rest) => match (index(items, first), rest) {
+                (Some(index), None) => drop(items.remove(index)),
+                (Some(index), Some(rest)) => items[index].remove(rest),
                 (None, _) => {}
             },
             (Self::Scalar(_), _) => {}
         }
     }
 
-    /// As short as JSON can be.
+    /// JSON without white space.
     pub(crate) fn compact(&self) -> Bytes {
         write(self, CompactFormatter)
     }
 
-    /// As Python's `json.dumps` writes without options: a space behind `:` and `,`, nothing beyond ASCII.
+    /// As Python's `json.dumps` writes by default: a space after `:` and `,`, only ASCII.
     pub(crate) fn spaced(&self) -> Bytes {
         spaced(self)
     }
 }
 
-/// As Python's `json.dumps` writes without options: a space behind `:` and `,`, nothing beyond ASCII.
+/// As Python's `json.dumps` writes by default: a space after `:` and `,`, only ASCII.
 pub(crate) fn spaced(value: &impl Serialize) -> Bytes {
     write(value, Spaced)
 }
 
 #[expect(
     clippy::expect_used,
-    reason = "memory takes every write, and every key is text"
+    reason = "writing to memory cannot fail, and every key is a string"
 )]
 fn write(value: &impl Serialize, formatter: impl Formatter) -> Bytes {
     let mut written = Vec::new();
@@ -138,9 +138,9 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error>
     }
 }
 
-/// The place in an array that a step of a path names, if the array has it.
-fn place(items: &[Json], step: &str) -> Option<usize> {
-    step.parse().ok().filter(|place| *place < items.len())
+/// The index in an array that a step of a path names, if the array has it.
+fn index(items: &[Json], step: &str) -> Option<usize> {
+    step.parse().ok().filter(|index| *index < items.len())
 }
 
 /// Writes as Python does.

@@ -1,15 +1,15 @@
-//! Random numbers of the operating system: new ids, and secrets for tests.
+//! Random numbers of the operating system: ids and secrets for tests.
 
 /// # Panics
 ///
-/// Where the system has no random numbers, as no system that runs tests does.
+/// If the operating system has no random numbers.
 #[expect(
     clippy::expect_used,
-    reason = "a test without random numbers cannot go on, and who builds a body expects no error"
+    reason = "a test cannot continue without random numbers, and a builder should not return errors"
 )]
 fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random numbers");
+    getrandom::fill(&mut bytes).expect("random numbers of the operating system");
     bytes
 }
 

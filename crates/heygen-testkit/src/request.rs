@@ -1,4 +1,4 @@
-//! [`signed_request`]: one delivery as a value, for handlers that can be called without a socket.
+//! [`signed_request`]: one signed delivery as a value.
 
 use bytes::Bytes;
 use heygen_signature::{SIGNATURE, Secret};
@@ -8,9 +8,10 @@ use http::{
 };
 use http_body_util::Full;
 
-/// The request HeyGen sends for a body: a signed POST to `url`.
+/// The request that HeyGen sends for a body: a signed POST to `url`.
 ///
-/// `url` may be a path alone. For another secret, header or method, change what comes back.
+/// For handlers that can be called without a socket. `url` may be only a path. To change the header
+/// or the method, modify the returned request.
 ///
 /// # Wire shape
 ///
@@ -18,7 +19,7 @@ use http_body_util::Full;
 ///
 /// # Panics
 ///
-/// When `url` is not a URI: the test that says so is wrong.
+/// If `url` is not a URI.
 ///
 /// # Examples
 ///
@@ -27,7 +28,8 @@ use http_body_util::Full;
 /// use heygen_testkit::{fixtures, signed_request};
 ///
 /// let secret = Secret::new("whsec_test")?;
-/// let request = signed_request("/webhooks/heygen", fixtures::VIDEO_AGENT_FAIL_DOCUMENTED.body, &secret);
+/// let body = fixtures::VIDEO_AGENT_FAIL_DOCUMENTED.body;
+/// let request = signed_request("/webhooks/heygen", body, &secret);
 /// assert!(request.headers().contains_key("signature"));
 /// # Ok::<(), heygen_signature::SecretError>(())
 /// ```
@@ -47,10 +49,10 @@ pub fn signed_request(url: &str, body: impl Into<Bytes>, secret: &Secret) -> Req
     request
 }
 
-/// What the signature header says for a body.
+/// The value of the signature header for a body.
 #[expect(
     clippy::expect_used,
-    reason = "a signature is written in hexadecimal digits"
+    reason = "hexadecimal digits are a valid header value"
 )]
 pub(crate) fn signature_value(secret: &Secret, body: &[u8]) -> HeaderValue {
     let value: Result<_, InvalidHeaderValue> = secret.sign(body).to_string().try_into();

@@ -1,14 +1,15 @@
-//! HeyGen in a box: its webhook API, v1 and v3, stateful on loopback, with signed deliveries to what is registered there.
+//! HeyGen's webhook API (v1 and v3) on loopback: stateful, with signed deliveries to registered
+//! endpoints.
 //!
-//! As strict and as odd as what HeyGen documents, and told to misbehave where that is what a test wants. It speaks plain
-//! HTTP, so that any language can use it; `docs/sandbox.md` in the repository shows every call with curl, and says what is
-//! documented of HeyGen and what is assumed.
+//! It is as strict as HeyGen documents, and misbehaves when a test asks for it. It speaks plain
+//! HTTP, so any language can use it. `docs/sandbox.md` in the repository shows every call with
+//! curl, and says what is documented about HeyGen and what is assumed.
 //!
-//! Not here: rendering videos, and anything that outlives the process.
+//! It renders no videos and stores nothing on disk.
 //!
 //! # Examples
 //!
-//! Three lines stand for HeyGen; the rest is the receiver that is tested.
+//! The receiver under test gets one signed delivery:
 //!
 //! ```
 //! use heygen_testkit::{EventBuilder, sandbox::Sandbox};
@@ -26,7 +27,7 @@
 //! #     }
 //! # });
 //! let heygen = Sandbox::start().await?;
-//! let secret = heygen.register(&url).await?.secret; // probes the address, as HeyGen's v1 does
+//! let secret = heygen.register(&url).await?.secret; // probes the URL, as HeyGen's v1 does
 //! let event_id = heygen.send(EventBuilder::new("avatar_video.success"));
 //!
 //! heygen.settled().await;
@@ -38,6 +39,7 @@
 //! ```
 
 mod answers;
+mod api_error;
 mod builder;
 mod clock;
 mod control;
@@ -52,9 +54,8 @@ mod misbehaviour;
 mod operation;
 mod outgoing;
 mod paging;
-mod plan;
+mod planned_delivery;
 mod record;
-mod refusal;
 mod registration;
 mod reply;
 mod routes;
@@ -68,8 +69,8 @@ mod v3;
 pub use builder::Builder;
 pub use endpoint::Endpoint;
 pub use fault::Fault;
-pub use handle::{Refused, Sandbox};
+pub use handle::{RegisterError, Sandbox};
 pub use misbehaviour::{Link, LogOrder, Misbehaviour};
-pub use operation::{Operation, UnknownOperation};
+pub use operation::{Operation, OperationError};
 pub use outgoing::Outgoing;
 pub use record::{Delivery, DeliveryAttempt, DeliveryState};

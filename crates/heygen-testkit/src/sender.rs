@@ -1,4 +1,4 @@
-//! [`Sender`]: delivers bodies over HTTP as HeyGen does.
+//! [`Sender`]: probes and deliveries over HTTP, as HeyGen sends them.
 
 use std::{
     mem,
@@ -27,10 +27,10 @@ pub use error::{SendError, SendErrorKind};
 pub use report::{Answer, Attempt, AttemptError, AttemptErrorKind, DeliveryReport, ProbeReport};
 pub use retry::{Delays, RetryPolicy};
 
-/// Sends probes and deliveries to one address, as HeyGen does.
+/// Sends probes and deliveries to one URL, as HeyGen does.
 ///
-/// A fresh one sends unsigned and once; [`secret`](Self::secret) makes it sign, [`retry`](Self::retry) makes it persist.
-/// Redirects are not followed and no proxy is used. Clones share their connections.
+/// By default it sends once and unsigned: [`secret`](Self::secret) signs, [`retry`](Self::retry)
+/// retries. It follows no redirects and uses no proxy. Clones share their connections.
 ///
 /// # Examples
 ///
@@ -39,7 +39,8 @@ pub use retry::{Delays, RetryPolicy};
 /// use heygen_testkit::{EventBuilder, Sender};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let sender = Sender::new("http://127.0.0.1:8080/webhooks/heygen").secret(Secret::new("whsec_test")?);
+/// let sender = Sender::new("http://127.0.0.1:8080/webhooks/heygen")
+///     .secret(Secret::new("whsec_test")?);
 /// assert!(sender.probe().await?.passed());
 ///
 /// let body = EventBuilder::new("avatar_video.success").body();
@@ -64,21 +65,21 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// The time HeyGen gives the answer to a delivery: 10 s.
+    /// HeyGen's timeout for the answer to a delivery: 10 s.
     ///
     /// # Source
     ///
     /// HeyGen documentation, “Webhooks” (v3): documented.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The time v1 gives the answer to a probe: 1 s. That v3 probes alike is assumed.
+    /// v1's timeout for the answer to a probe: 1 s. That v3 does the same is assumed.
     ///
     /// # Source
     ///
     /// HeyGen documentation, “Webhook Events”, “Register a Webhook Endpoint”: documented.
     pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// Sends to `url`; `https` needs the feature `tls`.
+    /// A sender to `url`. `https` needs the feature `tls`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -110,53 +111,54 @@ impl Sender {
         self
     }
 
-    /// Carries the signature in another header, `Heygen-Signature` for instance. Default: `Signature`.
+    /// Sets the name of the signature header, for example `Heygen-Signature`. Default: `Signature`.
     #[must_use]
     pub fn header_name(mut self, name: impl Into<String>) -> Self {
         self.header_name = name.into();
         self
     }
 
-    /// Adds a header to deliveries, such as `Heygen-Event-Id`. It is not covered by the signature.
+    /// Adds a header to deliveries, such as `Heygen-Event-Id`. The signature does not cover it.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra_headers.push((name.into(), value.into()));
         self
     }
 
-    /// Alters bodies after signing them: an object gets the field `"tampered":true` in front, anything else a space
-    /// behind it. A receiver that takes it does not check what it reads.
+    /// Changes bodies after signing: an object gets `"tampered":true` as its first field, anything
+    /// else a trailing space. A receiver that accepts it does not verify what it reads.
     #[must_use]
     pub fn tampered(mut self) -> Self {
         self.tampered = true;
         self
     }
 
-    /// Hangs up as soon as an answer to a delivery begins, whatever it says: the connection is closed, the attempt counts
-    /// as [`Dropped`](AttemptErrorKind::Dropped). The receiver has then done its work, and the same event comes again.
+    /// Closes the connection as soon as an answer to a delivery starts. The attempt counts as
+    /// [`Dropped`](AttemptErrorKind::Dropped): the receiver has accepted the delivery, and gets it
+    /// again.
     #[must_use]
     pub fn hanging_up(mut self) -> Self {
         self.hanging_up = true;
-        // The connections of the others are kept open.
+        // A client of its own: the shared one keeps connections open.
         self.client = Arc::default();
         self
     }
 
-    /// Sends to another address, and keeps everything else, connections included.
+    /// Sends to another URL. Everything else stays, including connections.
     #[must_use]
     pub fn to(mut self, url: impl Into<String>) -> Self {
         self.url = url.into();
         self
     }
 
-    /// Tries again until the answer is 2xx or the policy ends. Default: [`RetryPolicy::once`].
+    /// Retries until the answer is 2xx or the policy ends. Default: [`RetryPolicy::once`].
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sends each body that was accepted so many times more, as deliveries that are made at least once sometimes are.
+    /// Sends each accepted body this many more times, as happens with at-least-once delivery.
     /// Default: 0.
     #[must_use]
     pub fn duplicates(mut self, count: u32) -> Self {
@@ -164,21 +166,22 @@ impl Sender {
         self
     }
 
-    /// The time for the whole answer to a delivery. Default: [`TIMEOUT`](Self::TIMEOUT).
+    /// Sets the timeout for the whole answer to a delivery. Default: [`TIMEOUT`](Self::TIMEOUT).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The time for the whole answer to a probe. Default: [`PROBE_TIMEOUT`](Self::PROBE_TIMEOUT).
+    /// Sets the timeout for the whole answer to a probe. Default:
+    /// [`PROBE_TIMEOUT`](Self::PROBE_TIMEOUT).
     #[must_use]
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.probe_timeout = timeout;
         self
     }
 
-    /// Asks the address whether it is there, as v1 does when an endpoint is registered, and v3 perhaps.
+    /// Probes the URL, as v1 does when an endpoint is registered, and v3 perhaps.
     ///
     /// # Wire shape
     ///
@@ -186,7 +189,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError`] when nothing could be sent at all; a refused connection or a missing answer is in the report.
+    /// [`SendError`] if the sender is misconfigured. A refused connection or a missing answer is
+    /// part of the report.
     pub async fn probe(&self) -> Result<ProbeReport, SendError> {
         let client = self.client()?;
         let mut request = Request::new(Full::default());
@@ -197,16 +201,16 @@ impl Sender {
         Ok(ProbeReport { attempt })
     }
 
-    /// Delivers a body, and reports every attempt.
+    /// Delivers a body and reports every attempt.
     ///
     /// # Wire shape
     ///
-    /// `POST`, `Content-Type: application/json`, and, where there is a secret, `Signature`: see [`heygen_signature`].
-    /// HeyGen waits 10 s for a 2xx.
+    /// `POST`, `Content-Type: application/json`, and with a secret `Signature`: see
+    /// [`heygen_signature`]. HeyGen waits 10 s for a 2xx.
     ///
     /// # Errors
     ///
-    /// [`SendError`] when nothing could be sent at all; attempts that failed are in the report.
+    /// [`SendError`] if the sender is misconfigured. Failed attempts are part of the report.
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Result<DeliveryReport, SendError> {
         let client = self.client()?;
         let delivery = self.delivery(body.into())?;
@@ -299,7 +303,7 @@ fn tamper(body: &Bytes) -> Bytes {
     }
 }
 
-/// One request, and the answer or what came instead of it.
+/// One request with its answer or error.
 async fn attempt(
     client: &Client,
     request: Request<Full<Bytes>>,

@@ -1,11 +1,11 @@
-//! The bodies that a drill sends.
+//! The bodies of a drill.
 
 use bytes::Bytes;
 use heygen_events::EventType;
 
 use crate::{builder::EventBuilder, fixtures, random};
 
-/// The `callback_id` of the events that a drill makes up.
+/// The `callback_id` of the events of a drill.
 pub const CALLBACK_ID: &str = "heygen-drill";
 
 /// An event as HeyGen documents it.
@@ -13,7 +13,8 @@ pub(super) fn plain() -> Bytes {
     ours(EventBuilder::new(EventType::AvatarVideoSuccess)).body()
 }
 
-/// White space, letters and escapes that no two JSON writers write alike, with white space around.
+/// White space, characters and escapes that JSON writers write differently, with white space
+/// around.
 pub(super) fn odd_white_space() -> Bytes {
     let body = ours(EventBuilder::new(EventType::AvatarVideoFail))
         .set("msg", "Größe <b> & 视频 / \u{1f3ac}")
@@ -22,14 +23,15 @@ pub(super) fn odd_white_space() -> Bytes {
 }
 
 pub(super) fn unknown_event() -> Bytes {
-    // A fresh id, as events with a sample get one: the same body again would be a duplicate, which says nothing of its kind.
+    // A new id: the same body again would be a duplicate, which proves nothing about unknown
+    // events.
     EventBuilder::new("heygen_drill.success")
         .set("id", format!("heygen-drill-{:016x}", random::number()))
         .set("callback_id", CALLBACK_ID)
         .body()
 }
 
-/// A success without its link, in each way in which HeyGen may leave it out.
+/// A success without its link, in each way in which HeyGen may omit it.
 pub(super) fn missing_media() -> [(&'static str, Bytes); 3] {
     let builder = || ours(EventBuilder::new(EventType::AvatarVideoSuccess));
     [
@@ -39,7 +41,7 @@ pub(super) fn missing_media() -> [(&'static str, Bytes); 3] {
     ]
 }
 
-/// The link is there: what becomes of a missing one is another check.
+/// It has a link: another check is about a missing one.
 pub(super) fn null_fields() -> Bytes {
     [
         "gif_download_url",
@@ -67,7 +69,7 @@ pub(super) fn number_ids() -> Bytes {
     EventBuilder::from_fixture(&fixtures::AVATAR_VIDEO_SUCCESS_ODD_NUMBER_IDS).body()
 }
 
-/// A documented field that has become long.
+/// A long value in a documented field.
 pub(super) fn large() -> Bytes {
     ours(EventBuilder::new(EventType::AvatarVideoFail))
         .set("msg", "too long. ".repeat(LARGE_BYTES / 10))
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_must_be_new_is_new() {
+    fn bodies_with_new_ids_differ() {
         for body in [plain, odd_white_space, unknown_event, extra_fields, large] {
             assert_ne!(body(), body());
         }

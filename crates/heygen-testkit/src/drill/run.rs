@@ -1,4 +1,4 @@
-//! How each check is made.
+//! Runs the checks.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,19 @@ use crate::{
     sender::{Attempt, SendError, Sender},
 };
 
-mod seen;
+mod observation;
 
-use seen::{Seen, Told, accepted, millis, noted, told_of_many};
+use observation::{Finding, Observation, accepted, millis, noted, summarize};
 
 impl Drill {
-    /// Makes the checks, and tells each result when it is there.
+    /// Runs the checks and calls `on_result` after each.
     ///
-    /// It is to run on a tokio runtime with time and I/O: a burst is sent by tasks.
+    /// It needs a tokio runtime with time and I/O.
     ///
     /// # Errors
     ///
-    /// [`SendError`] when nothing could be sent at all. An endpoint that cannot be reached is in the scorecard.
+    /// [`SendError`] if the sender is misconfigured. An unreachable endpoint is part of the
+    /// scorecard.
     pub async fn run(
         &self,
         mut on_result: impl FnMut(&CheckResult),
@@ -56,23 +57,23 @@ impl Drill {
     }
 }
 
-/// What came of a burst.
+/// The results of a burst.
 #[derive(Debug)]
-struct BurstSeen {
-    deliveries: Vec<Seen>,
-    probes: Vec<Seen>,
+struct BurstObservation {
+    deliveries: Vec<Observation>,
+    probes: Vec<Observation>,
 }
 
-/// What a drill has seen so far.
+/// The state of a running drill.
 struct Session<'a> {
     drill: &'a Drill,
     /// Sends without a signature.
     bare: Sender,
-    /// Sends as HeyGen does, where there is a secret.
+    /// Sends as HeyGen does, if there is a secret.
     signed: Option<Sender>,
-    /// The plain delivery, and what came of it.
-    plain: Option<(Bytes, Seen)>,
-    burst: Option<BurstSeen>,
+    /// The plain delivery and its result.
+    plain: Option<(Bytes, Observation)>,
+    burst: Option<BurstObservation>,
     requests: usize,
     slowest: Option<Duration>,
     answers: usize,
@@ -102,24 +103,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn make(&mut self, check: Check) -> Result<Told, SendError> {
+    async fn make(&mut self, check: Check) -> Result<Finding, SendError> {
         match check {
             Check::Probe => Ok(accepted(&self.probe().await?)),
             Check::Unsigned => {
                 let bare = self.bare.clone();
                 self.forged(bare).await
             }
-            // Nobody else has it.
+            // A new one: the endpoint cannot have it.
             Check::WrongSecret => match Secret::new(format!("whsec_{}", random::id())) {
                 Ok(secret) => self.forged(self.bare.clone().secret(secret)).await,
                 Err(error) => Ok((Verdict::Skip, error.to_string())),
             },
             Check::Latency => {
-                self.see_a_delivery().await?;
+                self.ensure_delivery().await?;
                 Ok(self.latency())
             }
             Check::Redirect => {
-                self.see_a_delivery().await?;
+                self.ensure_delivery().await?;
                 Ok(self.redirect())
             }
             Check::Valid
@@ -151,7 +152,7 @@ impl<'a> Session<'a> {
         check: Check,
         sender: Sender,
         secret: &Secret,
-    ) -> Result<Told, SendError> {
+    ) -> Result<Finding, SendError> {
         let (plain_body, plain) = self.plain(&sender).await?;
         if check == Check::Valid {
             return Ok(self.valid(&plain));
@@ -162,7 +163,10 @@ impl<'a> Session<'a> {
         if !plain.accepted() {
             return Ok((
                 Verdict::Skip,
-                format!("the plain delivery is not accepted either: {}", plain.words),
+                format!(
+                    "the plain delivery is not accepted either: {}",
+                    plain.summary
+                ),
             ));
         }
         let body = match check {
@@ -191,7 +195,7 @@ impl<'a> Session<'a> {
                 if !first.accepted() {
                     return Ok((
                         Verdict::Skip,
-                        format!("the first one is not accepted: {}", first.words),
+                        format!("the first delivery is not accepted: {}", first.summary),
                     ));
                 }
                 body
@@ -209,8 +213,8 @@ impl<'a> Session<'a> {
         Ok(accepted(&self.deliver(&sender, body).await?))
     }
 
-    /// The delivery that most checks rest on; sent once.
-    async fn plain(&mut self, sender: &Sender) -> Result<(Bytes, Seen), SendError> {
+    /// The delivery that most checks depend on. It is sent once.
+    async fn plain(&mut self, sender: &Sender) -> Result<(Bytes, Observation), SendError> {
         if let Some(plain) = &self.plain {
             return Ok(plain.clone());
         }
@@ -220,8 +224,8 @@ impl<'a> Session<'a> {
         Ok((body, seen))
     }
 
-    /// What is told of all deliveries needs one, also where no other check made any.
-    async fn see_a_delivery(&mut self) -> Result<(), SendError> {
+    /// Sends a delivery if no check sent one yet: latency and redirect need one.
+    async fn ensure_delivery(&mut self) -> Result<(), SendError> {
         if self.slowest.is_some() {
             return Ok(());
         }
@@ -234,20 +238,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn valid(&self, plain: &Seen) -> Told {
+    fn valid(&self, plain: &Observation) -> Finding {
         match accepted(plain) {
-            (Verdict::Pass, words) if plain.duration > self.drill.timeout / 2 => (
+            (Verdict::Pass, summary) if plain.duration > self.drill.timeout / 2 => (
                 Verdict::Warn,
-                format!(
-                    "{words}: more than half of the time is gone; answer first, work afterwards"
-                ),
+                format!("{summary}: more than half of the timeout; answer first, work afterwards"),
             ),
-            told => told,
+            finding => finding,
         }
     }
 
-    /// A delivery that is to be refused. That it is proves something only where a good one is taken.
-    async fn forged(&mut self, sender: Sender) -> Result<Told, SendError> {
+    /// Sends a delivery that must be rejected. A rejection proves something only if the plain
+    /// delivery is accepted.
+    async fn forged(&mut self, sender: Sender) -> Result<Finding, SendError> {
         let plain = match self.signed.clone() {
             Some(signed) => Some(self.plain(&signed).await?.1),
             None => None,
@@ -255,60 +258,60 @@ impl<'a> Session<'a> {
         if let Some(plain) = plain.as_ref().filter(|plain| plain.status.is_none()) {
             return Ok((
                 Verdict::Skip,
-                format!("the plain delivery got none: {}", plain.words),
+                format!("the plain delivery got no answer: {}", plain.summary),
             ));
         }
         let seen = self.deliver(&sender, bodies::plain()).await?;
-        let words = seen.words.clone();
+        let summary = seen.summary.clone();
         if seen.accepted() {
-            return Ok((Verdict::Fail, format!("taken: {words}")));
+            return Ok((Verdict::Fail, format!("accepted: {summary}")));
         }
         let is_refusal = seen.status.is_some_and(|status| status.is_client_error());
-        let nobody_there = matches!(
+        let is_not_there = matches!(
             seen.status,
             Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
         );
         Ok(match plain {
-            Some(plain) if plain.accepted() && is_refusal => (Verdict::Pass, words),
+            Some(plain) if plain.accepted() && is_refusal => (Verdict::Pass, summary),
             Some(plain) if plain.accepted() => (
                 Verdict::Fail,
-                format!("not taken, and not refused with a 4xx: {words}"),
+                format!("not accepted, and not rejected with 4xx: {summary}"),
             ),
             Some(_) => (
                 Verdict::Skip,
                 format!(
-                    "the plain delivery is not accepted either, so this proves nothing: {words}"
+                    "the plain delivery is not accepted either, so this proves nothing: {summary}"
                 ),
             ),
-            None if is_refusal && !nobody_there => (Verdict::Pass, words),
+            None if is_refusal && !is_not_there => (Verdict::Pass, summary),
             None => (
                 Verdict::Skip,
-                format!("nothing seems to take deliveries there: {words}"),
+                format!("no endpoint seems to be there: {summary}"),
             ),
         })
     }
 
-    async fn burst(&mut self, check: Check, sender: &Sender) -> Result<Told, SendError> {
+    async fn burst(&mut self, check: Check, sender: &Sender) -> Result<Finding, SendError> {
         if self.drill.burst == 0 {
-            return Ok((Verdict::Skip, "a burst of none".to_owned()));
+            return Ok((Verdict::Skip, "the burst is 0".to_owned()));
         }
         let burst = match self.burst.take() {
             Some(burst) => burst,
             None => self.send_burst(sender).await?,
         };
-        let told = match check {
-            Check::BurstProbe => told_of_many(
+        let finding = match check {
+            Check::BurstProbe => summarize(
                 &burst.probes,
                 burst.probes.len(),
                 "probes answered with 2xx",
             ),
-            _ => told_of_many(&burst.deliveries, self.drill.burst, "deliveries accepted"),
+            _ => summarize(&burst.deliveries, self.drill.burst, "deliveries accepted"),
         };
         self.burst = Some(burst);
-        Ok(told)
+        Ok(finding)
     }
 
-    async fn send_burst(&mut self, sender: &Sender) -> Result<BurstSeen, SendError> {
+    async fn send_burst(&mut self, sender: &Sender) -> Result<BurstObservation, SendError> {
         let mut under_way = JoinSet::new();
         for _ in 0..self.drill.burst {
             let (sender, body) = (sender.clone(), bodies::plain());
@@ -323,25 +326,25 @@ impl<'a> Session<'a> {
                     reports.push(report);
                 }
             };
-            // What is under way ends by itself: every delivery has its time.
+            // The deliveries end by themselves: each has a timeout.
             if tokio::time::timeout(PROBE_PAUSE, all).await.is_ok() {
                 break;
             }
         }
         let mut deliveries = Vec::new();
-        // A task that panicked is missing in the count, and that is told.
+        // A task that panicked is missing in the count, which fails the check.
         for report in reports.into_iter().flatten() {
-            deliveries.push(self.saw_delivery(report?.attempts().last()));
+            deliveries.push(self.record_delivery(report?.attempts().last()));
         }
-        Ok(BurstSeen { deliveries, probes })
+        Ok(BurstObservation { deliveries, probes })
     }
 
-    async fn missing_media(&mut self, sender: &Sender) -> Result<Told, SendError> {
+    async fn missing_media(&mut self, sender: &Sender) -> Result<Finding, SendError> {
         let mut refused = Vec::new();
         for (how, body) in bodies::missing_media() {
             let seen = self.deliver(sender, body).await?;
             if !seen.accepted() {
-                refused.push(format!("{how}: {}", seen.words));
+                refused.push(format!("{how}: {}", seen.summary));
             }
         }
         Ok(if refused.is_empty() {
@@ -351,7 +354,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn latency(&self) -> Told {
+    fn latency(&self) -> Finding {
         let Some(slowest) = self.slowest.filter(|_| self.answers + self.late > 0) else {
             return (Verdict::Skip, "no delivery was answered".to_owned());
         };
@@ -366,7 +369,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn redirect(&self) -> Told {
+    fn redirect(&self) -> Finding {
         match self.redirects.first() {
             Some(status) => (
                 Verdict::Fail,
@@ -381,38 +384,38 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn deliver(&mut self, sender: &Sender, body: Bytes) -> Result<Seen, SendError> {
+    async fn deliver(&mut self, sender: &Sender, body: Bytes) -> Result<Observation, SendError> {
         let report = sender.deliver(body).await?;
-        Ok(self.saw_delivery(report.attempts().last()))
+        Ok(self.record_delivery(report.attempts().last()))
     }
 
-    fn saw_delivery(&mut self, attempt: Option<&Attempt>) -> Seen {
-        let seen = Seen::of(attempt);
+    fn record_delivery(&mut self, attempt: Option<&Attempt>) -> Observation {
+        let seen = Observation::of(attempt);
         self.slowest = self.slowest.max(Some(seen.duration));
         if seen.timed_out || (seen.status.is_some() && seen.duration > self.drill.timeout) {
             self.late += 1;
         } else if seen.status.is_some() {
             self.answers += 1;
         }
-        self.saw(&seen);
+        self.record(&seen);
         seen
     }
 
-    async fn probe(&mut self) -> Result<Seen, SendError> {
+    async fn probe(&mut self) -> Result<Observation, SendError> {
         let report = self.bare.probe().await?;
-        let seen = Seen::of(Some(report.attempt()));
-        self.saw(&seen);
+        let seen = Observation::of(Some(report.attempt()));
+        self.record(&seen);
         Ok(seen)
     }
 
-    fn saw(&mut self, seen: &Seen) {
+    fn record(&mut self, seen: &Observation) {
         self.requests += 1;
         self.redirects
             .extend(seen.status.filter(StatusCode::is_redirection));
     }
 }
 
-/// Between two probes during a burst.
+/// The pause between two probes during a burst.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -422,17 +425,17 @@ mod tests {
     #[track_caller]
     fn check(seconds: u64, expected: Verdict) {
         let drill = Drill::new("http://127.0.0.1/");
-        let seen = Seen {
+        let seen = Observation {
             status: Some(StatusCode::OK),
             timed_out: false,
             duration: Duration::from_secs(seconds),
-            words: String::new(),
+            summary: String::new(),
         };
         assert_eq!(Session::new(&drill).valid(&seen).0, expected);
     }
 
     #[test]
-    fn an_answer_in_the_second_half_of_the_time_is_a_warning() {
+    fn answer_after_half_of_the_timeout_is_a_warning() {
         check(0, Verdict::Pass);
         check(5, Verdict::Pass);
         check(6, Verdict::Warn);

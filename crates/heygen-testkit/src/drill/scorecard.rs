@@ -1,10 +1,10 @@
-//! [`Scorecard`]: what came of a drill.
+//! [`Scorecard`]: the results of a drill.
 
 use std::time::Duration;
 
 use super::check::Check;
 
-/// What came of a drill.
+/// The results of a drill.
 #[derive(Clone, Debug)]
 pub struct Scorecard {
     pub(super) results: Vec<CheckResult>,
@@ -12,33 +12,33 @@ pub struct Scorecard {
     pub(super) slowest: Option<Duration>,
 }
 
-/// What came of one check.
+/// The result of one check.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct CheckResult {
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// What came of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was seen, for a person to read. It may quote the endpoint.
+    /// What was observed, for people. It may quote the endpoint.
     pub seen: String,
     /// How long the check took.
     pub duration: Duration,
 }
 
-/// What came of a check.
+/// The verdict of a check.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Verdict {
-    /// It holds.
+    /// Passed.
     Pass,
-    /// It holds, and only just.
+    /// Passed, but barely.
     Warn,
-    /// It does not hold; [`Check::cost`] says what that costs.
+    /// Failed. [`Check::cost`] is the consequence.
     Fail,
-    /// It could not be told.
+    /// Not checked.
     Skip,
-    /// It is neither good nor bad, and worth knowing.
+    /// Informative.
     Note,
 }
 
@@ -57,20 +57,20 @@ impl Verdict {
 }
 
 impl Scorecard {
-    /// Whether no check failed and at least one could be told.
+    /// Whether at least one check ran and none failed.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let told = self.results.len() - self.count(Verdict::Skip);
-        told > 0 && self.count(Verdict::Fail) == 0
+        let checked = self.results.len() - self.count(Verdict::Skip);
+        checked > 0 && self.count(Verdict::Fail) == 0
     }
 
-    /// Every check that was asked for, in the order of [`Check::ALL`].
+    /// Every selected check, in the order of [`Check::ALL`].
     #[must_use]
     pub fn results(&self) -> &[CheckResult] {
         &self.results
     }
 
-    /// What came of one check; `None` when it was not asked for.
+    /// The verdict of a check. `None` if it was not selected.
     #[must_use]
     pub fn verdict(&self, check: Check) -> Option<Verdict> {
         let mut results = self.results.iter();
@@ -79,20 +79,20 @@ impl Scorecard {
             .map(|result| result.verdict)
     }
 
-    /// How many checks came to this.
+    /// The number of checks with this verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
         let results = self.results.iter();
         results.filter(|result| result.verdict == verdict).count()
     }
 
-    /// How many requests were sent, probes included.
+    /// The number of requests, including probes.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.requests
     }
 
-    /// The longest time that a delivery took to be answered, or to be given up; `None` when none was sent.
+    /// The longest time of a delivery until its answer or failure. `None` if none was sent.
     #[must_use]
     pub fn slowest(&self) -> Option<Duration> {
         self.slowest

@@ -1,4 +1,4 @@
-//! [`Drill`]: which endpoint is checked, and how.
+//! [`Drill`]: configures the check of an endpoint.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::sender::Sender;
 
 /// Checks one endpoint.
 ///
-/// Checks go one after the other, in the order of [`Check::ALL`]. It stops by itself: no request lasts longer than its
-/// time, and an endpoint that gives no answer to the plain delivery is asked no further.
+/// Checks run one after the other, in the order of [`Check::ALL`]. Every request has a timeout. If
+/// the plain delivery gets no answer, the checks that depend on it are skipped.
 #[derive(Clone, Debug)]
 pub struct Drill {
     pub(super) sender: Sender,
@@ -22,10 +22,10 @@ pub struct Drill {
 }
 
 impl Drill {
-    /// How many deliveries a burst has by default: 50.
+    /// The default number of deliveries of a burst: 50.
     pub const BURST: usize = 50;
 
-    /// Checks the endpoint at this address; `https` needs the feature `tls`.
+    /// A drill of the endpoint at this URL. `https` needs the feature `tls`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -38,44 +38,44 @@ impl Drill {
         }
     }
 
-    /// The secret that the endpoint checks signatures with. Default: none, and whatever needs one is skipped.
+    /// Sets the secret of the endpoint. Default: none; checks that need one are skipped.
     #[must_use]
     pub fn secret(mut self, secret: Secret) -> Self {
         self.secret = Some(secret);
         self
     }
 
-    /// How many deliveries a burst has. Default: [`BURST`](Self::BURST); at 0 there is none.
+    /// Sets the number of deliveries of a burst. Default: [`BURST`](Self::BURST). 0 sends none.
     #[must_use]
     pub fn burst(mut self, deliveries: usize) -> Self {
         self.burst = deliveries;
         self
     }
 
-    /// Makes these checks alone. Default: all.
+    /// Runs only these checks. Default: all.
     ///
-    /// What most of them rest on, one plain delivery, is sent whether or not it is among them.
+    /// The plain delivery, on which most of them depend, is always sent.
     #[must_use]
     pub fn only(mut self, checks: &[Check]) -> Self {
         self.checks.retain(|check| checks.contains(check));
         self
     }
 
-    /// Leaves these checks out.
+    /// Skips these checks.
     #[must_use]
     pub fn skip(mut self, checks: &[Check]) -> Self {
         self.checks.retain(|check| !checks.contains(check));
         self
     }
 
-    /// The time for the whole answer to a delivery. Default: [`Sender::TIMEOUT`].
+    /// Sets the timeout for the whole answer to a delivery. Default: [`Sender::TIMEOUT`].
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The time for the whole answer to a probe. Default: [`Sender::PROBE_TIMEOUT`].
+    /// Sets the timeout for the whole answer to a probe. Default: [`Sender::PROBE_TIMEOUT`].
     #[must_use]
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.probe_timeout = timeout;

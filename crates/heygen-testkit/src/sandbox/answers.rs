@@ -1,4 +1,4 @@
-//! [`Answers`]: the answers under an `Idempotency-Key` that may be given again.
+//! [`Answers`]: stored answers by `Idempotency-Key`.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 /// A finished answer.
 pub(super) type Answer = (StatusCode, HeaderMap, Bytes);
@@ -16,12 +16,13 @@ pub(super) type Answer = (StatusCode, HeaderMap, Bytes);
 /// The path of the operation, and the key.
 pub(super) type Scope = (String, String);
 
-/// The answers that may be given again.
+/// Stored answers by `Idempotency-Key`, for repeated requests.
 ///
 /// # Source
 ///
-/// HeyGen's API reference, create and rotate: 24 h, replay also for another body, 409 while the first is being worked on,
-/// scope by route and path parameter, documented. That refused requests leave the key free is assumed.
+/// HeyGen's API reference, create and rotate: 24 h, the same answer even for another body, 409
+/// while the first is in progress, scope by route and path parameter: documented. That a rejected
+/// request leaves the key free is assumed.
 #[derive(Debug, Default)]
 pub(super) struct Answers(HashMap<Scope, Entry>);
 
@@ -36,19 +37,20 @@ enum Entry {
 }
 
 impl Answers {
-    /// Marks a request as begun, or gives the answer of the one before, and whether its body was the same.
+    /// Marks a request as in progress, or returns the stored answer and whether the body was the
+    /// same.
     pub(super) fn begin(
         &mut self,
         scope: &Scope,
         body: &Bytes,
-    ) -> Result<Option<(Answer, bool)>, Refusal> {
+    ) -> Result<Option<(Answer, bool)>, ApiError> {
         let now = Instant::now();
         self.0.retain(|_, entry| match entry {
             Entry::InFlight => true,
             Entry::Done { expires, .. } => *expires > now,
         });
         match self.0.get(scope) {
-            Some(Entry::InFlight) => Err(Refusal::InProgress),
+            Some(Entry::InFlight) => Err(ApiError::InProgress),
             Some(Entry::Done {
                 answer,
                 body: first,
@@ -66,13 +68,13 @@ impl Answers {
         let entry = Entry::Done {
             answer,
             body,
-            // Longer than any clock runs.
+            // The clock cannot hold a longer lifetime.
             expires: now.checked_add(lifetime).unwrap_or(now + CENTURY),
         };
         self.0.insert(scope, entry);
     }
 
-    /// Leaves the key free, unless its request is done.
+    /// Frees the key, unless its request is done.
     pub(super) fn abandon(&mut self, scope: &Scope) {
         if matches!(self.0.get(scope), Some(Entry::InFlight)) {
             self.0.remove(scope);

@@ -1,4 +1,4 @@
-//! [`Builder`]: how a sandbox is set up.
+//! [`Builder`]: configures a sandbox.
 
 use std::{
     fmt, io,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::sender::RetryPolicy;
 
-/// Sets up a [`Sandbox`].
+/// Configures a [`Sandbox`].
 #[derive(Clone)]
 pub struct Builder {
     listen: SocketAddr,
@@ -23,16 +23,16 @@ pub struct Builder {
 }
 
 impl Sandbox {
-    /// Starts one on loopback, at a free port, with HeyGen's own times.
+    /// Starts a sandbox on a free loopback port, with HeyGen's real delays.
     ///
     /// # Errors
     ///
-    /// When there is no such port.
+    /// If no port can be bound.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Starts from something else than the defaults.
+    /// A builder with default settings.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
@@ -47,82 +47,85 @@ impl Builder {
         }
     }
 
-    /// The address to listen on. Default: loopback, at a free port.
+    /// Sets the address to listen on. Default: a free loopback port.
     ///
-    /// Whoever reaches it can read every secret and make the sandbox send.
+    /// Anyone who can reach it can read every secret and make the sandbox send.
     #[must_use]
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = address.into();
         self
     }
 
-    /// The one API key, or OAuth token, that is good. Default: any that is not empty.
+    /// Sets the only valid API key or OAuth token. Default: any that is not empty.
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.settings.api_key = Some(key.into());
         self
     }
 
-    /// Shortens what takes long at HeyGen by a factor: the waits between attempts, and the 24 h for which an
-    /// `Idempotency-Key` is remembered. At 0.000001 a day takes 86 ms; at 0 nothing waits and no key is remembered.
-    /// Default: 1. Less than 0 and what is no number count as 0.
+    /// Multiplies HeyGen's long times by a factor: the delays between attempts, and the 24 h
+    /// lifetime of an `Idempotency-Key`. At 0.000001 a day takes 86 ms. At 0 there are no delays,
+    /// and keys expire immediately. Default: 1. Negative numbers and NaN count as 0.
     #[must_use]
     pub fn time_scale(mut self, factor: f64) -> Self {
         self.settings.time_scale = if factor > 0.0 { factor } else { 0.0 };
         self
     }
 
-    /// When deliveries are tried again; [`time_scale`](Self::time_scale) takes the place of the policy's own scale.
-    /// Default: [`RetryPolicy::default`].
+    /// Sets the retry policy of deliveries. [`time_scale`](Self::time_scale) replaces its own
+    /// scale. Default: [`RetryPolicy::default`].
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self
     }
 
-    /// The time for the answer to a delivery, which is not scaled. Default: [`Sender::TIMEOUT`](crate::Sender::TIMEOUT).
+    /// The time for the answer to a delivery, which is not scaled. Default:
+    /// [`Sender::TIMEOUT`](crate::Sender::TIMEOUT).
     #[must_use]
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.settings.delivery_timeout = timeout;
         self
     }
 
-    /// The time for the answer to a probe, which is not scaled. Default: [`Sender::PROBE_TIMEOUT`](crate::Sender::PROBE_TIMEOUT).
+    /// Sets the timeout of a probe. It is not scaled. Default:
+    /// [`Sender::PROBE_TIMEOUT`](crate::Sender::PROBE_TIMEOUT).
     #[must_use]
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.settings.probe_timeout = timeout;
         self
     }
 
-    /// Whether an address is asked with `OPTIONS` before it is registered. Default: yes. Without, a test of a client may
-    /// register addresses where nobody listens.
+    /// Whether a URL is probed with `OPTIONS` before it is registered. Default: yes. Without probes
+    /// a test can register URLs without a server.
     #[must_use]
     pub fn probe(mut self, probe: bool) -> Self {
         self.settings.probe = probe;
         self
     }
 
-    /// How it misbehaves from the start, and after a reset. Default: not at all.
+    /// Sets the misbehaviour at the start and after a reset. Default: none.
     #[must_use]
     pub fn misbehaviour(mut self, misbehaviour: Misbehaviour) -> Self {
         self.settings.misbehaviour = misbehaviour;
         self
     }
 
-    /// Tells of every attempt of a delivery when it has ended: the attempt is the last of the delivery's.
+    /// Calls `listener` after every attempt of a delivery. The attempt is the last one in the
+    /// delivery.
     ///
-    /// It is called where deliveries are made, and is to return soon. Default: nobody is told.
+    /// It must return quickly, because it runs in the task of the delivery. Default: none.
     #[must_use]
     pub fn on_attempt(mut self, listener: impl Fn(&Delivery) + Send + Sync + 'static) -> Self {
         self.settings.on_attempt = Some(Arc::new(listener));
         self
     }
 
-    /// Starts it on the runtime this is called on.
+    /// Starts the sandbox on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// If the address cannot be bound.
     pub async fn start(self) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(self.listen).await?;
         let address = listener.local_addr()?;

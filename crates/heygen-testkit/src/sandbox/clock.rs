@@ -1,4 +1,4 @@
-//! The time as the API tells it, and ids and secrets in the forms HeyGen uses.
+//! Timestamps, ids and secrets in HeyGen's formats.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use heygen_signature::Secret;
@@ -8,7 +8,7 @@ use crate::random;
 
 pub(super) use crate::random::id as new_id;
 
-/// Now, in UTC and without a zone: v1 leaves it at that, v3 puts a `Z` behind it.
+/// Now in UTC, without a time zone. v1 sends it as it is, v3 appends `Z`.
 pub(super) fn now() -> String {
     now_with_micros().0
 }
@@ -26,7 +26,7 @@ pub(super) fn unix_seconds() -> i64 {
 }
 
 /// A secret in HeyGen's form: `whsec_`, then 16 bytes in URL-safe base64 with padding.
-#[expect(clippy::expect_used, reason = "there is more to it than a prefix")]
+#[expect(clippy::expect_used, reason = "the text is longer than the prefix")]
 pub(super) fn new_secret() -> Secret {
     let bytes = random::wide_number().to_ne_bytes();
     let secret = format!("whsec_{}", URL_SAFE.encode(bytes));
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_new() {
+    fn ids_and_secrets_are_new() {
         assert_ne!(new_id(), new_id());
         assert_ne!(new_secret().expose(), new_secret().expose());
         assert_eq!(new_secret().expose().len(), "whsec_".len() + 24);

@@ -1,4 +1,4 @@
-//! The sandbox's own operations, for those who cannot call it in Rust.
+//! The operations of the sandbox over HTTP, for tests in other languages.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{
+    api_error::ApiError,
     endpoint::Endpoint,
     input::{self, Params},
     misbehaviour::Misbehaviour,
     outgoing::OutgoingRequest,
     record::Delivery,
-    refusal::Refusal,
     reply::{self, data},
     shared::Shared,
 };
 
-/// The operations of the sandbox. None of them needs a key.
+/// The operations of the sandbox. They need no key.
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/sandbox/events", post(send))
@@ -38,24 +38,24 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route_layer(middleware::from_fn(whole_body))
 }
 
-type Answer = Result<Response, Refusal>;
+type Answer = Result<Response, ApiError>;
 
 async fn whole_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match input::read_body(body).await {
         Ok(body) => next.run(Request::from_parts(head, body.into())).await,
-        Err(refusal) => refusal.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-/// Plays the renderer.
+/// Sends an event.
 async fn send(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing());
     let data = json!({"event_id": sent.event_id, "deliveries": sent.deliveries});
     Ok(reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
 }
 
-/// Shows every attempt.
+/// Lists deliveries with their attempts.
 async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) -> Response {
     let event_id = params.get("event_id");
     let state = shared.state();
@@ -64,7 +64,7 @@ async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Para
     data(deliveries)
 }
 
-/// Shows every attempt once all deliveries have ended.
+/// Waits until all deliveries have ended, and lists them.
 async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Response {
     state.settled().await;
     deliveries(state, params).await
@@ -115,7 +115,7 @@ async fn set_status(
     Ok(data(endpoint.v1(&shared.username)))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
-        .map_err(|error| Refusal::Invalid(None, format!("The request body does not fit: {error}.")))
+        .map_err(|error| ApiError::Invalid(None, format!("The request body is invalid: {error}.")))
 }

@@ -1,4 +1,4 @@
-//! Deliveries: one task for each event and address, signed, tried again, recorded.
+//! Deliveries: one task per event and address, signed, retried and recorded.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     endpoint::ENABLED,
     misbehaviour::Misbehaviour,
     outgoing::Outgoing,
-    plan::{Plan, To},
+    planned_delivery::{PlannedDelivery, Target},
     record::{Delivery, DeliveryAttempt, DeliveryState},
     shared::Shared,
     state::LogRecord,
@@ -20,15 +20,15 @@ use crate::{
     sender::{Attempt, RetryPolicy, Sender},
 };
 
-/// What became of an event.
+/// The result of sending an event.
 pub(super) struct Sent {
     pub(super) event_id: String,
-    /// How many addresses it goes to.
+    /// The number of addresses.
     pub(super) deliveries: usize,
 }
 
 impl Shared {
-    /// Plays the renderer: logs an event and delivers it to everybody who wants it.
+    /// Plays the renderer: logs an event and delivers it to every subscriber.
     pub(super) fn send(self: &Arc<Self>, outgoing: &Outgoing) -> Sent {
         let mut body = outgoing.builder.build();
         let subscribed_as = text(body.field("event_type"));
@@ -65,23 +65,23 @@ impl Shared {
         let wanting = endpoints.filter(|endpoint| endpoint.wants(&subscribed_as, entity_id));
         let to_endpoints = wanting.map(|endpoint| {
             let secret = misbehaviour.old_secret.then(|| endpoint.secret.clone());
-            (To::Endpoint(endpoint.endpoint_id.clone()), secret)
+            (Target::Endpoint(endpoint.endpoint_id.clone()), secret)
         });
         let callback = outgoing.callback_url.clone();
-        let to_callback = callback.map(|url| (To::Callback(url), None));
+        let to_callback = callback.map(|url| (Target::Callback(url), None));
         let targets: Vec<_> = to_endpoints.chain(to_callback).collect();
 
-        let mut plans = Vec::new();
-        for (to, old_secret) in targets {
+        let mut planned_deliveries = Vec::new();
+        for (target, old_secret) in targets {
             let delivery_id = state.next_position();
-            let (endpoint_id, retry, duplicates, drop_answers) = match &to {
-                To::Endpoint(id) => (
+            let (endpoint_id, retry, duplicates, drop_answers) = match &target {
+                Target::Endpoint(id) => (
                     Some(id.clone()),
                     self.settings.retry_policy(),
                     misbehaviour.duplicates,
                     misbehaviour.drop_answers,
                 ),
-                To::Callback(_) => (None, RetryPolicy::once(), 0, 0),
+                Target::Callback(_) => (None, RetryPolicy::once(), 0, 0),
             };
             state.add_delivery(Delivery {
                 delivery_id,
@@ -92,11 +92,11 @@ impl Shared {
                 attempts: Vec::new(),
                 body: bytes.clone(),
             });
-            plans.push(Plan {
+            planned_deliveries.push(PlannedDelivery {
                 delivery_id,
                 event_position,
                 event_id: event_id.clone(),
-                to,
+                target,
                 body: bytes.clone(),
                 after: Vec::new(),
                 delay: Duration::from_millis(misbehaviour.delay_ms),
@@ -107,9 +107,9 @@ impl Shared {
                 old_secret,
             });
         }
-        let deliveries = plans.len();
+        let deliveries = planned_deliveries.len();
         if deliveries > 0 {
-            state.held.push(plans);
+            state.held.push(planned_deliveries);
         }
         let complete = state.held.len() >= misbehaviour.reorder;
         drop(state);
@@ -123,27 +123,27 @@ impl Shared {
         }
     }
 
-    /// Lets go what is held back: the newest event first, each one when the one before was tried.
+    /// Releases held events: the newest first, each after the one before was attempted.
     pub(super) fn release(self: &Arc<Self>) {
         let mut state = self.state();
         let held = mem::take(&mut state.held);
-        for plan in held.iter().flatten() {
-            state.set_delivery(plan.delivery_id, DeliveryState::Pending);
+        for planned in held.iter().flatten() {
+            state.set_delivery(planned.delivery_id, DeliveryState::Pending);
         }
         drop(state);
         let mut before = Vec::new();
         for event in held.into_iter().rev() {
-            let ids = event.iter().map(|plan| plan.delivery_id).collect();
-            for mut plan in event {
-                plan.after.clone_from(&before);
-                self.spawn(run(self.clone(), plan));
+            let ids = event.iter().map(|planned| planned.delivery_id).collect();
+            for mut planned in event {
+                planned.after.clone_from(&before);
+                self.spawn(run(self.clone(), planned));
             }
             before = ids;
         }
     }
 
-    /// Waits until every delivery has ended. What is held back is let go, and also what is held back meanwhile: no more of
-    /// it may come to complete the group.
+    /// Waits until every delivery has ended. Held events are released, including those sent
+    /// meanwhile: the group may never be complete.
     pub(super) async fn settled(self: &Arc<Self>) {
         let mut changes = self.changes();
         loop {
@@ -157,70 +157,70 @@ impl Shared {
 
     pub(super) fn misbehave(self: &Arc<Self>, misbehaviour: Misbehaviour) {
         self.state().misbehaviour = misbehaviour;
-        // Afterwards, so that nothing is held back under the old one any more.
+        // Afterwards: nothing may stay held under the old settings.
         self.release();
     }
 
-    /// Calls whoever wants to know, without holding the state: the listener may look at it.
-    fn tell_of_attempt(&self, plan: &Plan) {
+    /// Calls the listener without holding the state, because the listener may read it.
+    fn report_attempt(&self, planned: &PlannedDelivery) {
         let Some(on_attempt) = &self.settings.on_attempt else {
             return;
         };
-        let delivery = self.state().deliveries.get(&plan.delivery_id).cloned();
+        let delivery = self.state().deliveries.get(&planned.delivery_id).cloned();
         if let Some(delivery) = delivery {
             on_attempt(&delivery);
         }
     }
 
-    /// The sender for the next attempt; `None` when the endpoint no longer takes deliveries.
-    fn sender_for(&self, plan: &Plan, hangs_up: bool) -> Option<(String, Sender)> {
+    /// The sender for the next attempt. `None` if the endpoint no longer gets deliveries.
+    fn sender_for(&self, planned: &PlannedDelivery, hangs_up: bool) -> Option<(String, Sender)> {
         let sender = if hangs_up {
             &self.hanging_up
         } else {
             &self.sender
         };
-        let (url, secret) = match &plan.to {
-            To::Callback(url) => return Some((url.clone(), sender.clone().to(url))),
-            To::Endpoint(id) => {
+        let (url, secret) = match &planned.target {
+            Target::Callback(url) => return Some((url.clone(), sender.clone().to(url))),
+            Target::Endpoint(id) => {
                 let state = self.state();
                 let endpoint = state.endpoint(id);
                 let endpoint = endpoint.filter(|endpoint| endpoint.status == ENABLED)?;
                 (endpoint.url.clone(), endpoint.secret.clone())
             }
         };
-        let secret = plan.old_secret.clone().unwrap_or(secret);
+        let secret = planned.old_secret.clone().unwrap_or(secret);
         let mut sender = sender.clone().to(&url).secret(secret);
-        if plan.mid_2026_headers {
+        if planned.mid_2026_headers {
             sender = sender
                 .header_name(HEYGEN_SIGNATURE)
                 .header(TIMESTAMP, clock::unix_seconds().to_string())
-                .header(EVENT_ID, &plan.event_id);
+                .header(EVENT_ID, &planned.event_id);
         }
         Some((url, sender))
     }
 }
 
-async fn run(shared: Arc<Shared>, plan: Plan) {
-    let end = deliver(&shared, &plan).await;
-    shared.state().set_delivery(plan.delivery_id, end);
+async fn run(shared: Arc<Shared>, planned: PlannedDelivery) {
+    let end = deliver(&shared, &planned).await;
+    shared.state().set_delivery(planned.delivery_id, end);
     shared.changed();
 }
 
-async fn deliver(shared: &Shared, plan: &Plan) -> DeliveryState {
+async fn deliver(shared: &Shared, planned: &PlannedDelivery) -> DeliveryState {
     shared
-        .until(|state| plan.after.iter().all(|id| state.tried(*id)))
+        .until(|state| planned.after.iter().all(|id| state.attempted(*id)))
         .await;
-    let mut delays = plan.retry.delays();
-    let mut wait = plan.delay;
+    let mut delays = planned.retry.delays();
+    let mut wait = planned.delay;
     let mut attempts = 0;
     loop {
         if !shared.pause(wait).await {
             return DeliveryState::Cancelled;
         }
-        let Some(sender) = shared.sender_for(plan, attempts < plan.drop_answers) else {
+        let Some(sender) = shared.sender_for(planned, attempts < planned.drop_answers) else {
             return DeliveryState::Cancelled;
         };
-        if attempt(shared, plan, sender, false).await {
+        if attempt(shared, planned, sender, false).await {
             break;
         }
         attempts += 1;
@@ -229,26 +229,26 @@ async fn deliver(shared: &Shared, plan: &Plan) -> DeliveryState {
             None => return DeliveryState::GivenUp,
         }
     }
-    for _ in 0..plan.duplicates {
+    for _ in 0..planned.duplicates {
         if shared.is_stopping() {
             break;
         }
-        let Some(sender) = shared.sender_for(plan, false) else {
+        let Some(sender) = shared.sender_for(planned, false) else {
             break;
         };
-        attempt(shared, plan, sender, true).await;
+        attempt(shared, planned, sender, true).await;
     }
     DeliveryState::Delivered
 }
 
-/// One request, recorded; whether it was accepted.
+/// Sends and records one request. Whether it was accepted.
 async fn attempt(
     shared: &Shared,
-    plan: &Plan,
+    planned: &PlannedDelivery,
     (url, sender): (String, Sender),
     duplicate: bool,
 ) -> bool {
-    let (attempt, error) = match sender.deliver(plan.body.clone()).await {
+    let (attempt, error) = match sender.deliver(planned.body.clone()).await {
         Ok(report) => (report.into_attempt(), None),
         Err(error) => (None, Some(error.to_string())),
     };
@@ -265,13 +265,13 @@ async fn attempt(
         duration: attempt.map(|attempt| attempt.duration).unwrap_or_default(),
     };
     let accepted = attempt.accepted();
-    shared.state().add_attempt(plan, attempt);
-    shared.tell_of_attempt(plan);
+    shared.state().add_attempt(planned, attempt);
+    shared.report_attempt(planned);
     shared.changed();
     accepted
 }
 
-/// Only the data of some events says which address the job asked for.
+/// Only the data of some events has a `callback_url`.
 fn echo_callback_url(body: &mut Json, url: &str) {
     let data = body.field("event_data");
     if data.is_some_and(|data| data.field(CALLBACK_URL).is_some()) {

@@ -1,43 +1,43 @@
-//! [`Endpoint`]: an address that is registered, and how either version of the API tells of it.
+//! [`Endpoint`]: a registered endpoint, and its format in each version of the API.
 
 use std::borrow::Cow;
 
 use heygen_signature::Secret;
 use serde::Serialize;
 
-/// An endpoint as the sandbox keeps it.
+/// A registered endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Endpoint {
     /// 32 lower-case hexadecimal digits.
     pub endpoint_id: String,
-    /// Where its deliveries go.
+    /// The URL of its deliveries.
     pub url: String,
-    /// The events it wants; `None` for all.
+    /// The events that it subscribed to. `None`: all.
     pub events: Option<Vec<String>>,
-    /// The one resource whose events it wants; `None` for all.
+    /// The resource that it is limited to. `None`: all.
     pub entity_id: Option<String>,
-    /// `enabled`, or what it was set to; only `enabled` gets deliveries.
+    /// `enabled`, or the status that was set. Only `enabled` gets deliveries.
     pub status: String,
-    /// When it was created: ISO 8601 in UTC, without a zone.
+    /// The time of creation: ISO 8601 in UTC, without a time zone.
     pub created_at: String,
-    /// What its deliveries are signed with.
+    /// Signs its deliveries.
     pub secret: Secret,
-    /// The microseconds of the moment of its creation, which v1 tells once.
+    /// The microseconds of the time of creation. v1 sends them only in the answer to it.
     pub(super) micros: i32,
-    /// Its place among all that were ever created.
+    /// Its index in order of creation.
     pub(super) position: u64,
 }
 
-/// The status of an endpoint that gets deliveries.
+/// The status with which an endpoint gets deliveries.
 pub(super) const ENABLED: &str = "enabled";
 
-/// An endpoint in v1 and in `GET /sandbox/state`: everything, the secret included.
+/// An endpoint in v1 and in `GET /sandbox/state`: all fields, including the secret.
 ///
 /// # Source
 ///
-/// HeyGen's API reference, “List Webhook Endpoints” and “Add a Webhook Endpoint” (v1): documented. Of `entity_id` an example of the
-/// list tells, and none of the other operations.
+/// HeyGen's API reference, “List Webhook Endpoints” and “Add a Webhook Endpoint” (v1):
+/// documented. `entity_id` is in an example of the list, and in no other operation.
 #[derive(Serialize)]
 pub(super) struct V1Endpoint<'a> {
     url: &'a str,
@@ -50,7 +50,7 @@ pub(super) struct V1Endpoint<'a> {
     secret: &'a str,
 }
 
-/// An endpoint in v3; its secret is told once.
+/// An endpoint in v3. Its secret is sent once.
 ///
 /// # Source
 ///
@@ -66,12 +66,12 @@ pub(super) struct V3Endpoint<'a> {
 }
 
 impl Endpoint {
-    /// Whether an event goes there.
+    /// Whether it gets an event.
     ///
     /// # Source
     ///
-    /// Filtering by subscription is documented. That an endpoint with an `entity_id` gets the events of exactly that
-    /// resource is assumed.
+    /// Filtering by subscription is documented. That an endpoint with an `entity_id` gets the
+    /// events of exactly that resource is assumed.
     pub(super) fn wants(&self, event_type: &str, entity_id: Option<&str>) -> bool {
         let subscribed = match &self.events {
             Some(events) => events.iter().any(|event| event == event_type),
@@ -94,7 +94,7 @@ impl Endpoint {
         }
     }
 
-    /// As the addition answers: its time to the microsecond.
+    /// The answer to a creation: with microseconds.
     pub(super) fn v1_added<'a>(&'a self, username: &'a str) -> V1Endpoint<'a> {
         V1Endpoint {
             created_at: format!("{}.{:06}", self.created_at, self.micros).into(),

@@ -1,4 +1,4 @@
-//! [`Fault`]: calls of the API that go wrong on request.
+//! [`Fault`]: API calls that fail on request.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
+    api_error::{Api, fault_response},
     operation::Operation,
-    refusal::{Api, on_request},
 };
 
-/// What goes wrong with the next calls of the API.
+/// How the next API calls fail.
 ///
 /// # Wire shape
 ///
-/// An item of `api` in [`Misbehaviour`](super::Misbehaviour): an object with the names below, each optional.
+/// An item of `api` in [`Misbehaviour`](super::Misbehaviour): an object with the names below, each
+/// optional.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -31,9 +32,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// `status`: refuses without carrying the operation out. 429 comes with `Retry-After`.
+    /// `status`: answers with this status and does not carry the operation out. 429 has a
+    /// `Retry-After`.
     ///
-    /// What is not a final status of HTTP (200 to 599) counts as 500.
+    /// Any number outside 200 to 599 counts as 500.
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         let status = if is_final(status) { status } else { 500 };
@@ -43,7 +45,8 @@ impl Fault {
         }
     }
 
-    /// `cut_off`: carries the operation out, and closes the connection in the middle of the answer.
+    /// `cut_off`: carries the operation out, and closes the connection in the middle of the
+    /// answer.
     #[must_use]
     pub fn cut_off() -> Self {
         Self {
@@ -52,7 +55,7 @@ impl Fault {
         }
     }
 
-    /// `delay_ms`: carries the operation out, and answers so much later, in whole milliseconds.
+    /// `delay_ms`: carries the operation out and delays the answer, in whole milliseconds.
     #[must_use]
     pub fn slow(delay: Duration) -> Self {
         Self {
@@ -61,50 +64,52 @@ impl Fault {
         }
     }
 
-    /// `on`: only for this operation. Default: for each of them.
+    /// `on`: only calls of this operation. Default: every operation.
     #[must_use]
     pub fn on(mut self, operation: Operation) -> Self {
         self.on = Some(operation);
         self
     }
 
-    /// `times`: how many calls it takes. Default: 1.
+    /// `times`: how many calls fail. Default: 1.
     #[must_use]
     pub fn times(mut self, calls: u32) -> Self {
         self.times = calls;
         self
     }
 
-    /// `retry_after`: what `Retry-After` says in a refusal, in seconds. Default: 1 with status 429, else nothing.
+    /// `retry_after`: the `Retry-After` of the answer in seconds. Default: 1 with status 429,
+    /// otherwise none.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// `body`: a refusal with this body, and no content type, as gateways send. Default: HeyGen's error for the status.
+    /// `body`: answers with this body and no content type, as gateways do. Default: HeyGen's error
+    /// for the status.
     #[must_use]
     pub fn body(mut self, body: impl Into<String>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Whether this call is taken; one less remains then.
-    pub(super) fn takes(&mut self, operation: Operation) -> bool {
-        let meant = self.on.is_none_or(|on| on == operation);
-        if !meant || self.times == 0 {
+    /// Whether this call fails. If so, one call fewer remains.
+    pub(super) fn applies_to(&mut self, operation: Operation) -> bool {
+        let is_matched = self.on.is_none_or(|on| on == operation);
+        if !is_matched || self.times == 0 {
             return false;
         }
         self.times -= 1;
         true
     }
 
-    /// The answer in the place of the operation, if it is refused.
-    pub(super) fn refusal(&self, api: Api) -> Option<Response> {
+    /// The answer instead of the operation, if there is one.
+    pub(super) fn error_response(&self, api: Api) -> Option<Response> {
         let status = StatusCode::from_u16(self.status?).ok()?;
         let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
         let retry_after = self.retry_after.or(is_limit.then_some(1));
-        let mut response = on_request(status, retry_after, api);
+        let mut response = fault_response(status, retry_after, api);
         if let Some(body) = &self.body {
             *response.body_mut() = body.clone().into();
             response.headers_mut().remove(CONTENT_TYPE);

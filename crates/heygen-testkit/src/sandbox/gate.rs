@@ -1,5 +1,5 @@
-//! What every call of HeyGen's API passes: the key, faults on request, and the words of its version
-//! for refusals.
+//! The layer in front of every API operation: the API key, faults, and errors in the format of the
+//! version.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use axum::{
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use super::{
+    api_error::{Api, ApiError},
     input,
     operation::Operation,
-    refusal::{Api, Refusal},
     reply,
     shared::Shared,
 };
@@ -26,22 +26,22 @@ pub(super) async fn pass(
     let api = Api::from(operation);
     let (head, body) = request.into_parts();
     let body = input::read_body(body).await;
-    if let Err(refusal) = authorize(&shared, operation, &head.headers) {
-        return refusal.reply_to(operation);
+    if let Err(error) = authorize(&shared, operation, &head.headers) {
+        return error.reply_to(operation);
     }
     let fault = shared.state().misbehaviour.take_fault(operation);
     let fault = fault.unwrap_or_default();
-    let mut response = match (fault.refusal(api), body) {
+    let mut response = match (fault.error_response(api), body) {
         (Some(response), _) => response,
         (None, Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
-        (None, Err(refusal)) => refusal.into_response(),
+        (None, Err(error)) => error.into_response(),
     };
     shared.pause(fault.delay()).await;
-    if let Some(refusal) = response.extensions().get::<Refusal>() {
-        if let Some(reason) = refusal.undisclosed(api) {
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        if let Some(reason) = error.undisclosed(api) {
             shared.note(format!("{operation}: {reason}"));
         }
-        response = refusal.reply_to(operation);
+        response = error.reply_to(operation);
     }
     if fault.cuts_off() {
         reply::cut_off(response).await
@@ -50,13 +50,14 @@ pub(super) async fn pass(
     }
 }
 
-/// Takes either kind of key.
+/// Accepts an API key or a bearer token.
 ///
 /// # Source
 ///
-/// Both headers are documented for v3, `X-Api-Key` alone for v1. What HeyGen does with both is not documented, and its
-/// own client never sends both: the sandbox accepts if one is right, and notes it.
-fn authorize(shared: &Shared, operation: Operation, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Both headers are documented for v3, `X-Api-Key` alone for v1. What HeyGen does with both is not
+/// documented, and its own client never sends both: the sandbox accepts the request if one of them
+/// is valid, and adds a note.
+fn authorize(shared: &Shared, operation: Operation, headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let key = text("x-api-key");
     let token = text(AUTHORIZATION.as_str()).and_then(bearer);
@@ -65,15 +66,15 @@ fn authorize(shared: &Shared, operation: Operation, headers: &HeaderMap) -> Resu
             "{operation} came with X-Api-Key and Authorization; HeyGen's own client sends one of them"
         ));
     }
-    let is_right = |given: &str| match &shared.settings.api_key {
+    let is_valid = |given: &str| match &shared.settings.api_key {
         Some(expected) => given == expected,
         None => !given.trim().is_empty(),
     };
     let mut given = [key, token].into_iter().flatten();
-    if given.any(is_right) {
+    if given.any(is_valid) {
         Ok(())
     } else {
-        Err(Refusal::Unauthorized)
+        Err(ApiError::Unauthorized)
     }
 }
 

@@ -1,21 +1,21 @@
-//! [`Sandbox`]: what a test holds of a running one.
+//! [`Sandbox`]: the handle of a running sandbox.
 
 use std::{error::Error, fmt, sync::Arc};
 
 use tokio::task::JoinHandle;
 
 use super::{
+    api_error::{Api, ApiError},
     endpoint::Endpoint,
     input,
     misbehaviour::Misbehaviour,
     outgoing::Outgoing,
     record::Delivery,
-    refusal::{Api, Refusal},
     registration::NewEndpoint,
     shared::Shared,
 };
 
-/// A running sandbox. Dropping it ends it at once; [`stop`](Self::stop) lets it finish what it has begun.
+/// A running sandbox. Drop stops it immediately; [`stop`](Self::stop) waits for pending work.
 pub struct Sandbox {
     url: String,
     shared: Arc<Shared>,
@@ -31,36 +31,39 @@ impl Sandbox {
         }
     }
 
-    /// The base address, without a slash at its end: what a client takes for `https://api.heygen.com`.
+    /// The base URL without a trailing slash. A client uses it instead of `https://api.heygen.com`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Registers an address for all events, as the v3 operation does, probe included.
+    /// Registers a URL for all events, with a probe, as the v3 operation does.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the address is neither `https` nor on loopback, or does not pass the probe.
-    pub async fn register(&self, url: impl Into<String>) -> Result<Endpoint, Refused> {
+    /// [`RegisterError`] if the URL is neither `https` nor on loopback, or does not pass the probe.
+    pub async fn register(&self, url: impl Into<String>) -> Result<Endpoint, RegisterError> {
         let url = url.into();
-        input::address(&url, Api::V3).map_err(Refused)?;
+        input::address(&url, Api::V3).map_err(RegisterError)?;
         let new = NewEndpoint {
             url,
             events: None,
             entity_id: None,
         };
-        self.shared.create_endpoint(new).await.map_err(Refused)
+        self.shared
+            .create_endpoint(new)
+            .await
+            .map_err(RegisterError)
     }
 
-    /// What is registered, in the order in which it was.
+    /// The registered endpoints, in order of creation.
     #[must_use]
     pub fn endpoints(&self) -> Vec<Endpoint> {
         self.shared.state().endpoints.clone()
     }
 
-    /// Sets the status of an endpoint, which no operation of HeyGen does; only `enabled` gets deliveries. Whether there is
-    /// such an endpoint.
+    /// Sets the status of an endpoint, which no operation of HeyGen does. Only `enabled` gets
+    /// deliveries. Returns `false` if the endpoint does not exist.
     pub fn set_status(&self, endpoint_id: &str, status: impl Into<String>) -> bool {
         match self.shared.state().endpoint_mut(endpoint_id) {
             Ok(endpoint) => {
@@ -71,73 +74,76 @@ impl Sandbox {
         }
     }
 
-    /// Plays the renderer: delivers an event to every endpoint that wants it, and returns its id in the log.
+    /// Plays the renderer: delivers an event to every subscribed endpoint, and returns its id in
+    /// the log.
     ///
-    /// Deliveries go on in the background, each on its own: `POST`, 10 s for the answer, and again after anything but a 2xx
-    /// until 24 h have passed.
+    /// Deliveries run independently in the background: `POST` with a timeout of 10 s, retried for
+    /// 24 h until the answer is 2xx.
     ///
     /// # Source
     ///
-    /// HeyGen documentation, “Webhooks” (v3): documented, except for the waits between attempts; see [`RetryPolicy`]. That
-    /// a delivery ends when its endpoint is deleted, and that a retry goes to the address and under the secret of that
-    /// moment, is assumed.
+    /// HeyGen documentation, “Webhooks” (v3): documented, except for the delays between attempts:
+    /// see [`RetryPolicy`]. Assumed: a delivery ends when its endpoint is deleted, and a retry uses
+    /// the URL and the secret of that moment.
     ///
     /// [`RetryPolicy`]: crate::RetryPolicy
     pub fn send(&self, event: impl Into<Outgoing>) -> String {
         self.shared.send(&event.into()).event_id
     }
 
-    /// Every delivery with every attempt, in the order in which they were made up.
+    /// Every delivery with its attempts, in order of creation.
     ///
-    /// The newest 10,000 are remembered; older ones are forgotten once they have ended.
+    /// The newest 10,000 are kept. Older ones are removed after they have ended.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.state().deliveries.values().cloned().collect()
     }
 
-    /// Waits until every delivery has ended: accepted, given up or cancelled. What is held back to be sent in another order
-    /// is let go, also what is sent during the wait.
+    /// Waits until every delivery has ended: accepted, given up or cancelled. Events that are held
+    /// for reordering are released, including those sent during the wait.
     ///
-    /// An address that accepts nothing is tried for 24 h; [`Builder::time_scale`](super::Builder::time_scale) makes that short.
+    /// A URL that accepts nothing is retried for 24 h.
+    /// [`Builder::time_scale`](super::Builder::time_scale) shortens that.
     pub async fn settled(&self) {
         self.shared.settled().await;
     }
 
-    /// Waits until the deliveries are as wanted. It looks after every attempt and every end.
+    /// Waits until `wanted` is true for the deliveries. It is checked after every attempt and every
+    /// end of a delivery.
     ///
-    /// `wanted` may ask the sandbox, and may be what makes it send.
+    /// `wanted` may call the sandbox, for example to send an event.
     pub async fn until(&self, mut wanted: impl FnMut(&[Delivery]) -> bool) {
         let mut changes = self.shared.changes();
-        // The closure is not ours: nothing is locked while it runs.
+        // The closure may call the sandbox: nothing is locked while it runs.
         while !wanted(&self.deliveries()) {
             changes.next().await;
         }
     }
 
-    /// Misbehaves in this way, and no longer in the one before.
+    /// Sets the misbehaviour. It replaces the one before.
     pub fn misbehave(&self, misbehaviour: Misbehaviour) {
         self.shared.misbehave(misbehaviour);
     }
 
-    /// What was odd about requests without being refused: both kinds of key, another body under the same
-    /// `Idempotency-Key`. The newest 100.
+    /// Notes about unusual requests that were accepted: two kinds of key, or another body with the
+    /// same `Idempotency-Key`. The newest 100 are kept.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.shared.state().notes().iter().cloned().collect()
     }
 
-    /// Forgets everything, and ends every delivery: as after the start.
+    /// Removes everything and cancels every delivery, as after the start.
     pub fn reset(&self) {
         self.shared.reset();
     }
 
-    /// Stops listening, answers what was asked, lets attempts under way end, and cancels the rest.
+    /// Stops listening, answers pending requests, waits for running attempts, and cancels the rest.
     ///
-    /// A request that is not complete, or whose answer is not read, is not waited for longer than a second beyond the
-    /// probe's time.
+    /// It waits for incomplete requests and unread answers for the timeout of a probe plus 1 s at
+    /// most.
     pub async fn stop(mut self) {
         self.shared.stop();
-        // It can only fail by a panic, which was reported when it happened.
+        // It fails only if the task panicked, which was reported then.
         let _ended = (&mut self.server).await;
         self.shared.join().await;
     }
@@ -158,14 +164,14 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-/// Why an address was not registered.
+/// Why a URL was not registered.
 #[derive(Debug)]
-pub struct Refused(Refusal);
+pub struct RegisterError(ApiError);
 
-impl fmt::Display for Refused {
+impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message())
     }
 }
 
-impl Error for Refused {}
+impl Error for RegisterError {}

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is repeated gets the answer of the first one.
+//! `Idempotency-Key`: a repeated request gets the answer of the first one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{answers::Scope, operation::Operation, refusal::Refusal, shared::Shared};
+use super::{answers::Scope, api_error::ApiError, operation::Operation, shared::Shared};
 
-/// Carries an operation out once for each key.
+/// Carries an operation out once per key.
 pub(super) async fn once(
     State((shared, operation)): State<(Arc<Shared>, Operation)>,
     request: Request,
@@ -20,11 +20,11 @@ pub(super) async fn once(
     let Some(key) = request.headers().get(HEADER) else {
         return next.run(request).await;
     };
-    // What is not text is not valid either.
+    // A key that is not text is invalid too.
     let key = key.to_str().unwrap_or_default().to_owned();
     if !is_valid(&key) {
         let message = "Idempotency-Key must be 1 to 255 letters, digits, '_', '-', ':' or '.'.";
-        return Refusal::invalid(HEADER, message).into_response();
+        return ApiError::invalid(HEADER, message).into_response();
     }
     let (head, body) = request.into_parts();
     // The gate has read it.
@@ -32,7 +32,7 @@ pub(super) async fn once(
     let scope = (head.uri.path().to_owned(), key);
     let before = shared.state().answers.begin(&scope, &body);
     match before {
-        Err(refusal) => return refusal.into_response(),
+        Err(error) => return error.into_response(),
         Ok(Some((answer, same_body))) => {
             if !same_body {
                 shared.note(format!(
@@ -43,14 +43,14 @@ pub(super) async fn once(
         }
         Ok(None) => {}
     }
-    // Whatever ends the work, also a client that hangs up, must not leave the key in flight.
+    // However the request ends, even if the client disconnects, the key must not stay in flight.
     let begun = Begun {
         shared: &shared,
         scope,
     };
     let request = Request::from_parts(head, body.clone().into());
     let response = next.run(request).await;
-    if response.extensions().get::<Refusal>().is_some() {
+    if response.extensions().get::<ApiError>().is_some() {
         return response;
     }
     let (head, answer) = response.into_parts();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_short_and_plain() {
+    fn key_has_the_documented_characters_and_length() {
         check("a", true);
         check("0b9c-A:1.2_3", true);
         check(&"k".repeat(255), true);

@@ -1,4 +1,4 @@
-//! What clients send, read as strictly as HeyGen's schemas say.
+//! Reads requests as strictly as HeyGen's schemas.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
-use super::refusal::{Api, Refusal, URL};
+use super::api_error::{Api, ApiError, URL};
 
 /// The parameters of a query, decoded.
 #[derive(Debug, Deserialize)]
@@ -28,60 +28,60 @@ impl Params {
 }
 
 /// Reads a whole body, within limits.
-pub(super) async fn read_body(body: Body) -> Result<Bytes, Refusal> {
-    let invalid = |message: &str| Refusal::Invalid(None, message.to_owned());
+pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    let invalid = |message: &str| ApiError::Invalid(None, message.to_owned());
     match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        // Most likely nobody is there to read this; what matters is that nothing is carried out.
-        Ok(Err(_)) => Err(invalid("The request body broke off.")),
-        Err(_) => Err(invalid("The request body did not come in time.")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge),
+        // The client is most likely gone; what matters is that nothing is carried out.
+        Ok(Err(_)) => Err(invalid("The request body is incomplete.")),
+        Err(_) => Err(invalid("The request body timed out.")),
     }
 }
 
-/// The fields of a JSON body; those that no operation names are ignored.
+/// The fields of a JSON body. Unknown fields are ignored.
 #[derive(Debug)]
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(Refusal::Invalid(
+            Ok(_) => Err(ApiError::Invalid(
                 None,
                 "The request body is not a JSON object.".to_owned(),
             )),
-            Err(error) => Err(Refusal::Invalid(
+            Err(error) => Err(ApiError::Invalid(
                 None,
                 format!("The request body is not JSON: {error}."),
             )),
         }
     }
 
-    /// A text; `null` and absence are the same.
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, Refusal> {
+    /// A string. `null` counts as missing.
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Err(Refusal::invalid(name, format!("{name} must be a string.")))
+                Err(ApiError::invalid(name, format!("{name} must be a string.")))
             }
         }
     }
 
     /// The list of events: `None` when the field is absent, `Some(None)` for `null`.
-    pub(super) fn events(&self) -> Result<Option<Option<Vec<String>>>, Refusal> {
+    pub(super) fn events(&self) -> Result<Option<Option<Vec<String>>>, ApiError> {
         let items = match self.0.get(EVENTS) {
             None => return Ok(None),
             Some(Value::Null) => return Ok(Some(None)),
             Some(Value::Array(items)) => items,
             Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
-                return Err(Refusal::invalid(EVENTS, "events must be an array."));
+                return Err(ApiError::invalid(EVENTS, "events must be an array."));
             }
         };
         let names = items.iter().map(|item| match item.as_str() {
             Some(name) => event_type(EVENTS, name).map(|()| name.to_owned()),
-            None => Err(Refusal::invalid(
+            None => Err(ApiError::invalid(
                 EVENTS,
                 "events must be an array of strings.",
             )),
@@ -92,30 +92,30 @@ impl Fields {
     }
 }
 
-/// Refuses a name that HeyGen's list does not have.
-pub(super) fn event_type(param: &'static str, name: &str) -> Result<(), Refusal> {
+/// Rejects an unknown event type.
+pub(super) fn event_type(param: &'static str, name: &str) -> Result<(), ApiError> {
     if EventType::from(name).is_known() {
         return Ok(());
     }
-    Err(Refusal::invalid(
+    Err(ApiError::invalid(
         param,
         format!("{name:?} is not an event type."),
     ))
 }
 
-/// Refuses an address that cannot be an endpoint.
+/// Rejects a URL that cannot be an endpoint.
 ///
-/// v3 wants `https`. On loopback the sandbox takes `http` as well, which HeyGen could not reach anyway: tests have no
-/// certificates. v1 takes both everywhere.
-pub(super) fn address(text: &str, api: Api) -> Result<(), Refusal> {
+/// v3 requires `https`. The sandbox also accepts `http` on loopback, because tests have no
+/// certificates. v1 accepts both.
+pub(super) fn address(text: &str, api: Api) -> Result<(), ApiError> {
     let Ok(url) = Url::parse(text) else {
-        return Err(Refusal::invalid(URL, "url must be a valid URL."));
+        return Err(ApiError::invalid(URL, "url must be a valid URL."));
     };
     match url.scheme() {
         "https" => Ok(()),
         "http" if api == Api::V1 || is_loopback(&url) => Ok(()),
-        "http" => Err(Refusal::invalid(URL, "url must use https.")),
-        _ => Err(Refusal::invalid(URL, "url must be an http or https URL.")),
+        "http" => Err(ApiError::invalid(URL, "url must use https.")),
+        _ => Err(ApiError::invalid(URL, "url must be an http or https URL.")),
     }
 }
 
@@ -131,7 +131,7 @@ fn is_loopback(url: &Url) -> bool {
 pub(super) const ENTITY_ID: &str = "entity_id";
 const EVENTS: &str = "events";
 
-/// As long as the sandbox lets a receiver take for an answer.
+/// The same as for the answer of a receiver.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than any documented body needs.
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_https_or_on_loopback() {
+    fn v3_url_is_https_or_on_loopback() {
         check("https://example.com/hook", true, true);
         check("http://example.com/hook", true, false);
         check("http://127.0.0.1:8080/hook", true, true);

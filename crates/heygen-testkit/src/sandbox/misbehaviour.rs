@@ -1,4 +1,4 @@
-//! [`Misbehaviour`]: what the sandbox does otherwise than it should.
+//! [`Misbehaviour`]: how the sandbox differs from a well-behaved HeyGen.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{fault::Fault, operation::Operation};
 use crate::json::Json;
 
-/// How the sandbox misbehaves, until it is told otherwise. A fresh one behaves.
+/// How the sandbox misbehaves. The default is not at all.
 ///
-/// What concerns deliveries holds for events that are sent from then on; those under way keep what they began with.
+/// Settings about deliveries apply to events sent afterwards. Deliveries in progress keep theirs.
 ///
 /// # Wire shape
 ///
-/// The body of `POST /sandbox/misbehave`: an object with the names below, each optional. It replaces what was set before,
-/// so `{}` makes the sandbox behave.
+/// The body of `POST /sandbox/misbehave`: an object with the names below, each optional. It
+/// replaces the earlier settings, so `{}` turns misbehaviour off.
 ///
 /// # Examples
 ///
@@ -55,18 +55,18 @@ pub struct Misbehaviour {
     faults: Vec<Fault>,
 }
 
-/// What becomes of the links in a body.
+/// How links in a body are replaced.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Link {
-    /// They are `null`.
+    /// By `null`.
     Null,
-    /// They are `""`.
+    /// By `""`.
     Empty,
 }
 
-/// Which way the log of events comes. HeyGen documents none.
+/// The order of the event log. HeyGen documents none.
 ///
 /// # Wire shape
 ///
@@ -75,17 +75,17 @@ pub enum Link {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LogOrder {
-    /// The newest event is the first of the first page.
+    /// The newest event is first.
     #[default]
     NewestFirst,
-    /// The oldest event is, and what is new comes at the end of the last page.
+    /// The oldest event is first. New events are appended to the last page.
     OldestFirst,
-    /// None that anybody could see, but the same every time.
+    /// A pseudo-random order that is always the same.
     Shuffled,
 }
 
 impl LogOrder {
-    /// The greater, the sooner an event comes; no two events have the same.
+    /// The sort key: greater comes first. It is unique.
     pub(super) fn rank(self, position: u64) -> u64 {
         match self {
             Self::NewestFirst => position,
@@ -97,113 +97,117 @@ impl LogOrder {
 }
 
 impl Misbehaviour {
-    /// `duplicates`: every accepted delivery is made so many times more, at most 1,000 times.
+    /// `duplicates`: sends every accepted delivery this many more times, at most 1,000.
     ///
-    /// More counts as 1,000 here, and is refused as JSON.
+    /// A larger number counts as 1,000 here and is rejected in JSON.
     #[must_use]
     pub fn duplicates(mut self, count: u32) -> Self {
         self.duplicates = count.min(MAX_DUPLICATES);
         self
     }
 
-    /// `delay_ms`: every delivery begins so much later, in whole milliseconds. The time scale does not shorten it.
+    /// `delay_ms`: delays the start of every delivery, in whole milliseconds. The time scale does
+    /// not apply.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
-    /// `reorder`: gathers so many events and sends them newest first, each once the one before has been tried. A group
-    /// that is not complete is let go when somebody waits until all has settled, or sets another misbehaviour. 0 and 1
-    /// change nothing.
+    /// `reorder`: holds this many events and sends them newest first, each after the one before was
+    /// attempted. An incomplete group is released by waiting until everything has settled, and by
+    /// setting another misbehaviour. 0 and 1 change nothing.
     #[must_use]
     pub fn reorder(mut self, events: usize) -> Self {
         self.reorder = events;
         self
     }
 
-    /// `drop_answers`: the connection is dropped without reading the answer at the first so many attempts of every
-    /// delivery, which therefore comes again.
+    /// `drop_answers`: closes the connection without reading the answer, in the first attempts of
+    /// every delivery. They are retried.
     #[must_use]
     pub fn drop_answers(mut self, attempts: u32) -> Self {
         self.drop_answers = attempts;
         self
     }
 
-    /// `link`, `"null"` or `"empty"`: what becomes of every field of the data whose name ends in `url`, except
-    /// `callback_url`.
+    /// `link`, `"null"` or `"empty"`: replaces every field of the data whose name ends in `url`,
+    /// except `callback_url`.
     #[must_use]
     pub fn link(mut self, link: Link) -> Self {
         self.link = Some(link);
         self
     }
 
-    /// `event_type`: every event goes out under this name, to those who subscribed to its own.
+    /// `event_type`: sends every event under this name, to the subscribers of its real name.
     #[must_use]
     pub fn event_type(mut self, name: impl Into<String>) -> Self {
         self.event_type = Some(name.into());
         self
     }
 
-    /// `data`: stands in the place of `event_data`; a list fits no event, for instance. `null` changes nothing.
+    /// `data`: replaces `event_data`, for example with a list, which no event has. `null` changes
+    /// nothing.
     #[must_use]
     pub fn data(mut self, data: impl Into<Value>) -> Self {
         self.data = Some(data.into()).filter(|data| !data.is_null());
         self
     }
 
-    /// `mid_2026_headers`: `Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id` in the place of `Signature`, as one
-    /// edition of HeyGen's page told.
+    /// `mid_2026_headers`: sends `Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id`
+    /// instead of `Signature`, as one edition of HeyGen's documentation said.
     #[must_use]
     pub fn mid_2026_headers(mut self) -> Self {
         self.mid_2026_headers = true;
         self
     }
 
-    /// `spaced`: bodies have spaces behind `:` and `,` and nothing beyond ASCII, as Python writes JSON.
+    /// `spaced`: writes bodies as Python does: a space after `:` and `,`, only ASCII.
     #[must_use]
     pub fn spaced(mut self) -> Self {
         self.spaced = true;
         self
     }
 
-    /// `old_secret`: every attempt is signed with the secret that was valid when its event was sent, so that a retry after
-    /// a rotation comes under the old one. What HeyGen does is not documented; otherwise the new one signs.
+    /// `old_secret`: signs every attempt with the secret that was valid when the event was sent, so
+    /// a retry after a rotation has the old one. By default the new one signs. HeyGen does not
+    /// document which.
     #[must_use]
     pub fn old_secret(mut self) -> Self {
         self.old_secret = true;
         self
     }
 
-    /// `log_delivered_only`: `GET /v3/webhooks/events` leaves out what no endpoint has accepted. Which of the two HeyGen
-    /// does is not documented; otherwise every event is there from the moment it is sent.
+    /// `log_delivered_only`: `GET /v3/webhooks/events` omits events that no endpoint accepted. By
+    /// default it lists every event as soon as it is sent. HeyGen does not document which.
     #[must_use]
     pub fn log_delivered_only(mut self) -> Self {
         self.log_delivered_only = true;
         self
     }
 
-    /// `log_order`: which way `GET /v3/webhooks/events` comes. HeyGen documents none; otherwise the newest event is first.
+    /// `log_order`: the order of `GET /v3/webhooks/events`. Default: newest first. HeyGen documents
+    /// none.
     #[must_use]
     pub fn log_order(mut self, order: LogOrder) -> Self {
         self.log_order = order;
         self
     }
 
-    /// `api`: adds a fault of the API. The first one that matches a call and has calls left is used up by it.
+    /// `api`: adds a fault of the API. A call uses the first fault that matches and has calls left.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// The fault that takes this call, if any; one call less is left of it then.
+    /// The fault of this call, if any. It has one call fewer left afterwards.
     pub(super) fn take_fault(&mut self, operation: Operation) -> Option<Fault> {
         let mut faults = self.faults.iter_mut();
-        faults.find_map(|fault| fault.takes(operation).then(|| fault.clone()))
+        faults.find_map(|fault| fault.applies_to(operation).then(|| fault.clone()))
     }
 
-    /// What is sent in the place of a body.
+    /// Applies the misbehaviour to a body.
     pub(super) fn shape(&self, body: &mut Json) {
         if let Some(link) = self.link {
             let value = match link {
@@ -252,7 +256,7 @@ fn read_duplicates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D:
     }
 }
 
-/// Every attempt is remembered, and each is a request.
+/// Every duplicate is a request, and is recorded.
 const MAX_DUPLICATES: u32 = 1000;
 
 #[cfg(test)]
@@ -267,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_shaped() {
+    fn bodies_are_changed() {
         let body = r#"{"event_type":"a","event_data":{"url":"u","callback_url":"c","clips":[{"video_url":"v"}]}}"#;
         let fresh = Misbehaviour::default;
         check(&fresh(), body, body);
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_knows_and_floods_are_refused() {
+    fn unknown_fields_and_too_many_duplicates_are_rejected() {
         assert!(serde_json::from_str::<Misbehaviour>(r#"{"duplicate":1}"#).is_err());
         assert!(serde_json::from_str::<Misbehaviour>(r#"{"duplicates":1001}"#).is_err());
         let read = serde_json::from_str::<Misbehaviour>("{}").unwrap();

@@ -50,11 +50,11 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Adds an endpoint (v1).
+    /// Creates an endpoint (v1).
     V1Add = "POST" "/v1/webhook/endpoint.add";
     /// Lists endpoints with their secrets (v1).
     V1List = "GET" "/v1/webhook/endpoint.list";
-    /// Changes the address and the events of an endpoint (v1).
+    /// Changes the URL and the events of an endpoint (v1).
     V1Update = "PATCH" "/v1/webhook/endpoint.update";
     /// Deletes an endpoint (v1).
     V1Delete = "DELETE" "/v1/webhook/endpoint.delete";
@@ -64,22 +64,22 @@ operations! {
     Create = "POST" "/v3/webhooks/endpoints";
     /// Lists endpoints without their secrets (v3).
     List = "GET" "/v3/webhooks/endpoints";
-    /// Changes the address or the events of an endpoint (v3).
+    /// Changes the URL or the events of an endpoint (v3).
     Update = "PATCH" "/v3/webhooks/endpoints/{endpoint_id}";
     /// Deletes an endpoint (v3).
     Delete = "DELETE" "/v3/webhooks/endpoints/{endpoint_id}";
-    /// Gives an endpoint a new secret (v3).
+    /// Replaces the secret of an endpoint (v3).
     RotateSecret = "POST" "/v3/webhooks/endpoints/{endpoint_id}/rotate-secret";
     /// Lists event types with descriptions (v3).
     EventTypes = "GET" "/v3/webhooks/event-types";
-    /// Lists the events that were sent (v3).
+    /// Lists the event log (v3).
     Events = "GET" "/v3/webhooks/events";
 }
 
-/// A text that names no [`Operation`].
+/// The text is not the method and path of an [`Operation`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct UnknownOperation;
+pub struct OperationError;
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,13 +88,13 @@ impl fmt::Display for Operation {
 }
 
 impl FromStr for Operation {
-    type Err = UnknownOperation;
+    type Err = OperationError;
 
-    fn from_str(text: &str) -> Result<Self, UnknownOperation> {
+    fn from_str(text: &str) -> Result<Self, OperationError> {
         let mut known = Self::ALL.iter().copied();
         known
             .find(|operation| operation.to_string() == text)
-            .ok_or(UnknownOperation)
+            .ok_or(OperationError)
     }
 }
 
@@ -112,27 +112,24 @@ impl<'de> Deserialize<'de> for Operation {
     }
 }
 
-impl fmt::Display for UnknownOperation {
+impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no operation of HeyGen's webhook API has that method and path")
     }
 }
 
-impl Error for UnknownOperation {}
+impl Error for OperationError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn twelve_operations_are_read_back_by_name() {
+    fn twelve_operations_are_parsed_from_their_text() {
         assert_eq!(Operation::ALL.len(), 12);
         for operation in Operation::ALL {
             assert_eq!(operation.to_string().parse(), Ok(*operation));
         }
-        assert_eq!(
-            "GET /v3/webhooks".parse::<Operation>(),
-            Err(UnknownOperation)
-        );
+        assert_eq!("GET /v3/webhooks".parse::<Operation>(), Err(OperationError));
     }
 }

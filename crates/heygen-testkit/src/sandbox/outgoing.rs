@@ -1,4 +1,4 @@
-//! [`Outgoing`]: an event that is to be sent, as the renderer hands it over.
+//! [`Outgoing`]: an event to send.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -22,7 +22,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// For every endpoint that subscribed to it. A top-level `event_id` in the body is its id in the log, too.
+    /// An event for every endpoint that subscribed to it. A top-level `event_id` of the body is
+    /// also its id in the log.
     #[must_use]
     pub fn new(builder: EventBuilder) -> Self {
         Self {
@@ -32,19 +33,19 @@ impl Outgoing {
         }
     }
 
-    /// The resource it belongs to, which endpoints and the log can be narrowed to.
+    /// Sets the resource of the event. Endpoints and log queries can be limited to a resource.
     #[must_use]
     pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self
     }
 
-    /// The address that the job asked to be called back at: one unsigned POST, beside the endpoints, and never again. Data
-    /// with a field `callback_url` says it there.
+    /// Sets the `callback_url` of the job. It gets one unsigned POST, in addition to the endpoints,
+    /// without retries. If the data has a field `callback_url`, it gets this value.
     ///
     /// # Source
     ///
-    /// Unsigned, and in addition to the endpoints: documented. That it is not tried again is assumed.
+    /// Unsigned, and in addition to the endpoints: documented. That it is not retried is assumed.
     #[must_use]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
@@ -64,7 +65,7 @@ impl From<EventBuilder> for Outgoing {
 pub(super) struct OutgoingRequest {
     event_type: String,
     event_id: Option<String>,
-    /// Fields to set, in the order in which they came.
+    /// Fields to set, in the order of the request.
     #[serde(default, deserialize_with = "fields")]
     data: IndexMap<String, Json>,
     #[serde(default)]

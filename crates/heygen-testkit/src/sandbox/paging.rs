@@ -1,38 +1,38 @@
-//! Pages of a list, and the opaque tokens that lead from one to the next.
+//! Pages of a list, and their opaque tokens.
 
 use serde::Serialize;
 
-use super::{input::Params, refusal::Refusal};
+use super::{api_error::ApiError, input::Params};
 use crate::random;
 
-/// Makes tokens and reads its own back.
+/// Makes and reads tokens.
 ///
-/// A token is good for the list it came from, as long as the sandbox lives, whatever is deleted meanwhile.
+/// A token is valid for its list while the sandbox runs, even if items are deleted.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// A token is a position under the mask of its list: none can be made up, or taken to the
-    /// other list.
+    /// A token is a position, masked with a random number of its list: it cannot be guessed, and is
+    /// invalid for the other list.
     endpoints: u128,
     events: u128,
 }
 
-/// A list that comes in pages.
+/// A list with pages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum List {
     Endpoints,
     Events,
 }
 
-/// The part of a list that a client asks for.
+/// The page that a client requests.
 #[derive(Debug)]
 pub(super) struct PageRequest {
     list: List,
     limit: usize,
-    /// The position of the last item that the client has.
+    /// The position of the last item of the page before.
     after: Option<u64>,
 }
 
-/// A list, or a part of one.
+/// A page of a list.
 ///
 /// # Wire shape
 ///
@@ -45,7 +45,7 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// All there is.
+    /// The whole list.
     pub(super) fn whole(data: Vec<T>) -> Self {
         Self {
             data,
@@ -64,32 +64,32 @@ impl Tokens {
     }
 
     /// Reads `limit` (1 to 100, default 10) and `token`.
-    pub(super) fn request(&self, list: List, query: &Params) -> Result<PageRequest, Refusal> {
+    pub(super) fn request(&self, list: List, query: &Params) -> Result<PageRequest, ApiError> {
         let limit = match query.get(LIMIT).map(str::parse) {
             None => DEFAULT_LIMIT,
             Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
             Some(_) => {
                 let message = "limit must be an integer from 1 to 100.";
-                return Err(Refusal::invalid(LIMIT, message));
+                return Err(ApiError::invalid(LIMIT, message));
             }
         };
         let after = match query.get(TOKEN) {
             None => None,
             Some(token) => match self.read(list, token) {
                 Some(position) => Some(position),
-                None => return Err(Refusal::invalid(TOKEN, "token is not valid.")),
+                None => return Err(ApiError::invalid(TOKEN, "token is not valid.")),
             },
         };
         Ok(PageRequest { list, limit, after })
     }
 
-    /// Cuts a page out of a list whose items carry their positions, in rising or falling order.
+    /// Takes a page from a list whose items have positions, in rising or falling order.
     pub(super) fn page<T>(
         &self,
         request: &PageRequest,
         items: impl Iterator<Item = (u64, T)>,
     ) -> Page<T> {
-        // Not a place in the list but an order: items may have been deleted or added since the last page.
+        // By position, not by index: items may be deleted or added between two pages.
         let is_after = |position: u64| match (request.after, request.list) {
             (None, _) => true,
             (Some(last), List::Endpoints) => position > last,
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// Walks a list to its end, by two.
+    /// Reads a list to its end, two items per page.
     #[track_caller]
     fn check(list: List, positions: &[u64], expected: &[&[u64]]) {
         let tokens = Tokens::new();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_each_other() {
+    fn pages_have_every_item_once() {
         check(List::Endpoints, &[1, 4, 5], &[&[1, 4], &[5]]);
         check(List::Endpoints, &[1, 4], &[&[1, 4]]);
         check(List::Endpoints, &[], &[&[]]);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_own_list_alone() {
+    fn token_is_valid_only_for_its_list() {
         let tokens = Tokens::new();
         let token = tokens.token(List::Events, 7);
         assert_eq!(tokens.read(List::Events, &token), Some(7));

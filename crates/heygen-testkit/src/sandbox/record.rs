@@ -1,4 +1,4 @@
-//! [`Delivery`]: what the sandbox remembers of one event on its way to one address.
+//! [`Delivery`]: the record of one event on its way to one address.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Counts up in the order in which deliveries were made up.
+    /// Grows in order of creation.
     pub delivery_id: u64,
     /// The event in the log.
     pub event_id: String,
-    /// Its name, as sent.
+    /// The event name as sent.
     pub event_type: String,
-    /// The endpoint it goes to; `None` for the `callback_url` of a job.
+    /// The endpoint. `None` for the `callback_url` of a job.
     pub endpoint_id: Option<String>,
-    /// How far it is.
+    /// The state.
     pub state: DeliveryState,
-    /// Every request that was made, duplicates included.
+    /// Every request, including duplicates.
     pub attempts: Vec<DeliveryAttempt>,
-    /// What is sent, byte for byte.
+    /// The body as sent.
     #[serde(serialize_with = "as_text")]
     pub body: Bytes,
 }
 
-/// How far a delivery is.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryState {
-    /// It waits for other events, to be sent in another order.
+    /// Held for reordering.
     Held,
-    /// An attempt is under way, or waits for its time.
+    /// An attempt is running or scheduled.
     Pending,
-    /// It was accepted, and its duplicates are sent.
+    /// It was accepted, and its duplicates were sent.
     Delivered,
-    /// The time for retries is over.
+    /// All retries failed.
     GivenUp,
-    /// Its endpoint was deleted or disabled, or the sandbox stops.
+    /// Its endpoint was deleted or disabled, or the sandbox stopped.
     Cancelled,
 }
 
@@ -51,21 +51,21 @@ pub enum DeliveryState {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct DeliveryAttempt {
-    /// Where it went.
+    /// The URL.
     pub url: String,
     /// The status of the answer, if one was read.
     pub status: Option<u16>,
-    /// Why none was read.
+    /// Why there is no status.
     pub error: Option<String>,
-    /// Whether the delivery had been accepted before, and this one is its duplicate.
+    /// Whether this is a duplicate of an accepted delivery.
     pub duplicate: bool,
-    /// How long it took, to the end of the answer or to the failure.
+    /// The time until the end of the answer, or until the failure.
     #[serde(rename = "duration_ms", serialize_with = "as_millis")]
     pub duration: Duration,
 }
 
 impl Delivery {
-    /// Whether nothing more will be sent.
+    /// Whether the delivery has ended.
     #[must_use]
     pub fn ended(&self) -> bool {
         match self.state {
@@ -74,7 +74,7 @@ impl Delivery {
         }
     }
 
-    /// The statuses of all attempts in order; `None` where no answer was read.
+    /// The status of every attempt, in order. `None`: no answer was read.
     #[must_use]
     pub fn statuses(&self) -> Vec<Option<u16>> {
         let statuses = self.attempts.iter().map(|attempt| attempt.status);

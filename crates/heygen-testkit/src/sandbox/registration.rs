@@ -1,21 +1,21 @@
-//! What both versions do to endpoints, probe included.
+//! Creates and updates endpoints, with the probe. Both versions use it.
 
 use super::{
+    api_error::{Api, ApiError, URL},
     clock,
     endpoint::{ENABLED, Endpoint},
     input::{self, ENTITY_ID, Fields},
-    refusal::{Api, Refusal, URL},
     shared::Shared,
 };
 
-/// An endpoint that is to be; its address was checked.
+/// An endpoint to create. Its URL was checked.
 pub(super) struct NewEndpoint {
     pub(super) url: String,
     pub(super) events: Option<Vec<String>>,
     pub(super) entity_id: Option<String>,
 }
 
-/// What of an endpoint changes; `None` stays as it is.
+/// A change of an endpoint. `None`: unchanged.
 pub(super) struct Change {
     pub(super) url: Option<String>,
     /// The whole list; `Some(None)` is all events.
@@ -24,9 +24,9 @@ pub(super) struct Change {
 
 impl NewEndpoint {
     /// Reads the body of a creation.
-    pub(super) fn read(body: &[u8], api: Api) -> Result<Self, Refusal> {
+    pub(super) fn read(body: &[u8], api: Api) -> Result<Self, ApiError> {
         let fields = Fields::read(body)?;
-        let url = fields.text(URL)?.ok_or(Refusal::Missing(URL))?;
+        let url = fields.text(URL)?.ok_or(ApiError::Missing(URL))?;
         input::address(&url, api)?;
         Ok(Self {
             url,
@@ -37,7 +37,7 @@ impl NewEndpoint {
 }
 
 impl Shared {
-    pub(super) async fn create_endpoint(&self, new: NewEndpoint) -> Result<Endpoint, Refusal> {
+    pub(super) async fn create_endpoint(&self, new: NewEndpoint) -> Result<Endpoint, ApiError> {
         self.probe(&new.url).await?;
         let (created_at, micros) = clock::now_with_micros();
         let mut state = self.state();
@@ -56,12 +56,12 @@ impl Shared {
         Ok(endpoint)
     }
 
-    /// Probes only an address that is new, and changes nothing when that fails.
+    /// Probes a new URL. If the probe fails, nothing changes.
     pub(super) async fn update_endpoint(
         &self,
         id: &str,
         change: Change,
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Endpoint, ApiError> {
         let old_url = self.state().endpoint_mut(id)?.url.clone();
         if let Some(url) = change.url.as_deref().filter(|url| *url != old_url) {
             self.probe(url).await?;
@@ -78,20 +78,20 @@ impl Shared {
         Ok(endpoint.clone())
     }
 
-    /// Refuses an address that does not answer `OPTIONS`.
-    async fn probe(&self, url: &str) -> Result<(), Refusal> {
+    /// Rejects a URL that does not answer `OPTIONS`.
+    async fn probe(&self, url: &str) -> Result<(), ApiError> {
         if !self.settings.probe {
             return Ok(());
         }
         let sender = self.sender.clone().to(url);
         let report = match sender.probe().await {
             Ok(report) => report,
-            Err(error) => return Err(Refusal::Unreachable(error.to_string())),
+            Err(error) => return Err(ApiError::Unreachable(error.to_string())),
         };
         if report.passed() {
             return Ok(());
         }
-        Err(Refusal::Unreachable(match &report.attempt().result {
+        Err(ApiError::Unreachable(match &report.attempt().result {
             Ok(answer) => format!("the answer was {}", answer.status),
             Err(error) => error.to_string(),
         }))

@@ -1,4 +1,4 @@
-//! Answers of the sandbox, and a body that breaks off.
+//! Answers of the sandbox, and truncated answers.
 
 use std::{
     io, mem,
@@ -22,14 +22,14 @@ use crate::{json, request::JSON};
 
 #[expect(
     clippy::expect_used,
-    reason = "our answers have text for keys, and memory takes every write"
+    reason = "keys of answers are strings, and writing to memory cannot fail"
 )]
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body).expect("an answer can be written");
     (status, [(CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// 200 with a body that has a space behind `:` and `,`.
+/// 200 with a body that has a space after `:` and `,`.
 pub(super) fn spaced(body: &impl Serialize) -> Response {
     ([(CONTENT_TYPE, JSON)], json::spaced(body)).into_response()
 }
@@ -43,7 +43,7 @@ pub(super) fn data(data: impl Serialize) -> Response {
     json(StatusCode::OK, &Envelope { data })
 }
 
-/// The same answer, of which only the first half of the body comes before the connection breaks.
+/// The same answer, but the connection breaks after half of the body.
 pub(super) async fn cut_off(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -55,7 +55,7 @@ pub(super) async fn cut_off(response: Response) -> Response {
 #[derive(Debug)]
 enum CutOff {
     Send(Bytes),
-    /// Lets the server write what it has before the break; without that the client would not see a body at all.
+    /// Lets the server write before the break. Otherwise the client would get no body at all.
     Flush,
     Break,
 }

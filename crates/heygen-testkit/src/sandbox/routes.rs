@@ -1,4 +1,4 @@
-//! Which handler a request is for, and what it passes on the way.
+//! The routes: the handler of each operation, and the layers in front of it.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header::ALLOW};
 
 use super::{
-    clock, control, gate, idempotency, operation::Operation, refusal::nothing_here, shared::Shared,
+    api_error::not_found, clock, control, gate, idempotency, operation::Operation, shared::Shared,
     v1, v3,
 };
 
-/// Answers whatever comes.
+/// The router of all operations.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     let api = Operation::ALL
         .iter()
@@ -29,16 +29,16 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         });
     let routes = api
         .merge(control::routes())
-        .fallback(async |uri: Uri| nothing_here(uri.path()))
+        .fallback(async |uri: Uri| not_found(uri.path()))
         .with_state(shared.clone());
-    // Around the whole router, which sets `Allow` outside of its own layers.
+    // Around the whole router: it sets `Allow` outside its own layers.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::map_response(finish))
         .layer(middleware::map_request(without_head))
 }
 
-/// The router would answer a HEAD as a GET; HeyGen's API is not known to have any.
+/// The router would answer HEAD like GET. HeyGen's API is not known to have HEAD.
 async fn without_head(mut request: Request) -> Request {
     if request.method() == Method::HEAD {
         *request.method_mut() = Method::TRACE;
@@ -64,15 +64,14 @@ fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Share
     }
 }
 
-/// Gives every answer an id, and has `Allow` name what HeyGen's API has: none of its operations is
-/// a HEAD.
+/// Adds an id to every answer, and removes HEAD from `Allow`: HeyGen's API has no such operation.
 async fn finish(mut response: Response) -> Response {
-    let is_refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let is_not_allowed = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(clock::new_id()) {
         headers.insert(REQUEST_ID, id);
     }
-    let allowed = headers.get(ALLOW).filter(|_| is_refused);
+    let allowed = headers.get(ALLOW).filter(|_| is_not_allowed);
     if let Some(allowed) = allowed.and_then(|allowed| allowed.to_str().ok()) {
         let methods = allowed.split(',').filter(|method| *method != "HEAD");
         let methods = methods.collect::<Vec<_>>().join(", ");

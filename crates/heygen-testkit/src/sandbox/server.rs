@@ -1,4 +1,4 @@
-//! The socket: connections in, the router for each request.
+//! The server: accepts connections and serves the router.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{routes, shared::Shared};
 
-/// Serves until the sandbox stops, and then until what was begun is answered.
+/// Serves until the sandbox stops, and then until pending requests are answered.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let router = routes::router(&shared);
     // Dropped with this task, and the connections with it.
@@ -27,7 +27,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
                 Ok((stream, _)) => {
                     connections.spawn(serve_connection(shared.clone(), router.clone(), stream));
                 }
-                // Out of file descriptors, for instance: whoever waits is still there afterwards.
+                // For example out of file descriptors: the client still waits after the pause.
                 Err(_) => {
                     shared.pause(ACCEPT_PAUSE).await;
                 }
@@ -37,7 +37,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         }
     }
     drop(listener);
-    // A body that never comes, or an answer that nobody reads, would keep us for ever.
+    // Limited: a client may never complete its body or read its answer.
     let last = shared.settings.probe_timeout + LAST_ANSWERS;
     let _all_ended = timeout(last, async {
         while connections.join_next().await.is_some() {}
@@ -61,7 +61,8 @@ async fn serve_connection(shared: Arc<Shared>, router: Router, stream: TcpStream
     }
 }
 
-/// How much longer than a probe, which an answer may have to wait for, what was asked before the stop may take.
+/// The time for pending answers after the stop, in addition to that of a probe, which they may wait
+/// for.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);

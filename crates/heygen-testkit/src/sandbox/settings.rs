@@ -1,4 +1,4 @@
-//! [`Settings`]: what a sandbox is set up with.
+//! [`Settings`]: the configuration of a sandbox.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ pub(super) struct Settings {
     pub(super) on_attempt: Option<OnAttempt>,
 }
 
-/// Whoever wants to know of every attempt.
+/// Called after every attempt.
 pub(super) type OnAttempt = Arc<dyn Fn(&Delivery) + Send + Sync>;
 
 impl Default for Settings {
@@ -37,10 +37,10 @@ impl Default for Settings {
 
 impl Settings {
     pub(super) fn retry_policy(&self) -> RetryPolicy {
-        self.retry.scale(self.time_scale)
+        self.retry.with_scale(self.time_scale)
     }
 
-    /// A time of HeyGen's in ours.
+    /// A duration of HeyGen, scaled.
     pub(super) fn scaled(&self, time: Duration) -> Duration {
         Duration::try_from_secs_f64(time.as_secs_f64() * self.time_scale).unwrap_or(Duration::MAX)
     }

@@ -1,4 +1,4 @@
-//! [`Shared`]: what the server, the deliveries and the handle have in common.
+//! [`Shared`]: shared by the server, the deliveries and the handle.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) username: String,
     /// Sends deliveries and probes.
     pub(super) sender: Sender,
-    /// Sends deliveries whose answers are not read.
+    /// Sends deliveries without reading the answers.
     pub(super) hanging_up: Sender,
     state: Mutex<State>,
     changed: watch::Sender<()>,
@@ -46,27 +46,27 @@ impl Shared {
         }
     }
 
-    /// Never held across an await; a panic elsewhere leaves nothing half done in it.
+    /// Never held across an await. Poisoning is ignored: a panic leaves the state consistent.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what was odd about a request, for whoever looks at the state.
+    /// Adds a note about an unusual request.
     pub(super) fn note(&self, text: String) {
         self.state().note(text);
     }
 
-    /// Tells those who wait that deliveries have changed.
+    /// Wakes everything that waits for changes of deliveries.
     pub(super) fn changed(&self) {
         self.changed.send_replace(());
     }
 
-    /// What changes from now on.
+    /// Changes from now on.
     pub(super) fn changes(&self) -> Changes {
         Changes(self.changed.subscribe())
     }
 
-    /// Waits until the state is as wanted, which is judged under its lock.
+    /// Waits until `wanted` is true. It is called under the lock of the state.
     pub(super) async fn until(&self, mut wanted: impl FnMut(&State) -> bool) {
         let mut changes = self.changes();
         while !wanted(&self.state()) {
@@ -80,14 +80,14 @@ impl Shared {
         deliveries.spawn_on(task, &self.runtime);
     }
 
-    /// As after the start.
+    /// Returns to the state after the start.
     pub(super) fn reset(&self) {
         self.deliveries().abort_all();
         self.state().reset(self.settings.misbehaviour.clone());
         self.changed();
     }
 
-    /// Waits, unless the sandbox stops meanwhile; whether it goes on.
+    /// Sleeps until the time is over or the sandbox stops. Returns `false` if it stops.
     pub(super) async fn pause(&self, time: Duration) -> bool {
         if self.is_stopping() {
             return false;
@@ -109,7 +109,7 @@ impl Shared {
     /// Waits until the sandbox is to stop.
     pub(super) async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
-        // It cannot be closed: we hold the other end.
+        // It cannot be closed: `self` holds the sender.
         let _open = stopping.wait_for(|stopping| *stopping).await;
     }
 
@@ -117,13 +117,13 @@ impl Shared {
         self.stopping.send_replace(true);
     }
 
-    /// Waits until the deliveries under way have noticed the stop.
+    /// Waits until the running deliveries have noticed the stop.
     pub(super) async fn join(&self) {
         let mut deliveries = std::mem::take(&mut *self.deliveries());
         while deliveries.join_next().await.is_some() {}
     }
 
-    /// Ends deliveries where they are.
+    /// Aborts the running deliveries.
     pub(super) fn abort(&self) {
         self.deliveries().abort_all();
     }
@@ -135,13 +135,13 @@ impl Shared {
     }
 }
 
-/// Tells of every change of the deliveries since it was made.
+/// Waits for changes of deliveries since it was created.
 pub(super) struct Changes(watch::Receiver<()>);
 
 impl Changes {
-    /// Waits for a change since the last one that was told.
+    /// Waits for a change since the last call.
     pub(super) async fn next(&mut self) {
-        // It cannot be closed: whoever waits holds the sandbox, and with it the other end.
+        // It cannot be closed: the caller holds the sandbox, and with it the sender.
         let _open = self.0.changed().await;
     }
 }

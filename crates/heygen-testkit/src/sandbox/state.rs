@@ -1,4 +1,4 @@
-//! [`State`]: what the sandbox remembers, in memory and bounded.
+//! [`State`]: the state of the sandbox, in memory and bounded.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,23 +6,23 @@ use serde::Serialize;
 
 use super::{
     answers::Answers,
+    api_error::ApiError,
     endpoint::Endpoint,
     misbehaviour::Misbehaviour,
-    plan::Plan,
+    planned_delivery::PlannedDelivery,
     record::{Delivery, DeliveryAttempt, DeliveryState},
-    refusal::Refusal,
 };
 use crate::json::Json;
 
-/// Everything that changes. v1 and v3 look at the same endpoints, which is assumed of HeyGen.
+/// The mutable state. v1 and v3 share endpoints, which is assumed of HeyGen.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// In the order in which they were created.
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) answers: Answers,
     pub(super) misbehaviour: Misbehaviour,
-    /// The deliveries of events that wait to be sent in another order.
-    pub(super) held: Vec<Vec<Plan>>,
+    /// Deliveries that are held for reordering, by event.
+    pub(super) held: Vec<Vec<PlannedDelivery>>,
     pub(super) deliveries: BTreeMap<u64, Delivery>,
     /// The oldest first.
     log: VecDeque<LogRecord>,
@@ -58,13 +58,14 @@ impl State {
         }
     }
 
-    /// A number that is greater than all before it, also after a reset.
+    /// The next position. It grows forever, even after a reset.
     pub(super) fn next_position(&mut self) -> u64 {
         self.next_position += 1;
         self.next_position
     }
 
-    /// Forgets everything, except how far it has counted: a token, or a delivery under way, must not meet a stranger.
+    /// Removes everything except the position counter: an old token or a running delivery must not
+    /// match a new item.
     pub(super) fn reset(&mut self, misbehaviour: Misbehaviour) {
         *self = Self {
             next_position: self.next_position,
@@ -77,23 +78,23 @@ impl State {
         endpoints.find(|endpoint| endpoint.endpoint_id == id)
     }
 
-    pub(super) fn endpoint_mut(&mut self, id: &str) -> Result<&mut Endpoint, Refusal> {
+    pub(super) fn endpoint_mut(&mut self, id: &str) -> Result<&mut Endpoint, ApiError> {
         let mut endpoints = self.endpoints.iter_mut();
         endpoints
             .find(|endpoint| endpoint.endpoint_id == id)
-            .ok_or(Refusal::NoSuchEndpoint)
+            .ok_or(ApiError::NoSuchEndpoint)
     }
 
-    pub(super) fn delete_endpoint(&mut self, id: &str) -> Result<(), Refusal> {
+    pub(super) fn delete_endpoint(&mut self, id: &str) -> Result<(), ApiError> {
         let before = self.endpoints.len();
         self.endpoints.retain(|endpoint| endpoint.endpoint_id != id);
         if self.endpoints.len() == before {
-            return Err(Refusal::NoSuchEndpoint);
+            return Err(ApiError::NoSuchEndpoint);
         }
         Ok(())
     }
 
-    /// The log, the newest first, as the misbehaviour lets it be seen.
+    /// The visible log, newest first.
     pub(super) fn log(&self) -> impl Iterator<Item = &LogRecord> {
         let all = !self.misbehaviour.log_delivered_only;
         let newest_first = self.log.iter().rev();
@@ -114,14 +115,14 @@ impl State {
         self.deliveries.insert(delivery.delivery_id, delivery);
     }
 
-    pub(super) fn add_attempt(&mut self, plan: &Plan, attempt: DeliveryAttempt) {
+    pub(super) fn add_attempt(&mut self, planned: &PlannedDelivery, attempt: DeliveryAttempt) {
         if attempt.accepted() {
             let mut log = self.log.iter_mut();
-            if let Some(record) = log.find(|record| record.position == plan.event_position) {
+            if let Some(record) = log.find(|record| record.position == planned.event_position) {
                 record.delivered = true;
             }
         }
-        if let Some(delivery) = self.deliveries.get_mut(&plan.delivery_id) {
+        if let Some(delivery) = self.deliveries.get_mut(&planned.delivery_id) {
             delivery.attempts.push(attempt);
         }
     }
@@ -132,8 +133,8 @@ impl State {
         }
     }
 
-    /// Whether a delivery was tried, or never will be.
-    pub(super) fn tried(&self, id: u64) -> bool {
+    /// Whether a delivery was attempted, or never will be.
+    pub(super) fn attempted(&self, id: u64) -> bool {
         let delivery = self.deliveries.get(&id);
         delivery.is_none_or(|delivery| delivery.ended() || !delivery.attempts.is_empty())
     }
@@ -155,14 +156,15 @@ impl State {
     }
 }
 
-fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
-    if queue.len() >= most {
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) {
+    if queue.len() >= max {
         queue.pop_front();
     }
     queue.push_back(item);
 }
 
-/// How many events and how many deliveries are remembered; the oldest go first, deliveries only once they have ended.
+/// The largest number of events and of deliveries. The oldest are removed first, deliveries only
+/// after they have ended.
 pub(super) const MAX_RECORDS: usize = 10_000;
 
 const MAX_NOTES: usize = 100;

@@ -2,9 +2,9 @@
 //!
 //! # Source
 //!
-//! HeyGen's OpenAPI text of v1: paths, fields, envelopes and the codes 400131 and 400542 are documented, and so is that an update
-//! without `url` changes nothing. Assumed are: an update without `events` leaves them, a new address is probed as a first one is.
-//! Answers observed in 2025 had `"message": null` too.
+//! HeyGen's OpenAPI text of v1 documents paths, fields, envelopes, the codes 400131 and 400542, and
+//! that an update without `url` changes nothing. Assumed: an update without `events` keeps them,
+//! and a new URL is probed like the first one. Answers observed in 2025 also had `"message": null`.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use heygen_events::EventType;
 use serde::Serialize;
 
 use super::{
+    api_error::{Api, ApiError, URL},
     input::{self, Fields, Params},
-    refusal::{Api, Refusal, URL},
     registration::{Change, NewEndpoint},
     reply,
     shared::Shared,
 };
 
-type Answer = Result<Response, Refusal>;
+type Answer = Result<Response, ApiError>;
 
 pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let new = NewEndpoint::read(&body, Api::V1)?;
@@ -44,9 +44,9 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
 pub(super) async fn update(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let fields = Fields::read(&body)?;
     let id = fields.text(ENDPOINT_ID)?;
-    let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
+    let id = id.ok_or(ApiError::Missing(ENDPOINT_ID))?;
     let Some(url) = fields.text(URL)? else {
-        // Neither is looked at what else there is, nor said that it was not.
+        // Other fields are ignored, without an error.
         let mut state = shared.state();
         let endpoint = state.endpoint_mut(&id)?;
         return Ok(success(endpoint.v1(&shared.username)));
@@ -65,7 +65,7 @@ pub(super) async fn delete(
     Query(params): Query<Params>,
 ) -> Answer {
     let id = params.get(ENDPOINT_ID);
-    let id = id.ok_or(Refusal::Missing(ENDPOINT_ID))?;
+    let id = id.ok_or(ApiError::Missing(ENDPOINT_ID))?;
     shared.state().delete_endpoint(id)?;
     Ok(success(()))
 }
@@ -76,7 +76,7 @@ pub(super) async fn event_types() -> Response {
     success(names)
 }
 
-/// HeyGen's page of v1 does not have the families that came with v3.
+/// HeyGen's documentation of v1 does not list the families that were added with v3.
 fn is_in_v1(name: &str) -> bool {
     let came_later = [
         "avatar_video_caption.",

@@ -2,9 +2,9 @@
 //!
 //! # Source
 //!
-//! HeyGen's API reference, v3: paths, fields, limits and envelopes are documented. Assumed are: `null` for `events` in an
-//! update means all, an empty list means none, the log begins with the newest, an endpoint that does not exist is told
-//! before a body that does not fit, and the address is probed as in v1.
+//! HeyGen's API reference, v3: paths, fields, limits and envelopes are documented. Assumed: `null`
+//! for `events` in an update means all, an empty list means none, the log starts with the newest
+//! event, an unknown endpoint is reported before an invalid body, and the URL is probed as in v1.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -18,16 +18,16 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{
+    api_error::{Api, ApiError, URL},
     clock,
     input::{self, ENTITY_ID, Fields, Params},
     paging::{List, Page},
-    refusal::{Api, Refusal, URL},
     registration::{Change, NewEndpoint},
     reply::{self, data},
     shared::Shared,
 };
 
-type Answer = Result<Response, Refusal>;
+type Answer = Result<Response, ApiError>;
 
 pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let new = NewEndpoint::read(&body, Api::V3)?;
@@ -71,7 +71,7 @@ pub(super) async fn delete(State(shared): State<Arc<Shared>>, Path(id): Path<Str
     Ok(reply::json(StatusCode::OK, &deleted))
 }
 
-/// From now on the old secret signs nothing.
+/// Replaces the secret. The old one signs nothing from now on.
 pub(super) async fn rotate_secret(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -81,7 +81,7 @@ pub(super) async fn rotate_secret(
     Ok(data(json!({"endpoint_id": id, "secret": secret.expose()})))
 }
 
-/// The parameters of a page are not in HeyGen's reference of this operation: they are not looked at.
+/// HeyGen's reference of this operation has no page parameters: they are ignored.
 pub(super) async fn event_types() -> Response {
     let described = EventType::KNOWN.iter().map(|event_type| {
         json!({"event_type": event_type.as_str(), "description": event_type.description()})

@@ -1,5 +1,5 @@
-//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy, and TLS with a cryptography that
-//! is chosen here, so that neither the process nor another crate of the build decides about it.
+//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy. TLS has an explicit crypto
+//! provider, so that neither the process nor another crate decides about it.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -18,7 +18,7 @@ type Connector = HttpConnector;
 /// Clones share their connections.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
-/// A client that keeps connections for later requests, or none.
+/// A client that reuses connections, or closes them.
 pub(super) fn new(keeps_connections: bool) -> Result<Client, SendError> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
@@ -41,7 +41,7 @@ fn connector(mut http: HttpConnector) -> Result<Connector, SendError> {
 }
 
 #[cfg(not(feature = "tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+#[expect(clippy::unnecessary_wraps, reason = "the version with TLS can fail")]
 fn connector(http: HttpConnector) -> Result<Connector, SendError> {
     Ok(http)
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn process_has_no_cryptography_of_ours() {
+    fn no_process_wide_crypto_provider_is_installed() {
         new(true).unwrap();
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }

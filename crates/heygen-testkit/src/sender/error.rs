@@ -1,34 +1,34 @@
-//! [`SendError`]: nothing was sent, because of how the sender was set up.
+//! [`SendError`]: the sender is misconfigured.
 
 use std::{error::Error, fmt};
 
-/// Why a sender could not send at all.
+/// The sender is misconfigured, and sent nothing.
 ///
-/// What goes wrong on the way is not this error: it is part of the report.
+/// Failed attempts are not this error: they are part of the report.
 #[derive(Debug)]
 pub struct SendError {
     kind: SendErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What has to be mended before a sender can send.
+/// What to correct in the configuration of a sender.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendErrorKind {
-    /// The address is no URL.
+    /// The address is not a URL.
     Url,
     /// The address is neither `http` nor, with the feature `tls`, `https`.
     Scheme,
-    /// The name of the signature header, or of an added one, is not one that HTTP allows.
+    /// The name of the signature header or of an added header is invalid.
     HeaderName,
-    /// The value of an added header is not one that HTTP allows.
+    /// The value of an added header is invalid.
     HeaderValue,
-    /// The HTTP client cannot be set up; with `tls`, the certificates of the system may be missing.
+    /// The HTTP client cannot be set up. With `tls`, the system certificates may be missing.
     Client,
 }
 
 impl SendError {
-    /// What has to be mended.
+    /// What to correct.
     #[must_use]
     pub fn kind(&self) -> SendErrorKind {
         self.kind
@@ -63,15 +63,13 @@ impl SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            SendErrorKind::Url => "the address to send to is not a URL",
+            SendErrorKind::Url => "the target is not a URL",
             SendErrorKind::Scheme if cfg!(feature = "tls") => {
-                "the address to send to is neither http nor https"
+                "the target URL is neither http nor https"
             }
-            SendErrorKind::Scheme => {
-                "the address to send to is not http, and https needs the feature tls"
-            }
-            SendErrorKind::HeaderName => "the name of a header is not a header name",
-            SendErrorKind::HeaderValue => "the value of a header is not a header value",
+            SendErrorKind::Scheme => "the target URL is not http, and https needs the feature tls",
+            SendErrorKind::HeaderName => "a header name is invalid",
+            SendErrorKind::HeaderValue => "a header value is invalid",
             SendErrorKind::Client => "the HTTP client cannot be set up",
         })
     }

@@ -1,31 +1,31 @@
-//! What came of a probe or a delivery.
+//! The results of a probe and a delivery.
 
 use std::{error::Error, fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-/// What came of a probe.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct ProbeReport {
     pub(super) attempt: Attempt,
 }
 
 impl ProbeReport {
-    /// Whether HeyGen would go on with the registration: a 2xx in time.
+    /// Whether HeyGen would continue the registration: 2xx within the timeout.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.attempt.accepted()
     }
 
-    /// The one request that was made.
+    /// The request.
     #[must_use]
     pub fn attempt(&self) -> &Attempt {
         &self.attempt
     }
 }
 
-/// What came of a delivery.
+/// The result of a delivery.
 #[derive(Debug)]
 pub struct DeliveryReport {
     pub(super) attempts: Vec<Attempt>,
@@ -33,19 +33,19 @@ pub struct DeliveryReport {
 }
 
 impl DeliveryReport {
-    /// Whether an attempt got a 2xx in time.
+    /// Whether an attempt got 2xx within the timeout.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.attempts.last().is_some_and(Attempt::accepted)
     }
 
-    /// Every attempt in order; only the last one can have been accepted.
+    /// Every attempt in order. Only the last one can be accepted.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// The answer to the last attempt, if one came.
+    /// The answer to the last attempt, if there is one.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         self.attempts
@@ -53,13 +53,13 @@ impl DeliveryReport {
             .and_then(|attempt| attempt.result.as_ref().ok())
     }
 
-    /// The last attempt alone.
+    /// The last attempt.
     #[cfg(feature = "sandbox")]
     pub(crate) fn into_attempt(mut self) -> Option<Attempt> {
         self.attempts.pop()
     }
 
-    /// What came of the duplicates; none are sent when the delivery was not accepted.
+    /// The duplicates. None are sent if the delivery was not accepted.
     #[must_use]
     pub fn duplicates(&self) -> &[Attempt] {
         &self.duplicates
@@ -70,14 +70,14 @@ impl DeliveryReport {
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct Attempt {
-    /// How long it took, to the end of the answer or to the failure.
+    /// The time until the end of the answer, or until the failure.
     pub duration: Duration,
     /// The answer, whatever its status.
     pub result: Result<Answer, AttemptError>,
 }
 
 impl Attempt {
-    /// Whether HeyGen would count it as delivered: a 2xx in time.
+    /// Whether HeyGen would count it as delivered: 2xx within the timeout.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.result
@@ -85,14 +85,14 @@ impl Attempt {
             .is_ok_and(|answer| answer.status.is_success())
     }
 
-    /// The status of the answer, if one came.
+    /// The status of the answer, if there is one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.result.as_ref().ok().map(|answer| answer.status)
     }
 }
 
-/// What a receiver answered.
+/// The answer of a receiver.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -105,17 +105,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What is kept of a body: 64 KiB. A longer one is cut, and the rest is not read.
+    /// The largest body that is read: 64 KiB. The rest of a longer one is not read.
     pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-    /// The body as text; what is not UTF-8 is replaced.
+    /// The body as text. Invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// Why no answer came.
+/// Why an attempt got no answer.
 #[derive(Debug)]
 pub struct AttemptError {
     kind: AttemptErrorKind,
@@ -126,13 +126,13 @@ pub struct AttemptError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AttemptErrorKind {
-    /// The answer did not end in time.
+    /// The answer was not complete within the timeout.
     Timeout,
-    /// Nobody could be reached at the address.
+    /// No connection could be made.
     Connect,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke, or the answer was not HTTP.
     Broken,
-    /// An answer came, but the sender [hung up](super::Sender::hanging_up) on it.
+    /// The sender [closed the connection](super::Sender::hanging_up) before it read the answer.
     Dropped,
 }
 
@@ -176,7 +176,7 @@ impl AttemptError {
         self.kind
     }
 
-    /// Whether the answer did not end in time.
+    /// Whether the timeout expired.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == AttemptErrorKind::Timeout

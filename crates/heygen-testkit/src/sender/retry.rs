@@ -1,13 +1,13 @@
-//! [`RetryPolicy`]: when to try again.
+//! [`RetryPolicy`]: when a delivery is retried.
 
 use std::time::Duration;
 
-/// When a delivery that was not accepted is tried again: after waits that double, until a day is over.
+/// When a delivery that was not accepted is retried: after delays that double, for 24 h.
 ///
 /// # Source
 ///
-/// HeyGen documentation, “Webhooks” (v3): exponential backoff for up to 24 h, documented. The first wait, the factor and
-/// the longest wait are not published: assumed.
+/// HeyGen documentation, “Webhooks” (v3): exponential backoff for up to 24 h, documented. The first
+/// delay, the factor and the longest delay are not published: assumed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     initial_delay: Duration,
@@ -18,49 +18,49 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt and no more.
+    /// One attempt, no retries.
     #[must_use]
     pub fn once() -> Self {
-        Self::default().max_attempts(1)
+        Self::default().with_max_attempts(1)
     }
 
-    /// The first wait; each further one is twice as long. Default: 5 s (assumed).
+    /// Sets the first delay. Each further one is twice as long. Default: 5 s (assumed).
     #[must_use]
-    pub fn initial_delay(mut self, delay: Duration) -> Self {
+    pub fn with_initial_delay(mut self, delay: Duration) -> Self {
         self.initial_delay = delay;
         self
     }
 
-    /// The longest wait. Default: 1 h (assumed).
+    /// Sets the longest delay. Default: 1 h (assumed).
     #[must_use]
-    pub fn max_delay(mut self, delay: Duration) -> Self {
+    pub fn with_max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
     }
 
-    /// The sum of waits after which no attempt follows. Default: 24 h (documented).
+    /// Sets the largest sum of delays. Default: 24 h (documented).
     #[must_use]
-    pub fn max_elapsed(mut self, total: Duration) -> Self {
+    pub fn with_max_elapsed(mut self, total: Duration) -> Self {
         self.max_elapsed = total;
         self
     }
 
-    /// How many attempts there are at most, the first included. Default: no limit; 0 means 1.
+    /// Sets the largest number of attempts, including the first. Default: no limit. 0 means 1.
     #[must_use]
-    pub fn max_attempts(mut self, attempts: u32) -> Self {
+    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
         self
     }
 
-    /// Shortens every wait by a factor, and keeps their number: a day's schedule takes 86 ms at 0.000001, and no time at
-    /// 0. Default: 1. Less than 0 and what is no number count as 0.
+    /// Multiplies every delay by a factor and keeps their number: at 0.000001 the 24 h take 86 ms,
+    /// at 0 no time. Default: 1. Negative numbers and NaN count as 0.
     #[must_use]
-    pub fn scale(mut self, factor: f64) -> Self {
+    pub fn with_scale(mut self, factor: f64) -> Self {
         self.scale = if factor > 0.0 { factor } else { 0.0 };
         self
     }
 
-    /// The wait before each further attempt, scaled.
+    /// The scaled delay before each further attempt.
     #[must_use]
     pub fn delays(&self) -> Delays {
         Delays {
@@ -84,7 +84,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The waits of a [`RetryPolicy`], one for each further attempt.
+/// The delays of a [`RetryPolicy`], one for each further attempt.
 #[derive(Clone, Debug)]
 pub struct Delays {
     policy: RetryPolicy,
@@ -100,13 +100,11 @@ impl Iterator for Delays {
     fn next(&mut self) -> Option<Duration> {
         let policy = self.policy;
         let delay = self.next.min(policy.max_delay);
-        // Waits of no length never add up to the end of the policy, so they need a number of attempts to end at.
+        // Delays of zero never reach `max_elapsed`, so they need a number of attempts.
         let endless = delay.is_zero() && policy.max_attempts.is_none();
-        let spent = policy
-            .max_attempts
-            .is_some_and(|most| self.attempts >= most);
+        let is_used_up = policy.max_attempts.is_some_and(|max| self.attempts >= max);
         let waited = self.waited.saturating_add(delay);
-        if endless || spent || waited > policy.max_elapsed {
+        if endless || is_used_up || waited > policy.max_elapsed {
             return None;
         }
         self.waited = waited;
@@ -128,38 +126,40 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_to_a_limit() {
+    fn delays_double_up_to_max_delay() {
         let seconds = Duration::from_secs;
-        let policy = RetryPolicy::default().max_elapsed(seconds(1000));
+        let policy = RetryPolicy::default().with_max_elapsed(seconds(1000));
         check(policy, &[5, 10, 20, 40, 80, 160, 320]);
         check(
-            policy.max_delay(seconds(100)),
+            policy.with_max_delay(seconds(100)),
             &[5, 10, 20, 40, 80, 100, 100, 100, 100, 100, 100, 100, 100],
         );
-        check(policy.max_attempts(3), &[5, 10]);
-        check(policy.initial_delay(seconds(1001)), &[]);
-        check(policy.scale(2.0).max_attempts(3), &[10, 20]);
-        check(policy.scale(-1.0).max_attempts(3), &[0, 0]);
-        check(policy.scale(f64::NAN).max_attempts(3), &[0, 0]);
+        check(policy.with_max_attempts(3), &[5, 10]);
+        check(policy.with_initial_delay(seconds(1001)), &[]);
+        check(policy.with_scale(2.0).with_max_attempts(3), &[10, 20]);
+        check(policy.with_scale(-1.0).with_max_attempts(3), &[0, 0]);
+        check(policy.with_scale(f64::NAN).with_max_attempts(3), &[0, 0]);
         check(
-            policy.scale(f64::INFINITY).max_attempts(2),
+            policy.with_scale(f64::INFINITY).with_max_attempts(2),
             &[Duration::MAX.as_secs()],
         );
         check(RetryPolicy::once(), &[]);
-        check(RetryPolicy::once().max_attempts(0), &[]);
-        check(policy.initial_delay(Duration::ZERO), &[]);
+        check(RetryPolicy::once().with_max_attempts(0), &[]);
+        check(policy.with_initial_delay(Duration::ZERO), &[]);
         check(
-            policy.initial_delay(Duration::ZERO).max_attempts(3),
+            policy
+                .with_initial_delay(Duration::ZERO)
+                .with_max_attempts(3),
             &[0, 0],
         );
     }
 
     #[test]
-    fn the_default_lasts_a_day() {
+    fn default_policy_lasts_24_hours() {
         let total: Duration = RetryPolicy::default().delays().sum();
         assert!(total <= Duration::from_secs(24 * 60 * 60));
         assert!(total > Duration::from_secs(23 * 60 * 60 - 60));
-        let scaled = RetryPolicy::default().scale(0.0);
+        let scaled = RetryPolicy::default().with_scale(0.0);
         assert_eq!(
             scaled.delays().count(),
             RetryPolicy::default().delays().count()

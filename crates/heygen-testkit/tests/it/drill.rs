@@ -28,7 +28,7 @@ fn with_verdict(scorecard: &Scorecard, verdict: Verdict) -> Vec<Check> {
 }
 
 #[tokio::test]
-async fn who_takes_everything_takes_what_is_forged() {
+async fn endpoint_that_accepts_everything_fails_forgery_checks() {
     let server = Server::with_statuses(&[200]).await;
     let mut told = Vec::new();
     let scorecard = drill(&server)
@@ -72,7 +72,7 @@ async fn who_takes_everything_takes_what_is_forged() {
 }
 
 #[tokio::test]
-async fn who_never_answers_is_not_asked_for_long() {
+async fn silent_endpoint_is_skipped_after_the_plain_delivery() {
     let server = Server::start(|_| None).await;
     let soon = Duration::from_millis(20);
     let drill = drill(&server).timeout(soon).probe_timeout(soon);
@@ -86,7 +86,7 @@ async fn who_never_answers_is_not_asked_for_long() {
 }
 
 #[tokio::test]
-async fn who_refuses_everything_proves_nothing_by_it() {
+async fn endpoint_that_rejects_everything_is_not_secure() {
     let server = Server::with_statuses(&[401]).await;
     let scorecard = drill(&server).run(|_| {}).await.unwrap();
     assert_eq!(
@@ -97,7 +97,7 @@ async fn who_refuses_everything_proves_nothing_by_it() {
 }
 
 #[tokio::test]
-async fn an_outage_is_no_refusal() {
+async fn outage_does_not_count_as_rejection() {
     // The plain delivery, then the one that is altered.
     let server = Server::with_statuses(&[200, 500]).await;
     let scorecard = drill(&server)
@@ -110,7 +110,7 @@ async fn an_outage_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn only_what_is_asked_for_is_sent() {
+async fn only_selected_checks_are_sent() {
     let server = Server::with_statuses(&[204]).await;
     let probe = drill(&server)
         .only(&[Check::Probe, Check::Valid])
@@ -133,7 +133,7 @@ async fn only_what_is_asked_for_is_sent() {
 }
 
 #[tokio::test]
-async fn a_late_replay_and_a_duplicate_are_told_apart() {
+async fn late_replay_and_duplicate_are_separate_checks() {
     // The plain one, one and its duplicate, which is refused, and the replay.
     let server = Server::with_statuses(&[200, 200, 409, 200]).await;
     let both = drill(&server).only(&[Check::Valid, Check::Duplicate, Check::Replay]);

@@ -1,36 +1,37 @@
 //! The compiled-in fixtures are what they say they are.
 
 use std::collections::HashSet;
+use std::{fs, path::Path};
 
 use heygen_events::{Event, EventType, Outcome};
 use heygen_testkit::{
     EventBuilder,
-    fixtures::{self, Provenance},
+    fixtures::{self, Provenance, bodies},
 };
 use serde_json::Value;
 
 #[test]
-fn each_reads_as_the_event_it_names() {
+fn fixture_parses_as_the_event_of_its_folder() {
     for fixture in fixtures::all() {
         let event = Event::from_slice(fixture.body.as_bytes()).unwrap();
-        let place = format!("{}/{}", fixture.event_type, fixture.case);
-        assert_eq!(event.event_name(), fixture.event_type, "{place}");
+        let path = format!("{}/{}", fixture.event_type, fixture.case);
+        assert_eq!(event.event_name(), fixture.event_type, "{path}");
         assert_eq!(
             event.is_well_formed(),
-            fixture.provenance != Provenance::Malformed,
-            "{place}: {:?}",
+            fixture.is_well_formed(),
+            "{path}: {:?}",
             event.payload_error()
         );
         assert!(
             fixture.case.starts_with(fixture.provenance.as_str()),
-            "{place}"
+            "{path}"
         );
-        assert!(fixture.body.ends_with("}\n"), "{place}");
+        assert!(fixture.body.ends_with("}\n"), "{path}");
     }
 }
 
 #[test]
-fn each_can_be_built_upon() {
+fn builder_with_kept_ids_writes_an_equal_body() {
     for fixture in fixtures::all() {
         let kept: serde_json::Value = serde_json::from_str(fixture.body).unwrap();
         for body in [
@@ -46,7 +47,39 @@ fn each_can_be_built_upon() {
 }
 
 #[test]
-fn no_two_have_the_same_name() {
+fn compact_body_is_the_same_event_on_one_line() {
+    for fixture in fixtures::all() {
+        let compact = fixture.compact_body();
+        let event = Event::from_slice(&compact).unwrap();
+        assert_eq!(event, fixture.event(), "{}", fixture.case);
+        assert!(!compact.contains(&b'\n') && compact.len() < fixture.body.len());
+    }
+}
+
+#[test]
+fn bodies_are_the_files_and_no_events() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/bodies");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            (name, fs::read(file.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    let bodies: Vec<_> = bodies::ALL
+        .iter()
+        .map(|(name, body)| ((*name).to_owned(), body.to_vec()))
+        .collect();
+    assert!(bodies == files, "fixtures/bodies and bodies::ALL differ");
+    for (name, body) in bodies::ALL {
+        assert!(Event::from_slice(body).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn fixture_names_are_unique() {
     let names: HashSet<_> = fixtures::all()
         .map(|fixture| (fixture.event_type, fixture.case))
         .collect();
@@ -71,7 +104,7 @@ fn check_sample(event_type: &str, case: Option<&str>) {
 }
 
 #[test]
-fn the_best_known_body_is_the_sample() {
+fn sample_is_the_best_documented_case() {
     check_sample("avatar_video.success", Some("documented-v3"));
     check_sample("avatar_video.fail", Some("documented"));
     check_sample("avatar_video_caption.success", Some("observed-fields"));
@@ -88,11 +121,11 @@ fn the_best_known_body_is_the_sample() {
     check_sample("personalized_video", Some("documented"));
     check_sample("batch.finished", Some("invented-minimal"));
     check_sample("podcast.success", None);
-    check_sample("nobody.knows", None);
+    check_sample("unknown.event", None);
 }
 
 #[test]
-fn a_sample_has_what_its_event_is_for() {
+fn sample_has_its_link_or_reason() {
     for fixture in fixtures::samples() {
         let event = Event::from_slice(fixture.body.as_bytes()).unwrap();
         assert!(!event.is_missing_media(), "{}", fixture.event_type);
@@ -108,7 +141,7 @@ fn a_sample_has_what_its_event_is_for() {
 
 /// As HeyGen's page “Output Videos via API” shows it: an object, and links that carry no query.
 #[test]
-fn the_sample_of_a_personalized_video_is_as_documented() {
+fn personalized_video_sample_is_as_documented() {
     let sample = fixtures::sample("personalized_video").unwrap();
     let body: Value = serde_json::from_str(sample.body).unwrap();
     let data = &body["event_data"];
@@ -119,9 +152,8 @@ fn the_sample_of_a_personalized_video_is_as_documented() {
     }
 }
 
-/// What a person looks for in the data of a job resource is found.
 #[test]
-fn a_resource_has_an_id_and_a_reason() {
+fn job_resource_has_an_id_and_a_reason() {
     let resources = fixtures::all().filter(|fixture| fixture.provenance == Provenance::Resource);
     let mut seen = 0;
     for fixture in resources {

@@ -1,4 +1,4 @@
-//! Fixtures and sender as their users see them.
+//! The public interface of the testkit.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
@@ -7,6 +7,9 @@ mod drill;
 mod fixtures;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(feature = "sender")]
 mod sender;
+#[cfg(feature = "sender")]
 mod server;
+#[cfg(feature = "sender")]
 mod texts;

@@ -15,12 +15,12 @@ use crate::server::{Seen, Server};
 
 mod control;
 mod delivery;
+mod errors;
 mod faults;
 mod idempotency;
 mod lifecycle;
 mod log_order;
 mod misbehaviour;
-mod refusals;
 mod v1;
 mod v3;
 
@@ -51,7 +51,8 @@ impl Deref for Heygen {
 }
 
 impl Heygen {
-    /// Waits for nothing between attempts, and probes nobody: most tests register addresses where nobody listens.
+    /// Waits for nothing between attempts, and probes nobody: most tests register addresses where
+    /// nobody listens.
     async fn start() -> Self {
         Self::with(Sandbox::builder().probe(false)).await
     }
@@ -92,15 +93,18 @@ impl Heygen {
 }
 
 fn client() -> Client {
-    // A client that could speak TLS wants to know with which cryptography; somebody else may have said so first.
+    // A client that could speak TLS wants to know with which cryptography; somebody else may have
+    // said so first.
     #[cfg(feature = "tls")]
     drop(rustls::crypto::ring::default_provider().install_default());
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A sandbox without waits between attempts, and a receiver that is registered for all events and has answered the probe.
+/// A sandbox without waits between attempts, and a receiver that is registered for all events and
+/// has answered the probe.
 ///
-/// The receiver answers deliveries with `statuses`, one after the other, and with the last one from then on.
+/// The receiver answers deliveries with `statuses`, one after the other, and with the last one from
+/// then on.
 async fn registered(statuses: &'static [u16]) -> (Heygen, Server, Secret) {
     let heygen = Heygen::with(Sandbox::builder().time_scale(0.0)).await;
     let (server, secret) = register(&heygen, statuses).await;
@@ -124,8 +128,8 @@ async fn register(heygen: &Heygen, statuses: &'static [u16]) -> (Server, Secret)
 /// The waits of a policy that does not end before a test has done its work.
 fn patient() -> RetryPolicy {
     RetryPolicy::default()
-        .initial_delay(Duration::from_millis(1))
-        .max_delay(Duration::from_millis(20))
+        .with_initial_delay(Duration::from_millis(1))
+        .with_max_delay(Duration::from_millis(20))
 }
 
 async fn answered(request: RequestBuilder) -> Answered {

@@ -28,7 +28,9 @@ fn sender(server: &Server) -> Sender {
 }
 
 fn no_waiting(attempts: u32) -> RetryPolicy {
-    RetryPolicy::default().scale(0.0).max_attempts(attempts)
+    RetryPolicy::default()
+        .with_scale(0.0)
+        .with_max_attempts(attempts)
 }
 
 fn verifies(seen: &Seen) -> bool {
@@ -40,7 +42,7 @@ fn verifies(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn a_probe_is_an_options_request_without_a_signature() {
+async fn probe_is_an_unsigned_options_request() {
     let server = Server::with_statuses(&[204]).await;
     let report = sender(&server).probe().await.unwrap();
     assert!(report.passed());
@@ -57,7 +59,7 @@ async fn a_probe_is_an_options_request_without_a_signature() {
 }
 
 #[tokio::test]
-async fn a_probe_passes_by_its_status() {
+async fn probe_passes_with_2xx() {
     for (statuses, passes) in [
         (&[200_u16], true),
         (&[301], false),
@@ -75,7 +77,7 @@ async fn a_probe_passes_by_its_status() {
 }
 
 #[tokio::test]
-async fn a_probe_without_an_answer_in_time_fails() {
+async fn probe_without_an_answer_fails() {
     let server = Server::start(|_| None).await;
     let sender = sender(&server).probe_timeout(Duration::from_millis(20));
     let report = sender.probe().await.unwrap();
@@ -85,13 +87,13 @@ async fn a_probe_without_an_answer_in_time_fails() {
 }
 
 #[test]
-fn the_time_limits_are_those_of_heygen() {
+fn default_timeouts_are_those_of_heygen() {
     assert_eq!(Sender::PROBE_TIMEOUT, Duration::from_secs(1));
     assert_eq!(Sender::TIMEOUT, Duration::from_secs(10));
 }
 
 #[tokio::test]
-async fn a_delivery_is_signed_over_the_bytes_that_are_sent() {
+async fn delivery_is_signed_over_the_sent_bytes() {
     let server = Server::with_statuses(&[200]).await;
     for body in [
         EventBuilder::new("avatar_video.success").body(),
@@ -109,7 +111,7 @@ async fn a_delivery_is_signed_over_the_bytes_that_are_sent() {
 }
 
 #[tokio::test]
-async fn the_answer_is_in_the_report() {
+async fn report_has_the_answer() {
     let server = Server::with_statuses(&[401]).await;
     let report = sender(&server).deliver("{}").await.unwrap();
     assert!(!report.accepted());
@@ -126,7 +128,7 @@ async fn the_answer_is_in_the_report() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_tried_again_until_it_is_accepted() {
+async fn delivery_is_retried_until_accepted() {
     let server = Server::with_statuses(&[503, 500, 202, 200]).await;
     let body = EventBuilder::new("video_agent.fail").body();
     let report = sender(&server)
@@ -148,7 +150,7 @@ async fn a_delivery_is_tried_again_until_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_delivery_ends_with_its_policy() {
+async fn delivery_ends_with_its_retry_policy() {
     let server = Server::with_statuses(&[503]).await;
     let report = sender(&server)
         .retry(no_waiting(4))
@@ -163,7 +165,7 @@ async fn a_delivery_ends_with_its_policy() {
 }
 
 #[tokio::test]
-async fn silence_counts_as_a_failed_attempt() {
+async fn timeout_counts_as_a_failed_attempt() {
     let server = Server::start(|index| (index > 0).then(Response::default)).await;
     let sender = sender(&server)
         .timeout(Duration::from_millis(200))
@@ -180,7 +182,7 @@ async fn silence_counts_as_a_failed_attempt() {
 }
 
 #[tokio::test]
-async fn duplicates_are_the_same_bytes_again() {
+async fn duplicates_have_the_same_bytes() {
     let server = Server::with_statuses(&[500, 200]).await;
     let body = EventBuilder::new("batch.finished").body();
     let report = sender(&server)
@@ -196,7 +198,7 @@ async fn duplicates_are_the_same_bytes_again() {
 }
 
 #[tokio::test]
-async fn the_signature_travels_in_any_header() {
+async fn signature_header_name_can_be_set() {
     let server = Server::with_statuses(&[200]).await;
     sender(&server)
         .header_name("Heygen-Signature")
@@ -218,7 +220,7 @@ async fn the_signature_travels_in_any_header() {
 }
 
 #[tokio::test]
-async fn an_unsigned_delivery_has_no_signature_header() {
+async fn unsigned_delivery_has_no_signature_header() {
     let server = Server::with_statuses(&[200]).await;
     sender(&server).unsigned().deliver("{}").await.unwrap();
     let seen = server.seen().pop().unwrap();
@@ -237,7 +239,7 @@ fn check_tampered(seen: &Seen, body: &str) {
 }
 
 #[tokio::test]
-async fn a_tampered_delivery_carries_the_signature_of_another_body() {
+async fn tampered_delivery_has_the_signature_of_the_original_body() {
     let server = Server::with_statuses(&[401]).await;
     for (body, altered) in [
         (r#"{"a":1}"#, r#"{"tampered":true,"a":1}"#),
@@ -252,7 +254,7 @@ async fn a_tampered_delivery_carries_the_signature_of_another_body() {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_cut() {
+async fn long_answer_is_truncated() {
     let long = "x".repeat(Answer::MAX_BODY_BYTES + 1);
     let server = Server::start(move |_| Some(Response::new(Full::from(long.clone())))).await;
     let report = sender(&server).deliver("{}").await.unwrap();
@@ -261,7 +263,7 @@ async fn a_long_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_is_not_told_the_answer_and_comes_again() {
+async fn hanging_up_drops_the_answer_and_retries() {
     let server = Server::with_statuses(&[200]).await;
     let sender = sender(&server).retry(no_waiting(3)).hanging_up();
     let report = sender.deliver("{}").await.unwrap();
@@ -275,7 +277,7 @@ async fn who_hangs_up_is_not_told_the_answer_and_comes_again() {
 }
 
 #[tokio::test]
-async fn headers_are_added_and_the_address_is_changed() {
+async fn header_and_to_change_a_delivery() {
     let server = Server::with_statuses(&[200]).await;
     let other = Server::with_statuses(&[200]).await;
     let sender = sender(&server)
@@ -289,7 +291,7 @@ async fn headers_are_added_and_the_address_is_changed() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_in_the_report() {
+async fn refused_connection_is_in_the_report() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/?token=private", listener.local_addr().unwrap());
     drop(listener);
@@ -305,7 +307,7 @@ fn check_kind(result: Result<impl Sized, heygen_testkit::SendError>, expected: S
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_an_error() {
+async fn misconfigured_sender_is_an_error() {
     check_kind(Sender::new("").deliver("{}").await, SendErrorKind::Url);
     check_kind(
         Sender::new("/webhooks/heygen").probe().await,
@@ -327,10 +329,11 @@ async fn what_cannot_be_sent_is_an_error() {
     }
 }
 
-/// The listener speaks no TLS, so the attempt fails, but only after the client was set up and had tried.
+/// The listener speaks no TLS, so the attempt fails, but only after the client was set up and had
+/// tried.
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn https_is_tried_with_the_feature_tls() {
+async fn https_needs_the_feature_tls() {
     let server = Server::with_statuses(&[200]).await;
     let url = server.url.replace("http://", "https://");
     let report = Sender::new(url).timeout(AMPLE).deliver("{}").await.unwrap();
@@ -343,7 +346,7 @@ async fn https_is_tried_with_the_feature_tls() {
 }
 
 #[tokio::test]
-async fn a_signed_request_is_what_the_sender_sends() {
+async fn signed_request_equals_what_the_sender_sends() {
     let server = Server::with_statuses(&[200]).await;
     let body = EventBuilder::new("personalized_video").body();
     sender(&server).deliver(body.clone()).await.unwrap();

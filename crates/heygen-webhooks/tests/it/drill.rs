@@ -86,7 +86,7 @@ fn drill_text_shows_the_cost_of_failures() {
     for expected in [
         "FAIL  probe",
         "405",
-        "costs: HeyGen's v1 refuses to register the endpoint, and v3 may too",
+        "costs: HeyGen's v1 does not register the endpoint, and v3 may not either",
         "pass  valid",
         "1 passed, 1 failed; 2 requests, slowest delivery ",
     ] {

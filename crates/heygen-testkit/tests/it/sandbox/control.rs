@@ -17,7 +17,7 @@ async fn get(heygen: &Heygen, path: &str) -> Answered {
 }
 
 #[tokio::test]
-async fn an_event_is_sent_and_its_attempts_are_shown() {
+async fn sent_event_is_listed_with_its_attempts() {
     let (heygen, server, _) = registered(&[500, 200]).await;
     let body = json!({
         "event_type": "avatar_video.success",
@@ -79,7 +79,7 @@ async fn an_event_is_sent_and_its_attempts_are_shown() {
 }
 
 #[tokio::test]
-async fn a_callback_url_is_called() {
+async fn callback_url_gets_a_post() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let server = Server::with_statuses(&[200]).await;
     let body = json!({"event_type": "batch.finished", "callback_url": server.url});
@@ -91,7 +91,7 @@ async fn a_callback_url_is_called() {
 }
 
 #[tokio::test]
-async fn it_misbehaves_and_behaves_again() {
+async fn misbehave_sets_and_clears_misbehaviour() {
     let (heygen, server, _) = registered(&[200]).await;
     let body = json!({
         "duplicates": 1, "delay_ms": 1, "reorder": 1, "drop_answers": 1, "link": "empty",
@@ -133,7 +133,7 @@ async fn check_refused(path: &str, body: Value, message: &str) {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused() {
+async fn invalid_request_is_rejected() {
     let (events, misbehave) = ("/sandbox/events", "/sandbox/misbehave");
     check_refused(events, json!({}), "missing field `event_type`").await;
     check_refused(
@@ -170,7 +170,7 @@ async fn what_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
-async fn the_state_and_the_status_of_an_endpoint() {
+async fn state_is_shown_and_status_is_set() {
     let heygen = Heygen::start().await;
     let endpoint = heygen
         .create(json!({"url": "https://example.com", "entity_id": "p1"}))
@@ -213,7 +213,7 @@ async fn the_state_and_the_status_of_an_endpoint() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_everything() {
+async fn reset_removes_everything() {
     let (heygen, server, _) = registered(&[200]).await;
     post(&heygen, "/sandbox/misbehave", json!({"duplicates": 3})).await;
     server.hold();

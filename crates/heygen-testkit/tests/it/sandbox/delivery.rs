@@ -21,7 +21,7 @@ use super::{Heygen, json_of, patient, posts, register, registered, verifies};
 use crate::server::Server;
 
 #[tokio::test]
-async fn every_event_arrives_signed_as_json() {
+async fn every_event_is_delivered_signed_as_json() {
     let (heygen, server, secret) = registered(&[200]).await;
     for event_type in EventType::KNOWN {
         let event = EventBuilder::new(event_type.clone());
@@ -64,7 +64,7 @@ async fn check_wanted(heygen: &Heygen, event: Outgoing, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn subscriptions_decide_who_gets_an_event() {
+async fn event_is_delivered_to_subscribers_only() {
     let heygen = Heygen::with(Sandbox::builder().probe(false).time_scale(0.0)).await;
     for body in [
         json!({"url": "http://127.0.0.1:1/all"}),
@@ -110,7 +110,7 @@ async fn what_is_not_2xx_comes_again_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_day_of_retries_ends() {
+async fn retries_end_after_a_scaled_day() {
     let heygen = Heygen::with(Sandbox::builder().time_scale(0.000_001)).await;
     let (server, _) = register(&heygen, &[503]).await;
     heygen.send(EventBuilder::new("avatar_video.success"));
@@ -125,8 +125,8 @@ async fn a_day_of_retries_ends() {
 }
 
 #[tokio::test]
-async fn silence_and_absence_are_tried_again_too() {
-    let retry = RetryPolicy::default().max_attempts(2);
+async fn timeout_and_refused_connection_are_retried() {
+    let retry = RetryPolicy::default().with_max_attempts(2);
     let builder = Sandbox::builder().retry(retry).time_scale(0.0).probe(false);
     let sandbox = builder
         .delivery_timeout(Duration::from_millis(20))
@@ -156,7 +156,7 @@ async fn silence_and_absence_are_tried_again_too() {
 }
 
 #[tokio::test]
-async fn one_endpoint_does_not_wait_for_another() {
+async fn endpoints_do_not_wait_for_each_other() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let (slow, _) = register(&heygen, &[200]).await;
     let (quick, _) = register(&heygen, &[200]).await;
@@ -177,7 +177,7 @@ async fn one_endpoint_does_not_wait_for_another() {
 }
 
 #[tokio::test]
-async fn a_deleted_endpoint_gets_no_retry() {
+async fn deleted_endpoint_gets_no_retry() {
     let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
     let (_server, _) = register(&heygen, &[500]).await;
     heygen.send(EventBuilder::new("avatar_video.success"));
@@ -192,7 +192,7 @@ async fn a_deleted_endpoint_gets_no_retry() {
 }
 
 #[tokio::test]
-async fn a_retry_goes_to_the_new_address_under_the_new_secret() {
+async fn retry_uses_the_new_url_and_secret() {
     let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
     let (_old, old_secret) = register(&heygen, &[500]).await;
     heygen.send(EventBuilder::new("avatar_video.success"));
@@ -214,7 +214,7 @@ async fn a_retry_goes_to_the_new_address_under_the_new_secret() {
 }
 
 #[tokio::test]
-async fn a_callback_url_gets_one_unsigned_post() {
+async fn callback_url_gets_one_unsigned_post() {
     let (heygen, server, _) = registered(&[200]).await;
     let callback = Server::with_statuses(&[500]).await;
     let event = EventBuilder::new("video_agent.success").set("callback_id", "order-1");
@@ -242,9 +242,10 @@ async fn a_callback_url_gets_one_unsigned_post() {
     assert!(data["event_data"].get("callback_url").is_none());
 }
 
-/// The two things a rotation may do to a delivery that waits: see the misbehaviour `old_secret` for the other.
+/// The two things a rotation may do to a delivery that waits: see the misbehaviour `old_secret` for
+/// the other.
 #[tokio::test]
-async fn no_delivery_is_lost_by_a_rotation_under_a_stream() {
+async fn rotation_during_a_stream_loses_no_delivery() {
     let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
     let accepts = Arc::new(AtomicBool::new(true));
     let answers = accepts.clone();

@@ -11,7 +11,7 @@ const LIST: &str = "/v3/webhooks/endpoints";
 const V1_LIST: &str = "/v1/webhook/endpoint.list";
 
 #[tokio::test]
-async fn a_limit_says_when_to_come_back_and_ends() {
+async fn rate_limit_has_retry_after_and_ends() {
     let heygen = Heygen::start().await;
     let fault = Fault::refuse(429)
         .on(Operation::List)
@@ -28,7 +28,7 @@ async fn a_limit_says_when_to_come_back_and_ends() {
             limited.body,
             json!({"error": {
                 "code": "rate_limit_exceeded",
-                "message": "The sandbox was asked to refuse this call.",
+                "message": "The sandbox was configured to reject this call.",
                 "doc_url": "https://developers.heygen.com/docs/error-codes#rate-limit-exceeded",
             }})
         );
@@ -50,7 +50,7 @@ async fn check(fault: Fault, path: &str, status: u16, code: Value, retry_after: 
 }
 
 #[tokio::test]
-async fn statuses_come_with_the_code_that_is_documented_for_them() {
+async fn status_has_its_documented_code() {
     let limited = "rate_limit_exceeded";
     check(Fault::refuse(429), LIST, 429, json!(limited), Some("1")).await;
     check(Fault::refuse(500), LIST, 500, json!("internal_error"), None).await;
@@ -71,7 +71,7 @@ async fn statuses_come_with_the_code_that_is_documented_for_them() {
 }
 
 #[tokio::test]
-async fn a_body_of_ones_own() {
+async fn fault_can_have_any_body() {
     let heygen = Heygen::start().await;
     let page = Fault::refuse(502).body("<html>bad gateway</html>");
     let v1 = Fault::refuse(500).body(r#"{"code":400562,"message":"no"}"#);
@@ -86,7 +86,7 @@ async fn a_body_of_ones_own() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_carried_out() {
+async fn rejected_operation_is_not_carried_out() {
     let heygen = Heygen::start().await;
     heygen.misbehave(Misbehaviour::default().fault(Fault::refuse(500)));
     let body = json!({"url": "https://example.com"});
@@ -96,7 +96,7 @@ async fn what_is_refused_is_not_carried_out() {
 }
 
 #[tokio::test]
-async fn an_answer_is_cut_off_after_the_work_is_done() {
+async fn cut_off_answer_follows_the_operation() {
     let heygen = Heygen::start().await;
     let operation = "POST /v1/webhook/endpoint.add";
     heygen.misbehave(Misbehaviour::default().fault(Fault::cut_off().on(Operation::V1Add)));
@@ -115,7 +115,7 @@ async fn an_answer_is_cut_off_after_the_work_is_done() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_comes_after_the_work_is_done() {
+async fn slow_answer_follows_the_operation() {
     let heygen = Heygen::start().await;
     let delay = Duration::from_millis(50);
     heygen.misbehave(Misbehaviour::default().fault(Fault::slow(delay)));
@@ -138,7 +138,7 @@ async fn a_slow_answer_comes_after_the_work_is_done() {
 }
 
 #[tokio::test]
-async fn a_key_is_wanted_before_anything_goes_wrong() {
+async fn api_key_is_checked_before_faults() {
     let heygen = Heygen::start().await;
     heygen.misbehave(Misbehaviour::default().fault(Fault::refuse(500)));
     let list = format!("GET {LIST}");

@@ -18,7 +18,7 @@ fn at(path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_repeated_create_makes_one_endpoint_and_shows_its_secret_again() {
+async fn repeated_create_makes_one_endpoint_and_repeats_its_secret() {
     let heygen = Heygen::start().await;
     let first = keyed(&heygen, CREATE, "k1", at("a")).await;
     assert_eq!(first.status, 200);
@@ -38,7 +38,7 @@ async fn a_repeated_create_makes_one_endpoint_and_shows_its_secret_again() {
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_its_route_and_its_endpoint() {
+async fn key_is_scoped_to_route_and_endpoint() {
     let heygen = Heygen::start().await;
     let one = heygen.create(at("one")).await.endpoint_id;
     let two = heygen.create(at("two")).await.endpoint_id;
@@ -57,7 +57,7 @@ async fn a_key_belongs_to_its_route_and_its_endpoint() {
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_fit_is_refused() {
+async fn invalid_key_is_rejected() {
     let heygen = Heygen::start().await;
     for key in ["", "a b", "é", &"k".repeat(256)] {
         let answer = keyed(&heygen, CREATE, key, at("a")).await;
@@ -78,7 +78,7 @@ async fn a_key_that_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_repeat_while_the_first_is_worked_on_is_a_conflict() {
+async fn repeat_during_the_first_request_is_a_conflict() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let server = Server::with_statuses(&[204]).await;
     server.hold();
@@ -105,7 +105,7 @@ async fn a_repeat_while_the_first_is_worked_on_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn what_was_refused_leaves_the_key_free() {
+async fn rejected_request_leaves_the_key_free() {
     let heygen = Heygen::start().await;
     let refused = keyed(&heygen, CREATE, "k1", json!({"url": "hook"})).await;
     assert_eq!(refused.status, 400);
@@ -118,7 +118,7 @@ async fn what_was_refused_leaves_the_key_free() {
 }
 
 #[tokio::test]
-async fn a_create_that_is_cut_off_and_repeated_leaves_one_endpoint() {
+async fn cut_off_and_repeated_create_makes_one_endpoint() {
     let heygen = Heygen::start().await;
     let fault = Fault::cut_off().on(Operation::Create);
     heygen.misbehave(Misbehaviour::default().fault(fault));
@@ -135,7 +135,7 @@ async fn a_create_that_is_cut_off_and_repeated_leaves_one_endpoint() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_a_scaled_day() {
+async fn key_expires_after_a_scaled_day() {
     let heygen = Heygen::with(Sandbox::builder().probe(false).time_scale(0.0)).await;
     let first = keyed(&heygen, CREATE, "k1", at("a")).await;
     let second = keyed(&heygen, CREATE, "k1", at("a")).await;

@@ -29,7 +29,7 @@ fn address(sandbox: &Sandbox) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn it_listens_on_loopback_or_where_it_is_told() {
+async fn sandbox_listens_on_loopback_or_a_given_address() {
     let sandbox = Sandbox::start().await.unwrap();
     assert_eq!(address(&sandbox).ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
     let taken = address(&sandbox);
@@ -40,7 +40,7 @@ async fn it_listens_on_loopback_or_where_it_is_told() {
 }
 
 #[tokio::test]
-async fn dropping_it_closes_everything() {
+async fn drop_closes_everything() {
     let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
     let (server, _) = register(&heygen, &[500]).await;
     heygen.send(EventBuilder::new("batch.finished"));
@@ -58,7 +58,7 @@ async fn dropping_it_closes_everything() {
 }
 
 #[tokio::test]
-async fn a_stop_answers_what_was_asked_and_cancels_the_rest() {
+async fn stop_answers_pending_requests_and_cancels_the_rest() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let (server, _) = register(&heygen, &[500]).await;
     // The next attempt would come in five seconds, and the one after that in ten.
@@ -88,7 +88,7 @@ async fn a_stop_answers_what_was_asked_and_cancels_the_rest() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_in_debug() {
+async fn debug_shows_no_secret() {
     let builder = Sandbox::builder().api_key("sesame").probe(false);
     assert!(!format!("{builder:?}").contains("sesame"));
     let sandbox = builder.start().await.unwrap();
@@ -98,7 +98,7 @@ async fn nothing_secret_is_in_debug() {
 }
 
 #[tokio::test]
-async fn it_can_misbehave_from_the_start_and_after_a_reset() {
+async fn misbehaviour_of_the_builder_applies_after_a_reset() {
     let misbehaviour = Misbehaviour::default().duplicates(1);
     let heygen = Heygen::with(Sandbox::builder().misbehaviour(misbehaviour)).await;
     for _ in 0..2 {
@@ -111,7 +111,7 @@ async fn it_can_misbehave_from_the_start_and_after_a_reset() {
 }
 
 #[tokio::test]
-async fn a_probe_has_one_second_unless_another_time_is_set() {
+async fn probe_timeout_is_one_second_by_default() {
     let sandbox = Sandbox::start().await.unwrap();
     let silent = Server::start(|_| None).await;
     let begun = Instant::now();
@@ -120,7 +120,7 @@ async fn a_probe_has_one_second_unless_another_time_is_set() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_no_body_that_never_comes() {
+async fn stop_does_not_wait_for_an_incomplete_body() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let mut half = TcpStream::connect(address(&sandbox)).await.unwrap();
     let head = "POST /sandbox/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
@@ -140,7 +140,7 @@ async fn a_stop_waits_for_no_body_that_never_comes() {
 }
 
 #[tokio::test]
-async fn whoever_waits_may_ask_meanwhile() {
+async fn until_closure_may_call_the_sandbox() {
     let heygen = Heygen::start().await;
     let mut is_sent = false;
     heygen
@@ -156,7 +156,7 @@ async fn whoever_waits_may_ask_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_during_a_wait_is_let_go() {
+async fn held_events_are_released_during_a_wait() {
     let heygen = Heygen::start().await;
     let (_server, _) = register(&heygen, &[200]).await;
     heygen.misbehave(Misbehaviour::default().reorder(2));

@@ -35,7 +35,7 @@ async fn log(order: LogOrder) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn each_order_is_whole() {
+async fn every_log_order_has_every_event() {
     assert_eq!(log(LogOrder::NewestFirst).await, [6, 5, 4, 3, 2, 1, 0]);
     assert_eq!(log(LogOrder::OldestFirst).await, [0, 1, 2, 3, 4, 5, 6, 7]);
     let mut shuffled = log(LogOrder::Shuffled).await;

@@ -163,7 +163,7 @@ async fn bodies() {
 }
 
 #[tokio::test]
-async fn another_name_reaches_those_who_subscribed_to_its_own() {
+async fn other_event_type_is_delivered_to_subscribers_of_the_real_one() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let server = Server::with_statuses(&[200]).await;
     let body = json!({"url": server.url, "events": [SUCCESS]});

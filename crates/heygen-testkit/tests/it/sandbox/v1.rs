@@ -18,7 +18,7 @@ fn endpoint(url: &str, events: &Value) -> Value {
     })
 }
 
-/// What the addition answers: its time is told to the microsecond.
+/// What the addition answers: with microseconds.
 fn added(mut endpoint: Value) -> Value {
     endpoint["created_at"] = json!("<time>.000000");
     success(&endpoint)
@@ -50,7 +50,7 @@ async fn add_and_list_show_the_secret() {
 }
 
 #[tokio::test]
-async fn no_list_of_events_means_all() {
+async fn missing_events_mean_all() {
     let heygen = Heygen::start().await;
     let url = "https://example.com/hook";
     for body in [json!({"url": url}), json!({"url": url, "events": null})] {
@@ -60,7 +60,7 @@ async fn no_list_of_events_means_all() {
 }
 
 #[tokio::test]
-async fn an_endpoint_may_be_limited_to_one_resource() {
+async fn endpoint_can_be_limited_to_one_resource() {
     let heygen = Heygen::with(Sandbox::builder().time_scale(0.0)).await;
     let of_one = Server::with_statuses(&[200]).await;
     let of_all = Server::with_statuses(&[200]).await;
@@ -93,7 +93,7 @@ async fn an_endpoint_may_be_limited_to_one_resource() {
 
 /// As the examples of the OpenAPI text are written: spaces, and no key `message`.
 #[tokio::test]
-async fn answers_are_spaced() {
+async fn answers_have_spaces() {
     let heygen = Heygen::start().await;
     let id = heygen
         .create(json!({"url": "https://example.com"}))
@@ -107,7 +107,7 @@ async fn answers_are_spaced() {
 }
 
 #[tokio::test]
-async fn an_update_without_url_changes_nothing_and_says_nothing() {
+async fn update_without_url_silently_changes_nothing() {
     let heygen = Heygen::start().await;
     let (one, two) = ("https://one.example", "https://two.example");
     let fails = json!(["avatar_video.fail"]);
@@ -178,7 +178,7 @@ async fn event_types_are_names_and_those_of_v1_alone() {
 }
 
 #[tokio::test]
-async fn an_address_is_probed_with_options() {
+async fn url_is_probed_with_options() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let good = Server::with_statuses(&[200]).await;
     let bad = Server::with_statuses(&[500]).await;

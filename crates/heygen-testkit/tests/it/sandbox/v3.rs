@@ -12,7 +12,7 @@ const ENDPOINTS: &str = "/v3/webhooks/endpoints";
 const CREATE: &str = "POST /v3/webhooks/endpoints";
 
 #[tokio::test]
-async fn create_shows_the_secret_once_and_list_never() {
+async fn create_returns_the_secret_and_list_does_not() {
     let heygen = Heygen::start().await;
     let url = "https://example.com/hook";
     let created = heygen
@@ -51,7 +51,7 @@ async fn create_shows_the_secret_once_and_list_never() {
 }
 
 #[tokio::test]
-async fn no_list_of_events_means_all() {
+async fn missing_events_mean_all() {
     let heygen = Heygen::start().await;
     for body in [
         json!({"url": "https://example.com"}),
@@ -75,7 +75,7 @@ async fn check_update(heygen: &Heygen, id: &str, body: Value, url: &str, events:
 }
 
 #[tokio::test]
-async fn update_changes_what_is_given_and_replaces_lists() {
+async fn update_changes_given_fields_and_replaces_lists() {
     let heygen = Heygen::start().await;
     let (one, two) = ("https://one.example", "https://two.example");
     let events = json!(["avatar_video.success", "avatar_video.fail"]);
@@ -90,7 +90,7 @@ async fn update_changes_what_is_given_and_replaces_lists() {
 }
 
 #[tokio::test]
-async fn delete_is_for_good() {
+async fn delete_is_permanent() {
     let heygen = Heygen::start().await;
     let endpoint = heygen.create(json!({"url": "https://example.com"})).await;
     let operation = format!("DELETE {ENDPOINTS}/{}", endpoint.endpoint_id);
@@ -102,7 +102,7 @@ async fn delete_is_for_good() {
 }
 
 #[tokio::test]
-async fn rotation_ends_the_old_secret_at_once() {
+async fn rotation_ends_the_old_secret_immediately() {
     let (heygen, server, old) = registered(&[200]).await;
     let id = heygen.endpoints()[0].endpoint_id.clone();
     let operation = format!("POST {ENDPOINTS}/{id}/rotate-secret");
@@ -124,7 +124,7 @@ async fn rotation_ends_the_old_secret_at_once() {
 }
 
 #[tokio::test]
-async fn event_types_are_all_there() {
+async fn event_types_lists_every_known_event() {
     let heygen = Heygen::start().await;
     let body = heygen.get("/v3/webhooks/event-types").await.body;
     let entries = EventType::KNOWN.iter().map(|event_type| {
@@ -139,7 +139,7 @@ async fn event_types_are_all_there() {
 }
 
 #[tokio::test]
-async fn the_log_has_what_was_sent() {
+async fn log_lists_sent_events() {
     let heygen = Heygen::start().await;
     let event = EventBuilder::new("avatar_video.fail")
         .data(json!({"video_id": "v1"}))
@@ -179,7 +179,7 @@ async fn log_pages(heygen: &Heygen, query: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn the_log_is_filtered_and_paged_newest_first() {
+async fn log_is_filtered_and_paged_newest_first() {
     let heygen = Heygen::start().await;
     for number in 0..12 {
         let name = ["avatar_video.success", "avatar_video.fail"][number % 2];
@@ -198,7 +198,7 @@ async fn the_log_is_filtered_and_paged_newest_first() {
 }
 
 #[tokio::test]
-async fn endpoints_come_in_pages_of_ten() {
+async fn endpoints_have_pages_of_ten() {
     let heygen = Heygen::start().await;
     for number in 0..12 {
         let url = format!("https://example.com/{number}");
@@ -226,7 +226,7 @@ async fn endpoints_come_in_pages_of_ten() {
 }
 
 #[tokio::test]
-async fn create_and_a_new_address_are_probed_first() {
+async fn create_and_a_new_url_are_probed_first() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let good = Server::with_statuses(&[200]).await;
     let bad = Server::with_statuses(&[405]).await;
@@ -260,7 +260,7 @@ async fn create_and_a_new_address_are_probed_first() {
 }
 
 #[tokio::test]
-async fn a_probe_without_an_answer_is_refused() {
+async fn failed_probe_is_rejected() {
     let builder = Sandbox::builder().delivery_timeout(AMPLE);
     let sandbox = builder
         .probe_timeout(std::time::Duration::from_millis(20))

@@ -1,4 +1,4 @@
-//! [`Plan`]: what a delivery is going to do.
+//! [`PlannedDelivery`]: an event on its way to one address, before its first attempt.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use heygen_signature::Secret;
 
 use crate::sender::RetryPolicy;
 
-/// What a delivery does; fixed when its event is sent.
+/// What a delivery does. It is fixed when the event is sent.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PlannedDelivery {
     pub(super) delivery_id: u64,
     pub(super) event_position: u64,
     pub(super) event_id: String,
-    pub(super) to: To,
+    pub(super) target: Target,
     pub(super) body: Bytes,
-    /// It begins when each of these was tried.
+    /// It starts after each of these was attempted.
     pub(super) after: Vec<u64>,
     pub(super) delay: Duration,
     pub(super) retry: RetryPolicy,
     pub(super) duplicates: u32,
     pub(super) drop_answers: u32,
     pub(super) mid_2026_headers: bool,
-    /// Signs every attempt; without it, the secret of that moment does.
+    /// Signs every attempt. `None`: the secret at the time of the attempt.
     pub(super) old_secret: Option<Secret>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum To {
-    /// A registered endpoint, by its id: its address and secret may change between attempts.
+pub(super) enum Target {
+    /// A registered endpoint, by id: its URL and secret may change between attempts.
     Endpoint(String),
     /// The `callback_url` of a job.
     Callback(String),

@@ -1,4 +1,4 @@
-//! [`Seen`]: what came of a request, and what that says.
+//! [`Observation`]: the result of a request, and findings from results.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use http::StatusCode;
 use crate::drill::scorecard::Verdict;
 use crate::sender::{Attempt, AttemptErrorKind};
 
-/// A verdict, and what it rests on.
-pub(super) type Told = (Verdict, String);
+/// A verdict and its reason.
+pub(super) type Finding = (Verdict, String);
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     pub(super) status: Option<StatusCode>,
     pub(super) timed_out: bool,
     pub(super) duration: Duration,
-    pub(super) words: String,
+    pub(super) summary: String,
 }
 
-impl Seen {
+impl Observation {
     pub(super) fn of(attempt: Option<&Attempt>) -> Self {
         let Some(attempt) = attempt else {
             return Self {
                 status: None,
                 timed_out: false,
                 duration: Duration::ZERO,
-                words: "nothing was sent".to_owned(),
+                summary: "nothing was sent".to_owned(),
             };
         };
         let after = millis(attempt.duration);
-        let (timed_out, words) = match &attempt.result {
+        let (timed_out, summary) = match &attempt.result {
             Ok(answer) if answer.status.is_success() => {
                 (false, format!("{} after {after}", answer.status))
             }
@@ -60,7 +60,7 @@ impl Seen {
             status: attempt.status(),
             timed_out,
             duration: attempt.duration,
-            words,
+            summary,
         }
     }
 
@@ -69,42 +69,42 @@ impl Seen {
     }
 }
 
-pub(super) fn accepted(seen: &Seen) -> Told {
+pub(super) fn accepted(seen: &Observation) -> Finding {
     let verdict = if seen.accepted() {
         Verdict::Pass
     } else {
         Verdict::Fail
     };
-    (verdict, seen.words.clone())
+    (verdict, seen.summary.clone())
 }
 
-pub(super) fn noted(seen: &Seen) -> Told {
-    let taken = if seen.accepted() {
-        "taken"
+pub(super) fn noted(seen: &Observation) -> Finding {
+    let answer = if seen.accepted() {
+        "accepted"
     } else {
-        "not taken"
+        "not accepted"
     };
-    (Verdict::Note, format!("{taken}: {}", seen.words))
+    (Verdict::Note, format!("{answer}: {}", seen.summary))
 }
 
-pub(super) fn told_of_many(all: &[Seen], sent: usize, what: &str) -> Told {
+pub(super) fn summarize(all: &[Observation], sent: usize, what: &str) -> Finding {
     let slowest = all
         .iter()
         .map(|seen| seen.duration)
         .max()
         .unwrap_or_default();
     let accepted = all.iter().filter(|seen| seen.accepted()).count();
-    let words = format!(
+    let summary = format!(
         "{accepted} of {sent} {what}, the slowest after {}",
         millis(slowest)
     );
     match all.iter().find(|seen| !seen.accepted()) {
         Some(seen) => (
             Verdict::Fail,
-            format!("{words}; one of the others: {}", seen.words),
+            format!("{summary}; one of the others: {}", seen.summary),
         ),
-        None if accepted < sent => (Verdict::Fail, words),
-        None => (Verdict::Pass, words),
+        None if accepted < sent => (Verdict::Fail, summary),
+        None => (Verdict::Pass, summary),
     }
 }
 
@@ -112,5 +112,5 @@ pub(super) fn millis(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
 
-/// How many characters of an answer are quoted.
+/// The largest number of characters to quote of an answer.
 const MAX_QUOTE: usize = 120;

@@ -1,4 +1,4 @@
-//! [`Refusal`]: why an operation was not carried out, told in the words of either version.
+//! [`ApiError`]: an error answer of the API, in the format of v1 or v3.
 
 use axum::response::{IntoResponse, Response};
 use http::{
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{operation::Operation, reply};
 
-/// Which of the two APIs is spoken.
+/// The version of the API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Api {
     V1,
@@ -29,27 +29,27 @@ impl From<Operation> for Api {
 
 /// Why an operation was not carried out.
 ///
-/// As a response it speaks as v3 does and is among the extensions, so that the gate before an
-/// operation of v1 can say it in v1's words.
+/// As a response it has the format of v3, and is also an extension of the response: the gate in
+/// front of a v1 operation uses that to answer in the format of v1.
 #[derive(Clone, Debug)]
-pub(super) enum Refusal {
+pub(super) enum ApiError {
     /// No key, or a wrong one.
     Unauthorized,
-    /// A parameter that has to be there is not.
+    /// A required parameter is missing.
     Missing(&'static str),
-    /// A parameter, or the body as a whole, is not as it has to be.
+    /// A parameter, or the whole body, is invalid.
     Invalid(Option<&'static str>, String),
-    /// The address did not pass the probe.
+    /// The URL did not pass the probe.
     Unreachable(String),
     /// No endpoint has that id.
     NoSuchEndpoint,
-    /// A request with the same `Idempotency-Key` is being worked on.
+    /// A request with the same `Idempotency-Key` is in progress.
     InProgress,
-    /// The body is longer than the sandbox reads.
+    /// The body is too long.
     TooLarge,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(Some(param), message.into())
     }
@@ -70,7 +70,7 @@ impl Refusal {
         }
     }
 
-    /// Why an address is rejected, where the answer does not say it: in v1.
+    /// Why a URL is rejected, if the answer does not say it: in v1.
     pub(super) fn undisclosed(&self, api: Api) -> Option<String> {
         (api == Api::V1 && self.is_about_url()).then(|| self.message())
     }
@@ -83,7 +83,8 @@ impl Refusal {
     ///
     /// # Source
     ///
-    /// HeyGen's OpenAPI text of v1 shows the 404 of an update, and no other refusal, as `text/plain`: documented.
+    /// HeyGen's OpenAPI text of v1 shows the 404 of an update as `text/plain`, and no other error:
+    /// documented.
     pub(super) fn reply_to(&self, operation: Operation) -> Response {
         let mut response = self.reply(Api::from(operation));
         if let (Self::NoSuchEndpoint, Operation::V1Update) = (self, operation) {
@@ -95,8 +96,9 @@ impl Refusal {
 
     /// # Source
     ///
-    /// The envelopes and codes are documented, and of v1 the answers to an id that no endpoint has and to an address that is not
-    /// valid. Which v1 code goes with any other refusal is assumed, and so is what both versions say to a failed probe.
+    /// The envelopes and codes are documented. Of v1, the answers to an unknown id and to an
+    /// invalid URL are documented; the codes of all other errors are assumed. The answers of both
+    /// versions to a failed probe are assumed.
     fn reply(&self, api: Api) -> Response {
         match api {
             Api::V1 => {
@@ -128,7 +130,7 @@ impl Refusal {
         }
     }
 
-    /// The message of v1, word for word, where it is documented; nothing else stands beside it and the code.
+    /// The documented message of v1. Such an answer has only the code and the message.
     fn v1_message(&self) -> Option<&'static str> {
         match self {
             Self::NoSuchEndpoint => Some("Webhook endpoint not found"),
@@ -150,7 +152,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.reply(Api::V3);
         response.extensions_mut().insert(self);
@@ -158,22 +160,24 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What is answered where no operation is.
+/// The answer for a path without an operation.
 ///
-/// v3 has a code for it; for v1 none is documented, so the body is empty, as a gateway's would be (assumed).
-pub(super) fn nothing_here(path: &str) -> Response {
+/// v3 has a code for it. For v1 none is documented, so the body is empty, as from a gateway
+/// (assumed).
+pub(super) fn not_found(path: &str) -> Response {
     let status = StatusCode::NOT_FOUND;
     if path.starts_with("/v1/") {
         return status.into_response();
     }
-    let message = "There is nothing at this path.";
+    let message = "This path does not exist.";
     reply::json(status, &v3_error("not_found", message, None))
 }
 
-/// A refusal on request, with a status that HeyGen documents a code for or a gateway's without a body.
+/// The answer of a fault: HeyGen's error for this status if a code is documented, otherwise an
+/// empty body, as from a gateway.
 ///
-/// v1 documents no code for a status alone, so that its answers are empty (assumed).
-pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api) -> Response {
+/// v1 documents no code for a status, so its answers are empty (assumed).
+pub(super) fn fault_response(status: StatusCode, retry_after: Option<u64>, api: Api) -> Response {
     let code = match status.as_u16() {
         400 => Some(INVALID),
         401 => Some("unauthorized"),
@@ -189,7 +193,7 @@ pub(super) fn on_request(status: StatusCode, retry_after: Option<u64>, api: Api)
     };
     let mut response = match (code, api) {
         (Some(code), Api::V3) => {
-            let message = "The sandbox was asked to refuse this call.";
+            let message = "The sandbox was configured to reject this call.";
             reply::json(status, &v3_error(code, message, None))
         }
         (None, _) | (_, Api::V1) => status.into_response(),
@@ -205,7 +209,7 @@ fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {
     struct Error<'a> {
         code: &'static str,
         message: &'a str,
-        /// Only where a parameter is at fault.
+        /// Only if a parameter is invalid.
         #[serde(skip_serializing_if = "Option::is_none")]
         param: Option<&'a str>,
         doc_url: String,
@@ -219,7 +223,7 @@ fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {
     json!({ "error": error })
 }
 
-/// The parameter that v1 has a code of its own for.
+/// The parameter with its own code in v1.
 pub(super) const URL: &str = "url";
 
 const INVALID: &str = "invalid_parameter";

@@ -217,7 +217,7 @@ async fn v1_refuses_ids_and_addresses_as_documented() {
 }
 
 #[tokio::test]
-async fn every_operation_wants_a_key() {
+async fn every_operation_needs_a_key() {
     let heygen = Heygen::with(Sandbox::builder().api_key("right").probe(false)).await;
     let message = "The API key is missing or not valid.";
     for operation in Operation::ALL {
@@ -251,7 +251,7 @@ async fn every_operation_wants_a_key() {
 }
 
 #[tokio::test]
-async fn any_key_is_good_unless_one_is_set_and_both_kinds_are_noted() {
+async fn any_key_is_valid_unless_set_and_both_kinds_are_noted() {
     let heygen = Heygen::start().await;
     let list = "GET /v3/webhooks/endpoints";
     assert_eq!(answered(heygen.keyless(list)).await.status, 401);
@@ -266,7 +266,7 @@ async fn any_key_is_good_unless_one_is_set_and_both_kinds_are_noted() {
 }
 
 #[tokio::test]
-async fn other_paths_and_methods() {
+async fn unknown_path_and_method_are_rejected() {
     let heygen = Heygen::start().await;
     for path in [
         "/v3/webhooks",
@@ -276,7 +276,7 @@ async fn other_paths_and_methods() {
     ] {
         let answer = heygen.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
-        let message = "There is nothing at this path.";
+        let message = "This path does not exist.";
         assert_eq!(answer.body, v3_error("not_found", message, None));
     }
     let answer = heygen.get("/v1/webhook/endpoint.get").await;
