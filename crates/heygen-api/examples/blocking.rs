@@ -1,8 +1,10 @@
 //! Lists the endpoints from a program that is not async.
 //!
-//! `HEYGEN_API_KEY=… cargo run -p heygen-api --example blocking`, with `HEYGEN_BASE_URL` for another server.
+//! `HEYGEN_API_KEY=… cargo run -p heygen-api --example blocking`, with `HEYGEN_BASE_URL` for
+//! another server.
 //!
-//! A runtime on the calling thread is all that is needed: keep one, and wrap each operation in `block_on`.
+//! A runtime on the calling thread is all that is needed: keep one, and wrap each operation in
+//! `block_on`.
 
 use std::error::Error;
 
@@ -19,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let client = builder.build()?;
 
-    let endpoints = runtime.block_on(client.v3().endpoints_all().into_vec())?;
+    let endpoints = runtime.block_on(client.v3().endpoints_stream().try_collect())?;
     for endpoint in endpoints {
         println!("{} {}", endpoint.endpoint_id, endpoint.url);
     }

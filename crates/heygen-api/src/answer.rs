@@ -1,4 +1,4 @@
-//! [`Answer`]: what came back when the server said yes.
+//! [`Answer`]: a successful response.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,11 @@ use crate::fields::{Fields, Mismatch};
 use crate::idempotency::IdempotencyKey;
 use crate::page::{Page, PageRequest};
 
-/// The top level of an answer, its fields not yet read: what lies deeper may be of no interest, or more than a [`Value`] can hold.
+/// The top level of an answer, its fields not yet decoded: a nested one may be unneeded, or hold
+/// more than a [`Value`] can.
 pub(crate) type Top = BTreeMap<String, Box<RawValue>>;
 
-/// What came back when the server said yes.
+/// A successful response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -24,7 +25,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The answer to a deletion that an earlier attempt had done already, as the error of the last one tells.
+    /// The answer to a deletion that an earlier attempt had carried out.
     pub(crate) fn nothing(error: &ApiError) -> Self {
         Self {
             status: error.status().unwrap_or_default(),
@@ -54,7 +55,7 @@ impl Answer {
         list().map_err(|mismatch| self.unexpected(&mismatch))
     }
 
-    /// The array under `data` with what is beside it.
+    /// The array under `data`, with the fields that lead to the next page.
     pub(crate) fn page<T>(
         &self,
         request: &PageRequest,
@@ -71,7 +72,7 @@ impl Answer {
         })
     }
 
-    /// The error for an answer that lacks what was asked for.
+    /// The error for an answer without the data that was requested.
     pub(crate) fn unexpected(&self, mismatch: &Mismatch) -> ApiError {
         ApiError::unexpected(mismatch)
             .with_answer(self.status, self.request_id.clone())
@@ -90,13 +91,13 @@ impl Answer {
     }
 }
 
-/// Reads one element; the text says where it stands.
+/// Reads one element of a list, at the path given.
 pub(crate) type ReadItem<T> = fn(&RawValue, &str) -> Result<T, Mismatch>;
 
-/// The value at `place`, decoded.
-pub(crate) fn value(raw: &RawValue, place: &str) -> Result<Value, Mismatch> {
+/// The value at `path`, decoded.
+pub(crate) fn value(raw: &RawValue, path: &str) -> Result<Value, Mismatch> {
     // The error would quote what it could not read.
-    serde_json::from_str(raw.get()).map_err(|_| Mismatch::new(place, "cannot be read"))
+    serde_json::from_str(raw.get()).map_err(|_| Mismatch::new(path, "cannot be read"))
 }
 
 const DATA: &str = "data";

@@ -1,13 +1,13 @@
-//! [`Call`]: one operation as a request to be made, perhaps more than once.
+//! [`Call`]: one operation as a request, which may be sent more than once.
 
 use heygen_events::id::EndpointId;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::retry::Repeat;
-use crate::{ApiError, ErrorKind, IdempotencyKey};
+use crate::{ApiError, ApiErrorKind, IdempotencyKey};
 
-/// What is sent, and how its answer is judged. Made by the operations, carried out by the transport.
+/// A request and how to read its answer. The operations make it, the transport sends it.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
@@ -17,9 +17,9 @@ pub(crate) struct Call {
     pub(crate) body: Option<Value>,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) repeat: Repeat,
-    /// Whether an answer without a body will do.
+    /// Whether an answer without a body is a success.
     pub(crate) needs_no_body: bool,
-    /// Which “not found” after an attempt of unknown outcome means that the attempt did it.
+    /// Which “not found” after an attempt of unknown outcome means that the attempt succeeded.
     pub(crate) done_if_gone: Option<Gone>,
 }
 
@@ -28,17 +28,17 @@ impl Call {
         Self::new(Method::GET, path, Repeat::Read)
     }
 
-    /// An update: the body says what is to be there afterwards.
+    /// An update: the body names the final values.
     pub(crate) fn patch(path: &[&str], body: Value) -> Self {
         Self::new(Method::PATCH, path, Repeat::SetsState).body(body)
     }
 
-    /// A creation that cannot be made safe to repeat.
+    /// A creation that is not safe to repeat.
     pub(crate) fn post(path: &[&str], body: Value) -> Self {
         Self::new(Method::POST, path, Repeat::Unsafe).body(body)
     }
 
-    /// A creation that the server carries out once for a key.
+    /// A creation that the server carries out once per key.
     pub(crate) fn post_once(path: &[&str], key: &IdempotencyKey) -> Self {
         let mut call = Self::new(Method::POST, path, Repeat::Keyed);
         call.key = Some(key.clone());
@@ -81,12 +81,12 @@ impl Call {
     }
 }
 
-/// Which refusals of a deletion say that the endpoint is gone.
+/// Which errors of a deletion mean that the endpoint does not exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Gone {
     /// Every “not found”.
     NotFound,
-    /// “Not found” with this code: without it the whole API may be gone.
+    /// “Not found” with this code. Without it, the whole API may be gone.
     Code(&'static str),
 }
 
@@ -96,14 +96,14 @@ impl Gone {
             Self::NotFound => None,
             Self::Code(code) => Some(code),
         };
-        error.kind() == ErrorKind::NotFound && code.is_none_or(|code| error.has_code(code))
+        error.kind() == ApiErrorKind::NotFound && code.is_none_or(|code| error.has_code(code))
     }
 }
 
 /// The id as a segment of a path.
 ///
-/// An empty one, `.` and `..` would leave the path of the collection, and an operation on one endpoint would become one on
-/// all of them or on something else.
+/// An empty id, `.` and `..` would change the path, so that the operation would apply to something
+/// else.
 pub(crate) fn segment(id: &EndpointId) -> Result<&str, ApiError> {
     match id.as_str() {
         "" | "." | ".." => Err(ApiError::invalid_id()),

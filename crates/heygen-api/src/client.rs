@@ -1,4 +1,4 @@
-//! [`Client`]: the entrance to both versions of the API.
+//! [`Client`] and [`ClientBuilder`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use crate::{ApiError, Credentials, RetryPolicy};
 
 /// A client of HeyGen's webhook management API. Clones share their connections.
 ///
-/// Connections are encrypted by rustls with the certificates of the system; `SSL_CERT_FILE` names others. The proxies of the
-/// environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) are used, except to reach loopback: what is sent over `https` stays hidden from
-/// them. Redirects are not followed, because the key would travel along.
+/// TLS is rustls with the system certificates; the variable `SSL_CERT_FILE` names others. The proxy
+/// variables (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) apply, except for loopback. A proxy cannot
+/// read `https` requests. Redirects are not followed, because they would send the API key
+/// elsewhere.
 ///
-/// It needs a tokio runtime with I/O and time.
+/// The client needs a tokio runtime with I/O and time.
 ///
 /// # Examples
 ///
@@ -23,7 +24,7 @@ use crate::{ApiError, Credentials, RetryPolicy};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::new(Credentials::api_key(std::env::var("HEYGEN_API_KEY")?))?;
-/// for endpoint in client.v3().endpoints_all().into_vec().await? {
+/// for endpoint in client.v3().endpoints_stream().try_collect().await? {
 ///     println!("{} {}", endpoint.endpoint_id, endpoint.url);
 /// }
 /// # Ok(())
@@ -35,14 +36,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Where HeyGen's API is.
+    /// The base URL of HeyGen's API.
     ///
     /// # Source
     ///
     /// HeyGen's API reference: documented.
     pub const BASE_URL: &str = "https://api.heygen.com";
 
-    /// A client with all defaults.
+    /// A client with default settings.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Client {
         Self::builder(credentials).build()
     }
 
-    /// Starts with all defaults.
+    /// A builder with default settings.
     pub fn builder(credentials: Credentials) -> ClientBuilder {
         ClientBuilder {
             credentials,
@@ -71,7 +72,8 @@ impl Client {
         }
     }
 
-    /// The operations of v1, whose end HeyGen announced for 2026-10-31.
+    /// The operations of v1. Deprecated: HeyGen announced its end for 2026-10-31. Use
+    /// [`v3`](Self::v3).
     #[must_use]
     pub fn v1(&self) -> V1<'_> {
         V1 {
@@ -80,7 +82,7 @@ impl Client {
     }
 }
 
-/// Sets up a [`Client`].
+/// Configures a [`Client`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -93,46 +95,48 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the API is; a path in it stays in front of all others. Default: [`Client::BASE_URL`].
+    /// Sets the base URL. A path in it is kept as a prefix. Default: [`Client::BASE_URL`].
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
     }
 
-    /// The time for one request and its whole answer. Default: 10 s.
+    /// Sets the timeout of one request with its whole answer. Default: 10 s.
     ///
-    /// An operation takes longer when requests are repeated: with the default [`RetryPolicy`] at most three times as long, and the
-    /// waits between.
+    /// Retries add to that: with the default [`RetryPolicy`], an operation takes at most three
+    /// timeouts and the delays between them.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Which requests are made again, and when. Default: [`RetryPolicy::default`].
+    /// Sets the retry policy. Default: [`RetryPolicy::default`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// What the program calls itself. Default: `heygen-api/` and the version.
+    /// Sets the `User-Agent`. Default: `heygen-api/` and the version.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// Allows a base URL that is plain `http` to another machine, such as a sandbox in a container beside: everyone on the way
-    /// can read the key. Default: `http` to loopback alone.
+    /// Allows a plain `http` base URL on another machine, for example a sandbox in another
+    /// container. Anyone on the network path can read the API key. Default: `http` for loopback
+    /// only.
     pub fn allow_plain_http(mut self) -> Self {
         self.plain_http = true;
         self
     }
 
-    /// Makes the client. Nothing is sent yet.
+    /// Builds the client. It sends nothing yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the base URL is none or would show the key, when the key, the token or
-    /// the user agent cannot stand in a header, or when the certificates of the system cannot be loaded.
+    /// [`ApiErrorKind::Config`](crate::ApiErrorKind::Config) if the base URL is invalid or would
+    /// expose the key, if the key, the token or the user agent is not a valid header value, or if
+    /// the system certificates cannot be loaded.
     pub fn build(self) -> Result<Client, ApiError> {
         let base = BaseUrl::parse(&self.base_url, self.plain_http)?;
         let transport = Transport::new(

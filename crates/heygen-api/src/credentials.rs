@@ -1,4 +1,4 @@
-//! [`Credentials`]: who is asking.
+//! [`Credentials`]: an API key or an OAuth access token.
 
 use std::fmt;
 
@@ -7,14 +7,15 @@ use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 
-/// An API key or an OAuth access token: one of the two, because HeyGen wants never both.
+/// An API key or an OAuth access token. HeyGen accepts either, never both.
 ///
-/// `Debug` hides it, and the memory is wiped when the last clone is dropped. White space around the text is cut, so that a
-/// line read from a file will do.
+/// `Debug` hides it, and its memory is wiped on drop. White space around the text is trimmed, so a
+/// line of a file works.
 ///
 /// # Source
 ///
-/// HeyGen's API reference, “Authentication”: documented. That v1 takes a bearer token is not documented.
+/// HeyGen's API reference, “Authentication”: documented. That v1 accepts a bearer token is not
+/// documented.
 #[derive(Clone)]
 pub struct Credentials {
     scheme: Scheme,
@@ -34,7 +35,8 @@ impl Credentials {
         Self::new(Scheme::ApiKey, key.into())
     }
 
-    /// An OAuth access token, sent as `Authorization: Bearer`. Its use is billed to the web plan.
+    /// An OAuth access token, sent as `Authorization: Bearer`. HeyGen bills its use to the web
+    /// plan.
     #[must_use]
     pub fn bearer(token: impl Into<String>) -> Self {
         Self::new(Scheme::Bearer, token.into())
@@ -48,7 +50,7 @@ impl Credentials {
         }
     }
 
-    /// The header that carries them.
+    /// The request header.
     pub(crate) fn header(&self) -> Result<(HeaderName, HeaderValue), ApiError> {
         if self.text.is_empty() {
             return Err(ApiError::config("the API key or token is empty"));
@@ -63,14 +65,13 @@ impl Credentials {
                 (AUTHORIZATION, HeaderValue::from_str(&value))
             }
         };
-        let mut value = value.map_err(|_| {
-            ApiError::config("the API key or token holds characters that no header can carry")
-        })?;
+        let mut value = value
+            .map_err(|_| ApiError::config("the API key or token is not a valid header value"))?;
         value.set_sensitive(true);
         Ok((name, value))
     }
 
-    /// `text` without them, should the server have repeated what it was sent.
+    /// `text` with the credentials hidden, in case the server repeats them.
     pub(crate) fn hide_in(&self, text: &str) -> String {
         match self.text.is_empty() {
             true => text.to_owned(),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_header() {
+    fn api_key_and_token_have_their_headers() {
         check(&Credentials::api_key("k1"), Some(("x-api-key", "k1")));
         check(&Credentials::api_key(" k1\r\n"), Some(("x-api-key", "k1")));
         check(
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shows_them() {
+    fn debug_and_hide_in_hide_credentials() {
         let key = Credentials::api_key("k-visible");
         let token = Credentials::bearer("t-visible");
         let shown = format!("{key:?} {token:#?}");

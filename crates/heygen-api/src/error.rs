@@ -1,4 +1,4 @@
-//! [`ApiError`]: why an operation did not give what was asked for.
+//! [`ApiError`]: why an operation failed.
 
 use std::error::Error;
 use std::fmt;
@@ -9,22 +9,42 @@ use heygen_events::text::visible;
 use crate::fields::Mismatch;
 use crate::idempotency::IdempotencyKey;
 
-pub(crate) mod refusal;
+use crate::credentials::Credentials;
 
-/// Why an operation did not give what was asked for.
+pub(crate) mod response;
+
+/// Why an operation failed.
 ///
-/// [`kind`](Self::kind) is what to act on; the other questions tell what HeyGen said. Neither text nor `Debug` shows the API key,
-/// a secret, a body or an address; should the server repeat the key in its message, it is hidden there too.
+/// Act on [`kind`](Self::kind); the other methods return what HeyGen said. `Display` and `Debug`
+/// show no API key, secret, body or URL. If the server repeats the key in its message, it is hidden
+/// there.
+///
+/// # Examples
+///
+/// [`new`](Self::new) and [`from_response`](Self::from_response) make errors for tests of your own
+/// error handling, without a server:
+///
+/// ```
+/// use heygen_api::{ApiError, ApiErrorKind};
+///
+/// let body = br#"{"error": {"code": "webhook_not_found", "message": "No such webhook."}}"#;
+/// let error = ApiError::from_response(404, body).ok_or("not an error")?;
+/// assert_eq!(error.kind(), ApiErrorKind::NotFound);
+/// assert!(error.has_code("webhook_not_found"));
+///
+/// assert!(ApiError::new(ApiErrorKind::Timeout).outcome_unknown());
+/// # Ok::<(), &str>(())
+/// ```
 pub struct ApiError {
     inner: Box<Inner>,
 }
 
 struct Inner {
-    kind: ErrorKind,
-    /// What we say ourselves, where the kind alone does not tell.
-    what: Option<String>,
+    kind: ApiErrorKind,
+    /// Our own words, more precise than the kind.
+    context: Option<String>,
     status: Option<u16>,
-    said: Said,
+    details: ErrorDetails,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     attempts: u32,
@@ -33,205 +53,224 @@ struct Inner {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What the server says about a refusal, in whichever envelope.
+/// What the server says about an error, in any of its envelopes.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct ErrorDetails {
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) param: Option<String>,
     pub(crate) doc_url: Option<String>,
 }
 
-/// How far a request that failed has come.
+/// How far a failed request got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reach {
-    /// It was never sent, or it was answered with a refusal: nothing was done.
+    /// It was not sent, or HeyGen answered with an error: nothing was done.
     NotDone,
-    /// No connection was made, so that nothing was sent.
+    /// No connection was made, so nothing was sent.
     NotSent,
-    /// It was sent, and what became of it is not known.
+    /// It was sent, and its outcome is unknown.
     Unknown,
-    /// It was sent, and the answer broke off.
+    /// It was sent, and the answer is truncated.
     CutOff,
 }
 
 /// What went wrong, as far as a caller would act differently.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum ErrorKind {
-    /// Nothing was sent: the client or the request is set up wrongly. The text says what to mend.
+pub enum ApiErrorKind {
+    /// The client or the request is configured wrongly; nothing was sent. The text says what to
+    /// fix.
     Config,
-    /// HeyGen does not accept the key or token (401).
+    /// HeyGen rejects the API key or token (401).
     Authentication,
-    /// The plan or the credit does not allow it (402).
+    /// The plan or the credit does not allow the operation (402).
     PaymentRequired,
-    /// The key or token is good, but not for this (403).
+    /// The API key or token is valid, but not for this operation (403).
     Forbidden,
-    /// There is no such thing (404, 410).
+    /// The resource does not exist (404, 410).
     NotFound,
-    /// A value is wrong (400, 422); [`ApiError::param`] may name it.
+    /// A parameter is invalid (400, 422). [`ApiError::param`] may name it.
     InvalidParameter,
-    /// It collides with something that is there or at work (409).
+    /// The operation conflicts with existing state or another request (409).
     Conflict,
-    /// Too many requests (429); [`ApiError::retry_after`] tells how long to wait.
+    /// Too many requests (429). [`ApiError::retry_after`] says how long to wait.
     RateLimited,
-    /// A quota is used up (429 with `quota_exceeded`); waiting a little does not help.
+    /// A quota is used up (429 with `quota_exceeded`). A short wait does not help.
     QuotaExceeded,
-    /// Refused in a way that has no kind of its own: a redirect, another 4xx, another code of v1.
+    /// Any other rejection: a redirect, another 4xx, another code of v1.
     Refused,
     /// HeyGen failed (5xx).
     Server,
     /// No connection, or one that broke before the answer was complete.
     Transport,
-    /// No complete answer in the time set.
+    /// No complete answer within the timeout.
     Timeout,
-    /// HeyGen said yes, and the answer cannot be read or lacks what was asked for.
+    /// The operation succeeded, but its answer cannot be read or is incomplete.
     UnexpectedBody,
 }
 
 impl ApiError {
     /// What went wrong.
     #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ApiErrorKind {
         self.inner.kind
     }
 
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was an answer.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.inner.status
     }
 
-    /// HeyGen's code as received: a word in v3, a number in v1.
+    /// HeyGen's error code as received: a word in v3, a number in v1.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.inner.said.code.as_deref()
+        self.inner.details.code.as_deref()
     }
 
-    /// Whether HeyGen's code is this one. HeyGen writes codes in either case, so case does not count.
+    /// Whether HeyGen's error code is this one. Case is ignored, because HeyGen uses both.
     #[must_use]
     pub fn has_code(&self, code: &str) -> bool {
         self.code()
             .is_some_and(|given| given.eq_ignore_ascii_case(code))
     }
 
-    /// HeyGen's message, for a person to read. A very long one is cut.
+    /// HeyGen's message for people. It is cut after 1,000 characters.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.inner.said.message.as_deref()
+        self.inner.details.message.as_deref()
     }
 
-    /// The parameter that is wrong, where HeyGen names it.
+    /// The invalid parameter, if HeyGen names it.
     #[must_use]
     pub fn param(&self) -> Option<&str> {
-        self.inner.said.param.as_deref()
+        self.inner.details.param.as_deref()
     }
 
-    /// The page that HeyGen refers to.
+    /// The documentation page that HeyGen refers to.
     #[must_use]
     pub fn doc_url(&self) -> Option<&str> {
-        self.inner.said.doc_url.as_deref()
+        self.inner.details.doc_url.as_deref()
     }
 
-    /// HeyGen's id of the request (`X-Request-Id`), for its support.
+    /// HeyGen's id of the request (`X-Request-Id`). Quote it to HeyGen's support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.inner.request_id.as_deref()
     }
 
-    /// How long HeyGen asks to wait, as it said it: not cut to the longest wait of the [`RetryPolicy`](crate::RetryPolicy).
+    /// How long HeyGen asks to wait. It is not limited by the
+    /// [`max_delay`](crate::RetryPolicy::with_max_delay) of the retry policy.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
     }
 
-    /// How many requests were made, the first included; 0 where nothing was sent.
+    /// The number of requests made, including the first. 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
     }
 
-    /// The key the request carried. Repeating the operation with it within 24 h cannot do it twice.
+    /// The idempotency key of the request. Within 24 h the operation can be repeated safely with
+    /// it.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.inner.idempotency_key.as_ref()
     }
 
-    /// Whether HeyGen may have done what was asked all the same: it was sent, and no refusal came back.
+    /// Whether HeyGen may have carried out the operation: it was sent, and no error came back.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         matches!(self.inner.reach, Reach::Unknown | Reach::CutOff)
     }
 
-    /// Whether time ran out.
+    /// Whether the timeout expired.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.inner.kind == ErrorKind::Timeout
+        self.inner.kind == ApiErrorKind::Timeout
     }
 
     pub(crate) fn config(what: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Config, Reach::NotDone).with_what(what)
+        Self::new(ApiErrorKind::Config).with_context(what)
     }
 
     pub(crate) fn invalid_id() -> Self {
-        let said = Said {
+        let details = ErrorDetails {
             param: Some("endpoint_id".to_owned()),
-            ..Said::default()
+            ..ErrorDetails::default()
         };
-        Self::refused(ErrorKind::InvalidParameter, said)
-            .with_what("an id that cannot stand in a path (empty, . or ..)")
+        Self::refused(ApiErrorKind::InvalidParameter, details)
+            .with_context("the id cannot be part of a path (empty, . or ..)")
     }
 
     pub(crate) fn timeout(limit: Duration) -> Self {
-        Self::new(ErrorKind::Timeout, Reach::Unknown)
-            .with_what(format!("no complete answer within {limit:?}"))
+        Self::new(ApiErrorKind::Timeout)
+            .with_context(format!("no complete answer within {limit:?}"))
     }
 
     pub(crate) fn not_connected(source: impl Error + Send + Sync + 'static) -> Self {
-        Self::new(ErrorKind::Transport, Reach::NotSent)
-            .with_what("no connection to the server")
+        Self::new(ApiErrorKind::Transport)
+            .with_reach(Reach::NotSent)
+            .with_context("no connection to the server")
             .with_source(source)
     }
 
     pub(crate) fn broken(source: impl Error + Send + Sync + 'static) -> Self {
-        Self::new(ErrorKind::Transport, Reach::Unknown)
-            .with_what("the connection broke before the answer was complete")
+        Self::new(ApiErrorKind::Transport)
+            .with_context("the connection broke before the answer was complete")
             .with_source(source)
     }
 
     pub(crate) fn unexpected(mismatch: &Mismatch) -> Self {
-        Self::new(ErrorKind::UnexpectedBody, Reach::Unknown).with_what(mismatch.to_string())
+        Self::new(ApiErrorKind::UnexpectedBody).with_context(mismatch.to_string())
     }
 
-    /// `source` is an error of syntax, which quotes nothing.
+    /// `source` is a syntax error, which quotes nothing.
     pub(crate) fn not_json(source: serde_json::Error) -> Self {
         let (reach, what) = match source.is_eof() {
-            true => (Reach::CutOff, "the body breaks off"),
+            true => (Reach::CutOff, "the body is truncated"),
             false => (Reach::Unknown, "the body is not JSON"),
         };
-        Self::new(ErrorKind::UnexpectedBody, reach)
-            .with_what(what)
+        Self::new(ApiErrorKind::UnexpectedBody)
+            .with_reach(reach)
+            .with_context(what)
             .with_source(source)
     }
 
-    pub(crate) fn refused(kind: ErrorKind, said: Said) -> Self {
-        // A server that fails may fail after the work was done.
-        let reach = match kind {
-            ErrorKind::Server => Reach::Unknown,
-            _ => Reach::NotDone,
-        };
-        let mut error = Self::new(kind, reach);
-        error.inner.said = said;
+    pub(crate) fn refused(kind: ApiErrorKind, details: ErrorDetails) -> Self {
+        let mut error = Self::new(kind);
+        error.inner.details = details;
         error
     }
 
-    fn new(kind: ErrorKind, reach: Reach) -> Self {
+    /// The error of a response with this status and body, as the client reads it. `None` if the
+    /// response is a success.
+    #[must_use]
+    pub fn from_response(status: u16, body: &[u8]) -> Option<Self> {
+        let body = serde_json::from_slice(body).ok();
+        let error = response::find_error(status, body.as_ref(), &Credentials::api_key(""))?;
+        Some(error.with_answer(status, None).with_attempts(1, None))
+    }
+
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(kind: ApiErrorKind) -> Self {
+        let reach = match kind {
+            // A server that fails may fail after the work was done.
+            ApiErrorKind::Server
+            | ApiErrorKind::Transport
+            | ApiErrorKind::Timeout
+            | ApiErrorKind::UnexpectedBody => Reach::Unknown,
+            _ => Reach::NotDone,
+        };
         Self {
             inner: Box::new(Inner {
                 kind,
-                what: None,
+                context: None,
                 status: None,
-                said: Said::default(),
+                details: ErrorDetails::default(),
                 request_id: None,
                 retry_after: None,
                 attempts: 0,
@@ -242,8 +281,8 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn with_what(mut self, what: impl Into<String>) -> Self {
-        self.inner.what = Some(what.into());
+    pub(crate) fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.inner.context = Some(context.into());
         self
     }
 
@@ -269,21 +308,26 @@ impl ApiError {
         self
     }
 
+    fn with_reach(mut self, reach: Reach) -> Self {
+        self.inner.reach = reach;
+        self
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         self.inner.reach
     }
 }
 
-impl ErrorKind {
+impl ApiErrorKind {
     fn text(self) -> &'static str {
         match self {
-            Self::Config => "the client is set up wrongly",
-            Self::Authentication => "HeyGen does not accept the API key or token",
+            Self::Config => "the client is configured wrongly",
+            Self::Authentication => "HeyGen rejects the API key or token",
             Self::PaymentRequired => "the plan or the credit does not allow it",
             Self::Forbidden => "not allowed with this API key or token",
             Self::NotFound => "not found",
             Self::InvalidParameter => "a parameter is invalid",
-            Self::Conflict => "in conflict with another request or state",
+            Self::Conflict => "conflict with another request or existing state",
             Self::RateLimited => "too many requests",
             Self::QuotaExceeded => "the quota is used up",
             Self::Refused => "refused",
@@ -298,11 +342,11 @@ impl ErrorKind {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.inner;
-        match (&inner.what, inner.kind) {
-            (Some(what), ErrorKind::UnexpectedBody) => {
-                write!(f, "{}: {what}", inner.kind.text())?;
+        match (&inner.context, inner.kind) {
+            (Some(context), ApiErrorKind::UnexpectedBody) => {
+                write!(f, "{}: {context}", inner.kind.text())?;
             }
-            (Some(what), _) => f.write_str(what)?,
+            (Some(context), _) => f.write_str(context)?,
             (None, _) => f.write_str(inner.kind.text())?,
         }
         if let Some(param) = self.param() {
@@ -328,9 +372,9 @@ impl fmt::Debug for ApiError {
         let inner = &*self.inner;
         f.debug_struct("ApiError")
             .field("kind", &inner.kind)
-            .field("what", &inner.what)
+            .field("context", &inner.context)
             .field("status", &inner.status)
-            .field("said", &inner.said)
+            .field("details", &inner.details)
             .field("request_id", &inner.request_id)
             .field("retry_after", &inner.retry_after)
             .field("attempts", &inner.attempts)
@@ -341,7 +385,7 @@ impl fmt::Debug for ApiError {
     }
 }
 
-/// What would end the line or move the cursor is a space there.
+/// Control characters would end the line or move the cursor: each becomes a space.
 fn on_one_line(text: &str) -> String {
     visible(&text.replace(char::is_control, " "))
 }

@@ -6,35 +6,37 @@ use std::str::FromStr;
 
 mod random;
 
-/// Names one request, so that the server carries it out once however often it arrives.
+/// Names one request. The server carries it out once, however often it arrives.
 ///
 /// # Wire shape
 ///
-/// Header `Idempotency-Key`: 1 to 255 of `A–Z a–z 0–9 _ - : .`. Within 24 h the same key on the same path gets the first answer
-/// again, even if the body differs; while the first request is still at work it gets 409 `request_in_progress`.
+/// Header `Idempotency-Key`: 1 to 255 of `A–Z a–z 0–9 _ - : .`. Within 24 h the same key on the
+/// same path gets the first answer again, even if the body differs. While the first request is in
+/// progress, it gets 409 `request_in_progress`.
 ///
 /// # Source
 ///
-/// HeyGen's API reference, “Create Webhook Endpoint” and “Rotate Webhook Signing Secret”: documented.
+/// HeyGen's API reference, “Create Webhook Endpoint” and “Rotate Webhook Signing Secret”:
+/// documented.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct IdempotencyKey(Box<str>);
 
 impl IdempotencyKey {
-    /// A key of this text.
+    /// A key with this text.
     ///
     /// # Errors
     ///
-    /// [`InvalidIdempotencyKey`] when HeyGen would not take it.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidIdempotencyKey> {
+    /// [`IdempotencyKeyError`] if HeyGen would reject it.
+    pub fn new(text: impl Into<String>) -> Result<Self, IdempotencyKeyError> {
         let text = text.into();
-        let fits = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(is_allowed);
-        match fits {
+        let is_valid = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(is_allowed);
+        match is_valid {
             true => Ok(Self(text.into())),
-            false => Err(InvalidIdempotencyKey { private: () }),
+            false => Err(IdempotencyKeyError { private: () }),
         }
     }
 
-    /// The UUID (version 4) made of these bytes.
+    /// A UUID (version 4) from these random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let bits = u128::from_be_bytes(bytes);
@@ -55,9 +57,9 @@ impl IdempotencyKey {
 }
 
 impl FromStr for IdempotencyKey {
-    type Err = InvalidIdempotencyKey;
+    type Err = IdempotencyKeyError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+    fn from_str(text: &str) -> Result<Self, IdempotencyKeyError> {
         Self::new(text)
     }
 }
@@ -68,22 +70,22 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
-/// The error for a text that is no idempotency key.
+/// The text is not a valid idempotency key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct InvalidIdempotencyKey {
+pub struct IdempotencyKeyError {
     private: (),
 }
 
-impl fmt::Display for InvalidIdempotencyKey {
+impl fmt::Display for IdempotencyKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "an idempotency key has 1 to {MAX_BYTES} characters out of letters, digits and _-:."
+            "an idempotency key has 1 to {MAX_BYTES} letters, digits or _-:."
         )
     }
 }
 
-impl Error for InvalidIdempotencyKey {}
+impl Error for IdempotencyKeyError {}
 
 const MAX_BYTES: usize = 255;
 
@@ -96,12 +98,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, fits: bool) {
-        assert_eq!(text.parse::<IdempotencyKey>().is_ok(), fits, "{text:?}");
+    fn check(text: &str, is_valid: bool) {
+        assert_eq!(text.parse::<IdempotencyKey>().is_ok(), is_valid, "{text:?}");
     }
 
     #[test]
-    fn only_what_heygen_takes_is_a_key() {
+    fn key_has_the_documented_characters_and_length() {
         check("a", true);
         check("Az09_-:.", true);
         check(&"k".repeat(255), true);
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_key_is_a_uuid_of_its_own() {
+    fn generated_key_is_a_unique_uuid() {
         let all_set = IdempotencyKey::from_random([0xff; 16]);
         assert_eq!(all_set.as_str(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         let none_set = IdempotencyKey::from_random([0; 16]);

@@ -11,11 +11,11 @@ use futures_core::Stream;
 use crate::error::ApiError;
 use crate::fields::Mismatch;
 
-/// Which part of a list is wanted: the first, unless there is a token.
+/// Which page of a list to request: the first, or the one that a token names.
 ///
 /// # Wire shape
 ///
-/// Query `limit` (1 to 100; HeyGen takes 10 when it is missing) and `token`.
+/// Query `limit` (1 to 100; HeyGen uses 10 when it is missing) and `token`.
 ///
 /// # Source
 ///
@@ -27,47 +27,48 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// The first page, of the length that HeyGen chooses.
+    /// The first page, with the length that HeyGen chooses.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many items at most. The server refuses what it does not like: 1 to 100 is documented.
+    /// Sets the largest number of items, from 1 to 100. The server rejects others.
     #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
+    pub fn with_limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Starts where an earlier page ended: at its [`next_token`](Page::next_token).
+    /// Continues after an earlier page, at its [`next_token`](Page::next_token).
     #[must_use]
-    pub fn token(mut self, token: impl Into<String>) -> Self {
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 }
 
-/// One part of a list.
+/// One page of a list.
 ///
 /// # Wire shape
 ///
-/// `{"data": [...], "has_more": bool, "next_token": string or null}`. A missing `has_more` is read as `false`: assumed.
+/// `{"data": [...], "has_more": bool, "next_token": string or null}`. A missing `has_more` is read
+/// as `false`: assumed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// What the page holds.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// Whether the server says that there is more.
+    /// Whether more pages follow, according to the server.
     pub has_more: bool,
-    /// Where the next page starts.
+    /// Names the next page.
     pub next_token: Option<String>,
     pub(crate) limit: Option<u32>,
 }
 
 impl<T> Page<T> {
-    /// Asks for the page after this one, with the same limit; `None` after the last, and where the server says that there is more
-    /// and does not say where.
+    /// The request for the next page, with the same limit. `None` after the last page, and when the
+    /// server announces more pages without a token.
     #[must_use]
     pub fn next_request(&self) -> Option<PageRequest> {
         let token = self.next_token.clone().filter(|_| self.has_more)?;
@@ -78,16 +79,16 @@ impl<T> Page<T> {
     }
 }
 
-/// All items of a list, fetched page by page as they are needed: a [`Stream`] that owns what it needs.
+/// All items of a list: a [`Stream`] that fetches pages when they are needed.
 ///
-/// After an error nothing follows. A list that the server does not let us follow to its end (more announced without a token, or a
-/// token that was there before) ends with an error too, so that a part is never taken for the whole.
+/// Nothing follows an error. A list that cannot be read to its end is an error too: the server
+/// announces more pages without a token, or repeats a token.
 ///
 /// # Examples
 ///
 /// ```no_run
 /// # async fn example(client: heygen_api::Client) -> Result<(), heygen_api::ApiError> {
-/// let mut endpoints = client.v3().endpoints_all();
+/// let mut endpoints = client.v3().endpoints_stream();
 /// while let Some(endpoint) = endpoints.next().await {
 ///     println!("{}", endpoint?.url);
 /// }
@@ -97,7 +98,7 @@ impl<T> Page<T> {
 pub struct Listing<T> {
     fetch: Box<Fetch<T>>,
     state: State<T>,
-    /// Fetched and not yet handed out.
+    /// Fetched and not yet returned.
     items: VecDeque<T>,
     seen: HashSet<String>,
 }
@@ -108,7 +109,7 @@ type Fetching<T> = Pin<Box<dyn Future<Output = Result<Page<T>, ApiError>> + Send
 enum State<T> {
     Ready(PageRequest),
     Fetching(PageRequest, Fetching<T>),
-    /// Nothing more to fetch; the error, if any, comes behind the items.
+    /// There is nothing more to fetch. The error, if any, follows the items.
     Ended(Option<ApiError>),
 }
 
@@ -128,24 +129,25 @@ impl<T> Listing<T> {
         }
     }
 
-    /// The next item, for those who have no `StreamExt` at hand.
+    /// The next item. It needs no `StreamExt`.
     ///
-    /// Dropping the future loses nothing.
+    /// Cancel safe: dropping the future loses no item.
     ///
     /// # Errors
     ///
-    /// Inside the item: what the list operation itself may give, and [`UnexpectedBody`](crate::ErrorKind::UnexpectedBody) where the
-    /// list does not come to an end.
+    /// The item is an error when the list operation fails, and
+    /// [`UnexpectedBody`](crate::ApiErrorKind::UnexpectedBody) when the list cannot be read to its
+    /// end.
     pub async fn next(&mut self) -> Option<Result<T, ApiError>> {
         poll_fn(|context| self.poll_item(context)).await
     }
 
-    /// All items at once.
+    /// Reads the list to its end and returns all items.
     ///
     /// # Errors
     ///
-    /// The first error, as of [`next`](Self::next).
-    pub async fn into_vec(mut self) -> Result<Vec<T>, ApiError> {
+    /// The first error of [`next`](Self::next).
+    pub async fn try_collect(mut self) -> Result<Vec<T>, ApiError> {
         let mut items = Vec::new();
         while let Some(item) = self.next().await {
             items.push(item?);
@@ -153,7 +155,8 @@ impl<T> Listing<T> {
         Ok(items)
     }
 
-    /// The page that is fetched next, to go on from it another time. What is fetched and not yet handed out is before it.
+    /// The page that is fetched next, to continue from it later. Items that are fetched and not yet
+    /// returned are not part of it.
     #[must_use]
     pub fn next_request(&self) -> Option<&PageRequest> {
         match &self.state {
@@ -184,9 +187,9 @@ impl<T> Listing<T> {
     fn take(&mut self, page: Page<T>) {
         self.state = match page.next_request() {
             Some(request) if self.is_new(&request) => State::Ready(request),
-            Some(_) => State::Ended(Some(not_whole("is one that was there before"))),
+            Some(_) => State::Ended(Some(incomplete("repeats an earlier one"))),
             None if page.has_more => {
-                State::Ended(Some(not_whole("is missing, and has_more is true")))
+                State::Ended(Some(incomplete("is missing, and has_more is true")))
             }
             None => State::Ended(None),
         };
@@ -201,7 +204,7 @@ impl<T> Listing<T> {
     }
 }
 
-/// Nothing in it is pinned in place.
+/// No field is structurally pinned.
 impl<T> Unpin for Listing<T> {}
 
 impl<T> Stream for Listing<T> {
@@ -221,6 +224,6 @@ impl<T> fmt::Debug for Listing<T> {
     }
 }
 
-fn not_whole(what: &str) -> ApiError {
+fn incomplete(what: &str) -> ApiError {
     ApiError::unexpected(&Mismatch::new("next_token", what))
 }

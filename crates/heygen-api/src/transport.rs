@@ -1,4 +1,4 @@
-//! Carries out calls over HTTP. Nothing else in the crate sends anything.
+//! [`Transport`]: sends calls over HTTP. Nothing else in the crate does.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{Answer, Top};
 use crate::call::Call;
-use crate::error::refusal;
+use crate::error::response::find_error;
 use crate::fields::Mismatch;
 use crate::{ApiError, Credentials, RetryPolicy};
 
@@ -22,7 +22,7 @@ mod base_url;
 
 pub(crate) use base_url::BaseUrl;
 
-/// Where and how to send.
+/// Sends calls: the HTTP client, where the API is, and the settings of both.
 pub(crate) struct Transport {
     http: reqwest::Client,
     base: BaseUrl,
@@ -40,26 +40,25 @@ impl Transport {
         timeout: Duration,
         retry: RetryPolicy,
     ) -> Result<Self, ApiError> {
-        let user_agent = HeaderValue::from_str(user_agent).map_err(|_| {
-            ApiError::config("the user agent holds characters that no header can carry")
-        })?;
+        let user_agent = HeaderValue::from_str(user_agent)
+            .map_err(|_| ApiError::config("the user agent is not a valid header value"))?;
         let headers = HeaderMap::from_iter([
             credentials.header()?,
             (ACCEPT, JSON),
             (USER_AGENT, user_agent),
         ]);
         let tls = tls_config(base.is_https()).map_err(|error| {
-            ApiError::config("TLS cannot be set up: the certificates of the system may be missing")
+            ApiError::config("TLS cannot be set up: the system certificates may be missing")
                 .with_source(error)
         })?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            // A redirect would take the key to an address that nobody chose.
+            // A redirect would send the key to another address.
             .redirect(redirect::Policy::none())
-            // What is sent again, and when, is decided here alone.
+            // Only `RetryPolicy` decides about retries.
             .retry(reqwest::retry::never());
         if base.is_loopback() {
-            // A proxy's loopback is not ours.
+            // Loopback of the proxy is another machine.
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| {
@@ -75,7 +74,7 @@ impl Transport {
         })
     }
 
-    /// Makes the request, again where that is safe and may help, and returns what a server that said yes has sent.
+    /// Makes the request, retries it as the policy says, and returns the answer of a success.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
         let mut attempts = 0;
         let mut outcome_unknown = false;
@@ -87,11 +86,11 @@ impl Transport {
             };
             let is_gone = call.done_if_gone.is_some_and(|gone| gone.matches(&error));
             if is_gone && outcome_unknown {
-                // An attempt before this one did it, and its answer was lost.
+                // An earlier attempt did it, and its answer was lost.
                 return Ok(Answer::nothing(&error));
             }
             outcome_unknown |= error.outcome_unknown();
-            // Without random bytes all clients wait alike, which is no reason not to wait.
+            // Without random bytes there is no jitter, which is acceptable.
             let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
             let Some(wait) = self.retry.wait(call.repeat, &error, attempts, roll) else {
                 return Err(error);
@@ -112,9 +111,9 @@ impl Transport {
         let wait = retry_after(response.headers(), SystemTime::now());
 
         let read = match self.body(response).await {
-            Ok(body) => self.judge(status, &body, call),
-            // The answer broke off, but its status has said no already.
-            Err(_) if status >= 300 => self.judge(status, b"", call),
+            Ok(body) => self.read_body(status, &body, call),
+            // The body is truncated, but the status already says that this is an error.
+            Err(_) if status >= 300 => self.read_body(status, b"", call),
             Err(error) => Err(error),
         };
         match read {
@@ -137,7 +136,7 @@ impl Transport {
         if let Some(key) = &call.key {
             let value: Result<HeaderValue, InvalidHeaderValue> = key.as_str().try_into();
             let value = value.map_err(|error| {
-                ApiError::config("the idempotency key is no header").with_source(error)
+                ApiError::config("the idempotency key cannot be a header value").with_source(error)
             })?;
             headers.insert(IDEMPOTENCY_KEY, value);
         }
@@ -145,7 +144,7 @@ impl Transport {
             headers.insert(CONTENT_TYPE, JSON);
             *request.body_mut() = Some(body.to_string().into());
         } else if call.method == Method::POST {
-            // Some servers and proxies refuse a POST that does not say that it is empty.
+            // Some servers and proxies reject an empty POST without a length.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.timeout_mut() = Some(self.timeout);
@@ -170,14 +169,14 @@ impl Transport {
         Ok(body)
     }
 
-    /// The top level of an answer that says yes.
-    fn judge(&self, status: u16, body: &[u8], call: &Call) -> Result<Top, ApiError> {
+    /// The top level of a successful answer, or the error.
+    fn read_body(&self, status: u16, body: &[u8], call: &Call) -> Result<Top, ApiError> {
         let top: Result<Top, _> = serde_json::from_slice(body);
-        let refusal_fields = top.as_ref().ok().map(refusal_fields);
-        if let Some(refusal) = refusal::find(status, refusal_fields.as_ref(), &self.credentials) {
+        let error_fields = top.as_ref().ok().map(error_fields);
+        if let Some(error) = find_error(status, error_fields.as_ref(), &self.credentials) {
             return Err(match status {
-                300..400 => refusal.with_what("redirected, and redirects are not followed"),
-                _ => refusal,
+                300..400 => error.with_context("redirected, and redirects are not followed"),
+                _ => error,
             });
         }
         match top {
@@ -195,7 +194,7 @@ impl Transport {
     }
 
     fn failure(&self, error: reqwest::Error) -> ApiError {
-        // The address may carry an id or a token of a list; who asked knows where.
+        // The URL may hold an id or a token. The caller knows it.
         let error = error.without_url();
         if error.is_timeout() {
             ApiError::timeout(self.timeout).with_source(error)
@@ -220,8 +219,8 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// The fields that tell a refusal, decoded; the rest may be long.
-fn refusal_fields(top: &Top) -> Map<String, Value> {
+/// The fields of an error, decoded. The rest may be long.
+fn error_fields(top: &Top) -> Map<String, Value> {
     let decode = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
     ["code", "error", "message", "msg"]
         .into_iter()

@@ -1,16 +1,20 @@
-//! The operations of v1, whose end HeyGen announced for 2026-10-31: use [`v3`](crate::v3). No report of the end is known; after it
-//! expect [`NotFound`](crate::ErrorKind::NotFound) (404 or 410, assumed) from all of them.
+//! The operations of v1. **Deprecated: use [`v3`](crate::v3).**
+//!
+//! HeyGen announced the end of v1 for 2026-10-31. That day has passed; no report of the actual end
+//! is known. Once v1 is gone, expect [`NotFound`](crate::ApiErrorKind::NotFound) (404 or 410,
+//! assumed) from every operation. The module stays available for accounts where v1 still answers.
 //!
 //! # Wire shape
 //!
-//! A success is `{"code": 100, "data": …, "msg": null}`, with `"message": null` in some editions of the pages. Any other `code` is a
-//! refusal, with status 200 too.
+//! A success is `{"code": 100, "data": …, "msg": null}`, with `"message": null` in some editions of
+//! the documentation. Any other `code` is an error, with status 200 too.
 //!
 //! # Errors
 //!
-//! Every operation can give every [`ErrorKind`](crate::ErrorKind); its own section tells what to expect. Two codes of the webhook
-//! operations are documented: 400131, with status 404, says that there is no such endpoint, and so that v1 still answers; 400542,
-//! with status 400, that `url` is invalid. Other kinds are told by the status and by v1's general codes.
+//! Every operation can fail with every [`ApiErrorKind`](crate::ApiErrorKind); the sections below
+//! name the likely ones. Two codes of the webhook operations are documented. 400131 with status
+//! 404: the endpoint does not exist (and v1 still answers). 400542 with status 400: `url` is
+//! invalid. Other kinds come from the status and from v1's general codes.
 //!
 //! # Source
 //!
@@ -24,13 +28,13 @@ use crate::answer::{Answer, value};
 use crate::call::{Call, Gone, segment};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
-use crate::error::refusal::V1_NO_SUCH_ENDPOINT;
+use crate::error::response::V1_NO_SUCH_ENDPOINT;
 use crate::fields::Mismatch;
 use crate::transport::Transport;
 
-mod endpoint;
+mod endpoint_request;
 
-pub use endpoint::{EndpointUpdate, NewEndpoint};
+pub use endpoint_request::{EndpointUpdate, NewEndpoint};
 
 /// The operations of v1, on the connections of a [`Client`](crate::Client).
 #[derive(Clone, Copy, Debug)]
@@ -39,21 +43,22 @@ pub struct V1<'a> {
 }
 
 impl V1<'_> {
-    /// Adds an endpoint and returns it with its secret.
+    /// Creates an endpoint and returns it with its secret.
     ///
-    /// v1 takes no idempotency key. When [`ApiError::outcome_unknown`] says so, list the endpoints before trying again, or there
-    /// may be two.
+    /// v1 accepts no idempotency key. If [`ApiError::outcome_unknown`] is true, list the endpoints
+    /// before you try again; otherwise there may be two.
     ///
     /// # Wire shape
     ///
-    /// `POST /v1/webhook/endpoint.add` with `{"url": string, "events": [string], "entity_id": string}`; `events` is left out for all
-    /// events, `entity_id` where the endpoint is not limited to one resource. HeyGen tries `url` with an `OPTIONS` request and waits
-    /// 1 s for the answer.
+    /// `POST /v1/webhook/endpoint.add` with `{"url": string, "events": [string], "entity_id":
+    /// string}`. `events` is omitted for all events, `entity_id` for an endpoint that is not
+    /// limited to one resource. HeyGen sends `OPTIONS` to `url` and waits 1 s for the answer.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) with code 400542 and [`param`](ApiError::param) `url` when HeyGen
-    /// does not take the address; that it says so of one that does not answer the probe is assumed.
+    /// [`InvalidParameter`](crate::ApiErrorKind::InvalidParameter) with code 400542 and
+    /// [`param`](ApiError::param) `url` if HeyGen rejects the URL. That this includes a failed
+    /// probe is assumed.
     ///
     /// # Source
     ///
@@ -63,7 +68,7 @@ impl V1<'_> {
         read_endpoint(&self.transport.send(&call).await?)
     }
 
-    /// All endpoints, with their secrets. v1 has no pages.
+    /// Lists all endpoints with their secrets. v1 has no pages.
     ///
     /// # Wire shape
     ///
@@ -71,7 +76,7 @@ impl V1<'_> {
     ///
     /// # Errors
     ///
-    /// [`Authentication`](crate::ErrorKind::Authentication), as everywhere.
+    /// [`Authentication`](crate::ApiErrorKind::Authentication), as for every operation.
     ///
     /// # Source
     ///
@@ -85,13 +90,15 @@ impl V1<'_> {
     ///
     /// # Wire shape
     ///
-    /// `PATCH /v1/webhook/endpoint.update` with `{"endpoint_id": string, "url": string, "events": [string] or null}`, always all
-    /// three: see [`EndpointUpdate`].
+    /// `PATCH /v1/webhook/endpoint.update` with
+    /// `{"endpoint_id": string, "url": string, "events": [string] or null}`, always all three: see
+    /// [`EndpointUpdate`].
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) with code 400131 when there is no such endpoint;
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) with code 400542 when HeyGen does not take the address.
+    /// [`NotFound`](crate::ApiErrorKind::NotFound) with code 400131 if the endpoint does not exist.
+    /// [`InvalidParameter`](crate::ApiErrorKind::InvalidParameter) with code 400542 if HeyGen
+    /// rejects the URL.
     ///
     /// # Source
     ///
@@ -102,18 +109,20 @@ impl V1<'_> {
         read_endpoint(&self.transport.send(&call).await?)
     }
 
-    /// Deletes an endpoint for good.
+    /// Deletes an endpoint permanently.
     ///
-    /// Where an attempt ended without an answer and the next one is told that there is no such endpoint (code 400131), it is
-    /// deleted. A 404 without that code proves nothing: it is also what v1 as a whole may answer one day.
+    /// If an attempt ends without an answer and the retry gets code 400131, the endpoint is
+    /// deleted: that is a success. A 404 without this code proves nothing, because v1 as a whole
+    /// may answer it one day.
     ///
     /// # Wire shape
     ///
-    /// `DELETE /v1/webhook/endpoint.delete?endpoint_id=…`; `data` is `null`, and no body is taken too.
+    /// `DELETE /v1/webhook/endpoint.delete?endpoint_id=…`. `data` is `null`; an empty body is a
+    /// success too.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) with code 400131 when there is no such endpoint.
+    /// [`NotFound`](crate::ApiErrorKind::NotFound) with code 400131 if the endpoint does not exist.
     ///
     /// # Source
     ///
@@ -127,7 +136,7 @@ impl V1<'_> {
         Ok(())
     }
 
-    /// The names of the events that can be subscribed to.
+    /// Lists the names of the events that can be subscribed to.
     ///
     /// # Wire shape
     ///
@@ -135,7 +144,7 @@ impl V1<'_> {
     ///
     /// # Errors
     ///
-    /// [`Authentication`](crate::ErrorKind::Authentication), as everywhere.
+    /// [`Authentication`](crate::ApiErrorKind::Authentication), as for every operation.
     ///
     /// # Source
     ///
@@ -150,10 +159,10 @@ fn read_endpoint(answer: &Answer) -> Result<Endpoint, ApiError> {
     Endpoint::read(answer.object()?).map_err(|mismatch| answer.unexpected(&mismatch))
 }
 
-fn read_name(raw: &RawValue, place: &str) -> Result<EventType, Mismatch> {
-    let value = value(raw, place)?;
+fn read_name(raw: &RawValue, path: &str) -> Result<EventType, Mismatch> {
+    let value = value(raw, path)?;
     let name = value
         .as_str()
-        .ok_or(Mismatch::new(place, "is not a text"))?;
+        .ok_or(Mismatch::new(path, "is not a string"))?;
     Ok(EventType::from(name))
 }

@@ -2,13 +2,13 @@
 //!
 //! # Wire shape
 //!
-//! A success is `{"data": …}`, lists add `has_more` and `next_token`; a refusal is
-//! `{"error": {"code", "message", "param", "doc_url"}}`. Any 2xx is a success.
+//! A success is `{"data": …}`; lists add `has_more` and `next_token`. An error is
+//! `{"error": {"code", "message", "param", "doc_url"}}`. Any other 2xx is a success.
 //!
 //! # Errors
 //!
-//! Every operation can give every [`ErrorKind`](crate::ErrorKind) but those its own section leaves out; what is told there is what
-//! a caller should expect.
+//! Every operation can fail with every [`ApiErrorKind`](crate::ApiErrorKind). The sections below
+//! name the likely ones.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::call::{Call, Gone, segment};
 use crate::transport::Transport;
 use crate::{ApiError, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
 
-mod endpoint;
+mod endpoint_request;
 mod event;
 mod event_type;
 
-pub use endpoint::{EndpointUpdate, NewEndpoint, RotatedSecret};
+pub use endpoint_request::{EndpointUpdate, NewEndpoint, RotatedSecret};
 pub use event::{EventQuery, LoggedEvent};
 pub use event_type::EventTypeEntry;
 
@@ -34,21 +34,23 @@ pub struct V3<'a> {
 }
 
 impl V3<'_> {
-    /// Adds an endpoint and returns it with its secret, which v3 shows here and in
-    /// [`rotate_secret`](Self::rotate_secret) alone: keep it.
+    /// Creates an endpoint and returns it with its secret. Store the secret: v3 shows it only here
+    /// and in [`rotate_secret`](Self::rotate_secret).
     ///
-    /// A fresh [`IdempotencyKey`] goes with it, so that repeating after a lost answer makes one endpoint, not two. Should all
-    /// attempts fail, the key is in the error, for [`create_endpoint_with_key`](Self::create_endpoint_with_key).
+    /// A generated [`IdempotencyKey`] makes retries safe: a lost answer never makes a second
+    /// endpoint. If all attempts fail, the key is in the error. Pass it to
+    /// [`create_endpoint_with_key`](Self::create_endpoint_with_key) to try again later.
     ///
     /// # Wire shape
     ///
-    /// `POST /v3/webhooks/endpoints` with `{"url": string, "events": [string], "entity_id": string}`; `events` is left out for all
-    /// events.
+    /// `POST /v3/webhooks/endpoints` with `{"url": string, "events": [string], "entity_id":
+    /// string}`. `events` is omitted for all events.
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) when the address is not one that HeyGen takes: it has to be public
-    /// `https`, and may have to answer a probe. The code for a failed probe is not documented.
+    /// [`InvalidParameter`](crate::ApiErrorKind::InvalidParameter) if HeyGen rejects the URL. It
+    /// must be public `https`, and may have to answer a probe. The code for a failed probe is not
+    /// documented.
     ///
     /// # Source
     ///
@@ -58,13 +60,13 @@ impl V3<'_> {
         self.create_endpoint_with_key(endpoint, &key).await
     }
 
-    /// [`create_endpoint`](Self::create_endpoint) with a key of yours: for 24 h the same key gets the same answer, even for another
-    /// endpoint.
+    /// [`create_endpoint`](Self::create_endpoint) with your own idempotency key. For 24 h the same
+    /// key gets the same answer, even for a different endpoint.
     ///
     /// # Errors
     ///
-    /// As there, and [`Conflict`](crate::ErrorKind::Conflict) with the code `request_in_progress` while an earlier request with
-    /// this key is still at work.
+    /// As above, and [`Conflict`](crate::ApiErrorKind::Conflict) with the code
+    /// `request_in_progress` while an earlier request with this key is in progress.
     pub async fn create_endpoint_with_key(
         &self,
         endpoint: &NewEndpoint,
@@ -74,7 +76,7 @@ impl V3<'_> {
         read_endpoint(&self.transport.send(&call).await?)
     }
 
-    /// One page of the endpoints, without their secrets.
+    /// Lists one page of the endpoints, without their secrets.
     ///
     /// # Wire shape
     ///
@@ -82,22 +84,24 @@ impl V3<'_> {
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) when HeyGen does not take the limit or the token.
+    /// [`InvalidParameter`](crate::ApiErrorKind::InvalidParameter) if HeyGen rejects the limit or
+    /// the token.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference, “List Webhook Endpoints”: documented. Whether endpoints added through v1 are listed is not.
+    /// HeyGen's API reference, “List Webhook Endpoints”: documented. It is not documented whether
+    /// endpoints created through v1 are listed.
     pub async fn list_endpoints(&self, page: &PageRequest) -> Result<Page<Endpoint>, ApiError> {
         let call = paged(Call::get(ENDPOINTS), page);
         let answer = self.transport.send(&call).await?;
         answer.page(page, Endpoint::read_item)
     }
 
-    /// All endpoints, 100 to a page.
+    /// Lists all endpoints as a stream. It fetches 100 per page.
     #[must_use]
-    pub fn endpoints_all(&self) -> Listing<Endpoint> {
+    pub fn endpoints_stream(&self) -> Listing<Endpoint> {
         let transport = Arc::clone(self.transport);
-        Listing::new(PageRequest::new().limit(LONGEST_PAGE), move |page| {
+        Listing::new(PageRequest::new().with_limit(MAX_PAGE_ITEMS), move |page| {
             let transport = Arc::clone(&transport);
             async move {
                 V3 {
@@ -109,21 +113,22 @@ impl V3<'_> {
         })
     }
 
-    /// Changes an endpoint and returns it as the server stored it. What the update does not name stays as it is.
+    /// Changes an endpoint and returns it as stored. Fields that the update does not name are
+    /// unchanged.
     ///
     /// # Wire shape
     ///
-    /// `PATCH /v3/webhooks/endpoints/{endpoint_id}` with `{"url": string, "events": [string] or null}`, either or both. A list
-    /// replaces the old one whole.
+    /// `PATCH /v3/webhooks/endpoints/{endpoint_id}` with `{"url": string, "events": [string] or
+    /// null}`, either or both. A list replaces the whole old list.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such endpoint.
+    /// [`NotFound`](crate::ApiErrorKind::NotFound) if the endpoint does not exist.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference, “Update Webhook Endpoint”: documented. That `"events": null` means all events here is assumed: see
-    /// [`EndpointUpdate::events`].
+    /// HeyGen's API reference, “Update Webhook Endpoint”: documented. That `"events": null` means
+    /// all events is assumed: see [`EndpointUpdate::events`].
     pub async fn update_endpoint(
         &self,
         endpoint_id: &EndpointId,
@@ -134,17 +139,19 @@ impl V3<'_> {
         read_endpoint(&self.transport.send(&call).await?)
     }
 
-    /// Deletes an endpoint for good.
+    /// Deletes an endpoint permanently.
     ///
-    /// Where an attempt ended without an answer and the next one finds no such endpoint, it is deleted.
+    /// If an attempt ends without an answer and the retry gets “not found”, the endpoint is
+    /// deleted: that is a success.
     ///
     /// # Wire shape
     ///
-    /// `DELETE /v3/webhooks/endpoints/{endpoint_id}`. The answer is `{"data": {}, "error": null}`; `{}` and no body are taken too.
+    /// `DELETE /v3/webhooks/endpoints/{endpoint_id}`. The answer is `{"data": {}, "error": null}`;
+    /// `{}` and an empty body are a success too.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such endpoint.
+    /// [`NotFound`](crate::ApiErrorKind::NotFound) if the endpoint does not exist.
     ///
     /// # Source
     ///
@@ -156,32 +163,37 @@ impl V3<'_> {
         Ok(())
     }
 
-    /// Replaces the secret of an endpoint. The old one is invalid at once, so have the receiver accept both for a while.
+    /// Replaces the secret of an endpoint. HeyGen stops signing with the old one immediately, so
+    /// let the receiver accept both for a while.
     ///
-    /// A fresh [`IdempotencyKey`] goes with it, as in [`create_endpoint`](Self::create_endpoint).
+    /// A generated [`IdempotencyKey`] makes retries safe, as in
+    /// [`create_endpoint`](Self::create_endpoint).
     ///
     /// # Wire shape
     ///
-    /// `POST /v3/webhooks/endpoints/{endpoint_id}/rotate-secret` without a body; `{"data": {"endpoint_id", "secret"}}` comes back.
+    /// `POST /v3/webhooks/endpoints/{endpoint_id}/rotate-secret` without a body. The answer is
+    /// `{"data": {"endpoint_id", "secret"}}`.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such endpoint.
+    /// [`NotFound`](crate::ApiErrorKind::NotFound) if the endpoint does not exist.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference, “Rotate Webhook Signing Secret”: documented. Which secret signs a delivery that was waiting is not.
+    /// HeyGen's API reference, “Rotate Webhook Signing Secret”: documented. It is not documented
+    /// which secret signs a pending retry.
     pub async fn rotate_secret(&self, endpoint_id: &EndpointId) -> Result<RotatedSecret, ApiError> {
         let key = IdempotencyKey::generate()?;
         self.rotate_secret_with_key(endpoint_id, &key).await
     }
 
-    /// [`rotate_secret`](Self::rotate_secret) with a key of yours: for 24 h the same key gets the same secret for this endpoint.
+    /// [`rotate_secret`](Self::rotate_secret) with your own idempotency key. For 24 h the same key
+    /// gets the same secret for this endpoint.
     ///
     /// # Errors
     ///
-    /// As there, and [`Conflict`](crate::ErrorKind::Conflict) with the code `request_in_progress` while an earlier request with
-    /// this key is still at work.
+    /// As above, and [`Conflict`](crate::ApiErrorKind::Conflict) with the code
+    /// `request_in_progress` while an earlier request with this key is in progress.
     pub async fn rotate_secret_with_key(
         &self,
         endpoint_id: &EndpointId,
@@ -193,16 +205,17 @@ impl V3<'_> {
             .map_err(|mismatch| answer.unexpected(&mismatch))
     }
 
-    /// One page of the events that can be subscribed to, as HeyGen offers them now.
+    /// Lists one page of the event types that HeyGen offers now.
     ///
     /// # Wire shape
     ///
-    /// `GET /v3/webhooks/event-types`. The answer has the shape of a page; that the query takes `limit` and `token` as elsewhere is
-    /// assumed, and a plain [`PageRequest`] sends neither.
+    /// `GET /v3/webhooks/event-types`. The answer is a page. That the query accepts `limit` and
+    /// `token` is assumed; a plain [`PageRequest`] sends neither.
     ///
     /// # Errors
     ///
-    /// [`Authentication`](crate::ErrorKind::Authentication), as everywhere: it is the cheapest question to check a key with.
+    /// [`Authentication`](crate::ApiErrorKind::Authentication), as for every operation. This is the
+    /// cheapest way to check an API key.
     ///
     /// # Source
     ///
@@ -216,9 +229,9 @@ impl V3<'_> {
         answer.page(page, EventTypeEntry::read_item)
     }
 
-    /// All events that can be subscribed to.
+    /// Lists all event types as a stream.
     #[must_use]
-    pub fn event_types_all(&self) -> Listing<EventTypeEntry> {
+    pub fn event_types_stream(&self) -> Listing<EventTypeEntry> {
         let transport = Arc::clone(self.transport);
         Listing::new(PageRequest::new(), move |page| {
             let transport = Arc::clone(&transport);
@@ -232,7 +245,7 @@ impl V3<'_> {
         })
     }
 
-    /// One page of the log of delivered events.
+    /// Lists one page of the event log.
     ///
     /// # Wire shape
     ///
@@ -240,12 +253,13 @@ impl V3<'_> {
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) when HeyGen does not know the event type, the limit or the token.
+    /// [`InvalidParameter`](crate::ApiErrorKind::InvalidParameter) if HeyGen rejects the event
+    /// type, the limit or the token.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference, “List Webhook Events”: documented. The order, how long events are kept, and whether those that could
-    /// not be delivered are among them is not.
+    /// HeyGen's API reference, “List Webhook Events”: documented. Not documented are the order, the
+    /// retention, and whether undeliverable events are listed.
     pub async fn list_events(&self, query: &EventQuery) -> Result<Page<LoggedEvent>, ApiError> {
         let call = Call::get(&["v3", "webhooks", "events"])
             .query("event_type", query.event_type.as_ref())
@@ -254,14 +268,15 @@ impl V3<'_> {
         answer.page(&query.page, LoggedEvent::read_item)
     }
 
-    /// The whole log of delivered events from the page of the query on, 100 to a page unless it says otherwise.
+    /// Lists the event log as a stream, starting at the page of the query. It fetches 100 per page
+    /// unless the query has a limit.
     #[must_use]
-    pub fn events_all(&self, query: &EventQuery) -> Listing<LoggedEvent> {
+    pub fn events_stream(&self, query: &EventQuery) -> Listing<LoggedEvent> {
         let (transport, query) = (Arc::clone(self.transport), query.clone());
         let mut first = query.page.clone();
-        first.limit.get_or_insert(LONGEST_PAGE);
+        first.limit.get_or_insert(MAX_PAGE_ITEMS);
         Listing::new(first, move |page| {
-            let (transport, query) = (Arc::clone(&transport), query.clone().page(page));
+            let (transport, query) = (Arc::clone(&transport), query.clone().with_page(page));
             async move {
                 V3 {
                     transport: &transport,
@@ -283,4 +298,4 @@ fn paged(call: Call, page: &PageRequest) -> Call {
 }
 
 const ENDPOINTS: &[&str] = &["v3", "webhooks", "endpoints"];
-const LONGEST_PAGE: u32 = 100;
+const MAX_PAGE_ITEMS: u32 = 100;

@@ -1,5 +1,5 @@
-//! Stores what HeyGen's event log has and an inbox lacks: `cargo run --example backfill -- inbox.db`, with the key in
-//! `HEYGEN_API_KEY`. It may run beside the server that fills the inbox.
+//! Stores what HeyGen's event log has and an inbox lacks: `cargo run --example backfill --
+//! inbox.db`, with the key in `HEYGEN_API_KEY`. It may run beside the server that fills the inbox.
 
 use heygen_api::{Client, Credentials};
 use heygen_connect::{Backfill, BackfillOutcome, BackfillProgress};

@@ -1,31 +1,31 @@
-//! [`same_address`]: whether two texts mean one address.
+//! [`same_address`]: whether two strings are the same URL.
 
 use url::Url;
 
-/// Whether both texts mean one address, as a receiver serves it: with or without a final slash. A query counts: something
-/// before the receiver may go by it, such as a tunnel.
+/// Whether two URLs are the same for a receiver, for example with and without a trailing slash. The
+/// query counts, because a proxy or tunnel may route by it.
 #[must_use]
 pub fn same_address(one: &str, other: &str) -> bool {
     canonical_address(one) == canonical_address(other)
 }
 
-/// What two ways to write one address have in common.
+/// The canonical form of a URL.
 #[must_use]
 pub fn canonical_address(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else {
         return url.to_owned();
     };
-    // In the host a final dot says nothing either.
+    // A trailing dot of the host is insignificant too.
     let host = parsed.host_str().and_then(|host| host.strip_suffix('.'));
     if let Some(host) = host.map(str::to_owned) {
-        // Without the dot it is a host still.
+        // Without the dot it is still a valid host.
         let _ = parsed.set_host(Some(&host));
     }
     let path = parsed.path().strip_suffix('/').map(str::to_owned);
     if let Some(path) = path {
         parsed.set_path(&path);
     }
-    // Never sent, and so no part of where something is sent to.
+    // A fragment is never sent.
     parsed.set_fragment(None);
     parsed.into()
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_written_twice() {
+    fn same_address_ignores_spelling() {
         #[track_caller]
         fn check(one: &str, other: &str, expected: bool) {
             assert_eq!(same_address(one, other), expected, "{one} {other}");

@@ -1,7 +1,7 @@
-//! [`Backfill`]: stores what HeyGen's event log has and the inbox lacks: events that came while nothing received them.
+//! [`Backfill`]: stores missed events from HeyGen's event log in the inbox.
 //!
-//! Which way the log is ordered is not documented, nor whether events that were never delivered are in it: nothing here
-//! relies on either.
+//! HeyGen documents neither the order of the log nor whether undelivered events are in it. Nothing
+//! here depends on either.
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -28,15 +28,16 @@ pub use watch::BackfillEvent;
 use crate::error::ConnectError;
 use bookmark::Bookmark;
 use log::{Log, LogQuery};
-use pass::{Depth, Pass, Range};
+use pass::{Pass, PassScope, Range};
 use target::Target;
-use watch::{Troubles, jittered};
+use watch::{FailureTracker, jittered};
 
-/// Stores what HeyGen's event log has and the inbox lacks: events that came while nothing received them.
+/// Stores missed events: records of HeyGen's event log that are not in the inbox.
 ///
-/// [`run`](Self::run) reads the log once, [`watch`](Self::watch) at intervals for as long as a server runs. Every page is in
-/// the inbox before the next is asked for, and so is a bookmark of how far it has come: it may be interrupted anywhere. An event
-/// that is in the inbox already, also as a POST, is not stored again.
+/// [`run`](Self::run) reads the log once; [`watch`](Self::watch) reads it at intervals while a
+/// server runs. Each page and a bookmark are stored before the next page is requested, so a
+/// backfill may be interrupted anywhere. An event that is in the inbox, even as a POST, is not
+/// stored again.
 #[derive(Debug)]
 pub struct Backfill<I> {
     log: Log,
@@ -45,13 +46,13 @@ pub struct Backfill<I> {
 }
 
 impl<I: InboxAdmin> Backfill<I> {
-    /// Everything in the log that `client` reads, into this inbox.
+    /// A backfill from the log that `client` reads into this inbox.
     #[must_use]
     pub fn new(client: Client, inbox: I) -> Self {
         Self::into_target(client, Target::inbox(inbox))
     }
 
-    /// Counts what would be new, and changes nothing. `None` where there is no inbox yet.
+    /// A backfill that counts new records and changes nothing. `None`: there is no inbox yet.
     #[must_use]
     pub fn dry_run(client: Client, inbox: Option<I>) -> Self {
         Self::into_target(client, Target::dry_run(inbox))
@@ -66,14 +67,15 @@ impl<I: InboxAdmin> Backfill<I> {
         }
     }
 
-    /// Names the address of a log other than HeyGen's own, so that one inbox keeps a bookmark of its own for it.
+    /// Names the base URL of a log other than HeyGen's, so that it has its own bookmark in the
+    /// inbox.
     #[must_use]
     pub fn base_url(mut self, base_url: Option<String>) -> Self {
         self.log.query.base_url = base_url;
         self
     }
 
-    /// Only events whose name is this, or matches this pattern (`*` matches anything).
+    /// Only events with this name, or matching this pattern (`*` matches anything).
     #[must_use]
     pub fn event_type(mut self, event_type: Option<String>) -> Self {
         self.log.query.event_type = event_type;
@@ -87,45 +89,51 @@ impl<I: InboxAdmin> Backfill<I> {
         self
     }
 
-    /// Leaves out what HeyGen made before this moment, in every pass. What does not say when it was made is stored.
+    /// Skips events that were created before this time. Events without a creation time are stored.
     ///
-    /// HeyGen's clock tells when an event was made, to the second: who means “from now on” allows for a clock that is late.
+    /// The creation time is from HeyGen's clock, to the second. For “from now on”, allow for a
+    /// clock that is late.
     #[must_use]
     pub fn since(mut self, since: SystemTime) -> Self {
-        // To the second, downwards: a record of the same second counts as made since.
+        // Rounded down to the second: a record of the same second is included.
         self.range.since = Timestamp::try_from(since)
             .ok()
             .and_then(|since| Timestamp::from_second(since.as_second()).ok());
         self
     }
 
-    /// Reads everything since then, also what an earlier pass read and the inbox has deleted meanwhile.
+    /// Reads everything since this time, even what an earlier pass read and the inbox has deleted
+    /// since.
     #[must_use]
     pub fn again_since(mut self, since: SystemTime) -> Self {
         self.range.again = true;
         self.since(since)
     }
 
-    /// Reads the log once: on from where an interrupted run ended, if there is one, then over what came meanwhile.
+    /// Reads the log once. It continues an interrupted run, if there is one, then reads what is
+    /// newer.
     ///
-    /// `stop` ends it between two pages. `on_progress` is called after each; the last progress is complete also after an
-    /// error.
+    /// `stop` ends it between two pages. `on_progress` is called after each page; the last call is
+    /// complete even if an error follows.
     ///
     /// # Errors
     ///
-    /// HeyGen refuses or cannot be asked, or the inbox cannot be written. What was read before is stored.
+    /// HeyGen rejects a request or cannot be reached, or the inbox cannot be written. Pages that
+    /// were read before are stored.
     pub async fn run(
         &mut self,
         stop: impl Future<Output = ()> + Send,
         mut on_progress: impl FnMut(&BackfillProgress) + Send,
     ) -> Result<BackfillOutcome, ConnectError> {
-        self.pass(Depth::Deep, pin!(stop), &mut on_progress).await
+        self.pass(PassScope::Full, pin!(stop), &mut on_progress)
+            .await
     }
 
-    /// Reads the log at once, and again after every `interval`, give or take a tenth, until `stop`.
+    /// Reads the log immediately and then at every `interval` (±10 %), until `stop`.
     ///
-    /// Whatever goes wrong is reported and tried again: soon at first, then after growing delays, and never before HeyGen
-    /// wants to be asked again, unless `on_event` breaks after [`Failed`](BackfillEvent::Failed).
+    /// Errors are reported and retried: soon at first, then after growing delays, and never before
+    /// the `Retry-After` of HeyGen. If `on_event` breaks after [`Failed`](BackfillEvent::Failed),
+    /// it ends.
     ///
     /// # Errors
     ///
@@ -137,12 +145,12 @@ impl<I: InboxAdmin> Backfill<I> {
         mut on_event: impl FnMut(BackfillEvent<'_>) -> ControlFlow<()> + Send,
     ) -> Result<(), ConnectError> {
         let mut stop = pin!(stop);
-        let mut troubles = Troubles::new(interval);
+        let mut failures = FailureTracker::new(interval);
         let mut is_first = true;
         loop {
             let mut progress = BackfillProgress::default();
             let mut on_progress = |so_far: &BackfillProgress| progress = *so_far;
-            let ended = self.pass(Depth::Between, stop.as_mut(), &mut on_progress);
+            let ended = self.pass(PassScope::Incremental, stop.as_mut(), &mut on_progress);
             let ended = ended.await;
             if progress.new > 0 || is_first && ended.is_ok() {
                 let _ = on_event(BackfillEvent::Passed(progress));
@@ -151,13 +159,13 @@ impl<I: InboxAdmin> Backfill<I> {
             let wait = match ended {
                 Ok(BackfillOutcome::Stopped) => return Ok(()),
                 Ok(BackfillOutcome::Complete) => {
-                    if troubles.end() {
+                    if failures.reset() {
                         let _ = on_event(BackfillEvent::Recovered);
                     }
                     jittered(interval)
                 }
                 Err(error) => {
-                    let (retry_in, is_repeated) = troubles.add(&error);
+                    let (retry_in, is_repeated) = failures.add(&error);
                     let failed = BackfillEvent::Failed {
                         error: &error,
                         retry_in,
@@ -179,7 +187,7 @@ impl<I: InboxAdmin> Backfill<I> {
 
     async fn pass(
         &mut self,
-        depth: Depth,
+        scope: PassScope,
         stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
         on_progress: &mut (dyn FnMut(&BackfillProgress) + Send),
     ) -> Result<BackfillOutcome, ConnectError> {
@@ -187,7 +195,7 @@ impl<I: InboxAdmin> Backfill<I> {
             log: &self.log,
             target: &mut self.target,
             range: self.range,
-            depth,
+            scope,
             stop,
             on_progress,
             bookmark: Bookmark::default(),

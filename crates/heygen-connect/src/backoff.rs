@@ -1,4 +1,4 @@
-//! [`Backoff`]: when HeyGen is asked again.
+//! [`Backoff`]: retry delays.
 
 use std::time::Duration;
 

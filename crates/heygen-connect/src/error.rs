@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use heygen_api::{ApiError, EndpointId, ErrorKind};
+use heygen_api::{ApiError, ApiErrorKind, EndpointId};
 use heygen_inbox::InboxError;
 
-/// Why something could not be done. No text of it holds a secret.
+/// Why an operation failed. No text of it contains a secret.
 #[derive(Debug)]
 pub struct ConnectError {
     kind: ConnectErrorKind,
@@ -15,21 +15,21 @@ pub struct ConnectError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of failure it was, as far as a caller would act differently.
+/// What went wrong.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
-    /// HeyGen's API refused or could not be reached: [`ConnectError::api_error`] tells more.
+    /// HeyGen's API rejected a request or could not be reached: see [`ConnectError::api_error`].
     Api,
     /// The inbox could not be read or written.
     Inbox,
-    /// The secrets could not be read or written. A damaged file is not written over.
+    /// The secrets could not be read or written. A damaged file is not overwritten.
     SecretStore,
-    /// HeyGen created the endpoint and did not give its secret: replace that.
+    /// HeyGen created the endpoint without returning its secret. Rotate the secret.
     NoSecret,
     /// The endpoint exists, and HeyGen does not show its secret again.
     UnknownSecret,
-    /// HeyGen's event log says that there is more, and not where.
+    /// HeyGen's event log announces more pages without a new token.
     EndlessLog,
 }
 
@@ -46,28 +46,28 @@ impl ConnectError {
         self.endpoint_id.as_ref()
     }
 
-    /// What HeyGen's API said, where it was that.
+    /// The error of HeyGen's API, if it was one.
     #[must_use]
     pub fn api_error(&self) -> Option<&ApiError> {
         self.source.as_deref()?.downcast_ref()
     }
 
-    /// Whether HeyGen's API was asked and may answer otherwise later, without anybody changing anything.
+    /// Whether a later retry may succeed without any change.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         let Some(error) = self.api_error() else {
             return false;
         };
         match error.kind() {
-            ErrorKind::Transport
-            | ErrorKind::Timeout
-            | ErrorKind::Server
-            | ErrorKind::RateLimited
-            | ErrorKind::QuotaExceeded => true,
-            // 409 while HeyGen is still at work on what was asked for before.
-            ErrorKind::Conflict => error.has_code("request_in_progress"),
-            // What began as it should and breaks off; what answers otherwise than HeyGen does is not HeyGen.
-            ErrorKind::UnexpectedBody => error
+            ApiErrorKind::Transport
+            | ApiErrorKind::Timeout
+            | ApiErrorKind::Server
+            | ApiErrorKind::RateLimited
+            | ApiErrorKind::QuotaExceeded => true,
+            // 409 while an earlier request is in progress.
+            ApiErrorKind::Conflict => error.has_code("request_in_progress"),
+            // A truncated answer is temporary. Any other unexpected body is not from HeyGen.
+            ApiErrorKind::UnexpectedBody => error
                 .source()
                 .and_then(|source| source.downcast_ref::<serde_json::Error>())
                 .is_some_and(serde_json::Error::is_eof),

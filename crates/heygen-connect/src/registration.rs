@@ -1,12 +1,12 @@
-//! [`Registration`]: finds or creates the endpoint of an address at HeyGen, and stores its secret.
+//! [`Registration`]: finds or creates the endpoint of a URL at HeyGen, and stores its secret.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heygen_api::{
-    ApiError, Client, Endpoint, EndpointId, EndpointSecret, EndpointStatus, ErrorKind, Events,
-    IdempotencyKey, v3,
+    ApiError, ApiErrorKind, Client, Endpoint, EndpointId, EndpointStatus, IdempotencyKey,
+    Subscription, v3,
 };
 use heygen_signature::Secret;
 use tokio::sync::watch;
@@ -16,83 +16,84 @@ use crate::backoff::Backoff;
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::secret_store::SecretStore;
 
-/// How long HeyGen retries a delivery, and so how long a replaced secret is accepted beside the new one: 24 h.
+/// How long a replaced secret is accepted along with the new one: 24 h, HeyGen's retry time.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
-/// What to do where the endpoint exists and its secret is not stored: HeyGen does not show it again.
+/// What to do if the endpoint exists and its secret is not stored. HeyGen does not show it again.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum UnknownSecret {
     /// Registering fails with [`UnknownSecret`](ConnectErrorKind::UnknownSecret).
     #[default]
     Fail,
-    /// The receiver has a secret from elsewhere, which is taken for that of the endpoint.
+    /// Assumes that the receiver has the secret from another source.
     Assume,
-    /// HeyGen replaces it. Another receiver that still uses the old one fails at once.
+    /// Rotates the secret. Another receiver with the old one fails immediately.
     Replace,
 }
 
-/// What a registration did or found.
+/// An event of a registration.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RegistrationEvent<'a> {
-    /// HeyGen could not be asked; it is asked again until it answers. Reported once.
+    /// HeyGen could not be reached. The request is retried until it succeeds. Reported once.
     Delayed(&'a ConnectError),
-    /// So many endpoints at HeyGen have this address: every event is delivered that often.
+    /// This many endpoints at HeyGen have the URL: every event is delivered that often.
     Ambiguous(usize),
-    /// Stored secrets of endpoints that HeyGen no longer lists are accepted for [`DEFAULT_OVERLAP`] longer.
+    /// Stored secrets of endpoints that HeyGen no longer lists expire after [`DEFAULT_OVERLAP`].
     UnlistedExpire,
-    /// That could not be recorded.
+    /// That expiry could not be stored.
     UnlistedNotExpired(&'a ConnectError),
-    /// The endpoint was created at this address, as HeyGen has it.
+    /// The endpoint was created, with this URL as HeyGen returned it.
     Created(&'a EndpointId, &'a str),
-    /// The endpoint exists at this address, as HeyGen has it.
+    /// The endpoint exists, with this URL as HeyGen returned it.
     Found(&'a EndpointId, &'a str),
-    /// HeyGen has disabled the endpoint, and no operation is known that enables it.
+    /// The endpoint is disabled, and no operation is known that enables it.
     Disabled(&'a EndpointId),
-    /// Another set of events was subscribed to; whether HeyGen shows that it took it over.
+    /// The subscription was replaced. Whether HeyGen's answer confirms it.
     SubscriptionReplaced(&'a EndpointId, bool),
-    /// A secret was stored: it has to be accepted from now on.
+    /// A secret was stored. Accept it from now on.
     SecretStored(&'a EndpointId),
-    /// A secret could not be stored. It has to be accepted all the same: HeyGen does not show it again, and signs with it.
+    /// A secret could not be stored. Accept it anyway: HeyGen signs with it and does not show it
+    /// again.
     SecretNotStored(&'a EndpointId, Secret, &'a ConnectError),
     /// The secret of the endpoint was replaced.
     SecretReplaced(&'a EndpointId),
-    /// The secret that the receiver has from elsewhere is taken for that of the endpoint.
+    /// The receiver is assumed to have the secret from another source.
     SecretAssumed(&'a EndpointId),
 }
 
 type OnEvent = Box<dyn Fn(RegistrationEvent<'_>) + Send + Sync>;
 
-/// Finds or creates the endpoint of an address at HeyGen, and stores its secret.
+/// Finds or creates the endpoint of a URL at HeyGen, and stores its secret.
 ///
-/// Idempotent: a stored secret and the address find the endpoint again. A creation whose answer was lost is repeated under
-/// its idempotency key, with which HeyGen gives the secret again.
+/// Idempotent: it finds its endpoint again by URL and stored secret. A creation whose answer was
+/// lost is repeated with its idempotency key, and HeyGen returns the secret again.
 pub struct Registration {
     client: Client,
     store: SecretStore,
     url: String,
-    events: Option<Events>,
+    events: Option<Subscription>,
     unknown_secret: UnknownSecret,
     on_event: OnEvent,
     endpoint_id: Mutex<Option<EndpointId>>,
-    /// The last creation that was not answered as it should be.
+    /// The last creation without a complete answer.
     creation: Mutex<Option<Creation>>,
-    /// While HeyGen makes a secret that it will show once.
+    /// True while HeyGen makes a secret that it shows only once.
     awaits_secret: watch::Sender<bool>,
 }
 
-/// A creation that may have been carried out all the same.
+/// A creation that HeyGen may have carried out.
 #[derive(Clone, Debug)]
 struct Creation {
-    /// With it HeyGen gives the first answer again, and with that the secret.
+    /// HeyGen repeats the first answer for it, with the secret.
     key: IdempotencyKey,
-    /// Whether HeyGen did not answer at all, so that it may be at work on it still.
+    /// Whether HeyGen did not answer, so it may still be working on it.
     is_open: bool,
 }
 
 impl Registration {
-    /// Has HeyGen send to `url`, and keeps the secret in `store`.
+    /// A registration of `url`, with its secret in `store`.
     #[must_use]
     pub fn new(client: Client, store: SecretStore, url: impl Into<String>) -> Self {
         Self {
@@ -108,22 +109,22 @@ impl Registration {
         }
     }
 
-    /// What to subscribe to, on an existing endpoint too. Default: `None`, everything on a new endpoint, and whatever an
-    /// existing one has.
+    /// Sets the subscription, also of an existing endpoint. Default: `None`, which means all events
+    /// for a new endpoint and no change of an existing one.
     #[must_use]
-    pub fn events(mut self, events: Option<Events>) -> Self {
+    pub fn events(mut self, events: Option<Subscription>) -> Self {
         self.events = events;
         self
     }
 
-    /// What to do where the endpoint exists and its secret is not stored. Default: fail.
+    /// Sets what to do if the endpoint exists and its secret is not stored. Default: fail.
     #[must_use]
     pub fn unknown_secret(mut self, unknown_secret: UnknownSecret) -> Self {
         self.unknown_secret = unknown_secret;
         self
     }
 
-    /// Calls this with everything the registration does or finds, in order. It must not block.
+    /// Calls `on_event` for every event, in order. It must not block.
     #[must_use]
     pub fn on_event(
         mut self,
@@ -133,12 +134,13 @@ impl Registration {
         self
     }
 
-    /// Registers, as [`try_register`](Self::try_register) does, and tries again for as long as that can help: after 5 s,
-    /// then after delays that double up to 5 min, or when HeyGen asks to be asked again, within an hour.
+    /// Calls [`try_register`](Self::try_register) and retries temporary errors: after 5 s, then
+    /// after delays that double up to 5 min. A `Retry-After` of HeyGen replaces the delay, up to
+    /// one hour.
     ///
     /// # Errors
     ///
-    /// The first one that trying again does not change.
+    /// The first error that is not temporary.
     pub async fn register(&self) -> Result<(), ConnectError> {
         let mut backoff = Backoff::new(INITIAL_DELAY, MAX_DELAY);
         let mut is_reported = false;
@@ -156,18 +158,22 @@ impl Registration {
                 (self.on_event)(RegistrationEvent::Delayed(&error));
                 is_reported = true;
             }
-            tracing::debug!(seconds = wait.as_secs(), "asking HeyGen again after a wait");
+            tracing::debug!(
+                seconds = wait.as_secs(),
+                "registration failed, retrying after a delay"
+            );
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// Makes HeyGen send to the address, and stores the secret. The server has to be up: HeyGen may probe it.
+    /// Registers the URL once and stores the secret. The server must be running: HeyGen may probe
+    /// it.
     ///
     /// # Errors
     ///
-    /// HeyGen refuses or cannot be asked, the secret cannot be stored, or is not known.
+    /// HeyGen rejects a request or cannot be reached, or the secret is unknown or cannot be stored.
     pub async fn try_register(&self) -> Result<(), ConnectError> {
-        let endpoints = self.client.v3().endpoints_all().into_vec().await?;
+        let endpoints = self.client.v3().endpoints_stream().try_collect().await?;
         self.expire_unlisted(&endpoints).await;
         let mut ours: Vec<Endpoint> = endpoints
             .into_iter()
@@ -177,16 +183,16 @@ impl Registration {
             (self.on_event)(RegistrationEvent::Ambiguous(ours.len()));
         }
         let mut known = None;
-        for (place, endpoint) in ours.iter().enumerate() {
+        for (index, endpoint) in ours.iter().enumerate() {
             let id = endpoint.endpoint_id.clone();
             if known.is_none() && self.in_store(move |store| store.knows(id.as_str())).await? {
-                known = Some(place);
+                known = Some(index);
             }
         }
         let pending = lock(&self.creation).clone();
         match (known, pending) {
-            (Some(place), _) => self.adopt(ours.swap_remove(place), true).await,
-            // Most likely the one that was made before the answer was lost.
+            (Some(index), _) => self.adopt(ours.swap_remove(index), true).await,
+            // Most likely the endpoint whose answer was lost.
             (None, Some(creation)) if creation.is_open || !ours.is_empty() => {
                 self.create(creation.key).await
             }
@@ -195,24 +201,25 @@ impl Registration {
         }
     }
 
-    /// Waits until a secret that HeyGen is making is known, and stored: a process that ends before loses it.
+    /// Waits until a secret that HeyGen is making is stored. A process that exits earlier loses it.
     pub async fn secret_received(&self) {
         let mut awaits = self.awaits_secret.subscribe();
-        // It cannot be closed: we hold the other end.
+        // It cannot be closed: `self` holds the sender.
         let _open = awaits.wait_for(|awaits| !awaits).await;
     }
 
-    /// The endpoint that was registered, and not deregistered since.
+    /// The registered endpoint, until it is deregistered.
     #[must_use]
     pub fn endpoint_id(&self) -> Option<EndpointId> {
         lock(&self.endpoint_id).clone()
     }
 
-    /// Deletes the endpoint that was registered, if there is one, and removes its secret from the store.
+    /// Deletes the registered endpoint, if any, and removes its secret from the store.
     ///
     /// # Errors
     ///
-    /// HeyGen refuses or cannot be asked; or, after HeyGen has deleted it, the secret cannot be removed.
+    /// HeyGen rejects the request or cannot be reached, or the secret cannot be removed after the
+    /// deletion.
     pub async fn deregister(&self) -> Result<(), ConnectError> {
         let Some(endpoint_id) = lock(&self.endpoint_id).take() else {
             return Ok(());
@@ -223,7 +230,8 @@ impl Registration {
         Ok(())
     }
 
-    /// What HeyGen no longer lists sends nothing new: after the last retry nobody but a thief can use its secret.
+    /// An endpoint that HeyGen no longer lists sends nothing new: its secret is useless after the
+    /// last retry.
     async fn expire_unlisted(&self, endpoints: &[Endpoint]) {
         let ids = endpoints.iter().map(|endpoint| &endpoint.endpoint_id);
         let ids: Vec<_> = ids.map(|id| id.as_str().to_owned()).collect();
@@ -244,7 +252,7 @@ impl Registration {
         if !secret_is_known {
             self.find_secret(id).await?;
         }
-        // Not before: an endpoint whose secret is not known here is not ours to delete.
+        // Not earlier: an endpoint with an unknown secret must not be deleted by `deregister`.
         *lock(&self.endpoint_id) = Some(id.clone());
         if endpoint.status == Some(EndpointStatus::Disabled) {
             (self.on_event)(RegistrationEvent::Disabled(id));
@@ -263,15 +271,15 @@ impl Registration {
 
     async fn create(&self, key: IdempotencyKey) -> Result<(), ConnectError> {
         self.in_store(|store| store.check_writable()).await?;
-        let events = self.events.clone().unwrap_or(Events::All);
-        let new = v3::NewEndpoint::new(&self.url).events(events);
+        let events = self.events.clone().unwrap_or(Subscription::All);
+        let new = v3::NewEndpoint::new(&self.url).with_events(events);
         let client = self.client.v3();
         let creating = async {
             let endpoint = match client.create_endpoint_with_key(&new, &key).await {
                 Ok(endpoint) => endpoint,
                 Err(error) => {
-                    // HeyGen that has failed may answer the same under this key for a day.
-                    let is_open = error.outcome_unknown() && error.kind() != ErrorKind::Server;
+                    // After a 5xx HeyGen may repeat the same error for this key for a day.
+                    let is_open = error.outcome_unknown() && error.kind() != ApiErrorKind::Server;
                     *lock(&self.creation) = Some(Creation { key, is_open });
                     return Err(error.into());
                 }
@@ -284,7 +292,7 @@ impl Registration {
                 let error = ConnectError::new(ConnectErrorKind::NoSecret, message);
                 return Err(error.with_endpoint(id));
             };
-            self.keep_secret(&id, &secret, Duration::ZERO).await;
+            self.store_secret(&id, &secret, Duration::ZERO).await;
             Ok((id, endpoint.url))
         };
         let (id, url) = self.awaiting_secret(creating).await?;
@@ -307,7 +315,8 @@ impl Registration {
                 let client = self.client.v3();
                 let rotating = async {
                     let rotated = client.rotate_secret(id).await?;
-                    self.keep_secret(id, &rotated.secret, DEFAULT_OVERLAP).await;
+                    self.store_secret(id, &rotated.secret, DEFAULT_OVERLAP)
+                        .await;
                     Ok(())
                 };
                 self.awaiting_secret(rotating).await?;
@@ -317,23 +326,19 @@ impl Registration {
         Ok(())
     }
 
-    /// Stores a secret, and says either way that it has to be accepted.
-    async fn keep_secret(&self, id: &EndpointId, secret: &EndpointSecret, overlap: Duration) {
+    /// Stores a secret and reports it. It must be accepted even if it cannot be stored.
+    async fn store_secret(&self, id: &EndpointId, secret: &Secret, overlap: Duration) {
         let (url, text) = (self.url.clone(), secret.expose().to_owned());
         let endpoint_id = id.clone();
         let stored =
             self.in_store(move |store| store.insert(endpoint_id.as_str(), &url, &text, overlap));
-        match (stored.await, Secret::new(secret.expose())) {
-            (Ok(()), _) => (self.on_event)(RegistrationEvent::SecretStored(id)),
-            (Err(error), Ok(secret)) => {
-                (self.on_event)(RegistrationEvent::SecretNotStored(id, secret, &error));
-            }
-            // An empty one: nothing is signed with it.
-            (Err(_), Err(_)) => {}
-        }
+        (self.on_event)(match &stored.await {
+            Ok(()) => RegistrationEvent::SecretStored(id),
+            Err(error) => RegistrationEvent::SecretNotStored(id, secret.clone(), error),
+        });
     }
 
-    /// Marks what must not be broken off when the process is asked to stop.
+    /// Marks work that must not be interrupted by a shutdown.
     async fn awaiting_secret<T>(
         &self,
         work: impl Future<Output = Result<T, ConnectError>>,
@@ -344,7 +349,7 @@ impl Registration {
         done
     }
 
-    /// The store blocks for as long as the disk takes.
+    /// Calls the store on a blocking thread.
     async fn in_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&SecretStore) -> Result<T, ConnectError> + Send + 'static,
@@ -352,8 +357,11 @@ impl Registration {
         let store = self.store.clone();
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         done.unwrap_or_else(|error| {
-            let error =
-                ConnectError::new(ConnectErrorKind::SecretStore, "no answer").with_source(error);
+            let error = ConnectError::new(
+                ConnectErrorKind::SecretStore,
+                "the secret store did not answer",
+            )
+            .with_source(error);
             Err(error)
         })
     }
@@ -380,10 +388,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const INITIAL_DELAY: Duration = Duration::from_secs(5);
 const MAX_DELAY: Duration = Duration::from_secs(5 * 60);
 
-/// `Retry-After: 0` does not invite to ask without a pause.
+/// `Retry-After: 0` must not cause requests without a pause.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A server that mistakes a unit must not keep the receiver unregistered for days.
+/// A wrong unit of the server must not leave the receiver unregistered for days.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
@@ -391,7 +399,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_heygen_asks_for_comes_first() {
+    fn retry_after_replaces_the_delay_within_limits() {
         for (asked, expected) in [(0, 1), (17, 17), (1200, 1200), (86_400, 3600)] {
             let mut backoff = Backoff::new(INITIAL_DELAY, MAX_DELAY);
             let wait = wait(&mut backoff, Some(Duration::from_secs(asked)));

@@ -1,7 +1,7 @@
-//! [`SecretStore`]: the secrets HeyGen gave us for our endpoints, in a file of their own beside the inbox.
+//! [`SecretStore`]: the secrets of the registered endpoints, in a file next to the inbox.
 //!
-//! HeyGen shows a secret once, when an endpoint is created or its secret replaced. The file belongs to its owner alone
-//! (0600) and is replaced whole, so that a reader never sees half of it.
+//! HeyGen shows a secret only once, when an endpoint is created or its secret is rotated. The file
+//! has mode 0600 and is replaced atomically, so readers never see half of it.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::same_address;
 use crate::error::{ConnectError, ConnectErrorKind};
 
-/// The secrets file of one inbox. Every method reads or writes it and blocks for as long as the disk takes.
+/// The secrets file of one inbox. Every method does blocking file I/O.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 /// # let inbox = folder.path().join("inbox.db");
 /// let store = SecretStore::beside(&inbox);
 /// store.insert("endpoint-1", "https://hooks.example/heygen", "whsec_old", Duration::ZERO)?;
-/// // HeyGen may retry what it signed with the replaced secret: accept that for a day.
+/// // HeyGen may retry deliveries signed with the old secret: accept it for a day.
 /// store.insert("endpoint-1", "https://hooks.example/heygen", "whsec_new", Duration::from_secs(86_400))?;
 /// assert_eq!(store.read(SystemTime::now())?.accepted.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -38,14 +38,14 @@ pub struct SecretStore {
     path: PathBuf,
 }
 
-/// What a [`SecretStore`] holds.
+/// The secrets of a [`SecretStore`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct StoredSecrets {
-    /// Every secret that is accepted, the newest first.
+    /// Every accepted secret, newest first.
     pub accepted: Vec<Secret>,
-    /// Every secret that was replaced, whose overlap has ended, and that is accepted for no other endpoint. One that is
-    /// configured elsewhere too is known to be invalid only from here.
+    /// Every replaced secret whose overlap has ended, unless another endpoint has it. If such a
+    /// secret is still configured elsewhere, only this list says that it is invalid.
     pub retired: Vec<Secret>,
 }
 
@@ -56,9 +56,9 @@ struct Entry {
     url: String,
     secret: String,
     kept_at: Timestamp,
-    /// Set when another secret replaced it: until then deliveries signed with it are accepted.
+    /// Set when the secret is replaced: it is accepted until then.
     accepted_until: Option<Timestamp>,
-    /// How long the secret that this one replaced is accepted, wherever that is configured.
+    /// Until when the replaced secret is accepted, wherever it is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous_until: Option<Timestamp>,
 }
@@ -68,12 +68,12 @@ struct Content {
     secrets: Vec<Entry>,
 }
 
-/// Differs when the file of a [`SecretStore`] has changed.
+/// A stamp of the file of a [`SecretStore`]. It changes with the file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SecretStoreStamp(Option<(SystemTime, u64)>);
 
 impl SecretStore {
-    /// The file that belongs to this inbox: its name with `.secrets.json` added. It need not exist.
+    /// The secrets file of this inbox: its path plus `.secrets.json`. It need not exist.
     #[must_use]
     pub fn beside(inbox: &Path) -> Self {
         Self {
@@ -81,17 +81,17 @@ impl SecretStore {
         }
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is accepted at `now`, and what no longer is.
+    /// The secrets that are accepted at `now`, and the retired ones.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is not a file of secrets. One that is missing or empty holds none.
+    /// The file cannot be read or is not a secrets file. A missing or empty file has no secrets.
     pub fn read(&self, now: SystemTime) -> Result<StoredSecrets, ConnectError> {
         let now = timestamp(now);
         let mut secrets = self.content()?.secrets;
@@ -110,25 +110,25 @@ impl SecretStore {
         })
     }
 
-    /// Whether the present secret of the endpoint is stored.
+    /// Whether the current secret of the endpoint is stored.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read).
     pub fn knows(&self, endpoint_id: &str) -> Result<bool, ConnectError> {
         let secrets = self.content()?.secrets;
-        Ok(secrets.iter().any(|entry| entry.is_present(endpoint_id)))
+        Ok(secrets.iter().any(|entry| entry.is_current(endpoint_id)))
     }
 
-    /// Proves that a secret could be stored, before HeyGen is asked for one that it shows only once.
+    /// Checks that a secret can be stored, before HeyGen is asked for one that it shows only once.
     ///
     /// # Errors
     ///
-    /// The file cannot be read or written, or is not a file of secrets.
+    /// The file cannot be read or written, or is not a secrets file.
     pub fn check_writable(&self) -> Result<(), ConnectError> {
         let _lock = self.lock()?;
         let mut content = self.content()?;
-        // As much as one more would take.
+        // As large as one more secret.
         content.secrets.push(Entry {
             previous_until: Some(Timestamp::now()),
             ..Entry::new(&"0".repeat(64), &"0".repeat(1024), &"0".repeat(128))
@@ -139,8 +139,8 @@ impl SecretStore {
         tried.map_err(|error| self.failed("write", error))
     }
 
-    /// Stores the secret of an endpoint. One that was stored for it before is accepted for `overlap` longer, because HeyGen
-    /// may retry a delivery that was signed with it.
+    /// Stores the secret of an endpoint. The one before is accepted for `overlap` longer, because
+    /// HeyGen may retry deliveries signed with it.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl SecretStore {
         self.change(|content| {
             content.secrets.retain(|entry| entry.secret != secret);
             for entry in &mut content.secrets {
-                if entry.is_present(endpoint_id) {
+                if entry.is_current(endpoint_id) {
                     entry.accepted_until = Some(until);
                 }
             }
@@ -168,8 +168,8 @@ impl SecretStore {
         })
     }
 
-    /// Records that a secret which is configured elsewhere, and was that of this endpoint, is no longer valid, once the one
-    /// that replaced it here was stored and the overlap has ended at `now`. Whether it did.
+    /// Retires a secret of this endpoint that is configured elsewhere. It does so only if the
+    /// secret that replaced it is stored here and the overlap has ended at `now`. Whether it did.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl SecretStore {
     ) -> Result<bool, ConnectError> {
         let now = timestamp(now);
         let is_over = |entry: &Entry| entry.previous_until.is_some_and(|until| until <= now);
-        let has_replaced = |entry: &Entry| entry.is_present(endpoint_id) && is_over(entry);
+        let has_replaced = |entry: &Entry| entry.is_current(endpoint_id) && is_over(entry);
         if !self.content()?.secrets.iter().any(has_replaced) {
             return Ok(false);
         }
@@ -198,8 +198,8 @@ impl SecretStore {
         Ok(true)
     }
 
-    /// Removes every accepted secret of an endpoint that was deleted; whether there was one. Those that were retired stay
-    /// known as such.
+    /// Removes every accepted secret of a deleted endpoint. Whether there was one. Retired ones are
+    /// kept.
     ///
     /// # Errors
     ///
@@ -214,8 +214,8 @@ impl SecretStore {
         Ok(true)
     }
 
-    /// Records that HeyGen signs with a secret that was not stored here: the stored one is accepted for `overlap` longer.
-    /// Whether there was one.
+    /// Records that HeyGen signs with a secret that is not stored here. The stored one is accepted
+    /// for `overlap` longer. Whether there was one.
     ///
     /// # Errors
     ///
@@ -228,8 +228,8 @@ impl SecretStore {
         self.expire(overlap, |entry| entry.endpoint_id == endpoint_id)
     }
 
-    /// Records which endpoints HeyGen lists: secrets of this address and of other endpoints are accepted for `overlap`
-    /// longer. Whether there were any.
+    /// Records which endpoints HeyGen lists. Secrets of unlisted endpoints with this URL are
+    /// accepted for `overlap` longer. Whether there were any.
     ///
     /// # Errors
     ///
@@ -245,7 +245,7 @@ impl SecretStore {
         })
     }
 
-    /// What changes with the file, without reading it.
+    /// A stamp that changes with the file. It does not read the file.
     #[must_use]
     pub fn stamp(&self) -> SecretStoreStamp {
         let metadata = fs::metadata(&self.path).ok();
@@ -254,11 +254,12 @@ impl SecretStore {
         )
     }
 
-    /// Waits until no other process changes what stands beside the inbox, and keeps them from it until the file is dropped.
+    /// Locks the files next to the inbox against other processes, until the returned file is
+    /// dropped. It waits for the lock.
     ///
     /// # Errors
     ///
-    /// The file of the lock cannot be made or locked.
+    /// The lock file cannot be created or locked.
     pub fn lock(&self) -> Result<File, ConnectError> {
         let path = private_file::beside(&self.path, ".lock");
         let locked = private_file::open(&path).and_then(|file| file.lock().map(|()| file));
@@ -267,7 +268,7 @@ impl SecretStore {
 
     fn content(&self) -> Result<Content, ConnectError> {
         let text = match fs::read_to_string(&self.path) {
-            // Emptied, it takes back what it held, as when it is deleted.
+            // An emptied file has no secrets, like a deleted one.
             Ok(text) if text.trim().is_empty() => return Ok(Content::default()),
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
@@ -276,25 +277,26 @@ impl SecretStore {
         // The parser's own message could quote a secret.
         serde_json::from_str(&text).map_err(|error| {
             let (path, line) = (self.path.display(), error.line());
-            let message = format!("{path} is not a file of secrets (line {line})");
+            let message = format!("{path} is not a secrets file (line {line})");
             ConnectError::new(ConnectErrorKind::SecretStore, message)
         })
     }
 
-    /// Ends what is present and meant after `overlap`; whether anything was. Otherwise nothing is written.
+    /// Lets matching current secrets expire after `overlap`. Whether there were any; if not,
+    /// nothing is written.
     fn expire(
         &self,
         overlap: Duration,
-        is_meant: impl Fn(&Entry) -> bool,
+        is_match: impl Fn(&Entry) -> bool,
     ) -> Result<bool, ConnectError> {
-        let is_meant = |entry: &Entry| entry.accepted_until.is_none() && is_meant(entry);
-        if !self.content()?.secrets.iter().any(is_meant) {
+        let is_match = |entry: &Entry| entry.accepted_until.is_none() && is_match(entry);
+        if !self.content()?.secrets.iter().any(is_match) {
             return Ok(false);
         }
         let until = after(overlap);
         self.change(|content| {
             for entry in &mut content.secrets {
-                if is_meant(entry) {
+                if is_match(entry) {
                     entry.accepted_until = Some(until);
                 }
             }
@@ -302,7 +304,7 @@ impl SecretStore {
         Ok(true)
     }
 
-    /// One change at a time, also over processes.
+    /// Changes the file under the lock.
     fn change(&self, change: impl FnOnce(&mut Content)) -> Result<(), ConnectError> {
         let _lock = self.lock()?;
         let mut content = self.content()?;
@@ -324,10 +326,10 @@ impl Content {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Limits how many are remembered whose time is over, so that a secret replaced every day does not fill the file.
+    /// Limits the number of retired secrets, so that daily rotation does not fill the file.
     fn remove_old(&mut self, now: Timestamp) {
         let mut retired = self.secrets.iter().filter(|entry| !entry.is_accepted(now));
-        // The oldest stand first.
+        // The oldest are first.
         if let Some(excess) = retired.clone().count().checked_sub(MAX_RETIRED)
             && let Some(last) = retired.nth(excess)
         {
@@ -354,7 +356,7 @@ impl Entry {
         self.accepted_until.is_none_or(|until| now < until)
     }
 
-    fn is_present(&self, endpoint_id: &str) -> bool {
+    fn is_current(&self, endpoint_id: &str) -> bool {
         self.endpoint_id == endpoint_id && self.accepted_until.is_none()
     }
 }

@@ -1,6 +1,6 @@
-//! What the HTTP clients of the heygen crates share: how they set up TLS, and how they read `Retry-After`.
+//! Shared by the HTTP clients of the heygen crates: TLS configuration and `Retry-After`.
 //!
-//! Internal: it changes whenever they do.
+//! Internal: it has no stable interface.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,14 +10,14 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// TLS by rustls with ring and the certificates of the system. It is made here and not left to reqwest, which would want a
-/// default for the whole process.
+/// A TLS configuration: rustls with ring and the system certificates. reqwest itself would need a
+/// default provider for the whole process.
 ///
-/// Where no address is `https`, nothing is trusted and nothing is loaded: it works in a container without certificates.
+/// Without `https`, no certificates are loaded or trusted, so it works in a container without them.
 ///
 /// # Errors
 ///
-/// When the certificates of the system cannot be used, or are missing.
+/// If the system certificates are missing or unusable.
 pub fn tls_config(is_https: bool) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
@@ -31,8 +31,9 @@ pub fn tls_config(is_https: bool) -> Result<ClientConfig, rustls::Error> {
 
 /// How long the server asks to wait: whole seconds, or a date.
 ///
-/// A date is compared with the server's own `Date`, where it is sent, because the two clocks may differ; else with `now`. One
-/// that has passed is no wait. What cannot be read is as good as missing.
+/// A date is compared with the `Date` of the response, because the two clocks may differ, and
+/// without one with `now`. A date in the past is a wait of zero. An unreadable value counts as
+/// missing.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?;
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates() {
+    fn retry_after_is_seconds_or_a_date() {
         check("17", None, Some(17));
         check(" 0 ", None, Some(0));
         check("99999999999", None, Some(99_999_999_999));
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_nothing() {
+    fn unreadable_value_counts_as_missing() {
         check("", None, None);
         check("-1", None, None);
         check("1.5", None, None);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use heygen_api::{Client, Credentials, Events};
+use heygen_api::{Client, Credentials, Subscription};
 use heygen_events::EventType;
 
 use crate::failure::{Failure, error_chain};
@@ -42,13 +42,13 @@ pub(crate) fn client(options: &ApiOptions, credentials: Credentials) -> Result<C
 }
 
 /// The subscription that `--events` asks for: names, or `all`.
-pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
+pub(crate) fn events(names: &[String]) -> Result<Subscription, Failure> {
     let names = names
         .iter()
         .map(|name| name.trim())
         .filter(|name| !name.is_empty());
     if names.clone().any(|name| name == "all") {
-        return Ok(Events::All);
+        return Ok(Subscription::All);
     }
     let mut wanted: Vec<EventType> = Vec::new();
     for name in names {
@@ -71,7 +71,7 @@ pub(crate) fn events(names: &[String]) -> Result<Events, Failure> {
             "--events is empty: give event names separated by commas, or `all`",
         ));
     }
-    Ok(Events::Only(wanted))
+    Ok(Subscription::Only(wanted))
 }
 
 fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {

@@ -1,4 +1,4 @@
-//! [`BaseUrl`]: where the API is.
+//! [`BaseUrl`]: the base URL of the API, checked.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::error::ApiError;
 
-/// An address that requests can be sent to with a key.
+/// A URL that requests with an API key may be sent to.
 #[derive(Clone, Debug)]
 pub(crate) struct BaseUrl {
     url: Url,
@@ -15,7 +15,7 @@ pub(crate) struct BaseUrl {
 
 impl BaseUrl {
     pub(crate) fn parse(text: &str, plain_http: bool) -> Result<Self, ApiError> {
-        // The text is not repeated in the error: it might hold a password.
+        // The error does not quote the text: it might hold a password.
         let url = Url::parse(text.trim())
             .map_err(|error| ApiError::config("the base URL is not a URL").with_source(error))?;
         let is_loopback = url.host_str().is_some_and(is_loopback);
@@ -30,7 +30,7 @@ impl BaseUrl {
         }
         if url.scheme() == "http" && !is_loopback && !plain_http {
             return Err(ApiError::config(
-                "the base URL is plain http to another machine, which would show the key on the way",
+                "the base URL is plain http to another machine, which would expose the API key",
             ));
         }
         Ok(Self { url, is_loopback })
@@ -48,10 +48,10 @@ impl BaseUrl {
         self.is_loopback
     }
 
-    /// The address of an operation: its path below that of the base.
+    /// The URL of an operation: its path below that of the base.
     pub(super) fn join(&self, path: &[String], query: &[(&'static str, String)]) -> Url {
         let mut url = self.url.clone();
-        // It fails for addresses without a host, which were refused above by their scheme.
+        // It fails only for URLs without a host, which `parse` rejects by their scheme.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -89,9 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_that_are_fit_for_a_key() {
-        let plain =
-            "the base URL is plain http to another machine, which would show the key on the way";
+    fn url_that_would_expose_the_key_is_rejected() {
+        let plain = "the base URL is plain http to another machine, which would expose the API key";
         check(
             "https://api.heygen.com",
             false,

@@ -1,4 +1,4 @@
-//! [`LoggedEvent`] and [`EventQuery`]: the log of delivered events.
+//! [`LoggedEvent`] and [`EventQuery`]: HeyGen's event log.
 
 use std::fmt;
 
@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 use crate::fields::Mismatch;
 use crate::page::PageRequest;
 
-/// One record of the log of delivered events, as received and as read.
+/// One record of the event log: the text as received, and the event in it.
 ///
 /// # Wire shape
 ///
-/// `{"event_id", "event_type", "event_data", "created_at"}`: the body of a delivery with two fields more. A record that cannot be
-/// read as an event is kept, so that it does not hide its page.
+/// `{"event_id", "event_type", "event_data", "created_at"}`: the body of a delivery and two more
+/// fields. A record that is no event does not fail its page: [`event`](Self::event) is the error
+/// then.
 ///
 /// # Source
 ///
@@ -33,11 +34,11 @@ impl LoggedEvent {
         })
     }
 
-    /// The event, or why the record is none.
+    /// The event.
     ///
     /// # Errors
     ///
-    /// [`ParseError`] when the record is not an object or has no name.
+    /// [`ParseError`] if the record is not an object or has no event name.
     pub fn event(&self) -> Result<&Event, &ParseError> {
         self.event.as_ref()
     }
@@ -49,14 +50,14 @@ impl LoggedEvent {
     }
 }
 
-/// Shows the event and not the text, which says the same.
+/// Shows the event without the text, which has the same content.
 impl fmt::Debug for LoggedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LoggedEvent").field(&self.event).finish()
     }
 }
 
-/// Which delivered events are wanted: all, unless it says otherwise.
+/// Which records of the event log to list. Default: all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[must_use]
 pub struct EventQuery {
@@ -66,25 +67,25 @@ pub struct EventQuery {
 }
 
 impl EventQuery {
-    /// All events, from the first page on.
+    /// All records, starting at the first page.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Events of this type alone.
-    pub fn event_type(mut self, event_type: impl Into<EventType>) -> Self {
+    /// Only events of this type.
+    pub fn with_event_type(mut self, event_type: impl Into<EventType>) -> Self {
         self.event_type = Some(event_type.into());
         self
     }
 
-    /// Events of this resource alone.
-    pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
+    /// Only events of this resource.
+    pub fn with_entity_id(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self
     }
 
-    /// Which page, and how long.
-    pub fn page(mut self, page: PageRequest) -> Self {
+    /// Sets the page and its length.
+    pub fn with_page(mut self, page: PageRequest) -> Self {
         self.page = page;
         self
     }

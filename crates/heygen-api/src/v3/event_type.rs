@@ -1,4 +1,4 @@
-//! [`EventTypeEntry`]: an event that can be subscribed to.
+//! [`EventTypeEntry`]: an event type that HeyGen offers.
 
 use heygen_events::EventType;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::answer::value;
 use crate::fields::{Fields, Mismatch};
 
-/// An event that can be subscribed to, in HeyGen's own words.
+/// An event type that HeyGen offers, with HeyGen's description.
 ///
 /// # Wire shape
 ///
@@ -20,19 +20,19 @@ use crate::fields::{Fields, Mismatch};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EventTypeEntry {
-    /// The name; [`EventType::is_known`] says whether this version knows it.
+    /// The event type. [`EventType::is_known`] says whether this crate knows it.
     pub event_type: EventType,
-    /// What HeyGen says about it.
+    /// HeyGen's description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Fields we do not name.
+    /// Unknown fields.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl EventTypeEntry {
-    pub(super) fn read_item(raw: &RawValue, place: &str) -> Result<Self, Mismatch> {
-        let mut fields = Fields::new(value(raw, place)?, place)?;
+    pub(super) fn read_item(raw: &RawValue, path: &str) -> Result<Self, Mismatch> {
+        let mut fields = Fields::new(value(raw, path)?, path)?;
         Ok(Self {
             event_type: EventType::from(fields.need_text("event_type")?),
             description: fields.take_text("description"),

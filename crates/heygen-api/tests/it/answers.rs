@@ -49,7 +49,8 @@ pub(crate) const V1_GONE: &str = r#"{"code":400131,"message":"Webhook endpoint n
 pub(crate) const V1_INVALID_URL: &str =
     r#"{"code":400542,"message":"Url of this webhook endpoint is invalid"}"#;
 
-/// One endpoint, as v1 returns it from its additions and updates: the element of the documented list.
+/// One endpoint, as v1 returns it from its additions and updates: the element of the documented
+/// list.
 pub(crate) fn v1_endpoint() -> String {
     let mut list: serde_json::Value = serde_json::from_str(V1_LIST).unwrap();
     list["data"] = list["data"][0].take();

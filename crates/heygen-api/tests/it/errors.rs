@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_api::v3::NewEndpoint;
 use heygen_api::{
-    ApiError, Client, Credentials, ErrorKind, IdempotencyKey, PageRequest, RetryPolicy,
+    ApiError, ApiErrorKind, Client, Credentials, IdempotencyKey, PageRequest, RetryPolicy,
 };
 
 use crate::answers::V3_REFUSAL;
@@ -25,7 +25,7 @@ async fn error(reply: Reply) -> ApiError {
         .unwrap_err()
 }
 
-async fn check(status: u16, body: &str, kind: ErrorKind, code: Option<&str>) {
+async fn check(status: u16, body: &str, kind: ApiErrorKind, code: Option<&str>) {
     let error = error(Reply::new(status, body)).await;
     assert_eq!(error.kind(), kind, "{status} {body}");
     assert_eq!(
@@ -36,13 +36,13 @@ async fn check(status: u16, body: &str, kind: ErrorKind, code: Option<&str>) {
     assert_eq!(error.attempts(), 1);
 }
 
-fn refusal(code: &str) -> String {
+fn error_body(code: &str) -> String {
     format!(r#"{{"error":{{"code":"{code}","message":"no","param":null,"doc_url":null}}}}"#)
 }
 
 #[tokio::test]
 async fn kinds_of_v3() {
-    use ErrorKind as K;
+    use ApiErrorKind as K;
     for (status, code, kind) in [
         (400, "invalid_parameter", K::InvalidParameter),
         (401, "unauthorized", K::Authentication),
@@ -62,13 +62,13 @@ async fn kinds_of_v3() {
         (500, "internal_error", K::Server),
         (504, "gateway_timeout", K::Server),
     ] {
-        check(status, &refusal(code), kind, Some(code)).await;
+        check(status, &error_body(code), kind, Some(code)).await;
     }
 }
 
 #[tokio::test]
 async fn kinds_without_json() {
-    use ErrorKind as K;
+    use ApiErrorKind as K;
     for body in [
         "",
         "<html><h1>Bad Gateway</h1></html>",
@@ -87,7 +87,7 @@ async fn kinds_without_json() {
 }
 
 #[tokio::test]
-async fn all_that_heygen_says_is_kept() {
+async fn error_has_everything_that_heygen_says() {
     let body = r#"{"error":{"code":"Invalid_Parameter","message":"must be https","param":"url","doc_url":"https://d.example/#x"}}"#;
     let error = error(Reply::with_headers(
         400,
@@ -95,7 +95,7 @@ async fn all_that_heygen_says_is_kept() {
         body,
     ))
     .await;
-    assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+    assert_eq!(error.kind(), ApiErrorKind::InvalidParameter);
     assert_eq!(error.code(), Some("Invalid_Parameter"));
     assert!(error.has_code("invalid_parameter") && !error.has_code("invalid"));
     assert_eq!(error.message(), Some("must be https"));
@@ -108,7 +108,7 @@ async fn all_that_heygen_says_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_missing_in_a_success_is_named() {
+async fn missing_field_of_a_success_is_named() {
     for (body, named) in [
         ("{}", "data is missing"),
         (r#"{"data":null}"#, "data is missing"),
@@ -120,7 +120,7 @@ async fn what_is_missing_in_a_success_is_named() {
         ),
         (
             r#"{"data":[{"endpoint_id":"e","url":{}}]}"#,
-            "data[0].url is not a text",
+            "data[0].url is not a string",
         ),
         (
             r#"{"data":[{"endpoint_id":"e","url":1e999}]}"#,
@@ -128,7 +128,7 @@ async fn what_is_missing_in_a_success_is_named() {
         ),
     ] {
         let error = error(Reply::with_headers(200, "x-request-id: r\r\n", body)).await;
-        assert_eq!(error.kind(), ErrorKind::UnexpectedBody, "{body}");
+        assert_eq!(error.kind(), ApiErrorKind::UnexpectedBody, "{body}");
         let text = format!("the answer is not as expected: {named} (HTTP 200)");
         assert_eq!(error.to_string(), text);
         assert_eq!((error.request_id(), error.attempts()), (Some("r"), 1));
@@ -136,7 +136,7 @@ async fn what_is_missing_in_a_success_is_named() {
 }
 
 #[tokio::test]
-async fn a_creation_that_cannot_be_read_still_tells_its_key() {
+async fn error_of_an_unreadable_creation_has_its_idempotency_key() {
     let server = Server::playing([Reply::ok(r#"{"data":{}}"#)]).await;
     let key = IdempotencyKey::new("k1").unwrap();
     let new = NewEndpoint::new("u");
@@ -146,7 +146,7 @@ async fn a_creation_that_cannot_be_read_still_tells_its_key() {
         .create_endpoint_with_key(&new, &key)
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnexpectedBody);
+    assert_eq!(error.kind(), ApiErrorKind::UnexpectedBody);
     assert_eq!(error.idempotency_key(), Some(&key));
     assert!(error.outcome_unknown());
 }
@@ -164,17 +164,17 @@ async fn redirects_are_not_followed() {
             .unwrap_err();
         assert_eq!(
             (error.kind(), error.status()),
-            (ErrorKind::Refused, Some(status))
+            (ApiErrorKind::Refused, Some(status))
         );
         assert_eq!(server.seen().len(), 1, "the key goes nowhere else");
     }
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_read_to_its_end() {
+async fn answer_is_read_up_to_a_limit() {
     let long = format!("{{\"data\":\"{}\"}}", "x".repeat(33 * 1024 * 1024));
     let error = error(Reply::ok(long)).await;
-    assert_eq!(error.kind(), ErrorKind::UnexpectedBody);
+    assert_eq!(error.kind(), ApiErrorKind::UnexpectedBody);
     assert!(error.to_string().contains("longer than 32 MiB"), "{error}");
 }
 
@@ -183,16 +183,20 @@ async fn texts() {
     let mut texts = Vec::new();
     for reply in [
         Reply::new(402, V3_REFUSAL),
-        Reply::new(401, refusal("unauthorized")),
+        Reply::new(401, error_body("unauthorized")),
         Reply::new(403, ""),
-        Reply::new(404, refusal("webhook_not_found")),
+        Reply::new(404, error_body("webhook_not_found")),
         Reply::new(
             400,
             r#"{"error":{"code":"invalid_parameter","message":"must be\nhttps","param":"url"}}"#,
         ),
-        Reply::new(409, refusal("request_in_progress")),
-        Reply::with_headers(429, "retry-after: 17\r\n", refusal("rate_limit_exceeded")),
-        Reply::new(429, refusal("quota_exceeded")),
+        Reply::new(409, error_body("request_in_progress")),
+        Reply::with_headers(
+            429,
+            "retry-after: 17\r\n",
+            error_body("rate_limit_exceeded"),
+        ),
+        Reply::new(429, error_body("quota_exceeded")),
         Reply::new(405, ""),
         Reply::with_headers(302, "location: /\r\n", ""),
         Reply::new(502, "<html>"),
@@ -232,14 +236,14 @@ async fn texts() {
     ] {
         let builder = Client::builder(Credentials::api_key(key)).base_url(url);
         let error = builder.user_agent(user_agent).build().unwrap_err();
-        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
+        assert_eq!((error.kind(), error.attempts()), (ApiErrorKind::Config, 0));
         texts.push(error.to_string());
     }
     insta::assert_snapshot!(texts.join("\n"));
 }
 
 #[tokio::test]
-async fn the_cause_is_behind_the_error_and_not_in_it() {
+async fn cause_is_in_source_and_not_in_display() {
     let error = error(Reply::ok("<html>")).await;
     let cause = error.source().unwrap().to_string();
     assert!(!error.to_string().contains(&cause), "{error}: {cause}");

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use futures_core::Stream;
 use heygen_api::v3::EventQuery;
-use heygen_api::{ApiError, Client, Endpoint, ErrorKind, EventType, PageRequest};
+use heygen_api::{ApiError, ApiErrorKind, Client, Endpoint, EventType, PageRequest};
 
 use crate::answers::{V3_EVENT, v3_events, v3_page};
 use crate::server::{Reply, Server};
@@ -29,7 +29,7 @@ const END: &str = r#","has_more":false,"next_token":null"#;
 /// The ids in their order, and the error behind them.
 async fn walk(client: &Client) -> (Vec<String>, Option<ApiError>) {
     let mut ids = Vec::new();
-    let mut endpoints = client.v3().endpoints_all();
+    let mut endpoints = client.v3().endpoints_stream();
     while let Some(endpoint) = endpoints.next().await {
         assert!(ids.len() < 10, "the list has no end");
         match endpoint {
@@ -49,7 +49,7 @@ async fn check(beside: &[&str], expected_ids: &[&str], expected_error: Option<&s
     let (ids, error) = walk(&server.client()).await;
     assert_eq!(ids, expected_ids, "{beside:?}");
     let error = error.map(|error| {
-        assert_eq!(error.kind(), ErrorKind::UnexpectedBody);
+        assert_eq!(error.kind(), ApiErrorKind::UnexpectedBody);
         error.to_string()
     });
     assert_eq!(error.as_deref(), expected_error, "{beside:?}");
@@ -72,7 +72,7 @@ async fn pages_follow_their_tokens() {
 }
 
 #[tokio::test]
-async fn has_more_alone_tells_the_end() {
+async fn has_more_decides_the_end() {
     check(&[END], &["0"], None).await;
     check(&[""], &["0"], None).await;
     check(&[r#","next_token":"t""#], &["0"], None).await;
@@ -81,7 +81,7 @@ async fn has_more_alone_tells_the_end() {
 }
 
 #[tokio::test]
-async fn a_list_that_does_not_end_is_an_error_behind_its_items() {
+async fn endless_list_is_an_error_after_its_items() {
     let missing = "the answer is not as expected: next_token is missing, and has_more is true";
     check(&[r#","has_more":true"#], &["0"], Some(missing)).await;
     check(
@@ -96,14 +96,14 @@ async fn a_list_that_does_not_end_is_an_error_behind_its_items() {
         Some(missing),
     )
     .await;
-    let again = "the answer is not as expected: next_token is one that was there before";
+    let again = "the answer is not as expected: next_token repeats an earlier one";
     check(&[&more("a"), &more("a")], &["0", "1"], Some(again)).await;
     let circle = [&*more("a"), &*more("b"), &*more("a")];
     check(&circle, &["0", "1", "2"], Some(again)).await;
 }
 
 #[tokio::test]
-async fn an_empty_page_is_not_the_end() {
+async fn empty_page_does_not_end_a_list() {
     let replies = [
         Reply::ok(v3_page(&[], &more("t"))),
         Reply::ok(v3_page(&["a", "b"], END)),
@@ -112,8 +112,8 @@ async fn an_empty_page_is_not_the_end() {
     let endpoints = server
         .client()
         .v3()
-        .endpoints_all()
-        .into_vec()
+        .endpoints_stream()
+        .try_collect()
         .await
         .unwrap();
     let ids: Vec<_> = endpoints
@@ -124,7 +124,7 @@ async fn an_empty_page_is_not_the_end() {
 }
 
 #[tokio::test]
-async fn an_error_on_the_way_comes_behind_the_items_before_it() {
+async fn error_follows_the_items_before_it() {
     let replies = [
         Reply::ok(v3_page(&["a", "b"], &more("t"))),
         Reply::new(403, ""),
@@ -132,21 +132,21 @@ async fn an_error_on_the_way_comes_behind_the_items_before_it() {
     let server = Server::playing(replies.clone()).await;
     let (ids, error) = walk(&server.client()).await;
     assert_eq!(ids, ["a", "b"]);
-    assert_eq!(error.unwrap().kind(), ErrorKind::Forbidden);
+    assert_eq!(error.unwrap().kind(), ApiErrorKind::Forbidden);
 
     let server = Server::playing(replies).await;
-    let all = server.client().v3().endpoints_all().into_vec().await;
-    assert_eq!(all.unwrap_err().kind(), ErrorKind::Forbidden);
+    let all = server.client().v3().endpoints_stream().try_collect().await;
+    assert_eq!(all.unwrap_err().kind(), ApiErrorKind::Forbidden);
 }
 
 #[tokio::test]
-async fn a_listing_is_a_stream() {
+async fn listing_is_a_stream() {
     fn own<T: Send + 'static>(stream: T) -> T {
         stream
     }
     let server = pages(&[&more("t"), END]).await;
     // It outlives the client it was asked of.
-    let mut stream = pin!(own(server.client().v3().endpoints_all()));
+    let mut stream = pin!(own(server.client().v3().endpoints_stream()));
     let mut ids = Vec::new();
     while let Some(endpoint) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
         let endpoint: Endpoint = endpoint.unwrap();
@@ -159,32 +159,32 @@ async fn a_listing_is_a_stream() {
 async fn pages_one_by_one() {
     let server = pages(&[&more("t"), END]).await;
     let client = server.client();
-    let first = PageRequest::new().limit(1);
+    let first = PageRequest::new().with_limit(1);
     let page = client.v3().list_endpoints(&first).await.unwrap();
     let next = page.next_request().unwrap();
-    assert_eq!(next, PageRequest::new().limit(1).token("t"));
+    assert_eq!(next, PageRequest::new().with_limit(1).with_token("t"));
     let page = client.v3().list_endpoints(&next).await.unwrap();
     assert_eq!(page.next_request(), None);
 }
 
 #[tokio::test]
-async fn the_log_is_walked_with_its_filters_and_from_its_token() {
+async fn events_stream_sends_filters_and_starts_at_the_token() {
     let one = v3_events(&[V3_EVENT]);
     let first = one.replace(r#""has_more":false,"next_token":null"#, &more("t2")[1..]);
     let server = Server::playing([Reply::ok(first), Reply::ok(one)]).await;
     let query = EventQuery::new()
-        .event_type(EventType::AvatarVideoSuccess)
-        .entity_id("p")
-        .page(PageRequest::new().token("t1"));
-    let mut events = server.client().v3().events_all(&query);
+        .with_event_type(EventType::AvatarVideoSuccess)
+        .with_entity_id("p")
+        .with_page(PageRequest::new().with_token("t1"));
+    let mut events = server.client().v3().events_stream(&query);
     assert_eq!(
         events.next_request(),
-        Some(&PageRequest::new().limit(100).token("t1"))
+        Some(&PageRequest::new().with_limit(100).with_token("t1"))
     );
     assert!(events.next().await.unwrap().is_ok());
     assert_eq!(
         events.next_request(),
-        Some(&PageRequest::new().limit(100).token("t2"))
+        Some(&PageRequest::new().with_limit(100).with_token("t2"))
     );
     assert!(events.next().await.unwrap().is_ok());
     assert_eq!(events.next_request(), None);
@@ -199,21 +199,21 @@ async fn the_log_is_walked_with_its_filters_and_from_its_token() {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_query_stands() {
+async fn events_stream_keeps_the_limit_of_the_query() {
     let server = Server::playing([Reply::ok(v3_events(&[]))]).await;
-    let query = EventQuery::new().page(PageRequest::new().limit(7));
+    let query = EventQuery::new().with_page(PageRequest::new().with_limit(7));
     server
         .client()
         .v3()
-        .events_all(&query)
-        .into_vec()
+        .events_stream(&query)
+        .try_collect()
         .await
         .unwrap();
     assert_eq!(server.only().target, "/v3/webhooks/events?limit=7");
 }
 
 #[tokio::test]
-async fn event_types_have_pages_too() {
+async fn event_types_stream_reads_all_pages() {
     let page = |name: &str, beside: &str| {
         Reply::ok(format!(r#"{{"data":[{{"event_type":"{name}"}}]{beside}}}"#))
     };
@@ -222,8 +222,8 @@ async fn event_types_have_pages_too() {
     let types = server
         .client()
         .v3()
-        .event_types_all()
-        .into_vec()
+        .event_types_stream()
+        .try_collect()
         .await
         .unwrap();
     let known: Vec<_> = types

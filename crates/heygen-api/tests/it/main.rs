@@ -1,4 +1,5 @@
-//! The client as its users see it, against a server on loopback that plays answers written down from the documentation.
+//! The client as its users see it, against a server on loopback that plays answers written down
+//! from the documentation.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 

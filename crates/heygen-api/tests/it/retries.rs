@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use heygen_api::v3::{EndpointUpdate, NewEndpoint};
 use heygen_api::{
-    ApiError, Client, Credentials, EndpointId, ErrorKind, Events, IdempotencyKey, PageRequest,
-    RetryPolicy, v1,
+    ApiError, ApiErrorKind, Client, Credentials, EndpointId, IdempotencyKey, PageRequest,
+    RetryPolicy, Subscription, v1,
 };
 use tokio::net::TcpListener;
 
@@ -55,7 +55,7 @@ impl Op {
             Self::Rotate => v3.rotate_secret(&id).await.map(drop),
             Self::V1Read => v1.list_endpoints().await.map(drop),
             Self::V1Update => {
-                let update = v1::EndpointUpdate::new(id, "u", Events::All);
+                let update = v1::EndpointUpdate::new(id, "u", Subscription::All);
                 v1.update_endpoint(&update).await.map(drop)
             }
             Self::V1Delete => v1.delete_endpoint(&id).await,
@@ -87,7 +87,8 @@ impl Op {
     }
 }
 
-/// Plays `failure` once and success after it: with a repetition the operation succeeds on its second request.
+/// Plays `failure` once and success after it: with a repetition the operation succeeds on its
+/// second request.
 async fn check(op: Op, failure: Reply, repeated: bool) {
     let server = Server::playing([failure.clone(), op.success()]).await;
     let result = op.run(&server.client()).await;
@@ -106,21 +107,21 @@ async fn check_all(failure: impl Fn(Op) -> Reply, repeated: impl Fn(Op) -> bool)
 }
 
 #[tokio::test]
-async fn too_many_requests_is_repeated_for_all() {
+async fn rate_limit_is_retried_for_every_operation() {
     let answer = r#"{"error":{"code":"rate_limit_exceeded","message":"slow down"}}"#;
     check_all(|_| Reply::new(429, answer), |_| true).await;
     check_all(|_| Reply::new(429, ""), |_| true).await;
 }
 
 #[tokio::test]
-async fn a_quota_that_is_used_up_is_not() {
+async fn quota_exceeded_is_not_retried() {
     let answer = r#"{"error":{"code":"quota_exceeded","message":"none left"}}"#;
     let reply = Reply::with_headers(429, "retry-after: 0\r\n", answer);
     check_all(|_| reply.clone(), |_| false).await;
 }
 
 #[tokio::test]
-async fn a_failing_server_is_asked_again_where_that_is_safe() {
+async fn server_error_is_retried_where_safe() {
     for status in [500, 502, 503, 504] {
         check_all(|_| Reply::new(status, "<html>"), Op::is_safe).await;
     }
@@ -128,14 +129,14 @@ async fn a_failing_server_is_asked_again_where_that_is_safe() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_where_that_is_safe() {
+async fn lost_answer_is_retried_where_safe() {
     check_all(|_| Reply::nothing(), Op::is_safe).await;
     check_all(|op| op.success().cut_off(), Op::is_safe).await;
     check_all(|op| op.success().without_length().cut_off(), Op::is_safe).await;
 }
 
 #[tokio::test]
-async fn a_request_in_progress_is_asked_for_again_with_its_key() {
+async fn request_in_progress_is_retried_with_its_key() {
     for code in ["request_in_progress", "REQUEST_IN_PROGRESS"] {
         let answer = format!(r#"{{"error":{{"code":"{code}","message":"wait"}}}}"#);
         check_all(|_| Reply::new(409, &answer), Op::is_keyed).await;
@@ -145,7 +146,7 @@ async fn a_request_in_progress_is_asked_for_again_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_final() {
+async fn client_error_is_not_retried() {
     for status in [400, 401, 402, 403, 404, 405, 410, 413, 422] {
         check_all(|_| Reply::new(status, "{}"), |_| false).await;
     }
@@ -155,10 +156,10 @@ async fn a_refusal_is_final() {
 
 /// A refusal whose body broke off is a refusal all the same.
 #[tokio::test]
-async fn the_status_decides_where_the_body_is_lost() {
+async fn status_decides_if_the_body_is_truncated() {
     for (status, kind) in [
-        (404, ErrorKind::NotFound),
-        (400, ErrorKind::InvalidParameter),
+        (404, ApiErrorKind::NotFound),
+        (400, ApiErrorKind::InvalidParameter),
     ] {
         let server = Server::playing([Reply::new(status, "a long page").cut_off()]).await;
         let error = Op::Read.run(&server.client()).await.unwrap_err();
@@ -168,13 +169,14 @@ async fn the_status_decides_where_the_body_is_lost() {
 }
 
 #[tokio::test]
-async fn silence_is_repeated_for_reads_and_with_a_key() {
+async fn timeout_is_retried_for_reads_and_with_a_key() {
     for op in Op::ALL {
-        // Every attempt but the first is answered; on a busy machine some may be late, so there are many.
+        // Every attempt but the first is answered; on a busy machine some may be late, so there are
+        // many.
         let server = Server::playing([Reply::Silence, op.success()]).await;
         let policy = RetryPolicy::default()
-            .initial_delay(Duration::ZERO)
-            .max_attempts(101);
+            .with_initial_delay(Duration::ZERO)
+            .with_max_attempts(101);
         let builder = server.builder().timeout(Duration::from_millis(100));
         let client = builder.retry(policy).build().unwrap();
         match op.run(&client).await {
@@ -189,34 +191,34 @@ async fn silence_is_repeated_for_reads_and_with_a_key() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_tried_again_for_all() {
+async fn refused_connection_is_retried_for_every_operation() {
     let gone = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
     let client = Client::builder(Credentials::api_key("k"))
         .base_url(url)
         .timeout(AMPLE)
-        .retry(RetryPolicy::default().initial_delay(Duration::ZERO))
+        .retry(RetryPolicy::default().with_initial_delay(Duration::ZERO))
         .build()
         .unwrap();
     for op in Op::ALL {
         let error = op.run(&client).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Transport);
+        assert_eq!(error.kind(), ApiErrorKind::Transport);
         assert_eq!(error.attempts(), 3, "{op:?}");
         assert!(!error.outcome_unknown(), "nothing was sent");
     }
 }
 
 #[tokio::test]
-async fn attempts_end_with_the_policy() {
+async fn max_attempts_ends_retries() {
     for attempts in [1, 2, 3, 6] {
         let server = Server::playing([Reply::new(503, "")]).await;
         let policy = RetryPolicy::default()
-            .initial_delay(Duration::ZERO)
-            .max_attempts(attempts);
+            .with_initial_delay(Duration::ZERO)
+            .with_max_attempts(attempts);
         let client = server.builder().retry(policy).build().unwrap();
         let error = Op::Read.run(&client).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Server);
+        assert_eq!(error.kind(), ApiErrorKind::Server);
         assert_eq!(error.attempts(), attempts);
         assert_eq!(server.seen().len(), attempts as usize);
     }
@@ -226,7 +228,7 @@ async fn attempts_end_with_the_policy() {
 }
 
 #[tokio::test]
-async fn all_attempts_send_the_same() {
+async fn every_attempt_sends_the_same_request() {
     for op in Op::ALL {
         let server =
             Server::playing([Reply::new(429, ""), Reply::new(429, ""), op.success()]).await;
@@ -246,7 +248,7 @@ async fn all_attempts_send_the_same() {
 }
 
 #[tokio::test]
-async fn each_operation_has_a_key_of_its_own() {
+async fn each_operation_has_its_own_idempotency_key() {
     let server = Server::playing([Op::Create.success()]).await;
     let client = server.client();
     Op::Create.run(&client).await.unwrap();
@@ -262,7 +264,7 @@ async fn each_operation_has_a_key_of_its_own() {
 
 /// The server keeps what it makes by key, as HeyGen does, and loses its first two answers.
 #[tokio::test]
-async fn a_creation_whose_answers_are_lost_makes_one_endpoint() {
+async fn creation_with_lost_answers_makes_one_endpoint() {
     type Made = Arc<Mutex<HashMap<String, String>>>;
     let made = Made::default();
     let kept = made.clone();
@@ -289,7 +291,7 @@ async fn a_creation_whose_answers_are_lost_makes_one_endpoint() {
 }
 
 #[tokio::test]
-async fn the_key_of_a_lost_creation_is_in_the_error() {
+async fn error_of_a_lost_creation_has_its_idempotency_key() {
     let server = Server::playing([
         Reply::nothing(),
         Reply::nothing(),
@@ -313,7 +315,7 @@ async fn the_key_of_a_lost_creation_is_in_the_error() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_done_by_a_lost_attempt_is_done() {
+async fn deletion_by_an_attempt_with_lost_answer_is_a_success() {
     let v3 = r#"{"error":{"code":"webhook_not_found","message":"no"}}"#;
     for (op, gone) in [
         (Op::Delete, v3),
@@ -335,7 +337,7 @@ async fn a_deletion_that_was_done_by_a_lost_attempt_is_done() {
             let replies: Vec<_> = refused.into_iter().chain([gone()]).collect();
             let server = Server::playing(replies).await;
             let error = op.run(&server.client()).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::NotFound, "{op:?}");
+            assert_eq!(error.kind(), ApiErrorKind::NotFound, "{op:?}");
         }
     }
     // Without v1's own code “not found” may also mean that v1 is gone.
@@ -347,22 +349,24 @@ async fn a_deletion_that_was_done_by_a_lost_attempt_is_done() {
     ] {
         let server = Server::playing([Reply::nothing(), Reply::new(404, gone)]).await;
         let error = Op::V1Delete.run(&server.client()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound, "{gone}");
+        assert_eq!(error.kind(), ApiErrorKind::NotFound, "{gone}");
     }
     // Another operation is not done because its endpoint is gone.
     let server = Server::playing([Reply::nothing(), Reply::new(404, V1_GONE)]).await;
     let error = Op::V1Update.run(&server.client()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ApiErrorKind::NotFound);
 }
 
 /// A policy whose own waits would outlast any test.
 fn slow() -> RetryPolicy {
     let hour = Duration::from_secs(60 * 60);
-    RetryPolicy::default().initial_delay(hour).max_delay(hour)
+    RetryPolicy::default()
+        .with_initial_delay(hour)
+        .with_max_delay(hour)
 }
 
 #[tokio::test]
-async fn retry_after_takes_the_place_of_the_backoff() {
+async fn retry_after_replaces_the_backoff() {
     for headers in [
         "retry-after: 0\r\n",
         "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
@@ -378,7 +382,7 @@ async fn retry_after_takes_the_place_of_the_backoff() {
 }
 
 #[tokio::test]
-async fn retry_after_is_waited() {
+async fn retry_waits_for_retry_after() {
     let failure = Reply::with_headers(429, "retry-after: 1\r\n", "");
     let server = Server::playing([failure, Op::V1Add.success()]).await;
     let started = Instant::now();
@@ -387,7 +391,7 @@ async fn retry_after_is_waited() {
 }
 
 #[tokio::test]
-async fn the_cap_ends_a_long_wait_and_the_error_tells_it_whole() {
+async fn max_delay_limits_the_wait_and_not_the_error() {
     for (headers, told) in [
         ("retry-after: 86400\r\n", 86_400),
         (
@@ -396,19 +400,19 @@ async fn the_cap_ends_a_long_wait_and_the_error_tells_it_whole() {
         ),
     ] {
         let server = Server::playing([Reply::with_headers(429, headers, "")]).await;
-        let policy = RetryPolicy::default().max_delay(Duration::ZERO);
+        let policy = RetryPolicy::default().with_max_delay(Duration::ZERO);
         let client = server.builder().retry(policy).build().unwrap();
         let error = Op::Create.run(&client).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert_eq!(error.kind(), ApiErrorKind::RateLimited);
         assert_eq!(error.retry_after(), Some(Duration::from_secs(told)));
         assert_eq!(error.attempts(), 3);
     }
 }
 
 #[tokio::test]
-async fn the_backoff_is_waited() {
+async fn retry_waits_for_the_backoff() {
     let server = Server::playing([Reply::new(503, "")]).await;
-    let policy = RetryPolicy::default().initial_delay(Duration::from_millis(40));
+    let policy = RetryPolicy::default().with_initial_delay(Duration::from_millis(40));
     let client = server.builder().retry(policy).build().unwrap();
     let started = Instant::now();
     assert!(Op::Read.run(&client).await.is_err());

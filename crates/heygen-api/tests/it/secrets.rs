@@ -33,7 +33,7 @@ fn check(told: &str) {
 }
 
 #[tokio::test]
-async fn an_error_shows_neither_key_nor_secret_nor_body() {
+async fn error_shows_no_key_secret_or_body() {
     for reply in [
         Reply::with_headers(
             401,
@@ -60,14 +60,14 @@ async fn an_error_shows_neither_key_nor_secret_nor_body() {
             .unwrap();
         let new = NewEndpoint::new("https://u/?token=visible");
         check(&told(&client.v3().create_endpoint(&new).await.unwrap_err()));
-        let page = PageRequest::new().token("visible");
+        let page = PageRequest::new().with_token("visible");
         check(&told(&client.v3().list_endpoints(&page).await.unwrap_err()));
         check(&told(&client.v1().list_endpoints().await.unwrap_err()));
     }
 }
 
 #[tokio::test]
-async fn no_connection_shows_no_address() {
+async fn connection_error_shows_no_url() {
     let gone = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
         .unwrap();
@@ -82,7 +82,7 @@ async fn no_connection_shows_no_address() {
 }
 
 #[tokio::test]
-async fn a_bad_setup_shows_nothing() {
+async fn configuration_error_shows_no_key() {
     for (key, url) in [
         ("key-visible\0", Client::BASE_URL),
         ("key-visible", "https://user:visible@a.example"),
@@ -95,7 +95,7 @@ async fn a_bad_setup_shows_nothing() {
 }
 
 #[tokio::test]
-async fn values_hide_what_they_hold() {
+async fn debug_hides_secrets() {
     let server = Server::playing([Reply::ok(V3_ROTATED.replace("k7x9m2...", "visible"))]).await;
     let client = server.client();
     let rotated = client.v3().rotate_secret(&"e".into()).await.unwrap();
@@ -105,5 +105,5 @@ async fn values_hide_what_they_hold() {
         client.v3()
     ));
     check(&format!("{:?}", server.builder()));
-    check(&format!("{:?}", client.v3().endpoints_all()));
+    check(&format!("{:?}", client.v3().endpoints_stream()));
 }

@@ -1,6 +1,7 @@
 //! A server on loopback that plays a script and remembers what it was asked.
 //!
-//! It is written on bare TCP, because half of the script is what no HTTP library sends: answers that break off.
+//! It is written on bare TCP, because half of the script is what no HTTP library sends: answers
+//! that break off.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -131,7 +132,7 @@ impl Server {
         Client::builder(Credentials::api_key(KEY))
             .base_url(&self.url)
             .timeout(AMPLE)
-            .retry(RetryPolicy::default().initial_delay(Duration::ZERO))
+            .retry(RetryPolicy::default().with_initial_delay(Duration::ZERO))
     }
 
     async fn accept(self, listener: TcpListener, script: Arc<Script>) {

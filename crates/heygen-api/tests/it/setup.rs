@@ -1,6 +1,6 @@
 //! Who asks, where, and under which name.
 
-use heygen_api::{Client, Credentials, ErrorKind, PageRequest, RetryPolicy};
+use heygen_api::{ApiErrorKind, Client, Credentials, PageRequest, RetryPolicy};
 
 use crate::answers::{V1_NAMES, V3_LIST};
 use crate::server::{AMPLE, Reply, Server};
@@ -38,7 +38,7 @@ async fn exactly_one_of_key_and_token_is_sent() {
 }
 
 #[tokio::test]
-async fn the_program_says_what_it_is() {
+async fn user_agent_is_sent() {
     let server = Server::playing([Reply::ok(V1_NAMES)]).await;
     server.client().v1().list_event_names().await.unwrap();
     let default = concat!("heygen-api/", env!("CARGO_PKG_VERSION"));
@@ -52,7 +52,7 @@ async fn the_program_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_path_in_the_base_url_stays() {
+async fn path_of_the_base_url_is_kept() {
     for path in ["", "/", "/gate/heygen", "/gate/heygen/"] {
         let server = Server::playing([Reply::ok(V1_NAMES)]).await;
         let url = format!("{}{path}", server.url);
@@ -76,7 +76,7 @@ async fn clones_and_handles_share_the_client() {
 }
 
 #[test]
-fn the_defaults_are_heygens() {
+fn default_base_url_is_heygen() {
     assert_eq!(Client::BASE_URL, "https://api.heygen.com");
     let client = Client::new(Credentials::api_key("k")).unwrap();
     let shown = format!("{client:?}");
@@ -85,16 +85,16 @@ fn the_defaults_are_heygens() {
 }
 
 #[test]
-fn plain_http_to_another_machine_has_to_be_allowed() {
+fn plain_http_to_another_machine_must_be_allowed() {
     let builder = || Client::builder(Credentials::api_key("k")).base_url("http://sandbox:8090");
     let error = builder().build().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.kind(), ApiErrorKind::Config);
     assert!(builder().allow_plain_http().build().is_ok());
 }
 
 /// The listener speaks no TLS, so the attempt fails, but only after TLS was set up and tried.
 #[tokio::test]
-async fn https_is_spoken() {
+async fn https_works() {
     let server = Server::playing([Reply::ok(V1_NAMES)]).await;
     let client = Client::builder(Credentials::api_key("k"))
         .base_url(server.url.replace("http://", "https://"))
@@ -103,7 +103,7 @@ async fn https_is_spoken() {
         .build()
         .unwrap();
     let error = client.v1().list_event_names().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert_eq!(error.kind(), ApiErrorKind::Transport);
     assert!(!error.outcome_unknown());
     assert!(server.seen().is_empty());
 }

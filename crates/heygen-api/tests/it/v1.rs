@@ -1,7 +1,7 @@
 //! The operations of v1: what is sent, and what is made of the documented answers.
 
 use heygen_api::v1::{EndpointUpdate, NewEndpoint};
-use heygen_api::{EndpointId, EndpointSecret, EndpointStatus, ErrorKind, EventType, Events};
+use heygen_api::{ApiErrorKind, EndpointId, EndpointStatus, EventType, Secret, Subscription};
 
 use crate::answers::{
     V1_DELETED, V1_GONE, V1_INVALID_URL, V1_LIST, V1_NAMES, V1_OPENAPI_ADDED, v1_endpoint,
@@ -37,22 +37,22 @@ async fn add_endpoint() {
         (NewEndpoint::new("http://u"), r#"{"url":"http://u"}"#),
         (
             NewEndpoint::new("u")
-                .event(EventType::AvatarVideoSuccess)
-                .event(EventType::AvatarVideoFail),
+                .with_event(EventType::AvatarVideoSuccess)
+                .with_event(EventType::AvatarVideoFail),
             r#"{"events":["avatar_video.success","avatar_video.fail"],"url":"u"}"#,
         ),
         (
-            NewEndpoint::new("u").events(Events::Only(Vec::new())),
+            NewEndpoint::new("u").with_events(Subscription::Only(Vec::new())),
             r#"{"events":[],"url":"u"}"#,
         ),
         (
-            NewEndpoint::new("u").entity_id("video-1"),
+            NewEndpoint::new("u").with_entity_id("video-1"),
             r#"{"entity_id":"video-1","url":"u"}"#,
         ),
         (
             NewEndpoint::new("u")
-                .event(EventType::PersonalizedVideo)
-                .entity_id("project-1"),
+                .with_event(EventType::PersonalizedVideo)
+                .with_entity_id("project-1"),
             r#"{"entity_id":"project-1","events":["personalized_video"],"url":"u"}"#,
         ),
     ] {
@@ -74,7 +74,7 @@ async fn list_endpoints_shows_secrets() {
     };
     assert_eq!(endpoint.endpoint_id, ID);
     assert_eq!(endpoint.url, "https://smee.io/TqIi123la44yuLyUV");
-    assert_eq!(endpoint.events, Events::All);
+    assert_eq!(endpoint.events, Subscription::All);
     assert_eq!(endpoint.status, Some(EndpointStatus::Enabled));
     assert_eq!(endpoint.created_at.as_deref(), Some("2025-10-21T13:49:18"));
     assert_eq!(
@@ -82,16 +82,16 @@ async fn list_endpoints_shows_secrets() {
         Some("05ebaf283a8541f0b8d56a14c8a4ce72")
     );
     assert_eq!(endpoint.entity_id, None);
-    let secret = endpoint.secret.as_ref().map(EndpointSecret::expose);
+    let secret = endpoint.secret.as_ref().map(Secret::expose);
     assert_eq!(secret, Some("123ec_TS_YwqJ-HujAT0KvEMqxrg=="));
     assert!(endpoint.extra.is_empty());
 }
 
 #[tokio::test]
-async fn update_endpoint_always_names_address_and_events() {
+async fn update_endpoint_always_sends_url_and_events() {
     for (update, body) in [
         (
-            EndpointUpdate::new(ID, "u", Events::All),
+            EndpointUpdate::new(ID, "u", Subscription::All),
             r#"{"endpoint_id":"bc107bc9f1d444ad9245t99858e236f0","events":null,"url":"u"}"#,
         ),
         (
@@ -146,22 +146,23 @@ async fn a_code_other_than_100_is_an_error_with_status_200() {
         client.v1().list_endpoints().await.unwrap_err(),
         client
             .v1()
-            .update_endpoint(&EndpointUpdate::new(ID, "u", Events::All))
+            .update_endpoint(&EndpointUpdate::new(ID, "u", Subscription::All))
             .await
             .unwrap_err(),
         client.v1().delete_endpoint(&id).await.unwrap_err(),
         client.v1().list_event_names().await.unwrap_err(),
     ] {
-        assert_eq!(error.kind(), ErrorKind::Authentication);
+        assert_eq!(error.kind(), ApiErrorKind::Authentication);
         assert_eq!((error.status(), error.code()), (Some(200), Some("400112")));
         assert_eq!(error.message(), Some("Unauthorized"));
     }
     assert_eq!(server.seen().len(), 5);
 }
 
-/// The answers of HeyGen's OpenAPI text, which has neither `message` nor `entity_id`, and spaces as Python writes them.
+/// The answers of HeyGen's OpenAPI text, which has neither `message` nor `entity_id`, and spaces as
+/// Python writes them.
 #[tokio::test]
-async fn answers_of_the_openapi_text_are_read() {
+async fn answers_of_the_openapi_text_are_parsed() {
     let server = server(V1_OPENAPI_ADDED).await;
     let client = server.client();
     let added = client.v1().add_endpoint(&NewEndpoint::new("u")).await;
@@ -177,10 +178,10 @@ async fn answers_of_the_openapi_text_are_read() {
 
 /// 400131 and 400542 are documented, the former as text for an update.
 #[tokio::test]
-async fn the_documented_refusals() {
+async fn documented_errors_have_their_kinds() {
     let text = "content-type: text/plain\r\n";
     let id = EndpointId::from(ID);
-    let update = EndpointUpdate::new(ID, "u", Events::All);
+    let update = EndpointUpdate::new(ID, "u", Subscription::All);
     for content_type in ["content-type: application/json\r\n", text] {
         let server = Server::playing([Reply::with_headers(404, content_type, V1_GONE)]).await;
         let client = server.client();
@@ -188,7 +189,7 @@ async fn the_documented_refusals() {
             client.v1().update_endpoint(&update).await.unwrap_err(),
             client.v1().delete_endpoint(&id).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(error.kind(), ApiErrorKind::NotFound);
             assert_eq!((error.status(), error.code()), (Some(404), Some("400131")));
             assert_eq!(error.message(), Some("Webhook endpoint not found"));
             assert_eq!((error.param(), error.attempts()), (None, 1));
@@ -201,7 +202,7 @@ async fn the_documented_refusals() {
             client.v1().add_endpoint(&new).await.unwrap_err(),
             client.v1().update_endpoint(&update).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+            assert_eq!(error.kind(), ApiErrorKind::InvalidParameter);
             assert_eq!((error.status(), error.code()), (Some(400), Some("400542")));
             assert_eq!((error.param(), error.attempts()), (Some("url"), 1));
         }
@@ -209,7 +210,7 @@ async fn the_documented_refusals() {
 }
 
 #[tokio::test]
-async fn the_notice_of_the_end_is_no_error() {
+async fn deprecation_notice_is_no_error() {
     let answer = r#"{"code":100,"data":["batch.finished"],"warning":{"message":"use /v3/webhooks/event-types"},"msg":null}"#;
     let server = Server::playing([Reply::with_headers(200, "deprecation: true\r\n", answer)]).await;
     let names = server.client().v1().list_event_names().await.unwrap();
@@ -217,15 +218,15 @@ async fn the_notice_of_the_end_is_no_error() {
 }
 
 #[tokio::test]
-async fn an_empty_id_is_refused_before_it_is_sent() {
+async fn empty_id_is_rejected_before_sending() {
     let server = server(V1_DELETED).await;
     let client = server.client();
-    let update = EndpointUpdate::new("", "u", Events::All);
+    let update = EndpointUpdate::new("", "u", Subscription::All);
     for error in [
         client.v1().delete_endpoint(&"".into()).await.unwrap_err(),
         client.v1().update_endpoint(&update).await.unwrap_err(),
     ] {
-        assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+        assert_eq!(error.kind(), ApiErrorKind::InvalidParameter);
     }
     assert!(server.seen().is_empty());
 }

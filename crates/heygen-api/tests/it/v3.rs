@@ -2,8 +2,8 @@
 
 use heygen_api::v3::{EndpointUpdate, EventQuery, NewEndpoint};
 use heygen_api::{
-    EndpointId, EndpointSecret, EndpointStatus, ErrorKind, EventType, Events, IdempotencyKey,
-    PageRequest,
+    ApiErrorKind, EndpointId, EndpointStatus, EventType, IdempotencyKey, PageRequest, Secret,
+    Subscription,
 };
 use heygen_events::Payload;
 
@@ -54,17 +54,19 @@ async fn create_endpoint() {
         ),
         (
             NewEndpoint::new("u")
-                .event(EventType::AvatarVideoSuccess)
-                .event("podcast.success")
-                .entity_id("p1"),
+                .with_event(EventType::AvatarVideoSuccess)
+                .with_event("podcast.success")
+                .with_entity_id("p1"),
             r#"{"entity_id":"p1","events":["avatar_video.success","podcast.success"],"url":"u"}"#,
         ),
         (
-            NewEndpoint::new("u").events(vec![EventType::BatchFinished]),
+            NewEndpoint::new("u").with_events(vec![EventType::BatchFinished]),
             r#"{"events":["batch.finished"],"url":"u"}"#,
         ),
         (
-            NewEndpoint::new("u").event("x").events(Events::All),
+            NewEndpoint::new("u")
+                .with_event("x")
+                .with_events(Subscription::All),
             r#"{"url":"u"}"#,
         ),
     ] {
@@ -76,11 +78,11 @@ async fn create_endpoint() {
         assert_eq!(endpoint.url, "https://yourapp.com/webhooks/heygen");
         assert_eq!(
             endpoint.events,
-            Events::from_iter([EventType::AvatarVideoSuccess, EventType::AvatarVideoFail])
+            Subscription::from_iter([EventType::AvatarVideoSuccess, EventType::AvatarVideoFail])
         );
         assert_eq!(endpoint.status, Some(EndpointStatus::Enabled));
         assert_eq!(endpoint.created_at.as_deref(), Some("2026-03-25T12:00:00Z"));
-        let secret = endpoint.secret.as_ref().map(EndpointSecret::expose);
+        let secret = endpoint.secret.as_ref().map(Secret::expose);
         assert_eq!(secret, Some("whsec_k7x9m2..."));
         assert!(endpoint.extra.is_empty());
     }
@@ -96,7 +98,7 @@ async fn any_2xx_creates() {
 }
 
 #[tokio::test]
-async fn a_creation_without_a_secret_still_tells_the_id() {
+async fn creation_without_a_secret_returns_the_id() {
     let server = server(
         r#"{"data":{"endpoint_id":"e","url":"u","status":"enabled","created_at":"","secret":null}}"#,
     )
@@ -110,18 +112,18 @@ async fn a_creation_without_a_secret_still_tells_the_id() {
 #[tokio::test]
 async fn list_endpoints() {
     let server = server(V3_LIST).await;
-    let request = PageRequest::new().limit(5).token("a b&c");
+    let request = PageRequest::new().with_limit(5).with_token("a b&c");
     let page = server.client().v3().list_endpoints(&request).await.unwrap();
     let target = "/v3/webhooks/endpoints?limit=5&token=a+b%26c";
     check(&server, "GET", target, "");
     assert!(!page.has_more && page.next_token.is_none());
     assert_eq!(page.items.len(), 1);
-    assert_eq!(page.items[0].events, Events::All);
+    assert_eq!(page.items[0].events, Subscription::All);
     assert!(page.items[0].secret.is_none());
 }
 
 #[tokio::test]
-async fn the_first_page_needs_no_query() {
+async fn first_page_has_no_query() {
     let server = server(V3_LIST).await;
     let client = server.client();
     client
@@ -141,13 +143,16 @@ async fn update_endpoint() {
             EndpointUpdate::events(list()),
             r#"{"events":["video_agent.fail"]}"#,
         ),
-        (EndpointUpdate::events(Events::All), r#"{"events":null}"#),
+        (
+            EndpointUpdate::events(Subscription::All),
+            r#"{"events":null}"#,
+        ),
         (
             EndpointUpdate::url("u").with_events(list()),
             r#"{"events":["video_agent.fail"],"url":"u"}"#,
         ),
         (
-            EndpointUpdate::events(Events::All).with_url("u"),
+            EndpointUpdate::events(Subscription::All).with_url("u"),
             r#"{"events":null,"url":"u"}"#,
         ),
     ] {
@@ -181,7 +186,7 @@ async fn delete_endpoint() {
             .delete_endpoint(&id())
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::UnexpectedBody, "{answer}");
+        assert_eq!(error.kind(), ApiErrorKind::UnexpectedBody, "{answer}");
     }
 }
 
@@ -198,7 +203,7 @@ async fn rotate_secret() {
 }
 
 #[tokio::test]
-async fn a_given_key_is_sent() {
+async fn given_idempotency_key_is_sent() {
     let key = IdempotencyKey::new("order-42:create.1").unwrap();
     let created = server(V3_ENDPOINT).await;
     let new = NewEndpoint::new("u");
@@ -244,9 +249,9 @@ async fn list_event_types() {
 async fn list_events() {
     let server = server(&v3_events(&[V3_EVENT])).await;
     let query = EventQuery::new()
-        .event_type(EventType::AvatarVideoSuccess)
-        .entity_id("p/1")
-        .page(PageRequest::new().limit(100).token("t"));
+        .with_event_type(EventType::AvatarVideoSuccess)
+        .with_entity_id("p/1")
+        .with_page(PageRequest::new().with_limit(100).with_token("t"));
     let page = server.client().v3().list_events(&query).await.unwrap();
     let target =
         "/v3/webhooks/events?event_type=avatar_video.success&entity_id=p%2F1&limit=100&token=t";
@@ -264,7 +269,7 @@ async fn list_events() {
 }
 
 #[tokio::test]
-async fn no_query_sends_none() {
+async fn empty_event_query_sends_no_parameters() {
     let server = server(&v3_events(&[])).await;
     let page = server.client().v3().list_events(&EventQuery::new()).await;
     assert!(page.unwrap().items.is_empty());
@@ -272,7 +277,7 @@ async fn no_query_sends_none() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_odd_does_not_hide_its_page() {
+async fn unreadable_record_does_not_fail_its_page() {
     let records = [
         "7",
         r#"{"event_id":"e"}"#,
@@ -289,7 +294,7 @@ async fn a_record_that_is_odd_does_not_hide_its_page() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_kept() {
+async fn unknown_fields_are_kept() {
     let server = server(
         r#"{"data":[{"endpoint_id":7,"url":"u","status":"paused","events":["podcast.success"],"tier":{"a":1}}],"new":1}"#,
     )
@@ -309,7 +314,7 @@ async fn what_is_unknown_is_kept() {
 }
 
 #[tokio::test]
-async fn an_id_cannot_leave_its_path() {
+async fn id_cannot_change_the_path() {
     let server = server(V3_DELETED).await;
     let client = server.client();
     for id in ["", ".", ".."] {
@@ -320,7 +325,7 @@ async fn an_id_cannot_leave_its_path() {
             client.v3().rotate_secret(&id).await.unwrap_err(),
             client.v3().update_endpoint(&id, &update).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+            assert_eq!(error.kind(), ApiErrorKind::InvalidParameter);
             assert_eq!(error.param(), Some("endpoint_id"));
             assert_eq!((error.status(), error.attempts()), (None, 0));
         }

@@ -1,44 +1,44 @@
-//! [`Bookmark`]: how far back-filling has come, as the inbox keeps it.
+//! [`Bookmark`]: the progress of backfills, stored in the inbox.
 //!
-//! Each of its sentences stays true whatever else happens, so two processes that overwrite each other's do no harm: at worst
-//! one of them goes over a part of the log again.
+//! Everything in it stays true later, so two processes may overwrite each other's bookmark: at
+//! worst one reads a part of the log again.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// How far back-filling has come.
+/// The progress of backfills.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Bookmark {
     pub(super) complete: Option<Complete>,
     pub(super) unfinished: Option<Unfinished>,
 }
 
-/// A pass, or several that join, went over everything that was in the log.
+/// One pass, or several adjoining ones, read everything in the log.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Complete {
-    /// What was made before it was left out.
+    /// Records created before this time were skipped.
     pub(super) since: Option<Timestamp>,
-    /// When the last pass of these began that went down to what [`floor`](Self::floor) was then.
+    /// The start of the last full pass: it read down to [`floor`](Self::floor) of that time.
     pub(super) deep_at: Timestamp,
-    /// When the last pass of these began.
+    /// The start of the last pass.
     pub(super) last_at: Timestamp,
 }
 
-/// A pass that has not come to its end.
+/// An interrupted pass.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Unfinished {
-    /// What it will have made complete.
+    /// What is complete after it.
     pub(super) goal: Complete,
-    /// What was made before it is left out.
+    /// Records created before this time are skipped.
     pub(super) lower: Option<Timestamp>,
-    /// The page to go on with; `None` is the first.
+    /// The next page. `None`: the first.
     pub(super) token: Option<String>,
-    /// When HeyGen gave the token.
+    /// When the token was received.
     pub(super) token_at: Timestamp,
 }
 
 impl Bookmark {
-    /// What is no bookmark, one of another version for instance, is as good as none.
+    /// An unreadable bookmark, for example of another version, counts as none.
     pub(super) fn read(text: Option<&str>) -> Self {
         text.and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default()
@@ -46,19 +46,22 @@ impl Bookmark {
 }
 
 impl Complete {
-    /// Everything made before this was gone over. What fell out of the inbox meanwhile is not taken again.
+    /// Everything created before this time was read. Records that the inbox has deleted since are
+    /// not stored again.
     ///
-    /// A record may come into the log late, when HeyGen at last delivered the event or gave it up, 24 h after it was made.
+    /// A record may be logged late: when HeyGen finally delivered the event or gave up, 24 h after
+    /// creation.
     pub(super) fn floor(&self) -> Timestamp {
         back(self.deep_at, LATE)
     }
 
-    /// A page of events all made before this and all known ends a pass between two deep ones.
+    /// A page of known records created before this time ends an incremental pass.
     pub(super) fn known_before(&self) -> Timestamp {
         back(self.last_at, CLOCKS)
     }
 
-    /// Whether it can be believed: one from the future was written while the clock was wrong, and would leave out too much.
+    /// Whether it is valid. One from the future was written with a wrong clock, and would skip too
+    /// much.
     pub(super) fn is_past(&self, now: Timestamp) -> bool {
         self.deep_at <= now && self.last_at <= now
     }
@@ -70,7 +73,7 @@ impl Complete {
 }
 
 impl Unfinished {
-    /// The token, while HeyGen can be expected to know it.
+    /// The token, unless it is too old.
     pub(super) fn fresh_token(&self, now: Timestamp) -> Option<&str> {
         let age = now.duration_since(self.token_at);
         let is_fresh = !age.is_negative() && age < DAY;
@@ -78,7 +81,7 @@ impl Unfinished {
     }
 }
 
-/// Whether what begins at `inner` lies within what begins at `outer`; `None` is the beginning of all.
+/// Whether the range from `inner` on is within the range from `outer` on. `None`: everything.
 pub(super) fn reaches(outer: Option<Timestamp>, inner: Option<Timestamp>) -> bool {
     outer.is_none_or(|outer| inner.is_some_and(|inner| outer <= inner))
 }
@@ -89,10 +92,10 @@ fn back(moment: Timestamp, by: SignedDuration) -> Timestamp {
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Three times as long as HeyGen tries to deliver.
+/// Three times HeyGen's retry time.
 const LATE: SignedDuration = SignedDuration::from_hours(72);
 
-/// How far HeyGen's clock and ours may be apart.
+/// The largest expected difference between HeyGen's clock and ours.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(15);
 
 #[cfg(test)]
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_lives_for_a_day() {
+    fn token_is_fresh_for_a_day() {
         let moment = at("2026-11-01T12:00:00Z");
         let complete = Complete {
             since: None,
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_back_and_what_is_none_is_nothing() {
+    fn bookmark_round_trips_and_unreadable_one_is_none() {
         let moment = at("2026-11-01T12:00:00Z");
         let complete = Complete {
             since: Some(moment),
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_compared() {
+    fn reaches_compares_ranges() {
         let (early, late) = (
             Some(at("2026-11-01T00:00:00Z")),
             Some(at("2026-11-02T00:00:00Z")),

@@ -1,4 +1,4 @@
-//! [`Log`]: HeyGen's log of events, page by page.
+//! [`Log`]: HeyGen's event log, page by page.
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -6,20 +6,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use heygen_api::v3::{EventQuery, LoggedEvent};
-use heygen_api::{ApiError, Client, ErrorKind, Page, PageRequest};
+use heygen_api::{ApiError, ApiErrorKind, Client, Page, PageRequest};
 use heygen_events::{Event, Pattern};
 use jiff::Timestamp;
 
-/// Which log is read, and what of it.
+/// Which records of which log to read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogQuery {
-    /// Where the log is; `None` is HeyGen's own.
+    /// The base URL of the log. `None`: HeyGen.
     pub(super) base_url: Option<String>,
     pub(super) event_type: Option<String>,
     pub(super) entity_id: Option<String>,
 }
 
-/// HeyGen's log of events, page by page.
+/// HeyGen's event log, page by page.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) client: Client,
@@ -27,9 +27,9 @@ pub(super) struct Log {
 }
 
 impl LogQuery {
-    /// Whether a record is one that was asked for, of all that HeyGen lists.
+    /// Whether a record matches the query, of those that HeyGen lists.
     pub(super) fn wants(&self, record: &LoggedEvent) -> bool {
-        // Where no pattern is asked for, HeyGen lists no other.
+        // Without a pattern, HeyGen lists only matching ones.
         let pattern = self.event_type.as_deref();
         pattern
             .filter(|name| name.contains('*'))
@@ -39,7 +39,7 @@ impl LogQuery {
             })
     }
 
-    /// Under which name the inbox keeps how far this one has come.
+    /// The name of the bookmark of this query.
     pub(super) fn bookmark(&self) -> String {
         let mut name = "backfill".to_owned();
         let parts = [
@@ -49,7 +49,7 @@ impl LogQuery {
         ];
         for (word, value) in parts {
             if let Some(value) = value {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(name, " {word}={value:?}");
             }
         }
@@ -58,10 +58,10 @@ impl LogQuery {
 }
 
 impl Log {
-    /// One page; `None` when it was asked to stop meanwhile.
+    /// Fetches one page. `None` if it was stopped.
     ///
-    /// The client repeats what failed a few times by itself. Where HeyGen still says that these are too many requests, this
-    /// waits for as long as HeyGen asks, up to a limit.
+    /// The client has its own retries. If HeyGen still answers “too many requests”, this waits as
+    /// long as HeyGen asks, up to a limit.
     pub(super) async fn fetch(
         &self,
         token: Option<&str>,
@@ -69,7 +69,7 @@ impl Log {
     ) -> Result<Option<Page<LoggedEvent>>, ApiError> {
         let mut waited = Duration::ZERO;
         loop {
-            // Nothing of the answer is kept yet, so that nothing is lost.
+            // Nothing of the page is stored yet, so nothing is lost.
             let answer = tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(None),
@@ -81,10 +81,13 @@ impl Log {
             };
             let wait = error.retry_after().unwrap_or(DEFAULT_WAIT).max(MIN_WAIT);
             waited += wait;
-            if error.kind() != ErrorKind::RateLimited || waited > MAX_WAIT {
+            if error.kind() != ApiErrorKind::RateLimited || waited > MAX_WAIT {
                 return Err(error);
             }
-            tracing::debug!(seconds = wait.as_secs(), "HeyGen asks to wait");
+            tracing::debug!(
+                seconds = wait.as_secs(),
+                "HeyGen asks to wait before the next request"
+            );
             tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(None),
@@ -94,36 +97,36 @@ impl Log {
     }
 
     async fn page(&self, token: Option<&str>) -> Result<Page<LoggedEvent>, ApiError> {
-        let mut page = PageRequest::new().limit(PAGE_LIMIT);
+        let mut page = PageRequest::new().with_limit(PAGE_LIMIT);
         if let Some(token) = token {
-            page = page.token(token);
+            page = page.with_token(token);
         }
-        let mut query = EventQuery::new().page(page);
-        // HeyGen knows names and no patterns: see `LogQuery::wants`.
+        let mut query = EventQuery::new().with_page(page);
+        // HeyGen accepts no patterns: see `LogQuery::wants`.
         if let Some(event_type) = &self.query.event_type
             && !event_type.contains('*')
         {
-            query = query.event_type(event_type.as_str());
+            query = query.with_event_type(event_type.as_str());
         }
         if let Some(entity_id) = &self.query.entity_id {
-            query = query.entity_id(entity_id);
+            query = query.with_entity_id(entity_id);
         }
         self.client.v3().list_events(&query).await
     }
 }
 
-/// When HeyGen says it made the event; `None` when it does not say, or not in a way that names one moment.
+/// The creation time of the event. `None` if it is missing, unreadable or without a time zone.
 pub(super) fn made_at(record: &LoggedEvent) -> Option<Timestamp> {
     record.event().ok()?.created_at()?.parse().ok()
 }
 
 const PAGE_LIMIT: u32 = 100;
 
-/// The wait after “too many requests” where HeyGen does not name one.
+/// The wait after “too many requests” without `Retry-After`.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a pass waits for one page.
+/// The longest wait for one page.
 const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_have_bookmarks_of_their_own() {
+    fn each_query_has_its_bookmark() {
         let whole = LogQuery::default();
         let odd = |event_type: &str, entity_id: Option<&str>| LogQuery {
             event_type: Some(event_type.to_owned()),

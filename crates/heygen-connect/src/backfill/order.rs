@@ -1,27 +1,28 @@
-//! [`Descent`]: whether a log comes newest first, as far as it was seen.
+//! [`OrderTracker`]: whether the log is sorted newest first.
 
 use jiff::Timestamp;
 
-/// Whether a log comes newest first, as far as it was seen.
+/// Whether the log is sorted newest first, as far as it was read.
 ///
-/// HeyGen documents no order. Only where the times fall, and never rise, may one conclude from a record to those behind it.
+/// HeyGen documents no order. Only if times fall and never rise, a record says something about the
+/// records after it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Descent {
+pub(super) struct OrderTracker {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     has_risen: bool,
 }
 
-impl Descent {
-    /// The next record that says when it was made.
-    pub(super) fn see(&mut self, made_at: Timestamp) {
+impl OrderTracker {
+    /// Observes the creation time of the next record.
+    pub(super) fn observe(&mut self, made_at: Timestamp) {
         self.has_risen |= self.last.is_some_and(|last| made_at > last);
         self.first.get_or_insert(made_at);
         self.last = Some(made_at);
     }
 
-    /// Whether the log falls. One whose times are all equal so far may yet do either.
-    pub(super) fn holds(&self) -> bool {
+    /// Whether times have fallen and never risen. Equal times prove nothing.
+    pub(super) fn is_newest_first(&self) -> bool {
         !self.has_risen && self.last < self.first
     }
 }
@@ -32,15 +33,15 @@ mod tests {
 
     #[track_caller]
     fn check(seconds: &[i64], holds: bool) {
-        let mut descent = Descent::default();
+        let mut order = OrderTracker::default();
         for second in seconds {
-            descent.see(Timestamp::from_second(*second).expect("a time"));
+            order.observe(Timestamp::from_second(*second).expect("a time"));
         }
-        assert_eq!(descent.holds(), holds, "{seconds:?}");
+        assert_eq!(order.is_newest_first(), holds, "{seconds:?}");
     }
 
     #[test]
-    fn only_a_log_that_falls_and_never_rises_is_trusted() {
+    fn newest_first_means_falling_and_never_rising() {
         check(&[], false);
         check(&[3], false);
         check(&[5, 5, 5], false);

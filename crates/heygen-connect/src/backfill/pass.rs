@@ -1,4 +1,4 @@
-//! [`Pass`]: reads the log once. A page is fetched, stored, and noted, then the next.
+//! [`Pass`]: reads the event log once, page by page: fetch, store, save the bookmark.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -6,56 +6,56 @@ use std::pin::Pin;
 use std::time::SystemTime;
 
 use heygen_api::v3::LoggedEvent;
-use heygen_api::{ApiError, ErrorKind, Page};
+use heygen_api::{ApiError, ApiErrorKind, Page};
 use heygen_inbox::{InboxAdmin, NewDelivery, Source};
 use jiff::Timestamp;
 
 use super::bookmark::{Bookmark, Complete, Unfinished, reaches};
 use super::log::{Log, made_at};
-use super::order::Descent;
+use super::order::OrderTracker;
 use super::target::Target;
 use crate::error::{ConnectError, ConnectErrorKind};
 
-/// What was done so far.
+/// The progress of a backfill.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BackfillProgress {
     /// Pages read.
     pub pages: u64,
-    /// Records that the inbox did not have.
+    /// Records that were not in the inbox.
     pub new: u64,
-    /// Records that it had.
+    /// Records that were in the inbox.
     pub known: u64,
-    /// How many of both cannot be read as an event. They are stored all the same.
+    /// Records of both that are no events. They are stored too.
     pub unreadable: u64,
-    /// Records left out because of when they were made.
+    /// Records that were skipped because of their creation time.
     pub skipped: u64,
 }
 
-/// How a backfill ended, if nothing went wrong.
+/// How a backfill ended without an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum BackfillOutcome {
-    /// Everything that was asked for was read.
+    /// It read the whole requested range.
     Complete,
-    /// It was asked to stop. The next one goes on from here.
+    /// It was stopped. The next run continues from here.
     Stopped,
 }
 
-/// How far down a pass reads.
+/// How much of the log a pass reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Depth {
-    /// Everything that may have something new.
-    Deep,
-    /// Once a day deep, otherwise only down to a page of known events.
-    Between,
+pub(super) enum PassScope {
+    /// Everything that may contain new records.
+    Full,
+    /// Everything once a day, otherwise only until a page of known records.
+    Incremental,
 }
 
-/// From when on a pass reads.
+/// The time range of a pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Range {
     pub(super) since: Option<Timestamp>,
-    /// Whether what an earlier pass read is read again.
+    /// Whether to read again what an earlier pass read.
     pub(super) again: bool,
 }
 
@@ -64,8 +64,8 @@ pub(super) struct Pass<'a, I> {
     pub(super) log: &'a Log,
     pub(super) target: &'a mut Target<I>,
     pub(super) range: Range,
-    pub(super) depth: Depth,
-    /// Ends it between two pages.
+    pub(super) scope: PassScope,
+    /// Stops the pass between two pages.
     pub(super) stop: Pin<&'a mut (dyn Future<Output = ()> + Send)>,
     /// Called after each page.
     pub(super) on_progress: &'a mut (dyn FnMut(&BackfillProgress) + Send),
@@ -73,65 +73,67 @@ pub(super) struct Pass<'a, I> {
     pub(super) progress: BackfillProgress,
 }
 
-/// What a way through the log begins with.
+/// One walk through the log, from the newest page or from a token.
 #[derive(Clone, Debug)]
-struct Plan {
+struct Scan {
     goal: Complete,
     lower: Option<Timestamp>,
     token: Option<String>,
-    /// What went before: a page of events it has seen, all of them known, ends this way too.
-    shallow: Option<Complete>,
+    /// An earlier pass. A page that it has read, with only known records, ends this scan.
+    previous: Option<Complete>,
 }
 
-/// How one way through the log ended.
-enum Way {
+/// How a scan ended.
+enum ScanEnd {
     Ended(BackfillOutcome),
-    /// HeyGen did not take the token of a later page.
-    Refused(ApiError),
+    /// HeyGen rejected the token of a page.
+    TokenRejected(ApiError),
 }
 
-/// A page that was stored, as far as it tells whether another is needed.
-struct Taken {
+/// What a stored page says about the need for another one.
+struct PageSummary {
     newest: Option<Timestamp>,
-    /// Whether every record says when it was made.
+    /// Whether every record has a creation time.
     is_timed: bool,
     is_all_known: bool,
 }
 
 impl<I: InboxAdmin> Pass<'_, I> {
-    /// On from where an interrupted pass ended, if there is one, then over what came meanwhile.
+    /// Continues an interrupted pass, if there is one, then reads what is newer.
     pub(super) async fn run(mut self) -> Result<BackfillOutcome, ConnectError> {
         let name = self.log.query.bookmark();
         self.bookmark = Bookmark::read(self.target.bookmark(&name).await?.as_deref());
         let mut just_done = None;
-        if let Some(rest) = self.rest(Timestamp::now()) {
-            let goal = rest.goal;
-            match self.go(rest).await? {
-                Way::Ended(BackfillOutcome::Complete) => just_done = Some(goal),
-                Way::Ended(stopped) => return Ok(stopped),
-                Way::Refused(error) => {
-                    tracing::debug!(%error, "the interrupted pass cannot be continued, and starts over");
+        if let Some(unfinished) = self.unfinished_scan(Timestamp::now()) {
+            let goal = unfinished.goal;
+            match self.scan(unfinished).await? {
+                ScanEnd::Ended(BackfillOutcome::Complete) => just_done = Some(goal),
+                ScanEnd::Ended(stopped) => return Ok(stopped),
+                ScanEnd::TokenRejected(error) => {
+                    tracing::debug!(%error, "the interrupted pass cannot continue and starts over");
                 }
             }
         }
         let mut restarts = 0;
         loop {
-            let mut head = self.plan(Timestamp::now());
+            let mut head = self.new_scan(Timestamp::now());
             if let Some(goal) = just_done {
-                // Only what is new since the interrupted pass began is left.
+                // Only records since the start of the interrupted pass are left.
                 head.lower = head.lower.max(Some(goal.floor()));
-                head.shallow = Some(goal);
+                head.previous = Some(goal);
             }
-            match self.go(head).await? {
-                Way::Ended(outcome) => return Ok(outcome),
-                Way::Refused(error) if restarts == MAX_RESTARTS => return Err(error.into()),
-                Way::Refused(_) => restarts += 1,
+            match self.scan(head).await? {
+                ScanEnd::Ended(outcome) => return Ok(outcome),
+                ScanEnd::TokenRejected(error) if restarts == MAX_RESTARTS => {
+                    return Err(error.into());
+                }
+                ScanEnd::TokenRejected(_) => restarts += 1,
             }
         }
     }
 
-    /// From the head of the log down to where everything was read already.
-    fn plan(&self, now: Timestamp) -> Plan {
+    /// A scan from the start of the log down to what was read before.
+    fn new_scan(&self, now: Timestamp) -> Scan {
         let since = self.range.since;
         let before = self.bookmark.complete.filter(|complete| {
             !self.range.again
@@ -139,8 +141,8 @@ impl<I: InboxAdmin> Pass<'_, I> {
                 && reaches(complete.since, since)
                 && reaches(since, Some(complete.floor()))
         });
-        let is_between = self.depth == Depth::Between;
-        Plan {
+        let is_between = self.scope == PassScope::Incremental;
+        Scan {
             goal: Complete {
                 since: before.map_or(since, |complete| complete.since),
                 deep_at: now,
@@ -148,13 +150,13 @@ impl<I: InboxAdmin> Pass<'_, I> {
             },
             lower: before.map(|complete| complete.floor()).or(since),
             token: None,
-            shallow: before.filter(|complete| is_between && complete.is_deep_enough(now)),
+            previous: before.filter(|complete| is_between && complete.is_deep_enough(now)),
         }
     }
 
-    /// What an interrupted pass has left over, where it left out no more than this one does.
-    fn rest(&self, now: Timestamp) -> Option<Plan> {
-        let head = self.plan(now);
+    /// The rest of an interrupted pass, if its range covers this one.
+    fn unfinished_scan(&self, now: Timestamp) -> Option<Scan> {
+        let head = self.new_scan(now);
         let unfinished = self.bookmark.unfinished.as_ref()?;
         let token = unfinished.fresh_token(now)?;
         if self.target.is_dry_run() || !reaches(unfinished.lower, head.lower) {
@@ -164,71 +166,72 @@ impl<I: InboxAdmin> Pass<'_, I> {
         if unfinished.lower != head.lower {
             goal.since = head.goal.since;
         }
-        Some(Plan {
+        Some(Scan {
             goal,
             lower: head.lower,
             token: Some(token.to_owned()),
-            shallow: None,
+            previous: None,
         })
     }
 
-    async fn go(&mut self, mut plan: Plan) -> Result<Way, ConnectError> {
-        let mut is_of_earlier_process = plan.token.is_some();
-        let mut tokens: HashSet<String> = plan.token.iter().cloned().collect();
-        let mut descent = Descent::default();
+    async fn scan(&mut self, mut scan: Scan) -> Result<ScanEnd, ConnectError> {
+        let mut is_of_earlier_process = scan.token.is_some();
+        let mut tokens: HashSet<String> = scan.token.iter().cloned().collect();
+        let mut order = OrderTracker::default();
         loop {
-            let fetched = self.log.fetch(plan.token.as_deref(), self.stop.as_mut());
+            let fetched = self.log.fetch(scan.token.as_deref(), self.stop.as_mut());
             let page = match fetched.await {
                 Ok(Some(page)) => page,
-                Ok(None) => return Ok(Way::Ended(BackfillOutcome::Stopped)),
+                Ok(None) => return Ok(ScanEnd::Ended(BackfillOutcome::Stopped)),
                 Err(error)
-                    if plan.token.is_some() && may_be_the_token(&error, is_of_earlier_process) =>
+                    if scan.token.is_some()
+                        && may_be_token_error(&error, is_of_earlier_process) =>
                 {
-                    return Ok(Way::Refused(error));
+                    return Ok(ScanEnd::TokenRejected(error));
                 }
                 Err(error) => return Err(error.into()),
             };
             is_of_earlier_process = false;
-            let taken = self.take(&page, plan.lower, &mut descent).await?;
+            let summary = self.store_page(&page, scan.lower, &mut order).await?;
             (self.on_progress)(&self.progress);
-            let old_news = plan.shallow.filter(|before| taken.is_old_news(before));
-            if !page.has_more || descent.holds() && taken.is_below(plan.lower) {
-                return self.note_complete(&plan).await;
+            let known_before = scan.previous.filter(|before| summary.was_known_to(before));
+            if !page.has_more || order.is_newest_first() && summary.is_below(scan.lower) {
+                return self.save_complete(&scan).await;
             }
-            if let Some(before) = old_news.filter(|_| descent.holds()) {
-                plan.goal.deep_at = before.deep_at;
-                return self.note_complete(&plan).await;
+            if let Some(before) = known_before.filter(|_| order.is_newest_first()) {
+                scan.goal.deep_at = before.deep_at;
+                return self.save_complete(&scan).await;
             }
             let next = page.next_token.filter(|token| tokens.insert(token.clone()));
-            plan.token = Some(next.ok_or_else(endless)?);
+            scan.token = Some(next.ok_or_else(endless)?);
             self.bookmark.unfinished = Some(Unfinished {
-                goal: plan.goal,
-                lower: plan.lower,
-                token: plan.token.clone(),
+                goal: scan.goal,
+                lower: scan.lower,
+                token: scan.token.clone(),
                 token_at: Timestamp::now(),
             });
-            self.note().await?;
+            self.save_bookmark().await?;
         }
     }
 
     /// Stores a page.
-    async fn take(
+    async fn store_page(
         &mut self,
         page: &Page<LoggedEvent>,
         lower: Option<Timestamp>,
-        descent: &mut Descent,
-    ) -> Result<Taken, ConnectError> {
+        order: &mut OrderTracker,
+    ) -> Result<PageSummary, ConnectError> {
         let received_at = SystemTime::now();
         let mut deliveries = Vec::with_capacity(page.items.len());
         let mut newest = None;
         let mut is_timed = true;
-        let mut of_page = Descent::default();
+        let mut page_order = OrderTracker::default();
         let (mut unreadable, mut skipped) = (0, 0);
         for record in &page.items {
             let made_at = made_at(record);
             if let Some(made_at) = made_at {
-                descent.see(made_at);
-                of_page.see(made_at);
+                order.observe(made_at);
+                page_order.observe(made_at);
                 newest = newest.max(Some(made_at));
             }
             is_timed &= made_at.is_some();
@@ -247,8 +250,8 @@ impl<I: InboxAdmin> Pass<'_, I> {
             let source = Source::Backfill;
             deliveries.push(NewDelivery::new(received_at, source, Vec::new(), body));
         }
-        if of_page.holds() {
-            // They are delivered in the order in which they are stored.
+        if page_order.is_newest_first() {
+            // Oldest first: deliveries are dispatched in the order in which they are stored.
             deliveries.reverse();
         }
         let wanted = deliveries.len() as u64;
@@ -259,65 +262,66 @@ impl<I: InboxAdmin> Pass<'_, I> {
         progress.known += wanted - new;
         progress.unreadable += unreadable;
         progress.skipped += skipped;
-        Ok(Taken {
+        Ok(PageSummary {
             newest,
             is_timed,
             is_all_known: new == 0,
         })
     }
 
-    async fn note_complete(&mut self, plan: &Plan) -> Result<Way, ConnectError> {
+    async fn save_complete(&mut self, scan: &Scan) -> Result<ScanEnd, ConnectError> {
         self.bookmark.unfinished = None;
-        // One that covers more is still true, and worth more.
+        // A bookmark that covers more is still valid, so it is kept.
         let is_broader = self.bookmark.complete.is_some_and(|complete| {
-            complete.since != plan.goal.since && reaches(complete.since, plan.goal.since)
+            complete.since != scan.goal.since && reaches(complete.since, scan.goal.since)
         });
         if !is_broader {
-            self.bookmark.complete = Some(plan.goal);
+            self.bookmark.complete = Some(scan.goal);
         }
-        self.note().await?;
-        Ok(Way::Ended(BackfillOutcome::Complete))
+        self.save_bookmark().await?;
+        Ok(ScanEnd::Ended(BackfillOutcome::Complete))
     }
 
-    async fn note(&mut self) -> Result<(), ConnectError> {
+    async fn save_bookmark(&mut self) -> Result<(), ConnectError> {
         let name = self.log.query.bookmark();
-        // Plain texts and times: there is nothing that JSON could not hold.
+        // Strings and timestamps: serialization cannot fail.
         let text = serde_json::to_string(&self.bookmark).unwrap_or_default();
         Ok(self.target.set_bookmark(&name, text).await?)
     }
 }
 
-impl Taken {
-    /// Whether everything here that says when it was made is older than this. One old record at the end of a page may be
-    /// one that came into the log late.
+impl PageSummary {
+    /// Whether every record with a creation time is older than `bound`. A single old record proves
+    /// nothing: it may have been logged late.
     fn is_below(&self, bound: Option<Timestamp>) -> bool {
         let newest = self.newest.zip(bound);
         newest.is_some_and(|(newest, bound)| newest < bound)
     }
 
-    /// Whether everything here was there at an earlier pass, and is in the inbox.
-    fn is_old_news(&self, before: &Complete) -> bool {
+    /// Whether an earlier pass has read every record, and the inbox has them.
+    fn was_known_to(&self, before: &Complete) -> bool {
         self.is_all_known && self.is_timed && self.is_below(Some(before.known_before()))
     }
 }
 
 fn endless() -> ConnectError {
     let message =
-        "HeyGen's log does not come to its end: it says that there is more, and not where";
+        "HeyGen's event log cannot be read to its end: it announces more pages without a new token";
     ConnectError::new(ConnectErrorKind::EndlessLog, message)
 }
 
-/// HeyGen does not document what it answers to a token that it no longer knows. To one of an earlier process it may answer in
-/// any way; where HeyGen itself is down, the request for the first page, which is next, fails too.
-fn may_be_the_token(error: &ApiError, is_of_earlier_process: bool) -> bool {
+/// Whether the error may be about the token. HeyGen does not document its answer to an expired
+/// token, so any error is possible for one of an earlier process. If HeyGen is down, the next
+/// request, for the first page, fails too.
+fn may_be_token_error(error: &ApiError, is_of_earlier_process: bool) -> bool {
     match error.kind() {
-        ErrorKind::InvalidParameter | ErrorKind::NotFound | ErrorKind::Refused => true,
-        ErrorKind::Server | ErrorKind::Conflict | ErrorKind::UnexpectedBody => {
+        ApiErrorKind::InvalidParameter | ApiErrorKind::NotFound | ApiErrorKind::Refused => true,
+        ApiErrorKind::Server | ApiErrorKind::Conflict | ApiErrorKind::UnexpectedBody => {
             is_of_earlier_process
         }
         _ => false,
     }
 }
 
-/// How often a pass starts over because HeyGen forgot where it was.
+/// How often a pass starts over because HeyGen rejected a token.
 const MAX_RESTARTS: u32 = 2;

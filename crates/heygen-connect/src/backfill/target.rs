@@ -1,4 +1,4 @@
-//! [`Target`]: the inbox that is filled, or that a dry run compares with.
+//! [`Target`]: the inbox to fill, or to compare with in a dry run.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,19 +8,19 @@ use heygen_inbox::{
     Appended, DedupKey, DeliveryId, InboxAdmin, InboxError, InboxErrorKind, NewDelivery,
 };
 
-/// The inbox that is filled, or that a dry run compares with.
+/// The inbox to fill, or to compare with in a dry run.
 #[derive(Debug)]
 pub(super) struct Target<I> {
-    /// `None` where a dry run finds no inbox yet.
+    /// `None` in a dry run without an inbox.
     inbox: Option<I>,
     dry_run: Option<DryRun>,
 }
 
-/// What a dry run has seen so far.
+/// The records that a dry run has read.
 #[derive(Debug, Default)]
 struct DryRun {
     new: HashSet<DedupKey>,
-    /// Which record each stored delivery was found to be: a POST is that of one record.
+    /// The record that each stored delivery matched: a POST matches one record.
     found: HashMap<DeliveryId, DedupKey>,
 }
 
@@ -43,10 +43,10 @@ impl<I: InboxAdmin> Target<I> {
         self.dry_run.is_some()
     }
 
-    /// Appends these in this order; how many were new.
+    /// Appends deliveries in order. Returns how many were new.
     pub(super) async fn append(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, InboxError> {
         let inbox = match &self.inbox {
-            // Duplicates of old events have to be recognized.
+            // Duplicates of old events must be recognized.
             Some(inbox) => {
                 inbox.wait_until_synced().await;
                 Some(inbox)
@@ -91,7 +91,7 @@ impl<I: InboxAdmin> Target<I> {
 }
 
 impl DryRun {
-    /// Whether appending would find a record new that was found under this id, or not at all.
+    /// Whether an append would store this record. `found` is the stored delivery that matches it.
     fn is_new(&mut self, key: &DedupKey, found: Option<DeliveryId>) -> bool {
         if let Some(id) = found {
             let first = self.found.entry(id).or_insert_with(|| key.clone());
@@ -103,8 +103,8 @@ impl DryRun {
     }
 }
 
-/// Appends all of them together, so that they share a commit. What HeyGen sends goes before: where there is no room in the
-/// queue, this waits.
+/// Appends all of them concurrently, so that they share a commit. Deliveries from HeyGen go first:
+/// if the queue is full, this waits.
 async fn append_all(
     inbox: &impl InboxAdmin,
     mut deliveries: Vec<NewDelivery>,
@@ -133,6 +133,6 @@ async fn append_all(
     }
 }
 
-/// How long to wait for room in the queue, and how often: a minute in all.
+/// The wait for room in the queue and the number of waits: one minute in total.
 const ROOM: Duration = Duration::from_millis(200);
 const MAX_WAITS: u32 = 300;

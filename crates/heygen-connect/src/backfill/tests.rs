@@ -1,9 +1,9 @@
-//! Every way a log may come, against the sandbox.
+//! Every order of a log, against the sandbox.
 
 use std::future::pending;
 use std::path::PathBuf;
 
-use heygen_api::{ApiError, Client, Credentials, ErrorKind, RetryPolicy};
+use heygen_api::{ApiError, ApiErrorKind, Client, Credentials, RetryPolicy};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery, Query, Source};
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
@@ -13,15 +13,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::ConnectErrorKind;
 
-mod trouble;
+mod failures;
 
-/// A log that answers what it is told to, and an inbox.
-struct World {
+/// A log with configurable answers, and an inbox.
+struct Setup {
     heygen: Sandbox,
     folder: TempDir,
 }
 
-/// One record that is so many minutes old.
+/// A record and its age in minutes.
 #[derive(Clone, Copy)]
 struct Record(&'static str, i64);
 
@@ -33,7 +33,7 @@ enum Ended {
 
 use Ended::{Done, Failed};
 
-impl World {
+impl Setup {
     async fn new() -> Self {
         Self {
             heygen: Sandbox::start().await.expect("a sandbox"),
@@ -53,7 +53,7 @@ impl World {
             .expect("a client")
     }
 
-    /// As a server has it.
+    /// The inbox as a server opens it.
     fn inbox(&self) -> SqliteInbox {
         SqliteInbox::open(self.path()).expect("an inbox")
     }
@@ -62,19 +62,19 @@ impl World {
         SqliteInbox::open_beside(self.path()).expect("an inbox")
     }
 
-    /// Beside a server, or without one.
+    /// A backfill next to a server, or without one.
     fn backfill(&self) -> Backfill<SqliteInbox> {
         Backfill::new(self.client(), self.beside())
     }
 
-    /// The next answers. All pages but the last say that there is more.
+    /// Sets the next answers. All pages except the last announce more.
     fn pages(&self, pages: &[&[Record]]) -> &Self {
         let last = pages.len().saturating_sub(1);
-        let pages = pages.iter().enumerate().map(|(place, records)| {
+        let pages = pages.iter().enumerate().map(|(index, records)| {
             let records: Vec<_> = records.iter().map(Record::json).collect();
             answer(
                 &records.join(","),
-                (place < last).then(|| format!("token-{place}")).as_deref(),
+                (index < last).then(|| format!("token-{index}")).as_deref(),
             )
         });
         self.answers(pages)
@@ -96,14 +96,14 @@ impl World {
         let mut bodies = Vec::new();
         for summary in reader.list(query).await.expect("a list") {
             assert_eq!(summary.source, Source::Backfill);
-            let kept = reader.get(summary.id).await;
-            let body = kept.expect("readable").expect("there").body;
+            let stored = reader.get(summary.id).await;
+            let body = stored.expect("readable").expect("there").body;
             bodies.push(String::from_utf8(body.to_vec()).expect("text"));
         }
         bodies
     }
 
-    /// The ids of what was kept, in that order.
+    /// The ids of the stored records, in order.
     async fn ids(&self) -> Vec<String> {
         let id = |body: &String| {
             let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
@@ -159,10 +159,10 @@ fn answer(records: &str, token: Option<&str>) -> Fault {
 }
 
 /// One pass, and what it did: pages, new, known, unreadable, skipped.
-async fn pass(work: &mut Backfill<SqliteInbox>, depth: Depth) -> (Ended, [u64; 5]) {
+async fn pass(work: &mut Backfill<SqliteInbox>, scope: PassScope) -> (Ended, [u64; 5]) {
     let mut progress = BackfillProgress::default();
     let mut on_progress = |so_far: &BackfillProgress| progress = *so_far;
-    let ended = work.pass(depth, pin!(pending()), &mut on_progress).await;
+    let ended = work.pass(scope, pin!(pending()), &mut on_progress).await;
     let ended = match ended {
         Ok(BackfillOutcome::Complete) => Done,
         Ok(BackfillOutcome::Stopped) => Failed("stopped"),
@@ -170,9 +170,9 @@ async fn pass(work: &mut Backfill<SqliteInbox>, depth: Depth) -> (Ended, [u64; 5
             match (error.kind(), error.api_error().map(ApiError::kind)) {
                 (ConnectErrorKind::EndlessLog, _) => "not whole",
                 (ConnectErrorKind::Inbox, _) => "inbox",
-                (_, Some(ErrorKind::Server)) => "server",
-                (_, Some(ErrorKind::RateLimited)) => "rate",
-                (_, Some(ErrorKind::InvalidParameter)) => "parameter",
+                (_, Some(ApiErrorKind::Server)) => "server",
+                (_, Some(ApiErrorKind::RateLimited)) => "rate",
+                (_, Some(ApiErrorKind::InvalidParameter)) => "parameter",
                 _ => "other",
             },
         ),
@@ -197,51 +197,51 @@ const F: Record = Record("f", 360);
 const DAY: i64 = 24 * 60;
 
 #[tokio::test]
-async fn the_oldest_of_a_page_is_kept_first_whichever_way_it_comes() {
-    let world = World::new().await;
-    world.pages(&[&[A, B, C], &[D, E]]);
+async fn page_is_stored_oldest_first_in_either_log_order() {
+    let setup = Setup::new().await;
+    setup.pages(&[&[A, B, C], &[D, E]]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [2, 5, 0, 0, 0])
     );
-    assert_eq!(world.ids().await, ["c", "b", "a", "e", "d"]);
+    assert_eq!(setup.ids().await, ["c", "b", "a", "e", "d"]);
 
-    let rising = World::new().await;
+    let rising = Setup::new().await;
     rising.pages(&[&[E, D], &[C, B, A]]);
     assert_eq!(
-        pass(&mut rising.backfill(), Depth::Deep).await,
+        pass(&mut rising.backfill(), PassScope::Full).await,
         (Done, [2, 5, 0, 0, 0])
     );
     assert_eq!(rising.ids().await, ["e", "d", "c", "b", "a"]);
 }
 
 #[tokio::test]
-async fn the_exact_text_of_a_record_is_its_body_in_either_inbox() {
+async fn record_is_stored_byte_for_byte() {
     let text = "{ \"event_type\":\"avatar_video.fail\" ,\n\"event_data\":{\"n\":12345678901234567890123,\"n\":1e999},\"event_id\":\"x\"}";
-    let world = World::new().await;
-    world.answers([answer(text, None), answer(text, None)]);
-    let inbox = world.inbox();
-    let mut server = Backfill::new(world.client(), inbox.clone());
+    let setup = Setup::new().await;
+    setup.answers([answer(text, None), answer(text, None)]);
+    let inbox = setup.inbox();
+    let mut server = Backfill::new(setup.client(), inbox.clone());
     assert_eq!(
-        pass(&mut server, Depth::Between).await,
+        pass(&mut server, PassScope::Incremental).await,
         (Done, [1, 1, 0, 0, 0])
     );
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 0, 1, 0, 0])
     );
-    assert_eq!(world.bodies().await, [text]);
+    assert_eq!(setup.bodies().await, [text]);
 }
 
 #[tokio::test]
-async fn a_post_and_its_record_are_one_event_in_either_order() {
-    let world = World::new().await;
-    let inbox = world.inbox();
+async fn post_and_its_record_are_one_event_in_either_order() {
+    let setup = Setup::new().await;
+    let inbox = setup.inbox();
     let first = inbox.append(A.posted()).await.expect("kept");
-    world.pages(&[&[A, B]]);
-    let mut server = Backfill::new(world.client(), inbox.clone());
+    setup.pages(&[&[A, B]]);
+    let mut server = Backfill::new(setup.client(), inbox.clone());
     assert_eq!(
-        pass(&mut server, Depth::Between).await,
+        pass(&mut server, PassScope::Incremental).await,
         (Done, [1, 1, 1, 0, 0])
     );
     let late = inbox.append(B.posted()).await.expect("known");
@@ -250,69 +250,81 @@ async fn a_post_and_its_record_are_one_event_in_either_order() {
 }
 
 #[tokio::test]
-async fn between_deep_passes_a_page_of_old_acquaintances_is_the_end_where_the_log_falls() {
-    let world = World::new().await;
-    let mut work = world.backfill();
-    for (pages, depth, expected) in [
+async fn incremental_pass_ends_at_a_known_page_of_a_falling_log() {
+    let setup = Setup::new().await;
+    let mut work = setup.backfill();
+    for (pages, scope, expected) in [
         (
             &[&[A, B][..], &[C, D], &[E]][..],
-            Depth::Between,
+            PassScope::Incremental,
             [3, 5, 0, 0, 0],
         ),
-        (&[&[A, B], &[C, D], &[E]], Depth::Between, [1, 0, 2, 0, 0]),
-        (&[&[A, B], &[C, D], &[E]], Depth::Deep, [3, 0, 5, 0, 0]),
-        // One that rises, or whose order cannot be told yet, is gone over whole.
-        (&[&[E, D], &[C, B], &[A]], Depth::Between, [3, 0, 5, 0, 0]),
-        (&[&[C], &[B], &[F, E]], Depth::Between, [3, 1, 3, 0, 0]),
+        (
+            &[&[A, B], &[C, D], &[E]],
+            PassScope::Incremental,
+            [1, 0, 2, 0, 0],
+        ),
+        (&[&[A, B], &[C, D], &[E]], PassScope::Full, [3, 0, 5, 0, 0]),
+        // A log that rises, or whose order is unknown yet, is read to its end.
+        (
+            &[&[E, D], &[C, B], &[A]],
+            PassScope::Incremental,
+            [3, 0, 5, 0, 0],
+        ),
+        (
+            &[&[C], &[B], &[F, E]],
+            PassScope::Incremental,
+            [3, 1, 3, 0, 0],
+        ),
     ] {
-        world.pages(pages);
-        assert_eq!(pass(&mut work, depth).await, (Done, expected), "{depth:?}");
+        setup.pages(pages);
+        assert_eq!(pass(&mut work, scope).await, (Done, expected), "{scope:?}");
     }
 }
 
-/// The night's events are behind a page of the morning's, which came by POST.
+/// The events of the night come after a page of recent ones that were delivered by POST.
 #[tokio::test]
-async fn what_came_by_post_since_the_last_pass_ends_nothing() {
+async fn recent_post_does_not_end_an_incremental_pass() {
     const NEW: Record = Record("new", 1);
     const NEWER: Record = Record("newer", 0);
-    let world = World::new().await;
-    let inbox = world.inbox();
-    let mut work = Backfill::new(world.client(), inbox.clone());
-    world.pages(&[&[B, C]]);
+    let setup = Setup::new().await;
+    let inbox = setup.inbox();
+    let mut work = Backfill::new(setup.client(), inbox.clone());
+    setup.pages(&[&[B, C]]);
     assert_eq!(
-        pass(&mut work, Depth::Between).await,
+        pass(&mut work, PassScope::Incremental).await,
         (Done, [1, 2, 0, 0, 0])
     );
     for posted in [NEW, NEWER] {
         inbox.append(posted.posted()).await.expect("kept");
     }
-    world.pages(&[&[NEWER, NEW], &[A, B], &[C, D]]);
+    setup.pages(&[&[NEWER, NEW], &[A, B], &[C, D]]);
     assert_eq!(
-        pass(&mut work, Depth::Between).await,
+        pass(&mut work, PassScope::Incremental).await,
         (Done, [3, 2, 4, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn since_ends_a_log_that_falls_and_leaves_out_of_any_other() {
+async fn since_ends_a_falling_log_and_skips_records_of_any_other() {
     let since = || SystemTime::now() - Duration::from_secs(150 * 60);
     for (pages, expected) in [
         (&[&[A, B, C][..], &[D], &[E]][..], [2, 2, 0, 0, 2]),
-        // One that came into the log late, at the end of a page.
+        // A record that was logged late, at the end of a page.
         (&[&[A, E], &[B], &[D]], [3, 2, 0, 0, 2]),
         (&[&[E, D], &[C, B], &[A]], [3, 2, 0, 0, 3]),
         (&[&[C], &[A], &[E, B]], [3, 2, 0, 0, 2]),
     ] {
-        let world = World::new().await;
-        world.pages(pages);
-        let mut work = world.backfill().since(since());
-        assert_eq!(pass(&mut work, Depth::Deep).await, (Done, expected));
+        let setup = Setup::new().await;
+        setup.pages(pages);
+        let mut work = setup.backfill().since(since());
+        assert_eq!(pass(&mut work, PassScope::Full).await, (Done, expected));
     }
 }
 
 #[tokio::test]
-async fn what_does_not_say_when_it_was_made_is_taken() {
-    let world = World::new().await;
+async fn record_without_creation_time_is_stored() {
+    let setup = Setup::new().await;
     let odd = [
         "null",
         "\"soon\"",
@@ -326,60 +338,66 @@ async fn what_does_not_say_when_it_was_made_is_taken() {
         .map(|(made_at, id)| Record(id, 0).json_made(made_at))
         .chain([C.json(), E.json()])
         .collect();
-    world.answers([answer(&records.join(","), None)]);
+    setup.answers([answer(&records.join(","), None)]);
     let since = SystemTime::now() - Duration::from_secs(240 * 60);
-    let mut work = world.backfill().since(since);
-    assert_eq!(pass(&mut work, Depth::Deep).await, (Done, [1, 6, 0, 0, 1]));
+    let mut work = setup.backfill().since(since);
+    assert_eq!(
+        pass(&mut work, PassScope::Full).await,
+        (Done, [1, 6, 0, 0, 1])
+    );
 }
 
-/// Its place in the log may be anywhere, and so may that of what is behind it.
+/// Its index in the log may be anywhere, and so may that of what is behind it.
 #[tokio::test]
-async fn an_old_acquaintance_without_a_time_ends_nothing() {
-    let world = World::new().await;
+async fn known_record_without_creation_time_does_not_end_a_pass() {
+    let setup = Setup::new().await;
     let untimed = [A.json(), Record("odd", 0).json_made("null"), B.json()].join(",");
-    let mut work = world.backfill();
-    world.answers([answer(&untimed, None)]);
-    let first = pass(&mut work, Depth::Between).await;
+    let mut work = setup.backfill();
+    setup.answers([answer(&untimed, None)]);
+    let first = pass(&mut work, PassScope::Incremental).await;
     assert_eq!(first, (Done, [1, 3, 0, 0, 0]));
-    world.answers([answer(&untimed, Some("t1")), page(&[C], None)]);
-    let second = pass(&mut work, Depth::Between).await;
+    setup.answers([answer(&untimed, Some("t1")), page(&[C], None)]);
+    let second = pass(&mut work, PassScope::Incremental).await;
     assert_eq!(second, (Done, [2, 1, 3, 0, 0]));
 }
 
 #[tokio::test]
-async fn what_a_complete_pass_left_behind_is_taken_only_when_asked_for() {
+async fn older_records_are_stored_only_with_again_since() {
     const OLD: Record = Record("old", 4 * DAY);
     const OLDER: Record = Record("older", 5 * DAY);
     const OLDEST: Record = Record("oldest", 6 * DAY);
-    let world = World::new().await;
-    world.pages(&[&[A, OLD]]);
+    let setup = Setup::new().await;
+    setup.pages(&[&[A, OLD]]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 2, 0, 0, 0])
     );
-    // As if it had been there, and pruned since.
-    world.pages(&[&[A, OLDER], &[OLDEST], &[F]]);
+    // As if the records had been stored and pruned since.
+    setup.pages(&[&[A, OLDER], &[OLDEST], &[F]]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [2, 0, 1, 0, 2])
     );
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
-    world.pages(&[&[A, OLDER]]);
-    let mut again = world.backfill().again_since(long_ago);
-    assert_eq!(pass(&mut again, Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
-    // Which says nothing of what was before that: the earlier pass still stands.
-    world.pages(&[&[A, OLD], &[OLDEST], &[F]]);
+    setup.pages(&[&[A, OLDER]]);
+    let mut again = setup.backfill().again_since(long_ago);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut again, PassScope::Full).await,
+        (Done, [1, 1, 1, 0, 0])
+    );
+    // That says nothing about older records: the earlier pass is still valid.
+    setup.pages(&[&[A, OLD], &[OLDEST], &[F]]);
+    assert_eq!(
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [2, 0, 1, 0, 2])
     );
 }
 
-/// The clock was a year ahead, and is right again.
+/// The clock was a year ahead and is correct again.
 #[tokio::test]
-async fn a_pass_that_will_have_been_leaves_nothing_out() {
-    let world = World::new().await;
-    let mut work = world.backfill();
+async fn bookmark_from_the_future_skips_nothing() {
+    let setup = Setup::new().await;
+    let mut work = setup.backfill();
     let ahead = Timestamp::now() + SignedDuration::from_hours(24 * 365);
     let complete = bookmark::Complete {
         since: None,
@@ -394,59 +412,71 @@ async fn a_pass_that_will_have_been_leaves_nothing_out() {
     let set = work.target.set_bookmark("backfill", text);
     set.await.expect("written");
     for expected in [[1, 2, 0, 0, 0], [1, 0, 2, 0, 0]] {
-        world.pages(&[&[A, B]]);
-        assert_eq!(pass(&mut work, Depth::Between).await, (Done, expected));
+        setup.pages(&[&[A, B]]);
+        assert_eq!(
+            pass(&mut work, PassScope::Incremental).await,
+            (Done, expected)
+        );
     }
 }
 
 /// A pass over the last hours alone leaves a gap behind it, which the next has to fill.
 #[tokio::test]
-async fn a_short_pass_is_not_taken_for_a_whole_one() {
-    let world = World::new().await;
+async fn pass_with_since_does_not_count_as_a_full_pass() {
+    let setup = Setup::new().await;
     let since = SystemTime::now() - Duration::from_secs(150 * 60);
-    world.pages(&[&[A, B, C]]);
-    let mut short = world.backfill().again_since(since);
-    assert_eq!(pass(&mut short, Depth::Deep).await, (Done, [1, 2, 0, 0, 1]));
-    world.pages(&[&[A, B], &[C, Record("old", 9 * DAY)]]);
+    setup.pages(&[&[A, B, C]]);
+    let mut short = setup.backfill().again_since(since);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Between).await,
+        pass(&mut short, PassScope::Full).await,
+        (Done, [1, 2, 0, 0, 1])
+    );
+    setup.pages(&[&[A, B], &[C, Record("old", 9 * DAY)]]);
+    assert_eq!(
+        pass(&mut setup.backfill(), PassScope::Incremental).await,
         (Done, [2, 2, 2, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_kept_and_counted() {
-    let world = World::new().await;
+async fn unreadable_record_is_stored_and_counted() {
+    let setup = Setup::new().await;
     let records = format!("7, {{\"event_id\":\"x\"}}, {}", A.json());
-    world.answers([answer(&records, None), answer(&records, None)]);
+    setup.answers([answer(&records, None), answer(&records, None)]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 3, 0, 2, 0])
     );
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 0, 3, 2, 0])
     );
-    assert_eq!(world.bodies().await[0], "7");
+    assert_eq!(setup.bodies().await[0], "7");
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_and_changes_nothing() {
-    let world = World::new().await;
+async fn dry_run_counts_and_changes_nothing() {
+    let setup = Setup::new().await;
     let dry = || {
-        let inbox = world.path().exists().then(|| world.beside());
-        Backfill::dry_run(world.client(), inbox)
+        let inbox = setup.path().exists().then(|| setup.beside());
+        Backfill::dry_run(setup.client(), inbox)
     };
-    // The second page has what new events pushed off the first.
-    world.pages(&[&[A, B], &[B, C]]);
-    assert_eq!(pass(&mut dry(), Depth::Deep).await, (Done, [2, 3, 1, 0, 0]));
-    assert!(!world.path().exists());
-    world.pages(&[&[A]]);
+    // New events moved a record from the first page to the second.
+    setup.pages(&[&[A, B], &[B, C]]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut dry(), PassScope::Full).await,
+        (Done, [2, 3, 1, 0, 0])
+    );
+    assert!(!setup.path().exists());
+    setup.pages(&[&[A]]);
+    assert_eq!(
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 1, 0, 0, 0])
     );
-    world.pages(&[&[A, B]]);
-    assert_eq!(pass(&mut dry(), Depth::Deep).await, (Done, [1, 1, 1, 0, 0]));
-    assert_eq!(world.ids().await, ["a"]);
+    setup.pages(&[&[A, B]]);
+    assert_eq!(
+        pass(&mut dry(), PassScope::Full).await,
+        (Done, [1, 1, 1, 0, 0])
+    );
+    assert_eq!(setup.ids().await, ["a"]);
 }

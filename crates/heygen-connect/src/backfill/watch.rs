@@ -1,42 +1,43 @@
-//! [`Troubles`]: what has gone wrong since a watched backfill last worked, and when it is tried again.
+//! [`FailureTracker`]: the failures of a watched backfill since its last success, and its retry
+//! delays.
 
 use std::time::Duration;
 
-use heygen_api::{ApiError, ErrorKind};
+use heygen_api::{ApiError, ApiErrorKind};
 
 use super::pass::BackfillProgress;
 use crate::backoff::Backoff;
 use crate::error::{ConnectError, ConnectErrorKind};
 
-/// What a watched backfill did.
+/// An event of a watched backfill.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BackfillEvent<'a> {
-    /// The first pass has ended, or one that stored something new.
+    /// The first pass succeeded, or a pass stored new records.
     Passed(BackfillProgress),
-    /// A pass failed, and is tried again after a delay.
+    /// A pass failed. It is retried after a delay.
     #[non_exhaustive]
     Failed {
-        /// Why.
+        /// The error.
         error: &'a ConnectError,
-        /// How long until it is tried again.
+        /// The delay until the retry.
         retry_in: Duration,
-        /// Whether the same was reported since the last pass that worked.
+        /// Whether the same kind was reported since the last success.
         is_repeated: bool,
     },
-    /// It works again.
+    /// A pass succeeded after failures.
     Recovered,
 }
 
-/// What has gone wrong since it last worked.
+/// The failures since the last success.
 #[derive(Debug)]
-pub(super) struct Troubles {
-    reported: Vec<(ConnectErrorKind, Option<ErrorKind>)>,
+pub(super) struct FailureTracker {
+    reported: Vec<(ConnectErrorKind, Option<ApiErrorKind>)>,
     interval: Duration,
     backoff: Backoff,
 }
 
-impl Troubles {
+impl FailureTracker {
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             reported: Vec::new(),
@@ -45,17 +46,17 @@ impl Troubles {
         }
     }
 
-    /// Forgets all; whether there was something.
-    pub(super) fn end(&mut self) -> bool {
+    /// Removes all failures. Whether there were any.
+    pub(super) fn reset(&mut self) -> bool {
         let had_some = !self.reported.is_empty();
         *self = Self::new(self.interval);
         had_some
     }
 
-    /// How long to wait after this error, never less than HeyGen asks for; and whether it is repeated.
+    /// The delay after this error, at least as long as HeyGen asks, and whether it is repeated.
     pub(super) fn add(&mut self, error: &ConnectError) -> (Duration, bool) {
-        let asked = error.api_error().and_then(ApiError::retry_after);
-        let wait = jittered(self.backoff.next()).max(asked.unwrap_or_default());
+        let retry_after = error.api_error().and_then(ApiError::retry_after);
+        let wait = jittered(self.backoff.next()).max(retry_after.unwrap_or_default());
         let kind = (error.kind(), error.api_error().map(ApiError::kind));
         let is_repeated = self.reported.contains(&kind);
         if !is_repeated {
@@ -65,7 +66,7 @@ impl Troubles {
     }
 }
 
-/// A tenth more or less, so that many servers do not ask at the same moment.
+/// 10 % more or less, so that many servers do not send requests at the same time.
 pub(super) fn jittered(time: Duration) -> Duration {
     let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
     let factor = 0.9 + 0.2 * f64::from(roll) / f64::from(u32::MAX);
@@ -83,8 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_up_to_the_interval() {
-        let mut troubles = Troubles::new(Duration::from_secs(100));
+    fn delays_grow_up_to_the_interval() {
+        let mut failures = FailureTracker::new(Duration::from_secs(100));
         for (expected, is_repeated) in [
             (15.0, false),
             (30.0, true),
@@ -92,7 +93,7 @@ mod tests {
             (100.0, true),
             (100.0, true),
         ] {
-            let (wait, repeated) = troubles.add(&endless());
+            let (wait, repeated) = failures.add(&endless());
             let wait = wait.as_secs_f64();
             assert!(
                 (0.9..=1.1).contains(&(wait / expected)),
@@ -100,8 +101,8 @@ mod tests {
             );
             assert_eq!(repeated, is_repeated);
         }
-        assert!(troubles.end() && !troubles.end());
-        let wait = troubles.add(&endless()).0.as_secs_f64();
+        assert!(failures.reset() && !failures.reset());
+        let wait = failures.add(&endless()).0.as_secs_f64();
         assert!(wait < 17.0, "{wait}");
     }
 }

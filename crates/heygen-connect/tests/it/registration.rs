@@ -1,9 +1,9 @@
-//! A registration finds or creates its endpoint, and keeps the secret whatever happens on the way.
+//! A registration finds or creates its endpoint, and never loses the secret.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use heygen_api::{Client, Credentials, EventType, Events, RetryPolicy};
+use heygen_api::{Client, Credentials, EventType, RetryPolicy, Subscription};
 use heygen_connect::{
     ConnectError, ConnectErrorKind, Registration, RegistrationEvent, SecretStore, UnknownSecret,
 };
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 const URL: &str = "https://hooks.example/webhooks/heygen";
 
 /// HeyGen, and a folder for the secrets.
-struct World {
+struct Setup {
     heygen: Sandbox,
     folder: TempDir,
     events: Arc<Mutex<Vec<String>>>,
 }
 
-impl World {
+impl Setup {
     async fn new() -> Self {
         let builder = Sandbox::builder().probe(false);
         Self {
@@ -33,7 +33,7 @@ impl World {
         SecretStore::beside(&self.folder.path().join("inbox.db"))
     }
 
-    /// As a process has it that just started.
+    /// As in a process that has just started.
     fn registration(&self, url: &str) -> Registration {
         let builder = Client::builder(Credentials::api_key("key")).base_url(self.heygen.url());
         let client = builder.retry(RetryPolicy::never()).build();
@@ -62,7 +62,7 @@ impl World {
         accepted.map(|secret| secret.expose().to_owned()).collect()
     }
 
-    /// What HeyGen signs with at the one endpoint.
+    /// The secret of the only endpoint.
     fn secret(&self) -> String {
         let endpoints = self.heygen.endpoints();
         assert_eq!(endpoints.len(), 1);
@@ -75,98 +75,98 @@ fn kind(ended: Result<(), ConnectError>) -> ConnectErrorKind {
 }
 
 #[tokio::test]
-async fn the_endpoint_is_created_once_and_found_again_in_any_spelling() {
-    let world = World::new().await;
-    world.registration(URL).register().await.expect("created");
-    assert_eq!(world.take_events(), ["stored", "created"]);
-    assert_eq!(world.secrets(), [world.secret()]);
-    let again = world.registration("https://HOOKS.example:443/webhooks/heygen/");
+async fn endpoint_is_created_once_and_found_in_any_spelling() {
+    let setup = Setup::new().await;
+    setup.registration(URL).register().await.expect("created");
+    assert_eq!(setup.take_events(), ["stored", "created"]);
+    assert_eq!(setup.secrets(), [setup.secret()]);
+    let again = setup.registration("https://HOOKS.example:443/webhooks/heygen/");
     again.register().await.expect("found");
-    assert_eq!(world.take_events(), ["found"]);
+    assert_eq!(setup.take_events(), ["found"]);
 
     again.deregister().await.expect("deleted");
-    assert!(world.heygen.endpoints().is_empty() && world.secrets().is_empty());
+    assert!(setup.heygen.endpoints().is_empty() && setup.secrets().is_empty());
     again.deregister().await.expect("nothing to delete");
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_makes_one_endpoint_and_keeps_its_secret() {
-    let world = World::new().await;
+async fn lost_answer_makes_one_endpoint_and_stores_its_secret() {
+    let setup = Setup::new().await;
     let create = |operation: &&Operation| {
         operation.method() == "POST" && operation.path() == "/v3/webhooks/endpoints"
     };
     let create = Operation::ALL.iter().find(create).expect("an operation");
     let cut_off = Fault::cut_off().on(*create).times(1);
-    world
+    setup
         .heygen
         .misbehave(Misbehaviour::default().fault(cut_off));
-    let registration = world.registration(URL);
+    let registration = setup.registration(URL);
     let lost = registration.try_register().await.expect_err("cut off");
     assert!(lost.is_temporary(), "{lost:?}");
-    assert!(world.secrets().is_empty());
+    assert!(setup.secrets().is_empty());
     registration.try_register().await.expect("created");
-    assert_eq!(world.secrets(), [world.secret()]);
+    assert_eq!(setup.secrets(), [setup.secret()]);
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_known_is_refused_assumed_or_replaced() {
-    let world = World::new().await;
-    world.heygen.register(URL).await.expect("registered");
-    let old = world.secret();
-    let with = |unknown| world.registration(URL).unknown_secret(unknown);
+async fn unknown_secret_fails_is_assumed_or_replaced() {
+    let setup = Setup::new().await;
+    setup.heygen.register(URL).await.expect("registered");
+    let old = setup.secret();
+    let with = |unknown| setup.registration(URL).unknown_secret(unknown);
     let refused = with(UnknownSecret::Fail).register().await;
     assert_eq!(kind(refused), ConnectErrorKind::UnknownSecret);
     let assumed = with(UnknownSecret::Assume);
     assumed.register().await.expect("assumed");
-    assert_eq!(world.take_events(), ["assumed", "found"]);
-    assert!(world.secrets().is_empty());
+    assert_eq!(setup.take_events(), ["assumed", "found"]);
+    assert!(setup.secrets().is_empty());
     let replaced = with(UnknownSecret::Replace);
     replaced.register().await.expect("replaced");
-    assert_eq!(world.take_events(), ["stored", "replaced", "found"]);
-    assert_ne!(world.secret(), old);
-    assert_eq!(world.secrets(), [world.secret()]);
+    assert_eq!(setup.take_events(), ["stored", "replaced", "found"]);
+    assert_ne!(setup.secret(), old);
+    assert_eq!(setup.secrets(), [setup.secret()]);
 }
 
 #[tokio::test]
-async fn the_subscription_is_replaced_where_it_differs() {
-    let world = World::new().await;
-    world.registration(URL).register().await.expect("created");
-    let events = Events::from_iter([EventType::AvatarVideoFail]);
+async fn different_subscription_is_replaced() {
+    let setup = Setup::new().await;
+    setup.registration(URL).register().await.expect("created");
+    let events = Subscription::from_iter([EventType::AvatarVideoFail]);
     for expected in [2, 1] {
-        world.take_events();
-        let registration = world.registration(URL).events(Some(events.clone()));
+        setup.take_events();
+        let registration = setup.registration(URL).events(Some(events.clone()));
         registration.register().await.expect("found");
-        assert_eq!(world.take_events().len(), expected);
+        assert_eq!(setup.take_events().len(), expected);
     }
-    let subscribed = world.heygen.endpoints().remove(0).events;
+    let subscribed = setup.heygen.endpoints().remove(0).events;
     assert_eq!(subscribed.map_or(0, |events| events.len()), 1);
 }
 
 #[tokio::test]
-async fn heygen_is_not_asked_for_a_secret_that_cannot_be_stored() {
-    let world = World::new().await;
+async fn no_secret_is_requested_if_it_cannot_be_stored() {
+    let setup = Setup::new().await;
     // A folder in the way of the file that replaces the old one.
-    let in_the_way = format!("{}.new", world.store().path().display());
+    let in_the_way = format!("{}.new", setup.store().path().display());
     std::fs::create_dir(in_the_way).expect("a folder");
-    let refused = world.registration(URL).register().await;
+    let refused = setup.registration(URL).register().await;
     assert_eq!(kind(refused), ConnectErrorKind::SecretStore);
-    assert!(world.heygen.endpoints().is_empty());
+    assert!(setup.heygen.endpoints().is_empty());
 }
 
 #[tokio::test]
-async fn a_secret_of_an_endpoint_that_is_gone_is_accepted_for_a_day() {
-    let world = World::new().await;
-    let store = world.store();
+async fn secret_of_an_unlisted_endpoint_is_accepted_for_a_day() {
+    let setup = Setup::new().await;
+    let store = setup.store();
     let overlap = Duration::ZERO;
     store
         .insert("gone", URL, "whsec_gone", overlap)
         .expect("stored");
-    world.registration(URL).register().await.expect("created");
+    setup.registration(URL).register().await.expect("created");
     assert!(!store.knows("gone").expect("readable"));
     let accepted = |hours: u64| {
         let then = SystemTime::now() + Duration::from_secs(hours * 3600);
         store.read(then).expect("readable").accepted.len()
     };
     assert_eq!((accepted(23), accepted(25)), (2, 1));
-    assert_eq!(world.take_events(), ["UnlistedExpire", "stored", "created"]);
+    assert_eq!(setup.take_events(), ["UnlistedExpire", "stored", "created"]);
 }

@@ -13,7 +13,7 @@ fn texts(store: &SecretStore, now: SystemTime) -> Vec<String> {
 }
 
 #[test]
-fn a_replaced_secret_is_accepted_for_a_while() {
+fn replaced_secret_is_accepted_during_its_overlap() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));
     let now = SystemTime::now();
@@ -51,7 +51,7 @@ fn a_replaced_secret_is_accepted_for_a_while() {
 }
 
 #[test]
-fn a_secret_of_an_endpoint_that_is_gone_ends() {
+fn secret_of_a_deleted_endpoint_expires() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));
     let url = "https://a.example/h";
@@ -82,7 +82,7 @@ fn a_secret_of_an_endpoint_that_is_gone_ends() {
 }
 
 #[test]
-fn what_is_over_stays_known() {
+fn retired_secret_stays_listed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));
     let keep = |id: &str, secret: &str| {
@@ -119,7 +119,7 @@ fn what_is_over_stays_known() {
 }
 
 #[test]
-fn what_cannot_be_written_is_seen_before() {
+fn check_writable_finds_an_unwritable_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));
     store.check_writable().expect("it can");
@@ -137,7 +137,7 @@ fn what_cannot_be_written_is_seen_before() {
 }
 
 #[test]
-fn a_damaged_file_is_told_and_not_quoted() {
+fn damaged_file_is_an_error_without_quotes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));
     fs::write(store.path(), "{\"secrets\": \"whsec_x\"").expect("a file");
@@ -151,7 +151,7 @@ fn a_damaged_file_is_told_and_not_quoted() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_its_owners_alone() {
+fn file_mode_is_0600() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));

@@ -1,6 +1,6 @@
 //! [`failure`]: an error of HeyGen's API, with advice on what to do.
 
-use heygen_api::{ApiError, ErrorKind};
+use heygen_api::{ApiError, ApiErrorKind};
 
 use crate::failure::{Failure, error_chain};
 use crate::output::tame;
@@ -10,7 +10,7 @@ use crate::settings::api::ApiVersion;
 pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
     let mut text = format!("HeyGen's API: {}", error_chain(error));
     let advice = advice(version, error);
-    if error.kind() == ErrorKind::Config {
+    if error.kind() == ApiErrorKind::Config {
         return Failure::usage(text);
     }
     for advice in [advice, after(error)].into_iter().flatten() {
@@ -27,14 +27,14 @@ pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
 /// What can be done about a refusal.
 pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
     let advice = match error.kind() {
-        ErrorKind::Authentication => {
+        ApiErrorKind::Authentication => {
             "check HEYGEN_API_KEY (or the key file, or HEYGEN_OAUTH_TOKEN): find the key at HeyGen under Settings, API"
         }
-        ErrorKind::PaymentRequired => "check the plan and the credit of the account",
-        ErrorKind::Forbidden => {
+        ApiErrorKind::PaymentRequired => "check the plan and the credit of the account",
+        ApiErrorKind::Forbidden => {
             "use the key of an account that is allowed to do this; resources of an organisation may need an administrator's key"
         }
-        ErrorKind::NotFound => match version {
+        ApiErrorKind::NotFound => match version {
             // Only a v1 that still answers has this code.
             ApiVersion::V1 if error.has_code(V1_NO_SUCH_ENDPOINT) => {
                 "this endpoint no longer exists: list the ids with `endpoints list --api v1`"
@@ -44,21 +44,21 @@ pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
             }
             ApiVersion::V3 => "list the ids with `endpoints list`; otherwise check --base-url",
         },
-        ErrorKind::InvalidParameter => return Some(parameter(version, error.param())),
-        ErrorKind::RateLimited => {
+        ApiErrorKind::InvalidParameter => return Some(parameter(version, error.param())),
+        ApiErrorKind::RateLimited => {
             return Some(match error.retry_after() {
                 Some(wait) => format!("try again in {} s", wait.as_secs().max(1)),
                 None => "try again in a minute".to_owned(),
             });
         }
-        ErrorKind::QuotaExceeded => {
+        ApiErrorKind::QuotaExceeded => {
             "retrying soon does not help: check the limits of the account's plan"
         }
-        ErrorKind::Conflict => "another change is in progress: try again in a moment",
-        ErrorKind::Server => "the problem is at HeyGen: try again later",
-        ErrorKind::Transport => "check the network, a proxy, and --base-url",
-        ErrorKind::Timeout => "try again; if the problem stays, check the network and --base-url",
-        ErrorKind::UnexpectedBody | ErrorKind::Refused => {
+        ApiErrorKind::Conflict => "another change is in progress: try again in a moment",
+        ApiErrorKind::Server => "the problem is at HeyGen: try again later",
+        ApiErrorKind::Transport => "check the network, a proxy, and --base-url",
+        ApiErrorKind::Timeout => "try again; if the problem stays, check the network and --base-url",
+        ApiErrorKind::UnexpectedBody | ApiErrorKind::Refused => {
             "check --base-url: the server there may not be HeyGen's API"
         }
         _ => return None,

@@ -50,7 +50,7 @@ async fn offered(api: &Api) -> Result<Vec<Row>, Failure> {
             .map(|event_type| (event_type, None, Map::new()))
             .collect(),
         ApiVersion::V3 => api
-            .ask(api.client().v3().event_types_all().into_vec())
+            .ask(api.client().v3().event_types_stream().try_collect())
             .await?
             .into_iter()
             .map(|entry| (entry.event_type, entry.description, entry.extra))

@@ -43,11 +43,11 @@ async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), 
         event_name::warn_if_mistyped(event_type);
         // HeyGen knows names and no patterns: of those, what it lists is chosen here.
         if !event_type.contains('*') {
-            query = query.event_type(event_type.as_str());
+            query = query.with_event_type(event_type.as_str());
         }
     }
     if let Some(entity_id) = &options.entity_id {
-        query = query.entity_id(entity_id);
+        query = query.with_entity_id(entity_id);
     }
     if options.all {
         let mut events = fetch_all(api, &query).await?;
@@ -63,8 +63,8 @@ async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), 
         true => LONGEST_PAGE,
         false => options.limit.saturating_add(1).min(LONGEST_PAGE),
     };
-    let query = query.page(PageRequest::new().limit(page));
-    let mut listing = api.client().v3().events_all(&query);
+    let query = query.with_page(PageRequest::new().with_limit(page));
+    let mut listing = api.client().v3().events_stream(&query);
     let mut events = Vec::new();
     while events.len() < options.limit as usize {
         match next(api, &mut listing).await? {
@@ -94,7 +94,7 @@ fn is_wanted(options: &Events, record: &LoggedEvent) -> bool {
 
 async fn fetch_all(api: &Api, query: &EventQuery) -> Result<Vec<LoggedEvent>, Failure> {
     let progress = progress()?;
-    let mut listing = api.client().v3().events_all(query);
+    let mut listing = api.client().v3().events_stream(query);
     let mut events = Vec::new();
     let ended = loop {
         match next(api, &mut listing).await {

@@ -62,7 +62,10 @@ impl Api {
     pub(super) async fn endpoints(&self) -> Result<Vec<Endpoint>, Failure> {
         match self.version {
             ApiVersion::V1 => self.ask(self.client.v1().list_endpoints()).await,
-            ApiVersion::V3 => self.ask(self.client.v3().endpoints_all().into_vec()).await,
+            ApiVersion::V3 => {
+                self.ask(self.client.v3().endpoints_stream().try_collect())
+                    .await
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use heygen_api::{ApiError, Client, Endpoint, ErrorKind};
+use heygen_api::{ApiError, Client, Endpoint, ApiErrorKind};
 use heygen_events::EventType;
 use tokio::time::timeout;
 
@@ -25,7 +25,7 @@ pub(super) enum Why {
     NoKey(String),
     /// It did not say in the time there is.
     Late,
-    Refused(ErrorKind, String),
+    Refused(ApiErrorKind, String),
 }
 
 impl Account {
@@ -82,10 +82,10 @@ impl Account {
             Why::NoKey(_) => {
                 "set HEYGEN_API_KEY (find the key at HeyGen under Settings, API), or name a file with --api-key-file"
             }
-            Why::Refused(ErrorKind::Authentication, _) => {
+            Why::Refused(ApiErrorKind::Authentication, _) => {
                 "create a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
             }
-            Why::Refused(ErrorKind::Forbidden | ErrorKind::PaymentRequired, _) => {
+            Why::Refused(ApiErrorKind::Forbidden | ApiErrorKind::PaymentRequired, _) => {
                 "use a key of an account whose inputs allows managing webhooks"
             }
             Why::Late | Why::Refused(..) => {
@@ -100,7 +100,7 @@ impl Account {
         match &self.v1 {
             Ok(list) => Finding::ok(ID, format!("v1 still answers and lists {}", list.len())),
             Err(Why::NoKey(_)) => Finding::skipped(ID, "not checked: there is no key"),
-            Err(why @ Why::Refused(ErrorKind::NotFound | ErrorKind::Forbidden, _)) => {
+            Err(why @ Why::Refused(ApiErrorKind::NotFound | ApiErrorKind::Forbidden, _)) => {
                 let what = why.text("v1");
                 Finding::ok(
                     ID,
@@ -128,7 +128,7 @@ impl Why {
         match self {
             Self::NoKey(text) => text.clone(),
             Self::Late => format!("{who} did not answer in time"),
-            Self::Refused(ErrorKind::Authentication, text) => {
+            Self::Refused(ApiErrorKind::Authentication, text) => {
                 format!("{who} does not accept the key: {text}")
             }
             Self::Refused(_, text) => format!("{who}: {text}"),

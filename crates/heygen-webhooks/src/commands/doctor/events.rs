@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use heygen_api::{Endpoint, EndpointStatus, Events};
+use heygen_api::{Endpoint, EndpointStatus, Subscription};
 use heygen_events::EventType;
 
 use super::account::Account;
@@ -65,7 +65,7 @@ fn subscribed(catalogue: &[EventType], endpoints: &[&Endpoint]) -> Finding {
     let live = endpoints
         .iter()
         .filter(|endpoint| endpoint.status != Some(EndpointStatus::Disabled));
-    let live: Vec<&Events> = live.map(|endpoint| &endpoint.events).collect();
+    let live: Vec<&Subscription> = live.map(|endpoint| &endpoint.events).collect();
     if live.is_empty() {
         return Finding::skipped(ID, "no endpoint is registered");
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use heygen_api::{Endpoint, Events, v1, v3};
+use heygen_api::{Endpoint, Subscription, v1, v3};
 use heygen_connect::{SecretStore, same_address};
 use heygen_events::id::EndpointId;
 use serde_json::{Value, json};
@@ -31,16 +31,16 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     let mut endpoint = management::run(async {
         match version {
             ApiVersion::V1 => {
-                let mut new = v1::NewEndpoint::new(&options.url).events(events);
+                let mut new = v1::NewEndpoint::new(&options.url).with_events(events);
                 if let Some(entity_id) = &options.entity_id {
-                    new = new.entity_id(entity_id);
+                    new = new.with_entity_id(entity_id);
                 }
                 api.ask(api.client().v1().add_endpoint(&new)).await
             }
             ApiVersion::V3 => {
-                let mut new = v3::NewEndpoint::new(&options.url).events(events);
+                let mut new = v3::NewEndpoint::new(&options.url).with_events(events);
                 if let Some(entity_id) = &options.entity_id {
-                    new = new.entity_id(entity_id);
+                    new = new.with_entity_id(entity_id);
                 }
                 api.ask(api.client().v3().create_endpoint(&new)).await
             }
@@ -131,7 +131,7 @@ async fn change(
     api: &Api,
     id: &EndpointId,
     url: Option<&str>,
-    events: Option<Events>,
+    events: Option<Subscription>,
 ) -> Result<Endpoint, Failure> {
     match (api.version(), url, events) {
         (ApiVersion::V1, url, events) => {

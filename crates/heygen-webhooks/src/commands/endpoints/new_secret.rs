@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use heygen_api::EndpointSecret;
+use heygen_api::Secret;
 use heygen_connect::SecretStore;
 use heygen_events::id::EndpointId;
 
@@ -16,7 +16,7 @@ use crate::output::{self, tame};
 pub(super) struct NewSecret {
     pub(super) endpoint_id: EndpointId,
     pub(super) url: String,
-    pub(super) secret: EndpointSecret,
+    pub(super) secret: Secret,
 }
 
 impl NewSecret {

@@ -1,6 +1,6 @@
 //! `endpoints list`, and how one endpoint is shown, without its secret.
 
-use heygen_api::{Endpoint, EndpointStatus, Events};
+use heygen_api::{Endpoint, EndpointStatus, Subscription};
 use serde_json::{Map, Value};
 
 use crate::cli::ListEndpoints;
@@ -90,7 +90,7 @@ fn status(endpoint: &Endpoint) -> String {
 }
 
 /// How many events, and the first of them: a list of all would be wider than any terminal.
-fn few(events: &Events) -> String {
+fn few(events: &Subscription) -> String {
     let Some(events) = events.only() else {
         return ALL.to_owned();
     };

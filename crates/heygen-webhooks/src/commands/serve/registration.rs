@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heygen_api::{Client, EndpointId, Events};
+use heygen_api::{Client, EndpointId, Subscription};
 use heygen_connect::{ConnectError, ConnectErrorKind, RegistrationEvent, UnknownSecret};
 use heygen_receiver::ActiveSecrets;
 use tokio::task::block_in_place;
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     /// The address HeyGen is to send to.
     pub(super) url: String,
     /// What to subscribe to; `None` for everything on a new endpoint, and whatever an existing one has.
-    pub(super) events: Option<Events>,
+    pub(super) events: Option<Subscription>,
     /// Whether a secret that is not known may be replaced.
     pub(super) rotate: bool,
 }

@@ -93,7 +93,7 @@ fn doctor_reports_unknown_and_unsubscribed_events() {
     let workdir = Workdir::new();
     let client = Client::builder(Credentials::api_key(KEY)).base_url(heygen.sandbox.url());
     let client = client.build().expect("a client");
-    let new = NewEndpoint::new("https://a.example/").event("avatar_video.success");
+    let new = NewEndpoint::new("https://a.example/").with_event("avatar_video.success");
     heygen
         .runtime
         .block_on(client.v3().create_endpoint(&new))

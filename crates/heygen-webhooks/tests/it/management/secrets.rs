@@ -122,7 +122,7 @@ fn a_damaged_secrets_file_is_seen_before_anything_is_done() {
         .workdir
         .file("heygen-inbox.db.secrets.json", "no JSON");
     let made = heygen.run(&["endpoints", "create", URL, "--keep"]);
-    made.told(1, &["is not a file of secrets"]);
+    made.told(1, &["is not a secrets file"]);
     assert!(heygen.sandbox.endpoints().is_empty());
 }
 

@@ -1,101 +1,101 @@
-//! What goes wrong on the way: failures, tokens that are refused, limits, a stop.
+//! Failures of a pass: errors, rejected tokens, rate limits, a stop.
 
 use super::*;
 
 #[tokio::test]
-async fn an_interrupted_pass_goes_on_where_it_ended_then_over_what_is_new() {
-    let world = World::new().await;
+async fn interrupted_pass_continues_and_then_reads_newer_records() {
+    let setup = Setup::new().await;
     let failing = || Fault::refuse(500);
-    world.answers([page(&[B, C], Some("t1")), page(&[D], Some("t2")), failing()]);
+    setup.answers([page(&[B, C], Some("t1")), page(&[D], Some("t2")), failing()]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Failed("server"), [2, 3, 0, 0, 0])
     );
-    // The rest alone, in another process; then the head, down to what the first had.
-    world.answers([
+    // The rest, in another process; then the start of the log, down to what the first pass had.
+    setup.answers([
         page(&[E, F], None),
         page(&[A, B], Some("t3")),
         page(&[C], Some("t4")),
     ]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [3, 3, 2, 0, 0])
     );
-    world.answers([page(&[A, B], Some("t5"))]);
+    setup.answers([page(&[A, B], Some("t5"))]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Between).await,
+        pass(&mut setup.backfill(), PassScope::Incremental).await,
         (Done, [1, 0, 2, 0, 0])
     );
 }
 
-/// Also where everything is gone over again: the rest, and then only what can be new.
+/// It reads the rest, and then only what can be new.
 #[tokio::test]
-async fn an_interrupted_repetition_is_not_begun_anew() {
+async fn interrupted_again_since_does_not_start_over() {
     const OLD: Record = Record("old", 9 * DAY);
-    let world = World::new().await;
-    world.pages(&[&[A, B, OLD]]);
-    assert_eq!(pass(&mut world.backfill(), Depth::Deep).await.0, Done);
+    let setup = Setup::new().await;
+    setup.pages(&[&[A, B, OLD]]);
+    assert_eq!(pass(&mut setup.backfill(), PassScope::Full).await.0, Done);
     let again = || {
         let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
-        world.backfill().again_since(long_ago)
+        setup.backfill().again_since(long_ago)
     };
-    world.answers([page(&[A, B], Some("t1")), Fault::refuse(500)]);
+    setup.answers([page(&[A, B], Some("t1")), Fault::refuse(500)]);
     let failed = (Failed("server"), [1, 0, 2, 0, 0]);
-    assert_eq!(pass(&mut again(), Depth::Deep).await, failed);
-    world.answers([page(&[OLD], None), page(&[A, B], Some("t2"))]);
+    assert_eq!(pass(&mut again(), PassScope::Full).await, failed);
+    setup.answers([page(&[OLD], None), page(&[A, B], Some("t2"))]);
     assert_eq!(
-        pass(&mut again(), Depth::Deep).await,
+        pass(&mut again(), PassScope::Full).await,
         (Done, [2, 0, 3, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn a_token_that_heygen_forgot_starts_over_and_misses_nothing() {
+async fn expired_token_starts_over_and_misses_nothing() {
     for forgotten in [Fault::refuse(400), Fault::refuse(404), Fault::refuse(500)] {
-        let world = World::new().await;
-        world.answers([page(&[A, B], Some("t1")), Fault::refuse(503)]);
+        let setup = Setup::new().await;
+        setup.answers([page(&[A, B], Some("t1")), Fault::refuse(503)]);
         assert_eq!(
-            pass(&mut world.backfill(), Depth::Between).await,
+            pass(&mut setup.backfill(), PassScope::Incremental).await,
             (Failed("server"), [1, 2, 0, 0, 0])
         );
-        world.answers([forgotten, page(&[A, B], Some("t1")), page(&[C, D], None)]);
+        setup.answers([forgotten, page(&[A, B], Some("t1")), page(&[C, D], None)]);
         assert_eq!(
-            pass(&mut world.backfill(), Depth::Between).await,
+            pass(&mut setup.backfill(), PassScope::Incremental).await,
             (Done, [2, 2, 2, 0, 0])
         );
     }
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_on_the_way_starts_over_but_not_for_ever() {
-    let world = World::new().await;
-    world.answers([
+async fn rejected_token_starts_over_a_limited_number_of_times() {
+    let setup = Setup::new().await;
+    setup.answers([
         page(&[A, B], Some("t1")),
         Fault::refuse(400),
         page(&[A, B], Some("t2")),
         page(&[C], None),
     ]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [3, 3, 2, 0, 0])
     );
 
-    let never = World::new().await;
+    let never = Setup::new().await;
     let rounds = (0..9).flat_map(|_| [page(&[A, B], Some("t1")), Fault::refuse(400)]);
     never.answers(rounds);
     assert_eq!(
-        pass(&mut never.backfill(), Depth::Deep).await,
+        pass(&mut never.backfill(), PassScope::Full).await,
         (Failed("parameter"), [3, 2, 4, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn a_token_older_than_a_day_is_not_shown_to_heygen() {
-    let world = World::new().await;
-    world.answers([answer(&A.json(), Some("t1")), Fault::refuse(500)]);
-    let mut work = world.backfill();
+async fn token_older_than_a_day_is_not_sent() {
+    let setup = Setup::new().await;
+    setup.answers([answer(&A.json(), Some("t1")), Fault::refuse(500)]);
+    let mut work = setup.backfill();
     assert_eq!(
-        pass(&mut work, Depth::Deep).await,
+        pass(&mut work, PassScope::Full).await,
         (Failed("server"), [1, 1, 0, 0, 0])
     );
     let mut bookmark = bookmark::Bookmark::read(
@@ -114,54 +114,57 @@ async fn a_token_older_than_a_day_is_not_shown_to_heygen() {
         .await
         .expect("written");
     // The rest would come first.
-    world.pages(&[&[A, B], &[C]]);
-    assert_eq!(pass(&mut work, Depth::Deep).await, (Done, [2, 2, 1, 0, 0]));
+    setup.pages(&[&[A, B], &[C]]);
+    assert_eq!(
+        pass(&mut work, PassScope::Full).await,
+        (Done, [2, 2, 1, 0, 0])
+    );
 }
 
 #[tokio::test]
-async fn a_log_without_an_end_is_told_and_what_it_had_is_kept() {
-    let world = World::new().await;
+async fn endless_log_is_an_error_and_its_records_are_stored() {
+    let setup = Setup::new().await;
     let endless = format!("{{\"data\":[{}],\"has_more\":true}}", A.json());
-    world.answers([Fault::refuse(200).body(endless)]);
+    setup.answers([Fault::refuse(200).body(endless)]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Failed("not whole"), [1, 1, 0, 0, 0])
     );
     let round = || answer(&B.json(), Some("again"));
-    let world = World::new().await;
-    world.answers([round(), round(), round()]);
+    let setup = Setup::new().await;
+    setup.answers([round(), round(), round()]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Failed("not whole"), [2, 1, 1, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn it_waits_as_it_is_told() {
-    let world = World::new().await;
+async fn rate_limit_waits_for_retry_after() {
+    let setup = Setup::new().await;
     let limit = |seconds| Fault::refuse(429).retry_after(seconds);
-    world.answers([limit(1), answer(&A.json(), None)]);
+    setup.answers([limit(1), answer(&A.json(), None)]);
     let begun = std::time::Instant::now();
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Done, [1, 1, 0, 0, 0])
     );
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    world.answers([limit(3600)]);
+    setup.answers([limit(3600)]);
     assert_eq!(
-        pass(&mut world.backfill(), Depth::Deep).await,
+        pass(&mut setup.backfill(), PassScope::Full).await,
         (Failed("rate"), [0, 0, 0, 0, 0])
     );
 }
 
 #[tokio::test]
-async fn told_to_stop_it_stops_between_pages_also_while_it_waits() {
-    let world = World::new().await;
-    world.answers([
+async fn stop_ends_a_pass_between_pages_and_during_a_wait() {
+    let setup = Setup::new().await;
+    setup.answers([
         answer(&A.json(), Some("t1")),
         Fault::refuse(429).retry_after(500),
     ]);
-    let mut work = world.backfill();
+    let mut work = setup.backfill();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut stop = Some(stop);
     let mut progress = BackfillProgress::default();
@@ -178,10 +181,10 @@ async fn told_to_stop_it_stops_between_pages_also_while_it_waits() {
 }
 
 #[tokio::test]
-async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
-    let world = World::new().await;
-    let inbox = world.inbox();
-    world.answers([
+async fn watch_survives_failures_and_stores_new_events() {
+    let setup = Setup::new().await;
+    let inbox = setup.inbox();
+    setup.answers([
         Fault::refuse(500),
         Fault::refuse(401),
         page(&[A], None),
@@ -189,7 +192,7 @@ async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
         Fault::refuse(503),
         page(&[C], None),
     ]);
-    let work = Backfill::new(world.client(), inbox.clone());
+    let work = Backfill::new(setup.client(), inbox.clone());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (events, mut reported) = tokio::sync::mpsc::unbounded_channel();
     let stopped = async {
@@ -231,33 +234,33 @@ async fn watching_survives_what_goes_wrong_and_takes_what_comes() {
     assert_eq!(told[..7], expected, "{told:?}");
 }
 
-/// For a process that does nothing else.
+/// As a process that only backfills does.
 #[tokio::test]
-async fn watching_ends_where_it_is_asked_to_after_a_failure() {
-    let world = World::new().await;
-    world.answers([Fault::refuse(503), Fault::refuse(401)]);
+async fn watch_ends_after_a_failure_if_on_event_breaks() {
+    let setup = Setup::new().await;
+    setup.answers([Fault::refuse(503), Fault::refuse(401)]);
     let on_event = |event: BackfillEvent<'_>| match event {
         BackfillEvent::Failed { error, .. } if !error.is_temporary() => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    let watching = world
+    let watching = setup
         .backfill()
         .watch(Duration::from_millis(10), pending(), on_event);
     let refused = watching.await.expect_err("refused");
     let kind = refused.api_error().map(ApiError::kind);
-    assert_eq!(kind, Some(ErrorKind::Authentication));
+    assert_eq!(kind, Some(ApiErrorKind::Authentication));
 }
 
 #[tokio::test]
-async fn more_than_the_queue_takes_waits_for_room() {
-    let world = World::new().await;
+async fn append_waits_for_room_in_a_full_queue() {
+    let setup = Setup::new().await;
     let mut options = heygen_inbox::sqlite::SqliteOptions::default();
     options.queue_capacity = 2;
-    let inbox = SqliteInbox::open_with(world.path(), options).expect("an inbox");
-    world.pages(&[&[A, B, C, D, E, F]]);
-    let mut work = Backfill::new(world.client(), inbox);
+    let inbox = SqliteInbox::open_with(setup.path(), options).expect("an inbox");
+    setup.pages(&[&[A, B, C, D, E, F]]);
+    let mut work = Backfill::new(setup.client(), inbox);
     assert_eq!(
-        pass(&mut work, Depth::Between).await,
+        pass(&mut work, PassScope::Incremental).await,
         (Done, [1, 6, 0, 0, 0])
     );
 }

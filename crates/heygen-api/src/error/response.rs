@@ -1,4 +1,4 @@
-//! Recognises a refusal and makes an [`ApiError`] of it, whichever envelope it came in.
+//! Recognizes an error response and makes an [`ApiError`] of it. HeyGen has three envelopes:
 //!
 //! | envelope | shape |
 //! |---|---|
@@ -6,38 +6,41 @@
 //! | v1 | `{"code":400112,"message":"…","data":null}`, also with status 200 |
 //! | v2, on old paths | `{"data":null,"error":{"code":"…","message":"…"}}` |
 //!
-//! Gateways answer in HTML or not at all; then the status alone tells.
+//! Gateways answer in HTML or without a body: then only the status counts.
 
 use serde_json::{Map, Value};
 
-use super::{ApiError, ErrorKind, Said};
+use super::{ApiError, ApiErrorKind, ErrorDetails};
 use crate::credentials::Credentials;
 
-/// The refusal in an answer, or `None` when it is none. `body` is `None` when it is not a JSON object.
-pub(crate) fn find(
+/// The error in a response, or `None` for a success. `body` is `None` when it is not a JSON object.
+pub(crate) fn find_error(
     status: u16,
     body: Option<&Map<String, Value>>,
     credentials: &Credentials,
 ) -> Option<ApiError> {
     let success = (200..300).contains(&status);
-    let said = body.map(|body| said(body, credentials)).unwrap_or_default();
-    if success && !body.is_some_and(is_refusal) {
+    let details = body
+        .map(|body| details(body, credentials))
+        .unwrap_or_default();
+    if success && !body.is_some_and(is_error) {
         return None;
     }
     Some(ApiError::refused(
-        kind(status, said.code.as_deref().unwrap_or_default()),
-        said,
+        kind(status, details.code.as_deref().unwrap_or_default()),
+        details,
     ))
 }
 
-/// Whether the body of an answer with status 2xx says no: a `code` of v1 that is not 100, or an `error` that is there.
-fn is_refusal(body: &Map<String, Value>) -> bool {
+/// Whether the body of a 2xx answer is an error: v1 with a `code` other than 100, or a non-null
+/// `error`.
+fn is_error(body: &Map<String, Value>) -> bool {
     let code = body.get("code").filter(|code| !code.is_null());
     let error = body.get("error").filter(|error| !error.is_null());
     error.is_some() || code.is_some_and(|code| text(Some(code)).as_deref() != Some(V1_SUCCESS))
 }
 
-fn said(body: &Map<String, Value>, credentials: &Credentials) -> Said {
+fn details(body: &Map<String, Value>, credentials: &Credentials) -> ErrorDetails {
     let nested = body.get("error").and_then(Value::as_object);
     let from = nested.unwrap_or(body);
     let clean = |value: Option<String>| {
@@ -46,11 +49,11 @@ fn said(body: &Map<String, Value>, credentials: &Credentials) -> Said {
     };
     let get = |name: &str| text(from.get(name));
     let code = get("code");
-    // v1 names no parameter; this code is about one alone.
+    // v1 names no parameter, but this code is about a single one.
     let of_code = (code.as_deref() == Some(V1_INVALID_URL)).then(|| "url".to_owned());
-    Said {
+    ErrorDetails {
         code: clean(code),
-        // v1 has two names for it, and `error` has been a plain text too.
+        // v1 has two names for it, and `error` was observed as a plain string too.
         message: clean(
             get("message")
                 .or_else(|| get("msg"))
@@ -70,8 +73,8 @@ fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// A status with a meaning of its own decides; where it only says “no” (2xx, 400, 422, any other), the code does.
-fn kind(status: u16, code: &str) -> ErrorKind {
+/// A specific status decides the kind. Of a generic one (2xx, 400, 422, any other), the code does.
+fn kind(status: u16, code: &str) -> ApiErrorKind {
     let by_code = || {
         CODES
             .iter()
@@ -79,16 +82,16 @@ fn kind(status: u16, code: &str) -> ErrorKind {
             .map(|(_, kind)| *kind)
     };
     match status {
-        401 => ErrorKind::Authentication,
-        402 => ErrorKind::PaymentRequired,
-        403 => ErrorKind::Forbidden,
-        404 | 410 => ErrorKind::NotFound,
-        409 => ErrorKind::Conflict,
-        429 if code.eq_ignore_ascii_case("quota_exceeded") => ErrorKind::QuotaExceeded,
-        429 => ErrorKind::RateLimited,
-        500.. => ErrorKind::Server,
-        400 | 422 => by_code().unwrap_or(ErrorKind::InvalidParameter),
-        _ => by_code().unwrap_or(ErrorKind::Refused),
+        401 => ApiErrorKind::Authentication,
+        402 => ApiErrorKind::PaymentRequired,
+        403 => ApiErrorKind::Forbidden,
+        404 | 410 => ApiErrorKind::NotFound,
+        409 => ApiErrorKind::Conflict,
+        429 if code.eq_ignore_ascii_case("quota_exceeded") => ApiErrorKind::QuotaExceeded,
+        429 => ApiErrorKind::RateLimited,
+        500.. => ApiErrorKind::Server,
+        400 | 422 => by_code().unwrap_or(ApiErrorKind::InvalidParameter),
+        _ => by_code().unwrap_or(ApiErrorKind::Refused),
     }
 }
 
@@ -100,42 +103,42 @@ pub(crate) const V1_NO_SUCH_ENDPOINT: &str = "400131";
 /// “Url of this webhook endpoint is invalid”, with status 400, from v1's addition and update.
 const V1_INVALID_URL: &str = "400542";
 
-/// Nobody reads more of a message.
+/// The longest text that an error keeps.
 const MAX_CHARS: usize = 1000;
 
-/// Codes that tell more than a vague status, words of v3 and numbers of v1.
-const CODES: &[(&str, ErrorKind)] = &[
-    ("unauthorized", ErrorKind::Authentication),
-    ("authentication_failed", ErrorKind::Authentication),
-    ("insufficient_credit", ErrorKind::PaymentRequired),
-    ("trial_limit_exceeded", ErrorKind::PaymentRequired),
-    ("plan_upgrade_required", ErrorKind::PaymentRequired),
-    ("forbidden", ErrorKind::Forbidden),
-    ("resource_access_denied", ErrorKind::Forbidden),
-    ("webhook_not_found", ErrorKind::NotFound),
-    ("not_found", ErrorKind::NotFound),
-    ("resource_not_found", ErrorKind::NotFound),
-    ("invalid_parameter", ErrorKind::InvalidParameter),
-    ("conflict", ErrorKind::Conflict),
-    ("request_in_progress", ErrorKind::Conflict),
-    ("rate_limit_exceeded", ErrorKind::RateLimited),
-    ("quota_exceeded", ErrorKind::QuotaExceeded),
-    ("internal_error", ErrorKind::Server),
-    ("40001", ErrorKind::InvalidParameter), // MISSING_PARAMS
-    ("40009", ErrorKind::Authentication),   // INVALID_CREDENTIALS
-    ("40012", ErrorKind::InvalidParameter), // INVALID_QUERY_PARAM
-    ("400101", ErrorKind::NotFound),        // USER_NOT_FOUND
-    ("400112", ErrorKind::Authentication),  // UNAUTHORIZED
-    (V1_NO_SUCH_ENDPOINT, ErrorKind::NotFound),
-    ("400175", ErrorKind::InvalidParameter), // INVALID_PARAMETER
-    (V1_INVALID_URL, ErrorKind::InvalidParameter),
-    ("400561", ErrorKind::NotFound),        // SPACE_NOT_FOUND
-    ("400562", ErrorKind::Forbidden),       // FORBIDDEN
-    ("400573", ErrorKind::Forbidden),       // PERMISSION_DENIED
-    ("400599", ErrorKind::PaymentRequired), // TIER_NOT_SUPPORT
-    ("400631", ErrorKind::Forbidden),       // USER_BLOCKED
-    ("401056", ErrorKind::Authentication),  // ACCESS_TOKEN_EXPIRED
-    ("401057", ErrorKind::Authentication),  // INVALID_ACCESS_TOKEN
+/// Codes that are more specific than a generic status: words of v3, numbers of v1.
+const CODES: &[(&str, ApiErrorKind)] = &[
+    ("unauthorized", ApiErrorKind::Authentication),
+    ("authentication_failed", ApiErrorKind::Authentication),
+    ("insufficient_credit", ApiErrorKind::PaymentRequired),
+    ("trial_limit_exceeded", ApiErrorKind::PaymentRequired),
+    ("plan_upgrade_required", ApiErrorKind::PaymentRequired),
+    ("forbidden", ApiErrorKind::Forbidden),
+    ("resource_access_denied", ApiErrorKind::Forbidden),
+    ("webhook_not_found", ApiErrorKind::NotFound),
+    ("not_found", ApiErrorKind::NotFound),
+    ("resource_not_found", ApiErrorKind::NotFound),
+    ("invalid_parameter", ApiErrorKind::InvalidParameter),
+    ("conflict", ApiErrorKind::Conflict),
+    ("request_in_progress", ApiErrorKind::Conflict),
+    ("rate_limit_exceeded", ApiErrorKind::RateLimited),
+    ("quota_exceeded", ApiErrorKind::QuotaExceeded),
+    ("internal_error", ApiErrorKind::Server),
+    ("40001", ApiErrorKind::InvalidParameter), // MISSING_PARAMS
+    ("40009", ApiErrorKind::Authentication),   // INVALID_CREDENTIALS
+    ("40012", ApiErrorKind::InvalidParameter), // INVALID_QUERY_PARAM
+    ("400101", ApiErrorKind::NotFound),        // USER_NOT_FOUND
+    ("400112", ApiErrorKind::Authentication),  // UNAUTHORIZED
+    (V1_NO_SUCH_ENDPOINT, ApiErrorKind::NotFound),
+    ("400175", ApiErrorKind::InvalidParameter), // INVALID_PARAMETER
+    (V1_INVALID_URL, ApiErrorKind::InvalidParameter),
+    ("400561", ApiErrorKind::NotFound),        // SPACE_NOT_FOUND
+    ("400562", ApiErrorKind::Forbidden),       // FORBIDDEN
+    ("400573", ApiErrorKind::Forbidden),       // PERMISSION_DENIED
+    ("400599", ApiErrorKind::PaymentRequired), // TIER_NOT_SUPPORT
+    ("400631", ApiErrorKind::Forbidden),       // USER_BLOCKED
+    ("401056", ApiErrorKind::Authentication),  // ACCESS_TOKEN_EXPIRED
+    ("401057", ApiErrorKind::Authentication),  // INVALID_ACCESS_TOKEN
 ];
 
 #[cfg(test)]
@@ -143,18 +146,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(status: u16, body: &str, expected: Option<(ErrorKind, Option<&str>, Option<&str>)>) {
+    fn check(
+        status: u16,
+        body: &str,
+        expected: Option<(ApiErrorKind, Option<&str>, Option<&str>)>,
+    ) {
         let value: Option<Value> = serde_json::from_str(body).ok();
         let object = value.as_ref().and_then(Value::as_object);
-        let found = find(status, object, &Credentials::api_key("key-visible"));
-        let told = found
+        let found = find_error(status, object, &Credentials::api_key("key-visible"));
+        let found = found
             .as_ref()
             .map(|error| (error.kind(), error.code(), error.message()));
-        assert_eq!(told, expected, "{status} {body}");
+        assert_eq!(found, expected, "{status} {body}");
     }
 
     #[test]
-    fn what_is_no_refusal() {
+    fn success_is_no_error() {
         check(200, r#"{"data":[]}"#, None);
         check(201, r#"{"data":{},"error":null}"#, None);
         check(
@@ -168,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn a_code_other_than_100_is_a_refusal_whatever_the_status() {
-        use ErrorKind as K;
+    fn v1_code_other_than_100_is_an_error_with_any_status() {
+        use ApiErrorKind as K;
         let refused = |kind, code| Some((kind, Some(code), Some("no")));
         let v1 = |code: &str| format!(r#"{{"code":{code},"message":"no","data":null}}"#);
         check(200, &v1("400112"), refused(K::Authentication, "400112"));
@@ -177,7 +184,7 @@ mod tests {
         check(
             200,
             &v1("\"400562\""),
-            refused(ErrorKind::Forbidden, "400562"),
+            refused(ApiErrorKind::Forbidden, "400562"),
         );
         check(200, &v1("0"), refused(K::Refused, "0"));
         check(400, &v1("400561"), refused(K::NotFound, "400561"));
@@ -191,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_of_the_webhook_operations_of_v1() {
-        use ErrorKind as K;
+    fn v1_webhook_codes_have_their_kinds() {
+        use ApiErrorKind as K;
         let url = r#"{"code":400542,"message":"Url of this webhook endpoint is invalid"}"#;
         let gone = r#"{"code":400131,"message":"Webhook endpoint not found"}"#;
         let invalid = "Url of this webhook endpoint is invalid";
@@ -210,7 +217,7 @@ mod tests {
         }
         let param = |body: &str| {
             let value: Value = serde_json::from_str(body).unwrap();
-            let error = find(400, value.as_object(), &Credentials::api_key("key")).unwrap();
+            let error = find_error(400, value.as_object(), &Credentials::api_key("key")).unwrap();
             error.param().map(str::to_owned)
         };
         assert_eq!(param(url).as_deref(), Some("url"));
@@ -223,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn the_error_object_of_v2_and_v3() {
-        use ErrorKind as K;
+    fn v2_and_v3_error_object_has_its_kind() {
+        use ApiErrorKind as K;
         let refused = |kind, code| Some((kind, Some(code), Some("no")));
         let v3 = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
         check(
@@ -271,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn without_json_the_status_tells() {
-        use ErrorKind as K;
+    fn status_decides_without_json() {
+        use ApiErrorKind as K;
         for (status, kind) in [
             (301, K::Refused),
             (400, K::InvalidParameter),
@@ -298,11 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_is_hidden_and_a_long_message_cut() {
+    fn api_key_is_hidden_and_long_text_is_cut() {
         let long = "x".repeat(5000);
         let body = serde_json::json!({"error": {"code": "key-visible", "message": "no key-visible", "param": "key-visible",
             "doc_url": format!("key-visible{long}")}});
-        let error = find(400, body.as_object(), &Credentials::api_key("key-visible")).unwrap();
+        let error =
+            find_error(400, body.as_object(), &Credentials::api_key("key-visible")).unwrap();
         let shown = format!("{error:?} {error}");
         assert!(!shown.contains("visible") && shown.contains("no [hidden]"));
         assert_eq!(error.doc_url().unwrap().chars().count(), MAX_CHARS);

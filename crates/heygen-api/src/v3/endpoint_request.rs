@@ -1,19 +1,19 @@
-//! What v3 takes and gives about endpoints, beside [`Endpoint`](crate::Endpoint) itself.
+//! Requests of v3 about endpoints, and the answer to a rotation.
 
 use heygen_events::EventType;
 use heygen_events::id::EndpointId;
+use heygen_signature::Secret;
 use serde_json::{Map, Value};
 
-use crate::events::Events;
 use crate::fields::{Fields, Mismatch};
-use crate::secret::EndpointSecret;
+use crate::subscription::Subscription;
 
-/// An endpoint that is to be added: all events, unless it names some.
+/// An endpoint to create. It is subscribed to all events unless it names some.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct NewEndpoint {
     url: String,
-    events: Events,
+    events: Subscription,
     entity_id: Option<String>,
 }
 
@@ -22,25 +22,26 @@ impl NewEndpoint {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            events: Events::All,
+            events: Subscription::All,
             entity_id: None,
         }
     }
 
-    /// What it is subscribed to. Default: [`Events::All`].
-    pub fn events(mut self, events: impl Into<Events>) -> Self {
+    /// Sets the subscription. Default: [`Subscription::All`].
+    pub fn with_events(mut self, events: impl Into<Subscription>) -> Self {
         self.events = events.into();
         self
     }
 
-    /// Subscribes it to this event: alone if it had all, else in addition.
-    pub fn event(mut self, event_type: impl Into<EventType>) -> Self {
+    /// Adds one event to the subscription. The first one replaces [`Subscription::All`].
+    pub fn with_event(mut self, event_type: impl Into<EventType>) -> Self {
         self.events.add(event_type.into());
         self
     }
 
-    /// Limits it to one resource, a personalized video project for instance. It cannot be changed later.
-    pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
+    /// Limits the endpoint to one resource, for example a personalized video project. This cannot
+    /// be changed later.
+    pub fn with_entity_id(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self
     }
@@ -48,7 +49,7 @@ impl NewEndpoint {
     pub(super) fn to_json(&self) -> Value {
         let mut body = Map::new();
         body.insert("url".to_owned(), self.url.as_str().into());
-        if let Events::Only(_) = &self.events {
+        if let Subscription::Only(_) = &self.events {
             body.insert("events".to_owned(), self.events.to_json());
         }
         if let Some(entity_id) = &self.entity_id {
@@ -58,18 +59,18 @@ impl NewEndpoint {
     }
 }
 
-/// What is to change about an endpoint: its address, its events, or both. What is not named stays as it is.
+/// A change of an endpoint: its URL, its subscription, or both. The rest stays as it is.
 ///
-/// There is no empty one: what HeyGen makes of that is not documented.
+/// An empty update cannot be made: HeyGen does not document what it does.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct EndpointUpdate {
     url: Option<String>,
-    events: Option<Events>,
+    events: Option<Subscription>,
 }
 
 impl EndpointUpdate {
-    /// Changes the address.
+    /// Changes the URL.
     pub fn url(url: impl Into<String>) -> Self {
         Self {
             url: Some(url.into()),
@@ -81,27 +82,28 @@ impl EndpointUpdate {
     ///
     /// # Wire shape
     ///
-    /// [`Events::Only`] sends the list, [`Events::All`] sends `null`.
+    /// [`Subscription::Only`] sends the list, [`Subscription::All`] sends `null`.
     ///
     /// # Source
     ///
-    /// HeyGen's API reference, “Update Webhook Endpoint”: the list is documented. The schema allows `null`, and that it means all
-    /// events is assumed from creation: compare [`Endpoint::events`](crate::Endpoint::events) of the answer.
-    pub fn events(events: impl Into<Events>) -> Self {
+    /// HeyGen's API reference, “Update Webhook Endpoint”: the list is documented. The schema allows
+    /// `null`; that it means all events is assumed from creation. Compare
+    /// [`Endpoint::events`](crate::Endpoint::events) in the answer.
+    pub fn events(events: impl Into<Subscription>) -> Self {
         Self {
             url: None,
             events: Some(events.into()),
         }
     }
 
-    /// Changes the address as well.
+    /// Changes the URL as well.
     pub fn with_url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
     /// Replaces the subscription as well: see [`events`](Self::events).
-    pub fn with_events(mut self, events: impl Into<Events>) -> Self {
+    pub fn with_events(mut self, events: impl Into<Subscription>) -> Self {
         self.events = Some(events.into());
         self
     }
@@ -118,24 +120,24 @@ impl EndpointUpdate {
     }
 }
 
-/// A secret that has just replaced another.
+/// The new secret of an endpoint, after a rotation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RotatedSecret {
-    /// Whose secret it is.
+    /// The endpoint.
     pub endpoint_id: EndpointId,
-    /// What deliveries are signed with from now on.
-    pub secret: EndpointSecret,
+    /// Signs deliveries from now on.
+    pub secret: Secret,
 }
 
 impl RotatedSecret {
-    /// The secret must not be lost over a missing id: the one that was asked for will do.
-    pub(super) fn read(mut fields: Fields, asked: &EndpointId) -> Result<Self, Mismatch> {
+    /// A missing id must not lose the secret: `requested` replaces it.
+    pub(super) fn read(mut fields: Fields, requested: &EndpointId) -> Result<Self, Mismatch> {
         Ok(Self {
-            secret: EndpointSecret::new(fields.need_text("secret")?),
+            secret: fields.need_secret("secret")?,
             endpoint_id: fields
                 .take_text("endpoint_id")
-                .map_or_else(|| asked.clone(), EndpointId::from),
+                .map_or_else(|| requested.clone(), EndpointId::from),
         })
     }
 }

@@ -1,30 +1,30 @@
-//! [`Events`]: what an endpoint is subscribed to.
+//! [`Subscription`]: the events that an endpoint gets.
 
 use heygen_events::EventType;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The events an endpoint gets: all of them, or those in a list.
+/// The events that an endpoint gets: all, or a list.
 ///
-/// There is no third state: an update that leaves the subscription as it is does not mention it at all.
+/// An update that leaves the subscription as it is does not contain one.
 ///
 /// # Wire shape
 ///
-/// `null` is all, an array of names is a list. A name this version does not know is kept as received.
+/// `null` means all, an array of names is a list. Unknown names are kept as received.
 ///
 /// # Source
 ///
-/// HeyGen's API reference: documented. What HeyGen makes of an empty list is not documented.
+/// HeyGen's API reference: documented. The meaning of an empty list is not documented.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Events {
-    /// Every event, those that HeyGen adds later included.
+pub enum Subscription {
+    /// Every event, including those that HeyGen adds later.
     All,
-    /// These events alone.
+    /// Only these events.
     Only(Vec<EventType>),
 }
 
-impl Events {
+impl Subscription {
     /// The list, or `None` for all events.
     #[must_use]
     pub fn only(&self) -> Option<&[EventType]> {
@@ -34,13 +34,13 @@ impl Events {
         }
     }
 
-    /// Whether this event is among them.
+    /// Whether the subscription contains this event.
     #[must_use]
     pub fn includes(&self, event_type: &EventType) -> bool {
         self.only().is_none_or(|events| events.contains(event_type))
     }
 
-    /// Whether both mean the same events, whatever their order.
+    /// Whether both contain the same events, in any order.
     #[must_use]
     pub fn is_same_set(&self, other: &Self) -> bool {
         match (self, other) {
@@ -53,7 +53,7 @@ impl Events {
         }
     }
 
-    /// One event more; the first one takes the place of “all”.
+    /// Adds one event. The first one replaces [`All`](Self::All).
     pub(crate) fn add(&mut self, event_type: EventType) {
         match self {
             Self::Only(events) => events.push(event_type),
@@ -81,19 +81,19 @@ impl Events {
     }
 }
 
-impl From<Vec<EventType>> for Events {
+impl From<Vec<EventType>> for Subscription {
     fn from(events: Vec<EventType>) -> Self {
         Self::Only(events)
     }
 }
 
-impl FromIterator<EventType> for Events {
+impl FromIterator<EventType> for Subscription {
     fn from_iter<I: IntoIterator<Item = EventType>>(events: I) -> Self {
         Self::Only(events.into_iter().collect())
     }
 }
 
-impl Serialize for Events {
+impl Serialize for Subscription {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.only().serialize(serializer)
     }
@@ -106,8 +106,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(json: &Value, expected: Option<&Events>) {
-        let read = Events::from_json(json);
+    fn check(json: &Value, expected: Option<&Subscription>) {
+        let read = Subscription::from_json(json);
         assert_eq!(read.as_ref(), expected, "{json}");
         if let Some(events) = read {
             assert_eq!(&events.to_json(), json);
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn all_and_only_are_told_apart() {
-        check(&json!(null), Some(&Events::All));
-        check(&json!([]), Some(&Events::Only(vec![])));
+    fn null_is_all_and_array_is_only() {
+        check(&json!(null), Some(&Subscription::All));
+        check(&json!([]), Some(&Subscription::Only(vec![])));
         check(
             &json!(["video_agent.fail", "podcast.success"]),
-            Some(&Events::from_iter([
+            Some(&Subscription::from_iter([
                 EventType::VideoAgentFail,
                 EventType::from("podcast.success"),
             ])),
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn sameness_is_by_set() {
+    fn is_same_set_ignores_order_and_repetition() {
         let list = |names: &[&str]| names.iter().copied().map(EventType::from).collect();
-        let one: Events = list(&["a", "b"]);
+        let one: Subscription = list(&["a", "b"]);
         assert!(one.is_same_set(&list(&["b", "a", "b"])));
         assert!(!one.is_same_set(&list(&["a"])));
-        assert!(!one.is_same_set(&Events::All));
-        assert!(Events::All.is_same_set(&Events::All));
+        assert!(!one.is_same_set(&Subscription::All));
+        assert!(Subscription::All.is_same_set(&Subscription::All));
         assert!(one.includes(&"a".into()) && !one.includes(&"c".into()));
-        assert!(Events::All.includes(&"c".into()));
+        assert!(Subscription::All.includes(&"c".into()));
     }
 }

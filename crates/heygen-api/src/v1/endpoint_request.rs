@@ -1,17 +1,17 @@
-//! What v1 takes about endpoints.
+//! Requests of v1 about endpoints.
 
 use heygen_events::EventType;
 use heygen_events::id::EndpointId;
 use serde_json::{Map, Value, json};
 
-use crate::events::Events;
+use crate::subscription::Subscription;
 
-/// An endpoint that is to be added: all events, unless it names some.
+/// An endpoint to create. It is subscribed to all events unless it names some.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct NewEndpoint {
     url: String,
-    events: Events,
+    events: Subscription,
     entity_id: Option<String>,
 }
 
@@ -20,25 +20,26 @@ impl NewEndpoint {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            events: Events::All,
+            events: Subscription::All,
             entity_id: None,
         }
     }
 
-    /// What it is subscribed to. Default: [`Events::All`].
-    pub fn events(mut self, events: impl Into<Events>) -> Self {
+    /// Sets the subscription. Default: [`Subscription::All`].
+    pub fn with_events(mut self, events: impl Into<Subscription>) -> Self {
         self.events = events.into();
         self
     }
 
-    /// Subscribes it to this event: alone if it had all, else in addition.
-    pub fn event(mut self, event_type: impl Into<EventType>) -> Self {
+    /// Adds one event to the subscription. The first one replaces [`Subscription::All`].
+    pub fn with_event(mut self, event_type: impl Into<EventType>) -> Self {
         self.events.add(event_type.into());
         self
     }
 
-    /// Limits it to one resource: a video, or a personalized video project. It cannot be changed later.
-    pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
+    /// Limits the endpoint to one resource: a video, or a personalized video project. This cannot
+    /// be changed later.
+    pub fn with_entity_id(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self
     }
@@ -46,7 +47,7 @@ impl NewEndpoint {
     pub(super) fn to_json(&self) -> Value {
         let mut body = Map::new();
         body.insert("url".to_owned(), self.url.as_str().into());
-        if let Events::Only(_) = &self.events {
+        if let Subscription::Only(_) = &self.events {
             body.insert("events".to_owned(), self.events.to_json());
         }
         if let Some(entity_id) = &self.entity_id {
@@ -56,26 +57,26 @@ impl NewEndpoint {
     }
 }
 
-/// An endpoint as it is to be afterwards.
+/// The final URL and subscription of an endpoint.
 ///
-/// It names the address even where only the events change, because v1 changes nothing, and says nothing, when the address is
-/// missing. It names the events even where only the address changes, because what v1 makes of missing ones is not documented,
-/// and elsewhere in v1 it means all. [`Endpoint::url`](crate::Endpoint::url) and
-/// [`Endpoint::events`](crate::Endpoint::events) have what is there now.
+/// Both are required. Without a URL, v1 silently changes nothing. Without events, the effect is not
+/// documented, and elsewhere in v1 it means all events. To change only one of the two, copy the
+/// other from [`Endpoint::url`](crate::Endpoint::url) or
+/// [`Endpoint::events`](crate::Endpoint::events).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct EndpointUpdate {
     endpoint_id: EndpointId,
     url: String,
-    events: Events,
+    events: Subscription,
 }
 
 impl EndpointUpdate {
-    /// What the endpoint is to be.
+    /// The final values of this endpoint.
     pub fn new(
         endpoint_id: impl Into<EndpointId>,
         url: impl Into<String>,
-        events: impl Into<Events>,
+        events: impl Into<Subscription>,
     ) -> Self {
         Self {
             endpoint_id: endpoint_id.into(),
