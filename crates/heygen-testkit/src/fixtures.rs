@@ -61,12 +61,8 @@ pub enum Provenance {
 impl Fixture {
     /// The body, parsed.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "only the table makes fixtures, and a test parses each of them"
-    )]
     pub fn event(&self) -> Event {
-        Event::from_slice(self.body.as_bytes()).expect("a fixture is an event")
+        parse(self.body)
     }
 
     /// The body as compact JSON, as HeyGen sends it.
@@ -124,6 +120,14 @@ pub fn samples() -> impl Iterator<Item = &'static Fixture> {
     EventType::KNOWN
         .iter()
         .filter_map(|event_type| sample(event_type.as_str()))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "only the table makes fixtures, and a test parses each of them"
+)]
+fn parse(body: &str) -> Event {
+    Event::from_slice(body.as_bytes()).expect("a fixture is an event")
 }
 
 fn rank(fixture: &Fixture) -> Option<u8> {

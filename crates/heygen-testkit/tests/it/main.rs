@@ -1,6 +1,9 @@
 //! The public interface of the testkit.
 
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+#![cfg_attr(
+    feature = "sender",
+    expect(clippy::unwrap_used, reason = "a panic in a test is its report")
+)]
 
 #[cfg(feature = "drill")]
 mod drill;
