@@ -60,7 +60,7 @@ fn print_all(ground: &Ground, filled: &Path) -> Measured {
     if ground.kept(&home, &["pending"])? == 0 {
         bail!("the backlog was too small: it came to its end while it was measured");
     }
-    let done = ground.kept(&home, &["done"])?;
+    let done = ground.kept(&home, &["acknowledged"])?;
     Ok(vec![(DONE, done as f64 / took.as_secs_f64())])
 }
 

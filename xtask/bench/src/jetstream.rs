@@ -56,7 +56,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
          then acknowledges it, as a worker does; one connection",
     );
     report.note(format!(
-        "receiver: `serve --no-work`; worker: `work --on '*=ignore'`; in the second table workers have --concurrency {CONCURRENCY}, and \
+        "receiver: `serve --receive-only`; worker: `work --on '*=ignore'`; in the second table workers have --concurrency {CONCURRENCY}, and \
          the receivers share the {CONNECTIONS} connections of the load"
     ));
     found.tell_failures(&mut report);
@@ -376,7 +376,7 @@ struct Process {
 
 impl Process {
     fn receiver(ground: &Ground, place: &Place, name: &str) -> Result<Self> {
-        let words = ["serve", "--no-work", "--admin", "off", "--listen"];
+        let words = ["serve", "--receive-only", "--admin", "off", "--listen"];
         Self::start(ground, place, name, &words)
     }
 
@@ -433,7 +433,7 @@ fn all_done(ground: &Ground, place: &Place) -> Result<u64> {
     };
     let home = ground.home("stats")?;
     let inbox = place.inbox();
-    let count = || ground.kept_in(&home, inbox.as_ref(), &["done"]);
+    let count = || ground.kept_in(&home, inbox.as_ref(), &["acknowledged"]);
     // A cluster may answer 503 in the moment in which it makes the consumer that reads; an audit is worth asking again.
     let done = (1..ASKED_MOST).find_map(|_| count().ok());
     let done = done.map_or_else(count, Ok)?;

@@ -259,7 +259,7 @@ impl Part {
             Before::Nothing => {}
             Before::FirstSchema => write("inbox.db", FIRST_SCHEMA)?,
             Before::Old => {
-                let old = lines(&self.stay, "pending") + &lines(&self.go, "done");
+                let old = lines(&self.stay, "pending") + &lines(&self.go, "acknowledged");
                 home.import(&old)?;
             }
         }

@@ -30,7 +30,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     shim.set_clock(0)?;
     let events = Events::new(format!("clock-{}", ground.seed))?;
     // Deliveries of long ago, all of them done.
-    let old = OLD.map(|number| events.line(number, "done"));
+    let old = OLD.map(|number| events.line(number, "acknowledged"));
     home.import(&old.collect::<String>())?;
     let sink = Sink::start()?;
     let server = sink.serve(&home, shim.command(&home))?;

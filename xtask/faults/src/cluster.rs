@@ -136,7 +136,7 @@ impl Kept {
         let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
         for line in lines {
             let (id, state, body) = (text(line, "id"), text(line, "state"), text(line, "body"));
-            if state != "done" {
+            if state != "acknowledged" {
                 *kept.undone.entry(state).or_default() += 1;
             }
             let subject = subject(body.as_bytes());

@@ -37,7 +37,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         limiter().taken.iter().cloned().collect()
     };
     let audit = home.settle(server, &mut ledger, &events, reached, &mut report)?;
-    let is_dead = |state: Option<&str>| matches!(state, Some("dead" | "dead_lettered"));
+    let is_dead = |state: Option<&str>| matches!(state, Some("dead_lettered"));
     let records = home.records()?;
     let dead = records
         .iter()

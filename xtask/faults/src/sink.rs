@@ -44,8 +44,15 @@ impl Sink {
     /// Starts a receiver whose failures are forwarded here, and soon once more where that is asked for; the rest it prints.
     pub(super) fn serve(&self, home: &Home, command: Command) -> Result<Server> {
         let rule = format!("*.fail=forward:http://{}/", self.listener.address());
-        let on = ["--on", &rule, "--on", "*=print", "--attempts", "10000"];
-        let retry = ["--retry-first", "0.05", "--retry-longest", "0.2"];
+        let on = [
+            "--on",
+            &rule,
+            "--on",
+            "*=print",
+            "--retry-max-attempts",
+            "10000",
+        ];
+        let retry = ["--retry-initial-delay", "0.05", "--retry-max-delay", "0.2"];
         home.serve_with(command, &[&on[..], &retry].concat())
     }
 

@@ -51,7 +51,7 @@ fn line(body: &[u8]) -> String {
     json!({
         "received_at": "2026-09-21T14:13:20.120003Z",
         "source": "webhook",
-        "state": "done",
+        "state": "acknowledged",
         "attempts": 1,
         "headers": [["content-type", "application/json"]],
         "body": String::from_utf8_lossy(body),

@@ -57,7 +57,9 @@ pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
         ApiErrorKind::Conflict => "another change is in progress: try again in a moment",
         ApiErrorKind::Server => "the problem is at HeyGen: try again later",
         ApiErrorKind::Transport => "check the network, a proxy, and --base-url",
-        ApiErrorKind::Timeout => "try again; if the problem stays, check the network and --base-url",
+        ApiErrorKind::Timeout => {
+            "try again; if the problem stays, check the network and --base-url"
+        }
         ApiErrorKind::UnexpectedBody | ApiErrorKind::Refused => {
             "check --base-url: the server there may not be HeyGen's API"
         }

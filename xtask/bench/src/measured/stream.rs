@@ -290,7 +290,7 @@ const EVENTS: &str = "HEYGEN";
 const RECORDS: &str = "HEYGEN_RECORDS";
 
 /// As long as the one that says that the first handing-out went well.
-const RECORD: &str = r#"{"state":"done","due_at":1789084800000000,"handed_out":1,"first_attempt":1,"generation":0,"dead_sequence":0,"attempts":[{"number":1,"started_at":1789084800000000,"micros":25,"result":"done"}],"repeats":{"count":0,"last_at":null,"last_headers":[]}}"#;
+const RECORD: &str = r#"{"state":"acknowledged","due_at":1789084800000000,"handed_out":1,"first_attempt":1,"generation":0,"dead_sequence":0,"attempts":[{"number":1,"started_at":1789084800000000,"micros":25,"result":"done"}],"repeats":{"count":0,"last_at":null,"last_headers":[]}}"#;
 
 const WARM_UP: Duration = Duration::from_secs(1);
 

@@ -248,7 +248,7 @@ impl Machines {
     }
 
     fn receiver(&self, receiver: usize) -> Result<Server> {
-        let listen = ["--no-work", "--admin", "off", "--listen"];
+        let listen = ["--receive-only", "--admin", "off", "--listen"];
         self.start("serve", &listen, receiver, &self.receivers[receiver])
     }
 
@@ -261,11 +261,11 @@ impl Machines {
             FORWARD_SECRET_FILE,
         ];
         let retry = [
-            "--retry-first",
+            "--retry-initial-delay",
             "0.5",
-            "--retry-longest",
+            "--retry-max-delay",
             "2",
-            "--attempts",
+            "--retry-max-attempts",
             "1000",
         ];
         let words = [&forward[..], &retry, &["--admin"]].concat();

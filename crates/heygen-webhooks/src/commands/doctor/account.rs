@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use heygen_api::{ApiError, Client, Endpoint, ApiErrorKind};
+use heygen_api::{ApiError, ApiErrorKind, Client, Endpoint};
 use heygen_events::EventType;
 use tokio::time::timeout;
 
@@ -31,10 +31,10 @@ pub(super) enum Why {
 impl Account {
     /// Asks everything at once; what is not there after `limit` is late.
     pub(super) async fn ask(client: Client, limit: Duration) -> Self {
-        let v3 = async { client.v3().endpoints_all().into_vec().await };
+        let v3 = async { client.v3().endpoints_stream().try_collect().await };
         let v1 = async { client.v1().list_endpoints().await };
         let catalogue = async {
-            let entries = client.v3().event_types_all().into_vec().await?;
+            let entries = client.v3().event_types_stream().try_collect().await?;
             Ok(entries.into_iter().map(|entry| entry.event_type).collect())
         };
         let (v3, v1, catalogue) = tokio::join!(
