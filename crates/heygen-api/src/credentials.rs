@@ -5,8 +5,6 @@ use std::fmt;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::error::ApiError;
-
 /// An API key or an OAuth access token. HeyGen accepts either, never both.
 ///
 /// `Debug` hides it, and its memory is wiped on drop. White space around the text is trimmed, so a
@@ -50,10 +48,10 @@ impl Credentials {
         }
     }
 
-    /// The request header.
-    pub(crate) fn header(&self) -> Result<(HeaderName, HeaderValue), ApiError> {
+    /// The request header, or why there is none.
+    pub(crate) fn header(&self) -> Result<(HeaderName, HeaderValue), &'static str> {
         if self.text.is_empty() {
-            return Err(ApiError::config("the API key or token is empty"));
+            return Err("the API key or token is empty");
         }
         let (name, value) = match self.scheme {
             Scheme::ApiKey => (
@@ -65,8 +63,7 @@ impl Credentials {
                 (AUTHORIZATION, HeaderValue::from_str(&value))
             }
         };
-        let mut value = value
-            .map_err(|_| ApiError::config("the API key or token is not a valid header value"))?;
+        let mut value = value.map_err(|_| "the API key or token is not a valid header value")?;
         value.set_sensitive(true);
         Ok((name, value))
     }

@@ -43,7 +43,7 @@ impl Transport {
         let user_agent = HeaderValue::from_str(user_agent)
             .map_err(|_| ApiError::config("the user agent is not a valid header value"))?;
         let headers = HeaderMap::from_iter([
-            credentials.header()?,
+            credentials.header().map_err(ApiError::config)?,
             (ACCEPT, JSON),
             (USER_AGENT, user_agent),
         ]);

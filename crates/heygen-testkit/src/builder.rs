@@ -71,7 +71,7 @@ impl EventBuilder {
     /// Starts from any fixture, for example an odd or malformed one.
     #[must_use]
     pub fn from_fixture(fixture: &Fixture) -> Self {
-        Self::from_json(read(fixture))
+        Self::from_json(fixture.json())
     }
 
     fn from_json(sample: Json) -> Self {
@@ -172,10 +172,6 @@ impl EventBuilder {
     clippy::expect_used,
     reason = "only the table makes fixtures, and a test parses each of them"
 )]
-fn read(fixture: &Fixture) -> Json {
-    serde_json::from_str(fixture.body).expect("a fixture is JSON")
-}
-
 /// The ids in a body, each with its new value.
 fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
     let mut ids = Vec::new();

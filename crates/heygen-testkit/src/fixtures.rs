@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use heygen_events::{Event, EventType};
 
-use crate::builder::EventBuilder;
+use crate::json::Json;
 
 pub mod bodies;
 mod table;
@@ -68,7 +68,11 @@ impl Fixture {
     /// The body as compact JSON, as HeyGen sends it.
     #[must_use]
     pub fn compact_body(&self) -> Bytes {
-        EventBuilder::from_fixture(self).keep_ids().body()
+        self.json().compact()
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(self.body).expect("a fixture is JSON")
     }
 
     /// Whether the data matches the type of its event: the expected [`Event::is_well_formed`].

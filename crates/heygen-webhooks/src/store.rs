@@ -96,7 +96,7 @@ pub(crate) async fn check(
     }
 }
 
-/// Somebody waits, and can call the command again.
+/// Someone waits, and can call the command again.
 fn impatient(nats: &Nats) -> JetStreamOptions {
     let mut options = nats.options.clone();
     options.connect_timeout = CONNECT_TIMEOUT;

@@ -13,7 +13,7 @@ use crate::found::{Found, Measured};
 use crate::ground::Ground;
 
 pub(super) const WHAT: &str =
-    "deliveries handed out of a backlog and recorded as done, by how many are handed out at a time";
+    "deliveries dispatched of a backlog and recorded as done, by how many are dispatched at a time";
 
 pub(super) fn run(ground: &Ground) -> Result<Report> {
     let filled = backlog::filled(ground, ground.size(1_000_000, 200_000))?;

@@ -1,7 +1,7 @@
 //! The inbox on NATS JetStream: receivers and workers beside what async-nats alone does with the same streams.
 //!
-//! [`place`] starts servers, new and empty for every measurement. There are three tables: taking in, both at once, and handing out.
-//! Whatever was answered 200 is counted in the stream afterwards, and what was handed out in the stream of records.
+//! [`place`] starts servers, new and empty for every measurement. There are three tables: taking in, both at once, and dispatching.
+//! Whatever was answered 200 is counted in the stream afterwards, and what was dispatched in the stream of records.
 
 mod place;
 
@@ -21,7 +21,7 @@ use crate::serving::audit;
 use crate::wrk::{self, Part};
 use place::{ONE, ONE_RELAXED, Place, STREAM, Setup, THREE, THREE_RELAXED, version};
 
-pub(super) const WHAT: &str = "the inbox on NATS JetStream, one server and three: taking in and handing out, and async-nats alone";
+pub(super) const WHAT: &str = "the inbox on NATS JetStream, one server and three: storing and dispatching, and async-nats alone";
 
 pub(super) fn run(ground: &Ground) -> Result<Report> {
     workspace::bring_nats()?;
@@ -52,7 +52,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         version()?
     ));
     report.note(
-        "async-nats: publishing is the same bodies, headers and settings of the stream; handing out writes a record for each and \
+        "async-nats: publishing is the same bodies, headers and settings of the stream; dispatching writes a record for each and \
          then acknowledges it, as a worker does; one connection",
     );
     report.note(format!(
@@ -311,7 +311,7 @@ fn rate(place: &Place, seconds: u64) -> Result<f64> {
             break (recorded, Instant::now());
         }
         if waiting.elapsed() > LONGEST {
-            bail!("nothing was handed out");
+            bail!("nothing was dispatched");
         }
         thread::sleep(BETWEEN_LOOKS);
     };
@@ -338,7 +338,7 @@ fn hand_out_directly(ground: &Ground, setup: &Setup) -> Measured {
 fn handed_table(found: &Found) -> Table {
     let columns = [
         "servers",
-        "what hands out",
+        "what dispatches",
         "at a time each",
         OUT,
         "of async-nats",
@@ -462,7 +462,7 @@ fn hands_row(setup: &Setup, (count, each): (usize, usize)) -> String {
 }
 
 fn direct_row(setup: &Setup) -> String {
-    format!("{}, async-nats handing out", setup.name)
+    format!("{}, async-nats dispatching", setup.name)
 }
 
 static SETUPS: [Setup; 4] = [ONE, THREE, ONE_RELAXED, THREE_RELAXED];

@@ -30,7 +30,7 @@ pub(super) const SERVERS: [(&str, &str); 8] = [
     ),
     (
         "durable",
-        "`heygen-webhooks serve` with its default options: kept in a new inbox file before it is answered, and handed out \
+        "`heygen-webhooks serve` with its default options: kept in a new inbox file before it is answered, and dispatched \
          meanwhile, printed to /dev/null",
     ),
     (
@@ -40,7 +40,7 @@ pub(super) const SERVERS: [(&str, &str); 8] = [
     (
         "flask-durable",
         "the same with an insert into SQLite (WAL, synchronous FULL) a request; no duplicates are looked for, and nothing is \
-         handed out",
+         dispatched",
     ),
     (
         "node",

@@ -1,4 +1,4 @@
-//! The wall clock jumps by hours, forwards and backwards, while deliveries are kept, handed out, put off and pruned.
+//! The wall clock jumps by hours, forwards and backwards, while deliveries are kept, dispatched, put off and pruned.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use crate::sink::Sink;
 use crate::{Ground, Row};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
-or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is handed out until done";
+or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is dispatched until done";
 
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     let jumps = ground.size(30, 5);

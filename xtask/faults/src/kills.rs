@@ -42,7 +42,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         told.unanswered, told.kept_unanswered
     ));
     report.note(format!(
-        "handlers put off {} deliveries; every event was handed out until done",
+        "handlers put off {} deliveries; every event was dispatched until done",
         told.put_off
     ));
     let longest = told.longest_start.as_millis();

@@ -215,7 +215,7 @@ fn render<'a>(rows: impl Iterator<Item = &'a Named> + Clone) -> String {
         lines += &row.report.lines(&format!("{name}: "));
         if invented > 0 {
             lines.extend([format!(
-                "- {name}: WRONG: {invented} records of what nobody sent\n"
+                "- {name}: WRONG: {invented} records of what no one sent\n"
             )]);
         }
         details.extend(row.report.tables.iter().map(|table| format!("\n{table}")));
@@ -332,7 +332,7 @@ mod tests {
 | clock |     2 |    12345 |        0 |    9 |    0 |          0 |
 
 - kills: seed 7
-- clock: WRONG: 2 records of what nobody sent
+- clock: WRONG: 2 records of what no one sent
 
 | a |
 "

@@ -236,7 +236,7 @@ impl Home {
         let handled: std::collections::BTreeSet<u64> = handled.iter().filter_map(number).collect();
         let missing = ledger.answered.difference(&handled).count();
         let unanswered = ledger.unanswered().len();
-        report.wrong_if(left, "were not handed out until done");
+        report.wrong_if(left, "were not dispatched until done");
         report.wrong_if(missing, "events reached no handler");
         report.wrong_if(unanswered, "events were never taken");
         report.wrong.extend(ledger.unexpected());

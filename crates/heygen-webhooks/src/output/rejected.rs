@@ -16,7 +16,7 @@ pub(crate) fn may_be_heygens(summary: &RejectedSummary) -> bool {
     summary.is_signed || BROKEN_SIGNATURE.contains(&summary.reason.as_str())
 }
 
-/// Where nobody looked into the post itself: what its reason says.
+/// Where no one looked into the post itself: what its reason says.
 fn of_reason(reason: &str) -> &'static str {
     match reason {
         "missing-signature" | "no-signature-header" => {

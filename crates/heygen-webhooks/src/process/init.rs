@@ -90,7 +90,7 @@ fn exit_code(status: WaitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Nobody would end us, were our parent killed.
+/// No one would end us, were our parent killed.
 fn follow_parent() {
     let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
     let is_ours = env::var(PARENT).is_ok_and(|told| parent.is_some_and(|parent| parent == told));

@@ -117,7 +117,7 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     Ok(counted)
 }
 
-/// There is no such signal here; the sender is leaked so that nobody takes silence for the end.
+/// There is no such signal here; the sender is leaked so that no one takes silence for the end.
 #[cfg(not(unix))]
 pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     let (count, counted) = watch::channel(0);

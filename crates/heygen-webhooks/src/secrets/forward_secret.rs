@@ -1,6 +1,6 @@
 //! [`ForwardSecret`]: what forwarded deliveries are signed with: a secret that only we and the application know.
 //!
-//! It is not HeyGen's: with that, whoever sees what we sign of a callback could present it as a delivery of HeyGen's, and the
+//! It is not HeyGen's: with that, anyone who sees what we sign of a callback could present it as a delivery of HeyGen's, and the
 //! application would have to follow each rotation.
 
 use std::path::{Path, PathBuf};

@@ -284,7 +284,7 @@ impl SecretSources {
     /// Looks at the store several times a second, so that a replaced secret is known before HeyGen has much to send with
     /// it, and reads everything again on SIGHUP and when the time of an old secret is over.
     ///
-    /// `rejected` is the file of what was turned away: some of it may verify now. A secret that can be guessed matters where others
+    /// `rejected` is the file of what was rejected: some of it may verify now. A secret that can be guessed matters where others
     /// than this machine can send, which `is_exposed` tells. `reloaded` counts what was read on SIGHUP, for what must not be read
     /// before.
     pub(crate) async fn keep_fresh(

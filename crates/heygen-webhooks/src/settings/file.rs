@@ -37,7 +37,7 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that was named, else the one in the current folder, else nothing. One that nobody named may have been laid there by
+    /// The file that was named, else the one in the current folder, else nothing. One that no one named may have been laid there by
     /// another user, and does not decide where keys and events go.
     pub(crate) fn read(&self) -> Result<File, Failure> {
         match &self.config {

@@ -44,7 +44,7 @@ pub(crate) fn text(bytes: Vec<u8>) -> anyhow::Result<String> {
     })
 }
 
-/// Without white space, byte order marks and other characters that nobody sees, at both ends.
+/// Without white space, byte order marks and other characters that no one sees, at both ends.
 pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }

@@ -206,7 +206,7 @@ fn finish(
     ledger.add(deliver(&server, events, &ledger.unanswered()));
     let unanswered = ledger.unanswered().len();
     sum.report.wrong_if(unanswered, "events were never taken");
-    sum.report.wrong_if(home.left()?, "were not handed out");
+    sum.report.wrong_if(home.left()?, "were not dispatched");
     server.stop()?;
     sum.look(home, &ledger, events, || "answering".to_owned())
 }

@@ -21,7 +21,7 @@ pub(super) struct Account {
 /// Why HeyGen did not say.
 #[derive(Clone, Debug)]
 pub(super) enum Why {
-    /// Nobody asked: there is no usable key.
+    /// No one asked: there is no usable key.
     NoKey(String),
     /// It did not say in the time there is.
     Late,

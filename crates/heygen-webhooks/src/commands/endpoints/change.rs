@@ -85,7 +85,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     printed(&secret, store.is_some(), output::write(text))
 }
 
-/// What is kept is not lost when nobody reads it here.
+/// What is kept is not lost when no one reads it here.
 fn printed(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<(), Failure> {
     match is_kept {
         true => Ok(written?),

@@ -40,7 +40,7 @@ impl NewSecret {
             .into())
     }
 
-    /// What printing it came to: a secret that nobody saw is lost, also where the reader just went away.
+    /// What printing it came to: a secret that no one saw is lost, also where the reader just went away.
     pub(super) fn printed(&self, written: io::Result<()>) -> Result<(), Failure> {
         written.map_err(|error| {
             let id = tame(self.endpoint_id.as_str());

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) text: Vec<u8>,
-    /// Of a line that somebody answers for.
+    /// Of a line that someone answers for.
     pub(super) written: Option<oneshot::Sender<io::Result<()>>>,
 }
 
@@ -21,7 +21,7 @@ impl Line {
             .is_some_and(oneshot::Sender::is_closed)
     }
 
-    /// Says whether it was dropped: nobody answers for it.
+    /// Says whether it was dropped: no one answers for it.
     fn end(self, result: io::Result<()>) -> bool {
         match self.written {
             Some(written) => {

@@ -1,4 +1,4 @@
-//! Whether a configuration file that nobody named is believed: in a folder that others can write to it may have been laid there to have
+//! Whether a configuration file that no one named is believed: in a folder that others can write to it may have been laid there to have
 //! our keys sent elsewhere, or a program run as us.
 
 use std::fs;
