@@ -165,7 +165,7 @@ pub enum State {
     Interrupted,
     /// A handler said done.
     Acknowledged,
-    /// Given up: a handler said never again, or the attempts ran out. StoredDelivery all the same.
+    /// Given up: a handler said never again, or the attempts ran out. Kept all the same.
     DeadLettered,
 }
 

@@ -12,13 +12,13 @@ use crate::output::{notice, stderr, tame_lines};
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It could not be done; the chain of causes is cause.
+    /// It could not be done; printed with its chain of causes.
     Failed(anyhow::Error),
     /// It was asked for something that makes no sense.
     Usage(String),
-    /// The answer is no, and has been cause already.
+    /// The answer is no, and is printed already.
     Said,
-    /// Whoever read our output has gone: nothing to say, but not everything was done or cause.
+    /// The reader of our output has gone: nothing to say, but not everything was done or printed.
     NobodyListens,
 }
 

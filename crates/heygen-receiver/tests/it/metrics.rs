@@ -141,7 +141,7 @@ async fn how_attempts_end_is_counted() {
         assert_eq!(of("attempts_total"), 1.0);
         assert_eq!(of("handler_seconds_count"), 1.0);
     }
-    assert_eq!(samples["heygen_webhooks_dead"], 1.0);
+    assert_eq!(samples["heygen_webhooks_dead_lettered"], 1.0);
     assert_eq!(samples["heygen_webhooks_oldest_pending_age_seconds"], 0.0);
     dispatching.abort();
 }

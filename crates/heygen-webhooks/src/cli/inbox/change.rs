@@ -9,8 +9,8 @@ use crate::settings::when::When;
 
 /// Dispatch deliveries again, whatever their state
 ///
-/// ReplayReport deliveries keep their history and get the full number and time of attempts again. A
-/// running `serve` notices within a second and dispatches new deliveries first. ClaimedDelivery deliveries
+/// Replayed deliveries keep their history and get the full number and time of attempts again. A
+/// running `serve` notices within a second and dispatches new deliveries first. Claimed deliveries
 /// are left alone. Replaying more than 100 asks first.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:

@@ -99,7 +99,7 @@ async fn write(
                     to.write_all(line(options.format, &kept).as_bytes())?;
                     written.deliveries += 1;
                 }
-                // PruneReport meanwhile.
+                // Pruned meanwhile.
                 Ok(None) => {}
                 Err(error) if is_damaged(&error) => {
                     let told = format!("{}: {}", summary.id, error_chain(&error));
