@@ -141,7 +141,10 @@ async fn how_attempts_end() {
     })
     .await;
     let name = "Some(\"avatar_video.success\")";
-    assert_eq!(told, [format!("{name} retry"), format!("{name} acknowledged")]);
+    assert_eq!(
+        told,
+        [format!("{name} retry"), format!("{name} acknowledged")]
+    );
     assert_eq!(AttemptOutcome::Retry.as_str(), "retry");
     dispatching.abort();
 }

@@ -217,10 +217,7 @@ fn retry_max_elapsed_is_read_from_flag_variable_and_file() {
         assert!(attempts.len() > 2);
         let id = dead["id"].as_str().expect("an id");
         let text = workdir.run(&["inbox", "show", id]).ok().stdout;
-        assert!(
-            text.contains("state           dead, dead-lettered 20"),
-            "{text}"
-        );
+        assert!(text.contains("state           dead_lettered 20"), "{text}");
         let text = workdir.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead 20"), "{text}");
         let told = workdir

@@ -331,7 +331,7 @@ fn the_file_is_read_again_on_sighup() {
     serve.signal("HUP");
     serve.log_line("the secret for forwarding is gone");
     post(&serve, &event("unsigned"));
-    serve.log_line("nothing is sent unsigned");
+    serve.log_line("there is no secret to sign with yet");
     workdir.file("forward", "whsec_second\n");
     serve.signal("HUP");
     serve.log_line("secrets reloaded");

@@ -202,7 +202,7 @@ fn dead_lettered_delivery_stays_visible_and_can_be_replayed() {
     }
     let first = dead["id"].as_str().expect("an id");
     let attempts = workdir.run(&["inbox", "attempts", first]).ok().stdout;
-    assert!(attempts.contains("done"), "{attempts}");
+    assert!(attempts.contains("acknowledged"), "{attempts}");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn verify_reports_success_or_the_reason_of_a_mismatch() {
 fn schemas_are_printed_by_name() {
     let workdir = Workdir::new();
     let names = workdir.run(&["schema", "--list"]).ok().stdout;
-    assert_eq!(names.lines().count(), 31);
+    assert_eq!(names.lines().count(), 32);
     for name in names.lines() {
         let schema: Value = workdir.run(&["schema", name]).ok().json();
         assert_eq!(

@@ -18,8 +18,7 @@ pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
         summary.state,
         match (kept.due_at, summary.dead_lettered_at) {
             (Some(due), _) => format!(", due {}", when::short(due)),
-            (None, Some(dead_lettered_at)) =>
-                format!(", dead-lettered {}", when::short(dead_lettered_at)),
+            (None, Some(dead_lettered_at)) => format!(" {}", when::short(dead_lettered_at)),
             (None, None) => String::new(),
         },
     )];

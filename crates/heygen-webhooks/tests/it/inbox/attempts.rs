@@ -18,7 +18,7 @@ fn inbox_attempts_lists_every_attempt() {
     assert_eq!(told["attempt_list"][0]["result"], "acknowledged");
     let people = workdir.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
     assert!(
-        people.starts_with(&format!("{} is done", sent[0])) && people.contains("STARTED"),
+        people.starts_with(&format!("{} is acknowledged", sent[0])) && people.contains("STARTED"),
         "{people}"
     );
     assert_eq!(workdir.run(&["inbox", "attempts", "17"]).status, 2);

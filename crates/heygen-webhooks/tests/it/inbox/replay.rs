@@ -67,7 +67,7 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
         .ok()
         .stdout;
     assert!(
-        dry.contains("avatar_video.success  dead   2") && dry.contains("dry run"),
+        dry.contains("avatar_video.success  dead_lettered  2") && dry.contains("dry run"),
         "{dry}"
     );
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 2);

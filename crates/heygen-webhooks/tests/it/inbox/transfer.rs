@@ -110,7 +110,7 @@ fn csv_calculates_nothing() {
         "{table}"
     );
     assert!(
-        lines[1].contains(",\"done\",\"1\",\"backfill\",\"{"),
+        lines[1].contains(",\"acknowledged\",\"1\",\"backfill\",\"{"),
         "{table}"
     );
     assert_eq!(lines.len(), 3, "{table}");

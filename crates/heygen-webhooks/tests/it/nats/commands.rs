@@ -59,7 +59,7 @@ fn inbox_commands_list_show_count_and_follow_streams() {
             .run(&["inbox", "attempts", id])
             .ok()
             .stdout
-            .contains("is done")
+            .contains("is acknowledged")
     );
     let unknown = world.run(&["inbox", "show", "000000000zzzzzz"]);
     assert_eq!(

@@ -173,7 +173,7 @@ fn deliveries_before_a_secret_exists_are_recorded_as_rejected() {
     let workdir = Workdir::new();
     let serve = workdir.serve_with(&[], &[]);
     assert_eq!(send(&serve.url, &[], &event("order.new", "a")).status, 503);
-    serve.log_line("there is no secret to verify it with");
+    serve.log_line("there is no secret yet to verify it with");
     assert_eq!(rejected(&workdir, 1)[0]["reason"], "no-secret");
 }
 

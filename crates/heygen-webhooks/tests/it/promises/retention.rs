@@ -43,7 +43,7 @@ fn prune_deletes_only_old_finished_deliveries() {
             .keys()
             .all(|subject| !subject.starts_with("old-"))
     });
-    serve.log_line("pruned");
+    serve.log_line("old deliveries deleted");
     let kept: BTreeSet<_> = by_subject(&workdir).into_keys().collect();
     assert_eq!(kept, expected);
 }
@@ -66,7 +66,7 @@ fn the_oldest_finished_go_until_the_rest_fits() {
         sent += 1;
         bytes() <= f64::from(1 << 20) + 20_000.0
     });
-    serve.log_line("pruned");
+    serve.log_line("old deliveries deleted");
     let kept: Vec<_> = list(&workdir)
         .iter()
         .map(|delivery| {
