@@ -173,7 +173,7 @@ impl InboxAdmin for MemoryInbox {
             match entries.replay(id, to_micros(now)) {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
                 Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1
+                    replayed.pending += 1;
                 }
                 None => replayed.missing += 1,
             }

@@ -168,10 +168,6 @@ impl EventBuilder {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "only the table makes fixtures, and a test parses each of them"
-)]
 /// The ids in a body, each with its new value.
 fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
     let mut ids = Vec::new();

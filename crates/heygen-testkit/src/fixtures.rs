@@ -71,6 +71,10 @@ impl Fixture {
         self.json().compact()
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "only the table makes fixtures, and a test parses each of them"
+    )]
     pub(crate) fn json(&self) -> Json {
         serde_json::from_str(self.body).expect("a fixture is JSON")
     }

@@ -343,7 +343,10 @@ fn one() -> u32 {
 /// What a handler said is for people; a message of the stream has its limits.
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_DETAIL {
-        text.truncate(text.floor_char_boundary(MAX_DETAIL));
+        let boundary = (0..=MAX_DETAIL)
+            .rev()
+            .find(|&end| text.is_char_boundary(end));
+        text.truncate(boundary.unwrap_or_default());
         text.push('…');
     }
     text

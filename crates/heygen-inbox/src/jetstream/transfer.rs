@@ -37,7 +37,7 @@ impl Transfer<'_> {
             match self.replay_one(*id, to_micros(now)).await? {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
                 Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1
+                    replayed.pending += 1;
                 }
                 None => replayed.missing += 1,
             }

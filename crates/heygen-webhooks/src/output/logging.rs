@@ -78,7 +78,10 @@ fn safe(line: &[u8], is_json: bool) -> Cow<'_, [u8]> {
 fn log_panic(info: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let location = info.location().map(ToString::to_string);
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("no message");
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
     tracing::error!(

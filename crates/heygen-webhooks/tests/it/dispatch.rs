@@ -219,7 +219,7 @@ fn retry_max_elapsed_is_read_from_flag_variable_and_file() {
         let text = workdir.run(&["inbox", "show", id]).ok().stdout;
         assert!(text.contains("state           dead_lettered 20"), "{text}");
         let text = workdir.run(&["inbox", "list"]).ok().stdout;
-        assert!(text.contains("dead 20"), "{text}");
+        assert!(text.contains("dead_lettered 20"), "{text}");
         let told = workdir
             .run(&["inbox", "attempts", id, "--json"])
             .ok()

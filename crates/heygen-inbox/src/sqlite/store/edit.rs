@@ -47,7 +47,7 @@ impl Store {
             match self.replay_one(*id, now)? {
                 Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
                 Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1
+                    replayed.pending += 1;
                 }
                 None => replayed.missing += 1,
             }

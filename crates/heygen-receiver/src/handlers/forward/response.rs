@@ -58,7 +58,9 @@ async fn read(mut body: Incoming) -> String {
     // A response that ends later is used as far as it was read.
     let _ = tokio::time::timeout(READING, reading).await;
     let mut text = one_line(&String::from_utf8_lossy(&start));
-    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    let end = MAX_TEXT_BYTES.min(text.len());
+    let boundary = (0..=end).rev().find(|&end| text.is_char_boundary(end));
+    text.truncate(boundary.unwrap_or_default());
     text
 }
 
