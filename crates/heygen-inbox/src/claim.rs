@@ -173,7 +173,7 @@ impl fmt::Debug for ClaimRequest {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Claim {
-    /// What the caller now has to hand out and to [`complete`](crate::Inbox::complete).
+    /// What the caller now has to dispatch and to [`complete`](crate::Inbox::complete).
     pub deliveries: Vec<ClaimedDelivery>,
     /// When the next delivery falls due, where nothing more is due now.
     pub next_due: Option<SystemTime>,
@@ -222,7 +222,7 @@ pub struct ClaimedDelivery {
     pub received_at: SystemTime,
     /// Which way it came in.
     pub source: Source,
-    /// 1 for the first handing-out, over its whole life.
+    /// Counts over the delivery's whole life; the first attempt is 1.
     pub attempt: u32,
     /// With which attempt the present round began: 1, or the first after the last replay.
     pub first_attempt: u32,

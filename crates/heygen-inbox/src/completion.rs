@@ -12,7 +12,7 @@ use crate::record::AttemptOutcome;
 pub struct Completion {
     /// Which delivery.
     pub id: DeliveryId,
-    /// Which handing-out: the `attempt` of the [`ClaimedDelivery`].
+    /// Which attempt: the `attempt` of the [`ClaimedDelivery`].
     pub attempt: u32,
     /// When the handler was called.
     pub started_at: SystemTime,

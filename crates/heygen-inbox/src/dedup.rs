@@ -53,7 +53,7 @@ pub struct DedupKey {
     v2: v2::Digest,
 }
 
-/// All of SHA-256: nobody can make two bodies meet.
+/// All of SHA-256: no one can make two bodies collide.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct BodyDigest(pub(crate) [u8; 32]);
 

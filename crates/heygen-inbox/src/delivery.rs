@@ -109,7 +109,7 @@ impl NewDelivery {
         fingerprint::looked_up_under(self.source, &self.dedup_key)
     }
 
-    /// Takes away what the source says for it: nobody vouches for what a file says.
+    /// Takes away what the source says for it: no one vouches for what a file says.
     #[cfg(feature = "transfer")]
     pub(crate) fn distrust(&mut self) {
         self.source = Source::Import;

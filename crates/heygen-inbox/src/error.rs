@@ -28,7 +28,7 @@ pub enum InboxErrorKind {
     InUse,
     /// The file was made by a newer version, or is something else altogether.
     Version,
-    /// An older version made the file, or whoever made it did not finish: the next process that serves
+    /// An older version made the file, or the process that made it did not finish: the next process that serves
     /// it brings it up to date.
     Outdated,
     /// The subjects of a stream are not those asked for, or belong to another stream.

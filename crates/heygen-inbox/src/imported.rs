@@ -14,9 +14,9 @@ pub struct Imported {
     pub delivery: NewDelivery,
     /// How far it had come there. What was claimed there is pending here.
     pub state: State,
-    /// How often it was handed out there.
+    /// How often it was dispatched there.
     pub handed_out: u32,
-    /// Every handing-out that had ended there.
+    /// Every attempt that had ended there.
     pub attempts: Vec<Attempt>,
     /// How often it had come again there.
     pub redeliveries: Redeliveries,
@@ -24,12 +24,12 @@ pub struct Imported {
     pub matched_event_id: Option<String>,
     /// Of a record of HeyGen's log: the POST of the same event that came later there.
     pub signed: Option<SignedPost>,
-    /// Whether to hand it out anew, whatever became of it there, with as many attempts as a new delivery has.
+    /// Whether to dispatch it again, whatever its state there, with as many attempts as a new delivery has.
     pub is_replayed: bool,
 }
 
 impl Imported {
-    /// A delivery that was never handed out.
+    /// A delivery that was never dispatched.
     #[must_use]
     pub fn new(delivery: NewDelivery) -> Self {
         Self {

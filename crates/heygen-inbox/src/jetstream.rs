@@ -13,7 +13,7 @@
 //! | `HEYGEN` | `heygen.events.<event_type>` | one message an event, the payload its exact body |
 //! | `HEYGEN_DEAD` | `heygen.dead.<event_type>` | a copy of each event that was given up |
 //! | `HEYGEN_RECORDS` | `heygen.records.>` | what became of each event; the newest word a subject |
-//! | `HEYGEN_AGAIN` | `heygen.again.>` | references to what is to be handed out again |
+//! | `HEYGEN_AGAIN` | `heygen.again.>` | references to deliveries due for another attempt |
 //!
 //! They are made where they are missing, and never changed where they are there. What subjects
 //! cannot hold is written `%20`, and what could not be read as an event stands under `_unreadable`.

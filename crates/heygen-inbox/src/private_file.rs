@@ -280,7 +280,7 @@ mod tests {
         assert!(create(&link).is_err());
         assert!(open(&link).is_err());
         assert!(!target.exists(), "nothing was made behind the link");
-        fs::write(&target, "of somebody else").expect("a file");
+        fs::write(&target, "of someone else").expect("a file");
         assert!(open(&link).is_err());
         let made = folder.path().join("made");
         drop(open(&made).expect("a new file"));
@@ -306,10 +306,10 @@ mod tests {
         let own = folder.path().join("own");
         drop(create(&own).expect("made"));
         assert_eq!(owner(&own), ROOT);
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(folder.path(), Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         let made = folder.path().join("made");
         drop(open(&made).expect("made"));
-        assert_eq!(owner(&made), NOBODY);
+        assert_eq!(owner(&made), OTHER_USER);
         // What was there keeps its owner: it may have been laid there to be given away.
         drop(open(&own).expect("opened"));
         assert_eq!(owner(&own), ROOT);
@@ -320,13 +320,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
         let other = folder.path().join("other");
-        fs::write(&other, "of somebody else").expect("a file");
+        fs::write(&other, "of someone else").expect("a file");
         symlink(&other, beside(&path, ".new")).expect("a link");
         replace(&path, "ours").expect("replaced");
         let text = |path: &Path| fs::read_to_string(path).expect("a file");
         assert_eq!(
             (text(&path).as_str(), text(&other).as_str()),
-            ("ours", "of somebody else")
+            ("ours", "of someone else")
         );
     }
 
@@ -357,17 +357,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
         fs::write(&path, "").expect("a file");
-        chown(&path, Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(&path, Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         replace(&path, "ours").expect("replaced");
-        assert_eq!(owner(&path), NOBODY);
+        assert_eq!(owner(&path), OTHER_USER);
 
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(folder.path(), Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         let first = folder.path().join("first");
         replace(&first, "ours").expect("written");
-        assert_eq!(owner(&first), NOBODY);
+        assert_eq!(owner(&first), OTHER_USER);
         let lock = folder.path().join("lock");
         open(&lock).expect("opened");
-        assert_eq!(owner(&lock), NOBODY);
+        assert_eq!(owner(&lock), OTHER_USER);
     }
 
     #[test]
@@ -378,19 +378,19 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("ours");
         let path = folder.path().join("file");
         fs::write(&path, "").expect("a file");
-        chown(&path, Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(&path, Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         replace(&path, "ours").expect("replaced");
         assert_eq!(owner(&path), ROOT);
 
         // The folder of one user, with a file of another and a link out of it.
         let folder = tempfile::tempdir().expect("a temporary folder");
         let roots = tempfile::tempdir().expect("a temporary folder");
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(folder.path(), Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         let path = folder.path().join("file");
         fs::write(&path, "").expect("a file");
-        chown(&path, Some(NOBODY - 1), Some(NOBODY - 1)).expect("given");
+        chown(&path, Some(OTHER_USER - 1), Some(OTHER_USER - 1)).expect("given");
         replace(&path, "ours").expect("replaced");
-        assert_eq!(owner(&path), NOBODY);
+        assert_eq!(owner(&path), OTHER_USER);
         let link = folder.path().join("file.lock");
         for target in ["none", "some"] {
             let target = roots.path().join(target);
@@ -431,5 +431,5 @@ mod tests {
         fs::symlink_metadata(path).map_or(u32::MAX, |metadata| metadata.uid())
     }
 
-    const NOBODY: u32 = 65534;
+    const OTHER_USER: u32 = 65534;
 }

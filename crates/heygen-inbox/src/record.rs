@@ -1,4 +1,4 @@
-//! What the inbox tells of a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`] whole, [`Attempt`] for each handing-out.
+//! What the inbox reports about a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`] whole, [`Attempt`] for each try.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,9 +31,9 @@ pub struct DeliverySummary {
     pub callback_id: Option<String>,
     /// Whether the event tells of a success or a failure; `None` when the body could not be read.
     pub outcome: Option<Outcome>,
-    /// How far the handing-out is.
+    /// How far dispatch has come.
     pub state: State,
-    /// How often it was handed out so far.
+    /// How often it was dispatched so far.
     pub attempts: u32,
     /// Which way it came in.
     pub source: Source,
@@ -106,7 +106,7 @@ pub(crate) fn dead_lettered_at(state: State, attempts: &[Attempt]) -> Option<Sys
 pub struct StoredDelivery {
     /// What a list shows.
     pub summary: DeliverySummary,
-    /// When it is to be handed out next, while it is pending.
+    /// When its next attempt is due, while it is pending.
     pub due_at: Option<SystemTime>,
     /// The `event_id` of the body or, of a POST whose body had none, of the record of HeyGen's log that it was matched with.
     pub event_id: Option<String>,
@@ -118,7 +118,7 @@ pub struct StoredDelivery {
     pub signed: Option<SignedPost>,
     /// How often the same event came again.
     pub redeliveries: Redeliveries,
-    /// Every handing-out that has ended, oldest first.
+    /// Every attempt that has ended, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
@@ -137,7 +137,7 @@ pub struct SignedPost {
     pub body: Bytes,
 }
 
-/// The same event, received again: a retry, a second endpoint, or somebody replaying a captured request. That it was found
+/// The same event, received again: a retry, a second endpoint, or someone replaying a captured request. That it was found
 /// in HeyGen's log again does not count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -155,7 +155,7 @@ pub struct Redeliveries {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum State {
-    /// Waiting to be handed out, now or at its time.
+    /// Waiting to be dispatched, now or when due.
     Pending,
     /// In the hands of a handler.
     Claimed,
@@ -212,7 +212,7 @@ impl FromStr for State {
     }
 }
 
-/// One handing-out that has ended.
+/// One attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -230,22 +230,22 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-/// What one handing-out ended with.
+/// The outcome of one attempt.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum AttemptOutcome {
-    /// Handled; never handed out again.
+    /// Acknowledged; never dispatched again.
     Acknowledged,
-    /// Not handled; to be handed out again.
+    /// Not acknowledged; to be dispatched again.
     Retry,
-    /// Not handled, and not to be handed out again.
+    /// Given up; not dispatched again unless it is replayed.
     DeadLettered,
-    /// The process ended meanwhile: nobody knows how far the handler came.
+    /// The process ended meanwhile: it is unknown how far the handler came.
     Interrupted,
 }
 
 impl Attempt {
-    /// A handing-out of which nothing more is said.
+    /// An attempt without further details.
     #[must_use]
     pub fn new(
         number: u32,
@@ -339,7 +339,7 @@ fn of_today(word: &str) -> &str {
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Waiting to be handed out, now or at their time.
+    /// Waiting to be dispatched, now or when due.
     pub pending: u64,
     /// In the hands of a handler.
     pub claimed: u64,

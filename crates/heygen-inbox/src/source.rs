@@ -13,11 +13,11 @@ use crate::error::UnknownWord;
 pub enum Source {
     /// A POST to the webhook path, with a signature over the body that verified.
     Webhook,
-    /// A POST to a callback path, which nobody signed and whose address only those know who were given it.
+    /// A POST to a callback path, which no one signed and whose address is known only to those who were given it.
     Callback,
     /// Read from HeyGen's own log of delivered events.
     Backfill,
-    /// Read from a file that somebody exported, whatever source it states: nothing vouches for it.
+    /// Read from a file that someone exported, whatever source it states: nothing vouches for it.
     Import,
 }
 
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// Whether somebody sent it here. Reading the log or a file again is not the event coming again.
+    /// Whether it was sent here. Reading the log or a file again is not the event coming again.
     pub(crate) fn is_received(self) -> bool {
         match self {
             Self::Webhook | Self::Callback => true,
@@ -79,7 +79,7 @@ impl FromStr for Source {
 pub enum Authenticity {
     /// HeyGen's signature over the body.
     Signature,
-    /// Nothing but that the sender knew an unguessable address: whoever has seen that address can send anything.
+    /// Nothing but that the sender knew an unguessable address: anyone who has seen that address can send anything.
     Token,
     /// HeyGen's log of events, read over TLS with the account's key.
     Log,

@@ -399,9 +399,9 @@ mod tests {
             .expect("it has ended");
         let appended = inbox.append(delivery("a")).await;
         assert_eq!(
-            appended.expect_err("nobody writes").kind(),
+            appended.expect_err("no one writes").kind(),
             InboxErrorKind::Closed
         );
-        inbox.ready().await.expect_err("nobody writes");
+        inbox.ready().await.expect_err("no one writes");
     }
 }

@@ -20,7 +20,7 @@ pub struct Stats {
 pub struct StatsGroup {
     /// The event name; `None` when the body could not be read as an event.
     pub event_type: Option<String>,
-    /// How far the handing-out is.
+    /// How far dispatch has come.
     pub state: State,
     /// Which way they came in.
     pub source: Source,

@@ -124,7 +124,7 @@ pub(super) async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl In
     let first = claim(&inbox, 1).await.remove(0);
     assert!(claim(&inbox, 1).await.is_empty());
     let others = claim_due(&inbox, 2, 1).await;
-    assert_eq!(others.len(), 2, "nobody waits for another");
+    assert_eq!(others.len(), 2, "no one waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
     end(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
     assert!(claim(&inbox, 1).await.is_empty(), "two are being handled");

@@ -121,7 +121,7 @@ const PAIRS: &[Pair] = pairs! {
     P JOB_EMPTY_ID, R JOB_RECORD, 0, true;
     P WORDS, R WORDS_RECORD, 9000, true;
     P JOB,
-        R r#"{"event_id":"e1","event_type":"x@.success","event_data":{"video_id":"a","url":"signed anew"}}"#, 0, false;
+        R r#"{"event_id":"e1","event_type":"x@.success","event_data":{"video_id":"a","url":"signed again"}}"#, 0, false;
     P JOB,
         R r#"{"event_id":"e1","event_type":"x@.fail","event_data":{"video_id":"a","url":"u"}}"#, 0, false;
     P y!(r#"{"video_id":"a","n":1e400}"#),

@@ -98,16 +98,16 @@ pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxA
         assert_eq!(kept.summary.event_type, None, "{body:?}");
         assert_eq!(kept.summary.outcome, None);
     }
-    let odd = " {\"event_type\":\"somebody.new\",\"event_data\":[null]}\r\n";
+    let odd = " {\"event_type\":\"someone.new\",\"event_data\":[null]}\r\n";
     let id = append_new(&inbox, 10, odd).await;
     let kept = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(kept.body, odd);
-    assert_eq!(kept.summary.event_type.as_deref(), Some("somebody.new"));
+    assert_eq!(kept.summary.event_type.as_deref(), Some("someone.new"));
     let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
     assert_eq!(
         claim.deliveries.len(),
         unreadable.len() + 1,
-        "all are handed out"
+        "all are dispatched"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What keeps an inbox in order: counting, pruning, a clock that is set back, posts that nobody signed.
+//! What keeps an inbox in order: counting, pruning, a clock that is set back, posts that no one signed.
 
 use std::time::Duration;
 

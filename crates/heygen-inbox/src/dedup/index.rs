@@ -99,7 +99,7 @@ impl<I> Default for Index<I> {
     }
 }
 
-/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: whoever may choose bodies
+/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: a sender who chooses bodies
 /// cannot choose which of them share a place.
 #[derive(Clone, Debug)]
 struct Keyed(u64);

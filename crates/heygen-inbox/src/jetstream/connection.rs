@@ -223,7 +223,7 @@ async fn connect_options(
     Ok(ways)
 }
 
-/// A file without any would otherwise only be told as one that trusts nobody.
+/// A file without certificates would otherwise only be reported as one that trusts no one.
 async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
@@ -249,7 +249,7 @@ fn log(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
             told.clear();
             tracing::warn!(
                 inbox = place,
-                "the connection to NATS is lost; nothing is taken in or handed out until it is back"
+                "the connection to NATS is lost; nothing is stored or dispatched until it is back"
             );
         }
         Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {

@@ -64,7 +64,7 @@ impl Consumer {
         if request.order == DispatchOrder::PerSubject {
             return Err(InboxError::new(
                 InboxErrorKind::Unsupported,
-                "a stream hands out to many workers at once and keeps no order among what is about the same: hand out without an \
+                "a stream dispatches to many workers at once and keeps no order by subject: dispatch without an \
                  order, or keep the inbox in a SQLite file",
             ));
         }
@@ -267,7 +267,7 @@ impl Consumer {
         self.take(event, ticket, found, now).await
     }
 
-    /// Holds what is to be handed out, and ends the rest.
+    /// Holds what is to be dispatched, and ends the rest.
     async fn take(
         &self,
         event: Stored,
@@ -309,7 +309,7 @@ impl Consumer {
         }
     }
 
-    /// Hands out what is due of what is held.
+    /// Dispatches those held deliveries that are due.
     async fn take_due(&self, request: &ClaimRequest, now: i64) -> Result<Claim, InboxError> {
         let mut claim = Claim::default();
         let mut outs: Vec<Held> = Vec::new();
@@ -350,7 +350,7 @@ impl Consumer {
         Ok(claim)
     }
 
-    /// Writes down that it is handed out, except for the first time; `None` when it is not to be,
+    /// Records that it is dispatched, except for the first time; `None` when it is not to be,
     /// by what was written meanwhile.
     async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
         if held.is_live() && held.next.attempt == 1 && held.found.is_none() {

@@ -54,7 +54,7 @@ impl Follower {
     }
 
     /// Returns when there is something in the stream that did not become known within a moment:
-    /// somebody else put it there.
+    /// someone else put it there.
     async fn until_others_append(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let mut last = 0;
         while let Some(known_to) = self.seen.upgrade().map(|seen| seen.known_to()) {

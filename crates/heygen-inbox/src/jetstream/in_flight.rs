@@ -32,12 +32,12 @@ pub(super) struct Held {
     pub(super) event_type: Option<String>,
     pub(super) ticket: Ticket,
     pub(super) next: Next,
-    /// What stood about it when it was taken, to be written again when it is handed out.
+    /// Its record when it was taken, to be written again when it is dispatched.
     pub(super) found: Option<Found>,
-    /// Whether a record says that it was handed out. The first time, none does: that would double
+    /// Whether a record says that it was dispatched. The first time, none does: that would double
     /// the writing.
     pub(super) is_recorded: bool,
-    /// When the servers last heard that somebody has it.
+    /// When the servers last heard that a worker has it.
     pub(super) heard_at: Instant,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What others published without our headers is read too: nobody vouches for it, so it is taken
+    /// What others published without our headers is read too: no one vouches for it, so it is taken
     /// for what came to a callback path.
     pub(super) fn read(
         sequence: u64,

@@ -169,7 +169,7 @@ impl Publisher {
         Ok(best.into_found())
     }
 
-    /// Stores with an event what `delivery` adds. `false` where that does not fit, or somebody else
+    /// Stores with an event what `delivery` adds. `false` where that does not fit, or someone else
     /// was first with something else.
     async fn store(
         &self,

@@ -39,7 +39,7 @@ impl Pulse {
         if self.has_choice && self.is_silent() {
             tracing::warn!(
                 server = client.server_info().server_name,
-                "nothing was answered for {SILENCE:?}: connecting anew, in case this server is cut off from the others"
+                "nothing was answered for {SILENCE:?}: connecting again, in case this server is cut off from the others"
             );
             let client = client.clone();
             tokio::spawn(async move {
@@ -86,7 +86,7 @@ mod tests {
         assert!(!pulse.is_silent(), "nothing was asked before");
         tokio::time::advance(SILENCE).await;
         assert!(pulse.is_silent());
-        assert!(!pulse.is_silent(), "one connection anew at a time");
+        assert!(!pulse.is_silent(), "one new connection at a time");
         tokio::time::advance(SILENCE / 2).await;
         pulse.answered();
         tokio::time::advance(SILENCE / 2).await;

@@ -12,15 +12,15 @@ use crate::delivery::{Header, NewDelivery};
 use crate::record::{Attempt, AttemptOutcome, Redeliveries, SignedPost, State};
 use crate::time::{from_micros, to_micros};
 
-/// What became of an event. An event without one was never handed out, or is in the hands of the
+/// What became of an event. An event without one was never dispatched, or is in the hands of the
 /// first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) state: Word,
-    /// When it is to be handed out again, in microseconds since 1970.
+    /// When its next attempt is due, in microseconds since 1970.
     #[serde(default)]
     pub(super) due_at: i64,
-    /// How often it was handed out so far.
+    /// How often it was dispatched so far.
     #[serde(default)]
     pub(super) handed_out: u32,
     #[serde(default = "one")]
@@ -120,7 +120,7 @@ impl Record {
             || self.generation > 0
     }
 
-    /// Takes down an end. One that comes late, after the delivery was handed out again, is recorded;
+    /// Records a completion. One that comes late, after the delivery was dispatched again, is recorded;
     /// what became of the delivery meanwhile stays, unless the late word is done.
     pub(super) fn end(&mut self, completion: &Completion) {
         let is_current = self.state == Word::Claimed && self.handed_out == completion.attempt;

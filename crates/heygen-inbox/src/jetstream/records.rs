@@ -54,7 +54,7 @@ impl Records {
         }))
     }
 
-    /// Writes it unless somebody else wrote since `revision` (0: since ever), and says whether it
+    /// Writes it unless someone else wrote since `revision` (0: since ever), and says whether it
     /// did.
     pub(super) async fn put(
         &self,

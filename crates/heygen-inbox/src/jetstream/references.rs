@@ -1,4 +1,4 @@
-//! [`References`]: the stream of small messages that lead to events that are to be handed out
+//! [`References`]: the stream of small messages that lead to events that are to be dispatched
 //! again.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -155,7 +155,7 @@ impl Seen {
         }
     }
 
-    /// Whether somebody has to begin to follow.
+    /// Whether a caller has to begin to follow.
     pub(super) fn begin(&self) -> bool {
         let mut maps = self.maps();
         let is_first = maps.followed_since.is_none();
@@ -186,7 +186,7 @@ mod tests {
         for sequence in [6, 8, 3, 6] {
             known.add(sequence);
         }
-        assert_eq!(known.to, 4, "5 may be somebody else's");
+        assert_eq!(known.to, 4, "5 may be someone else's");
         known.add(5);
         assert_eq!(known.to, 6);
         known.all_to(7);

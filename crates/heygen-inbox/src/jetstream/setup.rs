@@ -348,7 +348,7 @@ impl From<InboxError> for Failure {
     }
 }
 
-/// Whether nobody listens where JetStream would.
+/// Whether no one listens where JetStream would.
 fn is_nobody_there(error: &GetStreamError) -> bool {
     use std::error::Error as _;
     let cause = error.source();

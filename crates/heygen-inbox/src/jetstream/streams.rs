@@ -20,7 +20,7 @@ pub(super) struct Streams {
     pub(super) dead: DeadLetters,
     pub(super) records: Records,
     pub(super) references: References,
-    /// Gives out what was never handed out.
+    /// Dispatches what was never dispatched before.
     pub(super) queue: Queue,
     pub(super) ack_wait: Duration,
     pub(super) consumer_made_at: SystemTime,

@@ -32,7 +32,7 @@ impl Names {
         format!("{}_RECORDS", self.stream)
     }
 
-    /// References to what is to be handed out again.
+    /// References to deliveries due for another attempt.
     pub(super) fn again(&self) -> String {
         format!("{}_AGAIN", self.stream)
     }

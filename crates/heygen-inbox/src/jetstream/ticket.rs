@@ -33,11 +33,11 @@ pub(super) enum Step {
     /// Nothing more on this way; that there is a reference of this generation is to be made
     /// certain.
     Refer(u32),
-    /// It is to be handed out.
+    /// It is to be dispatched.
     HandOut(Next),
 }
 
-/// The next handing-out.
+/// The next attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Next {
     pub(super) attempt: u32,

@@ -202,7 +202,7 @@ fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
                 .to_owned(),
         ),
         (
-            "deliveries whose state does not fit the time of their handing-out",
+            "deliveries whose state does not fit the time of their attempt",
             "delivery WHERE (state = 'claimed') <> (claimed_at IS NOT NULL) \
              OR (state = 'claimed' AND attempts < 1)"
                 .to_owned(),
@@ -373,7 +373,7 @@ mod tests {
         );
         check_found(
             "UPDATE delivery SET claimed_at = 1",
-            "deliveries whose state does not fit the time of their handing-out",
+            "deliveries whose state does not fit the time of their attempt",
         );
         check_found(
             "UPDATE delivery SET attempts = 4294967296",

@@ -1,6 +1,6 @@
 //! [`Log`]: how long the write-ahead log has become, and bringing it into the file.
 //!
-//! SQLite would do that by itself, inside the commit that finds the log long enough, and would tell nobody when it fails: a
+//! SQLite would do that by itself, inside the commit that finds the log long enough, and would report to no one when it fails: a
 //! failed fsync of the file would go unnoticed. Here it is done after the answers, and a failure is one.
 //!
 //! A program that reads the inbox keeps the log from being brought in beyond what that program
@@ -84,7 +84,7 @@ impl Log {
         self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", warn_bytes)
     }
 
-    /// The same, and gives the room of the log back where nobody reads; for a moment in which
+    /// The same, and gives the room of the log back where no one reads; for a moment in which
     /// nothing is to be written. `bytes` is how long the file of the log is.
     pub(super) fn shrink(
         &mut self,
@@ -233,7 +233,7 @@ mod tests {
         }
         assert!(log.is_long());
         let told = log.bring_in(&connection, 0).expect("a checkpoint");
-        assert_eq!(told, None, "nobody reads");
+        assert_eq!(told, None, "no one reads");
         assert!(!log.is_long());
         connection.execute(add, ()).expect("a row");
         assert!(!log.is_long(), "it begins again");

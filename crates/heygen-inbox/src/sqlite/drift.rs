@@ -118,5 +118,5 @@ fn insert(connection: &Connection, drift: &Drift, counted: &Counted) -> rusqlite
     Ok(())
 }
 
-/// Past this many names, new ones are counted together: whoever sends ever new ones must not fill the file.
+/// Past this many names, new ones are counted together: a sender of ever new ones must not fill the file.
 const MAX_ROWS: i64 = 1000;

@@ -1,4 +1,4 @@
-//! The inbox file: opened by whoever may, as far as it can be.
+//! The inbox file: opened as far as the process is allowed to.
 
 use std::fs;
 use std::path::Path;
@@ -57,7 +57,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
     Ok(connection)
 }
 
-/// Whether nobody changes the file while it is read: it has no log, and is on a file system that
+/// Whether no one changes the file while it is read: it has no log, and is on a file system that
 /// cannot be written, or in a folder where no process serves it.
 fn is_unchanging(path: &Path) -> bool {
     let Ok(real) = path.canonicalize() else {
@@ -113,7 +113,7 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
     INBOX.cannot(step, path, error)
 }
 
-/// Whoever made the file ended after its tables and before its tag.
+/// The process that made the file ended after its tables and before its tag.
 pub(super) fn unfinished(path: &Path) -> InboxError {
     let message = format!(
         "inbox {} was not finished by the process that made it",
@@ -246,15 +246,19 @@ mod tests {
     #[ignore = "needs root: tests_that_need_root runs it"]
     fn an_inbox_made_by_root_belongs_to_the_owner_of_its_folder() {
         use std::os::unix::fs::{MetadataExt as _, chown};
-        const NOBODY: u32 = 65534;
+        const OTHER_USER: u32 = 65534;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given");
+        chown(folder.path(), Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         let path = folder.path().join("inbox.db");
         let lock = AppendLock::take(&path).expect("the lock");
         let connection = open_for_writing(&path, READER_LOCK_TIME).expect("a new inbox");
         for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm", "inbox.db.lock"] {
             let metadata = fs::metadata(folder.path().join(name)).expect(name);
-            assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, NOBODY), "{name}");
+            assert_eq!(
+                (metadata.uid(), metadata.gid()),
+                (OTHER_USER, OTHER_USER),
+                "{name}"
+            );
         }
         drop((connection, lock));
     }

@@ -1,7 +1,7 @@
 //! [`OpenFiles`]: which files a connection has open, and whether their names still lead to them.
 //!
 //! SQLite goes on reading and writing what it has open, also when the file was removed, renamed or
-//! replaced, and tells nobody: what is written then is in no file that anybody finds. So whoever
+//! replaced, and reports it to no one: what is written then is in no file that anyone finds. So a process that
 //! writes looks before and after each commit.
 
 use std::collections::BTreeMap;

@@ -32,7 +32,7 @@ pub(super) trait Handle {
         }
     }
 
-    /// Between batches, also when nobody asks.
+    /// Between batches, also when no one asks.
     fn look_after_files(&mut self, _has_failed: bool) -> rusqlite::Result<()> {
         Ok(())
     }

@@ -72,7 +72,7 @@ pub(super) fn work<T: Send + 'static>(
     })
 }
 
-/// What shares one transaction. Nobody asks for anything before an earlier question of his was answered, so the order in which
+/// What shares one transaction. No caller sends a job before its earlier one was answered, so the order in which
 /// they stood in the queue need not be kept.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -98,7 +98,7 @@ impl Batch {
         Ok(appended)
     }
 
-    /// Whoever asked may be gone. An append is kept all the same; a claim is taken up by the next open.
+    /// The caller may be gone. An append is stored all the same; a claim is taken up by the next open.
     pub(super) fn answer(self, appended: Vec<Appended>) {
         for (append, appended) in self.appends.into_iter().zip(appended) {
             let _ = append.reply.send(Ok(appended));
@@ -155,7 +155,7 @@ impl Held {
 /// As many in one batch as come only when they come by the thousand a second.
 const MANY_APPENDS: usize = 16;
 
-/// Handing out goes on under any load, though slowly.
+/// Dispatch goes on under any load, though slowly.
 const LONGEST_HOLD: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) struct FileKind {
     pub(super) object: &'static str,
     /// Stands before the path, with a space, where the version is told.
     pub(super) title: &'static str,
-    /// What a database of somebody else is: `PATH is a SQLite database, but …`.
+    /// What a database of another program is: `PATH is a SQLite database, but …`.
     pub(super) otherwise: &'static str,
     /// What to do about a file of a newer version.
     pub(super) if_newer: &'static str,
@@ -61,7 +61,7 @@ impl FileKind {
         self.prepare(connection, path, lock_timeout)
     }
 
-    /// Opens what nobody writes to and nobody can: without its log, of which there is none, and
+    /// Opens what no one writes to and no one can: without its log, of which there is none, and
     /// without locks.
     pub(super) fn open_unchanging(&self, path: &Path) -> Result<Connection, InboxError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
@@ -135,7 +135,7 @@ impl FileKind {
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
 
-    /// Refuses a database that somebody else made, before anything in it is touched.
+    /// Refuses a database that another program made, before anything in it is touched.
     fn check(&self, connection: &Connection, path: &Path) -> Result<(), InboxError> {
         let failed = |error| self.cannot("read", path, error);
         // In this order: what another process makes in between has tables and a kind at once.
@@ -185,7 +185,7 @@ impl FileKind {
 }
 
 /// Nothing that stands in the schema of a file runs by itself or reaches out of it: the file may be
-/// somebody else's.
+/// another program's.
 pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     for (config, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

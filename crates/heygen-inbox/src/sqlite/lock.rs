@@ -1,4 +1,4 @@
-//! [`AppendLock`]: held by the one process that hands out what is in an inbox.
+//! [`AppendLock`]: held by the one process that dispatches from an inbox.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
     Ok(beside(&real, ".lock"))
 }
 
-/// Whether a process appends to the inbox and hands out what is in it; `true` also where that
+/// Whether a process appends to the inbox and dispatches from it; `true` also where that
 /// cannot be told.
 pub(super) fn is_served(path: &Path) -> bool {
     let Ok(path) = lock_path(path) else {

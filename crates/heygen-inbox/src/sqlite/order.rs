@@ -3,7 +3,7 @@
 //! Order is kept within one source, which says what vouches for a delivery: who holds a callback token can name any subject, and
 //! would else hold up what HeyGen signed about it.
 //!
-//! One that has to wait for another of its subject is set aside when it is met: its time becomes [`WAITS`], so that nobody meets it
+//! One that has to wait for another of its subject is set aside when it is met: its time becomes [`WAITS`], so that no claim meets it
 //! again until the one before it has ended, which lets it go. So each is set aside once at the most, however many wait. Finding out
 //! who is before whom takes an index whose writes are not at its end; it exists only while this order is in use.
 //!
@@ -251,7 +251,7 @@ impl Candidate {
     }
 }
 
-/// Whether it is pending, was never claimed, and nobody of its subject and source is before it, where that counts. Who has to wait is
+/// Whether it is pending, was never claimed, and nothing of its subject and source is before it, where that counts. Who has to wait is
 /// set aside.
 pub(super) fn is_free(
     connection: &Connection,

@@ -159,7 +159,7 @@ impl Owner {
         closed
     }
 
-    /// A second name, made while the inbox is open: the next start is refused, and whoever uses it
+    /// A second name, made while the inbox is open: the next start is refused, and a program that uses it
     /// does damage.
     fn tell_of_names(&mut self) {
         let names = self.store.as_ref().map_or(1, |store| store.files().names());
@@ -269,7 +269,7 @@ impl Handle for Owner {
     fn refusal(&self, error: InboxError, requests: usize) -> InboxError {
         if self.lost.is_none() {
             let cause = error.source().map(ToString::to_string);
-            tracing::error!(%error, cause, requests, "the inbox kept nothing of these");
+            tracing::error!(%error, cause, requests, "commit failed; none of these requests were stored");
         }
         InboxError::new(InboxErrorKind::Storage, error.to_string())
     }

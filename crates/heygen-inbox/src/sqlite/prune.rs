@@ -77,7 +77,7 @@ fn ids_run_ahead(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(newest.is_some_and(|(id, received_at)| id - received_at > AHEAD))
 }
 
-/// Should the newest delivery be deleted: nobody may write below it.
+/// Should the newest delivery be deleted: no one may write below it.
 fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! [`Reader`]: looks into an inbox while somebody else, or nobody, appends to it.
+//! [`Reader`]: reads an inbox, whether or not another process appends to it.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) struct Reader {
     files: OpenFiles,
     path: PathBuf,
     tag: u32,
-    /// What was seen up to a delivery, once somebody asked.
+    /// What was seen up to a delivery, once a caller asked.
     seen: Cell<Option<(Seen, i64)>>,
 }
 

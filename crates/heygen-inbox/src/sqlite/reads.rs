@@ -16,13 +16,13 @@ pub(super) enum ReadJob {
     Close(Sender<()>),
     /// Others are there.
     Open,
-    /// Nobody is to read any more.
+    /// No one is to read any more.
     End(Reply<()>),
 }
 
 pub(super) type Read = Box<dyn FnOnce(Result<&Reader, InboxError>) + Send>;
 
-/// Answers what is asked, until nobody can ask any more. Of an inbox that nobody writes, `end` tells that end.
+/// Answers what is asked, until no one can ask any more. For an inbox without a writer, `end` reports that end.
 pub(super) fn read_all(reader: Reader, queue: Receiver<ReadJob>, end: Option<watch::Sender<()>>) {
     let path = reader.path().to_owned();
     let misplaced = || {

@@ -1,4 +1,4 @@
-//! [`RejectedRing`]: the posts that were turned away lately, to look at and to verify again. [`RejectedFile`]: looking.
+//! [`RejectedRing`]: recently rejected requests, to inspect and to verify again. [`RejectedFile`] reads them.
 //!
 //! They stand in a file apart from the inbox, `<inbox>.rejected`, written by a thread of its own: whatever strangers send,
 //! the inbox's writer does not notice. The file is bounded, and so is what waits to be written.
@@ -25,10 +25,10 @@ pub use self::room::RingOptions;
 
 use self::queue::{Queue, Writer};
 
-/// Keeps posts that were turned away, in a bounded file. Clones share it.
+/// Keeps rejected requests, in a bounded file. Clones share it.
 ///
 /// Recording never waits and never fails: what comes faster than it can be written is only counted. Posts without a
-/// well-formed signature have a quarter of all room, in the queue and in the file, and the others have the rest: whoever
+/// well-formed signature have a quarter of all room, in the queue and in the file, and the others have the rest: one who
 /// floods the path with unsigned posts pushes out unsigned posts. A well-formed signature costs a stranger nothing, so within
 /// each of the two a post displaces one of the reason that has the most, and never one of the half that came first: what was
 /// there before a flood is there after it.
@@ -63,7 +63,7 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where the posts turned away stand that belong to the inbox at `inbox`: `<inbox>.rejected`.
+/// Where the rejected requests of the inbox at `inbox` are: `<inbox>.rejected`.
 #[must_use]
 pub fn rejected_path(inbox: &Path) -> PathBuf {
     let mut path = OsString::from(inbox);

@@ -40,7 +40,7 @@ impl Orphan {
         Ok(copy)
     }
 
-    /// Under another name until it is whole: whoever finds the copy finds all of it.
+    /// Under another name until it is whole: a reader who finds the copy finds all of it.
     fn copy(&self) -> Result<PathBuf, InboxError> {
         let real = self.files.real();
         let half = beside(real, &format!(".rescued.{}.new", std::process::id()));

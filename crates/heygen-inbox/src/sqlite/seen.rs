@@ -286,7 +286,7 @@ const SINCE: &str =
 /// 64 MiB with the default length of a run; older runs are asked on disk.
 const MAX_FILTERS: usize = 64;
 
-/// Who writes no runs loads anew what is held in memory when it is so many fingerprints: about 20 MiB.
+/// Who writes no runs loads again what is held in memory when it is so many fingerprints: about 20 MiB.
 pub(super) const LOOK_ANEW: usize = 500_000;
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Shared {
         answer.await.map_err(|_| self.unanswered())?
     }
 
-    /// Waits for a place in the queue, unlike an append: what is under way is never turned away for lack of room.
+    /// Waits for a place in the queue, unlike an append: what is under way is never rejected for lack of room.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,

@@ -86,7 +86,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the file beside another process, which may be appending to it and handing out what is in it.
+    /// Opens the file beside another process, which may be appending to it and dispatching from it.
     pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Self, InboxError> {
         let mut connection = open_beside(path, lock_timeout)?;
         let failed = |error| cannot("open", path, error);

@@ -57,7 +57,7 @@ impl<H: Handle> Writer<H> {
         }
     }
 
-    /// Works until every sender is gone or somebody asks to close.
+    /// Works until every sender is gone or a caller asks to close.
     pub(super) fn run(mut self) {
         // Made here: it may not be dropped by a thread that runs others.
         let wait = match runtime::Builder::new_current_thread().enable_time().build() {
@@ -232,7 +232,7 @@ impl From<InboxError> for Failure {
     }
 }
 
-/// A value too long for SQLite, or a row that somebody wrote by hand and we cannot read.
+/// A value too long for SQLite, or a row that was written by hand and we cannot read.
 fn is_of_one_request(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(

@@ -95,7 +95,7 @@ struct AttemptRecord {
 
 impl Imported {
     /// Reads one line of an export, without its end, and believes nothing of what it states about the delivery's source: that is
-    /// [`Source::Import`], which nobody vouches for. What came in after `latest` is refused: every delivery that came after
+    /// [`Source::Import`], which no one vouches for. What came in after `latest` is refused: every delivery that came after
     /// such a one would have to stand behind it.
     ///
     /// # Wire shape

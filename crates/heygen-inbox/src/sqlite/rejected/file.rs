@@ -1,4 +1,4 @@
-//! The file of posts turned away.
+//! The file of rejected requests.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! [`NewRejected`]: a post that was turned away, before it is written.
+//! [`NewRejected`]: a rejected request, before it is written.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::Header;
 use crate::sqlite::row::headers_to_text;
 
-/// A post that was turned away.
+/// A rejected request.
 ///
 /// It has no place for header values other than signatures, which may be credentials, nor for the address it came to.
 #[derive(Clone)]
@@ -98,8 +98,8 @@ impl NewRejected {
         ((self.len() + ROW) as u64).next_multiple_of(PAGE)
     }
 
-    /// The same body with the same signatures is the same post, sent again. Of what was not read nobody knows whether it is
-    /// the same; it counts as such where it was turned away for the same reason.
+    /// The same body with the same signatures is the same post, sent again. Of a body that was not read it is unknown whether it is
+    /// the same; it counts as such where it was rejected for the same reason.
     pub(super) fn digest(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
         for header in &self.signatures {

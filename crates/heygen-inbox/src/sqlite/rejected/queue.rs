@@ -157,7 +157,7 @@ impl Writer {
         }
         self.told_at = Some(now);
         let cause = error.source().map(ToString::to_string);
-        tracing::warn!(%error, cause, posts, "posts turned away were not recorded; deliveries are kept all the same");
+        tracing::warn!(%error, cause, posts, "rejected requests were not recorded; deliveries are still stored");
     }
 }
 

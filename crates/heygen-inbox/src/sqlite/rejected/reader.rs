@@ -1,4 +1,4 @@
-//! [`RejectedFile`]: looks at what was turned away, also while a server records more.
+//! [`RejectedFile`]: reads rejected requests, also while a server records more.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::sqlite::row;
 use crate::time::from_micros;
 use crate::{Header, InboxError};
 
-/// Looks at the posts that were turned away, and removes some, also while a server records more. Blocks for as long as the
+/// Reads rejected requests, and removes some, also while a server records more. Blocks for as long as the
 /// disk takes.
 #[derive(Debug)]
 pub struct RejectedFile {
@@ -32,9 +32,9 @@ pub struct RejectedSummary {
     pub last_at: SystemTime,
     /// How often it came: the same body with the same signatures.
     pub count: u64,
-    /// Why it was turned away, in a word that stays the same.
+    /// Why it was rejected, in a word that stays the same.
     pub reason: String,
-    /// What to do about it, in a sentence, where somebody looked.
+    /// What to do about it, in a sentence, once diagnosed.
     pub explanation: Option<String>,
     /// Whether it carried a well-formed signature.
     pub is_signed: bool,
@@ -69,7 +69,7 @@ pub struct RejectedCounts {
 }
 
 impl RejectedFile {
-    /// Opens the file; `None` when there is none, because nothing was turned away yet.
+    /// Opens the file; `None` when there is none, because nothing was rejected yet.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Handing out: what is claimed, what is in hand, how it ended.
+//! Dispatch: claims, deliveries in flight, and completions.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
@@ -181,7 +181,7 @@ impl Store {
         Ok(())
     }
 
-    /// An end that comes late, after the delivery was handed out anew, is recorded; what became of the delivery meanwhile
+    /// A completion that comes late, after the delivery was dispatched again, is recorded; what became of the delivery meanwhile
     /// stays, unless the late word is done.
     pub(in crate::sqlite) fn complete(&mut self, finish: &Completion) -> rusqlite::Result<()> {
         if finish.id.tag() != self.tag {
@@ -306,7 +306,7 @@ impl Store {
     }
 }
 
-/// Looks bit by bit through what waits for its time, for times that nobody asked for: a clock was set forward and back while a
+/// Looks bit by bit through what waits for its time, for times that no one asked for: a clock was set forward and back while a
 /// delivery was on its way, so that no claim saw it.
 #[derive(Debug)]
 pub(super) struct Times {

@@ -41,7 +41,7 @@ impl Store {
         store
             .bring_log_in(u64::MAX)
             .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
-        tracing::info!(inbox = %path.display(), "the inbox was opened anew after a failure");
+        tracing::info!(inbox = %path.display(), "the inbox was opened again after a failure");
         Ok(store)
     }
 }

@@ -226,7 +226,7 @@ async fn failed_commit_answers_503_and_serve_continues() {
     assert!(stage.shim.has_failed());
     stage
         .serve
-        .log_line("the inbox was opened anew after a failure");
+        .log_line("the inbox was opened again after a failure");
     assert!(stage.send(0).await);
     stage.end();
 }
@@ -266,7 +266,7 @@ async fn read_only_inbox_answers_503_until_it_is_writable() {
         assert!(!stage.send(0).await);
     }
     eventually(|| stage.readiness() == 503);
-    let line = stage.serve.log_line("the inbox kept nothing of these");
+    let line = stage.serve.log_line("commit failed; none of these requests were stored");
     assert!(line.contains(INBOX), "{line}");
     // A second process is told why it cannot start.
     let mut command = stage.workdir.command(&["inbox", "import", "none.jsonl"]);
