@@ -173,7 +173,8 @@ impl Setup<'_> {
         let mut config = self.config(self.names.again(), self.names.all_of("again"));
         config.retention = RetentionPolicy::WorkQueue;
         config.max_age = Duration::ZERO;
-        config.description = Some("References to what is to be handed out again".to_owned());
+        config.description =
+            Some("References to deliveries that are due for another attempt".to_owned());
         config
     }
 

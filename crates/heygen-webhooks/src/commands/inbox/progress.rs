@@ -32,7 +32,7 @@ pub(super) fn pages() -> Result<ProgressBar, Failure> {
     bar(0, "{wide_bar} {percent} %, {eta} left")
 }
 
-/// Something of which nobody knows how long it takes.
+/// Something of which no one knows how long it takes.
 pub(super) fn spinner(what: &'static str) -> Result<ProgressBar, Failure> {
     let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?;
     let spinner = ProgressBar::new_spinner()

@@ -121,7 +121,7 @@ impl Pace {
         })
     }
 
-    /// How many may be replayed now, one at least and `most` at the most; `None` once somebody has asked to stop.
+    /// How many may be replayed now, one at least and `most` at the most; `None` once someone has asked to stop.
     async fn next(&mut self, most: usize) -> Option<usize> {
         // A signal that has come is noticed here also when there is nothing to wait for.
         tokio::task::yield_now().await;

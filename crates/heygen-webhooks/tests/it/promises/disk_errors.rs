@@ -266,7 +266,9 @@ async fn read_only_inbox_answers_503_until_it_is_writable() {
         assert!(!stage.send(0).await);
     }
     eventually(|| stage.readiness() == 503);
-    let line = stage.serve.log_line("commit failed; none of these requests were stored");
+    let line = stage
+        .serve
+        .log_line("commit failed; none of these requests were stored");
     assert!(line.contains(INBOX), "{line}");
     // A second process is told why it cannot start.
     let mut command = stage.workdir.command(&["inbox", "import", "none.jsonl"]);
