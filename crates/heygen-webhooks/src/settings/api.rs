@@ -15,7 +15,7 @@ use serde::Deserialize;
 #[command(next_help_heading = API)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ApiOptions {
-    /// Address of the API; http://127.0.0.1:8090 for a `sandbox` [default: https://api.heygen.com]
+    /// Address of the API; http://127.0.0.1:8090 for a `sandbox` [default: `https://api.heygen.com`]
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_BASE_URL")]
     pub(crate) base_url: Option<String>,
     /// File with the API key; without it the key is read from HEYGEN_API_KEY, or an OAuth token from
