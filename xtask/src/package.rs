@@ -36,7 +36,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         let archive = root.join(format!("target/package/{name}-{version}.crate"));
         tools::run(
             Command::new("tar")
-                .arg("-xzf")
+                // With the time of now: archives hold one time for all, by which cargo sees no change.
+                .arg("-xzmf")
                 .arg(archive)
                 .current_dir(&folder),
         )?;

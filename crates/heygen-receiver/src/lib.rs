@@ -52,8 +52,3 @@ pub use server::Server;
 pub use server::{ServerTls, TlsError, TlsErrorKind};
 pub use service::{Receiver, ReceiverOptions};
 pub use unverified::{Unverified, Verified};
-
-/// Tests the example of the project's README.
-#[cfg(all(doctest, feature = "sqlite"))]
-#[doc = include_str!("../../../README.md")]
-struct ProjectReadme;
