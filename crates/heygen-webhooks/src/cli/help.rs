@@ -175,6 +175,46 @@ mod tests {
         }
     }
 
+    /// The calls of ours in a line of shell, each as its words.
+    fn calls(line: &str) -> Vec<Vec<String>> {
+        let mut calls = vec![vec![String::new()]];
+        let mut is_quoted = false;
+        for c in line.chars() {
+            let call = calls.last_mut().expect("there is one");
+            match c {
+                '\'' => is_quoted = !is_quoted,
+                '|' | '>' | '<' | '&' | ';' if !is_quoted => calls.push(vec![String::new()]),
+                ' ' if !is_quoted => call.push(String::new()),
+                c => call.last_mut().expect("there is one").push(c),
+            }
+        }
+        let words = |call: Vec<String>| {
+            let words = call.into_iter().filter(|word| !word.is_empty());
+            let words: Vec<_> = words.skip_while(|word| word.contains('=')).collect();
+            (words.first()? == "heygen-webhooks").then_some(words)
+        };
+        calls.into_iter().filter_map(words).collect()
+    }
+
+    /// An option or a state that was renamed is renamed in the examples.
+    #[test]
+    fn every_example_is_understood() {
+        let mut count = 0;
+        for (name, command) in commands() {
+            let text = command.get_before_help().expect("examples").to_string();
+            for line in text.replace("\\\n", "").lines() {
+                for words in calls(line) {
+                    count += 1;
+                    if let Err(error) = definition().try_get_matches_from(&words) {
+                        let is_help = error.kind() == clap::error::ErrorKind::DisplayHelp;
+                        assert!(is_help, "{name}: {words:?}: {error}");
+                    }
+                }
+            }
+        }
+        assert!(count > 50, "{count}");
+    }
+
     #[test]
     fn every_command_is_in_one_group() {
         let definition = definition();

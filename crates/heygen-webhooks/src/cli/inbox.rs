@@ -23,7 +23,7 @@ pub(crate) use transfer::{Export, Format, Import};
 #[command(before_help = "Examples:
   heygen-webhooks inbox list --since 2h --event-type avatar_video.fail
   heygen-webhooks inbox show 01jd…
-  heygen-webhooks inbox replay --state dead --since 2h")]
+  heygen-webhooks inbox replay --state dead_lettered --since 2h")]
 pub(crate) enum Inbox {
     List(List),
     Show(Show),

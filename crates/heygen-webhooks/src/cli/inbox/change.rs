@@ -15,8 +15,8 @@ use crate::settings::when::When;
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks inbox replay 01jd…
-  heygen-webhooks inbox replay --state dead --since 2h --dry-run
-  heygen-webhooks inbox replay --state dead --rate 10/s --yes
+  heygen-webhooks inbox replay --state dead_lettered --since 2h --dry-run
+  heygen-webhooks inbox replay --state dead_lettered --rate 10/s --yes
   heygen-webhooks inbox replay --event-type avatar_video.success \\
     --since 2026-11-01 --until 2026-11-02 --yes")]
 pub(crate) struct Replay {

@@ -89,7 +89,7 @@ pub(crate) struct Drift {
 #[command(before_help = "Examples:
   heygen-webhooks inbox stats
   heygen-webhooks inbox stats --all
-  heygen-webhooks inbox stats --json | jq .states.dead")]
+  heygen-webhooks inbox stats --json | jq .states.dead_lettered")]
 pub(crate) struct Stats {
     #[command(flatten)]
     pub(crate) file: InboxFile,

@@ -22,7 +22,7 @@ use crate::settings::location::InboxFile;
     before_help = "Examples:
   heygen-webhooks inbox export > deliveries.jsonl
   heygen-webhooks inbox export --since 30d --format csv --output failures.csv
-  heygen-webhooks inbox export --state dead \\
+  heygen-webhooks inbox export --state dead_lettered \\
     | heygen-webhooks inbox import - --trust --inbox other.db",
     after_help = "Exit status: 0 when every delivery was exported; 1 when one is damaged or the export failed."
 )]

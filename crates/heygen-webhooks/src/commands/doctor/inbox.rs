@@ -148,7 +148,7 @@ fn backlog(
         false => Finding::warn(
             ID,
             what,
-            "see them with `inbox list --state dead`, and the reason with `inbox show ID`; `inbox replay` dispatches them again",
+            "see them with `inbox list --state dead_lettered`, and the reason with `inbox show ID`; `inbox replay` dispatches them again",
         ),
     }
 }
