@@ -39,7 +39,7 @@ pub fn for_event(event_type: &EventType) -> Value {
     document(event, simple(generator.take_definitions(true)))
 }
 
-/// The schema of any event that this version knows: one definition for each, told apart by
+/// The schema of any event that this version knows: one definition for each, distinguished by
 /// `event_type`. An `UnknownEvent` is defined beside them.
 #[must_use]
 pub fn any() -> Value {
@@ -58,7 +58,7 @@ pub fn any() -> Value {
     }
     let root = json!({
         "title": "HeyGenWebhookEvent",
-        "description": "Any event as HeyGen posts it, told apart by its name.",
+        "description": "Any event as HeyGen posts it, distinguished by its name.",
         "oneOf": one_of,
     });
     document(root, definitions)

@@ -45,6 +45,26 @@ pub fn visible(text: &str) -> String {
     text.replace(is_unsafe_to_show, "\u{fffd}")
 }
 
+/// The longest beginning of a text that has at most so many bytes and ends with a whole character.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_events::text::truncated;
+///
+/// assert_eq!(truncated("Vidéo", 4), "Vid");
+/// assert_eq!(truncated("Vidéo", 5), "Vidé");
+/// assert_eq!(truncated("Vidéo", 100), "Vidéo");
+/// ```
+#[must_use]
+pub fn truncated(text: &str, max_bytes: usize) -> &str {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// The text on one line: line ends and tabs become spaces, other unsafe characters become U+FFFD,
 /// and surrounding white space is cut.
 ///

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use heygen_events::text::truncated;
 use serde::{Deserialize, Serialize};
 
 use super::message::{Pairs, from_pairs, to_pairs};
@@ -343,10 +344,7 @@ fn one() -> u32 {
 /// What a handler said is for people; a message of the stream has its limits.
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_DETAIL {
-        let boundary = (0..=MAX_DETAIL)
-            .rev()
-            .find(|&end| text.is_char_boundary(end));
-        text.truncate(boundary.unwrap_or_default());
+        text.truncate(truncated(&text, MAX_DETAIL).len());
         text.push('…');
     }
     text

@@ -24,7 +24,7 @@ pub(super) struct Seen {
     /// Of how many fingerprints one map is made.
     map_len: usize,
     /// Becomes true when all that was in the stream at the start is known.
-    wait_until_synced: watch::Sender<bool>,
+    is_synced: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Seen {
         Self {
             maps: Mutex::default(),
             map_len: events.max(1).saturating_mul(FINGERPRINTS),
-            wait_until_synced: watch::Sender::new(false),
+            is_synced: watch::Sender::new(false),
         }
     }
 
@@ -110,7 +110,7 @@ impl Seen {
     /// All that was in the stream when it began to be followed, up to this place, is known.
     pub(super) fn caught_up_to(&self, sequence: u64) {
         self.read_to(sequence);
-        self.wait_until_synced.send_replace(true);
+        self.is_synced.send_replace(true);
     }
 
     /// Where the same event may be, the newest first.
@@ -135,17 +135,13 @@ impl Seen {
     /// Returns once all that was in the stream when it began to be followed is known.
     pub(super) async fn wait_until_synced(&self) {
         // The sender is ours, so waiting ends with what is waited for.
-        let _ = self
-            .wait_until_synced
-            .subscribe()
-            .wait_for(|is_so| *is_so)
-            .await;
+        let _ = self.is_synced.subscribe().wait_for(|is_so| *is_so).await;
     }
 
     /// The same for an append, which may not wait long: after a start the newest are known soon,
     /// and what the version before this one published is known by nothing else.
     pub(super) async fn caught_up_soon(&self) {
-        if *self.wait_until_synced.borrow() {
+        if *self.is_synced.borrow() {
             return;
         }
         let since = self.maps().followed_since;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file_id::Difference;
 use super::handle::Handle;
-use super::seen::LOOK_ANEW;
+use super::seen::REOPEN_AFTER;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 
@@ -70,7 +70,7 @@ impl Handle for Beside {
     fn find_store(&mut self) -> Result<&mut Store, InboxError> {
         self.check_in_place("nothing was written")?;
         let store = match self.store.take() {
-            Some(store) if store.remembered() <= LOOK_ANEW => store,
+            Some(store) if store.remembered() <= REOPEN_AFTER => store,
             other => {
                 drop(other);
                 Store::open_beside(&self.path, LOCK_TIMEOUT)?

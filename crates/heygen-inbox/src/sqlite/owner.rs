@@ -31,7 +31,7 @@ pub(super) struct Owner {
     lost: Option<Lost>,
     /// To the thread that reads, which has the files open too.
     reads: Sender<ReadJob>,
-    told_of_names_at: Option<Instant>,
+    names_logged_at: Option<Instant>,
     lock: AppendLock,
 }
 
@@ -69,7 +69,7 @@ impl Owner {
             remembered: Remembered::default(),
             lost: None,
             reads,
-            told_of_names_at: None,
+            names_logged_at: None,
             lock,
         })
     }
@@ -161,13 +161,13 @@ impl Owner {
 
     /// A second name, made while the inbox is open: the next start is refused, and a program that uses it
     /// does damage.
-    fn tell_of_names(&mut self) {
+    fn warn_of_names(&mut self) {
         let names = self.store.as_ref().map_or(1, |store| store.files().names());
-        let was_told = self
-            .told_of_names_at
-            .is_some_and(|told| told.elapsed() < BETWEEN_LINES);
-        if names > 1 && !was_told {
-            self.told_of_names_at = Some(Instant::now());
+        let was_logged = self
+            .names_logged_at
+            .is_some_and(|at| at.elapsed() < BETWEEN_LINES);
+        if names > 1 && !was_logged {
+            self.names_logged_at = Some(Instant::now());
             tracing::warn!(
                 inbox = %self.path.display(),
                 names,
@@ -239,7 +239,7 @@ impl Handle for Owner {
     fn look_after_files(&mut self, has_failed: bool) -> rusqlite::Result<()> {
         self.look_at_files();
         if self.lost.is_some() {
-            // Whoever asks is told; here it only goes on.
+            // A request gets the error; this look only tries again.
             if let Err(error) = self.open_store().map(drop)
                 && self.lost.is_none()
             {
@@ -247,7 +247,7 @@ impl Handle for Owner {
             }
             return Ok(());
         }
-        self.tell_of_names();
+        self.warn_of_names();
         match &mut self.store {
             Some(store) if !has_failed => {
                 let shrunk = store.shrink_log(self.options.log_warn_bytes);
@@ -265,7 +265,7 @@ impl Handle for Owner {
         self.log_brought_in(brought)
     }
 
-    /// The cause goes to the log, once; that the files are away has been told there.
+    /// Logs the cause once. That the files are away is logged already.
     fn refusal(&self, error: InboxError, requests: usize) -> InboxError {
         if self.lost.is_none() {
             let cause = error.source().map(ToString::to_string);

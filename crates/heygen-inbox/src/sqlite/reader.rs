@@ -19,7 +19,7 @@ use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::rescue::leave_files;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
-use super::seen::{LOOK_ANEW, Seen};
+use super::seen::{REOPEN_AFTER, Seen};
 use super::stats;
 use super::store::{last_id, read_tag};
 use crate::time::{from_micros, to_micros};
@@ -237,7 +237,7 @@ impl Reader {
             let _moment = self.connection.unchecked_transaction()?;
             let last_id = last_id(&self.connection)?;
             let seen = match self.seen.take() {
-                Some((mut seen, known)) if seen.remembered() <= LOOK_ANEW => {
+                Some((mut seen, known)) if seen.remembered() <= REOPEN_AFTER => {
                     seen.catch_up(&self.connection, known)?;
                     seen.committed(last_id);
                     seen

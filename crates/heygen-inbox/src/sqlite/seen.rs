@@ -287,7 +287,7 @@ const SINCE: &str =
 const MAX_FILTERS: usize = 64;
 
 /// Who writes no runs loads again what is held in memory when it is so many fingerprints: about 20 MiB.
-pub(super) const LOOK_ANEW: usize = 500_000;
+pub(super) const REOPEN_AFTER: usize = 500_000;
 
 #[cfg(test)]
 mod tests {

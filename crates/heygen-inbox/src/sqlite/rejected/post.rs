@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use heygen_events::text::truncated;
 use sha2::{Digest as _, Sha256};
 
 use crate::Header;
@@ -41,7 +42,7 @@ impl NewRejected {
     /// Adds what is to be done about it, in a sentence.
     #[must_use]
     pub fn explanation(mut self, explanation: Option<String>) -> Self {
-        self.explanation = explanation.map(|text| bounded(&text, MAX_EXPLANATION));
+        self.explanation = explanation.map(|text| truncated(&text, MAX_EXPLANATION).to_owned());
         self
     }
 
@@ -49,7 +50,9 @@ impl NewRejected {
     #[must_use]
     pub fn header_names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().take(MAX_HEADERS);
-        self.header_names = names.map(|name| bounded(name, MAX_NAME)).collect();
+        self.header_names = names
+            .map(|name| truncated(name, MAX_NAME).to_owned())
+            .collect();
         self
     }
 
@@ -64,8 +67,8 @@ impl NewRejected {
         let signatures = signatures.into_iter().take(MAX_SIGNATURES);
         self.signatures = signatures
             .map(|header| Header {
-                name: bounded(&header.name, MAX_NAME),
-                value: bounded(&header.value, MAX_VALUE),
+                name: truncated(&header.name, MAX_NAME).to_owned(),
+                value: truncated(&header.value, MAX_VALUE).to_owned(),
             })
             .collect();
         self.is_signed = is_signed;
@@ -128,15 +131,6 @@ impl fmt::Debug for NewRejected {
             .field("body_bytes", &self.body.as_ref().map(Bytes::len))
             .finish_non_exhaustive()
     }
-}
-
-/// At most so many bytes of it, whole characters.
-fn bounded(text: &str, max_bytes: usize) -> String {
-    let mut end = text.len().min(max_bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
 
 const MAX_EXPLANATION: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_events::text::one_line;
+use heygen_events::text::{one_line, truncated};
 use heygen_http::retry_after;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -57,11 +57,8 @@ async fn read(mut body: Incoming) -> String {
     };
     // A response that ends later is used as far as it was read.
     let _ = tokio::time::timeout(READING, reading).await;
-    let mut text = one_line(&String::from_utf8_lossy(&start));
-    let end = MAX_TEXT_BYTES.min(text.len());
-    let boundary = (0..=end).rev().find(|&end| text.is_char_boundary(end));
-    text.truncate(boundary.unwrap_or_default());
-    text
+    let text = one_line(&String::from_utf8_lossy(&start));
+    truncated(&text, MAX_TEXT_BYTES).to_owned()
 }
 
 const MAX_TEXT_BYTES: usize = 200;

@@ -14,7 +14,7 @@ use crate::output::{self, tame};
 use crate::store::cannot_open;
 use crate::store::location::InboxLocation;
 
-/// Something that is damage, as it is told.
+/// Something that is damage, as it is printed.
 #[derive(Debug, Serialize)]
 struct Damage {
     what: String,
