@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -26,7 +26,9 @@ pub(super) struct Shared {
     pub(super) appended: Arc<Notify>,
     /// Closed when the writer ends, or the reader of what is open for reading only.
     pub(super) ended: watch::Receiver<()>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// `None` for what is open for reading only, and once it was waited for.
+    writer_thread: Option<JoinHandle<()>>,
+    reader_thread: Option<JoinHandle<()>>,
 }
 
 /// What this process does with the file.
@@ -65,10 +67,8 @@ impl Shared {
         };
         let reader = Reader::open(&path)?;
         let read = move || read_all(reader, read_queue, end_of_reads);
-        let mut threads = vec![spawn("inbox-reader", read)?];
-        if let Some(write) = write {
-            threads.push(spawn("inbox-writer", write)?);
-        }
+        let reader_thread = Some(spawn("inbox-reader", read)?);
+        let write = write.map(|write| spawn("inbox-writer", write));
         Ok(Self {
             path,
             mode,
@@ -76,7 +76,8 @@ impl Shared {
             reads,
             appended,
             ended,
-            threads: Mutex::new(threads),
+            writer_thread: write.transpose()?,
+            reader_thread,
         })
     }
 
@@ -175,21 +176,21 @@ impl fmt::Debug for Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Both threads end when their channel does. Waiting for them means that whoever drops the inbox finds everything
-        // written and the lock released; it takes no longer than the commits still queued.
+        // Each thread ends when its channel does. Waiting for them means that whoever drops the inbox finds everything written
+        // and the lock released; it takes no longer than the commits still queued. One after the other, since SQLite brings the
+        // log into the file when the last connection closes: of two that close at once neither is the last.
         let (closed_jobs, _) = mpsc::channel(1);
         self.jobs = closed_jobs;
+        join(self.writer_thread.take());
         let (closed_reads, _) = std::sync::mpsc::channel();
         self.reads = closed_reads;
-        let threads = self
-            .threads
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        for handle in threads.drain(..) {
-            // A thread that panicked has said so on stderr; there is nothing left to save here.
-            let _ = handle.join();
-        }
+        join(self.reader_thread.take());
     }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    // A thread that panicked has said so on stderr; there is nothing left to save here.
+    let _ = thread.map(JoinHandle::join);
 }
 
 fn unsupported(message: &str) -> InboxError {

@@ -622,3 +622,20 @@ async fn what_is_open_for_reading_only_changes_nothing() {
     assert_eq!(later.kind(), InboxErrorKind::Closed);
     assert_eq!(inbox.count(Query::default()).await.unwrap(), 4);
 }
+
+/// A copy of the file alone has everything, once no process has it open.
+#[tokio::test]
+async fn the_last_to_let_go_leaves_no_log() {
+    for number in 0..60 {
+        let (_folder, path) = file();
+        let beside = SqliteInbox::open_beside(&path).unwrap();
+        append_new(&beside, 0, &body("a")).await;
+        if number % 2 == 0 {
+            beside.close().await.unwrap();
+        }
+        drop(beside);
+        let log = path.with_extension("db-wal");
+        let log_len = std::fs::metadata(&log).map_or(0, |log| log.len());
+        assert_eq!(log_len, 0, "{number}: {}", log.display());
+    }
+}
