@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -106,9 +106,18 @@ pub(super) fn closed_terminal() -> OwnedFd {
     terminal.into()
 }
 
-/// An address where nothing listens yet.
+/// An address where nothing listens yet. Each has an IP address of its own: a port of 127.0.0.1 that was
+/// let go could be taken by another test before the binary listens there.
 pub(super) fn free_address() -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    static COUNT: AtomicUsize = AtomicUsize::new(1);
+    let number = COUNT.fetch_add(1, Ordering::SeqCst);
+    let last = u8::try_from(number).expect("few tests");
+    let own = match cfg!(target_os = "linux") {
+        true => Ipv4Addr::new(127, 0, 99, last),
+        // Elsewhere there is no other by default.
+        false => Ipv4Addr::LOCALHOST,
+    };
+    let listener = TcpListener::bind((own, 0)).expect("a free port");
     listener.local_addr().expect("an address").to_string()
 }
 
