@@ -1,24 +1,8 @@
-//! The durable record of deliveries.
-//!
-//! A receiver appends what HeyGen sent and answers 200 only after [`Inbox::append`] returned: from then on HeyGen will not
-//! send it again, so what is in here must survive. A dispatcher claims what is due, delivers it to a handler and records the
-//! result. Anyone may list and read deliveries at any time.
-//!
-//! | type | what it is |
-//! |---|---|
-//! | [`Inbox`], [`InboxAdmin`] | what every store can do, for receiver and dispatcher; for operators |
-//! | [`NewDelivery`] → [`Appended`] | what goes in, and whether it was new |
-//! | [`ClaimRequest`] | what a dispatcher has room for |
-//! | [`ClaimedDelivery`], [`Completion`] | one attempt at a delivery, and its result |
-//! | [`DeliverySummary`], [`StoredDelivery`] | one delivery in a list; one delivery whole |
-//! | [`DedupKey`] | what decides whether two deliveries are the same event |
-//! | [`MemoryInbox`] | for tests, and for those who accept to lose events with the process |
-//! | [`sqlite::SqliteInbox`] | one file, group commit, `synchronous=FULL` (feature `sqlite`, on by default) |
-//! | `jetstream::JetStreamInbox` | streams of NATS JetStream, for more than one machine (feature `jetstream`) |
-//! | `transfer` | deliveries as JSON lines, for another inbox (feature `transfer`) |
-//! | [`sqlite::RejectedRing`] | recently rejected requests, bounded, in a file of its own (feature `sqlite`) |
-//!
-//! Nothing here verifies a signature, speaks HTTP or runs a handler.
+#![cfg_attr(feature = "sqlite", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "The durable record of HeyGen webhook deliveries. The examples need the feature `sqlite`."
+)]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
@@ -75,8 +59,3 @@ pub use source::{Authenticity, Source};
 pub use stats::{Stats, StatsGroup};
 #[cfg(feature = "transfer")]
 pub use transfer::LineError;
-
-/// The examples of the README compile and hold.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
