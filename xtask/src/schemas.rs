@@ -6,7 +6,8 @@ use heygen_events::{EventType, schema};
 
 use crate::generated::Generated;
 
-/// One schema for each known name, `any.json` for all of them, and `body.json` for validating.
+/// One schema for each known name, `any.json` for all of them, `body.json` for validating, and the list of the
+/// events as data.
 pub(crate) fn generated() -> Generated {
     let mut files: BTreeMap<String, String> = EventType::KNOWN
         .iter()
@@ -16,7 +17,9 @@ pub(crate) fn generated() -> Generated {
         })
         .collect();
     files.insert(format!("{FOLDER}/any.json"), schema::text(&schema::any()));
-    files.insert(BODY.to_owned(), schema::text(&schema::body()));
+    for (name, value) in [("body", schema::body()), ("index", schema::index())] {
+        files.insert(format!("schemas/{name}.json"), schema::text(&value));
+    }
     Generated {
         command: "cargo xtask schemas",
         folder: Some(FOLDER),
@@ -30,5 +33,3 @@ pub(crate) fn path(event_type: &EventType) -> String {
 }
 
 const FOLDER: &str = "schemas/events";
-
-const BODY: &str = "schemas/body.json";

@@ -8,6 +8,8 @@
 //! - [`body`] is for validating: it accepts exactly the bodies that [`Event`](crate::Event) reads as
 //!   [well-formed](crate::Event::is_well_formed), unknown names and the name under `event` included.
 //!
+//! - [`index`] lists the events as data, for programs that need their names.
+//!
 //! Descriptions are the first paragraphs of the doc comments.
 //!
 //! ```
@@ -124,6 +126,26 @@ pub fn named(name: &str) -> Option<Value> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     let known = EventType::KNOWN.iter().map(EventType::as_str);
     known.chain([ANY, BODY])
+}
+
+/// The known events as data, in their order: name, description, outcome, media and schema.
+///
+/// `schema` is where the repository's folder `schemas` has the schema of the event, and
+/// `definition` what [`any`] calls it.
+#[must_use]
+pub fn index() -> Value {
+    let event = |event_type: &EventType| {
+        json!({
+            "event_type": event_type.as_str(),
+            "description": event_type.description(),
+            "outcome": event_type.outcome(),
+            "media": event_type.media_kind(),
+            "definition": definition_name(event_type),
+            "schema": format!("events/{event_type}.json"),
+        })
+    };
+    let events: Vec<Value> = EventType::KNOWN.iter().map(event).collect();
+    json!({ "$comment": COMMENT, "events": events })
 }
 
 /// What the definition of an event is called: `AvatarVideoSuccessEvent`; for every name that is not
@@ -277,7 +299,7 @@ fn document(root: Value, definitions: Map<String, Value>) -> Value {
     let title = root["title"].as_str().unwrap_or_default();
     root["$id"] = format!("urn:heygen-webhooks:schema:{title}").into();
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-    root["$comment"] = "Generated from the types of the crate heygen-events; do not edit.".into();
+    root["$comment"] = COMMENT.into();
     if !definitions.is_empty() {
         root["$defs"] = definitions.into();
     }
@@ -309,6 +331,8 @@ fn first_paragraph(text: &str) -> String {
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+const COMMENT: &str = "Generated from the types of the crate heygen-events; do not edit.";
 
 /// A name that no event has.
 const UNKNOWN: &str = "";

@@ -315,6 +315,26 @@ fn the_union_is_of_the_known_events() {
 }
 
 #[test]
+fn index_lists_the_events_with_their_schemas() {
+    let index = schema::index();
+    let any = schema::any();
+    let events = index["events"].as_array().unwrap();
+    assert_eq!(events.len(), EventType::KNOWN.len());
+    for (event, event_type) in events.iter().zip(EventType::KNOWN) {
+        assert_eq!(event["event_type"], event_type.as_str());
+        let definition = event["definition"].as_str().unwrap();
+        assert_eq!(
+            any["$defs"][definition]["description"],
+            event["description"]
+        );
+        assert_eq!(event["schema"], format!("events/{event_type}.json"));
+    }
+    assert_eq!(events[0]["outcome"], "success");
+    assert_eq!(events[0]["media"], "video");
+    assert_eq!(events[1]["media"], Value::Null);
+}
+
+#[test]
 fn snapshots() {
     insta::assert_snapshot!(
         "avatar_video.success",

@@ -9,10 +9,12 @@ use clap::Args;
 #[command(before_help = "Examples:
   heygen-webhooks schema avatar_video.success
   heygen-webhooks schema any > heygen-event.schema.json
+  heygen-webhooks schema index | jq -r '.events[].event_type'
   heygen-webhooks schema --list")]
 pub(crate) struct Schema {
-    /// Name of the event, or `any` for one schema of all events
-    #[arg(value_name = "EVENT_TYPE", default_value = "any")]
+    /// Name of the event; `any` for all events, to generate types from; `body` for validating any
+    /// body; `index` for a list of the events as data
+    #[arg(value_name = "NAME", default_value = "any")]
     pub(crate) name: String,
     /// List the known event names, one per line
     #[arg(long, conflicts_with = "name")]

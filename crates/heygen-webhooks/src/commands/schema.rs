@@ -1,6 +1,6 @@
-//! `schema`: prints the JSON Schema of an event.
+//! `schema`: prints the JSON Schema of an event, and what belongs to the schemas.
 
-use heygen_events::schema;
+use heygen_events::{EventType, schema};
 
 use crate::cli::Schema;
 use crate::failure::Failure;
@@ -9,11 +9,16 @@ use crate::settings::event_name;
 
 pub(super) fn run(options: &Schema) -> Result<(), Failure> {
     if options.list {
-        let names: String = schema::names().map(|name| format!("{name}\n")).collect();
+        let names = EventType::KNOWN.iter();
+        let names: String = names.map(|name| format!("{name}\n")).collect();
         output::write(names)?;
         return Ok(());
     }
-    let found = schema::named(&options.name).ok_or_else(|| {
+    let found = match options.name.as_str() {
+        "index" => Some(schema::index()),
+        name => schema::named(name),
+    };
+    let found = found.ok_or_else(|| {
         let advice = match event_name::meant(&options.name) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "list the names with `schema --list`".to_owned(),
