@@ -152,14 +152,6 @@ impl Fixture {
             "known": event.is_known(),
             "provenance": provenance,
             "verdict": verdict,
-            "answers": {
-                "outcome": event.outcome(),
-                "subject_id": event.subject_id(),
-                "callback_id": event.callback_id(),
-                "media_url": event.media_url(),
-                "media_kind": event.media_kind(),
-                "failure_message": event.failure_message(),
-            },
         }))
     }
 
@@ -212,7 +204,6 @@ fn index(root: &Path, fixtures: &[Fixture]) -> Result<Value> {
             "known": false,
             "provenance": UNREADABLE,
             "verdict": UNREADABLE,
-            "answers": null,
         }));
     }
     for fixture in fixtures {

@@ -1,14 +1,16 @@
-//! `cargo xtask schemas`: the JSON Schema of every event, one file each.
+//! `cargo xtask schemas`: the JSON Schema of every event, one file each, and the OpenAPI document.
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use heygen_events::{EventType, schema};
 
 use crate::generated::Generated;
+use crate::openapi;
 
 /// One schema for each known name, `any.json` for all of them, `body.json` for validating, and the list of the
 /// events as data.
-pub(crate) fn generated() -> Generated {
+pub(crate) fn generated() -> Result<Generated> {
     let mut files: BTreeMap<String, String> = EventType::KNOWN
         .iter()
         .map(|event_type| {
@@ -20,11 +22,16 @@ pub(crate) fn generated() -> Generated {
     for (name, value) in [("body", schema::body()), ("index", schema::index())] {
         files.insert(format!("schemas/{name}.json"), schema::text(&value));
     }
-    Generated {
+    let document = schema::text(&openapi::document()?);
+    // The second is in the package of the program, which prints it.
+    for path in ["schemas", "crates/heygen-webhooks/src/commands/schema"] {
+        files.insert(format!("{path}/openapi.json"), document.clone());
+    }
+    Ok(Generated {
         command: "cargo xtask schemas",
         folder: Some(FOLDER),
         files,
-    }
+    })
 }
 
 /// Where the schema of an event stands.

@@ -21,6 +21,7 @@ mod idempotency;
 mod lifecycle;
 mod log_order;
 mod misbehaviour;
+mod openapi;
 mod v1;
 mod v3;
 

@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Print the JSON Schema of an event body
+/// Print the JSON Schema of an event body, or the OpenAPI document
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks schema avatar_video.success
   heygen-webhooks schema any > heygen-event.schema.json
   heygen-webhooks schema index | jq -r '.events[].event_type'
+  heygen-webhooks schema openapi > heygen-webhooks.openapi.json
   heygen-webhooks schema --list")]
 pub(crate) struct Schema {
     /// Name of the event; `any` for all events, to generate types from; `body` for validating any
-    /// body; `index` for a list of the events as data
+    /// body; `index` for a list of the events as data; `openapi` for an OpenAPI document of the events,
+    /// HeyGen's operations and the sandbox
     #[arg(value_name = "NAME", default_value = "any")]
     pub(crate) name: String,
     /// List the known event names, one per line

@@ -15,6 +15,7 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
         return Ok(());
     }
     let found = match options.name.as_str() {
+        "openapi" => return Ok(output::write(OPENAPI)?),
         "index" => Some(schema::index()),
         name => schema::named(name),
     };
@@ -28,3 +29,6 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
     output::write(schema::text(&found))?;
     Ok(())
 }
+
+/// `cargo xtask schemas` writes it.
+const OPENAPI: &str = include_str!("schema/openapi.json");

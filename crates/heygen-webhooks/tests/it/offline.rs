@@ -132,6 +132,8 @@ fn schemas_are_printed_by_name() {
     let events = index["events"].as_array().unwrap().iter();
     let listed: Vec<_> = events.map(|event| event["event_type"].as_str()).collect();
     assert_eq!(listed, names.lines().map(Some).collect::<Vec<_>>());
+    let openapi = workdir.run(&["schema", "openapi"]).ok().stdout;
+    assert_eq!(openapi, include_str!("../../../../schemas/openapi.json"));
     let unknown = workdir.run(&["schema", "video.completed"]);
     assert_eq!(unknown.status, 2);
     assert!(
