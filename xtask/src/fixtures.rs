@@ -11,7 +11,7 @@ use heygen_events::{Event, EventType, schema};
 use serde_json::{Value, json};
 
 use crate::generated::Generated;
-use crate::workspace;
+use crate::{answers, vectors, workspace};
 
 /// One body of `fixtures/events`.
 #[derive(Debug)]
@@ -36,6 +36,11 @@ const PROVENANCES: [(&str, &str); 6] = [
     ("malformed", "Malformed"),
 ];
 
+const VECTORS: &str = "fixtures/signature-vectors.json";
+const ANSWERS: &str = "fixtures/answers.json";
+const TYPESCRIPT: &str = "packages/npm/src/names.ts";
+const PYTHON: &str = "packages/python/src/heygen_webhooks/names.py";
+
 /// How the case of an event's sample may begin, best first.
 const SAMPLES: [&str; 5] = [
     "documented-v3",
@@ -45,7 +50,7 @@ const SAMPLES: [&str; 5] = [
     "invented-minimal",
 ];
 
-/// The file that compiles the fixtures in, and their list. Fails when a fixture or the list of them is not as it should be.
+/// The file that compiles the fixtures in, and what tests and packages of other languages take from here. Fails when a fixture or the list of them is not as it should be.
 pub(crate) fn generated(root: &Path) -> Result<Generated> {
     let fixtures = read(root)?;
     let readme = workspace::read(root, "fixtures/README.md")?;
@@ -63,6 +68,10 @@ pub(crate) fn generated(root: &Path) -> Result<Generated> {
         files: BTreeMap::from([
             (table, text(&fixtures)?),
             (INDEX.to_owned(), schema::text(&index(root, &fixtures)?)),
+            (VECTORS.to_owned(), vectors::text()?),
+            (ANSWERS.to_owned(), answers::text(root)?),
+            (TYPESCRIPT.to_owned(), answers::typescript()),
+            (PYTHON.to_owned(), answers::python()),
         ]),
     })
 }
@@ -226,7 +235,7 @@ fn check_list(readme: &str, files: &[String]) -> Result<()> {
     let there: BTreeSet<&str> = files
         .iter()
         .filter_map(|path| path.strip_prefix("fixtures/"))
-        .filter(|path| !["README.md", "index.json"].contains(path))
+        .filter(|path| path.contains('/'))
         .collect();
     let mut listed = BTreeSet::new();
     for path in readme.lines().filter_map(row) {

@@ -9,6 +9,7 @@
     reason = "a developer reads what these commands print"
 )]
 
+mod answers;
 mod ci;
 mod debian;
 mod deny;
@@ -27,6 +28,7 @@ mod setup;
 mod test;
 mod tidy;
 mod tools;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -58,7 +60,7 @@ enum Command {
     Setup(Setup),
     /// JSON Schemas and the OpenAPI document in schemas/, from the types of heygen-events
     Schemas(Check),
-    /// The fixtures in heygen-testkit, from fixtures/events, which are checked
+    /// The fixtures in heygen-testkit, from fixtures/events, which are checked, and what packages/ shares
     Fixtures(Check),
     /// docs/events.md
     Docs(Check),

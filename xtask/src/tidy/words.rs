@@ -29,7 +29,9 @@ const WORDS: [(&str, &str); 16] = [
 /// Looks through everything that a user reads.
 pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<()> {
     let mut paths = super::paths::DOCUMENTS.map(str::to_owned).to_vec();
-    for folder in ["crates", "deploy", "docs", "fixtures", "schemas"] {
+    for folder in [
+        "crates", "deploy", "docs", "fixtures", "packages", "schemas",
+    ] {
         paths.extend(workspace::files_below(root, folder)?);
     }
     for path in paths {

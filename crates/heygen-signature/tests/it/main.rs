@@ -6,3 +6,4 @@ mod diagnosis;
 mod hostile;
 mod invariants;
 mod texts;
+mod vectors;
