@@ -1,0 +1,110 @@
+// Against the bodies and vectors that the Rust crates answer for. HEYGEN_FIXTURES names the folder fixtures/.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import * as esm from "heygen-webhooks";
+
+const cjs = createRequire(import.meta.url)("heygen-webhooks");
+const fixtures = process.env.HEYGEN_FIXTURES ?? join(import.meta.dirname, "../../../fixtures");
+const read = (name) => readFileSync(join(fixtures, name));
+const vectors = JSON.parse(read("signature-vectors.json"));
+const answers = JSON.parse(read("answers.json"));
+
+for (const [kind, heygen] of Object.entries({ esm, cjs })) {
+  test(`${kind}: every signature vector`, async () => {
+    for (const { name, body, headers, secrets, error, diagnosis } of vectors.vectors) {
+      const raw = Buffer.from(body, "base64");
+      const verdict = await heygen.verify(raw, headers, secrets).then(
+        (match) => ({ match }),
+        ({ reason, message }) => ({ error: { reason, message } }),
+      );
+      const expected = error === null ? { match: { secret: diagnosis.secret } } : { error };
+      assert.deepEqual(verdict, expected, name);
+      const found = await heygen.diagnose(raw, headers, secrets);
+      assert.deepEqual({ secret: null, ...found }, diagnosis, name);
+    }
+  });
+
+  test(`${kind}: an unusable secret is an error`, async () => {
+    for (const { secret, message } of vectors.unusable_secrets) {
+      await assert.rejects(heygen.verify("", [], secret), { name: "TypeError", message });
+    }
+    await assert.rejects(heygen.verify("", [], []), { name: "TypeError", message: "there is no webhook secret" });
+  });
+
+  test(`${kind}: every body is answered as heygen-events answers it`, () => {
+    for (const [path, expected] of Object.entries(answers.fixtures)) {
+      check(heygen, read(path), expected, path);
+    }
+    for (const { body, answers: expected } of answers.bodies) {
+      check(heygen, body, expected, body);
+    }
+  });
+}
+
+function check(heygen, body, expected, name) {
+  if (expected === null) {
+    assert.throws(() => heygen.parse(body), SyntaxError, name);
+    return;
+  }
+  const event = heygen.parse(body);
+  const found = {
+    event_type: event.event_type,
+    is_known: heygen.isKnown(event),
+    outcome: heygen.outcome(event),
+    subject_id: heygen.subjectId(event) ?? null,
+    callback_id: heygen.callbackId(event) ?? null,
+    media_url: heygen.mediaUrl(event) ?? null,
+    media_kind: heygen.mediaKind(event) ?? null,
+    failure_message: heygen.failureMessage(event) ?? null,
+  };
+  assert.deepEqual(found, expected, name);
+}
+
+test("headers come in the forms of every framework", async () => {
+  const { body, headers, secrets } = vectors.vectors[0];
+  const raw = Buffer.from(body, "base64");
+  const signature = headers[0][1];
+  const forms = [
+    new Headers(headers),
+    new Map(headers),
+    { signature },
+    { SIGNATURE: [signature], "content-type": undefined },
+  ];
+  for (const form of forms) {
+    assert.deepEqual(await esm.verify(raw, form, secrets), { secret: 0 });
+  }
+  await assert.rejects(esm.verify(raw, { signature: [signature, signature] }, secrets), { reason: "ambiguous-signature" });
+  await assert.rejects(esm.verify(raw, {}, secrets), { reason: "missing-signature" });
+});
+
+test("bodies come in every form", async () => {
+  const { body, headers, secrets } = vectors.vectors[0];
+  const raw = Buffer.from(body, "base64");
+  for (const form of [raw, Uint8Array.from(raw), Uint8Array.from(raw).buffer, raw.toString()]) {
+    assert.deepEqual(await esm.verify(form, headers, secrets), { secret: 0 });
+  }
+});
+
+test("a large body is not rewritten", async () => {
+  const { secrets } = vectors.vectors[0];
+  for (const [length, label] of [[65_535, "matches-reserialized-body"], [65_536, "matches-no-secret"]]) {
+    const body = `["${"x".repeat(length - 4)}"]`;
+    const { createHmac } = await import("node:crypto");
+    const signature = createHmac("sha256", secrets[0]).update(body).digest("hex");
+    assert.equal((await esm.diagnose(`${body}\n`, { signature }, secrets)).label, label);
+  }
+});
+
+test("digits that no number holds are kept", () => {
+  const body = '{"event_type":"a","event_data":{"a":"\\"1234567890123456789\\"","b":1234567890123456789,"c":-0.5e-7,"d":12}}';
+  assert.deepEqual(esm.parse(body).event_data, { a: '"1234567890123456789"', b: "1234567890123456789", c: -0.5e-7, d: 12 });
+});
+
+test("the names are those of the schemas", () => {
+  assert.equal(esm.EVENT_TYPES.length, 30);
+  assert.ok(esm.EVENT_TYPES.includes("avatar_video.success"));
+});

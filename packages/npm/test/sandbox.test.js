@@ -1,0 +1,43 @@
+// The sandbox needs the binary: HEYGEN_WEBHOOKS_BIN, or heygen-webhooks on the PATH.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import { heygen } from "heygen-webhooks/express";
+import { createSandbox } from "heygen-webhooks/sandbox";
+
+test("the sandbox sends what is verified", async () => {
+  const sandbox = await createSandbox({ timeScale: 0 });
+  const events = [];
+  let secrets;
+  const server = createServer(heygen({ secrets: () => secrets, onEvent: (event) => events.push(event) }));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const url = `http://127.0.0.1:${server.address().port}/heygen`;
+    secrets = (await sandbox.register(url, ["avatar_video.success"])).secret;
+    const sent = await sandbox.send({ event_type: "avatar_video.success", data: { callback_id: "order-42" } });
+    assert.equal(sent.deliveries, 1);
+    const [delivery] = await sandbox.settled();
+    assert.deepEqual([delivery.state, delivery.attempts.map(({ status }) => status)], ["delivered", [200]]);
+    assert.equal(events[0].event_data.callback_id, "order-42");
+    assert.equal((await sandbox.send("batch.finished")).deliveries, 0);
+
+    await sandbox.misbehave({ duplicates: 1 });
+    await sandbox.send("avatar_video.success");
+    await sandbox.settled();
+    assert.equal(events.length, 3);
+    await sandbox.reset();
+    assert.deepEqual(await sandbox.deliveries(), []);
+    await assert.rejects(sandbox.misbehave({ nonsense: 1 }), /answered 4.*nonsense/);
+  } finally {
+    server.close();
+    await sandbox.close();
+  }
+  await assert.rejects(sandbox.deliveries());
+});
+
+test("a missing binary is an error that says what to do", async () => {
+  await assert.rejects(createSandbox({ binary: "no-such-binary" }), /put heygen-webhooks on the PATH/);
+});
