@@ -1,0 +1,102 @@
+"""Starts ``heygen-webhooks sandbox``, which plays HeyGen, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+
+class Sandbox:
+    """A sandbox on a free port. It ends with the ``with`` block, when it is closed, or with this process.
+
+    ``binary`` is by default what ``HEYGEN_WEBHOOKS_BIN`` names, or else ``heygen-webhooks`` on the PATH. ``time_scale`` shortens the
+    waits between attempts; at 0 nothing waits.
+    """
+
+    #: Replaces ``https://api.heygen.com`` in a client. Any API key is good.
+    url: str
+
+    def __init__(self, binary: str | None = None, time_scale: float | None = None) -> None:
+        environment = dict(os.environ)
+        binary = binary or environment.get("HEYGEN_WEBHOOKS_BIN") or "heygen-webhooks"
+        environment.pop("HEYGEN_WEBHOOKS_BIN", None)
+        words = [binary, "sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"]
+        if time_scale is not None:
+            words += ["--time-scale", str(time_scale)]
+        try:
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            )
+        except OSError as error:
+            advice = "put heygen-webhooks on the PATH, or name it in HEYGEN_WEBHOOKS_BIN"
+            raise RuntimeError(f"{binary} does not start: {advice}") from error
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline()
+        if not first:
+            raise RuntimeError(f"{binary} sandbox ended before it listened")
+        self.url = json.loads(first)["url"]
+        # Read to its end, so that the pipe never fills.
+        self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
+        self._reader.start()
+
+    def register(self, url: str, events: Sequence[str] | None = None) -> dict[str, Any]:
+        """Registers a receiver, which must answer ``OPTIONS``; ``secret`` of the answer is its secret."""
+        endpoint = {"url": url} if events is None else {"url": url, "events": list(events)}
+        return self._call("POST", "/v3/webhooks/endpoints", endpoint)  # type: ignore[no-any-return]
+
+    def send(self, event_type: str, **fields: Any) -> dict[str, Any]:
+        """Sends the sample of an event type in the background; ``settled`` waits for it.
+
+        ``fields`` are those of ``POST /sandbox/events``: ``data={"clips.0.status": "failed"}``, ``without=["url"]``.
+        """
+        return self._call("POST", "/sandbox/events", {"event_type": event_type, **fields})  # type: ignore[no-any-return]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Every delivery so far, with its attempts."""
+        return self._call("GET", "/sandbox/deliveries")  # type: ignore[no-any-return]
+
+    def settled(self) -> list[dict[str, Any]]:
+        """Every delivery, once all have ended."""
+        return self._call("GET", "/sandbox/settled")  # type: ignore[no-any-return]
+
+    def misbehave(self, **misbehaviour: Any) -> None:
+        """Misbehaves from now on, in the ways that docs/sandbox.md lists; without any it behaves again."""
+        self._call("POST", "/sandbox/misbehave", misbehaviour)
+
+    def reset(self) -> None:
+        """Deletes everything, and ends every delivery."""
+        self._call("POST", "/sandbox/reset")
+
+    def close(self) -> None:
+        """Ends it."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"X-Api-Key": "sandbox", "Content-Type": "application/json"}
+        request = Request(self.url + path, data=data, headers=headers, method=method)
+        try:
+            with urlopen(request) as response:
+                text = response.read()
+        except HTTPError as error:
+            raise RuntimeError(f"{method} {path} answered {error.code}: {error.read().decode()}") from error
+        return json.loads(text)["data"] if text else None
