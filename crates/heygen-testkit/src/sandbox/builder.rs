@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use heygen_signature::Secret;
 use tokio::net::TcpListener;
 
 use super::{
@@ -60,6 +61,14 @@ impl Builder {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.settings.api_key = Some(key.into());
+        self
+    }
+
+    /// Gives every new endpoint this secret instead of one of its own, for a receiver that reads its
+    /// secret before it is registered. A rotation replaces it by a new one.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.settings.secret = Some(secret);
         self
     }
 
@@ -136,7 +145,7 @@ impl Builder {
 }
 
 impl fmt::Debug for Builder {
-    /// Without the key.
+    /// Without the key and the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("listen", &self.listen)

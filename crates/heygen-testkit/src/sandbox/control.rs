@@ -21,6 +21,7 @@ use super::{
     misbehaviour::Misbehaviour,
     outgoing::OutgoingRequest,
     record::Delivery,
+    registration::RegistrationRequest,
     reply::{self, data},
     shared::Shared,
 };
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/sandbox/misbehave", post(misbehave))
         .route("/sandbox/state", get(state))
         .route("/sandbox/reset", post(reset))
+        .route("/sandbox/endpoints", post(register))
         .route("/sandbox/endpoints/{endpoint_id}", patch(set_status))
         .route_layer(middleware::from_fn(whole_body))
 }
@@ -95,6 +97,13 @@ async fn state(State(shared): State<Arc<Shared>>) -> Response {
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     shared.reset();
     data(json!({}))
+}
+
+/// Registers an endpoint as the v3 operation does, if need be with a given secret.
+async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+    let new = read::<RegistrationRequest>(&body)?.endpoint()?;
+    let endpoint = shared.create_endpoint(new).await?;
+    Ok(data(endpoint.v1(&shared.username)))
 }
 
 /// Sets the status of an endpoint, which no operation of HeyGen does.

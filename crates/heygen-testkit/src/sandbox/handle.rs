@@ -49,6 +49,7 @@ impl Sandbox {
             url,
             events: None,
             entity_id: None,
+            secret: None,
         };
         self.shared
             .create_endpoint(new)

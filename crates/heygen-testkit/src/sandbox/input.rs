@@ -129,7 +129,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 pub(super) const ENTITY_ID: &str = "entity_id";
-const EVENTS: &str = "events";
+pub(super) const EVENTS: &str = "events";
 
 /// The same as for the answer of a receiver.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

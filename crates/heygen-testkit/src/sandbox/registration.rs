@@ -1,10 +1,13 @@
 //! Creates and updates endpoints, with the probe. Both versions use it.
 
+use heygen_signature::Secret;
+use serde::Deserialize;
+
 use super::{
     api_error::{Api, ApiError, URL},
     clock,
     endpoint::{ENABLED, Endpoint},
-    input::{self, ENTITY_ID, Fields},
+    input::{self, ENTITY_ID, EVENTS, Fields},
     shared::Shared,
 };
 
@@ -13,6 +16,18 @@ pub(super) struct NewEndpoint {
     pub(super) url: String,
     pub(super) events: Option<Vec<String>>,
     pub(super) entity_id: Option<String>,
+    /// `None`: that of the settings, or a new one.
+    pub(super) secret: Option<Secret>,
+}
+
+/// The body of `POST /sandbox/endpoints`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegistrationRequest {
+    url: String,
+    events: Option<Vec<String>>,
+    entity_id: Option<String>,
+    secret: Option<String>,
 }
 
 /// A change of an endpoint. `None`: unchanged.
@@ -32,6 +47,23 @@ impl NewEndpoint {
             url,
             events: fields.events()?.flatten(),
             entity_id: fields.text(ENTITY_ID)?,
+            secret: None,
+        })
+    }
+}
+
+impl RegistrationRequest {
+    pub(super) fn endpoint(self) -> Result<NewEndpoint, ApiError> {
+        input::address(&self.url, Api::V3)?;
+        for name in self.events.iter().flatten() {
+            input::event_type(EVENTS, name)?;
+        }
+        let secret = self.secret.map(Secret::new).transpose();
+        Ok(NewEndpoint {
+            url: self.url,
+            events: self.events,
+            entity_id: self.entity_id,
+            secret: secret.map_err(|error| ApiError::invalid("secret", error.to_string()))?,
         })
     }
 }
@@ -39,6 +71,7 @@ impl NewEndpoint {
 impl Shared {
     pub(super) async fn create_endpoint(&self, new: NewEndpoint) -> Result<Endpoint, ApiError> {
         self.probe(&new.url).await?;
+        let secret = new.secret.or_else(|| self.settings.secret.clone());
         let (created_at, micros) = clock::now_with_micros();
         let mut state = self.state();
         let endpoint = Endpoint {
@@ -49,7 +82,7 @@ impl Shared {
             status: ENABLED.to_owned(),
             created_at,
             micros,
-            secret: clock::new_secret(),
+            secret: secret.unwrap_or_else(clock::new_secret),
             position: state.next_position(),
         };
         state.endpoints.push(endpoint.clone());

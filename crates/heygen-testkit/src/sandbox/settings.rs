@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use heygen_signature::Secret;
+
 use super::{misbehaviour::Misbehaviour, record::Delivery};
 use crate::sender::{RetryPolicy, Sender};
 
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) api_key: Option<String>,
+    /// Of every new endpoint. `None`: a new one for each.
+    pub(super) secret: Option<Secret>,
     pub(super) time_scale: f64,
     pub(super) retry: RetryPolicy,
     pub(super) delivery_timeout: Duration,
@@ -24,6 +28,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             api_key: None,
+            secret: None,
             time_scale: 1.0,
             retry: RetryPolicy::default(),
             delivery_timeout: Sender::TIMEOUT,

@@ -1,5 +1,7 @@
 //! The options of `sandbox`.
 
+use crate::settings::options::Options;
+use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
 /// Simulate HeyGen's webhook API, with signed deliveries
@@ -9,6 +11,9 @@ use clap::Args;
 ///
 /// Any API key is accepted, unless HEYGEN_WEBHOOKS_SANDBOX_KEY names the only valid one. The key
 /// protects nothing: the routes under /sandbox/ need none, and show every secret.
+///
+/// Every endpoint gets a secret of its own, or the first one of HEYGEN_WEBHOOK_SECRET or
+/// --secret-file: for a receiver that reads its secret at its start, before it is registered.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks sandbox
@@ -19,9 +24,16 @@ use clap::Args;
   A free port, reported in the first line:
   heygen-webhooks sandbox --listen 127.0.0.1:0 --json
 
+  In a test suite: a known secret, and an end with the process that started it:
+  HEYGEN_WEBHOOK_SECRET=whsec_test heygen-webhooks sandbox \\
+    --listen 127.0.0.1:0 --json --until-stdin-closes
+
   A receiver that registers at the sandbox:
   HEYGEN_API_KEY=any heygen-webhooks serve \\
     --base-url http://127.0.0.1:8090 --public-url http://127.0.0.1:8080")]
+#[command(mut_arg("secret_file", |arg| arg.help(
+    "File with one signing secret per line; every endpoint gets the first one"
+)))]
 pub(crate) struct Sandbox {
     /// Address and port to listen on; port 0 picks a free one
     #[arg(
@@ -35,6 +47,11 @@ pub(crate) struct Sandbox {
     /// by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) time_scale: f64,
+    /// Stop when standard input ends, or the process that started this one does
+    #[arg(long)]
+    pub(crate) until_stdin_closes: bool,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     /// Print one JSON object per line: first the address, then every attempt
     #[arg(long)]
     pub(crate) json: bool,

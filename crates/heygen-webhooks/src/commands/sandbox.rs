@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use heygen_signature::Secret;
 use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
 use serde_json::json;
 
@@ -12,7 +13,9 @@ use crate::failure::Failure;
 use crate::output::lines::Lines;
 use crate::output::logging;
 use crate::output::{self, tame, without_query};
+use crate::process::parent;
 use crate::process::signals::asked_to_stop;
+use crate::secrets::secret;
 use crate::settings::origin;
 use crate::settings::output::Log;
 use crate::settings::web_address::check_listen;
@@ -28,12 +31,14 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
         )));
     }
     let key = key()?;
+    let secrets = secret::configured(&options.secrets.given()?.files())?;
+    let secret = secrets.into_iter().next();
     logging::start(&Log::default())?;
     let lines = Lines::stdout()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(play(options, address, key, &lines));
+    let ended = runtime.block_on(play(options, address, key, secret, &lines));
     lines.flush();
     lines.report_dropped();
     ended
@@ -43,10 +48,12 @@ async fn play(
     options: &Sandbox,
     address: SocketAddr,
     key: Option<String>,
+    secret: Option<Secret>,
     lines: &Lines,
 ) -> Result<(), Failure> {
     // Before anybody can know the address, and so before there is a reason to stop.
     let asked = asked_to_stop(Vec::new())?;
+    let abandoned = parent::abandoned(options.until_stdin_closes)?;
     let json = options.json;
     let mut builder = Heygen::builder()
         .listen(address)
@@ -58,6 +65,9 @@ async fn play(
         });
     if let Some(key) = &key {
         builder = builder.api_key(key);
+    }
+    if let Some(secret) = secret {
+        builder = builder.secret(secret);
     }
     let heygen = builder
         .start()
@@ -72,7 +82,13 @@ async fn play(
         true => output::json_line(&json!({"type": "listening", "url": heygen.url()})),
         false => welcome(heygen.url(), key.is_some()),
     });
-    let asked = asked.await;
+    let asked = tokio::select! {
+        asked = asked => asked,
+        () = abandoned => {
+            tracing::info!("standard input or the parent process ended: stopping");
+            Ok(())
+        }
+    };
     heygen.stop().await;
     asked
 }

@@ -1,6 +1,6 @@
 //! `sandbox`: HeyGen in a box, as a process.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use heygen_testkit::{Answer, Sender};
@@ -17,10 +17,14 @@ struct Sandbox {
 
 impl Sandbox {
     fn start(workdir: &Workdir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = workdir
-            .command(&[&["sandbox", "--listen", "127.0.0.1:0"], arguments].concat())
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
+        let mut command =
+            workdir.command(&[&["sandbox", "--listen", "127.0.0.1:0"], arguments].concat());
+        command.envs(environment.iter().copied());
+        Self::of(command.stdin(Stdio::null()))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -173,6 +177,108 @@ fn one_key_can_be_made_the_only_one() {
     let new = json!({"url": endpoint::start(|_| 200)});
     assert_eq!(post(&url, "wrong", &new).status, 401);
     assert!(post(&url, "right", &new).status.is_success());
+}
+
+/// Registers an address, and gives its secret.
+fn secret_of(url: &str, path: &str, body: &Value) -> String {
+    let created = post(&format!("{url}{path}"), "any", body);
+    assert!(created.status.is_success(), "{}", created.text());
+    let created: Value = serde_json::from_slice(&created.body).expect("JSON");
+    let secret = created["data"]["secret"].as_str();
+    secret.expect("a secret").to_owned()
+}
+
+#[test]
+fn secret_can_be_known_before_the_registration() {
+    let workdir = Workdir::new();
+    let file = workdir.file("secret", "whsec_of_a_file\nwhsec_second\n");
+    let file = file.to_str().expect("UTF-8");
+    let to = endpoint::start(|_| 200);
+    let registered = |environment: &[(&str, &str)], arguments: &[&str], path, body: Value| {
+        let mut sandbox = Sandbox::start(&workdir, &[&["--json"], arguments].concat(), environment);
+        let listening = sandbox.json();
+        secret_of(listening["url"].as_str().expect("a URL"), path, &body)
+    };
+    let (v3, control) = ("/v3/webhooks/endpoints", "/sandbox/endpoints");
+    let variable = [("HEYGEN_WEBHOOK_SECRET", "whsec_of_a_variable")];
+    for (environment, arguments, path, body, expected) in [
+        (
+            &variable[..],
+            &[][..],
+            v3,
+            json!({"url": to}),
+            "whsec_of_a_variable",
+        ),
+        (
+            &[],
+            &["--secret-file", file],
+            v3,
+            json!({"url": to}),
+            "whsec_of_a_file",
+        ),
+        (
+            &[],
+            &[],
+            control,
+            json!({"url": to, "secret": "whsec_given"}),
+            "whsec_given",
+        ),
+        (
+            &variable,
+            &[],
+            control,
+            json!({"url": to}),
+            "whsec_of_a_variable",
+        ),
+    ] {
+        let secret = registered(environment, arguments, path, body);
+        assert_eq!(secret, expected, "{path}");
+    }
+    let own = registered(&[], &[], v3, json!({"url": to}));
+    assert_eq!(own.len(), "whsec_".len() + 24, "{own}");
+}
+
+const UNTIL_STDIN_CLOSES: [&str; 5] = [
+    "sandbox",
+    "--listen",
+    "127.0.0.1:0",
+    "--json",
+    "--until-stdin-closes",
+];
+
+#[test]
+fn sandbox_ends_with_its_standard_input() {
+    let workdir = Workdir::new();
+    let mut command = workdir.command(&UNTIL_STDIN_CLOSES);
+    let mut sandbox = Sandbox::of(command.stdin(Stdio::piped()));
+    assert_eq!(sandbox.json()["type"], "listening");
+    let mut input = sandbox.child.stdin.take().expect("a pipe");
+    input
+        .write_all(b"what is written has no meaning\n")
+        .expect("it reads");
+    assert!(sandbox.child.try_wait().expect("a child").is_none());
+    drop(input);
+    assert!(sandbox.lines.next().is_none());
+    assert_eq!(sandbox.child.wait().expect("it ends").code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn sandbox_ends_with_its_parent_though_its_input_stays_open() {
+    let workdir = Workdir::new();
+    let plain = workdir.command(&UNTIL_STDIN_CLOSES);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#"exec 3<&0; "$@" <&3 & wait"#, "sh"])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(workdir.path());
+    let mut parent = Sandbox::of(shell.stdin(Stdio::piped()));
+    let input = parent.child.stdin.take().expect("a pipe");
+    assert_eq!(parent.json()["type"], "listening");
+    parent.child.kill().expect("it runs");
+    assert!(parent.lines.next().is_none(), "it ends, and its output too");
+    drop(input);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answered, Heygen, answered, json_of, masked, posts, registered};
+use super::{Answered, Heygen, answered, json_of, masked, posts, registered, verifies};
 use crate::server::Server;
 use heygen_testkit::sandbox::Sandbox;
 
@@ -166,7 +166,42 @@ async fn invalid_request_is_rejected() {
         "from 200 to 599",
     )
     .await;
+    let endpoints = "/sandbox/endpoints";
+    let with = |field: &str, value: Value| json!({"url": "http://127.0.0.1:1/", field: value});
+    check_refused(endpoints, with("secret", json!("")), "secret").await;
+    check_refused(endpoints, with("event", json!([])), "unknown field `event`").await;
+    check_refused(
+        endpoints,
+        with("events", json!(["a"])),
+        "is not an event type",
+    )
+    .await;
+    check_refused(endpoints, json!({"url": "http://example.com"}), "https").await;
     check_refused(misbehave, json!({"link": "gone"}), "unknown variant `gone`").await;
+}
+
+#[tokio::test]
+async fn endpoint_gets_a_known_secret() {
+    let secret = |text: &str| heygen_signature::Secret::new(text).unwrap();
+    let heygen = Heygen::with(Sandbox::builder().secret(secret("whsec_fixed"))).await;
+    let server = Server::with_statuses(&[200]).await;
+    let new = json!({"url": server.url, "secret": "whsec_given", "events": ["batch.finished"]});
+    let registered = post(&heygen, "/sandbox/endpoints", new).await.body;
+    assert_eq!(registered["data"]["secret"], "whsec_given");
+    heygen.send(heygen_testkit::EventBuilder::new("batch.finished"));
+    heygen.send(heygen_testkit::EventBuilder::new("avatar_video.fail"));
+    heygen.settled().await;
+    assert_eq!(posts(&server).len(), 1);
+    assert!(verifies(&posts(&server)[0], &secret("whsec_given")));
+
+    let endpoint = heygen.register(&server.url).await.unwrap();
+    assert_eq!(endpoint.secret.expose(), "whsec_fixed");
+    let rotate = format!(
+        "POST /v3/webhooks/endpoints/{}/rotate-secret",
+        endpoint.endpoint_id
+    );
+    let rotated = heygen.call(&rotate, Value::Null).await.body;
+    assert_ne!(rotated["data"]["secret"], "whsec_fixed");
 }
 
 #[tokio::test]
