@@ -66,6 +66,16 @@ impl Json {
         }
     }
 
+    /// Gives a field of an object another name, and leaves it in its place.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if let Self::Object(fields) = self
+            && let Some(index) = fields.get_index_of(from)
+        {
+            // It can only be taken: then the field keeps its name.
+            let _replaced = fields.replace_index(index, to.to_owned());
+        }
+    }
+
     /// Removes the value at a path, if it exists.
     pub(crate) fn remove(&mut self, path: &str) {
         let (first, rest) = match path.split_once('.') {

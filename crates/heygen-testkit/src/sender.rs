@@ -12,14 +12,18 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use url::Url;
 
-use self::client::Client;
+use self::{
+    client::Client,
+    outgoing_body::{OutgoingBody, Pace},
+};
 use crate::request::{JSON, signature_value};
 
 mod client;
 mod error;
+mod outgoing_body;
 mod report;
 mod retry;
 
@@ -56,6 +60,8 @@ pub struct Sender {
     header_name: String,
     extra_headers: Vec<(String, String)>,
     tampered: bool,
+    doubled: bool,
+    pace: Pace,
     hanging_up: bool,
     retry: RetryPolicy,
     duplicates: u32,
@@ -88,6 +94,8 @@ impl Sender {
             header_name: SIGNATURE.to_owned(),
             extra_headers: Vec::new(),
             tampered: false,
+            doubled: false,
+            pace: Pace::Whole,
             hanging_up: false,
             retry: RetryPolicy::once(),
             duplicates: 0,
@@ -130,6 +138,28 @@ impl Sender {
     #[must_use]
     pub fn tampered(mut self) -> Self {
         self.tampered = true;
+        self
+    }
+
+    /// Sends the signature header twice: first with a value that is wrong for every secret. A receiver
+    /// must not crash on it.
+    #[must_use]
+    pub fn doubled_signature(mut self) -> Self {
+        self.doubled = true;
+        self
+    }
+
+    /// Sends the first half of a body, and the second after this time.
+    #[must_use]
+    pub fn slow(mut self, pause: Duration) -> Self {
+        self.pace = Pace::Slow(pause);
+        self
+    }
+
+    /// Closes the connection after the first half of a body.
+    #[must_use]
+    pub fn truncated(mut self) -> Self {
+        self.pace = Pace::Truncated;
         self
     }
 
@@ -193,7 +223,7 @@ impl Sender {
     /// part of the report.
     pub async fn probe(&self) -> Result<ProbeReport, SendError> {
         let client = self.client()?;
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(OutgoingBody::new(Bytes::new(), Pace::Whole));
         *request.method_mut() = Method::OPTIONS;
         *request.uri_mut() = self.uri()?;
         request.headers_mut().insert(ACCEPT, ANYTHING);
@@ -242,7 +272,10 @@ impl Sender {
         let mut headers = HeaderMap::from_iter([(ACCEPT, ANYTHING), (CONTENT_TYPE, JSON)]);
         if let Some(secret) = &self.secret {
             let name = HeaderName::try_from(&self.header_name).map_err(SendError::header_name)?;
-            headers.insert(name, signature_value(secret, &body));
+            if self.doubled {
+                headers.append(name.clone(), WRONG_SIGNATURE);
+            }
+            headers.append(name, signature_value(secret, &body));
         }
         for (name, value) in &self.extra_headers {
             let name = HeaderName::try_from(name).map_err(SendError::header_name)?;
@@ -253,6 +286,7 @@ impl Sender {
             uri: self.uri()?,
             headers,
             body: if self.tampered { tamper(&body) } else { body },
+            pace: self.pace,
         })
     }
 
@@ -281,11 +315,12 @@ struct Delivery {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+    pace: Pace,
 }
 
 impl Delivery {
-    fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(self.body.clone().into());
+    fn request(&self) -> Request<OutgoingBody> {
+        let mut request = Request::new(OutgoingBody::new(self.body.clone(), self.pace));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -306,7 +341,7 @@ fn tamper(body: &Bytes) -> Bytes {
 /// One request with its answer or error.
 async fn attempt(
     client: &Client,
-    request: Request<Full<Bytes>>,
+    request: Request<OutgoingBody>,
     timeout: Duration,
     hanging_up: bool,
 ) -> Attempt {
@@ -321,7 +356,7 @@ async fn attempt(
 
 async fn exchange(
     client: &Client,
-    request: Request<Full<Bytes>>,
+    request: Request<OutgoingBody>,
     hanging_up: bool,
 ) -> Result<Answer, AttemptError> {
     let response = client.request(request).await;
@@ -344,4 +379,6 @@ async fn exchange(
     })
 }
 
+const WRONG_SIGNATURE: HeaderValue =
+    HeaderValue::from_static("0000000000000000000000000000000000000000000000000000000000000000");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");

@@ -1,6 +1,6 @@
 //! The operations of the sandbox over HTTP, for tests in other languages.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -66,10 +66,42 @@ async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Para
     data(deliveries)
 }
 
-/// Waits until all deliveries have ended, and lists them.
-async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Response {
-    state.settled().await;
-    deliveries(state, params).await
+/// Waits until all deliveries have ended, and lists them. With a `timeout` in seconds that is too
+/// short it answers 408 with those that have not.
+async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Answer {
+    let timeout = match params.get(TIMEOUT) {
+        Some(text) => seconds(text)?,
+        None => Duration::MAX,
+    };
+    // Longer than any clock counts is for ever.
+    if tokio::time::timeout(timeout, state.settled()).await.is_ok() {
+        return Ok(deliveries(state, params).await);
+    }
+    let state = state.state();
+    let pending: Vec<_> = state
+        .deliveries
+        .values()
+        .filter(|one| !one.ended())
+        .collect();
+    let said: Vec<_> = pending.iter().take(10).map(|one| one.summary()).collect();
+    let message = format!(
+        "{} of {} deliveries have not ended after {} s: {}",
+        pending.len(),
+        state.deliveries.len(),
+        timeout.as_secs_f64(),
+        said.join("; "),
+    );
+    let error = json!({"code": "not_settled", "message": message});
+    let body = json!({"error": error, "data": pending});
+    Ok(reply::json(StatusCode::REQUEST_TIMEOUT, &body))
+}
+
+fn seconds(text: &str) -> Result<Duration, ApiError> {
+    let seconds = text.parse().ok();
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| {
+        ApiError::invalid(TIMEOUT, format!("timeout={text} is no number of seconds."))
+    })
 }
 
 async fn misbehave(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
@@ -123,6 +155,8 @@ async fn set_status(
     endpoint.status = status;
     Ok(data(endpoint.v1(&shared.username)))
 }
+
+const TIMEOUT: &str = "timeout";
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)

@@ -10,7 +10,7 @@ use super::{
     endpoint::ENABLED,
     misbehaviour::Misbehaviour,
     outgoing::Outgoing,
-    planned_delivery::{PlannedDelivery, Target},
+    planned_delivery::{DeliveryFaults, PlannedDelivery, Target},
     record::{Delivery, DeliveryAttempt, DeliveryState},
     shared::Shared,
     state::LogRecord,
@@ -39,11 +39,7 @@ impl Shared {
         let mut state = self.state();
         let misbehaviour = state.misbehaviour.clone();
         misbehaviour.shape(&mut body);
-        let bytes = if misbehaviour.spaced {
-            body.spaced()
-        } else {
-            body.compact()
-        };
+        let bytes = misbehaviour.bytes(&body);
         let event_type = text(body.field("event_type"));
         let event_id = match text(body.field("event_id")) {
             id if id.is_empty() => format!("evt_{}", clock::new_id()),
@@ -74,14 +70,13 @@ impl Shared {
         let mut planned_deliveries = Vec::new();
         for (target, old_secret) in targets {
             let delivery_id = state.next_position();
-            let (endpoint_id, retry, duplicates, drop_answers) = match &target {
+            let (endpoint_id, retry, faults) = match &target {
                 Target::Endpoint(id) => (
                     Some(id.clone()),
                     self.settings.retry_policy(),
-                    misbehaviour.duplicates,
-                    misbehaviour.drop_answers,
+                    DeliveryFaults::from(&misbehaviour),
                 ),
-                Target::Callback(_) => (None, RetryPolicy::once(), 0, 0),
+                Target::Callback(_) => (None, RetryPolicy::once(), DeliveryFaults::default()),
             };
             state.add_delivery(Delivery {
                 delivery_id,
@@ -101,9 +96,7 @@ impl Shared {
                 after: Vec::new(),
                 delay: Duration::from_millis(misbehaviour.delay_ms),
                 retry,
-                duplicates,
-                drop_answers,
-                mid_2026_headers: misbehaviour.mid_2026_headers,
+                faults,
                 old_secret,
             });
         }
@@ -173,8 +166,11 @@ impl Shared {
     }
 
     /// The sender for the next attempt. `None` if the endpoint no longer gets deliveries.
-    fn sender_for(&self, planned: &PlannedDelivery, hangs_up: bool) -> Option<(String, Sender)> {
-        let sender = if hangs_up {
+    ///
+    /// `before` is the number of attempts before it.
+    fn sender_for(&self, planned: &PlannedDelivery, before: u32) -> Option<(String, Sender)> {
+        let faults = &planned.faults;
+        let sender = if before < faults.drop_answers {
             &self.hanging_up
         } else {
             &self.sender
@@ -190,7 +186,15 @@ impl Shared {
         };
         let secret = planned.old_secret.clone().unwrap_or(secret);
         let mut sender = sender.clone().to(&url).secret(secret);
-        if planned.mid_2026_headers {
+        if before < faults.truncate {
+            sender = sender.truncated();
+        } else if !faults.slow.is_zero() {
+            sender = sender.slow(faults.slow);
+        }
+        if faults.doubled_signature {
+            sender = sender.doubled_signature();
+        }
+        if faults.mid_2026_headers {
             sender = sender
                 .header_name(HEYGEN_SIGNATURE)
                 .header(TIMESTAMP, clock::unix_seconds().to_string())
@@ -217,7 +221,7 @@ async fn deliver(shared: &Shared, planned: &PlannedDelivery) -> DeliveryState {
         if !shared.pause(wait).await {
             return DeliveryState::Cancelled;
         }
-        let Some(sender) = shared.sender_for(planned, attempts < planned.drop_answers) else {
+        let Some(sender) = shared.sender_for(planned, attempts) else {
             return DeliveryState::Cancelled;
         };
         if attempt(shared, planned, sender, false).await {
@@ -229,11 +233,11 @@ async fn deliver(shared: &Shared, planned: &PlannedDelivery) -> DeliveryState {
             None => return DeliveryState::GivenUp,
         }
     }
-    for _ in 0..planned.duplicates {
+    for _ in 0..planned.faults.duplicates {
         if shared.is_stopping() {
             break;
         }
-        let Some(sender) = shared.sender_for(planned, false) else {
+        let Some(sender) = shared.sender_for(planned, u32::MAX) else {
             break;
         };
         attempt(shared, planned, sender, true).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
@@ -46,7 +47,13 @@ pub struct Misbehaviour {
     pub(super) link: Option<Link>,
     pub(super) event_type: Option<String>,
     pub(super) data: Option<Value>,
+    pub(super) name_key: Option<String>,
+    pub(super) without_data: bool,
+    pub(super) body: Option<String>,
     pub(super) mid_2026_headers: bool,
+    pub(super) doubled_signature: bool,
+    pub(super) truncate: u32,
+    pub(super) slow_ms: u64,
     pub(super) spaced: bool,
     pub(super) old_secret: bool,
     pub(super) log_delivered_only: bool,
@@ -154,6 +161,52 @@ impl Misbehaviour {
         self
     }
 
+    /// `name_key`: sends the name of the event under this key instead of `event_type`, for example
+    /// under `event`, which HeyGen's own n8n node reads.
+    #[must_use]
+    pub fn name_key(mut self, key: impl Into<String>) -> Self {
+        self.name_key = Some(key.into());
+        self
+    }
+
+    /// `without_data`: sends no `event_data`.
+    #[must_use]
+    pub fn without_data(mut self) -> Self {
+        self.without_data = true;
+        self
+    }
+
+    /// `body`: sends this text, signed, in place of every body, for example one that is not JSON.
+    /// The log keeps the event.
+    #[must_use]
+    pub fn body(mut self, text: impl Into<String>) -> Self {
+        self.body = Some(text.into());
+        self
+    }
+
+    /// `doubled_signature`: sends the signature header twice, first with a wrong value.
+    #[must_use]
+    pub fn doubled_signature(mut self) -> Self {
+        self.doubled_signature = true;
+        self
+    }
+
+    /// `truncate`: closes the connection after half of the body, in the first attempts of every
+    /// delivery. They are retried.
+    #[must_use]
+    pub fn truncate(mut self, attempts: u32) -> Self {
+        self.truncate = attempts;
+        self
+    }
+
+    /// `slow_ms`: sends the second half of every body this much later, in whole milliseconds. The
+    /// time scale does not apply. It counts towards the timeout of the delivery.
+    #[must_use]
+    pub fn slow(mut self, pause: Duration) -> Self {
+        self.slow_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
     /// `mid_2026_headers`: sends `Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id`
     /// instead of `Signature`, as one edition of HeyGen's documentation said.
     #[must_use]
@@ -222,6 +275,25 @@ impl Misbehaviour {
         if let Some(data) = &self.data {
             *body.field_mut("event_data") = data.clone().into();
         }
+        if self.without_data {
+            body.remove("event_data");
+        }
+    }
+
+    /// The bytes that are sent of a body.
+    pub(super) fn bytes(&self, body: &Json) -> Bytes {
+        if let Some(text) = &self.body {
+            return text.clone().into();
+        }
+        let mut body = body.clone();
+        if let Some(key) = &self.name_key {
+            body.rename("event_type", key);
+        }
+        if self.spaced {
+            body.spaced()
+        } else {
+            body.compact()
+        }
     }
 }
 
@@ -267,7 +339,7 @@ mod tests {
     fn check(misbehaviour: &Misbehaviour, body: &str, expected: &str) {
         let mut json = serde_json::from_str(body).unwrap();
         misbehaviour.shape(&mut json);
-        assert_eq!(json.compact(), expected);
+        assert_eq!(misbehaviour.bytes(&json), expected);
     }
 
     #[test]
@@ -290,6 +362,17 @@ mod tests {
             body,
             r#"{"event_type":"a","event_data":[]}"#,
         );
+        check(
+            &fresh().name_key("event").without_data(),
+            body,
+            r#"{"event":"a"}"#,
+        );
+        check(
+            &fresh().spaced().name_key("event").link(Link::Null),
+            r#"{"event_type":"a","event_data":{"url":"u"},"event_id":"e"}"#,
+            r#"{"event": "a", "event_data": {"url": null}, "event_id": "e"}"#,
+        );
+        check(&fresh().body("not JSON"), body, "not JSON");
     }
 
     #[test]

@@ -76,6 +76,31 @@ operations! {
     Events = "GET" "/v3/webhooks/events";
 }
 
+impl Operation {
+    /// What a path that is none of an operation may mean.
+    pub(super) fn hint(method: &str, path: &str) -> String {
+        let known = |path: &str| Self::ALL.iter().find(|operation| operation.path() == path);
+        let without_slash = path.trim_end_matches('/');
+        if known(without_slash).is_some() {
+            return format!("there is no slash at the end of {without_slash}");
+        }
+        if let Some((shorter, id)) = without_slash.rsplit_once('/') {
+            match known(shorter) {
+                Some(Self::V1Delete) => {
+                    return format!(
+                        "the id goes in the query: {method} {shorter}?endpoint_id={id}"
+                    );
+                }
+                Some(Self::V1Update) => {
+                    return "the id goes in the body, as endpoint_id".to_owned();
+                }
+                Some(_) | None => {}
+            }
+        }
+        "there is no such path in the sandbox".to_owned()
+    }
+}
+
 /// The text is not the method and path of an [`Operation`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

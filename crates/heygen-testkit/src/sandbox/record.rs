@@ -74,6 +74,25 @@ impl Delivery {
         }
     }
 
+    /// In a few words, for one that has not ended.
+    pub(super) fn summary(&self) -> String {
+        let Some(last) = self.attempts.last() else {
+            return format!("{} ({}), not attempted yet", self.event_type, self.event_id);
+        };
+        let result = match (last.status, &last.error) {
+            (Some(status), _) => format!("answered {status}"),
+            (None, Some(error)) => error.clone(),
+            (None, None) => "no answer".to_owned(),
+        };
+        format!(
+            "{} ({}) to {}, attempt {}: {result}",
+            self.event_type,
+            self.event_id,
+            last.url,
+            self.attempts.len()
+        )
+    }
+
     /// The status of every attempt, in order. `None`: no answer was read.
     #[must_use]
     pub fn statuses(&self) -> Vec<Option<u16>> {

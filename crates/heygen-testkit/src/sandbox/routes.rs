@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     middleware,
     response::Response,
     routing::{MethodRouter, delete, get, patch, post},
@@ -29,7 +29,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         });
     let routes = api
         .merge(control::routes())
-        .fallback(async |uri: Uri| not_found(uri.path()))
+        .fallback(no_such_path)
         .with_state(shared.clone());
     // Around the whole router: it sets `Allow` outside its own layers.
     Router::new()
@@ -37,6 +37,16 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .layer(middleware::map_response(finish))
         .layer(middleware::map_request(without_head))
 }
+
+/// Says in a note what may have been meant: HeyGen's own answer does not.
+async fn no_such_path(State(shared): State<Arc<Shared>>, method: Method, uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(MAX_NOTED_CHARS).collect();
+    let hint = Operation::hint(method.as_str(), &path);
+    shared.note(format!("{method} {path}: {hint}"));
+    not_found(uri.path())
+}
+
+const MAX_NOTED_CHARS: usize = 200;
 
 /// The router would answer HEAD like GET. HeyGen's API is not known to have HEAD.
 async fn without_head(mut request: Request) -> Request {

@@ -1,14 +1,12 @@
 //! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy. TLS has an explicit crypto
 //! provider, so that neither the process nor another crate decides about it.
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::error::SendError;
+use super::{error::SendError, outgoing_body::OutgoingBody};
 
 #[cfg(feature = "tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
@@ -16,7 +14,7 @@ type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 type Connector = HttpConnector;
 
 /// Clones share their connections.
-pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+pub(super) type Client = legacy::Client<Connector, OutgoingBody>;
 
 /// A client that reuses connections, or closes them.
 pub(super) fn new(keeps_connections: bool) -> Result<Client, SendError> {

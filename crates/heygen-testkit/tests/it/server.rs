@@ -95,11 +95,15 @@ impl Server {
         answers: Arc<Answers>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
+        let Ok(body) = body.collect().await else {
+            // The other side has gone.
+            return std::future::pending().await;
+        };
         let seen = Seen {
             method: head.method,
             path: head.uri.path().to_owned(),
             headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body: body.to_bytes(),
         };
         let mut index = 0;
         self.seen.send_modify(|all| {

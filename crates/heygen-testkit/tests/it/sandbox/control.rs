@@ -1,5 +1,6 @@
 //! The sandbox's own routes, for other languages.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Answered, Heygen, answered, json_of, masked, posts, registered, verifies};
@@ -95,8 +96,9 @@ async fn misbehave_sets_and_clears_misbehaviour() {
     let (heygen, server, _) = registered(&[200]).await;
     let body = json!({
         "duplicates": 1, "delay_ms": 1, "reorder": 1, "drop_answers": 1, "link": "empty",
-        "event_type": "podcast.success", "data": [], "mid_2026_headers": true, "spaced": true,
-        "old_secret": true, "log_delivered_only": true, "log_order": "shuffled",
+        "event_type": "podcast.success", "data": [], "name_key": "event", "without_data": false,
+        "body": null, "mid_2026_headers": true, "doubled_signature": true, "truncate": 0, "slow_ms": 1,
+        "spaced": true, "old_secret": true, "log_delivered_only": true, "log_order": "shuffled",
         "api": [{"on": "GET /v3/webhooks/event-types", "times": 1, "status": 503, "retry_after": 2,
             "body": "busy", "cut_off": false, "delay_ms": 1}],
     });
@@ -107,7 +109,7 @@ async fn misbehave_sets_and_clears_misbehaviour() {
     post(&heygen, "/sandbox/events", event.clone()).await;
     get(&heygen, "/sandbox/settled").await;
     assert_eq!(posts(&server).len(), 3);
-    let expected = r#"{"event_type": "podcast.success", "event_data": []}"#;
+    let expected = r#"{"event": "podcast.success", "event_data": []}"#;
     assert_eq!(posts(&server)[0].body, expected);
     let request = heygen.request("GET /v3/webhooks/event-types");
     let refused = request.send().await.unwrap();
@@ -235,7 +237,9 @@ async fn state_is_shown_and_status_is_set() {
             "settled": true,
             "misbehaviour": {
                 "duplicates": 0, "delay_ms": 0, "reorder": 0, "drop_answers": 0, "link": null,
-                "event_type": null, "data": null, "mid_2026_headers": false, "spaced": false,
+                "event_type": null, "data": null, "name_key": null, "without_data": false, "body": null,
+                "mid_2026_headers": false, "doubled_signature": false, "truncate": 0, "slow_ms": 0,
+                "spaced": false,
                 "old_secret": false, "log_delivered_only": false, "log_order": "newest_first",
                 "api": [],
             },
@@ -245,6 +249,64 @@ async fn state_is_shown_and_status_is_set() {
     let path = "PATCH /sandbox/endpoints/e1";
     let missing = answered(heygen.keyless(path).body(r#"{"status":"disabled"}"#)).await;
     assert_eq!(missing.status, 404);
+}
+
+#[tokio::test]
+async fn settled_with_a_timeout_says_what_is_pending() {
+    let heygen = Heygen::with(Sandbox::builder().time_scale(1.0)).await;
+    let server = Server::with_statuses(&[204, 503]).await;
+    heygen.register(&server.url).await.unwrap();
+    let ended = get(&heygen, "/sandbox/settled?timeout=60").await;
+    assert_eq!(
+        (ended.status, ended.body),
+        (StatusCode::OK, json!({"data": []}))
+    );
+
+    heygen.send(heygen_testkit::EventBuilder::new("batch.finished").top("event_id", "evt_1"));
+    heygen.until(|all| !all[0].attempts.is_empty()).await;
+    let waited = get(&heygen, "/sandbox/settled?timeout=0.01").await;
+    assert_eq!(waited.status, 408);
+    assert_eq!(waited.body["data"][0]["event_id"], "evt_1");
+    assert_eq!(waited.body["error"]["code"], "not_settled");
+    let message = waited.body["error"]["message"].as_str().unwrap();
+    let expected = format!(
+        "1 of 1 deliveries have not ended after 0.01 s: batch.finished (evt_1) to {}, attempt 1: answered 503",
+        server.url
+    );
+    assert_eq!(message, expected);
+
+    for timeout in ["soon", "-1", "NaN"] {
+        let refused = get(&heygen, &format!("/sandbox/settled?timeout={timeout}")).await;
+        assert_eq!(refused.body["error"]["param"], "timeout", "{timeout}");
+    }
+}
+
+/// What the sandbox notes about a path that it does not have.
+async fn check_note(operation: &str, expected: &str) {
+    let heygen = Heygen::start().await;
+    let refused = heygen.request(operation).send().await.unwrap();
+    assert_eq!(refused.status(), 404, "{operation}");
+    assert_eq!(heygen.notes(), [format!("{operation}: {expected}")]);
+}
+
+#[tokio::test]
+async fn wrong_path_is_noted() {
+    check_note(
+        "DELETE /v1/webhook/endpoint.delete/e1",
+        "the id goes in the query: DELETE /v1/webhook/endpoint.delete?endpoint_id=e1",
+    )
+    .await;
+    check_note(
+        "PATCH /v1/webhook/endpoint.update/e1",
+        "the id goes in the body, as endpoint_id",
+    )
+    .await;
+    check_note(
+        "POST /v3/webhooks/endpoints/",
+        "there is no slash at the end of /v3/webhooks/endpoints",
+    )
+    .await;
+    check_note("GET /v9/videos", "there is no such path in the sandbox").await;
 }
 
 #[tokio::test]

@@ -163,6 +163,57 @@ async fn bodies() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_no_envelope() {
+    let fresh = Misbehaviour::default;
+    check_body(
+        fresh().name_key("event"),
+        r#"{"event":"avatar_video.success","event_data":{"url":"https://files.heygen.ai/é.mp4","video_id":"v1"}}"#,
+    )
+    .await;
+    check_body(
+        fresh().without_data(),
+        r#"{"event_type":"avatar_video.success"}"#,
+    )
+    .await;
+    check_body(fresh().body("not JSON"), "not JSON").await;
+    check_body(fresh().body(""), "").await;
+}
+
+#[tokio::test]
+async fn doubled_signature() {
+    let (heygen, server, secret) = registered(&[200]).await;
+    heygen.misbehave(Misbehaviour::default().doubled_signature());
+    heygen.send(EventBuilder::new(SUCCESS));
+    heygen.settled().await;
+    let post = posts(&server).remove(0);
+    let signatures: Vec<_> = post.headers.get_all("signature").iter().collect();
+    let right = secret.sign(&post.body).to_string();
+    assert_eq!(signatures, ["0".repeat(64).as_str(), right.as_str()]);
+}
+
+#[tokio::test]
+async fn truncated_request_is_retried() {
+    let (heygen, server, secret) = registered(&[200]).await;
+    heygen.misbehave(Misbehaviour::default().truncate(2));
+    heygen.send(EventBuilder::new(SUCCESS));
+    heygen.settled().await;
+    assert_eq!(heygen.deliveries()[0].statuses(), [None, None, Some(200)]);
+    let posts = posts(&server);
+    assert_eq!(posts.len(), 1, "the others never came to their end");
+    assert!(verifies(&posts[0], &secret));
+}
+
+#[tokio::test]
+async fn slow_request_arrives_whole() {
+    let pause = Duration::from_millis(50);
+    let begun = Instant::now();
+    let event = EventBuilder::new(SUCCESS);
+    let posts = received(Misbehaviour::default().slow(pause), event.clone()).await;
+    assert!(begun.elapsed() >= pause);
+    assert_eq!(posts[0].body, event.body());
+}
+
+#[tokio::test]
 async fn other_event_type_is_delivered_to_subscribers_of_the_real_one() {
     let heygen = Heygen::with(Sandbox::builder()).await;
     let server = Server::with_statuses(&[200]).await;
