@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Event, ParseError};
-use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, Source};
+use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, NewDelivery, Source};
 
 /// A stored delivery that is dispatched to a handler.
 ///
@@ -23,6 +23,27 @@ struct Shared {
 }
 
 impl Delivery {
+    /// A delivery of this body that comes from no inbox, for a unit test of a handler: received now, as
+    /// a webhook, without headers, and in its first attempt.
+    ///
+    /// Anything else is a [`ClaimedDelivery`], whose fields are public.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heygen_receiver::Delivery;
+    ///
+    /// let delivery = Delivery::for_test(r#"{"event_type":"batch.finished","event_data":{}}"#);
+    /// assert_eq!(delivery.event()?.event_name(), "batch.finished");
+    /// # Ok::<(), heygen_events::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn for_test(body: impl Into<Bytes>) -> Self {
+        let now = SystemTime::now();
+        let new = NewDelivery::new(now, Source::Webhook, Vec::new(), body.into());
+        ClaimedDelivery::new(DeliveryId::next(now, None, 0), &new, 1).into()
+    }
+
     /// The event, typed.
     ///
     /// # Errors
@@ -94,8 +115,7 @@ impl Delivery {
     }
 }
 
-/// How a dispatcher makes one, and a test of a handler too: append a body to a
-/// [`MemoryInbox`](heygen_inbox::MemoryInbox) and claim it, as `examples/handler_test.rs` does.
+/// How a dispatcher makes one. Tests of handlers have [`Delivery::for_test`].
 impl From<ClaimedDelivery> for Delivery {
     fn from(claimed: ClaimedDelivery) -> Self {
         let event = OnceLock::new();
@@ -117,29 +137,25 @@ impl fmt::Debug for Delivery {
 mod tests {
     use std::ptr;
 
-    use heygen_inbox::{ClaimRequest, Inbox, MemoryInbox, NewDelivery};
-
     use super::*;
-
-    async fn delivery(body: &'static str) -> Delivery {
-        let inbox = MemoryInbox::new();
-        let now = SystemTime::now();
-        let body = Bytes::from_static(body.as_bytes());
-        let new = NewDelivery::new(now, Source::Webhook, Vec::new(), body);
-        inbox.append(new).await.expect("room");
-        let claim = inbox
-            .claim(ClaimRequest::due(1, now))
-            .await
-            .expect("a claim");
-        let claimed = claim.deliveries.into_iter().next().expect("one is due");
-        claimed.into()
-    }
 
     const BODY: &str = r#"{"event_type":"batch.finished","event_data":{}}"#;
 
-    #[tokio::test]
-    async fn body_is_parsed_on_demand_and_once_for_all_clones() {
-        let delivery = delivery(BODY).await;
+    #[test]
+    fn delivery_of_a_test_is_new() {
+        let begun = SystemTime::now();
+        let delivery = Delivery::for_test(BODY);
+        assert_eq!(delivery.body(), BODY);
+        assert_eq!(
+            (delivery.attempt(), delivery.source()),
+            (1, Source::Webhook)
+        );
+        assert!(delivery.headers().is_empty() && delivery.received_at() >= begun);
+    }
+
+    #[test]
+    fn body_is_parsed_on_demand_and_once_for_all_clones() {
+        let delivery = Delivery::for_test(BODY);
         assert_eq!(delivery.event_type(), Some("batch.finished"));
         assert!(!format!("{delivery:?}").is_empty());
         assert!(delivery.shared.event.get().is_none(), "no one has asked");
@@ -160,13 +176,13 @@ mod tests {
             Ok(())
         }
 
-        let unreadable = delivery("not JSON").await;
+        let unreadable = Delivery::for_test("not JSON");
         assert_eq!(unreadable.event_type(), None);
         let error = handler(unreadable.clone()).await.expect_err("no event");
         assert_eq!(error.to_string(), "body is not JSON");
         assert!(unreadable.into_event().is_err());
         assert!(
-            delivery(BODY).await.into_event().is_ok(),
+            Delivery::for_test(BODY).into_event().is_ok(),
             "never asked before"
         );
     }
