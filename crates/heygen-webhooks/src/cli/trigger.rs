@@ -1,14 +1,16 @@
 //! The options of `trigger`.
 
+use std::path::PathBuf;
+
 use crate::settings::file::ConfigFile;
 use crate::settings::options::Options;
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Send a signed sample delivery, as HeyGen would
+/// Send a signed delivery: a sample of an event, or your own body
 ///
-/// The body is a sample of the event with fresh ids; an unknown event gets a fresh id too. It is
-/// signed with the first secret of HEYGEN_WEBHOOK_SECRET or --secret-file.
+/// The body is a sample of the event with fresh ids, and an unknown event gets a fresh id too; or it is a file, sent to
+/// the byte. It is signed with the first secret of HEYGEN_WEBHOOK_SECRET or --secret-file.
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:
@@ -22,10 +24,14 @@ use clap::Args;
   heygen-webhooks trigger avatar_video.success --tamper
 
   An unknown event:
-  heygen-webhooks trigger something.new --set name=x",
+  heygen-webhooks trigger something.new --set name=x
+
+  A stored delivery again, after an edit:
+  heygen-webhooks inbox show 01jd… --raw > body.json
+  heygen-webhooks trigger --body body.json",
     after_help = "Exit status: 0 when every delivery was answered with a 2xx; 1 otherwise."
 )]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["event_type", "all"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["event_type", "all", "body"])))]
 #[command(mut_arg("secret_file", |arg| arg.help(
     "File with one signing secret per line; the first one signs"
 )))]
@@ -36,6 +42,13 @@ pub(crate) struct Trigger {
     /// Send one sample of every known event
     #[arg(long)]
     pub(crate) all: bool,
+    /// Send the bytes of this file, whatever they are; `-` for standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["fields", "event_id", "count", "keep_ids"]
+    )]
+    pub(crate) body: Option<PathBuf>,
     /// Address to send to [default: that of a `serve` with the same environment and configuration
     /// file, else http://127.0.0.1:8080/webhooks/heygen]
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_TO")]

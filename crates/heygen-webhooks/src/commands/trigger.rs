@@ -2,12 +2,14 @@
 
 use anyhow::Context as _;
 use heygen_connect::SecretStore;
-use heygen_events::EventType;
+use heygen_events::{Event, EventType};
 use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
 
 use crate::cli::Trigger;
+use crate::commands::input;
 use crate::failure::{Failure, error_chain};
+use crate::output::notice;
 use crate::output::{self, tame};
 use crate::secrets::secret;
 use crate::settings::event_name;
@@ -42,10 +44,16 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
         Some(name) => vec![EventType::from(name.as_str())],
         None => EventType::KNOWN.to_vec(),
     };
+    let own_body = options.body.as_deref().map(input::read).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let all_accepted = runtime.block_on(send_all(options, &sender, &event_types, &fields))?;
+    let all_accepted = runtime.block_on(async {
+        match own_body {
+            Some(body) => send_body(options, &sender, body).await,
+            None => send_all(options, &sender, &event_types, &fields).await,
+        }
+    })?;
     match all_accepted {
         true => Ok(()),
         false => Err(Failure::Said),
@@ -84,12 +92,39 @@ async fn send_all(
     for event_type in event_types {
         for _ in 0..options.count {
             let body = body(options, event_type, fields)?;
-            let report = sender.deliver(body).await.map_err(Failure::of_sending)?;
-            for attempt in report.attempts().iter().chain(report.duplicates()) {
-                output::write(line(options, event_type, attempt))?;
-                all_accepted &= attempt.accepted();
-            }
+            all_accepted &= deliver(options, sender, Some(event_type.as_str()), body).await?;
         }
+    }
+    Ok(all_accepted)
+}
+
+/// Sends a body as it is, and says which event a receiver will find in it.
+async fn send_body(options: &Trigger, sender: &Sender, body: Vec<u8>) -> Result<bool, Failure> {
+    let event = Event::from_slice(&body);
+    let event_type = match &event {
+        Ok(event) => Some(event.event_name()),
+        Err(error) => {
+            let reason = error_chain(error);
+            notice::warn(format!(
+                "the body is not an event, and is sent as it is: {reason}"
+            ));
+            None
+        }
+    };
+    deliver(options, sender, event_type, body).await
+}
+
+async fn deliver(
+    options: &Trigger,
+    sender: &Sender,
+    event_type: Option<&str>,
+    body: Vec<u8>,
+) -> Result<bool, Failure> {
+    let report = sender.deliver(body).await.map_err(Failure::of_sending)?;
+    let mut all_accepted = true;
+    for attempt in report.attempts().iter().chain(report.duplicates()) {
+        output::write(line(options, event_type, attempt))?;
+        all_accepted &= attempt.accepted();
     }
     Ok(all_accepted)
 }
@@ -116,7 +151,7 @@ fn fresh_id() -> anyhow::Result<String> {
     Ok(format!("{id:016x}"))
 }
 
-fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String {
+fn line(options: &Trigger, event_type: Option<&str>, attempt: &Attempt) -> String {
     let millis = attempt.duration.as_secs_f64() * 1000.0;
     if options.json {
         let (status, answer, error) = match &attempt.result {
@@ -125,7 +160,7 @@ fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String 
         };
         let answer = answer.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         let line = json!({
-            "event_type": event_type.as_str(),
+            "event_type": event_type,
             "accepted": attempt.accepted(),
             "status": status,
             "answer": answer,
@@ -138,7 +173,8 @@ fn line(options: &Trigger, event_type: &EventType, attempt: &Attempt) -> String 
         Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),
         Err(error) => format!("no answer: {}", error_chain(error)),
     };
-    format!("{:<44}  {millis:>7.1} ms  {outcome}\n", event_type.as_str())
+    let event_type = tame(event_type.unwrap_or("(not an event)"));
+    format!("{event_type:<44}  {millis:>7.1} ms  {outcome}\n")
 }
 
 /// What `--set` asks for: `field=text` or `field:=json`.

@@ -3,7 +3,7 @@
 use heygen_events::Event;
 use serde_json::{Value, json};
 
-use crate::support::{Serve, Workdir};
+use crate::support::{SECRET, Serve, Workdir};
 
 /// Sends with these arguments and returns the body that was kept.
 fn kept(workdir: &Workdir, serve: &Serve, arguments: &[&str]) -> Value {
@@ -123,6 +123,71 @@ fn several_and_unsigned() {
 }
 
 #[test]
+fn stored_body_is_sent_again_after_an_edit() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let first = serve
+        .trigger(&workdir, &["avatar_video.fail", "--json"])
+        .ok();
+    let id = first.json()["answer"]["id"].clone();
+    let show = ["inbox", "show", id.as_str().expect("an id"), "--raw"];
+    let stored = workdir.run(&show).ok().raw;
+    let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let send = |body: &[u8], arguments: &[&str]| {
+        let trigger = ["trigger", "--body", "-", "--to", &serve.url, "--json"];
+        workdir.run_with(&[&trigger, arguments].concat(), body, &environment)
+    };
+    let unchanged = send(&stored, &[]).ok().json();
+    assert_eq!(unchanged["answer"]["status"], "duplicate");
+
+    let text = String::from_utf8(stored).expect("text");
+    let edited = text.replacen("\"msg\":\"", "\"msg\":\"edited: ", 1);
+    assert_ne!(edited, text);
+    let sent = send(edited.as_bytes(), &[]).ok();
+    assert_eq!(sent.stderr, "");
+    let sent = sent.json();
+    assert_eq!(sent["answer"]["status"], "accepted");
+    assert_eq!(sent["event_type"], "avatar_video.fail");
+    let id = sent["answer"]["id"].as_str().expect("an id");
+    let stored = workdir.run(&["inbox", "show", id, "--raw"]).ok();
+    assert_eq!(stored.raw, edited.as_bytes(), "to the byte");
+
+    let again = send(edited.as_bytes(), &["--duplicates", "1", "--tamper"]);
+    assert_eq!(again.status, 1, "{}", again.stdout);
+    assert_eq!(again.json()["status"], 401);
+}
+
+#[test]
+fn body_may_be_any_bytes() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    for body in [
+        &b"not JSON"[..],
+        b"\xff\x00\xfe",
+        b"",
+        br#"{"event_data":{}}"#,
+    ] {
+        let file = workdir.file("body", body);
+        let file = file.to_str().expect("UTF-8");
+        let sent = serve.trigger(&workdir, &["--body", file]).ok();
+        assert!(sent.stdout.starts_with("(not an event)"), "{}", sent.stdout);
+        assert!(
+            sent.stderr.contains("not an event, and is sent as it is"),
+            "{}",
+            sent.stderr
+        );
+        let json = serve
+            .trigger(&workdir, &["--body", file, "--json"])
+            .ok()
+            .json();
+        assert_eq!(json["event_type"], Value::Null);
+        let id = json["answer"]["id"].as_str().expect("an id");
+        let stored = workdir.run(&["inbox", "show", id, "--raw"]).ok();
+        assert_eq!(stored.raw, body);
+    }
+}
+
+#[test]
 fn mistakes_are_told() {
     let workdir = Workdir::new();
     #[track_caller]
@@ -137,6 +202,20 @@ fn mistakes_are_told() {
         "no signing secret",
     );
     check(&workdir.run(&["trigger"]), 2, "EVENT_TYPE");
+    check(
+        &workdir.run(&["trigger", "--body", "none"]),
+        1,
+        "cannot read none",
+    );
+    for other in [
+        &["a.b"][..],
+        &["--all"],
+        &["--set", "a=b"],
+        &["--count", "2"],
+    ] {
+        let ended = workdir.run(&[&["trigger", "--body", "-"], other].concat());
+        check(&ended, 2, "cannot be used with");
+    }
     check(
         &workdir.run(&["trigger", "a.b", "--set", "x"]),
         2,
