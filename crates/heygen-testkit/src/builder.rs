@@ -150,6 +150,25 @@ impl EventBuilder {
         self.build().spaced()
     }
 
+    /// Changes the sample, before its ids are replaced and fields are set.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn edit_sample(mut self, edit: impl FnOnce(&mut Json)) -> Self {
+        edit(&mut self.sample);
+        self
+    }
+
+    /// Gives the id in a field of `event_data` this value, also where it stands in links.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn with_id(mut self, field: &str, id: &str) -> Self {
+        let data = self.sample.field(EVENT_DATA);
+        if let Some(Json::Scalar(old)) = data.and_then(|data| data.field(field))
+            && let Some((_, new)) = self.ids.iter_mut().find(|(known, _)| known == old)
+        {
+            *new = id.into();
+        }
+        self
+    }
+
     fn edit(mut self, edit: Edit) -> Self {
         self.edits.push(edit);
         self

@@ -67,6 +67,7 @@ impl Json {
     }
 
     /// Gives a field of an object another name, and leaves it in its place.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         if let Self::Object(fields) = self
             && let Some(index) = fields.get_index_of(from)

@@ -1,11 +1,12 @@
 //! HeyGen's webhook API (v1 and v3) on loopback: stateful, with signed deliveries to registered
-//! endpoints.
+//! endpoints, and the routes that start jobs, whose events it sends.
 //!
 //! It is as strict as HeyGen documents, and misbehaves when a test asks for it. It speaks plain
 //! HTTP, so any language can use it. `docs/sandbox.md` in the repository shows every call with
 //! curl, and says what is documented about HeyGen and what is assumed.
 //!
-//! It renders no videos and stores nothing on disk.
+//! It renders nothing: a job ends after a second, and its links lead to the same small files. It
+//! stores nothing on disk.
 //!
 //! # Examples
 //!
@@ -50,6 +51,9 @@ mod gate;
 mod handle;
 mod idempotency;
 mod input;
+mod job;
+mod jobs;
+mod media;
 mod misbehaviour;
 mod operation;
 mod outgoing;

@@ -8,12 +8,13 @@ use http::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{operation::Operation, reply};
+use super::{job::Kind, operation::Operation, reply};
 
 /// The version of the API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Api {
     V1,
+    V2,
     V3,
 }
 
@@ -21,6 +22,8 @@ impl From<Operation> for Api {
     fn from(operation: Operation) -> Self {
         if operation.path().starts_with("/v1/") {
             Self::V1
+        } else if operation.path().starts_with("/v2/") {
+            Self::V2
         } else {
             Self::V3
         }
@@ -43,6 +46,8 @@ pub(super) enum ApiError {
     Unreachable(String),
     /// No endpoint has that id.
     NoSuchEndpoint,
+    /// No job of that kind has that id.
+    NoSuchJob(Kind, String),
     /// A request with the same `Idempotency-Key` is in progress.
     InProgress,
     /// The body is too long.
@@ -63,6 +68,7 @@ impl ApiError {
                 format!("The url did not answer an OPTIONS request with 2xx in time: {reason}.")
             }
             Self::NoSuchEndpoint => "There is no webhook endpoint with that id.".to_owned(),
+            Self::NoSuchJob(kind, id) => format!("{} {id} not found", kind.noun()),
             Self::InProgress => {
                 "A request with the same Idempotency-Key is still being processed.".to_owned()
             }
@@ -84,8 +90,13 @@ impl ApiError {
     /// # Source
     ///
     /// HeyGen's OpenAPI text of v1 shows the 404 of an update as `text/plain`, and no other error:
-    /// documented.
+    /// documented. So is the answer of `video_status.get` without an id.
     pub(super) fn reply_to(&self, operation: Operation) -> Response {
+        if let (Self::Missing(_), Operation::V1VideoStatus) = (self, operation) {
+            // HeyGen's spelling.
+            let body = json!({"code": 400, "message": "Invlid parameters"});
+            return reply::json(StatusCode::BAD_REQUEST, &body);
+        }
         let mut response = self.reply(Api::from(operation));
         if let (Self::NoSuchEndpoint, Operation::V1Update) = (self, operation) {
             let text = HeaderValue::from_static("text/plain");
@@ -98,7 +109,9 @@ impl ApiError {
     ///
     /// The envelopes and codes are documented. Of v1, the answers to an unknown id and to an
     /// invalid URL are documented; the codes of all other errors are assumed. The answers of both
-    /// versions to a failed probe are assumed.
+    /// versions to a failed probe are assumed. Of v2, the bodies without a key (2025) and without a
+    /// required field are observed, all others assumed. Of jobs, `video_not_found` is observed, the
+    /// code of a render documented, the code of v1 that of deleting a video, and the others assumed.
     fn reply(&self, api: Api) -> Response {
         match api {
             Api::V1 => {
@@ -108,6 +121,10 @@ impl ApiError {
                     None => json!({"code": code, "message": self.message(), "data": null}),
                 };
                 reply::json(status, &body)
+            }
+            Api::V2 => {
+                let (status, code, message) = self.v2_code();
+                reply::json(status, &v2_error(code, &message))
             }
             Api::V3 => {
                 let (status, code, param) = self.v3_code();
@@ -125,6 +142,7 @@ impl ApiError {
             }
             Self::Invalid(..) => (StatusCode::BAD_REQUEST, 400_175),
             Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, 400_131),
+            Self::NoSuchJob(..) => (StatusCode::NOT_FOUND, 40_104),
             Self::InProgress => (StatusCode::CONFLICT, 400_175),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 400_175),
         }
@@ -134,8 +152,31 @@ impl ApiError {
     fn v1_message(&self) -> Option<&'static str> {
         match self {
             Self::NoSuchEndpoint => Some("Webhook endpoint not found"),
+            Self::NoSuchJob(..) => Some("Video not found"),
             _ if self.is_about_url() => Some("Url of this webhook endpoint is invalid"),
             _ => None,
+        }
+    }
+
+    fn v2_code(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Unauthorized => {
+                let message = "Unauthorized".to_owned();
+                (StatusCode::UNAUTHORIZED, "internal_error", message)
+            }
+            Self::Missing(param) => {
+                let message = format!("{param} is invalid: field required");
+                (StatusCode::BAD_REQUEST, INVALID, message)
+            }
+            Self::Invalid(..)
+            | Self::Unreachable(_)
+            | Self::NoSuchEndpoint
+            | Self::NoSuchJob(..)
+            | Self::InProgress
+            | Self::TooLarge => {
+                let (status, code, _) = self.v3_code();
+                (status, code, self.message())
+            }
         }
     }
 
@@ -146,6 +187,14 @@ impl ApiError {
             Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, INVALID, *param),
             Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some(URL)),
             Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, "webhook_not_found", None),
+            Self::NoSuchJob(kind, _) => {
+                let code = match kind {
+                    Kind::Video => "video_not_found",
+                    Kind::Render => "hyperframes_render_not_found",
+                    Kind::Agent | Kind::Translation | Kind::Clipping => "not_found",
+                };
+                (StatusCode::NOT_FOUND, code, None)
+            }
             Self::InProgress => (StatusCode::CONFLICT, "request_in_progress", None),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
         }
@@ -196,12 +245,20 @@ pub(super) fn fault_response(status: StatusCode, retry_after: Option<u64>, api: 
             let message = "The sandbox was configured to reject this call.";
             reply::json(status, &v3_error(code, message, None))
         }
+        (Some(code), Api::V2) => {
+            let message = "The sandbox was configured to reject this call.";
+            reply::json(status, &v2_error(code, message))
+        }
         (None, _) | (_, Api::V1) => status.into_response(),
     };
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+fn v2_error(code: &'static str, message: &str) -> Value {
+    json!({"data": null, "error": {"code": code, "message": message}})
 }
 
 fn v3_error(code: &'static str, message: &str, param: Option<&str>) -> Value {

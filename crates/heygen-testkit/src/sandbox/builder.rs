@@ -138,9 +138,10 @@ impl Builder {
     pub async fn start(self) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(self.listen).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(self.settings));
+        let url = format!("http://{address}");
+        let shared = Arc::new(Shared::new(url, self.settings));
         let server = tokio::spawn(server::serve(shared.clone(), listener));
-        Ok(Sandbox::new(format!("http://{address}"), shared, server))
+        Ok(Sandbox::new(shared, server))
     }
 }
 

@@ -52,7 +52,7 @@ async fn whole_body(request: Request, next: Next) -> Response {
 
 /// Sends an event.
 async fn send(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing());
+    let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing(&shared.media()));
     let data = json!({"event_id": sent.event_id, "deliveries": sent.deliveries});
     Ok(reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
 }
@@ -66,7 +66,7 @@ async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Para
     data(deliveries)
 }
 
-/// Waits until all deliveries have ended, and lists them. With a `timeout` in seconds that is too
+/// Waits until all jobs and deliveries have ended, and lists the deliveries. With a `timeout` in seconds that is too
 /// short it answers 408 with those that have not.
 async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Answer {
     let timeout = match params.get(TIMEOUT) {
@@ -74,7 +74,8 @@ async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Answer {
         None => Duration::MAX,
     };
     // Longer than any clock counts is for ever.
-    if tokio::time::timeout(timeout, state.settled()).await.is_ok() {
+    let waited = tokio::time::timeout(timeout, state.settled()).await;
+    if waited.is_ok() || state.state().settled() {
         return Ok(deliveries(state, params).await);
     }
     let state = state.state();
@@ -83,11 +84,24 @@ async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Answer {
         .values()
         .filter(|one| !one.ended())
         .collect();
-    let said: Vec<_> = pending.iter().take(10).map(|one| one.summary()).collect();
+    let jobs = state.jobs.values().filter(|job| !job.is_announced);
+    let jobs: Vec<_> = jobs
+        .map(|job| format!("{} {} is not finished", job.kind.noun(), job.id))
+        .collect();
+    let counts = [
+        (pending.len(), state.deliveries.len(), "deliveries"),
+        (jobs.len(), state.jobs.len(), "jobs"),
+    ];
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(pending, ..)| *pending > 0)
+        .map(|(pending, all, noun)| format!("{pending} of {all} {noun}"))
+        .collect();
+    let said = pending.iter().map(|delivery| delivery.summary());
+    let said: Vec<_> = jobs.into_iter().chain(said).take(10).collect();
     let message = format!(
-        "{} of {} deliveries have not ended after {} s: {}",
-        pending.len(),
-        state.deliveries.len(),
+        "{} have not ended after {} s: {}",
+        counts.join(" and "),
         timeout.as_secs_f64(),
         said.join("; "),
     );
@@ -120,6 +134,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Response {
         "endpoints": endpoints,
         "events": state.log_len(),
         "deliveries": state.deliveries.len(),
+        "jobs": state.jobs.len(),
         "settled": state.settled(),
         "misbehaviour": state.misbehaviour,
         "notes": state.notes(),

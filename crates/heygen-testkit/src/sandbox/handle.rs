@@ -17,24 +17,19 @@ use super::{
 
 /// A running sandbox. Drop stops it immediately; [`stop`](Self::stop) waits for pending work.
 pub struct Sandbox {
-    url: String,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
 
 impl Sandbox {
-    pub(super) fn new(url: String, shared: Arc<Shared>, server: JoinHandle<()>) -> Self {
-        Self {
-            url,
-            shared,
-            server,
-        }
+    pub(super) fn new(shared: Arc<Shared>, server: JoinHandle<()>) -> Self {
+        Self { shared, server }
     }
 
     /// The base URL without a trailing slash. A client uses it instead of `https://api.heygen.com`.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.shared.url
     }
 
     /// Registers a URL for all events, with a probe, as the v3 operation does.
@@ -100,8 +95,9 @@ impl Sandbox {
         self.shared.state().deliveries.values().cloned().collect()
     }
 
-    /// Waits until every delivery has ended: accepted, given up or cancelled. Events that are held
-    /// for reordering are released, including those sent during the wait.
+    /// Waits until every job has sent its event and every delivery has ended: accepted, given up or
+    /// cancelled. Events that are held for reordering are released, including those sent during the
+    /// wait.
     ///
     /// A URL that accepts nothing is retried for 24 h.
     /// [`Builder::time_scale`](super::Builder::time_scale) shortens that.
@@ -160,7 +156,7 @@ impl Drop for Sandbox {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("url", &self.url)
+            .field("url", &self.shared.url)
             .finish_non_exhaustive()
     }
 }

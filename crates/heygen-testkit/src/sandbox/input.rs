@@ -69,6 +69,47 @@ impl Fields {
         }
     }
 
+    /// Rejects a body without this field.
+    pub(super) fn require(&self, name: &'static str) -> Result<(), ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Err(ApiError::Missing(name)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Rejects a field that the operation does not have, in HeyGen's words (observed).
+    pub(super) fn refuse(&self, name: &'static str) -> Result<(), ApiError> {
+        match self.0.get(name) {
+            None => Ok(()),
+            Some(_) => Err(ApiError::invalid(name, "Extra inputs are not permitted")),
+        }
+    }
+
+    /// Whether a switch is on, or an object of settings is there.
+    pub(super) fn is_set(&self, name: &'static str) -> bool {
+        match self.0.get(name) {
+            Some(Value::Bool(is_set)) => *is_set,
+            Some(Value::Object(_)) => true,
+            None | Some(Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                false
+            }
+        }
+    }
+
+    /// A list of strings. A missing one is empty.
+    pub(super) fn texts(&self, name: &'static str) -> Result<Vec<String>, ApiError> {
+        let items = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                return Err(ApiError::invalid(name, format!("{name} must be an array.")));
+            }
+        };
+        let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+        let texts: Option<_> = texts.collect();
+        texts.ok_or_else(|| ApiError::invalid(name, format!("{name} must be an array of strings.")))
+    }
+
     /// The list of events: `None` when the field is absent, `Some(None)` for `null`.
     pub(super) fn events(&self) -> Result<Option<Option<Vec<String>>>, ApiError> {
         let items = match self.0.get(EVENTS) {
@@ -117,6 +158,18 @@ pub(super) fn address(text: &str, api: Api) -> Result<(), ApiError> {
         "http" => Err(ApiError::invalid(URL, "url must use https.")),
         _ => Err(ApiError::invalid(URL, "url must be an http or https URL.")),
     }
+}
+
+/// Rejects a `callback_url` to which nothing could be sent.
+pub(super) fn callback_url(text: &str) -> Result<(), ApiError> {
+    let is_http = |url: Url| matches!(url.scheme(), "http" | "https");
+    if Url::parse(text).is_ok_and(is_http) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "callback_url",
+        "callback_url must be an http or https URL.",
+    ))
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -56,6 +56,9 @@ pub struct Misbehaviour {
     pub(super) slow_ms: u64,
     pub(super) spaced: bool,
     pub(super) old_secret: bool,
+    pub(super) job_ms: Option<u64>,
+    pub(super) fail_jobs: Option<String>,
+    pub(super) link_ms: Option<u64>,
     pub(super) log_delivered_only: bool,
     pub(super) log_order: LogOrder,
     #[serde(rename = "api")]
@@ -228,6 +231,29 @@ impl Misbehaviour {
     #[must_use]
     pub fn old_secret(mut self) -> Self {
         self.old_secret = true;
+        self
+    }
+
+    /// `job_ms`: how long jobs take that are started from now on, in whole milliseconds. Default: 1 s.
+    /// The time scale does not apply.
+    #[must_use]
+    pub fn job_time(mut self, time: Duration) -> Self {
+        self.job_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// `fail_jobs`: jobs that are started from now on fail for this reason.
+    #[must_use]
+    pub fn fail_jobs(mut self, reason: impl Into<String>) -> Self {
+        self.fail_jobs = Some(reason.into());
+        self
+    }
+
+    /// `link_ms`: how long links to the sandbox's files live, in whole milliseconds. After that they
+    /// are answered with 403. Default: 7 days. Asking for the status again gives a fresh link.
+    #[must_use]
+    pub fn link_life(mut self, life: Duration) -> Self {
+        self.link_ms = Some(u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
         self
     }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 macro_rules! operations {
     ($($(#[doc = $doc:literal])+ $variant:ident = $method:literal $path:literal;)+) => {
-        /// An operation of HeyGen's webhook API.
+        /// An operation of HeyGen's API that the sandbox plays: those of webhooks, and those that start and
+        /// follow jobs.
         ///
         /// # Wire shape
         ///
@@ -14,7 +15,7 @@ macro_rules! operations {
         ///
         /// # Source
         ///
-        /// HeyGen's API reference, v1 and v3: documented.
+        /// HeyGen's API reference, v1 to v3: documented.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum Operation {
@@ -27,7 +28,7 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// Every operation, v1 before v3.
+            /// Every operation: those of webhooks, v1 before v3, and then those of jobs.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The HTTP method.
@@ -38,7 +39,7 @@ macro_rules! operations {
                 }
             }
 
-            /// The path; `{endpoint_id}` stands for an id.
+            /// The path; a name in braces stands for an id.
             #[must_use]
             pub fn path(self) -> &'static str {
                 match self {
@@ -74,6 +75,38 @@ operations! {
     EventTypes = "GET" "/v3/webhooks/event-types";
     /// Lists the event log (v3).
     Events = "GET" "/v3/webhooks/events";
+    /// Starts an avatar video (v2).
+    V2CreateVideo = "POST" "/v2/video/generate";
+    /// Starts a video of a template (v2).
+    V2CreateTemplateVideo = "POST" "/v2/template/{template_id}/generate";
+    /// Shows the state of a video (v1).
+    V1VideoStatus = "GET" "/v1/video_status.get";
+    /// Starts a translation (v2).
+    V2CreateTranslation = "POST" "/v2/video_translate";
+    /// Shows the state of a translation (v2).
+    V2TranslationStatus = "GET" "/v2/video_translate/{video_translate_id}";
+    /// Starts a video (v3).
+    CreateVideo = "POST" "/v3/videos";
+    /// Starts a video of a template (v3).
+    CreateTemplateVideo = "POST" "/v3/templates/{template_id}";
+    /// Shows the state of a video (v3).
+    VideoStatus = "GET" "/v3/videos/{video_id}";
+    /// Starts a session of the video agent (v3).
+    CreateVideoAgent = "POST" "/v3/video-agents";
+    /// Shows the state of a session (v3).
+    VideoAgentStatus = "GET" "/v3/video-agents/{session_id}";
+    /// Starts a translation into each language (v3).
+    CreateTranslation = "POST" "/v3/video-translations";
+    /// Shows the state of a translation (v3).
+    TranslationStatus = "GET" "/v3/video-translations/{video_translation_id}";
+    /// Starts an AI clipping job (v3).
+    CreateAiClipping = "POST" "/v3/ai-clipping";
+    /// Shows the state of an AI clipping job (v3).
+    AiClippingStatus = "GET" "/v3/ai-clipping/{job_id}";
+    /// Starts a HyperFrames render (v3).
+    CreateRender = "POST" "/v3/hyperframes/renders";
+    /// Shows the state of a render (v3).
+    RenderStatus = "GET" "/v3/hyperframes/renders/{render_id}";
 }
 
 impl Operation {
@@ -139,7 +172,7 @@ impl<'de> Deserialize<'de> for Operation {
 
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no operation of HeyGen's webhook API has that method and path")
+        f.write_str("no operation of HeyGen's API in the sandbox has that method and path")
     }
 }
 
@@ -150,8 +183,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twelve_operations_are_parsed_from_their_text() {
-        assert_eq!(Operation::ALL.len(), 12);
+    fn operations_are_parsed_from_their_text() {
+        assert_eq!(Operation::ALL.len(), 28);
         for operation in Operation::ALL {
             assert_eq!(operation.to_string().parse(), Ok(*operation));
         }

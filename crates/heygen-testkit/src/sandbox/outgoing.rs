@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 
+use super::media::Media;
 use crate::{builder::EventBuilder, json::Json};
 
 /// An event to send.
@@ -75,8 +76,10 @@ pub(super) struct OutgoingRequest {
 }
 
 impl OutgoingRequest {
-    pub(super) fn outgoing(self) -> Outgoing {
-        let mut builder = EventBuilder::new(self.event_type);
+    /// Links of the sample lead to the sandbox's own files.
+    pub(super) fn outgoing(self, media: &Media) -> Outgoing {
+        let mut builder =
+            EventBuilder::new(self.event_type).edit_sample(|sample| media.localize(sample));
         for (field, value) in self.data {
             builder = builder.set_json(&field, value);
         }

@@ -12,8 +12,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header::ALLOW};
 
 use super::{
-    api_error::not_found, clock, control, gate, idempotency, operation::Operation, shared::Shared,
-    v1, v3,
+    api_error::not_found, clock, control, gate, idempotency, jobs, media, operation::Operation,
+    shared::Shared, v1, v3,
 };
 
 /// The router of all operations.
@@ -29,6 +29,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         });
     let routes = api
         .merge(control::routes())
+        .route(media::ROUTE, get(media::file))
         .fallback(no_such_path)
         .with_state(shared.clone());
     // Around the whole router: it sets `Allow` outside its own layers.
@@ -71,6 +72,22 @@ fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Share
         Operation::RotateSecret => post(v3::rotate_secret).route_layer(once),
         Operation::EventTypes => get(v3::event_types),
         Operation::Events => get(v3::events),
+        Operation::V2CreateVideo => post(jobs::v2_video),
+        Operation::V2CreateTemplateVideo => post(jobs::v2_template),
+        Operation::V1VideoStatus => get(jobs::v1_video_status),
+        Operation::V2CreateTranslation => post(jobs::v2_translation),
+        Operation::V2TranslationStatus => get(jobs::v2_translation_status),
+        Operation::CreateVideo => post(jobs::v3_video).route_layer(once),
+        Operation::CreateTemplateVideo => post(jobs::v3_template).route_layer(once),
+        Operation::VideoStatus => get(jobs::v3_video_status),
+        Operation::CreateVideoAgent => post(jobs::v3_agent).route_layer(once),
+        Operation::VideoAgentStatus => get(jobs::v3_agent_status),
+        Operation::CreateTranslation => post(jobs::v3_translation).route_layer(once),
+        Operation::TranslationStatus => get(jobs::v3_translation_status),
+        Operation::CreateAiClipping => post(jobs::v3_clipping).route_layer(once),
+        Operation::AiClippingStatus => get(jobs::v3_clipping_status),
+        Operation::CreateRender => post(jobs::v3_render).route_layer(once),
+        Operation::RenderStatus => get(jobs::v3_render_status),
     }
 }
 

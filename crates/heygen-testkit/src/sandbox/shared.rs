@@ -11,6 +11,8 @@ use super::{clock, paging::Tokens, settings::Settings, state::State};
 use crate::sender::Sender;
 
 pub(super) struct Shared {
+    /// The base URL, without a slash at the end. Links to files begin with it.
+    pub(super) url: String,
     pub(super) settings: Settings,
     pub(super) tokens: Tokens,
     /// The account, as v1 names it in every endpoint.
@@ -27,12 +29,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(url: String, settings: Settings) -> Self {
         let sender = Sender::new("")
             .timeout(settings.delivery_timeout)
             .probe_timeout(settings.probe_timeout);
         let state = State::new(settings.misbehaviour.clone());
         Self {
+            url,
             tokens: Tokens::new(),
             username: clock::new_id(),
             hanging_up: sender.clone().hanging_up(),

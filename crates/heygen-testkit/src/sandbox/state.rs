@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
     answers::Answers,
     api_error::ApiError,
     endpoint::Endpoint,
+    job::{Job, Stage},
     misbehaviour::Misbehaviour,
     planned_delivery::PlannedDelivery,
     record::{Delivery, DeliveryAttempt, DeliveryState},
@@ -24,6 +26,8 @@ pub(super) struct State {
     /// Deliveries that are held for reordering, by event.
     pub(super) held: Vec<Vec<PlannedDelivery>>,
     pub(super) deliveries: BTreeMap<u64, Delivery>,
+    /// By id, in the order in which they were started.
+    pub(super) jobs: IndexMap<String, Job>,
     /// The oldest first.
     log: VecDeque<LogRecord>,
     notes: VecDeque<String>,
@@ -139,8 +143,25 @@ impl State {
         delivery.is_none_or(|delivery| delivery.ended() || !delivery.attempts.is_empty())
     }
 
+    /// Whether every delivery has ended, and every job has sent its event.
     pub(super) fn settled(&self) -> bool {
-        self.deliveries.values().all(Delivery::ended)
+        let jobs_ended = self.jobs.values().all(|job| job.is_announced);
+        jobs_ended && self.deliveries.values().all(Delivery::ended)
+    }
+
+    pub(super) fn add_job(&mut self, job: Job) {
+        if self.jobs.len() >= MAX_RECORDS
+            && let Some(oldest) = self.jobs.values().position(|job| job.is_announced)
+        {
+            self.jobs.shift_remove_index(oldest);
+        }
+        self.jobs.insert(job.id.clone(), job);
+    }
+
+    pub(super) fn set_stage(&mut self, id: &str, stage: Stage) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.stage = stage;
+        }
     }
 
     pub(super) fn note(&mut self, text: String) {

@@ -18,6 +18,7 @@ mod delivery;
 mod errors;
 mod faults;
 mod idempotency;
+mod jobs;
 mod lifecycle;
 mod log_order;
 mod misbehaviour;

@@ -4,9 +4,10 @@ use crate::settings::options::Options;
 use crate::settings::secrets::SecretFiles;
 use clap::Args;
 
-/// Simulate HeyGen's webhook API, with signed deliveries
+/// Simulate HeyGen: its webhook API, signed deliveries, and jobs
 ///
-/// Simulates v1 and v3. Keeps its state in memory and serves plain HTTP on loopback, for tests in any language. Prints
+/// Simulates v1 and v3 of the webhook API, and the routes that start and follow videos, translations, clips and renders;
+/// their events follow after a second, with links to small real files. Keeps its state in memory and serves plain HTTP on loopback, for tests in any language. Prints
 /// one line per delivery attempt. On SIGTERM and Ctrl-C it finishes running requests and ends.
 ///
 /// Any API key is accepted, unless HEYGEN_WEBHOOKS_SANDBOX_KEY names the only valid one. The key

@@ -123,11 +123,12 @@ fn welcome(url: &str, has_key: bool) -> String {
     format!(
         "sandbox listening on {url}
 
-Register an address, deliver an event to it, and see the result:
+Register an address, deliver an event to it, see the result, and start a video whose event follows:
 
   curl -s -H \"x-api-key: {key}\" {url}/v3/webhooks/endpoints -d '{{\"url\": \"http://127.0.0.1:8080/webhooks/heygen\"}}'
   curl -s {url}/sandbox/events -d '{{\"event_type\": \"avatar_video.success\"}}'
   curl -s {url}/sandbox/deliveries
+  curl -s -H \"x-api-key: {key}\" {url}/v3/videos -d '{{\"type\": \"avatar\"}}'
   curl -s {url}/sandbox/misbehave -d '{{\"duplicates\": 1, \"link\": \"null\"}}'
   curl -s -X POST {url}/sandbox/reset
 

@@ -136,7 +136,7 @@ fn people_get_examples_and_a_line_an_attempt() {
         .filter(|line| line.trim().starts_with("curl "));
     assert_eq!(
         curls.filter(|line| line.contains(&url)).count(),
-        5,
+        6,
         "{examples:#?}"
     );
 

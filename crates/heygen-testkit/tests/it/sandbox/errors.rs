@@ -223,6 +223,8 @@ async fn every_operation_needs_a_key() {
     for operation in Operation::ALL {
         let refused = if operation.path().starts_with("/v1/") {
             json!({"code": 400_112, "message": message, "data": null})
+        } else if operation.path().starts_with("/v2/") {
+            json!({"data": null, "error": {"code": "internal_error", "message": "Unauthorized"}})
         } else {
             v3_error("unauthorized", message, None)
         };

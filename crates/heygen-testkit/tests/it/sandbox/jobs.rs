@@ -1,0 +1,534 @@
+//! Jobs: started, followed, announced, and the files behind their links.
+
+use std::time::Duration;
+
+use heygen_testkit::sandbox::{Misbehaviour, Sandbox};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Answered, Heygen, json_of, posts, registered, verifies};
+use crate::server::Server;
+
+/// A kind of job: how it is started, where its id is in the answer, and how it is followed.
+struct Case {
+    create: &'static str,
+    body: Value,
+    id: &'static str,
+    /// Before the id.
+    status: &'static str,
+    /// Where the state and the first link are in the answer.
+    state: &'static str,
+    link: &'static str,
+    completed: &'static str,
+    event_type: &'static str,
+    subject: &'static str,
+}
+
+fn cases() -> [Case; 9] {
+    let case = |create,
+                body,
+                id,
+                status,
+                [state, link]: [&'static str; 2],
+                completed,
+                event_type,
+                subject| Case {
+        create,
+        body,
+        id,
+        status,
+        state,
+        link,
+        completed,
+        event_type,
+        subject,
+    };
+    let v1_status = "/v1/video_status.get?video_id=";
+    let (state, video) = ("/data/status", ["/data/status", "/data/video_url"]);
+    [
+        case(
+            "POST /v2/video/generate",
+            json!({"video_inputs": [{}], "test": true}),
+            "/data/video_id",
+            v1_status,
+            video,
+            "completed",
+            "avatar_video.success",
+            "video_id",
+        ),
+        case(
+            "POST /v2/template/t1/generate",
+            json!({}),
+            "/data/video_id",
+            v1_status,
+            video,
+            "completed",
+            "avatar_video.success",
+            "video_id",
+        ),
+        case(
+            "POST /v3/videos",
+            json!({"type": "avatar"}),
+            "/data/video_id",
+            "/v3/videos/",
+            video,
+            "completed",
+            "avatar_video.success",
+            "video_id",
+        ),
+        case(
+            "POST /v3/templates/t1",
+            json!({"variables": {}}),
+            "/data/id",
+            "/v3/videos/",
+            video,
+            "completed",
+            "avatar_video.success",
+            "video_id",
+        ),
+        case(
+            "POST /v3/video-agents",
+            json!({"prompt": "a film"}),
+            "/data/session_id",
+            "/v3/video-agents/",
+            [state, "/data/none"],
+            "completed",
+            "video_agent.success",
+            "video_id",
+        ),
+        case(
+            "POST /v2/video_translate",
+            json!({"video_url": "https://example.com/v.mp4", "output_language": "Spanish"}),
+            "/data/video_translate_id",
+            "/v2/video_translate/",
+            [state, "/data/url"],
+            "success",
+            "video_translate.success",
+            "video_translate_id",
+        ),
+        case(
+            "POST /v3/video-translations",
+            json!({"video": {"type": "url"}, "output_languages": ["Spanish"]}),
+            "/data/video_translation_ids/0",
+            "/v3/video-translations/",
+            video,
+            "completed",
+            "video_translate.success",
+            "video_translate_id",
+        ),
+        case(
+            "POST /v3/ai-clipping",
+            json!({"video": {"type": "url"}}),
+            "/data/ai_clipping_id",
+            "/v3/ai-clipping/",
+            [state, "/data/clips/0/video_url"],
+            "completed",
+            "ai_clipping.success",
+            "id",
+        ),
+        case(
+            "POST /v3/hyperframes/renders",
+            json!({"project": {"type": "url"}}),
+            "/data/render_id",
+            "/v3/hyperframes/renders/",
+            video,
+            "completed",
+            "hyperframes_video.success",
+            "render_id",
+        ),
+    ]
+}
+
+#[track_caller]
+fn text(answered: &Answered, pointer: &str) -> String {
+    let found = answered.body.pointer(pointer).and_then(Value::as_str);
+    let found = found.unwrap_or_else(|| panic!("{pointer} in {}", answered.body));
+    found.to_owned()
+}
+
+/// Starts a job, and gives its id.
+async fn start(heygen: &Heygen, case: &Case, more: Value) -> String {
+    let mut body = case.body.clone();
+    let fields = body.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    let started = heygen.call(case.create, body).await;
+    assert!(
+        started.status.is_success(),
+        "{}: {}",
+        case.create,
+        started.body
+    );
+    let is_late = case.create.ends_with("clipping") || case.create.ends_with("renders");
+    assert_eq!(
+        started.status == StatusCode::ACCEPTED,
+        is_late,
+        "{}",
+        case.create
+    );
+    text(&started, case.id)
+}
+
+async fn status(heygen: &Heygen, case: &Case, id: &str) -> Answered {
+    let status = heygen.get(&format!("{}{id}", case.status)).await;
+    assert_eq!(status.status, 200, "{}: {}", case.status, status.body);
+    status
+}
+
+async fn fetch(heygen: &Heygen, link: &str) -> (StatusCode, String, Vec<u8>) {
+    let response = heygen.client.get(link).send().await.unwrap();
+    let content_type = &response.headers()["content-type"];
+    let content_type = content_type.to_str().unwrap().to_owned();
+    (
+        response.status(),
+        content_type,
+        response.bytes().await.unwrap().to_vec(),
+    )
+}
+
+fn quick() -> Misbehaviour {
+    Misbehaviour::default().job_time(Duration::ZERO)
+}
+
+#[tokio::test]
+async fn every_job_is_announced_by_its_event_and_its_status() {
+    for case in cases() {
+        let (heygen, server, secret) = registered(&[200]).await;
+        let callbacks = Server::with_statuses(&[200]).await;
+        heygen.misbehave(quick());
+        let cb = json!({"callback_id": "order-1", "callback_url": callbacks.url});
+        let id = start(&heygen, &case, cb).await;
+        heygen.settled().await;
+
+        let shown = status(&heygen, &case, &id).await;
+        assert_eq!(text(&shown, case.state), case.completed, "{}", case.create);
+        let posts = posts(&server);
+        assert_eq!(posts.len(), 1, "{}", case.create);
+        assert!(verifies(&posts[0], &secret));
+        let event = json_of(&posts[0]);
+        assert_eq!(event["event_type"], case.event_type);
+        assert_eq!(event["event_data"]["callback_id"], "order-1");
+        let subject = match shown.body.pointer("/data/video_id") {
+            Some(video_id) => video_id.as_str().unwrap(),
+            None => &id,
+        };
+        assert_eq!(
+            event["event_data"][case.subject], subject,
+            "{}",
+            case.create
+        );
+        // The callback has the same event, unsigned.
+        let callback = &callbacks.seen()[0];
+        assert!(!callback.headers.contains_key("signature"));
+        assert_eq!(json_of(callback)["event_data"][case.subject], subject);
+
+        if case.link == "/data/none" {
+            continue;
+        }
+        let (fetched, content_type, bytes) = fetch(&heygen, &text(&shown, case.link)).await;
+        assert_eq!(
+            (fetched, content_type.as_str()),
+            (StatusCode::OK, "video/mp4")
+        );
+        assert_eq!(&bytes[4..8], b"ftyp");
+    }
+}
+
+#[tokio::test]
+async fn unfinished_job_has_no_link_and_no_event() {
+    let heygen = Heygen::start().await;
+    heygen.misbehave(Misbehaviour::default().job_time(Duration::from_secs(3600)));
+    for case in cases() {
+        let id = start(&heygen, &case, json!({})).await;
+        let shown = status(&heygen, &case, &id).await;
+        let word = text(&shown, case.state);
+        assert!(
+            ["pending", "thinking", "queued"].contains(&word.as_str()),
+            "{word}"
+        );
+        let link = shown.body.pointer(case.link);
+        assert!(link.is_none_or(Value::is_null), "{}", shown.body);
+    }
+    let waited = heygen.get("/sandbox/settled?timeout=0").await;
+    assert_eq!(waited.status, 408);
+    let message = text(&waited, "/error/message");
+    assert!(message.contains("9 of 9 jobs have not ended"), "{message}");
+    assert_eq!(heygen.get("/sandbox/state").await.body["data"]["jobs"], 9);
+}
+
+#[tokio::test]
+async fn poller_sees_a_job_go_on() {
+    let heygen = Heygen::start().await;
+    heygen.misbehave(Misbehaviour::default().job_time(Duration::from_millis(50)));
+    let case = &cases()[2];
+    let id = start(&heygen, case, json!({})).await;
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != "completed") {
+        let word = text(&status(&heygen, case, &id).await, case.state);
+        if words.last() != Some(&word) {
+            words.push(word);
+        }
+    }
+    let all = ["pending", "processing", "completed"];
+    let mut expected = all
+        .iter()
+        .filter(|word| words.iter().any(|seen| seen == *word));
+    assert!(
+        words
+            .iter()
+            .all(|word| expected.next() == Some(&word.as_str())),
+        "{words:?}"
+    );
+}
+
+#[tokio::test]
+async fn failure_is_shown_and_announced() {
+    for case in cases() {
+        let (heygen, server, _) = registered(&[200]).await;
+        heygen.misbehave(quick().fail_jobs("no credit"));
+        let id = start(&heygen, &case, json!({})).await;
+        heygen.settled().await;
+        let shown = status(&heygen, &case, &id).await;
+        assert_eq!(text(&shown, case.state), "failed", "{}", case.create);
+        if case.link != "/data/none" {
+            assert!(
+                shown.body.to_string().contains("no credit"),
+                "{}",
+                shown.body
+            );
+        }
+        let event = heygen_events::Event::from_slice(&posts(&server)[0].body).unwrap();
+        assert_eq!(
+            event.event_name(),
+            case.event_type.replace("success", "fail")
+        );
+        assert_eq!(
+            event.failure_message(),
+            Some("no credit"),
+            "{}",
+            case.create
+        );
+        assert!(event.is_well_formed(), "{}", case.create);
+    }
+}
+
+#[tokio::test]
+async fn extras_come_back_when_they_were_asked_for() {
+    let (heygen, server, _) = registered(&[200]).await;
+    heygen.misbehave(quick());
+    let case = &cases()[0];
+    let plain = start(&heygen, case, json!({})).await;
+    heygen.settled().await;
+    let more =
+        json!({"include_gif": true, "enable_sharing": true, "caption": true, "folder_id": "f1"});
+    let full = start(&heygen, case, more).await;
+    heygen.settled().await;
+    let posts = posts(&server);
+    let data = |index: usize| json_of(&posts[index])["event_data"].clone();
+    for field in ["gif_download_url", "video_share_page_url", "folder_id"] {
+        assert!(data(0)[field].is_null(), "{field}");
+        assert!(data(1)[field].is_string(), "{field}");
+    }
+    let shown = status(&heygen, case, &plain).await.body;
+    assert!(shown["data"]["gif_url"].is_null() && shown["data"]["caption_url"].is_null());
+    let shown = status(&heygen, case, &full).await;
+    for (field, content_type, magic) in [
+        ("gif_url", "image/gif", &b"GIF89a"[..]),
+        ("thumbnail_url", "image/jpeg", b"\xff\xd8\xff"),
+        ("caption_url", "text/plain", b"[Script Info]"),
+        ("video_url_caption", "video/mp4", b"\0\0\0"),
+    ] {
+        let link = text(&shown, &format!("/data/{field}"));
+        let (_, found, bytes) = fetch(&heygen, &link).await;
+        assert_eq!(found, content_type, "{field}");
+        assert!(bytes.starts_with(magic), "{field}");
+    }
+    let case = &cases()[6];
+    let id = start(&heygen, case, json!({"enable_caption": true})).await;
+    heygen.settled().await;
+    let shown = status(&heygen, case, &id).await;
+    let srt = fetch(&heygen, &text(&shown, "/data/srt_caption_url")).await;
+    assert!(srt.2.starts_with(b"1\n00:00:00,000 -->"));
+    let vtt = fetch(&heygen, &text(&shown, "/data/vtt_caption_url")).await;
+    assert!(vtt.2.starts_with(b"WEBVTT\n"));
+}
+
+#[tokio::test]
+async fn links_expire_and_the_status_has_a_fresh_one() {
+    let heygen = Heygen::start().await;
+    heygen.misbehave(quick().link_life(Duration::ZERO));
+    let case = &cases()[0];
+    let id = start(&heygen, case, json!({})).await;
+    heygen.settled().await;
+    let link = text(&status(&heygen, case, &id).await, case.link);
+    let (refused, content_type, body) = fetch(&heygen, &link).await;
+    assert_eq!(
+        (refused, content_type.as_str()),
+        (StatusCode::FORBIDDEN, "text/xml")
+    );
+    assert!(
+        String::from_utf8(body)
+            .unwrap()
+            .contains("<Code>AccessDenied</Code>")
+    );
+    heygen.misbehave(quick());
+    let link = text(&status(&heygen, case, &id).await, case.link);
+    assert_eq!(fetch(&heygen, &link).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn links_of_samples_lead_to_the_sandbox() {
+    let (heygen, server, _) = registered(&[200]).await;
+    for data in [json!({}), json!({"url": "https://example.com/mine.mp4"})] {
+        let event = json!({"event_type": "avatar_video.success", "data": data});
+        heygen.call("POST /sandbox/events", event).await;
+    }
+    heygen.settled().await;
+    let posts = posts(&server);
+    let urls: Vec<_> = posts
+        .iter()
+        .map(|post| {
+            json_of(post)["event_data"]["url"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let mine = urls
+        .iter()
+        .position(|url| url == "https://example.com/mine.mp4");
+    let theirs = 1 - mine.expect("a field that was set stays");
+    assert_eq!(fetch(&heygen, &urls[theirs]).await.0, StatusCode::OK);
+    let video_id = json_of(&posts[theirs])["event_data"]["video_id"].clone();
+    assert!(
+        urls[theirs].contains(video_id.as_str().unwrap()),
+        "{}",
+        urls[theirs]
+    );
+}
+
+async fn check_refused(
+    heygen: &Heygen,
+    operation: &str,
+    body: Value,
+    status: u16,
+    expected: Value,
+) {
+    let refused = heygen.call(operation, body).await;
+    assert_eq!(refused.status, status, "{operation}: {}", refused.body);
+    let mut found = refused.body;
+    if let Some(error) = found.pointer_mut("/error").and_then(Value::as_object_mut) {
+        error.remove("doc_url");
+    }
+    assert_eq!(found, expected, "{operation}");
+}
+
+#[tokio::test]
+async fn invalid_requests_are_rejected_as_each_version_does() {
+    let heygen = Heygen::start().await;
+    let v2 = |code: &str, message: &str| json!({"data": null, "error": {"code": code, "message": message}});
+    let v3 = |param: &str, message: &str| json!({"error": {"code": "invalid_parameter", "message": message, "param": param}});
+    let missing = v2(
+        "invalid_parameter",
+        "video_inputs is invalid: field required",
+    );
+    check_refused(&heygen, "POST /v2/video/generate", json!({}), 400, missing).await;
+    let videos = "POST /v3/videos";
+    check_refused(
+        &heygen,
+        videos,
+        json!({}),
+        400,
+        v3("type", "type is required."),
+    )
+    .await;
+    let extra = "Extra inputs are not permitted";
+    let body = json!({"type": "avatar", "test": true});
+    check_refused(&heygen, videos, body, 400, v3("test", extra)).await;
+    let body = json!({"type": "cinematic_avatar", "callback_id": "a"});
+    check_refused(&heygen, videos, body, 400, v3("callback_id", extra)).await;
+    let message = "Input should be 'avatar', 'image', 'studio' or 'cinematic_avatar'";
+    check_refused(
+        &heygen,
+        videos,
+        json!({"type": "film"}),
+        400,
+        v3("type", message),
+    )
+    .await;
+    let message = "callback_url must be an http or https URL.";
+    let body = json!({"type": "avatar", "callback_url": "order-1"});
+    check_refused(&heygen, videos, body, 400, v3("callback_url", message)).await;
+    let body = json!({"prompt": ""});
+    let message = "prompt must have 1 to 10,000 characters.";
+    check_refused(
+        &heygen,
+        "POST /v3/video-agents",
+        body,
+        400,
+        v3("prompt", message),
+    )
+    .await;
+    let body = json!({"video": {}, "output_languages": []});
+    let message = "output_languages is empty.";
+    let operation = "POST /v3/video-translations";
+    check_refused(
+        &heygen,
+        operation,
+        body,
+        400,
+        v3("output_languages", message),
+    )
+    .await;
+
+    let v1 = json!({"code": 400, "message": "Invlid parameters"});
+    check_refused(&heygen, "GET /v1/video_status.get", Value::Null, 400, v1).await;
+    let v1 = json!({"code": 40_104, "message": "Video not found"});
+    check_refused(
+        &heygen,
+        "GET /v1/video_status.get?video_id=x",
+        Value::Null,
+        404,
+        v1,
+    )
+    .await;
+    let found = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
+    let expected = found("video_not_found", "Video x not found");
+    check_refused(&heygen, "GET /v3/videos/x", Value::Null, 404, expected).await;
+    let expected = found("hyperframes_render_not_found", "Render x not found");
+    check_refused(
+        &heygen,
+        "GET /v3/hyperframes/renders/x",
+        Value::Null,
+        404,
+        expected,
+    )
+    .await;
+    let expected = v2("not_found", "Video translation x not found");
+    check_refused(
+        &heygen,
+        "GET /v2/video_translate/x",
+        Value::Null,
+        404,
+        expected,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn faults_and_idempotency_keys_apply_to_jobs() {
+    let heygen = Heygen::with(Sandbox::builder()).await;
+    let create = || {
+        let request = heygen
+            .request("POST /v3/videos")
+            .header("idempotency-key", "k");
+        super::answered(request.body(r#"{"type":"avatar"}"#))
+    };
+    let faults = json!({"api": [{"on": "POST /v3/videos", "status": 402}], "job_ms": 0});
+    heygen.call("POST /sandbox/misbehave", faults).await;
+    let refused = create().await;
+    assert_eq!(text(&refused, "/error/code"), "insufficient_credit");
+    let (first, second) = (create().await, create().await);
+    assert_eq!(first.body, second.body);
+    assert_eq!(first.body["data"]["status"], "waiting");
+    assert_eq!(heygen.get("/sandbox/state").await.body["data"]["jobs"], 1);
+}
