@@ -23,11 +23,13 @@
 
 mod bodies;
 mod check;
+mod mistake;
 mod run;
 mod scorecard;
 mod setup;
 
 pub use bodies::CALLBACK_ID;
 pub use check::Check;
+pub use mistake::Mistake;
 pub use scorecard::{CheckResult, Scorecard, Verdict};
 pub use setup::Drill;

@@ -108,11 +108,48 @@ impl Json {
     pub(crate) fn spaced(&self) -> Bytes {
         spaced(self)
     }
+
+    /// JSON as a common library writes it.
+    #[cfg(feature = "drill")]
+    pub(crate) fn spelled(&self, spelling: Spelling) -> Bytes {
+        match spelling {
+            Spelling::Compact => self.compact(),
+            Spelling::Python => self.spaced(),
+            Spelling::CompactPython => write(self, Ascii::default()),
+            Spelling::Php => write(
+                self,
+                Ascii {
+                    escapes_slashes: true,
+                    ..Ascii::default()
+                },
+            ),
+        }
+    }
+}
+
+/// How a library writes JSON.
+#[cfg(feature = "drill")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spelling {
+    /// `JSON.stringify`.
+    Compact,
+    /// `json.dumps`.
+    Python,
+    /// `json.dumps` with `separators=(",", ":")`.
+    CompactPython,
+    /// `json_encode`.
+    Php,
 }
 
 /// As Python's `json.dumps` writes by default: a space after `:` and `,`, only ASCII.
 pub(crate) fn spaced(value: &impl Serialize) -> Bytes {
-    write(value, Spaced)
+    write(
+        value,
+        Ascii {
+            spaced: true,
+            ..Ascii::default()
+        },
+    )
 }
 
 #[expect(
@@ -154,26 +191,32 @@ fn index(items: &[Json], step: &str) -> Option<usize> {
     step.parse().ok().filter(|index| *index < items.len())
 }
 
-/// Writes as Python does.
-struct Spaced;
+/// Writes only ASCII, as Python and PHP do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ascii {
+    /// A space after `:` and `,`.
+    spaced: bool,
+    /// `/` as `\/`.
+    escapes_slashes: bool,
+}
 
-impl Spaced {
-    fn separate<W: ?Sized + io::Write>(writer: &mut W, first: bool) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
+impl Ascii {
+    fn separate<W: ?Sized + io::Write>(self, writer: &mut W, first: bool) -> io::Result<()> {
+        match (first, self.spaced) {
+            (true, _) => Ok(()),
+            (false, true) => writer.write_all(b", "),
+            (false, false) => writer.write_all(b","),
         }
     }
 }
 
-impl Formatter for Spaced {
+impl Formatter for Ascii {
     fn begin_array_value<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        Self::separate(writer, first)
+        self.separate(writer, first)
     }
 
     fn begin_object_key<W: ?Sized + io::Write>(
@@ -181,11 +224,12 @@ impl Formatter for Spaced {
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        Self::separate(writer, first)
+        self.separate(writer, first)
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
+        let separator: &[u8] = if self.spaced { b": " } else { b":" };
+        writer.write_all(separator)
     }
 
     fn write_string_fragment<W: ?Sized + io::Write>(
@@ -194,6 +238,10 @@ impl Formatter for Spaced {
         fragment: &str,
     ) -> io::Result<()> {
         for char in fragment.chars() {
+            if char == '/' && self.escapes_slashes {
+                writer.write_all(b"\\/")?;
+                continue;
+            }
             if char.is_ascii() {
                 write!(writer, "{char}")?;
                 continue;

@@ -21,6 +21,7 @@ use self::{
 };
 use crate::request::{JSON, signature_value};
 
+mod cause;
 mod client;
 mod error;
 mod outgoing_body;
@@ -127,6 +128,8 @@ impl Sender {
     }
 
     /// Adds a header to deliveries, such as `Heygen-Event-Id`. The signature does not cover it.
+    ///
+    /// It replaces one that is sent anyway. Added twice, it is sent twice.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra_headers.push((name.into(), value.into()));
@@ -277,10 +280,13 @@ impl Sender {
             }
             headers.append(name, signature_value(secret, &body));
         }
+        for (name, _) in &self.extra_headers {
+            headers.remove(name);
+        }
         for (name, value) in &self.extra_headers {
             let name = HeaderName::try_from(name).map_err(SendError::header_name)?;
             let value = HeaderValue::try_from(value).map_err(SendError::header_value)?;
-            headers.insert(name, value);
+            headers.append(name, value);
         }
         Ok(Delivery {
             uri: self.uri()?,

@@ -20,6 +20,7 @@ mod inbox;
 mod inspect;
 mod man;
 mod management;
+mod prose;
 mod sandbox;
 mod schema;
 mod secrets;

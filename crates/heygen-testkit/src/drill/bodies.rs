@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use heygen_events::EventType;
+use serde_json::{Value, json};
 
 use crate::{builder::EventBuilder, fixtures, random};
 
@@ -69,6 +70,35 @@ pub(super) fn number_ids() -> Bytes {
     EventBuilder::from_fixture(&fixtures::AVATAR_VIDEO_SUCCESS_ODD_NUMBER_IDS).body()
 }
 
+/// `event_data` that is no object.
+pub(super) fn odd_data() -> [(&'static str, Bytes); 4] {
+    let builder = || EventBuilder::new(EventType::AvatarVideoSuccess);
+    [
+        ("missing", builder().without_top("event_data").body()),
+        ("null", builder().data(Value::Null).body()),
+        ("an array", builder().data(json!([CALLBACK_ID])).body()),
+        ("a text", builder().data(CALLBACK_ID).body()),
+    ]
+}
+
+/// The name of the event where HeyGen's n8n node reads it.
+pub(super) fn event_key() -> Bytes {
+    ours(EventBuilder::from_fixture(
+        &fixtures::AVATAR_VIDEO_SUCCESS_ODD_EVENT_KEY,
+    ))
+    .body()
+}
+
+/// Text and structure that parsers and databases stumble over.
+pub(super) fn odd_text() -> [(&'static str, Bytes); 3] {
+    [
+        ("NUL characters", &fixtures::AVATAR_VIDEO_FAIL_ODD_NUL),
+        (ESCAPES, &fixtures::AVATAR_VIDEO_FAIL_ODD_ESCAPES),
+        ("deep nesting", &fixtures::AVATAR_VIDEO_SUCCESS_ODD_DEEP),
+    ]
+    .map(|(how, fixture)| (how, ours(EventBuilder::from_fixture(fixture)).body()))
+}
+
 /// A long value in a documented field.
 pub(super) fn large() -> Bytes {
     ours(EventBuilder::new(EventType::AvatarVideoFail))
@@ -79,6 +109,9 @@ pub(super) fn large() -> Bytes {
 fn ours(builder: EventBuilder) -> EventBuilder {
     builder.set("callback_id", CALLBACK_ID)
 }
+
+/// The one of the [`odd_text`]s that languages write differently.
+pub(super) const ESCAPES: &str = "escapes";
 
 const LARGE_BYTES: usize = 200 * 1024;
 

@@ -1,15 +1,16 @@
 //! Runs the checks.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use heygen_signature::Secret;
 use http::StatusCode;
-use tokio::task::JoinSet;
 
 use super::{
     bodies,
     check::Check,
+    mistake::{self, Guess, Mistake},
     scorecard::{CheckResult, Scorecard, Verdict},
     setup::Drill,
 };
@@ -18,9 +19,13 @@ use crate::{
     sender::{Attempt, SendError, Sender},
 };
 
+mod burst;
+mod forgery;
 mod observation;
 
-use observation::{Finding, Observation, accepted, millis, noted, summarize};
+use burst::BurstObservation;
+use forgery::Forgeries;
+use observation::{Finding, Observation, accepted, millis, noted, together};
 
 impl Drill {
     /// Runs the checks and calls `on_result` after each.
@@ -39,11 +44,15 @@ impl Drill {
         let mut results = Vec::new();
         for &check in &self.checks {
             let started = Instant::now();
-            let (verdict, seen) = session.make(check).await?;
+            let finding = session.find(check).await?;
+            let fix = finding.fix.unwrap_or(Cow::Borrowed(check.fix()));
             let result = CheckResult {
                 check,
-                verdict,
-                seen,
+                verdict: finding.verdict,
+                seen: finding.seen,
+                cost: finding.cost.unwrap_or(check.cost()),
+                fix: fix.into_owned(),
+                mistakes: finding.mistakes,
                 duration: started.elapsed(),
             };
             on_result(&result);
@@ -57,13 +66,6 @@ impl Drill {
     }
 }
 
-/// The results of a burst.
-#[derive(Debug)]
-struct BurstObservation {
-    deliveries: Vec<Observation>,
-    probes: Vec<Observation>,
-}
-
 /// The state of a running drill.
 struct Session<'a> {
     drill: &'a Drill,
@@ -71,14 +73,23 @@ struct Session<'a> {
     bare: Sender,
     /// Sends as HeyGen does, if there is a secret.
     signed: Option<Sender>,
+    probe: Option<Observation>,
     /// The plain delivery and its result.
     plain: Option<(Bytes, Observation)>,
     burst: Option<BurstObservation>,
+    forgeries: Forgeries,
+    raw_body_failed: bool,
     requests: usize,
     slowest: Option<Duration>,
     answers: usize,
+    accepted: usize,
     late: usize,
     redirects: Vec<StatusCode>,
+    /// How many of those failed a check of their own.
+    reported_late: usize,
+    reported_redirects: usize,
+    /// Nothing that speaks HTTP is there.
+    unreachable: bool,
 }
 
 impl<'a> Session<'a> {
@@ -93,28 +104,63 @@ impl<'a> Session<'a> {
             drill,
             signed: secret.map(|secret| bare.clone().secret(secret)),
             bare,
+            probe: None,
             plain: None,
             burst: None,
+            forgeries: Forgeries::default(),
+            raw_body_failed: false,
             requests: 0,
             slowest: None,
             answers: 0,
+            accepted: 0,
             late: 0,
             redirects: Vec::new(),
+            reported_late: 0,
+            reported_redirects: 0,
+            unreachable: false,
         }
+    }
+
+    async fn find(&mut self, check: Check) -> Result<Finding, SendError> {
+        if self.unreachable {
+            return Ok(Finding::skip(UNREACHABLE));
+        }
+        let (late, redirects) = (self.late, self.redirects.len());
+        let finding = self.make(check).await?;
+        // What a skipped check met has been reported if it was met before.
+        let is_reported = |before: usize| match finding.verdict {
+            Verdict::Fail => true,
+            Verdict::Skip => before > 0,
+            Verdict::Pass | Verdict::Warn | Verdict::Note => false,
+        };
+        if is_reported(self.reported_late) {
+            self.reported_late += self.late - late;
+        }
+        if is_reported(self.reported_redirects) {
+            self.reported_redirects += self.redirects.len() - redirects;
+        }
+        Ok(finding)
     }
 
     async fn make(&mut self, check: Check) -> Result<Finding, SendError> {
         match check {
-            Check::Probe => Ok(accepted(&self.probe().await?)),
+            Check::Probe => {
+                let seen = self.probed().await?;
+                // What is there for 405 and timeouts, the check itself says best.
+                let is_usual =
+                    seen.timed_out || seen.status == Some(StatusCode::METHOD_NOT_ALLOWED);
+                Ok(accepted(&seen).fix(seen.advice().filter(|_| !is_usual)))
+            }
             Check::Unsigned => {
                 let bare = self.bare.clone();
-                self.forged(bare).await
+                self.forged(check, bare).await
             }
             // A new one: the endpoint cannot have it.
             Check::WrongSecret => match Secret::new(format!("whsec_{}", random::id())) {
-                Ok(secret) => self.forged(self.bare.clone().secret(secret)).await,
-                Err(error) => Ok((Verdict::Skip, error.to_string())),
+                Ok(secret) => self.forged(check, self.bare.clone().secret(secret)).await,
+                Err(error) => Ok(Finding::skip(error.to_string())),
             },
+            Check::MalformedSignature => self.malformed().await,
             Check::Latency => {
                 self.ensure_delivery().await?;
                 Ok(self.latency())
@@ -134,14 +180,15 @@ impl<'a> Session<'a> {
             | Check::NullFields
             | Check::ExtraFields
             | Check::NumberIds
+            | Check::OddData
+            | Check::EventKey
+            | Check::OddText
             | Check::LargeBody
             | Check::Burst
             | Check::BurstProbe
             | Check::Replay => match (self.signed.clone(), self.drill.secret.clone()) {
                 (Some(sender), Some(secret)) => self.make_signed(check, sender, &secret).await,
-                (None, _) | (_, None) => {
-                    Ok((Verdict::Skip, "there is no secret to sign with".to_owned()))
-                }
+                (None, _) | (_, None) => Ok(Finding::skip("there is no secret to sign with")),
             },
         }
     }
@@ -155,28 +202,37 @@ impl<'a> Session<'a> {
     ) -> Result<Finding, SendError> {
         let (plain_body, plain) = self.plain(&sender).await?;
         if check == Check::Valid {
-            return Ok(self.valid(&plain));
+            return self.valid(&sender, secret, &plain_body, &plain).await;
         }
         if check == Check::Tampered {
-            return self.forged(sender.tampered()).await;
+            return self.forged(check, sender.tampered()).await;
+        }
+        if plain.unreachable {
+            return Ok(Finding::skip(UNREACHABLE));
         }
         if !plain.accepted() {
-            return Ok((
-                Verdict::Skip,
-                format!(
-                    "the plain delivery is not accepted either: {}",
-                    plain.summary
-                ),
-            ));
+            return Ok(Finding::skip(PLAIN_IS_NOT_ACCEPTED));
         }
         let body = match check {
-            Check::RawBody => bodies::odd_white_space(),
+            Check::RawBody => return self.raw_body(&sender, secret).await,
             Check::UnknownEvent => bodies::unknown_event(),
             Check::NullFields => bodies::null_fields(),
             Check::ExtraFields => bodies::extra_fields(),
             Check::NumberIds => bodies::number_ids(),
+            Check::OddData => return self.all_of(&sender, bodies::odd_data().into()).await,
+            Check::EventKey => bodies::event_key(),
+            Check::OddText => {
+                let bodies = bodies::odd_text().into_iter();
+                // What verifies another spelling has failed a check already.
+                let bodies =
+                    bodies.filter(|(how, _)| !self.raw_body_failed || *how != bodies::ESCAPES);
+                return self.all_of(&sender, bodies.collect()).await;
+            }
             Check::LargeBody => bodies::large(),
-            Check::Replay => plain_body,
+            Check::Replay => {
+                let seen = self.deliver(&sender, plain_body).await?;
+                return Ok(repeated(&seen));
+            }
             Check::OtherHeader => {
                 let sender = sender.header_name(heygen_signature::HEYGEN_SIGNATURE);
                 return Ok(noted(&self.deliver(&sender, bodies::plain()).await?));
@@ -193,20 +249,23 @@ impl<'a> Session<'a> {
                 let body = bodies::plain();
                 let first = self.deliver(&sender, body.clone()).await?;
                 if !first.accepted() {
-                    return Ok((
-                        Verdict::Skip,
-                        format!("the first delivery is not accepted: {}", first.summary),
-                    ));
+                    return Ok(Finding::skip(format!(
+                        "the first delivery is not accepted: {}",
+                        first.summary
+                    )));
                 }
-                body
+                return Ok(repeated(&self.deliver(&sender, body).await?));
             }
-            Check::MissingMedia => return self.missing_media(&sender).await,
+            Check::MissingMedia => {
+                return self.all_of(&sender, bodies::missing_media().into()).await;
+            }
             Check::Burst | Check::BurstProbe => return self.burst(check, &sender).await,
             Check::Probe
             | Check::Valid
             | Check::Tampered
             | Check::Unsigned
             | Check::WrongSecret
+            | Check::MalformedSignature
             | Check::Latency
             | Check::Redirect => plain_body,
         };
@@ -238,149 +297,146 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn valid(&self, plain: &Observation) -> Finding {
-        match accepted(plain) {
-            (Verdict::Pass, summary) if plain.duration > self.drill.timeout / 2 => (
-                Verdict::Warn,
-                format!("{summary}: more than half of the timeout; answer first, work afterwards"),
-            ),
-            finding => finding,
+    async fn valid(
+        &mut self,
+        sender: &Sender,
+        secret: &Secret,
+        body: &Bytes,
+        plain: &Observation,
+    ) -> Result<Finding, SendError> {
+        if plain.accepted() {
+            return Ok(self.in_good_time(plain));
         }
-    }
-
-    /// Sends a delivery that must be rejected. A rejection proves something only if the plain
-    /// delivery is accepted.
-    async fn forged(&mut self, sender: Sender) -> Result<Finding, SendError> {
-        let plain = match self.signed.clone() {
-            Some(signed) => Some(self.plain(&signed).await?.1),
-            None => None,
-        };
-        if let Some(plain) = plain.as_ref().filter(|plain| plain.status.is_none()) {
-            return Ok((
-                Verdict::Skip,
-                format!("the plain delivery got no answer: {}", plain.summary),
-            ));
+        let finding = accepted(plain).fix(plain.advice());
+        if !may_be_rejected_for_its_signature(plain) {
+            return Ok(finding);
         }
-        let seen = self.deliver(&sender, bodies::plain()).await?;
-        let summary = seen.summary.clone();
-        if seen.accepted() {
-            return Ok((Verdict::Fail, format!("accepted: {summary}")));
-        }
-        let is_refusal = seen.status.is_some_and(|status| status.is_client_error());
-        let is_not_there = matches!(
-            seen.status,
-            Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
-        );
-        Ok(match plain {
-            Some(plain) if plain.accepted() && is_refusal => (Verdict::Pass, summary),
-            Some(plain) if plain.accepted() => (
-                Verdict::Fail,
-                format!("not accepted, and not rejected with 4xx: {summary}"),
-            ),
-            Some(_) => (
-                Verdict::Skip,
-                format!(
-                    "the plain delivery is not accepted either, so this proves nothing: {summary}"
-                ),
-            ),
-            None if is_refusal && !is_not_there => (Verdict::Pass, summary),
-            None => (
-                Verdict::Skip,
-                format!("no endpoint seems to be there: {summary}"),
-            ),
+        let guesses = mistake::all(secret, body);
+        let found = self.accepted_guess(sender, body, guesses).await?;
+        Ok(match found {
+            Some(mistakes) => named(finding, mistakes),
+            None if plain.rejected() => finding
+                .and("no signature with a common mistake is accepted either")
+                .fix(Some(COMPARE_SECRETS)),
+            None => finding,
         })
     }
 
-    async fn burst(&mut self, check: Check, sender: &Sender) -> Result<Finding, SendError> {
-        if self.drill.burst == 0 {
-            return Ok((Verdict::Skip, "the burst is 0".to_owned()));
+    fn in_good_time(&self, plain: &Observation) -> Finding {
+        let mut finding = accepted(plain);
+        if plain.duration > self.drill.timeout / 2 {
+            finding.verdict = Verdict::Warn;
+            return finding.and("more than half of the timeout; answer first, work afterwards");
         }
-        let burst = match self.burst.take() {
-            Some(burst) => burst,
-            None => self.send_burst(sender).await?,
-        };
-        let finding = match check {
-            Check::BurstProbe => summarize(
-                &burst.probes,
-                burst.probes.len(),
-                "probes answered with 2xx",
-            ),
-            _ => summarize(&burst.deliveries, self.drill.burst, "deliveries accepted"),
-        };
-        self.burst = Some(burst);
-        Ok(finding)
+        finding
     }
 
-    async fn send_burst(&mut self, sender: &Sender) -> Result<BurstObservation, SendError> {
-        let mut under_way = JoinSet::new();
-        for _ in 0..self.drill.burst {
-            let (sender, body) = (sender.clone(), bodies::plain());
-            under_way.spawn(async move { sender.deliver(body).await });
+    async fn raw_body(&mut self, sender: &Sender, secret: &Secret) -> Result<Finding, SendError> {
+        let body = bodies::odd_white_space();
+        let seen = self.deliver(sender, body.clone()).await?;
+        let finding = accepted(&seen);
+        self.raw_body_failed = !seen.accepted();
+        if seen.accepted() || !may_be_rejected_for_its_signature(&seen) {
+            return Ok(finding);
         }
-        let mut reports = Vec::new();
-        let mut probes = Vec::new();
-        loop {
-            probes.push(self.probe().await?);
-            let all = async {
-                while let Some(report) = under_way.join_next().await {
-                    reports.push(report);
-                }
-            };
-            // The deliveries end by themselves: each has a timeout.
-            if tokio::time::timeout(PROBE_PAUSE, all).await.is_ok() {
+        let guesses = mistake::of_body(secret, &body);
+        let found = self.accepted_guess(sender, &body, guesses).await?;
+        Ok(match found {
+            Some(mistakes) => named(finding, mistakes),
+            None => finding,
+        })
+    }
+
+    /// The mistakes with which a signature of this body is accepted.
+    async fn accepted_guess(
+        &mut self,
+        sender: &Sender,
+        body: &Bytes,
+        guesses: impl Iterator<Item = Guess>,
+    ) -> Result<Option<Vec<Mistake>>, SendError> {
+        let started = Instant::now();
+        let mut found = None;
+        // What is accepted here is no delivery of HeyGen.
+        let accepted = self.accepted;
+        for guess in guesses {
+            if started.elapsed() > self.drill.timeout {
+                break;
+            }
+            let sender = sender.clone().unsigned().header(guess.header, guess.value);
+            let seen = self.deliver(&sender, body.clone()).await?;
+            if seen.accepted() {
+                found = Some(guess.mistakes);
+            }
+            if !may_be_rejected_for_its_signature(&seen) {
                 break;
             }
         }
-        let mut deliveries = Vec::new();
-        // A task that panicked is missing in the count, which fails the check.
-        for report in reports.into_iter().flatten() {
-            deliveries.push(self.record_delivery(report?.attempts().last()));
-        }
-        Ok(BurstObservation { deliveries, probes })
+        self.accepted = accepted;
+        Ok(found)
     }
 
-    async fn missing_media(&mut self, sender: &Sender) -> Result<Finding, SendError> {
+    /// The plain delivery's result, if there is a secret to sign it with.
+    async fn known_plain(&mut self) -> Result<Option<Observation>, SendError> {
+        match self.signed.clone() {
+            Some(signed) => Ok(Some(self.plain(&signed).await?.1)),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends several bodies that must all be accepted.
+    async fn all_of(
+        &mut self,
+        sender: &Sender,
+        bodies: Vec<(&'static str, Bytes)>,
+    ) -> Result<Finding, SendError> {
+        let count = bodies.len();
         let mut refused = Vec::new();
-        for (how, body) in bodies::missing_media() {
+        for (how, body) in bodies {
             let seen = self.deliver(sender, body).await?;
             if !seen.accepted() {
-                refused.push(format!("{how}: {}", seen.summary));
+                refused.push((how, seen));
             }
         }
-        Ok(if refused.is_empty() {
-            (Verdict::Pass, "all three are accepted".to_owned())
+        let refused = refused.iter();
+        let told = together(refused.map(|(how, seen)| (*how, seen.status, &*seen.summary)));
+        Ok(if told.is_empty() {
+            Finding::new(Verdict::Pass, format!("all {count} are accepted"))
         } else {
-            (Verdict::Fail, refused.join("; "))
+            Finding::fail(told)
         })
     }
 
     fn latency(&self) -> Finding {
-        let Some(slowest) = self.slowest.filter(|_| self.answers + self.late > 0) else {
-            return (Verdict::Skip, "no delivery was answered".to_owned());
-        };
+        let slowest = self.slowest.map(millis).unwrap_or_default();
         let all = self.answers + self.late;
-        let slowest = format!("the slowest of {all} took {}", millis(slowest));
-        match self.late {
-            0 => (Verdict::Pass, slowest),
-            late => (
-                Verdict::Fail,
-                format!("{late} of {all} had no answer in time; {slowest}"),
-            ),
+        let late = self.late;
+        if late > self.reported_late {
+            return Finding::fail(format!(
+                "{late} of {all} had no answer in time; the slowest took {slowest}"
+            ));
         }
+        if late > 0 {
+            return Finding::skip("late answers have failed other checks");
+        }
+        if self.accepted == 0 {
+            return Finding::skip(NOTHING_ACCEPTED);
+        }
+        let seen = format!("the slowest of {all} took {slowest}");
+        Finding::new(Verdict::Pass, seen)
     }
 
     fn redirect(&self) -> Finding {
         match self.redirects.first() {
-            Some(status) => (
-                Verdict::Fail,
-                format!(
+            Some(status) if self.redirects.len() > self.reported_redirects => {
+                Finding::fail(format!(
                     "{} of {} requests, the first with {status}",
                     self.redirects.len(),
                     self.requests
-                ),
-            ),
-            None if self.answers == 0 => (Verdict::Skip, "no delivery was answered".to_owned()),
-            None => (Verdict::Pass, format!("none of {} requests", self.requests)),
+                ))
+            }
+            Some(_) => Finding::skip("redirects have failed other checks"),
+            None if self.accepted == 0 => Finding::skip(NOTHING_ACCEPTED),
+            None => Finding::new(Verdict::Pass, format!("none of {} requests", self.requests)),
         }
     }
 
@@ -392,6 +448,7 @@ impl<'a> Session<'a> {
     fn record_delivery(&mut self, attempt: Option<&Attempt>) -> Observation {
         let seen = Observation::of(attempt);
         self.slowest = self.slowest.max(Some(seen.duration));
+        self.accepted += usize::from(seen.accepted());
         if seen.timed_out || (seen.status.is_some() && seen.duration > self.drill.timeout) {
             self.late += 1;
         } else if seen.status.is_some() {
@@ -399,6 +456,16 @@ impl<'a> Session<'a> {
         }
         self.record(&seen);
         seen
+    }
+
+    /// The first probe, which more than one check needs.
+    async fn probed(&mut self) -> Result<Observation, SendError> {
+        if let Some(seen) = &self.probe {
+            return Ok(seen.clone());
+        }
+        let seen = self.probe().await?;
+        self.probe = Some(seen.clone());
+        Ok(seen)
     }
 
     async fn probe(&mut self) -> Result<Observation, SendError> {
@@ -410,13 +477,46 @@ impl<'a> Session<'a> {
 
     fn record(&mut self, seen: &Observation) {
         self.requests += 1;
+        self.unreachable |= seen.unreachable;
         self.redirects
             .extend(seen.status.filter(StatusCode::is_redirection));
     }
 }
 
-/// The pause between two probes during a burst.
-const PROBE_PAUSE: Duration = Duration::from_millis(100);
+/// That a repetition is accepted says nothing about what is done with it.
+fn repeated(seen: &Observation) -> Finding {
+    let finding = accepted(seen);
+    match finding.verdict {
+        Verdict::Pass => finding.and("whether it is handled only once cannot be seen from outside"),
+        _ => finding,
+    }
+}
+
+/// Whether another signature could be accepted. An endpoint that is not there, or that has enough, is not asked more.
+fn may_be_rejected_for_its_signature(seen: &Observation) -> bool {
+    let is_about_more = matches!(
+        seen.status.map(|status| status.as_u16()),
+        Some(413 | 429 | 503)
+    );
+    let is_error = seen.status.is_some_and(|status| status.is_server_error());
+    (seen.rejected() || is_error) && !is_about_more && !seen.names_csrf
+}
+
+fn named(finding: Finding, mistakes: Vec<Mistake>) -> Finding {
+    let texts: Vec<_> = mistakes.iter().map(|mistake| mistake.text()).collect();
+    let fixes: Vec<_> = mistakes.iter().map(|mistake| mistake.fix()).collect();
+    let mut finding = finding
+        .and(&format!("it accepts {}", texts.join(", and ")))
+        .fix(Some(fixes.join("; ")));
+    finding.mistakes = mistakes;
+    finding
+}
+
+const UNREACHABLE: &str = "the endpoint cannot be reached";
+const PLAIN_IS_NOT_ACCEPTED: &str = "the plain delivery is not accepted either";
+const NOTHING_ACCEPTED: &str = "no delivery was accepted";
+const COMPARE_SECRETS: &str = "check first that the endpoint has the secret that the drill signs with; then compare the header Signature with the \
+     HMAC-SHA256 of the raw body in lower-case hexadecimal digits, with the whole secret (whsec_ included) as the key";
 
 #[cfg(test)]
 mod tests {
@@ -428,10 +528,12 @@ mod tests {
         let seen = Observation {
             status: Some(StatusCode::OK),
             timed_out: false,
+            unreachable: false,
+            names_csrf: false,
             duration: Duration::from_secs(seconds),
             summary: String::new(),
         };
-        assert_eq!(Session::new(&drill).valid(&seen).0, expected);
+        assert_eq!(Session::new(&drill).in_good_time(&seen).verdict, expected);
     }
 
     #[test]

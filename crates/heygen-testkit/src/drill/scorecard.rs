@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::check::Check;
+use super::mistake::Mistake;
 
 /// The results of a drill.
 #[derive(Clone, Debug)]
@@ -22,6 +23,12 @@ pub struct CheckResult {
     pub verdict: Verdict,
     /// What was observed, for people. It may quote the endpoint.
     pub seen: String,
+    /// The consequence of a failure: [`Check::cost`], unless what was seen costs something else.
+    pub cost: &'static str,
+    /// How to correct a failure: [`Check::fix`], unless what was seen tells more.
+    pub fix: String,
+    /// The mistakes in verifying that the endpoint was found to make.
+    pub mistakes: Vec<Mistake>,
     /// How long the check took.
     pub duration: Duration,
 }
@@ -34,7 +41,7 @@ pub enum Verdict {
     Pass,
     /// Passed, but barely.
     Warn,
-    /// Failed. [`Check::cost`] is the consequence.
+    /// Failed. [`CheckResult::cost`] is the consequence, [`CheckResult::fix`] the correction.
     Fail,
     /// Not checked.
     Skip,

@@ -10,7 +10,9 @@ use crate::sender::Sender;
 /// Checks one endpoint.
 ///
 /// Checks run one after the other, in the order of [`Check::ALL`]. Every request has a timeout. If
-/// the plain delivery gets no answer, the checks that depend on it are skipped.
+/// the plain delivery is not accepted, signatures with common mistakes are tried instead, up to 120 and
+/// for as long as the timeout, and the checks that depend on it are skipped. Nothing more is sent when
+/// the endpoint cannot be reached.
 #[derive(Clone, Debug)]
 pub struct Drill {
     pub(super) sender: Sender,

@@ -5,6 +5,8 @@ use std::{error::Error, fmt, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use super::cause::Cause;
+
 /// The result of a probe.
 #[derive(Debug)]
 pub struct ProbeReport {
@@ -115,7 +117,7 @@ impl Answer {
     }
 }
 
-/// Why an attempt got no answer.
+/// Why an attempt got no answer. Its source says in words what common causes mean.
 #[derive(Debug)]
 pub struct AttemptError {
     kind: AttemptErrorKind,
@@ -159,15 +161,23 @@ impl AttemptError {
         };
         Self {
             kind,
-            source: Some(Box::new(source)),
+            source: Some(Cause::named(source)),
         }
     }
 
     pub(super) fn broken(source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             kind: AttemptErrorKind::Broken,
-            source: Some(Box::new(source)),
+            source: Some(Cause::named(source)),
         }
+    }
+
+    /// Whether nothing that speaks HTTP is there: a further request would fail alike.
+    #[cfg(feature = "drill")]
+    pub(crate) fn is_unreachable(&self) -> bool {
+        let cause = self.source.as_ref();
+        self.kind == AttemptErrorKind::Connect
+            || cause.is_some_and(|cause| cause.downcast_ref() == Some(&Cause::NotHttp))
     }
 
     /// How it failed.

@@ -19,7 +19,7 @@ pub(crate) struct Seen {
 }
 
 /// How to answer the n-th request, counted from 0; `None` never answers.
-type Answers = dyn Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync;
+type Answers = dyn Fn(usize, &Seen) -> Option<Response<Full<Bytes>>> + Send + Sync;
 
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -33,13 +33,27 @@ impl Server {
     pub(crate) async fn start(
         answers: impl Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
     ) -> Self {
+        Self::with_answers(Arc::new(move |index, _: &Seen| answers(index))).await
+    }
+
+    /// Answers with the status that it decides on for each request.
+    #[cfg(feature = "drill")]
+    pub(crate) async fn deciding(decide: impl Fn(&Seen) -> u16 + Send + Sync + 'static) -> Self {
+        Self::with_answers(Arc::new(move |_, seen: &Seen| {
+            let response = Response::builder().status(decide(seen));
+            Some(response.body(Full::default()).unwrap())
+        }))
+        .await
+    }
+
+    async fn with_answers(answers: Arc<Answers>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let server = Self {
             url: format!("http://{}/webhooks/heygen", listener.local_addr().unwrap()),
             seen: watch::Sender::default(),
             held: watch::Sender::default(),
         };
-        tokio::spawn(server.clone().accept(listener, Arc::new(answers)));
+        tokio::spawn(server.clone().accept(listener, answers));
         server
     }
 
@@ -108,11 +122,11 @@ impl Server {
         let mut index = 0;
         self.seen.send_modify(|all| {
             index = all.len();
-            all.push(seen);
+            all.push(seen.clone());
         });
         let mut held = self.held.subscribe();
         drop(held.wait_for(|held| !held).await.unwrap());
-        match answers(index) {
+        match answers(index, &seen) {
             Some(response) => Ok(response),
             None => std::future::pending().await,
         }

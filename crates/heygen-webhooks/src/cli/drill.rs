@@ -13,9 +13,12 @@ use crate::settings::secrets::SecretFiles;
 /// Test any endpoint against everything HeyGen may send
 ///
 /// The endpoint may be in any language. Sends a probe, correct deliveries, forged and unusual ones, and a burst, and explains what each
-/// failure would cost. These are real requests, about 70 with the burst of 50: an endpoint that
-/// accepts them acts on them. Where an event can carry a callback_id, made-up ones carry
-/// heygen-drill. The test ends by itself.
+/// failure would cost and how to fix it. If the endpoint rejects a correct delivery, signatures with
+/// common mistakes are tried, and the one that it accepts is named.
+///
+/// These are real requests, about 80 with the burst of 50, and up to 120 more to find a mistake: an
+/// endpoint that accepts them acts on them. Where an event can carry a callback_id, made-up ones
+/// carry heygen-drill. The test ends by itself.
 ///
 /// Deliveries are signed with the first secret of HEYGEN_WEBHOOK_SECRET or --secret-file, which
 /// must be the endpoint's secret.

@@ -9,6 +9,7 @@ use heygen_testkit::drill::{Check, CheckResult, Drill as Exercise, Scorecard, Ve
 use serde_json::{Value, json};
 
 use crate::cli::Drill;
+use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
 use crate::secrets::secret;
@@ -26,10 +27,11 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let mut written = Ok(());
+    let width = prose::width();
     let tell = |result: &CheckResult| {
         // After the first line that nobody took, the rest is not even tried.
-        if !options.json && written.is_ok() {
-            written = output::write(line(result));
+        if !options.json && written.is_ok() && result.verdict != Verdict::Skip {
+            written = output::write(line(result, width));
         }
     };
     let scorecard = runtime
@@ -40,7 +42,11 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     }
     let written: io::Result<()> = written.and_then(|()| match options.json {
         true => output::json(&document(&options.url, &scorecard)),
-        false => output::write(summary(&scorecard)),
+        false => output::write(format!(
+            "{}{}",
+            skipped(&scorecard, width),
+            summary(&scorecard)
+        )),
     });
     // The verdict is the exit status, whether somebody reads the words or not.
     match (scorecard.passed(), written) {
@@ -86,27 +92,43 @@ fn named(ids: &[String]) -> Vec<Check> {
     ids.iter().filter_map(|id| Check::from_id(id)).collect()
 }
 
-fn line(result: &CheckResult) -> String {
-    let width = Check::ALL
-        .iter()
-        .map(|check| check.id().len())
-        .max()
-        .unwrap_or(0);
-    let mut line = format!(
-        "{}  {:<width$}  {}\n      {:<width$}  {}\n",
-        label(result.verdict),
-        result.check.id(),
-        result.check.title(),
-        "",
-        tame(&result.seen),
-    );
-    if result.verdict == Verdict::Fail {
-        line.push_str(&" ".repeat(width + 8));
-        line.push_str("costs: ");
-        line.push_str(result.check.cost());
-        line.push('\n');
+fn line(result: &CheckResult, width: Option<usize>) -> String {
+    let check = result.check;
+    let ids = Check::ALL.iter().map(|check| check.id().len());
+    let id_width = ids.max().unwrap_or(0);
+    let mut text = format!("{}  {:<id_width$}  ", label(result.verdict), check.id());
+    text.push_str(&prose::broken(check.title(), INDENT + id_width + 2, width));
+    text.push('\n');
+    let mut detail = |line: &str| {
+        text.push_str(&" ".repeat(INDENT));
+        text.push_str(&prose::broken(&tame(line), INDENT, width));
+        text.push('\n');
+    };
+    detail(&result.seen);
+    if matches!(result.verdict, Verdict::Fail | Verdict::Note) {
+        detail(&format!("costs: {}", result.cost));
     }
-    line
+    if result.verdict == Verdict::Fail {
+        detail(&format!("fix: {}", result.fix));
+    }
+    text
+}
+
+/// The skipped checks, together where they have one reason.
+fn skipped(scorecard: &Scorecard, width: Option<usize>) -> String {
+    let results = scorecard.results().iter();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for result in results.filter(|result| result.verdict == Verdict::Skip) {
+        match reasons.iter_mut().find(|(seen, _)| *seen == result.seen) {
+            Some((_, ids)) => ids.push(result.check.id()),
+            None => reasons.push((&result.seen, vec![result.check.id()])),
+        }
+    }
+    let texts = reasons.into_iter().map(|(seen, ids)| {
+        let text = format!("{}: {}", ids.join(", "), tame(seen));
+        format!("skip  {}\n", prose::broken(&text, INDENT, width))
+    });
+    texts.collect()
 }
 
 /// A failure is to catch the eye without colours.
@@ -149,12 +171,15 @@ fn document(url: &str, scorecard: &Scorecard) -> Value {
         .results()
         .iter()
         .map(|result| {
+            let mistakes: Vec<_> = result.mistakes.iter().map(|it| it.id()).collect();
             json!({
                 "id": result.check.id(),
                 "title": result.check.title(),
                 "verdict": result.verdict.as_str(),
                 "seen": result.seen,
-                "cost": result.check.cost(),
+                "cost": result.cost,
+                "fix": result.fix,
+                "mistakes": mistakes,
                 "informative": result.check.is_informative(),
                 "milliseconds": millis(result.duration),
             })
@@ -194,6 +219,9 @@ fn write_junit(file: &Path, url: &str, scorecard: &Scorecard) -> Result<(), Fail
     written.with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
 }
+
+/// Where the details of a check begin.
+const INDENT: usize = 6;
 
 const VERDICTS: [(Verdict, &str); 5] = [
     (Verdict::Pass, "passed"),

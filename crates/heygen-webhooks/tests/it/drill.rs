@@ -48,9 +48,10 @@ fn serve_passes() {
     assert!(document["requests"].as_u64() >= Some(70), "{document}");
     assert!(document["slowest_milliseconds"].is_number(), "{document}");
     for check in document["checks"].as_array().expect("a list") {
-        for key in ["id", "title", "verdict", "seen", "cost"] {
+        for key in ["id", "title", "verdict", "seen", "cost", "fix"] {
             assert!(check[key].is_string(), "{key}: {check}");
         }
+        assert_eq!(check["mistakes"], serde_json::json!([]), "{check}");
         assert!(check["milliseconds"].is_number(), "{check}");
     }
     assert!(!drilled.stdout.contains(SECRET));
@@ -64,8 +65,9 @@ fn an_endpoint_of_twenty_lines_fails_where_it_should() {
     assert_eq!(
         with_verdict(&drilled, "fail"),
         [
-            "burst-probe",
+            "event-key",
             "missing-media",
+            "odd-data",
             "probe",
             "tampered",
             "unknown-event",
@@ -73,12 +75,15 @@ fn an_endpoint_of_twenty_lines_fails_where_it_should() {
             "wrong-secret",
         ]
     );
-    assert_eq!(with_verdict(&drilled, "skip"), [""; 0]);
+    assert_eq!(
+        with_verdict(&drilled, "skip"),
+        ["burst-probe", "malformed-signature"]
+    );
     assert_eq!(drilled.json()["passed"], false);
 }
 
 #[test]
-fn drill_text_shows_the_cost_of_failures() {
+fn drill_text_shows_the_cost_of_failures_and_their_fix() {
     let workdir = Workdir::new();
     let drilled = workdir.run(&["drill", &endpoint::start(naive), "--only", "probe,valid"]);
     assert_eq!(drilled.status, 1);
@@ -86,7 +91,8 @@ fn drill_text_shows_the_cost_of_failures() {
     for expected in [
         "FAIL  probe",
         "405",
-        "costs: HeyGen's v1 does not register the endpoint, and v3 may not either",
+        "      costs: HeyGen's v1 does not register the endpoint, and v3 may not either\n",
+        "      fix: answer OPTIONS on this path with 204",
         "pass  valid",
         "1 passed, 1 failed; 2 requests, slowest delivery ",
     ] {
@@ -106,12 +112,13 @@ fn junit_is_well_formed() {
     let count = |name: &str| elements.iter().filter(|element| *element == name).count();
     assert_eq!(count("testsuite"), 1, "{xml}");
     assert_eq!(count("testcase"), Check::ALL.len(), "{xml}");
-    assert_eq!(count("failure"), 6, "{xml}");
-    assert_eq!(count("skipped"), 2, "{xml}");
+    assert_eq!(count("failure"), 8, "{xml}");
+    assert_eq!(count("skipped"), 3, "{xml}");
     assert!(
-        xml.contains("skipped=\"2\" errors=\"0\" failures=\"6\""),
+        xml.contains("skipped=\"3\" errors=\"0\" failures=\"8\""),
         "{xml}"
     );
+    assert!(xml.contains("; fix: answer 2xx to"), "{xml}");
     assert!(!xml.contains("token"), "{xml}");
 }
 
@@ -169,9 +176,46 @@ fn drill_with_a_wrong_secret_fails_once_and_skips_the_rest() {
     );
     assert_eq!(drilled.status, 1, "{}", drilled.stderr);
     assert_eq!(with_verdict(&drilled, "fail"), ["valid"]);
+    assert_eq!(with_verdict(&drilled, "pass"), ["probe"]);
+    let drilled = workdir.run(&["drill", &endpoint::start(naive), "--burst", "0"]);
+    assert!(
+        drilled
+            .stdout
+            .contains("skip  burst, burst-probe: the burst is 0\n"),
+        "skipped for one reason, told once: {}",
+        drilled.stdout
+    );
+}
+
+#[test]
+fn drill_names_the_mistake_of_an_endpoint() {
+    let workdir = Workdir::new();
+    let github = |request: &endpoint::Request| {
+        let value = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "x-heygen-signature");
+        let is_github = value.is_some_and(|(_, value)| value.starts_with("sha256="));
+        if is_github || request.method == "OPTIONS" {
+            200
+        } else {
+            401
+        }
+    };
+    let url = endpoint::start(github);
+    let arguments = ["drill", &url, "--only", "valid"];
+    let drilled = workdir.run(&arguments);
+    assert_eq!(drilled.status, 1);
+    for expected in [
+        "it accepts the signature in the header X-HeyGen-Signature, and the signature after sha256=\n",
+        "fix: read the header Signature; expect nothing before the digits",
+    ] {
+        assert!(drilled.stdout.contains(expected), "{}", drilled.stdout);
+    }
+    let drilled = workdir.run(&[&arguments[..], &["--json"]].concat());
     assert_eq!(
-        with_verdict(&drilled, "pass"),
-        ["latency", "probe", "redirect"]
+        drilled.json()["checks"][0]["mistakes"],
+        serde_json::json!(["x-heygen-signature-header", "sha256-prefix"])
     );
 }
 
@@ -187,7 +231,7 @@ fn drill_without_a_secret_runs_the_checks_that_need_none() {
     assert_eq!(drilled.status, 0, "{}{}", drilled.stdout, drilled.stderr);
     assert_eq!(
         with_verdict(&drilled, "pass"),
-        ["latency", "probe", "redirect", "unsigned", "wrong-secret"]
+        ["malformed-signature", "probe", "unsigned", "wrong-secret"]
     );
     let nothing_there = endpoint::start(|_| 404);
     let drilled = workdir.run_with(
@@ -204,10 +248,7 @@ fn a_redirect_is_not_followed() {
     let workdir = Workdir::new();
     let drilled = workdir.run(&["drill", &endpoint::start(|_| 308), "--json"]);
     assert_eq!(drilled.status, 1);
-    assert_eq!(
-        with_verdict(&drilled, "fail"),
-        ["probe", "redirect", "valid"]
-    );
+    assert_eq!(with_verdict(&drilled, "fail"), ["probe", "valid"]);
 }
 
 #[test]

@@ -1,20 +1,66 @@
-//! [`Observation`]: the result of a request, and findings from results.
+//! [`Observation`]: the result of a request, and [`Finding`]s from results.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{StatusCode, header::LOCATION};
 
+use crate::drill::mistake::Mistake;
 use crate::drill::scorecard::Verdict;
-use crate::sender::{Attempt, AttemptErrorKind};
+use crate::sender::{Answer, Attempt, AttemptError};
 
 /// A verdict and its reason.
-pub(super) type Finding = (Verdict, String);
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) verdict: Verdict,
+    pub(super) seen: String,
+    /// In place of the cost of the check, where what was seen costs something else.
+    pub(super) cost: Option<&'static str>,
+    /// In place of the fix of the check, where what was seen tells more.
+    pub(super) fix: Option<Cow<'static, str>>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Finding {
+    pub(super) fn new(verdict: Verdict, seen: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            seen: seen.into(),
+            cost: None,
+            fix: None,
+            mistakes: Vec::new(),
+        }
+    }
+
+    pub(super) fn skip(why: impl Into<String>) -> Self {
+        Self::new(Verdict::Skip, why)
+    }
+
+    pub(super) fn fail(seen: impl Into<String>) -> Self {
+        Self::new(Verdict::Fail, seen)
+    }
+
+    pub(super) fn fix(mut self, fix: Option<impl Into<Cow<'static, str>>>) -> Self {
+        self.fix = fix.map(Into::into).or(self.fix);
+        self
+    }
+
+    /// Adds to what was seen.
+    pub(super) fn and(mut self, more: &str) -> Self {
+        self.seen = format!("{}; {more}", self.seen);
+        self
+    }
+}
 
 /// The result of one request.
 #[derive(Clone, Debug)]
 pub(super) struct Observation {
     pub(super) status: Option<StatusCode>,
     pub(super) timed_out: bool,
+    /// Nothing that speaks HTTP is there.
+    pub(super) unreachable: bool,
+    pub(super) names_csrf: bool,
     pub(super) duration: Duration,
     pub(super) summary: String,
 }
@@ -25,40 +71,37 @@ impl Observation {
             return Self {
                 status: None,
                 timed_out: false,
+                unreachable: false,
+                names_csrf: false,
                 duration: Duration::ZERO,
                 summary: "nothing was sent".to_owned(),
             };
         };
         let after = millis(attempt.duration);
-        let (timed_out, summary) = match &attempt.result {
-            Ok(answer) if answer.status.is_success() => {
-                (false, format!("{} after {after}", answer.status))
-            }
+        let answer = attempt.result.as_ref().ok();
+        let error = attempt.result.as_ref().err();
+        let text = answer.map(Answer::text).unwrap_or_default();
+        let summary = match &attempt.result {
+            Ok(answer) if answer.status.is_success() => format!("{} after {after}", answer.status),
             Ok(answer) => {
-                let text = answer.text();
-                let line: String = text
-                    .trim()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(MAX_QUOTE)
-                    .collect();
-                let quote = if line.is_empty() {
-                    line
-                } else {
-                    format!(" “{line}”")
-                };
-                (false, format!("{} after {after}{quote}", answer.status))
+                let target = answer.headers.get(LOCATION);
+                let target = target.filter(|_| answer.status.is_redirection());
+                let target = target
+                    .map(|to| format!(" to{}", quoted(&String::from_utf8_lossy(to.as_bytes()))));
+                let target = target.unwrap_or_default();
+                format!(
+                    "{}{target} after {after}{}",
+                    answer.status,
+                    quoted(&line_of(&text))
+                )
             }
-            Err(error) => (
-                error.kind() == AttemptErrorKind::Timeout,
-                format!("no answer after {after}: {error}"),
-            ),
+            Err(error) => format!("no answer after {after}: {}", in_words(error)),
         };
         Self {
             status: attempt.status(),
-            timed_out,
+            timed_out: error.is_some_and(AttemptError::is_timeout),
+            unreachable: error.is_some_and(AttemptError::is_unreachable),
+            names_csrf: text.to_ascii_lowercase().contains("csrf"),
             duration: attempt.duration,
             summary,
         }
@@ -66,6 +109,43 @@ impl Observation {
 
     pub(super) fn accepted(&self) -> bool {
         self.status.is_some_and(|status| status.is_success())
+    }
+
+    /// Whether the endpoint said no, as opposed to not being there or failing.
+    pub(super) fn rejected(&self) -> bool {
+        let is_absent = matches!(
+            self.status,
+            Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
+        );
+        self.status.is_some_and(|status| status.is_client_error()) && !is_absent
+    }
+
+    /// How to correct a correct delivery or probe that is not accepted, where the answer tells.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        if self.unreachable {
+            return Some("start the application, or correct scheme, host and port of the URL");
+        }
+        if self.timed_out {
+            return Some(
+                "answer at once, and do the work afterwards, in a queue or a background task",
+            );
+        }
+        let status = self.status?;
+        Some(match status.as_u16() {
+            403 | 419 if self.names_csrf || status.as_u16() == 419 => {
+                "exempt this path from CSRF protection: @csrf_exempt in Django, \
+                 validateCsrfTokens(except: [...]) in Laravel"
+            }
+            404 | 410 => "correct the path of the URL: nothing is served there",
+            405 => "accept POST and OPTIONS on this path",
+            413 => "allow bodies of 1 MiB",
+            415 => "accept Content-Type: application/json",
+            429 => "do not limit the rate of this path",
+            300..=399 => "test, and register, the address that the redirect leads to",
+            503 => "see the log of the application: it may have no secret yet, or be overloaded",
+            500..=599 => "see the log of the application: it fails on a correct delivery",
+            _ => return None,
+        })
     }
 }
 
@@ -75,7 +155,7 @@ pub(super) fn accepted(seen: &Observation) -> Finding {
     } else {
         Verdict::Fail
     };
-    (verdict, seen.summary.clone())
+    Finding::new(verdict, seen.summary.clone())
 }
 
 pub(super) fn noted(seen: &Observation) -> Finding {
@@ -84,7 +164,7 @@ pub(super) fn noted(seen: &Observation) -> Finding {
     } else {
         "not accepted"
     };
-    (Verdict::Note, format!("{answer}: {}", seen.summary))
+    Finding::new(Verdict::Note, format!("{answer}: {}", seen.summary))
 }
 
 pub(super) fn summarize(all: &[Observation], sent: usize, what: &str) -> Finding {
@@ -99,18 +179,90 @@ pub(super) fn summarize(all: &[Observation], sent: usize, what: &str) -> Finding
         millis(slowest)
     );
     match all.iter().find(|seen| !seen.accepted()) {
-        Some(seen) => (
-            Verdict::Fail,
-            format!("{summary}; one of the others: {}", seen.summary),
-        ),
-        None if accepted < sent => (Verdict::Fail, summary),
-        None => (Verdict::Pass, summary),
+        Some(seen) => Finding::fail(format!("{summary}; one of the others: {}", seen.summary)),
+        None if accepted < sent => Finding::fail(summary),
+        None => Finding::new(Verdict::Pass, summary),
     }
+}
+
+/// What is wrong with several requests, together where they got the same status.
+pub(super) fn together<'a>(
+    refused: impl IntoIterator<Item = (&'static str, Option<StatusCode>, &'a str)>,
+) -> String {
+    let mut groups: Vec<(Vec<&str>, Option<StatusCode>, &str)> = Vec::new();
+    for (how, status, summary) in refused {
+        match groups.iter_mut().find(|(_, known, _)| *known == status) {
+            Some((hows, ..)) => hows.push(how),
+            None => groups.push((vec![how], status, summary)),
+        }
+    }
+    let groups = groups.into_iter();
+    let texts: Vec<_> = groups
+        .map(|(hows, _, summary)| format!("{}: {summary}", hows.join(", ")))
+        .collect();
+    texts.join("; ")
 }
 
 pub(super) fn millis(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
 
+/// The error with its causes.
+fn in_words(error: &AttemptError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// The line that says most: the first, or the title of a page.
+fn line_of(text: &str) -> String {
+    let title = text
+        .split_once("<title>")
+        .and_then(|(_, rest)| rest.split_once("</title>"));
+    let text = title.map_or(text, |(title, _)| title);
+    text.trim().lines().next().unwrap_or_default().to_owned()
+}
+
+fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_QUOTE).collect();
+    if cut.is_empty() {
+        return cut;
+    }
+    format!(" “{cut}”")
+}
+
 /// The largest number of characters to quote of an answer.
 const MAX_QUOTE: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_answers_are_told_once() {
+        let (ok, no) = (Some(StatusCode::OK), Some(StatusCode::UNAUTHORIZED));
+        let told = together([("a", no, "401"), ("b", ok, "200"), ("c", no, "401 again")]);
+        assert_eq!(told, "a, c: 401; b: 200");
+    }
+
+    #[test]
+    fn quote_is_the_first_line_or_the_title() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(line_of(text), expected);
+        }
+        check("", "");
+        check("\n bad signature\nsecond", "bad signature");
+        check(
+            "<!doctype html>\n<title>401 Unauthorized</title>\n",
+            "401 Unauthorized",
+        );
+    }
+}

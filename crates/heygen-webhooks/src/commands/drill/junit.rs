@@ -25,8 +25,8 @@ fn case(result: &CheckResult) -> TestCase {
     // Of a success they say nothing.
     status.set_message(seen);
     if result.verdict == Verdict::Fail {
-        let (title, cost) = (result.check.title(), result.check.cost());
-        status.set_description(format!("{title}; cost of a failure: {cost}"));
+        let (title, cost, fix) = (result.check.title(), result.cost, &result.fix);
+        status.set_description(format!("{title}; cost of a failure: {cost}; fix: {fix}"));
     }
     let mut case = TestCase::new(result.check.id(), status);
     case.set_classname("heygen-webhooks.drill");
