@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use heygen_inbox::transfer::to_record;
 use heygen_inbox::{
     Appended, Attempt, AttemptOutcome, Candidate, Claim, ClaimRequest, ClaimedDelivery, Completion,
-    Counts, DeliveryId, DeliverySummary, DispatchOrder, Imported, Inbox, InboxAdmin, InboxError,
-    InboxErrorKind, NewDelivery, PruneReport, PruneStep, Query, ReplayReport, SignedPost, Source,
-    State, Stats, StoredDelivery, find_duplicate,
+    Counts, DeadLetterReport, DeleteReport, DeliveryId, DeliverySummary, DispatchOrder, Imported,
+    Inbox, InboxAdmin, InboxError, InboxErrorKind, NewDelivery, PruneReport, PruneStep, Query,
+    ReplayReport, SignedPost, Source, State, Stats, StoredDelivery, find_duplicate,
 };
 use tokio::sync::Notify;
 
@@ -165,6 +165,9 @@ impl Inbox for FolderInbox {
             let message = "a folder keeps no order by subject";
             return Err(InboxError::new(InboxErrorKind::Unsupported, message));
         }
+        if self.paused().await?.is_some() {
+            return Ok(Claim::paused());
+        }
         let mut entries = self.entries();
         let pending = entries
             .values()
@@ -295,6 +298,40 @@ impl InboxAdmin for FolderInbox {
         }
         self.appended.notify_one();
         Ok(replayed)
+    }
+
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        let mut entries = self.entries();
+        let mut report = DeadLetterReport::default();
+        for id in ids {
+            let entry = entries.get_mut(&id);
+            report.add(entry.as_ref().map(|entry| entry.kept.summary.state));
+            if let Some(entry) = entry.filter(|entry| entry.kept.summary.state == State::Pending) {
+                let (claimed, result) = (entry.claim(), AttemptOutcome::DeadLettered);
+                let completion = Completion::new(&claimed, now, Duration::ZERO, result);
+                entry.complete(completion.detail(Some("dead-lettered by hand".to_owned())));
+                self.save(entry)?;
+            }
+        }
+        Ok(report)
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        let mut entries = self.entries();
+        let mut report = DeleteReport::default();
+        for id in ids {
+            let state = entries.get(&id).map(|entry| entry.kept.summary.state);
+            report.add(state);
+            if state.is_some_and(|state| state != State::Claimed) {
+                fs::remove_file(self.folder.join(format!("{id}.json"))).map_err(failed)?;
+                entries.remove(&id);
+            }
+        }
+        Ok(report)
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {

@@ -1,17 +1,22 @@
 //! [`InboxAdmin`]: what operators do with an inbox.
 
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::delivery::NewDelivery;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, DeliverySummary, Query, ReplayReport, State, StoredDelivery};
+use crate::record::{
+    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, State,
+    StoredDelivery,
+};
 use crate::stats::Stats;
+use crate::time::{from_micros, to_micros};
 
-/// What operators do with an inbox: look into it, replay, prune, carry deliveries from one to another.
+/// What operators do with an inbox: look into it, pause, replay, give up, delete, prune, carry
+/// deliveries from one to another.
 ///
 /// # Errors
 ///
@@ -63,6 +68,61 @@ pub trait InboxAdmin: Inbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> impl Future<Output = Result<ReplayReport, InboxError>> + Send;
+
+    /// Gives these up at `now`, as a handler does that dead-letters: they are not dispatched again
+    /// unless they are replayed. An attempt without a handler is recorded that says so. What is
+    /// claimed or acknowledged stays so.
+    fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<DeadLetterReport, InboxError>> + Send;
+
+    /// Deletes these with all that is known of them, whatever their state; what is claimed stays.
+    ///
+    /// What was deleted is no longer known as a duplicate: the same event is stored as new, and
+    /// dispatched, when HeyGen sends it again or a backfill finds it. To keep an event from being
+    /// dispatched, [dead-letter](Self::dead_letter) it.
+    fn delete(
+        &self,
+        ids: Vec<DeliveryId>,
+    ) -> impl Future<Output = Result<DeleteReport, InboxError>> + Send;
+
+    /// Pauses dispatch until [`resume`](Self::resume), for every process and over restarts: a
+    /// [`claim`](Inbox::claim) gets nothing. Appending goes on, and so do attempts that have begun.
+    /// Other processes notice within a second or two.
+    ///
+    /// Default: a [bookmark](Self::set_bookmark), which `claim` has to look at by
+    /// [`paused`](Self::paused).
+    fn pause(&self, now: SystemTime) -> impl Future<Output = Result<(), InboxError>> + Send {
+        async move {
+            if self.paused().await?.is_some() {
+                return Ok(());
+            }
+            let since = to_micros(now).to_string();
+            self.set_bookmark(DISPATCH_PAUSED.to_owned(), Some(since))
+                .await
+        }
+    }
+
+    /// Ends a [pause](Self::pause).
+    fn resume(&self) -> impl Future<Output = Result<(), InboxError>> + Send {
+        async move {
+            if self.paused().await?.is_none() {
+                return Ok(());
+            }
+            self.set_bookmark(DISPATCH_PAUSED.to_owned(), None).await
+        }
+    }
+
+    /// Since when dispatch is [paused](Self::pause); `None` when it is not.
+    fn paused(&self) -> impl Future<Output = Result<Option<SystemTime>, InboxError>> + Send {
+        async move {
+            let since = self.bookmark(DISPATCH_PAUSED.to_owned()).await?;
+            // What another version wrote pauses too.
+            Ok(since.map(|since| since.parse().map_or(UNIX_EPOCH, from_micros)))
+        }
+    }
 
     /// How many deliveries a pruning of what was stored before this time deletes.
     fn count_prunable(
@@ -161,3 +221,9 @@ pub struct PruneReport {
     /// How many bytes of storage are in use afterwards.
     pub bytes: u64,
 }
+
+/// The bookmark that is set while dispatch is paused.
+pub(crate) const DISPATCH_PAUSED: &str = "dispatch-paused";
+
+/// What is recorded of a delivery that [`InboxAdmin::dead_letter`] gave up.
+pub(crate) const BY_HAND: &str = "dead-lettered by hand";

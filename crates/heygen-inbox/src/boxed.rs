@@ -13,7 +13,9 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, DeliverySummary, Query, ReplayReport, StoredDelivery};
+use crate::record::{
+    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, StoredDelivery,
+};
 use crate::stats::Stats;
 
 /// An inbox whose type is chosen at run time. Clones share one inbox.
@@ -137,6 +139,11 @@ pass_on! {
         async fn find(deliveries: Vec<NewDelivery>) -> Result<Vec<Option<DeliveryId>>, InboxError>;
         async fn import(deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError>;
         async fn replay(ids: Vec<DeliveryId>, now: SystemTime) -> Result<ReplayReport, InboxError>;
+        async fn dead_letter(ids: Vec<DeliveryId>, now: SystemTime) -> Result<DeadLetterReport, InboxError>;
+        async fn delete(ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError>;
+        async fn pause(now: SystemTime) -> Result<(), InboxError>;
+        async fn resume() -> Result<(), InboxError>;
+        async fn paused() -> Result<Option<SystemTime>, InboxError>;
         async fn count_prunable(before: SystemTime) -> Result<u64, InboxError>;
         async fn prune(step: PruneStep) -> Result<PruneReport, InboxError>;
         async fn bookmark(name: String) -> Result<Option<String>, InboxError>;

@@ -177,15 +177,27 @@ pub struct Claim {
     pub deliveries: Vec<ClaimedDelivery>,
     /// When the next delivery falls due, where nothing more is due now.
     pub next_due: Option<SystemTime>,
+    /// Dispatch is [paused](crate::InboxAdmin::pause), so nothing was claimed.
+    pub is_paused: bool,
 }
 
 impl Claim {
+    /// Nothing, because dispatch is [paused](crate::InboxAdmin::pause).
+    #[must_use]
+    pub fn paused() -> Self {
+        Self {
+            is_paused: true,
+            ..Self::default()
+        }
+    }
+
     /// These deliveries, and when the next falls due, where nothing more is due now.
     #[must_use]
     pub fn new(deliveries: Vec<ClaimedDelivery>, next_due: Option<SystemTime>) -> Self {
         Self {
             deliveries,
             next_due,
+            is_paused: false,
         }
     }
 }

@@ -38,6 +38,8 @@ pub trait Inbox: Send + Sync + 'static {
     /// wrong clock explains counts as due; a store notices it within a minute.
     ///
     /// A store that cannot tell live deliveries from the backlog claims what has been due longest.
+    /// While dispatch is [paused](crate::InboxAdmin::paused) nothing is claimed, and the answer is
+    /// [`Claim::paused`].
     ///
     /// # Errors
     ///

@@ -35,6 +35,8 @@
 //! - Events are fetched in their order. What waits for a destination without room is held here, up
 //!   to 1,000 deliveries; beyond, it holds up the others. Live are all events, backlog is what
 //!   comes by a reference.
+//! - That dispatch is paused, each worker notices within a second. What was dead-lettered by hand and
+//!   never given out counts as pending until a worker comes to it.
 //! - Of each delivery the newest 100 attempts are kept.
 
 use std::sync::Arc;
@@ -48,12 +50,15 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, DeliverySummary, Query, ReplayReport, StoredDelivery};
+use crate::record::{
+    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, StoredDelivery,
+};
 use crate::stats::Stats;
 
 mod address;
 mod connection;
 mod consumer;
+mod control;
 mod dead_letters;
 mod events;
 mod follower;
@@ -206,6 +211,7 @@ impl JetStreamInbox {
         Transfer {
             streams: &self.streams,
             publisher: &self.publisher,
+            consumer: &self.consumer,
             queries: self.queries(),
             wake: &self.wake,
         }
@@ -308,6 +314,18 @@ impl InboxAdmin for JetStreamInbox {
         self.transfer().replay(&ids, now).await
     }
 
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        self.transfer().dead_letter(&ids, now).await
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        self.transfer().delete(&ids).await
+    }
+
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         self.queries().prune(&step).await
     }
@@ -318,7 +336,10 @@ impl InboxAdmin for JetStreamInbox {
 
     async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
         let value = value.unwrap_or_default();
-        self.streams.records.set_bookmark(&name, &value).await
+        self.streams.records.set_bookmark(&name, &value).await?;
+        // It may have paused dispatch.
+        self.consumer.control.forget();
+        Ok(())
     }
 }
 

@@ -52,8 +52,8 @@ pub use imported::Imported;
 pub use inbox::{Appended, Inbox};
 pub use memory::MemoryInbox;
 pub use record::{
-    Attempt, AttemptOutcome, Counts, DeliverySummary, Query, Redeliveries, ReplayReport,
-    SignedPost, State, StoredDelivery,
+    Attempt, AttemptOutcome, Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query,
+    Redeliveries, ReplayReport, SignedPost, State, StoredDelivery,
 };
 pub use source::{Authenticity, Source};
 pub use stats::{Stats, StatsGroup};

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use self::entries::Entries;
 use self::entry::{MEMORY_TAG, id_of};
-use crate::admin::{InboxAdmin, PruneReport, PruneStep};
+use crate::admin::{DISPATCH_PAUSED, InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest, Turn};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
@@ -15,7 +15,10 @@ use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
-use crate::record::{Counts, DeliverySummary, Query, ReplayReport, State, StoredDelivery};
+use crate::record::{
+    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, State,
+    StoredDelivery,
+};
 use crate::stats::Stats;
 use crate::time::to_micros;
 
@@ -75,6 +78,9 @@ impl Inbox for MemoryInbox {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         let mut entries = self.entries();
+        if entries.bookmarks.contains_key(DISPATCH_PAUSED) {
+            return Ok(Claim::paused());
+        }
         let looked_at = entries.looked_at.filter(|at| at.elapsed() < LOOK_AT_TIMES);
         if request.turns() != [Turn::Unordered] && looked_at.is_none() {
             entries.retime(to_micros(request.now));
@@ -180,6 +186,28 @@ impl InboxAdmin for MemoryInbox {
         }
         self.shared.appended.notify_one();
         Ok(replayed)
+    }
+
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        let mut entries = self.entries();
+        let mut report = DeadLetterReport::default();
+        for id in ids {
+            report.add(entries.dead_letter(id, now));
+        }
+        Ok(report)
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        let mut entries = self.entries();
+        let mut report = DeleteReport::default();
+        for id in ids {
+            report.add(entries.delete(id));
+        }
+        Ok(report)
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {

@@ -367,6 +367,55 @@ pub struct ReplayReport {
     pub missing: usize,
 }
 
+/// What dead-lettering by hand found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeadLetterReport {
+    /// How many are dead-lettered now, those included that were before.
+    pub dead_lettered: usize,
+    /// How many are acknowledged, and stay so.
+    pub acknowledged: usize,
+    /// How many are in a handler's hands, and stay there.
+    pub claimed: usize,
+    /// How many are not in this inbox.
+    pub missing: usize,
+}
+
+/// What a deletion found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeleteReport {
+    /// How many were deleted.
+    pub deleted: usize,
+    /// How many are in a handler's hands, and stay there.
+    pub claimed: usize,
+    /// How many are not in this inbox.
+    pub missing: usize,
+}
+
+impl DeadLetterReport {
+    /// Counts one by the state it was in before; `None` when it is not there.
+    pub fn add(&mut self, before: Option<State>) {
+        match before {
+            Some(State::Pending | State::DeadLettered) => self.dead_lettered += 1,
+            Some(State::Acknowledged) => self.acknowledged += 1,
+            Some(State::Claimed | State::Interrupted) => self.claimed += 1,
+            None => self.missing += 1,
+        }
+    }
+}
+
+impl DeleteReport {
+    /// Counts one by the state it was in before; `None` when it is not there.
+    pub fn add(&mut self, before: Option<State>) {
+        match before {
+            Some(State::Pending | State::Acknowledged | State::DeadLettered) => self.deleted += 1,
+            Some(State::Claimed | State::Interrupted) => self.claimed += 1,
+            None => self.missing += 1,
+        }
+    }
+}
+
 /// Which deliveries a list is to show. Newest first, unless it says otherwise.
 ///
 /// # Examples
@@ -387,6 +436,8 @@ pub struct Query {
     pub state: Option<State>,
     /// Only what is about this.
     pub subject_id: Option<String>,
+    /// Only what the caller gave this when starting the job.
+    pub callback_id: Option<String>,
     /// Only what came in this way.
     pub source: Option<Source>,
     /// Only what came in at this time or later.
@@ -429,6 +480,13 @@ impl Query {
     #[must_use]
     pub fn subject_id(mut self, subject_id: impl Into<String>) -> Self {
         self.subject_id = Some(subject_id.into());
+        self
+    }
+
+    /// Only what the caller gave this when starting the job.
+    #[must_use]
+    pub fn callback_id(mut self, callback_id: impl Into<String>) -> Self {
+        self.callback_id = Some(callback_id.into());
         self
     }
 
@@ -493,6 +551,7 @@ impl Query {
                 .as_ref()
                 .is_none_or(|events| events.matches(name))
             && fits(&self.subject_id, &summary.subject_id)
+            && fits(&self.callback_id, &summary.callback_id)
             && self.state.is_none_or(|state| state == summary.state)
             && self.source.is_none_or(|source| source == summary.source)
             && self.since.is_none_or(|since| since <= summary.received_at)

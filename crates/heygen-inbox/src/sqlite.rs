@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use crate::time::to_micros;
 use crate::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, DriftCount,
-    Imported, Inbox, InboxAdmin, InboxError, NewDelivery, PruneReport, PruneStep, Query,
-    ReplayReport, State, Stats, StoredDelivery,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
+    DeliverySummary, DriftCount, Imported, Inbox, InboxAdmin, InboxError, NewDelivery, PruneReport,
+    PruneStep, Query, ReplayReport, State, Stats, StoredDelivery,
 };
 
 mod access;
@@ -303,6 +303,25 @@ impl InboxAdmin for SqliteInbox {
         let replayed = self.shared.ask(replay).await?;
         self.shared.appended.notify_one();
         Ok(replayed)
+    }
+
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        let dead_letter = move |store: &mut Store| store.dead_letter(&ids, now);
+        let report = self.shared.ask(dead_letter).await?;
+        // What waited behind one of them may be due.
+        self.shared.appended.notify_one();
+        Ok(report)
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        let delete = move |store: &mut Store| store.delete(&ids, SystemTime::now());
+        let report = self.shared.ask(delete).await?;
+        self.shared.appended.notify_one();
+        Ok(report)
     }
 
     /// It goes by when a delivery was stored, which is what its id says.

@@ -1,4 +1,4 @@
-//! What operators do: replay, find, import, count, bookmarks.
+//! What operators do: replay, dead-letter, delete, pause, find, import, count, bookmarks.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::support::{
     all_ids, append_new, at, body, claim_one, claim_soon, delivery, duplicate, new,
 };
 use crate::admin::{InboxAdmin, PruneStep};
-use crate::claim::ClaimRequest;
+use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 use crate::completion::Completion;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
@@ -52,6 +52,149 @@ pub(super) async fn claimed_delivery_is_not_replayed(inbox: impl InboxAdmin) {
     );
     let claim = inbox.claim(ClaimRequest::due(10, at(3))).await.unwrap();
     assert!(claim.deliveries.is_empty());
+}
+
+pub(super) async fn dead_lettered_by_hand_is_replayable(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let other = append_new(&inbox, 0, &body("b")).await;
+    let elsewhere = DeliveryId::new(id.key(), id.tag() ^ 1);
+    for ids in [vec![id, elsewhere], vec![elsewhere, id]] {
+        let report = inbox.dead_letter(ids, at(1)).await.unwrap();
+        assert_eq!(
+            (report.dead_lettered, report.missing, report.claimed),
+            (1, 1, 0)
+        );
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        let summary = &stored.summary;
+        assert_eq!(
+            (summary.state, summary.dead_lettered_at, stored.due_at),
+            (State::DeadLettered, Some(at(1)), None)
+        );
+        assert_eq!((summary.attempts, stored.attempts.len()), (1, 1), "once");
+        let attempt = &stored.attempts[0];
+        assert_eq!(attempt.result, AttemptOutcome::DeadLettered);
+        assert!(attempt.detail.is_some(), "it says by whom");
+    }
+    let claimed = claim_one(&inbox, 2).await;
+    assert_eq!(claimed.id, other);
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
+    inbox.replay(vec![id], at(3)).await.unwrap();
+    let claimed = claim_soon(&inbox, 4).await.remove(0);
+    assert_eq!(
+        (claimed.id, claimed.attempt, claimed.first_attempt),
+        (id, 2, 2)
+    );
+    let again = inbox.append(delivery(5, body("a"))).await.unwrap();
+    assert_eq!(duplicate(again), id, "it is known all the time");
+}
+
+pub(super) async fn retry_dead_lettered_by_hand_does_not_come_back(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    complete_one(&inbox, 1, AttemptOutcome::Retry).await;
+    let report = inbox.dead_letter(vec![id], at(2)).await.unwrap();
+    assert_eq!(report.dead_lettered, 1);
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(claim.deliveries.is_empty());
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!((counts.pending, counts.dead_lettered), (0, 1));
+}
+
+pub(super) async fn finished_and_claimed_are_not_dead_lettered_by_hand(inbox: impl InboxAdmin) {
+    let done = append_new(&inbox, 0, &body("a")).await;
+    complete_one(&inbox, 1, AttemptOutcome::Acknowledged).await;
+    append_new(&inbox, 1, &body("b")).await;
+    let claimed = claim_one(&inbox, 2).await;
+    let ids = vec![done, claimed.id];
+    let report = inbox.dead_letter(ids, at(3)).await.unwrap();
+    assert_eq!(
+        (report.acknowledged, report.claimed, report.dead_lettered),
+        (1, 1, 0)
+    );
+    let state = async |id| inbox.get(id).await.unwrap().unwrap().summary.state;
+    assert_eq!(state(done).await, State::Acknowledged);
+    assert_eq!(state(claimed.id).await, State::Claimed);
+    acknowledge(&inbox, &claimed, 4).await;
+    assert_eq!(state(claimed.id).await, State::Acknowledged);
+}
+
+/// Nothing that HeyGen signed is swallowed, also when it was deleted before.
+pub(super) async fn deleted_delivery_is_gone_and_new_when_it_comes_again(inbox: impl InboxAdmin) {
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let elsewhere = DeliveryId::new(id.key(), id.tag() ^ 1);
+    let report = inbox.delete(vec![id, elsewhere]).await.unwrap();
+    assert_eq!((report.deleted, report.missing, report.claimed), (1, 1, 0));
+    assert_eq!(inbox.get(id).await.unwrap(), None);
+    assert_eq!(all_ids(&inbox).await, []);
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(claim.deliveries.is_empty());
+    assert_eq!(inbox.delete(vec![id]).await.unwrap().missing, 1);
+    let find = inbox.find(vec![delivery(1, body("a"))]);
+    assert_eq!(find.await.unwrap(), [None]);
+    let again = append_new(&inbox, 1, &body("a")).await;
+    assert!(again > id, "no id is given twice");
+    assert_eq!(claim_one(&inbox, 2).await.id, again);
+}
+
+pub(super) async fn delivery_is_deleted_in_each_state_but_claimed(inbox: impl InboxAdmin) {
+    let mut ids = Vec::new();
+    for result in [
+        AttemptOutcome::Acknowledged,
+        AttemptOutcome::DeadLettered,
+        AttemptOutcome::Retry,
+    ] {
+        append_new(&inbox, 0, &body(result.as_str())).await;
+        ids.push(complete_one(&inbox, 1, result).await);
+    }
+    let report = inbox.delete(vec![ids[2]]).await.unwrap();
+    assert_eq!(report.deleted, 1, "a retry");
+    append_new(&inbox, 2, &body("claimed")).await;
+    let claimed = claim_one(&inbox, 2).await;
+    ids.push(claimed.id);
+    let report = inbox.delete(ids).await.unwrap();
+    assert_eq!((report.deleted, report.claimed, report.missing), (2, 1, 1));
+    assert_eq!(all_ids(&inbox).await, [claimed.id]);
+    acknowledge(&inbox, &claimed, 3).await;
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!(
+        (counts.pending, counts.claimed, counts.dead_lettered),
+        (0, 0, 0)
+    );
+    assert_eq!(inbox.delete(vec![claimed.id]).await.unwrap().deleted, 1);
+}
+
+pub(super) async fn nothing_is_claimed_while_dispatch_is_paused(inbox: impl InboxAdmin) {
+    append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 1).await;
+    assert_eq!(inbox.paused().await.unwrap(), None);
+    for seconds in [2, 3] {
+        inbox.pause(at(seconds)).await.unwrap();
+        let since = inbox.paused().await.unwrap();
+        assert_eq!(since, Some(at(2)), "the first counts");
+    }
+    // What was begun ends, what comes in is stored.
+    acknowledge(&inbox, &claimed, 3).await;
+    let waiting = append_new(&inbox, 3, &body("b")).await;
+    let room = vec![Room::new(10, 10, 0)];
+    for request in [
+        ClaimRequest::due(10, at(9)),
+        ClaimRequest::new(at(9), DispatchOrder::Unordered, room, |_| 0),
+    ] {
+        let claim = inbox.claim(request).await.unwrap();
+        assert!(claim.is_paused && claim.deliveries.is_empty());
+    }
+    for _ in 0..2 {
+        inbox.resume().await.unwrap();
+        assert_eq!(inbox.paused().await.unwrap(), None);
+    }
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(!claim.is_paused);
+    assert_eq!(claim.deliveries[0].id, waiting);
+}
+
+async fn acknowledge(inbox: &impl InboxAdmin, claimed: &ClaimedDelivery, seconds: u64) {
+    let result = AttemptOutcome::Acknowledged;
+    let completion = Completion::new(claimed, at(seconds), Duration::ZERO, result);
+    inbox.complete(completion).await.unwrap();
 }
 
 pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {

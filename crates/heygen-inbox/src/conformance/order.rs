@@ -1,6 +1,6 @@
 //! Deliveries of one subject, one at a time, where a store declares that it orders by subject.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::support::{append_new, at, claim_due, new};
 use crate::admin::InboxAdmin;
@@ -97,6 +97,32 @@ pub(super) async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
     let first = claim(&inbox, 0).await.remove(0);
     end(&inbox, &first, 0, AttemptOutcome::DeadLettered).await;
     assert_eq!(claim_ids(&inbox, 0).await, [second]);
+}
+
+pub(super) async fn what_is_removed_by_hand_lets_the_next_go(inbox: impl InboxAdmin) {
+    if !inbox.orders_by_subject() {
+        return refuses(inbox).await;
+    }
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(append_new(&inbox, 0, &about("a", number)).await);
+    }
+    let first = claim(&inbox, 1).await.remove(0);
+    assert_eq!(first.id, ids[0]);
+    assert!(claim(&inbox, 1).await.is_empty(), "the others wait");
+    end(&inbox, &first, 1, AttemptOutcome::Retry).await;
+    inbox.dead_letter(vec![ids[0]], at(2)).await.unwrap();
+    let second = claim(&inbox, 3).await.remove(0);
+    assert_eq!(second.id, ids[1]);
+    assert!(claim(&inbox, 3).await.is_empty(), "the last waits");
+    end(&inbox, &second, 3, AttemptOutcome::Retry).await;
+    inbox.delete(vec![ids[1]]).await.unwrap();
+    // By the real clock, which a deletion goes by.
+    let later = SystemTime::now() + Duration::from_secs(60);
+    let request = ClaimRequest::due(10, later).order(DispatchOrder::PerSubject);
+    let claim = inbox.claim(request).await.unwrap();
+    let claimed: Vec<_> = claim.deliveries.iter().map(|one| one.id).collect();
+    assert_eq!(claimed, [ids[2]]);
 }
 
 pub(super) async fn what_has_no_subject_waits_for_nobody(inbox: impl InboxAdmin) {

@@ -112,10 +112,11 @@ pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxA
 }
 
 pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) {
-    let fail = body("b").replace("success", "fail");
+    let fail =
+        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"b","callback_id":"mine"}}"#;
     let ids = [
         append_new(&inbox, 0, &body("a")).await,
-        append_new(&inbox, 10, &fail).await,
+        append_new(&inbox, 10, fail).await,
         append_new(&inbox, 20, &body("c")).await,
         append_new(&inbox, 30, "not json").await,
     ];
@@ -138,6 +139,9 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         (query().limit(0), &[]),
         (query().event_type("avatar_video.success"), &[2, 0]),
         (query().event_type("avatar_video"), &[]),
+        (query().subject_id("c"), &[2]),
+        (query().callback_id("mine"), &[1]),
+        (query().callback_id("mine").subject_id("c"), &[]),
         (query().state(State::Pending), &[3, 2]),
         (query().state(State::Claimed), &[1]),
         (query().state(State::Acknowledged), &[0]),

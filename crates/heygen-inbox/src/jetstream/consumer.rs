@@ -13,6 +13,7 @@ use async_nats::jetstream::AckKind;
 use heygen_events::Document;
 use tokio::time::Instant;
 
+use super::control::Control;
 use super::in_flight::{Held, InFlight, Missing};
 use super::message::Stored;
 use super::queue::Given;
@@ -38,6 +39,7 @@ pub(super) struct Consumer {
     /// One claim at a time, and when it last looked for references.
     claiming: tokio::sync::Mutex<Instant>,
     is_extending: AtomicBool,
+    pub(super) control: Control,
 }
 
 impl Consumer {
@@ -47,6 +49,7 @@ impl Consumer {
             in_flight: Mutex::default(),
             claiming: tokio::sync::Mutex::new(Instant::now()),
             is_extending: AtomicBool::new(false),
+            control: Control::default(),
         }
     }
 
@@ -74,6 +77,9 @@ impl Consumer {
         }
         let mut looked_at = self.claiming.lock().await;
         self.streams.connection.check_connected()?;
+        if self.control.is_paused(&self.streams.records).await? {
+            return Ok(Claim::paused());
+        }
         self.keep_extending();
         let now = to_micros(request.now);
         {
@@ -134,6 +140,15 @@ impl Consumer {
             self.say(&reply, AckKind::Nak(None)).await?;
         }
         Ok(())
+    }
+
+    /// What waits here for its time and is not to be dispatched any more goes.
+    pub(super) async fn drop_held(&self, sequence: u64) -> Result<(), InboxError> {
+        let reply = self.in_flight().drop_held(sequence);
+        match reply {
+            Some(reply) => self.say(&reply, AckKind::Ack).await,
+            None => Ok(()),
+        }
     }
 
     async fn say(&self, reply: &async_nats::Subject, kind: AckKind) -> Result<(), InboxError> {
@@ -237,6 +252,7 @@ impl Consumer {
         let event = Stored::read(sequence, stored_at, &headers, message.payload);
         let is_first = ticket.delivered == 1
             && event.past.is_none()
+            && !self.control.may_be_recorded(sequence)
             && !self.streams.may_be_forgotten(stored_at);
         let found = match is_first {
             true => None,

@@ -152,6 +152,16 @@ impl InFlight {
         self.held.keys().any(|(_, held)| *held == sequence)
     }
 
+    /// Drops what waits, and tells where to say so.
+    pub(super) fn drop_held(&mut self, sequence: u64) -> Option<Subject> {
+        let key = self
+            .held
+            .keys()
+            .find(|(_, held)| *held == sequence)
+            .copied();
+        self.held.remove(&key?).map(|held| held.ticket.reply)
+    }
+
     pub(super) fn out(&self, sequence: u64) -> Option<&Held> {
         self.out.get(&sequence)
     }

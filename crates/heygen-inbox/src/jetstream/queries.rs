@@ -268,7 +268,7 @@ impl Queries<'_> {
 
     /// How many of these were deleted. The record goes last: as long as the event is there, so is
     /// what is known of it.
-    async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
+    pub(super) async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let deleting = finished.into_iter().map(|sequence| async move {
             // What was found may have come from a server that is behind, and somebody may have

@@ -86,4 +86,12 @@ impl References {
             Some(_) | None => self.add(sequence, generation).await,
         }
     }
+
+    /// Removes what leads to this event, which is not to be dispatched again.
+    pub(super) async fn remove(&self, sequence: u64) -> Result<(), InboxError> {
+        let subject = self.stream.names.reference(sequence);
+        let purged = self.stream.inner.purge().filter(subject).await;
+        purged.map_err(|error| self.stream.connection.cannot("delete from", error))?;
+        Ok(())
+    }
 }

@@ -1,27 +1,30 @@
-//! [`Transfer`]: replays deliveries, and imports what another inbox had.
+//! [`Transfer`]: replays, gives up and deletes deliveries, and imports what another inbox had.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::consumer::Consumer;
 use super::publisher::{Published, Publisher};
 use super::queries::Queries;
 use super::record::{Record, Word};
 use super::records::Found;
 use super::streams::Streams;
 use super::wake::Wake;
+use crate::admin::BY_HAND;
 use crate::dedup::rule::Link;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::Appended;
-use crate::record::{ReplayReport, State};
+use crate::record::{Attempt, AttemptOutcome, DeadLetterReport, DeleteReport, ReplayReport, State};
 use crate::time::to_micros;
 
-/// What puts deliveries into an inbox another way than by a receiver.
+/// What changes an inbox another way than a receiver or a dispatcher does.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transfer<'a> {
     pub(super) streams: &'a Streams,
     pub(super) publisher: &'a Publisher,
+    pub(super) consumer: &'a Consumer,
     pub(super) queries: Queries<'a>,
     pub(super) wake: &'a Arc<Wake>,
 }
@@ -74,6 +77,113 @@ impl Transfer<'_> {
                 let references = &self.streams.references;
                 references.add(sequence, record.generation).await?;
                 self.streams.dead.remove(letter).await;
+                return Ok(Some(state));
+            }
+        }
+    }
+
+    pub(super) async fn dead_letter(
+        &self,
+        ids: &[DeliveryId],
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        let mut report = DeadLetterReport::default();
+        for id in ids {
+            report.add(self.dead_letter_one(*id, now).await?);
+        }
+        Ok(report)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    async fn dead_letter_one(
+        &self,
+        id: DeliveryId,
+        now: SystemTime,
+    ) -> Result<Option<State>, InboxError> {
+        let Streams {
+            events,
+            records,
+            dead,
+            references,
+            ..
+        } = self.streams;
+        let Some(sequence) = events.sequence(id) else {
+            return Ok(None);
+        };
+        let Some(event) = events.get(sequence).await? else {
+            return Ok(None);
+        };
+        loop {
+            let found = records.get(sequence).await?;
+            let record = found.as_ref().map(|found| &found.record);
+            if record.is_none_or(|record| !record.is_begun()) {
+                // A worker that gets it for the first time would not look whether there is a record.
+                let last = events.stream.state().await?.last_sequence;
+                let control = &self.consumer.control;
+                control.tell_recorded(records, sequence, last).await?;
+            }
+            let state = self.queries.state_now(&event, record).await?;
+            if state != State::Pending {
+                return Ok(Some(state));
+            }
+            let (mut record, revision) = Found::or_new(found);
+            let number = record.handed_out + 1;
+            record.begin(number, to_micros(now));
+            record.state = Word::DeadLettered;
+            let mut attempt =
+                Attempt::new(number, now, Duration::ZERO, AttemptOutcome::DeadLettered);
+            attempt.detail = Some(BY_HAND.to_owned());
+            record.set_attempts(&[attempt]);
+            record.dead_sequence = dead.add(&event, id, number, Some(BY_HAND)).await?;
+            if records.put(sequence, &record, revision).await? {
+                references.remove(sequence).await?;
+                self.consumer.drop_held(sequence).await?;
+                return Ok(Some(state));
+            }
+            dead.remove(record.dead_sequence).await;
+        }
+    }
+
+    pub(super) async fn delete(&self, ids: &[DeliveryId]) -> Result<DeleteReport, InboxError> {
+        let mut report = DeleteReport::default();
+        for id in ids {
+            report.add(self.delete_one(*id).await?);
+        }
+        Ok(report)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    async fn delete_one(&self, id: DeliveryId) -> Result<Option<State>, InboxError> {
+        let Streams {
+            events,
+            records,
+            references,
+            ..
+        } = self.streams;
+        let Some(sequence) = events.sequence(id) else {
+            return Ok(None);
+        };
+        let Some(event) = events.get(sequence).await? else {
+            return Ok(None);
+        };
+        loop {
+            let found = records.get(sequence).await?;
+            let record = found.as_ref().map(|found| &found.record);
+            let state = self.queries.state_now(&event, record).await?;
+            if state == State::Claimed {
+                return Ok(Some(state));
+            }
+            let (mut record, revision) = Found::or_new(found);
+            if state == State::Pending && record.is_begun() {
+                // It is finished before it goes, so that no worker begins another attempt.
+                record.state = Word::Acknowledged;
+                if !records.put(sequence, &record, revision).await? {
+                    continue;
+                }
+                references.remove(sequence).await?;
+            }
+            if self.queries.delete(vec![sequence]).await? > 0 {
+                self.consumer.drop_held(sequence).await?;
                 return Ok(Some(state));
             }
         }

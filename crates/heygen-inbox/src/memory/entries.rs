@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::{Entry, MEMORY_TAG, id_of, size};
-use crate::admin::{PruneReport, PruneStep};
+use crate::admin::{BY_HAND, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::dedup::index::Index;
@@ -156,6 +156,33 @@ impl Entries {
         entry.uncounted = 0;
         self.set_state(key, State::Pending, now);
         Some(state)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    pub(super) fn dead_letter(&mut self, id: DeliveryId, now: SystemTime) -> Option<State> {
+        let state = self.state(id)?;
+        if let Some(claimed) = self.take(id.key(), false) {
+            let result = AttemptOutcome::DeadLettered;
+            let completion = Completion::new(&claimed, now, Duration::ZERO, result);
+            self.complete(&completion.detail(Some(BY_HAND.to_owned())));
+        }
+        Some(state)
+    }
+
+    /// The state it was in before; `None` when it is not there.
+    pub(super) fn delete(&mut self, id: DeliveryId) -> Option<State> {
+        let state = self.state(id)?;
+        if state != State::Claimed {
+            self.set_state(id.key(), State::Acknowledged, 0);
+            self.finished.remove(&id.key());
+            self.forget(id.key());
+        }
+        Some(state)
+    }
+
+    fn state(&self, id: DeliveryId) -> Option<State> {
+        let entry = self.kept.get(&id.key());
+        Some(entry.filter(|_| id.tag() == MEMORY_TAG)?.state)
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest, turns: &[Turn]) -> Claim {

@@ -78,7 +78,7 @@ fn ids_run_ahead(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Should the newest delivery be deleted: no one may write below it.
-fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO inbox (name, value) SELECT 'last_id', max(id) FROM delivery HAVING max(id) IS NOT NULL \
@@ -88,7 +88,7 @@ fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+pub(super) fn delete(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     for table in [
         "DELETE FROM attempt WHERE delivery_id = ?1",
         "DELETE FROM repeat WHERE id = ?1",

@@ -350,6 +350,10 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
         conditions.push("subject_id = ?");
         values.push(Value::from(subject_id.clone()));
     }
+    if let Some(callback_id) = &query.callback_id {
+        conditions.push("callback_id = ?");
+        values.push(Value::from(callback_id.clone()));
+    }
     if let Some(source) = query.source {
         conditions.push("source = ?");
         values.push(Value::from(source.as_str().to_owned()));

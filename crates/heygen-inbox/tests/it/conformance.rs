@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use heygen_inbox::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, Imported,
-    Inbox, InboxAdmin, InboxError, MemoryInbox, NewDelivery, PruneReport, PruneStep, Query,
-    ReplayReport, Stats, StoredDelivery, conformance,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
+    DeliverySummary, Imported, Inbox, InboxAdmin, InboxError, MemoryInbox, NewDelivery,
+    PruneReport, PruneStep, Query, ReplayReport, Stats, StoredDelivery, conformance,
 };
 
 mod memory {
@@ -62,6 +62,12 @@ enum Fault {
     ChangesBodies,
     /// What is finished is imported as pending.
     ForgetsThePast,
+    /// Dead-lettering by hand is acknowledged and changes nothing.
+    DeadLettersNothing,
+    /// A deletion is acknowledged and changes nothing.
+    DeletesNothing,
+    /// A claim does not look whether dispatch is paused.
+    IgnoresPauses,
 }
 
 /// An inbox in memory with one fault.
@@ -87,6 +93,18 @@ async fn broken_stores_do_not_pass() {
             "whatever_was_signed_is_kept_byte_for_byte",
         ),
         (Fault::ForgetsThePast, "imported_delivery_keeps_its_past"),
+        (
+            Fault::DeadLettersNothing,
+            "dead_lettered_by_hand_is_replayable",
+        ),
+        (
+            Fault::DeletesNothing,
+            "deleted_delivery_is_gone_and_new_when_it_comes_again",
+        ),
+        (
+            Fault::IgnoresPauses,
+            "nothing_is_claimed_while_dispatch_is_paused",
+        ),
     ] {
         let make = |fault| {
             async move || {
@@ -132,7 +150,17 @@ impl Inbox for Broken {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        let paused = match self.fault {
+            Fault::IgnoresPauses => self.inbox.paused().await?,
+            _ => None,
+        };
+        if paused.is_some() {
+            self.inbox.resume().await?;
+        }
         let claim = self.inbox.claim(request).await?;
+        if let Some(since) = paused {
+            self.inbox.pause(since).await?;
+        }
         let last = std::mem::replace(&mut *self.last.lock().unwrap(), claim.clone());
         Ok(match self.fault {
             Fault::ClaimsTwice if claim.deliveries.is_empty() => last,
@@ -205,6 +233,24 @@ impl InboxAdmin for Broken {
         match self.fault {
             Fault::ReplaysNothing => Ok(ReplayReport::default()),
             _ => self.inbox.replay(ids, now).await,
+        }
+    }
+
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        match self.fault {
+            Fault::DeadLettersNothing => Ok(DeadLetterReport::default()),
+            _ => self.inbox.dead_letter(ids, now).await,
+        }
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        match self.fault {
+            Fault::DeletesNothing => Ok(DeleteReport::default()),
+            _ => self.inbox.delete(ids).await,
         }
     }
 

@@ -485,3 +485,58 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
     streams.nothing_comes(&inbox, 99).await;
     duplicate(inbox.append(delivery(0, body("done"))).await.unwrap());
 }
+
+#[tokio::test]
+async fn pause_by_another_process_is_noticed_and_ends() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    let operator = open(&server.url(), options()).await;
+    append_new(&worker, 0, &body("a")).await;
+    let claimed = claim_one(&worker, 1).await;
+    operator.pause(at(1)).await.unwrap();
+    in_time(async {
+        while !is_paused(&worker).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // What was begun ends.
+    worker
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
+        .await
+        .unwrap();
+    append_new(&worker, 1, &body("b")).await;
+    let later = open(&server.url(), options()).await;
+    assert!(is_paused(&later).await, "one that starts meanwhile");
+    operator.resume().await.unwrap();
+    claim_soon(&worker, 9).await;
+}
+
+async fn is_paused(inbox: &JetStreamInbox) -> bool {
+    let claim = inbox.claim(ClaimRequest::due(1, at(5))).await.unwrap();
+    assert!(claim.deliveries.is_empty());
+    claim.is_paused
+}
+
+/// A worker does not look for a record before the first attempt, unless it was told to.
+#[tokio::test]
+async fn event_given_up_by_another_process_is_not_dispatched() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    let operator = open(&server.url(), options()).await;
+    // It has claimed before, so that it has looked already.
+    claim_due(&worker, 1, 0).await;
+    let given_up = append_new(&worker, 0, &body("a")).await;
+    let deleted = append_new(&worker, 0, &body("b")).await;
+    let other = append_new(&worker, 0, &body("c")).await;
+    let report = operator.dead_letter(vec![given_up], at(1)).await.unwrap();
+    assert_eq!(report.dead_lettered, 1);
+    assert_eq!(operator.delete(vec![deleted]).await.unwrap().deleted, 1);
+    assert_eq!(claim_soon(&worker, 2).await.id, other);
+    let kept = operator.get(given_up).await.unwrap().unwrap();
+    assert_eq!(kept.summary.state, State::DeadLettered);
+    // Another worker has this one.
+    let report = operator.dead_letter(vec![other], at(3)).await.unwrap();
+    assert_eq!((report.dead_lettered, report.claimed), (0, 1));
+    assert_eq!(operator.delete(vec![other]).await.unwrap().claimed, 1);
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
+use heygen_inbox::sqlite::{CheckLevel, SqliteInbox, SqliteOptions};
 use heygen_inbox::{
     Appended, Attempt, AttemptOutcome, ClaimRequest, ClaimedDelivery, Completion, DeliveryId,
     DispatchOrder, DriftKind, Inbox as _, InboxAdmin as _, MemoryInbox, PruneStep, Query, State,
@@ -13,7 +13,7 @@ use heygen_inbox::{Imported, InboxErrorKind};
 use rusqlite::Connection;
 
 use crate::support::{
-    append_new, at, body, body_with_id, claim_one, delivery, duplicate, file, new,
+    append_new, at, body, body_with_id, claim_one, claim_soon, delivery, duplicate, file, new,
     poll_once_and_drop,
 };
 
@@ -638,4 +638,73 @@ async fn the_last_to_let_go_leaves_no_log() {
         let log_len = std::fs::metadata(&log).map_or(0, |log| log.len());
         assert_eq!(log_len, 0, "{number}: {}", log.display());
     }
+}
+
+#[tokio::test]
+async fn pause_by_another_process_holds_over_restarts() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    beside.pause(at(1)).await.unwrap();
+    append_new(&inbox, 1, &body("a")).await;
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(claim.is_paused && claim.deliveries.is_empty());
+    inbox.close().await.unwrap();
+    drop(inbox);
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(inbox.paused().await.unwrap(), Some(at(1)));
+    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
+    assert!(claim.is_paused && claim.deliveries.is_empty());
+    beside.resume().await.unwrap();
+    claim_one(&inbox, 9).await;
+}
+
+/// A delivery that takes its process with it can be given up while none runs, and never before.
+#[tokio::test]
+async fn interrupted_deliveries_are_given_up_and_deleted_while_no_process_serves() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c"] {
+        ids.push(append_new(&inbox, 0, &body(name)).await);
+    }
+    inbox.claim(ClaimRequest::due(3, at(1))).await.unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let report = beside.dead_letter(ids.clone(), at(2)).await.unwrap();
+    assert_eq!((report.dead_lettered, report.claimed), (0, 3));
+    let report = beside.delete(ids.clone()).await.unwrap();
+    assert_eq!((report.deleted, report.claimed), (0, 3));
+    drop(inbox);
+
+    let report = beside.dead_letter(vec![ids[0]], at(3)).await.unwrap();
+    assert_eq!((report.dead_lettered, report.claimed), (1, 0));
+    let report = beside.delete(vec![ids[1]]).await.unwrap();
+    assert_eq!((report.deleted, report.claimed), (1, 0));
+    let given_up = beside.get(ids[0]).await.unwrap().unwrap();
+    let results: Vec<_> = given_up.attempts.iter().map(|one| one.result).collect();
+    assert_eq!(
+        results,
+        [AttemptOutcome::Interrupted, AttemptOutcome::DeadLettered]
+    );
+    let inbox = SqliteInbox::open(&path).unwrap();
+    assert_eq!(claim_one(&inbox, 9).await.id, ids[2]);
+    assert_eq!(inbox.check(CheckLevel::Full, at(99)).await.unwrap(), []);
+}
+
+/// What the server remembers as just received is not dispatched from memory.
+#[tokio::test]
+async fn live_deliveries_given_up_and_deleted_beside_are_not_dispatched() {
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let beside = SqliteInbox::open_beside(&path).unwrap();
+    let given_up = append_new(&inbox, 0, &body("a")).await;
+    let deleted = append_new(&inbox, 0, &body("b")).await;
+    let other = append_new(&inbox, 0, &body("c")).await;
+    beside.dead_letter(vec![given_up], at(1)).await.unwrap();
+    beside.delete(vec![deleted]).await.unwrap();
+    let claimed = claim_soon(&inbox, 2).await;
+    let claimed: Vec<_> = claimed.iter().map(|claimed| claimed.id).collect();
+    assert_eq!(claimed, [other]);
+    let again = append_new(&inbox, 3, &body("b")).await;
+    assert!(again > other);
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeliveryId, DeliverySummary, Imported,
-    Inbox, InboxAdmin, InboxError, InboxErrorKind, MemoryInbox, NewDelivery, PruneReport,
-    PruneStep, Query, ReplayReport, Stats, StoredDelivery,
+    Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
+    DeliverySummary, Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, MemoryInbox,
+    NewDelivery, PruneReport, PruneStep, Query, ReplayReport, Stats, StoredDelivery,
 };
 use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
 use tokio::sync::{Semaphore, oneshot};
@@ -273,6 +273,18 @@ impl InboxAdmin for Tampered {
         now: SystemTime,
     ) -> Result<ReplayReport, InboxError> {
         self.inbox.replay(ids, now).await
+    }
+
+    async fn dead_letter(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: SystemTime,
+    ) -> Result<DeadLetterReport, InboxError> {
+        self.inbox.dead_letter(ids, now).await
+    }
+
+    async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
+        self.inbox.delete(ids).await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Store, key};
+use crate::admin::DISPATCH_PAUSED;
 use crate::claim::{RoomLeft, Turn};
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
@@ -42,6 +43,9 @@ impl Store {
     }
 
     fn claim_in_turns(&mut self, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+        if self.is_paused()? {
+            return Ok(Claim::paused());
+        }
         let now = to_micros(request.now);
         if is_set_back(self.latest, now) {
             retime(&self.connection, now)?;
@@ -83,6 +87,13 @@ impl Store {
         Ok(claim)
     }
 
+    /// Also where another process paused it a moment ago.
+    fn is_paused(&self) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM bookmark WHERE name = ?1)")?
+            .query_row([DISPATCH_PAUSED], |row| row.get(0))
+    }
+
     /// What came in lately, whatever a clock said of its time.
     fn claim_live(
         &mut self,
@@ -104,7 +115,7 @@ impl Store {
         Ok(())
     }
 
-    fn take_into(
+    pub(super) fn take_into(
         &mut self,
         claim: &mut Claim,
         id: i64,
@@ -173,7 +184,7 @@ impl Store {
         Ok(())
     }
 
-    fn release_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
+    pub(super) fn release_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
         for (id, event_type) in order::release_next(&self.connection, ended, now)? {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());

@@ -1,12 +1,20 @@
-//! What is done to an inbox beside receiving and dispatching: looking up, importing, replaying.
+//! What is done to an inbox beside receiving and dispatching: looking up, importing, replaying, giving up, deleting.
+
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::open::interrupt;
 use super::{NewRow, Store, key};
+use crate::admin::BY_HAND;
 use crate::dedup::rule::Link;
-use crate::sqlite::{candidate, row};
+use crate::sqlite::lock::is_served;
+use crate::sqlite::{candidate, prune, row};
 use crate::time::to_micros;
-use crate::{Appended, DeliveryId, Imported, NewDelivery, ReplayReport, State};
+use crate::{
+    Appended, AttemptOutcome, Claim, Completion, DeadLetterReport, DeleteReport, DeliveryId,
+    DispatchOrder, Imported, NewDelivery, ReplayReport, State,
+};
 
 impl Store {
     pub(in crate::sqlite) fn find_all(
@@ -55,6 +63,82 @@ impl Store {
         Ok(replayed)
     }
 
+    pub(in crate::sqlite) fn dead_letter(
+        &mut self,
+        ids: &[DeliveryId],
+        now: SystemTime,
+    ) -> rusqlite::Result<DeadLetterReport> {
+        let mut report = DeadLetterReport::default();
+        for id in ids {
+            let state = self.state_to_change(*id)?;
+            if state == Some(State::Pending) {
+                self.give_up_by_hand(key(*id), now)?;
+            }
+            report.add(state);
+        }
+        Ok(report)
+    }
+
+    fn give_up_by_hand(&mut self, id: i64, now: SystemTime) -> rusqlite::Result<()> {
+        let mut claim = Claim::default();
+        // One that cannot be read is given up there.
+        self.take_into(&mut claim, id, to_micros(now), false)?;
+        for claimed in &claim.deliveries {
+            let result = AttemptOutcome::DeadLettered;
+            let completion = Completion::new(claimed, now, Duration::ZERO, result);
+            self.complete(&completion.detail(Some(BY_HAND.to_owned())))?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::sqlite) fn delete(
+        &mut self,
+        ids: &[DeliveryId],
+        now: SystemTime,
+    ) -> rusqlite::Result<DeleteReport> {
+        let mut report = DeleteReport::default();
+        prune::remember_last_id(&self.connection)?;
+        for id in ids {
+            let state = self.state_to_change(*id)?;
+            report.add(state);
+            if matches!(state, None | Some(State::Claimed | State::Interrupted)) {
+                continue;
+            }
+            let key = key(*id);
+            self.recent.remove(key.cast_unsigned());
+            if state == Some(State::Pending) && self.order == DispatchOrder::PerSubject {
+                self.connection
+                    .prepare_cached("UPDATE delivery SET state = 'dead_lettered' WHERE id = ?1")?
+                    .execute([key])?;
+                self.release_next(key, to_micros(now))?;
+            }
+            prune::delete(&self.connection, key)?;
+        }
+        Ok(report)
+    }
+
+    /// The state of one that is to be changed; `None` when it is not there. What was claimed when its
+    /// process ended is pending again, as it would be after the next start.
+    fn state_to_change(&self, id: DeliveryId) -> rusqlite::Result<Option<State>> {
+        if id.tag() != self.tag {
+            return Ok(None);
+        }
+        let id = key(id);
+        let state = self.state_of(id)?;
+        if state == Some(State::Claimed) && !is_served(self.files.path()) {
+            interrupt(&self.connection, id)?;
+            return Ok(Some(State::Pending));
+        }
+        Ok(state)
+    }
+
+    fn state_of(&self, id: i64) -> rusqlite::Result<Option<State>> {
+        self.connection
+            .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
+            .query_row([id], |row| row::state(row, 0))
+            .optional()
+    }
+
     fn give_past(&self, key: i64, imported: &Imported) -> rusqlite::Result<()> {
         let state = imported.begun_state();
         let first_attempt = match imported.is_replayed {
@@ -101,11 +185,7 @@ impl Store {
             return Ok(None);
         }
         let key = key(id);
-        let state = self
-            .connection
-            .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
-            .query_row([key], |row| row::state(row, 0))
-            .optional()?;
+        let state = self.state_of(key)?;
         if matches!(
             state,
             Some(State::Pending | State::Acknowledged | State::DeadLettered)

@@ -95,26 +95,14 @@ pub(super) fn take_up(
     now: SystemTime,
 ) -> rusqlite::Result<Found> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let interrupted: Vec<(i64, u32, i64)> = transaction
-        .prepare("SELECT id, attempts, coalesce(claimed_at, received_at) FROM delivery WHERE state = 'claimed'")?
-        .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+    let claimed: Vec<i64> = transaction
+        .prepare("SELECT id FROM delivery WHERE state = 'claimed'")?
+        .query_map((), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let interrupted = interrupted
-        .into_iter()
-        .filter(|(id, ..)| !in_hand.contains(id));
     order::upgrade(&transaction)?;
     let order = order::found(&transaction)?;
-    for (id, attempt, started_at) in interrupted {
-        let result = AttemptOutcome::Interrupted.as_str();
-        transaction.execute(
-            INSERT_ATTEMPT,
-            params![id, attempt, started_at, 0, result, None::<&str>],
-        )?;
-        transaction.execute(
-            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",
-            // When it was claimed, and not now: this process's clock may be ahead.
-            params![id, started_at],
-        )?;
+    for id in claimed.into_iter().filter(|id| !in_hand.contains(id)) {
+        interrupt(&transaction, id)?;
         if order == DispatchOrder::PerSubject {
             order::release_next(&transaction, id, to_micros(now))?;
         }
@@ -126,6 +114,31 @@ pub(super) fn take_up(
     let found = Found::of(&transaction, seen)?;
     transaction.commit()?;
     Ok(found)
+}
+
+/// Records that the attempt at a claimed delivery ended with its process; the delivery is pending again.
+pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    let (attempt, started_at): (u32, i64) = connection
+        .prepare_cached(
+            "SELECT attempts, coalesce(claimed_at, received_at) FROM delivery WHERE id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let result = AttemptOutcome::Interrupted.as_str();
+    connection.prepare_cached(INSERT_ATTEMPT)?.execute(params![
+        id,
+        attempt,
+        started_at,
+        0,
+        result,
+        None::<&str>
+    ])?;
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",
+        )?
+        // When it was claimed, and not now: this process's clock may be ahead.
+        .execute([id, started_at])?;
+    Ok(())
 }
 
 /// The newest id there ever was, also when its delivery has been pruned: what is written below it would be overlooked by

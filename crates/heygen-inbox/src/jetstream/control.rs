@@ -1,0 +1,96 @@
+//! [`Control`]: what operators told every worker, by bookmarks that each looks at once a second.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::records::Records;
+use crate::admin::DISPATCH_PAUSED;
+use crate::error::InboxError;
+
+/// What operators told every worker.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    is_paused: bool,
+    recorded_to: u64,
+    at: Instant,
+}
+
+impl Control {
+    /// Whether dispatch is paused. What was known last holds while the servers do not say.
+    pub(super) async fn is_paused(&self, records: &Records) -> Result<bool, InboxError> {
+        let known = *self.known();
+        if let Some(known) = known.filter(|known| known.at.elapsed() < LOOK_AGAIN) {
+            return Ok(known.is_paused);
+        }
+        let at = Instant::now();
+        let asked = tokio::try_join!(records.bookmark(DISPATCH_PAUSED), recorded_to(records));
+        let found = match (asked, known) {
+            (Ok((paused, recorded_to)), _) => Known {
+                is_paused: paused.is_some(),
+                recorded_to,
+                at,
+            },
+            (Err(error), Some(known)) => {
+                tracing::debug!(%error, "cannot see whether dispatch is paused");
+                Known { at, ..known }
+            }
+            (Err(error), None) => return Err(error),
+        };
+        *self.known() = Some(found);
+        Ok(found.is_paused)
+    }
+
+    /// Whether an event that was never dispatched may have a record all the same.
+    pub(super) fn may_be_recorded(&self, sequence: u64) -> bool {
+        self.known()
+            .is_some_and(|known| sequence <= known.recorded_to)
+    }
+
+    /// This process told something: it is looked at with the next claim.
+    pub(super) fn forget(&self) {
+        *self.known() = None;
+    }
+
+    /// Sees to it that every worker looks for a record of an event before its first attempt, up to
+    /// this place in the stream.
+    pub(super) async fn tell_recorded(
+        &self,
+        records: &Records,
+        sequence: u64,
+        last: u64,
+    ) -> Result<(), InboxError> {
+        if recorded_to(records).await? >= sequence {
+            return Ok(());
+        }
+        let to = last.max(sequence).to_string();
+        records.set_bookmark(RECORDED_TO, &to).await?;
+        self.forget();
+        tokio::time::sleep(NOTICED).await;
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        // It is replaced whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn recorded_to(records: &Records) -> Result<u64, InboxError> {
+    let to = records.bookmark(RECORDED_TO).await?;
+    Ok(to.and_then(|to| to.parse().ok()).unwrap_or(0))
+}
+
+/// The bookmark that says up to where events may have a record before their first attempt.
+const RECORDED_TO: &str = "recorded-to";
+
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After which every worker has looked.
+const NOTICED: Duration = Duration::from_millis(1500);
