@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_events::{Event, ParseError};
-use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, NewDelivery, Source};
+use heygen_inbox::{ClaimedDelivery, DeliveryId, Header, NewDelivery, Source, StoredDelivery};
 
 /// A stored delivery that is dispatched to a handler.
 ///
@@ -19,6 +19,7 @@ pub struct Delivery {
 
 struct Shared {
     claimed: ClaimedDelivery,
+    dead_letter_reason: Option<String>,
     event: OnceLock<Result<Event, ParseError>>,
 }
 
@@ -113,14 +114,38 @@ impl Delivery {
     pub fn body(&self) -> &Bytes {
         &self.shared.claimed.body
     }
+
+    /// Why it was dead-lettered, for the handler of a [`DeadLetterHook`](crate::DeadLetterHook);
+    /// `None` for a delivery to be handled.
+    #[must_use]
+    pub fn dead_letter_reason(&self) -> Option<&str> {
+        self.shared.dead_letter_reason.as_deref()
+    }
+
+    /// One that was given up with this attempt.
+    pub(crate) fn dead_lettered(stored: &StoredDelivery, attempt: u32, reason: String) -> Self {
+        let summary = &stored.summary;
+        let (headers, body) = (stored.headers.clone(), stored.body.clone());
+        let delivery = NewDelivery::new(summary.received_at, summary.source, headers, body);
+        Self {
+            shared: Arc::new(Shared {
+                claimed: ClaimedDelivery::new(summary.id, &delivery, attempt),
+                dead_letter_reason: Some(reason),
+                event: OnceLock::new(),
+            }),
+        }
+    }
 }
 
 /// How a dispatcher makes one. Tests of handlers have [`Delivery::for_test`].
 impl From<ClaimedDelivery> for Delivery {
     fn from(claimed: ClaimedDelivery) -> Self {
-        let event = OnceLock::new();
         Self {
-            shared: Arc::new(Shared { claimed, event }),
+            shared: Arc::new(Shared {
+                claimed,
+                dead_letter_reason: None,
+                event: OnceLock::new(),
+            }),
         }
     }
 }

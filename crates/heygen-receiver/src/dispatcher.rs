@@ -93,7 +93,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             return shutdown.await;
         }
         let mut running = JoinSet::new();
-        let mut failures = ClaimFailureLog::default();
+        let mut log = ClaimLog::default();
         let count = self.handler.destinations();
         let destinations = Arc::new(Destinations::new(count, self.options.concurrency));
         let begun_at = Instant::now();
@@ -105,7 +105,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let has_room = room.iter().any(|room| room.free > 0);
             let mut is_last = false;
             let mut claim = {
-                let mut claiming = pin!(self.claim(room, &mut failures));
+                let mut claiming = pin!(self.claim(room, &mut log));
                 tokio::select! {
                     biased;
                     claim = &mut claiming => claim,
@@ -118,6 +118,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 }
             };
             let more_may_be_due = !claim.deliveries.is_empty();
+            let is_waiting = has_room && !claim.is_paused;
             for claimed in claim.deliveries.drain(..) {
                 let destination = self.handler.destination(claimed.event_type.as_deref());
                 let slot = destinations.enter(destination, claimed.is_live);
@@ -132,14 +133,14 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 () = &mut shutdown => break,
                 () = ready(()), if more_may_be_due => {}
                 Some(ended) = running.join_next() => report(ended),
-                () = appended(&self.inbox), if has_room => {}
+                () = appended(&self.inbox), if is_waiting => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
         finish_running(running, self.options.shutdown_timeout).await;
     }
 
-    async fn claim(&self, room: Vec<Room>, failures: &mut ClaimFailureLog) -> Claim {
+    async fn claim(&self, room: Vec<Room>, log: &mut ClaimLog) -> Claim {
         let handler = Arc::clone(&self.handler);
         let route = move |event_type: Option<&str>| handler.destination(event_type);
         let request = ClaimRequest::new(SystemTime::now(), self.options.order, room, route);
@@ -148,11 +149,11 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         }
         match catch_panic(async { self.inbox.claim(request).await }).await {
             Ok(claim) => {
-                failures.recovered();
+                log.claimed(claim.is_paused);
                 claim
             }
             Err(error) => {
-                failures.failed(&error);
+                log.failed(&error);
                 Claim::default()
             }
         }
@@ -185,7 +186,10 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 true => {
                     Disposition::dead_letter("the attempts ran out while a handler was running")
                 }
-                false => call(handler, claimed.clone(), options.handler_timeout).await,
+                false => {
+                    let delivery = Delivery::from(claimed.clone());
+                    call(handler, delivery, options.handler_timeout).await
+                }
             };
             let duration = clock.elapsed();
             let disposition = bounded(disposition);
@@ -214,13 +218,14 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     }
 }
 
-/// Logs claims that fail, which are tried every second.
+/// Logs claims that fail, which are tried every second, and when dispatch is paused.
 #[derive(Debug, Default)]
-struct ClaimFailureLog {
+struct ClaimLog {
     logged: Option<(String, Instant)>,
+    is_paused: bool,
 }
 
-impl ClaimFailureLog {
+impl ClaimLog {
     /// Logs the same failure once a minute.
     fn failed(&mut self, error: &InboxError) {
         let text = error.to_string();
@@ -234,8 +239,12 @@ impl ClaimFailureLog {
         }
     }
 
-    fn recovered(&mut self) {
-        if self.logged.take().is_some() {
+    fn claimed(&mut self, is_paused: bool) {
+        let has_recovered = self.logged.take().is_some();
+        let was_paused = std::mem::replace(&mut self.is_paused, is_paused);
+        if is_paused && !was_paused {
+            tracing::warn!("dispatch is paused; deliveries are stored and wait until it resumes");
+        } else if !is_paused && (has_recovered || was_paused) {
             tracing::info!("deliveries are dispatched again");
         }
     }
@@ -282,14 +291,12 @@ impl Default for DispatchOptions {
 }
 
 /// Calls the handler in its own task, so that a panic ends only the attempt.
-async fn call<H: Handler>(
+pub(crate) async fn call<H: Handler>(
     handler: Arc<H>,
-    claimed: ClaimedDelivery,
+    delivery: Delivery,
     handler_timeout: Duration,
 ) -> Disposition {
-    let mut task = AbortOnDrop(tokio::spawn(async move {
-        handler.handle(Delivery::from(claimed)).await
-    }));
+    let mut task = AbortOnDrop(tokio::spawn(async move { handler.handle(delivery).await }));
     match tokio::time::timeout(handler_timeout, &mut task.0).await {
         Ok(Ok(disposition)) => disposition,
         Ok(Err(failed)) => Disposition::retry(describe(failed)),

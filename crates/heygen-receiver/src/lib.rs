@@ -8,6 +8,7 @@
 #[cfg(feature = "admin")]
 mod admin;
 mod callback_tokens;
+mod dead_letter_hook;
 mod delivery;
 mod destination;
 mod dispatcher;
@@ -33,6 +34,7 @@ pub use heygen_signature::{Secret, Secrets};
 #[cfg(feature = "admin")]
 pub use admin::{Admin, AdminPages};
 pub use callback_tokens::{CallbackTokenError, CallbackTokenErrorKind, CallbackTokens};
+pub use dead_letter_hook::{DeadLetterHook, DeadLetterHookOptions};
 pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};
 pub use handler::{Disposition, Handler};

@@ -19,6 +19,8 @@ mod scraped;
 
 use self::drift::DriftCounter;
 use self::scraped::Scraped;
+use crate::dead_letter_hook::DeadLetterHook;
+use crate::handler::Handler;
 use crate::observer::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
 use crate::panics::catch_panic;
 use crate::rejection::Rejection;
@@ -35,9 +37,11 @@ use crate::rejection::Rejection;
 /// | `commit_seconds` | | how long the inbox took to store a delivery |
 /// | `drift_total` | `kind`, `event_type`, `name` | names and fields this version does not know, and malformed data; beyond 200 names the rest is `other` |
 /// | `pending`, `claimed`, `dead` | | deliveries in the inbox |
+/// | `dispatch_paused` | | 1 while an operator paused dispatch, else 0 |
 /// | `oldest_pending_age_seconds` | | age of the oldest pending delivery; 0 without one |
 /// | `inbox_bytes`, `append_queue_length` | | storage in use, including a write-ahead log above 24 MiB; requests waiting to be stored |
 /// | `inbox_log_bytes` | | size of the write-ahead log of a SQLite inbox, which grows while another program reads |
+/// | `dead_letter_hook_calls_total`, `…_failures_total`, `…_dropped_total` | | calls of a [`DeadLetterHook`] that were acknowledged, failed, were not made |
 /// | `rejected_ring_dropped_total` | | rejected requests that were not recorded |
 ///
 /// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that
@@ -178,6 +182,27 @@ impl Metrics {
         )
     }
 
+    /// Adds the calls of this hook, read at every scrape.
+    #[must_use]
+    pub fn dead_letter_hook<H: Handler>(self, hook: &DeadLetterHook<H>) -> Self {
+        let [called, failed, dropped] = [hook.clone(), hook.clone(), hook.clone()];
+        self.with_counter(
+            "dead_letter_hook_calls",
+            "Calls of the dead-letter hook that were acknowledged.",
+            move || called.called(),
+        )
+        .with_counter(
+            "dead_letter_hook_failures",
+            "Calls of the dead-letter hook that failed or took too long.",
+            move || failed.failed(),
+        )
+        .with_counter(
+            "dead_letter_hook_dropped",
+            "Calls of the dead-letter hook that were not made.",
+            move || dropped.dropped(),
+        )
+    }
+
     fn with_counter(
         self,
         name: &'static str,
@@ -213,9 +238,11 @@ impl Metrics {
         if read_at.is_some_and(|at| at.elapsed() < BETWEEN_READS) {
             return;
         }
-        let counts = catch_panic(async { inbox.counts().await });
-        let counts = tokio::time::timeout(READ_TIMEOUT, counts).await;
-        scraped.set_counts(counts.ok().and_then(Result::ok));
+        let read = catch_panic(async { Ok((inbox.counts().await?, inbox.paused().await?)) });
+        let read = tokio::time::timeout(READ_TIMEOUT, read).await;
+        let (counts, paused) = read.ok().and_then(Result::ok).unzip();
+        scraped.set_counts(counts);
+        scraped.set_paused(paused.map(|since| since.is_some()));
         *read_at = Some(Instant::now());
     }
 

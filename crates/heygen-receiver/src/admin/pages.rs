@@ -28,7 +28,7 @@ use crate::metrics::exposition::asks_for_open_metrics;
 /// | path | response |
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
-/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)). The body names the failed check |
+/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)). The body names the failed check, and says when dispatch is paused |
 /// | `/metrics` | the metrics, if any: as `OpenMetrics` on request, else in Prometheus' text format |
 ///
 /// GET and HEAD; other methods get 405, other paths 404. A request whose `Host` is neither an
@@ -141,13 +141,19 @@ async fn ready<I: InboxAdmin>(State(pages): State<AdminPages<I>>) -> Response {
     }
     let verdict = pages.readiness.verdict().await;
     let (code, status) = match verdict {
-        Verdict::Ok => (StatusCode::OK, "ready"),
+        Verdict::Ok | Verdict::Paused => (StatusCode::OK, "ready"),
         Verdict::Busy | Verdict::Failed | Verdict::TimedOut => {
             (StatusCode::SERVICE_UNAVAILABLE, "not ready")
         }
     };
     let inbox = verdict.as_str();
-    let text = format!(r#"{{"status":"{status}","checks":{{"inbox":"{inbox}","shutdown":"ok"}}}}"#);
+    let dispatch = match verdict {
+        Verdict::Paused => r#""dispatch":"paused","#,
+        _ => "",
+    };
+    let text = format!(
+        r#"{{"status":"{status}","checks":{{"inbox":"{inbox}",{dispatch}"shutdown":"ok"}}}}"#
+    );
     json(code, text)
 }
 

@@ -1,9 +1,10 @@
-//! [`Readiness`]: whether the inbox commits, checked at most once a second.
+//! [`Readiness`]: whether the inbox commits, and whether dispatch is paused, checked at most once a
+//! second.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use heygen_inbox::{Inbox, InboxError, InboxErrorKind};
+use heygen_inbox::{InboxAdmin, InboxError, InboxErrorKind};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -21,11 +22,14 @@ struct Check {
     pending: Option<ReadyCall>,
 }
 
-type ReadyCall = JoinHandle<Result<(), InboxError>>;
+/// Says whether dispatch is paused.
+type ReadyCall = JoinHandle<Result<bool, InboxError>>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     Ok,
+    /// It commits, and an operator paused dispatch: what is received is stored.
+    Paused,
     Busy,
     Failed,
     TimedOut,
@@ -34,7 +38,7 @@ pub(super) enum Verdict {
 impl Verdict {
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Ok => "ok",
+            Self::Ok | Self::Paused => "ok",
             Self::Busy => "busy",
             Self::Failed => "failed",
             Self::TimedOut => "timed out",
@@ -42,7 +46,7 @@ impl Verdict {
     }
 }
 
-impl<I: Inbox> Readiness<I> {
+impl<I: InboxAdmin> Readiness<I> {
     pub(super) fn new(inbox: I) -> Self {
         Self {
             inbox: Arc::new(inbox),
@@ -67,7 +71,8 @@ impl<I: Inbox> Readiness<I> {
         let open = check.pending.take().filter(is_open);
         let call = check.pending.insert(open.unwrap_or_else(|| self.call()));
         let verdict = match tokio::time::timeout(READY_TIMEOUT, call).await {
-            Ok(Ok(Ok(()))) => Verdict::Ok,
+            Ok(Ok(Ok(false))) => Verdict::Ok,
+            Ok(Ok(Ok(true))) => Verdict::Paused,
             Ok(Ok(Err(error))) if error.kind() == InboxErrorKind::Busy => Verdict::Busy,
             Ok(Ok(Err(_)) | Err(_)) => Verdict::Failed,
             Err(_) => Verdict::TimedOut,
@@ -78,7 +83,10 @@ impl<I: Inbox> Readiness<I> {
 
     fn call(&self) -> ReadyCall {
         let inbox = Arc::clone(&self.inbox);
-        tokio::spawn(async move { inbox.ready().await })
+        tokio::spawn(async move {
+            inbox.ready().await?;
+            Ok(inbox.paused().await?.is_some())
+        })
     }
 }
 

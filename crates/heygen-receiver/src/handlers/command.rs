@@ -37,6 +37,7 @@ use process::{Process, Programs};
 /// | `HEYGEN_ATTEMPT` | the number of the attempt, from 1 |
 /// | `HEYGEN_AUTHENTICITY` | what proves its origin: `signature` if HeyGen signed it |
 /// | `HEYGEN_RECEIVED_AT` | when it was received: RFC 3339, UTC, microseconds |
+/// | `HEYGEN_DEAD_LETTER_REASON` | in a [`DeadLetterHook`](crate::DeadLetterHook): why it was given up |
 ///
 /// A value of more than 32 KiB is absent too, and a NUL in a value is replaced. The rest of the
 /// environment is inherited, without our settings and credentials: every other variable that begins

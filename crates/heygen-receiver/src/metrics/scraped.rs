@@ -27,6 +27,7 @@ struct ExternalCounter {
 struct State {
     queue_len: Option<u64>,
     counts: Option<Counts>,
+    is_paused: Option<bool>,
 }
 
 impl Scraped {
@@ -36,6 +37,10 @@ impl Scraped {
 
     pub(super) fn set_counts(&self, counts: Option<Counts>) {
         locked(&self.state).counts = counts;
+    }
+
+    pub(super) fn set_paused(&self, is_paused: Option<bool>) {
+        locked(&self.state).is_paused = is_paused;
     }
 
     pub(super) fn add_counter(
@@ -51,13 +56,24 @@ impl Scraped {
 
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let State { queue_len, counts } = locked(&self.state).clone();
+        let State {
+            queue_len,
+            counts,
+            is_paused,
+        } = locked(&self.state).clone();
         let mut encoder = Gauges(&mut encoder);
         if let Some(len) = queue_len {
             encoder.write(
                 "append_queue_length",
                 "Requests that wait to be stored in the inbox.",
                 len,
+            )?;
+        }
+        if let Some(is_paused) = is_paused {
+            encoder.write(
+                "dispatch_paused",
+                "Whether an operator paused dispatch.",
+                u64::from(is_paused),
             )?;
         }
         if let Some(counts) = counts {

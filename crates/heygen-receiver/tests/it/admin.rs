@@ -57,6 +57,17 @@ async fn admin_listener_answers_every_path_and_method() {
 }
 
 #[tokio::test]
+async fn pause_is_named_and_the_process_ready() {
+    let inbox = MemoryInbox::new();
+    inbox.pause(std::time::SystemTime::now()).await.unwrap();
+    let address = start(AdminPages::new(inbox)).await;
+    let answer = get(address, "/readyz").await;
+    let checks = r#"{"inbox":"ok","dispatch":"paused","shutdown":"ok"}"#;
+    let expected = format!(r#"{{"status":"ready","checks":{checks}}}"#);
+    assert_eq!((answer.status, answer.body), (200, expected));
+}
+
+#[tokio::test]
 async fn part_that_ended_is_named_and_the_process_not_ready() {
     let pages = AdminPages::new(MemoryInbox::new());
     let address = start(pages.clone()).await;

@@ -415,3 +415,38 @@ async fn result_that_could_not_be_recorded_is_recorded_later() {
         "the handler is not called again for that"
     );
 }
+
+/// An attempt that runs ends and is recorded; nothing else is dispatched until dispatch resumes.
+#[tokio::test]
+async fn pause_lets_running_attempts_end_and_begins_no_other() {
+    let inbox = MemoryInbox::new();
+    let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let first = append(&inbox, "a").await;
+    let _dispatching = Dispatching::start(
+        &inbox,
+        {
+            let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+            move |_: Delivery| {
+                let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+                async move {
+                    begun.add_permits(1);
+                    go_on.acquire().await.unwrap().forget();
+                }
+            }
+        },
+        |_| {},
+    );
+    begun.acquire().await.unwrap().forget();
+    inbox.pause(SystemTime::now()).await.unwrap();
+    let second = append(&inbox, "b").await;
+    go_on.add_permits(2);
+    let kept = after_attempts(&inbox, first, 1).await;
+    assert_eq!(kept.summary.state, State::Acknowledged);
+    // It looks every second; a claim of ours shows that one of its claims got nothing as well.
+    let claim = inbox.claim(ClaimRequest::due(1, SystemTime::now())).await;
+    assert!(claim.unwrap().is_paused);
+    assert_eq!(get(&inbox, second).await.summary.state, State::Pending);
+    inbox.resume().await.unwrap();
+    let kept = after_attempts(&inbox, second, 1).await;
+    assert_eq!(kept.summary.state, State::Acknowledged);
+}

@@ -12,6 +12,7 @@ mod client;
 #[cfg(all(feature = "command", unix))]
 mod command;
 mod connections;
+mod dead_letter_hook;
 mod destinations;
 mod dispatcher;
 mod dispatcher_end;

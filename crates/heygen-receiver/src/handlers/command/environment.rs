@@ -35,6 +35,10 @@ pub(super) fn set(command: &mut Command, delivery: &Delivery) {
             "HEYGEN_SUBJECT_ID",
             event.and_then(|event| Some(event.subject_id()?.to_string())),
         ),
+        (
+            "HEYGEN_DEAD_LETTER_REASON",
+            delivery.dead_letter_reason().map(ToOwned::to_owned),
+        ),
     ];
     let of_delivery = [
         ("HEYGEN_DELIVERY_ID", delivery.id().to_string()),

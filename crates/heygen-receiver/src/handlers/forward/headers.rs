@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use heygen_events::text::one_line;
 use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Signature};
 use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
@@ -56,13 +57,26 @@ pub(super) fn headers(
             rfc3339(delivery.received_at()),
         ),
     ];
-    for (name, text) in signed.chain(about) {
+    let given_up = delivery
+        .dead_letter_reason()
+        .map(|reason| ("heygen-webhooks-dead-letter", in_header(reason)));
+    for (name, text) in signed.chain(about).chain(given_up) {
         // Only letters, digits and punctuation that are valid in a header.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.insert(name, value);
         }
     }
     headers
+}
+
+/// A reason in what a header can hold.
+fn in_header(reason: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    let text = one_line(reason);
+    let text = text
+        .chars()
+        .map(|c| if c == ' ' { c } else { printable(c) });
+    text.take(MAX_REASON).collect()
 }
 
 /// Neither the signature of the original nor the headers that this handler sets.
@@ -73,6 +87,9 @@ fn is_for_the_application(name: &str) -> bool {
         name => name.starts_with("heygen-") && !name.starts_with("heygen-webhooks-"),
     }
 }
+
+/// Servers limit their headers.
+const MAX_REASON: usize = 500;
 
 const TIMESTAMP: &str = "heygen-timestamp";
 const PRODUCT: HeaderValue =
