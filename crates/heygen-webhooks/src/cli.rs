@@ -40,8 +40,9 @@ pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use inbox::{
-    Attempts, Backup, Check, Drift, Export, Format, Import, Inbox, List, ListRejected, Prune,
-    Rejected, Replay, Reverify, Selection, Show, ShowRejected, StateOption, Stats, Tail,
+    Attempts, Backup, ChangeByHand, Check, Drift, Export, Format, Import, Inbox, List,
+    ListRejected, Prune, Rejected, Replay, Reverify, Selection, Show, ShowRejected, StateOption,
+    Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,

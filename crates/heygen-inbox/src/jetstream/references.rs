@@ -87,11 +87,12 @@ impl References {
         }
     }
 
-    /// Removes what leads to this event, which is not to be dispatched again.
-    pub(super) async fn remove(&self, sequence: u64) -> Result<(), InboxError> {
+    /// Removes what leads to this event, which is not to be dispatched again, so that it is not
+    /// counted as waiting. What is left, where this is not permitted, a worker drops.
+    pub(super) async fn remove(&self, sequence: u64) {
         let subject = self.stream.names.reference(sequence);
-        let purged = self.stream.inner.purge().filter(subject).await;
-        purged.map_err(|error| self.stream.connection.cannot("delete from", error))?;
-        Ok(())
+        if let Err(error) = self.stream.inner.purge().filter(subject).await {
+            tracing::debug!(%error, sequence, "a reference is left to a worker");
+        }
     }
 }

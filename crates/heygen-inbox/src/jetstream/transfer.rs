@@ -136,7 +136,7 @@ impl Transfer<'_> {
             record.set_attempts(&[attempt]);
             record.dead_sequence = dead.add(&event, id, number, Some(BY_HAND)).await?;
             if records.put(sequence, &record, revision).await? {
-                references.remove(sequence).await?;
+                references.remove(sequence).await;
                 self.consumer.drop_held(sequence).await?;
                 return Ok(Some(state));
             }
@@ -180,7 +180,7 @@ impl Transfer<'_> {
                 if !records.put(sequence, &record, revision).await? {
                     continue;
                 }
-                references.remove(sequence).await?;
+                references.remove(sequence).await;
             }
             if self.queries.delete(vec![sequence]).await? > 0 {
                 self.consumer.drop_held(sequence).await?;

@@ -2,6 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 
+mod by_hand;
 mod change;
 mod maintenance;
 mod query;
@@ -9,6 +10,7 @@ mod rejected;
 mod selection;
 mod transfer;
 
+pub(crate) use by_hand::{ChangeByHand, DeadLetter, Delete, Pause, Resume};
 pub(crate) use change::{Prune, Replay};
 pub(crate) use maintenance::{Backup, Check};
 pub(crate) use query::{Attempts, Drift, List, Show, Stats, Tail};
@@ -16,7 +18,7 @@ pub(crate) use rejected::{ListRejected, Rejected, Reverify, ShowRejected};
 pub(crate) use selection::Selection;
 pub(crate) use transfer::{Export, Format, Import};
 
-/// Inspect, replay, export and maintain stored deliveries
+/// Inspect, replay, pause, export and maintain stored deliveries
 ///
 /// All of these commands also work while `serve` runs.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,10 @@ pub(crate) enum Inbox {
     Stats(Stats),
     Drift(Drift),
     Replay(Replay),
+    DeadLetter(DeadLetter),
+    Delete(Delete),
+    Pause(Pause),
+    Resume(Resume),
     Export(Export),
     Import(Import),
     Prune(Prune),

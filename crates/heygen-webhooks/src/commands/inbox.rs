@@ -14,7 +14,9 @@ use crate::store::{self, cannot_open};
 
 mod attempts;
 mod backup;
+mod by_hand;
 mod check;
+mod chosen;
 mod chunks;
 mod confirm;
 mod drift;
@@ -22,6 +24,7 @@ mod export;
 mod import;
 mod json;
 mod list;
+mod pause;
 mod progress;
 mod prune;
 mod rejected;
@@ -32,6 +35,8 @@ mod size;
 mod stats;
 mod tail;
 mod text;
+
+use by_hand::Change;
 
 pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
     // What keeps a connection to servers alive goes on while standard output or a question waits.
@@ -50,6 +55,10 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
             Inbox::Export(options) => export::run(options).await,
             Inbox::Import(options) => import::run(options).await,
             Inbox::Replay(options) => replay::run(options).await,
+            Inbox::DeadLetter(options) => by_hand::run(&options.change, Change::DeadLetter).await,
+            Inbox::Delete(options) => by_hand::run(&options.change, Change::Delete).await,
+            Inbox::Pause(options) => pause::pause(&options.file, options.json).await,
+            Inbox::Resume(options) => pause::resume(&options.file, options.json).await,
             Inbox::Prune(options) => prune::run(options).await,
             Inbox::Check(options) => check::run(options).await,
             Inbox::Backup(options) => backup::run(options).await,

@@ -6,9 +6,12 @@ use crate::support::{Serve, Workdir};
 
 mod attempts;
 mod backup;
+mod by_hand;
 mod check;
 mod drift;
 pub(crate) mod history;
+#[cfg(unix)]
+mod pause;
 mod prune;
 #[cfg(unix)]
 mod rejected;
@@ -75,6 +78,9 @@ fn lists_filter_and_come_newest_first() {
     );
     assert_eq!(ids(&workdir, &["--since", "1h"]), sent);
     assert_eq!(ids(&workdir, &["--subject", "v2"]), sent[1..2]);
+    assert_eq!(ids(&workdir, &["--callback-id", "c1"]), sent[2..]);
+    let both = ["--callback-id", "c1", "--subject", "v2"];
+    assert_eq!(ids(&workdir, &both), Vec::<String>::new());
     assert_eq!(ids(&workdir, &["--until", "1h"]), Vec::<String>::new());
     assert_eq!(
         ids(&workdir, &["--since", "2200-01-01"]),

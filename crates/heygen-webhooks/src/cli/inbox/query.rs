@@ -119,6 +119,9 @@ pub(crate) struct Tail {
     /// Only events about this subject (video id, session id, ...)
     #[arg(long, value_name = "ID")]
     pub(crate) subject: Option<String>,
+    /// Only events of jobs that were started with this callback id
+    #[arg(long, value_name = "ID")]
+    pub(crate) callback_id: Option<String>,
     /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,

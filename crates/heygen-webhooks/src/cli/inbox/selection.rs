@@ -16,6 +16,9 @@ pub(crate) struct Selection {
     /// Only events about this subject (video id, session id, ...)
     #[arg(long, value_name = "ID")]
     pub(crate) subject: Option<String>,
+    /// Only events of jobs that were started with this callback id
+    #[arg(long, value_name = "ID")]
+    pub(crate) callback_id: Option<String>,
     /// Only deliveries received since: a time (2026-11-01, 2026-11-01T12:00:00Z) or an age (90s,
     /// 30m, 2h, 7d)
     #[arg(long, value_name = "WHEN")]

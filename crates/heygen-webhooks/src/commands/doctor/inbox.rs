@@ -49,7 +49,11 @@ async fn read(inbox: &BoxInbox) -> Result<(Finding, Finding), InboxError> {
     let dead = of_state(inbox, State::DeadLettered).await?;
     let last = newest.iter().find(|summary| !is_sample(summary));
     let failure = last_failure(inbox, &waiting).await?;
-    Ok((last_delivery(last), backlog(&waiting, &dead, failure)))
+    let paused = inbox.paused().await?;
+    Ok((
+        last_delivery(last),
+        backlog(&waiting, &dead, paused, failure),
+    ))
 }
 
 async fn of_state(inbox: &BoxInbox, state: State) -> Result<Vec<DeliverySummary>, InboxError> {
@@ -115,6 +119,7 @@ fn last_delivery(last: Option<&DeliverySummary>) -> Finding {
 fn backlog(
     waiting: &[DeliverySummary],
     dead: &[DeliverySummary],
+    paused: Option<SystemTime>,
     failure: Option<String>,
 ) -> Finding {
     const ID: &str = "inbox.backlog";
@@ -123,6 +128,14 @@ fn backlog(
         at_least(waiting),
         at_least(dead)
     );
+    if let Some(since) = paused {
+        let since = when::short(since);
+        return Finding::warn(
+            ID,
+            format!("{what}; dispatch is paused since {since}"),
+            "`inbox resume` resumes it",
+        );
+    }
     if let Some(failure) = failure {
         return Finding::warn(
             ID,

@@ -1,38 +1,27 @@
 //! `inbox replay`: dispatches deliveries again.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, ReplayReport, State};
+use heygen_inbox::{DeliveryId, InboxAdmin as _, ReplayReport};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::chunks::{CHUNK, Chunks};
+use super::chosen::{Chosen, check_use};
+use super::chunks::CHUNK;
 use super::confirm::confirm;
-use super::{delivery_id, open_beside, open_existing, progress, size};
+use super::{open_beside, open_existing, progress, size};
 use crate::cli::Replay;
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output;
 use crate::process::signals::{interrupted, until_true};
 use crate::settings::span::Rate;
 
-/// What was asked for, and what it is.
-#[derive(Debug, Default)]
-struct Chosen {
-    ids: Vec<DeliveryId>,
-    /// How many of each event and state.
-    kinds: BTreeMap<(Option<String>, &'static str), u64>,
-    /// Ids that were named and are not there.
-    missing: Vec<DeliveryId>,
-}
-
 pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
-    check_use(options)?;
-    let chosen = Chosen::find(&open_existing(&options.file).await?, options).await?;
-    if chosen.ids.is_empty() {
-        options.selection.found_nothing();
-    }
+    check_use(&options.ids, &options.selection, Some(options.all))?;
+    let inbox = open_existing(&options.file).await?;
+    let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
+    drop(inbox);
     if !options.json {
         output::write(chosen.text())?;
     }
@@ -46,21 +35,6 @@ pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
     }
     let outcome = replay(options, &chosen.ids).await?;
     report(options, &chosen, &outcome)
-}
-
-/// Never everything by accident.
-fn check_use(options: &Replay) -> Result<(), Failure> {
-    let is_chosen = !options.selection.is_everything();
-    let ways = [!options.ids.is_empty(), is_chosen, options.all];
-    match ways.iter().filter(|way| **way).count() {
-        1 => Ok(()),
-        0 => Err(Failure::usage(
-            "no deliveries chosen: give ids, choose by --state, --event-type, --subject, --since or --until, or give --all",
-        )),
-        _ => Err(Failure::usage(
-            "give either ids, or options that choose, or --all",
-        )),
-    }
 }
 
 /// What became of a replay.
@@ -158,12 +132,9 @@ fn report(options: &Replay, chosen: &Chosen, outcome: &Outcome) -> Result<(), Fa
     let Outcome { replayed, left } = outcome;
     let missing = chosen.missing.len() + replayed.missing;
     if options.json {
-        let kinds = chosen.kinds.iter().map(|((event_type, state), count)| {
-            json!({"event_type": event_type, "state": state, "count": count})
-        });
         output::json(&json!({
             "chosen": chosen.ids.len(),
-            "kinds": kinds.collect::<Vec<_>>(),
+            "kinds": chosen.kinds_json(),
             "replayed": replayed.pending,
             "claimed": replayed.claimed,
             "missing": missing,
@@ -208,66 +179,6 @@ fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-impl Chosen {
-    async fn find(inbox: &BoxInbox, options: &Replay) -> Result<Self, Failure> {
-        let mut chosen = Self::default();
-        if options.ids.is_empty() {
-            let mut chunks = Chunks::new(inbox, options.selection.query()).await?;
-            loop {
-                let chunk = chunks.next().await?;
-                if chunk.is_empty() {
-                    return Ok(chosen);
-                }
-                chunk.iter().for_each(|summary| chosen.add(summary));
-            }
-        }
-        let mut ids: Vec<_> = options
-            .ids
-            .iter()
-            .map(|id| delivery_id(id))
-            .collect::<Result<_, _>>()?;
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
-            match inbox.get(id).await? {
-                Some(kept) => chosen.add(&kept.summary),
-                None => chosen.missing.push(id),
-            }
-        }
-        Ok(chosen)
-    }
-
-    fn add(&mut self, summary: &DeliverySummary) {
-        self.ids.push(summary.id);
-        let kind = (summary.event_type.clone(), State::as_str(summary.state));
-        *self.kinds.entry(kind).or_default() += 1;
-    }
-
-    fn text(&self) -> String {
-        let name = |event_type: &Option<String>| match event_type {
-            Some(event_type) => tame(event_type),
-            None => "(unreadable)".to_owned(),
-        };
-        let rows: Vec<_> = self
-            .kinds
-            .iter()
-            .map(|((event_type, state), count)| {
-                vec![name(event_type), (*state).to_owned(), size::count(*count)]
-            })
-            .collect();
-        let mut text = match rows.is_empty() {
-            true => "no deliveries match\n".to_owned(),
-            false => table(&["EVENT", "STATE", "COUNT"], &rows),
-        };
-        for id in &self.missing {
-            text.push_str("not in this inbox: ");
-            text.push_str(&id.to_string());
-            text.push('\n');
-        }
-        text
-    }
 }
 
 /// Up to this many are replayed without a question.

@@ -10,6 +10,7 @@ impl Selection {
         let mut query = Query::default();
         event_name::choose(&mut query, self.event_type.as_deref());
         query.subject_id.clone_from(&self.subject);
+        query.callback_id.clone_from(&self.callback_id);
         query.state = self.state.map(State::from);
         query.since = self.since.map(|since| since.system_time());
         query.until = self.until.map(|until| until.system_time());
@@ -29,12 +30,14 @@ impl Selection {
             event_type,
             state,
             subject,
+            callback_id,
             since,
             until,
         } = self;
         event_type.is_none()
             && state.is_none()
             && subject.is_none()
+            && callback_id.is_none()
             && since.is_none()
             && until.is_none()
     }

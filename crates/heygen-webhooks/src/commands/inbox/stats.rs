@@ -18,6 +18,7 @@ use crate::store::location::InboxLocation;
 struct Report {
     stats: Stats,
     counts: Counts,
+    paused: Option<SystemTime>,
     last_hour: u64,
     last_day: u64,
     bytes_on_disk: Option<u64>,
@@ -48,6 +49,7 @@ impl Report {
         Ok(Self {
             stats: inbox.stats(since(DAY)).await?,
             counts: inbox.counts().await?,
+            paused: inbox.paused().await?,
             last_hour: inbox.count(Query::default().since(since(HOUR))).await?,
             last_day: inbox.count(Query::default().since(since(DAY))).await?,
             bytes_on_disk,
@@ -116,6 +118,7 @@ impl Report {
             "received_last_day": self.last_day,
             "oldest_pending_at": self.counts.oldest_pending.map(when::exact),
             "oldest_pending_seconds": self.oldest_pending_age().map(|age| age.as_secs()),
+            "dispatch_paused_since": self.paused.map(when::exact),
             "attempts_last_day": words(attempts.collect()),
             "bytes_in_use": self.counts.bytes,
             "bytes_in_log": self.bytes_on_disk.map(|_| self.counts.log_bytes),
@@ -130,6 +133,13 @@ impl Report {
             let age = indicatif::HumanDuration(age);
             let oldest = format!("{}, {age} ago", when::short(oldest));
             facts.push(("oldest pending", oldest));
+        }
+        if let Some(since) = self.paused {
+            let since = when::short(since);
+            facts.push((
+                "dispatch",
+                format!("paused since {since}; `inbox resume` resumes it"),
+            ));
         }
         facts.extend([
             ("last hour", count(self.last_hour)),

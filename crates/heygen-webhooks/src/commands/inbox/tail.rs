@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use heygen_events::Pattern;
 use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, InboxError, Query};
 use tokio::time::sleep;
 
@@ -55,9 +54,7 @@ async fn first(
     inbox: &BoxInbox,
     newest: Option<DeliveryId>,
 ) -> Result<Vec<DeliverySummary>, InboxError> {
-    let mut query = Query::default().limit(options.lines);
-    event_name::choose(&mut query, options.event_type.as_deref());
-    query.subject_id.clone_from(&options.subject);
+    let mut query = wanted(options).limit(options.lines);
     query.before = newest.map(next_id);
     if newest.is_none() {
         return Ok(Vec::new());
@@ -65,6 +62,14 @@ async fn first(
     let mut first = inbox.list(query).await?;
     first.reverse();
     Ok(first)
+}
+
+fn wanted(options: &Tail) -> Query {
+    let mut query = Query::default();
+    event_name::choose(&mut query, options.event_type.as_deref());
+    query.subject_id.clone_from(&options.subject);
+    query.callback_id.clone_from(&options.callback_id);
+    query
 }
 
 /// All that is new, wanted or not: looking for what is wanted alone would go through the rest again every time.
@@ -79,20 +84,14 @@ async fn since(
 
 fn print(options: &Tail, found: &[DeliverySummary]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    for summary in found.iter().filter(|summary| is_wanted(options, summary)) {
+    let wanted = wanted(options);
+    for summary in found.iter().filter(|summary| wanted.matches(summary)) {
         match options.json {
             true => write!(stdout, "{}", output::json_line(&to_json(summary)))?,
             false => writeln!(stdout, "{}", tame_lines(&line(summary)))?,
         }
     }
     stdout.flush()
-}
-
-fn is_wanted(options: &Tail, summary: &DeliverySummary) -> bool {
-    let name = summary.event_type.as_deref().unwrap_or_default();
-    let pattern = options.event_type.as_deref();
-    pattern.is_none_or(|pattern| Pattern::text_matches(pattern, name))
-        && (options.subject.is_none() || options.subject == summary.subject_id)
 }
 
 fn line(summary: &DeliverySummary) -> String {

@@ -1,0 +1,165 @@
+//! `inbox dead-letter` and `inbox delete`: an operator gives deliveries up, or removes them.
+
+use std::time::SystemTime;
+
+use heygen_inbox::{BoxInbox, DeadLetterReport, DeleteReport, DeliveryId, InboxAdmin as _};
+use serde_json::json;
+
+use super::chosen::{Chosen, check_use};
+use super::chunks::CHUNK;
+use super::confirm::confirm;
+use super::{open_beside, open_existing, progress, size};
+use crate::cli::ChangeByHand;
+use crate::failure::Failure;
+use crate::output;
+
+/// What is done with the chosen deliveries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Change {
+    DeadLetter,
+    Delete,
+}
+
+/// What became of them.
+#[derive(Debug, Default)]
+struct Outcome {
+    changed: usize,
+    acknowledged: usize,
+    claimed: usize,
+    missing: usize,
+}
+
+pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Failure> {
+    check_use(&options.ids, &options.selection, None)?;
+    let inbox = open_existing(&options.file).await?;
+    let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
+    drop(inbox);
+    if !options.json {
+        output::write(chosen.text())?;
+    }
+    let mut outcome = Outcome::default();
+    if !options.dry_run && !chosen.ids.is_empty() {
+        let may_be_undone = change == Change::DeadLetter && !options.ids.is_empty();
+        if !options.yes && !may_be_undone {
+            confirm(&change.question(chosen.ids.len() as u64))?;
+        }
+        outcome = change.of_all(options, &chosen.ids).await?;
+    }
+    outcome.missing += chosen.missing.len();
+    if options.json {
+        output::json(&json!({
+            "chosen": chosen.ids.len(),
+            "kinds": chosen.kinds_json(),
+            (change.word()): outcome.changed,
+            "acknowledged": outcome.acknowledged,
+            "claimed": outcome.claimed,
+            "missing": outcome.missing,
+            "dry_run": options.dry_run,
+        }))?;
+    } else {
+        output::write(outcome.text(change, options.dry_run))?;
+    }
+    // As for a replay, a chosen delivery that is gone is no failure; a named one that was left is.
+    let is_done = chosen.missing.is_empty()
+        && (options.ids.is_empty() || outcome.claimed + outcome.acknowledged == 0);
+    match is_done {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
+}
+
+impl Change {
+    /// The key in JSON, and the word for people.
+    fn word(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead_lettered",
+            Self::Delete => "deleted",
+        }
+    }
+
+    fn question(self, number: u64) -> String {
+        let deliveries = size::deliveries(number);
+        match self {
+            Self::DeadLetter => format!("Dead-letter {deliveries}?"),
+            Self::Delete => format!(
+                "Delete {deliveries}? This cannot be undone. If HeyGen sends them again, they are no longer recognised as duplicates."
+            ),
+        }
+    }
+
+    async fn of_all(self, options: &ChangeByHand, ids: &[DeliveryId]) -> Result<Outcome, Failure> {
+        let inbox = open_beside(&options.file).await?;
+        let progress = progress::deliveries(ids.len() as u64)?;
+        let mut outcome = Outcome::default();
+        for chunk in ids.chunks(CHUNK) {
+            outcome.add(&self.of_some(&inbox, chunk.to_vec()).await?);
+            progress.inc(chunk.len() as u64);
+        }
+        progress.finish_and_clear();
+        Ok(outcome)
+    }
+
+    async fn of_some(self, inbox: &BoxInbox, ids: Vec<DeliveryId>) -> Result<Outcome, Failure> {
+        Ok(match self {
+            Self::DeadLetter => inbox.dead_letter(ids, SystemTime::now()).await?.into(),
+            Self::Delete => inbox.delete(ids).await?.into(),
+        })
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, other: &Self) {
+        self.changed += other.changed;
+        self.acknowledged += other.acknowledged;
+        self.claimed += other.claimed;
+        self.missing += other.missing;
+    }
+
+    fn text(&self, change: Change, is_dry_run: bool) -> String {
+        let deliveries = |count: usize| size::deliveries(count as u64);
+        let mut lines = vec![match (is_dry_run, change) {
+            (true, _) => "nothing was changed (dry run)".to_owned(),
+            (false, Change::DeadLetter) => {
+                format!("{} dead-lettered", deliveries(self.changed))
+            }
+            (false, Change::Delete) => format!("{} deleted", deliveries(self.changed)),
+        }];
+        if self.acknowledged > 0 {
+            let count = deliveries(self.acknowledged);
+            lines.push(format!("{count} acknowledged already, and left unchanged"));
+        }
+        if self.claimed > 0 {
+            let count = deliveries(self.claimed);
+            lines.push(format!(
+                "{count} claimed by a handler, and left unchanged: try again when the attempt has ended; `inbox pause` prevents another"
+            ));
+        }
+        if self.missing > 0 {
+            lines.push(format!("{} not in this inbox", deliveries(self.missing)));
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+impl From<DeadLetterReport> for Outcome {
+    fn from(report: DeadLetterReport) -> Self {
+        Self {
+            changed: report.dead_lettered,
+            acknowledged: report.acknowledged,
+            claimed: report.claimed,
+            missing: report.missing,
+        }
+    }
+}
+
+impl From<DeleteReport> for Outcome {
+    fn from(report: DeleteReport) -> Self {
+        Self {
+            changed: report.deleted,
+            acknowledged: 0,
+            claimed: report.claimed,
+            missing: report.missing,
+        }
+    }
+}

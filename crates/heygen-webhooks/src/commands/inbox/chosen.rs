@@ -1,0 +1,121 @@
+//! [`Chosen`]: the deliveries that a command is to change, by id or by options that choose.
+
+use std::collections::BTreeMap;
+
+use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, State};
+use serde_json::{Value, json};
+
+use super::chunks::Chunks;
+use super::{delivery_id, size};
+use crate::cli::Selection;
+use crate::failure::Failure;
+use crate::output::{table, tame};
+
+/// What was asked for, and what it is.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    pub(super) ids: Vec<DeliveryId>,
+    /// How many of each event and state.
+    kinds: BTreeMap<(Option<String>, &'static str), u64>,
+    /// Ids that were named and are not there.
+    pub(super) missing: Vec<DeliveryId>,
+}
+
+impl Chosen {
+    /// Those with these ids; without any, those that `selection` chooses.
+    pub(super) async fn find(
+        inbox: &BoxInbox,
+        ids: &[String],
+        selection: &Selection,
+    ) -> Result<Self, Failure> {
+        let mut chosen = Self::default();
+        if ids.is_empty() {
+            let mut chunks = Chunks::new(inbox, selection.query()).await?;
+            loop {
+                let chunk = chunks.next().await?;
+                if chunk.is_empty() {
+                    break;
+                }
+                chunk.iter().for_each(|summary| chosen.add(summary));
+            }
+            if chosen.ids.is_empty() {
+                selection.found_nothing();
+            }
+            return Ok(chosen);
+        }
+        let mut ids: Vec<_> = ids
+            .iter()
+            .map(|id| delivery_id(id))
+            .collect::<Result<_, _>>()?;
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            match inbox.get(id).await? {
+                Some(kept) => chosen.add(&kept.summary),
+                None => chosen.missing.push(id),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn add(&mut self, summary: &DeliverySummary) {
+        self.ids.push(summary.id);
+        let kind = (summary.event_type.clone(), State::as_str(summary.state));
+        *self.kinds.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn kinds_json(&self) -> Vec<Value> {
+        let kinds = self.kinds.iter().map(|((event_type, state), count)| {
+            json!({"event_type": event_type, "state": state, "count": count})
+        });
+        kinds.collect()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let name = |event_type: &Option<String>| match event_type {
+            Some(event_type) => tame(event_type),
+            None => "(unreadable)".to_owned(),
+        };
+        let rows: Vec<_> = self
+            .kinds
+            .iter()
+            .map(|((event_type, state), count)| {
+                vec![name(event_type), (*state).to_owned(), size::count(*count)]
+            })
+            .collect();
+        let mut text = match rows.is_empty() {
+            true => "no deliveries match\n".to_owned(),
+            false => table(&["EVENT", "STATE", "COUNT"], &rows),
+        };
+        for id in &self.missing {
+            text.push_str("not in this inbox: ");
+            text.push_str(&id.to_string());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Never everything by accident: either ids, or options that choose, or `all`, which a command may not have.
+pub(super) fn check_use(
+    ids: &[String],
+    selection: &Selection,
+    all: Option<bool>,
+) -> Result<(), Failure> {
+    let ways = [
+        !ids.is_empty(),
+        !selection.is_everything(),
+        all.unwrap_or(false),
+    ];
+    let or_all = all.map_or("", |_| ", or give --all");
+    match ways.iter().filter(|way| **way).count() {
+        1 => Ok(()),
+        0 => Err(Failure::usage(format!(
+            "no deliveries chosen: give ids, choose by --state, --event-type, --subject, --callback-id, --since or --until{or_all}"
+        ))),
+        _ => Err(Failure::usage(match all {
+            Some(_) => "give either ids, or options that choose, or --all",
+            None => "give either ids, or options that choose",
+        })),
+    }
+}
