@@ -13,9 +13,11 @@ use heygen_inbox::InboxAdmin;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use crate::listener::{ListenAddress, Listener, Stream};
 
 mod pages;
 mod readiness;
@@ -29,7 +31,7 @@ pub use self::pages::AdminPages;
 /// Serves 64 connections at a time, over HTTP/1.1, one request each, for at most 10 s each.
 #[derive(Debug)]
 pub struct Admin {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl Admin {
@@ -40,15 +42,24 @@ impl Admin {
     ///
     /// When the address is in use, does not belong to this machine, or is not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener })
+        Listener::bind(address).await.map(Self::from)
     }
 
-    /// The address it listens on.
+    /// Where it listens.
     ///
     /// # Errors
     ///
     /// When the system call fails.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        self.listener.address()
+    }
+
+    /// The address and port it listens on.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on a Unix socket; others when the system call
+    /// fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -60,7 +71,9 @@ impl Admin {
         pages: AdminPages<I>,
         shutdown: impl Future<Output = ()>,
     ) {
-        let router = pages.router();
+        // No web page reaches a Unix socket, and its clients name whatever host they like.
+        let is_tcp = matches!(self.listener.address(), Ok(ListenAddress::Tcp(_)));
+        let router = pages.router(is_tcp);
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -70,7 +83,7 @@ impl Admin {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
+                    Ok(stream) => {
                         // Too many: the connection is closed.
                         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                             continue;
@@ -92,7 +105,13 @@ impl Admin {
     }
 }
 
-async fn serve_one(stream: TcpStream, router: Router) {
+impl From<Listener> for Admin {
+    fn from(listener: Listener) -> Self {
+        Self { listener }
+    }
+}
+
+async fn serve_one(stream: Stream, router: Router) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

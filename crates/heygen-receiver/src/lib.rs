@@ -15,6 +15,7 @@ mod dispatcher;
 mod handler;
 pub mod handlers;
 mod limits;
+mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;
@@ -39,6 +40,7 @@ pub use delivery::Delivery;
 pub use dispatcher::{DispatchOptions, Dispatcher};
 pub use handler::{Disposition, Handler};
 pub use limits::Limits;
+pub use listener::{ListenAddress, Listener};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{

@@ -7,11 +7,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use heygen_inbox::Inbox;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::listener::{ListenAddress, Listener, Stream};
 use crate::service::Receiver;
 
 mod activity;
@@ -31,7 +32,7 @@ use self::transport::Transport;
 /// A listening server. [`serve`](Self::serve) starts answering.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     transport: Transport,
 }
 
@@ -43,19 +44,7 @@ impl Server {
     ///
     /// When the address is in use, does not belong to this machine, or is not permitted.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let mut refused = None;
-        for address in lookup_host(address).await? {
-            match listen(address) {
-                Ok(listener) => {
-                    return Ok(Self {
-                        listener,
-                        transport: Transport::Plain,
-                    });
-                }
-                Err(error) => refused = Some(error),
-            }
-        }
-        Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+        Listener::bind(address).await.map(Self::from)
     }
 
     /// Serves TLS only: plain connections are closed. The handshake counts towards
@@ -69,11 +58,21 @@ impl Server {
         }
     }
 
-    /// The address it listens on.
+    /// Where it listens.
     ///
     /// # Errors
     ///
     /// When the system call fails.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        self.listener.address()
+    }
+
+    /// The address and port it listens on.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on a Unix socket; others when the system call
+    /// fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -128,6 +127,15 @@ impl Server {
     }
 }
 
+impl From<Listener> for Server {
+    fn from(listener: Listener) -> Self {
+        Self {
+            listener,
+            transport: Transport::Plain,
+        }
+    }
+}
+
 /// Accepts connections, with a pause after each failure.
 #[derive(Debug, Default)]
 struct Acceptor {
@@ -141,18 +149,14 @@ struct Acceptor {
 impl Acceptor {
     /// The next connection; `None` when accepting fails, for example for lack of file handles,
     /// which passes. Cancel-safe.
-    async fn next(&mut self, listener: &TcpListener) -> Option<TcpStream> {
+    async fn next(&mut self, listener: &Listener) -> Option<Stream> {
         if let Some(until) = self.paused_until {
             tokio::time::sleep_until(until).await;
             self.paused_until = None;
         }
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Responses are small and should not wait. A socket without it works too.
-                    let _ = stream.set_nodelay(true);
-                    return Some(stream);
-                }
+                Ok(stream) => return Some(stream),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     let now = Instant::now();
@@ -191,22 +195,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
     )
 }
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // As tokio's own listener does; on other systems it would let two servers share an address.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// How many connections may wait to be accepted. A client that finds the queue full tries again
-/// after a second, and a second is all that a probe has.
-const BACKLOG: u32 = 4096;
 
 /// Short: a connection was closed to make room, and probes wait.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);

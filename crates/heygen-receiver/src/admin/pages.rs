@@ -33,7 +33,8 @@ use crate::metrics::exposition::asks_for_open_metrics;
 ///
 /// GET and HEAD; other methods get 405, other paths 404. A request whose `Host` is neither an
 /// address, nor `localhost`, nor one of the [`hosts`](Self::hosts), gets 421: a web page could
-/// resolve its own name to this machine (DNS rebinding) and read the pages.
+/// resolve its own name to this machine (DNS rebinding) and read the pages. On a Unix socket, which no
+/// page reaches, every `Host` is accepted.
 pub struct AdminPages<I> {
     readiness: Arc<Readiness<I>>,
     is_ending: Arc<AtomicBool>,
@@ -98,7 +99,7 @@ impl<I: InboxAdmin> AdminPages<I> {
         self
     }
 
-    pub(super) fn router(self) -> Router {
+    pub(super) fn router(self, checks_hosts: bool) -> Router {
         let hosts = Arc::clone(&self.hosts);
         let mounted = self.mounted.clone();
         let healthy = async || json(StatusCode::OK, r#"{"status":"ok"}"#);
@@ -115,12 +116,16 @@ impl<I: InboxAdmin> AdminPages<I> {
             }
             None => router,
         };
-        router
+        let router = router
             .method_not_allowed_fallback(method_not_allowed)
             .with_state(self)
             .merge(mounted)
-            .fallback(async || json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#))
-            .layer(middleware::from_fn_with_state(hosts, reject_other_hosts))
+            .fallback(async || json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#));
+        if checks_hosts {
+            router.layer(middleware::from_fn_with_state(hosts, reject_other_hosts))
+        } else {
+            router
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 #[cfg(feature = "tls")]
@@ -26,13 +25,14 @@ use super::permit::Admission;
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 use super::transport::Transport;
+use crate::listener::Stream;
 use crate::service::MAX_HEADERS;
 use crate::service::Receiver;
 
 /// Serves until the client or a limit ends the connection, or `stopping` turns true and the
 /// requests in progress are answered.
 pub(super) async fn serve<I: Inbox>(
-    stream: TcpStream,
+    stream: Stream,
     transport: Transport,
     receiver: Receiver<I>,
     // Times the headers from the start of the connection, TLS included.
@@ -56,12 +56,12 @@ pub(super) async fn serve<I: Inbox>(
 /// `None` when the handshake fails or takes longer than `time`, or when the server stops.
 #[cfg(feature = "tls")]
 async fn handshake(
-    stream: TcpStream,
+    stream: Stream,
     tls: &ServerTls,
     time: Duration,
     activity: &Activity,
     stopping: watch::Receiver<bool>,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<TlsStream<Stream>> {
     tokio::select! {
         shaken = tokio::time::timeout(time, tls.acceptor().accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(stream),

@@ -1,9 +1,9 @@
-//! [`Transport`]: plain TCP or TLS.
+//! [`Transport`]: plain HTTP or TLS.
 
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 
-/// Plain TCP or TLS.
+/// Plain HTTP or TLS.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
     Plain,
