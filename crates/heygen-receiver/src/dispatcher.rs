@@ -117,6 +117,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                     }
                 }
             };
+            self.options.observers.polled();
             let more_may_be_due = !claim.deliveries.is_empty();
             let is_waiting = has_room && !claim.is_paused;
             for claimed in claim.deliveries.drain(..) {

@@ -59,6 +59,10 @@ pub trait Observer: Send + Sync + 'static {
     fn attempted(&self, attempt: &ObservedAttempt<'_>) {
         let _ = attempt;
     }
+
+    /// The dispatcher has looked for due deliveries. It does so at least once a second while it and
+    /// the inbox work, so that silence means that one of them hangs.
+    fn polled(&self) {}
 }
 
 /// Any number of observers. Clones share them.
@@ -173,6 +177,10 @@ impl Observers {
         self.each(|observer| observer.attempted(attempt));
     }
 
+    pub(crate) fn polled(&self) {
+        self.each(Observer::polled);
+    }
+
     /// A panic of one neither stops the request or attempt nor hides it from the others.
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.all {
@@ -228,6 +236,10 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
 
     fn attempted(&self, attempt: &ObservedAttempt<'_>) {
         (**self).attempted(attempt);
+    }
+
+    fn polled(&self) {
+        (**self).polled();
     }
 }
 

@@ -35,6 +35,8 @@ fn run(command: cli::Command) -> ExitCode {
     {
         return status;
     }
+    #[cfg(unix)]
+    process::activation::take_over();
     process::descriptors::raise();
     match commands::run(command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,14 @@
 //! This process: its signals, tasks, file descriptors, environment and the programs it starts.
 
+#[cfg(unix)]
+pub(crate) mod activation;
 pub(crate) mod descriptors;
 pub(crate) mod environment;
 #[cfg(unix)]
 pub(crate) mod init;
 pub(crate) mod parent;
+#[cfg(unix)]
+pub(crate) mod notify;
 pub(crate) mod program;
 pub(crate) mod signals;
 pub(crate) mod tasks;

@@ -8,15 +8,19 @@ use heygen_receiver::{
     Server,
 };
 use tokio::runtime::Builder;
+use tokio::sync::watch;
 
 use crate::dispatch::{BuiltHandler, Count};
 use crate::failure::Failure;
 use crate::output::printer::Printer;
+#[cfg(unix)]
+use crate::process::notify::{self, Pulse};
 use crate::process::tasks::Tasks;
 use crate::store;
 
 pub(crate) mod admin;
 mod attempt_log;
+pub(crate) mod listen;
 
 use attempt_log::AttemptLog;
 
@@ -43,6 +47,9 @@ pub(crate) struct RunningServer {
     working: Tasks,
     built: BuiltHandler,
     administering: Tasks,
+    /// Of the dispatcher, where there is one.
+    #[cfg(unix)]
+    pulse: Option<Pulse>,
 }
 
 impl RunningServer {
@@ -58,6 +65,8 @@ impl RunningServer {
             working,
             built,
             administering: Tasks::new(),
+            #[cfg(unix)]
+            pulse: None,
         }
     }
 
@@ -78,6 +87,10 @@ impl RunningServer {
     /// Dispatches what is stored.
     pub(crate) fn dispatch(&mut self, mut options: DispatchOptions) {
         options.observers.add(AttemptLog);
+        #[cfg(unix)]
+        options
+            .observers
+            .add(self.pulse.insert(Pulse::new()).clone());
         let handler = self.built.handler.clone();
         let dispatcher = Dispatcher::with(self.inbox.clone(), handler, options);
         let dispatching = dispatcher.run(self.working.stopped());
@@ -97,6 +110,26 @@ impl RunningServer {
             self.administering.spawn("admin listener", administering);
         }
     }
+
+    /// Tells systemd that everything runs, and from now on that it is alive, and of each reload, which ends when `reloads`
+    /// changes.
+    #[cfg(unix)]
+    pub(crate) fn announce(
+        &mut self,
+        status: &str,
+        hangups: watch::Receiver<u64>,
+        reloads: watch::Receiver<u64>,
+    ) {
+        let watchdog = notify::watchdog(self.inbox.clone(), self.pulse.clone());
+        // It goes on while the rest stops.
+        self.administering.spawn_endless("watchdog", watchdog);
+        let telling = notify::reloads(hangups, reloads);
+        self.working.spawn_endless("notice of reloads", telling);
+        notify::ready(status);
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn announce(&mut self, _: &str, _: watch::Receiver<u64>, _: watch::Receiver<u64>) {}
 
     /// What is dispatched, counted.
     pub(crate) fn count(&self) -> Count {
@@ -145,6 +178,8 @@ impl RunningServer {
     /// dispatched after the next start.
     pub(crate) async fn stop(self, ended: Result<(), Failure>) -> Result<(), Failure> {
         self.pages.begin_shutdown();
+        #[cfg(unix)]
+        notify::stopping();
         let stopped = self.receiving.stop(self.receive_stop_time).await;
         let stopped = stopped.and(self.working.stop(WORK_STOP_TIME).await);
         self.built.end().await;

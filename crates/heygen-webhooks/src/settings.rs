@@ -23,6 +23,7 @@ pub(crate) mod retention;
 pub(crate) mod rule;
 pub(crate) mod secrets;
 pub(crate) mod setting;
+pub(crate) mod socket;
 pub(crate) mod span;
 pub(crate) mod web_address;
 pub(crate) mod when;

@@ -20,7 +20,7 @@ use crate::output::printer::Printer;
 use crate::process::descriptors;
 use crate::process::signals::{asked_to_stop, hangups, until_true};
 use crate::secrets::secret;
-use crate::server::{RunningServer, block_on};
+use crate::server::{RunningServer, block_on, listen};
 use crate::settings::config::Config;
 use crate::store::{self, warn_of_open_files};
 
@@ -66,7 +66,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         show,
         registration,
     } = prepared;
-    let address = listener.local_addr()?;
+    let address = listener.address()?;
     // Before anybody can know that there is something to stop, or to read again: opening logs already.
     let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
     let mut asked = pin!(asked);
@@ -77,9 +77,9 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     };
     warn_of_open_files(&config.inbox);
 
-    let is_exposed = !address.ip().is_loopback();
+    let is_exposed = !address.is_local();
     let scheme = certificate.as_ref().map_or("http", |_| "https");
-    let url = format!("{scheme}://{address}{}", config.path);
+    let url = listen::url(scheme, &address, &config.path);
     tracing::info!(url, inbox = %config.inbox, "listening");
     tell_secrets(config, sources.active(), is_exposed);
     admin.tell()?;
@@ -111,7 +111,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         .metrics(metrics.clone());
     // What the receiver accepts is known before what is signed with: the new one may be among it.
     let (reloaded, reloads) = watch::channel(0);
-    let fresh_forward_secret = built.keep_fresh(reloads);
+    let fresh_forward_secret = built.keep_fresh(reloads.clone());
     let backfill = client.zip(config.backfill).map(|(client, interval)| {
         let backfill = Backfill::new(client, inbox.clone());
         (backfill.base_url(config.api.base_url.clone()), interval)
@@ -136,8 +136,10 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         let refresh = certificate.keep_fresh(hangups.clone());
         server.spawn_endless("refresh of the certificate", refresh);
     }
-    server.spawn_endless("refresh of callback tokens", callbacks.keep_fresh(hangups));
+    let refresh = callbacks.keep_fresh(hangups.clone());
+    server.spawn_endless("refresh of callback tokens", refresh);
     server.administer(admin);
+    server.announce(&format!("listening on {url}"), hangups, reloads);
 
     let count = server.count();
     let registered = register_and_wait(

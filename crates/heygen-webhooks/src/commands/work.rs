@@ -72,13 +72,18 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
             .metrics(metrics.clone());
         let mut dispatching = dispatch.options.clone();
         dispatching.observers.add(metrics);
-        let fresh_forward_secret = built.keep_fresh(hangups);
+        let fresh_forward_secret = built.keep_fresh(hangups.clone());
         let mut server = RunningServer::new(inbox, built, pages);
         server.dispatch(dispatching);
         // Receivers prune, each by its own options.
         server.prune(Retention::default());
         server.spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
         server.administer(admin);
+        server.announce(
+            &format!("dispatching from {location}"),
+            hangups.clone(),
+            hangups,
+        );
         let ended = server.wait(asked).await;
         server.stop(ended).await
     })

@@ -41,6 +41,8 @@ fn start_and_reap() -> io::Result<ExitCode> {
             .arg0(name)
             .args(arguments)
             .env(PARENT, getpid().as_raw_nonzero().to_string())
+            // Sockets that were passed to us are for it.
+            .env_remove("LISTEN_PID")
             // What is typed at a terminal reaches it once: by us.
             .process_group(0)
             .spawn()?;

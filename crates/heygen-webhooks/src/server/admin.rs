@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use heygen_receiver::Admin;
 
 use crate::failure::Failure;
+use crate::server::listen;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::origin;
 
@@ -19,10 +20,10 @@ pub(crate) async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
         AdminAddress::Default => return Ok(Bound(Admin::bind(ADMIN).await.map(Some))),
         AdminAddress::At(address) => address,
     };
-    let admin = Admin::bind(address)
-        .await
+    let listener = listen::bind("admin", address)
+        .await?
         .with_context(|| format!("cannot listen on {address} for {}", origin::name("admin")))?;
-    Ok(Bound(Ok(Some(admin))))
+    Ok(Bound(Ok(Some(listener.into()))))
 }
 
 impl Bound {
@@ -30,7 +31,7 @@ impl Bound {
     pub(crate) fn tell(&self) -> Result<(), Failure> {
         match &self.0 {
             Ok(Some(admin)) => {
-                let url = format!("http://{}", admin.local_addr()?);
+                let url = listen::url("http", &admin.address()?, "");
                 tracing::info!(
                     admin = url,
                     "admin listener serves /healthz, /readyz, /metrics"

@@ -9,7 +9,8 @@ use crate::settings::web_address::check_listen;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AdminListener {
-    /// Address and port of /healthz, /readyz and /metrics, or `off` [default: 127.0.0.1:9180, if free]
+    /// Address and port of /healthz, /readyz and /metrics, or `off`; or as for --listen a Unix socket or
+    /// one of systemd [default: 127.0.0.1:9180, if free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     admin: Option<String>,
 }

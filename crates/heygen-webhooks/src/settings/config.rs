@@ -14,6 +14,7 @@ use crate::settings::api::ApiOptions;
 use crate::settings::file::File;
 use crate::settings::output::{Log, Printing};
 use crate::settings::receiver::TlsFiles;
+use crate::settings::socket::Socket;
 use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
 
@@ -77,6 +78,11 @@ impl Config {
             ));
         }
         let listen = options.listen.over(&file)?;
+        if options.sandbox && Socket::is_one(listen.address()?) {
+            return Err(Failure::usage(
+                "--sandbox sends to an address and a port: leave out --listen, or give one",
+            ));
+        }
         let inbox = match options.sandbox {
             true => options.inbox.sandbox_location(),
             false => options.inbox.location(&file),

@@ -2,12 +2,13 @@
 
 use crate::failure::Failure;
 use crate::settings::receiver::{Listen, Tls};
+use crate::settings::socket::Socket;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Local {
     /// Whether it speaks TLS.
     pub(crate) is_tls: bool,
-    /// Host and port; port 0 where each start takes another.
+    /// Host and port; port 0 where each start takes another. Or a [`Socket`].
     pub(crate) address: String,
     pub(crate) path: String,
     /// Whether the address was said, or is the one of a `serve` of which nothing is said.
@@ -25,6 +26,12 @@ impl Local {
     }
 
     pub(crate) fn url(&self) -> Result<String, Failure> {
+        if Socket::is_one(&self.address) {
+            return Err(Failure::usage(format!(
+                "`serve` listens on {}, which has no URL: give the address of the proxy in front of it with --to",
+                self.address
+            )));
+        }
         if self.address.ends_with(":0") {
             return Err(Failure::usage(
                 "`serve` picks another port at each start (`listen` has port 0): give the address that it prints with --to",
@@ -82,6 +89,8 @@ mod tests {
             Ok("https://127.0.0.1:443/webhooks/heygen"),
         );
         check("listen = \"127.0.0.1:0\"", Err("--to"));
+        check("listen = \"unix:/run/x.sock\"", Err("the proxy in front"));
+        check("listen = \"systemd\"", Err("the proxy in front"));
         check("listen = \"8081\"", Err("did you mean 127.0.0.1:8081?"));
     }
 }

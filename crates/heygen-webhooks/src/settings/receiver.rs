@@ -14,7 +14,12 @@ use crate::settings::web_address::check_listen;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Listen {
-    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
+    /// Address and port to listen on; port 0 picks a free one; or unix:PATH, or systemd [default:
+    /// 127.0.0.1:8080]
+    ///
+    /// unix:/run/x.sock,mode=600 is a Unix socket with these permissions (without them 660). systemd
+    /// is the socket that a .socket unit passes (LISTEN_FDS), systemd:NAME the one of that
+    /// FileDescriptorName.
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_LISTEN")]
     listen: Option<String>,
     /// Path that receives deliveries [default: /webhooks/heygen]

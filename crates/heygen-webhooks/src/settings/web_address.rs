@@ -7,6 +7,7 @@ use crate::output::without_query;
 use crate::settings::address::is_private;
 use crate::settings::nearest::mistyped;
 use crate::settings::origin;
+use crate::settings::socket::Socket;
 
 /// Reads the value of `option` as an address of `http` or `https`.
 pub(crate) fn http_url(option: &str, written: &str) -> Result<Url, Failure> {
@@ -90,6 +91,9 @@ fn meant_url(written: &str) -> Option<String> {
 }
 
 fn is_listen_address(written: &str) -> bool {
+    if Socket::is_one(written) {
+        return true;
+    }
     let Some((host, port)) = written.rsplit_once(':') else {
         return false;
     };
@@ -184,6 +188,8 @@ mod tests {
             "[::]:8080",
             "localhost:8080",
             "box:80",
+            "unix:/run/x.sock",
+            "systemd:web",
         ] {
             assert!(is_listen_address(written), "{written}");
         }

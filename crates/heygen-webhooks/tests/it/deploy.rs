@@ -13,10 +13,11 @@ struct Line {
 }
 
 /// Files that start the binary, and how often each does.
-const FILES: [(&str, usize); 5] = [
+const FILES: [(&str, usize); 6] = [
     ("compose/compose.yaml", 4),
     ("kubernetes/receiver.yaml", 1),
     ("kubernetes/worker.yaml", 1),
+    ("systemd/heygen-webhooks.service", 1),
     ("systemd/heygen-webhooks-receiver.service", 1),
     ("systemd/heygen-webhooks-worker@.service", 1),
 ];

@@ -34,6 +34,8 @@ mod management;
 mod moved;
 #[cfg(unix)]
 mod nats;
+#[cfg(target_os = "linux")]
+mod notify;
 mod offline;
 #[cfg(unix)]
 mod operations;
@@ -50,6 +52,8 @@ mod serve;
 mod serve_sandbox;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod sockets;
 mod start;
 mod support;
 #[cfg(unix)]

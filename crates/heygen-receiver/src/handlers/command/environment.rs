@@ -90,6 +90,9 @@ fn inherited(name: &OsStr, value: &OsStr) -> Inherited {
     {
         return Inherited::Not;
     }
+    if OF_THE_SERVICE.contains(&name.as_str()) {
+        return Inherited::Not;
+    }
     match name.ends_with("_PROXY") {
         // A value that is not UTF-8 is no address.
         true => without_user(&value.to_string_lossy()).map_or(Inherited::Whole, Inherited::Without),
@@ -104,6 +107,17 @@ fn without_user(address: &str) -> Option<OsString> {
     let at = start + address[start..].rfind('@')?;
     Some(format!("{}{}", &address[..start], &address[at + 1..]).into())
 }
+
+/// What systemd tells a service about itself: a program that took it for its own would report to
+/// systemd in our name.
+const OF_THE_SERVICE: [&str; 6] = [
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
 
 const MAX_VALUE_BYTES: usize = 32 * 1024;
 
@@ -138,6 +152,9 @@ mod tests {
             "HEYGEN_OF_TOMORROW",
             "NATS_PASSWORD",
             "NATS_URL",
+            "LISTEN_FDS",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
         ] {
             check(name, "x", None);
         }

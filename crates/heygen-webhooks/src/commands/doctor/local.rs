@@ -13,6 +13,7 @@ use crate::api::web;
 use crate::failure::error_chain;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::{Local, from_here};
+use crate::settings::socket::Socket;
 
 /// What was seen at the two addresses.
 pub(super) struct LocalReceiver {
@@ -26,8 +27,8 @@ enum Receiver {
     /// Something else is there.
     Other(String),
     Nothing(String),
-    /// Where it listens is not known.
-    Unknown,
+    /// Where it listens is not known, and why.
+    Unknown(&'static str),
 }
 
 pub(super) async fn probe(inputs: &Inputs) -> LocalReceiver {
@@ -50,10 +51,7 @@ impl LocalReceiver {
     ) -> Vec<Finding> {
         let receiver = match self.receiver {
             Receiver::Listens(what) => Finding::ok(ID, what),
-            Receiver::Unknown => Finding::skipped(
-                ID,
-                "`serve` picks another port at each start (`listen` has port 0)",
-            ),
+            Receiver::Unknown(why) => Finding::skipped(ID, why),
             Receiver::Other(what) | Receiver::Nothing(what) if !is_expected => {
                 Finding::skipped(ID, format!("no receiver found on this machine; {what}"))
             }
@@ -79,10 +77,26 @@ impl LocalReceiver {
 }
 
 async fn receiver(local: &Local) -> Receiver {
-    let Ok(url) = local.url() else {
-        return Receiver::Unknown;
-    };
     let address = &local.address;
+    match Socket::read("listen", address) {
+        Ok(Some(Socket::Systemd(_))) => {
+            return Receiver::Unknown("systemd decides where `serve` listens (`listen = systemd`)");
+        }
+        #[cfg(unix)]
+        Ok(Some(Socket::Unix { path, .. })) => {
+            return match timeout(TIME, tokio::net::UnixStream::connect(&path)).await {
+                Ok(Ok(_)) => Receiver::Listens(format!("a server listens at {address}")),
+                Ok(Err(error)) => {
+                    Receiver::Nothing(format!("nothing listens at {address}: {error}"))
+                }
+                Err(_) => Receiver::Nothing(format!("nothing listens at {address}: no answer")),
+            };
+        }
+        _ => {}
+    }
+    let Ok(url) = local.url() else {
+        return Receiver::Unknown("`serve` picks another port at each start (`listen` has port 0)");
+    };
     match timeout(TIME, TcpStream::connect(address)).await {
         Ok(Ok(_)) if local.is_tls => {
             return Receiver::Listens(format!("a server listens at {address}, for https"));
@@ -111,6 +125,11 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
     };
     if !is_receiver_there {
         return Finding::skipped(ADMIN_ID, "no receiver was found on this machine");
+    }
+    if Socket::is_one(address) {
+        let what =
+            format!("{address} has no URL; curl --unix-socket asks a Unix socket for /readyz");
+        return Finding::skipped(ADMIN_ID, what);
     }
     let address = from_here(address);
     let asked = async {

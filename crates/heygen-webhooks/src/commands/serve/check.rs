@@ -6,6 +6,7 @@ use serde_json::json;
 use super::prepared::Prepared;
 use crate::failure::Failure;
 use crate::output;
+use crate::server::listen;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::config::Config;
 use crate::store;
@@ -28,7 +29,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
                 .path()
                 .map_or_else(|| "no file".to_owned(), |path| path.display().to_string()),
         ),
-        ("listen", format!("{} is free", config.listen)),
+        ("listen", listen::checked(&config.listen)),
         (
             "tls",
             tls.map_or_else(
@@ -41,7 +42,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
             match &config.admin {
                 AdminAddress::Off => "off".to_owned(),
                 AdminAddress::Default => format!("{ADMIN}, if free"),
-                AdminAddress::At(address) => format!("{address} is free"),
+                AdminAddress::At(address) => listen::checked(address),
             },
         ),
         ("secrets", secrets),

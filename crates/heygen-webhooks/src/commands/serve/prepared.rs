@@ -14,7 +14,7 @@ use crate::dispatch::BuiltHandler;
 use crate::failure::Failure;
 use crate::output::printer::Printer;
 use crate::secrets::secret::SecretSources;
-use crate::server::admin;
+use crate::server::{admin, listen};
 use crate::settings::address::public_url;
 use crate::settings::config::Config;
 use crate::settings::origin;
@@ -53,19 +53,23 @@ impl Prepared {
             .build(printer, forward_secret, sources.active())?;
         let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-        let listener = listen(config, certificate.as_ref()).await?;
+        let listener = bind(config, certificate.as_ref()).await?;
         let admin = admin::bind(&config.admin).await?;
         let show = match config.sandbox {
             true => Some(Demo::start().await?),
             false => None,
         };
-        let address = demo::from_here(listener.local_addr()?);
-        let local_url = format!("http://{address}{}", config.path);
+        let local_url = match &show {
+            Some(_) => {
+                let address = demo::from_here(listener.local_addr()?);
+                Some(format!("http://{address}{}", config.path))
+            }
+            None => None,
+        };
         let registration = registration(
             config,
             client.clone(),
-            show.as_ref(),
-            local_url,
+            show.as_ref().zip(local_url),
             sources.clone(),
         )?;
         Ok(Self {
@@ -82,14 +86,16 @@ impl Prepared {
     }
 }
 
-async fn listen(config: &Config, certificate: Option<&Certificate>) -> Result<Server, Failure> {
-    let server = Server::bind(&config.listen).await.with_context(|| {
+async fn bind(config: &Config, certificate: Option<&Certificate>) -> Result<Server, Failure> {
+    let listener = listen::bind("listen", &config.listen).await?;
+    let listener = listener.with_context(|| {
         let option = origin::name("listen");
         format!(
             "cannot listen on {} ({option} chooses another)",
             config.listen
         )
     })?;
+    let server = Server::from(listener);
     Ok(match certificate {
         Some(certificate) => server.tls(certificate.in_force().clone()),
         None => server,
@@ -100,12 +106,15 @@ async fn listen(config: &Config, certificate: Option<&Certificate>) -> Result<Se
 fn registration(
     config: &Config,
     client: Option<Client>,
-    show: Option<&Demo>,
-    local_url: String,
+    show: Option<(&Demo, String)>,
     sources: SecretSources,
 ) -> Result<Option<Registration>, Failure> {
+    let at = match show {
+        Some(_) => "the sandbox",
+        None => "HeyGen",
+    };
     let (client, url) = match (show, client, &config.public_url) {
-        (Some(show), ..) => {
+        (Some((show, local_url)), ..) => {
             let mut options = config.api.clone();
             options.base_url = Some(show.base_url().to_owned());
             (api::client(&options, show.credentials())?, local_url)
@@ -115,10 +124,7 @@ fn registration(
     };
     let events = config.events.as_deref().map(api::events).transpose()?;
     let wanted = Wanted {
-        at: match show {
-            Some(_) => "the sandbox",
-            None => "HeyGen",
-        },
+        at,
         url,
         events,
         rotate: config.rotate_secret,

@@ -1,0 +1,81 @@
+//! Sockets that systemd, or whoever starts this process, has opened for it: `LISTEN_FDS`.
+
+use std::env;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::{Mutex, PoisonError};
+
+use heygen_receiver::Listener;
+use listenfd::ListenFd;
+
+/// What was passed and not taken yet.
+static PASSED: Mutex<Vec<Passed>> = Mutex::new(Vec::new());
+
+struct Passed {
+    name: String,
+    socket: Socket,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+    /// A datagram socket, a pipe, or whatever else accepts no connections.
+    Other,
+}
+
+/// Takes all of them, so that no program that is run inherits one. Before there are threads: it changes the environment.
+pub(crate) fn take_over() {
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':').map(str::to_owned);
+    let mut sockets = ListenFd::from_env();
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    for index in 0..sockets.len() {
+        let name = names.next().unwrap_or_default();
+        let socket = if let Ok(Some(socket)) = sockets.take_unix_listener(index) {
+            Socket::Unix(socket)
+        } else if let Ok(Some(socket)) = sockets.take_tcp_listener(index) {
+            Socket::Tcp(socket)
+        } else {
+            Socket::Other
+        };
+        passed.push(Passed { name, socket });
+    }
+}
+
+/// The one of this name (`FileDescriptorName=` of the socket unit), or the only one.
+pub(crate) fn take(name: Option<&str>) -> io::Result<Listener> {
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_meant = |socket: &Passed| name.is_none_or(|name| socket.name == name);
+    let mut found = passed.iter().enumerate().filter(|(_, it)| is_meant(it));
+    let found = match (found.next(), found.next()) {
+        (Some((index, _)), None) => Ok(index),
+        (None, _) => Err(problem("passed no such socket", name, &passed)),
+        (Some(_), Some(_)) => Err(problem(
+            "passed several; each needs its name",
+            name,
+            &passed,
+        )),
+    };
+    match passed.swap_remove(found?).socket {
+        Socket::Tcp(socket) => Listener::try_from(socket),
+        Socket::Unix(socket) => Listener::try_from(socket),
+        Socket::Other => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "what was passed accepts no connections; it needs ListenStream= and Accept=no",
+        )),
+    }
+}
+
+fn problem(what: &str, name: Option<&str>, passed: &[Passed]) -> io::Error {
+    let names: Vec<_> = passed.iter().map(|socket| socket.name.as_str()).collect();
+    let names = match names.is_empty() {
+        true => "none; start the service by its .socket unit".to_owned(),
+        false => format!("`{}`", names.join("`, `")),
+    };
+    let wanted = name.map_or_else(String::new, |name| format!(" called `{name}`"));
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("systemd {what}{wanted} (passed: {names})"),
+    )
+}
