@@ -15,7 +15,7 @@ use xtask_nats::Program;
 
 use crate::not_run::{self, InCi};
 use crate::tools::Checks;
-use crate::{nats, workspace};
+use crate::{debian, nats, workspace};
 
 /// Runs every check, so that one run names every problem.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -55,6 +55,15 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             &format!("it does not start: {error}"),
         )?,
     }
+    match ensure_promtool(root) {
+        Ok(promtool) => verify_rules(root, &promtool, &mut problems)?,
+        Err(error) => not_run::note(
+            root,
+            InCi::Fails,
+            "promtool on deploy/prometheus",
+            &format!("{error:#}"),
+        )?,
+    }
     for problem in &problems {
         println!("problem: {problem}");
     }
@@ -87,7 +96,7 @@ fn verify_manifests(
     tell(
         tool("yamllint")
             .args(["--strict", "-d", "{rules: {key-duplicates: enable}}"])
-            .args(["deploy/kubernetes", "deploy/compose"]),
+            .args(["deploy/kubernetes", "deploy/compose", "deploy/prometheus"]),
         problems,
     )?;
     tell(tool("hadolint").arg("deploy/Dockerfile"), problems)?;
@@ -148,6 +157,43 @@ fn verify_units(
                 grade.join(" ")
             ));
         }
+    }
+    Ok(())
+}
+
+/// The one on the path, or that of Debian's package, which is unpacked and not installed, so that no service is started.
+fn ensure_promtool(root: &Path) -> Result<PathBuf> {
+    let starts = |program: &Path| {
+        let output = Command::new(program).arg("--version").output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let folder = root.join("target/prometheus");
+    let unpacked = folder.join("usr/bin/promtool");
+    let found = |places: [&Path; 2]| {
+        places
+            .into_iter()
+            .find(|place| starts(place))
+            .map(Path::to_owned)
+    };
+    let places = [Path::new("promtool"), &unpacked];
+    if let Some(program) = found(places) {
+        return Ok(program);
+    }
+    println!("bringing promtool into {}", folder.display());
+    fs::create_dir_all(&folder).context("create target/prometheus")?;
+    debian::unpack("prometheus", &folder)?;
+    found(places).context("promtool does not start")
+}
+
+/// By promtool, which also runs the tests beside the rules.
+fn verify_rules(root: &Path, promtool: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let files = examples(root, "deploy/prometheus", ".yml")?;
+    let (tests, rules): (Vec<_>, Vec<_>) =
+        files.iter().partition(|path| path.ends_with(".test.yml"));
+    for (what, files) in [("check", rules), ("test", tests)] {
+        let mut command = Command::new(promtool);
+        command.args([what, "rules"]).args(files).current_dir(root);
+        tell(&mut command, problems)?;
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use heygen_events::{EventType, Outcome};
 use heygen_inbox::{Appended, AttemptOutcome, InboxAdmin, Source};
 use heygen_signature::VerifyErrorKind;
 use prometheus_client::encoding::text::encode;
@@ -18,7 +20,7 @@ pub(crate) mod exposition;
 mod scraped;
 
 use self::drift::DriftCounter;
-use self::scraped::Scraped;
+use self::scraped::{External, Reading, Scraped};
 use crate::dead_letter_hook::DeadLetterHook;
 use crate::handler::Handler;
 use crate::observer::{ObservedAttempt, ObservedDelivery, ObservedRejection, Observer};
@@ -31,8 +33,11 @@ use crate::rejection::Rejection;
 /// | metric, after `heygen_webhooks_` | labels | meaning |
 /// |---|---|---|
 /// | `deliveries_total` | `result` (accepted, duplicate), `source` | deliveries answered 200 |
+/// | `events_total` | `event_type`, `outcome` (success, failure, other) | new deliveries, by event and how its job ended; names that this version does not know are `other` |
+/// | `last_verified_delivery_timestamp_seconds` | | when a delivery with a valid signature was last stored or recognized as a duplicate; absent until then |
 /// | `rejected_total` | `reason` | rejected requests |
 /// | `attempts_total` | `result` (done, retry, dead) | attempts of handlers |
+/// | `event_attempts_total` | `event_type`, `result` | attempts of handlers by event |
 /// | `handler_seconds` | `result` | how long handlers took |
 /// | `commit_seconds` | | how long the inbox took to store a delivery |
 /// | `drift_total` | `kind`, `event_type`, `name` | names and fields this version does not know, and malformed data; beyond 200 names the rest is `other` |
@@ -44,7 +49,8 @@ use crate::rejection::Rejection;
 /// | `dead_letter_hook_calls_total`, `…_failures_total`, `…_dropped_total` | | calls of a [`DeadLetterHook`] that were acknowledged, failed, were not made |
 /// | `rejected_ring_dropped_total` | | rejected requests that were not recorded |
 ///
-/// And `process_start_time_seconds`. Labels hold words of this program and, for drift, names that
+/// And `process_start_time_seconds`, and what [`build_info`](Self::build_info),
+/// [`counter`](Self::counter) and [`gauge`](Self::gauge) add. Labels hold words of this program and, for drift, names that
 /// HeyGen sent; never an address, a token, a signature or an id. While the inbox does not answer,
 /// the metrics read from it are absent.
 ///
@@ -74,8 +80,12 @@ pub struct Metrics {
 struct Shared {
     registry: Registry,
     deliveries: Family<Labels<2>, Counter>,
+    events: Family<Labels<2>, Counter>,
+    /// In milliseconds since 1970; 0 for never.
+    last_verified: Arc<AtomicU64>,
     rejected: Family<Labels<1>, Counter>,
     attempts: Family<Labels<1>, Counter>,
+    event_attempts: Family<Labels<2>, Counter>,
     handler: Family<Labels<1>, Histogram, fn() -> Histogram>,
     commit: Histogram,
     drift: DriftCounter,
@@ -92,8 +102,10 @@ impl Metrics {
     pub fn new(started_at: SystemTime) -> Self {
         let mut registry = Registry::default();
         let deliveries = Family::default();
+        let events = Family::default();
         let rejected = Family::default();
         let attempts = Family::default();
+        let event_attempts = Family::default();
         let handler = Family::new_with_constructor(handler_histogram as fn() -> Histogram);
         let commit = Histogram::new(COMMIT_BUCKETS);
         let drift = DriftCounter::default();
@@ -105,11 +117,21 @@ impl Metrics {
             deliveries.clone(),
         );
         registry.register(
+            named("events"),
+            "New deliveries, by event and how its job ended",
+            events.clone(),
+        );
+        registry.register(
             named("rejected"),
             "Requests that were rejected",
             rejected.clone(),
         );
         registry.register(named("attempts"), "Attempts of handlers", attempts.clone());
+        registry.register(
+            named("event_attempts"),
+            "Attempts of handlers, by event",
+            event_attempts.clone(),
+        );
         registry.register(
             named("handler_seconds"),
             "How long handlers took",
@@ -140,6 +162,19 @@ impl Metrics {
                 drop(deliveries.get_or_create(&[("result", result), ("source", source.as_str())]));
             }
         }
+        let last_verified = Arc::new(AtomicU64::new(0));
+        scraped.add(External {
+            name: "last_verified_delivery_timestamp_seconds",
+            help: "When a delivery with a valid signature last came in, in seconds since 1970.",
+            label: None,
+            read: Reading::Gauge(Box::new({
+                let last_verified = Arc::clone(&last_verified);
+                move || match last_verified.load(Ordering::Relaxed) {
+                    0 => None,
+                    millis => Some(Duration::from_millis(millis).as_secs_f64()),
+                }
+            })),
+        });
         registry.register_collector(Box::new(Arc::clone(&scraped)));
         registry.register(
             "process_start_time_seconds",
@@ -150,8 +185,11 @@ impl Metrics {
             shared: Arc::new(Shared {
                 registry,
                 deliveries,
+                events,
+                last_verified,
                 rejected,
                 attempts,
+                event_attempts,
                 handler,
                 commit,
                 drift,
@@ -164,7 +202,7 @@ impl Metrics {
     /// Adds the number of rejected requests that a ring dropped, read at every scrape.
     #[must_use]
     pub fn rejected_ring_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.with_counter(
+        self.counter(
             "rejected_ring_dropped",
             "Rejected requests that were not recorded.",
             dropped,
@@ -175,7 +213,7 @@ impl Metrics {
     /// scrape.
     #[must_use]
     pub fn log_lines_dropped(self, dropped: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.with_counter(
+        self.counter(
             "log_lines_dropped",
             "Lines of the log or other output that could not be written.",
             dropped,
@@ -186,30 +224,68 @@ impl Metrics {
     #[must_use]
     pub fn dead_letter_hook<H: Handler>(self, hook: &DeadLetterHook<H>) -> Self {
         let [called, failed, dropped] = [hook.clone(), hook.clone(), hook.clone()];
-        self.with_counter(
+        self.counter(
             "dead_letter_hook_calls",
             "Calls of the dead-letter hook that were acknowledged.",
             move || called.called(),
         )
-        .with_counter(
+        .counter(
             "dead_letter_hook_failures",
             "Calls of the dead-letter hook that failed or took too long.",
             move || failed.failed(),
         )
-        .with_counter(
+        .counter(
             "dead_letter_hook_dropped",
             "Calls of the dead-letter hook that were not made.",
             move || dropped.dropped(),
         )
     }
 
-    fn with_counter(
+    /// Adds `build_info{version="…"} 1`, by which a dashboard shows what runs where.
+    #[must_use]
+    pub fn build_info(self, version: impl Into<String>) -> Self {
+        let label = Some(("version", version.into()));
+        let read = Reading::Gauge(Box::new(|| Some(1.0)));
+        self.with("build_info", "What is running.", label, read)
+    }
+
+    /// Adds a counter of yours, `heygen_webhooks_` and `name` and `_total`, read at every scrape. It
+    /// must never go down. Every name may be added once.
+    #[must_use]
+    pub fn counter(
         self,
         name: &'static str,
         help: &'static str,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Self {
-        self.shared.scraped.add_counter(name, help, read);
+        self.with(name, help, None, Reading::Counter(Box::new(read)))
+    }
+
+    /// Adds a gauge of yours, `heygen_webhooks_` and `name`, read at every scrape, and absent while
+    /// it is `None`. Every name may be added once.
+    #[must_use]
+    pub fn gauge(
+        self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Option<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(name, help, None, Reading::Gauge(Box::new(read)))
+    }
+
+    fn with(
+        self,
+        name: &'static str,
+        help: &'static str,
+        label: Option<(&'static str, String)>,
+        read: Reading,
+    ) -> Self {
+        self.shared.scraped.add(External {
+            name,
+            help,
+            label,
+            read,
+        });
         self
     }
 
@@ -262,7 +338,17 @@ impl Observer for Metrics {
         let labels = [("result", result), ("source", stored.source.as_str())];
         shared.deliveries.get_or_create(&labels).inc();
         shared.commit.observe(stored.commit_time.as_secs_f64());
+        if stored.source == Source::Webhook {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let millis = now.unwrap_or_default().as_millis();
+            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+            shared.last_verified.fetch_max(millis, Ordering::Relaxed);
+        }
         if is_new {
+            let outcome = stored.outcome.unwrap_or(Outcome::Other).as_str();
+            let event_type = bounded(stored.event_type);
+            let labels = [("event_type", event_type), ("outcome", outcome)];
+            shared.events.get_or_create(&labels).inc();
             shared.drift.count(stored.drift);
         }
     }
@@ -277,6 +363,12 @@ impl Observer for Metrics {
         self.shared.attempts.get_or_create(&labels).inc();
         let handler = self.shared.handler.get_or_create(&labels);
         handler.observe(attempt.duration.as_secs_f64());
+        let event_type = bounded(attempt.event_type);
+        let labels = [
+            ("event_type", event_type),
+            ("result", attempt.result.as_str()),
+        ];
+        self.shared.event_attempts.get_or_create(&labels).inc();
     }
 }
 
@@ -284,6 +376,14 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// Senders choose names, so only those that this version knows are labels.
+fn bounded(event_type: Option<&str>) -> &'static str {
+    let mut known = EventType::KNOWN.iter().map(EventType::as_str);
+    known
+        .find(|known| event_type == Some(known))
+        .unwrap_or("other")
 }
 
 fn handler_histogram() -> Histogram {

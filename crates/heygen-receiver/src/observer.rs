@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use heygen_events::Outcome;
 use heygen_inbox::{Appended, AttemptOutcome, DeliveryId, Drift, Header, Source};
 use heygen_signature::{Diagnosis, HEYGEN_SIGNATURE, SIGNATURE, find_signature};
 use http::HeaderMap;
@@ -79,6 +80,10 @@ pub struct ObservedDelivery<'a> {
     pub appended: Appended,
     /// Where it came from.
     pub source: Source,
+    /// The name of the event; `None` when the body could not be read as one.
+    pub event_type: Option<&'a str>,
+    /// How the job behind the event ended, according to its name; `None` likewise.
+    pub outcome: Option<Outcome>,
     /// How long the inbox took.
     pub commit_time: Duration,
     /// Names and fields that this version does not know, and data that does not match its type.

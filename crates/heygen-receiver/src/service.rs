@@ -414,10 +414,14 @@ impl<I: Inbox> Shared<I> {
     ) -> Result<Appended, Rejection> {
         let source = delivery.source();
         let observers = &self.options.observers;
-        let drift = match observers.is_empty() {
-            true => Vec::new(),
-            false => delivery.drift().to_vec(),
+        let (drift, event_type) = match observers.is_empty() {
+            true => (Vec::new(), None),
+            false => {
+                let event_type = delivery.event_type().map(ToOwned::to_owned);
+                (delivery.drift().to_vec(), event_type)
+            }
         };
+        let outcome = delivery.outcome();
         let clock = Instant::now();
         let shared = Arc::clone(self);
         let mut append = Box::pin(async move {
@@ -443,6 +447,8 @@ impl<I: Inbox> Shared<I> {
         observers.stored(&ObservedDelivery {
             appended,
             source,
+            event_type: event_type.as_deref(),
+            outcome,
             commit_time: clock.elapsed(),
             drift: &drift,
         });

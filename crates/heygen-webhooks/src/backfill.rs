@@ -9,6 +9,7 @@ use heygen_inbox::InboxAdmin;
 
 use crate::api;
 use crate::failure::{Failure, error_chain};
+use crate::server::metrics::BackfillCounts;
 use crate::settings::api::ApiVersion;
 
 /// Backfills at intervals until `stop`. A refusal that asking again does not change is no reason to end: the receiver goes on
@@ -16,9 +17,11 @@ use crate::settings::api::ApiVersion;
 pub(crate) async fn watch(
     backfill: Backfill<impl InboxAdmin>,
     interval: Duration,
+    counts: BackfillCounts,
     stop: impl Future<Output = ()> + Send,
 ) {
     let on_event = |event: BackfillEvent<'_>| {
+        counts.count(&event);
         log(&event);
         ControlFlow::Continue(())
     };

@@ -6,9 +6,9 @@ pub(crate) mod descriptors;
 pub(crate) mod environment;
 #[cfg(unix)]
 pub(crate) mod init;
-pub(crate) mod parent;
 #[cfg(unix)]
 pub(crate) mod notify;
+pub(crate) mod parent;
 pub(crate) mod program;
 pub(crate) mod signals;
 pub(crate) mod tasks;

@@ -6,21 +6,29 @@ use std::time::SystemTime;
 
 use heygen_inbox::Counts;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric as _};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 #[derive(Default)]
 pub(super) struct Scraped {
     state: Mutex<State>,
-    counters: Mutex<Vec<ExternalCounter>>,
+    external: Mutex<Vec<External>>,
 }
 
-/// A counter that is kept elsewhere.
-struct ExternalCounter {
-    name: &'static str,
-    help: &'static str,
-    read: Box<dyn Fn() -> u64 + Send + Sync>,
+/// A metric that is kept elsewhere.
+pub(super) struct External {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) label: Option<(&'static str, String)>,
+    pub(super) read: Reading,
+}
+
+/// How an external metric is read.
+pub(super) enum Reading {
+    Counter(Box<dyn Fn() -> u64 + Send + Sync>),
+    /// Absent while it has no value.
+    Gauge(Box<dyn Fn() -> Option<f64> + Send + Sync>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,14 +51,8 @@ impl Scraped {
         locked(&self.state).is_paused = is_paused;
     }
 
-    pub(super) fn add_counter(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
-    ) {
-        let read = Box::new(read);
-        locked(&self.counters).push(ExternalCounter { name, help, read });
+    pub(super) fn add(&self, external: External) {
+        locked(&self.external).push(external);
     }
 }
 
@@ -104,13 +106,15 @@ impl Collector for Scraped {
                 age,
             )?;
         }
-        for ExternalCounter { name, help, read } in &*locked(&self.counters) {
-            let counter = ConstCounter::new(read());
-            let name = format!("heygen_webhooks_{name}");
-            let metric = encoder
-                .0
-                .encode_descriptor(&name, help, None, counter.metric_type())?;
-            counter.encode(metric)?;
+        for external in &*locked(&self.external) {
+            match &external.read {
+                Reading::Counter(read) => encoder.external(external, &ConstCounter::new(read()))?,
+                Reading::Gauge(read) => {
+                    if let Some(value) = read() {
+                        encoder.external(external, &ConstGauge::new(value))?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -127,6 +131,19 @@ impl fmt::Debug for Scraped {
 struct Gauges<'a, 'e>(&'a mut DescriptorEncoder<'e>);
 
 impl Gauges<'_, '_> {
+    fn external(&mut self, external: &External, metric: &impl EncodeMetric) -> fmt::Result {
+        let name = format!("heygen_webhooks_{}", external.name);
+        let mut encoder =
+            self.0
+                .encode_descriptor(&name, external.help, None, metric.metric_type())?;
+        match &external.label {
+            Some((name, value)) => {
+                metric.encode(encoder.encode_family(&[(*name, value.as_str())])?)
+            }
+            None => metric.encode(encoder),
+        }
+    }
+
     fn write<N: EncodeGaugeValue>(&mut self, name: &str, help: &str, value: N) -> fmt::Result {
         let name = format!("heygen_webhooks_{name}");
         let gauge = ConstGauge::new(value);

@@ -53,7 +53,12 @@ fn read(text: &str) -> BTreeMap<String, f64> {
 #[tokio::test]
 async fn requests_are_counted() {
     let started_at = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
-    let metrics = Metrics::new(started_at).rejected_ring_dropped(|| 7);
+    let metrics = Metrics::new(started_at)
+        .rejected_ring_dropped(|| 7)
+        .build_info("1.2.3")
+        .counter("mine", "Of the application.", || 3)
+        .gauge("known", "Has a value.", || Some(1.5))
+        .gauge("unknown", "Has none yet.", || None);
     let inbox = MemoryInbox::new();
     let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
     let mut options = ReceiverOptions::default();
@@ -107,6 +112,19 @@ async fn requests_are_counted() {
     expect("dead_lettered", 0.0);
     expect("append_queue_length", 0.0);
     expect("rejected_ring_dropped_total", 7.0);
+    let of_event = |event_type: &str, outcome: &str| {
+        format!(r#"events_total{{event_type="{event_type}",outcome="{outcome}"}}"#)
+    };
+    expect(&of_event("avatar_video.success", "success"), 3.0);
+    expect(&of_event("other", "other"), 1.0);
+    expect(r#"build_info{version="1.2.3"}"#, 1.0);
+    expect("mine_total", 3.0);
+    expect("known", 1.5);
+    assert!(!text.contains("heygen_webhooks_unknown"), "{text}");
+    let verified = samples["heygen_webhooks_last_verified_delivery_timestamp_seconds"];
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let ago = now.as_secs_f64() - verified;
+    assert!((-1.0..60.0).contains(&ago), "{ago}");
     let name = r#"a \"new\"\none\\"#;
     expect(
         &format!(r#"drift_total{{kind="unknown_event",event_type="{name}",name="{name}"}}"#),
@@ -140,6 +158,10 @@ async fn how_attempts_end_is_counted() {
         let of = |name: &str| samples[&format!("heygen_webhooks_{name}{{result=\"{result}\"}}")];
         assert_eq!(of("attempts_total"), 1.0);
         assert_eq!(of("handler_seconds_count"), 1.0);
+        let of_event = format!(
+            r#"heygen_webhooks_event_attempts_total{{event_type="avatar_video.success",result="{result}"}}"#
+        );
+        assert_eq!(samples[&of_event], 1.0);
     }
     assert_eq!(samples["heygen_webhooks_dead_lettered"], 1.0);
     assert_eq!(samples["heygen_webhooks_oldest_pending_age_seconds"], 0.0);
@@ -166,4 +188,25 @@ async fn names_that_senders_choose_are_limited() {
     let others =
         r#"heygen_webhooks_drift_total{kind="unknown_event",event_type="other",name="other"}"#;
     assert_eq!(samples[others], 50.0);
+    let others = r#"heygen_webhooks_events_total{event_type="other",outcome="other"}"#;
+    assert_eq!(samples[others], 250.0);
+}
+
+/// What nobody signed says nothing of HeyGen's deliveries.
+#[tokio::test]
+async fn callback_is_no_verified_delivery() {
+    let metrics = Metrics::new(SystemTime::now());
+    let inbox = MemoryInbox::new();
+    let token = "Zm9vYmFyYmF6cXV4MTIzNDU2";
+    let mut options = ReceiverOptions::default();
+    options.observers.add(metrics.clone());
+    options.callback_tokens = CallbackTokens::new([token]).unwrap();
+    let server = Running::start(Receiver::with(secret(), inbox.clone(), options)).await;
+    let name = "heygen_webhooks_last_verified_delivery_timestamp_seconds";
+    let callback = String::from_utf8(post(body("c"), &[])).unwrap();
+    let callback = callback.replacen(PATH, &format!("{PATH}/callbacks/{token}"), 1);
+    ask(server.address, callback.into_bytes()).await;
+    assert!(!read(&metrics.scrape(&inbox).await).contains_key(name));
+    ask(server.address, signed(body("a"))).await;
+    assert!(read(&metrics.scrape(&inbox).await).contains_key(name));
 }

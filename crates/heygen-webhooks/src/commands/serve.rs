@@ -2,24 +2,24 @@
 
 use std::cell::Cell;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use heygen_connect::Backfill;
 use heygen_inbox::sqlite::{RejectedRing, rejected_path};
 use heygen_inbox::{BoxInbox, Inbox as _};
-use heygen_receiver::{ActiveSecrets, AdminPages, Handler as _, Limits, Metrics, ReceiverOptions};
+use heygen_receiver::{ActiveSecrets, AdminPages, Handler as _, Limits, ReceiverOptions};
 use tokio::sync::watch;
 
 use crate::backfill;
 use crate::cli::Serve;
 use crate::dispatch::Count;
 use crate::failure::Failure;
-use crate::output::lines;
 use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::descriptors;
 use crate::process::signals::{asked_to_stop, hangups, until_true};
 use crate::secrets::secret;
+use crate::server::metrics::{self, BackfillCounts};
 use crate::server::{RunningServer, block_on, listen};
 use crate::settings::config::Config;
 use crate::store::{self, warn_of_open_files};
@@ -88,7 +88,17 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     printer.say(format!("listening on {url}\n"));
 
     let rejected = rejected_path(&config.inbox.beside());
-    let mut metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
+    let mut metrics = metrics::of_process();
+    if let Some(certificate) = &certificate {
+        metrics = metrics::with_certificate(metrics, certificate.in_force().clone());
+    }
+    if let Some(registration) = &registration {
+        metrics = registration.registered().add_to(metrics);
+    }
+    let backfill_counts = BackfillCounts::default();
+    if config.backfill.is_some() {
+        metrics = backfill_counts.add_to(metrics);
+    }
     let mut receiving = ReceiverOptions::default();
     if let Some(options) = &config.rejected {
         let ring = RejectedRing::start(rejected.clone(), options.clone())?;
@@ -126,7 +136,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     }
     server.prune(config.retention.clone());
     if let Some((backfill, interval)) = backfill {
-        let watching = backfill::watch(backfill, interval, server.stopped());
+        let watching = backfill::watch(backfill, interval, backfill_counts, server.stopped());
         server.spawn("backfill", watching);
     }
     let refresh = sources.keep_fresh(hangups.clone(), rejected, is_exposed, reloaded);

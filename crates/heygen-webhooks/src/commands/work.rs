@@ -1,20 +1,18 @@
 //! `work`: dispatches the deliveries of a shared inbox on NATS.
 
 use std::pin::pin;
-use std::time::SystemTime;
 
 use heygen_connect::SecretStore;
-use heygen_receiver::{AdminPages, Metrics, Retention};
+use heygen_receiver::{AdminPages, Retention};
 
 use crate::cli::Work;
 use crate::dispatch::DispatchConfig;
 use crate::failure::Failure;
-use crate::output::lines;
 use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
-use crate::server::{RunningServer, admin, block_on};
+use crate::server::{RunningServer, admin, block_on, metrics};
 use crate::settings::config::check_location;
 use crate::store;
 use crate::store::location::InboxLocation;
@@ -66,7 +64,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         built.tell();
         tracing::info!(inbox = %location, "working");
         printer.say(format!("dispatching from {location}\n"));
-        let metrics = Metrics::new(SystemTime::now()).log_lines_dropped(lines::dropped);
+        let metrics = metrics::of_process();
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)
             .metrics(metrics.clone());

@@ -31,6 +31,8 @@ mod inbox;
 mod leaks;
 mod management;
 #[cfg(unix)]
+mod monitoring;
+#[cfg(unix)]
 mod moved;
 #[cfg(unix)]
 mod nats;

@@ -1,5 +1,7 @@
 //! [`Registration`]: registers `serve --public-url` at HeyGen, and logs the result.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use heygen_api::{Client, EndpointId, Subscription};
@@ -12,6 +14,7 @@ use crate::api;
 use crate::failure::{Failure, error_chain};
 use crate::output::without_query;
 use crate::secrets::secret::SecretSources;
+use crate::server::metrics::Registered;
 use crate::settings::api::ApiVersion;
 
 /// What is wanted at HeyGen.
@@ -32,6 +35,9 @@ pub(super) struct Wanted {
 pub(super) struct Registration {
     inner: heygen_connect::Registration,
     at: &'static str,
+    /// Whether HeyGen said so of the endpoint.
+    is_disabled: Arc<AtomicBool>,
+    registered: Registered,
 }
 
 /// Says in the log what a registration does, and accepts the secrets it gets.
@@ -39,6 +45,7 @@ struct Reporter {
     sources: SecretSources,
     at: &'static str,
     url: String,
+    is_disabled: Arc<AtomicBool>,
 }
 
 impl Registration {
@@ -54,14 +61,23 @@ impl Registration {
             sources,
             at: wanted.at,
             url: without_query(&wanted.url),
+            is_disabled: Arc::default(),
         };
+        let is_disabled = Arc::clone(&reporter.is_disabled);
         Self {
             inner: inner
                 .events(wanted.events)
                 .unknown_secret(unknown_secret)
                 .on_event(move |event| reporter.report(event)),
             at: wanted.at,
+            is_disabled,
+            registered: Registered::default(),
         }
+    }
+
+    /// Whether it has succeeded, for the metrics.
+    pub(super) fn registered(&self) -> &Registered {
+        &self.registered
     }
 
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
@@ -72,7 +88,10 @@ impl Registration {
         self.inner
             .register()
             .await
-            .map_err(|error| failure(&error).unwrap_or_else(|| error.into()))
+            .map_err(|error| failure(&error).unwrap_or_else(|| error.into()))?;
+        self.registered
+            .set(!self.is_disabled.load(Ordering::Relaxed));
+        Ok(())
     }
 
     /// Waits until a secret that HeyGen is making is known, and stored.
@@ -142,10 +161,13 @@ impl Reporter {
             Event::Found(endpoint_id, url) => {
                 tracing::info!(%endpoint_id, url = without_query(url), "already registered at {at}");
             }
-            Event::Disabled(endpoint_id) => tracing::warn!(
-                %endpoint_id,
-                "HeyGen has disabled this endpoint and cannot enable it again: delete it with `endpoints delete` and restart"
-            ),
+            Event::Disabled(endpoint_id) => {
+                self.is_disabled.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    %endpoint_id,
+                    "HeyGen has disabled this endpoint and cannot enable it again: delete it with `endpoints delete` and restart"
+                );
+            }
             Event::SubscriptionReplaced(endpoint_id, is_taken_over) => {
                 if !is_taken_over {
                     tracing::warn!(%endpoint_id, "HeyGen did not accept the requested events: check them with `event-types`");
