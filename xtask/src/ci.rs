@@ -73,6 +73,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
         Step::new(&["xtask", "schemas", "--check"]),
         Step::new(&["xtask", "fixtures", "--check"]),
         Step::new(&["xtask", "docs", "--check"]),
+        Step::new(&["xtask", "languages", "--prove"]),
         Step::new(&["xtask", "deploy"]),
         Step::new(&["xtask", "deny"]),
     ];

@@ -18,6 +18,7 @@ mod docs;
 mod fixtures;
 mod fuzz;
 mod generated;
+mod languages;
 mod nats;
 mod not_run;
 mod openapi;
@@ -70,6 +71,8 @@ enum Command {
     Deny,
     /// Layers of crates, circles of files, manifests, paths that documents name
     Tidy(Accepted),
+    /// Generators of other languages on the schemas, compilers and fixtures on their output
+    Languages(Languages),
     /// Each package from its archive, and a crate outside of the workspace that uses them
     Package,
     /// The nats-server programs that tests start
@@ -102,6 +105,13 @@ struct Check {
     /// Write nothing; fail when a file is stale
     #[arg(long)]
     check: bool,
+}
+
+#[derive(Debug, Args)]
+struct Languages {
+    /// Also spoil the schema for each check, which has to notice
+    #[arg(long)]
+    prove: bool,
 }
 
 /// For commands that only check anyway.
@@ -141,6 +151,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.check),
         Command::Docs(check) => docs::page(&root)?.run(&root, check.check),
         Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
+        Command::Languages(options) => languages::run(&root, options.prove),
         Command::Package => package::run(&root),
         Command::Deploy(_) => deploy::run(&root),
         Command::Deny => deny::run(&root),

@@ -39,7 +39,7 @@ enum Source {
     Command(&'static str),
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 12] = [
     Need {
         name: "C compiler",
         what_for: "builds SQLite",
@@ -83,18 +83,32 @@ const NEEDS: [Need; 10] = [
         source: Source::Command("rustup toolchain install 1.88 1.89 --profile minimal"),
     },
     Need {
+        name: "Node.js with npm",
+        what_for: "runs generators of types, and servers that bench compares with",
+        scope: Scope::Ci,
+        is_there: || succeeds("npm --version"),
+        source: Source::Debian("nodejs npm"),
+    },
+    Need {
+        name: "Go",
+        what_for: "compiles types that are generated from the schemas",
+        scope: Scope::Ci,
+        is_there: || succeeds("go version"),
+        source: Source::Debian("golang-go"),
+    },
+    Need {
+        name: "Java compiler",
+        what_for: "compiles types that are generated from the schemas",
+        scope: Scope::Ci,
+        is_there: || succeeds("javac -version"),
+        source: Source::Debian("default-jdk-headless"),
+    },
+    Need {
         name: "wrk",
         what_for: "loads the server in bench",
         scope: Scope::All,
         is_there: || starts("wrk"),
         source: Source::Debian("wrk"),
-    },
-    Need {
-        name: "Node.js with npm",
-        what_for: "runs servers that bench compares with",
-        scope: Scope::All,
-        is_there: || succeeds("npm --version"),
-        source: Source::Debian("nodejs npm"),
     },
     Need {
         name: "slowhttptest",
@@ -284,7 +298,9 @@ mod tests {
             commands(&missing),
             [
                 "apt-get update",
-                &format!("{install} gcc libc6-dev python3 python3-venv openssl systemd"),
+                &format!(
+                    "{install} gcc libc6-dev python3 python3-venv openssl systemd nodejs npm golang-go default-jdk-headless"
+                ),
                 "rustup target add wasm32-unknown-unknown",
                 &format!(
                     "rustup toolchain install {} --profile minimal",

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn every_version_is_pinned_with_a_hash() {
-        for file in ["xtask/tools/checks.txt", "xtask/tools/nats.txt"] {
+        let languages = crate::languages::REQUIREMENTS;
+        for file in ["xtask/tools/checks.txt", "xtask/tools/nats.txt", languages] {
             let text = workspace::read(&workspace::root(), file).unwrap();
             let starts = text.lines().filter(|line| !line.starts_with([' ', '#']));
             for line in starts {
