@@ -1,8 +1,9 @@
-//! `schemas/openapi.json`: the events as webhooks, HeyGen's management operations, and the sandbox's routes, as OpenAPI 3.1.
+//! `schemas/openapi.json`: the events as webhooks, HeyGen's operations, and the sandbox's routes, as OpenAPI 3.1.
 //!
 //! The events come from the types of `heygen-events`. HeyGen's operations are restated from `docs/protocol.md`, and each is marked
 //! as it is there; those of the sandbox from `docs/sandbox.md`. A test of `heygen-testkit` holds the sandbox to both.
 
+mod jobs;
 mod management;
 mod operation;
 mod sandbox;
@@ -18,9 +19,13 @@ pub(crate) fn document() -> Result<Value> {
     let mut schemas = events()?;
     schemas.extend(management::schemas());
     schemas.extend(sandbox::schemas());
+    schemas.insert("JobState".to_owned(), jobs::schema());
     let operations = management::operations().into_iter();
     let mut paths = Map::new();
-    for operation in operations.chain(sandbox::operations()) {
+    for operation in operations
+        .chain(jobs::operations())
+        .chain(sandbox::operations())
+    {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = operation.to_json();
     }
@@ -131,12 +136,16 @@ fn moved(value: Value) -> Value {
     }
 }
 
-const TAGS: [(&str, &str); 4] = [
+const TAGS: [(&str, &str); 5] = [
     ("events", "What HeyGen posts to a registered endpoint."),
     ("v3", "HeyGen's management operations."),
     (
         "v1",
         "HeyGen's older management operations. It announced their end for 2026-10-31; no report of the actual end is known.",
+    ),
+    (
+        "jobs",
+        "HeyGen's operations that start and follow jobs, as far as the sandbox plays them. The jobs themselves are not described here.",
     ),
     (
         "sandbox",

@@ -4,7 +4,7 @@ use heygen_events::EventType;
 use serde_json::{Map, Value, json};
 
 use super::operation::{
-    Operation, in_json, list, nullable_text, object, parameter, reference, text,
+    Operation, data, in_json, list, nullable_text, object, parameter, reference, text,
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -133,11 +133,6 @@ fn idempotency_key() -> Value {
     let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_\\-:.]{1,255}$" });
     let description = "Within 24 h the same key gets the same answer, even with another body.";
     parameter("header", "Idempotency-Key", false, description, &schema)
-}
-
-/// HeyGen marks no field of an envelope as required.
-fn data(schema: &Value) -> Value {
-    object(&[], &json!({ "data": schema }))
 }
 
 fn page(item: &Value) -> Value {

@@ -16,7 +16,7 @@ impl Operation {
             .split(['{', '}'])
             .skip(1)
             .step_by(2)
-            .map(|name| parameter("path", name, true, "The endpoint.", &text()))
+            .map(|name| parameter("path", name, true, "Its id.", &text()))
             .collect();
         let mut json = json!({ "operationId": id, "summary": summary, "responses": {} });
         if !parameters.is_empty() {
@@ -109,6 +109,11 @@ pub(super) fn nullable_text(description: &str) -> Value {
 
 pub(super) fn list(items: &Value) -> Value {
     json!({ "type": "array", "items": items })
+}
+
+/// The envelope of v3 and of the sandbox. HeyGen marks no field of it as required.
+pub(super) fn data(schema: &Value) -> Value {
+    object(&[], &json!({ "data": schema }))
 }
 
 /// An object that may have more fields than these.

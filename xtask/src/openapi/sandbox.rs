@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Operation, list, nullable_text, object, reference, text};
+use super::operation::{Operation, list, nullable_text, object, parameter, reference, text};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -43,8 +43,9 @@ pub(super) fn operations() -> Vec<Operation> {
             "sandboxSettled",
             "get",
             "/sandbox/settled",
-            "Wait until every delivery has ended",
+            "Wait until every job and delivery has ended",
         )
+        .query("timeout", false, "For how many seconds; without it, for ever.", &json!({ "type": "number", "minimum": 0 }))
         .query(
             "event_id",
             false,
@@ -55,7 +56,23 @@ pub(super) fn operations() -> Vec<Operation> {
             "200",
             "The deliveries.",
             &data(&list(&reference("SandboxDelivery"))),
-        ),
+        )
+        .answer("408", "Not all have ended: `message` says what is missing, `data` has the deliveries.", &reference("SandboxNotSettled")),
+        ours("sandboxRegister", "post", "/sandbox/endpoints", "Register an endpoint, if need be with a given secret")
+            .body(&closed(&["url"], &json!({
+                "url": text(),
+                "events": { "type": ["array", "null"], "items": reference("EventType") },
+                "entity_id": nullable_text("As in the operation of v3."),
+                "secret": nullable_text("Signs the deliveries; a new one without it."),
+            })))
+            .answer("200", "The endpoint.", &data(&reference("EndpointV1"))),
+        ours("sandboxMedia", "get", "/sandbox/media/{id}/{file}", "A small real file, behind the links of jobs and samples")
+            .parameter(parameter("query", "Expires", false, "Until when, in seconds since 1970. Links carry it.", &text()))
+            .with("responses", json!({
+                "200": { "description": "The file.", "content": { "*/*": {} } },
+                "403": { "description": "The link is too old.", "content": { "application/xml": {} } },
+                "404": { "description": "There is no such file." },
+            })),
         ours(
             "sandboxMisbehave",
             "post",
@@ -157,6 +174,10 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "body": { "type": "string", "description": "The body as it is sent." },
             }),
         ),
+        "SandboxNotSettled": object(&["error", "data"], &json!({
+            "error": object(&["code", "message"], &json!({ "code": text(), "message": text() })),
+            "data": list(&reference("SandboxDelivery")),
+        })),
         "SandboxAttempt": object(&["url", "status", "error", "duplicate", "duration_ms"], &json!({
             "url": text(),
             "status": { "type": ["integer", "null"], "description": "`null` if no answer was read." },
@@ -172,6 +193,15 @@ pub(super) fn schemas() -> Map<String, Value> {
             "link": { "enum": ["null", "empty", null], "description": "Links in the data are `null` or empty." },
             "event_type": nullable_text("Events are sent under this name."),
             "data": { "description": "Replaces `event_data`." },
+            "name_key": nullable_text("The name of the event is under this key."),
+            "without_data": flag("Bodies have no `event_data`."),
+            "body": nullable_text("This text in place of every body."),
+            "doubled_signature": flag("Two `Signature` headers, a wrong one first."),
+            "truncate": whole("So many attempts of a delivery end after half of the body."),
+            "slow_ms": whole("The second half of every body comes so much later."),
+            "job_ms": { "type": ["integer", "null"], "minimum": 0, "description": "How long jobs take; without it one second." },
+            "fail_jobs": nullable_text("Jobs fail, for this reason."),
+            "link_ms": { "type": ["integer", "null"], "minimum": 0, "description": "How long links live; without it seven days." },
             "mid_2026_headers": flag("`Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id` instead of `Signature`."),
             "spaced": flag("Bodies have the spaces and escapes of Python's JSON."),
             "old_secret": flag("A retry after a rotation is signed with the secret that its delivery began with."),
@@ -193,6 +223,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "events": whole("Events in the log."),
             "deliveries": whole("Deliveries that are remembered."),
             "settled": flag("Whether every delivery has ended."),
+            "jobs": whole("Jobs that are remembered."),
             "misbehaviour": reference("SandboxMisbehaviour"),
             "notes": { "type": "array", "items": {}, "description": "Odd requests." },
         })),

@@ -74,6 +74,111 @@ impl Described {
         self.called.insert(operation.to_owned());
         answer.body
     }
+
+    /// Starts each kind of job, follows it, and gets one of the files.
+    async fn jobs(&mut self) {
+        let video = json!({"type": "url"});
+        let translation =
+            json!({"video_url": "https://example.com/v.mp4", "output_language": "Spanish"});
+        let translations = json!({"video": video, "output_languages": ["Spanish"]});
+        let at_once = json!({"job_ms": 0});
+        let misbehave = "/sandbox/misbehave";
+        self.call("POST /sandbox/misbehave", misbehave, Some(at_once), 200)
+            .await;
+        let mut link = None;
+        for (start, body, status, id, follow) in [
+            (
+                "POST /v2/video/generate",
+                json!({"video_inputs": [{}]}),
+                200,
+                "/video_id",
+                "GET /v1/video_status.get",
+            ),
+            (
+                "POST /v2/template/{template_id}/generate",
+                json!({}),
+                200,
+                "/video_id",
+                "GET /v1/video_status.get",
+            ),
+            (
+                "POST /v3/videos",
+                json!({"type": "avatar"}),
+                200,
+                "/video_id",
+                "GET /v3/videos/{video_id}",
+            ),
+            (
+                "POST /v3/templates/{template_id}",
+                json!({"variables": {}}),
+                200,
+                "/id",
+                "GET /v3/videos/{video_id}",
+            ),
+            (
+                "POST /v3/video-agents",
+                json!({"prompt": "a film"}),
+                200,
+                "/session_id",
+                "GET /v3/video-agents/{session_id}",
+            ),
+            (
+                "POST /v2/video_translate",
+                translation,
+                200,
+                "/video_translate_id",
+                "GET /v2/video_translate/{video_translate_id}",
+            ),
+            (
+                "POST /v3/video-translations",
+                translations,
+                200,
+                "/video_translation_ids/0",
+                "GET /v3/video-translations/{video_translation_id}",
+            ),
+            (
+                "POST /v3/ai-clipping",
+                json!({"video": video}),
+                202,
+                "/ai_clipping_id",
+                "GET /v3/ai-clipping/{job_id}",
+            ),
+            (
+                "POST /v3/hyperframes/renders",
+                json!({"project": video}),
+                202,
+                "/render_id",
+                "GET /v3/hyperframes/renders/{render_id}",
+            ),
+        ] {
+            let path = start
+                .split_once(' ')
+                .unwrap()
+                .1
+                .replace("{template_id}", "t");
+            let started = self.call(start, &path, Some(body), status).await;
+            let id = started["data"].pointer(id).unwrap().as_str().unwrap();
+            self.heygen.settled().await;
+            let path = follow.split_once(' ').unwrap().1;
+            let path = match path.split_once('{') {
+                Some((start, _)) => format!("{start}{id}"),
+                None => format!("{path}?video_id={id}"),
+            };
+            let followed = self.call(follow, &path, None, 200).await;
+            link = link.or(followed["data"]["video_url"].as_str().map(str::to_owned));
+        }
+        let link = link.unwrap();
+        let path = link.strip_prefix(self.heygen.url()).unwrap();
+        let file = self
+            .heygen
+            .keyless(&format!("GET {path}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(file.status(), 200);
+        self.called
+            .insert("GET /sandbox/media/{id}/{file}".to_owned());
+    }
 }
 
 fn validator(schema: &Value) -> Validator {
@@ -108,6 +213,7 @@ async fn openapi_document_describes_what_the_sandbox_does() {
     let misbehaviour = json!({"duplicates": 1, "api": [{"on": create, "status": 429}]});
     let disabled = json!({"status": "disabled"});
     let only_url = json!({"url": url});
+    let own_secret = json!({"url": url, "secret": "whsec_test"});
     for (operation, path, body, status) in [
         (
             "GET /v3/webhooks/endpoints",
@@ -157,6 +263,12 @@ async fn openapi_document_describes_what_the_sandbox_does() {
             None,
             200,
         ),
+        (
+            "POST /sandbox/endpoints",
+            "/sandbox/endpoints",
+            Some(own_secret),
+            200,
+        ),
         ("POST /sandbox/events", "/sandbox/events", Some(event), 202),
         ("GET /sandbox/settled", "/sandbox/settled", None, 200),
         ("GET /sandbox/deliveries", "/sandbox/deliveries", None, 200),
@@ -198,10 +310,30 @@ async fn openapi_document_describes_what_the_sandbox_does() {
             None,
             404,
         ),
+        (
+            "POST /sandbox/misbehave",
+            "/sandbox/misbehave",
+            Some(json!({"job_ms": 3_600_000})),
+            200,
+        ),
+        (
+            "POST /v3/videos",
+            "/v3/videos",
+            Some(json!({"type": "avatar", "callback_id": "c"})),
+            200,
+        ),
+        (
+            "GET /sandbox/settled",
+            "/sandbox/settled?timeout=0",
+            None,
+            408,
+        ),
         ("POST /sandbox/reset", "/sandbox/reset", None, 200),
     ] {
         described.call(operation, path, body, status).await;
     }
+
+    described.jobs().await;
 
     let described_paths = described.document["paths"].as_object().unwrap();
     let operations = described_paths.iter().flat_map(|(path, methods)| {
