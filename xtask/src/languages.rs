@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Result, bail};
-use xtask_languages::{Check, Outcome, Tools, Verdict, checks};
+use xtask_languages::{Check, Mode, Outcome, Tools, Verdict, checks};
 
 use crate::not_run::{self, InCi};
 use crate::tools;
 
-/// Runs every check; with `prove` also on schemas that are spoilt on purpose, which each has to notice.
-pub(crate) fn run(root: &Path, prove: bool) -> Result<()> {
+/// Runs every check.
+pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
     let venv = root.join("target/languages/python");
     let python = tools::ensure(root, REQUIREMENTS, &venv).map(|()| venv);
     let tools = Tools::ensure(root, python);
     let checks = checks();
     let mut table = Vec::new();
-    for (check, verdict) in checks.iter().zip(verdicts(root, &tools, &checks, prove)) {
+    for (check, verdict) in checks.iter().zip(verdicts(root, &tools, &checks, mode)) {
         match &verdict.outcome {
             Outcome::Passed => {}
             Outcome::Failed(what) => println!("\n{}, {}: {what}", check.generator, check.trial),
@@ -31,7 +31,7 @@ pub(crate) fn run(root: &Path, prove: bool) -> Result<()> {
     }
     println!("\n{:<8} {:>6}  {:<25} trial", "verdict", "s", "generator");
     for (check, verdict) in &table {
-        println!("{}", row(check, verdict, prove));
+        println!("{}", row(check, verdict, mode));
     }
     let failed = |(_, verdict): &&(&Check, Verdict)| matches!(verdict.outcome, Outcome::Failed(_));
     match table.iter().filter(failed).count() {
@@ -41,13 +41,13 @@ pub(crate) fn run(root: &Path, prove: bool) -> Result<()> {
 }
 
 /// The verdict on each check, in their order. As many run at once as there are processors.
-fn verdicts(root: &Path, tools: &Tools, checks: &[Check], prove: bool) -> Vec<Verdict> {
+fn verdicts(root: &Path, tools: &Tools, checks: &[Check], mode: Mode) -> Vec<Verdict> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         while let Some((index, check)) = take(checks, &next) {
             println!("running {}, {}", check.generator, check.trial);
-            done.push((index, check.run(root, tools, prove)));
+            done.push((index, check.run(root, tools, mode)));
         }
         done
     };
@@ -67,9 +67,9 @@ fn take<'a>(checks: &'a [Check], next: &AtomicUsize) -> Option<(usize, &'a Check
     checks.get(index).map(|check| (index, check))
 }
 
-fn row(check: &Check, verdict: &Verdict, prove: bool) -> String {
+fn row(check: &Check, verdict: &Verdict, mode: Mode) -> String {
     let word = match verdict.outcome {
-        Outcome::Passed if prove => "proved",
+        Outcome::Passed if mode.prove => "proved",
         Outcome::Passed => "passed",
         Outcome::Failed(_) => "FAILED",
         Outcome::NotRun(_) => "NOT RUN",

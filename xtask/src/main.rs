@@ -112,6 +112,9 @@ struct Languages {
     /// Also spoil the schema for each check, which has to notice
     #[arg(long)]
     prove: bool,
+    /// Write the types that packages/ keeps, instead of comparing them
+    #[arg(long)]
+    write: bool,
 }
 
 /// For commands that only check anyway.
@@ -151,7 +154,10 @@ fn run(command: Command) -> Result<()> {
         Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.check),
         Command::Docs(check) => docs::page(&root)?.run(&root, check.check),
         Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
-        Command::Languages(options) => languages::run(&root, options.prove),
+        Command::Languages(options) => {
+            let Languages { prove, write } = options;
+            languages::run(&root, xtask_languages::Mode { prove, write })
+        }
         Command::Package => package::run(&root),
         Command::Deploy(_) => deploy::run(&root),
         Command::Deny => deny::run(&root),

@@ -24,6 +24,17 @@ pub struct Check {
     pub(crate) run: fn(&Trial<'_>) -> Result<()>,
     /// A change of the schema that the check has to notice.
     pub(crate) spoil: fn(&mut Value),
+    /// The output that a package of this repository keeps: its name, and where.
+    pub(crate) kept: Option<(&'static str, &'static str)>,
+}
+
+/// How checks run.
+#[derive(Clone, Copy, Debug)]
+pub struct Mode {
+    /// Also on a schema that is spoilt on purpose, which has to be noticed.
+    pub prove: bool,
+    /// Write the outputs that packages keep, instead of comparing them.
+    pub write: bool,
 }
 
 /// How a check went.
@@ -56,13 +67,13 @@ pub(crate) struct Trial<'a> {
 }
 
 impl Check {
-    /// Runs it on the committed schemas, and with `prove` on a spoilt copy too.
+    /// Runs it on the committed schemas.
     #[must_use]
-    pub fn run(&self, root: &Path, tools: &Tools, prove: bool) -> Verdict {
+    pub fn run(&self, root: &Path, tools: &Tools, mode: Mode) -> Verdict {
         let started = Instant::now();
         let outcome = match tools.missing(self.needs) {
             Some(why) => Outcome::NotRun(why),
-            None => match self.verdict(root, tools, prove) {
+            None => match self.verdict(root, tools, mode) {
                 Ok(()) => Outcome::Passed,
                 Err(error) => Outcome::Failed(format!("{error:#}")),
             },
@@ -73,7 +84,7 @@ impl Check {
         }
     }
 
-    fn verdict(&self, root: &Path, tools: &Tools, prove: bool) -> Result<()> {
+    fn verdict(&self, root: &Path, tools: &Tools, mode: Mode) -> Result<()> {
         let folder = tools.folder().join("output").join(self.folder());
         let mut trial = Trial {
             root,
@@ -82,7 +93,10 @@ impl Check {
             folder,
         };
         trial.start(self)?;
-        if prove {
+        if let Some((output, path)) = self.kept {
+            trial.keep(output, path, mode.write)?;
+        }
+        if mode.prove {
             trial.schemas = tools.folder().join("spoilt").join(self.folder());
             self.spoil(root, &trial.schemas)?;
             if trial.start(self).is_ok() {
@@ -123,6 +137,19 @@ impl Trial<'_> {
     fn start(&self, check: &Check) -> Result<()> {
         empty(&self.folder)?;
         (check.run)(self)
+    }
+
+    /// Compares output with what a package keeps of it, or writes it there.
+    fn keep(&self, output: &str, path: &str, write: bool) -> Result<()> {
+        let made = fs::read(self.output(output)).with_context(|| format!("read {output}"))?;
+        let kept = self.root.join(path);
+        if write {
+            return fs::write(kept, made).with_context(|| format!("write {path}"));
+        }
+        if fs::read(kept).with_context(|| format!("read {path}"))? != made {
+            bail!("{path} is stale; to update: cargo xtask languages --write");
+        }
+        Ok(())
     }
 
     /// The file that every generator but those of OpenAPI reads.

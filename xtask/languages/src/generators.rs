@@ -23,6 +23,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node],
             run: json_schema_to_typescript,
             spoil: spoil::name_of_an_event,
+            kept: Some(("types.ts", "packages/npm/src/types.ts")),
         },
         Check {
             generator: "json-schema-to-zod",
@@ -31,6 +32,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node],
             run: json_schema_to_zod,
             spoil: spoil::name_of_an_event,
+            kept: None,
         },
         Check {
             generator: "datamodel-code-generator",
@@ -39,6 +41,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Python],
             run: datamodel_code_generator,
             spoil: spoil::unknown_fields,
+            kept: Some(("models.py", "packages/python/src/heygen_webhooks/models.py")),
         },
         Check {
             generator: "quicktype",
@@ -47,6 +50,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node, Need::Go],
             run: quicktype_go,
             spoil: spoil::field,
+            kept: None,
         },
         Check {
             generator: "quicktype",
@@ -55,6 +59,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node, Need::Java],
             run: quicktype_java,
             spoil: spoil::field,
+            kept: None,
         },
         Check {
             generator: "typify",
@@ -63,6 +68,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[],
             run: typify,
             spoil: spoil::name_of_a_definition,
+            kept: None,
         },
         Check {
             generator: "openapi-spec-validator",
@@ -71,6 +77,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Python],
             run: openapi_spec_validator,
             spoil: spoil::place_of_a_parameter,
+            kept: None,
         },
         Check {
             generator: "openapi-typescript",
@@ -79,6 +86,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node],
             run: openapi_typescript,
             spoil: spoil::name_of_a_webhook,
+            kept: None,
         },
         Check {
             generator: "@hey-api/openapi-ts",
@@ -87,6 +95,7 @@ pub fn checks() -> Vec<Check> {
             needs: &[Need::Node],
             run: hey_api,
             spoil: spoil::name_of_a_webhook,
+            kept: None,
         },
     ]
 }
