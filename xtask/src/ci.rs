@@ -96,6 +96,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
         ..Step::new(&doc)
     });
     steps.push(Step::new(&["xtask", "package"]));
+    steps.push(Step::new(&["xtask", "applications"]));
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     steps.extend(members.iter().flat_map(alone));
     steps

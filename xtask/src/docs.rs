@@ -1,5 +1,6 @@
-//! `cargo xtask docs`: docs/events.md.
+//! `cargo xtask docs`: docs/events.md, and the code in docs/applications.md.
 
+mod applications;
 mod fields;
 
 use std::collections::BTreeMap;
@@ -13,13 +14,16 @@ use crate::fixtures::{self, Fixture};
 use crate::generated::Generated;
 use crate::schemas;
 
-/// docs/events.md.
+/// The pages.
 pub(crate) fn page(root: &Path) -> Result<Generated> {
     let text = events(&fixtures::read(root)?)?;
     Ok(Generated {
         command: "cargo xtask docs",
         folder: None,
-        files: BTreeMap::from([("docs/events.md".to_owned(), text)]),
+        files: BTreeMap::from([
+            ("docs/events.md".to_owned(), text),
+            (applications::PAGE.to_owned(), applications::page(root)?),
+        ]),
     })
 }
 

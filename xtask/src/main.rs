@@ -63,7 +63,7 @@ enum Command {
     Schemas(Check),
     /// The fixtures in heygen-testkit, from fixtures/events, which are checked, and what packages/ shares
     Fixtures(Check),
-    /// docs/events.md
+    /// docs/events.md, and the code in docs/applications.md
     Docs(Check),
     /// The deployment examples in deploy/, checked by the tools of their formats
     Deploy(Accepted),
@@ -75,6 +75,9 @@ enum Command {
     Languages(Languages),
     /// Each package from its archive, and a crate outside of the workspace that uses them
     Package,
+    /// The packages for other languages from their archives, and every receiver in docs/applications
+    #[command(disable_help_flag = true)]
+    Applications(Rest),
     /// The nats-server programs that tests start
     Nats,
     /// Fuzz targets, one after the other
@@ -169,6 +172,7 @@ fn run(command: Command) -> Result<()> {
             let words = [&["--only", "cluster"], &rest.words()[..]].concat();
             separate::run(&root, separate::FAULTS, &words)
         }
+        Command::Applications(rest) => separate::run(&root, separate::APPLICATIONS, &rest.words()),
         Command::Bench(rest) => separate::run(&root, separate::BENCH, &rest.words()),
     }
 }
@@ -199,10 +203,13 @@ mod tests {
     /// Options of a command with a command line of its own arrive as they were typed, `--help` included.
     #[test]
     fn trailing_words_are_passed_on() {
-        for name in ["faults", "cluster", "bench"] {
+        for name in ["applications", "faults", "cluster", "bench"] {
             let words = ["xtask", name, "--quick", "kills", "--help"];
             let rest = match CommandLine::try_parse_from(words).unwrap().command {
-                Command::Faults(rest) | Command::Cluster(rest) | Command::Bench(rest) => rest,
+                Command::Applications(rest)
+                | Command::Faults(rest)
+                | Command::Cluster(rest)
+                | Command::Bench(rest) => rest,
                 other => panic!("{other:?}"),
             };
             assert_eq!(rest.words(), words[2..]);

@@ -18,6 +18,9 @@ pub(crate) const BENCH: &[&str] = &[
 /// How cargo starts `faults`.
 pub(crate) const FAULTS: &[&str] = &["--package", "xtask-faults"];
 
+/// How cargo starts `applications`.
+pub(crate) const APPLICATIONS: &[&str] = &["--package", "xtask-applications"];
+
 /// Starts one of them with these words, and ends as it ends.
 pub(crate) fn run(root: &Path, command: &[&str], words: &[&str]) -> Result<()> {
     let status = workspace::cargo(root)

@@ -39,7 +39,7 @@ enum Source {
     Command(&'static str),
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: &[Need] = &[
     Need {
         name: "C compiler",
         what_for: "builds SQLite",
@@ -84,17 +84,10 @@ const NEEDS: [Need; 12] = [
     },
     Need {
         name: "Node.js with npm",
-        what_for: "runs generators of types, and servers that bench compares with",
+        what_for: "tests packages/npm and receivers in ci, and runs servers that bench compares with",
         scope: Scope::Ci,
         is_there: || succeeds("npm --version"),
         source: Source::Debian("nodejs npm"),
-    },
-    Need {
-        name: "Go",
-        what_for: "compiles types that are generated from the schemas",
-        scope: Scope::Ci,
-        is_there: || succeeds("go version"),
-        source: Source::Debian("golang-go"),
     },
     Need {
         name: "Java compiler",
@@ -102,6 +95,15 @@ const NEEDS: [Need; 12] = [
         scope: Scope::Ci,
         is_there: || succeeds("javac -version"),
         source: Source::Debian("default-jdk-headless"),
+    },
+    Need {
+        name: "Go, PHP, and Ruby with Puma",
+        what_for: "run the receivers in docs/applications; Go also compiles types that are generated from the schemas",
+        scope: Scope::Ci,
+        is_there: || {
+            succeeds("go version") && succeeds("php --version") && succeeds("puma --version")
+        },
+        source: Source::Debian("golang-go php-cli puma ruby-rack"),
     },
     Need {
         name: "wrk",
@@ -299,7 +301,8 @@ mod tests {
             [
                 "apt-get update",
                 &format!(
-                    "{install} gcc libc6-dev python3 python3-venv openssl systemd nodejs npm golang-go default-jdk-headless"
+                    "{install} gcc libc6-dev python3 python3-venv openssl systemd nodejs npm \
+                     default-jdk-headless golang-go php-cli puma ruby-rack"
                 ),
                 "rustup target add wasm32-unknown-unknown",
                 &format!(
