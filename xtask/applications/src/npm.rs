@@ -44,17 +44,29 @@ pub(crate) fn check(
     run(program("tsc")
         .args(["--project", "."])
         .current_dir(&project))?;
-    let printed = run(Command::new("node")
-        .args(["--test", "--test-reporter=tap"])
-        .current_dir(&project)
-        .env("HEYGEN_FIXTURES", places.root.join("fixtures"))
-        .env("HEYGEN_WEBHOOKS_BIN", &places.binary))?;
+    let tested = |mut runtime: Command, words: &[&str]| {
+        run(runtime
+            .args(words)
+            .current_dir(&project)
+            .env("HEYGEN_FIXTURES", places.root.join("fixtures"))
+            .env("HEYGEN_WEBHOOKS_BIN", &places.binary)
+            .env("DENO_DIR", places.target.join("deno")))
+    };
+    let printed = tested(Command::new("node"), &["--test", "--test-reporter=tap"])?;
+    let every = |name: &str| format!("./test/{name}.test.js");
+    let files = ["package", "receivers", "sandbox"].map(every);
+    let files = [&*files[0], &*files[1], &*files[2]];
+    tested(
+        program("deno"),
+        &[&["test", "--allow-all", "--no-check"], &files[..]].concat(),
+    )?;
+    tested(program("bun"), &[&["test"], &files[..]].concat())?;
     let passed = printed
         .lines()
         .find_map(|line| line.strip_prefix("# pass "));
     let passed = passed.context("the tests do not say how many passed")?;
     Ok(format!(
-        "types compile, {passed} tests passed from {}",
+        "types compile, {passed} tests passed in Node.js, Deno and Bun, from {}",
         packed.trim()
     ))
 }
