@@ -66,7 +66,7 @@ pub(crate) fn check(
         .find_map(|line| line.strip_prefix("# pass "));
     let passed = passed.context("the tests do not say how many passed")?;
     Ok(format!(
-        "types compile, {passed} tests passed in Node.js, Deno and Bun, from {}",
+        "types compile, {passed} tests passed in Node.js, Deno, Bun and a Worker, from {}",
         packed.trim()
     ))
 }
