@@ -109,3 +109,27 @@ fn root() -> PathBuf {
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     here.ancestors().nth(2).map_or(here.clone(), Path::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, line: &str) {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        assert!(text.lines().any(|found| found.trim() == line), "{path}");
+    }
+
+    #[test]
+    fn packages_have_the_version_of_the_workspace() {
+        let version = env!("CARGO_PKG_VERSION");
+        check(
+            "packages/npm/package.json",
+            &format!("\"version\": \"{version}\","),
+        );
+        check(
+            "packages/python/pyproject.toml",
+            &format!("version = \"{version}\""),
+        );
+    }
+}

@@ -112,4 +112,8 @@ pub(crate) fn installed(places: &Places) -> PathBuf {
     places.target.join("python")
 }
 
-const ARCHIVE: &str = "heygen_webhooks-0.1.0-py3-none-any.whl";
+const ARCHIVE: &str = concat!(
+    "heygen_webhooks-",
+    env!("CARGO_PKG_VERSION"),
+    "-py3-none-any.whl"
+);
