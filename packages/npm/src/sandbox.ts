@@ -52,11 +52,16 @@ export interface SandboxOptions {
   readonly binary?: string;
   /** Shortens the waits between attempts; at 0 nothing waits. */
   readonly timeScale?: number;
+  /** The secret of every endpoint, for a receiver that reads its own at its start. By default each gets a new one. */
+  readonly secret?: string;
 }
 
 /** Starts a sandbox on a free port. It ends with this process, or when it is closed. */
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { HEYGEN_WEBHOOKS_BIN: named, ...env } = process.env;
+  const { HEYGEN_WEBHOOKS_BIN: named, HEYGEN_WEBHOOK_SECRET: _, ...env } = process.env;
+  if (options.secret !== undefined) {
+    env["HEYGEN_WEBHOOK_SECRET"] = options.secret;
+  }
   const binary = options.binary ?? named ?? "heygen-webhooks";
   const words = ["sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"];
   if (options.timeScale !== undefined) {
@@ -116,9 +121,9 @@ export class Sandbox {
     return this.#call("GET", "/sandbox/deliveries");
   }
 
-  /** Every delivery, once all have ended. */
-  async settled(): Promise<readonly SandboxDelivery[]> {
-    return this.#call("GET", "/sandbox/settled");
+  /** Every delivery, once all have ended. What is pending after so many seconds is an error. */
+  async settled(timeout = 30): Promise<readonly SandboxDelivery[]> {
+    return this.#call("GET", `/sandbox/settled?timeout=${timeout}`);
   }
 
   /** Misbehaves from now on, in the ways that docs/sandbox.md lists; `{}` behaves again. */

@@ -38,6 +38,22 @@ test("the sandbox sends what is verified", async () => {
   await assert.rejects(sandbox.deliveries());
 });
 
+test("a secret may be known before, and what is pending is an error", async () => {
+  const sandbox = await createSandbox({ secret: "whsec_known" });
+  const server = createServer((request, response) => response.writeHead(request.method === "OPTIONS" ? 204 : 500).end());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const endpoint = await sandbox.register(`http://127.0.0.1:${server.address().port}/heygen`);
+    assert.equal(endpoint.secret, "whsec_known");
+    await sandbox.send("avatar_video.success");
+    await assert.rejects(sandbox.settled(1), /answered 408/);
+  } finally {
+    server.close();
+    await sandbox.close();
+  }
+});
+
 test("a missing binary is an error that says what to do", async () => {
   await assert.rejects(createSandbox({ binary: "no-such-binary" }), /put heygen-webhooks on the PATH/);
 });

@@ -55,6 +55,15 @@ def test_misuse_is_an_error_with_the_answer(heygen_sandbox):
         heygen_sandbox.misbehave(nonsense=1)
 
 
+def test_secret_may_be_known_before_and_pending_is_an_error(receiver):
+    receiver.secret = None
+    with Sandbox(secret="whsec_known") as sandbox:
+        assert sandbox.register(receiver.url)["secret"] == "whsec_known"
+        sandbox.send("avatar_video.success")
+        with pytest.raises(RuntimeError, match="answered 408"):
+            sandbox.settled(timeout=1)
+
+
 def test_closed_sandbox_has_ended():
     with Sandbox() as sandbox:
         assert sandbox.deliveries() == []

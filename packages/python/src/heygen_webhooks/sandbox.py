@@ -17,16 +17,22 @@ class Sandbox:
     """A sandbox on a free port. It ends with the ``with`` block, when it is closed, or with this process.
 
     ``binary`` is by default what ``HEYGEN_WEBHOOKS_BIN`` names, or else ``heygen-webhooks`` on the PATH. ``time_scale`` shortens the
-    waits between attempts; at 0 nothing waits.
+    waits between attempts; at 0 nothing waits. ``secret`` is that of every endpoint, for a receiver that reads its own at its start;
+    by default each gets a new one.
     """
 
     #: Replaces ``https://api.heygen.com`` in a client. Any API key is good.
     url: str
 
-    def __init__(self, binary: str | None = None, time_scale: float | None = None) -> None:
+    def __init__(
+        self, binary: str | None = None, time_scale: float | None = None, secret: str | None = None
+    ) -> None:
         environment = dict(os.environ)
         binary = binary or environment.get("HEYGEN_WEBHOOKS_BIN") or "heygen-webhooks"
         environment.pop("HEYGEN_WEBHOOKS_BIN", None)
+        environment.pop("HEYGEN_WEBHOOK_SECRET", None)
+        if secret is not None:
+            environment["HEYGEN_WEBHOOK_SECRET"] = secret
         words = [binary, "sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"]
         if time_scale is not None:
             words += ["--time-scale", str(time_scale)]
@@ -62,9 +68,9 @@ class Sandbox:
         """Every delivery so far, with its attempts."""
         return self._call("GET", "/sandbox/deliveries")  # type: ignore[no-any-return]
 
-    def settled(self) -> list[dict[str, Any]]:
-        """Every delivery, once all have ended."""
-        return self._call("GET", "/sandbox/settled")  # type: ignore[no-any-return]
+    def settled(self, timeout: int = 30) -> list[dict[str, Any]]:
+        """Every delivery, once all have ended. What is pending after so many seconds is a ``RuntimeError``."""
+        return self._call("GET", f"/sandbox/settled?timeout={timeout}")  # type: ignore[no-any-return]
 
     def misbehave(self, **misbehaviour: Any) -> None:
         """Misbehaves from now on, in the ways that docs/sandbox.md lists; without any it behaves again."""
