@@ -18,6 +18,7 @@ use super::{
     api_error::ApiError,
     endpoint::Endpoint,
     input::{self, Params},
+    media::Media,
     misbehaviour::Misbehaviour,
     outgoing::OutgoingRequest,
     record::Delivery,
@@ -51,8 +52,8 @@ async fn whole_body(request: Request, next: Next) -> Response {
 }
 
 /// Sends an event.
-async fn send(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing(&shared.media()));
+async fn send(State(shared): State<Arc<Shared>>, media: Media, body: Bytes) -> Answer {
+    let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing(&media));
     let data = json!({"event_id": sent.event_id, "deliveries": sent.deliveries});
     Ok(reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
 }

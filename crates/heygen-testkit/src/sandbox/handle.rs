@@ -122,8 +122,8 @@ impl Sandbox {
         self.shared.misbehave(misbehaviour);
     }
 
-    /// Notes about unusual requests that were accepted: two kinds of key, or another body with the
-    /// same `Idempotency-Key`. The newest 100 are kept.
+    /// Notes about unusual requests: two kinds of key, another body with the same `Idempotency-Key`,
+    /// a path that does not exist. The newest 100 are kept.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.shared.state().notes().iter().cloned().collect()

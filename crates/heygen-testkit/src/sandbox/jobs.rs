@@ -29,26 +29,26 @@ use super::{
 type Answer = Result<Response, ApiError>;
 type Sandbox = State<Arc<Shared>>;
 
-pub(super) async fn v2_video(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v2_video(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (_, request) = read(&body, &["video_inputs"])?;
-    let id = shared.start_job(Kind::Video, request).id;
-    Ok(v2(json!({"video_id": id})))
+    let id = shared.start_job(Kind::Video, request, &media).id;
+    Ok(v2(&json!({"video_id": id})))
 }
 
-pub(super) async fn v2_template(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v2_template(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (_, request) = read(&body, &[])?;
-    let id = shared.start_job(Kind::Video, request).id;
-    Ok(v2(json!({"video_id": id})))
+    let id = shared.start_job(Kind::Video, request, &media).id;
+    Ok(v2(&json!({"video_id": id})))
 }
 
-pub(super) async fn v2_translation(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v2_translation(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (fields, mut request) = read(&body, &["video_url", OUTPUT_LANGUAGE])?;
     request.language = fields.text(OUTPUT_LANGUAGE)?;
-    let id = shared.start_job(Kind::Translation, request).id;
-    Ok(v2(json!({"video_translate_id": id})))
+    let id = shared.start_job(Kind::Translation, request, &media).id;
+    Ok(v2(&json!({"video_translate_id": id})))
 }
 
-pub(super) async fn v3_video(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_video(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (fields, request) = read_v3(&body, &[TYPE])?;
     let kind = fields.text(TYPE)?.unwrap_or_default();
     if !VIDEO_TYPES.contains(&kind.as_str()) {
@@ -60,19 +60,19 @@ pub(super) async fn v3_video(State(shared): Sandbox, body: Bytes) -> Answer {
         fields.refuse(CALLBACK_URL)?;
     }
     let format = request.format.clone().unwrap_or_else(|| "mp4".to_owned());
-    let id = shared.start_job(Kind::Video, request).id;
+    let id = shared.start_job(Kind::Video, request, &media).id;
     Ok(data(
         json!({"video_id": id, "status": "waiting", "output_format": format}),
     ))
 }
 
-pub(super) async fn v3_template(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_template(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (_, request) = read_v3(&body, &["variables"])?;
-    let job = shared.start_job(Kind::Video, request);
-    Ok(data(job.v3_video(&shared.media())))
+    let job = shared.start_job(Kind::Video, request, &media);
+    Ok(data(job.v3_video(&media)))
 }
 
-pub(super) async fn v3_agent(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_agent(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (fields, request) = read_v3(&body, &[PROMPT])?;
     let prompt = fields.text(PROMPT)?.unwrap_or_default();
     if !(1..=10_000).contains(&prompt.chars().count()) {
@@ -81,7 +81,7 @@ pub(super) async fn v3_agent(State(shared): Sandbox, body: Bytes) -> Answer {
             "prompt must have 1 to 10,000 characters.",
         ));
     }
-    let job = shared.start_job(Kind::Agent, request);
+    let job = shared.start_job(Kind::Agent, request, &media);
     Ok(data(json!({
         "session_id": job.id,
         "status": "generating",
@@ -90,7 +90,7 @@ pub(super) async fn v3_agent(State(shared): Sandbox, body: Bytes) -> Answer {
     })))
 }
 
-pub(super) async fn v3_translation(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_translation(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (fields, request) = read_v3(&body, &["video", OUTPUT_LANGUAGES])?;
     let languages = fields.texts(OUTPUT_LANGUAGES)?;
     if languages.is_empty() {
@@ -104,48 +104,54 @@ pub(super) async fn v3_translation(State(shared): Sandbox, body: Bytes) -> Answe
             language: Some(language),
             ..request.clone()
         };
-        shared.start_job(Kind::Translation, request).id
+        shared.start_job(Kind::Translation, request, &media).id
     };
     let ids: Vec<_> = languages.into_iter().map(start).collect();
     Ok(data(json!({"video_translation_ids": ids})))
 }
 
-pub(super) async fn v3_clipping(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_clipping(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (_, request) = read_v3(&body, &["video"])?;
-    let id = shared.start_job(Kind::Clipping, request).id;
-    Ok(accepted(json!({"ai_clipping_id": id})))
+    let id = shared.start_job(Kind::Clipping, request, &media).id;
+    Ok(accepted(&json!({"ai_clipping_id": id})))
 }
 
-pub(super) async fn v3_render(State(shared): Sandbox, body: Bytes) -> Answer {
+pub(super) async fn v3_render(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
     let (fields, mut request) = read_v3(&body, &["project"])?;
     request.format = fields.text("format")?;
-    let id = shared.start_job(Kind::Render, request).id;
-    Ok(accepted(json!({"render_id": id})))
+    let id = shared.start_job(Kind::Render, request, &media).id;
+    Ok(accepted(&json!({"render_id": id})))
 }
 
 pub(super) async fn v1_video_status(
     State(shared): Sandbox,
+    media: Media,
     Query(params): Query<Params>,
 ) -> Answer {
     let id = params.get(VIDEO_ID).filter(|id| !id.is_empty());
     let id = id.ok_or(ApiError::Missing(VIDEO_ID))?;
     let job = shared.job(&[Kind::Video, Kind::Agent], id)?;
-    let shown = job.v1_video(&shared.media());
+    let shown = job.v1_video(&media);
     let body = json!({"code": 100, "data": shown, "message": "Success"});
     Ok(reply::json(StatusCode::OK, &body))
 }
 
 pub(super) async fn v2_translation_status(
     State(shared): Sandbox,
+    media: Media,
     Path(id): Path<String>,
 ) -> Answer {
     let job = shared.job(&[Kind::Translation], &id)?;
-    Ok(v2(job.v2_translation(&shared.media())))
+    Ok(v2(&job.v2_translation(&media)))
 }
 
-pub(super) async fn v3_video_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
+pub(super) async fn v3_video_status(
+    State(shared): Sandbox,
+    media: Media,
+    Path(id): Path<String>,
+) -> Answer {
     let job = shared.job(&[Kind::Video, Kind::Agent], &id)?;
-    Ok(data(job.v3_video(&shared.media())))
+    Ok(data(job.v3_video(&media)))
 }
 
 pub(super) async fn v3_agent_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
@@ -157,28 +163,37 @@ pub(super) async fn v3_agent_status(State(shared): Sandbox, Path(id): Path<Strin
 
 pub(super) async fn v3_translation_status(
     State(shared): Sandbox,
+    media: Media,
     Path(id): Path<String>,
 ) -> Answer {
     let job = shared.job(&[Kind::Translation], &id)?;
-    Ok(data(job.v3_translation(&shared.media())))
+    Ok(data(job.v3_translation(&media)))
 }
 
-pub(super) async fn v3_clipping_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
+pub(super) async fn v3_clipping_status(
+    State(shared): Sandbox,
+    media: Media,
+    Path(id): Path<String>,
+) -> Answer {
     let job = shared.job(&[Kind::Clipping], &id)?;
-    Ok(data(job.resource(&shared.media())))
+    Ok(data(job.resource(&media)))
 }
 
-pub(super) async fn v3_render_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
+pub(super) async fn v3_render_status(
+    State(shared): Sandbox,
+    media: Media,
+    Path(id): Path<String>,
+) -> Answer {
     let job = shared.job(&[Kind::Render], &id)?;
-    Ok(data(job.resource(&shared.media())))
+    Ok(data(job.resource(&media)))
 }
 
 impl Shared {
-    /// Links to files, as they are made now.
-    pub(super) fn media(&self) -> Media {
+    /// Links to files, as they are made now. They begin with `base`.
+    pub(super) fn media(&self, base: String) -> Media {
         let life = self.state().misbehaviour.link_ms;
         let life = life.map_or(LINK_LIFE, Duration::from_millis);
-        Media::new(&self.url, life)
+        Media::new(base, life)
     }
 
     /// A job by what its event names, if it is one of these kinds.
@@ -190,7 +205,7 @@ impl Shared {
             .ok_or_else(|| ApiError::NoSuchJob(kinds[0], id.to_owned()))
     }
 
-    fn start_job(self: &Arc<Self>, kind: Kind, request: JobRequest) -> Job {
+    fn start_job(self: &Arc<Self>, kind: Kind, request: JobRequest, media: &Media) -> Job {
         let id = clock::new_id();
         let mut state = self.state();
         let job = Job {
@@ -214,13 +229,13 @@ impl Shared {
             .map_or(JOB_TIME, Duration::from_millis);
         state.add_job(job.clone());
         drop(state);
-        self.spawn(run(self.clone(), job.id.clone(), time));
+        self.spawn(run(self.clone(), job.id.clone(), media.base.clone(), time));
         job
     }
 }
 
 /// Plays a job to its end, and sends its event.
-async fn run(shared: Arc<Shared>, id: String, time: Duration) {
+async fn run(shared: Arc<Shared>, id: String, base: String, time: Duration) {
     if !shared.pause(time / 2).await {
         return;
     }
@@ -228,7 +243,7 @@ async fn run(shared: Arc<Shared>, id: String, time: Duration) {
     if !shared.pause(time / 2).await {
         return;
     }
-    let media = shared.media();
+    let media = shared.media(base);
     let outgoing = {
         let mut state = shared.state();
         let Some(job) = state.jobs.get_mut(&id) else {
@@ -280,11 +295,11 @@ fn read(body: &[u8], required: &[&'static str]) -> Result<(Fields, JobRequest), 
 }
 
 /// `{"error": null, "data": …}`
-fn v2(data: Value) -> Response {
+fn v2(data: &Value) -> Response {
     reply::json(StatusCode::OK, &json!({"error": null, "data": data}))
 }
 
-fn accepted(data: Value) -> Response {
+fn accepted(data: &Value) -> Response {
     reply::json(StatusCode::ACCEPTED, &json!({ "data": data }))
 }
 

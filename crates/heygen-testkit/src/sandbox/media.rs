@@ -1,15 +1,19 @@
 //! [`Media`]: small real files behind the sandbox's links.
 
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query},
+    extract::{FromRequestParts, Path, Query},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{
+    StatusCode,
+    header::{CONTENT_TYPE, HOST},
+    request::Parts,
+};
 use serde_json::Value;
 
-use super::{clock, input::Params};
+use super::{clock, input::Params, shared::Shared};
 use crate::json::Json;
 
 /// A file. All videos are the same one, and so on.
@@ -90,15 +94,30 @@ impl File {
 /// Makes links to the files.
 #[derive(Debug)]
 pub(super) struct Media {
-    base: String,
+    /// Without a slash at the end.
+    pub(super) base: String,
     expires: i64,
 }
 
+/// Links begin with the address by which the client called: it may know the sandbox by a name.
+impl FromRequestParts<Arc<Shared>> for Media {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Infallible> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let base = host.map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
+        Ok(shared.media(base))
+    }
+}
+
 impl Media {
-    pub(super) fn new(base: &str, life: Duration) -> Self {
+    pub(super) fn new(base: String, life: Duration) -> Self {
         let life = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
         Self {
-            base: base.to_owned(),
+            base,
             expires: clock::unix_seconds().saturating_add(life),
         }
     }
@@ -143,7 +162,7 @@ impl Media {
 /// # Source
 ///
 /// That HeyGen answers an expired link with 403 is documented by its command line; the body is that
-/// of other CloudFront links (assumed).
+/// of other links of its kind of host (assumed).
 pub(super) async fn file(
     Path((_, name)): Path<(String, String)>,
     Query(params): Query<Params>,

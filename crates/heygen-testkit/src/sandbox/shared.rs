@@ -11,7 +11,7 @@ use super::{clock, paging::Tokens, settings::Settings, state::State};
 use crate::sender::Sender;
 
 pub(super) struct Shared {
-    /// The base URL, without a slash at the end. Links to files begin with it.
+    /// The base URL, without a slash at the end.
     pub(super) url: String,
     pub(super) settings: Settings,
     pub(super) tokens: Tokens,

@@ -406,6 +406,29 @@ async fn links_of_samples_lead_to_the_sandbox() {
     );
 }
 
+#[tokio::test]
+async fn links_begin_with_the_address_that_was_called() {
+    let (heygen, server, _) = registered(&[200]).await;
+    heygen.misbehave(quick());
+    let named = |operation: &str| heygen.request(operation).header("host", "heygen.test:80");
+    for (operation, body) in [
+        ("POST /v3/videos", r#"{"type":"avatar"}"#),
+        (
+            "POST /sandbox/events",
+            r#"{"event_type":"avatar_video.success"}"#,
+        ),
+    ] {
+        named(operation).body(body).send().await.unwrap();
+        heygen.settled().await;
+        let event = json_of(&posts(&server).pop().unwrap());
+        let url = event["event_data"]["url"].as_str().unwrap();
+        assert!(
+            url.starts_with("http://heygen.test:80/sandbox/media/"),
+            "{url}"
+        );
+    }
+}
+
 async fn check_refused(
     heygen: &Heygen,
     operation: &str,
