@@ -8,7 +8,7 @@ use http::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{job::Kind, operation::Operation, reply};
+use super::{operation::Operation, reply};
 
 /// The version of the API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,7 +47,13 @@ pub(super) enum ApiError {
     /// No endpoint has that id.
     NoSuchEndpoint,
     /// No job of that kind has that id.
-    NoSuchJob(Kind, String),
+    NoSuchJob {
+        id: String,
+        /// The kind, in messages.
+        noun: &'static str,
+        /// The code of v3.
+        code: &'static str,
+    },
     /// A request with the same `Idempotency-Key` is in progress.
     InProgress,
     /// The body is too long.
@@ -68,7 +74,7 @@ impl ApiError {
                 format!("The url did not answer an OPTIONS request with 2xx in time: {reason}.")
             }
             Self::NoSuchEndpoint => "There is no webhook endpoint with that id.".to_owned(),
-            Self::NoSuchJob(kind, id) => format!("{} {id} not found", kind.noun()),
+            Self::NoSuchJob { id, noun, .. } => format!("{noun} {id} not found"),
             Self::InProgress => {
                 "A request with the same Idempotency-Key is still being processed.".to_owned()
             }
@@ -142,7 +148,7 @@ impl ApiError {
             }
             Self::Invalid(..) => (StatusCode::BAD_REQUEST, 400_175),
             Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, 400_131),
-            Self::NoSuchJob(..) => (StatusCode::NOT_FOUND, 40_104),
+            Self::NoSuchJob { .. } => (StatusCode::NOT_FOUND, 40_104),
             Self::InProgress => (StatusCode::CONFLICT, 400_175),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 400_175),
         }
@@ -152,7 +158,7 @@ impl ApiError {
     fn v1_message(&self) -> Option<&'static str> {
         match self {
             Self::NoSuchEndpoint => Some("Webhook endpoint not found"),
-            Self::NoSuchJob(..) => Some("Video not found"),
+            Self::NoSuchJob { .. } => Some("Video not found"),
             _ if self.is_about_url() => Some("Url of this webhook endpoint is invalid"),
             _ => None,
         }
@@ -171,7 +177,7 @@ impl ApiError {
             Self::Invalid(..)
             | Self::Unreachable(_)
             | Self::NoSuchEndpoint
-            | Self::NoSuchJob(..)
+            | Self::NoSuchJob { .. }
             | Self::InProgress
             | Self::TooLarge => {
                 let (status, code, _) = self.v3_code();
@@ -187,14 +193,7 @@ impl ApiError {
             Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, INVALID, *param),
             Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some(URL)),
             Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, "webhook_not_found", None),
-            Self::NoSuchJob(kind, _) => {
-                let code = match kind {
-                    Kind::Video => "video_not_found",
-                    Kind::Render => "hyperframes_render_not_found",
-                    Kind::Agent | Kind::Translation | Kind::Clipping => "not_found",
-                };
-                (StatusCode::NOT_FOUND, code, None)
-            }
+            Self::NoSuchJob { code, .. } => (StatusCode::NOT_FOUND, code, None),
             Self::InProgress => (StatusCode::CONFLICT, "request_in_progress", None),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
         }

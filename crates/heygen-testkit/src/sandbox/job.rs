@@ -9,6 +9,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    api_error::ApiError,
     media::{File, Media},
     outgoing::Outgoing,
 };
@@ -49,6 +50,7 @@ pub(super) struct Job {
     pub(super) request: JobRequest,
     /// Why it fails, if it does.
     pub(super) failure: Option<String>,
+    pub(super) failure_code: Option<String>,
     /// In Unix seconds.
     pub(super) created_at: i64,
     pub(super) completed_at: Option<i64>,
@@ -101,6 +103,17 @@ impl Kind {
             Self::Translation => "message",
             Self::Clipping | Self::Render => "failure_message",
         }
+    }
+
+    /// The answer of v3 for an id that none has.
+    pub(super) fn not_found(self, id: String) -> ApiError {
+        let code = match self {
+            Self::Video => "video_not_found",
+            Self::Render => "hyperframes_render_not_found",
+            Self::Agent | Self::Translation | Self::Clipping => "not_found",
+        };
+        let noun = self.noun();
+        ApiError::NoSuchJob { id, noun, code }
     }
 
     /// In messages.
@@ -219,7 +232,7 @@ impl Job {
             "created_at": self.created_at,
             "duration": self.duration(),
             "error": self.shown_failure().map(|message| json!({
-                "code": null, "detail": message, "message": message,
+                "code": self.failure_code, "detail": message, "message": message,
             })),
             "gif_url": link(self.request.include_gif, File::Gif),
             "id": self.id,
@@ -248,7 +261,7 @@ impl Job {
             "duration": self.duration(),
             "folder_id": self.request.folder_id,
             "output_language": null,
-            "failure_code": null,
+            "failure_code": self.shown_failure().and(self.failure_code.as_deref()),
             "failure_message": self.shown_failure(),
             "video_page_url": (self.stage == Stage::Completed).then_some(page),
         })

@@ -6,14 +6,14 @@
 //! generated from the OpenAPI text. Only the fields that come back later are read; all others are
 //! accepted, except `test` in v3, which has no such field.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{FromRequestParts, Path, Query, State},
     response::Response,
 };
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header::HOST, request::Parts};
 use serde_json::{Value, json};
 
 use super::{
@@ -157,7 +157,7 @@ pub(super) async fn v3_video_status(
 pub(super) async fn v3_agent_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
     let state = shared.state();
     let job = state.jobs.get(&id).filter(|job| job.kind == Kind::Agent);
-    let job = job.ok_or(ApiError::NoSuchJob(Kind::Agent, id))?;
+    let job = job.ok_or_else(|| Kind::Agent.not_found(id.clone()))?;
     Ok(data(job.session()))
 }
 
@@ -188,6 +188,20 @@ pub(super) async fn v3_render_status(
     Ok(data(job.resource(&media)))
 }
 
+/// Links begin with the address by which the client called: it may know the sandbox by a name.
+impl FromRequestParts<Arc<Shared>> for Media {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Infallible> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let base = host.map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
+        Ok(shared.media(base))
+    }
+}
+
 impl Shared {
     /// Links to files, as they are made now. They begin with `base`.
     pub(super) fn media(&self, base: String) -> Media {
@@ -202,7 +216,7 @@ impl Shared {
         let mut jobs = state.jobs.values();
         let job = jobs.find(|job| job.subject_id == id && kinds.contains(&job.kind));
         job.cloned()
-            .ok_or_else(|| ApiError::NoSuchJob(kinds[0], id.to_owned()))
+            .ok_or_else(|| kinds[0].not_found(id.to_owned()))
     }
 
     fn start_job(self: &Arc<Self>, kind: Kind, request: JobRequest, media: &Media) -> Job {
@@ -220,6 +234,7 @@ impl Shared {
             is_announced: false,
             request,
             failure: state.misbehaviour.fail_jobs.clone(),
+            failure_code: state.misbehaviour.fail_code.clone(),
             created_at: clock::unix_seconds(),
             completed_at: None,
         };

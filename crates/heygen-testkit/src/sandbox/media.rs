@@ -1,19 +1,15 @@
 //! [`Media`]: small real files behind the sandbox's links.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    extract::{FromRequestParts, Path, Query},
+    extract::{Path, Query},
     response::{IntoResponse, Response},
 };
-use http::{
-    StatusCode,
-    header::{CONTENT_TYPE, HOST},
-    request::Parts,
-};
+use http::{StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use super::{clock, input::Params, shared::Shared};
+use super::{clock, input::Params};
 use crate::json::Json;
 
 /// A file. All videos are the same one, and so on.
@@ -97,20 +93,6 @@ pub(super) struct Media {
     /// Without a slash at the end.
     pub(super) base: String,
     expires: i64,
-}
-
-/// Links begin with the address by which the client called: it may know the sandbox by a name.
-impl FromRequestParts<Arc<Shared>> for Media {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        shared: &Arc<Shared>,
-    ) -> Result<Self, Infallible> {
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let base = host.map_or_else(|| shared.url.clone(), |host| format!("http://{host}"));
-        Ok(shared.media(base))
-    }
 }
 
 impl Media {

@@ -58,6 +58,7 @@ pub struct Misbehaviour {
     pub(super) old_secret: bool,
     pub(super) job_ms: Option<u64>,
     pub(super) fail_jobs: Option<String>,
+    pub(super) fail_code: Option<String>,
     pub(super) link_ms: Option<u64>,
     pub(super) log_delivered_only: bool,
     pub(super) log_order: LogOrder,
@@ -246,6 +247,14 @@ impl Misbehaviour {
     #[must_use]
     pub fn fail_jobs(mut self, reason: impl Into<String>) -> Self {
         self.fail_jobs = Some(reason.into());
+        self
+    }
+
+    /// `fail_code`: the code of the failure in the state of a video, for example
+    /// `MOVIO_PAYMENT_INSUFFICIENT_CREDIT` (observed). Default: none, as was observed too.
+    #[must_use]
+    pub fn fail_code(mut self, code: impl Into<String>) -> Self {
+        self.fail_code = Some(code.into());
         self
     }
 

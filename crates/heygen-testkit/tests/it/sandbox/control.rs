@@ -98,7 +98,7 @@ async fn misbehave_sets_and_clears_misbehaviour() {
         "duplicates": 1, "delay_ms": 1, "reorder": 1, "drop_answers": 1, "link": "empty",
         "event_type": "podcast.success", "data": [], "name_key": "event", "without_data": false,
         "body": null, "mid_2026_headers": true, "doubled_signature": true, "truncate": 0, "slow_ms": 1,
-        "spaced": true, "old_secret": true, "job_ms": 1, "fail_jobs": "why", "link_ms": 1, "log_delivered_only": true, "log_order": "shuffled",
+        "spaced": true, "old_secret": true, "job_ms": 1, "fail_jobs": "why", "fail_code": "code", "link_ms": 1, "log_delivered_only": true, "log_order": "shuffled",
         "api": [{"on": "GET /v3/webhooks/event-types", "times": 1, "status": 503, "retry_after": 2,
             "body": "busy", "cut_off": false, "delay_ms": 1}],
     });
@@ -241,7 +241,7 @@ async fn state_is_shown_and_status_is_set() {
                 "event_type": null, "data": null, "name_key": null, "without_data": false, "body": null,
                 "mid_2026_headers": false, "doubled_signature": false, "truncate": 0, "slow_ms": 0,
                 "spaced": false,
-                "old_secret": false, "job_ms": null, "fail_jobs": null, "link_ms": null, "log_delivered_only": false, "log_order": "newest_first",
+                "old_secret": false, "job_ms": null, "fail_jobs": null, "fail_code": null, "link_ms": null, "log_delivered_only": false, "log_order": "newest_first",
                 "api": [],
             },
             "notes": [],

@@ -284,7 +284,7 @@ async fn poller_sees_a_job_go_on() {
 async fn failure_is_shown_and_announced() {
     for case in cases() {
         let (heygen, server, _) = registered(&[200]).await;
-        heygen.misbehave(quick().fail_jobs("no credit"));
+        heygen.misbehave(quick().fail_jobs("no credit").fail_code("CREDIT"));
         let id = start(&heygen, &case, json!({})).await;
         heygen.settled().await;
         let shown = status(&heygen, &case, &id).await;
@@ -295,6 +295,10 @@ async fn failure_is_shown_and_announced() {
                 "{}",
                 shown.body
             );
+        }
+        for code in ["/data/error/code", "/data/failure_code"] {
+            let code = shown.body.pointer(code);
+            assert!(code.is_none_or(|code| code == "CREDIT"), "{}", shown.body);
         }
         let event = heygen_events::Event::from_slice(&posts(&server)[0].body).unwrap();
         assert_eq!(
