@@ -1,12 +1,15 @@
 //! [`Media`]: small real files behind the sandbox's links.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use axum::{
     extract::{Path, Query},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, StatusCode,
+    header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, RANGE},
+};
 use serde_json::Value;
 
 use super::{clock, input::Params};
@@ -144,10 +147,12 @@ impl Media {
 /// # Source
 ///
 /// That HeyGen answers an expired link with 403 is documented by its command line; the body is that
-/// of other links of its kind of host (assumed).
+/// of other links of its kind of host (assumed). Importers ask for parts and expect 206; no answer
+/// to that was captured (assumed).
 pub(super) async fn file(
     Path((_, name)): Path<(String, String)>,
     Query(params): Query<Params>,
+    headers: HeaderMap,
 ) -> Response {
     let expires = params.get("Expires").and_then(|time| time.parse().ok());
     if expires.is_some_and(|time: i64| time <= clock::unix_seconds()) {
@@ -155,12 +160,31 @@ pub(super) async fn file(
         return (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "text/xml")], body).into_response();
     }
     let mut all = File::ALL.iter();
-    match all.find(|(_, known, ..)| *known == name) {
-        Some((_, _, content_type, bytes)) => {
-            ([(CONTENT_TYPE, *content_type)], *bytes).into_response()
+    let Some((_, _, content_type, bytes)) = all.find(|(_, known, ..)| *known == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let head = [(CONTENT_TYPE, *content_type), (ACCEPT_RANGES, "bytes")];
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    match range.and_then(|range| part(range, bytes.len())) {
+        Some(part) => {
+            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, bytes.len());
+            let range = [(CONTENT_RANGE, range)];
+            (StatusCode::PARTIAL_CONTENT, head, range, &bytes[part]).into_response()
         }
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => (head, *bytes).into_response(),
     }
+}
+
+/// The bytes that a `Range` asks for. `None` for the whole file: also where they are none of it or
+/// several parts.
+fn part(range: &str, len: usize) -> Option<Range<usize>> {
+    let (start, end) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let part = match (start, end) {
+        ("", last) => len.saturating_sub(last.parse().ok()?)..len,
+        (start, "") => start.parse().ok()?..len,
+        (start, end) => start.parse().ok()?..end.parse::<usize>().ok()?.saturating_add(1).min(len),
+    };
+    (part.start < part.end).then_some(part)
 }
 
 const PATH: &str = "/sandbox/media";
@@ -180,6 +204,33 @@ mod tests {
             format!("http://127.0.0.1:1/sandbox/media/{file}?Expires=7&Signature=c2FuZGJveA__&Key-Pair-Id=SANDBOX")
         });
         assert_eq!(media.localized(link), expected, "{link}");
+    }
+
+    #[track_caller]
+    fn check_part(range: &str, expected: Option<(usize, usize)>) {
+        let part = part(range, 10).map(|part| (part.start, part.end));
+        assert_eq!(part, expected, "{range}");
+    }
+
+    #[test]
+    fn parts_of_a_file() {
+        check_part("bytes=0-0", Some((0, 1)));
+        check_part("bytes=4-", Some((4, 10)));
+        check_part("bytes=4-99", Some((4, 10)));
+        check_part("bytes=-3", Some((7, 10)));
+        check_part("bytes=-99", Some((0, 10)));
+        for whole in [
+            "bytes=10-",
+            "bytes=5-4",
+            "bytes=-0",
+            "bytes=0-1,3-4",
+            "bytes=a-",
+            "items=0-1",
+            "",
+        ] {
+            check_part(whole, None);
+        }
+        check_part(&format!("bytes=0-{}", usize::MAX), Some((0, 10)));
     }
 
     #[test]

@@ -376,7 +376,15 @@ async fn links_expire_and_the_status_has_a_fresh_one() {
     );
     heygen.misbehave(quick());
     let link = text(&status(&heygen, case, &id).await, case.link);
-    assert_eq!(fetch(&heygen, &link).await.0, StatusCode::OK);
+    let (fetched, _, whole) = fetch(&heygen, &link).await;
+    assert_eq!(fetched, StatusCode::OK);
+
+    let rest = heygen.client.get(&link).header("range", "bytes=100-");
+    let rest = rest.send().await.unwrap();
+    assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);
+    let expected = format!("bytes 100-{}/{}", whole.len() - 1, whole.len());
+    assert_eq!(rest.headers()["content-range"], expected.as_str());
+    assert_eq!(rest.bytes().await.unwrap(), whole[100..]);
 }
 
 #[tokio::test]
