@@ -55,6 +55,16 @@ const NEEDS: &[Need] = &[
         source: Source::Debian("python3 python3-venv"),
     },
     Need {
+        name: "bash, zsh and fish",
+        what_for: "complete the command line in tests",
+        scope: Scope::Test,
+        is_there: || {
+            let mut shells = ["bash", "zsh", "fish"].into_iter();
+            shells.all(|shell| succeeds(&format!("{shell} --version")))
+        },
+        source: Source::Debian("bash zsh fish"),
+    },
+    Need {
         name: "openssl",
         what_for: "makes the certificate with which ci checks nats-server.conf",
         scope: Scope::Ci,
@@ -306,7 +316,7 @@ mod tests {
             [
                 "apt-get update",
                 &format!(
-                    "{install} gcc libc6-dev python3 python3-venv openssl systemd nodejs npm \
+                    "{install} gcc libc6-dev python3 python3-venv bash zsh fish openssl systemd nodejs npm \
                      default-jdk-headless golang-go php-cli puma ruby-rack"
                 ),
                 "rustup target add wasm32-unknown-unknown",
@@ -323,6 +333,9 @@ mod tests {
     fn test_needs_no_tool_of_other_commands() {
         let of_test = NEEDS.iter().filter(|need| need.scope <= Scope::Test);
         let names: Vec<_> = of_test.map(|need| need.name).collect();
-        assert_eq!(names, ["C compiler", "Python with venv"]);
+        assert_eq!(
+            names,
+            ["C compiler", "Python with venv", "bash, zsh and fish"]
+        );
     }
 }

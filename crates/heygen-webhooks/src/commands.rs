@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::output::notice;
 use crate::settings::when;
 
+pub(crate) mod completions;
 pub(crate) mod input;
 
 mod backfill;
-mod completions;
 mod config;
 mod dev;
 mod doctor;

@@ -19,6 +19,9 @@ mod store;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if commands::completions::answered() {
+        return ExitCode::SUCCESS;
+    }
     let code = match cli::parse() {
         Ok(command) => run(command),
         Err(code) => code,

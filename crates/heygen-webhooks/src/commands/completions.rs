@@ -1,17 +1,47 @@
-//! `completions`: the script that a package installs for a shell.
+//! `completions`: the script that a package installs for a shell. It asks the program itself what can follow, so that event
+//! names and ids are offered too.
+
+use std::env;
+
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
 
 use crate::cli::{Completions, definition};
 use crate::failure::Failure;
 use crate::output;
 
+mod values;
+
 pub(super) fn run(options: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        options.shell,
-        &mut definition(),
-        "heygen-webhooks",
-        &mut script,
-    );
+    let shells = Shells::builtins();
+    if let Some(shell) = shells.completer(&options.shell.to_string()) {
+        shell.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)?;
+    }
+    if options.shell == clap_complete::Shell::Zsh {
+        script.extend(FIRST_CALL.as_bytes());
+    }
     output::write_bytes(script)?;
     Ok(())
 }
+
+/// Answers the script of a shell, if it is what asks. Nothing may be printed before.
+pub(crate) fn answered() -> bool {
+    let answer = CompleteEnv::with_factory(|| values::completed(definition()));
+    let answer = answer
+        .var(VARIABLE)
+        .bin(PROGRAM)
+        .try_complete(env::args_os(), env::current_dir().ok().as_deref());
+    // Nothing that is said on a line that is being typed would help.
+    answer.unwrap_or(true)
+}
+
+const PROGRAM: &str = "heygen-webhooks";
+const VARIABLE: &str = "HEYGEN_WEBHOOKS_COMPLETE";
+
+/// A file that zsh loads when it first completes the command is the function that is to complete, not only its definition.
+const FIRST_CALL: &str = "
+if [[ $funcstack[1] == _heygen-webhooks ]]; then
+    _clap_dynamic_completer_heygen_webhooks \"$@\"
+fi
+";

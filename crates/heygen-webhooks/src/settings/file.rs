@@ -33,7 +33,7 @@ mod trust;
 pub(crate) struct ConfigFile {
     /// Configuration file, that of `serve` [default: ./heygen-webhooks.toml if it exists]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl ConfigFile {

@@ -5,6 +5,8 @@
 mod backfill;
 #[cfg(unix)]
 mod check;
+#[cfg(unix)]
+mod completions;
 mod config;
 mod config_show;
 mod configuration_sources;
