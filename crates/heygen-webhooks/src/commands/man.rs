@@ -56,7 +56,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    synopsis(command).to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     let mut before_options = Roff::new();
     let examples = command.get_before_help().map(ToString::to_string);
@@ -84,6 +84,16 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     rest.to_writer(&mut page)?;
     page.push(b'\n');
     Ok(page)
+}
+
+/// As the help has it: the options have a section of their own.
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([roman(usage)]);
+    roff
 }
 
 /// A section whose lines are not filled, so that a command can be copied.

@@ -192,6 +192,11 @@ fn packages_get_completions_and_man_pages() {
         assert!(serve.contains(text), "{text}: {serve}");
     }
     assert!(!serve.contains("nats\\-creds"), "{serve}");
+    let drill = read(&workdir, "heygen-webhooks-drill.1");
+    assert!(
+        drill.contains(".SH SYNOPSIS\nheygen\\-webhooks drill [OPTIONS] <URL>\n"),
+        "{drill}"
+    );
 }
 
 fn read(workdir: &Workdir, page: &str) -> String {

@@ -39,7 +39,8 @@ fn with_event_names(command: Command) -> Command {
     command
         .mut_args(|arg| {
             let is_name = is_named(&arg, "EVENT_TYPE") || is_named(&arg, "EVENT_TYPES");
-            candidates_if(is_name, arg, move || event_names(is_schema))
+            let arg = candidates_if(is_name, arg, move || event_names(is_schema));
+            candidates_if(arg.get_long() == Some("on"), arg, rules)
         })
         .mut_subcommands(with_event_names)
 }
@@ -75,6 +76,14 @@ fn event_names(with_any: bool) -> Vec<CompletionCandidate> {
     let names = EventType::KNOWN.iter().map(EventType::as_str);
     let any = with_any.then_some("any");
     names.chain(any).map(CompletionCandidate::new).collect()
+}
+
+/// How a rule of `--on` begins.
+fn rules() -> Vec<CompletionCandidate> {
+    let names = EventType::KNOWN.iter();
+    names
+        .map(|name| CompletionCandidate::new(format!("{name}=")))
+        .collect()
 }
 
 fn delivery_ids() -> Vec<CompletionCandidate> {
