@@ -74,6 +74,12 @@ pub(crate) fn events(names: &[String]) -> Result<Subscription, Failure> {
     Ok(Subscription::Only(wanted))
 }
 
+/// Whether there is a key or a token at all.
+pub(crate) fn has_credentials(options: &ApiOptions) -> bool {
+    let is_set = |name| !matches!(variable(name), Ok(None));
+    options.api_key_file.is_some() || is_set(KEY) || is_set(TOKEN)
+}
+
 fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {
     let key = match &options.api_key_file {
         Some(file) => Some(key_of_file(file)?),

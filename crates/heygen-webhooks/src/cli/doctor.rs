@@ -13,7 +13,7 @@ use clap::Args;
 ///
 /// Lists what is registered at HeyGen, calls the public address as HeyGen would, looks for a
 /// receiver on this machine, and checks secrets and inbox. It changes nothing at HeyGen and takes
-/// less than 15 seconds.
+/// less than 15 seconds. Without an API key or a public URL it checks the rest.
 ///
 /// If a public URL is known (by option, environment or configuration file), it also sends that
 /// address two deliveries of an event named `heygen-webhooks.doctor`. One is signed with your
@@ -24,7 +24,7 @@ use clap::Args;
     before_help = "Examples:
   HEYGEN_API_KEY=… heygen-webhooks doctor \\
     --public-url https://hooks.example.com
-  heygen-webhooks doctor --inbox /var/lib/heygen/inbox.db --no-sample
+  heygen-webhooks doctor --inbox /var/lib/heygen/inbox.db --local
   heygen-webhooks doctor --json | jq '.findings[] | select(.level == \"problem\")'
 
   Against a sandbox:
@@ -54,6 +54,9 @@ pub(crate) struct Doctor {
     pub(crate) file: InboxFile,
     #[command(flatten)]
     pub(crate) secrets: Options<SecretFiles>,
+    /// Check this machine only: receiver, inbox, secrets and rejected requests
+    #[arg(long)]
+    pub(crate) local: bool,
     /// Send no deliveries to the public address
     #[arg(long)]
     pub(crate) no_sample: bool,

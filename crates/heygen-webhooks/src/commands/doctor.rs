@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::cli::Doctor;
+use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::{self, without_query};
 use crate::store::location::InboxLocation;
@@ -21,6 +22,7 @@ mod account;
 mod address;
 mod endpoints;
 mod events;
+mod filesystem;
 mod finding;
 mod inbox;
 mod inputs;
@@ -107,7 +109,10 @@ async fn account_and_sample(
             let ours = endpoints::ours(inputs, &all);
             ours.first().map_or(given, |endpoint| endpoint.url.clone())
         });
-        async move { sample::findings(url.as_deref(), inputs.sample, secret).await }
+        async move {
+            let url = url.as_deref().ok_or(inputs.no_address);
+            sample::findings(url, inputs.sample, secret).await
+        }
     };
     let client = match &inputs.client {
         Ok(client) => client.clone(),
@@ -166,7 +171,10 @@ async fn look_into_rejected(inbox: PathBuf) -> Finding {
 
 fn text(findings: &[Finding]) -> String {
     let count = |level: Level| findings.iter().filter(|it| it.level == level).count();
-    let lines: String = findings.iter().map(Finding::text).collect();
+    let width = prose::width();
+    let looked_at = findings.iter().filter(|it| it.level != Level::Skipped);
+    let mut lines: String = looked_at.map(|it| it.text(width)).collect();
+    lines.push_str(&finding::skipped_text(findings, width));
     let (problems, warnings, skipped) = (
         count(Level::Problem),
         count(Level::Warn),

@@ -96,7 +96,7 @@ impl Seen {
         let ids: Vec<_> = problems.iter().map(|finding| &finding["id"]).collect();
         assert_eq!(ids, expected, "{:#}", self.report);
         assert!(
-            problems.iter().all(|finding| finding["todo"].is_string()),
+            problems.iter().all(|finding| finding["fix"].is_string()),
             "each says what to do: {:#}",
             self.report
         );
@@ -206,7 +206,7 @@ fn every_run_has_the_same_shape() {
     let workdir = Workdir::new();
     let ids = |seen: &Seen| -> Vec<String> {
         let findings = seen.report["findings"].as_array().expect("a list");
-        let keys = ["id", "items", "level", "todo", "what"];
+        let keys = ["fix", "id", "items", "level", "message"];
         for finding in findings {
             let object = finding.as_object().expect("an object");
             let mut found: Vec<_> = object.keys().map(String::as_str).collect();
@@ -214,7 +214,7 @@ fn every_run_has_the_same_shape() {
             assert_eq!(found, keys);
             let id = finding["id"].as_str().expect("a text");
             assert!(
-                !finding["what"].as_str().expect("a text").is_empty(),
+                !finding["message"].as_str().expect("a text").is_empty(),
                 "{id}"
             );
         }
@@ -231,7 +231,7 @@ fn every_run_has_the_same_shape() {
     let nobody = heygen.examine(&workdir, &[], None);
     assert_eq!(ids(&bare), ids(&full));
     assert_eq!(ids(&bare), ids(&nobody));
-    assert_eq!(ids(&bare).len(), 26);
+    assert_eq!(ids(&bare).len(), 27);
     assert_eq!(bare.report["public_url"], Value::Null);
     assert_eq!(full.report["public_url"], json!(serve.url));
     assert!(!full.ended.stdout.contains(SECRET));
@@ -254,6 +254,47 @@ fn people_get_one_screen() {
     );
     assert!(ended.stdout.contains("→ register one"), "{}", ended.stdout);
     assert_eq!(ended.stderr, "", "no terminal, no note");
+}
+
+#[test]
+fn doctor_works_without_a_key_and_checks_this_machine_alone_if_asked() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let address = serve.url.replace("http://", "");
+    let address = address.split('/').next().expect("an address");
+    let secret = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let ended = workdir.run_with(&["doctor", "--listen", address], b"", &secret);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    let text = &ended.stdout;
+    for expected in [
+        "\nskipped  key, endpoints, endpoints.v1, ",
+        ", events.subscribed: HeyGen was not asked: there is no API key\n         → set HEYGEN_API_KEY",
+        "\nskipped  address, address.options, address.get, address.tls, sample.signed, sample.unsigned: give your address",
+        "\nok       inbox.filesystem       ",
+    ] {
+        // In memory or in a container it is a warning.
+        let is_there = text.contains(expected) || text.contains(&expected.replace("ok  ", "warn"));
+        assert!(is_there, "{expected}: {text}");
+    }
+    assert!(text.lines().count() < 20, "one screen: {text}");
+
+    // Neither HeyGen nor the public address is asked, whatever is known of them.
+    let known = [("HEYGEN_API_KEY", KEY), ("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let arguments = [
+        "--local",
+        "--listen",
+        address,
+        "--public-url",
+        "https://nowhere.invalid",
+    ];
+    examine(&workdir, &arguments, &known)
+        .problems(&[])
+        .is("key", "skipped", "--local")
+        .is("events.known", "skipped", "--local")
+        .is("address.tls", "skipped", "--local")
+        .is("sample.signed", "skipped", "--local")
+        .is("receiver", "ok", "answers at")
+        .is("inbox", "ok", "");
 }
 
 #[test]

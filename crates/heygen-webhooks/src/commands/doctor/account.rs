@@ -21,8 +21,12 @@ pub(super) struct Account {
 /// Why HeyGen did not say.
 #[derive(Clone, Debug)]
 pub(super) enum Why {
-    /// No one asked: there is no usable key.
-    NoKey(String),
+    /// No one asked: there is no key.
+    NoKey,
+    /// No one asked: only this machine is checked.
+    Local,
+    /// No one asked: the key cannot be used.
+    BadKey(String),
     /// It did not say in the time there is.
     Late,
     Refused(ApiErrorKind, String),
@@ -74,14 +78,25 @@ impl Account {
         Some(same.secret.as_ref()?.expose())
     }
 
+    /// Why nothing that HeyGen would know is checked, if so.
+    pub(super) fn unasked(&self) -> Option<&'static str> {
+        match &self.v3 {
+            Err(Why::NoKey) => Some(NO_KEY),
+            Err(Why::Local) => Some(LOCAL),
+            _ => None,
+        }
+    }
+
     pub(super) fn key(&self) -> Finding {
         let Err(why) = &self.v3 else {
             return Finding::ok("key", "set, and accepted by HeyGen");
         };
-        let todo = match why {
-            Why::NoKey(_) => {
-                "set HEYGEN_API_KEY (find the key at HeyGen under Settings, API), or name a file with --api-key-file"
+        let fix = match why {
+            Why::NoKey => {
+                return Finding::new("key", Level::Skipped, NO_KEY, Some(SET_KEY.to_owned()));
             }
+            Why::Local => return Finding::skipped("key", LOCAL),
+            Why::BadKey(_) => "correct the key, or the file that --api-key-file names",
             Why::Refused(ApiErrorKind::Authentication, _) => {
                 "create a new key at HeyGen under Settings, API, and set HEYGEN_API_KEY to it"
             }
@@ -92,14 +107,16 @@ impl Account {
                 "run again; if the problem stays, check the network, proxies, --base-url and HeyGen's status page"
             }
         };
-        Finding::problem("key", why.text("HeyGen"), todo)
+        Finding::problem("key", why.text("HeyGen"), fix)
     }
 
     pub(super) fn v1_finding(&self) -> Finding {
         const ID: &str = "endpoints.v1";
         match &self.v1 {
             Ok(list) => Finding::ok(ID, format!("v1 still answers and lists {}", list.len())),
-            Err(Why::NoKey(_)) => Finding::skipped(ID, "not checked: there is no key"),
+            Err(why @ (Why::NoKey | Why::Local | Why::BadKey(_))) => {
+                Finding::skipped(ID, why.text("v1"))
+            }
             Err(why @ Why::Refused(ApiErrorKind::NotFound | ApiErrorKind::Forbidden, _)) => {
                 let what = why.text("v1");
                 Finding::ok(
@@ -126,7 +143,9 @@ impl Account {
 impl Why {
     pub(super) fn text(&self, who: &str) -> String {
         match self {
-            Self::NoKey(text) => text.clone(),
+            Self::NoKey => NO_KEY.to_owned(),
+            Self::Local => LOCAL.to_owned(),
+            Self::BadKey(text) => text.clone(),
             Self::Late => format!("{who} did not answer in time"),
             Self::Refused(ApiErrorKind::Authentication, text) => {
                 format!("{who} does not accept the key: {text}")
@@ -135,6 +154,11 @@ impl Why {
         }
     }
 }
+
+pub(super) const LOCAL: &str = "only this machine is checked (--local)";
+const NO_KEY: &str = "HeyGen was not asked: there is no API key";
+const SET_KEY: &str = "set HEYGEN_API_KEY (find the key at HeyGen under Settings, API), or name a file with --api-key-file; \
+                       receiving works without one";
 
 /// Whether both are one endpoint. Whether the two versions write an id alike, with hyphens or without, is not documented.
 fn is_same(one: &Endpoint, other: &Endpoint) -> bool {

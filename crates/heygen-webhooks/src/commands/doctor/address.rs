@@ -16,7 +16,7 @@ use crate::settings::address::is_private;
 
 pub(super) async fn findings(inputs: &Inputs) -> Vec<Finding> {
     let Some(url) = &inputs.address else {
-        return all_skipped(&IDS, "give your address with --public-url");
+        return all_skipped(&IDS, inputs.no_address);
     };
     let (options, get, tls) = tokio::join!(options(url), get(url), tls::finding(inputs, url));
     vec![reachable(inputs, url), options, get, tls]
@@ -62,7 +62,7 @@ async fn options(url: &Url) -> Finding {
         if report.passed() {
             continue;
         }
-        let todo = match &attempt.result {
+        let fix = match &attempt.result {
             Ok(answer) if answer.status.is_redirection() => {
                 "register the address that the redirect leads to"
             }
@@ -81,7 +81,7 @@ async fn options(url: &Url) -> Finding {
         return Finding::problem(
             ID,
             format!("probe {number} of {PROBES}: {}", describe(attempt)),
-            todo,
+            fix,
         );
     }
     let millis = slowest.as_secs_f64() * 1000.0;

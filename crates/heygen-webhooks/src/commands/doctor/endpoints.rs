@@ -19,7 +19,9 @@ use crate::settings::address::is_private;
 pub(super) async fn findings(inputs: &Inputs, account: &Account) -> Vec<Finding> {
     let all = account.endpoints();
     if account.v3.is_err() && all.is_empty() {
-        let mut findings = all_skipped(&IDS, "unknown: HeyGen did not list the endpoints");
+        let why = account.unasked();
+        let why = why.unwrap_or("unknown: HeyGen did not list the endpoints");
+        let mut findings = all_skipped(&IDS, why);
         findings.insert(1, account.v1_finding());
         return findings;
     }
@@ -72,12 +74,12 @@ fn count(inputs: &Inputs, account: &Account, all: &[&Endpoint]) -> Finding {
         Some(_) => Level::Problem,
         None => Level::Warn,
     };
-    let todo = "register one with `serve --public-url URL` or `endpoints create URL`";
+    let fix = "register one with `serve --public-url URL` or `endpoints create URL`";
     Finding::new(
         ID,
         level,
         "no endpoint is registered: HeyGen sends nothing",
-        Some(todo.to_owned()),
+        Some(fix.to_owned()),
     )
 }
 
@@ -95,7 +97,7 @@ async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> F
             Some(failed) => Finding::warn(
                 ID,
                 "an address that HeyGen sends to does not answer probes correctly",
-                failed.todo,
+                failed.fix,
             ),
         }
         .items(tried.into_iter().map(|tried| tried.text));
@@ -123,7 +125,7 @@ async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> F
     let (given, others): (Vec<&Endpoint>, Vec<&Endpoint>) =
         ours.iter().copied().partition(is_given);
     let tried = try_all(&others).await;
-    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.todo);
+    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.fix);
     let items: Vec<_> = given
         .into_iter()
         .map(|endpoint| format!("HeyGen sends to {}: the address given", name(endpoint)))
@@ -131,10 +133,10 @@ async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> F
         .collect();
     match failed {
         None => Finding::ok(ID, "the public address is registered"),
-        Some(todo) => Finding::problem(
+        Some(fix) => Finding::problem(
             ID,
             "the public address is registered, but as registered it does not answer probes correctly",
-            todo,
+            fix,
         ),
     }
     .items(items)
@@ -144,7 +146,7 @@ async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> F
 struct ProbedEndpoint {
     text: String,
     passed: bool,
-    todo: &'static str,
+    fix: &'static str,
 }
 
 async fn try_all(endpoints: &[&Endpoint]) -> Vec<ProbedEndpoint> {
@@ -171,7 +173,7 @@ async fn try_one(name: &str, sender: &Sender) -> ProbedEndpoint {
     ProbedEndpoint {
         text: format!("HeyGen sends to {name}: {seen}"),
         passed,
-        todo: match status {
+        fix: match status {
             Some(404 | 405) => {
                 "the receiver does not serve the path that HeyGen sends to: change it at HeyGen with `endpoints update ID`, or \
                  serve it with --path"
@@ -302,10 +304,10 @@ fn foreign(inputs: &Inputs, all: &[&Endpoint]) -> Finding {
 }
 
 /// What is bad for the endpoint in question is a problem; for others it is good to know.
-fn judged(id: &'static str, is_problem: bool, what: &str, todo: &str) -> Finding {
+fn judged(id: &'static str, is_problem: bool, what: &str, fix: &str) -> Finding {
     match is_problem {
-        true => Finding::problem(id, what, todo),
-        false => Finding::warn(id, what, todo),
+        true => Finding::problem(id, what, fix),
+        false => Finding::warn(id, what, fix),
     }
 }
 

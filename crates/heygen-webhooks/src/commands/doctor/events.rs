@@ -16,7 +16,11 @@ pub(super) fn findings(inputs: &Inputs, account: &Account) -> Vec<Finding> {
     // Where none is ours, those that there are tell more than nothing.
     let meant = if meant.is_empty() { all } else { meant };
     let Ok(catalogue) = &account.catalogue else {
-        return all_skipped(&IDS, "unknown: HeyGen did not list its event types");
+        let why = account.unasked();
+        return all_skipped(
+            &IDS,
+            why.unwrap_or("unknown: HeyGen did not list its event types"),
+        );
     };
     vec![
         known(catalogue, &meant),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::commands::prose;
 use crate::output::tame;
 
 /// One thing that was looked at. Every run has the same ids in the same order, so that programs can rely on them.
@@ -12,11 +13,11 @@ pub(super) struct Finding {
     pub(super) id: &'static str,
     pub(super) level: Level,
     /// What was seen, in one line.
-    pub(super) what: String,
+    pub(super) message: String,
     /// The endpoints, names or files that are meant, where there are several.
     pub(super) items: Vec<String>,
     /// What to do about it.
-    pub(super) todo: Option<String>,
+    pub(super) fix: Option<String>,
 }
 
 /// How bad it is.
@@ -28,43 +29,47 @@ pub(super) enum Level {
     Warn,
     /// Deliveries do not arrive, or may not.
     Problem,
-    /// Not looked at; `what` says why.
+    /// Not looked at; `message` says why.
     Skipped,
 }
 
 impl Finding {
-    pub(super) fn ok(id: &'static str, what: impl Into<String>) -> Self {
-        Self::new(id, Level::Ok, what, None)
+    pub(super) fn ok(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(id, Level::Ok, message, None)
     }
 
-    pub(super) fn skipped(id: &'static str, what: impl Into<String>) -> Self {
-        Self::new(id, Level::Skipped, what, None)
+    pub(super) fn skipped(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(id, Level::Skipped, message, None)
     }
 
-    pub(super) fn warn(id: &'static str, what: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self::new(id, Level::Warn, what, Some(todo.into()))
+    pub(super) fn warn(
+        id: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self::new(id, Level::Warn, message, Some(fix.into()))
     }
 
     pub(super) fn problem(
         id: &'static str,
-        what: impl Into<String>,
-        todo: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
-        Self::new(id, Level::Problem, what, Some(todo.into()))
+        Self::new(id, Level::Problem, message, Some(fix.into()))
     }
 
     pub(super) fn new(
         id: &'static str,
         level: Level,
-        what: impl Into<String>,
-        todo: Option<String>,
+        message: impl Into<String>,
+        fix: Option<String>,
     ) -> Self {
         Self {
             id,
             level,
-            what: what.into(),
+            message: message.into(),
             items: Vec::new(),
-            todo,
+            fix,
         }
     }
 
@@ -74,10 +79,16 @@ impl Finding {
     }
 
     /// For people: the finding in a line, and below it what is meant and what to do. Long lists are cut.
-    pub(super) fn text(&self) -> String {
-        let mut text = format!("{:<8} {:<22} {}\n", self.level, self.id, tame(&self.what));
+    pub(super) fn text(&self, width: Option<usize>) -> String {
+        let broken = |line: &str| prose::broken(&tame(line), INDENT, width);
+        let mut text = format!(
+            "{:<8} {:<22} {}\n",
+            self.level,
+            self.id,
+            broken(&self.message)
+        );
         let mut below = |line: &str| {
-            text.extend([" ".repeat(INDENT).as_str(), tame(line).as_str(), "\n"]);
+            text.extend([" ".repeat(INDENT).as_str(), &broken(line), "\n"]);
         };
         for item in self.items.iter().take(SHOWN_ITEMS) {
             below(&format!("- {item}"));
@@ -88,8 +99,8 @@ impl Finding {
                 self.items.len() - SHOWN_ITEMS
             ));
         }
-        if let Some(todo) = &self.todo {
-            below(&format!("→ {todo}"));
+        if let Some(fix) = &self.fix {
+            below(&format!("→ {fix}"));
         }
         text
     }
@@ -104,6 +115,32 @@ impl fmt::Display for Level {
             Self::Skipped => "skipped",
         })
     }
+}
+
+/// For people: what was not looked at, together where it has one reason.
+pub(super) fn skipped_text(findings: &[Finding], width: Option<usize>) -> String {
+    const INDENT: usize = 8 + 1;
+    let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(|it| it.level == Level::Skipped) {
+        match groups
+            .iter_mut()
+            .find(|(first, _)| first.message == finding.message)
+        {
+            Some((_, ids)) => ids.push(finding.id),
+            None => groups.push((finding, vec![finding.id])),
+        }
+    }
+    let mut text = String::new();
+    for (first, ids) in groups {
+        let line = format!("{}: {}", ids.join(", "), tame(&first.message));
+        let line = prose::broken(&line, INDENT, width);
+        text.push_str(&format!("{:<8} {line}\n", first.level));
+        if let Some(fix) = &first.fix {
+            let line = prose::broken(&format!("→ {}", tame(fix)), INDENT, width);
+            text.extend([" ".repeat(INDENT).as_str(), &line, "\n"]);
+        }
+    }
+    text
 }
 
 /// Every one of these ids was not looked at, for the same reason.
@@ -122,7 +159,7 @@ mod tests {
     fn a_finding_for_people() {
         let items = (0..10).map(|number| format!("e{number}"));
         let finding = Finding::problem("key", "no \x1b[31mkey", "set it").items(items);
-        let text = finding.text();
+        let text = finding.text(None);
         assert!(
             text.starts_with("PROBLEM  key                    no \u{fffd}[31mkey\n"),
             "{text}"
@@ -131,5 +168,18 @@ mod tests {
         assert!(!text.contains("- e8\n"), "{text}");
         assert!(text.contains("- … and 2 more; --json has all\n"), "{text}");
         assert!(text.ends_with("→ set it\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_skipped_for_one_reason_is_told_once() {
+        let mut findings = all_skipped(&["a", "b"], "no key");
+        findings[0].fix = Some("set it".to_owned());
+        findings.push(Finding::ok("c", "well"));
+        findings.extend(all_skipped(&["d"], "no address"));
+        findings.extend(all_skipped(&["e"], "no key"));
+        assert_eq!(
+            skipped_text(&findings, None),
+            "skipped  a, b, e: no key\n         → set it\nskipped  d: no address\n"
+        );
     }
 }

@@ -7,6 +7,7 @@ use heygen_inbox::{
     InboxErrorKind, Query, State,
 };
 
+use super::filesystem;
 use super::finding::{Finding, all_skipped};
 use super::sample;
 use crate::failure::LET_US_IN;
@@ -19,17 +20,20 @@ use crate::store::{open_existing, open_to_others};
 
 /// Opening blocks for as long as the disk takes.
 pub(super) async fn findings(location: &InboxLocation, nats: &Nats) -> Vec<Finding> {
+    let filesystem = filesystem::finding(location);
     if !location.may_exist() {
         let missing = Finding::warn(
             "inbox",
             format!("no inbox at {location}"),
             "start `serve` to create it, or name the receiver's inbox with --inbox; the inbox of another machine cannot be checked",
         );
-        return with_rest(missing, "there is no inbox here");
+        return with_rest(missing, filesystem, "there is no inbox here");
     }
     let inbox = match open_existing(location, nats).await {
         Ok(inbox) => inbox,
-        Err(error) => return with_rest(unreadable(location, &error), "the inbox cannot be read"),
+        Err(error) => {
+            return with_rest(unreadable(location, &error), filesystem, CANNOT_BE_READ);
+        }
     };
     match read(&inbox).await {
         Ok((last, backlog)) => {
@@ -37,9 +41,9 @@ pub(super) async fn findings(location: &InboxLocation, nats: &Nats) -> Vec<Findi
                 InboxLocation::File(_) => format!("{location}, in a format this version reads"),
                 InboxLocation::Streams(_) => format!("{location}; the servers answer"),
             };
-            vec![found(location, what), last, backlog]
+            vec![found(location, what), filesystem, last, backlog]
         }
-        Err(error) => with_rest(unreadable(location, &error), "the inbox cannot be read"),
+        Err(error) => with_rest(unreadable(location, &error), filesystem, CANNOT_BE_READ),
     }
 }
 
@@ -167,7 +171,7 @@ fn backlog(
 }
 
 fn unreadable(location: &InboxLocation, error: &InboxError) -> Finding {
-    let todo = match (location, error.kind()) {
+    let fix = match (location, error.kind()) {
         (InboxLocation::File(_), InboxErrorKind::Version) => {
             "use the version of heygen-webhooks that wrote it, or correct --inbox"
         }
@@ -183,12 +187,12 @@ fn unreadable(location: &InboxLocation, error: &InboxError) -> Finding {
             "check that the servers run and can be reached from here, and that --inbox names the stream of the receiver, which creates it"
         }
     };
-    Finding::problem("inbox", error_chain(error), todo)
+    Finding::problem("inbox", error_chain(error), fix)
 }
 
-fn with_rest(first: Finding, why: &str) -> Vec<Finding> {
-    let mut findings = vec![first];
-    findings.extend(all_skipped(&IDS[1..], why));
+fn with_rest(first: Finding, filesystem: Finding, why: &str) -> Vec<Finding> {
+    let mut findings = vec![first, filesystem];
+    findings.extend(all_skipped(&IDS[2..], why));
     findings
 }
 
@@ -207,7 +211,14 @@ fn at_least(found: &[DeliverySummary]) -> String {
 const LOOKED_INTO: usize = 20;
 
 /// What is found here, in its order.
-pub(super) const IDS: [&str; 3] = ["inbox", "inbox.last-delivery", "inbox.backlog"];
+pub(super) const IDS: [&str; 4] = [
+    "inbox",
+    filesystem::ID,
+    "inbox.last-delivery",
+    "inbox.backlog",
+];
+
+const CANNOT_BE_READ: &str = "the inbox cannot be read";
 
 /// More are not counted.
 const MOST: usize = 1000;

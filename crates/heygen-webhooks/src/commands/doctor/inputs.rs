@@ -6,7 +6,7 @@ use heygen_api::{Client, Credentials};
 use heygen_connect::SecretStore;
 use reqwest::Url;
 
-use super::account::Why;
+use super::account::{LOCAL, Why};
 use crate::api;
 use crate::cli::Doctor;
 use crate::failure::Failure;
@@ -26,6 +26,8 @@ pub(super) struct Inputs {
     /// Whether HeyGen is played on this machine: then http and loopback are as they should be.
     pub(super) is_sandbox: bool,
     pub(super) address: Option<Url>,
+    /// Why there is none, if so.
+    pub(super) no_address: &'static str,
     pub(super) inbox: InboxLocation,
     pub(super) nats: Nats,
     pub(super) store: SecretStore,
@@ -41,13 +43,20 @@ impl Inputs {
         let api_options = options.api.over(&file)?;
         // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
         api::client(&api_options, Credentials::api_key("none"))?;
-        let client = api::connect(&api_options).map_err(|failure| Why::NoKey(failure.to_string()));
+        let client = match (options.local, api::has_credentials(&api_options)) {
+            (true, _) => Err(Why::Local),
+            (false, false) => Err(Why::NoKey),
+            (false, true) => {
+                api::connect(&api_options).map_err(|failure| Why::BadKey(failure.to_string()))
+            }
+        };
         let base_url = api_options.base_url.as_deref();
         let is_sandbox = base_url
             .and_then(|url| Url::parse(url.trim()).ok())
             .is_some_and(|url| is_loopback(&url));
         let listen = options.listen.over(&file)?;
         let given = options.public_url.over(&file)?.url()?;
+        let given = given.filter(|_| !options.local);
         let address = given
             .map(|url| http_url("public-url", &public_url(&url, listen.path())))
             .transpose()?;
@@ -64,6 +73,10 @@ impl Inputs {
             inbox,
             nats,
             secret_files: options.secrets.over(&file)?.files(),
+            no_address: match options.local {
+                true => LOCAL,
+                false => "give your address with --public-url",
+            },
             sample: !options.no_sample,
             local,
             admin,

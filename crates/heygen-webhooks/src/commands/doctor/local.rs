@@ -61,7 +61,7 @@ impl LocalReceiver {
                     true => Level::Problem,
                     false => Level::Warn,
                 };
-                let todo = match local.is_named {
+                let fix = match local.is_named {
                     true => {
                         "start `serve`, or correct `listen` (--listen, HEYGEN_WEBHOOKS_LISTEN or the configuration file)"
                     }
@@ -69,7 +69,7 @@ impl LocalReceiver {
                         "start `serve`; if it runs elsewhere or with another --listen, name that address with --listen"
                     }
                 };
-                Finding::new(ID, level, what, Some(todo.to_owned()))
+                Finding::new(ID, level, what, Some(fix.to_owned()))
             }
         };
         vec![receiver, self.admin]

@@ -45,7 +45,7 @@ fn read(inbox: &Path) -> Result<Finding, InboxError> {
     Ok(match refused.first() {
         Some(worst) if rejected::may_be_heygens(worst) => {
             let what = "signed requests were rejected in the last 24 hours";
-            Finding::warn(ID, what, todo(&refused)).items(items)
+            Finding::warn(ID, what, fix(&refused)).items(items)
         }
         Some(_) => Finding::ok(
             ID,
@@ -57,7 +57,7 @@ fn read(inbox: &Path) -> Result<Finding, InboxError> {
 }
 
 /// The diagnosis of the newest diagnosed request: in a flood not every request is diagnosed.
-fn todo(refused: &[RejectedSummary]) -> String {
+fn fix(refused: &[RejectedSummary]) -> String {
     let mut telling = refused
         .iter()
         .filter(|post| rejected::may_be_heygens(post))

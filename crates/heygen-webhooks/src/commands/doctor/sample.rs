@@ -8,15 +8,16 @@ use super::finding::{Finding, all_skipped};
 use crate::failure::error_chain;
 
 pub(super) async fn findings(
-    url: Option<&str>,
+    url: Result<&str, &str>,
     wanted: bool,
     secret: Option<Secret>,
 ) -> Vec<Finding> {
     if !wanted {
         return all_skipped(&IDS, "skipped: --no-sample");
     }
-    let Some(url) = url else {
-        return all_skipped(&IDS, "give your address with --public-url");
+    let url = match url {
+        Ok(url) => url,
+        Err(why) => return all_skipped(&IDS, why),
     };
     let sender = Sender::new(url);
     let signed = async {
@@ -43,7 +44,7 @@ async fn signed(sender: &Sender) -> Finding {
             "check that the receiver runs and is fast enough: HeyGen waits 10 s for an answer",
         );
     };
-    let todo = match status {
+    let fix = match status {
         200..=299 => return Finding::ok(ID, seen.text),
         300..=399 => "register the address that the redirect leads to",
         401 | 403 => {
@@ -56,7 +57,7 @@ async fn signed(sender: &Sender) -> Finding {
         }
         _ => "check the logs of the receiver and of every proxy before it",
     };
-    Finding::problem(ID, seen.text, todo)
+    Finding::problem(ID, seen.text, fix)
 }
 
 async fn unsigned(sender: &Sender) -> Finding {

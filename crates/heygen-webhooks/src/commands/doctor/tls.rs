@@ -78,7 +78,7 @@ async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
 
 fn refused(error: &io::Error) -> Finding {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-    let (what, todo) = match cause {
+    let (what, fix) = match cause {
         Some(rustls::Error::InvalidCertificate(cause)) => match out_of_date(cause) {
             Some(found) => found,
             None => (
@@ -95,7 +95,7 @@ fn refused(error: &io::Error) -> Finding {
             "check that the port speaks TLS",
         ),
     };
-    Finding::problem(ID, what, todo)
+    Finding::problem(ID, what, fix)
 }
 
 /// A certificate that has expired, or is not valid yet. Not every verifier of a system tells the date.
@@ -120,7 +120,8 @@ fn out_of_date(cause: &CertificateError) -> Option<(String, &'static str)> {
 /// An expired certificate fails everything that is sent to the address: it is reported once, with its date.
 pub(super) fn say_once(findings: &mut [Finding]) {
     let is_told = findings.iter().any(|finding| {
-        finding.id == ID && (finding.what.starts_with(EXPIRED) || finding.what.starts_with(NOT_YET))
+        finding.id == ID
+            && (finding.message.starts_with(EXPIRED) || finding.message.starts_with(NOT_YET))
     });
     if !is_told {
         return;
@@ -130,7 +131,7 @@ pub(super) fn say_once(findings: &mut [Finding]) {
             .iter()
             .any(|group| finding.id.starts_with(group));
         let has_failed = matches!(finding.level, Level::Problem | Level::Warn)
-            || finding.level == Level::Skipped && finding.what.contains("certificate");
+            || finding.level == Level::Skipped && finding.message.contains("certificate");
         if is_of_address && has_failed && finding.id != ID {
             *finding = Finding::skipped(finding.id, format!("there is no TLS: see {ID}"));
         }

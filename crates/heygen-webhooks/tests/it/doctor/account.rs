@@ -13,14 +13,18 @@ fn a_key_that_is_missing_wrong_or_not_heard() {
     let workdir = Workdir::new();
     let base_url = ["--base-url", heygen.sandbox.url()];
     examine(&workdir, &base_url, &[])
-        .problems(&["key"])
-        .is("key", "problem", "HEYGEN_API_KEY")
-        .is("endpoints", "skipped", "")
+        .problems(&[])
+        .is("key", "skipped", "HEYGEN_API_KEY")
+        .is("endpoints", "skipped", "there is no API key")
         .is("endpoints.v1", "skipped", "")
         .is("events.known", "skipped", "");
     examine(&workdir, &base_url, &[("HEYGEN_API_KEY", "wrong-key")])
         .problems(&["key"])
         .is("key", "problem", "does not accept the key");
+    let missing = ["--api-key-file", "missing"];
+    examine(&workdir, &[&base_url[..], &missing].concat(), &[])
+        .problems(&["key"])
+        .is("key", "problem", "cannot read API key file missing");
     let closed = format!("http://{}", closed_address());
     examine(
         &workdir,
