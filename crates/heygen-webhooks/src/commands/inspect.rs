@@ -1,7 +1,7 @@
 //! `inspect`: parses an event body and shows its fields.
 
-use anyhow::Context as _;
-use heygen_events::Event;
+use heygen_events::{Event, ParseError};
+use serde_json::Value;
 
 use crate::cli::Inspect;
 use crate::commands::input;
@@ -11,11 +11,24 @@ use crate::output::view;
 
 pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
     let body = input::read(&options.file)?;
-    let event = Event::from_slice(&body).context("not an event")?;
+    let parsed = Event::from_slice(&body);
     if options.json {
-        output::json(&view::json(&event))?;
-    } else {
-        output::write(view::text(&event, options.full))?;
+        let (view, error) = match &parsed {
+            Ok(event) => (view::json(event), event.payload_error()),
+            Err(error) => (view::unreadable_json(), Some(error)),
+        };
+        output::json(&with_reason(view, error))?;
+    }
+    match parsed {
+        Ok(event) if !options.json => output::write(view::text(&event, options.full))?,
+        Ok(_) => {}
+        Err(error) => return Err(anyhow::Error::from(error).context("not an event").into()),
     }
     Ok(())
+}
+
+/// Why it is not well formed, as text and `verify` say too.
+fn with_reason(mut view: Value, error: Option<&ParseError>) -> Value {
+    view["reason"] = error.map(view::explain).into();
+    view
 }

@@ -54,7 +54,31 @@ fn inspect_says_what_is_no_event() {
             "{}",
             seen.stderr
         );
+        let json = workdir.run_with(&["inspect", "--json"], body.as_bytes(), &[]);
+        assert_eq!(json.status, 1, "{body}");
+        assert_eq!(json.json()["well_formed"], false, "{body}");
+        assert!(json.json()["reason"].is_string(), "{}", json.stdout);
     }
+}
+
+#[test]
+fn inspect_says_in_json_why_data_is_malformed() {
+    #[track_caller]
+    fn check(data: &str, reason: Option<&str>) {
+        let body = format!(r#"{{"event_type":"avatar_video.success","event_data":{data}}}"#);
+        let seen = Workdir::new().run_with(&["inspect", "--json"], body.as_bytes(), &[]);
+        let seen = seen.ok().json();
+        assert_eq!(seen["well_formed"], reason.is_none(), "{seen}");
+        match reason {
+            Some(reason) => {
+                let told = seen["reason"].as_str().expect("a text");
+                assert!(told.contains(reason), "{told}");
+            }
+            None => assert_eq!(seen["reason"], Value::Null),
+        }
+    }
+    check(r#"{"video_id":"a"}"#, None);
+    check("[]", Some("array"));
 }
 
 #[test]

@@ -134,7 +134,8 @@ pub(super) fn skipped_text(findings: &[Finding], width: Option<usize>) -> String
     for (first, ids) in groups {
         let line = format!("{}: {}", ids.join(", "), tame(&first.message));
         let line = prose::broken(&line, INDENT, width);
-        text.push_str(&format!("{:<8} {line}\n", first.level));
+        let level = format!("{:<8} ", first.level);
+        text.extend([&level, &*line, "\n"]);
         if let Some(fix) = &first.fix {
             let line = prose::broken(&format!("→ {}", tame(fix)), INDENT, width);
             text.extend([" ".repeat(INDENT).as_str(), &line, "\n"]);
