@@ -52,7 +52,7 @@ fn files_of_secrets_are_the_same_for_every_command() {
     let secrets = findings.iter().find(|finding| finding["id"] == "secrets");
     let secrets = secrets.expect("of secrets");
     assert!(
-        secrets["what"]
+        secrets["message"]
             .as_str()
             .is_some_and(|what| what.starts_with("1 known")),
         "{secrets}"
