@@ -529,6 +529,7 @@ mod tests {
             status: Some(StatusCode::OK),
             timed_out: false,
             unreachable: false,
+            bad_certificate: false,
             names_csrf: false,
             duration: Duration::from_secs(seconds),
             summary: String::new(),

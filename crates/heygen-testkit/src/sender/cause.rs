@@ -31,6 +31,19 @@ impl Cause {
         }
     }
 
+    #[cfg(all(feature = "drill", feature = "tls"))]
+    pub(super) fn is_about_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::Expired | Self::NotYetValid | Self::OtherName | Self::UnknownIssuer
+        )
+    }
+
+    #[cfg(all(feature = "drill", not(feature = "tls")))]
+    pub(super) fn is_about_certificate(self) -> bool {
+        false
+    }
+
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
         let mut found = None;

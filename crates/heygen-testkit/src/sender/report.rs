@@ -175,9 +175,18 @@ impl AttemptError {
     /// Whether nothing that speaks HTTP is there: a further request would fail alike.
     #[cfg(feature = "drill")]
     pub(crate) fn is_unreachable(&self) -> bool {
-        let cause = self.source.as_ref();
-        self.kind == AttemptErrorKind::Connect
-            || cause.is_some_and(|cause| cause.downcast_ref() == Some(&Cause::NotHttp))
+        self.kind == AttemptErrorKind::Connect || self.cause() == Some(&Cause::NotHttp)
+    }
+
+    #[cfg(feature = "drill")]
+    pub(crate) fn is_about_certificate(&self) -> bool {
+        self.cause()
+            .is_some_and(|cause| cause.is_about_certificate())
+    }
+
+    #[cfg(feature = "drill")]
+    fn cause(&self) -> Option<&Cause> {
+        self.source.as_ref()?.downcast_ref()
     }
 
     /// How it failed.

@@ -60,6 +60,7 @@ pub(super) struct Observation {
     pub(super) timed_out: bool,
     /// Nothing that speaks HTTP is there.
     pub(super) unreachable: bool,
+    pub(super) bad_certificate: bool,
     pub(super) names_csrf: bool,
     pub(super) duration: Duration,
     pub(super) summary: String,
@@ -72,6 +73,7 @@ impl Observation {
                 status: None,
                 timed_out: false,
                 unreachable: false,
+                bad_certificate: false,
                 names_csrf: false,
                 duration: Duration::ZERO,
                 summary: "nothing was sent".to_owned(),
@@ -101,6 +103,7 @@ impl Observation {
             status: attempt.status(),
             timed_out: error.is_some_and(AttemptError::is_timeout),
             unreachable: error.is_some_and(AttemptError::is_unreachable),
+            bad_certificate: error.is_some_and(AttemptError::is_about_certificate),
             names_csrf: text.to_ascii_lowercase().contains("csrf"),
             duration: attempt.duration,
             summary,
@@ -122,6 +125,12 @@ impl Observation {
 
     /// How to correct a correct delivery or probe that is not accepted, where the answer tells.
     pub(super) fn advice(&self) -> Option<&'static str> {
+        if self.bad_certificate {
+            return Some(
+                "get a certificate for this name from a public authority, send its whole chain, and renew it in time; \
+                 for one of your own, set SSL_CERT_FILE here",
+            );
+        }
         if self.unreachable {
             return Some("start the application, or correct scheme, host and port of the URL");
         }

@@ -170,6 +170,16 @@ fn expired_certificate_is_reported_once_with_its_date() {
         .is("sample.signed", "skipped", "see address.tls")
         .is("sample.unsigned", "skipped", "see address.tls");
     assert!(!seen.ended.stdout.contains("UNIX"), "{}", seen.ended.stdout);
+    // `drill` says so too, and sends no more.
+    let trusted = [("SSL_CERT_FILE", trusted.to_str().expect("UTF-8"))];
+    let drilled = workdir.run_with(&["drill", &url, "--without-secret"], b"", &trusted);
+    for expected in [
+        "the certificate has expired\n",
+        "fix: get a certificate for this name",
+        "; 1 requests",
+    ] {
+        assert!(drilled.stdout.contains(expected), "{}", drilled.stdout);
+    }
 }
 
 #[test]
