@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use heygen_inbox::DispatchOrder;
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
-use heygen_receiver::{ActiveSecrets, Delivery, DispatchOptions};
+use heygen_receiver::{
+    ActiveSecrets, DeadLetterHook, DeadLetterHookOptions, Delivery, DispatchOptions,
+};
 use reqwest::Url;
 use tokio::sync::watch;
 
@@ -37,15 +39,22 @@ pub(crate) struct DispatchConfig {
     rules: Vec<Rule>,
     /// What no rule takes.
     otherwise: Action,
+    /// What is done beside that when a delivery is dead-lettered.
+    on_dead_letter: Option<Action>,
     forward_secret_file: Option<PathBuf>,
     /// How long an attempt may take, if it was given.
     handler_timeout: Option<Duration>,
 }
 
+/// Announces what is dead-lettered.
+pub(crate) type Hook = DeadLetterHook<BoxHandler>;
+
 /// The handler, and the programs it may have running when it is let go.
 pub(crate) struct BuiltHandler {
     pub(crate) handler: Counted,
     programs: Vec<Command>,
+    /// Called when a delivery is dead-lettered.
+    pub(crate) hook: Option<Hook>,
     /// What is forwarded is signed with this; `None` where nothing is.
     forward_secret: Option<ForwardSecret>,
     receivers: ActiveSecrets,
@@ -61,6 +70,11 @@ impl DispatchConfig {
             handler_timeout,
             options: dispatch_options(&handlers, handler_timeout)?,
             otherwise: action(handlers.forward, handlers.exec, handlers.print)?,
+            on_dead_letter: handlers
+                .on_dead_letter
+                .as_deref()
+                .map(announcement)
+                .transpose()?,
             rules: handlers.on,
             forward_secret_file: secret.forward_secret_file,
         })
@@ -73,7 +87,9 @@ impl DispatchConfig {
     fn forwards(&self) -> bool {
         let mut actions = self.rules.iter().map(|rule| &rule.action);
         let forwards = |action: &Action| matches!(action, Action::Forward(_));
-        actions.any(forwards) || forwards(&self.otherwise)
+        actions.any(forwards)
+            || forwards(&self.otherwise)
+            || self.on_dead_letter.as_ref().is_some_and(forwards)
     }
 
     /// What forwarded deliveries of this inbox are signed with; `None` where none are forwarded.
@@ -100,29 +116,39 @@ impl DispatchConfig {
         receivers: &ActiveSecrets,
     ) -> Result<BuiltHandler, Failure> {
         let mut programs = Vec::new();
-        let mut build = |action: &Action| -> Result<BoxHandler, Failure> {
+        let mut build = |action: &Action, timeout: Duration| -> Result<BoxHandler, Failure> {
             Ok(match action {
                 Action::Print => BoxHandler::new(printer.clone()),
                 Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
                 Action::Forward(url) => {
-                    BoxHandler::new(self.forward(url, forward_secret.as_ref(), receivers)?)
+                    let secret = forward_secret.as_ref();
+                    BoxHandler::new(forward(url, secret, receivers, timeout)?)
                 }
                 Action::Exec(command) => {
-                    let program = self.program(command)?;
+                    let program = program(command, timeout)?;
                     programs.push(program.clone());
                     BoxHandler::new(program)
                 }
             })
         };
         let mut rules = Rules::new();
+        let timeout = self.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
         for rule in &self.rules {
-            rules = rules.on(rule.pattern.clone(), build(&rule.action)?);
+            rules = rules.on(rule.pattern.clone(), build(&rule.action, timeout)?);
         }
-        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise)?));
+        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise, timeout)?));
+        let hook = match &self.on_dead_letter {
+            Some(action) => Some(DeadLetterHook::with(
+                build(action, HOOK_TIMEOUT)?,
+                DeadLetterHookOptions::default().with_timeout(HOOK_TIMEOUT + TO_END),
+            )),
+            None => None,
+        };
         let handler = Counted::new(handler);
         Ok(BuiltHandler {
             handler,
             programs,
+            hook,
             forward_secret,
             receivers: receivers.clone(),
         })
@@ -139,7 +165,9 @@ impl DispatchConfig {
         for rule in &self.rules {
             event_name::warn_if_mistyped(rule.pattern.as_str());
         }
-        for (action, option) in rules.chain([otherwise]) {
+        let hook = self.on_dead_letter.iter();
+        let hook = hook.map(|action| (action, "on-dead-letter"));
+        for (action, option) in rules.chain([otherwise]).chain(hook) {
             match action {
                 Action::Forward(url) => warn_of_unknown_host(&http_url(option, url)?, option),
                 Action::Exec(command) => {
@@ -153,37 +181,6 @@ impl DispatchConfig {
             }
         }
         Ok(())
-    }
-
-    fn forward(
-        &self,
-        url: &str,
-        secret: Option<&ForwardSecret>,
-        receivers: &ActiveSecrets,
-    ) -> Result<Forward, Failure> {
-        let mut options = ForwardOptions::default();
-        options.receiver_secrets = Some(receivers.clone());
-        options.secret_hint = secret.map(ForwardSecret::hint);
-        let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
-        if let Some(time) = self.handler_timeout {
-            options.timeout = time;
-        }
-        Forward::with(url, secrets, options)
-            .with_context(|| format!("cannot forward to {}", without_query(url)))
-            .map_err(|error| Failure::usage(format!("{error:#}")))
-    }
-
-    fn program(&self, command: &[String]) -> Result<Command, Failure> {
-        let (program, arguments) = command
-            .split_first()
-            .ok_or_else(|| Failure::usage("exec needs a program"))?;
-        let command = Command::new(program)
-            .args(arguments)
-            .timeout(self.handler_timeout.unwrap_or(HANDLER_TIMEOUT));
-        Ok(match descriptors::before() {
-            Some(soft_limit) => command.descriptors(soft_limit),
-            None => command,
-        })
     }
 }
 
@@ -209,6 +206,7 @@ impl BuiltHandler {
         Self {
             handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
             programs: Vec::new(),
+            hook: None,
             forward_secret: None,
             receivers: ActiveSecrets::none(),
         }
@@ -297,6 +295,33 @@ fn dispatch_options(
     Ok(options)
 }
 
+fn forward(
+    url: &str,
+    secret: Option<&ForwardSecret>,
+    receivers: &ActiveSecrets,
+    timeout: Duration,
+) -> Result<Forward, Failure> {
+    let mut options = ForwardOptions::default();
+    options.receiver_secrets = Some(receivers.clone());
+    options.secret_hint = secret.map(ForwardSecret::hint);
+    options.timeout = timeout;
+    let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
+    Forward::with(url, secrets, options)
+        .with_context(|| format!("cannot forward to {}", without_query(url)))
+        .map_err(|error| Failure::usage(format!("{error:#}")))
+}
+
+fn program(command: &[String], timeout: Duration) -> Result<Command, Failure> {
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| Failure::usage("exec needs a program"))?;
+    let command = Command::new(program).args(arguments).timeout(timeout);
+    Ok(match descriptors::before() {
+        Some(soft_limit) => command.descriptors(soft_limit),
+        None => command,
+    })
+}
+
 fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
     let time = Duration::try_from_secs_f64(given).ok();
     time.filter(|time| !time.is_zero()).ok_or_else(|| {
@@ -317,6 +342,21 @@ fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Act
         )),
     }
 }
+
+/// What is done when a delivery is dead-lettered.
+fn announcement(text: &str) -> Result<Action, Failure> {
+    match text.parse() {
+        Ok(action @ (Action::Forward(_) | Action::Exec(_))) => Ok(action),
+        Ok(Action::Print | Action::Ignore) | Err(_) => Err(Failure::usage(format!(
+            "{}: `{}` is not an action: give forward:URL or exec:PROGRAM ARGUMENTS",
+            origin::name("on-dead-letter"),
+            without_query(text)
+        ))),
+    }
+}
+
+/// How long a call of the hook for dead letters may take.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 

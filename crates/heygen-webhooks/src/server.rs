@@ -46,6 +46,8 @@ pub(crate) struct RunningServer {
     /// How long the receiver may take to stop.
     receive_stop_time: Duration,
     working: Tasks,
+    /// Announce what the dispatcher gave up, until a little after it has ended.
+    announcing: Tasks,
     built: BuiltHandler,
     administering: Tasks,
     /// Of the dispatcher, where there is one.
@@ -64,6 +66,7 @@ impl RunningServer {
             receiving: Tasks::new(),
             receive_stop_time: Duration::ZERO,
             working,
+            announcing: Tasks::new(),
             built,
             administering: Tasks::new(),
             #[cfg(unix)]
@@ -92,6 +95,12 @@ impl RunningServer {
         options
             .observers
             .add(self.pulse.insert(Pulse::new()).clone());
+        if let Some(hook) = &self.built.hook {
+            options.observers.add(hook.clone());
+            let stopped = self.announcing.stopped();
+            let announcing = hook.clone().run(self.inbox.clone(), stopped);
+            self.announcing.spawn("dead-letter hook", announcing);
+        }
         let handler = self.built.handler.clone();
         let dispatcher = Dispatcher::with(self.inbox.clone(), handler, options);
         let dispatching = dispatcher.run(self.working.stopped());
@@ -169,6 +178,7 @@ impl RunningServer {
             asked = asked => return asked,
             ended = self.receiving.ended_early() => ended,
             ended = self.working.ended_early() => ended,
+            ended = self.announcing.ended_early() => ended,
             ended = self.administering.ended_early() => ended,
         };
         self.pages.report_ended(ended.name);
@@ -183,6 +193,7 @@ impl RunningServer {
         notify::stopping();
         let stopped = self.receiving.stop(self.receive_stop_time).await;
         let stopped = stopped.and(self.working.stop(WORK_STOP_TIME).await);
+        let stopped = stopped.and(self.announcing.stop(ANNOUNCE_STOP_TIME).await);
         self.built.end().await;
         let closed = store::close(&self.inbox).await.map_err(Failure::from);
         let stopped = stopped.and(self.administering.stop(ADMIN_STOP_TIME).await);
@@ -193,6 +204,9 @@ impl RunningServer {
 
 /// More than the dispatcher takes, which waits for a claim and for handlers, ten seconds each.
 const WORK_STOP_TIME: Duration = Duration::from_secs(30);
+
+/// More than the hook takes, which gives its calls five seconds.
+const ANNOUNCE_STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Far more than it takes.
 const ADMIN_STOP_TIME: Duration = Duration::from_secs(5);

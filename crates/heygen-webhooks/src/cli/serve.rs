@@ -97,7 +97,7 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) backfill: Options<BackfillOptions>,
     /// Receive and store only; `work` dispatches, here or on other machines. Needs an inbox on NATS
-    #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "ordered", "sandbox"])]
+    #[arg(long, conflicts_with_all = ["forward", "exec", "print", "on", "on_dead_letter", "ordered", "sandbox"])]
     pub(crate) receive_only: bool,
     /// Check everything a start needs (configuration, addresses, files, programs, inbox), and change
     /// nothing

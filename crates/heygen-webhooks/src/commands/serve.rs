@@ -108,6 +108,9 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         });
         receiving.observers.add(ring);
     }
+    if let Some(hook) = &built.hook {
+        metrics = metrics.dead_letter_hook(hook);
+    }
     receiving.observers.add(metrics.clone());
     let stored = Stored::default();
     if config.sandbox {

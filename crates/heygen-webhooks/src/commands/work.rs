@@ -64,7 +64,10 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         built.tell();
         tracing::info!(inbox = %location, "working");
         printer.say(format!("dispatching from {location}\n"));
-        let metrics = metrics::of_process();
+        let mut metrics = metrics::of_process();
+        if let Some(hook) = &built.hook {
+            metrics = metrics.dead_letter_hook(hook);
+        }
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)
             .metrics(metrics.clone());

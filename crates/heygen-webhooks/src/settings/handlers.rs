@@ -49,6 +49,14 @@ pub(crate) struct Handlers {
     /// PATTERN=ignore, as in `--on '*.fail=exec:/usr/local/bin/notify'`.
     #[arg(long, value_name = "RULE")]
     pub(crate) on: Vec<Rule>,
+    /// Announce each delivery that is dead-lettered: exec:PROGRAM ARGUMENTS or forward:URL
+    ///
+    /// The program is run as by --exec, with the reason in HEYGEN_DEAD_LETTER_REASON; the POST is that
+    /// of --forward, with the reason in the header Heygen-Webhooks-Dead-Letter. Dispatch never waits for
+    /// it: at most 4 calls run at a time, for up to 30 seconds each, and 1,000 wait. A call that fails or
+    /// finds no room is logged and counted, and not repeated. `inbox dead-letter` does not announce.
+    #[arg(long, value_name = "ACTION", env = "HEYGEN_WEBHOOKS_ON_DEAD_LETTER")]
+    pub(crate) on_dead_letter: Option<String>,
     /// Dispatch the deliveries of one subject (video id and so on) one at a time, in the order
     /// received; needs an inbox in a file
     #[arg(long)]

@@ -91,6 +91,7 @@ fn without_access(name: &str, value: Value) -> Value {
             let fields = fields.map(|(name, value)| (name.clone(), without_access(&name, value)));
             Value::Object(fields.collect())
         }
+        ("on-dead-letter", Value::String(action)) => action_without_access(&action).into(),
         ("on", Value::String(rule)) => match rule.split_once('=') {
             Some((pattern, action)) => {
                 format!("{pattern}={}", action_without_access(action)).into()
@@ -166,6 +167,12 @@ mod tests {
             json!([{"event": "*", "exec": ["./a", "t"]}, {"event": "*", "forward": "http://u@a"}]),
             &json!([{"event": "*", "exec": ["./a", "…"]}, {"event": "*", "forward": "http://a"}]),
         );
+        check(
+            "on-dead-letter",
+            json!("forward:https://u:p@a/?k"),
+            &json!("forward:https://a/?…"),
+        );
+        check("on-dead-letter", json!("exec:./a t"), &json!("exec:./a …"));
         check("path", json!("/a"), &json!("/a"));
         check("forward", json!("u:p@a/x?k=1"), &json!("a/x?…"));
         check("nats-monitor", json!(["u:p@a:8222"]), &json!(["a:8222"]));

@@ -388,3 +388,102 @@ fn contradicting_options_are_rejected_before_the_start() {
         assert!(!ended.stderr.contains("pass@"), "{}", ended.stderr);
     }
 }
+
+/// A hook that hangs holds up neither dispatch nor the end; what it was not called for is counted.
+#[test]
+fn dead_letter_hook_gets_the_delivery_and_the_reason() {
+    let workdir = Workdir::new();
+    let hook = script(
+        &workdir,
+        "alert",
+        "cat > body; echo \"$1 $HEYGEN_DELIVERY_ID $HEYGEN_SUBJECT_ID $HEYGEN_DEAD_LETTER_REASON\" > told.new\nmv told.new told",
+    );
+    let hook = format!("exec:{} loud", hook.display());
+    let serve = serve_with_program(
+        &workdir,
+        &["--on-dead-letter", &hook],
+        "echo no such customer >&2; exit 65",
+    );
+    let sent = ["avatar_video.success", "--set", "video_id=v1"];
+    serve.trigger(&workdir, &sent).ok();
+    crate::support::eventually(|| workdir.path().join("told").exists());
+    let newest = newest_once(&workdir, "dead_lettered");
+    let told = fs::read_to_string(workdir.path().join("told")).expect("text");
+    let id = newest["id"].as_str().expect("an id");
+    assert!(told.starts_with(&format!("loud {id} v1 ")), "{told}");
+    assert!(told.contains("no such customer"), "{told}");
+    let body = fs::read_to_string(workdir.path().join("body")).expect("text");
+    assert!(body.contains("\"v1\""), "{body}");
+}
+
+#[test]
+fn hanging_dead_letter_hook_holds_nothing_up() {
+    let workdir = Workdir::new();
+    let hook = script(&workdir, "hang", "trap '' TERM; echo x >> hangs; while :; do sleep 1; done");
+    let hook = format!("exec:{}", hook.display());
+    let serve = serve_with_program(&workdir, &["--on-dead-letter", &hook], "exit 65");
+    let admin = serve.admin();
+    for number in 0..6 {
+        let subject = format!("video_id=v{number}");
+        let sent = ["avatar_video.success", "--set", &subject];
+        serve.trigger(&workdir, &sent).ok();
+    }
+    let dead = ["inbox", "list", "--json", "--state", "dead_lettered"];
+    let dead_lettered = || workdir.run(&dead).ok().json().as_array().map_or(0, Vec::len);
+    crate::support::eventually(|| dead_lettered() == 6);
+    let hangs = || fs::read_to_string(workdir.path().join("hangs")).unwrap_or_default();
+    crate::support::eventually(|| hangs().lines().count() == 4);
+    let metrics = crate::promises::get(&format!("{admin}/metrics")).body;
+    assert!(
+        metrics.contains("heygen_webhooks_dead_letter_hook_calls_total 0\n"),
+        "{metrics}"
+    );
+    let begun_at = Instant::now();
+    serve.signal("TERM");
+    let (status, _, log) = serve.wait();
+    assert_eq!(status, 0, "{log:?}");
+    assert!(begun_at.elapsed() < Duration::from_secs(30));
+    assert!(
+        log.iter()
+            .any(|line| line.contains("dead-letter hook") && line.contains("\"deliveries\":6")),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn dead_letter_hook_forwards_signed_with_the_reason() {
+    let (front, behind) = (Workdir::new(), Workdir::new());
+    let secret = forward_secret(&front, &["--create"]);
+    let application = behind.serve_with(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", &secret)]);
+    let hook = format!("forward:{}", application.url);
+    let serve = serve_with_program(&front, &["--on-dead-letter", &hook], "exit 65");
+    let sent = ["avatar_video.success", "--set", "video_id=v1"];
+    serve.trigger(&front, &sent).ok();
+    assert!(application.line().contains("\"v1\""));
+    let kept = newest_once(&behind, "acknowledged");
+    let headers = kept["headers"].as_array().expect("headers");
+    let reason = headers
+        .iter()
+        .find(|header| header[0] == "heygen-webhooks-dead-letter")
+        .expect("the reason");
+    assert!(reason[1].as_str().expect("text").contains("status 65"), "{reason}");
+}
+
+#[test]
+fn wrong_dead_letter_hooks_are_refused_at_the_start() {
+    let workdir = Workdir::new();
+    for (action, said) in [
+        ("print", "forward:URL or exec:PROGRAM"),
+        ("mail:me", "forward:URL or exec:PROGRAM"),
+        ("exec:./no-such-program", "does not exist"),
+    ] {
+        let ended = workdir.run(&["serve", "--on-dead-letter", action]);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(said) && ended.stderr.contains("on-dead-letter"),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert!(!workdir.path().join("heygen-inbox.db").exists());
+}

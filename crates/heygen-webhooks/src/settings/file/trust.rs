@@ -32,7 +32,7 @@ pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Fa
 
 /// What decides where keys, secrets and events come from and go, and what is run.
 fn is_for_us_alone(key: &str) -> bool {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 12] = [
         "api-key-file",
         "base-url",
         "callback-token-file",
@@ -41,6 +41,7 @@ fn is_for_us_alone(key: &str) -> bool {
         "forward-secret-file",
         "inbox",
         "on",
+        "on-dead-letter",
         "public-url",
         "secret-file",
         "tls-key",
