@@ -17,7 +17,7 @@ mod environment;
 mod pipes;
 mod process;
 
-use pipes::{Tail, pump};
+use pipes::{Tail, Tails, pump};
 use process::{Process, Programs};
 
 /// Runs a program for each delivery: no shell, the body on its standard input, the rest in its
@@ -53,7 +53,8 @@ use process::{Process, Programs};
 /// | anything else, also 75 (`EX_TEMPFAIL`), or a signal | a retry |
 ///
 /// The last 4 KiB of standard error are recorded with the attempt, however it ended. Standard
-/// output is discarded: ours is for data.
+/// output is for those who look for it: where the level debug is logged, its last 4 KiB are, and
+/// otherwise it is discarded.
 ///
 /// # Time
 ///
@@ -161,7 +162,10 @@ impl Command {
         command
             .args(&self.arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(match is_stdout_logged() {
+                true => Stdio::piped(),
+                false => Stdio::null(),
+            })
             .stderr(Stdio::piped());
         environment::set(&mut command, delivery);
         for (name, value) in &self.environment {
@@ -175,10 +179,10 @@ impl Command {
         &self,
         mut process: Process,
         delivery: Delivery,
-        tail: &mut Tail,
+        tails: &mut Tails,
     ) -> Option<io::Result<ExitStatus>> {
         let mut pipes = Pipes {
-            pump: pin!(pump(process.pipes(), delivery.body().clone(), tail)),
+            pump: pin!(pump(process.pipes(), delivery.body().clone(), tails)),
             is_over: false,
         };
         let waited = tokio::time::timeout(self.timeout, pipes.during(process.wait())).await;
@@ -250,9 +254,15 @@ impl Handler for Command {
         if let Some(soft_limit) = self.descriptors {
             process.limit_descriptors(soft_limit);
         }
-        let mut tail = Tail::default();
-        let end = self.run(process, delivery, &mut tail).await;
-        self.disposition(end, &tail)
+        let mut tails = Tails::default();
+        let id = delivery.id();
+        let end = self.run(process, delivery, &mut tails).await;
+        let stdout = tails.stdout.text();
+        if !stdout.is_empty() {
+            let stdout = stdout.replace('\n', " | ");
+            tracing::debug!(delivery = %id, program = self.name(), stdout, "output of a program");
+        }
+        self.disposition(end, &tails.stderr)
     }
 }
 
@@ -295,6 +305,10 @@ impl<F: Future<Output = ()>> Pipes<'_, F> {
             self.is_over = true;
         }
     }
+}
+
+fn is_stdout_logged() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
 }
 
 fn describe(status: ExitStatus) -> String {

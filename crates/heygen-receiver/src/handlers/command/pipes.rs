@@ -1,32 +1,48 @@
-//! The pipes of a program: the body in, the end of standard error out.
+//! The pipes of a program: the body in, the ends of its output out.
 
 use bytes::Bytes;
 use heygen_events::text::lines;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{ChildStderr, ChildStdin};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+
+/// The pipes of a program that are ours: those that are not are closed, or someone else's.
+pub(super) struct Streams {
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
+}
+
+/// The ends of what a program wrote.
+#[derive(Debug, Default)]
+pub(super) struct Tails {
+    pub(super) stdout: Tail,
+    pub(super) stderr: Tail,
+}
+
 /// Writes and reads at the same time: a program may write before it reads.
-pub(super) async fn pump(
-    (stdin, stderr): (Option<ChildStdin>, Option<ChildStderr>),
-    body: Bytes,
-    tail: &mut Tail,
-) {
+pub(super) async fn pump(pipes: Streams, body: Bytes, tails: &mut Tails) {
     let write = async move {
-        if let Some(mut stdin) = stdin {
+        if let Some(mut stdin) = pipes.stdin {
             // A program that closes it needs no more. Dropping it marks the end.
             let _ = stdin.write_all(&body).await;
         }
     };
-    let read = async {
-        let Some(mut stderr) = stderr else { return };
-        let mut buffer = vec![0; MAX_BYTES];
-        while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-            tail.push(&buffer[..count]);
-        }
-    };
-    tokio::join!(write, read);
+    tokio::join!(
+        write,
+        read(pipes.stdout, &mut tails.stdout),
+        read(pipes.stderr, &mut tails.stderr)
+    );
 }
 
-/// The end of standard error.
+async fn read(from: Option<impl AsyncRead + Unpin>, tail: &mut Tail) {
+    let Some(mut from) = from else { return };
+    let mut buffer = vec![0; MAX_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        tail.push(&buffer[..count]);
+    }
+}
+
+/// The end of what was written.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     bytes: Vec<u8>,

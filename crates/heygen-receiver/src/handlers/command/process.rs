@@ -4,10 +4,12 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use super::pipes::Streams;
 
 /// A running program. Dropping it ends it, gracefully if there is a runtime to wait in.
 #[derive(Debug)]
@@ -51,11 +53,17 @@ impl Process {
     #[expect(clippy::unused_self, reason = "as on Linux")]
     pub(super) fn limit_descriptors(&self, _: u64) {}
 
-    /// Its standard input and standard error, at the first call.
-    pub(super) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStderr>) {
-        match &mut self.running {
-            Some(running) => (running.child.stdin.take(), running.child.stderr.take()),
-            None => (None, None),
+    /// Its standard streams, at the first call.
+    pub(super) fn pipes(&mut self) -> Streams {
+        let child = self.running.as_mut().map(|running| &mut running.child);
+        let (stdin, stdout, stderr) = match child {
+            Some(child) => (child.stdin.take(), child.stdout.take(), child.stderr.take()),
+            None => (None, None, None),
+        };
+        Streams {
+            stdin,
+            stdout,
+            stderr,
         }
     }
 
