@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use heygen_inbox::sqlite::is_damaged;
 use heygen_inbox::{InboxError, InboxErrorKind};
 use heygen_testkit::{SendError, SendErrorKind};
 
@@ -84,9 +85,13 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
         InboxErrorKind::Subjects => {
             Some("name another stream with --inbox, or its prefix with --nats-subjects")
         }
+        InboxErrorKind::Storage if is_damaged(inbox) => Some(DAMAGED),
         _ => None,
     }
 }
+
+const DAMAGED: &str = "if it is an inbox, it is damaged: `inbox check` tells where, `inbox export` saves what can be read, and a backup can take its \
+     place";
 
 pub(crate) const LET_US_IN: &str = "log in with --nats-creds, --nats-nkey-file, --nats-user and --nats-password-file, --nats-token-file, or \
      --nats-cert and --nats-key";
@@ -104,17 +109,41 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// Whether it only adds the number of an error of SQLite: `Error code 26: file is not a database`.
+fn is_told(text: &str, message: &str) -> bool {
+    let numbered = message.strip_prefix("Error code ");
+    let rest = numbered.and_then(|numbered| numbered.split_once(": "));
+    rest.is_some_and(|(_, rest)| text.contains(rest))
+}
+
 /// An error with all its causes, in one line.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Some errors tell their cause themselves.
+        // Some errors tell their cause themselves, and SQLite's twice, the second time with a number.
         let message = error.to_string();
-        if !text.ends_with(&message) {
+        if !text.ends_with(&message) && !is_told(&text, &message) {
             text = format!("{text}: {message}");
         }
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_sqlite_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("inbox.db");
+        std::fs::write(&path, "no database, and longer than a header: ".repeat(9)).expect("a file");
+        let error = heygen_inbox::sqlite::SqliteInbox::open(&path).expect_err("it is none");
+        let told = Failure::from(error).to_string();
+        assert!(told.contains("file is not a database"), "{told}");
+        assert!(!told.contains("Error code"), "{told}");
+        assert!(told.contains("`inbox check`"), "{told}");
+    }
 }

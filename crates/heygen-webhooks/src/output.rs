@@ -15,6 +15,13 @@ pub(crate) mod rejected;
 pub(crate) mod stderr;
 pub(crate) mod view;
 
+/// What a program wrote, as one line: its lines stand beside each other, without those that are empty.
+pub(crate) fn joined_lines(text: &str) -> String {
+    let lines = text.lines().map(str::trim_end);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    tame(&lines.join(" | "))
+}
+
 /// Writes a whole text for people and flushes it. Whatever stands in it, the terminal shows it and obeys none of it.
 pub(crate) fn write(text: impl AsRef<str>) -> io::Result<()> {
     write_bytes(tame_lines(text.as_ref()))

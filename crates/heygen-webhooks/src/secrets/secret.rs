@@ -325,6 +325,12 @@ impl SecretSources {
                 if is_asked || has_changed {
                     let secrets = secrets.map_or(0, |secrets| secrets.len());
                     tracing::info!(secrets, "secrets reloaded");
+                    if is_asked && let Some(config) = origin::file() {
+                        tracing::info!(
+                            config = %config.display(),
+                            "the configuration file is read at the start only: restart to bring its changes into force"
+                        );
+                    }
                     tokio::task::spawn_blocking(move || tell_rejected(&rejected));
                 }
                 true

@@ -5,7 +5,7 @@ use std::time::Duration;
 use heygen_inbox::AttemptOutcome;
 use heygen_receiver::{ObservedAttempt, Observer};
 
-use crate::output::tame;
+use crate::output::{joined_lines, tame};
 
 /// Writes to the log which attempts did not end well.
 pub(super) struct AttemptLog;
@@ -21,7 +21,7 @@ impl Observer for AttemptLog {
                 event_type,
                 "attempt failed, retry {}: {}",
                 when_again(attempt),
-                tame(attempt.detail.unwrap_or_default())
+                joined_lines(attempt.detail.unwrap_or_default())
             ),
             AttemptOutcome::DeadLettered => tracing::error!(
                 delivery = %attempt.id,
@@ -29,7 +29,7 @@ impl Observer for AttemptLog {
                 event_type,
                 "dead-lettered; dispatch it again with `inbox replay {}`: {}",
                 attempt.id,
-                tame(attempt.detail.unwrap_or_default())
+                joined_lines(attempt.detail.unwrap_or_default())
             ),
             _ => tracing::debug!(
                 delivery = %attempt.id,

@@ -103,7 +103,7 @@ impl File {
 fn parse(text: &str) -> Result<Table, String> {
     let mistake = |error: toml::de::Error| match unknown_field(text, &error) {
         Some(unknown) => unknown,
-        None => format!(": {error}"),
+        None => format!(": {}", in_words(&error)),
     };
     let parsed = DeTable::parse(text).map_err(mistake)?;
     let groups = GROUPS.map(|check| check(text));
@@ -119,6 +119,26 @@ fn parse(text: &str) -> Result<Table, String> {
         return Err(mistake(error));
     }
     text.parse().map_err(mistake)
+}
+
+/// What is wrong, without the names that Rust has for what was expected.
+fn in_words(error: &toml::de::Error) -> String {
+    const WORDS: [(&str, &str); 7] = [
+        ("expected usize", "expected a number"),
+        ("expected u32", "expected a number"),
+        ("expected u64", "expected a number"),
+        ("expected f64", "expected a number"),
+        ("expected a sequence", "expected a list: [\"…\", \"…\"]"),
+        ("expected a boolean", "expected true or false"),
+        ("expected a string", "expected a text: \"…\""),
+    ];
+    let told = error.to_string();
+    let told = told.trim_end();
+    let found = WORDS.iter().find(|(rust, _)| told.ends_with(rust));
+    match found {
+        Some((rust, words)) => format!("{}{words}", told.trim_end_matches(rust)),
+        None => told.to_owned(),
+    }
 }
 
 /// What can stand in the file: the options of these groups.

@@ -30,7 +30,8 @@ pub(crate) struct Handlers {
     /// after --exec is the program and its arguments; no shell is involved. The environment of the
     /// program has HEYGEN_DELIVERY_ID, HEYGEN_ATTEMPT, HEYGEN_AUTHENTICITY, HEYGEN_RECEIVED_AT and, if
     /// the event has them, HEYGEN_EVENT_TYPE, HEYGEN_EVENT_ID and HEYGEN_SUBJECT_ID; no other HEYGEN_ or
-    /// NATS_ variable is passed on.
+    /// NATS_ variable is passed on. The last 4 KiB of its standard error are recorded with the attempt;
+    /// its standard output is logged with --log debug only.
     #[arg(
         long,
         value_name = "CMD",

@@ -35,6 +35,11 @@ pub(crate) fn name(option: &str) -> String {
     }
 }
 
+/// The configuration file, where one was read.
+pub(crate) fn file() -> Option<&'static Path> {
+    FILE.get().map(PathBuf::as_path)
+}
+
 /// Remembers what stands on the command line and in the environment.
 pub(crate) fn remember(definition: &clap::Command, matches: &ArgMatches) {
     let (mut command, mut matches) = (definition, matches);

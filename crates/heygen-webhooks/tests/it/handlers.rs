@@ -419,7 +419,11 @@ fn dead_letter_hook_gets_the_delivery_and_the_reason() {
 #[test]
 fn hanging_dead_letter_hook_holds_nothing_up() {
     let workdir = Workdir::new();
-    let hook = script(&workdir, "hang", "trap '' TERM; echo x >> hangs; while :; do sleep 1; done");
+    let hook = script(
+        &workdir,
+        "hang",
+        "trap '' TERM; echo x >> hangs; while :; do sleep 1; done",
+    );
     let hook = format!("exec:{}", hook.display());
     let serve = serve_with_program(&workdir, &["--on-dead-letter", &hook], "exit 65");
     let admin = serve.admin();
@@ -429,7 +433,14 @@ fn hanging_dead_letter_hook_holds_nothing_up() {
         serve.trigger(&workdir, &sent).ok();
     }
     let dead = ["inbox", "list", "--json", "--state", "dead_lettered"];
-    let dead_lettered = || workdir.run(&dead).ok().json().as_array().map_or(0, Vec::len);
+    let dead_lettered = || {
+        workdir
+            .run(&dead)
+            .ok()
+            .json()
+            .as_array()
+            .map_or(0, Vec::len)
+    };
     crate::support::eventually(|| dead_lettered() == 6);
     let hangs = || fs::read_to_string(workdir.path().join("hangs")).unwrap_or_default();
     crate::support::eventually(|| hangs().lines().count() == 4);
@@ -466,7 +477,10 @@ fn dead_letter_hook_forwards_signed_with_the_reason() {
         .iter()
         .find(|header| header[0] == "heygen-webhooks-dead-letter")
         .expect("the reason");
-    assert!(reason[1].as_str().expect("text").contains("status 65"), "{reason}");
+    assert!(
+        reason[1].as_str().expect("text").contains("status 65"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -486,4 +500,27 @@ fn wrong_dead_letter_hooks_are_refused_at_the_start() {
         );
     }
     assert!(!workdir.path().join("heygen-inbox.db").exists());
+}
+
+#[test]
+fn lines_of_a_program_are_told_apart_and_its_output_is_logged_for_debugging() {
+    let workdir = Workdir::new();
+    let serve = serve_with_program(
+        &workdir,
+        &["--log", "debug", "--retry-initial-delay", "3600"],
+        "echo on stdout; echo one more; echo warning >&2; echo >&2; echo Traceback >&2; exit 1",
+    );
+    serve.trigger(&workdir, &["avatar_video.success"]).ok();
+    let output = serve.log_line("output of a program");
+    assert!(output.contains("on stdout | one more"), "{output}");
+    let failed = serve.log_line("attempt failed");
+    assert!(failed.contains("status 1: warning | Traceback"), "{failed}");
+    let newest = newest_once(&workdir, "pending");
+    let id = newest["id"].as_str().expect("an id");
+    let attempts = workdir.run(&["inbox", "attempts", id]).ok().stdout;
+    assert!(attempts.contains("warning | Traceback"), "{attempts}");
+    assert!(!attempts.contains('\u{fffd}'), "{attempts}");
+    let detail = &newest["attempt_list"][0]["detail"];
+    let detail = detail.as_str().expect("text");
+    assert!(detail.ends_with("warning\n\nTraceback"), "{detail}");
 }

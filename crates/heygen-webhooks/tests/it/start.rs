@@ -365,3 +365,39 @@ fn failure_to_make_the_forward_secret_leaves_no_inbox() {
         assert!(!workdir.path().join(inbox).exists(), "{command:?}");
     }
 }
+
+#[test]
+fn taken_ports_and_wrong_types_are_told_in_words() {
+    let workdir = Workdir::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let ended = workdir.run(&["serve", "--listen", &address, "--admin", "off"]);
+    told(
+        &ended,
+        1,
+        "perhaps another `serve`; --listen chooses another",
+    );
+    for (line, message) in [
+        ("concurrency = \"x\"", "expected a number"),
+        ("secret-file = \"x\"", "expected a list"),
+        ("ordered = 1", "expected true or false"),
+        ("path = 1", "expected a text"),
+    ] {
+        workdir.file("wrong.toml", line);
+        told(
+            &workdir.run(&["serve", "--config", "wrong.toml"]),
+            2,
+            message,
+        );
+    }
+    assert!(!workdir.path().join("heygen-inbox.db").exists());
+}
+
+#[test]
+fn reload_says_that_the_configuration_file_is_not_read_again() {
+    let workdir = Workdir::new();
+    workdir.file("own.toml", "concurrency = 3\n");
+    let serve = workdir.serve(&["--config", "own.toml"]);
+    serve.signal("HUP");
+    serve.log_line("the configuration file is read at the start only");
+}

@@ -15,7 +15,8 @@ use crate::settings::location::InboxFile;
 #[command(before_help = "Examples:
   heygen-webhooks inbox dead-letter 01jd…
   heygen-webhooks inbox dead-letter --subject VIDEO_ID --yes
-  heygen-webhooks inbox dead-letter --state pending --event-type '*.fail' --dry-run")]
+  heygen-webhooks inbox dead-letter --state pending --event-type '*.fail' \\
+    --dry-run")]
 pub(crate) struct DeadLetter {
     #[command(flatten)]
     pub(crate) change: ChangeByHand,

@@ -22,6 +22,9 @@ pub(crate) enum Rejected {
 }
 
 /// List rejected requests, newest first, and what the reasons mean
+///
+/// Requests with a wrong signature are diagnosed with the secrets that are known here, since `serve`
+/// diagnoses only some of a flood.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks inbox rejected list
@@ -30,6 +33,8 @@ pub(crate) enum Rejected {
 pub(crate) struct ListRejected {
     #[command(flatten)]
     pub(crate) file: InboxFile,
+    #[command(flatten)]
+    pub(crate) secrets: Options<SecretFiles>,
     /// Show at most N requests; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,

@@ -34,10 +34,13 @@ pub(crate) struct Export {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     pub(crate) format: Format,
-    /// Write to this file instead of standard output. It is readable only by you, and replaced only
-    /// once the export is complete
+    /// Write to this file instead of standard output. It is readable only by you, and gets its name
+    /// only once the export is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace the file of --output if it exists
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
     /// Print the number of exported deliveries as one JSON object
     #[arg(long, requires = "output")]
     pub(crate) json: bool,

@@ -86,9 +86,8 @@ async fn last_failure(
     Ok(last
         .filter(|attempt| attempt.result != AttemptOutcome::Acknowledged)
         .map(|attempt| {
-            attempt
-                .detail
-                .unwrap_or_else(|| "no reason was recorded".to_owned())
+            let detail = attempt.detail.as_deref();
+            output::joined_lines(detail.unwrap_or("no reason was recorded"))
         }))
 }
 

@@ -19,7 +19,7 @@ use crate::output;
 use crate::secrets::new_file::NewFile;
 use crate::store::location::InboxLocation;
 
-mod csv;
+pub(super) mod csv;
 
 /// How many were written, and how many could not be read.
 #[derive(Debug, Default)]
@@ -37,6 +37,12 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
         {
             return Err(Failure::usage("--output would replace the inbox itself"));
         }
+        Some(output) if !options.force && is_file_with_content(output) => {
+            return Err(Failure::usage(format!(
+                "{} exists: give --force to replace it",
+                output.display()
+            )));
+        }
         Some(output) => write_file(&inbox, options, output).await?,
     };
     if written.deliveries == 0 && written.damaged == 0 {
@@ -50,6 +56,11 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
         )
         .into()),
     }
+}
+
+/// An empty file, as `mktemp` makes, and what is no file, as `/dev/stdout`, hold nothing to lose.
+fn is_file_with_content(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
 }
 
 async fn write_file(inbox: &BoxInbox, options: &Export, output: &Path) -> Result<Written, Failure> {

@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::CHUNK;
+use super::export::csv;
 use super::{open_beside, progress, size};
 use crate::cli::Import;
 use crate::commands::management::note;
@@ -65,6 +66,12 @@ impl Tally {
             let line = line.with_context(|| format!("cannot read {}", options.from.display()))?;
             let read = match &line {
                 Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
+                Line::Whole(bytes) if number == 1 && csv::is_head(bytes) => {
+                    return Err(Failure::usage(format!(
+                        "{} is CSV, which cannot be imported: export as JSON lines (`inbox export` without --format csv)",
+                        options.from.display()
+                    )));
+                }
                 Line::Whole(bytes) => {
                     let read = match options.trust {
                         true => Imported::from_trusted_line(bytes, latest),

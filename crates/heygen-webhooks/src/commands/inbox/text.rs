@@ -5,7 +5,7 @@ use heygen_inbox::{Attempt, Header, StoredDelivery};
 use serde_json::Value;
 
 use crate::output::view;
-use crate::output::{escaped, table, tame, without_query};
+use crate::output::{escaped, joined_lines, table, tame, without_query};
 use crate::settings::when;
 
 pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
@@ -87,7 +87,7 @@ pub(super) fn attempts_text(attempts: &[Attempt]) -> String {
                 when::short(attempt.started_at),
                 format!("{:.1} ms", attempt.duration.as_secs_f64() * 1000.0),
                 attempt.result.to_string(),
-                tame(attempt.detail.as_deref().unwrap_or("")),
+                joined_lines(attempt.detail.as_deref().unwrap_or("")),
             ]
         })
         .collect();

@@ -1,6 +1,7 @@
 //! [`Prepared`]: what a start reads and binds before it opens the inbox, which is what `serve --check` checks.
 
-use anyhow::Context as _;
+use std::io::ErrorKind;
+
 use heygen_api::Client;
 use heygen_connect::SecretStore;
 use heygen_receiver::Server;
@@ -88,12 +89,19 @@ impl Prepared {
 
 async fn bind(config: &Config, certificate: Option<&Certificate>) -> Result<Server, Failure> {
     let listener = listen::bind("listen", &config.listen).await?;
-    let listener = listener.with_context(|| {
+    let listener = listener.map_err(|error| {
         let option = origin::name("listen");
-        format!(
-            "cannot listen on {} ({option} chooses another)",
-            config.listen
-        )
+        let (listen, kind) = (&config.listen, error.kind());
+        let cause = anyhow::Error::from(error);
+        cause.context(match kind {
+            ErrorKind::AddrInUse => format!(
+                "cannot listen on {listen}: another program does, perhaps another `serve`; {option} chooses another address"
+            ),
+            ErrorKind::PermissionDenied if !Socket::is_one(listen) => format!(
+                "cannot listen on {listen}: a port below 1024 takes root or CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); {option} chooses another, and a proxy can forward to it"
+            ),
+            _ => format!("cannot listen on {listen} ({option} chooses another)"),
+        })
     })?;
     let server = Server::from(listener);
     Ok(match certificate {

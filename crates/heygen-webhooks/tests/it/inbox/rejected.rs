@@ -237,3 +237,47 @@ fn rejected_count_and_bytes_bound_the_stored_requests() {
     let mistake = workdir.run(&["serve", "--rejected-bytes", "much"]);
     assert_eq!(mistake.status, 2);
 }
+
+/// `serve` diagnoses only some of a flood; the list tells the cause of all, where a secret is known.
+#[test]
+fn list_diagnoses_what_serve_did_not() {
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
+    let mut bodies = Vec::new();
+    for number in 0..4 {
+        bodies.push(format!(
+            r#"{{"event_type":"a.b","event_data":{{"n":{number}}}}}"#
+        ));
+    }
+    for body in &bodies {
+        post(&serve.url, body.as_bytes());
+    }
+    let found = rejected(&workdir, 4);
+    let reasons = |found: &[Value]| -> Vec<String> {
+        let reasons = found
+            .iter()
+            .map(|one| one["reason"].as_str().expect("a word"));
+        reasons.map(str::to_owned).collect()
+    };
+    let recorded = reasons(&found);
+    assert!(
+        recorded.contains(&"signature-mismatch".to_owned()),
+        "{recorded:?}"
+    );
+    let list = [
+        "inbox",
+        "rejected",
+        "list",
+        "--json",
+        "--secret-file",
+        "secret",
+    ];
+    let listed = workdir.run_with(&list, b"", &[]).ok().json();
+    let listed = listed.as_array().expect("an array");
+    assert_eq!(reasons(listed), vec!["matches-no-secret"; 4]);
+    // With the right secret: `reverify` takes them.
+    workdir.file("secret", SECRET);
+    let people = [&list[..3], &list[4..]].concat();
+    let people = workdir.run_with(&people, b"", &[]).ok().stdout;
+    assert!(people.contains("verifies now"), "{people}");
+}

@@ -234,3 +234,28 @@ fn an_export_that_is_stopped_leaves_nothing_half_made() {
         false => assert!(names().is_empty(), "{:?}", names()),
     }
 }
+
+#[test]
+fn export_replaces_no_file_unasked_and_csv_is_not_imported() {
+    let workdir = Workdir::new();
+    let (serve, _) = three_events(&workdir);
+    drop(serve);
+    let export = ["inbox", "export", "--format", "csv", "--output", "out.csv"];
+    workdir.file("out.csv", "");
+    workdir.run(&export).ok();
+    let again = workdir.run(&export);
+    assert!(
+        again.status == 2 && again.stderr.contains("--force"),
+        "{}",
+        again.stderr
+    );
+    workdir.run(&[&export[..], &["--force"]].concat()).ok();
+    let imported = workdir.run(&["inbox", "import", "out.csv"]);
+    assert_eq!(imported.status, 2);
+    assert!(
+        imported.stderr.contains("out.csv is CSV"),
+        "{}",
+        imported.stderr
+    );
+    assert!(!imported.stderr.contains("line 1"), "{}", imported.stderr);
+}

@@ -65,7 +65,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
             &["stats", "--json"][..],
             &["list", "--json", "--limit", "0"],
             &["replay", "--all", "--yes", "--json"],
-            &["export", "--output", "out.jsonl"],
+            &["export", "--output", "out.jsonl", "--force"],
             &["prune", "--older-than", "30d", "--yes", "--json"],
             &["import", "out.jsonl", "--trust"],
             &["check", "--full"],

@@ -13,6 +13,12 @@ pub(super) fn head() -> String {
     format!("{}\r\n", COLUMNS.join(","))
 }
 
+/// Whether a line is the head of such a file, which cannot be imported.
+pub(in crate::commands::inbox) fn is_head(line: &[u8]) -> bool {
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    line.trim_ascii() == head().trim_end().as_bytes()
+}
+
 pub(super) fn line(kept: &StoredDelivery) -> String {
     let summary = &kept.summary;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();

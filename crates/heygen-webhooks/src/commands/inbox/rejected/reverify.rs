@@ -1,7 +1,7 @@
 //! `inbox rejected reverify`: accepts rejected requests that verify with today's secrets.
 
 use futures_util::future::try_join_all;
-use heygen_inbox::sqlite::{Rejected, RejectedFile};
+use heygen_inbox::sqlite::{Rejected, RejectedFile, RingOptions};
 use heygen_inbox::{Appended, BoxInbox, Inbox as _, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
 
@@ -41,6 +41,10 @@ pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
             },
         );
     };
+    if options.ids.is_empty() {
+        // What a running `serve` rejected a moment ago is written by then.
+        tokio::time::sleep(2 * RingOptions::default().commit_pause).await;
+    }
     let outcome = reverify(&file, &secrets, options).await?;
     report(options, &outcome)
 }
