@@ -1,12 +1,12 @@
 //! `inbox dead-letter` and `inbox delete`: an operator gives deliveries up, or removes them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{BoxInbox, DeadLetterReport, DeleteReport, DeliveryId, InboxAdmin as _};
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::chosen::{Chosen, check_use};
-use super::chunks::CHUNK;
 use super::confirm::confirm;
 use super::{open_beside, open_existing, progress, size};
 use crate::cli::ChangeByHand;
@@ -91,7 +91,11 @@ impl Change {
         let inbox = open_beside(&options.file).await?;
         let progress = progress::deliveries(ids.len() as u64)?;
         let mut outcome = Outcome::default();
-        for chunk in ids.chunks(CHUNK) {
+        for (number, chunk) in ids.chunks(AT_A_TIME).enumerate() {
+            if number > 0 {
+                // What waits at a server gets its turn.
+                sleep(PAUSE).await;
+            }
             outcome.add(&self.of_some(&inbox, chunk.to_vec()).await?);
             progress.inc(chunk.len() as u64);
         }
@@ -163,3 +167,9 @@ impl From<DeleteReport> for Outcome {
         }
     }
 }
+
+/// Of one transaction, so that a running server waits only shortly.
+const AT_A_TIME: usize = 200;
+
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(20);
