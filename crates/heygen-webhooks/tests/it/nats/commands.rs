@@ -123,3 +123,25 @@ fn inbox_commands_list_show_count_and_follow_streams() {
     );
     assert_eq!(counts(&world.workdir, &[]), [0, 0, 4, 0]);
 }
+
+#[test]
+fn workers_notice_a_pause_and_what_was_given_up_meanwhile() {
+    let world = World::new();
+    let receiver = world.receive(&[]);
+    let worker = world.work(&["--json"]);
+    post(&receiver, &event("order.new", "v1"));
+    assert!(worker.line().contains("v1"));
+    world.run(&["inbox", "pause"]).ok();
+    worker.log_line("dispatch is paused");
+    for subject in ["v2", "v3", "v4"] {
+        post(&receiver, &event("order.new", subject));
+    }
+    let change = |command: &str, subject: &str| {
+        let arguments = ["inbox", command, "--subject", subject, "--yes", "--json"];
+        world.run(&arguments).ok().json()
+    };
+    assert_eq!(change("dead-letter", "v2")["dead_lettered"], 1);
+    assert_eq!(change("delete", "v3")["deleted"], 1);
+    world.run(&["inbox", "resume"]).ok();
+    assert!(worker.line().contains("v4"), "neither v2 nor v3");
+}
