@@ -19,6 +19,7 @@ use crate::server::{admin, listen};
 use crate::settings::address::public_url;
 use crate::settings::config::Config;
 use crate::settings::origin;
+use crate::settings::socket::Socket;
 
 /// Whatever may fail at a start before the inbox is opened: nothing is left behind by a start that fails. Connections wait meanwhile.
 pub(super) struct Prepared {
