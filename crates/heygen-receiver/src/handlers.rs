@@ -37,7 +37,7 @@ pub use boxed::BoxHandler;
 #[cfg(feature = "command")]
 pub use command::Command;
 #[cfg(feature = "forward")]
-pub use forward::{Forward, ForwardError, ForwardErrorKind, ForwardOptions};
+pub use forward::{Forward, ForwardError, ForwardErrorKind, ForwardOptions, ForwardProxy};
 #[cfg(feature = "lines")]
 pub use lines::Lines;
 #[cfg(feature = "rules")]

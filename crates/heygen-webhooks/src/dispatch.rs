@@ -29,8 +29,11 @@ use crate::settings::web_address::http_url;
 use crate::store::location::InboxLocation;
 
 mod counted;
+mod forwarding;
 
 pub(crate) use counted::{Count, Counted};
+
+use self::forwarding::Forwarding;
 
 /// What is done with deliveries.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub(crate) struct DispatchConfig {
     /// What is done beside that when a delivery is dead-lettered.
     on_dead_letter: Option<Action>,
     forward_secret_file: Option<PathBuf>,
+    forwarding: Forwarding,
     /// How long an attempt may take, if it was given.
     handler_timeout: Option<Duration>,
 }
@@ -69,6 +73,7 @@ impl DispatchConfig {
         Ok(Self {
             handler_timeout,
             options: dispatch_options(&handlers, handler_timeout)?,
+            forwarding: Forwarding::of(&handlers)?,
             otherwise: action(handlers.forward, handlers.exec, handlers.print)?,
             on_dead_letter: handlers
                 .on_dead_letter
@@ -122,7 +127,10 @@ impl DispatchConfig {
                 Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
                 Action::Forward(url) => {
                     let secret = forward_secret.as_ref();
-                    BoxHandler::new(forward(url, secret, receivers, timeout)?)
+                    let mut options = ForwardOptions::default();
+                    self.forwarding.set(&mut options);
+                    options.timeout = timeout;
+                    BoxHandler::new(forward(url, secret, receivers, options)?)
                 }
                 Action::Exec(command) => {
                     let program = program(command, timeout)?;
@@ -169,7 +177,12 @@ impl DispatchConfig {
         let hook = hook.map(|action| (action, "on-dead-letter"));
         for (action, option) in rules.chain([otherwise]).chain(hook) {
             match action {
-                Action::Forward(url) => warn_of_unknown_host(&http_url(option, url)?, option),
+                Action::Forward(url) => {
+                    let url = http_url(option, url)?;
+                    if !self.forwarding.is_proxied() {
+                        warn_of_unknown_host(&url, option);
+                    }
+                }
                 Action::Exec(command) => {
                     let program = command.first().map_or("", String::as_str);
                     program::check(program).map_err(|problem| {
@@ -299,12 +312,10 @@ fn forward(
     url: &str,
     secret: Option<&ForwardSecret>,
     receivers: &ActiveSecrets,
-    timeout: Duration,
+    mut options: ForwardOptions,
 ) -> Result<Forward, Failure> {
-    let mut options = ForwardOptions::default();
     options.receiver_secrets = Some(receivers.clone());
     options.secret_hint = secret.map(ForwardSecret::hint);
-    options.timeout = timeout;
     let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
     Forward::with(url, secrets, options)
         .with_context(|| format!("cannot forward to {}", without_query(url)))

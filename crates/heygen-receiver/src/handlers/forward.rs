@@ -20,11 +20,13 @@ use crate::setters::setters;
 mod client;
 mod error;
 mod headers;
+mod proxy;
 mod response;
 mod status;
 mod target;
 
 pub use error::{ForwardError, ForwardErrorKind};
+pub use proxy::ForwardProxy;
 
 use client::{HttpClient, SendError};
 use target::Target;
@@ -72,7 +74,7 @@ use target::Target;
 /// [schedule](crate::RetrySchedule) decides.
 ///
 /// Connections are reused for up to [`connection_lifetime`](ForwardOptions::connection_lifetime).
-/// Proxy settings of the environment are ignored.
+/// Proxy variables of the environment are ignored; [`ForwardOptions::proxy`] sets one.
 ///
 /// # Examples
 ///
@@ -122,6 +124,11 @@ pub struct ForwardOptions {
     /// How long a connection is reused. After that a new one is opened, and the host name is
     /// resolved again. Default: 5 min.
     pub connection_lifetime: Duration,
+    /// The certificate authorities to trust for `https`, in PEM, instead of those of the system.
+    /// Default: `None`.
+    pub certificate_authorities: Option<Bytes>,
+    /// The proxy between us and the application. Default: `None`.
+    pub proxy: Option<ForwardProxy>,
 }
 
 /// What was logged already, and what was learned from deliveries.
@@ -153,16 +160,23 @@ impl Forward {
     /// # Errors
     ///
     /// [`ForwardErrorKind::Url`] when it is neither `http` nor `https`, or holds a user or a
-    /// password, which would be shown wherever the address is; [`ForwardErrorKind::Setup`] when TLS
-    /// cannot be set up, for `https` only.
+    /// password, which would be shown wherever the address is; [`ForwardErrorKind::Certificates`] when
+    /// [`certificate_authorities`](ForwardOptions::certificate_authorities) holds none; and
+    /// [`ForwardErrorKind::Setup`] when TLS cannot be set up, for `https` only.
     pub fn with(
         url: &str,
         secrets: impl Into<ActiveSecrets>,
         options: ForwardOptions,
     ) -> Result<Self, ForwardError> {
         let target = Target::parse(url)?;
-        let tls = heygen_http::tls_config(target.is_https()).map_err(ForwardError::setup)?;
-        let http = HttpClient::new(tls, options.connect_timeout, options.connection_lifetime);
+        let proxy = options.proxy.as_ref();
+        let is_https = target.is_https() || proxy.is_some_and(ForwardProxy::is_https);
+        let tls = match &options.certificate_authorities {
+            Some(pem) => client::trusting(pem)?,
+            None => heygen_http::tls_config(is_https).map_err(ForwardError::setup)?,
+        };
+        let proxy = proxy.map(ForwardProxy::matcher);
+        let http = HttpClient::new(tls, proxy, &options);
         Ok(Self {
             http,
             target,
@@ -190,6 +204,10 @@ impl Forward {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.uri().clone();
         *request.headers_mut() = headers::headers(delivery, signature.as_ref(), SystemTime::now());
+        if let Some(authorization) = self.http.proxy_authorization(self.target.uri()) {
+            let name = http::header::PROXY_AUTHORIZATION;
+            request.headers_mut().insert(name, authorization);
+        }
         Some(request)
     }
 
@@ -248,7 +266,13 @@ impl Forward {
                 format!("{target} could not be connected to within {limit:?}")
             }
             SendError::Connect(error) => {
-                format!("{target} could not be reached: {}", cause(error))
+                let proxy = match &self.options.proxy {
+                    Some(proxy) if self.http.is_proxied(target.uri()) => {
+                        format!(" through {proxy}")
+                    }
+                    _ => String::new(),
+                };
+                format!("{target} could not be reached{proxy}: {}", cause(error))
             }
             SendError::Response(error) => format!("{target} gave no answer: {}", cause(error)),
         }
@@ -295,6 +319,8 @@ setters! {
         with_receiver_secrets sets receiver_secrets: Option<ActiveSecrets>;
         with_secret_hint sets secret_hint: Option<String>;
         with_connection_lifetime sets connection_lifetime: Duration;
+        with_certificate_authorities sets certificate_authorities: Option<Bytes>;
+        with_proxy sets proxy: Option<ForwardProxy>;
     }
 }
 
@@ -306,6 +332,8 @@ impl Default for ForwardOptions {
             receiver_secrets: None,
             secret_hint: None,
             connection_lifetime: Duration::from_secs(5 * 60),
+            certificate_authorities: None,
+            proxy: None,
         }
     }
 }

@@ -20,6 +20,8 @@ mod dispatcher_end;
 mod dispatcher_order;
 #[cfg(feature = "forward")]
 mod forward;
+#[cfg(all(feature = "forward", feature = "tls"))]
+mod forward_route;
 #[cfg(any(
     all(feature = "command", unix),
     feature = "forward",

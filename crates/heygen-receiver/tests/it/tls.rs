@@ -23,7 +23,7 @@ use crate::client::{Client, probe, signed};
 use crate::support::{PATH, Running, body, body_of_len, count, secret, within_patience};
 
 mod files;
-mod identity;
+pub(crate) mod identity;
 
 /// A server that shows this, with limits that `set` changes.
 async fn start(tls: &ServerTls, inbox: impl InboxAdmin, set: impl FnOnce(&mut Limits)) -> Running {

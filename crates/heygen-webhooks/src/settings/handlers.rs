@@ -58,6 +58,16 @@ pub(crate) struct Handlers {
     /// finds no room is logged and counted, and not repeated. `inbox dead-letter` does not announce.
     #[arg(long, value_name = "ACTION", env = "HEYGEN_WEBHOOKS_ON_DEAD_LETTER")]
     pub(crate) on_dead_letter: Option<String>,
+    /// PEM file with the certificate authorities to trust when forwarding to https [default: those of
+    /// the system]
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_FORWARD_CA")]
+    pub(crate) forward_ca: Option<PathBuf>,
+    /// HTTP proxy to forward through, except to this machine and the hosts in NO_PROXY [default: none]
+    ///
+    /// HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are not used for forwarding. An address with a user and a
+    /// password belongs into the variable or the configuration file.
+    #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_FORWARD_PROXY")]
+    pub(crate) forward_proxy: Option<String>,
     /// Dispatch the deliveries of one subject (video id and so on) one at a time, in the order
     /// received; needs an inbox in a file
     #[arg(long)]

@@ -24,6 +24,8 @@ mod event_names;
 #[cfg(unix)]
 mod forward;
 #[cfg(unix)]
+mod forward_route;
+#[cfg(unix)]
 mod handlers;
 #[cfg(unix)]
 mod hostile;

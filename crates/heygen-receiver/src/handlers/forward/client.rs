@@ -10,25 +10,32 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response, StatusCode, Uri};
+use http::{Extensions, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{
     CaptureConnection, Connected, Connection, HttpConnector, capture_connection,
 };
 use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::ForwardOptions;
+use super::error::ForwardError;
 use super::status::{StatusLine, Tap};
 
 /// An HTTP client with a connection pool.
 pub(super) struct HttpClient {
     client: Client<Connector, Full<Bytes>>,
+    proxy: Option<Arc<Matcher>>,
     connection_lifetime: Duration,
 }
 
@@ -48,19 +55,38 @@ pub(super) enum SendError {
     Response(ClientError),
 }
 
+/// A TLS configuration that trusts these authorities alone.
+pub(super) fn trusting(pem: &[u8]) -> Result<ClientConfig, ForwardError> {
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let added = certificate
+            .map_err(|error| ForwardError::certificates(Some(Box::new(error))))
+            .map(|certificate| roots.add(certificate))?;
+        added.map_err(|error| ForwardError::certificates(Some(Box::new(error))))?;
+    }
+    if roots.is_empty() {
+        return Err(ForwardError::certificates(None));
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(ForwardError::setup)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 impl HttpClient {
-    pub(super) fn new(
-        tls: ClientConfig,
-        connect_timeout: Duration,
-        connection_lifetime: Duration,
-    ) -> Self {
+    pub(super) fn new(tls: ClientConfig, proxy: Option<Matcher>, options: &ForwardOptions) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
+        let proxy = proxy.map(Arc::new);
         let connector = Connector {
-            http,
-            tls: Arc::new(tls),
-            connect_timeout,
+            dial: Dial {
+                http,
+                tls: Arc::new(tls),
+            },
+            proxy: proxy.clone(),
+            connect_timeout: options.connect_timeout,
         };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -73,8 +99,23 @@ impl HttpClient {
             .build(connector);
         Self {
             client,
-            connection_lifetime,
+            proxy,
+            connection_lifetime: options.connection_lifetime,
         }
+    }
+
+    pub(super) fn is_proxied(&self, target: &Uri) -> bool {
+        self.intercept(target).is_some()
+    }
+
+    /// What a request that the proxy itself reads must carry; a tunnel carries it once.
+    pub(super) fn proxy_authorization(&self, target: &Uri) -> Option<HeaderValue> {
+        let intercept = self.intercept(target).filter(|_| !is_https(target))?;
+        intercept.basic_auth().cloned()
+    }
+
+    fn intercept(&self, target: &Uri) -> Option<Intercept> {
+        self.proxy.as_ref()?.intercept(target)
     }
 
     /// Starts a request. The [`Exchange`] knows the status even if the response fails.
@@ -145,38 +186,27 @@ struct Opened {
     status: Arc<StatusLine>,
 }
 
-/// Opens connections.
+/// Opens connections, directly or through the proxy.
 #[derive(Clone)]
 struct Connector {
-    http: HttpConnector,
-    tls: Arc<ClientConfig>,
+    dial: Dial,
+    proxy: Option<Arc<Matcher>>,
     connect_timeout: Duration,
 }
 
 impl Service<Uri> for Connector {
     type Response = Stream;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, Self::Error>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.http.poll_ready(context).map_err(Into::into)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.dial.poll_ready(context)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let tls = Arc::clone(&self.tls);
+        let intercept = self.proxy.as_ref().and_then(|proxy| proxy.intercept(&uri));
+        let connecting = connect(self.dial.clone(), intercept, uri);
         let timeout = self.connect_timeout;
-        let connecting = self.http.call(uri.clone());
-        let connecting = async move {
-            let tcp = connecting.await?.into_inner();
-            if uri.scheme_str() != Some("https") {
-                return Ok(Stream::new(tcp));
-            }
-            let host = uri.host().unwrap_or_default();
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let name = ServerName::try_from(host.to_owned())?;
-            let stream = TlsConnector::from(tls).connect(name, tcp).await?;
-            Ok(Stream::new(stream))
-        };
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
                 Ok(connected) => connected,
@@ -186,10 +216,74 @@ impl Service<Uri> for Connector {
     }
 }
 
+async fn connect(mut dial: Dial, proxy: Option<Intercept>, uri: Uri) -> Result<Stream, BoxError> {
+    let Some(proxy) = proxy else {
+        return Ok(Stream::new(dial.call(uri).await?, false));
+    };
+    if !is_https(&uri) {
+        return Ok(Stream::new(dial.call(proxy.uri().clone()).await?, true));
+    }
+    let tls = Arc::clone(&dial.tls);
+    let mut tunnel = Tunnel::new(proxy.uri().clone(), dial);
+    if let Some(authorization) = proxy.basic_auth() {
+        tunnel = tunnel.with_auth(authorization.clone());
+    }
+    let io = tunnel.call(uri.clone()).await?;
+    Ok(Stream::new(secured(tls, &uri, io).await?, false))
+}
+
+/// Connects to a host, with TLS to one of `https`.
+#[derive(Clone)]
+struct Dial {
+    http: HttpConnector,
+    tls: Arc<ClientConfig>,
+}
+
+impl Service<Uri> for Dial {
+    type Response = BoxIo;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<BoxIo, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.http.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let tls = Arc::clone(&self.tls);
+        let connecting = self.http.call(uri.clone());
+        Box::pin(async move {
+            let tcp: Box<dyn Io> = Box::new(connecting.await?.into_inner());
+            match is_https(&uri) {
+                true => secured(tls, &uri, TokioIo::new(tcp)).await,
+                false => Ok(TokioIo::new(tcp)),
+            }
+        })
+    }
+}
+
+async fn secured(tls: Arc<ClientConfig>, uri: &Uri, io: BoxIo) -> Result<BoxIo, BoxError> {
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned())?;
+    let stream = TlsConnector::from(tls)
+        .connect(name, io.into_inner())
+        .await?;
+    Ok(TokioIo::new(Box::new(stream)))
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type BoxIo = TokioIo<Box<dyn Io>>;
+
 /// A connection, plain or TLS.
 struct Stream {
     io: TokioIo<Tap<Box<dyn Io>>>,
     opened: Opened,
+    /// Whether the other side is a proxy, which wants the whole address in the request line.
+    is_proxied: bool,
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -197,22 +291,24 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Stream {
-    fn new(io: impl Io + 'static) -> Self {
+    fn new(io: BoxIo, is_proxied: bool) -> Self {
         let opened = Opened {
             at: Instant::now(),
             status: Arc::default(),
         };
-        let io: Box<dyn Io> = Box::new(io);
         Self {
-            io: TokioIo::new(Tap::new(io, Arc::clone(&opened.status))),
+            io: TokioIo::new(Tap::new(io.into_inner(), Arc::clone(&opened.status))),
             opened,
+            is_proxied,
         }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.opened.clone())
+        Connected::new()
+            .proxy(self.is_proxied)
+            .extra(self.opened.clone())
     }
 }
 

@@ -24,6 +24,10 @@ struct Inner {
 pub enum ForwardErrorKind {
     /// The address is not an HTTP address, or holds a user or a password.
     Url,
+    /// The proxy's address is not one of `http` or `https`.
+    Proxy,
+    /// The certificate authorities are not certificates in PEM.
+    Certificates,
     /// TLS cannot be set up on this machine.
     Setup,
 }
@@ -36,6 +40,16 @@ impl ForwardError {
     pub(super) fn no_url(source: impl Error + Send + Sync + 'static) -> Self {
         let what = "the address to forward to is not a URL";
         Self::new(ForwardErrorKind::Url, what, Some(Box::new(source)))
+    }
+
+    pub(super) fn proxy() -> Self {
+        let what = "the proxy is not an address such as http://proxy:3128";
+        Self::new(ForwardErrorKind::Proxy, what, None)
+    }
+
+    pub(super) fn certificates(source: Option<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = "the certificate authorities are not certificates in PEM";
+        Self::new(ForwardErrorKind::Certificates, what, source)
     }
 
     pub(super) fn setup(source: impl Error + Send + Sync + 'static) -> Self {

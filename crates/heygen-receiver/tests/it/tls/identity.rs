@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 use heygen_receiver::ServerTls;
 use rustls::pki_types::CertificateDer;
 
-/// A key and its certificate for `localhost`.
-pub(super) struct Identity {
-    pub(super) der: CertificateDer<'static>,
-    pub(super) certificate: String,
-    pub(super) key: String,
+/// A key and its certificate.
+pub(crate) struct Identity {
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Identity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::for_name("localhost")
+    }
+
+    pub(crate) fn for_name(name: &str) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
-        let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = parameters.self_signed(&key).unwrap();
         Self {
             certificate: certificate.pem(),
@@ -24,12 +28,12 @@ impl Identity {
         }
     }
 
-    pub(super) fn tls(&self) -> ServerTls {
+    pub(crate) fn tls(&self) -> ServerTls {
         ServerTls::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
     }
 
     /// Written into this folder: the certificate's file and the key's.
-    pub(super) fn files(&self, folder: &Path) -> (PathBuf, PathBuf) {
+    pub(crate) fn files(&self, folder: &Path) -> (PathBuf, PathBuf) {
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
         std::fs::write(&certificate, &self.certificate).unwrap();
         std::fs::write(&key, &self.key).unwrap();

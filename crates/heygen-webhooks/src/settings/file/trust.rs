@@ -32,13 +32,11 @@ pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Fa
 
 /// What decides where keys, secrets and events come from and go, and what is run.
 fn is_for_us_alone(key: &str) -> bool {
-    const KEYS: [&str; 12] = [
+    const KEYS: [&str; 10] = [
         "api-key-file",
         "base-url",
         "callback-token-file",
         "exec",
-        "forward",
-        "forward-secret-file",
         "inbox",
         "on",
         "on-dead-letter",
@@ -46,7 +44,10 @@ fn is_for_us_alone(key: &str) -> bool {
         "secret-file",
         "tls-key",
     ];
-    KEYS.contains(&key) || key.starts_with("nats-")
+    KEYS.contains(&key)
+        || ["forward", "nats-"]
+            .iter()
+            .any(|start| key.starts_with(start))
 }
 
 #[cfg(unix)]
