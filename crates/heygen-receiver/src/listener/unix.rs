@@ -12,7 +12,7 @@ use super::BACKLOG;
 
 #[derive(Debug)]
 pub(super) struct UnixSocket {
-    /// Before the listener, so that it is removed first: nobody finds a file that no one serves.
+    /// Before the listener, so that it is removed first: no client finds a file that no one serves.
     _file: Option<SocketFile>,
     listener: UnixListener,
 }
@@ -33,7 +33,7 @@ impl UnixSocket {
         let socket = tokio::net::UnixSocket::new_stream()?;
         socket.bind(&path)?;
         let file = SocketFile::made_at(&path)?;
-        // Before it listens, so that nobody connects with the permissions of the umask.
+        // Before it listens, so that no one connects with the permissions of the umask.
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
         Ok(Self {
             _file: Some(file),
@@ -84,7 +84,7 @@ fn device_and_inode(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Removes the file that a killed process left, which nobody answers at.
+/// Removes the file that a killed process left, which no one answers at.
 async fn remove_if_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {}
@@ -109,7 +109,7 @@ async fn remove_if_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Held while a socket is made in the folder. Whoever may read the folder could hold it, so there is
+/// Held while a socket is made in the folder. Any user who may read the folder could hold it, so there is
 /// no waiting for ever.
 async fn lock_folder(path: &Path) -> Option<File> {
     let folder = File::open(path.parent()?).ok()?;

@@ -1,4 +1,4 @@
-//! Sockets that systemd, or whoever starts this process, has opened for it: `LISTEN_FDS`.
+//! Sockets that systemd, or another program that starts this process, has opened for it: `LISTEN_FDS`.
 
 use std::env;
 use std::io;

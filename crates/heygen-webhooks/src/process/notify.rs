@@ -57,7 +57,7 @@ pub(crate) async fn reloads(mut hangups: watch::Receiver<u64>, mut done: watch::
         tell(&[NotifyState::Ready]);
     }
     // A task that ended early would end the process.
-    pending().await
+    pending::<()>().await;
 }
 
 /// Tells the watchdog, where there is one (`WatchdogSec=`), that the writer of the inbox and the dispatcher are alive, for as long
@@ -72,7 +72,7 @@ pub(crate) async fn watchdog(inbox: BoxInbox, dispatcher: Option<Pulse>) {
             // A panic of the inbox is its own, and no answer.
             let asked = tokio::spawn(async move { inbox.ready().await });
             match asked.await {
-                // A queue that is full may be full because nobody takes from it.
+                // A queue that is full may be full because no one takes from it.
                 Ok(Err(error)) => error.kind() != InboxErrorKind::Busy,
                 Ok(Ok(())) => true,
                 Err(_) => false,
@@ -80,7 +80,7 @@ pub(crate) async fn watchdog(inbox: BoxInbox, dispatcher: Option<Pulse>) {
         }
     };
     watch_over(interval, dispatcher, asks, || {
-        tell(&[NotifyState::Watchdog])
+        tell(&[NotifyState::Watchdog]);
     })
     .await;
 }
@@ -127,7 +127,7 @@ async fn watch_over<A: Future<Output = bool>>(
     tokio::join!(asking, telling);
 }
 
-/// Nobody listens unless systemd started us, and what it does not hear it finds out.
+/// No one listens unless systemd started us, and what it does not hear it finds out.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd could not be notified");
@@ -156,7 +156,7 @@ mod tests {
                 dispatcher.polled();
                 sleep(Duration::from_secs(1)).await;
             }
-            pending().await
+            pending::<()>().await;
         };
         let asks = || async {
             if !is_early() && writer_hangs {
