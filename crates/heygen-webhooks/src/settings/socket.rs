@@ -15,8 +15,8 @@ pub(crate) enum Socket {
 
 impl Socket {
     /// Whether it is meant for one, written correctly or not.
-    pub(crate) fn is_one(written: &str) -> bool {
-        !matches!(parse(written.trim()), Ok(None))
+    pub(crate) fn is_one(written: impl AsRef<str>) -> bool {
+        !matches!(parse(written.as_ref().trim()), Ok(None))
     }
 
     /// `None` for what is written in another way, such as an address and a port.

@@ -148,6 +148,33 @@ async fn alerts_and_dashboard_name_what_serve_prints() {
 }
 
 #[test]
+fn api_that_is_away_shows_in_the_metrics() {
+    let workdir = Workdir::new();
+    let arguments = [
+        "--backfill",
+        "--base-url",
+        "http://127.0.0.1:1",
+        "--public-url",
+        "https://hooks.example.com",
+    ];
+    let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET), ("HEYGEN_API_KEY", "key")];
+    let serve = workdir.serve_with(&arguments, &environment);
+    let text = printed(&serve, &["heygen_webhooks_backfill_failures_total 1"]);
+    for expected in [
+        "heygen_webhooks_registered 0.0\n",
+        "heygen_webhooks_backfill_runs_total 0\n",
+    ] {
+        assert!(text.contains(expected), "{expected:?} in {text}");
+    }
+    for absent in ["backfill_last_success", "last_verified", "certificate"] {
+        assert!(
+            !text.contains(&format!("heygen_webhooks_{absent}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn misspelt_metric_or_label_is_found() {
     let printed = "heygen_webhooks_a_total{result=\"ok\"} 1\nheygen_webhooks_b 2\n";
     let text =

@@ -44,7 +44,11 @@ fn delivery(number: u32) -> String {
 
 fn answer(mut stream: impl std::io::Read) -> String {
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    match stream.read_to_string(&mut answer) {
+        // A connection that was closed unread.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        read => drop(read.expect("an answer")),
+    }
     answer
 }
 
@@ -213,17 +217,36 @@ fn no_connection_is_refused_while_a_serve_with_passed_sockets_restarts() {
     assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
     let ready = ask(&path, "GET /readyz HTTP/1.1\r\nHost: any.name\r\n\r\n");
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
-    let under_way = connect(1);
+    let mut under_way = TcpStream::connect(address).expect("a connection");
+    let request = delivery(1).replacen("Host: x", "Host: x\r\nExpect: 100-continue", 1);
+    let (head, body) = request.split_once("\r\n\r\n").expect("a body");
+    under_way
+        .write_all(format!("{head}\r\n\r\n").as_bytes())
+        .expect("it is sent");
+    let mut go_on = [0; 25];
+    under_way.read_exact(&mut go_on).expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     let kill = Command::new("kill").arg(first.id().to_string()).status();
     assert!(kill.expect("a signal").success());
-    let queued: Vec<_> = (2..12).map(connect).collect();
+    let while_it_ends: Vec<_> = (2..12).map(|number| (number, connect(number))).collect();
+    under_way.write_all(body.as_bytes()).expect("it is sent");
+    let stored = answer(under_way);
+    assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
     assert!(first.wait().expect("it ends").success());
-    let late: Vec<_> = (12..22).map(connect).collect();
+    let queued: Vec<_> = (12..22).map(connect).collect();
     let mut second = activated(&workdir, "web:admin", passed(), &arguments)
         .spawn()
         .expect("it starts");
-    for stream in [under_way].into_iter().chain(queued).chain(late) {
+    for stream in queued {
         let stored = answer(stream);
+        assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
+    }
+    for (number, stream) in while_it_ends {
+        let mut stored = answer(stream);
+        // Accepted in the last moment and closed unread: HeyGen would send it again.
+        if stored.is_empty() {
+            stored = answer(connect(number));
+        }
         assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
     }
     assert_eq!(pending(&workdir), 22);
