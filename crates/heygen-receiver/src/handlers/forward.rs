@@ -357,7 +357,12 @@ fn cause(error: &dyn Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    one_line(&innermost.to_string())
+    let text = innermost.to_string();
+    // What `openssl req -x509` makes is one, and rustls has no words for it.
+    match text.contains("CaUsedAsEndEntity") {
+        true => "its certificate is an authority's (CA:TRUE), not a server's (CA:FALSE)".to_owned(),
+        false => one_line(&text),
+    }
 }
 
 const BETWEEN_HINTS: Duration = Duration::from_secs(60);

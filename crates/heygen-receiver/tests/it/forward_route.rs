@@ -78,6 +78,21 @@ async fn application_with_a_certificate_of_a_private_authority_is_trusted_where_
     assert_eq!(inbox.counts().await.unwrap().pending, 1);
 }
 
+/// As `openssl req -x509` makes it.
+#[tokio::test]
+async fn certificate_of_an_authority_shown_by_a_server_is_named() {
+    let identity = Identity::of_authority();
+    let (running, _inbox) = application(&identity).await;
+    let url = format!("https://localhost:{}{PATH}", running.address.port());
+    let run = HandlerRun::start(Forward::with(&url, secret(), trusting(&identity)).unwrap());
+    let (result, reason) = run.ends(body("a").as_bytes()).await;
+    assert_eq!(result, AttemptOutcome::Retry);
+    assert!(
+        reason.ends_with("an authority's (CA:TRUE), not a server's (CA:FALSE)"),
+        "{reason}"
+    );
+}
+
 #[test]
 fn authorities_that_are_none_are_refused() {
     for pem in [

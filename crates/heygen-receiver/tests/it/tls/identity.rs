@@ -18,8 +18,22 @@ impl Identity {
     }
 
     pub(crate) fn for_name(name: &str) -> Self {
+        Self::made(name, rcgen::IsCa::NoCa)
+    }
+
+    /// One that may sign others.
+    #[cfg(feature = "forward")]
+    pub(crate) fn of_authority() -> Self {
+        Self::made(
+            "localhost",
+            rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained),
+        )
+    }
+
+    fn made(name: &str, is_ca: rcgen::IsCa) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
-        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = is_ca;
         let certificate = parameters.self_signed(&key).unwrap();
         Self {
             certificate: certificate.pem(),
