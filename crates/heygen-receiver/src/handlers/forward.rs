@@ -66,7 +66,8 @@ use target::Target;
 /// 2xx acknowledges and 410 dead-letters. Everything else is retried: other statuses, redirects
 /// (which are not followed), an address that cannot be reached, and a response that does not arrive
 /// in time. The status alone decides: a 2xx acknowledges even if the rest of the response cannot be
-/// read. The recorded reason names the status and the first 200 bytes of the response.
+/// read. The status is recorded with every attempt, unless it acknowledges with the first 200 bytes
+/// of the response.
 ///
 /// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a
 /// [pause](Disposition::Pause) of the whole destination: nothing is sent to it meanwhile, then one

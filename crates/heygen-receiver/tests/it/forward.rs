@@ -174,15 +174,15 @@ async fn second_attempt_has_its_number() {
     );
 }
 
-/// How an attempt ends that is answered so, and after `URL answered ` the reason.
+/// How an attempt ends that is answered so, and after `answered ` the note, after `URL answered ` the reason.
 async fn check(answer: Vec<u8>, result: AttemptOutcome, reason: &str) {
     let application = Application::always(answer).await;
     let run = HandlerRun::start(forward(&application));
     let (found, said) = run.ends(b"{}").await;
     assert_eq!(found, result, "{said}");
-    let expected = match reason {
-        "" => String::new(),
-        reason => format!("{} answered {reason}", application.url),
+    let expected = match result {
+        AttemptOutcome::Acknowledged => format!("answered {reason}"),
+        _ => format!("{} answered {reason}", application.url),
     };
     assert_eq!(said, expected);
     assert_eq!(application.requests().len(), 1);
@@ -191,8 +191,13 @@ async fn check(answer: Vec<u8>, result: AttemptOutcome, reason: &str) {
 #[tokio::test]
 async fn the_status_decides() {
     use AttemptOutcome::{Acknowledged, DeadLettered, Retry};
-    check(answer("200 OK", "", "fine"), Acknowledged, "").await;
-    check(answer("299 Odd", "", ""), Acknowledged, "").await;
+    check(answer("200 OK", "", "fine"), Acknowledged, "200 OK").await;
+    check(
+        answer("299 Odd", "", ""),
+        Acknowledged,
+        "299 <unknown status code>",
+    )
+    .await;
     check(
         answer("410 Gone", "", "no\nmore"),
         DeadLettered,
@@ -352,7 +357,7 @@ async fn long_response_is_cut_and_an_endless_one_does_not_delay() {
             AttemptOutcome::Retry,
             "502 Bad Gateway: ab",
         ),
-        ("200 OK", AttemptOutcome::Acknowledged, ""),
+        ("200 OK", AttemptOutcome::Acknowledged, "200 OK"),
     ] {
         let endless = format!("HTTP/1.1 {status}\r\nContent-Length: 9999\r\n\r\nab");
         check(endless.into_bytes(), result, reason).await;

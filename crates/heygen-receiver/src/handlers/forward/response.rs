@@ -18,7 +18,8 @@ pub(super) async fn disposition(response: Response<Incoming>, target: &Target) -
     let after = retry_after(response.headers(), SystemTime::now()).filter(|wait| !wait.is_zero());
     let text = read(response.into_body()).await;
     if status.is_success() {
-        return Disposition::Ack;
+        let note = format!("answered {status}");
+        return Disposition::AckWithNote { note };
     }
     let mut reason = format!("{target} answered {status}");
     if status.is_redirection() {
