@@ -11,7 +11,6 @@ use crate::output::tame;
 use crate::settings::api::ApiOptions;
 use crate::settings::event_name;
 use crate::settings::origin;
-use crate::settings::web_address::http_url;
 use crate::settings::written;
 
 pub(crate) mod web;
@@ -30,10 +29,7 @@ pub(crate) fn client(options: &ApiOptions, credentials: Credentials) -> Result<C
     let builder = Client::builder(credentials)
         .user_agent(concat!("heygen-webhooks/", env!("CARGO_PKG_VERSION")));
     let builder = match &options.base_url {
-        Some(url) => {
-            http_url("base-url", url)?;
-            builder.base_url(url)
-        }
+        Some(url) => builder.base_url(url),
         None => builder,
     };
     builder

@@ -28,8 +28,10 @@ mod management;
 mod nats;
 mod program;
 mod sandbox;
+mod screen;
 mod secrets;
 mod serve;
+mod suggestion;
 mod trigger;
 mod work;
 
@@ -58,9 +60,11 @@ pub(crate) use work::Work;
 
 /// Parses the process's arguments; errors have been printed when it returns.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
+    screen::choose_color();
     let definition = environment::prepared(definition());
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         origin::remember(&definition, &matches);
+        screen::apply(&matches);
         Cli::from_arg_matches(&matches)
     });
     match parsed {
@@ -68,7 +72,9 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
             environment::warn_of_unknown(&self::definition());
             Ok(cli.command)
         }
-        Err(error) => {
+        Err(mut error) => {
+            let words: Vec<_> = std::env::args().skip(1).collect();
+            suggestion::correct(&mut error, &definition, &words);
             match error.use_stderr() && !io::stderr().is_terminal() {
                 true => stderr::say(error.render().to_string()),
                 // In colour. A closed pipe, as in `--help | head`, is not a failure.
@@ -123,7 +129,7 @@ fn variable_of(command: &clap::Command, long: &str) -> Option<String> {
 
 /// The whole command line, for completions and man pages too.
 pub(crate) fn definition() -> clap::Command {
-    help::laid_out(Cli::command())
+    help::laid_out(screen::with_options(Cli::command()))
 }
 
 /// Receive, store, inspect and test HeyGen webhooks

@@ -1,6 +1,6 @@
 //! The commands, a file each.
 
-use crate::cli::Command;
+use crate::cli::{Command, Endpoints, Inbox, Rejected};
 use crate::failure::Failure;
 use crate::output::notice;
 use crate::settings::when;
@@ -54,7 +54,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         // Also where nothing turns out to be shown: what is missing is said at the start.
         when::zone();
     }
-    match command {
+    let only_shows = only_shows(&command);
+    let ended = match command {
         Command::Serve(options) => serve::run(&options),
         Command::Work(options) => work::run(&options),
         Command::Dev(options) => dev::run(&options),
@@ -75,5 +76,35 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
         Command::Nats(_) => man::nats(),
+    };
+    match ended {
+        // As with `head`: whoever reads has seen enough.
+        Err(Failure::NobodyListens) if only_shows => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Whether it changes nothing, and its exit status tells nothing of what it shows.
+fn only_shows(command: &Command) -> bool {
+    match command {
+        Command::Inbox(inbox) => matches!(
+            inbox,
+            Inbox::List(_)
+                | Inbox::Show(_)
+                | Inbox::Attempts(_)
+                | Inbox::Tail(_)
+                | Inbox::Stats(_)
+                | Inbox::Drift(_)
+                | Inbox::Rejected(Rejected::List(_) | Rejected::Show(_))
+        ),
+        Command::Endpoints(endpoints) => matches!(endpoints, Endpoints::List(_)),
+        Command::Config(_)
+        | Command::EventTypes(_)
+        | Command::Events(_)
+        | Command::Schema(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Nats(_) => true,
+        _ => false,
     }
 }

@@ -14,6 +14,7 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::output::activity::{Activity, Shown};
 use crate::output::notice;
 use crate::output::printer::Printer;
 use crate::output::{tame, without_query};
@@ -25,7 +26,7 @@ use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::origin;
 use crate::settings::rule::{Action, Rule};
 use crate::settings::span::Span;
-use crate::settings::web_address::http_url;
+use crate::settings::web_address::{destination, http_url};
 use crate::store::location::InboxLocation;
 
 mod counted;
@@ -62,6 +63,8 @@ pub(crate) struct BuiltHandler {
     /// What is forwarded is signed with this; `None` where nothing is.
     forward_secret: Option<ForwardSecret>,
     receivers: ActiveSecrets,
+    /// Where attempts are shown, if anyone looks.
+    pub(crate) activity: Option<Activity>,
 }
 
 impl DispatchConfig {
@@ -122,21 +125,27 @@ impl DispatchConfig {
     ) -> Result<BuiltHandler, Failure> {
         let mut programs = Vec::new();
         let mut build = |action: &Action, timeout: Duration| -> Result<BoxHandler, Failure> {
-            Ok(match action {
-                Action::Print => BoxHandler::new(printer.clone()),
-                Action::Ignore => BoxHandler::new(async |_: Delivery| {}),
+            let (handler, done) = match action {
+                // Its line is the one about the delivery.
+                Action::Print => return Ok(BoxHandler::new(printer.clone())),
+                Action::Ignore => (BoxHandler::new(async |_: Delivery| {}), "ignored"),
                 Action::Forward(url) => {
                     let secret = forward_secret.as_ref();
                     let mut options = ForwardOptions::default();
                     self.forwarding.set(&mut options);
                     options.timeout = timeout;
-                    BoxHandler::new(forward(url, secret, receivers, options)?)
+                    let forward = forward(url, secret, receivers, options)?;
+                    (BoxHandler::new(forward), "done")
                 }
                 Action::Exec(command) => {
                     let program = program(command, timeout)?;
                     programs.push(program.clone());
-                    BoxHandler::new(program)
+                    (BoxHandler::new(program), "exit 0")
                 }
+            };
+            Ok(match printer.activity() {
+                Some(activity) => BoxHandler::new(Shown::new(handler, activity, done)),
+                None => handler,
             })
         };
         let mut rules = Rules::new();
@@ -159,6 +168,7 @@ impl DispatchConfig {
             hook,
             forward_secret,
             receivers: receivers.clone(),
+            activity: printer.activity(),
         })
     }
 
@@ -178,9 +188,9 @@ impl DispatchConfig {
         for (action, option) in rules.chain([otherwise]).chain(hook) {
             match action {
                 Action::Forward(url) => {
-                    let url = http_url(option, url)?;
+                    let url = destination(option, url)?;
                     if !self.forwarding.is_proxied() {
-                        warn_of_unknown_host(&url, option);
+                        warn_of_unknown_host(&http_url(option, &url)?, option);
                     }
                 }
                 Action::Exec(command) => {
@@ -222,6 +232,7 @@ impl BuiltHandler {
             hook: None,
             forward_secret: None,
             receivers: ActiveSecrets::none(),
+            activity: None,
         }
     }
 
@@ -317,6 +328,7 @@ fn forward(
     options.receiver_secrets = Some(receivers.clone());
     options.secret_hint = secret.map(ForwardSecret::hint);
     let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
+    let url = &destination("forward", url)?;
     Forward::with(url, secrets, options)
         .with_context(|| format!("cannot forward to {}", without_query(url)))
         .map_err(|error| Failure::usage(format!("{error:#}")))

@@ -7,12 +7,19 @@ use heygen_events::text::is_unsafe_to_show;
 pub(crate) use heygen_events::text::visible as tame;
 use serde_json::Value;
 
+use screen::Screen;
+use table::{Cell, Column, table};
+
+pub(crate) mod activity;
+pub(crate) mod json_text;
 pub(crate) mod lines;
 pub(crate) mod logging;
 pub(crate) mod notice;
 pub(crate) mod printer;
 pub(crate) mod rejected;
+pub(crate) mod screen;
 pub(crate) mod stderr;
+pub(crate) mod table;
 pub(crate) mod view;
 
 /// What a program wrote, as one line: its lines stand beside each other, without those that are empty.
@@ -27,7 +34,12 @@ pub(crate) fn write(text: impl AsRef<str>) -> io::Result<()> {
     write_bytes(tame_lines(text.as_ref()))
 }
 
-/// Writes bytes as they are and flushes them: what was asked for raw.
+/// Writes rows under their heads, as the screen has room for them.
+pub(crate) fn write_table(columns: &[Column], rows: &[Vec<Cell>]) -> io::Result<()> {
+    write_bytes(table(columns, rows, Screen::stdout()))
+}
+
+/// Writes bytes as they are and flushes them: what was asked for raw, or holds nothing of others that a terminal could obey.
 pub(crate) fn write_bytes(bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes.as_ref())?;
@@ -72,30 +84,6 @@ pub(crate) fn escaped(json: &str) -> String {
         }
     }
     escaped
-}
-
-/// Columns as wide as their widest cell; the last one is not padded.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let heads: Vec<String> = heads.iter().map(ToString::to_string).collect();
-    let lines = || std::iter::once(&heads).chain(rows);
-    let widths: Vec<usize> = (0..heads.len())
-        .map(|column| {
-            lines()
-                .map(|line| line[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for line in lines() {
-        let cells = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// Cuts the query string off a link, with which anybody can fetch the file, and `user:password@` out of it.
@@ -159,11 +147,5 @@ mod tests {
             let read: Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!(read, value);
         }
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let rows = vec![vec!["1".to_owned(), "é".to_owned(), String::new()]];
-        assert_eq!(table(&["ID", "NAME", "X"], &rows), "ID  NAME  X\n1   é\n");
     }
 }

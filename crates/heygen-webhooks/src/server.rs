@@ -1,5 +1,6 @@
 //! [`RunningServer`]: what `serve`, `work` and `dev` run, from the opened inbox to its closing.
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use heygen_inbox::{BoxInbox, Inbox as _};
@@ -90,7 +91,15 @@ impl RunningServer {
 
     /// Dispatches what is stored.
     pub(crate) fn dispatch(&mut self, mut options: DispatchOptions) {
-        options.observers.add(AttemptLog);
+        match self.built.activity.clone() {
+            // One terminal shows it once.
+            Some(activity) if io::stderr().is_terminal() => options.observers.add(activity),
+            Some(activity) => {
+                options.observers.add(activity);
+                options.observers.add(AttemptLog);
+            }
+            None => options.observers.add(AttemptLog),
+        }
         #[cfg(unix)]
         options
             .observers

@@ -109,11 +109,25 @@ pub(crate) fn cannot_open(location: &InboxLocation, error: InboxError) -> Failur
         true => anyhow::Error::from(error)
             .context("cannot open the inbox")
             .into(),
-        false => anyhow::anyhow!(
-            "no inbox at {location}: start `serve` to create one, or name another with --inbox"
-        )
-        .into(),
+        false => {
+            let others = others_beside(location);
+            anyhow::anyhow!(
+                "no inbox at {location}: start `serve` to create one, or name another with --inbox{others}"
+            )
+            .into()
+        }
     }
+}
+
+/// The inboxes that `dev` and `serve --sandbox` make where `serve` makes its own.
+fn others_beside(location: &InboxLocation) -> String {
+    let folder = location.beside().with_file_name("");
+    let found = ["heygen-inbox.db", "heygen-dev.db", "heygen-sandbox.db"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| format!("; there is one at {}", path.display()));
+    found.collect()
 }
 
 /// Where that takes too long, a disk that hangs for instance, the process ends all the same.

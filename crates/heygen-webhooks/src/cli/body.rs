@@ -12,7 +12,7 @@ use clap::Args;
 #[command(
     before_help = "Examples:
   heygen-webhooks inspect delivery.json
-  heygen-webhooks inbox show 01jd… --raw | heygen-webhooks inspect --json",
+  heygen-webhooks inbox show last --raw | heygen-webhooks inspect --json",
     after_help = "Exit status: 0 when the body is an event, also an unknown or malformed one; 1 when it is not."
 )]
 pub(crate) struct Inspect {

@@ -24,7 +24,7 @@ pub(crate) use transfer::{Export, Format, Import};
 #[derive(Debug, Subcommand)]
 #[command(before_help = "Examples:
   heygen-webhooks inbox list --since 2h --event-type avatar_video.fail
-  heygen-webhooks inbox show 01jd…
+  heygen-webhooks inbox show last
   heygen-webhooks inbox replay --state dead_lettered --since 2h")]
 pub(crate) enum Inbox {
     List(List),

@@ -45,7 +45,7 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
 
 async fn work(options: &Backfill) -> Result<Work<BoxInbox>, Failure> {
     // Asked for before the inbox is made: without a key there is nothing to start.
-    let api_options = options.api.over(&options.file.config.read()?)?;
+    let api_options = options.api.over(&options.file.config.read()?)?.whole()?;
     let client = api::connect(&api_options)?;
     if let Some(event_type) = &options.event_type {
         event_name::warn_if_mistyped(event_type);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::{Config, ShowConfig};
 use crate::failure::Failure;
 use crate::output;
+use crate::output::table::Column;
 use crate::process::environment;
 use crate::settings::file::File;
 use crate::settings::options::Options;
@@ -43,17 +44,20 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
         .iter()
         .map(|setting| {
             vec![
-                setting.name.clone(),
-                value(setting),
-                source(setting, path.as_deref()),
+                setting.name.as_str().into(),
+                value(setting).into(),
+                source(setting, path.as_deref()).into(),
             ]
         })
         .collect();
-    Ok(output::write(output::table(
-        &["setting", "value", "source"],
-        &rows,
-    ))?)
+    Ok(output::write_table(&COLUMNS, &rows)?)
 }
+
+const COLUMNS: [Column; 3] = [
+    Column::new("setting"),
+    Column::new("value").cut_middle(16),
+    Column::new("source").cut_end(8),
+];
 
 fn settings(options: &ShowConfig, file: &File) -> Result<Vec<Setting>, Failure> {
     let serve = &options.serve;

@@ -42,7 +42,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
                 SHORTEST.as_secs_f64()
             ))
         })?;
-    let api_options = options.api.over(&file)?;
+    let api_options = options.api.over(&file)?.whole()?;
     let secret_files = options.secrets.over(&file)?.files();
     let dispatch = DispatchConfig::of(
         options.handlers.over(&file)?,

@@ -13,16 +13,16 @@ use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::{self, tame, without_query};
 use crate::secrets::secret;
-use crate::settings::web_address::http_url;
+use crate::settings::web_address::destination;
 
 mod junit;
 
 pub(super) fn run(options: &Drill) -> Result<(), Failure> {
-    http_url("url", &options.url)?;
+    let url = destination("url", &options.url)?;
     if let Some(file) = &options.junit {
         check_folder(file)?;
     }
-    let exercise = exercise(options)?;
+    let exercise = exercise(options, &url)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -38,10 +38,10 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
         .block_on(exercise.run(tell))
         .map_err(Failure::of_sending)?;
     if let Some(file) = &options.junit {
-        write_junit(file, &options.url, &scorecard)?;
+        write_junit(file, &url, &scorecard)?;
     }
     let written: io::Result<()> = written.and_then(|()| match options.json {
-        true => output::json(&document(&options.url, &scorecard)),
+        true => output::json(&document(&url, &scorecard)),
         false => output::write(format!(
             "{}{}",
             skipped(&scorecard, width),
@@ -55,12 +55,10 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     }
 }
 
-fn exercise(options: &Drill) -> Result<Exercise, Failure> {
+fn exercise(options: &Drill, url: &str) -> Result<Exercise, Failure> {
     let only: Vec<Check> = named(&options.only);
     let skip: Vec<Check> = named(&options.skip);
-    let mut exercise = Exercise::new(&options.url)
-        .burst(options.burst.into())
-        .skip(&skip);
+    let mut exercise = Exercise::new(url).burst(options.burst.into()).skip(&skip);
     if !only.is_empty() {
         exercise = exercise.only(&only);
     }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use super::management::{self, Api};
 use crate::cli::EventTypes;
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output::screen::{PLAIN, Screen, WARN};
+use crate::output::table::{Cell, Column, table};
+use crate::output::{self, tame};
 use crate::settings::api::ApiVersion;
 
 /// An event that HeyGen offers, or that only this version knows.
@@ -37,7 +39,7 @@ pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
         output::json_array(values.into_iter())?;
         return Ok(());
     }
-    output::write(text(&rows, &missing))?;
+    output::write_bytes(text(&rows, &missing, Screen::stdout()))?;
     Ok(())
 }
 
@@ -67,9 +69,15 @@ async fn offered(api: &Api) -> Result<Vec<Row>, Failure> {
     Ok(rows.collect())
 }
 
-fn text(rows: &[Row], missing: &[Row]) -> String {
+const COLUMNS: [Column; 3] = [
+    Column::new("EVENT"),
+    Column::new("KNOWN").styled(|known| if known == "no" { WARN } else { PLAIN }),
+    Column::new("DESCRIPTION").cut_end(16),
+];
+
+fn text(rows: &[Row], missing: &[Row], screen: Screen) -> String {
     let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    let mut text = table(&["EVENT", "KNOWN", "DESCRIPTION"], &cells);
+    let mut text = table(&COLUMNS, &cells, screen);
     let new = rows.iter().filter(|row| !row.event_type.is_known());
     for (heading, names) in [
         ("New to this version (received anyway)", names(new)),
@@ -101,14 +109,16 @@ impl Row {
         self.description.as_deref().or_else(ours)
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         vec![
-            tame(self.event_type.as_str()),
-            match self.event_type.is_known() {
-                true => "yes".to_owned(),
-                false => "no".to_owned(),
-            },
-            self.description().map_or_else(|| "-".to_owned(), tame),
+            self.event_type.as_str().into(),
+            if self.event_type.is_known() {
+                "yes"
+            } else {
+                "no"
+            }
+            .into(),
+            self.description().unwrap_or("-").into(),
         ]
     }
 

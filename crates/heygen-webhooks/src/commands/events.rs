@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::management::{self, Api, moment, note};
 use crate::cli::Events;
 use crate::failure::Failure;
-use crate::output::{self, escaped, table, tame};
+use crate::output::screen::of_word;
+use crate::output::table::{Cell, Column};
+use crate::output::{self, escaped};
 use crate::settings::api::ApiVersion;
 use crate::settings::event_name;
 
@@ -22,10 +24,18 @@ pub(super) fn run(options: &Events) -> Result<(), Failure> {
     let (events, there_is_more) = management::run(fetch(&api, options))?;
     if options.json {
         output::write(json(&events))?;
+    } else if events.is_empty() {
+        note(
+            match options.event_type.is_some() || options.entity_id.is_some() {
+                true => "no events match in HeyGen's event log",
+                false => {
+                    "HeyGen's event log has no events: `events` shows what HeyGen delivered to an endpoint, see `endpoints list`"
+                }
+            },
+        );
     } else {
         let rows: Vec<_> = events.iter().map(row).collect();
-        let heads = ["EVENT ID", "CREATED", "EVENT", "SUBJECT", "OUTCOME"];
-        output::write(table(&heads, &rows))?;
+        output::write_table(&COLUMNS, &rows)?;
     }
     if there_is_more {
         note(&format!(
@@ -137,20 +147,26 @@ fn json(events: &[LoggedEvent]) -> String {
     format!("[{}\n]\n", lines.join(","))
 }
 
-fn row(record: &LoggedEvent) -> Vec<String> {
+const COLUMNS: [Column; 5] = [
+    Column::new("EVENT ID").cut_middle(12),
+    Column::new("CREATED"),
+    Column::new("EVENT").cut_middle(20),
+    Column::new("SUBJECT").cut_middle(9).optional(1),
+    Column::new("OUTCOME").styled(of_word).optional(2),
+];
+
+fn row(record: &LoggedEvent) -> Vec<Cell> {
     let Ok(event) = record.event() else {
         return ["-", "-", "(unreadable)", "-", "-"]
-            .map(str::to_owned)
+            .map(Cell::from)
             .to_vec();
     };
     vec![
-        event
-            .event_id()
-            .map_or_else(|| "-".to_owned(), |id| tame(id.as_str())),
-        moment(event.created_at()),
-        tame(event.event_name()),
-        event.subject_id().map_or_else(|| "-".to_owned(), tame),
-        event.outcome().as_str().to_owned(),
+        event.event_id().map_or("-", |id| id.as_str()).into(),
+        moment(event.created_at()).into(),
+        event.event_name().into(),
+        event.subject_id().unwrap_or("-").into(),
+        event.outcome().as_str().into(),
     ]
 }
 

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, State, StoredDelivery};
+use heygen_inbox::{BoxInbox, InboxAdmin as _, State, StoredDelivery};
 use tokio::runtime::Builder;
 
 use crate::cli::{Inbox, StateOption};
 use crate::failure::Failure;
-use crate::output::tame;
 use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_open};
 
@@ -21,6 +20,7 @@ mod chunks;
 mod confirm;
 mod drift;
 mod export;
+mod id;
 mod import;
 mod json;
 mod list;
@@ -80,17 +80,11 @@ async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
     Ok(store::open_beside(&location, &file.nats(&location)?).await?)
 }
 
-fn delivery_id(text: &str) -> Result<DeliveryId, Failure> {
-    text.parse().map_err(|error| {
-        let text = tame(text);
-        Failure::usage(format!("`{text}`: {error}, as printed by `inbox list`"))
-    })
-}
-
 /// The one delivery that a command is about.
 async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
-    let id = delivery_id(id)?;
-    let kept = open_existing(file).await?.get(id).await?;
+    let inbox = open_existing(file).await?;
+    let id = id::find(&inbox, id).await?;
+    let kept = inbox.get(id).await?;
     let location = file.location()?;
     kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
 }

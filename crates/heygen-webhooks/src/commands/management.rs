@@ -30,7 +30,7 @@ impl Api {
     pub(super) fn connect(connection: &Connection) -> Result<Self, Failure> {
         let file = connection.config.read()?;
         Ok(Self {
-            client: api::connect(&connection.options.over(&file)?)?,
+            client: api::connect(&connection.options.over(&file)?.whole()?)?,
             version: connection.api_version,
             file,
         })
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(moment(None), "-");
         let known = moment(Some("2026-03-25T12:00:00Z"));
         assert!(
-            known.starts_with("2026-03-2") && known.len() == 19,
+            known.starts_with("2026-03-2") && known.len() == 25,
             "{known}"
         );
     }

@@ -18,7 +18,7 @@ use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
 use crate::settings::origin;
 use crate::settings::output::Log;
-use crate::settings::web_address::check_listen;
+use crate::settings::web_address::listen_address;
 use crate::settings::when;
 use crate::settings::written;
 
@@ -95,7 +95,7 @@ async fn play(
 
 /// Names are looked up, as `serve` does.
 fn address(text: &str) -> Result<SocketAddr, Failure> {
-    check_listen("listen", text)?;
+    let text = listen_address("listen", text)?;
     let option = origin::name("listen");
     let mut addresses = text.to_socket_addrs().map_err(|error| {
         Failure::usage(format!(

@@ -18,19 +18,18 @@ use crate::settings::local::Local;
 use crate::settings::location;
 use crate::settings::options::Options;
 use crate::settings::receiver::{Listen, Tls};
-use crate::settings::web_address::http_url;
+use crate::settings::web_address::destination;
 
 pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     let file = options.config.read()?;
     let to = match &options.to {
-        Some(url) => url.clone(),
+        Some(url) => destination("to", url)?,
         None => {
             let listen = Options::<Listen>::of_environment()?.over(&file)?;
             let tls = Options::<Tls>::of_environment()?.over(&file)?;
             Local::of(&listen, &tls)?.url()?
         }
     };
-    http_url("to", &to)?;
     if let Some(name) = &options.event_type {
         event_name::warn_if_mistyped(name);
     }
@@ -165,7 +164,7 @@ fn line(options: &Trigger, event_type: Option<&str>, attempt: &Attempt) -> Strin
             "status": status,
             "answer": answer,
             "error": error,
-            "milliseconds": millis,
+            "milliseconds": (millis * 1000.0).round() / 1000.0,
         });
         return output::json_line(&line);
     }

@@ -2,18 +2,24 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::{self, PanicHookInfo};
+use std::time::SystemTime;
 
 use heygen_events::text::is_unsafe_to_show;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{self, FormatTime};
 
 use crate::failure::Failure;
 use crate::output::escaped;
 use crate::output::lines::Lines;
 use crate::output::notice;
+use crate::output::screen;
 use crate::output::stderr;
 use crate::settings::output::{Log, LogFormat};
+use crate::settings::when;
 
 /// Starts logging for the rest of the process.
 pub(crate) fn start(options: &Log) -> Result<(), Failure> {
@@ -26,13 +32,15 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
         ))
     })?;
     let lines = stderr::lines()?;
+    let clock = Clock::of(format);
     let builder = tracing_subscriber::fmt()
+        .with_timer(clock)
         .with_env_filter(filter)
         .with_writer(move || Event {
             to: lines,
             is_json: format == LogFormat::Json,
         })
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(screen::shows_color(&io::stderr()))
         .with_target(false)
         // It would print what went wrong on standard error, and wait for that.
         .log_internal_errors(false);
@@ -44,6 +52,37 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
     panic::set_hook(Box::new(log_panic));
     notice::to_log();
     Ok(())
+}
+
+/// What a line of the log begins with.
+#[derive(Clone, Copy)]
+enum Clock {
+    /// As all that is shown on a terminal.
+    Local,
+    /// As all that programs read.
+    Utc,
+}
+
+impl Clock {
+    fn of(format: LogFormat) -> Self {
+        match format == LogFormat::Text && io::stderr().is_terminal() {
+            true => {
+                // What is wrong with the zone is said before there is a log, not in a line of it.
+                when::zone();
+                Self::Local
+            }
+            false => Self::Utc,
+        }
+    }
+}
+
+impl FormatTime for Clock {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        match self {
+            Self::Local => to.write_str(&when::short(SystemTime::now())),
+            Self::Utc => time::SystemTime.format_time(to),
+        }
+    }
 }
 
 /// An event, which is written whole.

@@ -1,13 +1,15 @@
 //! [`Printer`]: the handler that prints each event, a line for people or for programs.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use heygen_receiver::{Delivery, Disposition, Handler};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::output;
+use crate::output::activity::{Activity, delivery_line};
 use crate::output::lines::Lines;
+use crate::output::screen::Screen;
 use crate::output::view;
 use crate::settings::output::Printing;
 use crate::settings::when;
@@ -17,15 +19,25 @@ pub(crate) struct Printer {
     json: bool,
     full: bool,
     lines: Lines,
+    activity: Option<Activity>,
+    is_terminal: bool,
 }
 
 impl Printer {
     pub(crate) fn start(options: &Printing) -> io::Result<Self> {
+        let lines = Lines::stdout()?;
         Ok(Self {
             json: options.json,
             full: options.full,
-            lines: Lines::stdout()?,
+            activity: Activity::of(options, &lines),
+            is_terminal: io::stdout().is_terminal(),
+            lines,
         })
+    }
+
+    /// Where what happens is shown, if anyone looks.
+    pub(crate) fn activity(&self) -> Option<Activity> {
+        self.activity.clone()
     }
 
     /// Becomes true when the reader of our output has gone.
@@ -48,9 +60,10 @@ impl Printer {
     }
 
     fn line(&self, delivery: &Delivery) -> String {
-        match self.json {
-            true => output::json_line(&line_json(delivery)),
-            false => self.line_text(delivery),
+        match (self.json, self.is_terminal) {
+            (true, _) => output::json_line(&line_json(delivery)),
+            (false, true) => delivery_line(delivery, self.full, Screen::stdout()),
+            (false, false) => self.line_text(delivery),
         }
     }
 

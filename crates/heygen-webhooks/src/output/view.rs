@@ -80,6 +80,14 @@ pub(crate) fn words(event: &Event, full: bool) -> String {
         words.push("(new event name)".to_owned());
     }
     words.extend(event.subject_id().map(tame));
+    words.push(facts(event, full));
+    words.retain(|words| !words.is_empty());
+    words.join("  ")
+}
+
+/// The same without its name and what it is about.
+pub(crate) fn facts(event: &Event, full: bool) -> String {
+    let mut words = Vec::new();
     words.extend(media(event, full));
     words.extend(failure(event));
     words.extend(

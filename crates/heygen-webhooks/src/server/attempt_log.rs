@@ -1,10 +1,9 @@
 //! [`AttemptLog`]: logs the attempts that fail.
 
-use std::time::Duration;
-
 use heygen_inbox::AttemptOutcome;
 use heygen_receiver::{ObservedAttempt, Observer};
 
+use crate::output::activity::when_again;
 use crate::output::{joined_lines, tame};
 
 /// Writes to the log which attempts did not end well.
@@ -40,22 +39,4 @@ impl Observer for AttemptLog {
             ),
         }
     }
-}
-
-/// `in 10s (attempt 2 of 15)`.
-fn when_again(attempt: &ObservedAttempt<'_>) -> String {
-    let wait = attempt.retry_in.unwrap_or_default();
-    let step: u128 = if wait < Duration::from_secs(10) {
-        100
-    } else {
-        1000
-    };
-    let millis = (wait.as_millis() + step / 2) / step * step;
-    let wait = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
-    let which = match (attempt.counted, attempt.max_attempts) {
-        (Some(number), Some(most)) => format!("attempt {number} of {most}"),
-        (Some(number), None) => format!("attempt {number}"),
-        (None, _) => "this attempt does not count".to_owned(),
-    };
-    format!("in {wait:?} ({which})")
 }

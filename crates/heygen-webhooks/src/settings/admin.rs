@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::settings::web_address::check_listen;
+use crate::settings::web_address::listen_address;
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -45,10 +45,7 @@ impl AdminListener {
         Ok(match self.admin.as_deref() {
             None => AdminAddress::Default,
             Some("off") => AdminAddress::Off,
-            Some(address) => {
-                check_listen("admin", address)?;
-                AdminAddress::At(address.to_owned())
-            }
+            Some(address) => AdminAddress::At(listen_address("admin", address)?),
         })
     }
 }

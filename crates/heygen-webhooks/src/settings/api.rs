@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::failure::Failure;
+use crate::settings::web_address::destination;
+
 /// How HeyGen's API is reached. The key comes from HEYGEN_API_KEY or a file, an OAuth token from HEYGEN_OAUTH_TOKEN.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = API)]
@@ -22,6 +25,16 @@ pub(crate) struct ApiOptions {
     /// HEYGEN_OAUTH_TOKEN
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_API_KEY_FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
+}
+
+impl ApiOptions {
+    /// With the whole address, where a part of it was left out.
+    pub(crate) fn whole(mut self) -> Result<Self, Failure> {
+        let base_url = self.base_url.as_deref();
+        let whole = base_url.map(|url| destination("base-url", url));
+        self.base_url = whole.transpose()?;
+        Ok(self)
+    }
 }
 
 /// The heading of the options about it in the help.

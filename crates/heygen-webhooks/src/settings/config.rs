@@ -94,7 +94,7 @@ impl Config {
             dispatch.check()?;
         }
         Ok(Self {
-            listen: listen.address()?.to_owned(),
+            listen: listen.address()?,
             path: listen.checked_path()?.to_owned(),
             tls,
             // For an inbox in a file none of the files of NATS is read.
@@ -117,7 +117,7 @@ impl Config {
             deregister_on_exit: options.deregister_on_exit,
             sandbox: options.sandbox,
             printing: options.printing.over(&file)?,
-            api: options.api.over(&file)?,
+            api: options.api.over(&file)?.whole()?,
             dispatch,
             retention: retention.deliveries(),
             rejected: retention.rejected(),

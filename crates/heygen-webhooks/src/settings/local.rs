@@ -20,7 +20,7 @@ impl Local {
         Ok(Self {
             is_tls: tls.tls_cert.is_some(),
             is_named: listen.is_given(),
-            address: from_here(listen.address()?),
+            address: from_here(&listen.address()?),
             path: listen.path().to_owned(),
         })
     }
@@ -91,6 +91,10 @@ mod tests {
         check("listen = \"127.0.0.1:0\"", Err("--to"));
         check("listen = \"unix:/run/x.sock\"", Err("the proxy in front"));
         check("listen = \"systemd\"", Err("the proxy in front"));
-        check("listen = \"8081\"", Err("did you mean 127.0.0.1:8081?"));
+        check(
+            "listen = \"8081\"",
+            Ok("http://127.0.0.1:8081/webhooks/heygen"),
+        );
+        check("listen = \"0.0.0.0\"", Err("did you mean 0.0.0.0:8080?"));
     }
 }

@@ -13,6 +13,9 @@ pub(crate) struct Printing {
     /// Print whole links; by default their query strings, which grant access, are hidden
     #[arg(long, conflicts_with = "json")]
     pub(crate) full: bool,
+    /// Print no lines about deliveries and attempts on a terminal; what a handler prints stays
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// What is logged, and how.

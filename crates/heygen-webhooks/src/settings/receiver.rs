@@ -13,14 +13,14 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::settings::origin;
-use crate::settings::web_address::check_listen;
+use crate::settings::web_address::listen_address;
 
 /// Where deliveries are received.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Listen {
-    /// Address and port to listen on; port 0 picks a free one; or unix:PATH, or systemd [default:
-    /// 127.0.0.1:8080]
+    /// Address and port to listen on; a port alone is on 127.0.0.1, port 0 picks a free one; or
+    /// unix:PATH, or systemd [default: 127.0.0.1:8080]
     ///
     /// unix:/run/x.sock,mode=600 is a Unix socket with these permissions (without them 660). systemd
     /// is the socket that a .socket unit passes (LISTEN_FDS), systemd:NAME the one of that
@@ -38,10 +38,8 @@ impl Listen {
         self.listen.is_some()
     }
 
-    pub(crate) fn address(&self) -> Result<&str, Failure> {
-        let address = self.listen.as_deref().unwrap_or("127.0.0.1:8080");
-        check_listen("listen", address)?;
-        Ok(address)
+    pub(crate) fn address(&self) -> Result<String, Failure> {
+        listen_address("listen", self.listen.as_deref().unwrap_or("127.0.0.1:8080"))
     }
 
     pub(crate) fn path(&self) -> &str {

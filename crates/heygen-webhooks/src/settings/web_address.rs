@@ -12,7 +12,8 @@ use crate::settings::socket::Socket;
 /// Reads the value of `option` as an address of `http` or `https`.
 pub(crate) fn http_url(option: &str, written: &str) -> Result<Url, Failure> {
     read(written).map_err(|reason| {
-        let advice = meant_url(written).map_or_else(
+        let meant = meant_url(written).or_else(|| without_scheme(written));
+        let advice = meant.map(|meant| without_query(&meant)).map_or_else(
             || "give one such as http://localhost:3000/path".to_owned(),
             |meant| format!("did you mean {meant}?"),
         );
@@ -24,10 +25,22 @@ pub(crate) fn http_url(option: &str, written: &str) -> Result<Url, Failure> {
     })
 }
 
-/// Sees that the value of `option` is a host and a port, whatever they lead to.
-pub(crate) fn check_listen(option: &str, written: &str) -> Result<(), Failure> {
+/// The address of `http` or `https` that the value of `option` stands for, which may leave out the scheme, and for this machine
+/// the host: `3000`, `localhost:3000/x`, `app.example/x`.
+pub(crate) fn destination(option: &str, written: &str) -> Result<String, Failure> {
+    match without_scheme(written) {
+        Some(url) => Ok(url),
+        None => http_url(option, written).map(|_| written.to_owned()),
+    }
+}
+
+/// The host and the port that the value of `option` stands for, whatever they lead to. A port alone is one of this machine.
+pub(crate) fn listen_address(option: &str, written: &str) -> Result<String, Failure> {
     if is_listen_address(written) {
-        return Ok(());
+        return Ok(written.to_owned());
+    }
+    if let Some(port) = port(written) {
+        return Ok(format!("127.0.0.1:{port}"));
     }
     let advice = meant_listen(written).map_or_else(
         || "give both, as in 127.0.0.1:8080".to_owned(),
@@ -52,42 +65,61 @@ fn read(written: &str) -> Result<Url, String> {
     }
 }
 
-/// The URL that was probably meant.
+/// The URL that was probably meant, of which the scheme was mistyped.
 fn meant_url(written: &str) -> Option<String> {
     let written = written.trim();
     let (scheme, rest) = match written.split_once("://") {
         Some((scheme, rest)) => {
             let near = mistyped(&scheme.to_lowercase(), ["http", "https"])?;
-            (Some(near), rest)
+            (near, rest)
         }
-        None => match written.split_once(':') {
-            Some((scheme @ ("http" | "https"), rest)) => {
-                (Some(scheme), rest.trim_start_matches('/'))
-            }
-            _ => (None, written.trim_start_matches("//")),
+        None => match written.split_once(':')? {
+            (scheme @ ("http" | "https"), rest) => (scheme, rest.trim_start_matches('/')),
+            _ => return None,
         },
     };
+    let meant = format!("{scheme}://{}", with_host(rest));
+    read(&meant).is_ok().then_some(meant)
+}
+
+/// The URL that is meant by one without a scheme: `https`, unless it leads to this machine or its network.
+fn without_scheme(written: &str) -> Option<String> {
+    let written = written.trim();
+    let is_scheme = |(start, _): (&str, &str)| ["http", "https"].contains(&start);
+    if written.contains("://") || written.split_once(':').is_some_and(is_scheme) {
+        return None;
+    }
+    let rest = with_host(written.trim_start_matches("//"));
+    let url = read(&format!("http://{rest}")).ok()?;
+    let host = url.host_str().unwrap_or_default();
+    // What is known by neither a dot nor a port may be anything; a number that is no port is read as an address.
+    let name = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty();
+    let is_host = url.port().is_some() || host.contains(['.', ':']) || host == "localhost";
+    let is_host = is_host && !is_number;
+    let scheme = if is_private(&url) { "http" } else { "https" };
+    is_host.then(|| format!("{scheme}://{rest}"))
+}
+
+/// With the host of this machine, where there is a port alone.
+fn with_host(rest: &str) -> String {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
-    let is_port = |text: &str| text.parse::<u16>().is_ok();
-    let host = match host.strip_prefix(':').unwrap_or(host) {
-        port if is_port(port) => format!("localhost:{port}"),
-        _ => host.to_owned(),
-    };
-    let meant = |scheme: &str| read(&format!("{scheme}://{host}{path}")).ok();
-    let url = meant(scheme.unwrap_or("http"))?;
-    // What is known by neither a dot nor a port may be anything.
-    let is_host = url.port().is_some() || host.contains('.') || host == "localhost";
-    let url = match scheme {
-        None if !is_private(&url) => meant("https")?,
-        _ => url,
-    };
-    let text = without_query(url.as_str());
-    let text = match path.is_empty() {
-        true => text.trim_end_matches('/').to_owned(),
-        false => text,
-    };
-    (is_host || scheme.is_some()).then_some(text)
+    match port(host) {
+        Some(port) => format!("localhost:{port}{path}"),
+        None => rest.to_owned(),
+    }
+}
+
+/// Of `3000` and `:3000`.
+fn port(written: &str) -> Option<u16> {
+    let written = written.trim();
+    let digits = written.strip_prefix(':').unwrap_or(written);
+    // A sign is read as part of a number.
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 fn is_listen_address(written: &str) -> bool {
@@ -117,18 +149,15 @@ fn meant_listen(written: &str) -> Option<String> {
     let written = written.trim();
     let bare = written.split_once("://").map_or(written, |(_, rest)| rest);
     let bare = bare.split('/').next().unwrap_or_default();
-    let port = bare.strip_prefix(':').unwrap_or(bare);
-    let meant = if port.parse::<u16>().is_ok() {
-        format!("127.0.0.1:{port}")
-    } else if is_ipv6(bare) {
+    let meant = if is_ipv6(bare) {
         format!("[{bare}]:8080")
     } else if bare.contains(':') {
         bare.to_owned()
     } else {
         format!("{bare}:8080")
     };
-    let is_host = bare.contains([':', '.']) || bare == "localhost" || port != bare;
-    ((is_host || port.parse::<u16>().is_ok()) && is_listen_address(&meant)).then_some(meant)
+    let is_host = bare.contains([':', '.']) || bare == "localhost";
+    (is_host && is_listen_address(&meant)).then_some(meant)
 }
 
 #[cfg(test)]
@@ -137,7 +166,7 @@ mod tests {
 
     #[track_caller]
     fn check_url(written: &str, expected: Option<&str>) {
-        assert!(read(written).is_err(), "{written}");
+        assert!(destination("to", written).is_err(), "{written}");
         assert_eq!(meant_url(written).as_deref(), expected, "{written}");
     }
 
@@ -151,32 +180,40 @@ mod tests {
         ] {
             assert!(read(written).is_ok(), "{written}");
         }
-        check_url("localhost:3000/x", Some("http://localhost:3000/x"));
-        check_url("localhost:3000", Some("http://localhost:3000"));
-        check_url("localhost", Some("http://localhost"));
-        check_url("3000", Some("http://localhost:3000"));
-        check_url("3000/x", Some("http://localhost:3000/x"));
-        check_url(":3000/x", Some("http://localhost:3000/x"));
-        check_url("127.0.0.1:3000/x", Some("http://127.0.0.1:3000/x"));
-        check_url("[::1]:3000/x", Some("http://[::1]:3000/x"));
-        check_url("hooks.example.com/x", Some("https://hooks.example.com/x"));
+        for (written, expected) in [
+            ("localhost:3000/x", "http://localhost:3000/x"),
+            ("localhost:3000", "http://localhost:3000"),
+            ("localhost", "http://localhost"),
+            ("3000", "http://localhost:3000"),
+            ("3000/x", "http://localhost:3000/x"),
+            (" :3000/x?a=b", "http://localhost:3000/x?a=b"),
+            ("127.0.0.1:3000/x", "http://127.0.0.1:3000/x"),
+            ("[::1]:3000/x", "http://[::1]:3000/x"),
+            ("app:3000", "http://app:3000"),
+            ("hooks.example.com/x", "https://hooks.example.com/x"),
+            ("hooks.example.com:8443", "https://hooks.example.com:8443"),
+            ("HTTP://a.example", "HTTP://a.example"),
+        ] {
+            assert_eq!(destination("to", written).ok().as_deref(), Some(expected));
+        }
         check_url("htp://localhost:3000/x", Some("http://localhost:3000/x"));
         check_url("http:localhost:3000", Some("http://localhost:3000"));
         check_url("http:/localhost:3000", Some("http://localhost:3000"));
         check_url(
-            "localhost:3000/x?key=secret",
-            Some("http://localhost:3000/x?…"),
+            "htp://3000/x?key=secret",
+            Some("http://localhost:3000/x?key=secret"),
         );
         check_url("ftp://localhost/x", None);
         check_url("garbage", None);
         check_url("", None);
         check_url("http://", None);
         check_url("99999", None);
+        check_url("99999/x", None);
     }
 
     #[track_caller]
     fn check_meant(written: &str, expected: Option<&str>) {
-        assert!(!is_listen_address(written), "{written}");
+        assert!(listen_address("listen", written).is_err(), "{written}");
         assert_eq!(meant_listen(written).as_deref(), expected, "{written}");
     }
 
@@ -193,8 +230,10 @@ mod tests {
         ] {
             assert!(is_listen_address(written), "{written}");
         }
-        check_meant("8081", Some("127.0.0.1:8081"));
-        check_meant(":8081", Some("127.0.0.1:8081"));
+        for written in ["8081", ":8081", " 8081 "] {
+            let address = listen_address("listen", written).ok();
+            assert_eq!(address.as_deref(), Some("127.0.0.1:8081"));
+        }
         check_meant("0.0.0.0", Some("0.0.0.0:8080"));
         check_meant("::", Some("[::]:8080"));
         check_meant("localhost", Some("localhost:8080"));

@@ -86,16 +86,29 @@ pub(crate) fn exact(time: SystemTime) -> String {
 
 /// To the second, in the local time zone, for people.
 pub(crate) fn short(time: SystemTime) -> String {
-    Timestamp::try_from(time).map_or_else(
-        |_| String::new(),
-        |moment| {
-            moment
-                .to_zoned_datetime(zone().clone())
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string()
-        },
-    )
+    local(time).map_or_else(String::new, |moment| moment.strftime(SHORT).to_string())
 }
+
+/// As [`short`], without the date if it is today's.
+pub(crate) fn brief(time: SystemTime) -> String {
+    let today = local(SystemTime::now()).map(|now| now.date());
+    local(time).map_or_else(String::new, |moment| {
+        let form = if Some(moment.date()) == today {
+            TIME
+        } else {
+            SHORT
+        };
+        moment.strftime(form).to_string()
+    })
+}
+
+fn local(time: SystemTime) -> Option<ZonedDateTime> {
+    let moment = Timestamp::try_from(time).ok()?;
+    Some(moment.to_zoned_datetime(zone().clone()))
+}
+
+const SHORT: &str = "%Y-%m-%d %H:%M:%S%:z";
+const TIME: &str = "%H:%M:%S%:z";
 
 /// The day, in UTC: as certificates have it.
 pub(crate) fn day(time: SystemTime) -> String {
@@ -130,6 +143,18 @@ mod tests {
         for text in ["", "yesterday", "12", "2026-13-01"] {
             check(text, None);
         }
+    }
+
+    /// What was printed can be given to `--since`.
+    #[test]
+    fn people_get_the_offset() {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
+        let printed = short(time);
+        let read: When = printed.parse().expect("a time");
+        assert_eq!(read.system_time(), time, "{printed}");
+        assert_eq!(brief(time), printed, "not today");
+        let now = SystemTime::now();
+        assert!(short(now).ends_with(&brief(now)) && brief(now).len() == 14);
     }
 
     #[test]

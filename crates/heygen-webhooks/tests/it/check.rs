@@ -105,7 +105,7 @@ fn check_fails_for_what_would_fail_the_start() {
             "cannot set up TLS",
         ),
         (
-            &["--forward", "localhost:3000"],
+            &["--forward", "htp://localhost:3000"],
             2,
             "did you mean http://localhost:3000?",
         ),

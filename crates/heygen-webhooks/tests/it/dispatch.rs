@@ -171,7 +171,7 @@ fn application_that_asks_for_pauses_loses_nothing() {
     let begun_at = Instant::now();
     let serve = workdir.serve(&["--forward", &application.url, "--retry-max-attempts", "2"]);
     serve.trigger(&workdir, &["avatar_video.success"]).ok();
-    serve.log_line("attempt failed, retry in 1s (this attempt does not count)");
+    serve.log_line("attempt failed, retry in 1 s (this attempt does not count)");
     let delivery = newest_once(&workdir, "acknowledged");
     assert!(begun_at.elapsed() >= Duration::from_secs(4));
     assert_eq!(

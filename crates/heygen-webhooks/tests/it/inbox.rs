@@ -206,7 +206,11 @@ fn mistakes_are_told() {
     let unknown = workdir.run(&["inbox", "show", "000000000000000"]);
     assert_eq!(unknown.status, 1);
     assert!(unknown.stderr.contains("no delivery"), "{}", unknown.stderr);
-    assert_eq!(workdir.run(&["inbox", "show", "17"]).status, 2);
+    assert_eq!(workdir.run(&["inbox", "show", "17!"]).status, 2);
+    let beginning = workdir.run(&["inbox", "show", "17"]);
+    assert_eq!(beginning.status, 1);
+    let message = "no delivery whose id begins with `17`";
+    assert!(beginning.stderr.contains(message), "{}", beginning.stderr);
     assert_eq!(
         workdir
             .run(&["inbox", "list", "--since", "yesterday"])

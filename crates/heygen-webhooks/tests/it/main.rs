@@ -63,6 +63,8 @@ mod sockets;
 mod start;
 mod support;
 #[cfg(unix)]
+mod terminal;
+#[cfg(unix)]
 mod tls;
 mod trigger;
 mod tunnel;

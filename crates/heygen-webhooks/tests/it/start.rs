@@ -120,8 +120,11 @@ fn startable_program_is_accepted() {
 fn addresses_to_forward_to_are_checked() {
     let workdir = Workdir::new();
     let cases = [
-        ("localhost:3000/x", "did you mean http://localhost:3000/x?"),
-        ("3000", "did you mean http://localhost:3000?"),
+        (
+            "htp://localhost:3000/x",
+            "did you mean http://localhost:3000/x?",
+        ),
+        ("http:3000", "did you mean http://localhost:3000?"),
         ("ftp://localhost/x", "neither http nor https"),
         ("http://", "is not a URL to send to"),
         ("garbage", "is not a URL to send to"),
@@ -162,6 +165,25 @@ fn a_host_that_is_not_known_yet_is_warned_of() {
 }
 
 #[test]
+fn scheme_and_own_host_may_be_left_out() {
+    let workdir = Workdir::new();
+    let (arrived, arrivals) = std::sync::mpsc::channel();
+    let application = crate::endpoint::start(move |_| {
+        let _ = arrived.send(());
+        204
+    });
+    let forward = application.trim_start_matches("http://");
+    let rule = format!("*.fail=forward:{}", forward.replace("127.0.0.1", ""));
+    let serve = workdir.serve(&["--on", &rule, "--forward", forward]);
+    let to = serve.url.trim_start_matches("http://127.0.0.1");
+    for event_type in ["avatar_video.success", "avatar_video.fail"] {
+        workdir.run(&["trigger", "--to", to, event_type]).ok();
+        let patience = std::time::Duration::from_secs(60);
+        arrivals.recv_timeout(patience).expect("it is forwarded");
+    }
+}
+
+#[test]
 fn other_addresses_are_checked() {
     let workdir = Workdir::new();
     #[track_caller]
@@ -169,17 +191,18 @@ fn other_addresses_are_checked() {
         let ended = workdir.run_with(arguments, b"", &ENVIRONMENT);
         told(&ended, 2, message);
     }
-    let meant = "did you mean 127.0.0.1:8081?";
-    check(&workdir, &["serve", "--listen", "8081"], meant);
-    check(&workdir, &["serve", "--listen", ":8081"], meant);
+    let meant = "did you mean 127.0.0.1:8080?";
+    let listen = ["serve", "--listen", "http://127.0.0.1:8080/x"];
+    check(&workdir, &listen, meant);
     check(
         &workdir,
         &["serve", "--listen", "garbage"],
         "--listen: `garbage`",
     );
-    check(&workdir, &["serve", "--admin", "8081"], meant);
-    check(&workdir, &["sandbox", "--listen", "8081"], meant);
-    let work = ["work", "--inbox", "nats://127.0.0.1:1/X", "--admin", "8081"];
+    check(&workdir, &["serve", "--admin", "127.0.0.1"], meant);
+    check(&workdir, &["sandbox", "--listen", "127.0.0.1"], meant);
+    let inbox = "nats://127.0.0.1:1/X";
+    let work = ["work", "--inbox", inbox, "--admin", "127.0.0.1"];
     check(&workdir, &work, meant);
     let monitor = ["serve", "--nats-monitor", "ftp://localhost:8222"];
     check(&workdir, &monitor, "--nats-monitor");
@@ -188,14 +211,23 @@ fn other_addresses_are_checked() {
     let meant = "did you mean http://localhost:3000/x?";
     check(
         &workdir,
-        &["trigger", "batch.finished", "--to", "localhost:3000/x"],
+        &[
+            "trigger",
+            "batch.finished",
+            "--to",
+            "htp://localhost:3000/x",
+        ],
         meant,
     );
-    check(&workdir, &["drill", "localhost:3000/x"], meant);
-    check(&workdir, &["dev", "--base-url", "localhost:3000/x"], meant);
+    check(&workdir, &["drill", "htp://localhost:3000/x"], meant);
     check(
         &workdir,
-        &["events", "--base-url", "localhost:3000/x"],
+        &["dev", "--base-url", "htp://localhost:3000/x"],
+        meant,
+    );
+    check(
+        &workdir,
+        &["events", "--base-url", "htp://localhost:3000/x"],
         meant,
     );
     check(

@@ -14,13 +14,13 @@ use crate::settings::when::When;
 /// are left alone. Replaying more than 100 asks first.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
-  heygen-webhooks inbox replay 01jd…
+  heygen-webhooks inbox replay 1k18yg0bpy3tv0c
   heygen-webhooks inbox replay --state dead_lettered --since 2h --dry-run
   heygen-webhooks inbox replay --state dead_lettered --rate 10/s --yes
   heygen-webhooks inbox replay --event-type avatar_video.success \\
     --since 2026-11-01 --until 2026-11-02 --yes")]
 pub(crate) struct Replay {
-    /// Ids of deliveries, from `inbox list`
+    /// Ids of deliveries, from `inbox list`; their beginnings are enough, `last` is the newest
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
     #[command(flatten)]

@@ -27,12 +27,13 @@ pub(crate) struct List {
 /// Show one delivery: its fields, how it arrived, and every attempt
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
-  heygen-webhooks inbox show 01jd…
+  heygen-webhooks inbox show last
+  heygen-webhooks inbox show 1k18yg0bpy3tv0c
 
   The exact bytes received:
-  heygen-webhooks inbox show 01jd… --raw > body.json")]
+  heygen-webhooks inbox show last --raw > body.json")]
 pub(crate) struct Show {
-    /// Id of the delivery, from `inbox list`
+    /// Id of the delivery, from `inbox list`; its beginning is enough, `last` is the newest
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     #[command(flatten)]
@@ -51,10 +52,10 @@ pub(crate) struct Show {
 /// Show the attempts of a delivery, their results, and when the next one is due
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
-  heygen-webhooks inbox attempts 01jd…
-  heygen-webhooks inbox attempts 01jd… --json | jq -r '.attempt_list[].detail'")]
+  heygen-webhooks inbox attempts 1k18yg0bpy3tv0c
+  heygen-webhooks inbox attempts last --json | jq -r '.attempt_list[].detail'")]
 pub(crate) struct Attempts {
-    /// Id of the delivery, from `inbox list`
+    /// Id of the delivery, from `inbox list`; its beginning is enough, `last` is the newest
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     #[command(flatten)]

@@ -40,7 +40,7 @@ pub(super) struct Inputs {
 impl Inputs {
     pub(super) fn of(options: &Doctor) -> Result<Self, Failure> {
         let file = options.file.config.read()?;
-        let api_options = options.api.over(&file)?;
+        let api_options = options.api.over(&file)?.whole()?;
         // An address of the API that makes no sense is a mistake on the command line; a missing key is a finding.
         api::client(&api_options, Credentials::api_key("none"))?;
         let client = match (options.local, api::has_credentials(&api_options)) {

@@ -4,9 +4,11 @@ use heygen_api::{Endpoint, EndpointStatus, Subscription};
 use serde_json::{Map, Value};
 
 use crate::cli::ListEndpoints;
-use crate::commands::management::{self, Api, moment};
+use crate::commands::management::{self, Api, moment, note};
 use crate::failure::Failure;
-use crate::output::{self, table, tame, without_query};
+use crate::output::screen::of_word;
+use crate::output::table::{Cell, Column};
+use crate::output::{self, tame, without_query};
 use crate::settings::api::ApiVersion;
 
 pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
@@ -17,23 +19,33 @@ pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
         output::json_array(values.into_iter())?;
         return Ok(());
     }
+    if endpoints.is_empty() {
+        note("no endpoints: `serve --public-url URL` or `endpoints create URL` registers one");
+        return Ok(());
+    }
     // v3 gives no secret after the first time, so there is nothing to say of it.
     let shows_secrets = api.version() == ApiVersion::V1;
-    let mut heads = vec!["ID", "URL", "EVENTS", "STATUS", "CREATED"];
+    let mut columns = vec![
+        Column::new("ID"),
+        Column::new("URL").cut_middle(20),
+        Column::new("EVENTS").cut_end(6).optional(1),
+        Column::new("STATUS").styled(of_word),
+        Column::new("CREATED").optional(2),
+    ];
     if shows_secrets {
-        heads.push("SECRET");
+        columns.push(Column::new("SECRET"));
     }
     let rows: Vec<_> = endpoints
         .iter()
         .map(|endpoint| {
             let mut row = row(endpoint);
             if shows_secrets {
-                row.push(masked(endpoint));
+                row.push(masked(endpoint).into());
             }
             row
         })
         .collect();
-    output::write(table(&heads, &rows))?;
+    output::write_table(&columns, &rows)?;
     Ok(())
 }
 
@@ -72,13 +84,13 @@ pub(super) fn text(endpoint: &Endpoint) -> String {
         .collect()
 }
 
-fn row(endpoint: &Endpoint) -> Vec<String> {
+fn row(endpoint: &Endpoint) -> Vec<Cell> {
     vec![
-        tame(endpoint.endpoint_id.as_str()),
-        tame(&without_query(&endpoint.url)),
-        few(&endpoint.events),
-        status(endpoint),
-        moment(endpoint.created_at.as_deref()),
+        endpoint.endpoint_id.as_str().into(),
+        without_query(&endpoint.url).into(),
+        few(&endpoint.events).into(),
+        status(endpoint).into(),
+        moment(endpoint.created_at.as_deref()).into(),
     ]
 }
 

@@ -8,6 +8,7 @@ use super::text::attempts_text;
 use crate::cli::Attempts;
 use crate::failure::Failure;
 use crate::output;
+use crate::output::screen::{Screen, of_word};
 use crate::settings::when;
 
 pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
@@ -23,12 +24,14 @@ pub(super) async fn run(options: &Attempts) -> Result<(), Failure> {
         }))?;
         return Ok(());
     }
-    output::write(format!(
+    let screen = Screen::stdout();
+    let state = kept.summary.state.as_str();
+    output::write_bytes(format!(
         "{} is {}{}\n{}",
         kept.summary.id,
-        kept.summary.state,
+        screen.paint(of_word(state), state),
         what_next(&kept),
-        attempts_text(&kept.attempts)
+        attempts_text(&kept.attempts, screen)
     ))?;
     Ok(())
 }

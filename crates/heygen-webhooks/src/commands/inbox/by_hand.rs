@@ -12,6 +12,7 @@ use super::{open_beside, open_existing, progress, size};
 use crate::cli::ChangeByHand;
 use crate::failure::Failure;
 use crate::output;
+use crate::output::screen::Screen;
 
 /// What is done with the chosen deliveries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,7 +36,7 @@ pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Fa
     let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
     drop(inbox);
     if !options.json {
-        output::write(chosen.text())?;
+        output::write_bytes(chosen.text(Screen::stdout()))?;
     }
     let mut outcome = Outcome::default();
     if !options.dry_run && !chosen.ids.is_empty() {

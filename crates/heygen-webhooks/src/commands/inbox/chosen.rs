@@ -6,10 +6,11 @@ use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, State
 use serde_json::{Value, json};
 
 use super::chunks::Chunks;
-use super::{delivery_id, size};
+use super::{id, size};
 use crate::cli::Selection;
 use crate::failure::Failure;
-use crate::output::{table, tame};
+use crate::output::screen::{Screen, of_word};
+use crate::output::table::{Column, table};
 
 /// What was asked for, and what it is.
 #[derive(Debug, Default)]
@@ -43,13 +44,13 @@ impl Chosen {
             }
             return Ok(chosen);
         }
-        let mut ids: Vec<_> = ids
-            .iter()
-            .map(|id| delivery_id(id))
-            .collect::<Result<_, _>>()?;
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
+        let mut found = Vec::new();
+        for text in ids {
+            found.push(id::find(inbox, text).await?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        for id in found {
             match inbox.get(id).await? {
                 Some(kept) => chosen.add(&kept.summary),
                 None => chosen.missing.push(id),
@@ -71,21 +72,23 @@ impl Chosen {
         kinds.collect()
     }
 
-    pub(super) fn text(&self) -> String {
-        let name = |event_type: &Option<String>| match event_type {
-            Some(event_type) => tame(event_type),
-            None => "(unreadable)".to_owned(),
-        };
+    pub(super) fn text(&self, screen: Screen) -> String {
+        let name =
+            |event_type: &Option<String>| event_type.as_deref().unwrap_or("(unreadable)").into();
         let rows: Vec<_> = self
             .kinds
             .iter()
             .map(|((event_type, state), count)| {
-                vec![name(event_type), (*state).to_owned(), size::count(*count)]
+                vec![
+                    name(event_type),
+                    (*state).into(),
+                    size::count(*count).into(),
+                ]
             })
             .collect();
         let mut text = match rows.is_empty() {
             true => "no deliveries match\n".to_owned(),
-            false => table(&["EVENT", "STATE", "COUNT"], &rows),
+            false => table(&KINDS, &rows, screen),
         };
         for id in &self.missing {
             text.push_str("not in this inbox: ");
@@ -95,6 +98,12 @@ impl Chosen {
         text
     }
 }
+
+const KINDS: [Column; 3] = [
+    Column::new("EVENT").cut_middle(16),
+    Column::new("STATE").styled(of_word),
+    Column::new("COUNT"),
+];
 
 /// Never everything by accident: either ids, or options that choose, or `all`, which a command may not have.
 pub(super) fn check_use(

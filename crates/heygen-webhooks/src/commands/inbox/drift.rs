@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::cli::Drift;
 use crate::commands::management::note;
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output;
+use crate::output::table::{Cell, Column};
 use crate::settings::when;
 use crate::store::cannot_open;
 
@@ -25,8 +26,7 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
         return Ok(());
     }
     let rows: Vec<_> = found.iter().map(row).collect();
-    let heads = ["WHAT", "EVENT", "NAME", "COUNT", "FIRST", "LAST", "EXAMPLE"];
-    output::write(table(&heads, &rows))?;
+    output::write_table(&COLUMNS, &rows)?;
     match found.first() {
         None => note("no config_drift: this version knows every event received so far"),
         Some(newest) => note(&format!(
@@ -37,19 +37,29 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(found: &DriftCount) -> Vec<String> {
+const COLUMNS: [Column; 7] = [
+    Column::new("WHAT"),
+    Column::new("EVENT").cut_middle(16),
+    Column::new("NAME").cut_middle(12),
+    Column::new("COUNT").optional(1),
+    Column::new("FIRST").optional(3),
+    Column::new("LAST").optional(2),
+    Column::new("EXAMPLE"),
+];
+
+fn row(found: &DriftCount) -> Vec<Cell> {
     let event_type = match found.drift.event_type.as_str() {
-        "" => "-".to_owned(),
-        event_type => tame(event_type),
+        "" => "-",
+        event_type => event_type,
     };
     vec![
-        words(found.drift.kind).to_owned(),
-        event_type,
-        tame(&found.drift.name),
-        found.count.to_string(),
-        when::short(found.first_at),
-        when::short(found.last_at),
-        found.example.to_string(),
+        words(found.drift.kind).into(),
+        event_type.into(),
+        found.drift.name.as_str().into(),
+        found.count.to_string().into(),
+        Cell::time(found.first_at),
+        Cell::time(found.last_at),
+        found.example.to_string().into(),
     ]
 }
 

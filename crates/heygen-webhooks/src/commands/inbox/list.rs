@@ -5,8 +5,11 @@ use heygen_inbox::{DeliverySummary, InboxAdmin as _};
 use super::json::to_json;
 use super::open_existing;
 use crate::cli::List;
+use crate::commands::management::note;
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output;
+use crate::output::screen::of_word;
+use crate::output::table::{Cell, Column};
 use crate::settings::when;
 
 pub(super) async fn run(options: &List) -> Result<(), Failure> {
@@ -20,42 +23,50 @@ pub(super) async fn run(options: &List) -> Result<(), Failure> {
         output::json_array(found.iter().map(to_json))?;
         return Ok(());
     }
+    if found.is_empty() {
+        note(&match options.selection.is_everything() {
+            true => format!(
+                "no deliveries yet in {}: `trigger` sends a signed sample to a running `serve`",
+                options.file.location()?
+            ),
+            false => "no deliveries match".to_owned(),
+        });
+        return Ok(());
+    }
     let rows: Vec<_> = found.iter().map(row).collect();
-    let heads = [
-        "ID",
-        "RECEIVED",
-        "EVENT",
-        "SUBJECT",
-        "CALLBACK ID",
-        "OUTCOME",
-        "STATE",
-        "ATTEMPTS",
-    ];
-    output::write(table(&heads, &rows))?;
+    output::write_table(&COLUMNS, &rows)?;
     Ok(())
 }
 
-fn row(summary: &DeliverySummary) -> Vec<String> {
-    let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), tame);
+const COLUMNS: [Column; 8] = [
+    Column::new("ID"),
+    Column::new("RECEIVED"),
+    Column::new("EVENT").cut_middle(20),
+    Column::new("SUBJECT").cut_middle(9).optional(1),
+    Column::new("CALLBACK ID").cut_middle(11).optional(4),
+    Column::new("OUTCOME").styled(of_word).optional(3),
+    Column::new("STATE").styled(of_word),
+    Column::new("ATTEMPTS").optional(2),
+];
+
+fn row(summary: &DeliverySummary) -> Vec<Cell> {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or("-").into();
+    let event_type = summary.event_type.as_deref();
+    let state = summary.state.to_string();
     vec![
-        summary.id.to_string(),
-        when::short(summary.received_at),
-        summary
-            .event_type
-            .as_deref()
-            .map_or_else(|| "(unreadable)".to_owned(), tame),
+        summary.id.to_string().into(),
+        Cell::time(summary.received_at),
+        event_type.unwrap_or("(unreadable)").into(),
         text(&summary.subject_id),
         text(&summary.callback_id),
         summary
             .outcome
             .map_or("-", |outcome| outcome.as_str())
-            .to_owned(),
+            .into(),
         match summary.dead_lettered_at {
-            Some(dead_lettered_at) => {
-                format!("{} {}", summary.state, when::short(dead_lettered_at))
-            }
-            None => summary.state.to_string(),
+            Some(at) => Cell::from(format!("{state} {}", when::short(at))).or(state),
+            None => state.into(),
         },
-        summary.attempts.to_string(),
+        summary.attempts.to_string().into(),
     ]
 }

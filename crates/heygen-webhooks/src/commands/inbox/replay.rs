@@ -14,6 +14,7 @@ use super::{open_beside, open_existing, progress, size};
 use crate::cli::Replay;
 use crate::failure::Failure;
 use crate::output;
+use crate::output::screen::Screen;
 use crate::process::signals::{interrupted, until_true};
 use crate::settings::span::Rate;
 
@@ -23,7 +24,7 @@ pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
     let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
     drop(inbox);
     if !options.json {
-        output::write(chosen.text())?;
+        output::write_bytes(chosen.text(Screen::stdout()))?;
     }
     if options.dry_run {
         return report(options, &chosen, &Outcome::default());

@@ -6,6 +6,7 @@ use super::text::delivery_text;
 use crate::cli::Show;
 use crate::failure::Failure;
 use crate::output;
+use crate::output::screen::Screen;
 
 pub(super) async fn run(options: &Show) -> Result<(), Failure> {
     let kept = kept(&options.file, &options.id).await?;
@@ -14,7 +15,7 @@ pub(super) async fn run(options: &Show) -> Result<(), Failure> {
     } else if options.json {
         output::json(&kept_json(&kept))?;
     } else {
-        output::write(delivery_text(&kept, options.full))?;
+        output::write_bytes(delivery_text(&kept, options.full, Screen::stdout()))?;
     }
     Ok(())
 }

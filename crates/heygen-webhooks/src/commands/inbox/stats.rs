@@ -10,7 +10,9 @@ use super::open_existing;
 use super::size::{bytes, count, on_disk};
 use crate::cli;
 use crate::failure::Failure;
-use crate::output::{self, table, tame};
+use crate::output::screen::{self, Screen, of_word};
+use crate::output::table::{Column, table};
+use crate::output::{self, tame};
 use crate::settings::when;
 use crate::store::location::InboxLocation;
 
@@ -34,7 +36,7 @@ pub(super) async fn run(options: &cli::Stats) -> Result<(), Failure> {
     let report = Report::ask(&inbox, bytes_on_disk, SystemTime::now()).await?;
     match options.json {
         true => output::json(&report.json())?,
-        false => output::write(report.text(options.all))?,
+        false => output::write_bytes(report.text(options.all, Screen::stdout()))?,
     }
     Ok(())
 }
@@ -126,7 +128,7 @@ impl Report {
         })
     }
 
-    fn text(&self, all: bool) -> String {
+    fn text(&self, all: bool, screen: Screen) -> String {
         let mut facts = vec![("deliveries", count(self.total()))];
         facts.extend(State::ALL.map(|state| (state.as_str(), count(self.of_state(state)))));
         if let (Some(oldest), Some(age)) = (self.counts.oldest_pending, self.oldest_pending_age()) {
@@ -152,7 +154,14 @@ impl Report {
         }
         let facts: String = facts
             .into_iter()
-            .map(|(name, fact)| format!("{name:<15} {fact}\n"))
+            .map(|(name, fact)| {
+                let style = match fact.as_str() {
+                    "0" => screen::PLAIN,
+                    _ => of_word(name),
+                };
+                let name = screen.paint(style, &format!("{name:<15}"));
+                format!("{name} {fact}\n")
+            })
             .collect();
         let sources = Source::ALL
             .into_iter()
@@ -162,21 +171,21 @@ impl Report {
         let attempts = attempts.map(|(result, count)| (result.to_string(), *count));
         [
             facts,
-            self.events_text(all),
-            counted("SOURCE", sources.collect()),
-            counted("ATTEMPTS IN 24 HOURS", attempts.collect()),
+            self.events_text(all, screen),
+            counted("SOURCE", sources.collect(), screen),
+            counted("ATTEMPTS IN 24 HOURS", attempts.collect(), screen),
         ]
         .concat()
     }
 
-    fn events_text(&self, all: bool) -> String {
+    fn events_text(&self, all: bool, screen: Screen) -> String {
         let events = self.events();
         let shown = if all { events.len() } else { MOST_FREQUENT };
         let rest = events.len().saturating_sub(shown);
         let name = |event_type: Option<&str>| event_type.map_or("(unreadable)".to_owned(), tame);
         let rows = events.iter().take(shown);
         let rows = rows.map(|(event_type, count)| (name(*event_type), *count));
-        let text = counted("EVENT", rows.collect());
+        let text = counted("EVENT", rows.collect(), screen);
         match rest {
             0 => text,
             _ => format!("{text}and {rest} more: --all shows them\n"),
@@ -185,15 +194,19 @@ impl Report {
 }
 
 /// A table with a count a line; nothing where there is nothing to count.
-fn counted(head: &str, rows: Vec<(String, u64)>) -> String {
+fn counted(head: &'static str, rows: Vec<(String, u64)>, screen: Screen) -> String {
     if rows.is_empty() {
         return String::new();
     }
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|(name, number)| vec![name, count(number)])
+        .map(|(name, number)| vec![name.into(), count(number).into()])
         .collect();
-    format!("\n{}", table(&[head, "COUNT"], &rows))
+    let columns = [
+        Column::new(head).cut_middle(16).styled(of_word),
+        Column::new("COUNT"),
+    ];
+    format!("\n{}", table(&columns, &rows, screen))
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

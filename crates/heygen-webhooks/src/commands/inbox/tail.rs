@@ -18,14 +18,6 @@ use crate::settings::event_name;
 use crate::settings::when;
 
 pub(super) async fn run(options: &Tail) -> Result<(), Failure> {
-    match follow(options).await {
-        // Whoever reads has seen enough.
-        Err(Failure::NobodyListens) => Ok(()),
-        ended => ended,
-    }
-}
-
-async fn follow(options: &Tail) -> Result<(), Failure> {
     let stopped = signals::asked_to_stop(Vec::new())?;
     tokio::pin!(stopped);
     let inbox = open_existing(&options.file).await?;

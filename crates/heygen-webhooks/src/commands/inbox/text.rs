@@ -2,13 +2,16 @@
 
 use heygen_events::Event;
 use heygen_inbox::{Attempt, Header, StoredDelivery};
-use serde_json::Value;
 
+use crate::output::json_text::over_lines;
+use crate::output::screen::{Screen, of_word};
+use crate::output::table::{Cell, Column, table};
 use crate::output::view;
-use crate::output::{escaped, joined_lines, table, tame, without_query};
+use crate::output::{joined_lines, tame, tame_lines};
 use crate::settings::when;
 
-pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
+/// Everything of others is tame in it.
+pub(super) fn delivery_text(kept: &StoredDelivery, full: bool, screen: Screen) -> String {
     let summary = &kept.summary;
     let mut parts = vec![format!(
         "id              {}\nreceived        {}\nsource          {}\nstate           {}{}\n",
@@ -30,7 +33,9 @@ pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
         parts.push(format!("event id        {}\n", tame(event_id)));
     }
     parts.push(repeats_text(kept));
-    parts.push(attempts_text(&kept.attempts));
+    let before = tame_lines(&parts.concat());
+    let mut parts = vec![before, attempts_text(&kept.attempts, screen)];
+    let attempts = parts.len();
     parts.push(headers_text(&kept.headers));
     parts.push(format!(
         "\nBody, {} bytes\n{}\n",
@@ -45,6 +50,9 @@ pub(super) fn delivery_text(kept: &StoredDelivery, full: bool) -> String {
             header_lines(&post.headers),
             body_text(&post.body, full)
         ));
+    }
+    for part in &mut parts[attempts..] {
+        *part = tame_lines(part);
     }
     parts.concat()
 }
@@ -75,7 +83,7 @@ fn repeats_text(kept: &StoredDelivery) -> String {
     text
 }
 
-pub(super) fn attempts_text(attempts: &[Attempt]) -> String {
+pub(super) fn attempts_text(attempts: &[Attempt], screen: Screen) -> String {
     if attempts.is_empty() {
         return String::new();
     }
@@ -83,19 +91,24 @@ pub(super) fn attempts_text(attempts: &[Attempt]) -> String {
         .iter()
         .map(|attempt| {
             vec![
-                attempt.number.to_string(),
-                when::short(attempt.started_at),
-                format!("{:.1} ms", attempt.duration.as_secs_f64() * 1000.0),
-                attempt.result.to_string(),
-                joined_lines(attempt.detail.as_deref().unwrap_or("")),
+                attempt.number.to_string().into(),
+                Cell::time(attempt.started_at),
+                format!("{:.1} ms", attempt.duration.as_secs_f64() * 1000.0).into(),
+                attempt.result.to_string().into(),
+                joined_lines(attempt.detail.as_deref().unwrap_or("")).into(),
             ]
         })
         .collect();
-    format!(
-        "\n{}",
-        table(&["ATTEMPT", "STARTED", "TOOK", "RESULT", "DETAIL"], &rows)
-    )
+    format!("\n{}", table(&ATTEMPTS, &rows, screen))
 }
+
+const ATTEMPTS: [Column; 5] = [
+    Column::new("ATTEMPT"),
+    Column::new("STARTED"),
+    Column::new("TOOK"),
+    Column::new("RESULT").styled(of_word),
+    Column::new("DETAIL").cut_end(20),
+];
 
 fn headers_text(headers: &[Header]) -> String {
     if headers.is_empty() {
@@ -113,23 +126,5 @@ fn header_lines(headers: &[Header]) -> String {
 
 /// JSON over several lines with its links cut and what is unsafe to show escaped; what is not JSON as text, as far as it is text.
 pub(super) fn body_text(body: &[u8], full: bool) -> String {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(value) if full => escaped(&format!("{value:#}")),
-        Ok(value) => escaped(&format!("{:#}", with_links_cut(value))),
-        Err(_) => tame(&String::from_utf8_lossy(body)),
-    }
-}
-
-fn with_links_cut(value: Value) -> Value {
-    match value {
-        Value::String(text) if text.starts_with("http://") || text.starts_with("https://") => {
-            without_query(&text).into()
-        }
-        Value::Array(items) => items.into_iter().map(with_links_cut).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (name, with_links_cut(value)))
-            .collect(),
-        other => other,
-    }
+    over_lines(body, full).unwrap_or_else(|| tame(&String::from_utf8_lossy(body)))
 }

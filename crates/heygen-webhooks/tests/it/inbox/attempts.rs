@@ -21,7 +21,7 @@ fn inbox_attempts_lists_every_attempt() {
         people.starts_with(&format!("{} is acknowledged", sent[0])) && people.contains("STARTED"),
         "{people}"
     );
-    assert_eq!(workdir.run(&["inbox", "attempts", "17"]).status, 2);
+    assert_eq!(workdir.run(&["inbox", "attempts", "17!"]).status, 2);
     let unknown = workdir.run(&["inbox", "attempts", "000000000000000"]);
     assert_eq!(unknown.status, 1);
 }

@@ -96,7 +96,7 @@ fn nothing_is_replayed_by_accident() {
     let (none, why) = status(&[]);
     assert!(none == 2 && why.contains("--all"), "{why}");
     assert_eq!(status(&["--all", "--state", "acknowledged"]).0, 2);
-    assert_eq!(status(&["17"]).0, 2);
+    assert_eq!(status(&["17!"]).0, 2);
     let (unasked, why) = status(&["--all"]);
     assert!(unasked == 2 && why.contains("--yes"), "{why}");
     assert_eq!(of_state(&workdir, "acknowledged").len(), 101);

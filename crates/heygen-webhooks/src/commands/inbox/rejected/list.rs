@@ -12,8 +12,9 @@ use crate::cli::ListRejected;
 use crate::commands::inbox::size;
 use crate::failure::Failure;
 use crate::output::rejected;
-use crate::output::{self, table, tame};
-use crate::settings::when;
+use crate::output::screen::{PLAIN, Screen, WARN};
+use crate::output::table::{Cell, Column, table};
+use crate::output::{self, tame, tame_lines};
 
 pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
     let limit = (options.limit > 0).then_some(options.limit);
@@ -34,11 +35,10 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
         return Ok(());
     }
     let rows: Vec<_> = found.iter().map(row).collect();
-    let heads = ["ID", "LAST", "TIMES", "SIGNED", "BYTES", "REASON"];
-    output::write(format!(
+    output::write_bytes(format!(
         "{}\n{}\n{ADVICE}",
-        table(&heads, &rows),
-        reasons(&found)
+        table(&COLUMNS, &rows, Screen::stdout()),
+        tame_lines(&reasons(&found))
     ))?;
     Ok(())
 }
@@ -69,17 +69,28 @@ fn diagnose_all(
     Ok(())
 }
 
-fn row(summary: &RejectedSummary) -> Vec<String> {
+const COLUMNS: [Column; 6] = [
+    Column::new("ID"),
+    Column::new("LAST"),
+    Column::new("TIMES"),
+    // A signed one may be HeyGen's.
+    Column::new("SIGNED").styled(|signed| if signed == "yes" { WARN } else { PLAIN }),
+    Column::new("BYTES").optional(1),
+    Column::new("REASON").cut_middle(12),
+];
+
+fn row(summary: &RejectedSummary) -> Vec<Cell> {
     let signed = if summary.is_signed { "yes" } else { "no" };
     vec![
-        summary.id.to_string(),
-        when::short(summary.last_at),
-        size::count(summary.count),
-        signed.to_owned(),
+        summary.id.to_string().into(),
+        Cell::time(summary.last_at),
+        size::count(summary.count).into(),
+        signed.into(),
         summary
             .body_bytes
-            .map_or_else(|| "unread".to_owned(), size::count),
-        tame(&summary.reason),
+            .map_or_else(|| "unread".to_owned(), size::count)
+            .into(),
+        summary.reason.as_str().into(),
     ]
 }
 
@@ -94,6 +105,7 @@ fn reasons(found: &[RejectedSummary]) -> String {
 }
 
 const ADVICE: &str = "\
-Signed requests may be HeyGen's: `doctor` and `inbox rejected show ID` tell why they do not verify. Once the secret is
-fixed, `inbox rejected reverify` accepts those that verify. Unsigned requests usually come from strangers.
+Signed requests may be HeyGen's: `doctor` and `inbox rejected show ID` tell why
+they do not verify. Once the secret is fixed, `inbox rejected reverify` accepts
+those that verify. Unsigned requests usually come from strangers.
 ";
