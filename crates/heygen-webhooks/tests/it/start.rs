@@ -246,14 +246,14 @@ fn other_addresses_are_checked() {
         meant,
     );
 
-    let variable = [("HEYGEN_WEBHOOKS_LISTEN", "8081")];
+    let variable = [("HEYGEN_WEBHOOKS_LISTEN", "127.0.0.1")];
     let ended = workdir.run_with(&["serve"], b"", &variable);
-    told(&ended, 2, "HEYGEN_WEBHOOKS_LISTEN: `8081`");
-    workdir.file("heygen-webhooks.toml", "listen = \"8081\"\n");
+    told(&ended, 2, "HEYGEN_WEBHOOKS_LISTEN: `127.0.0.1`");
+    workdir.file("heygen-webhooks.toml", "listen = \"127.0.0.1\"\n");
     told(
         &workdir.run(&["serve"]),
         2,
-        "`listen` in heygen-webhooks.toml: `8081`",
+        "`listen` in heygen-webhooks.toml: `127.0.0.1`",
     );
 }
 
