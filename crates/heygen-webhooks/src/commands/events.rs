@@ -7,7 +7,7 @@ use heygen_api::{Listing, PageRequest};
 use heygen_events::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::management::{self, Api, moment, note};
+use super::management::{self, Api, moment_cell, note};
 use crate::cli::Events;
 use crate::failure::Failure;
 use crate::output::screen::of_word;
@@ -163,7 +163,7 @@ fn row(record: &LoggedEvent) -> Vec<Cell> {
     };
     vec![
         event.event_id().map_or("-", |id| id.as_str()).into(),
-        moment(event.created_at()).into(),
+        moment_cell(event.created_at()),
         event.event_name().into(),
         event.subject_id().unwrap_or("-").into(),
         event.outcome().as_str().into(),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use heygen_api::{ApiError, Client, Endpoint};
 use heygen_events::id::EndpointId;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use crate::api;
 use crate::cli::Connection;
 use crate::failure::Failure;
+use crate::output::table::Cell;
 use crate::output::{tame, tame_lines};
 use crate::settings::api::ApiVersion;
 use crate::settings::file::File;
@@ -92,12 +94,18 @@ pub(super) fn note(text: &str) {
 
 /// A time as HeyGen wrote it: in the local zone where it says which moment it is, else as it stands (v1 names no zone).
 pub(super) fn moment(text: Option<&str>) -> String {
-    let Some(text) = text else {
-        return "-".to_owned();
-    };
-    let moment = text.parse::<Timestamp>().ok();
-    let time = moment.and_then(|moment| moment.try_into().ok());
-    time.map_or_else(|| tame(text), when::short)
+    let text = text.unwrap_or("-");
+    time(text).map_or_else(|| tame(text), when::short)
+}
+
+/// The same, in a table.
+pub(super) fn moment_cell(text: Option<&str>) -> Cell {
+    let text = text.unwrap_or("-");
+    time(text).map_or_else(|| text.into(), Cell::time)
+}
+
+fn time(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok()?.try_into().ok()
 }
 
 #[cfg(test)]

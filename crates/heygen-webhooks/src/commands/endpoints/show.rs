@@ -4,7 +4,7 @@ use heygen_api::{Endpoint, EndpointStatus, Subscription};
 use serde_json::{Map, Value};
 
 use crate::cli::ListEndpoints;
-use crate::commands::management::{self, Api, moment, note};
+use crate::commands::management::{self, Api, moment, moment_cell, note};
 use crate::failure::Failure;
 use crate::output::screen::of_word;
 use crate::output::table::{Cell, Column};
@@ -90,7 +90,7 @@ fn row(endpoint: &Endpoint) -> Vec<Cell> {
         without_query(&endpoint.url).into(),
         few(&endpoint.events).into(),
         status(endpoint).into(),
-        moment(endpoint.created_at.as_deref()).into(),
+        moment_cell(endpoint.created_at.as_deref()),
     ]
 }
 
