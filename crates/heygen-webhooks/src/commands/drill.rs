@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::Drill;
 use crate::commands::prose;
 use crate::failure::Failure;
+use crate::output::screen::{Screen, of_word};
 use crate::output::{self, tame, without_query};
 use crate::secrets::secret;
 use crate::settings::web_address::destination;
@@ -31,7 +32,7 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     let tell = |result: &CheckResult| {
         // After the first line that nobody took, the rest is not even tried.
         if !options.json && written.is_ok() && result.verdict != Verdict::Skip {
-            written = output::write(line(result, width));
+            written = output::write_bytes(line(result, Screen::stdout(), width));
         }
     };
     let scorecard = runtime
@@ -90,11 +91,14 @@ fn named(ids: &[String]) -> Vec<Check> {
     ids.iter().filter_map(|id| Check::from_id(id)).collect()
 }
 
-fn line(result: &CheckResult, width: Option<usize>) -> String {
+/// Everything of others is tame in it.
+fn line(result: &CheckResult, screen: Screen, width: Option<usize>) -> String {
     let check = result.check;
     let ids = Check::ALL.iter().map(|check| check.id().len());
     let id_width = ids.max().unwrap_or(0);
-    let mut text = format!("{}  {:<id_width$}  ", label(result.verdict), check.id());
+    let verdict = label(result.verdict);
+    let verdict = screen.paint(of_word(&verdict), &verdict);
+    let mut text = format!("{verdict}  {:<id_width$}  ", check.id());
     text.push_str(&prose::broken(check.title(), INDENT + id_width + 2, width));
     text.push('\n');
     let mut detail = |line: &str| {
