@@ -39,6 +39,6 @@ pub use command::Command;
 #[cfg(feature = "forward")]
 pub use forward::{Forward, ForwardError, ForwardErrorKind, ForwardOptions, ForwardProxy};
 #[cfg(feature = "lines")]
-pub use lines::Lines;
+pub use lines::{LineSink, Lines};
 #[cfg(feature = "rules")]
 pub use rules::{Pattern, PatternError, PatternErrorKind, Rules};

@@ -12,7 +12,6 @@ use table::{Cell, Column, table};
 
 pub(crate) mod activity;
 pub(crate) mod json_text;
-pub(crate) mod lines;
 pub(crate) mod logging;
 pub(crate) mod notice;
 pub(crate) mod printer;

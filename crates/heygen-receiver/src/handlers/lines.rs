@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex as Blocking, PoisonError};
 
 use heygen_events::Event;
 use serde::Serialize;
-use tokio::sync::Mutex;
 
 use super::timestamp::rfc3339;
 use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
+
+mod sink;
+mod stream;
+
+pub use sink::LineSink;
 
 /// Writes one line for each delivery: to standard output, a file, a pipe.
 ///
@@ -26,7 +29,7 @@ use crate::handler::{Disposition, Handler};
 /// | `event` | the whole body, as JSON; `null` for a body that is not an event |
 /// | `error` | why the body is not an event; absent otherwise |
 ///
-/// Lines do not mix, and each is flushed before the delivery is acknowledged. If the reader of a
+/// Lines do not mix, and each is written before the delivery is acknowledged. If the reader of a
 /// pipe stops, one thread waits and the runtime continues; the attempts of further deliveries end
 /// with [`handler_timeout`](crate::DispatchOptions::handler_timeout) and are retried. A failed
 /// write is retried too. In both cases a line, or its beginning, may have been written before:
@@ -37,42 +40,62 @@ use crate::handler::{Disposition, Handler};
 /// ```
 /// use heygen_receiver::handlers::Lines;
 ///
-/// let json = Lines::stdout();
+/// # fn main() -> std::io::Result<()> {
+/// let json = Lines::stdout()?;
 /// let names = Lines::with(std::io::stdout(), |delivery| match delivery.event() {
 ///     Ok(event) => event.event_name().to_owned(),
 ///     Err(error) => error.to_string(),
-/// });
+/// })?;
 /// # let _ = (json, names);
+/// # Ok(())
+/// # }
 /// ```
 pub struct Lines {
-    writer: Arc<Blocking<dyn Write + Send>>,
+    sink: LineSink,
     format: Box<dyn Fn(&Delivery) -> String + Send + Sync>,
-    /// One line at a time, in order. Waiting for it needs no thread.
-    turn: Arc<Mutex<()>>,
 }
 
 impl Lines {
     /// JSON lines on standard output.
-    #[must_use]
-    pub fn stdout() -> Self {
-        Self::new(io::stdout())
+    ///
+    /// # Errors
+    ///
+    /// As [`LineSink::stdout`].
+    pub fn stdout() -> io::Result<Self> {
+        Ok(Self::to(LineSink::stdout()?, json))
     }
 
     /// JSON lines into `writer`.
-    pub fn new(writer: impl Write + Send + 'static) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`LineSink::new`].
+    pub fn new(writer: impl Write + Send + 'static) -> io::Result<Self> {
         Self::with(writer, json)
     }
 
-    /// Lines made by `format`, without their line ends.
+    /// Lines made by `format`, without their line ends, into `writer`.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineSink::new`].
     pub fn with(
         writer: impl Write + Send + 'static,
         format: impl Fn(&Delivery) -> String + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Ok(Self::to(
+            LineSink::new("lines of deliveries", writer)?,
+            format,
+        ))
+    }
+
+    /// Lines made by `format`, without their line ends, among the others of `sink`.
+    pub fn to(
+        sink: LineSink,
+        format: impl Fn(&Delivery) -> String + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            writer: Arc::new(Blocking::new(writer)),
-            format: Box::new(format),
-            turn: Arc::default(),
-        }
+        let format = Box::new(format);
+        Self { sink, format }
     }
 }
 
@@ -80,20 +103,8 @@ impl Handler for Lines {
     async fn handle(&self, delivery: Delivery) -> Disposition {
         let mut line = (self.format)(&delivery);
         line.push('\n');
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let writer = Arc::clone(&self.writer);
-        let written = tokio::task::spawn_blocking(move || {
-            // A writer that panicked is used again: the worst result is half a line.
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = writer
-                .write_all(line.as_bytes())
-                .and_then(|()| writer.flush());
-            drop(turn);
-            written
-        });
-        match written.await {
-            Ok(Ok(())) => Disposition::Ack,
-            Ok(Err(error)) => Disposition::retry(format!("the line could not be written: {error}")),
+        match self.sink.write(line).await {
+            Ok(()) => Disposition::Ack,
             Err(error) => Disposition::retry(format!("the line could not be written: {error}")),
         }
     }
@@ -101,7 +112,9 @@ impl Handler for Lines {
 
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").finish_non_exhaustive()
+        f.debug_struct("Lines")
+            .field("sink", &self.sink)
+            .finish_non_exhaustive()
     }
 }
 

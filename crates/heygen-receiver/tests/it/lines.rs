@@ -37,7 +37,7 @@ impl Write for Paper {
 #[tokio::test]
 async fn a_line_is_a_json_object() {
     let paper = Paper::default();
-    let run = HandlerRun::start(Lines::new(paper.clone()));
+    let run = HandlerRun::start(Lines::new(paper.clone()).unwrap());
     let id = run.append(&[], body("a\\nb").as_bytes()).await;
     let kept = run.after(id, 1).await;
     assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
@@ -53,7 +53,7 @@ async fn a_line_is_a_json_object() {
 #[tokio::test]
 async fn body_that_is_not_an_event_has_a_line_with_the_error() {
     let paper = Paper::default();
-    let run = HandlerRun::start(Lines::new(paper.clone()));
+    let run = HandlerRun::start(Lines::new(paper.clone()).unwrap());
     let ends = run.ends(b"\xff\n").await;
     assert_eq!(ends, (AttemptOutcome::Acknowledged, String::new()));
     let text = paper.text();
@@ -70,7 +70,7 @@ async fn custom_format_is_used_and_lines_do_not_mix() {
         let event = delivery.event().unwrap();
         event.subject_id().unwrap().to_string()
     };
-    let run = HandlerRun::start(Lines::with(paper.clone(), format));
+    let run = HandlerRun::start(Lines::with(paper.clone(), format).unwrap());
     let mut expected = Vec::new();
     let mut ids = Vec::new();
     for number in 0..50 {
@@ -110,7 +110,7 @@ impl Write for Failing {
 async fn a_write_that_fails_is_a_retry() {
     let paper = Paper::default();
     let failures = Arc::new(Semaphore::new(1));
-    let lines = Lines::with(Failing(failures, paper.clone()), |_| "x".to_owned());
+    let lines = Lines::with(Failing(failures, paper.clone()), |_| "x".to_owned()).unwrap();
     let run = HandlerRun::with(lines, |options| {
         options.schedule.initial_delay = Duration::from_millis(1);
     });
@@ -145,7 +145,7 @@ impl Write for Stalled {
 async fn stopped_reader_does_not_block_the_runtime() {
     let paper = Paper::default();
     let (go_on, stalled) = mpsc::channel();
-    let lines = Lines::with(Stalled(stalled, paper.clone()), |_| "x".to_owned());
+    let lines = Lines::with(Stalled(stalled, paper.clone()), |_| "x".to_owned()).unwrap();
     let run = HandlerRun::with(lines, |options| {
         options.handler_timeout = Duration::from_millis(20);
         options.schedule.initial_delay = Duration::from_millis(1);

@@ -4,13 +4,13 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use heygen_receiver::handlers::LineSink;
 use heygen_signature::Secret;
 use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
 use serde_json::json;
 
 use crate::cli::Sandbox;
 use crate::failure::Failure;
-use crate::output::lines::Lines;
 use crate::output::logging;
 use crate::output::{self, tame, without_query};
 use crate::process::parent;
@@ -34,7 +34,7 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     let secrets = secret::configured(&options.secrets.given()?.files())?;
     let secret = secrets.into_iter().next();
     logging::start(&Log::default())?;
-    let lines = Lines::stdout()?;
+    let lines = LineSink::stdout()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -49,7 +49,7 @@ async fn play(
     address: SocketAddr,
     key: Option<String>,
     secret: Option<Secret>,
-    lines: &Lines,
+    lines: &LineSink,
 ) -> Result<(), Failure> {
     // Before anybody can know the address, and so before there is a reason to stop.
     let asked = asked_to_stop(Vec::new())?;

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::descriptors;
-use crate::process::signals::{asked_to_stop, hangups, until_true};
+use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
 use crate::server::metrics::{self, BackfillCounts};
 use crate::server::{RunningServer, block_on, listen};
@@ -88,7 +88,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     printer.say(format!("listening on {url}\n"));
 
     let rejected = rejected_path(&config.inbox.beside());
-    let mut metrics = metrics::of_process();
+    let mut metrics = metrics::of_process(printer);
     if let Some(certificate) = &certificate {
         metrics = metrics::with_certificate(metrics, certificate.in_force().clone());
     }
@@ -192,7 +192,7 @@ async fn register_and_wait(
     let mut work = pin!(work);
     let show_unread = async {
         match show.is_some() {
-            true => until_true(printer.unread()).await,
+            true => printer.reader_gone().await,
             false => std::future::pending().await,
         }
     };

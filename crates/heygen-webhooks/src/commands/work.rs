@@ -64,7 +64,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         built.tell();
         tracing::info!(inbox = %location, "working");
         printer.say(format!("dispatching from {location}\n"));
-        let mut metrics = metrics::of_process();
+        let mut metrics = metrics::of_process(&printer);
         if let Some(hook) = &built.hook {
             metrics = metrics.dead_letter_hook(hook);
         }

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use heygen_events::Outcome;
 use heygen_inbox::{AttemptOutcome, DeliveryId};
-use heygen_receiver::handlers::BoxHandler;
+use heygen_receiver::handlers::{BoxHandler, LineSink};
 use heygen_receiver::{Delivery, Disposition, Handler, ObservedAttempt, Observer};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::output::lines::Lines;
 use crate::output::screen::{BAD, DIM, GOOD, PLAIN, Screen};
 use crate::output::table::{Cell, Column, end, line};
 use crate::output::{tame, view};
@@ -19,13 +18,13 @@ use crate::settings::when;
 /// Where lines about deliveries and attempts go.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity {
-    lines: Lines,
+    lines: LineSink,
     full: bool,
 }
 
 impl Activity {
     /// `None` where no one looks: without a terminal, for programs, and with `--quiet`.
-    pub(super) fn of(options: &Printing, lines: &Lines) -> Option<Self> {
+    pub(super) fn of(options: &Printing, lines: &LineSink) -> Option<Self> {
         let is_shown = !options.json && !options.quiet && io::stdout().is_terminal();
         is_shown.then(|| Self {
             lines: lines.clone(),

@@ -1,4 +1,4 @@
-//! The log on standard error. It never holds anything up: see [`Lines`].
+//! The log on standard error. It never holds anything up: see [`LineSink`].
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
@@ -8,13 +8,13 @@ use std::panic::{self, PanicHookInfo};
 use std::time::SystemTime;
 
 use heygen_events::text::is_unsafe_to_show;
+use heygen_receiver::handlers::LineSink;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{self, FormatTime};
 
 use crate::failure::Failure;
 use crate::output::escaped;
-use crate::output::lines::Lines;
 use crate::output::notice;
 use crate::output::screen;
 use crate::output::stderr;
@@ -87,7 +87,7 @@ impl FormatTime for Clock {
 
 /// An event, which is written whole.
 struct Event {
-    to: &'static Lines,
+    to: &'static LineSink,
     is_json: bool,
 }
 

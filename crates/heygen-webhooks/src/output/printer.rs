@@ -2,14 +2,14 @@
 
 use std::io::{self, IsTerminal as _};
 
+use heygen_receiver::handlers::LineSink;
 use heygen_receiver::{Delivery, Disposition, Handler};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::output;
 use crate::output::activity::{Activity, delivery_line};
-use crate::output::lines::Lines;
 use crate::output::screen::Screen;
+use crate::output::stderr;
 use crate::output::view;
 use crate::settings::output::Printing;
 use crate::settings::when;
@@ -18,14 +18,14 @@ use crate::settings::when;
 pub(crate) struct Printer {
     json: bool,
     full: bool,
-    lines: Lines,
+    lines: LineSink,
     activity: Option<Activity>,
     is_terminal: bool,
 }
 
 impl Printer {
     pub(crate) fn start(options: &Printing) -> io::Result<Self> {
-        let lines = Lines::stdout()?;
+        let lines = LineSink::stdout()?;
         Ok(Self {
             json: options.json,
             full: options.full,
@@ -40,9 +40,14 @@ impl Printer {
         self.activity.clone()
     }
 
-    /// Becomes true when the reader of our output has gone.
-    pub(crate) fn unread(&self) -> watch::Receiver<bool> {
-        self.lines.unread()
+    /// Returns when the reader of our output has gone.
+    pub(crate) async fn reader_gone(&self) {
+        self.lines.reader_gone().await;
+    }
+
+    /// How many lines were dropped, of our output and of the log.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lines.dropped() + stderr::dropped()
     }
 
     /// Says something to people; programs read events on standard output and nothing else. Nothing

@@ -1,9 +1,9 @@
-//! Standard error, which the log shares with the last word of a command. It never holds anything up: see [`Lines`].
+//! Standard error, which the log shares with the last word of a command. It never holds anything up: see [`LineSink`].
 
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
-use crate::output::lines::Lines;
+use heygen_receiver::handlers::LineSink;
 
 /// Says something on standard error that is no event, as the last word of a command.
 pub(crate) fn say(text: String) {
@@ -22,12 +22,17 @@ pub(crate) fn flush() {
     }
 }
 
-pub(super) fn lines() -> io::Result<&'static Lines> {
+/// How many of its lines were dropped.
+pub(crate) fn dropped() -> u64 {
+    STDERR.get().map_or(0, LineSink::dropped)
+}
+
+pub(super) fn lines() -> io::Result<&'static LineSink> {
     if let Some(lines) = STDERR.get() {
         return Ok(lines);
     }
-    let lines = Lines::stderr()?;
+    let lines = LineSink::stderr()?;
     Ok(STDERR.get_or_init(|| lines))
 }
 
-static STDERR: OnceLock<Lines> = OnceLock::new();
+static STDERR: OnceLock<LineSink> = OnceLock::new();

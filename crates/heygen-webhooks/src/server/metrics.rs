@@ -8,13 +8,14 @@ use heygen_connect::BackfillEvent;
 use heygen_receiver::{Metrics, ServerTls};
 
 use crate::api::web;
-use crate::output::lines;
+use crate::output::printer::Printer;
 
 /// What every process has.
-pub(crate) fn of_process() -> Metrics {
+pub(crate) fn of_process(printer: &Printer) -> Metrics {
+    let printer = printer.clone();
     Metrics::new(SystemTime::now())
         .build_info(env!("CARGO_PKG_VERSION"))
-        .log_lines_dropped(lines::dropped)
+        .log_lines_dropped(move || printer.dropped())
 }
 
 /// When the certificate in force expires.

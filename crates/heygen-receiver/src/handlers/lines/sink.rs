@@ -1,11 +1,8 @@
-//! [`Lines`]: standard output and standard error, a line at a time, written by a thread of their
-//! own so that nothing else waits for their reader.
-//!
-//! Two kinds of line share an order. One that a handler answers for ([`write`](Lines::write)) is
-//! acknowledged once it is written. Any other ([`offer`](Lines::offer)) is dropped and counted
-//! where it cannot be written or too many wait; nothing else happens.
+//! [`LineSink`]: a stream of lines, written by a thread of its own so that nothing else waits for
+//! its reader.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,84 +12,120 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-mod stream;
+use super::stream::{self, Line, Stream, Written};
 
-use stream::{Line, Stream, Written};
+/// Lines for standard output, a file or a pipe, written by one thread: neither a runtime nor a log
+/// waits for the reader.
+///
+/// Two kinds of line share an order. One that someone answers for ([`write`](Self::write)) is
+/// acknowledged once it is written. Any other ([`offer`](Self::offer)) is dropped and counted if it
+/// cannot be written, or if 1 MiB of such lines waits.
+///
+/// Clones share the stream. Once the last is gone, the thread writes what waits and ends.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_receiver::handlers::{LineSink, Lines};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let stdout = LineSink::stdout()?;
+/// stdout.offer("ready\n");
+/// let names = Lines::to(stdout, |delivery| {
+///     delivery.event_type().unwrap_or("(unreadable)").to_owned()
+/// });
+/// # let _ = names;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LineSink {
+    handle: Arc<Handle>,
+}
 
-/// The lines of one stream. Clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct Lines {
+/// Shared by all clones, and not by the thread.
+struct Handle {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     name: &'static str,
     queue: Mutex<Queue>,
-    /// A line has come, or what was taken is written.
+    /// A line has come, what was taken is written, or no more will come.
     changed: Condvar,
-    /// Whether the reader has gone.
-    is_unread: watch::Sender<bool>,
-    /// How many lines were dropped here, and how many of them the log has reported.
+    is_reader_gone: watch::Sender<bool>,
+    /// How many lines were dropped, and how many of them the log has reported.
     dropped: AtomicU64,
     reported: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     waiting: VecDeque<Line>,
     /// How much of it was offered.
     offered_bytes: usize,
     is_writing: bool,
+    is_closed: bool,
 }
 
-/// How many lines were dropped since the process started, on standard output and standard error.
-pub(crate) fn dropped() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
-}
-
-impl Lines {
-    /// Standard output.
-    pub(crate) fn stdout() -> io::Result<Self> {
-        Self::start("standard output", stream::stdout()?)
+impl LineSink {
+    /// Standard output. Separate from the handle of the standard library, whose lock is held for as
+    /// long as a write takes.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed or no thread can be started.
+    pub fn stdout() -> io::Result<Self> {
+        Self::new("standard output", stream::stdout()?)
     }
 
     /// Standard error.
-    pub(crate) fn stderr() -> io::Result<Self> {
-        Self::start("standard error", stream::stderr()?)
+    ///
+    /// # Errors
+    ///
+    /// As [`stdout`](Self::stdout).
+    pub fn stderr() -> io::Result<Self> {
+        Self::new("standard error", stream::stderr()?)
     }
 
-    /// The thread lives as long as the process, and holds up neither its work nor its end.
-    fn start(name: &'static str, to: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Lines into `writer`, which `name` stands for in the log.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started.
+    pub fn new(name: &'static str, writer: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             name,
             queue: Mutex::default(),
             changed: Condvar::new(),
-            is_unread: watch::Sender::new(false),
+            is_reader_gone: watch::Sender::new(false),
             dropped: AtomicU64::new(0),
             reported: AtomicU64::new(0),
         });
-        let mut stream = Stream::new(to);
+        let mut stream = Stream::new(writer);
         let ours = Arc::clone(&shared);
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                loop {
-                    let writing = AssertUnwindSafe(|| ours.write_all(&mut stream));
-                    if catch_unwind(writing).is_err() {
-                        tracing::error!("the output thread panicked and continues");
-                    }
+                // After a panic it goes on with the lines that have come since.
+                while catch_unwind(AssertUnwindSafe(|| ours.write_all(&mut stream))).is_err() {
+                    tracing::error!("the output thread panicked and continues");
                 }
             })?;
-        Ok(Self { shared })
+        let handle = Arc::new(Handle { shared });
+        Ok(Self { handle })
     }
 
-    /// Returns once the line is written, after those before it. Dropped before that, the line is
-    /// not begun any more.
-    pub(crate) async fn write(&self, text: String) -> io::Result<()> {
+    /// Returns once the line, which ends in a line end, is written, after those before it. Dropped
+    /// before that, the line is not begun any more.
+    ///
+    /// # Errors
+    ///
+    /// If the line was not written, or only its beginning; the next line then begins a new one.
+    pub async fn write(&self, line: String) -> io::Result<()> {
         let (written, result) = oneshot::channel();
-        self.shared.push(Line {
-            text: text.into_bytes(),
+        self.handle.shared.push(Line {
+            text: line.into_bytes(),
             written: Some(written),
         });
         result
@@ -100,13 +133,14 @@ impl Lines {
             .map_err(|_| io::Error::other("the line was not written"))?
     }
 
-    /// Has the line written, soon; or counts it as dropped. Never waits.
-    pub(crate) fn offer(&self, text: impl Into<Vec<u8>>) {
-        let text = text.into();
-        let mut queue = self.shared.queue();
+    /// Has the line, which ends in a line end, written soon; or counts it as dropped. Never waits.
+    pub fn offer(&self, line: impl Into<Vec<u8>>) {
+        let text = line.into();
+        let shared = &self.handle.shared;
+        let mut queue = shared.queue();
         if queue.offered_bytes + text.len() > ROOM {
             drop(queue);
-            self.shared.drop_lines(1);
+            shared.drop_lines(1);
             return;
         }
         queue.offered_bytes += text.len();
@@ -115,29 +149,54 @@ impl Lines {
             written: None,
         });
         drop(queue);
-        self.shared.changed.notify_all();
+        shared.changed.notify_all();
     }
 
-    /// Becomes true when the reader has gone.
-    pub(crate) fn unread(&self) -> watch::Receiver<bool> {
-        self.shared.is_unread.subscribe()
+    /// How many offered lines were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.handle.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Logs how many lines were dropped, where some were since it did so last.
-    pub(crate) fn report_dropped(&self) {
-        self.shared.report_dropped();
+    /// Logs how many lines were dropped, if some were since it was logged last.
+    pub fn report_dropped(&self) {
+        self.handle.shared.report_dropped();
     }
 
-    /// Returns once all that waits is written or dropped, at the latest after a second.
-    pub(crate) fn flush(&self) {
-        let queue = self.shared.queue();
+    /// Returns once the reader of the stream, a pipe, is gone.
+    pub async fn reader_gone(&self) {
+        let mut is_gone = self.handle.shared.is_reader_gone.subscribe();
+        // The sender is ours.
+        let _ = is_gone.wait_for(|is_gone| *is_gone).await;
+    }
+
+    /// Blocks until all that waits is written or dropped, for at most a second: before the process
+    /// ends.
+    pub fn flush(&self) {
+        let shared = &self.handle.shared;
         let is_busy = |queue: &mut Queue| queue.is_writing || !queue.waiting.is_empty();
         // The lock is of no use to who only waited.
         drop(
-            self.shared
+            shared
                 .changed
-                .wait_timeout_while(queue, FLUSH_TIME, is_busy),
+                .wait_timeout_while(shared.queue(), FLUSH_TIME, is_busy),
         );
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.queue().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for LineSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineSink")
+            .field("name", &self.handle.shared.name)
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,40 +215,42 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Writes what comes, for ever. What has gathered is written at once.
+    /// Writes what comes, until no more will come. What has gathered is written at once.
     fn write_all(&self, stream: &mut Stream<impl Write>) {
-        loop {
-            let Written { result, dropped } = stream.write(self.take());
+        while let Some(lines) = self.take() {
+            let Written { result, dropped } = stream.write(lines);
             self.drop_lines(dropped);
             match result {
                 Ok(()) => self.report_dropped(),
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    self.is_unread.send_replace(true);
+                    self.is_reader_gone.send_replace(true);
                 }
                 Err(_) => {}
             }
         }
     }
 
-    fn take(&self) -> Vec<Line> {
+    fn take(&self) -> Option<Vec<Line>> {
         let mut queue = self.queue();
         queue.is_writing = false;
         self.changed.notify_all();
         let mut queue = self
             .changed
-            .wait_while(queue, |queue| queue.waiting.is_empty())
+            .wait_while(queue, |queue| queue.waiting.is_empty() && !queue.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
+        if queue.waiting.is_empty() {
+            return None;
+        }
         queue.is_writing = true;
         let count = queue.waiting.len().min(AT_ONCE);
         let lines: Vec<_> = queue.waiting.drain(..count).collect();
         let offered = lines.iter().filter(|line| line.written.is_none());
         queue.offered_bytes -= offered.map(|line| line.text.len()).sum::<usize>();
-        lines
+        Some(lines)
     }
 
     fn drop_lines(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
-        DROPPED.fetch_add(count, Ordering::Relaxed);
     }
 
     fn report_dropped(&self) {
@@ -199,8 +260,6 @@ impl Shared {
         }
     }
 }
-
-static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// How many bytes of offered lines wait at the most.
 const ROOM: usize = 1 << 20;
@@ -238,7 +297,7 @@ mod tests {
     }
 
     struct Script {
-        lines: Lines,
+        lines: LineSink,
         results: Sender<io::Result<usize>>,
         seen: Arc<Mutex<Vec<u8>>>,
     }
@@ -251,7 +310,7 @@ mod tests {
                 results: next,
                 seen: Arc::clone(&seen),
             };
-            let lines = Lines::start("the script", to).expect("a thread");
+            let lines = LineSink::new("the script", to).expect("a thread");
             Self {
                 lines,
                 results,
@@ -317,7 +376,8 @@ mod tests {
             .await
             .expect("written");
         assert_eq!(script.seen(), "fir\nthird\n");
-        assert!(!*script.lines.unread().borrow());
+        let is_gone = script.lines.handle.shared.is_reader_gone.borrow();
+        assert!(!*is_gone);
     }
 
     #[tokio::test]
@@ -346,8 +406,7 @@ mod tests {
             failed.expect_err("no pipe").kind(),
             io::ErrorKind::BrokenPipe
         );
-        let mut unread = script.lines.unread();
-        unread.wait_for(|is_so| *is_so).await.expect("it is told");
+        script.lines.reader_gone().await;
     }
 
     #[tokio::test]
@@ -355,7 +414,7 @@ mod tests {
         let script = Script::start();
         // In the hands of the thread.
         script.lines.offer("first\n");
-        while !script.lines.shared.queue().is_writing {
+        while !script.lines.handle.shared.queue().is_writing {
             thread::yield_now();
         }
         for _ in 0..10 {
@@ -363,7 +422,7 @@ mod tests {
             let given_up = tokio::time::timeout(Duration::ZERO, write).await;
             given_up.expect_err("nothing is written yet");
         }
-        assert!(script.lines.shared.queue().waiting.len() <= 1);
+        assert!(script.lines.handle.shared.queue().waiting.len() <= 1);
         script.next(Ok(ALL));
         script.next(Ok(ALL));
         let last = script.lines.write("last\n".to_owned());
@@ -374,7 +433,7 @@ mod tests {
     #[test]
     fn offered_lines_beyond_the_room_are_dropped_and_flushing_ends() {
         let script = Script::start();
-        let dropped = || script.lines.shared.dropped.load(Ordering::Relaxed);
+        let dropped = || script.lines.dropped();
         let line = vec![b'x'; ROOM / 8];
         for _ in 0..32 {
             script.lines.offer(line.clone());
@@ -388,8 +447,33 @@ mod tests {
             script.next(Ok(ALL));
         }
         script.lines.flush();
-        let queue = script.lines.shared.queue();
+        let queue = script.lines.handle.shared.queue();
         assert_eq!((queue.waiting.len(), queue.offered_bytes), (0, 0));
+    }
+
+    #[test]
+    fn last_clone_that_is_dropped_ends_the_thread_after_what_waits() {
+        let Script {
+            lines,
+            results,
+            seen,
+        } = Script::start();
+        let clone = lines.clone();
+        lines.offer("first\n");
+        drop(lines);
+        clone.offer("last\n");
+        drop(clone);
+        results.send(Ok(ALL)).expect("the thread goes on");
+        // Where both are written at once, no second is asked for.
+        let _ = results.send(Ok(ALL));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // The thread has the other end.
+        while results.send(Ok(ALL)).is_ok() {
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        }
+        let seen = seen.lock().expect("the only holder");
+        assert_eq!(&*seen, b"first\nlast\n");
     }
 
     #[tokio::test]
