@@ -43,8 +43,8 @@ pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
 pub(crate) use inbox::{
     Attempts, Backup, ChangeByHand, Check, Drift, Export, Format, Import, Inbox, List,
-    ListRejected, Prune, Rejected, Replay, Reverify, Selection, Show, ShowRejected, StateOption,
-    Stats, Tail,
+    ListRejected, Prune, Rejected, RejectedId, Replay, Reverify, Selection, Show, ShowRejected,
+    StateOption, Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,

@@ -8,6 +8,7 @@ use heygen_inbox::sqlite::is_damaged;
 use heygen_inbox::{InboxError, InboxErrorKind};
 use heygen_testkit::{SendError, SendErrorKind};
 
+use crate::output::screen::BAD;
 use crate::output::{notice, stderr, tame_lines};
 
 /// How a command ends when it does not end well. The exit status is 1, or 2 when it was used wrongly.
@@ -45,13 +46,10 @@ impl Failure {
         // What was warned of before may be the cause.
         notice::to_stderr();
         match self {
-            Self::Failed(_) => {
-                stderr::say(format!("error: {}\n", tame_lines(&self.to_string())));
-                ExitCode::from(1)
-            }
-            Self::Usage(_) => {
-                stderr::say(format!("error: {}\n", tame_lines(&self.to_string())));
-                ExitCode::from(2)
+            Self::Failed(_) | Self::Usage(_) => {
+                let error = stderr::label(BAD, "error:");
+                stderr::say(format!("{error} {}\n", tame_lines(&self.to_string())));
+                ExitCode::from(if matches!(self, Self::Usage(_)) { 2 } else { 1 })
             }
             Self::Said | Self::NobodyListens => ExitCode::from(1),
         }

@@ -14,7 +14,7 @@ pub(crate) use by_hand::{ChangeByHand, DeadLetter, Delete, Pause, Resume};
 pub(crate) use change::{Prune, Replay};
 pub(crate) use maintenance::{Backup, Check};
 pub(crate) use query::{Attempts, Drift, List, Show, Stats, Tail};
-pub(crate) use rejected::{ListRejected, Rejected, Reverify, ShowRejected};
+pub(crate) use rejected::{ListRejected, Rejected, RejectedId, Reverify, ShowRejected};
 pub(crate) use selection::Selection;
 pub(crate) use transfer::{Export, Format, Import};
 

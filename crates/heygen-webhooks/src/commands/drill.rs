@@ -78,9 +78,10 @@ fn exercise(options: &Drill, url: &str) -> Result<Exercise, Failure> {
     if wanted.all(|check| *check == Check::Probe) {
         return Ok(exercise);
     }
-    let files = options.secrets.over(&options.config.read()?)?.files();
+    let file = options.config.read()?;
     let secrets = secret::require(
-        &files,
+        &options.secrets.over(&file)?.files(),
+        &file,
         ", or run only the checks that need none with --without-secret",
     )?;
     let first = secrets.iter().next().cloned();

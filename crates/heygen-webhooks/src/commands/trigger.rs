@@ -1,7 +1,6 @@
 //! `trigger`: a signed sample delivery, as HeyGen would send it.
 
 use anyhow::Context as _;
-use heygen_connect::SecretStore;
 use heygen_events::{Event, EventType};
 use heygen_testkit::{Attempt, EventBuilder, Sender};
 use serde_json::{Value, json};
@@ -15,7 +14,6 @@ use crate::secrets::secret;
 use crate::settings::event_name;
 use crate::settings::file::File;
 use crate::settings::local::Local;
-use crate::settings::location;
 use crate::settings::options::Options;
 use crate::settings::receiver::{Listen, Tls};
 use crate::settings::web_address::destination;
@@ -67,12 +65,7 @@ fn sender(options: &Trigger, to: &str, file: &File) -> Result<Sender, Failure> {
         return Ok(sender.unsigned());
     }
     let files = options.secrets.over(file)?.files();
-    // The secret that `serve` stored beside the inbox is used if no other is given.
-    let store = SecretStore::beside(&location::of_serve(file)?.beside());
-    let secrets = match secret::accepted(&files, &store)? {
-        Some(secrets) => secrets,
-        None => secret::require(&files, ", or send with --unsigned")?,
-    };
+    let secrets = secret::require(&files, file, ", or send with --unsigned")?;
     let first = secrets.iter().next().cloned();
     let signing = first.map_or(sender.clone(), |secret| sender.secret(secret));
     Ok(match options.tamper {

@@ -10,8 +10,8 @@ use crate::output;
 use crate::secrets::secret;
 
 pub(super) fn run(options: &Verify) -> Result<(), Failure> {
-    let files = options.secrets.over(&options.config.read()?)?.files();
-    let secrets = secret::require(&files, "")?;
+    let file = options.config.read()?;
+    let secrets = secret::require(&options.secrets.over(&file)?.files(), &file, "")?;
     let body = input::read(&options.file)?;
     let header = (SIGNATURE, options.signature.as_bytes());
     let diagnosis = diagnose([header], &body, &secrets);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::output::screen::WARN;
 use crate::output::stderr;
 
 /// Where warnings go.
@@ -69,7 +70,8 @@ fn write(destination: Destination, text: &str) {
     match destination {
         Destination::Log => tracing::warn!("{text}"),
         Destination::StandardError | Destination::Undecided => {
-            stderr::say(format!("warning: {text}\n"));
+            let warning = stderr::label(WARN, "warning:");
+            stderr::say(format!("{warning} {text}\n"));
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
+use anstyle::Style;
 use heygen_receiver::handlers::LineSink;
+
+use crate::output::screen;
 
 /// Says something on standard error that is no event, as the last word of a command.
 pub(crate) fn say(text: String) {
@@ -11,6 +14,14 @@ pub(crate) fn say(text: String) {
         Ok(lines) => lines.offer(text),
         // Without a thread there is nothing better, and nothing to do if it fails.
         Err(_) => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// What a word of it begins with, in colour where there is some.
+pub(crate) fn label(style: Style, text: &str) -> String {
+    match screen::shows_color(&io::stderr()) {
+        true => format!("{style}{text}{style:#}"),
+        false => text.to_owned(),
     }
 }
 

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::failure::{Failure, error_chain};
+use crate::settings::file::File;
+use crate::settings::location;
 use crate::settings::origin;
 use crate::settings::written;
 
@@ -62,9 +64,10 @@ pub(crate) fn warn_of_short(secrets: &Secrets) {
     }
 }
 
-/// As [`configured`], for commands that cannot do without.
-pub(crate) fn require(files: &[PathBuf], otherwise: &str) -> Result<Secrets, Failure> {
-    Secrets::collect(configured(files)?).ok_or_else(|| {
+/// As [`accepted`] by the `serve` of the configuration file, for commands that cannot do without.
+pub(crate) fn require(files: &[PathBuf], file: &File, otherwise: &str) -> Result<Secrets, Failure> {
+    let store = SecretStore::beside(&location::of_serve(file)?.beside());
+    accepted(files, &store)?.ok_or_else(|| {
         Failure::usage(format!(
             "no signing secret: set {VARIABLE}, or name a file with --secret-file{otherwise}"
         ))

@@ -109,6 +109,14 @@ async fn unknown_secret_of_a_registered_endpoint_is_reported_or_rotated() {
     elsewhere
         .run_with(&to, b"", &[("HEYGEN_WEBHOOK_SECRET", &new)])
         .ok();
+    // The commands that sign and verify find it beside the inbox of the configuration.
+    let drill = ["drill", &serve.url, "--only", "valid"];
+    elsewhere.run_with(&drill, b"", &[]).ok();
+    let body = b"{}";
+    let signature = heygen_signature::Secret::new(&new).expect("a secret");
+    let signature = signature.sign(body).to_string();
+    let verify = ["verify", "--signature", &signature];
+    elsewhere.run_with(&verify, body, &[]).ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

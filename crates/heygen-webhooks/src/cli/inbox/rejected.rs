@@ -3,6 +3,8 @@
 use crate::settings::location::InboxFile;
 use crate::settings::options::Options;
 use crate::settings::secrets::SecretFiles;
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 /// Inspect requests that `serve` rejected, and accept those that verify now
@@ -43,6 +45,26 @@ pub(crate) struct ListRejected {
     pub(crate) json: bool,
 }
 
+/// A request that a command is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RejectedId {
+    Number(u64),
+    /// The one that came last.
+    Last,
+}
+
+impl FromStr for RejectedId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.parse()) {
+            ("last", _) => Ok(Self::Last),
+            (_, Ok(number)) => Ok(Self::Number(number)),
+            _ => Err("give a number from `inbox rejected list`, or `last`".to_owned()),
+        }
+    }
+}
+
 /// Show one rejected request, and whether it verifies with today's secrets
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
@@ -51,9 +73,9 @@ pub(crate) struct ListRejected {
   The exact bytes received:
   heygen-webhooks inbox rejected show 7 --raw > body.json")]
 pub(crate) struct ShowRejected {
-    /// Number of the request, from `inbox rejected list`
+    /// Number of the request, from `inbox rejected list`, or `last`
     #[arg(value_name = "ID")]
-    pub(crate) id: u64,
+    pub(crate) id: RejectedId,
     #[command(flatten)]
     pub(crate) file: InboxFile,
     #[command(flatten)]

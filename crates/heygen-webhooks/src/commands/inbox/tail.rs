@@ -12,10 +12,10 @@ use super::open_existing;
 use crate::cli::Tail;
 use crate::failure::Failure;
 use crate::output;
-use crate::output::{tame, tame_lines};
+use crate::output::screen::Screen;
+use crate::output::table::{self, Cell, Column};
 use crate::process::signals;
 use crate::settings::event_name;
-use crate::settings::when;
 
 pub(super) async fn run(options: &Tail) -> Result<(), Failure> {
     let stopped = signals::asked_to_stop(Vec::new())?;
@@ -80,7 +80,7 @@ fn print(options: &Tail, found: &[DeliverySummary]) -> io::Result<()> {
     for summary in found.iter().filter(|summary| wanted.matches(summary)) {
         match options.json {
             true => write!(stdout, "{}", output::json_line(&to_json(summary)))?,
-            false => writeln!(stdout, "{}", tame_lines(&line(summary)))?,
+            false => write!(stdout, "{}", line(summary))?,
         }
     }
     stdout.flush()
@@ -88,20 +88,26 @@ fn print(options: &Tail, found: &[DeliverySummary]) -> io::Result<()> {
 
 fn line(summary: &DeliverySummary) -> String {
     let event_type = summary.event_type.as_deref();
-    let mut words = vec![
-        when::short(summary.received_at),
-        summary.id.to_string(),
-        event_type.map_or_else(|| "(unreadable)".to_owned(), tame),
+    let subject_id = summary.subject_id.as_deref();
+    let callback_id = summary.callback_id.as_deref();
+    let callback_id = callback_id.map(|id| format!("callback_id={id}"));
+    let row = vec![
+        Cell::time(summary.received_at),
+        summary.id.to_string().into(),
+        event_type.unwrap_or("(unreadable)").into(),
+        subject_id.unwrap_or_default().into(),
+        callback_id.unwrap_or_default().into(),
     ];
-    words.extend(summary.subject_id.as_deref().map(tame));
-    words.extend(
-        summary
-            .callback_id
-            .as_deref()
-            .map(|id| format!("callback_id={}", tame(id))),
-    );
-    words.join("  ")
+    table::line(&COLUMNS, row, Screen::stdout())
 }
+
+const COLUMNS: [Column; 5] = [
+    Column::new(""),
+    Column::new(""),
+    Column::new("").cut_middle(20),
+    Column::new("").cut_middle(9).optional(1),
+    Column::new("").cut_middle(20).optional(2),
+];
 
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(250);

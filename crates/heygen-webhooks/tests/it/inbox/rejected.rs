@@ -206,6 +206,8 @@ fn lists_and_one_post_for_people_and_programs() {
         mended.contains("verified") && mended.contains("reverify"),
         "{mended}"
     );
+    let last = ["inbox", "rejected", "show", "last", "--json"];
+    assert_eq!(workdir.run(&last).ok().json()["id"], newest["id"]);
     assert_eq!(workdir.run(&["inbox", "rejected", "show", "999"]).status, 1);
     assert_eq!(workdir.run(&["inbox", "rejected", "show", "x"]).status, 2);
 }

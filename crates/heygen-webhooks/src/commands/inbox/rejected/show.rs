@@ -3,20 +3,29 @@
 use heygen_inbox::sqlite::Rejected;
 use heygen_signature::{Secrets, diagnose};
 
-use super::file::{missing, open, secrets};
+use super::file::{NOTHING, missing, open, secrets};
 use super::json::rejected_json;
 use super::text::{Verification, rejected_text};
-use crate::cli::ShowRejected;
+use crate::cli::{RejectedId, ShowRejected};
 use crate::failure::Failure;
 use crate::output;
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     let inbox = options.file.location()?;
     let post = match open(&inbox)? {
-        Some(file) => file.get(options.id)?,
+        Some(file) => match options.id {
+            RejectedId::Number(id) => file.get(id)?,
+            RejectedId::Last => match file.list(Some(1))?.first() {
+                Some(last) => file.get(last.id)?,
+                None => None,
+            },
+        },
         None => None,
     };
-    let post = post.ok_or_else(|| anyhow::anyhow!(missing(options.id, &inbox)))?;
+    let post = post.ok_or_else(|| match options.id {
+        RejectedId::Number(id) => anyhow::anyhow!(missing(id, &inbox)),
+        RejectedId::Last => anyhow::anyhow!(NOTHING.trim_end()),
+    })?;
     if options.raw {
         let body = post.body.as_deref();
         let body = body.ok_or_else(|| {
