@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use heygen_events::text::visible as tame;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
 
 use crate::output::notice;
-use crate::output::tame;
 
 /// A moment as people give it: a time, a day, or how long ago.
 #[derive(Clone, Copy, Debug)]
