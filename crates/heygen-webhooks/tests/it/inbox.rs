@@ -193,6 +193,49 @@ fn raw_is_byte_for_byte() {
 }
 
 #[test]
+fn empty_lists_say_what_to_do_and_leave_a_pipe_alone() {
+    let workdir = Workdir::new();
+    let inbox = workdir.path().join("heygen-dev.db");
+    let inbox = inbox.to_str().expect("a path in UTF-8");
+    let serve = workdir.serve(&["--inbox", inbox]);
+    serve.signal("TERM");
+    serve.wait();
+    let beside = workdir.run(&["inbox", "list"]);
+    assert_eq!(beside.status, 1);
+    let message = "there is one at ./heygen-dev.db";
+    assert!(beside.stderr.contains(message), "{}", beside.stderr);
+    for (more, message) in [
+        (&[][..], "`trigger` sends a signed sample"),
+        (&["--state", "pending"], "no deliveries match"),
+    ] {
+        let list = [&["inbox", "list", "--inbox", inbox], more].concat();
+        let empty = workdir.run(&list).ok();
+        assert_eq!(empty.stdout, "");
+        assert!(empty.stderr.contains(message), "{}", empty.stderr);
+        let json = workdir.run(&[&list[..], &["--json"]].concat()).ok();
+        assert_eq!((json.json(), &*json.stderr), (serde_json::json!([]), ""));
+    }
+}
+
+#[test]
+fn delivery_is_named_by_the_beginning_of_its_id_or_as_the_last() {
+    let workdir = Workdir::new();
+    let (_serve, sent) = three_events(&workdir);
+    let shown = |id: &str| {
+        let shown = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
+        shown["id"].as_str().expect("an id").to_owned()
+    };
+    let last = sent.iter().max().expect("three events");
+    assert_eq!(shown("last"), *last);
+    // What tells them apart: they came within the same second or two.
+    assert_eq!(shown(&sent[0][..11]), sent[0]);
+    let all = workdir.run(&["inbox", "show", &sent[0][..4]]);
+    assert_eq!(all.status, 2);
+    let message = "begins more than one id";
+    assert!(all.stderr.contains(message), "{}", all.stderr);
+}
+
+#[test]
 fn mistakes_are_told() {
     let workdir = Workdir::new();
     let none = workdir.run(&["inbox", "list"]);
