@@ -43,6 +43,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )?;
         fs::rename(folder.join(format!("{name}-{version}")), folder.join(name))
             .with_context(|| format!("rename {name}"))?;
+        for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md"] {
+            let text = workspace::read(&folder, &format!("{name}/{file}"))?;
+            // A link that was packed as a file holds the path it leads to.
+            anyhow::ensure!(text.lines().count() > 3, "{name}/{file} is no text");
+        }
     }
     for file in ["Cargo.toml", "src/lib.rs"] {
         let from = root.join("xtask/downstream").join(file);

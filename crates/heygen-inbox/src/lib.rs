@@ -3,6 +3,7 @@
     not(feature = "sqlite"),
     doc = "The durable record of HeyGen webhook deliveries. The examples need the feature `sqlite`."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;

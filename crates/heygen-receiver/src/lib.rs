@@ -3,6 +3,7 @@
     not(feature = "sqlite"),
     doc = "Receives HeyGen webhooks. The examples need the feature `sqlite`."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 #[cfg(feature = "admin")]

@@ -9,6 +9,9 @@ use crate::workspace::Member;
 /// What a package takes from the workspace.
 const INHERITED: [&str; 3] = ["edition", "license", "version"];
 
+/// What the pages of a published crate are made from.
+const PUBLISHED: [&str; 4] = ["categories", "documentation", "keywords", "readme"];
+
 /// Compares every manifest with these rules.
 pub(super) fn check(members: &[Member], problems: &mut Vec<String>) {
     for member in members {
@@ -38,6 +41,13 @@ fn problems(member: &Member) -> Vec<String> {
         if !inherits(package.and_then(|package| package.get(key))) {
             problems.push(format!("`{key}.workspace = true` is missing"));
         }
+    }
+    let is_published = package.is_none_or(|package| package.get("publish").is_none());
+    let missing = PUBLISHED
+        .iter()
+        .filter(|key| package.is_none_or(|package| package.get(key).is_none()));
+    if is_published {
+        problems.extend(missing.map(|key| format!("`{key}` is missing")));
     }
     for (name, value) in dependencies(&member.manifest) {
         if !inherits(Some(value)) {
@@ -82,6 +92,10 @@ mod tests {
         name = 'a'
         edition.workspace = true
         license.workspace = true
+        categories = []
+        documentation = ''
+        keywords = []
+        readme = ''
         version.workspace = true
         [lints]
         workspace = true
@@ -120,6 +134,8 @@ mod tests {
             "edition = '2024'",
             &["`edition"],
         );
+        check("readme = ''", "", &["`readme` is missing"]);
+        check("readme = ''", "publish = false", &[]);
         check(
             "serde.workspace = true",
             "serde = '1'",
