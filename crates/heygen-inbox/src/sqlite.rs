@@ -62,6 +62,11 @@ use reader::Reader;
 use shared::{Mode, Shared};
 use store::Store;
 
+/// The version of SQLite that this program contains, such as `3.50.2`.
+pub fn library_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// A durable inbox in one SQLite file. Clones share it.
 ///
 /// While it is open no other process can append to the file; any may read. Dropping the last clone writes what is queued

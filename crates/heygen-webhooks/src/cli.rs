@@ -7,6 +7,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -22,6 +23,7 @@ mod config;
 mod dev;
 mod doctor;
 mod drill;
+mod health;
 pub(crate) mod help;
 mod inbox;
 mod management;
@@ -41,6 +43,7 @@ pub(crate) use config::{Config, ShowConfig};
 pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
+pub(crate) use health::Health;
 pub(crate) use inbox::{
     Attempts, Backup, ChangeByHand, Check, Drift, Export, Format, Import, Inbox, List,
     ListRejected, Prune, Rejected, RejectedId, Replay, Reverify, Selection, Show, ShowRejected,
@@ -132,11 +135,27 @@ pub(crate) fn definition() -> clap::Command {
     help::laid_out(screen::with_options(Cli::command()))
 }
 
+/// The version, and what else tells which program this is.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    format!(
+        "{} ({profile})\ncommit: {}\nbuilt with: SQLite {}, NATS JetStream, TLS by rustls and ring",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("HEYGEN_WEBHOOKS_COMMIT").unwrap_or("not recorded"),
+        heygen_inbox::sqlite::library_version(),
+    )
+});
+
 /// Receive, store, inspect and test HeyGen webhooks
 #[derive(Debug, Parser)]
 #[command(
     name = "heygen-webhooks",
     version,
+    long_version = VERSION.as_str(),
     max_term_width = 100,
     propagate_version = true
 )]
@@ -171,6 +190,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Inbox(Inbox),
     Doctor(Box<Doctor>),
+    Health(Health),
     #[command(subcommand)]
     Config(Config),
     #[command(subcommand)]

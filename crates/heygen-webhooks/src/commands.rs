@@ -16,6 +16,7 @@ mod drill;
 mod endpoints;
 mod event_types;
 mod events;
+mod health;
 mod inbox;
 mod inspect;
 mod man;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             | Command::Inspect(_)
             | Command::Verify(_)
             | Command::Config(_)
+            | Command::Health(_)
             | Command::Drill(_)
             | Command::EventTypes(_)
             | Command::Schema(_)
@@ -65,6 +67,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Inbox(options) => inbox::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Config(options) => config::run(&options),
+        Command::Health(options) => health::run(&options),
         Command::Drill(options) => drill::run(&options),
         Command::Sandbox(options) => sandbox::run(&options),
         Command::Endpoints(options) => endpoints::run(&options),

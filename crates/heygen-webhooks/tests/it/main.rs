@@ -30,6 +30,7 @@ mod handlers;
 #[cfg(unix)]
 mod hostile;
 mod identity;
+mod health;
 mod inbox;
 #[cfg(unix)]
 mod leaks;

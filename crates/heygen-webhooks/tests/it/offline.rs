@@ -248,13 +248,12 @@ fn options_of_nats_are_accepted_and_completed_though_help_hides_them() {
 #[test]
 fn help_version_and_misuse() {
     let workdir = Workdir::new();
-    assert!(
-        workdir
-            .run(&["--version"])
-            .ok()
-            .stdout
-            .starts_with("heygen-webhooks 0.")
-    );
+    let version = workdir.run(&["--version"]).ok().stdout;
+    assert!(version.starts_with("heygen-webhooks 0."), "{version}");
+    assert!(version.contains("\ncommit: "), "{version}");
+    assert!(version.contains("SQLite 3."), "{version}");
+    let short = workdir.run(&["-V"]).ok().stdout;
+    assert_eq!(short.lines().count(), 1, "{short}");
     assert_eq!(workdir.run(&[]).status, 2);
     assert_eq!(workdir.run(&["fly"]).status, 2);
     assert_eq!(

@@ -1,0 +1,38 @@
+//! `health`: the admin listener's answer as an exit status.
+
+use std::fs;
+
+use crate::start::told;
+use crate::support::{Workdir, eventually};
+
+#[test]
+fn the_exit_status_is_the_servers_health() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let admin = serve.admin();
+    let admin = admin.trim_start_matches("http://");
+    let health = |more: &[&str]| workdir.run(&[&["health", "--admin", admin], more].concat());
+    health(&[]).ok();
+    health(&["--ready"]).ok();
+    // By the variable of `serve` too, as in a container.
+    workdir
+        .run_with(&["health"], b"", &[("HEYGEN_WEBHOOKS_ADMIN", admin)])
+        .ok();
+
+    // Alive, and not ready: its inbox has gone.
+    for name in ["heygen-inbox.db", "heygen-inbox.db-wal", "heygen-inbox.db-shm"] {
+        fs::remove_file(workdir.path().join(name)).expect("removed");
+    }
+    eventually(|| health(&["--ready"]).status == 1);
+    told(&health(&["--ready"]), 1, "/readyz answered 503");
+    health(&[]).ok();
+
+    serve.signal("TERM");
+    serve.wait();
+    told(&health(&[]), 1, "is the server running");
+    told(
+        &workdir.run(&["health", "--admin", "off"]),
+        2,
+        "the admin listener is off",
+    );
+}
