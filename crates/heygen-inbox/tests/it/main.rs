@@ -37,6 +37,7 @@ mod sqlite_moved;
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
 mod sqlite_version_2;
+mod sqlite_versions;
 #[cfg(feature = "sqlite")]
 mod texts;
 
