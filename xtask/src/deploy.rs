@@ -92,11 +92,23 @@ fn verify_manifests(
         tool("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec", COMPOSE]),
         problems,
     )?;
+    for (schema, folder) in [
+        ("vendor.github-workflows", ".github/workflows"),
+        ("vendor.github-issue-forms", ".github/ISSUE_TEMPLATE"),
+    ] {
+        let files = examples(root, folder, ".yml")?;
+        tell(
+            tool("check-jsonschema")
+                .args(["--builtin-schema", schema])
+                .args(files),
+            problems,
+        )?;
+    }
     // The parsers of both take the last of two equal keys.
     tell(
         tool("yamllint")
             .args(["--strict", "-d", "{rules: {key-duplicates: enable}}"])
-            .args(["deploy/kubernetes", "deploy/compose", "deploy/prometheus"]),
+            .args(["deploy/kubernetes", "deploy/compose", "deploy/prometheus", ".github"]),
         problems,
     )?;
     tell(tool("hadolint").arg("deploy/Dockerfile"), problems)?;
