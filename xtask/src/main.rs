@@ -80,6 +80,9 @@ enum Command {
     Applications(Rest),
     /// The nats-server programs that tests start
     Nats,
+    /// What users install: tarball, .deb, wheel and npm packages in target/dist, each installed and tried
+    #[command(disable_help_flag = true)]
+    Dist(Rest),
     /// Fuzz targets, one after the other
     Fuzz(fuzz::Options),
     /// Breaks the release binary in many ways and audits every delivery
@@ -167,6 +170,14 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy(_) => tidy::run(&root),
         Command::Nats => nats::run(&root),
         Command::Fuzz(options) => fuzz::run(&root, &options),
+        Command::Dist(rest) => {
+            tools::ensure(
+                &root,
+                "xtask/tools/dist.txt",
+                &root.join("target/dist-tools/python"),
+            )?;
+            separate::run(&root, separate::DIST, &rest.words())
+        }
         Command::Faults(rest) => separate::run(&root, separate::FAULTS, &rest.words()),
         Command::Cluster(rest) => {
             let words = [&["--only", "cluster"], &rest.words()[..]].concat();
@@ -207,6 +218,7 @@ mod tests {
             let words = ["xtask", name, "--quick", "kills", "--help"];
             let rest = match CommandLine::try_parse_from(words).unwrap().command {
                 Command::Applications(rest)
+                | Command::Dist(rest)
                 | Command::Faults(rest)
                 | Command::Cluster(rest)
                 | Command::Bench(rest) => rest,

@@ -15,6 +15,9 @@ pub(crate) const BENCH: &[&str] = &[
     "xtask-bench",
 ];
 
+/// How cargo starts `dist`.
+pub(crate) const DIST: &[&str] = &["--package", "xtask-dist"];
+
 /// How cargo starts `faults`.
 pub(crate) const FAULTS: &[&str] = &["--package", "xtask-faults"];
 

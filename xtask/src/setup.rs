@@ -121,6 +121,20 @@ const NEEDS: &[Need] = &[
         source: Source::Debian("php-cli puma ruby-rack"),
     },
     Need {
+        name: "debootstrap",
+        what_for: "makes a Debian in which dist installs the .deb",
+        scope: Scope::Ci,
+        is_there: || succeeds("debootstrap --version"),
+        source: Source::Debian("debootstrap"),
+    },
+    Need {
+        name: "lintian",
+        what_for: "checks the .deb in dist",
+        scope: Scope::Ci,
+        is_there: || succeeds("lintian --version"),
+        source: Source::Debian("lintian"),
+    },
+    Need {
         name: "wrk",
         what_for: "loads the server in bench",
         scope: Scope::All,
@@ -317,7 +331,7 @@ mod tests {
                 "apt-get update",
                 &format!(
                     "{install} gcc libc6-dev python3 python3-venv bash zsh fish openssl systemd nodejs npm \
-                     default-jdk-headless golang-go php-cli puma ruby-rack"
+                     default-jdk-headless golang-go php-cli puma ruby-rack debootstrap lintian"
                 ),
                 "rustup target add wasm32-unknown-unknown",
                 &format!(

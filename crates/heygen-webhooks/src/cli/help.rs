@@ -16,7 +16,15 @@ pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ),
     (
         "Tools",
-        &["config", "secrets", "schema", "health", "completions", "man", "help"],
+        &[
+            "config",
+            "secrets",
+            "schema",
+            "health",
+            "completions",
+            "man",
+            "help",
+        ],
     ),
 ];
 

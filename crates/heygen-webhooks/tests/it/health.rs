@@ -20,7 +20,11 @@ fn the_exit_status_is_the_servers_health() {
         .ok();
 
     // Alive, and not ready: its inbox has gone.
-    for name in ["heygen-inbox.db", "heygen-inbox.db-wal", "heygen-inbox.db-shm"] {
+    for name in [
+        "heygen-inbox.db",
+        "heygen-inbox.db-wal",
+        "heygen-inbox.db-shm",
+    ] {
         fs::remove_file(workdir.path().join(name)).expect("removed");
     }
     eventually(|| health(&["--ready"]).status == 1);

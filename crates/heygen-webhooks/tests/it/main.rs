@@ -27,10 +27,10 @@ mod forward;
 mod forward_route;
 #[cfg(unix)]
 mod handlers;
+mod health;
 #[cfg(unix)]
 mod hostile;
 mod identity;
-mod health;
 mod inbox;
 #[cfg(unix)]
 mod leaks;

@@ -1,0 +1,47 @@
+//! What users install, made from one release build and installed again: `cargo xtask dist`.
+//!
+//! [`stage`] builds the program and gathers what goes with it; [`archives`] packs that for each way to install; [`trials`]
+//! installs every archive where nothing else of this repository is, and receives an event with it.
+
+#![expect(clippy::print_stdout, reason = "a developer reads what this prints")]
+
+mod archives;
+mod stage;
+mod system;
+mod trials;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+
+/// Makes the tarball, .deb, wheel and npm packages in target/dist, with checksums and an SBOM, and installs each
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask dist")]
+struct Options {
+    /// Install nothing
+    #[arg(long)]
+    no_trials: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root.canonicalize().context("find the repository")?;
+    let stage = stage::Stage::build(&root)?;
+    stage.check()?;
+    let archives = archives::Archives::pack(&stage)?;
+    let mut not_run = Vec::new();
+    if !options.no_trials {
+        not_run = trials::run_all(&stage, &archives)?;
+    }
+    println!("\nin {}:", stage.out.display());
+    print!("{}", archives.checksums);
+    for reason in &not_run {
+        println!("NOT RUN: {reason}");
+    }
+    if !not_run.is_empty() && std::env::var_os("CI").is_some() {
+        bail!("what was not run fails in CI");
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! [`Stage`]: the release build, and what is installed beside the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::system::{cargo, copy, folder, output, run, write};
+
+/// Files under `target/dist/stage`, as the archives take them.
+pub(crate) struct Stage {
+    pub(crate) root: PathBuf,
+    /// Where the archives go.
+    pub(crate) out: PathBuf,
+    pub(crate) version: String,
+    /// The triple, as in the names of archives.
+    pub(crate) target: String,
+}
+
+impl Stage {
+    /// Builds the program and has it write its completions and man pages.
+    pub(crate) fn build(root: &Path) -> Result<Self> {
+        let out = root.join("target/dist");
+        if out.exists() {
+            fs::remove_dir_all(&out).context("empty target/dist")?;
+        }
+        run(cargo().current_dir(root).args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "heygen-webhooks",
+        ]))?;
+        let target = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
+        let stage = Self {
+            root: root.to_owned(),
+            out,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            target: String::from_utf8(target)?.trim().to_owned(),
+        };
+        folder(&stage.path("bin"))?;
+        run(Command::new("strip")
+            .arg("-o")
+            .args([stage.program(), root.join("target/release/heygen-webhooks")]))?;
+        for (shell, name) in [
+            ("bash", "heygen-webhooks.bash"),
+            ("zsh", "_heygen-webhooks"),
+            ("fish", "heygen-webhooks.fish"),
+        ] {
+            let script = output(Command::new(stage.program()).args(["completions", shell]))?;
+            write(&stage.path("completions").join(name), script)?;
+        }
+        folder(&stage.path("man"))?;
+        run(Command::new(stage.program())
+            .args(["man", "--dir"])
+            .arg(stage.path("man")))?;
+        for license in LICENSES {
+            copy(&root.join(license), &stage.path(license))?;
+        }
+        stage.unit()?;
+        Ok(stage)
+    }
+
+    /// The unit of `deploy/`, for a program that a package installs.
+    fn unit(&self) -> Result<()> {
+        let file = self.root.join("deploy/systemd/heygen-webhooks.service");
+        let mut unit = fs::read_to_string(&file).context("read the unit")?;
+        for (from, to) in [
+            ("/etc/systemd/system/", "/usr/lib/systemd/system/"),
+            ("/usr/local/bin/", "/usr/bin/"),
+            // The configuration names the secret, so that the service can start without one.
+            (
+                " \\\n    --secret-file %d/secret --api-key-file %d/api-key",
+                "",
+            ),
+            (
+                "/etc/heygen-webhooks/heygen-webhooks.toml",
+                "/etc/heygen-webhooks.toml",
+            ),
+            (
+                "# Reads the configuration's certificate and tokens again. Credentials are read at the start: restart it for those.\n",
+                "# Reads secrets, certificate and tokens again.\n",
+            ),
+            ("LoadCredential=secret:/etc/heygen-webhooks/secret\n", ""),
+            (
+                "# Only for public-url and backfill; without them remove this line and --api-key-file.\n",
+                "",
+            ),
+            ("LoadCredential=api-key:/etc/heygen-webhooks/api-key\n", ""),
+        ] {
+            ensure!(unit.contains(from), "{} lacks {from:?}", file.display());
+            unit = unit.replace(from, to);
+        }
+        write(&self.path("systemd").join("heygen-webhooks.service"), unit)
+    }
+
+    /// Size and start of the program, which users wait for.
+    pub(crate) fn check(&self) -> Result<()> {
+        let size = fs::metadata(self.program()).context("the program")?.len();
+        println!("the program has {:.1} MB", size as f64 / 1e6);
+        ensure!(size <= 25_000_000, "it may have 25 MB");
+        let starts = (0..20).map(|_| {
+            let started = Instant::now();
+            output(Command::new(self.program()).arg("-V")).map(|_| started.elapsed())
+        });
+        let fastest = starts.collect::<Result<Vec<Duration>>>()?.into_iter().min();
+        let fastest = fastest.context("it was started")?;
+        println!("it starts in {:.1} ms", fastest.as_secs_f64() * 1e3);
+        Ok(())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.out.join("stage").join(name)
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.path("bin/heygen-webhooks")
+    }
+}
+
+pub(crate) const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
