@@ -108,7 +108,12 @@ fn verify_manifests(
     tell(
         tool("yamllint")
             .args(["--strict", "-d", "{rules: {key-duplicates: enable}}"])
-            .args(["deploy/kubernetes", "deploy/compose", "deploy/prometheus", ".github"]),
+            .args([
+                "deploy/kubernetes",
+                "deploy/compose",
+                "deploy/prometheus",
+                ".github",
+            ]),
         problems,
     )?;
     tell(tool("hadolint").arg("deploy/Dockerfile"), problems)?;

@@ -31,17 +31,17 @@ fn main() -> Result<()> {
     let stage = stage::Stage::build(&root)?;
     stage.check()?;
     let archives = archives::Archives::pack(&stage)?;
-    let mut not_run = Vec::new();
+    let mut not_run = None;
     if !options.no_trials {
         not_run = trials::run_all(&stage, &archives)?;
     }
     println!("\nin {}:", stage.out.display());
     print!("{}", archives.checksums);
-    for reason in &not_run {
+    if let Some(reason) = not_run {
         println!("NOT RUN: {reason}");
-    }
-    if !not_run.is_empty() && std::env::var_os("CI").is_some() {
-        bail!("what was not run fails in CI");
+        if std::env::var_os("CI").is_some() {
+            bail!("what was not run fails in CI");
+        }
     }
     Ok(())
 }
