@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::delivery::NewDelivery;
-use crate::error::InboxError;
+use crate::drift::DriftCount;
+use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
@@ -14,6 +15,7 @@ use crate::record::{
 };
 use crate::stats::Stats;
 use crate::time::{from_micros, to_micros};
+use crate::traffic::{TrafficCount, TrafficUnit, of_summaries};
 
 /// What operators do with an inbox: look into it, pause, replay, give up, delete, prune, carry
 /// deliveries from one to another.
@@ -121,6 +123,30 @@ pub trait InboxAdmin: Inbox {
             let since = self.bookmark(DISPATCH_PAUSED.to_owned()).await?;
             // What another version wrote pauses too.
             Ok(since.map(|since| since.parse().map_or(UNIX_EPOCH, from_micros)))
+        }
+    }
+
+    /// In what events differed from what this version knows, what came in last first.
+    ///
+    /// Default: [`Unsupported`](crate::InboxErrorKind::Unsupported), for a store that does not count it.
+    fn drift(&self) -> impl Future<Output = Result<Vec<DriftCount>, InboxError>> + Send {
+        let message = "this inbox does not count in what events differ from what is known";
+        std::future::ready(Err(InboxError::new(InboxErrorKind::Unsupported, message)))
+    }
+
+    /// How many deliveries came in, came again and were not acknowledged since a time, the oldest
+    /// first. A store may keep these counts when it prunes deliveries.
+    ///
+    /// Default: the newest 2,000 deliveries that are still there, as accepted.
+    fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> impl Future<Output = Result<Vec<TrafficCount>, InboxError>> + Send {
+        async move {
+            let query = Query::default().since(unit.start_of(since)).limit(2000);
+            let newest = self.list(query).await?;
+            Ok(of_summaries(&newest, unit))
         }
     }
 

@@ -9,6 +9,7 @@ use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
+use crate::drift::DriftCount;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
@@ -17,6 +18,7 @@ use crate::record::{
     Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, StoredDelivery,
 };
 use crate::stats::Stats;
+use crate::traffic::{TrafficCount, TrafficUnit};
 
 /// An inbox whose type is chosen at run time. Clones share one inbox.
 ///
@@ -144,6 +146,8 @@ pass_on! {
         async fn pause(now: SystemTime) -> Result<(), InboxError>;
         async fn resume() -> Result<(), InboxError>;
         async fn paused() -> Result<Option<SystemTime>, InboxError>;
+        async fn drift() -> Result<Vec<DriftCount>, InboxError>;
+        async fn traffic(since: SystemTime, unit: TrafficUnit) -> Result<Vec<TrafficCount>, InboxError>;
         async fn count_prunable(before: SystemTime) -> Result<u64, InboxError>;
         async fn prune(step: PruneStep) -> Result<PruneReport, InboxError>;
         async fn bookmark(name: String) -> Result<Option<String>, InboxError>;

@@ -31,11 +31,13 @@ mod memory;
 pub mod private_file;
 mod recent;
 mod record;
+mod rejected;
 mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
 mod time;
+mod traffic;
 #[cfg(feature = "transfer")]
 pub mod transfer;
 
@@ -56,7 +58,9 @@ pub use record::{
     Attempt, AttemptOutcome, Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query,
     Redeliveries, ReplayReport, SignedPost, State, StoredDelivery,
 };
+pub use rejected::{Rejected, RejectedRequests, RejectedSummary};
 pub use source::{Authenticity, Source};
 pub use stats::{Stats, StatsGroup};
+pub use traffic::{TrafficCount, TrafficKind, TrafficUnit};
 #[cfg(feature = "transfer")]
 pub use transfer::LineError;

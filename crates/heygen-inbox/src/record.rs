@@ -438,6 +438,8 @@ pub struct Query {
     pub subject_id: Option<String>,
     /// Only what the caller gave this when starting the job.
     pub callback_id: Option<String>,
+    /// Only what tells of this.
+    pub outcome: Option<Outcome>,
     /// Only what came in this way.
     pub source: Option<Source>,
     /// Only what came in at this time or later.
@@ -487,6 +489,13 @@ impl Query {
     #[must_use]
     pub fn callback_id(mut self, callback_id: impl Into<String>) -> Self {
         self.callback_id = Some(callback_id.into());
+        self
+    }
+
+    /// Only what tells of this.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
         self
     }
 
@@ -552,6 +561,7 @@ impl Query {
                 .is_none_or(|events| events.matches(name))
             && fits(&self.subject_id, &summary.subject_id)
             && fits(&self.callback_id, &summary.callback_id)
+            && (self.outcome.is_none() || self.outcome == summary.outcome)
             && self.state.is_none_or(|state| state == summary.state)
             && self.source.is_none_or(|source| source == summary.source)
             && self.since.is_none_or(|since| since <= summary.received_at)

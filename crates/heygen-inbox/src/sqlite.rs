@@ -13,7 +13,7 @@ use crate::time::to_micros;
 use crate::{
     Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
     DeliverySummary, DriftCount, Imported, Inbox, InboxAdmin, InboxError, NewDelivery, PruneReport,
-    PruneStep, Query, ReplayReport, State, Stats, StoredDelivery,
+    PruneStep, Query, ReplayReport, State, Stats, StoredDelivery, TrafficCount, TrafficUnit,
 };
 
 mod access;
@@ -47,15 +47,17 @@ mod shared;
 mod stats;
 mod store;
 mod thread;
+mod traffic;
 mod writer;
 
 pub use check::{CheckLevel, IntegrityIssue};
 pub use error::is_damaged;
 pub use options::SqliteOptions;
 pub use rejected::{
-    NewRejected, Rejected, RejectedCounts, RejectedFile, RejectedRing, RejectedSummary,
-    RingOptions, rejected_path,
+    NewRejected, RejectedAt, RejectedCounts, RejectedFile, RejectedRing, RingOptions, rejected_path,
 };
+
+pub use crate::rejected::{Rejected, RejectedSummary};
 
 use job::{Job, work};
 use reader::Reader;
@@ -334,6 +336,20 @@ impl InboxAdmin for SqliteInbox {
         let query = Query::default().before(DeliveryId::new(to_micros(before).cast_unsigned(), 0));
         let finished = |state| self.count(query.clone().state(state));
         Ok(finished(State::Acknowledged).await? + finished(State::DeadLettered).await?)
+    }
+
+    async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
+        Self::drift(self).await
+    }
+
+    async fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<TrafficCount>, InboxError> {
+        self.shared
+            .read(move |reader| reader.traffic(since, unit))
+            .await
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {

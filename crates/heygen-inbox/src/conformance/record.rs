@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use heygen_events::Outcome;
+
 use super::support::{
     all_ids, append_new, at, body, body_with_id, came_at, claim_due, claim_one, delivery,
     duplicate, new,
@@ -140,6 +142,7 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         (query().event_type("avatar_video.success"), &[2, 0]),
         (query().event_type("avatar_video"), &[]),
         (query().subject_id("c"), &[2]),
+        (query().outcome(Outcome::Failure), &[1]),
         (query().callback_id("mine"), &[1]),
         (query().callback_id("mine").subject_id("c"), &[]),
         (query().state(State::Pending), &[3, 2]),

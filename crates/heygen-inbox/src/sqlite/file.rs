@@ -154,6 +154,7 @@ const INBOX: FileKind = FileKind {
         include_str!("schema_3.sql"),
         include_str!("schema_4.sql"),
         include_str!("schema_5.sql"),
+        include_str!("schema_6.sql"),
     ],
     pragmas: &[
         // A commit is on the disk when it returns.
@@ -200,7 +201,7 @@ mod tests {
         let application_id = INBOX.application_id;
         check_refused(
             &format!("PRAGMA application_id = {application_id}; PRAGMA user_version = 99"),
-            "inbox PATH has schema version 99, this program knows 5: a newer version made it: use that version",
+            "inbox PATH has schema version 99, this program knows 6: a newer version made it: use that version",
         );
     }
 

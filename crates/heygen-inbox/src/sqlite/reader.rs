@@ -22,10 +22,12 @@ use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
 use super::seen::{REOPEN_AFTER, Seen};
 use super::stats;
 use super::store::{last_id, read_tag};
+use super::traffic;
 use crate::time::{from_micros, to_micros};
 use crate::{
     Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, InboxErrorKind,
-    NewDelivery, Query, Redeliveries, SignedPost, State, Stats, StoredDelivery,
+    NewDelivery, Query, Redeliveries, SignedPost, State, Stats, StoredDelivery, TrafficCount,
+    TrafficUnit,
 };
 
 pub(super) struct Reader {
@@ -221,6 +223,15 @@ impl Reader {
         drift::list(&self.connection, self.tag).map_err(|error| cannot("read", &self.path, error))
     }
 
+    pub(super) fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<TrafficCount>, InboxError> {
+        traffic::list(&self.connection, since, unit)
+            .map_err(|error| cannot("read", &self.path, error))
+    }
+
     pub(super) fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
         let value = Value::from(name.to_owned());
         let sql = "SELECT value FROM bookmark WHERE name = ?";
@@ -353,6 +364,10 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
     if let Some(callback_id) = &query.callback_id {
         conditions.push("callback_id = ?");
         values.push(Value::from(callback_id.clone()));
+    }
+    if let Some(outcome) = query.outcome {
+        conditions.push("outcome = ?");
+        values.push(Value::from(outcome.as_str().to_owned()));
     }
     if let Some(source) = query.source {
         conditions.push("source = ?");

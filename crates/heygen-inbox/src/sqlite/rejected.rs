@@ -20,7 +20,7 @@ mod room;
 mod store;
 
 pub use self::post::NewRejected;
-pub use self::reader::{Rejected, RejectedCounts, RejectedFile, RejectedSummary};
+pub use self::reader::{RejectedAt, RejectedCounts, RejectedFile};
 pub use self::room::RingOptions;
 
 use self::queue::{Queue, Writer};

@@ -27,6 +27,7 @@ use super::order;
 use super::prune;
 use super::rescue::Orphan;
 use super::seen::Seen;
+use super::traffic::TrafficTally;
 use crate::dedup::rule::Fit;
 use crate::recent::Recent;
 use crate::time::to_micros;
@@ -44,6 +45,7 @@ pub(super) struct Store {
     in_hand: InHand,
     log: Log,
     drift: DriftTally,
+    traffic: TrafficTally,
     /// What the file is prepared for.
     order: DispatchOrder,
     has_event_index: bool,
@@ -125,6 +127,7 @@ impl Store {
             in_hand: InHand::default(),
             log: Log::default(),
             drift: DriftTally::default(),
+            traffic: TrafficTally::default(),
             order,
             has_event_index,
             recent: Recent::default(),
@@ -151,6 +154,7 @@ impl Store {
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
         self.seen.write_some(&self.connection, index_rows)?;
         self.drift.write(&self.connection)?;
+        self.traffic.write(&self.connection)?;
         let data_version = data_version(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         self.data_version = data_version;
@@ -169,6 +173,7 @@ impl Store {
         self.seen.rolled_back();
         self.in_hand.rolled_back();
         self.drift.rolled_back();
+        self.traffic.rolled_back();
         // Whether an index was made or dropped in vain: what is there decides.
         self.order = order::found(&self.connection).unwrap_or(self.order);
         self.has_event_index = order::has_event_index(&self.connection).unwrap_or(true);

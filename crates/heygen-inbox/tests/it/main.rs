@@ -36,6 +36,8 @@ mod sqlite_moved;
 #[cfg(feature = "sqlite")]
 mod sqlite_reopen;
 #[cfg(feature = "sqlite")]
+mod sqlite_traffic;
+#[cfg(feature = "sqlite")]
 mod sqlite_version_2;
 mod sqlite_versions;
 #[cfg(feature = "sqlite")]

@@ -1,8 +1,6 @@
 //! [`RejectedFile`]: reads rejected requests, also while a server records more.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -10,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::file::{cannot, open_existing};
 use crate::sqlite::row;
 use crate::time::from_micros;
-use crate::{Header, InboxError};
+use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary};
 
 /// Reads rejected requests, and removes some, also while a server records more. Blocks for as long as the
 /// disk takes.
@@ -18,42 +16,6 @@ use crate::{Header, InboxError};
 pub struct RejectedFile {
     connection: Connection,
     path: PathBuf,
-}
-
-/// One line of a list.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RejectedSummary {
-    /// A number that stays the same and is never used again.
-    pub id: u64,
-    /// When it first came.
-    pub first_at: SystemTime,
-    /// When it last came.
-    pub last_at: SystemTime,
-    /// How often it came: the same body with the same signatures.
-    pub count: u64,
-    /// Why it was rejected, in a word that stays the same.
-    pub reason: String,
-    /// What to do about it, in a sentence, once diagnosed.
-    pub explanation: Option<String>,
-    /// Whether it carried a well-formed signature.
-    pub is_signed: bool,
-    /// How long its body is, in bytes; `None` when it was not read whole.
-    pub body_bytes: Option<u64>,
-}
-
-/// One post, whole.
-#[derive(Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Rejected {
-    /// What a list shows.
-    pub summary: RejectedSummary,
-    /// The names of all its headers.
-    pub header_names: Vec<String>,
-    /// Its signature headers, with their values.
-    pub signatures: Vec<Header>,
-    /// The bytes received; `None` when they were not read whole.
-    pub body: Option<Bytes>,
 }
 
 /// How much there is.
@@ -158,12 +120,39 @@ impl RejectedFile {
     }
 }
 
-impl fmt::Debug for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected")
-            .field("summary", &self.summary)
-            .field("header_names", &self.header_names)
-            .finish_non_exhaustive()
+/// Reads rejected requests of a file that may not be there yet: each call opens it.
+#[derive(Clone, Debug)]
+pub struct RejectedAt {
+    path: PathBuf,
+}
+
+impl RejectedAt {
+    /// Those in the file at `path`, such as [`rejected_path`](crate::sqlite::rejected_path) tells.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    fn with<T: Default>(
+        &self,
+        ask: impl FnOnce(&RejectedFile) -> Result<T, InboxError>,
+    ) -> Result<T, InboxError> {
+        let file = RejectedFile::open(&self.path)?;
+        file.as_ref().map_or_else(|| Ok(T::default()), ask)
+    }
+}
+
+impl RejectedRequests for RejectedAt {
+    fn list(&self, limit: usize) -> Result<Vec<RejectedSummary>, InboxError> {
+        self.with(|file| file.list(Some(limit)))
+    }
+
+    fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError> {
+        self.with(|file| file.get(id))
+    }
+
+    fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
+        self.with(|file| file.remove(ids))
     }
 }
 

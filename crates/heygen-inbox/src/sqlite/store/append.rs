@@ -6,7 +6,7 @@ use super::Store;
 use crate::dedup::rule::Fit;
 use crate::sqlite::{candidate, row};
 use crate::time::to_micros;
-use crate::{Appended, NewDelivery};
+use crate::{Appended, NewDelivery, TrafficKind};
 
 /// A delivery, and what of its rows can be computed before it stands in the writer's queue.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl Store {
         if let Some((id, fit)) = self.find_kept(row, waiting)? {
             if row.delivery.source().is_received() {
                 self.count_repeat(id, row)?;
+                self.count_traffic(TrafficKind::Duplicate, &row.delivery);
             }
             self.link(id, fit, &row.delivery)?;
             return Ok(Appended::Duplicate(self.id(id)));
@@ -64,6 +65,7 @@ impl Store {
         self.last_id = id;
         self.seen.insert(row.delivery.filed_under(), id);
         self.drift.count(&row.delivery, id);
+        self.count_traffic(TrafficKind::Accepted, &row.delivery);
         if row.delivery.source().is_received() {
             let event_type = row.delivery.label().event_type.as_deref();
             self.recent.add(event_type, id.cast_unsigned());
@@ -99,6 +101,11 @@ impl Store {
             Some(link) => candidate::store(&self.connection, id, link, delivery),
             None => Ok(()),
         }
+    }
+
+    fn count_traffic(&mut self, kind: TrafficKind, delivery: &NewDelivery) {
+        let event_type = delivery.label().event_type.as_deref();
+        self.traffic.count(delivery.received_at(), kind, event_type);
     }
 
     fn count_repeat(&self, id: i64, row: &NewRow) -> rusqlite::Result<()> {

@@ -11,7 +11,8 @@ use crate::claim::{RoomLeft, Turn};
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
-    Attempt, AttemptOutcome, Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder, State,
+    Attempt, AttemptOutcome, Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder,
+    State, TrafficKind,
 };
 
 /// What this process has claimed and not finished yet.
@@ -220,6 +221,13 @@ impl Store {
                 micros(finish.elapsed),
                 !finish.is_counted || finish.result == AttemptOutcome::Interrupted,
             ])?;
+        if finish.result != AttemptOutcome::Acknowledged {
+            let event_type = self.event_type(id)?;
+            let ended_at = finish.started_at.checked_add(finish.duration);
+            let at = ended_at.unwrap_or(finish.started_at);
+            let kind = TrafficKind::FailedAttempt;
+            self.traffic.count(at, kind, event_type.as_deref());
+        }
         let attempt = Attempt {
             number: finish.attempt,
             started_at: finish.started_at,
@@ -237,6 +245,15 @@ impl Store {
             self.release_next(id, to_micros(ended_at))?;
         }
         Ok(())
+    }
+
+    fn event_type(&self, id: i64) -> rusqlite::Result<Option<String>> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT event_type FROM delivery WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        Ok(found.flatten())
     }
 
     /// As if it had not been claimed.

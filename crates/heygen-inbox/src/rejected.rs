@@ -1,0 +1,94 @@
+//! [`RejectedRequests`]: rejected requests, wherever they are kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use crate::delivery::Header;
+use crate::error::InboxError;
+
+/// Recently rejected requests, to inspect and to verify again. Calls block for as long as the disk
+/// takes.
+pub trait RejectedRequests: Send + Sync + 'static {
+    /// What came last first; at most `limit` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be read.
+    fn list(&self, limit: usize) -> Result<Vec<RejectedSummary>, InboxError>;
+
+    /// One request, whole; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be read.
+    fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError>;
+
+    /// Removes these; says how many of them were there.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when nothing was removed.
+    fn remove(&self, ids: &[u64]) -> Result<usize, InboxError>;
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RejectedSummary {
+    /// A number that stays the same and is never used again.
+    pub id: u64,
+    /// When it first came.
+    pub first_at: SystemTime,
+    /// When it last came.
+    pub last_at: SystemTime,
+    /// How often it came: the same body with the same signatures.
+    pub count: u64,
+    /// Why it was rejected, in a word that stays the same.
+    pub reason: String,
+    /// What to do about it, in a sentence, once diagnosed.
+    pub explanation: Option<String>,
+    /// Whether it carried a well-formed signature.
+    pub is_signed: bool,
+    /// How long its body is, in bytes; `None` when it was not read whole.
+    pub body_bytes: Option<u64>,
+}
+
+/// One post, whole.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// What a list shows.
+    pub summary: RejectedSummary,
+    /// The names of all its headers.
+    pub header_names: Vec<String>,
+    /// Its signature headers, with their values.
+    pub signatures: Vec<Header>,
+    /// The bytes received; `None` when they were not read whole.
+    pub body: Option<Bytes>,
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("summary", &self.summary)
+            .field("header_names", &self.header_names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: RejectedRequests> RejectedRequests for Arc<R> {
+    fn list(&self, limit: usize) -> Result<Vec<RejectedSummary>, InboxError> {
+        R::list(self, limit)
+    }
+
+    fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError> {
+        R::get(self, id)
+    }
+
+    fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
+        R::remove(self, ids)
+    }
+}

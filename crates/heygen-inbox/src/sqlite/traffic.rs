@@ -1,0 +1,128 @@
+//! [`TrafficTally`]: counts what comes in and what fails, a row for each minute and hour, kind and event.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use rusqlite::{Connection, params};
+
+use crate::time::{from_micros, to_micros};
+use crate::{TrafficCount, TrafficKind, TrafficUnit};
+
+/// What the transaction under way adds.
+#[derive(Debug, Default)]
+pub(super) struct TrafficTally {
+    counted: BTreeMap<(i64, TrafficKind, String), i64>,
+    /// The newest hour that was written to.
+    hour: i64,
+}
+
+impl TrafficTally {
+    pub(super) fn count(&mut self, at: SystemTime, kind: TrafficKind, event_type: Option<&str>) {
+        let minute = to_micros(TrafficUnit::Minute.start_of(at));
+        let event_type = event_type.unwrap_or_default().to_owned();
+        *self.counted.entry((minute, kind, event_type)).or_default() += 1;
+    }
+
+    /// Writes it with the rest of the transaction. Should that come to nothing, so does this.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        while let Some(((minute, kind, event_type), count)) = self.counted.pop_first() {
+            let hour = minute - minute.rem_euclid(HOUR);
+            add(connection, MINUTE, minute, kind, &event_type, count)?;
+            add(connection, HOUR, hour, kind, &event_type, count)?;
+            if hour > self.hour {
+                self.hour = hour;
+                forget(connection, hour)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rolled_back(&mut self) {
+        self.counted.clear();
+    }
+}
+
+/// Adds to a row, or makes one. Beyond so many names in one unit they are counted together: a sender of ever new ones must
+/// not fill the file.
+fn add(
+    connection: &Connection,
+    span: i64,
+    at: i64,
+    kind: TrafficKind,
+    event_type: &str,
+    count: i64,
+) -> rusqlite::Result<()> {
+    let name = heygen_events::text::truncated(event_type, MAX_NAME);
+    let add = |name: &str| {
+        let rows = connection
+            .prepare_cached(
+                "UPDATE traffic SET count = count + ?5 WHERE span = ?1 AND at = ?2 AND kind = ?3 AND event_type = ?4",
+            )?
+            .execute(params![span / SECOND, at, kind.as_str(), name, count])?;
+        Ok::<_, rusqlite::Error>(rows > 0)
+    };
+    if add(name)? {
+        return Ok(());
+    }
+    let names: i64 = connection
+        .prepare_cached("SELECT count(*) FROM traffic WHERE span = ?1 AND at = ?2")?
+        .query_row([span / SECOND, at], |row| row.get(0))?;
+    let name = match names < MAX_ROWS {
+        true => name,
+        false if add(OTHERS)? => return Ok(()),
+        false => OTHERS,
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO traffic (span, at, kind, event_type, count) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![span / SECOND, at, kind.as_str(), name, count])?;
+    Ok(())
+}
+
+/// Once an hour, what is too old to be shown.
+fn forget(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    for (span, kept) in [(MINUTE, 2 * HOUR), (HOUR, 32 * 24 * HOUR)] {
+        connection
+            .prepare_cached("DELETE FROM traffic WHERE span = ?1 AND at < ?2")?
+            .execute([span / SECOND, now - kept])?;
+    }
+    Ok(())
+}
+
+/// What was counted since a time, the oldest first.
+pub(super) fn list(
+    connection: &Connection,
+    since: SystemTime,
+    unit: TrafficUnit,
+) -> rusqlite::Result<Vec<TrafficCount>> {
+    let span = to_span(unit);
+    connection
+        .prepare_cached(
+            "SELECT at, kind, event_type, count FROM traffic WHERE span = ?1 AND at >= ?2 ORDER BY at, kind, event_type",
+        )?
+        .query_map([span, to_micros(unit.start_of(since))], |row| {
+            let word: String = row.get(1)?;
+            let kind = TrafficKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+            let name: String = row.get(2)?;
+            let count = row.get::<_, i64>(3)?.cast_unsigned();
+            let at = from_micros(row.get(0)?);
+            Ok(kind.map(|kind| {
+                TrafficCount::new(at, kind, Some(name).filter(|name| !name.is_empty()), count)
+            }))
+        })?
+        // What a later version counts beside these is none of our business.
+        .filter_map(Result::transpose)
+        .collect()
+}
+
+fn to_span(unit: TrafficUnit) -> i64 {
+    unit.length().as_secs().cast_signed()
+}
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const MAX_ROWS: i64 = 300;
+const MAX_NAME: usize = 120;
+const OTHERS: &str = "(others)";

@@ -1,0 +1,107 @@
+//! [`TrafficCount`]: how many deliveries came in over time, also of those that were pruned since.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::record::DeliverySummary;
+
+/// How many deliveries something happened to, in one minute or hour.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TrafficCount {
+    /// When the minute or hour begins.
+    pub at: SystemTime,
+    /// What happened.
+    pub kind: TrafficKind,
+    /// To deliveries of this event; `None` for bodies that could not be read as an event.
+    pub event_type: Option<String>,
+    /// How often.
+    pub count: u64,
+}
+
+/// What happened to a delivery.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum TrafficKind {
+    /// It was stored as new. Imports are not counted.
+    Accepted,
+    /// It came again.
+    Duplicate,
+    /// An attempt at it ended without being acknowledged.
+    FailedAttempt,
+}
+
+/// In what units traffic is counted.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum TrafficUnit {
+    /// By minute, for the last two hours.
+    Minute,
+    /// By hour, for the last 31 days.
+    Hour,
+}
+
+impl TrafficCount {
+    /// Something that happened so often.
+    #[must_use]
+    pub fn new(at: SystemTime, kind: TrafficKind, event_type: Option<String>, count: u64) -> Self {
+        Self {
+            at,
+            kind,
+            event_type,
+            count,
+        }
+    }
+}
+
+impl TrafficKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Duplicate, Self::FailedAttempt];
+
+    /// The word in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::FailedAttempt => "failed_attempt",
+        }
+    }
+}
+
+impl TrafficUnit {
+    /// How long one is.
+    #[must_use]
+    pub fn length(self) -> Duration {
+        match self {
+            Self::Minute => Duration::from_secs(60),
+            Self::Hour => Duration::from_secs(3600),
+        }
+    }
+
+    /// When the unit that `time` is in begins.
+    pub(crate) fn start_of(self, time: SystemTime) -> SystemTime {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let length = self.length().as_secs();
+        UNIX_EPOCH + Duration::from_secs(since.as_secs() / length * length)
+    }
+}
+
+/// What these deliveries tell: of a store that keeps no counts, what is still there.
+pub(crate) fn of_summaries(summaries: &[DeliverySummary], unit: TrafficUnit) -> Vec<TrafficCount> {
+    let mut counts: Vec<TrafficCount> = Vec::new();
+    for summary in summaries {
+        let at = unit.start_of(summary.received_at);
+        let known = counts.iter_mut();
+        let mut known =
+            known.filter(|count| count.at == at && count.event_type == summary.event_type);
+        match known.next() {
+            Some(count) => count.count += 1,
+            None => {
+                let event_type = summary.event_type.clone();
+                counts.push(TrafficCount::new(at, TrafficKind::Accepted, event_type, 1));
+            }
+        }
+    }
+    counts.sort_by_key(|count| count.at);
+    counts
+}
