@@ -81,6 +81,7 @@ fn steps(members: &[Member]) -> Vec<Step> {
     steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));
     steps.extend(fuzz_targets());
     steps.push(Step::new(&["xtask", "nats"]));
+    steps.push(Step::new(&["xtask", "axe"]));
     // The doctests are part of it.
     steps.push(Step::new(&test::CARGO_TEST));
     // Any crate of a user's build may turn these on for all, and then numbers and maps come in other forms. Left out is what

@@ -10,6 +10,7 @@
 )]
 
 mod answers;
+mod axe;
 mod ci;
 mod debian;
 mod deny;
@@ -84,6 +85,8 @@ enum Command {
     /// What users install: tarball, .deb, wheel and npm packages in target/dist, each installed and tried
     #[command(disable_help_flag = true)]
     Dist(Rest),
+    /// The axe-core that tests check the dashboard with
+    Axe,
     /// Fuzz targets, one after the other
     Fuzz(fuzz::Options),
     /// Breaks the release binary in many ways and audits every delivery
@@ -92,6 +95,8 @@ enum Command {
     /// The part of `faults` about a NATS cluster
     #[command(disable_help_flag = true)]
     Cluster(Rest),
+    /// Pictures of the dashboard in docs/images
+    Screenshots,
     /// Speed and size of the release binary, beside peers
     #[command(disable_help_flag = true)]
     Bench(Rest),
@@ -170,6 +175,7 @@ fn run(command: Command) -> Result<()> {
         Command::Deny => deny::run(&root),
         Command::Tidy(_) => tidy::run(&root),
         Command::Nats => nats::run(&root),
+        Command::Axe => axe::ensure(&root),
         Command::Fuzz(options) => fuzz::run(&root, &options),
         Command::Dist(rest) => {
             tools::ensure(
@@ -191,6 +197,7 @@ fn run(command: Command) -> Result<()> {
             separate::run(&root, separate::FAULTS, &words)
         }
         Command::Applications(rest) => separate::run(&root, separate::APPLICATIONS, &rest.words()),
+        Command::Screenshots => separate::run(&root, separate::SCREENSHOTS, &[]),
         Command::Bench(rest) => separate::run(&root, separate::BENCH, &rest.words()),
     }
 }

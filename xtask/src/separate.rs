@@ -18,6 +18,9 @@ pub(crate) const BENCH: &[&str] = &[
 /// How cargo starts `dist`.
 pub(crate) const DIST: &[&str] = &["--package", "xtask-dist"];
 
+/// How cargo starts `screenshots`.
+pub(crate) const SCREENSHOTS: &[&str] = &["--package", "xtask-screenshots"];
+
 /// How cargo starts `faults`.
 pub(crate) const FAULTS: &[&str] = &["--package", "xtask-faults"];
 

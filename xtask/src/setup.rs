@@ -65,6 +65,20 @@ const NEEDS: &[Need] = &[
         source: Source::Debian("bash zsh fish"),
     },
     Need {
+        name: "Chromium with chromedriver",
+        what_for: "shows the dashboard to its tests",
+        scope: Scope::Test,
+        is_there: || succeeds("chromium --version") && succeeds("chromedriver --version"),
+        source: Source::Debian("chromium chromium-driver"),
+    },
+    Need {
+        name: "Node.js with npm",
+        what_for: "brings axe-core for tests, tests packages/npm and receivers, and runs servers that bench compares with",
+        scope: Scope::Test,
+        is_there: || succeeds("npm --version"),
+        source: Source::Debian("nodejs npm"),
+    },
+    Need {
         name: "openssl",
         what_for: "makes the certificate with which ci checks nats-server.conf",
         scope: Scope::Ci,
@@ -91,13 +105,6 @@ const NEEDS: &[Need] = &[
         scope: Scope::Ci,
         is_there: || OLDEST.into_iter().all(has_toolchain),
         source: Source::Command("rustup toolchain install 1.88 1.89 --profile minimal"),
-    },
-    Need {
-        name: "Node.js with npm",
-        what_for: "tests packages/npm and receivers in ci, and runs servers that bench compares with",
-        scope: Scope::Ci,
-        is_there: || succeeds("npm --version"),
-        source: Source::Debian("nodejs npm"),
     },
     Need {
         name: "Java compiler",
@@ -330,8 +337,8 @@ mod tests {
             [
                 "apt-get update",
                 &format!(
-                    "{install} gcc libc6-dev python3 python3-venv bash zsh fish openssl systemd nodejs npm \
-                     default-jdk-headless golang-go php-cli puma ruby-rack debootstrap lintian"
+                    "{install} gcc libc6-dev python3 python3-venv bash zsh fish chromium chromium-driver nodejs npm \
+                     openssl systemd default-jdk-headless golang-go php-cli puma ruby-rack debootstrap lintian"
                 ),
                 "rustup target add wasm32-unknown-unknown",
                 &format!(
@@ -347,9 +354,13 @@ mod tests {
     fn test_needs_no_tool_of_other_commands() {
         let of_test = NEEDS.iter().filter(|need| need.scope <= Scope::Test);
         let names: Vec<_> = of_test.map(|need| need.name).collect();
-        assert_eq!(
-            names,
-            ["C compiler", "Python with venv", "bash, zsh and fish"]
-        );
+        let expected = [
+            "C compiler",
+            "Python with venv",
+            "bash, zsh and fish",
+            "Chromium with chromedriver",
+            "Node.js with npm",
+        ];
+        assert_eq!(names, expected);
     }
 }

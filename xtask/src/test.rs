@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::setup::{self, Scope};
-use crate::{nats, tools, workspace};
+use crate::{axe, nats, tools, workspace};
 
 /// The arguments of `cargo` that run every test and doctest.
 pub(crate) const CARGO_TEST: [&str; 3] = ["test", "--workspace", "--all-features"];
@@ -14,5 +14,6 @@ pub(crate) const CARGO_TEST: [&str; 3] = ["test", "--workspace", "--all-features
 pub(crate) fn run(root: &Path) -> Result<()> {
     setup::run(root, Scope::Test, Scope::Test, false)?;
     nats::ensure(root)?;
+    axe::ensure(root)?;
     tools::run(workspace::cargo(root).args(CARGO_TEST)).context("cargo test")
 }

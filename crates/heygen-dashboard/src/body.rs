@@ -1,0 +1,189 @@
+//! A body as a page shows it: the exact text, with the queries of links hidden until they are asked for.
+
+use heygen_events::text::{is_unsafe_to_show, truncated};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// What of a body may be shown.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    /// Whether something is hidden that a click shows.
+    pub(crate) hides_links: bool,
+    /// Whether it is shown byte for byte.
+    pub(crate) is_exact: bool,
+    pub(crate) is_cut: bool,
+}
+
+impl Shown {
+    pub(crate) fn of(body: &[u8], shows_links: bool) -> Self {
+        let Ok(text) = std::str::from_utf8(body) else {
+            return Self {
+                text: hex(&body[..body.len().min(MAX_HEX)]),
+                hides_links: false,
+                is_exact: true,
+                is_cut: body.len() > MAX_HEX,
+            };
+        };
+        let mut queries = Vec::new();
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => find_queries(&value, &mut queries),
+            // What is not JSON has its links where they look like links.
+            Err(_) => queries.extend(
+                text.split(['"', ' ', '\n'])
+                    .filter_map(query)
+                    .map(str::to_owned),
+            ),
+        }
+        let hides_links = !queries.is_empty() && !shows_links;
+        let shown = match hides_links {
+            true => without(text, &queries),
+            false => text.to_owned(),
+        };
+        let cut = truncated(&shown, MAX_TEXT);
+        let visible = cut.replace(
+            |c| is_unsafe_to_show(c) && !"\n\t\r".contains(c),
+            "\u{fffd}",
+        );
+        Self {
+            is_exact: visible == cut && !hides_links,
+            is_cut: cut.len() < shown.len(),
+            text: visible,
+            hides_links,
+        }
+    }
+
+    pub(crate) fn markup(&self, id: &str) -> Markup {
+        html! {
+            pre id=(id) tabindex="0" role="region" aria-label="Body" { (self.text) }
+            @if self.is_cut { p.hint { "Cut here: download the body to see all of it." } }
+            @if !self.is_exact && !self.hides_links {
+                p.hint { "Characters that control or hide text are shown as \u{fffd}; the download has the exact bytes." }
+            }
+        }
+    }
+}
+
+/// A link without the query that gives access to what it leads to, and whether it had one.
+pub(crate) fn without_query(link: &str) -> (&str, bool) {
+    match link.find(['?', '#']) {
+        Some(end) => (&link[..end], true),
+        None => (link, false),
+    }
+}
+
+pub(crate) fn is_link(text: &str) -> bool {
+    let lower = truncated(text, 8).to_ascii_lowercase();
+    lower.starts_with("http://") || lower.starts_with("https://")
+}
+
+fn query(text: &str) -> Option<&str> {
+    let (_, has_query) = without_query(text);
+    let start = text.find(['?', '#'])?;
+    (has_query && text.contains("://"))
+        .then(|| &text[start + 1..])
+        .filter(|query| !query.is_empty())
+}
+
+fn find_queries(value: &Value, queries: &mut Vec<String>) {
+    match value {
+        Value::String(text) => queries.extend(query(text).map(str::to_owned)),
+        Value::Array(items) => items.iter().for_each(|item| find_queries(item, queries)),
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            queries.extend(query(name).map(str::to_owned));
+            find_queries(value, queries);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The text as it is but for the queries. A text that spells one otherwise, with escapes, is laid out again.
+fn without(text: &str, queries: &[String]) -> String {
+    let mut hidden = text.to_owned();
+    for query in queries {
+        hidden = hidden.replace(query.as_str(), "…");
+    }
+    let Ok(value) = serde_json::from_str::<Value>(&hidden) else {
+        return hidden;
+    };
+    let mut left = Vec::new();
+    find_queries(&value, &mut left);
+    match left.iter().all(|query| query.chars().all(|c| c == '…')) {
+        true => hidden,
+        false => format!("{:#}", cut(value)),
+    }
+}
+
+fn cut(value: Value) -> Value {
+    match value {
+        Value::String(text) if query(&text).is_some() => {
+            format!("{}?…", without_query(&text).0).into()
+        }
+        Value::Array(items) => items.into_iter().map(cut).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, cut(value)))
+            .collect(),
+        plain => plain,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let lines = bytes.chunks(16).enumerate().map(|(row, chunk)| {
+        let digits: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = |byte: &u8| match byte {
+            0x20..0x7f => char::from(*byte),
+            _ => '.',
+        };
+        let text: String = chunk.iter().map(shown).collect();
+        format!("{:08x}  {:<47}  {text}\n", row * 16, digits.join(" "))
+    });
+    lines.collect()
+}
+
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_HEX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &str) {
+        let shown = Shown::of(body.as_bytes(), false);
+        assert_eq!(shown.text, expected);
+        assert!(!shown.text.contains("secret"), "{}", shown.text);
+        assert_eq!(Shown::of(body.as_bytes(), true).text, body);
+    }
+
+    #[test]
+    fn queries_of_links_are_hidden_however_they_are_spelled() {
+        check(
+            r#"{ "url":"https://a.b/c.mp4?X=secret" }"#,
+            r#"{ "url":"https://a.b/c.mp4?…" }"#,
+        );
+        check(
+            r#"{"a":["HTTPS://a.b/c#secret"]}"#,
+            r##"{"a":["HTTPS://a.b/c#…"]}"##,
+        );
+        check(
+            r#"{"url":"https:\/\/a.b\/c?x=secret"}"#,
+            r#"{"url":"https:\/\/a.b\/c?…"}"#,
+        );
+        let escaped = r#"{"url":"https://a.b/c?x=s\u0065cret"}"#;
+        let shown = Shown::of(escaped.as_bytes(), false);
+        assert_eq!(shown.text, "{\n  \"url\": \"https://a.b/c?…\"\n}");
+        check("see https://a.b/c?x=secret now", "see https://a.b/c?… now");
+        check(r#"{"msg":"why? because"}"#, r#"{"msg":"why? because"}"#);
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_bytes() {
+        let shown = Shown::of(b"\xffA\n", false);
+        assert_eq!(
+            shown.text.trim_end(),
+            "00000000  ff 41 0a                                         .A."
+        );
+        let shown = Shown::of("a\u{202e}b".as_bytes(), false);
+        assert_eq!((shown.text.as_str(), shown.is_exact), ("a\u{fffd}b", false));
+    }
+}

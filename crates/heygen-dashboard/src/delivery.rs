@@ -1,0 +1,423 @@
+//! One delivery: what it says, its fields, its bytes, its attempts, and what can be done with it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use heygen_events::text::visible;
+use heygen_events::{Event, Outcome};
+use heygen_inbox::{Attempt, Header, InboxAdmin as _, Source, State as Stage, StoredDelivery};
+use heygen_signature::{Secrets, find_signature};
+use http::{StatusCode, header};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::body::Shown;
+use crate::fields;
+use crate::media::Media;
+use crate::page::Page;
+use crate::problem::Problem;
+use crate::site::Site;
+use crate::words::{self, ago};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct View {
+    /// `shown`: links with the queries that give access.
+    links: String,
+    /// What was just done.
+    done: String,
+}
+
+pub(crate) async fn show(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    Query(view): Query<View>,
+) -> Result<Response, Problem> {
+    let stored = site.stored(&id).await?;
+    let now = SystemTime::now();
+    let shows_links = view.links == "shown";
+    let summary = &stored.summary;
+    let event = Event::from_slice(&stored.body).ok();
+    let shown = Shown::of(&stored.body, shows_links);
+    let path = site.path(&format!("/deliveries/{}", summary.id));
+    let content = html! {
+        p.crumbs { a href=(site.path("/deliveries")) { "Deliveries" } " / " code { (summary.id) } }
+        @if let Some(text) = done(&view.done) { p.notice role="status" { (text) } }
+        div #delivery data-live data-poll {
+            div.head { h1 { (words::event(summary)) } }
+            section.card {
+                p.lead { (sentence(&stored, event.as_ref())) }
+                dl.facts {
+                    div { dt { "State" } dd { (words::state(summary.state)) (when_due(&stored, now)) } }
+                    div { dt { "Outcome" } dd { (words::outcome(summary.outcome)) } }
+                    div { dt { "Received" } dd { (words::time(summary.received_at)) " UTC " span.hint { (ago(summary.received_at, now)) } } }
+                    div { dt { "Verdict" } dd { (verdict(&site, &stored)) } }
+                    @if let Some(subject) = &summary.subject_id { div { dt { "Subject" } dd { code { (visible(subject)) } } } }
+                    @if let Some(callback) = &summary.callback_id { div { dt { "Callback id" } dd { code { (visible(callback)) } } } }
+                    @if let Some(event_id) = &stored.event_id { div { dt { "Event id" } dd { code { (visible(event_id)) } } } }
+                    div { dt { "Came again" } dd { (repeats(&stored, now)) } }
+                }
+            }
+            section.card {
+                h2 { "Attempts" }
+                (attempts(&stored.attempts))
+            }
+        }
+        (actions(&site, &stored, &path))
+        (preview(&stored, &path))
+        section.card {
+            div.head {
+                h2 { "Fields" }
+                @if shown.hides_links {
+                    a.button href=(format!("{path}?links=shown")) title="Anyone who has a whole link can fetch the file" { "Show whole links" }
+                } @else if shows_links {
+                    a.button href=(path) { "Hide links" }
+                }
+            }
+            @match (&event, serde_json::from_slice::<Value>(&stored.body)) {
+                (Some(event), Ok(body)) => {
+                    @if let Some(error) = event.payload_error() {
+                        p.alert { "The data does not match what is known of this event: " (visible(&error.to_string())) "." }
+                    }
+                    (fields::table(&event.event_type(), &body, shows_links))
+                }
+                _ => p.hint { "The body is not an event." }
+            }
+        }
+        section.card {
+            div.head {
+                h2 { "Body" }
+                div.buttons {
+                    button.needs-script type="button" data-copy="body-text" { "Copy" }
+                    a.button href=(format!("{path}/body")) { "Download body" }
+                }
+            }
+            p.hint {
+                (words::bytes(stored.body.len() as u64))
+                @if shown.is_exact { ", exactly as received" }
+                @if shown.hides_links { "; the queries of links are hidden" }
+            }
+            (shown.markup("body-text"))
+        }
+        section.card {
+            h2 { "Headers" }
+            p.hint { "HeyGen signs none of them." }
+            (headers(&stored.headers))
+        }
+        @if let Some(post) = &stored.signed {
+            section.card {
+                h2 { "Signed POST" }
+                p.hint { "The event was first found in HeyGen's log; this POST of it came " (words::clock(post.received_at)) " UTC." }
+                (headers(&post.headers))
+                (Shown::of(&post.body, shows_links).markup("signed-text"))
+            }
+        }
+    };
+    let title = format!("{} {}", words::event(summary), summary.id);
+    Ok(Page::new(title, content).under("/deliveries").of(&site))
+}
+
+/// What it says, for someone who has never read an event.
+fn sentence(stored: &StoredDelivery, event: Option<&Event>) -> Markup {
+    let Some(event) = event else {
+        return html! { "The body is not an event that can be read. It is stored and dispatched all the same." };
+    };
+    let description = event.event_type().description();
+    html! {
+        (description)
+        @match event.outcome() {
+            Outcome::Failure => @match event.failure_message() {
+                Some(message) => { " HeyGen says: " q { (visible(message)) } }
+                None => " It gives no reason.",
+            }
+            Outcome::Success if event.is_missing_media() => " It should bring a link and has none: fetch the job from HeyGen's API.",
+            _ => {}
+        }
+        @if let Some(subject) = &stored.summary.subject_id { " It is about " code { (visible(subject)) } "." }
+    }
+}
+
+fn when_due(stored: &StoredDelivery, now: SystemTime) -> Markup {
+    html! {
+        @if let Some(due) = stored.due_at {
+            " " span.hint { @if due > now { "next attempt " (ago(due, now)) } @else { "due now" } }
+        }
+        @if let Some(at) = stored.summary.dead_lettered_at { " " span.hint { (ago(at, now)) } }
+    }
+}
+
+/// What vouches for it, and which of today's secrets signed it.
+fn verdict(site: &Site, stored: &StoredDelivery) -> Markup {
+    match stored.summary.source {
+        Source::Webhook => html! {
+            span.state.good { "signature verified" }
+            @match named_secret(site, &stored.headers, &stored.body) {
+                Some(Some(name)) => { " with " strong { (name) } }
+                Some(None) => { " " span.hint { "when it came; none of the secrets in use today signed it" } }
+                None => { " " span.hint { "when it came" } }
+            }
+        },
+        Source::Callback => {
+            html! { span.state.waiting { "unsigned" } " It came under a callback token: anyone who knows that address can send anything." }
+        }
+        Source::Backfill => {
+            html! { span.state.good { "from HeyGen's log" } " Read over TLS with the account's key." }
+        }
+        _ => html! { span.state.waiting { "imported" } " Nothing vouches for what a file says." },
+    }
+}
+
+/// The name of the secret that signed it; `None` when no secrets are known here.
+fn named_secret(site: &Site, headers: &[Header], body: &[u8]) -> Option<Option<String>> {
+    let named = site.secrets.as_ref()?();
+    let pairs = headers
+        .iter()
+        .map(|header| (header.name.as_str(), header.value.as_str()));
+    let signature = find_signature(pairs).ok();
+    let signed = |secret: &heygen_signature::Secret| {
+        let secrets = Secrets::from(secret.clone());
+        signature
+            .as_ref()
+            .is_some_and(|signature| secrets.verify(signature, body).is_ok())
+    };
+    Some(
+        named
+            .into_iter()
+            .find(|(_, secret)| signed(secret))
+            .map(|(name, _)| name),
+    )
+}
+
+fn repeats(stored: &StoredDelivery, now: SystemTime) -> Markup {
+    html! {
+        @match (stored.redeliveries.count, stored.redeliveries.last_at) {
+            (count @ 1.., Some(last_at)) => { (words::number(count)) " ×, last " (ago(last_at, now)) }
+            _ => span.hint { "no" },
+        }
+    }
+}
+
+fn attempts(attempts: &[Attempt]) -> Markup {
+    if attempts.is_empty() {
+        return html! { p.hint { "No attempt has ended yet." } };
+    }
+    html! {
+        div.scroll role="region" aria-label="Attempts" tabindex="0" {
+            table {
+                thead { tr {
+                    th.number scope="col" { "No." }
+                    th scope="col" { "Started (UTC)" }
+                    th scope="col" { "Result" }
+                    th.number scope="col" { "Took" }
+                    th scope="col" { "What the handler said" }
+                } }
+                tbody {
+                    @for attempt in attempts.iter().rev() {
+                        tr {
+                            td.number { (attempt.number) }
+                            td { (words::time(attempt.started_at)) }
+                            td { (words::attempt(attempt.result)) }
+                            td.number { (words::span(attempt.duration)) }
+                            td.wrap { (visible(attempt.detail.as_deref().unwrap_or("–"))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn actions(site: &Site, stored: &StoredDelivery, path: &str) -> Markup {
+    html! {
+        section.card aria-labelledby="actions" {
+            h2 #actions { "Actions" }
+            @if !site.is_read_only {
+                div.buttons {
+                    form method="post" action=(format!("{path}/replay")) {
+                        button.primary title="Dispatches it again, whatever its state, with as many attempts as a new one" { "Replay" }
+                    }
+                    @if stored.summary.state == Stage::Pending {
+                        form method="post" action=(format!("{path}/dead-letter")) {
+                            button.danger title="Gives it up: it is not dispatched again unless it is replayed" { "Dead-letter" }
+                        }
+                    }
+                }
+                @if site.sender.is_some() {
+                    form.inline method="post" action=(format!("{path}/send")) {
+                        label for="send-to" { "Send to" }
+                        input #send-to name="url" type="url" required placeholder="http://localhost:3000/heygen";
+                        button { "Send once" }
+                    }
+                    p.hint { "Sends it to another application once, signed as forwards are; its state does not change." }
+                }
+            }
+            details #as-curl {
+                summary { "Copy as curl" }
+                (curl(site, stored))
+            }
+        }
+    }
+}
+
+/// A command that posts the same body, with a placeholder for the signature.
+fn curl(site: &Site, stored: &StoredDelivery) -> Markup {
+    let url = site
+        .webhook_url
+        .as_deref()
+        .unwrap_or("http://127.0.0.1:8080/webhooks/heygen");
+    let command = format!(
+        "BODY={id}.body SECRET=whsec_your_secret\ncurl {url} \\\n  --header 'Content-Type: application/json' \\\n  --header \"Signature: \
+         $(openssl dgst -sha256 -hmac \"$SECRET\" -r < \"$BODY\" | cut -c1-64)\" \\\n  --data-binary \"@$BODY\"",
+        id = stored.summary.id,
+        url = quoted(url),
+    );
+    html! {
+        p.hint { "Download the body first; " code { "SECRET" } " stands for a signing secret, which is never shown here." }
+        pre #curl-text tabindex="0" role="region" aria-label="Command" { (command) }
+        button.needs-script type="button" data-copy="curl-text" { "Copy" }
+    }
+}
+
+/// As one word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn preview(stored: &StoredDelivery, path: &str) -> Markup {
+    let media = Media::all(stored);
+    if media.is_empty() {
+        return html! {};
+    }
+    html! {
+        section.card aria-labelledby="media" {
+            h2 #media { "Media" }
+            p.hint { "Nothing is loaded before you ask. Links of HeyGen's expire." }
+            div.buttons {
+                @for (number, media) in media.iter().enumerate() {
+                    a.button href=(format!("{path}/media?number={number}")) target="preview" rel="noreferrer" {
+                        "Load the " (media.name) " from " (visible(media.host()))
+                    }
+                }
+            }
+            iframe name="preview" title="Preview" {}
+        }
+    }
+}
+
+fn headers(headers: &[Header]) -> Markup {
+    if headers.is_empty() {
+        return html! { p.hint { "None are stored." } };
+    }
+    html! {
+        div.scroll role="region" aria-label="Headers" tabindex="0" {
+            table.headers {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Value" } } }
+                tbody {
+                    @for header in headers {
+                        tr { th scope="row" { code { (visible(&header.name)) } } td.value { (visible(&header.value)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn done(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "replayed" => "Replayed: it is due now, and its attempts appear below.",
+        "dead-lettered" => "Given up: it is not dispatched again unless it is replayed.",
+        "acknowledged" => "It was acknowledged meanwhile, and stays so.",
+        "claimed" => "A handler has it right now, so it stays as it is.",
+        _ => return None,
+    })
+}
+
+/// The exact bytes, which no browser shows or runs.
+pub(crate) async fn download(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let stored = site.stored(&id).await?;
+    let disposition = format!("attachment; filename=\"{}.body\"", stored.summary.id);
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'".to_owned(),
+        ),
+    ];
+    Ok((headers, stored.body).into_response())
+}
+
+pub(crate) async fn replay(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Redirect, Problem> {
+    let stored = site.stored(&id).await?;
+    let id = stored.summary.id;
+    let report = site.inbox.replay(vec![id], SystemTime::now()).await?;
+    let word = match report.pending {
+        0 => "claimed",
+        _ => "replayed",
+    };
+    Ok(Redirect::to(
+        &site.path(&format!("/deliveries/{id}?done={word}")),
+    ))
+}
+
+pub(crate) async fn dead_letter(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Redirect, Problem> {
+    let id = site.stored(&id).await?.summary.id;
+    let report = site.inbox.dead_letter(vec![id], SystemTime::now()).await?;
+    let word = match (report.dead_lettered, report.acknowledged) {
+        (1.., _) => "dead-lettered",
+        (0, 1..) => "acknowledged",
+        (0, 0) => "claimed",
+    };
+    Ok(Redirect::to(
+        &site.path(&format!("/deliveries/{id}?done={word}")),
+    ))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Target {
+    url: String,
+}
+
+pub(crate) async fn send(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    Form(target): Form<Target>,
+) -> Result<Response, Problem> {
+    let sender = site
+        .sender
+        .as_ref()
+        .ok_or_else(|| Problem::not_found("Nothing is sent from here."))?;
+    let stored = site.stored(&id).await?;
+    let path = site.path(&format!("/deliveries/{}", stored.summary.id));
+    let sent = sender.send(stored, target.url.trim().to_owned()).await;
+    let (status, class, text) = match sent {
+        Ok(text) => (StatusCode::OK, "notice", text),
+        Err(text) => (StatusCode::BAD_GATEWAY, "alert", text),
+    };
+    let content = html! {
+        section.card {
+            h1 { "Send once" }
+            p.(class) role="status" { (visible(&text)) }
+            p { a.button href=(path) { "Back to the delivery" } }
+        }
+    };
+    Ok((
+        status,
+        Page::new("Send once", content)
+            .under("/deliveries")
+            .of(&site),
+    )
+        .into_response())
+}

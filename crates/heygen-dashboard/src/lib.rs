@@ -1,0 +1,187 @@
+#![doc = include_str!("../README.md")]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use heygen_inbox::{BoxInbox, InboxAdmin, RejectedRequests};
+use heygen_signature::Secret;
+
+mod access;
+mod asset;
+mod body;
+mod bulk;
+mod chart;
+mod deliveries;
+mod delivery;
+mod drift;
+mod fact;
+mod fields;
+mod filter;
+mod gate;
+mod live;
+mod media;
+mod overview;
+mod page;
+mod problem;
+mod rejected;
+mod sandbox;
+mod sender;
+mod site;
+mod words;
+
+pub use fact::Fact;
+pub use gate::{Token, TokenError};
+pub use sandbox::{SandboxAttempt, SandboxControl};
+pub use sender::Sender;
+
+use site::Site;
+
+/// Pages over an inbox. [`router`](Self::router) makes them.
+pub struct Dashboard {
+    site: Site,
+}
+
+impl Dashboard {
+    /// Pages over this inbox, at `/`, without a login.
+    #[must_use]
+    pub fn new(inbox: impl InboxAdmin) -> Self {
+        Self {
+            site: Site::new(BoxInbox::new(inbox)),
+        }
+    }
+
+    /// Puts the pages under a path, such as `/dashboard`. Default: `/`.
+    #[must_use]
+    pub fn base(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.site.base = path.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// Accepts these names in `Host` too, besides addresses and `localhost`.
+    #[must_use]
+    pub fn hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.site.hosts = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Shows, and changes nothing.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.site.is_read_only = true;
+        self
+    }
+
+    /// Asks for this token before it shows anything. A login lasts 12 hours, and ends with the
+    /// process.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.site.gate = Some(token.into());
+        self
+    }
+
+    /// Shows on the overview what the program around it knows. Called for each view, so it must be
+    /// quick.
+    #[must_use]
+    pub fn facts(mut self, facts: impl Fn() -> Vec<Fact> + Send + Sync + 'static) -> Self {
+        self.site.facts = Some(Box::new(facts));
+        self
+    }
+
+    /// Verifies deliveries again with these secrets, and names the one that signed. Called for each
+    /// view, so it must be quick. The secrets are never shown, only their names.
+    #[must_use]
+    pub fn secrets(
+        mut self,
+        secrets: impl Fn() -> Vec<(String, Secret)> + Send + Sync + 'static,
+    ) -> Self {
+        self.site.secrets = Some(Box::new(secrets));
+        self
+    }
+
+    /// Offers to send a delivery to an address that is typed in.
+    #[must_use]
+    pub fn sender(mut self, sender: impl Sender) -> Self {
+        self.site.sender = Some(Box::new(sender));
+        self
+    }
+
+    /// Shows these rejected requests. With [`secrets`](Self::secrets) they can be verified again.
+    #[must_use]
+    pub fn rejected(mut self, rejected: impl RejectedRequests) -> Self {
+        self.site.rejected = Some(Arc::new(rejected));
+        self
+    }
+
+    /// Shows a page that drives this sandbox.
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Arc<dyn SandboxControl>) -> Self {
+        self.site.sandbox = Some(sandbox);
+        self
+    }
+
+    /// The address that “Copy as curl” posts to. Default: `http://127.0.0.1:8080/webhooks/heygen`.
+    #[must_use]
+    pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
+        self.site.webhook_url = Some(url.into());
+        self
+    }
+
+    /// The pages, for `Router::merge`.
+    pub fn router(self) -> Router {
+        let site = Arc::new(self.site);
+        let at = |path: &str| format!("{}{path}", site.base);
+        let home = match site.base.is_empty() {
+            true => "/".to_owned(),
+            false => site.base.clone(),
+        };
+        Router::new()
+            .route(&home, get(overview::show))
+            .route(&at("/deliveries"), get(deliveries::show))
+            .route(&at("/deliveries/{id}"), get(delivery::show))
+            .route(&at("/deliveries/{id}/body"), get(delivery::download))
+            .route(&at("/deliveries/{id}/media"), get(media::show))
+            .route(&at("/deliveries/{id}/replay"), post(delivery::replay))
+            .route(
+                &at("/deliveries/{id}/dead-letter"),
+                post(delivery::dead_letter),
+            )
+            .route(&at("/deliveries/{id}/send"), post(delivery::send))
+            .route(
+                &at("/replay"),
+                get(bulk::page::show).post(bulk::page::start),
+            )
+            .route(&at("/replay/stop"), post(bulk::page::stop))
+            .route(&at("/pause"), post(overview::pause))
+            .route(&at("/resume"), post(overview::resume))
+            .route(&at("/rejected"), get(rejected::list))
+            .route(&at("/rejected/{id}"), get(rejected::show))
+            .route(&at("/rejected/reverify"), post(rejected::reverify))
+            .route(&at("/drift"), get(drift::show))
+            .route(&at("/sandbox"), get(sandbox::page::show))
+            .route(&at("/sandbox/send"), post(sandbox::page::send))
+            .route(&at("/sandbox/misbehave"), post(sandbox::page::misbehave))
+            .route(&at("/changes"), get(live::changes::stream))
+            .route(&at("/login"), get(access::show_login).post(access::login))
+            .route(&at("/logout"), post(access::logout))
+            .route(&at("/assets/{name}"), get(asset::show))
+            .route_layer(middleware::from_fn_with_state(
+                Arc::clone(&site),
+                access::protect,
+            ))
+            .with_state(site)
+    }
+}
+
+impl fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dashboard")
+            .field("base", &self.site.base)
+            .field("is_read_only", &self.site.is_read_only)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! Changes as server-sent events. Pages fetch themselves again when one comes.
+//!
+//! A stream ends after a few seconds, and the browser opens the next: the admin listener serves no connection for longer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::unfold;
+use http::HeaderMap;
+
+use super::LOOK_AGAIN;
+use crate::site::Site;
+
+pub(crate) async fn stream(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let begun = (Instant::now(), seen.map(str::to_owned));
+    let stream = unfold(begun, move |(begun_at, mut seen)| {
+        let site = Arc::clone(&site);
+        async move {
+            while begun_at.elapsed() < STREAM_TIME {
+                let now = site.pulse.now(&site.inbox).await;
+                if let Some(now) = now.filter(|now| Some(now) != seen.as_ref()) {
+                    // What was there when a page was made is no change of it.
+                    let name = if seen.is_some() { "change" } else { "start" };
+                    let event = Event::default()
+                        .event(name)
+                        .id(&now)
+                        .data(&now)
+                        .retry(REOPEN);
+                    seen = Some(now);
+                    return Some((Ok::<_, Infallible>(event), (begun_at, seen)));
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            None
+        }
+    });
+    Sse::new(stream).into_response()
+}
+
+const STREAM_TIME: Duration = Duration::from_secs(8);
+const REOPEN: Duration = Duration::from_millis(500);

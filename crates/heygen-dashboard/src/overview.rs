@@ -1,0 +1,261 @@
+//! The first page: what came in, how the inbox is, and what is to be done.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Query as Params, State};
+use axum::response::{Redirect, Response};
+use heygen_events::text::visible;
+use heygen_events::{EventType, Outcome};
+use heygen_inbox::{
+    Counts, DeliverySummary, InboxAdmin as _, Query, Source, TrafficKind, TrafficUnit,
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::chart::{Chart, Series, Span};
+use crate::deliveries;
+use crate::fact::Fact;
+use crate::page::Page;
+use crate::problem::Problem;
+use crate::site::Site;
+use crate::words::{self, ago, number};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct View {
+    span: String,
+}
+
+pub(crate) async fn show(
+    State(site): State<Arc<Site>>,
+    Params(view): Params<View>,
+) -> Result<Response, Problem> {
+    let now = SystemTime::now();
+    let span = Span::of(&view.span);
+    let counts = site.inbox.counts().await?;
+    let newest = site.inbox.list(Query::default().limit(LOOKED_AT)).await?;
+    let chart = charted(&site, span, now).await?;
+    let facts = site.facts.as_ref().map(|facts| facts()).unwrap_or_default();
+    let paused = site.inbox.paused().await?;
+    let mut warnings = warnings(&site, &counts, &facts, now);
+    if let Some(since) = paused {
+        let text = html! { strong { "Dispatch is paused" } " since " (words::clock(since)) " UTC. Deliveries are stored and wait." };
+        warnings.insert(0, text);
+    }
+    let content = html! {
+        div #overview data-live {
+            div.head {
+                h1 { "Overview" }
+                @if !site.is_read_only { (dispatch(&site, paused.is_some())) }
+            }
+            @if !warnings.is_empty() {
+                section.card.warnings aria-label="Warnings" { ul { @for warning in &warnings { li { (warning) } } } }
+            }
+            (tiles(&site, &counts, &newest, now))
+            section.card {
+                div.head {
+                    h2 { "Deliveries over time" }
+                    nav.spans aria-label="Time span" {
+                        @for choice in Span::ALL {
+                            a href=(format!("{}?span={}", site.path("/"), choice.word())) aria-current=[(choice == span).then_some("true")] { (choice.name()) }
+                        }
+                    }
+                }
+                (chart.markup())
+                (by_event(&site, &chart, span))
+            }
+            section {
+                div.head { h2 { "Newest deliveries" } a href=(site.path("/deliveries")) { "All deliveries" } }
+                @if newest.is_empty() {
+                    div.card.empty {
+                        p { "No delivery has come yet." }
+                        p.hint { "Send a signed sample from a terminal: " code { "heygen-webhooks trigger avatar_video.success" } }
+                    }
+                } @else {
+                    (deliveries::table(&site, &newest[..newest.len().min(SHOWN)], now))
+                }
+            }
+            @if !facts.is_empty() {
+                section.card {
+                    h2 { "This server" }
+                    dl.facts { @for fact in &facts { div { dt { (fact.name) } dd { (visible(&fact.text)) } } } }
+                }
+            }
+        }
+    };
+    Ok(Page::new("Overview", content).under("/").of(&site))
+}
+
+/// The one button that stops and starts dispatch.
+fn dispatch(site: &Site, is_paused: bool) -> Markup {
+    html! {
+        @if is_paused {
+            form method="post" action=(site.path("/resume")) { button.primary { "Resume dispatch" } }
+        } @else {
+            form method="post" action=(site.path("/pause")) {
+                button title="Deliveries are still stored, and wait" { "Pause dispatch" }
+            }
+        }
+    }
+}
+
+pub(crate) async fn pause(State(site): State<Arc<Site>>) -> Result<Redirect, Problem> {
+    site.inbox.pause(SystemTime::now()).await?;
+    Ok(Redirect::to(&site.path("/")))
+}
+
+pub(crate) async fn resume(State(site): State<Arc<Site>>) -> Result<Redirect, Problem> {
+    site.inbox.resume().await?;
+    Ok(Redirect::to(&site.path("/")))
+}
+
+fn tiles(site: &Site, counts: &Counts, newest: &[DeliverySummary], now: SystemTime) -> Markup {
+    let verified = newest
+        .iter()
+        .find(|summary| summary.source == Source::Webhook);
+    let to = |filter: &str| site.path(&format!("/deliveries?{filter}"));
+    html! {
+        ul.tiles {
+            (tile("Waiting", &number(counts.pending), Some(to("state=pending")), counts.oldest_pending.map(|oldest| format!("oldest {}", ago(oldest, now)))))
+            (tile("Being handled", &number(counts.claimed), Some(to("state=claimed")), None))
+            (tile("Dead-lettered", &number(counts.dead_lettered), Some(to("state=dead_lettered")), None))
+            (tile("Last verified", &verified.map_or_else(|| "–".to_owned(), |summary| ago(summary.received_at, now)), None,
+                Some(verified.map_or_else(|| "none among the newest".to_owned(), words::event))))
+            (tile("Inbox", &words::bytes(counts.bytes), None, None))
+        }
+    }
+}
+
+fn tile(name: &str, value: &str, to: Option<String>, note: Option<String>) -> Markup {
+    html! {
+        li.tile {
+            span.name { @match to { Some(to) => a href=(to) { (name) }, None => (name) } }
+            strong { (value) }
+            span.hint { (note.unwrap_or_default()) }
+        }
+    }
+}
+
+/// What is to be done, worst first.
+fn warnings(site: &Site, counts: &Counts, facts: &[Fact], now: SystemTime) -> Vec<Markup> {
+    let mut warnings: Vec<Markup> = facts
+        .iter()
+        .filter_map(|fact| {
+            let advice = fact.advice.as_ref()?;
+            Some(html! { strong { (fact.name) ": " (visible(&fact.text)) "." } " " (visible(advice)) })
+        })
+        .collect();
+    let waits = counts
+        .oldest_pending
+        .and_then(|oldest| now.duration_since(oldest).ok());
+    if let Some(waits) = waits.filter(|waits| *waits > LONG_WAIT) {
+        let path = site.path("/deliveries?state=pending");
+        warnings.push(html! {
+            strong { "A delivery has waited for " (words::span(waits)) "." }
+            " See what its handler answered among the " a href=(path) { "pending deliveries" } "; when none has an attempt, see that "
+            code { "serve" } " or " code { "work" } " runs."
+        });
+    }
+    if counts.dead_lettered > 0 {
+        let path = site.path("/deliveries?state=dead_lettered");
+        warnings.push(html! {
+            strong { (words::deliveries(counts.dead_lettered)) " given up." }
+            " Look at why among the " a href=(path) { "dead letters" } ", correct the handler, and replay them."
+        });
+    }
+    warnings
+}
+
+fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
+    let events = chart.events();
+    if events.is_empty() {
+        return html! {};
+    }
+    let accepted = |counts: &[u64]| counts[..3].iter().sum::<u64>();
+    let most = events
+        .iter()
+        .map(|(_, counts)| accepted(counts))
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    html! {
+        details open[events.len() <= 8] #by-event {
+            summary { "By event" }
+            div.scroll role="region" aria-label="Counts by event" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Event" } th.number scope="col" { "Accepted" } th.number scope="col" { "Duplicates" } th.number scope="col" { "Failed attempts" } th scope="col" { "Share" } } }
+                    tbody {
+                        @for (name, counts) in events.iter().take(40) {
+                            @let filter = crate::filter::Filter { event: (*name).to_owned(), since: span.word().to_owned(), ..Default::default() };
+                            tr {
+                                th scope="row" {
+                                    @if name.is_empty() { "(no event)" }
+                                    @else { a href=(format!("{}{}", site.path("/deliveries"), filter.address())) { (visible(name)) } }
+                                }
+                                td.number { (number(accepted(counts))) }
+                                td.number { (number(counts[Series::Duplicate as usize])) }
+                                td.number { (number(counts[Series::FailedAttempt as usize])) }
+                                td { meter min="0" max=(most) value=(accepted(counts)) aria-label=(format!("{} of {}", accepted(counts), most)) {} }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Counts of a span.
+async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Problem> {
+    let mut chart = Chart::new(span, now);
+    let unit = match span {
+        Span::Quarter => TrafficUnit::Minute,
+        Span::Day | Span::Month => TrafficUnit::Hour,
+    };
+    for count in site.inbox.traffic(chart.since(), unit).await? {
+        let event = count.event_type.as_deref();
+        let series = match count.kind {
+            TrafficKind::Accepted => series_of(event.map(|name| EventType::from(name).outcome())),
+            TrafficKind::Duplicate => Series::Duplicate,
+            TrafficKind::FailedAttempt => Series::FailedAttempt,
+            _ => continue,
+        };
+        chart.add(
+            count.at,
+            series,
+            Some(event.unwrap_or_default()),
+            count.count,
+        );
+    }
+    if site.rejected.is_some() {
+        // Each is kept with its first and its last time.
+        for rejected in site
+            .read_rejected(|rejected| rejected.list(CHARTED))
+            .await?
+        {
+            chart.add(rejected.first_at, Series::Rejected, None, 1);
+            chart.add(
+                rejected.last_at,
+                Series::Rejected,
+                None,
+                rejected.count.saturating_sub(1),
+            );
+        }
+    }
+    Ok(chart)
+}
+
+fn series_of(outcome: Option<Outcome>) -> Series {
+    match outcome {
+        Some(Outcome::Success) => Series::Success,
+        Some(Outcome::Failure) => Series::Failure,
+        _ => Series::Other,
+    }
+}
+
+/// How many of the newest are looked at for the last that HeyGen signed.
+const LOOKED_AT: usize = 200;
+const SHOWN: usize = 10;
+const CHARTED: usize = 1000;
+const LONG_WAIT: Duration = Duration::from_secs(600);

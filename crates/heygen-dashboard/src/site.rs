@@ -1,0 +1,113 @@
+//! [`Site`]: what every page knows.
+
+use std::sync::Arc;
+
+use heygen_inbox::{
+    BoxInbox, InboxAdmin as _, InboxError, InboxErrorKind, RejectedRequests, StoredDelivery,
+};
+use heygen_signature::{Secret, Secrets};
+
+use crate::bulk::Bulk;
+use crate::fact::Fact;
+use crate::gate::Gate;
+use crate::live::Pulse;
+use crate::problem::Problem;
+use crate::sandbox::SandboxControl;
+use crate::sender::Sender;
+
+/// What every page knows.
+pub(crate) struct Site {
+    pub(crate) inbox: BoxInbox,
+    pub(crate) base: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) is_read_only: bool,
+    pub(crate) gate: Option<Gate>,
+    pub(crate) facts: Option<Facts>,
+    pub(crate) secrets: Option<NamedSecrets>,
+    pub(crate) sender: Option<Box<dyn Sender>>,
+    pub(crate) rejected: Option<Arc<dyn RejectedRequests>>,
+    pub(crate) sandbox: Option<Arc<dyn SandboxControl>>,
+    pub(crate) webhook_url: Option<String>,
+    pub(crate) pulse: Pulse,
+    pub(crate) bulk: Bulk,
+}
+
+type Facts = Box<dyn Fn() -> Vec<Fact> + Send + Sync>;
+type NamedSecrets = Box<dyn Fn() -> Vec<(String, Secret)> + Send + Sync>;
+
+impl Site {
+    pub(crate) fn new(inbox: BoxInbox) -> Self {
+        Self {
+            inbox,
+            base: String::new(),
+            hosts: Vec::new(),
+            is_read_only: false,
+            gate: None,
+            facts: None,
+            secrets: None,
+            sender: None,
+            rejected: None,
+            sandbox: None,
+            webhook_url: None,
+            pulse: Pulse::default(),
+            bulk: Bulk::default(),
+        }
+    }
+
+    /// Whether a page of the menu has something to show.
+    pub(crate) fn has_page(&self, path: &str) -> bool {
+        match path {
+            "/rejected" => self.rejected.is_some(),
+            "/sandbox" => self.sandbox.is_some(),
+            _ => true,
+        }
+    }
+
+    /// Where a page is; `path` begins with `/`.
+    pub(crate) fn path(&self, path: &str) -> String {
+        match (path, self.base.as_str()) {
+            ("/", base) if !base.is_empty() => base.to_owned(),
+            (path, base) => format!("{base}{path}"),
+        }
+    }
+
+    /// The delivery of that id.
+    pub(crate) async fn stored(&self, id: &str) -> Result<StoredDelivery, Problem> {
+        let id = id.parse();
+        let id = id.map_err(|_| Problem::not_found("That is not the id of a delivery."))?;
+        let stored = self.inbox.get(id).await?;
+        stored.ok_or_else(|| {
+            let text = "There is no delivery of this id: it was never here, or it has been pruned.";
+            Problem::not_found(text)
+        })
+    }
+
+    /// Every secret in use; `None` when none is known.
+    pub(crate) fn secrets(&self) -> Option<Secrets> {
+        let named = self.secrets.as_ref()?();
+        Secrets::collect(named.into_iter().map(|(_, secret)| secret))
+    }
+
+    /// On a thread that may block.
+    pub(crate) async fn read_rejected<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn RejectedRequests) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let rejected = self.rejected.clone();
+        let rejected =
+            rejected.ok_or_else(|| Problem::not_found("Rejected requests are not kept here."))?;
+        let asked = tokio::task::spawn_blocking(move || ask(&*rejected)).await;
+        let panicked = |_| {
+            InboxError::new(
+                InboxErrorKind::Storage,
+                "reading rejected requests panicked",
+            )
+        };
+        Ok(asked.map_err(panicked)??)
+    }
+
+    pub(crate) fn sandbox(&self) -> Result<&dyn SandboxControl, Problem> {
+        let sandbox = self.sandbox.as_deref();
+        sandbox.ok_or_else(|| Problem::not_found("There is no sandbox here."))
+    }
+}

@@ -1,0 +1,171 @@
+//! Times, numbers and states, as pages show them.
+
+use std::time::{Duration, SystemTime};
+
+use heygen_events::text::visible;
+use heygen_events::{EventType, Outcome};
+use heygen_inbox::{AttemptOutcome, DeliverySummary, Source, State};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+/// A moment in UTC, to the second, with how long ago it was.
+pub(crate) fn time(at: SystemTime) -> Markup {
+    let exact = rfc3339(at);
+    html! { time datetime=(exact) title=(exact) { (clock(at)) } }
+}
+
+/// `2026-11-28 09:40:12`, in UTC.
+pub(crate) fn clock(at: SystemTime) -> String {
+    let moment = Timestamp::try_from(at).unwrap_or_default();
+    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+pub(crate) fn rfc3339(at: SystemTime) -> String {
+    let moment = Timestamp::try_from(at).unwrap_or_default();
+    format!("{moment:.3}")
+}
+
+/// `3 min ago`; `in 3 min` for what is to come.
+pub(crate) fn ago(at: SystemTime, now: SystemTime) -> String {
+    match now.duration_since(at) {
+        Ok(past) if past < Duration::from_secs(1) => "just now".to_owned(),
+        Ok(past) => format!("{} ago", span(past)),
+        Err(ahead) => format!("in {}", span(ahead.duration())),
+    }
+}
+
+/// `250 ms`, `3 s`, `12 min`, `5 h`, `3 d`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if span.as_millis() == 0 => format!("{:.2} ms", span.as_secs_f64() * 1000.0),
+        0 => format!("{} ms", span.as_millis()),
+        1..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86400),
+    }
+}
+
+/// `1,234,567`
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 delivery`, `1,234 deliveries`
+pub(crate) fn deliveries(count: u64) -> String {
+    match count {
+        1 => "1 delivery".to_owned(),
+        count => format!("{} deliveries", number(count)),
+    }
+}
+
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} bytes", number(bytes)),
+        10_000..10_000_000 => format!("{} KiB", number(bytes / 1024)),
+        _ => format!("{} MiB", number(bytes / 1024 / 1024)),
+    }
+}
+
+/// The state in colour and in a word.
+pub(crate) fn state(state: State) -> Markup {
+    let (class, word) = match state {
+        State::Pending => ("waiting", "pending"),
+        State::Claimed => ("waiting", "being handled"),
+        State::Interrupted => ("bad", "interrupted"),
+        State::Acknowledged => ("good", "acknowledged"),
+        State::DeadLettered => ("bad", "dead-lettered"),
+        _ => ("waiting", state.as_str()),
+    };
+    html! { span.state.(class) { (word) } }
+}
+
+pub(crate) fn attempt(result: AttemptOutcome) -> Markup {
+    let (class, word) = match result {
+        AttemptOutcome::Acknowledged => ("good", "acknowledged"),
+        AttemptOutcome::Retry => ("waiting", "to be retried"),
+        AttemptOutcome::DeadLettered => ("bad", "dead-lettered"),
+        AttemptOutcome::Interrupted => ("bad", "interrupted"),
+        _ => ("waiting", result.as_str()),
+    };
+    html! { span.state.(class) { (word) } }
+}
+
+pub(crate) fn outcome(outcome: Option<Outcome>) -> Markup {
+    let (class, word) = match outcome {
+        Some(Outcome::Success) => ("good", "success"),
+        Some(Outcome::Failure) => ("bad", "failure"),
+        Some(_) => ("none", "other"),
+        None => ("bad", "unreadable"),
+    };
+    html! { span.outcome.(class) { (word) } }
+}
+
+/// What vouches for a delivery, in a few words.
+pub(crate) fn source(source: Source) -> &'static str {
+    match source {
+        Source::Webhook => "signed",
+        Source::Callback => "callback",
+        Source::Backfill => "HeyGen's log",
+        Source::Import => "import",
+        _ => source.as_str(),
+    }
+}
+
+/// The name of the event as it may be shown.
+pub(crate) fn event(summary: &DeliverySummary) -> String {
+    match &summary.event_type {
+        Some(name) => visible(name),
+        None => "(no event)".to_owned(),
+    }
+}
+
+/// Every name that may be typed into a field.
+pub(crate) fn known_events(id: &str) -> Markup {
+    html! {
+        datalist id=(id) {
+            option value="*.success" {}
+            option value="*.fail" {}
+            @for event in EventType::KNOWN { option value=(event.as_str()) {} }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spans_are_short() {
+        for (value, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+        for (millis, text) in [
+            (0, "0.00 ms"),
+            (250, "250 ms"),
+            (3000, "3 s"),
+            (600_000, "10 min"),
+            (36_000_000, "10 h"),
+            (360_000_000, "4 d"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+        let now = SystemTime::now();
+        assert_eq!(ago(now + Duration::from_secs(5), now), "in 5 s");
+        assert_eq!(ago(now - Duration::from_secs(5), now), "5 s ago");
+    }
+}
