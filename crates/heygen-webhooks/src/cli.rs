@@ -20,6 +20,7 @@ use crate::settings::origin;
 mod backfill;
 mod body;
 mod config;
+mod dashboard;
 mod dev;
 mod doctor;
 mod drill;
@@ -40,6 +41,7 @@ mod work;
 pub(crate) use backfill::Backfill;
 pub(crate) use body::{Inspect, Verify};
 pub(crate) use config::{Config, ShowConfig};
+pub(crate) use dashboard::Dashboard;
 pub(crate) use dev::Dev;
 pub(crate) use doctor::Doctor;
 pub(crate) use drill::Drill;
@@ -189,6 +191,7 @@ pub(crate) enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Inbox(Inbox),
+    Dashboard(Box<Dashboard>),
     Doctor(Box<Doctor>),
     Health(Health),
     #[command(subcommand)]

@@ -10,6 +10,7 @@ pub(crate) mod input;
 
 mod backfill;
 mod config;
+mod dashboard;
 mod dev;
 mod doctor;
 mod drill;
@@ -33,7 +34,11 @@ mod work;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let keeps_log = matches!(
         command,
-        Command::Serve(_) | Command::Work(_) | Command::Dev(_) | Command::Sandbox(_)
+        Command::Serve(_)
+            | Command::Work(_)
+            | Command::Dev(_)
+            | Command::Dashboard(_)
+            | Command::Sandbox(_)
     );
     if !keeps_log {
         notice::to_stderr();
@@ -65,6 +70,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(options) => inspect::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Inbox(options) => inbox::run(&options),
+        Command::Dashboard(options) => dashboard::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Config(options) => config::run(&options),
         Command::Health(options) => health::run(&options),

@@ -2,13 +2,15 @@
 
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heygen_inbox::DispatchOrder;
+use heygen_inbox::{ClaimedDelivery, DispatchOrder, NewDelivery, StoredDelivery};
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
 use heygen_receiver::{
-    ActiveSecrets, DeadLetterHook, DeadLetterHookOptions, Delivery, DispatchOptions,
+    ActiveSecrets, DeadLetterHook, DeadLetterHookOptions, Delivery, DispatchOptions, Disposition,
+    Handler as _,
 };
 use reqwest::Url;
 use tokio::sync::watch;
@@ -65,6 +67,52 @@ pub(crate) struct BuiltHandler {
     receivers: ActiveSecrets,
     /// Where attempts are shown, if anyone looks.
     pub(crate) activity: Option<Activity>,
+}
+
+/// Sends one delivery at a time to addresses that someone names on the dashboard.
+pub(crate) struct SendOnce {
+    secrets: ActiveSecrets,
+    receivers: ActiveSecrets,
+}
+
+impl SendOnce {
+    async fn send(&self, stored: StoredDelivery, url: &str) -> Result<String, String> {
+        let url = http_url("forward", url).map_err(|_| {
+            "That is no address to send to: give one such as http://localhost:3000/heygen."
+                .to_owned()
+        })?;
+        let mut options = ForwardOptions::default();
+        options.receiver_secrets = Some(self.receivers.clone());
+        // The listener has ten seconds for the whole answer.
+        options.timeout = SEND_TIMEOUT;
+        let forward = Forward::with(url.as_str(), self.secrets.clone(), options)
+            .map_err(|error| format!("It cannot be sent there: {error}."))?;
+        let summary = &stored.summary;
+        let (id, attempt) = (summary.id, summary.attempts + 1);
+        let (at, source) = (summary.received_at, summary.source);
+        let delivery = NewDelivery::new(at, source, stored.headers, stored.body);
+        let claimed = ClaimedDelivery::new(id, &delivery, attempt);
+        match forward.handle(Delivery::from(claimed)).await {
+            Disposition::Ack => Ok("The application acknowledged it.".to_owned()),
+            Disposition::AckWithNote { note } => {
+                Ok(format!("The application acknowledged it: {note}"))
+            }
+            Disposition::Retry { reason, .. }
+            | Disposition::Pause { reason, .. }
+            | Disposition::DeadLetter { reason } => Err(format!("Not acknowledged: {reason}")),
+            _ => Err("Not acknowledged.".to_owned()),
+        }
+    }
+}
+
+impl heygen_dashboard::Sender for SendOnce {
+    fn send(
+        &self,
+        delivery: StoredDelivery,
+        url: String,
+    ) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(async move { Self::send(self, delivery, &url).await })
+    }
 }
 
 impl DispatchConfig {
@@ -236,6 +284,15 @@ impl BuiltHandler {
         }
     }
 
+    /// Sends a delivery to an address that someone names, signed as forwards are.
+    pub(crate) fn sender(&self) -> SendOnce {
+        let secrets = self.forward_secret.as_ref().map(ForwardSecret::active);
+        SendOnce {
+            secrets: secrets.unwrap_or(&self.receivers).clone(),
+            receivers: self.receivers.clone(),
+        }
+    }
+
     /// The programs it may have running.
     pub(crate) fn programs(&self) -> Vec<Command> {
         self.programs.clone()
@@ -386,3 +443,5 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 const TO_END: Duration = Duration::from_secs(3);
 
 const PROGRAMS_END: Duration = Duration::from_secs(3);
+/// Less than the admin listener gives a request.
+const SEND_TIMEOUT: Duration = Duration::from_secs(8);

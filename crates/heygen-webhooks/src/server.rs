@@ -21,6 +21,7 @@ use crate::store;
 
 pub(crate) mod admin;
 mod attempt_log;
+pub(crate) mod dashboard;
 pub(crate) mod listen;
 pub(crate) mod metrics;
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::settings::admin::{AdminListener, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::file::ConfigFile;
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
@@ -56,6 +57,10 @@ pub(crate) struct Dev {
     pub(crate) inbox: PathBuf,
     #[command(flatten)]
     pub(crate) secrets: Options<SecretFiles>,
+    #[command(flatten)]
+    pub(crate) admin: Options<AdminListener>,
+    #[command(flatten)]
+    pub(crate) dashboard: Options<DashboardAccess>,
     #[command(flatten)]
     pub(crate) printing: Options<Printing>,
     #[command(flatten)]

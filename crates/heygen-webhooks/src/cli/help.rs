@@ -9,7 +9,7 @@ use clap::builder::{StyledStr, Styles};
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Receive", &["serve", "dev", "work"]),
     ("Try", &["trigger", "sandbox", "drill", "doctor"]),
-    ("Inspect", &["inbox", "inspect", "verify"]),
+    ("Inspect", &["inbox", "dashboard", "inspect", "verify"]),
     (
         "HeyGen",
         &["endpoints", "event-types", "events", "backfill"],

@@ -1,6 +1,6 @@
 //! The options of `serve`.
 
-use crate::settings::admin::{AdminHosts, AdminListener};
+use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::backfill::BackfillOptions;
 use crate::settings::file::ConfigFile;
@@ -88,6 +88,8 @@ pub(crate) struct Serve {
     pub(crate) admin: Options<AdminListener>,
     #[command(flatten)]
     pub(crate) admin_hosts: Options<AdminHosts>,
+    #[command(flatten)]
+    pub(crate) dashboard: Options<DashboardAccess>,
     #[command(flatten)]
     pub(crate) printing: Options<Printing>,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The options of `work`.
 
-use crate::settings::admin::{AdminHosts, AdminListener};
+use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
 use crate::settings::file::ConfigFile;
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::inbox::InboxOption;
@@ -46,6 +46,8 @@ pub(crate) struct Work {
     pub(crate) admin: Options<AdminListener>,
     #[command(flatten)]
     pub(crate) admin_hosts: Options<AdminHosts>,
+    #[command(flatten)]
+    pub(crate) dashboard: Options<DashboardAccess>,
     #[command(flatten)]
     pub(crate) printing: Options<Printing>,
     #[command(flatten)]

@@ -105,6 +105,7 @@ fn settings(options: &ShowConfig, file: &File) -> Result<Vec<Setting>, Failure> 
         serve.callbacks.settings(file),
         serve.admin.settings(file),
         serve.admin_hosts.settings(file),
+        serve.dashboard.settings(file),
         // Flags say how this command prints.
         Options::<Printing>::of_environment()?.settings(file),
         serve.log.settings(file),

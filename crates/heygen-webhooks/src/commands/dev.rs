@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_connect::{Backfill, SecretStore};
+use heygen_dashboard::Dashboard;
 use heygen_inbox::BoxInbox;
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::{AdminPages, Retention};
@@ -17,7 +18,8 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
-use crate::server::{RunningServer, block_on};
+use crate::server::dashboard::facts;
+use crate::server::{RunningServer, admin, block_on, dashboard};
 use crate::settings::location;
 use crate::store::location::InboxLocation;
 use crate::store::warn_of_open_files;
@@ -57,12 +59,15 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let receivers = secret::of_receivers(&secret_files, &store)?;
     let built = dispatch.build(&printer, forward_secret, &receivers)?;
     let client = api::connect(&api_options)?;
+    let admin_address = options.admin.given()?.address()?;
+    let dashboard = dashboard::Access::read(&options.dashboard.over(&file)?)?;
     let since = options.since.map_or_else(
         || SystemTime::now() - LATE_CLOCK,
         |since| since.system_time(),
     );
     block_on(&printer, async {
         let asked = asked_to_stop(built.programs())?;
+        let admin = admin::bind(&admin_address).await?;
         built.begin()?;
         let inbox = BoxInbox::new(SqliteInbox::open(path)?);
         warn_of_open_files(&InboxLocation::File(path.to_owned()));
@@ -76,7 +81,11 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
             "polling HeyGen's event log"
         );
         printer.say("waiting for events in HeyGen's event log; stop with Ctrl-C\n".to_owned());
-        let pages = AdminPages::new(inbox.clone());
+        admin.tell()?;
+        let shown = Dashboard::new(inbox.clone())
+            .facts(facts(&location, None, None))
+            .sender(built.sender());
+        let pages = dashboard.mount(AdminPages::new(inbox.clone()), &admin, &[], shown);
         let mut server = RunningServer::new(inbox, built, pages);
         server.dispatch(dispatch.options.clone());
         server.prune(Retention::default());
@@ -90,6 +99,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
                 told_to_stop.await;
             }
         });
+        server.administer(admin);
         let ended = tokio::select! {
             Ok(failure) = refused => Err(failure),
             ended = server.wait(asked) => ended,

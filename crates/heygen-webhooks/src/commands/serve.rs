@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use heygen_connect::Backfill;
-use heygen_inbox::sqlite::{RejectedRing, rejected_path};
+use heygen_dashboard::Dashboard;
+use heygen_inbox::sqlite::{RejectedAt, RejectedRing, rejected_path};
 use heygen_inbox::{BoxInbox, Inbox as _};
 use heygen_receiver::{ActiveSecrets, AdminPages, Handler as _, Limits, ReceiverOptions};
 use tokio::sync::watch;
@@ -19,6 +21,7 @@ use crate::output::printer::Printer;
 use crate::process::descriptors;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
+use crate::server::dashboard::facts;
 use crate::server::metrics::{self, BackfillCounts};
 use crate::server::{RunningServer, block_on, listen};
 use crate::settings::config::Config;
@@ -63,6 +66,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         certificate,
         listener,
         admin,
+        dashboard,
         show,
         registration,
     } = prepared;
@@ -122,6 +126,24 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     let pages = AdminPages::new(inbox.clone())
         .hosts(&config.admin_hosts)
         .metrics(metrics.clone());
+    let active = sources.active();
+    let mut shown = Dashboard::new(inbox.clone())
+        .facts(facts(
+            &config.inbox,
+            Some(active.clone()),
+            config.public_url.clone(),
+        ))
+        .secrets({
+            let sources = sources.clone();
+            move || sources.named()
+        })
+        .sender(built.sender())
+        .rejected(RejectedAt::new(&rejected))
+        .webhook_url(&url);
+    if let Some(show) = &show {
+        shown = shown.sandbox(Arc::new(show.control()));
+    }
+    let pages = dashboard.mount(pages, &admin, &config.admin_hosts, shown);
     // What the receiver accepts is known before what is signed with: the new one may be among it.
     let (reloaded, reloads) = watch::channel(0);
     let fresh_forward_secret = built.keep_fresh(reloads.clone());

@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use heygen_connect::SecretStore;
+use heygen_dashboard::Dashboard;
 use heygen_receiver::{AdminPages, Retention};
 
 use crate::cli::Work;
@@ -12,7 +13,8 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
-use crate::server::{RunningServer, admin, block_on, metrics};
+use crate::server::dashboard::{facts, named_secrets};
+use crate::server::{RunningServer, admin, block_on, dashboard, metrics};
 use crate::settings::config::check_location;
 use crate::store;
 use crate::store::location::InboxLocation;
@@ -48,6 +50,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
     let printer = Printer::start(&options.printing.over(&file)?)?;
     let built = dispatch.build(&printer, forward_secret, &receivers)?;
     let admin_address = options.admin.over(&file)?.address()?;
+    let dashboard = dashboard::Access::read(&options.dashboard.over(&file)?)?;
     let admin_hosts = options.admin_hosts.over(&file)?.admin_host;
     block_on(&printer, async {
         let asked = asked_to_stop(built.programs())?;
@@ -71,6 +74,11 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         let pages = AdminPages::new(inbox.clone())
             .hosts(&admin_hosts)
             .metrics(metrics.clone());
+        let shown = Dashboard::new(inbox.clone())
+            .facts(facts(&location, None, None))
+            .secrets(named_secrets(receivers.clone()))
+            .sender(built.sender());
+        let pages = dashboard.mount(pages, &admin, &admin_hosts, shown);
         let mut dispatching = dispatch.options.clone();
         dispatching.observers.add(metrics);
         let fresh_forward_secret = built.keep_fresh(hangups.clone());

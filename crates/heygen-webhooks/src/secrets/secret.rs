@@ -381,6 +381,30 @@ impl SecretSources {
         last.withdrawn = withdrawn;
     }
 
+    /// Every secret in force, by where it stands.
+    pub(crate) fn named(&self) -> Vec<(String, Secret)> {
+        let last = self.last();
+        let of_environment = last
+            .environment
+            .iter()
+            .map(|secret| (VARIABLE.to_owned(), secret));
+        let files = self.files.iter().zip(&last.files);
+        let of_files = files.flat_map(|(file, secrets)| {
+            secrets
+                .iter()
+                .map(|secret| (file.display().to_string(), secret))
+        });
+        let of_heygen = last.stored.accepted.iter().chain(&last.held);
+        let of_heygen =
+            of_heygen.map(|secret| ("the endpoint's secret from HeyGen".to_owned(), secret));
+        of_environment
+            .chain(of_files)
+            .filter(|(_, secret)| !is_one_of(secret, &last.stored.retired))
+            .chain(of_heygen)
+            .map(|(name, secret)| (name, secret.clone()))
+            .collect()
+    }
+
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

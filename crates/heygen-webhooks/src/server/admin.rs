@@ -1,9 +1,11 @@
 //! The admin listener: health, readiness and metrics, apart from what HeyGen reaches.
 
 use std::io;
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use heygen_receiver::Admin;
+use heygen_inbox::BoxInbox;
+use heygen_receiver::{Admin, AdminPages};
 
 use crate::failure::Failure;
 use crate::server::listen;
@@ -26,7 +28,34 @@ pub(crate) async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
     Ok(Bound(Ok(Some(listener.into()))))
 }
 
+impl From<Admin> for Bound {
+    fn from(admin: Admin) -> Self {
+        Self(Ok(Some(admin)))
+    }
+}
+
 impl Bound {
+    /// Where it listens, if it does.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.0.as_ref().ok()?.as_ref()?.local_addr().ok()
+    }
+
+    /// Whether it listens.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(self.0, Ok(Some(_)))
+    }
+
+    /// Answers until `shutdown` resolves.
+    pub(crate) async fn serve(
+        self,
+        pages: AdminPages<BoxInbox>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        if let Ok(Some(admin)) = self.0 {
+            admin.serve(pages, shutdown).await;
+        }
+    }
+
     /// Logs where it is, or why it is not.
     pub(crate) fn tell(&self) -> Result<(), Failure> {
         match &self.0 {

@@ -1,5 +1,7 @@
 //! The admin listener: where health, readiness and metrics are served.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Deserialize;
 
@@ -9,8 +11,8 @@ use crate::settings::web_address::listen_address;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AdminListener {
-    /// Address and port of /healthz, /readyz and /metrics, or `off`; or as for --listen a Unix socket or
-    /// one of systemd [default: 127.0.0.1:9180, if free]
+    /// Address and port of the dashboard, /healthz, /readyz and /metrics, or `off`; or as for --listen a
+    /// Unix socket or one of systemd [default: 127.0.0.1:9180, if free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     admin: Option<String>,
 }
@@ -27,6 +29,18 @@ pub(crate) struct AdminHosts {
         value_delimiter = ','
     )]
     pub(crate) admin_host: Vec<String>,
+}
+
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(crate) struct DashboardAccess {
+    /// File with the token that the dashboard asks for. Without one, an address that is not loopback
+    /// has no dashboard
+    #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_ADMIN_TOKEN_FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Show a dashboard that changes nothing
+    #[arg(long, env = "HEYGEN_WEBHOOKS_ADMIN_READ_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) admin_read_only: bool,
 }
 
 /// Where the admin listener is.

@@ -9,7 +9,7 @@ use heygen_receiver::{Limits, Retention};
 use crate::cli::Serve;
 use crate::dispatch::DispatchConfig;
 use crate::failure::Failure;
-use crate::settings::admin::AdminAddress;
+use crate::settings::admin::{AdminAddress, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::file::File;
 use crate::settings::output::{Log, Printing};
@@ -50,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) admin: AdminAddress,
     /// The names that the admin listener answers under, beside addresses and `localhost`.
     pub(crate) admin_hosts: Vec<String>,
+    pub(crate) dashboard: DashboardAccess,
     /// How often HeyGen's log is gone over, where that is wanted.
     pub(crate) backfill: Option<Duration>,
 }
@@ -124,6 +125,7 @@ impl Config {
             callback_token_file: options.callbacks.over(&file)?.callback_token_file,
             admin: options.admin.over(&file)?.address()?,
             admin_hosts: options.admin_hosts.over(&file)?.admin_host,
+            dashboard: options.dashboard.over(&file)?,
             backfill,
             file,
         })

@@ -10,7 +10,7 @@ use toml::Table;
 use toml::de::DeTable;
 
 use crate::failure::Failure;
-use crate::settings::admin::{AdminHosts, AdminListener};
+use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::backfill::BackfillOptions;
 use crate::settings::group::{Checked, check};
@@ -142,13 +142,14 @@ fn in_words(error: &toml::de::Error) -> String {
 }
 
 /// What can stand in the file: the options of these groups.
-const GROUPS: [fn(&str) -> Checked; 20] = [
+const GROUPS: [fn(&str) -> Checked; 21] = [
     check::<Listen>,
     check::<InboxOption>,
     check::<SecretFiles>,
     check::<Callbacks>,
     check::<AdminListener>,
     check::<AdminHosts>,
+    check::<DashboardAccess>,
     check::<Printing>,
     check::<Log>,
     check::<BackfillOptions>,

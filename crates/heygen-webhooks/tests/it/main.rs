@@ -11,6 +11,8 @@ mod config;
 mod config_show;
 mod configuration_sources;
 mod crash;
+#[cfg(unix)]
+mod dashboard;
 mod dedup;
 mod deploy;
 #[cfg(unix)]

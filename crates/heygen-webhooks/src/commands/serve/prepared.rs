@@ -15,7 +15,7 @@ use crate::dispatch::BuiltHandler;
 use crate::failure::Failure;
 use crate::output::printer::Printer;
 use crate::secrets::secret::SecretSources;
-use crate::server::{admin, listen};
+use crate::server::{admin, dashboard, listen};
 use crate::settings::address::public_url;
 use crate::settings::config::Config;
 use crate::settings::origin;
@@ -30,6 +30,7 @@ pub(super) struct Prepared {
     pub(super) certificate: Option<Certificate>,
     pub(super) listener: Server,
     pub(super) admin: admin::Bound,
+    pub(super) dashboard: dashboard::Access,
     pub(super) show: Option<Demo>,
     pub(super) registration: Option<Registration>,
 }
@@ -55,6 +56,7 @@ impl Prepared {
             .build(printer, forward_secret, sources.active())?;
         let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+        let dashboard = dashboard::Access::read(&config.dashboard)?;
         let listener = bind(config, certificate.as_ref()).await?;
         let admin = admin::bind(&config.admin).await?;
         let show = match config.sandbox {
@@ -82,6 +84,7 @@ impl Prepared {
             certificate,
             listener,
             admin,
+            dashboard,
             show,
             registration,
         })

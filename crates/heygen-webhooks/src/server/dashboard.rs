@@ -1,0 +1,181 @@
+//! The dashboard on the admin listener: who may see it, and what this program adds to it.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use heygen_connect::SecretStore;
+use heygen_dashboard::{Dashboard, Fact, Token};
+use heygen_inbox::BoxInbox;
+use heygen_receiver::{ActiveSecrets, AdminPages};
+use heygen_signature::Secret;
+
+use super::admin::Bound;
+use crate::failure::Failure;
+use crate::secrets::secret;
+use crate::settings::admin::DashboardAccess;
+use crate::settings::origin;
+use crate::settings::written;
+use crate::store::location::InboxLocation;
+
+/// What is read of the options before the inbox is opened.
+pub(crate) struct Access {
+    token: Option<Token>,
+    is_read_only: bool,
+}
+
+impl Access {
+    pub(crate) fn read(options: &DashboardAccess) -> Result<Self, Failure> {
+        let token = options.admin_token_file.as_deref().map(token).transpose()?;
+        Ok(Self {
+            token,
+            is_read_only: options.admin_read_only,
+        })
+    }
+
+    /// For a command that has nothing else to serve.
+    pub(crate) fn require(&self, admin: &Bound) -> Result<(), Failure> {
+        let is_loopback = admin
+            .address()
+            .is_some_and(|address| address.ip().is_loopback());
+        match is_loopback || self.token.is_some() {
+            true => Ok(()),
+            false => Err(Failure::usage(
+                "--admin: anyone who can reach this address could see every delivery: name a file with a token with --admin-token-file",
+            )),
+        }
+    }
+
+    /// Mounts the dashboard, and logs where it is or why there is none.
+    pub(crate) fn mount(
+        self,
+        pages: AdminPages<BoxInbox>,
+        admin: &Bound,
+        hosts: &[String],
+        dashboard: Dashboard,
+    ) -> AdminPages<BoxInbox> {
+        let Some(address) = admin.address() else {
+            return pages;
+        };
+        let mut dashboard = dashboard.hosts(hosts);
+        if self.is_read_only {
+            dashboard = dashboard.read_only();
+        }
+        match self.token {
+            Some(token) => dashboard = dashboard.token(token),
+            None if address.ip().is_loopback() => {}
+            None => {
+                tracing::warn!(
+                    "no dashboard: anyone who can reach {address} could see every delivery; --admin-token-file asks for a token"
+                );
+                return pages;
+            }
+        }
+        let url = format!("http://{address}/");
+        tracing::info!(url, "dashboard");
+        pages.mount(dashboard.router())
+    }
+}
+
+/// The token of a file: its one line.
+fn token(file: &Path) -> Result<Token, Failure> {
+    let option = origin::name("admin-token-file");
+    let text = written::read(file)
+        .with_context(|| format!("{option}: cannot read token file {}", file.display()))?;
+    let mut lines = written::lines(&text).map(|(line, _)| line);
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(Failure::usage(format!(
+            "{option}: token file {} must hold one token, for instance from `openssl rand -hex 32`",
+            file.display()
+        )));
+    };
+    secret::warn_of_open_files(&[file.to_owned()]);
+    Token::new(line).map_err(|error| {
+        Failure::usage(format!("{option}: token file {}: {error}", file.display()))
+    })
+}
+
+/// Every secret in force, under a name that tells where it stands.
+pub(crate) fn named_secrets(active: ActiveSecrets) -> impl Fn() -> Vec<(String, Secret)> {
+    move || {
+        let secrets = active.get();
+        let all = secrets.iter().flat_map(|secrets| secrets.iter());
+        let count = secrets.as_ref().map_or(0, |secrets| secrets.len());
+        all.enumerate()
+            .map(|(place, secret)| {
+                (
+                    format!("signing secret {} of {count}", place + 1),
+                    secret.clone(),
+                )
+            })
+            .collect()
+    }
+}
+
+/// What this program knows without asking anyone.
+pub(crate) fn facts(
+    location: &InboxLocation,
+    active: Option<ActiveSecrets>,
+    public_url: Option<String>,
+) -> impl Fn() -> Vec<Fact> + use<> {
+    let inbox = location.clone();
+    move || {
+        let mut facts = vec![Fact::new("Inbox", inbox.to_string())];
+        if let Some(active) = &active {
+            facts.push(match active.get().map_or(0, |secrets| secrets.len()) {
+                0 => Fact::new("Signing secrets", "none").advice(
+                    "Deliveries are answered with 503 until HEYGEN_WEBHOOK_SECRET, --secret-file or --public-url provides one.",
+                ),
+                count => Fact::new("Signing secrets", format!("{count} in use")),
+            });
+        }
+        if let Some(url) = &public_url {
+            facts.push(registration(&inbox, url));
+        }
+        facts.extend(disk(&inbox));
+        facts
+    }
+}
+
+/// What is known here of the endpoint at HeyGen: whether its secret came.
+fn registration(inbox: &InboxLocation, url: &str) -> Fact {
+    let store = SecretStore::beside(&inbox.beside());
+    let stored = store.read(SystemTime::now());
+    match stored.map_or(0, |stored| stored.accepted.len()) {
+        0 => Fact::new(
+            "Registration",
+            format!("no secret from HeyGen for {url} yet"),
+        )
+        .advice("See the log for why; `doctor` asks HeyGen and names what to correct."),
+        count => Fact::new(
+            "Registration",
+            format!("{url}, {count} secrets from HeyGen"),
+        ),
+    }
+}
+
+#[cfg(unix)]
+fn disk(inbox: &InboxLocation) -> Option<Fact> {
+    let InboxLocation::File(path) = inbox else {
+        return None;
+    };
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let found = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))).ok()?;
+    let (free, total) = (
+        found.f_bavail * found.f_frsize,
+        found.f_blocks * found.f_frsize,
+    );
+    let text = format!("{} GiB free of {} GiB", free / GIB, total / GIB);
+    let fact = Fact::new("Disk", text);
+    Some(match free < total / 20 {
+        true => fact.advice("When it is full, deliveries are answered with 503. Free space, or keep less with --keep."),
+        false => fact,
+    })
+}
+
+#[cfg(not(unix))]
+fn disk(_: &InboxLocation) -> Option<Fact> {
+    None
+}
+
+const GIB: u64 = 1 << 30;

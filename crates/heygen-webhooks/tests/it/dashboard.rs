@@ -1,0 +1,115 @@
+//! The dashboard on the admin listener, and the command that shows an inbox alone.
+
+use serde_json::Value;
+
+use crate::promises;
+use crate::support::{SECRET, Workdir};
+
+/// Status and text of a page.
+fn get(url: &str) -> (u16, String) {
+    let answer = promises::get(url);
+    (answer.status, answer.body)
+}
+
+#[test]
+fn serve_shows_what_came_and_tells_where() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve_logging(&[]);
+    let listening: Value = serde_json::from_str(&serve.log_line("listening")).expect("JSON");
+    let to = listening["url"].as_str().expect("an address").to_owned();
+    let dashboard: Value = serde_json::from_str(&serve.log_line("\"dashboard\"")).expect("JSON");
+    let url = dashboard["url"].as_str().expect("an address").to_owned();
+    workdir
+        .run(&["trigger", "avatar_video.fail", "--to", &to])
+        .ok();
+    let (status, text) = get(&url);
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("avatar_video.fail") && text.contains("1 in use"),
+        "{text}"
+    );
+    let (_, link) = text
+        .split_once("href=\"/deliveries/")
+        .expect("a link to it");
+    let (id, _) = link.split_once('"').expect("its end");
+    let (_, delivery) = get(&format!("{url}deliveries/{id}"));
+    assert!(delivery.contains("HEYGEN_WEBHOOK_SECRET"), "{delivery}");
+    assert!(!delivery.contains(SECRET), "{delivery}");
+    assert_eq!(get(&format!("{url}rejected")).0, 200);
+    assert_eq!(get(&format!("{url}sandbox")).0, 404, "there is none");
+    assert_eq!(get(&format!("{url}healthz")).0, 200);
+    // The inbox alone, once no server has it.
+    serve.kill();
+    let arguments = [
+        "dashboard",
+        "--admin",
+        "127.0.0.1:0",
+        "--admin-read-only",
+        "--log-format",
+        "json",
+    ];
+    let alone = workdir.start(workdir.command(&arguments), &[]);
+    let (status, text) = get(&alone.url);
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("avatar_video.fail") && text.contains("read-only"),
+        "{text}"
+    );
+}
+
+#[test]
+fn sandbox_has_a_page() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve_logging(&["--sandbox"]);
+    let dashboard: Value = serde_json::from_str(&serve.log_line("\"dashboard\"")).expect("JSON");
+    let url = dashboard["url"].as_str().expect("an address").to_owned();
+    let (status, text) = get(&format!("{url}sandbox?event=avatar_video.fail"));
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("An avatar video could not be rendered."),
+        "{text}"
+    );
+}
+
+#[test]
+fn address_that_others_reach_needs_a_token() {
+    let workdir = Workdir::new();
+    let token = "0123456789abcdef0123456789abcdef";
+    workdir.file("token", token);
+    let exposed = ["--admin", "0.0.0.0:0"];
+    for (arguments, expected) in [(&[][..], 404), (&["--admin-token-file", "token"], 303)] {
+        let all = [
+            &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"],
+            &exposed[..],
+            arguments,
+        ]
+        .concat();
+        let serve = workdir.start(
+            workdir.command(&all),
+            &[("HEYGEN_WEBHOOK_SECRET", "whsec_of_this")],
+        );
+        let admin = serve.admin().replace("0.0.0.0", "127.0.0.1");
+        assert_eq!(get(&format!("{admin}/healthz")).0, 200);
+        assert_eq!(
+            get(&format!("{admin}/deliveries")).0,
+            expected,
+            "{arguments:?}"
+        );
+    }
+    workdir.file("token", "short");
+    let refused = workdir.run(&[
+        "serve",
+        "--admin-token-file",
+        "token",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(refused.status, 2);
+    assert!(
+        refused.stderr.contains("at least 22 characters"),
+        "{}",
+        refused.stderr
+    );
+    let refused = workdir.run(&["dashboard", "--admin", "0.0.0.0:0"]);
+    assert_ne!(refused.status, 0);
+}
