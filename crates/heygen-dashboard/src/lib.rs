@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use heygen_inbox::{BoxInbox, InboxAdmin, RejectedRequests};
 use heygen_signature::Secret;
+use http::header;
 
 mod access;
 mod asset;
@@ -43,6 +44,7 @@ use site::Site;
 /// Pages over an inbox. [`router`](Self::router) makes them.
 pub struct Dashboard {
     site: Site,
+    metrics: Option<MethodRouter<Arc<Site>>>,
 }
 
 impl Dashboard {
@@ -51,6 +53,7 @@ impl Dashboard {
     pub fn new(inbox: impl InboxAdmin) -> Self {
         Self {
             site: Site::new(BoxInbox::new(inbox)),
+            metrics: None,
         }
     }
 
@@ -124,6 +127,21 @@ impl Dashboard {
         self
     }
 
+    /// Serves this text at `/metrics` to those who are logged in, or send the token as
+    /// `Authorization: Bearer`. For a listener whose own `/metrics` would be open to everyone.
+    #[must_use]
+    pub fn metrics<F>(mut self, scrape: impl Fn() -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = (&'static str, String)> + Send + 'static,
+    {
+        let answer = async move || {
+            let (media_type, text) = scrape().await;
+            ([(header::CONTENT_TYPE, media_type)], text)
+        };
+        self.metrics = Some(get(answer));
+        self
+    }
+
     /// The address that “Copy as curl” posts to. Default: `http://127.0.0.1:8080/webhooks/heygen`.
     #[must_use]
     pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
@@ -139,7 +157,7 @@ impl Dashboard {
             true => "/".to_owned(),
             false => site.base.clone(),
         };
-        Router::new()
+        let pages = Router::new()
             .route(&home, get(overview::show))
             .route(&at("/deliveries"), get(deliveries::show))
             .route(&at("/deliveries/{id}"), get(delivery::show))
@@ -168,7 +186,12 @@ impl Dashboard {
             .route(&at("/changes"), get(live::changes::stream))
             .route(&at("/login"), get(access::show_login).post(access::login))
             .route(&at("/logout"), post(access::logout))
-            .route(&at("/assets/{name}"), get(asset::show))
+            .route(&at("/assets/{name}"), get(asset::show));
+        let pages = match self.metrics {
+            Some(metrics) => pages.route(&at("/metrics"), metrics),
+            None => pages,
+        };
+        pages
             .route_layer(middleware::from_fn_with_state(
                 Arc::clone(&site),
                 access::protect,

@@ -101,6 +101,25 @@ async fn nothing_but_the_login_is_shown_without_one() {
 }
 
 #[tokio::test]
+async fn metrics_are_for_those_with_the_token() {
+    let with_metrics = || {
+        let scrape = async || ("text/plain", "deliveries_total 1".to_owned());
+        with_token(dashboard()).metrics(scrape)
+    };
+    for (token, expected) in [
+        (TOKEN, StatusCode::OK),
+        ("another-token-of-some-length", StatusCode::SEE_OTHER),
+    ] {
+        let request = get("/metrics").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let response = ask(with_metrics(), request).await;
+        assert_eq!(response.status(), expected, "{token}");
+    }
+    let response = ask(with_metrics(), get("/metrics")).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert!(!text(response).await.contains("deliveries_total"));
+}
+
+#[tokio::test]
 async fn pages_forbid_what_they_do_not_need() {
     for path in ["/", "/deliveries", "/deliveries/none"] {
         let response = ask(dashboard(), get(path)).await;

@@ -123,9 +123,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     receiving.path = Some(config.path.clone());
     receiving.limits = limits(config, &inbox, built.handler.destinations());
     receiving.callback_tokens = callbacks.tokens().clone();
-    let pages = AdminPages::new(inbox.clone())
-        .hosts(&config.admin_hosts)
-        .metrics(metrics.clone());
+    let pages = AdminPages::new(inbox.clone()).hosts(&config.admin_hosts);
     let active = sources.active();
     let mut shown = Dashboard::new(inbox.clone())
         .facts(facts(
@@ -143,6 +141,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     if let Some(show) = &show {
         shown = shown.sandbox(Arc::new(show.control()));
     }
+    let (pages, shown) = dashboard.serve_metrics(pages, shown, &metrics, &inbox);
     let pages = dashboard.mount(pages, &admin, &config.admin_hosts, shown);
     // What the receiver accepts is known before what is signed with: the new one may be among it.
     let (reloaded, reloads) = watch::channel(0);

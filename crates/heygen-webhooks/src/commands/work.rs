@@ -71,13 +71,12 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         if let Some(hook) = &built.hook {
             metrics = metrics.dead_letter_hook(hook);
         }
-        let pages = AdminPages::new(inbox.clone())
-            .hosts(&admin_hosts)
-            .metrics(metrics.clone());
+        let pages = AdminPages::new(inbox.clone()).hosts(&admin_hosts);
         let shown = Dashboard::new(inbox.clone())
             .facts(facts(&location, None, None))
             .secrets(named_secrets(receivers.clone()))
             .sender(built.sender());
+        let (pages, shown) = dashboard.serve_metrics(pages, shown, &metrics, &inbox);
         let pages = dashboard.mount(pages, &admin, &admin_hosts, shown);
         let mut dispatching = dispatch.options.clone();
         dispatching.observers.add(metrics);

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use heygen_connect::SecretStore;
 use heygen_dashboard::{Dashboard, Fact, Token};
 use heygen_inbox::BoxInbox;
-use heygen_receiver::{ActiveSecrets, AdminPages};
+use heygen_receiver::{ActiveSecrets, AdminPages, Metrics};
 use heygen_signature::Secret;
 
 use super::admin::Bound;
@@ -22,15 +22,46 @@ use crate::store::location::InboxLocation;
 pub(crate) struct Access {
     token: Option<Token>,
     is_read_only: bool,
+    protects_metrics: bool,
 }
 
 impl Access {
     pub(crate) fn read(options: &DashboardAccess) -> Result<Self, Failure> {
         let token = options.admin_token_file.as_deref().map(token).transpose()?;
+        if options.admin_protect_metrics && token.is_none() {
+            return Err(Failure::usage(
+                "--admin-protect-metrics needs a token: name a file that holds it with --admin-token-file",
+            ));
+        }
         Ok(Self {
             token,
             is_read_only: options.admin_read_only,
+            protects_metrics: options.admin_protect_metrics,
         })
+    }
+
+    /// Serves metrics where the options say: open beside the dashboard, or behind its login.
+    pub(crate) fn serve_metrics(
+        &self,
+        pages: AdminPages<BoxInbox>,
+        dashboard: Dashboard,
+        metrics: &Metrics,
+        inbox: &BoxInbox,
+    ) -> (AdminPages<BoxInbox>, Dashboard) {
+        if !self.protects_metrics {
+            return (pages.metrics(metrics.clone()), dashboard);
+        }
+        let (metrics, inbox) = (metrics.clone(), inbox.clone());
+        let scrape = move || {
+            let (metrics, inbox) = (metrics.clone(), inbox.clone());
+            async move {
+                (
+                    Metrics::TEXT_CONTENT_TYPE,
+                    metrics.scrape_text(&inbox).await,
+                )
+            }
+        };
+        (pages, dashboard.metrics(scrape))
     }
 
     /// For a command that has nothing else to serve.

@@ -38,6 +38,9 @@ pub(crate) struct DashboardAccess {
     /// has no dashboard
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_ADMIN_TOKEN_FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// Ask for the token at /metrics too: `Authorization: Bearer TOKEN`, or a login
+    #[arg(long, env = "HEYGEN_WEBHOOKS_ADMIN_PROTECT_METRICS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) admin_protect_metrics: bool,
     /// Show a dashboard that changes nothing
     #[arg(long, env = "HEYGEN_WEBHOOKS_ADMIN_READ_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) admin_read_only: bool,

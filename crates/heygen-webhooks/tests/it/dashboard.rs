@@ -96,6 +96,21 @@ fn address_that_others_reach_needs_a_token() {
             "{arguments:?}"
         );
     }
+    let protected = ["--admin-token-file", "token", "--admin-protect-metrics"];
+    let serve = workdir.serve_logging(&protected);
+    let metrics = format!("{}/metrics", serve.admin());
+    assert_eq!(get(&metrics).0, 303);
+    let bearer = format!("Bearer {token}");
+    let answer = promises::ask(&metrics, "GET", &[("Authorization", &bearer)], b"");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("heygen_webhooks_"), "{}", answer.body);
+    let refused = workdir.run(&[
+        "serve",
+        "--admin-protect-metrics",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(refused.status, 2, "{}", refused.stderr);
     workdir.file("token", "short");
     let refused = workdir.run(&[
         "serve",
