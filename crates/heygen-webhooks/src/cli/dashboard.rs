@@ -20,7 +20,7 @@ use crate::settings::secrets::SecretFiles;
   heygen-webhooks dashboard --inbox nats://a,b,c/HEYGEN \\
     --admin 0.0.0.0:9180 --admin-token-file token")]
 #[command(mut_arg("admin", |arg| arg.help(
-    "Address and port of the dashboard [env: HEYGEN_WEBHOOKS_ADMIN] [default: 127.0.0.1:9180, or a free port]"
+    "Address and port of the dashboard [default: 127.0.0.1:9180, or a free port]"
 )))]
 pub(crate) struct Dashboard {
     #[command(flatten)]
