@@ -65,12 +65,14 @@ pub(crate) struct BuiltHandler {
     /// What is forwarded is signed with this; `None` where nothing is.
     forward_secret: Option<ForwardSecret>,
     receivers: ActiveSecrets,
+    forwarding: Forwarding,
     /// Where attempts are shown, if anyone looks.
     pub(crate) activity: Option<Activity>,
 }
 
 /// Sends one delivery at a time to addresses that someone names on the dashboard.
 pub(crate) struct SendOnce {
+    forwarding: Forwarding,
     secrets: ActiveSecrets,
     receivers: ActiveSecrets,
 }
@@ -82,6 +84,7 @@ impl SendOnce {
                 .to_owned()
         })?;
         let mut options = ForwardOptions::default();
+        self.forwarding.set(&mut options);
         options.receiver_secrets = Some(self.receivers.clone());
         // The listener has ten seconds for the whole answer.
         options.timeout = SEND_TIMEOUT;
@@ -216,6 +219,7 @@ impl DispatchConfig {
             hook,
             forward_secret,
             receivers: receivers.clone(),
+            forwarding: self.forwarding.clone(),
             activity: printer.activity(),
         })
     }
@@ -280,6 +284,7 @@ impl BuiltHandler {
             hook: None,
             forward_secret: None,
             receivers: ActiveSecrets::none(),
+            forwarding: Forwarding::default(),
             activity: None,
         }
     }
@@ -288,6 +293,7 @@ impl BuiltHandler {
     pub(crate) fn sender(&self) -> SendOnce {
         let secrets = self.forward_secret.as_ref().map(ForwardSecret::active);
         SendOnce {
+            forwarding: self.forwarding.clone(),
             secrets: secrets.unwrap_or(&self.receivers).clone(),
             receivers: self.receivers.clone(),
         }
