@@ -201,6 +201,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "slow_ms": whole("The second half of every body comes so much later."),
             "job_ms": { "type": ["integer", "null"], "minimum": 0, "description": "How long jobs take; without it one second." },
             "fail_jobs": nullable_text("Jobs fail, for this reason."),
+            "fail_code": nullable_text("The code beside the reason, in the state of a video."),
             "link_ms": { "type": ["integer", "null"], "minimum": 0, "description": "How long links live; without it seven days." },
             "mid_2026_headers": flag("`Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id` instead of `Signature`."),
             "spaced": flag("Bodies have the spaces and escapes of Python's JSON."),

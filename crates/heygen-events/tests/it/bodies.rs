@@ -274,14 +274,14 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 
 /// Every file of `fixtures/` that is a body.
 pub(crate) fn fixtures() -> Vec<Vec<u8>> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut folders = vec![root.join("bodies"), root.join("events")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
-                false if path.ends_with("README.md") => {}
                 false => files.push(path),
             }
         }

@@ -41,6 +41,8 @@ async fn all_metrics() -> String {
         heygen.url(),
         "--public-url",
         &public_url,
+        "--on-dead-letter",
+        "exec:true",
     ];
     let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET), ("HEYGEN_API_KEY", "key")];
     let serve = workdir.serve_with(&arguments, &environment);

@@ -38,7 +38,9 @@ fn with_event_names(command: Command) -> Command {
     let is_schema = command.get_name() == "schema";
     command
         .mut_args(|arg| {
-            let is_name = is_named(&arg, "EVENT_TYPE") || is_named(&arg, "EVENT_TYPES");
+            let is_name = is_named(&arg, "EVENT_TYPE")
+                || is_named(&arg, "EVENT_TYPES")
+                || is_schema && is_named(&arg, "NAME");
             let arg = candidates_if(is_name, arg, move || event_names(is_schema));
             candidates_if(arg.get_long() == Some("on"), arg, rules)
         })
@@ -72,10 +74,17 @@ fn is_named(arg: &Arg, name: &str) -> bool {
     names.iter().any(|found| found.as_str() == name)
 }
 
-fn event_names(with_any: bool) -> Vec<CompletionCandidate> {
+fn event_names(is_schema: bool) -> Vec<CompletionCandidate> {
     let names = EventType::KNOWN.iter().map(EventType::as_str);
-    let any = with_any.then_some("any");
-    names.chain(any).map(CompletionCandidate::new).collect()
+    let others = if is_schema {
+        &["any", "body", "index", "openapi"][..]
+    } else {
+        &[]
+    };
+    names
+        .chain(others.iter().copied())
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 /// How a rule of `--on` begins.
