@@ -65,35 +65,12 @@ impl Stage {
 
     /// The unit of `deploy/`, for a program that a package installs.
     fn unit(&self) -> Result<()> {
-        let file = self.root.join("deploy/systemd/heygen-webhooks.service");
-        let mut unit = fs::read_to_string(&file).context("read the unit")?;
-        for (from, to) in [
-            ("/etc/systemd/system/", "/usr/lib/systemd/system/"),
-            ("/usr/local/bin/", "/usr/bin/"),
-            // The configuration names the secret, so that the service can start without one.
-            (
-                " \\\n    --secret-file %d/secret --api-key-file %d/api-key",
-                "",
-            ),
-            (
-                "/etc/heygen-webhooks/heygen-webhooks.toml",
-                "/etc/heygen-webhooks.toml",
-            ),
-            (
-                "# Reads the configuration's certificate and tokens again. Credentials are read at the start: restart it for those.\n",
-                "# Reads secrets, certificate and tokens again.\n",
-            ),
-            ("LoadCredential=secret:/etc/heygen-webhooks/secret\n", ""),
-            (
-                "# Only for public-url and backfill; without them remove this line and --api-key-file.\n",
-                "",
-            ),
-            ("LoadCredential=api-key:/etc/heygen-webhooks/api-key\n", ""),
-        ] {
-            ensure!(unit.contains(from), "{} lacks {from:?}", file.display());
-            unit = unit.replace(from, to);
-        }
-        write(&self.path("systemd").join("heygen-webhooks.service"), unit)
+        let file = self.root.join(UNIT);
+        let unit = fs::read_to_string(&file).context("read the unit")?;
+        write(
+            &self.path("systemd").join("heygen-webhooks.service"),
+            packaged(unit)?,
+        )
     }
 
     /// Size and start of the program, which users wait for.
@@ -121,3 +98,49 @@ impl Stage {
 }
 
 pub(crate) const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+const UNIT: &str = "deploy/systemd/heygen-webhooks.service";
+
+/// The unit as a package has it: its configuration names the secret, so that the service can start without one.
+fn packaged(mut unit: String) -> Result<String> {
+    for (from, to) in [
+        ("/etc/systemd/system/", "/usr/lib/systemd/system/"),
+        ("/usr/local/bin/", "/usr/bin/"),
+        (
+            " \\\n    --secret-file %d/secret --api-key-file %d/api-key",
+            "",
+        ),
+        (
+            "/etc/heygen-webhooks/heygen-webhooks.toml",
+            "/etc/heygen-webhooks.toml",
+        ),
+        (
+            " Credentials are read at the start: restart it for those.",
+            "",
+        ),
+        ("LoadCredential=secret:/etc/heygen-webhooks/secret\n", ""),
+        (
+            "# Only for public-url and backfill; without them remove this line and --api-key-file.\n",
+            "",
+        ),
+        ("LoadCredential=api-key:/etc/heygen-webhooks/api-key\n", ""),
+    ] {
+        ensure!(unit.contains(from), "{UNIT} lacks {from:?}");
+        unit = unit.replace(from, to);
+    }
+    Ok(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_of_the_repository_becomes_that_of_the_package() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let unit = packaged(fs::read_to_string(root.join(UNIT)).unwrap()).unwrap();
+        let start = "ExecStart=/usr/bin/heygen-webhooks serve --config /etc/heygen-webhooks.toml\n";
+        assert!(unit.contains(start), "{unit}");
+        assert!(!unit.contains("LoadCredential"), "{unit}");
+    }
+}

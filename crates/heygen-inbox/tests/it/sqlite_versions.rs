@@ -58,6 +58,8 @@ async fn files_of_every_version_go_on_where_they_were() {
             inbox.complete(done).await.unwrap();
         }
         assert_eq!(of(State::Acknowledged).await.unwrap().len(), 3);
-        inbox.closed().await;
+        let closed = inbox.closed();
+        drop(inbox);
+        closed.await;
     }
 }
