@@ -1,5 +1,7 @@
 """The receivers for the three frameworks, each through the framework's own test client."""
 
+import asyncio
+import functools
 import hashlib
 import hmac
 
@@ -98,3 +100,67 @@ def test_receiver(start):
     state["failure"] = RuntimeError("no database")
     assert post(BODY).status_code == 500
     assert len(events) == 2
+
+
+def signed(body):
+    return {"Signature": hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def asynchronous(called, failure=None):
+    """The ways to write a function whose result must be awaited; the first three can be told before they are called."""
+
+    async def function(*given):
+        await asyncio.sleep(0)
+        if failure:
+            raise failure
+        called.append(given)
+
+    class Callable:
+        async def __call__(self, *given):
+            await function(*given)
+
+    return [function, functools.partial(function), Callable(), lambda *given: function(*given)]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_fastapi_awaits_every_function(way):
+    events, unreadable, rejected = [], [], []
+    send = start_fastapi(
+        secrets=SECRET,
+        on_event=asynchronous(events)[way],
+        on_unreadable=asynchronous(unreadable)[way],
+        on_rejected=asynchronous(rejected)[way],
+    )
+    assert send("POST", BODY, signed(BODY)).status_code == 200
+    assert send("POST", b"<html>", signed(b"<html>")).status_code == 200
+    assert send("POST", BODY, {}).status_code == 401
+    assert send("POST", b"x" * 3_000_000, {}).status_code == 413
+    assert [event.subject_id for (event,) in events] == ["v"]
+    assert [body for body, _ in unreadable] == [b"<html>"]
+    assert [rejection.status for (rejection,) in rejected] == [401, 413]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_what_an_awaited_function_raises_is_a_500(way):
+    send = start_fastapi(secrets=SECRET, on_event=asynchronous([], RuntimeError("no database"))[way])
+    assert send("POST", BODY, signed(BODY)).status_code == 500
+
+
+@pytest.mark.parametrize("name", ["on_event", "on_unreadable", "on_rejected"])
+@pytest.mark.parametrize("way", range(3))
+@pytest.mark.parametrize("start", [start_flask, start_django])
+def test_coroutine_functions_are_refused_where_no_one_awaits_them(start, way, name):
+    functions = {"on_event": print, name: asynchronous([])[way]}
+    with pytest.raises(TypeError, match=f"{name} is asynchronous"):
+        start(secrets=SECRET, **functions)
+
+
+@pytest.mark.parametrize("start", [start_flask, start_django])
+def test_delivery_is_not_acknowledged_when_an_awaitable_is_returned(start):
+    called = []
+    function = asynchronous(called)[3]
+    send = start(secrets=SECRET, on_event=function, on_unreadable=function, on_rejected=function)
+    assert send("POST", BODY, signed(BODY)).status_code == 500
+    assert send("POST", b"<html>", signed(b"<html>")).status_code == 500
+    assert send("POST", BODY, {}).status_code == 500
+    assert called == []

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from heygen_webhooks.events import Event
-from heygen_webhooks.receiver import Answer, GivenSecrets, Receiver
+from heygen_webhooks.receiver import GivenSecrets, Receiver
 
 
 def heygen(
@@ -18,22 +18,22 @@ def heygen(
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Handles every method. What ``on_event`` raises is a 500, after which HeyGen sends the delivery again.
 
-    Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE`` limits the body. ``options`` are ``on_unreadable`` and ``on_rejected`` of ``Receiver``.
+    Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE`` limits the body. No function may be asynchronous: a coroutine function is a
+    ``TypeError`` here, and an awaitable that a function returns is a 500. ``options`` are ``on_unreadable`` and ``on_rejected`` of
+    ``Receiver``.
     """
-    receiver = Receiver(secrets, **options)
+    receiver = Receiver(secrets, on_event, **options)
 
     @csrf_exempt
     def view(request: HttpRequest) -> HttpResponse:
         answer = receiver.probed(request.method or "")
         if answer is None:
             try:
-                received = receiver.received(request.body, request.headers)
+                raw_body = request.body
             except RequestDataTooBig:
-                received = receiver.too_large()
-            if isinstance(received, Event):
-                on_event(received)
-                received = Answer(200)
-            answer = received
+                answer = receiver.too_large()
+            else:
+                answer = receiver.received(raw_body, request.headers)
         return HttpResponse(status=answer.status, headers=answer.headers)
 
     return view

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from heygen_webhooks.events import Event
-from heygen_webhooks.receiver import MAX_BODY_BYTES, METHODS, Answer, GivenSecrets, Receiver
+from heygen_webhooks.receiver import MAX_BODY_BYTES, METHODS, GivenSecrets, Receiver
 
 
 def heygen(
@@ -18,10 +17,10 @@ def heygen(
 ) -> APIRouter:
     """Handles every method of ``path``. What ``on_event`` raises is a 500, after which HeyGen sends the delivery again.
 
-    ``on_event`` may be a coroutine function; any other runs in a thread. ``options`` are ``on_unreadable`` and ``on_rejected`` of
-    ``Receiver``.
+    ``on_event`` may be asynchronous; any function is called in a thread, and what it returns is awaited if it can be. A body of more
+    than 1 MiB gets 413. ``options`` are ``on_unreadable`` and ``on_rejected`` of ``Receiver``, which may be asynchronous too.
     """
-    receiver = Receiver(secrets, **options)
+    receiver = Receiver(secrets, on_event, **options, may_await=True)
     router = APIRouter()
 
     async def view(request: Request) -> Response:
@@ -29,16 +28,12 @@ def heygen(
         if answer is None:
             raw_body = await _read(request)
             if raw_body is None:
-                received: Answer | Event = receiver.too_large()
+                answer = await run_in_threadpool(receiver.too_large)
             else:
-                received = await run_in_threadpool(receiver.received, raw_body, request.headers)
-            if isinstance(received, Event):
-                if inspect.iscoroutinefunction(on_event):
-                    await on_event(received)
-                else:
-                    await run_in_threadpool(on_event, received)
-                received = Answer(200)
-            answer = received
+                answer = await run_in_threadpool(receiver.received, raw_body, request.headers)
+            # Here rather than in the thread, which others wait for.
+            if answer.pending is not None:
+                await answer.pending
         return Response(status_code=answer.status, headers=answer.headers)
 
     router.add_api_route(path, view, methods=METHODS, include_in_schema=False)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from heygen_webhooks.events import Event
-from heygen_webhooks.receiver import MAX_BODY_BYTES, METHODS, Answer, GivenSecrets, Receiver
+from heygen_webhooks.receiver import MAX_BODY_BYTES, METHODS, GivenSecrets, Receiver
 
 
 def heygen(
@@ -17,9 +17,11 @@ def heygen(
 ) -> Blueprint:
     """Handles every method of ``path``. What ``on_event`` raises is a 500, after which HeyGen sends the delivery again.
 
-    ``options`` are ``on_unreadable`` and ``on_rejected`` of ``Receiver``.
+    A body of more than 1 MiB gets 413, whatever ``MAX_CONTENT_LENGTH`` of the application is. No function may be asynchronous: a
+    coroutine function is a ``TypeError`` here, and an awaitable that a function returns is a 500. ``options`` are ``on_unreadable`` and
+    ``on_rejected`` of ``Receiver``.
     """
-    receiver = Receiver(secrets, **options)
+    receiver = Receiver(secrets, on_event, **options)
     blueprint = Blueprint(name, __name__)
 
     def view() -> Response:
@@ -27,13 +29,11 @@ def heygen(
         if answer is None:
             request.max_content_length = MAX_BODY_BYTES
             try:
-                received = receiver.received(request.get_data(), request.headers)
+                raw_body = request.get_data()
             except RequestEntityTooLarge:
-                received = receiver.too_large()
-            if isinstance(received, Event):
-                on_event(received)
-                received = Answer(200)
-            answer = received
+                answer = receiver.too_large()
+            else:
+                answer = receiver.received(raw_body, request.headers)
         return Response(status=answer.status, headers=answer.headers)
 
     blueprint.add_url_rule(path, view_func=view, methods=METHODS, provide_automatic_options=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 
 from heygen_webhooks.events import Event, ParseError, parse
 from heygen_webhooks.signature import Headers, Secrets, VerifyError, diagnose, verify
@@ -35,6 +36,8 @@ class Answer:
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    #: To await before the answer is sent. It may raise.
+    pending: Awaitable[object] | None = None
 
 
 def _log_rejection(rejection: Rejection) -> None:
@@ -46,15 +49,33 @@ def _log_unreadable(raw_body: bytes, error: ParseError) -> None:
 
 
 class Receiver:
-    """The decisions of a receiver; frameworks bring the requests and carry out the answers."""
+    """The decisions of a receiver; frameworks bring the requests and carry out the answers.
+
+    The application's functions may be asynchronous if ``may_await``: then what they return is ``pending`` in an ``Answer``. Otherwise
+    no one would run them and the delivery would be lost, so that a coroutine function and an awaitable result are ``TypeError``s.
+    """
 
     def __init__(
         self,
         secrets: GivenSecrets,
+        on_event: Callable[[Event], object],
         on_unreadable: Callable[[bytes, ParseError], object] = _log_unreadable,
         on_rejected: Callable[[Rejection], object] = _log_rejection,
+        *,
+        may_await: bool = False,
     ) -> None:
+        if not may_await:
+            given: dict[str, Callable[..., object]] = {
+                "on_event": on_event,
+                "on_unreadable": on_unreadable,
+                "on_rejected": on_rejected,
+            }
+            for name, function in given.items():
+                if _is_coroutine_function(function):
+                    raise TypeError(f"{name} is asynchronous, and only the receiver for FastAPI can await it")
+        self._may_await = may_await
         self._given = secrets
+        self._on_event = on_event
         self._on_unreadable = on_unreadable
         self._on_rejected = on_rejected
         self._diagnosed_at = float("-inf")
@@ -65,8 +86,8 @@ class Receiver:
             return Answer(204, {"Allow": ", ".join(METHODS)})
         return None if method == "POST" else Answer(405, {"Allow": ", ".join(METHODS)})
 
-    def received(self, raw_body: bytes, headers: Headers) -> Answer | Event:
-        """An event to handle, after which 200 is the answer; or the answer."""
+    def received(self, raw_body: bytes, headers: Headers) -> Answer:
+        """Handles a POST. Raises what the functions of the application raise."""
         secrets = self._given() if callable(self._given) else self._given
         if not secrets:
             return self._rejected(503, "there is no webhook secret", {"Retry-After": "60"})
@@ -75,10 +96,10 @@ class Receiver:
         except VerifyError as error:
             return self._rejected(401, self._explained(error, raw_body, headers, secrets))
         try:
-            return parse(raw_body)
+            event = parse(raw_body)
         except ParseError as error:
-            self._on_unreadable(raw_body, error)
-            return Answer(200)
+            return self._after(self._on_unreadable(raw_body, error), Answer(200))
+        return self._after(self._on_event(event), Answer(200))
 
     def too_large(self) -> Answer:
         """The answer to a body that is larger than ``MAX_BODY_BYTES``."""
@@ -93,5 +114,20 @@ class Receiver:
         return diagnose(raw_body, headers, secrets).message
 
     def _rejected(self, status: int, message: str, headers: dict[str, str] | None = None) -> Answer:
-        self._on_rejected(Rejection(status, message))
-        return Answer(status, headers or {})
+        return self._after(self._on_rejected(Rejection(status, message)), Answer(status, headers or {}))
+
+    def _after(self, result: object, answer: Answer) -> Answer:
+        """The answer, once a function of the application has returned this."""
+        if not inspect.isawaitable(result):
+            return answer
+        if self._may_await:
+            return replace(answer, pending=result)
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError("an awaitable was returned, and only the receiver for FastAPI can await it")
+
+
+def _is_coroutine_function(function: Callable[..., object]) -> bool:
+    """Also for an object whose ``__call__`` is one."""
+    call = getattr(function, "__call__", None)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

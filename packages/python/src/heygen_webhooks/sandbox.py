@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 
 class Sandbox:
@@ -27,10 +27,9 @@ class Sandbox:
     def __init__(
         self, binary: str | None = None, time_scale: float | None = None, secret: str | None = None
     ) -> None:
-        environment = dict(os.environ)
-        binary = binary or environment.get("HEYGEN_WEBHOOKS_BIN") or "heygen-webhooks"
-        environment.pop("HEYGEN_WEBHOOKS_BIN", None)
-        environment.pop("HEYGEN_WEBHOOK_SECRET", None)
+        binary = binary or os.environ.get("HEYGEN_WEBHOOKS_BIN") or "heygen-webhooks"
+        # Its variables are options too, and the application's own settings are none of a sandbox.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HEYGEN_")}
         if secret is not None:
             environment["HEYGEN_WEBHOOK_SECRET"] = secret
         words = [binary, "sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"]
@@ -45,9 +44,14 @@ class Sandbox:
             raise RuntimeError(f"{binary} does not start: {advice}") from error
         assert self._process.stdout is not None
         first = self._process.stdout.readline()
-        if not first:
-            raise RuntimeError(f"{binary} sandbox ended before it listened")
-        self.url = json.loads(first)["url"]
+        try:
+            self.url = json.loads(first)["url"]
+        except (ValueError, KeyError, TypeError) as error:
+            self._end()
+            self._process.stdout.close()
+            if not first:
+                raise RuntimeError(f"{binary} sandbox ended before it listened") from None
+            raise RuntimeError(f"{binary} sandbox does not say where it listens, but: {first.strip()}") from error
         # Read to its end, so that the pipe never fills.
         self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
         self._reader.start()
@@ -82,9 +86,8 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends it."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
+        assert self._process.stdout is not None
+        self._end()
         self._reader.join()
         self._process.stdout.close()
 
@@ -96,13 +99,28 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    def _end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        # A forked process may hold the pipe too, so that its end alone does not end the sandbox.
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"X-Api-Key": "sandbox", "Content-Type": "application/json"}
         request = Request(self.url + path, data=data, headers=headers, method=method)
         try:
-            with urlopen(request) as response:
+            with _opener.open(request) as response:
                 text = response.read()
         except HTTPError as error:
             raise RuntimeError(f"{method} {path} answered {error.code}: {error.read().decode()}") from error
         return json.loads(text)["data"] if text else None
+
+
+# The sandbox is on this machine, which a proxy of the environment does not reach.
+_opener = build_opener(ProxyHandler({}))
