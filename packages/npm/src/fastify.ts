@@ -4,7 +4,11 @@ import type { FastifyInstance } from "fastify";
 
 import { answer, MAX_BODY_BYTES, type Receiver } from "./receiver.js";
 
-/** Handles every method of a path: `app.register(heygen, { path: "/heygen", secrets, onEvent })`. */
+/**
+ * Handles every method of a path: `app.register(heygen, { path: "/heygen", secrets, onEvent })`.
+ *
+ * Fastify itself answers 413 to a body of more than `maxBodyBytes`, without a call of `onRejected`; its `onError` hooks see that.
+ */
 export async function heygen(app: FastifyInstance, options: Receiver & { readonly path: string }): Promise<void> {
   // In this plugin alone: the signature covers the bytes as they were sent.
   app.removeAllContentTypeParsers();

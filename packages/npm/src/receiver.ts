@@ -15,7 +15,7 @@ export interface Receiver {
   readonly onEvent: (event: AnyEvent, rawBody: Uint8Array) => unknown;
   /** Called for a verified body that is no event, which is acknowledged. By default it is a line in the log. */
   readonly onUnreadable?: (rawBody: Uint8Array, error: Error) => unknown;
-  /** Called for each request that is rejected. By default it is a line in the log. */
+  /** Called for each request that is rejected, but for the 413 of Fastify. By default it is a line in the log. */
   readonly onRejected?: (rejection: Rejection) => unknown;
   /** A larger body gets 413. By default 1 MiB. */
   readonly maxBodyBytes?: number;

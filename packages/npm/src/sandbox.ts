@@ -4,8 +4,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-import type { AnyEvent } from "./events.js";
-
 /** An endpoint at the sandbox. */
 export interface Endpoint {
   readonly endpoint_id: string;
@@ -28,12 +26,15 @@ export interface SandboxEvent {
 
 /** One event on its way to one endpoint. */
 export interface SandboxDelivery {
-  readonly delivery_id: string;
+  readonly delivery_id: number;
   readonly event_id: string;
   readonly event_type: string;
+  /** `null` for the callback of one request, which no endpoint registered. */
+  readonly endpoint_id: string | null;
   readonly state: "held" | "pending" | "delivered" | "given_up" | "cancelled";
   readonly attempts: readonly SandboxAttempt[];
-  readonly body: AnyEvent;
+  /** What was signed and sent, for `parse`. */
+  readonly body: string;
   readonly [field: string]: unknown;
 }
 
@@ -58,11 +59,12 @@ export interface SandboxOptions {
 
 /** Starts a sandbox on a free port. It ends with this process, or when it is closed. */
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { HEYGEN_WEBHOOKS_BIN: named, HEYGEN_WEBHOOK_SECRET: _, ...env } = process.env;
+  // Its variables are options too, and the application's own settings are none of a sandbox.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEYGEN_")));
   if (options.secret !== undefined) {
     env["HEYGEN_WEBHOOK_SECRET"] = options.secret;
   }
-  const binary = options.binary ?? named ?? "heygen-webhooks";
+  const binary = options.binary ?? process.env["HEYGEN_WEBHOOKS_BIN"] ?? "heygen-webhooks";
   const words = ["sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"];
   if (options.timeScale !== undefined) {
     words.push("--time-scale", String(options.timeScale));
@@ -82,7 +84,12 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   if (first === undefined) {
     throw new Error(`${binary} sandbox ended before it listened`);
   }
-  const { url } = JSON.parse(first[0] as string) as { url: string };
+  const url = listening(first[0] as string);
+  if (url === undefined) {
+    child.kill("SIGKILL");
+    await exited;
+    throw new Error(`${binary} sandbox does not say where it listens, but: ${first[0]}`);
+  }
   // Neither keeps the process alive: a test that forgets to close still ends.
   child.unref();
   for (const stream of [child.stdin, child.stdout] as unknown as { unref?: () => void }[]) {
@@ -93,6 +100,15 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     child.stdin.end();
     await exited;
   });
+}
+
+/** The address in the first line that a sandbox prints. */
+function listening(line: string): string | undefined {
+  try {
+    return (JSON.parse(line) as { url?: string } | null)?.url;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A running sandbox. */

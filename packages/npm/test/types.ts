@@ -1,5 +1,5 @@
 // Compiled, not run: a handler narrows, and is exhaustive.
-import { isKnown, verify, type AnyEvent, type EventType } from "heygen-webhooks";
+import { isKnown, parse, verify, type AnyEvent, type EventType } from "heygen-webhooks";
 import { heygen } from "heygen-webhooks/next";
 import { heygen as express } from "heygen-webhooks/express";
 import { heygen as fastify } from "heygen-webhooks/fastify";
@@ -37,5 +37,8 @@ const names: EventType[] = ["batch.finished"];
 // @ts-expect-error: misspelt
 names.push("batch.finish");
 const sandbox = await createSandbox({ timeScale: 0 });
-const state: string | undefined = (await sandbox.settled())[secret]?.state;
-export { names, state };
+const delivery = (await sandbox.settled())[secret];
+const state: string | undefined = delivery?.state;
+const sent: AnyEvent = parse(delivery?.body ?? "");
+const ids: [number | undefined, string | null | undefined] = [delivery?.delivery_id, delivery?.endpoint_id];
+export { ids, names, sent, state };
