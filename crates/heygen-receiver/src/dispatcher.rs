@@ -96,7 +96,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         let mut log = ClaimLog::default();
         let count = self.handler.destinations();
         let destinations = Arc::new(Destinations::new(count, self.options.concurrency));
-        let begun_at = Instant::now();
+        let mut begun_at = Instant::now();
         loop {
             while let Some(ended) = running.try_join_next() {
                 report(ended);
@@ -120,6 +120,10 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             self.options.observers.polled();
             let more_may_be_due = !claim.deliveries.is_empty();
             let is_waiting = has_room && !claim.is_paused;
+            if claim.is_paused {
+                // As after a restart: a pause uses none of the time for retries.
+                begun_at = Instant::now();
+            }
             for claimed in claim.deliveries.drain(..) {
                 let destination = self.handler.destination(claimed.event_type.as_deref());
                 let slot = destinations.enter(destination, claimed.is_live);
@@ -388,3 +392,44 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_INTERRUPTED: u32 = 100;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use heygen_inbox::{AttemptOutcome, InboxAdmin as _, MemoryInbox, NewDelivery, Source};
+
+    use super::*;
+
+    /// Of whatever length, it uses none of the time for retries.
+    #[tokio::test]
+    async fn pause_of_dispatch_costs_no_time_for_retries() {
+        let inbox = MemoryInbox::new();
+        let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
+        let new = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+        let id = inbox.append(new).await.expect("room").id();
+        let handler = |_: Delivery| std::future::ready(Disposition::retry("not now"));
+        // Claims during a pause are a second apart, and the last of these seconds does count.
+        let schedule = RetrySchedule::default()
+            .with_initial_delay(Duration::from_millis(200))
+            .with_max_elapsed(Duration::from_millis(2500));
+        let options = DispatchOptions::default().with_schedule(schedule);
+        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+        let dispatching = tokio::spawn(dispatcher.run(pending()));
+        let attempts = async || {
+            let stored = inbox.get(id).await.expect("open");
+            stored.expect("it is there").attempts
+        };
+        while attempts().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        inbox.pause(SystemTime::now()).await.expect("open");
+        let before = attempts().await.len();
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        inbox.resume().await.expect("open");
+        while attempts().await.len() <= before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let next = attempts().await.swap_remove(before);
+        assert_eq!(next.result, AttemptOutcome::Retry, "{next:?}");
+        dispatching.abort();
+    }
+}
