@@ -4,6 +4,7 @@
 
 const { spawn } = require('node:child_process');
 const { constants } = require('node:os');
+const { isatty } = require('node:tty');
 
 const name = `heygen-webhooks-cli-${process.platform}-${process.arch}`;
 let program;
@@ -15,9 +16,10 @@ try {
 }
 
 const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
-// A terminal sends Ctrl-C to both; the program decides how to end.
+// A terminal sends Ctrl-C to both, and a second one would end the program at once; anyone else sends SIGINT to this process alone.
+const isSentToBoth = (signal) => signal === 'SIGINT' && isatty(0);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+  process.on(signal, () => isSentToBoth(signal) || child.kill(signal));
 }
 child.on('error', (error) => {
   console.error(`error: cannot start ${program}: ${error.message}`);

@@ -168,9 +168,11 @@ fn sbom(stage: &Stage, wheel: &Path) -> Result<PathBuf> {
         .as_array()
         .is_some_and(|all| all.iter().any(|component| component["name"] == "hyper"));
     ensure!(has_hyper, "the SBOM does not list hyper");
-    let file = stage
-        .out
-        .join(format!("heygen-webhooks-{}.cyclonedx.json", stage.version));
+    let name = format!(
+        "heygen-webhooks-{}-{}.cyclonedx.json",
+        stage.version, stage.target
+    );
+    let file = stage.out.join(name);
     write(&file, text)?;
     Ok(file)
 }
@@ -189,7 +191,14 @@ fn npm(stage: &Stage) -> Result<[PathBuf; 2]> {
     let mut manifest: Value =
         serde_json::from_slice(&fs::read(source.join("package.json"))?).context("package.json")?;
     manifest["version"] = json!(stage.version);
-    manifest["optionalDependencies"] = json!({ &of_system: stage.version });
+    // Each release job makes this package, and the same one: it names the systems of all of them.
+    let systems = NPM_SYSTEMS.map(|system| format!("heygen-webhooks-cli-{system}"));
+    ensure!(
+        systems.contains(&of_system),
+        "{of_system} is not among the packages that the command finds"
+    );
+    let systems = systems.map(|system| (system, json!(stage.version)));
+    manifest["optionalDependencies"] = Value::Object(systems.into_iter().collect());
     write(&command.join("package.json"), format!("{manifest:#}\n"))?;
     copy(&source.join("README.md"), &command.join("README.md"))?;
     copy(&source.join("run.js"), &command.join("run.js"))?;
@@ -223,6 +232,9 @@ fn npm(stage: &Stage) -> Result<[PathBuf; 2]> {
     let archive = |name: &str| stage.out.join(format!("{name}-{}.tgz", stage.version));
     Ok([archive("heygen-webhooks-cli"), archive(&of_system)])
 }
+
+/// The systems that `.github/workflows/release.yml` builds for, as npm calls them.
+const NPM_SYSTEMS: [&str; 2] = ["linux-arm64", "linux-x64"];
 
 /// The one file with this ending.
 fn only(out: &Path, ending: &str) -> Result<PathBuf> {
