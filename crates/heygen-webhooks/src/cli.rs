@@ -78,7 +78,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
             Ok(cli.command)
         }
         Err(mut error) => {
-            let words: Vec<_> = std::env::args().skip(1).collect();
+            let words: Vec<_> = arguments().skip(1).collect();
             suggestion::correct(&mut error, &definition, &words);
             match error.use_stderr() && !io::stderr().is_terminal() {
                 true => stderr::say(error.render().to_string()),
@@ -92,6 +92,11 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
             Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
         }
     }
+}
+
+/// What was typed, to be looked at: an argument need not be text.
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())
 }
 
 /// The parser names flags only: names the variable of each flag that was not typed.
@@ -108,7 +113,7 @@ fn variables_of(error: &clap::Error, definition: &clap::Command) -> Vec<String> 
     for spoken_of in spoken_of {
         let flag = spoken_of.split([' ', '=', '[']).next().unwrap_or_default();
         let is_written =
-            std::env::args().any(|argument| argument.split('=').next().unwrap_or_default() == flag);
+            arguments().any(|argument| argument.split('=').next().unwrap_or_default() == flag);
         let variable = variable_of(definition, flag.trim_start_matches('-'));
         let variable = variable.filter(|name| environment::variable(name).is_some());
         if let (false, Some(variable)) = (is_written, variable) {

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heygen_inbox::{ClaimedDelivery, DispatchOrder, NewDelivery, StoredDelivery};
+use heygen_inbox::{ClaimedDelivery, DispatchOrder, NewDelivery, Source, StoredDelivery};
 use heygen_receiver::handlers::{BoxHandler, Command, Forward, ForwardOptions, Rules};
 use heygen_receiver::{
     ActiveSecrets, DeadLetterHook, DeadLetterHookOptions, Delivery, DispatchOptions, Disposition,
     Handler as _,
 };
+use heygen_signature::Secret;
 use reqwest::Url;
 use tokio::sync::watch;
 
@@ -73,7 +74,8 @@ pub(crate) struct BuiltHandler {
 /// Sends one delivery at a time to addresses that someone names on the dashboard.
 pub(crate) struct SendOnce {
     forwarding: Forwarding,
-    secrets: ActiveSecrets,
+    /// `None` where nothing is forwarded, and so nothing signed.
+    secrets: Option<ActiveSecrets>,
     receivers: ActiveSecrets,
 }
 
@@ -85,17 +87,24 @@ impl SendOnce {
         })?;
         let mut options = ForwardOptions::default();
         self.forwarding.set(&mut options);
-        options.receiver_secrets = Some(self.receivers.clone());
+        // A worker may know none of the receiver's secrets, and then any may be one of them.
+        let receivers = Some(&self.receivers).filter(|receivers| receivers.get().is_some());
+        options.receiver_secrets = receivers.cloned().filter(|_| self.secrets.is_some());
         // The listener has ten seconds for the whole answer.
         options.timeout = SEND_TIMEOUT;
-        let forward = Forward::with(url.as_str(), self.secrets.clone(), options)
-            .map_err(|error| format!("It cannot be sent there: {error}."))?;
         let summary = &stored.summary;
         let (id, attempt) = (summary.id, summary.attempts + 1);
         let (at, source) = (summary.received_at, summary.source);
+        let (secrets, source) = match &self.secrets {
+            Some(secrets) => (secrets.clone(), source),
+            // Never with the receiver's, which would make of any body one of HeyGen's: an import is not signed.
+            None => (unused_secret()?, Source::Import),
+        };
+        let forward = Forward::with(url.as_str(), secrets, options)
+            .map_err(|error| format!("It cannot be sent there: {error}."))?;
         let delivery = NewDelivery::new(at, source, stored.headers, stored.body);
         let claimed = ClaimedDelivery::new(id, &delivery, attempt);
-        match forward.handle(Delivery::from(claimed)).await {
+        let answer = match forward.handle(Delivery::from(claimed)).await {
             Disposition::Ack => Ok("The application acknowledged it.".to_owned()),
             Disposition::AckWithNote { note } => {
                 Ok(format!("The application acknowledged it: {note}"))
@@ -104,8 +113,21 @@ impl SendOnce {
             | Disposition::Pause { reason, .. }
             | Disposition::DeadLetter { reason } => Err(format!("Not acknowledged: {reason}")),
             _ => Err("Not acknowledged.".to_owned()),
-        }
+        };
+        let told = |text| match self.secrets {
+            Some(_) => text,
+            None => {
+                format!("{text} It was sent without a signature, as nothing is forwarded here.")
+            }
+        };
+        answer.map(told).map_err(told)
     }
+}
+
+/// [`Forward`] waits for one, also where it does not sign.
+fn unused_secret() -> Result<ActiveSecrets, String> {
+    let secret = Secret::new("signs nothing").map_err(|error| error.to_string())?;
+    Ok(ActiveSecrets::from(secret))
 }
 
 impl heygen_dashboard::Sender for SendOnce {
@@ -175,7 +197,10 @@ impl DispatchConfig {
         receivers: &ActiveSecrets,
     ) -> Result<BuiltHandler, Failure> {
         let mut programs = Vec::new();
-        let mut build = |action: &Action, timeout: Duration| -> Result<BoxHandler, Failure> {
+        let mut build = |action: &Action,
+                         timeout: Duration,
+                         activity: Option<Activity>|
+         -> Result<BoxHandler, Failure> {
             let (handler, done) = match action {
                 // Its line is the one about the delivery.
                 Action::Print => return Ok(BoxHandler::new(printer.clone())),
@@ -194,7 +219,7 @@ impl DispatchConfig {
                     (BoxHandler::new(program), "exit 0")
                 }
             };
-            Ok(match printer.activity() {
+            Ok(match activity {
                 Some(activity) => BoxHandler::new(Shown::new(handler, activity, done)),
                 None => handler,
             })
@@ -202,12 +227,17 @@ impl DispatchConfig {
         let mut rules = Rules::new();
         let timeout = self.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
         for rule in &self.rules {
-            rules = rules.on(rule.pattern.clone(), build(&rule.action, timeout)?);
+            rules = rules.on(
+                rule.pattern.clone(),
+                build(&rule.action, timeout, printer.activity())?,
+            );
         }
-        let handler = BoxHandler::new(rules.otherwise(build(&self.otherwise, timeout)?));
+        let handler =
+            BoxHandler::new(rules.otherwise(build(&self.otherwise, timeout, printer.activity())?));
         let hook = match &self.on_dead_letter {
             Some(action) => Some(DeadLetterHook::with(
-                build(action, HOOK_TIMEOUT)?,
+                // Not shown: its success would look like that of the delivery.
+                build(action, HOOK_TIMEOUT, None)?,
                 DeadLetterHookOptions::default().with_timeout(HOOK_TIMEOUT + TO_END),
             )),
             None => None,
@@ -289,12 +319,12 @@ impl BuiltHandler {
         }
     }
 
-    /// Sends a delivery to an address that someone names, signed as forwards are.
+    /// Sends a delivery to an address that someone names, signed as forwards are, or not at all.
     pub(crate) fn sender(&self) -> SendOnce {
         let secrets = self.forward_secret.as_ref().map(ForwardSecret::active);
         SendOnce {
             forwarding: self.forwarding.clone(),
-            secrets: secrets.unwrap_or(&self.receivers).clone(),
+            secrets: secrets.cloned(),
             receivers: self.receivers.clone(),
         }
     }

@@ -19,8 +19,9 @@ mod store;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if commands::completions::answered() {
-        return ExitCode::SUCCESS;
+    if let Some(code) = commands::completions::answered() {
+        output::stderr::flush();
+        return code;
     }
     let code = match cli::parse() {
         Ok(command) => run(command),

@@ -1,6 +1,5 @@
 //! [`RunningServer`]: what `serve`, `work` and `dev` run, from the opened inbox to its closing.
 
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use heygen_inbox::{BoxInbox, Inbox as _};
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::dispatch::{BuiltHandler, Count};
 use crate::failure::Failure;
+use crate::output::logging;
 use crate::output::printer::Printer;
 #[cfg(unix)]
 use crate::process::notify::{self, Pulse};
@@ -94,7 +94,7 @@ impl RunningServer {
     pub(crate) fn dispatch(&mut self, mut options: DispatchOptions) {
         match self.built.activity.clone() {
             // One terminal shows it once.
-            Some(activity) if io::stderr().is_terminal() => options.observers.add(activity),
+            Some(activity) if logging::is_on_screen() => options.observers.add(activity),
             Some(activity) => {
                 options.observers.add(activity);
                 options.observers.add(AttemptLog);

@@ -31,7 +31,11 @@ pub(super) fn with_options(command: Command) -> Command {
 
 /// Before the command line is understood: what is wrong with it, and the help, are shown in colour too.
 pub(super) fn choose_color() {
-    let arguments: Vec<_> = std::env::args().collect();
+    // What follows these is for a program of the user's.
+    let arguments: Vec<_> = super::arguments()
+        .take_while(|argument| !matches!(argument.as_str(), "--" | "--exec"))
+        .filter(|argument| !argument.starts_with("--exec="))
+        .collect();
     let given = arguments.iter().enumerate().find_map(|(index, argument)| {
         match argument.strip_prefix("--")?.strip_prefix(COLOR)? {
             "" => arguments.get(index + 1).map(String::as_str),

@@ -2,13 +2,15 @@
 //! names and ids are offered too.
 
 use std::env;
+use std::path::Path;
+use std::process::ExitCode;
 
 use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
 
 use crate::cli::{Completions, definition};
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, stderr, tame};
 
 mod values;
 
@@ -26,14 +28,29 @@ pub(super) fn run(options: &Completions) -> Result<(), Failure> {
 }
 
 /// Answers the script of a shell, if it is what asks. Nothing may be printed before.
-pub(crate) fn answered() -> bool {
+pub(crate) fn answered() -> Option<ExitCode> {
+    let shell = env::var_os(VARIABLE).unwrap_or_default();
+    let is_set = !shell.is_empty() && shell != "0";
+    let name = Path::new(&shell).file_stem().unwrap_or_default();
+    if is_set
+        && Shells::builtins()
+            .completer(&name.to_string_lossy())
+            .is_none()
+    {
+        // Set by hand: every command would say nothing and succeed.
+        stderr::say(format!(
+            "error: {VARIABLE}: `{}` is no shell; the variable is for the scripts of `completions`, unset it\n",
+            tame(&shell.to_string_lossy())
+        ));
+        return Some(ExitCode::from(2));
+    }
     let answer = CompleteEnv::with_factory(|| values::completed(definition()));
     let answer = answer
         .var(VARIABLE)
         .bin(PROGRAM)
         .try_complete(env::args_os(), env::current_dir().ok().as_deref());
     // Nothing that is said on a line that is being typed would help.
-    answer.unwrap_or(true)
+    answer.unwrap_or(true).then_some(ExitCode::SUCCESS)
 }
 
 const PROGRAM: &str = "heygen-webhooks";

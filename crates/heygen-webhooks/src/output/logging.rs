@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use heygen_events::text::is_unsafe_to_show;
@@ -50,9 +51,19 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
     }
     // The hook that is there by default waits for standard error too.
     panic::set_hook(Box::new(log_panic));
+    let is_usual =
+        format == LogFormat::Text && options.log.as_deref().is_none_or(|it| it == "info");
+    IS_ON_SCREEN.store(is_usual && io::stderr().is_terminal(), Ordering::Relaxed);
     notice::to_log();
     Ok(())
 }
+
+/// Whether the log is the usual one on a terminal: one that was configured has to be complete, wherever it goes.
+pub(crate) fn is_on_screen() -> bool {
+    IS_ON_SCREEN.load(Ordering::Relaxed)
+}
+
+static IS_ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
 /// What a line of the log begins with.
 #[derive(Clone, Copy)]

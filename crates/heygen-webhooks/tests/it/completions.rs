@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use heygen_events::EventType;
 
+use crate::inbox::history::{delivery, import};
+use crate::start::told;
 use crate::support::{Ended, Workdir};
 
 /// Prints what bash offers for the last of its arguments.
@@ -181,6 +183,39 @@ fn ids_are_completed_from_the_inbox_that_the_line_names() {
     assert!(!here.stdout.contains(id), "{}", here.stdout);
     assert_eq!(here.stderr, "", "nothing disturbs the line");
     assert!(!workdir.path().join("heygen-inbox.db").exists());
+}
+
+/// bash inserts what is offered without quotes, and whoever sends deliveries chooses their subjects.
+#[test]
+fn subjects_that_a_shell_would_run_are_not_offered() {
+    let workdir = Workdir::new();
+    let hostile = "v1$(touch${IFS}pwned)";
+    import(
+        &workdir,
+        &[
+            delivery(hostile, "pending", 1),
+            delivery("--yes", "pending", 1),
+            delivery("v1.plain_one-2", "pending", 1),
+        ],
+    );
+    check(
+        &workdir,
+        "heygen-webhooks inbox list --subject ",
+        &["v1.plain_one-2"],
+        &[hostile, "--yes"],
+    );
+    assert!(!workdir.path().join("pwned").exists());
+}
+
+#[test]
+fn variable_that_names_no_shell_is_an_error() {
+    let workdir = Workdir::new();
+    let ended = workdir.run_with(
+        &["inbox", "list"],
+        b"",
+        &[("HEYGEN_WEBHOOKS_COMPLETE", "basic")],
+    );
+    told(&ended, 2, "HEYGEN_WEBHOOKS_COMPLETE: `basic` is no shell");
 }
 
 #[test]

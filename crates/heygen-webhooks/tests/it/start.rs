@@ -433,3 +433,31 @@ fn reload_says_that_the_configuration_file_is_not_read_again() {
     serve.signal("HUP");
     serve.log_line("the configuration file is read at the start only");
 }
+
+/// Names of files need not be text.
+#[cfg(unix)]
+#[test]
+fn argument_that_is_no_text_is_an_error_at_most() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let workdir = Workdir::new();
+    for command in [
+        &["inspect"][..],
+        &["inspect", "--no-such-option"],
+        &["serve", "--listen"],
+    ] {
+        let output = workdir
+            .command(command)
+            .arg(OsStr::from_bytes(b"\xff.json"))
+            .output()
+            .expect("the binary starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let status = output.status.code();
+        assert!(
+            matches!(status, Some(1 | 2)),
+            "{command:?}: {status:?}: {stderr}"
+        );
+        assert!(!stderr.contains("panicked"), "{command:?}: {stderr}");
+    }
+}

@@ -195,6 +195,59 @@ fn programs_and_ignored_events_have_their_lines_too() {
     terminal.shows(&format!("{ignored}  → ignored in "));
 }
 
+/// Else it would be taken for the delivery's, which was given up.
+#[test]
+fn success_of_the_dead_letter_hook_is_not_shown() {
+    let workdir = Workdir::new();
+    let terminal = Terminal::new(120);
+    let more = [
+        "--retry-max-attempts",
+        "1",
+        "--on-dead-letter",
+        "exec:touch announced",
+        "--exec",
+        "sh",
+        "-c",
+        "exit 1",
+    ];
+    let (mut serve, url) = serve(&workdir, &terminal, &more);
+    let id = trigger(&workdir, &url, "avatar_video.success");
+    terminal.shows("; dead-lettered: ");
+    eventually(|| workdir.path().join("announced").exists());
+    let kill = ["-TERM", &serve.0.id().to_string()].map(str::to_owned);
+    let status = Command::new("kill").args(kill).status();
+    assert!(status.expect("kill").success());
+    serve.0.wait().expect("it ends");
+    terminal.shows("stopped");
+    let text = terminal.text();
+    assert!(!text.contains(&format!("{id}  →")), "{text}");
+}
+
+/// Programs read it, wherever it goes.
+#[test]
+fn log_that_was_configured_is_complete_on_a_terminal_too() {
+    for more in [["--log-format", "json"], ["--log", "debug"]] {
+        let workdir = Workdir::new();
+        let terminal = Terminal::new(80);
+        let forward = ["--forward", &application()];
+        let (_serve, url) = serve(&workdir, &terminal, &[more, forward].concat());
+        trigger(&workdir, &url, "avatar_video.success");
+        terminal.shows("attempt failed, retry in ");
+    }
+}
+
+#[test]
+fn options_of_the_handler_are_its_own() {
+    let workdir = Workdir::new();
+    let terminal = Terminal::new(120);
+    let exec = ["--exec", "sh", "-c", "exit 0", "--color", "never", "--wide"];
+    let (_serve, url) = serve(&workdir, &terminal, &exec);
+    trigger(&workdir, &url, "avatar_video.success");
+    terminal.shows("→ exit 0 in ");
+    let raw = terminal.raw();
+    assert!(raw.contains("\u{1b}[32m→"), "{raw}");
+}
+
 #[test]
 fn what_is_printed_is_its_own_line() {
     let workdir = Workdir::new();

@@ -11,6 +11,7 @@ use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 use heygen_inbox::{DeliverySummary, InboxAdmin as _, Query};
 
 use crate::failure::Failure;
+use crate::output::tame;
 use crate::process::environment;
 use crate::settings::file::ConfigFile;
 use crate::settings::location::of_serve;
@@ -98,7 +99,7 @@ fn rules() -> Vec<CompletionCandidate> {
 fn delivery_ids() -> Vec<CompletionCandidate> {
     let deliveries = deliveries().unwrap_or_default().into_iter();
     let candidates = deliveries.map(|delivery| {
-        let name = delivery.event_type.as_deref().unwrap_or("(unreadable)");
+        let name = tame(delivery.event_type.as_deref().unwrap_or("(unreadable)"));
         let help = format!(
             "{name}, {}, {}",
             delivery.state,
@@ -114,8 +115,16 @@ fn subjects() -> Vec<CompletionCandidate> {
     let subjects: BTreeSet<_> = deliveries
         .into_iter()
         .filter_map(|it| it.subject_id)
+        .filter(|subject| is_plain(subject))
         .collect();
     subjects.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Whether a shell takes it as it is. Whoever sends deliveries chooses their subjects, and bash inserts what is offered
+/// without quotes: `$(…)` would run when the line does.
+fn is_plain(subject: &str) -> bool {
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !subject.is_empty() && !subject.starts_with('-') && subject.bytes().all(is_harmless)
 }
 
 /// The newest deliveries of an inbox in a file; servers may take too long to answer.
