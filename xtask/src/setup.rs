@@ -72,10 +72,10 @@ const NEEDS: &[Need] = &[
         source: Source::Debian("chromium chromium-driver"),
     },
     Need {
-        name: "Node.js with npm",
+        name: "Node.js 20 or newer with npm",
         what_for: "brings axe-core for tests, tests packages/npm and receivers, and runs servers that bench compares with",
         scope: Scope::Test,
-        is_there: || succeeds("npm --version"),
+        is_there: || is_new_enough("node --version", OLDEST_NODE) && succeeds("npm --version"),
         source: Source::Debian("nodejs npm"),
     },
     Need {
@@ -283,6 +283,19 @@ fn succeeds(command: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+/// Whether a program that prints its version (`v20.1.0`) is of this major version or a newer one: Debian 12 has Node.js 18.
+fn is_new_enough(command: &str, oldest: u32) -> bool {
+    let output = in_words(command).output();
+    output.is_ok_and(|output| major(&String::from_utf8_lossy(&output.stdout)) >= Some(oldest))
+}
+
+fn major(version: &str) -> Option<u32> {
+    let version = version.trim().trim_start_matches('v');
+    version.split('.').next()?.parse().ok()
+}
+
+const OLDEST_NODE: u32 = 20;
+
 /// For a program that has no way to ask for its version.
 fn starts(program: &str) -> bool {
     in_words(program).arg("-h").output().is_ok()
@@ -326,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn version_of_node_is_compared() {
+        assert!(is_new_enough("echo v20.1.0", OLDEST_NODE));
+        assert!(is_new_enough("echo v24.0.0", OLDEST_NODE));
+        assert!(!is_new_enough("echo v18.19.0", OLDEST_NODE));
+        assert!(!is_new_enough("echo", OLDEST_NODE));
+        assert!(!is_new_enough("no-such-node --version", OLDEST_NODE));
+    }
+
+    #[test]
     fn packages_are_installed_at_once() {
         let missing: Vec<&Need> = NEEDS
             .iter()
@@ -359,7 +381,7 @@ mod tests {
             "Python with venv",
             "bash, zsh and fish",
             "Chromium with chromedriver",
-            "Node.js with npm",
+            "Node.js 20 or newer with npm",
         ];
         assert_eq!(names, expected);
     }

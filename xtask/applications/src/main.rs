@@ -1,6 +1,7 @@
 //! `cargo xtask applications`: the packages for other languages, built, installed from their archives and tested there; and
 //! every receiver of `docs/applications`, started, checked by `drill`, and put behind `serve --forward`.
 //!
+//! The types that are generated in the packages are compared by `cargo xtask languages`.
 //! Versions are pinned in `xtask/applications/tools`; what is brought lies under `target/applications`.
 
 #![expect(
@@ -30,9 +31,6 @@ use report::Report;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask applications")]
 struct Options {
-    /// Write the generated types of the packages where they are stale
-    #[arg(long)]
-    update: bool,
     /// Only what has this in its name
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -85,14 +83,9 @@ fn run(options: &Options) -> Result<bool> {
     let node = tools::node(&places);
     let python = tools::python(&places);
     // The receivers use the packages, so these are installed also when only a receiver is wanted.
-    let npm = npm::check(&places, &node, options.update, is_wanted("packages/npm"));
+    let npm = npm::check(&places, &node, is_wanted("packages/npm"));
     report.add("packages/npm", &npm);
-    let pip = python::check(
-        &places,
-        &python,
-        options.update,
-        is_wanted("packages/python"),
-    );
+    let pip = python::check(&places, &python, is_wanted("packages/python"));
     report.add("packages/python", &pip);
     for receiver in RECEIVERS.iter().filter(|receiver| is_wanted(receiver.file)) {
         report.add(
@@ -131,5 +124,17 @@ mod tests {
             "packages/python/pyproject.toml",
             &format!("version = \"{version}\""),
         );
+    }
+
+    /// Copies, because neither npm nor pip packs what a link points to.
+    #[test]
+    fn packages_carry_the_licences_of_the_workspace() {
+        for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let expected = fs::read_to_string(root().join(license)).unwrap();
+            for package in ["packages/npm", "packages/python"] {
+                let found = fs::read_to_string(root().join(package).join(license)).unwrap();
+                assert_eq!(found, expected, "{package}");
+            }
+        }
     }
 }

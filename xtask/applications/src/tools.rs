@@ -154,19 +154,6 @@ fn version(program: &str, option: &str) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// Compares a generated file with what its generator makes now, or writes it.
-pub(crate) fn compare(root: &Path, path: &str, text: &str, update: bool) -> Result<()> {
-    let place = root.join(path);
-    if fs::read_to_string(&place).is_ok_and(|found| found == text) {
-        return Ok(());
-    }
-    if !update {
-        bail!("{path} is stale; to update: cargo xtask applications --update");
-    }
-    println!("{path} is stale: updated");
-    fs::write(place, text).with_context(|| format!("write {path}"))
-}
-
 /// A folder that is empty and there.
 pub(crate) fn emptied(folder: PathBuf) -> Result<PathBuf> {
     if folder.exists() {
@@ -186,15 +173,6 @@ const TOOLS: &str = "xtask/applications/tools";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stale_file_is_named_or_updated() {
-        let root = tempfile::tempdir().unwrap();
-        let error = compare(root.path(), "a.ts", "new", false).unwrap_err();
-        assert!(error.to_string().starts_with("a.ts is stale"), "{error}");
-        compare(root.path(), "a.ts", "new", true).unwrap();
-        compare(root.path(), "a.ts", "new", false).unwrap();
-    }
 
     #[test]
     fn missing_program_is_named() {

@@ -199,7 +199,8 @@ fn datamodel_code_generator(trial: &Trial<'_>) -> Result<()> {
                 "--use-schema-description",
                 "--use-double-quotes",
             ])
-            .args(["--enum-field-as-literal", "all", "--disable-timestamp"]),
+            .args(["--enum-field-as-literal", "all", "--disable-timestamp"])
+            .args(["--formatters", "black", "isort"]),
     )?;
     let program = trial.copy("python/check.py")?;
     let mut python = trial.tools.pip("python");
