@@ -157,6 +157,10 @@ impl Shared {
     ) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |reader| {
+            // Who asked may have given up while it waited behind others.
+            if reply.is_closed() {
+                return;
+            }
             // Nobody waits any more: the answer may be dropped.
             let _ = reply.send(reader.and_then(read));
         });
@@ -195,4 +199,43 @@ fn join(thread: Option<JoinHandle<()>>) {
 
 fn unsupported(message: &str) -> InboxError {
     InboxError::new(InboxErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A page that is reloaded, or a check that gave up, leaves no work behind.
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox.db");
+        let shared = Shared::open(path, Mode::Owner, SqliteOptions::default()).expect("an inbox");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let read = Arc::new(AtomicUsize::new(0));
+        let slow = shared.read(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let count = |read: &Arc<AtomicUsize>| {
+            let read = Arc::clone(read);
+            shared.read(move |_| {
+                read.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+        };
+        let release = async {
+            for _ in 0..3 {
+                let given_up = tokio::time::timeout(std::time::Duration::ZERO, count(&read)).await;
+                assert!(given_up.is_err());
+            }
+            let _ = release.send(());
+            count(&read).await
+        };
+        let (slow, last) = tokio::join!(slow, release);
+        assert!(slow.is_ok() && last.is_ok());
+        assert_eq!(read.load(Ordering::Relaxed), 1);
+    }
 }

@@ -12,8 +12,8 @@ use crate::{TrafficCount, TrafficKind, TrafficUnit};
 #[derive(Debug, Default)]
 pub(super) struct TrafficTally {
     counted: BTreeMap<(i64, TrafficKind, String), i64>,
-    /// The newest hour that was written to.
-    hour: i64,
+    /// The hour that was written to last; `None` before anything was.
+    hour: Option<i64>,
 }
 
 impl TrafficTally {
@@ -27,10 +27,15 @@ impl TrafficTally {
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         while let Some(((minute, kind, event_type), count)) = self.counted.pop_first() {
             let hour = minute - minute.rem_euclid(HOUR);
+            let last = match self.hour {
+                Some(last) => last,
+                None => newest_hour(connection)?,
+            };
             add(connection, MINUTE, minute, kind, &event_type, count)?;
             add(connection, HOUR, hour, kind, &event_type, count)?;
-            if hour > self.hour {
-                self.hour = hour;
+            self.hour = Some(hour);
+            // A clock that leaps is wrong, or was: it must not take the history with it.
+            if (1..=MAX_LEAP).contains(&(hour - last)) {
                 forget(connection, hour)?;
             }
         }
@@ -80,6 +85,13 @@ fn add(
     Ok(())
 }
 
+fn newest_hour(connection: &Connection) -> rusqlite::Result<i64> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT max(at) FROM traffic WHERE span = ?1")?
+        .query_row([HOUR / SECOND], |row| row.get(0))?;
+    Ok(newest.unwrap_or_default())
+}
+
 /// Once an hour, what is too old to be shown.
 fn forget(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     for (span, kept) in [(MINUTE, 2 * HOUR), (HOUR, 32 * 24 * HOUR)] {
@@ -123,6 +135,7 @@ fn to_span(unit: TrafficUnit) -> i64 {
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
+const MAX_LEAP: i64 = 7 * 24 * HOUR;
 const MAX_ROWS: i64 = 300;
 const MAX_NAME: usize = 120;
 const OTHERS: &str = "(others)";

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, NewDelivery, PruneStep,
-    Source, TrafficCount, TrafficKind, TrafficUnit,
+    Appended, AttemptOutcome, ClaimRequest, Completion, Imported, Inbox as _, InboxAdmin as _,
+    NewDelivery, PruneStep, Source, TrafficCount, TrafficKind, TrafficUnit,
 };
 
 fn delivery(video_id: &str, source: Source) -> NewDelivery {
@@ -93,4 +93,51 @@ async fn file_without_counts_gets_those_of_what_it_holds() {
         &inbox.traffic(since, TrafficUnit::Hour).await.unwrap(),
         [2, 0, 0],
     );
+}
+
+#[tokio::test]
+async fn what_is_imported_did_not_come_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let since = SystemTime::now() - Duration::from_secs(3600);
+    let imported = Imported::new(delivery("a", Source::Webhook));
+    let appended = inbox.import(vec![imported]).await.unwrap();
+    assert!(appended.iter().all(|one| matches!(one, Appended::New(_))));
+    for unit in [TrafficUnit::Minute, TrafficUnit::Hour] {
+        assert_eq!(inbox.traffic(since, unit).await.unwrap(), []);
+    }
+}
+
+/// One delivery with a clock that is wrong takes no history with it, and what is old still goes.
+#[tokio::test]
+async fn clock_that_leaps_takes_no_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let (start, days) = (SystemTime::now(), |days: u64| {
+        Duration::from_secs(24 * 3600 * days)
+    });
+    let at = |video_id: &str, days_later| {
+        let delivery = delivery(video_id, Source::Webhook);
+        let (headers, body) = (delivery.headers().to_vec(), delivery.body().clone());
+        NewDelivery::new(start + days(days_later), Source::Webhook, headers, body)
+    };
+    let counted = async |inbox: &SqliteInbox| {
+        let counts = inbox.traffic(start, TrafficUnit::Hour).await.unwrap();
+        counts.iter().map(|count| count.count).sum::<u64>()
+    };
+    let inbox = SqliteInbox::open(&path).unwrap();
+    inbox.append(at("a", 0)).await.unwrap();
+    inbox.append(at("b", 365)).await.unwrap();
+    assert_eq!(counted(&inbox).await, 2);
+    inbox.close().await.unwrap();
+    // The same when it is the first of a process.
+    let inbox = SqliteInbox::open(&path).unwrap();
+    inbox.append(at("c", 800)).await.unwrap();
+    assert_eq!(counted(&inbox).await, 3);
+    for week in 1..=5 {
+        let video_id = format!("week {week}");
+        inbox.append(at(&video_id, week * 7)).await.unwrap();
+    }
+    // "a" is 35 days old by now.
+    assert_eq!(counted(&inbox).await, 2 + 5);
 }

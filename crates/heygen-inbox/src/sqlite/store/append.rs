@@ -34,7 +34,14 @@ impl Store {
         let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
         let appended = rows
             .into_iter()
-            .map(|row| self.take_in(row, &mut waiting))
+            .map(|row| {
+                let appended = self.take_in(row, &mut waiting)?;
+                // What is imported came in elsewhere, and at another time.
+                if matches!(appended, Appended::New(_)) {
+                    self.count_traffic(TrafficKind::Accepted, &row.delivery);
+                }
+                Ok::<_, rusqlite::Error>(appended)
+            })
             .collect::<Result<_, _>>()?;
         self.inserts.write(&self.connection, &mut waiting)?;
         Ok(appended)
@@ -65,7 +72,6 @@ impl Store {
         self.last_id = id;
         self.seen.insert(row.delivery.filed_under(), id);
         self.drift.count(&row.delivery, id);
-        self.count_traffic(TrafficKind::Accepted, &row.delivery);
         if row.delivery.source().is_received() {
             let event_type = row.delivery.label().event_type.as_deref();
             self.recent.add(event_type, id.cast_unsigned());
