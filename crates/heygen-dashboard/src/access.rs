@@ -51,6 +51,11 @@ fn refusal(site: &Site, request: &Request, is_logged_in: bool) -> Option<Respons
         let text = "This address is not one that the dashboard answers under.";
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, text).into_response());
     }
+    if site.gate.is_none() && !site.is_behind_proxy && is_proxied(headers) {
+        let text = "This came through a proxy, and without a token the dashboard is for this machine alone: name a file with one \
+            with --admin-token-file.";
+        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
+    }
     let path = request.uri().path();
     let page = path.strip_prefix(site.base.as_str()).unwrap_or(path);
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -82,6 +87,11 @@ fn problem_page(site: &Site, problem: &Problem, is_logged_in: bool) -> Response 
         false => page.without_menu(),
     };
     (problem.status, page.of(site)).into_response()
+}
+
+/// Whether a proxy says that it passes on what someone else asked: loopback is no guard then.
+fn is_proxied(headers: &HeaderMap) -> bool {
+    PROXIED.iter().any(|name| headers.contains_key(*name))
 }
 
 /// Whether the request names this machine, so that no web page reads it by a name of its own that
@@ -207,6 +217,7 @@ const HEADERS: [(header::HeaderName, &str); 6] = [
 ];
 
 const LOGIN: &str = "/login";
+const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

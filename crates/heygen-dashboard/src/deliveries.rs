@@ -26,6 +26,8 @@ pub(crate) async fn show(
     };
     let path = site.path("/deliveries");
     let is_first_page = filter.before.is_empty() && filter.after.is_empty();
+    // A search reads thousands of bodies: too much to do again at each change.
+    let is_live = is_first_page && filter.text.trim().is_empty();
     let content = html! {
         div.head {
             h1 { "Deliveries" }
@@ -37,7 +39,7 @@ pub(crate) async fn show(
         @match &found {
             Err(message) => p.alert role="alert" { (message) },
             // An older page stays as it is: rows must not move under a reader.
-            Ok(found) => div #list data-live[is_first_page] { (found.list(&site, &filter, now)) },
+            Ok(found) => div #list data-live[is_live] { (found.list(&site, &filter, now)) },
         }
     };
     Ok(Page::new("Deliveries", content)

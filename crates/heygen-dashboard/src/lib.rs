@@ -79,6 +79,14 @@ impl Dashboard {
         self
     }
 
+    /// Answers what comes through a proxy without a [`token`](Self::token) too: for an application that
+    /// decides by itself who may see the pages. Otherwise such requests get 403.
+    #[must_use]
+    pub fn behind_proxy(mut self) -> Self {
+        self.site.is_behind_proxy = true;
+        self
+    }
+
     /// Asks for this token before it shows anything. A login lasts 12 hours, and ends with the
     /// process.
     #[must_use]

@@ -25,6 +25,7 @@ function isBusy(region) {
 
 // What the server makes of the same address now. Nothing here writes HTML: nodes of the answer take the place of the old ones.
 async function refresh() {
+  if (regions().length === 0) return;
   if (isLoading) {
     isStale = true;
     return;

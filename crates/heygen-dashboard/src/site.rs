@@ -21,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) base: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) is_read_only: bool,
+    /// Whether what comes through a proxy is answered without a token.
+    pub(crate) is_behind_proxy: bool,
     pub(crate) gate: Option<Gate>,
     pub(crate) facts: Option<Facts>,
     pub(crate) secrets: Option<NamedSecrets>,
@@ -42,6 +44,7 @@ impl Site {
             base: String::new(),
             hosts: Vec::new(),
             is_read_only: false,
+            is_behind_proxy: false,
             gate: None,
             facts: None,
             secrets: None,

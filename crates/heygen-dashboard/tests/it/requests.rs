@@ -50,6 +50,24 @@ async fn only_known_hosts_are_answered() {
 }
 
 #[tokio::test]
+async fn what_comes_through_a_proxy_needs_a_token() {
+    for name in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+        let proxied = |path| get(path).header(name, "for=203.0.113.7");
+        for path in ["/", "/deliveries", "/changes"] {
+            let response = ask(dashboard(), proxied(path)).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name} {path}");
+            assert!(text(response).await.contains("--admin-token-file"));
+        }
+        let bearer = format!("Bearer {TOKEN}");
+        let request = proxied("/").header(header::AUTHORIZATION, bearer);
+        let response = ask(with_token(dashboard()), request).await;
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        let response = ask(dashboard().behind_proxy(), proxied("/")).await;
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn changes_come_from_these_pages_alone() {
     let inbox = Arc::new(MemoryInbox::new());
     let (now, body) = (SystemTime::now(), fail("a", "no credit").into());
