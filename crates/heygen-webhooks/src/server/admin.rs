@@ -40,6 +40,12 @@ impl Bound {
         self.0.as_ref().ok()?.as_ref()?.local_addr().ok()
     }
 
+    /// The address of its first page, if it listens.
+    pub(super) fn url(&self) -> Option<String> {
+        let address = self.0.as_ref().ok()?.as_ref()?.address().ok()?;
+        Some(listen::url("http", &address, "/"))
+    }
+
     /// Whether it listens.
     pub(crate) fn is_there(&self) -> bool {
         matches!(self.0, Ok(Some(_)))

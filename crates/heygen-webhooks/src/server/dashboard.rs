@@ -85,24 +85,25 @@ impl Access {
         hosts: &[String],
         dashboard: Dashboard,
     ) -> AdminPages<BoxInbox> {
-        let Some(address) = admin.address() else {
+        let Some(url) = admin.url() else {
             return pages;
         };
+        let address = admin.address();
         let mut dashboard = dashboard.hosts(hosts);
         if self.is_read_only {
             dashboard = dashboard.read_only();
         }
         match self.token {
             Some(token) => dashboard = dashboard.token(token),
-            None if address.ip().is_loopback() => {}
+            None if address.is_some_and(|address| address.ip().is_loopback()) => {}
+            // In front of a Unix socket stands a proxy, which lets in others.
             None => {
                 tracing::warn!(
-                    "no dashboard: anyone who can reach {address} could see every delivery; --admin-token-file asks for a token"
+                    "no dashboard: anyone who can reach {url} could see every delivery; --admin-token-file asks for a token"
                 );
                 return pages;
             }
         }
-        let url = format!("http://{address}/");
         tracing::info!(url, "dashboard");
         pages.mount(dashboard.router())
     }

@@ -32,7 +32,9 @@ pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Fa
 
 /// What decides where keys, secrets and events come from and go, and what is run.
 fn is_for_us_alone(key: &str) -> bool {
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 12] = [
+        "admin",
+        "admin-token-file",
         "api-key-file",
         "base-url",
         "callback-token-file",
@@ -117,6 +119,8 @@ mod tests {
             "public-url = \"https://a.example\"",
             "inbox = \"/tmp/x\"",
             "secret-file = [\"x\"]",
+            "admin = \"0.0.0.0:9180\"",
+            "admin-token-file = \"x\"",
             "nats-creds = \"x\"",
             "[[on]]\nevent = \"*\"\nprint = true",
         ] {
