@@ -63,6 +63,10 @@ fn refusal(site: &Site, request: &Request, is_logged_in: bool) -> Option<Respons
         let text = "A change must come from one of these pages.";
         return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
     }
+    if is_foreign_load(headers) {
+        let text = "Another page may link here, and load nothing from here.";
+        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
+    }
     let is_open = page == LOGIN || page.starts_with("/assets/");
     if !is_logged_in && !is_open {
         let is_page = !is_change && page != "/changes";
@@ -133,6 +137,12 @@ fn is_from_here(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok());
     let origin_host = origin.and_then(|origin| origin.split_once("://"));
     origin_host.is_some_and(|(_, origin_host)| Some(origin_host) == host(headers))
+}
+
+/// Whether a page of another site has it loaded by itself, as an image for instance: what costs much is not for it to ask.
+fn is_foreign_load(headers: &HeaderMap) -> bool {
+    let is = |name: &str, expected: &str| headers.get(name).is_some_and(|value| value == expected);
+    is("sec-fetch-site", "cross-site") && !is("sec-fetch-mode", "navigate")
 }
 
 pub(crate) async fn show_login(State(site): State<Arc<Site>>) -> Response {

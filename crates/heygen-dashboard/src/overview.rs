@@ -230,10 +230,9 @@ async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Prob
     }
     if site.rejected.is_some() {
         // Each is kept with its first and its last time.
-        for rejected in site
-            .read_rejected(|rejected| rejected.list(CHARTED))
-            .await?
-        {
+        let rejected = site.read_rejected(|rejected| rejected.list(CHARTED)).await;
+        // The rest is worth seeing without them; their own page tells why they cannot be read.
+        for rejected in rejected.unwrap_or_default() {
             chart.add(rejected.first_at, Series::Rejected, None, 1);
             chart.add(
                 rejected.last_at,

@@ -6,6 +6,7 @@ use heygen_inbox::{
     BoxInbox, InboxAdmin as _, InboxError, InboxErrorKind, RejectedRequests, StoredDelivery,
 };
 use heygen_signature::{Secret, Secrets};
+use tokio::sync::Semaphore;
 
 use crate::bulk::Bulk;
 use crate::fact::Fact;
@@ -31,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) sandbox: Option<Arc<dyn SandboxControl>>,
     pub(crate) webhook_url: Option<String>,
     pub(crate) pulse: Pulse,
+    /// Places for streams of changes.
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) bulk: Bulk,
 }
 
@@ -53,6 +56,7 @@ impl Site {
             sandbox: None,
             webhook_url: None,
             pulse: Pulse::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             bulk: Bulk::default(),
         }
     }
@@ -114,3 +118,5 @@ impl Site {
         sandbox.ok_or_else(|| Problem::not_found("There is no sandbox here."))
     }
 }
+
+const MAX_STREAMS: usize = 32;

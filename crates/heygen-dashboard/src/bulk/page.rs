@@ -1,5 +1,6 @@
 //! How many are replayed, how fast, and how far it has come.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
@@ -102,6 +103,14 @@ pub(crate) async fn start(
     }
     // What comes in meanwhile is not part of it.
     query.until = Some(query.until.map_or(now, |until| until.min(now)));
+    let rate = match start.rate.trim() {
+        "" => None,
+        rate => Some(
+            rate.parse::<NonZeroU32>()
+                .map_err(|_| bad("At most per second: give a number from 1 on.".to_owned()))?,
+        ),
+    };
+    let rate = rate.map(NonZeroU32::get);
     let total = site.inbox.count(query.clone()).await?;
     let run = site.bulk.begin(total).ok_or_else(|| {
         Problem::new(
@@ -109,10 +118,7 @@ pub(crate) async fn start(
             "Another replay runs. Wait for its end, or stop it.",
         )
     })?;
-    let (inbox, rate) = (
-        site.inbox.clone(),
-        start.rate.trim().parse().ok().filter(|rate| *rate > 0),
-    );
+    let inbox = site.inbox.clone();
     tokio::spawn(async move {
         let ended = run.go(&inbox, query, rate).await;
         if let Err(error) = &ended {

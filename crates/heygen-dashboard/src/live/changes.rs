@@ -10,15 +10,21 @@ use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::unfold;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::LOOK_AGAIN;
+use crate::problem::Problem;
 use crate::site::Site;
 
 pub(crate) async fn stream(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    // The listener serves 64 connections, and health checks are among them.
+    let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
+        let text = "Too many pages are open: this one does not change by itself.";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let begun = (Instant::now(), seen.map(str::to_owned));
-    let stream = unfold(begun, move |(begun_at, mut seen)| {
+    let begun = (Instant::now(), seen.map(str::to_owned), place);
+    let stream = unfold(begun, move |(begun_at, mut seen, place)| {
         let site = Arc::clone(&site);
         async move {
             while begun_at.elapsed() < STREAM_TIME {
@@ -32,7 +38,7 @@ pub(crate) async fn stream(State(site): State<Arc<Site>>, headers: HeaderMap) ->
                         .data(&now)
                         .retry(REOPEN);
                     seen = Some(now);
-                    return Some((Ok::<_, Infallible>(event), (begun_at, seen)));
+                    return Some((Ok::<_, Infallible>(event), (begun_at, seen, place)));
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }

@@ -68,6 +68,37 @@ async fn what_comes_through_a_proxy_needs_a_token() {
 }
 
 #[tokio::test]
+async fn other_sites_may_link_and_load_nothing() {
+    for (mode, expected) in [
+        ("navigate", StatusCode::OK),
+        ("no-cors", StatusCode::FORBIDDEN),
+    ] {
+        let request = get("/deliveries")
+            .header("sec-fetch-site", "cross-site")
+            .header("sec-fetch-mode", mode);
+        assert_eq!(ask(dashboard(), request).await.status(), expected, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn streams_leave_connections_for_others() {
+    let mut router = dashboard().router();
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let request = get("/changes").body(Body::empty()).unwrap();
+        let response = router.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+    let request = || get("/changes").body(Body::empty()).unwrap();
+    let response = router.call(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(open);
+    let response = router.call(request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn changes_come_from_these_pages_alone() {
     let inbox = Arc::new(MemoryInbox::new());
     let (now, body) = (SystemTime::now(), fail("a", "no credit").into());
