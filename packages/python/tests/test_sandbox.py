@@ -110,6 +110,8 @@ def test_sandbox_is_reached_without_the_proxy_of_the_environment(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    # What urllib made of the environment before.
+    monkeypatch.setattr("urllib.request._opener", None)
     with Sandbox() as sandbox:
         assert sandbox.deliveries() == []
 
