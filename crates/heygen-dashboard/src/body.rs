@@ -109,6 +109,11 @@ fn without_queries(text: &str) -> Option<String> {
     })
 }
 
+/// A text in which links may stand, without their queries.
+pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
+    without_looking_like_one(text).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// What is not JSON has its links where they look like links.
 fn without_looking_like_one(text: &str) -> Option<String> {
     let mut is_hidden = false;

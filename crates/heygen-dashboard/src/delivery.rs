@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::body::Shown;
+use crate::body::{Shown, without_links};
 use crate::fields;
 use crate::media::Media;
 use crate::page::Page;
@@ -130,7 +130,7 @@ fn sentence(stored: &StoredDelivery, event: Option<&Event>) -> Markup {
         (description)
         @match event.outcome() {
             Outcome::Failure => @match event.failure_message() {
-                Some(message) => { " HeyGen says: " q { (visible(message)) } }
+                Some(message) => { " HeyGen says: " q { (visible(&without_links(message))) } }
                 None => " It gives no reason.",
             }
             Outcome::Success if event.is_missing_media() => " It should bring a link and has none: fetch the job from HeyGen's API.",

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::body::{is_link, without_query};
+use crate::body::{is_link, without_links, without_query};
 
 /// A row for each field of the data, then for what stands beside it.
 pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> Markup {
@@ -60,7 +60,8 @@ fn value(value: &Value, shows_links: bool) -> Markup {
     match value {
         Value::String(text) if text.is_empty() => html! { span.hint { "(empty)" } },
         Value::String(text) if is_link(text) => link(text, shows_links),
-        Value::String(text) => html! { (visible(text)) },
+        Value::String(text) if shows_links => html! { (visible(text)) },
+        Value::String(text) => html! { (visible(&without_links(text))) },
         Value::Null => html! { span.hint { "null" } },
         other => {
             let shown = crate::body::Shown::of(other.to_string().as_bytes(), shows_links);
@@ -133,7 +134,8 @@ mod tests {
     #[test]
     fn fields_have_their_documentation_and_unknown_ones_say_so() {
         let body = json!({"event_type": "avatar_video.success", "event_id": "e", "event_data":
-            {"video_id": "v", "url": "https://a.b/c?secret", "colour": {"u": "https://a.b/d?secret"}}});
+            {"video_id": "v", "url": "https://a.b/c?secret", "colour": {"u": "https://a.b/d?secret"},
+            "msg": "no file at https://a.b/e?secret of yours"}});
         let hidden = table(&EventType::AvatarVideoSuccess, &body, false).into_string();
         assert!(hidden.contains("The video."), "{hidden}");
         assert!(hidden.contains("a presigned link that expires"), "{hidden}");
