@@ -42,6 +42,7 @@
 mod answers;
 mod api_error;
 mod builder;
+mod callers;
 mod clock;
 mod control;
 mod delivery;

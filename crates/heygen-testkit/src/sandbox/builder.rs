@@ -50,10 +50,19 @@ impl Builder {
 
     /// Sets the address to listen on. Default: a free loopback port.
     ///
-    /// Anyone who can reach it can read every secret and make the sandbox send.
+    /// Anyone who can reach it can read every secret and make the sandbox send; web pages cannot: a
+    /// request gets 421 if its `Host` is no address, nor `localhost`, nor a [`host`](Self::host),
+    /// and 403 if it has the `Origin` of another page.
     #[must_use]
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = address.into();
+        self
+    }
+
+    /// Answers under this name of this machine too, such as that of a container.
+    #[must_use]
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.settings.hosts.push(name.into());
         self
     }
 

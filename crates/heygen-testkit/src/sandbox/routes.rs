@@ -12,8 +12,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header::ALLOW};
 
 use super::{
-    api_error::not_found, clock, control, gate, idempotency, jobs, media, operation::Operation,
-    shared::Shared, v1, v3,
+    api_error::not_found, callers, clock, control, gate, idempotency, jobs, media,
+    operation::Operation, shared::Shared, v1, v3,
 };
 
 /// The router of all operations.
@@ -35,6 +35,10 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     // Around the whole router: it sets `Allow` outside its own layers.
     Router::new()
         .fallback_service(routes)
+        .layer(middleware::from_fn_with_state(
+            shared.clone(),
+            callers::admit,
+        ))
         .layer(middleware::map_response(finish))
         .layer(middleware::map_request(without_head))
 }

@@ -12,6 +12,8 @@ pub(super) struct Settings {
     pub(super) api_key: Option<String>,
     /// Of every new endpoint. `None`: a new one for each.
     pub(super) secret: Option<Secret>,
+    /// Under which it answers besides addresses and `localhost`.
+    pub(super) hosts: Vec<String>,
     pub(super) time_scale: f64,
     pub(super) retry: RetryPolicy,
     pub(super) delivery_timeout: Duration,
@@ -29,6 +31,7 @@ impl Default for Settings {
         Self {
             api_key: None,
             secret: None,
+            hosts: Vec::new(),
             time_scale: 1.0,
             retry: RetryPolicy::default(),
             delivery_timeout: Sender::TIMEOUT,

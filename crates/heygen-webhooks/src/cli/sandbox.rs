@@ -11,7 +11,8 @@ use clap::Args;
 /// one line per delivery attempt. On SIGTERM and Ctrl-C it finishes running requests and ends.
 ///
 /// Any API key is accepted, unless HEYGEN_WEBHOOKS_SANDBOX_KEY names the only valid one. The key
-/// protects nothing: the routes under /sandbox/ need none, and show every secret.
+/// protects nothing: the routes under /sandbox/ need none, and show every secret. Requests of web pages
+/// are refused: 421 for an unknown host name, 403 for an Origin that is another's.
 ///
 /// Every endpoint gets a secret of its own, or the first one of HEYGEN_WEBHOOK_SECRET or
 /// --secret-file: for a receiver that reads its secret at its start, before it is registered.
@@ -44,6 +45,10 @@ pub(crate) struct Sandbox {
         env = "HEYGEN_WEBHOOKS_SANDBOX_LISTEN"
     )]
     pub(crate) listen: String,
+    /// Host name under which it answers besides addresses and localhost, such as that of a container;
+    /// repeatable. Other names get 421, because a web page could use them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
     /// Multiply the delays between attempts, and the day for which an Idempotency-Key is remembered,
     /// by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]

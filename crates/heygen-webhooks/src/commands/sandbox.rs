@@ -63,9 +63,13 @@ async fn play(
             // The sandbox continues when its output is not read.
             move |delivery| lines.offer(line(delivery, json))
         });
+    for name in &options.allow_host {
+        builder = builder.host(name);
+    }
     if let Some(key) = &key {
         builder = builder.api_key(key);
     }
+    let has_secret = secret.is_some();
     if let Some(secret) = secret {
         builder = builder.secret(secret);
     }
@@ -80,7 +84,7 @@ async fn play(
     }
     lines.offer(match json {
         true => output::json_line(&json!({"type": "listening", "url": heygen.url()})),
-        false => welcome(heygen.url(), key.is_some()),
+        false => welcome(heygen.url(), key.is_some(), has_secret),
     });
     let asked = tokio::select! {
         asked = asked => asked,
@@ -115,14 +119,21 @@ fn key() -> Result<Option<String>, Failure> {
 }
 
 /// What a newcomer copies into a second terminal.
-fn welcome(url: &str, has_key: bool) -> String {
+fn welcome(url: &str, has_key: bool, has_secret: bool) -> String {
     let key = match has_key {
         true => format!("${KEY}"),
         false => "any".to_owned(),
     };
+    let secret = match has_secret {
+        true => {
+            "\nEndpoints get the signing secret of HEYGEN_WEBHOOK_SECRET or --secret-file, and whoever reaches the sandbox can \
+             read it: use none that HeyGen signs with.\n"
+        }
+        false => "",
+    };
     format!(
         "sandbox listening on {url}
-
+{secret}
 Register an address, deliver an event to it, see the result, and start a video whose event follows:
 
   curl -s -H \"x-api-key: {key}\" {url}/v3/webhooks/endpoints -d '{{\"url\": \"http://127.0.0.1:8080/webhooks/heygen\"}}'

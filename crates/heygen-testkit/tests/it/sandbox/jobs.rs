@@ -6,7 +6,7 @@ use heygen_testkit::sandbox::{Misbehaviour, Sandbox};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answered, Heygen, json_of, posts, registered, verifies};
+use super::{Answered, Heygen, json_of, posts, register, registered, verifies};
 use crate::server::Server;
 
 /// A kind of job: how it is started, where its id is in the answer, and how it is followed.
@@ -420,7 +420,9 @@ async fn links_of_samples_lead_to_the_sandbox() {
 
 #[tokio::test]
 async fn links_begin_with_the_address_that_was_called() {
-    let (heygen, server, _) = registered(&[200]).await;
+    let builder = Sandbox::builder().time_scale(0.0).host("heygen.test");
+    let heygen = Heygen::with(builder).await;
+    let (server, _) = register(&heygen, &[200]).await;
     heygen.misbehave(quick());
     let named = |operation: &str| heygen.request(operation).header("host", "heygen.test:80");
     for (operation, body) in [

@@ -39,6 +39,46 @@ async fn sandbox_listens_on_loopback_or_a_given_address() {
     assert_eq!(address(&again), taken);
 }
 
+/// A page that is open on this machine neither reads secrets nor registers endpoints.
+#[tokio::test]
+async fn web_pages_are_rejected() {
+    let heygen = Heygen::with(Sandbox::builder().probe(false).host("heygen.test")).await;
+    let own = heygen.url().trim_start_matches("http://").to_owned();
+    let check = async |headers: &[(&str, &str)], status: u16| {
+        for operation in ["POST /sandbox/endpoints", "GET /sandbox/state"] {
+            let mut request = heygen.keyless(operation);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(r#"{"url":"http://127.0.0.1:1/"}"#);
+            let answer = answered(request).await;
+            let is_rejected = matches!(answer.status.as_u16(), 403 | 421);
+            match status {
+                200 => assert!(!is_rejected, "{headers:?}: {answer:?}"),
+                _ => assert_eq!(answer.status, status, "{headers:?}: {}", answer.body),
+            }
+        }
+    };
+    check(&[("host", "page.example")], 421).await;
+    check(&[("host", "page.example:80")], 421).await;
+    check(&[("host", "127.0.0.1.page.example")], 421).await;
+    check(&[("host", "a@localhost")], 421).await;
+    for origin in ["https://page.example", "null", "http://127.0.0.1:1", ""] {
+        check(&[("origin", origin)], 403).await;
+    }
+    assert!(heygen.endpoints().is_empty());
+    for host in [
+        "localhost",
+        "LOCALHOST:8090",
+        "[::1]:80",
+        "10.0.0.1",
+        "heygen.test:1",
+    ] {
+        check(&[("host", host)], 200).await;
+    }
+    check(&[("origin", &format!("http://{own}"))], 200).await;
+}
+
 #[tokio::test]
 async fn drop_closes_everything() {
     let heygen = Heygen::with(Sandbox::builder().retry(patient())).await;
