@@ -9,6 +9,7 @@ use crate::failure::{Failure, error_chain};
 use crate::output;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::from_here;
+use crate::settings::socket::Socket;
 
 pub(super) fn run(options: &Health) -> Result<(), Failure> {
     let file = options.config.read()?;
@@ -22,23 +23,45 @@ pub(super) fn run(options: &Health) -> Result<(), Failure> {
         AdminAddress::At(address) => from_here(&address),
     };
     let page = if options.ready { "readyz" } else { "healthz" };
-    let url = format!("http://{address}/{page}");
-    management::run(ask(&url))
+    let socket = Socket::read("admin", &address)?;
+    let client = client(socket.as_ref(), page)?;
+    match socket {
+        // Its admin listener accepts every name.
+        Some(_) => management::run(ask(&client, &format!("http://localhost/{page}"), &address)),
+        None => {
+            let url = format!("http://{address}/{page}");
+            management::run(ask(&client, &url, &url))
+        }
+    }
 }
 
-async fn ask(url: &str) -> Result<(), Failure> {
-    let client = web::client(false).map_err(anyhow::Error::msg)?;
+fn client(socket: Option<&Socket>, page: &str) -> Result<reqwest::Client, Failure> {
+    let client = match socket {
+        None => web::client(false),
+        #[cfg(unix)]
+        Some(Socket::Unix { path, .. }) => web::client_of_socket(path),
+        Some(_) => {
+            return Err(Failure::usage(format!(
+                "this socket's address is not known here: give --admin an address or unix:FILE, or ask with curl --unix-socket FILE http://localhost/{page}"
+            )));
+        }
+    };
+    Ok(client.map_err(anyhow::Error::msg)?)
+}
+
+/// `place` is where it is asked, in messages.
+async fn ask(client: &reqwest::Client, url: &str, place: &str) -> Result<(), Failure> {
     let answer = client.get(url).timeout(TIME).send().await;
     let answer = answer.map_err(|error| {
         anyhow::anyhow!(
-            "no answer from {url}: {}: is the server running, with this --admin?",
+            "no answer from {place}: {}: is the server running, with this --admin?",
             error_chain(&error.without_url())
         )
     })?;
     let status = answer.status();
     let text = answer.text().await.unwrap_or_default();
     if !status.is_success() {
-        return Err(anyhow::anyhow!("{url} answered {status}: {}", text.trim()).into());
+        return Err(anyhow::anyhow!("{place} answered {status}: {}", text.trim()).into());
     }
     output::write(format!("{}\n", output::tame_lines(text.trim())))?;
     Ok(())

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use heygen_signature::Secret;
 
+use crate::start::told;
 use crate::support::{Ended, SECRET, Serve, Workdir};
 
 const LISTEN: &str = "unix:x.sock,mode=600";
@@ -90,8 +91,16 @@ fn serve_receives_over_a_unix_socket_and_removes_it() {
     assert!(rejected.starts_with("HTTP/1.1 401"), "{rejected}");
     let ready = ask(&admin, "GET /readyz HTTP/1.1\r\nHost: any.name\r\n\r\n");
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let health = |admin: &str| workdir.run(&["health", "--ready", "--admin", admin]);
+    health("unix:admin.sock").ok();
+    told(&health("systemd:admin"), 2, "curl --unix-socket");
     serving.signal("TERM");
     assert_eq!(serving.wait().0, 0);
+    told(
+        &health("unix:admin.sock"),
+        1,
+        "no answer from unix:admin.sock",
+    );
     assert!(!receiver.exists() && !admin.exists());
     assert_eq!(pending(&workdir), 1);
     let rejected = workdir.run(&["inbox", "rejected", "list", "--json"]).ok();

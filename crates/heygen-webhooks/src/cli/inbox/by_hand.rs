@@ -9,8 +9,8 @@ use crate::settings::location::InboxFile;
 ///
 /// The attempts show who gave the delivery up, and `inbox replay` dispatches it again. Claimed and
 /// acknowledged deliveries are left unchanged. An interrupted delivery, which ended with its
-/// process, can be dead-lettered while no `serve` runs. Deliveries chosen by options are confirmed
-/// first.
+/// process, can be dead-lettered while no `serve` runs. Deliveries chosen by options, or by `last`,
+/// are confirmed first.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks inbox dead-letter 01jd…

@@ -101,9 +101,9 @@ pub(crate) struct ShowRejected {
   heygen-webhooks inbox rejected reverify --secret-file /run/secrets/heygen
   heygen-webhooks inbox rejected reverify 7 9 --json")]
 pub(crate) struct Reverify {
-    /// Numbers of requests, from `inbox rejected list` [default: all]
+    /// Numbers of requests, from `inbox rejected list`, or `last` [default: all]
     #[arg(value_name = "ID")]
-    pub(crate) ids: Vec<u64>,
+    pub(crate) ids: Vec<RejectedId>,
     #[command(flatten)]
     pub(crate) file: InboxFile,
     #[command(flatten)]

@@ -40,7 +40,9 @@ pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Fa
     }
     let mut outcome = Outcome::default();
     if !options.dry_run && !chosen.ids.is_empty() {
-        let may_be_undone = change == Change::DeadLetter && !options.ids.is_empty();
+        // `last` may be another than the one that was looked at.
+        let is_named = !options.ids.is_empty() && options.ids.iter().all(|id| id != "last");
+        let may_be_undone = change == Change::DeadLetter && is_named;
         if !options.yes && !may_be_undone {
             confirm(&change.question(chosen.ids.len() as u64))?;
         }
@@ -50,6 +52,7 @@ pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Fa
     if options.json {
         output::json(&json!({
             "chosen": chosen.ids.len(),
+            "ids": chosen.ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "kinds": chosen.kinds_json(),
             (change.word()): outcome.changed,
             "acknowledged": outcome.acknowledged,

@@ -16,6 +16,8 @@ use crate::output::table::{Column, table};
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) ids: Vec<DeliveryId>,
+    /// The subjects of the first [`NAMED`] ids.
+    subjects: Vec<Option<String>>,
     /// How many of each event and state.
     kinds: BTreeMap<(Option<String>, &'static str), u64>,
     /// Ids that were named and are not there.
@@ -61,6 +63,9 @@ impl Chosen {
 
     fn add(&mut self, summary: &DeliverySummary) {
         self.ids.push(summary.id);
+        if self.subjects.len() < NAMED {
+            self.subjects.push(summary.subject_id.clone());
+        }
         let kind = (summary.event_type.clone(), State::as_str(summary.state));
         *self.kinds.entry(kind).or_default() += 1;
     }
@@ -70,6 +75,21 @@ impl Chosen {
             json!({"event_type": event_type, "state": state, "count": count})
         });
         kinds.collect()
+    }
+
+    /// The first of them, by id and subject.
+    fn names(&self, screen: Screen) -> String {
+        let rows = self.ids.iter().zip(&self.subjects).map(|(id, subject)| {
+            let subject = subject.as_deref().unwrap_or_default();
+            vec![id.to_string().into(), subject.into()]
+        });
+        let mut text = table(&NAMES, &rows.collect::<Vec<_>>(), screen);
+        let others = self.ids.len() - self.subjects.len();
+        if others > 0 {
+            let others = size::count(others as u64);
+            text.push_str(&format!("… and {others} more\n"));
+        }
+        text
     }
 
     pub(super) fn text(&self, screen: Screen) -> String {
@@ -90,6 +110,10 @@ impl Chosen {
             true => "no deliveries match\n".to_owned(),
             false => table(&KINDS, &rows, screen),
         };
+        if !rows.is_empty() {
+            text.push('\n');
+            text.push_str(&self.names(screen));
+        }
         for id in &self.missing {
             text.push_str("not in this inbox: ");
             text.push_str(&id.to_string());
@@ -98,6 +122,11 @@ impl Chosen {
         text
     }
 }
+
+/// How many deliveries are named: enough to notice that they are others than were meant.
+const NAMED: usize = 10;
+
+const NAMES: [Column; 2] = [Column::new("ID"), Column::new("SUBJECT").cut_middle(9)];
 
 const KINDS: [Column; 3] = [
     Column::new("EVENT").cut_middle(16),

@@ -34,11 +34,15 @@ fn dead_letter_gives_up_what_waits_and_says_what_it_left() {
     assert_eq!(
         told.json(),
         json!({
-            "chosen": 1,
+            "chosen": 1, "ids": [pending[1]],
             "kinds": [{"event_type": "avatar_video.success", "state": "pending", "count": 1}],
             "dead_lettered": 1, "acknowledged": 0, "claimed": 0, "missing": 0, "dry_run": false,
         })
     );
+    let unasked = dead_letter(&["last"]);
+    assert!(unasked.status == 2 && unasked.stderr.contains("--yes"));
+    let dry = dead_letter(&[&pending[0], "--dry-run"]).ok().stdout;
+    assert!(dry.contains(&pending[0]) && dry.contains("v3"), "{dry}");
     // By id it does not ask: a replay undoes it.
     let told = dead_letter(&[&pending[0], &acknowledged[0]]);
     assert_eq!(told.status, 1, "one was left");

@@ -134,6 +134,8 @@ fn only_named_deliveries_are_reverified() {
     let gone = workdir.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
     assert_eq!(gone.status, 1);
     assert!(gone.stdout.contains("no request"), "{}", gone.stdout);
+    let told = reverify(&workdir, &["last"]);
+    assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use heygen_signature::{Secrets, diagnose, verify};
 use super::file::{open, secrets};
 use super::outcome::Outcome;
 use super::show::pairs;
-use crate::cli;
+use crate::cli::{self, RejectedId};
 use crate::commands::inbox::{open_beside, progress};
 use crate::failure::Failure;
 use crate::output;
@@ -36,7 +36,7 @@ pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
         return report(
             options,
             &Outcome {
-                missing: options.ids.clone(),
+                missing: numbers(&options.ids),
                 ..Outcome::default()
             },
         );
@@ -86,10 +86,22 @@ async fn reverify(
     Ok(outcome)
 }
 
+/// Those that are named by one.
+fn numbers(named: &[RejectedId]) -> Vec<u64> {
+    let numbers = named.iter().filter_map(|id| match id {
+        RejectedId::Number(number) => Some(*number),
+        RejectedId::Last => None,
+    });
+    numbers.collect()
+}
+
 /// In the order in which they came.
-fn chosen(file: &RejectedFile, named: &[u64]) -> Result<Vec<u64>, Failure> {
+fn chosen(file: &RejectedFile, named: &[RejectedId]) -> Result<Vec<u64>, Failure> {
     if !named.is_empty() {
-        let mut ids = named.to_vec();
+        let mut ids = numbers(named);
+        if named.iter().any(|id| matches!(id, RejectedId::Last)) {
+            ids.extend(file.list(Some(1))?.first().map(|last| last.id));
+        }
         ids.sort_unstable();
         ids.dedup();
         return Ok(ids);
