@@ -75,6 +75,20 @@ fn post(url: &str, key: &str, body: &Value) -> Answer {
     report.answer().expect("an answer").clone()
 }
 
+/// It may be the secret of an account, which the control routes show.
+#[test]
+fn first_lines_say_that_endpoints_get_the_secret_of_the_environment() {
+    let workdir = Workdir::new();
+    for (environment, is_said) in [(&[][..], false), (&[("HEYGEN_WEBHOOK_SECRET", "s")], true)] {
+        let mut sandbox = Sandbox::start(&workdir, &[], environment);
+        let first = sandbox.line();
+        assert!(first.starts_with("sandbox listening on http://"), "{first}");
+        assert_eq!(sandbox.line(), "");
+        let next = sandbox.line();
+        assert_eq!(next.contains("HEYGEN_WEBHOOK_SECRET"), is_said, "{next}");
+    }
+}
+
 #[test]
 fn attempts_are_lines_of_json() {
     let workdir = Workdir::new();
