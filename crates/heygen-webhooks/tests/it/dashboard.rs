@@ -128,3 +128,25 @@ fn address_that_others_reach_needs_a_token() {
     let refused = workdir.run(&["dashboard", "--admin", "0.0.0.0:0"]);
     assert_ne!(refused.status, 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn unix_socket_needs_a_token() {
+    let workdir = Workdir::new();
+    workdir.file("token", "0123456789abcdef0123456789abcdef");
+    let protected = ["--admin-token-file", "token", "--admin-protect-metrics"];
+    let socket = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+    let socket = [&socket[..], &["--admin", "unix:admin.sock"], &protected].concat();
+    let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let serve = workdir.begin(workdir.command(&socket), &environment);
+    let dashboard = serve.log_line("\"dashboard\"");
+    assert!(dashboard.contains("admin.sock"), "{dashboard}");
+    serve.kill();
+    let refused = workdir.run(&["dashboard", "--admin", "unix:admin.sock"]);
+    assert_ne!(refused.status, 0);
+    assert!(
+        refused.stderr.contains("--admin-token-file"),
+        "{}",
+        refused.stderr
+    );
+}
