@@ -117,7 +117,7 @@ impl SendOnce {
         let told = |text| match self.secrets {
             Some(_) => text,
             None => {
-                format!("{text} It was sent without a signature, as nothing is forwarded here.")
+                format!("{text} (sent without a signature, as nothing is forwarded here)")
             }
         };
         answer.map(told).map_err(told)
