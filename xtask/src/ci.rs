@@ -98,7 +98,6 @@ fn steps(members: &[Member]) -> Vec<Step> {
     });
     steps.push(Step::new(&["xtask", "package"]));
     steps.push(Step::new(&["xtask", "applications"]));
-    steps.push(Step::new(&["xtask", "dist"]));
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     steps.extend(members.iter().flat_map(alone));
     steps

@@ -94,15 +94,8 @@ pub(crate) fn deb_of(stage: &Stage, revision: &str, out: &Path) -> Result<()> {
 }
 
 fn deb_documents(stage: &Stage) -> Result<()> {
-    let mut copyright = fs::read_to_string(stage.root.join("xtask/dist/debian/copyright"))
-        .context("read the copyright file")?;
-    copyright.push_str("\nLicense: MIT\n");
-    for line in fs::read_to_string(stage.path("LICENSE-MIT"))?.lines() {
-        // A blank line is a dot in this format.
-        let line = if line.is_empty() { "." } else { line };
-        writeln!(copyright, " {line}")?;
-    }
-    write(&stage.path("copyright"), copyright)?;
+    let mit = fs::read_to_string(stage.path("LICENSE-MIT")).context("read LICENSE-MIT")?;
+    write(&stage.path("license"), format!("{APACHE}\n\n{mit}"))?;
     let changelog = format!(
         "heygen-webhooks ({}-1) stable; urgency=medium\n\n  * See CHANGELOG.md of the sources.\n\n -- {MAINTAINER}  {}\n",
         stage.version,
@@ -121,6 +114,8 @@ fn deb_documents(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Debian has its text already.
+const APACHE: &str = "The Apache License, version 2.0, is in /usr/share/common-licenses/Apache-2.0 on Debian systems.";
 const MAINTAINER: &str = "heygen-webhooks contributors <maintainers@heygen-webhooks.invalid>";
 
 /// Built once, into `target/dist-tools`.

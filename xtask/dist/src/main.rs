@@ -3,7 +3,11 @@
 //! [`stage`] builds the program and gathers what goes with it; [`archives`] packs that for each way to install; [`trials`]
 //! installs every archive where nothing else of this repository is, and receives an event with it.
 
-#![expect(clippy::print_stdout, reason = "a developer reads what this prints")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a developer reads what this prints"
+)]
 
 mod archives;
 mod stage;
@@ -11,6 +15,7 @@ mod system;
 mod trials;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -24,8 +29,17 @@ struct Options {
     no_trials: bool,
 }
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().context("find the repository")?;
     let stage = stage::Stage::build(&root)?;
