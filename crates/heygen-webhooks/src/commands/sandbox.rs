@@ -126,8 +126,8 @@ fn welcome(url: &str, has_key: bool, has_secret: bool) -> String {
     };
     let secret = match has_secret {
         true => {
-            "\nEndpoints get the signing secret of HEYGEN_WEBHOOK_SECRET or --secret-file, and whoever reaches the sandbox can \
-             read it: use none that HeyGen signs with.\n"
+            "\nEndpoints get the signing secret of HEYGEN_WEBHOOK_SECRET or --secret-file, and any caller of the sandbox can read \
+             it: use none that HeyGen signs with.\n"
         }
         false => "",
     };

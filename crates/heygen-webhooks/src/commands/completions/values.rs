@@ -120,7 +120,7 @@ fn subjects() -> Vec<CompletionCandidate> {
     subjects.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// Whether a shell takes it as it is. Whoever sends deliveries chooses their subjects, and bash inserts what is offered
+/// Whether a shell takes it as it is. The sender of a delivery chooses its subject, and bash inserts what is offered
 /// without quotes: `$(…)` would run when the line does.
 fn is_plain(subject: &str) -> bool {
     let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);

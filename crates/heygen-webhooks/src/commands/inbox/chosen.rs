@@ -86,8 +86,7 @@ impl Chosen {
         let mut text = table(&NAMES, &rows.collect::<Vec<_>>(), screen);
         let others = self.ids.len() - self.subjects.len();
         if others > 0 {
-            let others = size::count(others as u64);
-            text.push_str(&format!("… and {others} more\n"));
+            text.extend(["… and ", &size::count(others as u64), " more\n"]);
         }
         text
     }
