@@ -9,6 +9,8 @@ use crate::cli::Trigger;
 use crate::commands::input;
 use crate::failure::{Failure, error_chain};
 use crate::output::notice;
+use crate::output::screen::Screen;
+use crate::output::table::end;
 use crate::output::{self, tame};
 use crate::secrets::secret;
 use crate::settings::event_name;
@@ -166,7 +168,11 @@ fn line(options: &Trigger, event_type: Option<&str>, attempt: &Attempt) -> Strin
         Err(error) => format!("no answer: {}", error_chain(error)),
     };
     let event_type = tame(event_type.unwrap_or("(not an event)"));
-    format!("{event_type:<44}  {millis:>7.1} ms  {outcome}\n")
+    let line = format!("{event_type:<44}  {millis:>7.1} ms  {outcome}");
+    match Screen::stdout().width {
+        Some(width) => format!("{}\n", end(&line, width)),
+        None => format!("{line}\n"),
+    }
 }
 
 /// What `--set` asks for: `field=text` or `field:=json`.

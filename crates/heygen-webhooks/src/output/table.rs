@@ -1,4 +1,4 @@
-//! [`table`] and [`line`]: columns, shortened and left out until they fit the screen.
+//! [`table`] and [`line()`]: columns, shortened and left out until they fit the screen.
 
 use std::iter;
 use std::time::SystemTime;

@@ -338,6 +338,19 @@ fn tables_fit_the_terminal() {
             }
         }
     }
+    // The answer of an application may be a whole page.
+    let serve = workdir.serve(&[]);
+    let trigger = [
+        "trigger",
+        "avatar_video_caption.success",
+        "--to",
+        &serve.url,
+    ];
+    let text = show(&workdir, &Terminal::new(60), &trigger);
+    assert!(text.contains('…'), "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
     let wide = show(
         &workdir,
         &Terminal::new(80),
