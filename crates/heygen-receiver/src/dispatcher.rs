@@ -96,7 +96,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         let mut log = ClaimLog::default();
         let count = self.handler.destinations();
         let destinations = Arc::new(Destinations::new(count, self.options.concurrency));
-        let mut begun_at = Instant::now();
+        let mut begun_at = tokio::time::Instant::now();
         loop {
             while let Some(ended) = running.try_join_next() {
                 report(ended);
@@ -122,7 +122,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let is_waiting = has_room && !claim.is_paused;
             if claim.is_paused {
                 // As after a restart: a pause uses none of the time for retries.
-                begun_at = Instant::now();
+                begun_at = tokio::time::Instant::now();
             }
             for claimed in claim.deliveries.drain(..) {
                 let destination = self.handler.destination(claimed.event_type.as_deref());
@@ -169,7 +169,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         &self,
         claimed: ClaimedDelivery,
         slot: Slot,
-        begun_at: Instant,
+        begun_at: tokio::time::Instant,
     ) -> impl Future<Output = ()> + Send + use<I, H> {
         let inbox = self.inbox.clone();
         let handler = Arc::clone(&self.handler);
@@ -395,41 +395,42 @@ const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
-    use heygen_inbox::{AttemptOutcome, InboxAdmin as _, MemoryInbox, NewDelivery, Source};
+    use heygen_inbox::{
+        AttemptOutcome, ClaimRequest, Completion, InboxAdmin as _, MemoryInbox, NewDelivery, Source,
+    };
 
     use super::*;
 
     /// Of whatever length, it uses none of the time for retries.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn pause_of_dispatch_costs_no_time_for_retries() {
+        const MINUTE: Duration = Duration::from_secs(60);
         let inbox = MemoryInbox::new();
         let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
-        let new = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+        let begun_at = SystemTime::now() - 40 * MINUTE;
+        let new = NewDelivery::new(begun_at, Source::Webhook, Vec::new(), body);
         let id = inbox.append(new).await.expect("room").id();
+        // It used one minute of ten, and has been due for 39.
+        let claim = inbox.claim(ClaimRequest::due(1, begun_at)).await;
+        let claimed = claim.expect("open").deliveries.remove(0);
+        let retry = Completion::new(&claimed, begun_at, MINUTE, AttemptOutcome::Retry);
+        inbox.complete(retry.elapsed(MINUTE)).await.expect("open");
+        inbox.pause(SystemTime::now()).await.expect("open");
+
         let handler = |_: Delivery| std::future::ready(Disposition::retry("not now"));
-        // Claims during a pause are a second apart, and the last of these seconds does count.
-        let schedule = RetrySchedule::default()
-            .with_initial_delay(Duration::from_millis(200))
-            .with_max_elapsed(Duration::from_millis(2500));
+        let schedule = RetrySchedule::default().with_max_elapsed(10 * MINUTE);
         let options = DispatchOptions::default().with_schedule(schedule);
         let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
         let dispatching = tokio::spawn(dispatcher.run(pending()));
-        let attempts = async || {
-            let stored = inbox.get(id).await.expect("open");
-            stored.expect("it is there").attempts
-        };
-        while attempts().await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        inbox.pause(SystemTime::now()).await.expect("open");
-        let before = attempts().await.len();
-        tokio::time::sleep(Duration::from_millis(3500)).await;
+        tokio::time::sleep(60 * MINUTE).await;
         inbox.resume().await.expect("open");
-        while attempts().await.len() <= before {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let next = attempts().await.swap_remove(before);
-        assert_eq!(next.result, AttemptOutcome::Retry, "{next:?}");
+        tokio::time::sleep(MINUTE).await;
+        let stored = inbox.get(id).await.expect("open").expect("it is there");
+        assert_eq!(
+            stored.attempts[1].result,
+            AttemptOutcome::Retry,
+            "{stored:?}"
+        );
         dispatching.abort();
     }
 }

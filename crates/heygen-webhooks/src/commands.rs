@@ -87,7 +87,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Nats(_) => man::nats(),
     };
     match ended {
-        // As with `head`: whoever reads has seen enough.
+        // As with `head`: the reader has seen enough.
         Err(Failure::NobodyListens) if only_shows => Ok(()),
         ended => ended,
     }

@@ -1,4 +1,4 @@
-//! [`Control`]: what operators told every worker, by bookmarks that each looks at once a second.
+//! [`Control`]: what operators set for every worker, in bookmarks that each reads once a second.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::records::Records;
 use crate::admin::DISPATCH_PAUSED;
 use crate::error::InboxError;
 
-/// What operators told every worker.
+/// What operators set for every worker.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     known: Mutex<Option<Known>>,
@@ -53,14 +53,14 @@ impl Control {
             .is_some_and(|known| sequence <= known.recorded_to)
     }
 
-    /// This process told something: it is looked at with the next claim.
+    /// This process set something: it is read with the next claim.
     pub(super) fn forget(&self) {
         *self.known() = None;
     }
 
     /// Sees to it that every worker looks for a record of an event before its first attempt, up to
     /// this place in the stream.
-    pub(super) async fn tell_recorded(
+    pub(super) async fn announce_recorded(
         &self,
         records: &Records,
         sequence: u64,

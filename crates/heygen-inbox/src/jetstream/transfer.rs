@@ -120,7 +120,7 @@ impl Transfer<'_> {
                 // A worker that gets it for the first time would not look whether there is a record.
                 let last = events.stream.state().await?.last_sequence;
                 let control = &self.consumer.control;
-                control.tell_recorded(records, sequence, last).await?;
+                control.announce_recorded(records, sequence, last).await?;
             }
             let state = self.queries.state_now(&event, record).await?;
             if state != State::Pending {

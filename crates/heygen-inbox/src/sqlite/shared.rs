@@ -209,7 +209,7 @@ mod tests {
 
     /// A page that is reloaded, or a check that gave up, leaves no work behind.
     #[tokio::test]
-    async fn what_nobody_waits_for_is_not_read() {
+    async fn read_whose_caller_has_gone_is_skipped() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let shared = Shared::open(path, Mode::Owner, SqliteOptions::default()).expect("an inbox");

@@ -33,16 +33,16 @@ fn trusting(identity: &Identity) -> ForwardOptions {
 async fn proxy(to: Result<SocketAddr, &'static str>) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = listener.local_addr().unwrap().to_string();
-    let (tell, told) = mpsc::unbounded_channel();
+    let (head_sender, heads) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let tell = tell.clone();
+            let head_sender = head_sender.clone();
             tokio::spawn(async move {
                 let mut head = String::new();
                 while !head.ends_with("\r\n\r\n") {
                     head.push(client.read_u8().await.unwrap().into());
                 }
-                let _ = tell.send(head);
+                let _ = head_sender.send(head);
                 match to {
                     Ok(address) => {
                         let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -58,7 +58,7 @@ async fn proxy(to: Result<SocketAddr, &'static str>) -> (String, mpsc::Unbounded
             });
         }
     });
-    (url, told)
+    (url, heads)
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ fn authorities_that_are_none_are_refused() {
 async fn https_goes_through_a_tunnel_that_the_proxy_cannot_read() {
     let identity = Identity::for_name("app.example");
     let (running, inbox) = application(&identity).await;
-    let (address, mut told) = proxy(Ok(running.address)).await;
+    let (address, mut heads) = proxy(Ok(running.address)).await;
     let proxy = ForwardProxy::new(&format!("http://me:p%40ss@{address}")).unwrap();
     let options = trusting(&identity).with_proxy(Some(proxy));
     let url = format!("https://app.example{PATH}");
@@ -120,7 +120,7 @@ async fn https_goes_through_a_tunnel_that_the_proxy_cannot_read() {
     let (result, reason) = run.ends(body("a").as_bytes()).await;
     assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
     assert_eq!(inbox.counts().await.unwrap().pending, 1);
-    let head = told.recv().await.unwrap();
+    let head = heads.recv().await.unwrap();
     assert!(
         head.starts_with("CONNECT app.example:443 HTTP/1.1\r\n"),
         "{head}"
@@ -152,8 +152,8 @@ async fn http_is_sent_to_the_proxy_with_the_whole_address() {
 #[tokio::test]
 async fn this_machine_is_reached_without_the_proxy() {
     let application = Application::always(answer("200 OK", "", "")).await;
-    let nobody = ForwardProxy::new("http://me:hush@192.0.2.1:9").unwrap();
-    let options = ForwardOptions::default().with_proxy(Some(nobody));
+    let unreachable = ForwardProxy::new("http://me:hush@192.0.2.1:9").unwrap();
+    let options = ForwardOptions::default().with_proxy(Some(unreachable));
     let forward = Forward::with(&application.url, secret(), options).unwrap();
     let run = HandlerRun::start(forward);
     let (result, reason) = run.ends(body("a").as_bytes()).await;

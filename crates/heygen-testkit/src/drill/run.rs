@@ -398,11 +398,11 @@ impl<'a> Session<'a> {
             }
         }
         let refused = refused.iter();
-        let told = together(refused.map(|(how, seen)| (*how, seen.status, &*seen.summary)));
-        Ok(if told.is_empty() {
+        let summary = together(refused.map(|(how, seen)| (*how, seen.status, &*seen.summary)));
+        Ok(if summary.is_empty() {
             Finding::new(Verdict::Pass, format!("all {count} are accepted"))
         } else {
-            Finding::fail(told)
+            Finding::fail(summary)
         })
     }
 

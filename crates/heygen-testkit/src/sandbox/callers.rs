@@ -24,7 +24,7 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     let (status, message) = if !is_known_host(&request, &shared.settings.hosts) {
-        let message = "The sandbox answers under addresses, localhost and the names it was told.";
+        let message = "The sandbox answers under addresses, localhost and the names it was given.";
         (StatusCode::MISDIRECTED_REQUEST, message)
     } else if !is_from_here(request.headers()) {
         let message = "The Origin of the request is that of another web page.";

@@ -57,8 +57,8 @@ impl Session<'_> {
         let same = all
             .iter()
             .filter(|(_, seen)| badness(seen) == badness(worst));
-        let told = together(same.map(|(how, seen)| (*how, seen.status, &*seen.summary)));
-        let finding = self.judged(CHECK, plain.as_ref(), worst, &told);
+        let summary = together(same.map(|(how, seen)| (*how, seen.status, &*seen.summary)));
+        let finding = self.judged(CHECK, plain.as_ref(), worst, &summary);
         Ok(match finding.verdict {
             Verdict::Pass => Finding::new(Verdict::Pass, "all four are rejected"),
             _ => finding,

@@ -257,8 +257,8 @@ mod tests {
     #[test]
     fn equal_answers_are_told_once() {
         let (ok, no) = (Some(StatusCode::OK), Some(StatusCode::UNAUTHORIZED));
-        let told = together([("a", no, "401"), ("b", ok, "200"), ("c", no, "401 again")]);
-        assert_eq!(told, "a, c: 401; b: 200");
+        let summary = together([("a", no, "401"), ("b", ok, "200"), ("c", no, "401 again")]);
+        assert_eq!(summary, "a, c: 401; b: 200");
     }
 
     #[test]
