@@ -1,4 +1,4 @@
-//! Handing out: how fast a backlog is given to a handler that does nothing, and to the default one of `serve`, which prints.
+//! Dispatching: how fast a backlog is given to a handler that does nothing, and to the default one of `serve`, which prints.
 
 use std::path::Path;
 use std::thread;

@@ -50,7 +50,7 @@ type Part = (
 const PARTS: [Part; 6] = [
     ("serve", "Servers", serving::WHAT, serving::run),
     ("parse", "Parsing", parse::WHAT, parse::run),
-    ("dispatch", "Handing out", dispatch::WHAT, dispatch::run),
+    ("dispatch", "Dispatching", dispatch::WHAT, dispatch::run),
     ("pressure", "Under pressure", pressure::WHAT, pressure::run),
     ("jetstream", "JetStream", jetstream::WHAT, jetstream::run),
     // The last, because it appends to files of which the others take copies.

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
@@ -206,8 +207,20 @@ async fn publish_one(context: &Context, number: u64) -> Result<()> {
 }
 
 async fn acknowledged(context: &Context, subject: String, message: PublishMessage) -> Result<()> {
-    let sent = context.send_publish(subject, message).await;
-    let acknowledgement = sent.context("publish")?.await.context("publish")?;
+    let started = Instant::now();
+    let acknowledgement = loop {
+        let sent = context.send_publish(subject.clone(), message.clone()).await;
+        match sent.context("publish")?.await {
+            // A server of a cluster may hear of a new stream a moment after its leader.
+            Err(error)
+                if error.kind() == PublishErrorKind::StreamNotFound
+                    && started.elapsed() < STREAM_IS_KNOWN =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            sent => break sent.context("publish")?,
+        }
+    };
     match acknowledgement.duplicate {
         true => bail!("a message was in the stream before"),
         false => Ok(()),
@@ -289,10 +302,13 @@ async fn kept(stream: &mut Stream) -> Result<u64> {
 const EVENTS: &str = "HEYGEN";
 const RECORDS: &str = "HEYGEN_RECORDS";
 
-/// As long as the one that says that the first handing-out went well.
+/// As long as the one that says that the first attempt succeeded.
 const RECORD: &str = r#"{"state":"acknowledged","due_at":1789084800000000,"handed_out":1,"first_attempt":1,"generation":0,"dead_sequence":0,"attempts":[{"number":1,"started_at":1789084800000000,"micros":25,"result":"done"}],"repeats":{"count":0,"last_at":null,"last_headers":[]}}"#;
 
 const WARM_UP: Duration = Duration::from_secs(1);
+
+/// The longest that a cluster may take until every server knows a new stream.
+const STREAM_IS_KNOWN: Duration = Duration::from_secs(10);
 
 const FILLERS: usize = 256;
 
