@@ -5,7 +5,7 @@ use std::path::Path;
 use super::store::Store;
 use crate::InboxError;
 
-/// A process has the file as its [`Owner`](super::owner::Owner), or edits it [`Beside`](super::beside::Beside) one.
+/// A process has the file as its [`Owner`](super::owner::Owner), or edits it [`Beside`](super::editor::Beside) one.
 pub(super) trait Handle {
     /// How many works share a transaction at the most.
     const WORKS: usize;

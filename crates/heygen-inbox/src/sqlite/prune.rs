@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::seen::Seen;
+use super::dedup_index::Seen;
 use crate::time::to_micros;
 use crate::{DeliveryId, PruneReport, PruneStep};
 

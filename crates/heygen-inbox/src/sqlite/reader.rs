@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::backup;
 use super::check::{self, CheckLevel, IntegrityIssue};
+use super::dedup_index::{REOPEN_AFTER, Seen};
 use super::drift;
 use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
@@ -19,7 +20,6 @@ use super::order::WAITS;
 use super::prune::bytes_in_use;
 use super::rescue::leave_files;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
-use super::seen::{REOPEN_AFTER, Seen};
 use super::stats;
 use super::store::{last_id, read_tag};
 use super::traffic;

@@ -13,15 +13,15 @@ use super::thread::spawn;
 use crate::InboxError;
 
 mod file;
-mod post;
+mod options;
 mod queue;
 mod reader;
-mod room;
+mod request;
 mod store;
 
-pub use self::post::NewRejected;
+pub use self::options::RingOptions;
 pub use self::reader::{RejectedAt, RejectedCounts, RejectedFile};
-pub use self::room::RingOptions;
+pub use self::request::NewRejected;
 
 use self::queue::{Queue, Writer};
 

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::beside::Beside;
+use super::editor::Beside;
 use super::job::{Append, Job, Reply, work};
 use super::options::SqliteOptions;
 use super::owner::Owner;
 use super::reader::Reader;
-use super::reads::{Read, ReadJob, read_all};
+use super::reader_thread::{Read, ReadJob, read_all};
 use super::store::{NewRow, Store};
 use super::thread::{closed, spawn};
 use super::writer::Writer;

@@ -19,6 +19,7 @@ use claim::{InHand, Times};
 use open::{Found, make_tag, take_up};
 
 use super::checkpoint::{Log, Stuck};
+use super::dedup_index::Seen;
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
 use super::file_id::OpenFiles;
@@ -26,7 +27,6 @@ use super::options::SqliteOptions;
 use super::order;
 use super::prune;
 use super::rescue::Orphan;
-use super::seen::Seen;
 use super::traffic::TrafficTally;
 use crate::dedup::rule::Fit;
 use crate::recent::Recent;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::post::NewRejected;
-use super::room::{RingOptions, Room};
+use super::options::{RingOptions, Room};
+use super::request::NewRejected;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 

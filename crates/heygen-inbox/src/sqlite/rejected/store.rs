@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
 use super::file::{cannot, open_for_writing};
-use super::post::NewRejected;
-use super::room::{RingOptions, Room};
+use super::options::{RingOptions, Room};
+use super::request::NewRejected;
 use crate::InboxError;
 use crate::sqlite::file_id::OpenFiles;
 use crate::sqlite::rescue::leave_files;

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::claim::{INSERT_ATTEMPT, retime};
 use super::{Remembered, Store, data_version};
+use crate::sqlite::dedup_index::Seen;
 use crate::sqlite::file::cannot;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
-use crate::sqlite::seen::Seen;
 use crate::time::to_micros;
 use crate::{AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 

@@ -4,8 +4,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::bloom_filter::Filter;
 use crate::dedup::index::Fingerprint;
-use crate::sqlite::filter::Filter;
 
 #[derive(Debug)]
 pub(super) struct Freezing {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::dedup_index::REOPEN_AFTER;
 use super::file_id::Difference;
 use super::handle::Handle;
-use super::seen::REOPEN_AFTER;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 

@@ -12,6 +12,7 @@
 
 use rusqlite::{Connection, Row};
 
+mod bloom_filter;
 mod run;
 
 use self::run::{Freezing, Run};
