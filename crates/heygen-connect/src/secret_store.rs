@@ -77,7 +77,7 @@ impl SecretStore {
     #[must_use]
     pub fn beside(inbox: &Path) -> Self {
         Self {
-            path: private_file::beside(inbox, ".secrets.json"),
+            path: private_file::with_suffix(inbox, ".secrets.json"),
         }
     }
 
@@ -261,7 +261,7 @@ impl SecretStore {
     ///
     /// The lock file cannot be created or locked.
     pub fn lock(&self) -> Result<File, ConnectError> {
-        let path = private_file::beside(&self.path, ".lock");
+        let path = private_file::with_suffix(&self.path, ".lock");
         let locked = private_file::open(&path).and_then(|file| file.lock().map(|()| file));
         locked.map_err(|error| self.failed("write", error))
     }

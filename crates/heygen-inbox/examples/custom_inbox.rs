@@ -375,7 +375,7 @@ impl InboxAdmin for FolderInbox {
 
 impl Entry {
     fn imported(id: DeliveryId, imported: Imported) -> Self {
-        let state = imported.begun_state();
+        let state = imported.initial_state();
         let mut entry = Self {
             kept: StoredDelivery::new(id, &imported.delivery),
             due_at: imported.delivery.received_at(),
@@ -405,9 +405,9 @@ impl Entry {
             entry.kept.event_id.clone_from(&entry.matched);
         }
         if imported.is_replayed {
-            entry.first_attempt = imported.handed_out + 1;
+            entry.first_attempt = imported.attempt_count + 1;
         }
-        entry.kept.summary.attempts = imported.handed_out;
+        entry.kept.summary.attempts = imported.attempt_count;
         entry.kept.attempts = imported.attempts;
         entry.kept.redeliveries = imported.redeliveries;
         entry.set_state(state);

@@ -17,15 +17,14 @@ use crate::stats::Stats;
 use crate::time::{from_micros, to_micros};
 use crate::traffic::{TrafficCount, TrafficUnit, of_summaries};
 
-/// What operators do with an inbox: look into it, pause, replay, give up, delete, prune, carry
-/// deliveries from one to another.
+/// What operators do with an inbox: query, pause, replay, dead-letter, delete, prune, import.
 ///
 /// # Errors
 ///
-/// Unless a method says otherwise, [`Storage`](crate::InboxErrorKind::Storage) when the store could
+/// Unless a method documents otherwise, [`Storage`](crate::InboxErrorKind::Storage) when the store could
 /// not be read or written.
 pub trait InboxAdmin: Inbox {
-    /// The deliveries that match `query`, newest first unless it says otherwise.
+    /// The deliveries that match `query`, newest first unless it asks for the oldest first.
     fn list(
         &self,
         query: Query,
@@ -71,16 +70,15 @@ pub trait InboxAdmin: Inbox {
         now: SystemTime,
     ) -> impl Future<Output = Result<ReplayReport, InboxError>> + Send;
 
-    /// Gives these up at `now`, as a handler does that dead-letters: they are not dispatched again
-    /// unless they are replayed. An attempt without a handler is recorded that says so. What is
-    /// claimed or acknowledged stays so.
+    /// Dead-letters these at `now`, as a handler may: they are not dispatched again unless they are
+    /// replayed. An attempt without a handler is recorded. What is claimed or acknowledged stays so.
     fn dead_letter(
         &self,
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> impl Future<Output = Result<DeadLetterReport, InboxError>> + Send;
 
-    /// Deletes these with all that is known of them, whatever their state; what is claimed stays.
+    /// Deletes these with their attempts, whatever their state; what is claimed stays.
     ///
     /// What was deleted is no longer known as a duplicate: the same event is stored as new, and
     /// dispatched, when HeyGen sends it again or a backfill finds it. To keep an event from being
@@ -126,7 +124,7 @@ pub trait InboxAdmin: Inbox {
         }
     }
 
-    /// In what events differed from what this version knows, what came in last first.
+    /// How events differed from what this version knows, the last seen first.
     ///
     /// Default: [`Unsupported`](crate::InboxErrorKind::Unsupported), for a store that does not count it.
     fn drift(&self) -> impl Future<Output = Result<Vec<DriftCount>, InboxError>> + Send {
@@ -134,10 +132,10 @@ pub trait InboxAdmin: Inbox {
         std::future::ready(Err(InboxError::new(InboxErrorKind::Unsupported, message)))
     }
 
-    /// How many deliveries came in, came again and were not acknowledged since a time, the oldest
+    /// How many deliveries were accepted, were duplicates and failed an attempt since a time, the oldest
     /// first. A store may keep these counts when it prunes deliveries.
     ///
-    /// Default: the newest 2,000 deliveries that are still there, as accepted.
+    /// Default: the newest 2,000 deliveries that are still stored, as accepted.
     fn traffic(
         &self,
         since: SystemTime,
@@ -150,7 +148,7 @@ pub trait InboxAdmin: Inbox {
         }
     }
 
-    /// How many deliveries a pruning of what was stored before this time deletes.
+    /// How many deliveries pruning up to this time deletes.
     fn count_prunable(
         &self,
         before: SystemTime,
@@ -161,7 +159,7 @@ pub trait InboxAdmin: Inbox {
         }
     }
 
-    /// Deletes some of what is finished (done or dead), the oldest first; never what is pending or
+    /// Deletes some finished (acknowledged or dead-lettered) deliveries, the oldest first; never what is pending or
     /// claimed.
     ///
     /// One step is small, so that appends do not wait for it; call it again with the
@@ -172,13 +170,13 @@ pub trait InboxAdmin: Inbox {
         step: PruneStep,
     ) -> impl Future<Output = Result<PruneReport, InboxError>> + Send;
 
-    /// How far work that goes on over restarts has come, as it was set last.
+    /// The value of a bookmark, with which work that continues over restarts records its progress.
     fn bookmark(
         &self,
         name: String,
     ) -> impl Future<Output = Result<Option<String>, InboxError>> + Send;
 
-    /// Records how far work that goes on over restarts has come; `None` forgets it.
+    /// Sets a bookmark; `None` removes it.
     fn set_bookmark(
         &self,
         name: String,
@@ -190,16 +188,16 @@ pub trait InboxAdmin: Inbox {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PruneStep {
-    /// Only what was kept before this time.
+    /// Only what was stored before this time.
     pub before: SystemTime,
-    /// At most so many. Default: 200.
+    /// How many deliveries at most. Default: 200.
     pub limit: usize,
-    /// Where the last step ended; what is older is not looked at again.
+    /// Where the last step ended; older deliveries are not scanned again.
     pub after: Option<DeliveryId>,
 }
 
 impl PruneStep {
-    /// The first step of deleting what was kept before this time.
+    /// The first step of deleting what was stored before this time.
     #[must_use]
     pub fn before(before: SystemTime) -> Self {
         Self {
@@ -225,7 +223,7 @@ impl PruneStep {
 }
 
 impl PruneReport {
-    /// So many were deleted, and it goes on after `next`.
+    /// A report of a step that deleted so many; the next step starts after `next`.
     #[must_use]
     pub fn new(deleted: usize, next: Option<DeliveryId>, bytes: u64) -> Self {
         Self {
@@ -242,7 +240,7 @@ impl PruneReport {
 pub struct PruneReport {
     /// How many deliveries were deleted.
     pub deleted: usize,
-    /// Where to go on; `None` when there is nothing more to delete.
+    /// Where the next step starts; `None` when there is nothing more to delete.
     pub next: Option<DeliveryId>,
     /// How many bytes of storage are in use afterwards.
     pub bytes: u64,
@@ -252,4 +250,4 @@ pub struct PruneReport {
 pub(crate) const DISPATCH_PAUSED: &str = "dispatch-paused";
 
 /// What is recorded of a delivery that [`InboxAdmin::dead_letter`] gave up.
-pub(crate) const BY_HAND: &str = "dead-lettered by hand";
+pub(crate) const DEAD_LETTERED_BY_HAND: &str = "dead-lettered by hand";

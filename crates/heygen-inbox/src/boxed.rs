@@ -48,8 +48,8 @@ impl fmt::Debug for BoxInbox {
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Every method once: the object-safe twin of both traits, and what passes each call on.
-macro_rules! pass_on {
+/// Lists every method once: the object-safe version of both traits, and the implementations that delegate to it.
+macro_rules! delegate {
     (
         Inbox {
             $(fn $sync:ident() -> $sync_result:ty;)*
@@ -119,7 +119,7 @@ macro_rules! pass_on {
     };
 }
 
-pass_on! {
+delegate! {
     Inbox {
         fn queue_len() -> usize;
         fn orders_by_subject() -> bool;

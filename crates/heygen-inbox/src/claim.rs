@@ -1,4 +1,4 @@
-//! [`ClaimRequest`]: what a dispatcher has room for. [`Claim`], [`ClaimedDelivery`]: what it gets.
+//! [`ClaimRequest`]: what a dispatcher has room for. [`Claim`], [`ClaimedDelivery`]: the answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::source::Source;
 
 /// What a dispatcher has room for: each destination has its own.
 ///
-/// Live deliveries, which came in lately and wait for their first attempt, go before the backlog: retries, replays, imports,
-/// backfills, and what waited when the process started. Where a store cannot tell them apart, all of it is backlog.
+/// Live deliveries, which are recent and wait for their first attempt, go before the backlog: retries, replays, imports,
+/// backfills, and what waited when the process started. If a store cannot distinguish them, all of it is backlog.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClaimRequest {
@@ -35,8 +35,8 @@ pub enum DispatchOrder {
     #[default]
     Unordered,
     /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one at a time, in the order in which
-    /// they were stored: the next is claimed when the one before is done or dead. Other subjects do not wait, nor does what has no
-    /// subject, nor what came another way: a callback can name any subject.
+    /// they were stored: the next is claimed when its predecessor is acknowledged or dead-lettered. Other subjects do not wait, nor
+    /// deliveries without a subject, nor those of another source: a callback can name any subject.
     PerSubject,
 }
 
@@ -44,11 +44,11 @@ pub enum DispatchOrder {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Room {
-    /// How many at the most.
+    /// How many at most.
     pub free: usize,
     /// How many of them may be of the backlog.
     pub backlog: usize,
-    /// How many of the backlog go before what is live, so that the backlog is never held up for good.
+    /// How many of the backlog go before live deliveries, so that the backlog never starves.
     pub backlog_first: usize,
 }
 
@@ -56,7 +56,7 @@ type Route = Arc<dyn Fn(Option<&str>) -> usize + Send + Sync>;
 
 impl ClaimRequest {
     /// A request for up to `limit` deliveries that are due at `now`, the longest due first, whatever
-    /// their destination. It takes due times as they stand.
+    /// their destination. It does not correct due times.
     #[must_use]
     pub fn due(limit: usize, now: SystemTime) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl ClaimRequest {
         self
     }
 
-    /// A request for as much as `room` says. `route` names the destination of an event by its type, as a place in `room`; the
+    /// A request for as much as `room` says. `route` returns the destination of an event by its type, as an index into `room`; the
     /// type of a body that is not an event is `None`.
     pub fn new(
         now: SystemTime,
@@ -92,19 +92,19 @@ impl ClaimRequest {
         }
     }
 
-    /// What is claimed one after the other.
+    /// The parts of the claim, in order.
     pub(crate) fn turns(&self) -> &'static [Turn] {
         self.turns
     }
 
-    /// The destination of an event of that type, as a place in [`room`](Self::room).
+    /// The destination of an event of that type, as an index into [`room`](Self::room).
     #[must_use]
     pub fn destination(&self, event_type: Option<&str>) -> usize {
         (self.route)(event_type).min(self.room.len().saturating_sub(1))
     }
 
     /// Whether a pending delivery with this due time is due, whose last attempt began at `last`. A
-    /// dispatcher's request also takes what only a wrong clock put into the future: a delivery that no
+    /// dispatcher's request also takes what only a wrong clock postponed: a delivery that no
     /// attempt before now has postponed.
     #[must_use]
     pub fn is_due(&self, due_at: SystemTime, last: Option<SystemTime>) -> bool {
@@ -148,7 +148,7 @@ impl ClaimRequest {
 }
 
 impl Room {
-    /// Room for `free` deliveries, of which `backlog` may be of the backlog and `backlog_first` go before what is live.
+    /// Room for `free` deliveries, of which `backlog` may be of the backlog and `backlog_first` go before live ones.
     #[must_use]
     pub fn new(free: usize, backlog: usize, backlog_first: usize) -> Self {
         Self {
@@ -230,9 +230,9 @@ impl ClaimedDelivery {
 pub struct ClaimedDelivery {
     /// The inbox's own id of the delivery.
     pub id: DeliveryId,
-    /// When it came in, by the receiver's clock.
+    /// When it was received, by the receiver's clock.
     pub received_at: SystemTime,
-    /// Which way it came in.
+    /// How it was received.
     pub source: Source,
     /// Counts over the delivery's whole life; the first attempt is 1.
     pub attempt: u32,
@@ -247,24 +247,24 @@ pub struct ClaimedDelivery {
     pub elapsed: Duration,
     /// Since when it was due.
     pub due_at: SystemTime,
-    /// Whether it is live: it came in lately, and this is its first attempt.
+    /// Whether it is live: recent, and this is its first attempt.
     pub is_live: bool,
     /// The event's type; `None` when the body is not an event.
     pub event_type: Option<String>,
-    /// The headers it came with. HeyGen signs none of them.
+    /// Its headers. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
     pub body: Bytes,
 }
 
-/// What is claimed one after the other, so that neither the live deliveries nor the backlog wait for all of the other.
+/// The parts of a claim, so that neither live deliveries nor the backlog wait for all of the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Turn {
-    /// What of the backlog goes before the live deliveries.
+    /// The part of the backlog that goes before live deliveries.
     BacklogFirst,
     Live,
     Backlog,
-    /// Whatever is due, without regard to where it comes from.
+    /// All that is due, live or backlog.
     Unordered,
 }
 

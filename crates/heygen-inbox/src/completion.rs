@@ -20,21 +20,21 @@ pub struct Completion {
     pub duration: Duration,
     /// What it ended with.
     pub result: AttemptOutcome,
-    /// What the handler said about it, if anything.
+    /// The handler's note, if any.
     pub detail: Option<String>,
-    /// When to hand it out again; only of use with [`AttemptOutcome::Retry`].
+    /// When the next attempt is due; only used with [`AttemptOutcome::Retry`].
     pub due_at: SystemTime,
     /// How much of the time for retries the present round has used by then.
     pub elapsed: Duration,
-    /// Whether it counts among the attempts that a delivery has. One that ended with its process does not either way.
+    /// Whether it counts against the limit of attempts. An interrupted attempt never does.
     pub is_counted: bool,
-    /// Whether the delivery goes back as if it had never been claimed: it did not reach the handler. Of such an attempt nothing is
-    /// recorded, and its number is given again.
+    /// Whether the claim is undone because the delivery did not reach the handler. Such an attempt is not recorded, and its number
+    /// is used again.
     pub is_released: bool,
 }
 
 impl Completion {
-    /// The end of an attempt without a word about it, due again at once if it is to be repeated.
+    /// A completion without a note; a retry is due at once.
     #[must_use]
     pub fn new(
         claimed: &ClaimedDelivery,
@@ -56,7 +56,7 @@ impl Completion {
         }
     }
 
-    /// The delivery goes back as if it had never been claimed, due at `due_at`: it did not reach the handler.
+    /// Undoes the claim of a delivery that did not reach the handler; it is due again at `due_at`.
     #[must_use]
     pub fn released(claimed: &ClaimedDelivery, due_at: SystemTime) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Completion {
         }
     }
 
-    /// Does not count it among the attempts that a delivery has.
+    /// Does not count the attempt against the limit of attempts.
     #[must_use]
     pub fn uncounted(mut self) -> Self {
         self.is_counted = false;
@@ -80,14 +80,14 @@ impl Completion {
         self
     }
 
-    /// Adds what the handler said.
+    /// Adds the handler's note.
     #[must_use]
     pub fn detail(mut self, detail: Option<String>) -> Self {
         self.detail = detail;
         self
     }
 
-    /// Sets when to hand it out again.
+    /// Sets when the next attempt is due.
     #[must_use]
     pub fn due_at(mut self, due_at: SystemTime) -> Self {
         self.due_at = due_at;

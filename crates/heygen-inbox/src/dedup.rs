@@ -1,8 +1,8 @@
 //! [`DedupKey`]: what decides whether two deliveries are the same event.
 //!
 //! HeyGen's signature covers the body alone. A captured request can be sent again under any header, so the body decides and
-//! nothing else. No signed field is known to identify a delivery, so the safe error is to deliver twice, never to drop: the rule
-//! is [`rule`], where candidates are found are [`fingerprint`] and [`index`], and what versions before this one wrote is [`v2`].
+//! nothing else. No signed field is known to identify a delivery, so the safe error is to deliver twice, never to drop. The rule
+//! is in [`rule`], the index of candidates in [`fingerprint`] and [`index`], and the format of earlier versions in [`v2`].
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ pub(crate) mod v2;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DedupKey {
     body: BodyDigest,
-    /// Of event name and canonical data; `None` where there is no data.
+    /// Of event name and canonical data; `None` without data.
     event: Option<BodyDigest>,
     event_id: Option<Box<str>>,
     names_job: bool,
@@ -94,7 +94,7 @@ impl DedupKey {
         };
         key.event_id = event.event_id().map(|id| id.as_str().into());
         if !is_canonical {
-            return key.with_odd_event(document, name);
+            return key.with_non_canonical_event(document, name);
         }
         let digest = digest_of_event(name, |text| {
             canonical::write(text, data.unwrap_or(&Node::Null));
@@ -109,12 +109,12 @@ impl DedupKey {
     }
 
     /// The key of a body that is compared byte for byte. Its data may still be found in HeyGen's log.
-    fn with_odd_event(mut self, document: &Document<'_>, name: &str) -> Self {
+    fn with_non_canonical_event(mut self, document: &Document<'_>, name: &str) -> Self {
         let mut top = document.members();
         top.sort_by(|(left, _), (right, _)| left.cmp(right));
         let data = top.iter().rfind(|(key, _)| key == "event_data");
         let data = data.map(|(_, data)| data.get());
-        // Of two values of one key none is certain to be what another reader takes.
+        // Readers differ on which value of a repeated key counts.
         let is_certain = !top.is_empty() && top.windows(2).all(|pair| pair[0].0 != pair[1].0);
         self.event = data
             .filter(|_| is_certain)
@@ -142,7 +142,7 @@ impl DedupKey {
         self.body == other.body
     }
 
-    /// Whether event name and data are equal, whatever stands beside them.
+    /// Whether event name and data are equal, whatever the other fields.
     #[must_use]
     pub fn has_equal_event(&self, other: &Self) -> bool {
         self.event.is_some() && self.event == other.event
@@ -154,7 +154,7 @@ impl DedupKey {
         self.names_job
     }
 
-    /// The `event_id` of the body, where it had one.
+    /// The `event_id` of the body, if it has one.
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         self.event_id.as_deref()
@@ -164,7 +164,7 @@ impl DedupKey {
         self.body
     }
 
-    /// By which name and data are looked for; the digest itself does not decide.
+    /// The digest by which candidates of equal name and data are found; it does not decide.
     pub(crate) fn event_digest(&self) -> Option<v2::Digest> {
         self.event.map(|_| self.v2)
     }
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_take_differently_is_compared_byte_for_byte() {
+    fn ambiguous_json_is_compared_byte_for_byte() {
         let wrap = |data: &str| format!(r#"{{"event_type":"x.y","event_data":{data}}}"#);
         for odd in [
             r#"{"a":7,"a":1}"#,
@@ -329,7 +329,7 @@ mod tests {
             &wrap(r#"{"a":"\ud801"}"#),
             false,
         );
-        // Digits inside a string are none of a number.
+        // Digits in a string are no number.
         let text = r#"{"a":"\\\"1e999, 0.10000000000000000001"}"#;
         check(&wrap(text), &format!(" {}", wrap(text)), true);
         let deep = wrap(&format!("{}{}", "[".repeat(500), "]".repeat(500)));
@@ -416,7 +416,7 @@ mod tests {
         check_event(odd, &odd.replacen('{', r#"{"event_id":"e","#, 1), true);
         check_event(base, odd, false);
         check_event(odd, &odd.replace("\"b\":2", "\"b\": 2"), false);
-        // Which of two is the data nobody knows.
+        // Readers differ on which of the two counts.
         let twice = r#"{"event_type":"x.y","event_data":{},"event_data":{}}"#;
         check_event(twice, twice, false);
         check_event(r#"{"event_type":"x.y"}"#, r#"{"event_type":"x.y"}"#, false);

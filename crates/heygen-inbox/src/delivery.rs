@@ -1,4 +1,4 @@
-//! [`NewDelivery`]: what a receiver hands to the inbox.
+//! [`NewDelivery`]: what a receiver appends to the inbox.
 //!
 //! A body is read once: one pass over its text makes a [`Document`], a tree that borrows the text. From the tree come the
 //! [`Event`], which gives label and drift, and the [`DedupKey`].
@@ -14,10 +14,10 @@ use crate::dedup::{DedupKey, fingerprint};
 use crate::drift::{self, Drift};
 use crate::source::Source;
 
-/// A delivery that passed its check and is to be kept.
+/// A verified delivery that is to be stored.
 ///
-/// [`NewDelivery::new`] reads from the body what the inbox files it under: event name, subject, outcome, [`DedupKey`]. That is
-/// done here, before the queue, so that the one writer has nothing to compute.
+/// [`NewDelivery::new`] reads from the body what the inbox indexes: event name, subject, outcome, [`DedupKey`]. That is done
+/// before the queue, so that the one writer has nothing to compute.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
     received_at: SystemTime,
@@ -39,7 +39,7 @@ pub(crate) struct Label {
 }
 
 impl NewDelivery {
-    /// A delivery as it came: `body` is kept byte for byte, whatever it holds.
+    /// A delivery as received: `body` is stored byte for byte, whatever it contains.
     #[must_use]
     pub fn new(received_at: SystemTime, source: Source, headers: Vec<Header>, body: Bytes) -> Self {
         let (label, dedup_key, drift) = match Document::from_slice(&body) {
@@ -74,13 +74,13 @@ impl NewDelivery {
         self.received_at
     }
 
-    /// Which way it came.
+    /// How it was received.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// The headers it came with. HeyGen signs none of them.
+    /// Its headers. HeyGen signs none of them.
     #[must_use]
     pub fn headers(&self) -> &[Header] {
         &self.headers
@@ -92,30 +92,30 @@ impl NewDelivery {
         &self.body
     }
 
-    /// What decides whether it was here before.
+    /// What decides whether it is a duplicate.
     #[must_use]
     pub fn dedup_key(&self) -> &DedupKey {
         &self.dedup_key
     }
 
-    /// Under which fingerprints it is found later.
-    pub(crate) fn filed_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
+    /// The fingerprints by which it is indexed.
+    pub(crate) fn index_fingerprints(&self) -> impl Iterator<Item = Fingerprint> + use<> {
         let key = &self.dedup_key;
-        fingerprint::filed_under(self.source, key.body(), key.event_digest())
+        fingerprint::index_fingerprints(self.source, key.body(), key.event_digest())
     }
 
-    /// Under which fingerprints what is the same event as this would be found.
-    pub(crate) fn looked_up_under(&self) -> impl Iterator<Item = Fingerprint> + use<> {
-        fingerprint::looked_up_under(self.source, &self.dedup_key)
+    /// The fingerprints by which duplicates of it are found.
+    pub(crate) fn lookup_fingerprints(&self) -> impl Iterator<Item = Fingerprint> + use<> {
+        fingerprint::lookup_fingerprints(self.source, &self.dedup_key)
     }
 
-    /// Takes away what the source says for it: no one vouches for what a file says.
+    /// Makes it an import, whose source is not authenticated.
     #[cfg(feature = "transfer")]
     pub(crate) fn distrust(&mut self) {
         self.source = Source::Import;
     }
 
-    /// In what the body differs from what this version knows.
+    /// How the body differs from what this version knows.
     #[must_use]
     pub fn drift(&self) -> &[Drift] {
         &self.drift
@@ -127,7 +127,7 @@ impl NewDelivery {
         self.label.event_type.as_deref()
     }
 
-    /// The id of what the event is about, where it has one.
+    /// The id of what the event is about, if it has one.
     #[must_use]
     pub fn subject_id(&self) -> Option<&str> {
         self.label.subject_id.as_deref()
@@ -145,15 +145,15 @@ impl NewDelivery {
         self.label.outcome
     }
 
-    /// The numbers under which a store indexes this delivery, so that duplicates of it are found later.
+    /// The numbers by which a store indexes this delivery, so that later duplicates find it.
     pub fn index_keys(&self) -> impl Iterator<Item = u64> + use<> {
-        self.filed_under().map(|fingerprint| fingerprint.0)
+        self.index_fingerprints().map(|fingerprint| fingerprint.0)
     }
 
-    /// The numbers under which deliveries are indexed that this may be a duplicate of.
+    /// The numbers by which deliveries are indexed that this may be a duplicate of.
     /// [`find_duplicate`](crate::find_duplicate) decides.
     pub fn lookup_keys(&self) -> impl Iterator<Item = u64> + use<> {
-        self.looked_up_under().map(|fingerprint| fingerprint.0)
+        self.lookup_fingerprints().map(|fingerprint| fingerprint.0)
     }
 
     pub(crate) fn label(&self) -> &Label {
@@ -191,7 +191,6 @@ impl Serialize for Header {
     }
 }
 
-/// As its word.
 impl Header {
     /// A header from the bytes on the wire.
     #[must_use]

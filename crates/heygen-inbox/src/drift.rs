@@ -1,4 +1,4 @@
-//! [`Drift`]: in what an event differs from what this version knows, so that the day HeyGen adds something it shows.
+//! [`Drift`]: how an event differs from what this version knows, to notice when HeyGen changes its format.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,29 +7,29 @@ use std::time::SystemTime;
 use heygen_events::{Event, ParseError};
 
 use crate::DeliveryId;
-use crate::error::UnknownWord;
+use crate::error::UnknownNameError;
 
-/// One thing in which an event differs from what this version knows.
+/// One difference between an event and what this version knows.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub struct Drift {
-    /// What kind of thing.
+    /// The kind of difference.
     pub kind: DriftKind,
-    /// The name of the event; empty for a body that is none.
+    /// The name of the event; empty for a body that is not an event.
     pub event_type: String,
-    /// The name of the field, or what does not fit; the name of the event once more where that is what is unknown.
+    /// The name of the field, or why the data is malformed; the name of the event again if that is unknown.
     pub name: String,
 }
 
-/// In what way an event differs.
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum DriftKind {
     /// The name of the event is not known.
     UnknownEvent,
-    /// The data has a field that its type does not name.
+    /// The data has a field that its type does not have.
     UnknownField,
-    /// The data does not match the type of its name, or the body is no event at all.
+    /// The data does not match its type, or the body is not an event.
     Malformed,
 }
 
@@ -41,11 +41,11 @@ pub struct DriftCount {
     pub drift: Drift,
     /// In how many deliveries.
     pub count: u64,
-    /// When the first of them came in.
+    /// When the first of them was received.
     pub first_at: SystemTime,
-    /// When the last of them came in.
+    /// When the last of them was received.
     pub last_at: SystemTime,
-    /// The first of them, to look at. It may have been pruned since.
+    /// The first of them. It may have been pruned since.
     pub example: DeliveryId,
 }
 
@@ -53,8 +53,8 @@ impl Drift {
     fn new(kind: DriftKind, event_type: &str, name: &str) -> Self {
         Self {
             kind,
-            event_type: bounded(event_type),
-            name: bounded(name),
+            event_type: truncated(event_type),
+            name: truncated(name),
         }
     }
 
@@ -62,7 +62,7 @@ impl Drift {
         Self::new(DriftKind::Malformed, "", &error.to_string())
     }
 
-    /// Stands for all that differs once there are too many names to count each.
+    /// Collects all differences of a kind once there are too many names to count each.
     #[cfg(feature = "sqlite")]
     pub(crate) fn and_others(kind: DriftKind) -> Self {
         Self::new(kind, "", "(others)")
@@ -100,17 +100,17 @@ impl fmt::Display for DriftKind {
 }
 
 impl FromStr for DriftKind {
-    type Err = UnknownWord;
+    type Err = UnknownNameError;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
         found.ok_or_else(|| {
-            UnknownWord::new(word, "a kind: unknown_event, unknown_field or malformed")
+            UnknownNameError::new(word, "a kind: unknown_event, unknown_field or malformed")
         })
     }
 }
 
-/// Everything in which an event differs; nothing, for nearly every event.
+/// All differences of an event; nearly always none.
 pub(crate) fn of(event: &Event) -> Vec<Drift> {
     let name = event.event_name();
     if !event.is_known() {
@@ -119,30 +119,35 @@ pub(crate) fn of(event: &Event) -> Vec<Drift> {
     if let Some(error) = event.payload_error() {
         let why =
             std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        return vec![Drift::new(DriftKind::Malformed, name, without_place(&why))];
+        return vec![Drift::new(
+            DriftKind::Malformed,
+            name,
+            without_position(&why),
+        )];
     }
     let fields = event.unknown_fields();
     fields
         .keys()
-        .take(FIELDS)
+        .take(MAX_FIELDS)
         .map(|field| Drift::new(DriftKind::UnknownField, name, field))
         .collect()
 }
 
-/// The same thing at another place is the same thing.
-fn without_place(why: &str) -> &str {
-    why.find(" at line ").map_or(why, |place| &why[..place])
+/// Drops the position from an error, so that equal errors count as one.
+fn without_position(why: &str) -> &str {
+    why.find(" at line ")
+        .map_or(why, |position| &why[..position])
 }
 
-/// Names come from outside, and every one is kept: none is longer than this.
-fn bounded(name: &str) -> String {
-    name.chars().take(NAME_LEN).collect()
+/// Names are chosen by senders and stored, so their length is bounded.
+fn truncated(name: &str) -> String {
+    name.chars().take(MAX_NAME_CHARS).collect()
 }
 
-const NAME_LEN: usize = 120;
+const MAX_NAME_CHARS: usize = 120;
 
-/// How many unknown fields of one event are told.
-const FIELDS: usize = 32;
+/// How many unknown fields of one event are counted.
+const MAX_FIELDS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_is_named_and_nothing_else() {
+    fn differences_are_named() {
         check(
             r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a","url":null}}"#,
             &[],
@@ -182,10 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn names_from_outside_have_an_end() {
+    fn names_are_bounded() {
         let name = "x".repeat(10_000);
         let body = format!(r#"{{"event_type":"{name}.y","event_data":{{}}}}"#);
         let event = Event::from_slice(body.as_bytes()).expect("an event");
-        assert_eq!(of(&event)[0].name.len(), NAME_LEN);
+        assert_eq!(of(&event)[0].name.len(), MAX_NAME_CHARS);
     }
 }

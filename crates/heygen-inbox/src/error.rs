@@ -1,11 +1,11 @@
-//! [`InboxError`]: why the inbox could not do what was asked.
+//! [`InboxError`]: why an operation of the inbox failed.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why the inbox could not do what was asked.
+/// Why an operation of the inbox failed.
 ///
-/// The message names the file and the step; the cause, where there is one, is in [`source`](Error::source).
+/// The message names the file and the step; the cause, if any, is in [`source`](Error::source).
 pub struct InboxError {
     inner: Box<Inner>,
 }
@@ -20,24 +20,24 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum InboxErrorKind {
-    /// More is waiting to be written than the inbox accepts: try again in a moment.
+    /// The queue of the writer is full: try again in a moment.
     Busy,
     /// The store could not write or read: disk full, an I/O error, a damaged file.
     Storage,
-    /// Another process has the inbox open for appending.
+    /// Another process serves the inbox.
     InUse,
-    /// The file was made by a newer version, or is something else altogether.
+    /// A newer version made the file, or it is not an inbox.
     Version,
-    /// An older version made the file, or the process that made it did not finish: the next process that serves
-    /// it brings it up to date.
+    /// An older version made the file, or the process that made it did not complete it: the next process
+    /// that serves it migrates it.
     Outdated,
     /// The subjects of a stream are not those asked for, or belong to another stream.
     Subjects,
     /// The inbox has been closed.
     Closed,
-    /// A store of this kind cannot do it at all.
+    /// This store does not support the operation.
     Unsupported,
-    /// The servers that keep it do not let us in: name, password or key are missing or wrong.
+    /// The servers of the inbox deny access: credentials are missing or wrong.
     Access,
 }
 
@@ -92,26 +92,26 @@ impl Error for InboxError {
     }
 }
 
-/// A word that is not one of those expected, such as the name of a state.
+/// A name that is not one of those expected, such as that of a state.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UnknownWord {
-    word: String,
+pub struct UnknownNameError {
+    name: String,
     expected: &'static str,
 }
 
-impl UnknownWord {
-    pub(crate) fn new(word: &str, expected: &'static str) -> Self {
+impl UnknownNameError {
+    pub(crate) fn new(name: &str, expected: &'static str) -> Self {
         Self {
-            word: word.to_owned(),
+            name: name.to_owned(),
             expected,
         }
     }
 }
 
-impl fmt::Display for UnknownWord {
+impl fmt::Display for UnknownNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", self.word, self.expected)
+        write!(f, "`{}` is not {}", self.name, self.expected)
     }
 }
 
-impl Error for UnknownWord {}
+impl Error for UnknownNameError {}

@@ -1,4 +1,4 @@
-//! [`DeliveryId`]: the name a delivery gets when it is kept. HeyGen's own ids are in `heygen_events::id`.
+//! [`DeliveryId`]: the id that a delivery gets when it is stored. HeyGen's own ids are in `heygen_events::id`.
 
 use std::error::Error;
 use std::fmt;
@@ -9,11 +9,11 @@ use serde::{Serialize, Serializer};
 
 use crate::time::to_micros;
 
-/// The id of one kept delivery, for people, programs and handlers.
+/// The id of a stored delivery, for people, programs and handlers.
 ///
-/// It is made of a time-ordered key, unique in its inbox, and a tag drawn at random when the inbox was made, so that ids of
+/// It consists of a time-ordered key, unique in its inbox, and a tag drawn at random when the inbox was created, so that ids of
 /// two inboxes do not collide. The text form is 15 lower-case characters of Crockford's base 32 (11 for the key, 4 for the
-/// tag); it sorts as the deliveries came in.
+/// tag); it sorts in the order in which the deliveries were stored.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DeliveryId {
     key: u64,
@@ -37,13 +37,13 @@ impl DeliveryId {
         Self::new(key.max(last.map_or(1, |last| last.key + 1)), tag)
     }
 
-    /// The place in its inbox: microseconds since 1970 when the delivery came in, moved up where two would collide.
+    /// The key in its inbox: microseconds since 1970 when the delivery was received, increased if two would collide.
     #[must_use]
     pub const fn key(self) -> u64 {
         self.key
     }
 
-    /// Which inbox gave the id.
+    /// The tag of the inbox that gave the id.
     #[must_use]
     pub const fn tag(self) -> u32 {
         self.tag
@@ -54,8 +54,8 @@ impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = (u128::from(self.key) << TAG_BITS) | u128::from(self.tag);
         let mut text = [0_u8; TEXT_LEN];
-        for (place, byte) in text.iter_mut().enumerate() {
-            let shift = 5 * (TEXT_LEN - 1 - place);
+        for (index, byte) in text.iter_mut().enumerate() {
+            let shift = 5 * (TEXT_LEN - 1 - index);
             *byte = ALPHABET[((bits >> shift) & 31) as usize];
         }
         text.iter()
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn next_ids_rise_also_when_the_clock_does_not() {
+    fn ids_rise_when_the_clock_does_not() {
         let at = |micros| SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(micros);
         let first = DeliveryId::next(at(7), None, 5);
         assert_eq!((first.key(), first.tag()), (7, 5));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "42",

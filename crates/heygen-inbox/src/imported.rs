@@ -1,4 +1,4 @@
-//! [`Imported`]: a delivery that another inbox had before, and what became of it there.
+//! [`Imported`]: a delivery of another inbox, with its history there.
 
 use crate::dedup::BodyDigest;
 use crate::dedup::rule::RecordIdentity;
@@ -6,23 +6,23 @@ use crate::delivery::NewDelivery;
 use crate::record::{Attempt, Redeliveries, SignedPost, State};
 use crate::source::Source;
 
-/// A delivery with its past, as another inbox tells of it.
+/// A delivery of another inbox, with its history there.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Imported {
-    /// What came in.
+    /// The delivery.
     pub delivery: NewDelivery,
-    /// How far it had come there. What was claimed there is pending here.
+    /// Its state there. A claimed delivery becomes pending here.
     pub state: State,
-    /// How often it was dispatched there.
-    pub handed_out: u32,
-    /// Every attempt that had ended there.
+    /// How many attempts were started there.
+    pub attempt_count: u32,
+    /// The attempts that had ended there.
     pub attempts: Vec<Attempt>,
-    /// How often it had come again there.
+    /// How often it was received again there.
     pub redeliveries: Redeliveries,
-    /// Of a POST: the `event_id` of the record of HeyGen's log that it was matched with there.
+    /// For a POST: the `event_id` of the record of HeyGen's log that it was matched with there.
     pub matched_event_id: Option<String>,
-    /// Of a record of HeyGen's log: the POST of the same event that came later there.
+    /// For a record of HeyGen's log: the POST of the same event that was received later there.
     pub signed: Option<SignedPost>,
     /// Whether to dispatch it again, whatever its state there, with as many attempts as a new delivery has.
     pub is_replayed: bool,
@@ -35,7 +35,7 @@ impl Imported {
         Self {
             delivery,
             state: State::Pending,
-            handed_out: 0,
+            attempt_count: 0,
             attempts: Vec::new(),
             redeliveries: Redeliveries::default(),
             matched_event_id: None,
@@ -44,9 +44,9 @@ impl Imported {
         }
     }
 
-    /// The state it has here. What was claimed there is pending.
+    /// The state to store it in.
     #[must_use]
-    pub fn begun_state(&self) -> State {
+    pub fn initial_state(&self) -> State {
         match self.state {
             _ if self.is_replayed => State::Pending,
             State::Claimed | State::Interrupted | State::Pending => State::Pending,
@@ -54,7 +54,7 @@ impl Imported {
         }
     }
 
-    /// Of the record itself nothing more is known than its id.
+    /// Only the id of the record is known.
     pub(crate) fn matched(&self) -> Option<RecordIdentity> {
         let event_id = self.matched_event_id.as_deref()?;
         let is_post = self.delivery.source() == Source::Webhook;

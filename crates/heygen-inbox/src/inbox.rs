@@ -1,4 +1,4 @@
-//! [`Inbox`]: what every store can do.
+//! [`Inbox`]: the interface of every store for receivers and dispatchers.
 
 use std::future::Future;
 
@@ -37,7 +37,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// open, or by another process once it is certain that this one is gone. A due time that only a
     /// wrong clock explains counts as due; a store notices it within a minute.
     ///
-    /// A store that cannot tell live deliveries from the backlog claims what has been due longest.
+    /// A store that cannot distinguish live deliveries from the backlog claims what has been due longest.
     /// While dispatch is [paused](crate::InboxAdmin::paused) nothing is claimed, and the answer is
     /// [`Claim::paused`].
     ///
@@ -55,7 +55,7 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// Idempotent: call it again if unsure. A result that comes late, after the delivery was claimed
     /// again, is recorded among the attempts and changes nothing else, unless it is
-    /// [`Done`](crate::AttemptOutcome::Acknowledged). The result of a delivery that is not stored is ignored.
+    /// [`Acknowledged`](crate::AttemptOutcome::Acknowledged). The result of a delivery that is not stored is ignored.
     ///
     /// # Errors
     ///
@@ -118,14 +118,14 @@ pub trait Inbox: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Appended {
-    /// It was new, and is kept under this id.
+    /// It was new, and is stored under this id.
     New(DeliveryId),
-    /// The same event was kept before, under this id.
+    /// It is a duplicate of the delivery with this id.
     Duplicate(DeliveryId),
 }
 
 impl Appended {
-    /// The id under which the event is kept.
+    /// The id under which the event is stored.
     #[must_use]
     pub fn id(self) -> DeliveryId {
         match self {

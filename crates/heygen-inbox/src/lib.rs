@@ -49,7 +49,7 @@ pub use dedup::DedupKey;
 pub use dedup::rule::{Candidate, Duplicate, find_duplicate};
 pub use delivery::{Header, NewDelivery};
 pub use drift::{Drift, DriftCount, DriftKind};
-pub use error::{InboxError, InboxErrorKind, UnknownWord};
+pub use error::{InboxError, InboxErrorKind, UnknownNameError};
 pub use id::{DeliveryId, DeliveryIdError};
 pub use imported::Imported;
 pub use inbox::{Appended, Inbox};

@@ -1,34 +1,34 @@
 //! Files that only their owner can read, in a folder that may belong to another user.
 //!
-//! A command that root runs beside a service works in a folder that belongs to the service's user,
-//! who may have laid links in the way. So no link is followed where a file is made, and only what
-//! was certainly made here changes its owner.
+//! A command that root runs next to a service works in a folder that belongs to the service's user,
+//! who may have planted links there. So no link is followed when a file is created, and only a file
+//! that was certainly created here changes its owner.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file that takes the place of another once it is complete: a reader sees the one or the other,
-/// also after a crash. Dropped before it is [kept](Self::keep), it is removed.
+/// A file that atomically replaces another once it is complete: a reader sees the one or the other,
+/// also after a crash. It is removed if it is dropped before it is [committed](Self::commit).
 #[derive(Debug)]
 pub struct Replacement {
     target: PathBuf,
     path: PathBuf,
     file: File,
-    is_kept: bool,
+    is_committed: bool,
 }
 
 impl Replacement {
-    /// Makes the file under the name of `target` with `suffix` added; what is there under that name
-    /// was left by a process that was killed, or laid there as a link, and is removed.
+    /// Creates the file with the name of `target` and `suffix`. A file of that name was left by a
+    /// process that was killed, or planted as a link, and is removed.
     ///
-    /// Where root replaces a file in a folder of its own, the owner of that file stays.
+    /// When root replaces a file in a folder of its own, the owner of that file stays.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being made.
+    /// Any error of creating the file.
     pub fn create(target: &Path, suffix: &str) -> io::Result<Self> {
-        let path = beside(target, suffix);
+        let path = with_suffix(target, suffix);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -37,13 +37,13 @@ impl Replacement {
             file: create(&path)?,
             target: target.to_owned(),
             path,
-            is_kept: false,
+            is_committed: false,
         };
-        keep_owner_of(target, &replacement.file)?;
+        preserve_owner(target, &replacement.file)?;
         Ok(replacement)
     }
 
-    /// The name it has until it is kept.
+    /// Its path until it is committed.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -55,16 +55,16 @@ impl Replacement {
         &self.file
     }
 
-    /// Puts it, once it is on the disk, in the place of what may be there.
+    /// Makes the file durable, and renames it to its target.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being written or renamed.
-    pub fn keep(mut self) -> io::Result<()> {
+    /// Any error of writing or renaming it.
+    pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
-        self.is_kept = true;
-        // Until then a crash may bring the old name back.
+        self.is_committed = true;
+        // Until then a crash may undo the rename.
         sync_folder(folder_of(&self.target))
     }
 
@@ -78,23 +78,23 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        if !self.is_kept {
-            // It is of no use, and the next one of this name removes it.
+        if !self.is_committed {
+            // If this fails, the next one of this name removes it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Replaces a file whole by one with this text.
+/// Atomically replaces a file by one with this text.
 ///
 /// # Errors
 ///
-/// Whatever keeps it from being written; the old file is then still there.
+/// Any error of writing it; the old file then stays.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
-    Replacement::write(path, text)?.keep()
+    Replacement::write(path, text)?.commit()
 }
 
-/// Does all of [`replace`] that may fail for want of room or of a right, and undoes it.
+/// Does all of [`replace`] that may fail for lack of space or permission, and undoes it.
 ///
 /// # Errors
 ///
@@ -103,16 +103,16 @@ pub fn try_replace(path: &Path, text: &str) -> io::Result<()> {
     Replacement::write(path, text).map(drop)
 }
 
-/// Makes a file, readable by its owner alone from its first moment. What root makes belongs to the
-/// owner of the folder, so that the service that works there can use it.
+/// Creates a file, readable by its owner alone from its first moment. A file that root creates
+/// belongs to the owner of the folder, so that the service that works there can use it.
 ///
 /// # Errors
 ///
-/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when there is one of that name, a link included,
-/// and whatever else keeps it from being made.
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when there is one of that name, even a link; any
+/// other error of creating it.
 pub fn create(path: &Path) -> io::Result<File> {
-    let file = not_following(OpenOptions::new().write(true).create_new(true)).open(path)?;
-    if let Err(error) = give_to_owner_of_folder(path, &file) {
+    let file = no_follow(OpenOptions::new().write(true).create_new(true)).open(path)?;
+    if let Err(error) = chown_to_folder_owner(path, &file) {
         // A file that the service cannot open is worse than none.
         let _ = fs::remove_file(path);
         return Err(error);
@@ -120,20 +120,20 @@ pub fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file for writing, and makes it as [`create`] does where there is none. A
-/// link is not followed, nor is anything but a file opened.
+/// Opens a file for writing, or creates it as [`create`] does. A link is not followed, and only a
+/// regular file is opened.
 ///
 /// # Errors
 ///
-/// Whatever keeps it from being opened or made.
+/// Any error of opening or creating it.
 pub fn open(path: &Path) -> io::Result<File> {
-    for _ in 0..TRIES {
+    for _ in 0..OPEN_TRIES {
         match create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => return made,
         }
-        match not_following(OpenOptions::new().write(true)).open(path) {
-            // Removed in between.
+        match no_follow(OpenOptions::new().write(true)).open(path) {
+            // Removed since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
             Ok(file) if file.metadata()?.is_file() => return Ok(file),
@@ -156,16 +156,16 @@ pub fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
-/// A mode does not tell here who may read a file.
+/// On these systems the mode does not show who may read a file.
 #[cfg(not(unix))]
 #[must_use]
 pub fn is_open_to_others(_: &Path) -> bool {
     false
 }
 
-/// The path with something added to its name.
+/// The path with a suffix added to its name.
 #[must_use]
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -178,39 +178,39 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Brings the names in a folder to the disk.
+/// Makes the names in a folder durable.
 #[cfg(unix)]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A folder cannot be opened here.
+/// On these systems a folder cannot be opened.
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How often a file may be removed between two looks at it.
-const TRIES: u32 = 8;
+/// How often a file may be removed between two attempts to open it.
+const OPEN_TRIES: u32 = 8;
 
 #[cfg(unix)]
-fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     use rustix::fs::OFlags;
-    // Without NONBLOCK, opening a pipe that somebody laid there would wait for its other end.
+    // Without NONBLOCK, opening a planted pipe would wait for its other end.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     options.mode(0o600).custom_flags(flags.bits().cast_signed())
 }
 
 #[cfg(not(unix))]
-fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// The file must have been made by this process a moment ago.
+/// The file must have been created by this process just now.
 #[cfg(unix)]
-fn give_to_owner_of_folder(path: &Path, made: &File) -> io::Result<()> {
+fn chown_to_folder_owner(path: &Path, made: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
     if made.metadata()?.uid() != ROOT {
         return Ok(());
@@ -235,19 +235,19 @@ fn give_to_owner_of_folder(path: &Path, made: &File) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn give_to_owner_of_folder(_: &Path, _: &File) -> io::Result<()> {
+fn chown_to_folder_owner(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives what root has made to the owner of what it replaces, in a folder where root alone can have
-/// put that. In any other folder it may have been put there to be given away, and what is made
-/// there belongs to the owner of the folder already.
+/// Gives a file that root created to the owner of the file it replaces, in a folder that only root can
+/// write. In any other folder that file may have been planted, and the new one belongs to the owner of
+/// the folder already.
 #[cfg(unix)]
-fn keep_owner_of(path: &Path, made: &File) -> io::Result<()> {
+fn preserve_owner(path: &Path, made: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
     let folder = fs::metadata(folder_of(path))?;
-    let is_roots = folder.uid() == ROOT && folder.permissions().mode() & 0o022 == 0;
-    if made.metadata()?.uid() != ROOT || !is_roots {
+    let is_owned_by_root = folder.uid() == ROOT && folder.permissions().mode() & 0o022 == 0;
+    if made.metadata()?.uid() != ROOT || !is_owned_by_root {
         return Ok(());
     }
     match fs::symlink_metadata(path) {
@@ -258,7 +258,7 @@ fn keep_owner_of(path: &Path, made: &File) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn keep_owner_of(_: &Path, _: &File) -> io::Result<()> {
+fn preserve_owner(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs root: tests_that_need_root runs it"]
-    fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+    fn file_of_root_belongs_to_the_owner_of_the_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let own = folder.path().join("own");
         drop(create(&own).expect("made"));
@@ -310,18 +310,18 @@ mod tests {
         let made = folder.path().join("made");
         drop(open(&made).expect("made"));
         assert_eq!(owner(&made), OTHER_USER);
-        // What was there keeps its owner: it may have been laid there to be given away.
+        // An existing file keeps its owner: it may have been planted.
         drop(open(&own).expect("opened"));
         assert_eq!(owner(&own), ROOT);
     }
 
     #[test]
-    fn a_link_in_the_way_is_not_followed() {
+    fn planted_link_is_replaced() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
         let other = folder.path().join("other");
         fs::write(&other, "of someone else").expect("a file");
-        symlink(&other, beside(&path, ".new")).expect("a link");
+        symlink(&other, with_suffix(&path, ".new")).expect("a link");
         replace(&path, "ours").expect("replaced");
         let text = |path: &Path| fs::read_to_string(path).expect("a file");
         assert_eq!(
@@ -331,10 +331,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_open_to_all_is_closed() {
+    fn leftover_file_open_to_all_is_replaced() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
-        let left = beside(&path, ".new");
+        let left = with_suffix(&path, ".new");
         fs::write(&left, "left by a process that was killed").expect("a file");
         fs::set_permissions(&left, fs::Permissions::from_mode(0o666)).expect("ours");
         replace(&path, "ours").expect("replaced");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_leaves_nothing() {
+    fn trial_leaves_no_file() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
         try_replace(&path, "ours").expect("tried");
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs root: tests_that_need_root runs it"]
-    fn root_takes_no_file_from_its_owner() {
+    fn root_preserves_the_owner_of_a_replaced_file() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("file");
         fs::write(&path, "").expect("a file");
@@ -372,8 +372,8 @@ mod tests {
 
     #[test]
     #[ignore = "needs root: tests_that_need_root runs it"]
-    fn root_gives_nothing_away_to_who_laid_a_file_or_a_link_in_the_way() {
-        // Anybody may make files here, as in /tmp.
+    fn root_gives_nothing_away_for_a_planted_file_or_link() {
+        // Any user may create files here, as in /tmp.
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("ours");
         let path = folder.path().join("file");
@@ -411,10 +411,10 @@ mod tests {
             return;
         }
         for test in [
-            "private_file::tests::what_root_makes_belongs_to_the_owner_of_the_folder",
-            "private_file::tests::root_takes_no_file_from_its_owner",
-            "private_file::tests::root_gives_nothing_away_to_who_laid_a_file_or_a_link_in_the_way",
-            "sqlite::file::tests::an_inbox_made_by_root_belongs_to_the_owner_of_its_folder",
+            "private_file::tests::file_of_root_belongs_to_the_owner_of_the_folder",
+            "private_file::tests::root_preserves_the_owner_of_a_replaced_file",
+            "private_file::tests::root_gives_nothing_away_for_a_planted_file_or_link",
+            "sqlite::file::tests::inbox_of_root_belongs_to_the_owner_of_its_folder",
         ] {
             let program = std::env::current_exe().expect("this program");
             let output = std::process::Command::new(program)

@@ -1,9 +1,9 @@
-//! [`Recent`]: which deliveries came in lately and were never claimed.
+//! [`Recent`]: the live deliveries, which were received lately and never claimed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Which deliveries came in lately and were never claimed, oldest first for each event type. It is bounded, and lives in memory: what
-/// it does not know is backlog. The clock has no say in it.
+/// The live deliveries, oldest first for each event type. Bounded, and in memory only: every other delivery is backlog. It does not
+/// depend on the clock.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     by_type: HashMap<Option<Box<str>>, VecDeque<u64>>,
@@ -15,7 +15,7 @@ impl Recent {
         self.insert(event_type, key, VecDeque::push_back);
     }
 
-    /// It was claimed, and never reached the handler: it goes before those that came after it.
+    /// For a delivery that was claimed and did not reach the handler: it goes first again.
     pub(crate) fn put_back(&mut self, event_type: Option<&str>, key: u64) {
         self.insert(event_type, key, VecDeque::push_front);
     }
@@ -42,21 +42,21 @@ impl Recent {
         self.keys.contains(&key)
     }
 
-    /// Forgets one that was claimed, whichever way; says whether it was known.
+    /// Removes a delivery that was claimed; returns whether it was live.
     pub(crate) fn remove(&mut self, key: u64) -> bool {
         self.keys.remove(&key)
     }
 
-    /// Takes the oldest of the types that are wanted.
+    /// Takes the oldest of the event types that have room.
     pub(crate) fn take(
         &mut self,
-        is_wanted: impl Fn(Option<&str>) -> bool,
+        has_room: impl Fn(Option<&str>) -> bool,
     ) -> Option<(Option<Box<str>>, u64)> {
         let known = &self.keys;
         let wanted = self.by_type.iter_mut();
-        let wanted = wanted.filter(|(event_type, _)| is_wanted(event_type.as_deref()));
+        let wanted = wanted.filter(|(event_type, _)| has_room(event_type.as_deref()));
         let oldest = wanted.filter_map(|(event_type, keys)| {
-            // Those that were claimed another way.
+            // Removed when they were claimed as backlog.
             while keys.front().is_some_and(|key| !known.contains(key)) {
                 keys.pop_front();
             }

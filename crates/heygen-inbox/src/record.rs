@@ -9,7 +9,7 @@ use heygen_events::{Outcome, Pattern};
 use serde::{Serialize, Serializer};
 
 use crate::delivery::{Header, NewDelivery};
-use crate::error::UnknownWord;
+use crate::error::UnknownNameError;
 use crate::id::DeliveryId;
 use crate::source::Source;
 use crate::time;
@@ -20,27 +20,27 @@ use crate::time;
 pub struct DeliverySummary {
     /// The inbox's own id of the delivery.
     pub id: DeliveryId,
-    /// When it came in, by the receiver's clock.
-    #[serde(serialize_with = "time::text")]
+    /// When it was received, by the receiver's clock.
+    #[serde(serialize_with = "time::serialize")]
     pub received_at: SystemTime,
     /// The event name; `None` when the body could not be read as an event.
     pub event_type: Option<String>,
-    /// The id of what the event is about, where it has one.
+    /// The id of what the event is about, if it has one.
     pub subject_id: Option<String>,
     /// What the caller gave when starting the job, if anything.
     pub callback_id: Option<String>,
-    /// Whether the event tells of a success or a failure; `None` when the body could not be read.
+    /// Whether the event reports a success or a failure; `None` when the body could not be read.
     pub outcome: Option<Outcome>,
-    /// How far dispatch has come.
+    /// Its state.
     pub state: State,
-    /// How often it was dispatched so far.
+    /// How many attempts were started so far.
     pub attempts: u32,
-    /// Which way it came in.
+    /// How it was received.
     pub source: Source,
-    /// When it was given up, while it is dead.
+    /// When it was dead-lettered, while it is.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        serialize_with = "time::text_or_null"
+        serialize_with = "time::serialize_option"
     )]
     pub dead_lettered_at: Option<SystemTime>,
 }
@@ -94,7 +94,7 @@ impl SignedPost {
     }
 }
 
-/// When the last attempt ended, of what is dead.
+/// When the last attempt of a dead-lettered delivery ended.
 pub(crate) fn dead_lettered_at(state: State, attempts: &[Attempt]) -> Option<SystemTime> {
     let last = attempts.last().filter(|_| state == State::DeadLettered)?;
     last.started_at.checked_add(last.duration)
@@ -108,64 +108,63 @@ pub struct StoredDelivery {
     pub summary: DeliverySummary,
     /// When its next attempt is due, while it is pending.
     pub due_at: Option<SystemTime>,
-    /// The `event_id` of the body or, of a POST whose body had none, of the record of HeyGen's log that it was matched with.
+    /// The `event_id` of the body or, for a POST whose body has none, of the record of HeyGen's log that it was matched with.
     pub event_id: Option<String>,
-    /// The headers it first came with. HeyGen signs none of them.
+    /// The headers of the first time it was received. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
     pub body: Bytes,
-    /// Of what was read from HeyGen's log: the POST of the same event that came later, which HeyGen signed.
+    /// For a record of HeyGen's log: the POST of the same event that was received later, which HeyGen signed.
     pub signed: Option<SignedPost>,
-    /// How often the same event came again.
+    /// How often the same event was received again.
     pub redeliveries: Redeliveries,
     /// Every attempt that has ended, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
-/// A POST of an event that had been found in HeyGen's log before. In JSON its body is null where it is
-/// not UTF-8.
+/// A POST of an event that was stored from HeyGen's log before. In JSON its body is null unless it is
+/// UTF-8.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SignedPost {
-    /// When it came in, by the receiver's clock.
-    #[serde(serialize_with = "time::text")]
+    /// When it was received, by the receiver's clock.
+    #[serde(serialize_with = "time::serialize")]
     pub received_at: SystemTime,
-    /// The headers it came with. HeyGen signs none of them.
+    /// Its headers. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes that HeyGen signed.
     #[serde(serialize_with = "utf8_or_null")]
     pub body: Bytes,
 }
 
-/// The same event, received again: a retry, a second endpoint, or someone replaying a captured request. That it was found
-/// in HeyGen's log again does not count.
+/// The same event, received again: a retry, a second endpoint, or a replayed capture of a request. Finding it in HeyGen's log
+/// does not count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Redeliveries {
-    /// How often.
+    /// How many times.
     pub count: u64,
-    /// When the last one came.
-    #[serde(serialize_with = "time::text_or_null")]
+    /// When the last time was.
+    #[serde(serialize_with = "time::serialize_option")]
     pub last_at: Option<SystemTime>,
-    /// The headers the last one came with: unsigned, so only of interest where they differ.
+    /// The headers of the last time. HeyGen signs none of them.
     pub last_headers: Vec<Header>,
 }
 
-/// How far a delivery has come.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum State {
     /// Waiting to be dispatched, now or when due.
     Pending,
-    /// In the hands of a handler.
+    /// Being handled.
     Claimed,
-    /// It was in the hands of a handler when its process ended, and no process serves the inbox:
-    /// the next one to start delivers it again. Shown of inboxes in a file; nothing is stored under
-    /// this word.
+    /// It was being handled when its process ended, and no process serves the inbox: the next one to
+    /// start delivers it again. Shown for inboxes in a file; never stored.
     Interrupted,
-    /// A handler said done.
+    /// A handler acknowledged it.
     Acknowledged,
-    /// Given up: a handler said never again, or the attempts ran out. Kept all the same.
+    /// Given up, by a handler or after too many attempts. It is still stored and can be replayed.
     DeadLettered,
 }
 
@@ -179,7 +178,7 @@ impl State {
         Self::DeadLettered,
     ];
 
-    /// The word in lists, JSON and options.
+    /// Its name in lists, JSON and options.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -199,15 +198,15 @@ impl fmt::Display for State {
 }
 
 impl FromStr for State {
-    type Err = UnknownWord;
+    type Err = UnknownNameError;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL
             .into_iter()
-            .find(|state| state.as_str() == of_today(word));
+            .find(|state| state.as_str() == current_name(word));
         found.ok_or_else(|| {
             let known = "a state: pending, claimed, interrupted, acknowledged or dead_lettered";
-            UnknownWord::new(word, known)
+            UnknownNameError::new(word, known)
         })
     }
 }
@@ -219,14 +218,14 @@ pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
     /// When the handler was called.
-    #[serde(serialize_with = "time::text")]
+    #[serde(serialize_with = "time::serialize")]
     pub started_at: SystemTime,
     /// How long it took. In JSON: `milliseconds`.
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub duration: Duration,
     /// What it ended with.
     pub result: AttemptOutcome,
-    /// What the handler said about it, if anything.
+    /// The handler's note, if any.
     pub detail: Option<String>,
 }
 
@@ -240,7 +239,7 @@ pub enum AttemptOutcome {
     Retry,
     /// Given up; not dispatched again unless it is replayed.
     DeadLettered,
-    /// The process ended meanwhile: it is unknown how far the handler came.
+    /// The process ended during the attempt: it is unknown how far the handler got.
     Interrupted,
 }
 
@@ -263,14 +262,12 @@ impl Attempt {
     }
 }
 
-/// As its word.
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// As its word.
 impl Serialize for AttemptOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -294,7 +291,7 @@ impl AttemptOutcome {
         Self::Interrupted,
     ];
 
-    /// The word in JSON and for people.
+    /// Its name in lists and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -313,21 +310,21 @@ impl fmt::Display for AttemptOutcome {
 }
 
 impl FromStr for AttemptOutcome {
-    type Err = UnknownWord;
+    type Err = UnknownNameError;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL
             .into_iter()
-            .find(|result| result.as_str() == of_today(word));
+            .find(|result| result.as_str() == current_name(word));
         found.ok_or_else(|| {
             let known = "a result: acknowledged, retry, dead_lettered or interrupted";
-            UnknownWord::new(word, known)
+            UnknownNameError::new(word, known)
         })
     }
 }
 
-/// The word for what older exports and streams call otherwise.
-fn of_today(word: &str) -> &str {
+/// The current name for one of older exports and streams.
+fn current_name(word: &str) -> &str {
     match word {
         "done" => "acknowledged",
         "dead" => "dead_lettered",
@@ -335,21 +332,21 @@ fn of_today(word: &str) -> &str {
     }
 }
 
-/// How much is in an inbox, as far as it can be told without going through all of it.
+/// How much is in an inbox, as far as that is known without a full scan.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// Waiting to be dispatched, now or when due.
     pub pending: u64,
-    /// In the hands of a handler.
+    /// Being handled.
     pub claimed: u64,
-    /// Given up.
+    /// Dead-lettered.
     pub dead_lettered: u64,
-    /// When the oldest of the pending came in.
-    #[serde(serialize_with = "time::text_or_null")]
+    /// When the oldest pending delivery was received.
+    #[serde(serialize_with = "time::serialize_option")]
     pub oldest_pending: Option<SystemTime>,
-    /// How many bytes of storage are in use, the write-ahead log of a file included once it is
-    /// longer than the 24 MiB that it may take ordinarily.
+    /// How many bytes of storage are in use, including the write-ahead log of a file once it exceeds
+    /// its usual 24 MiB.
     pub bytes: u64,
     /// How long the write-ahead log of a file is, in bytes; 0 for other stores.
     pub log_bytes: u64,
@@ -359,9 +356,9 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ReplayReport {
-    /// How many are due now, with all their attempts before them.
+    /// How many are due now, with as many attempts as a new delivery has.
     pub pending: usize,
-    /// How many are in a handler's hands, and stay there.
+    /// How many are being handled, and stay claimed.
     pub claimed: usize,
     /// How many are not in this inbox.
     pub missing: usize,
@@ -371,11 +368,11 @@ pub struct ReplayReport {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DeadLetterReport {
-    /// How many are dead-lettered now, those included that were before.
+    /// How many are dead-lettered now, including those that were before.
     pub dead_lettered: usize,
     /// How many are acknowledged, and stay so.
     pub acknowledged: usize,
-    /// How many are in a handler's hands, and stay there.
+    /// How many are being handled, and stay claimed.
     pub claimed: usize,
     /// How many are not in this inbox.
     pub missing: usize,
@@ -387,14 +384,14 @@ pub struct DeadLetterReport {
 pub struct DeleteReport {
     /// How many were deleted.
     pub deleted: usize,
-    /// How many are in a handler's hands, and stay there.
+    /// How many are being handled, and stay claimed.
     pub claimed: usize,
     /// How many are not in this inbox.
     pub missing: usize,
 }
 
 impl DeadLetterReport {
-    /// Counts one by the state it was in before; `None` when it is not there.
+    /// Counts one by its state before; `None` when it is missing.
     pub fn add(&mut self, before: Option<State>) {
         match before {
             Some(State::Pending | State::DeadLettered) => self.dead_lettered += 1,
@@ -406,7 +403,7 @@ impl DeadLetterReport {
 }
 
 impl DeleteReport {
-    /// Counts one by the state it was in before; `None` when it is not there.
+    /// Counts one by its state before; `None` when it is missing.
     pub fn add(&mut self, before: Option<State>) {
         match before {
             Some(State::Pending | State::Acknowledged | State::DeadLettered) => self.deleted += 1,
@@ -416,7 +413,7 @@ impl DeleteReport {
     }
 }
 
-/// Which deliveries a list is to show. Newest first, unless it says otherwise.
+/// Which deliveries to list. Newest first unless [`oldest_first`](Self::oldest_first) is set.
 ///
 /// # Examples
 ///
@@ -430,29 +427,29 @@ impl DeleteReport {
 pub struct Query {
     /// Only this event name.
     pub event_type: Option<String>,
-    /// Only event names of this set. What is no event has the empty name, which `*` alone takes.
+    /// Only event names that match this pattern. A body that is not an event has an empty name, which only `*` matches.
     pub events: Option<Pattern>,
     /// Only this state.
     pub state: Option<State>,
-    /// Only what is about this.
+    /// Only this subject.
     pub subject_id: Option<String>,
-    /// Only what the caller gave this when starting the job.
+    /// Only this callback id.
     pub callback_id: Option<String>,
-    /// Only what tells of this.
+    /// Only this outcome.
     pub outcome: Option<Outcome>,
-    /// Only what came in this way.
+    /// Only this source.
     pub source: Option<Source>,
-    /// Only what came in at this time or later.
+    /// Only what was received at this time or later.
     pub since: Option<SystemTime>,
-    /// Only what came in before this time.
+    /// Only what was received before this time.
     pub until: Option<SystemTime>,
-    /// Only what was kept after this one, which need not be there any more.
+    /// Only what was stored after this one, which need not exist any more.
     pub after: Option<DeliveryId>,
-    /// Only what was kept before this one, which need not be there any more.
+    /// Only what was stored before this one, which need not exist any more.
     pub before: Option<DeliveryId>,
     /// The oldest first.
     pub oldest_first: bool,
-    /// At most so many; `None` for all.
+    /// At most this many; `None` for all.
     pub limit: Option<usize>,
 }
 
@@ -464,7 +461,7 @@ impl Query {
         self
     }
 
-    /// Only event names of this set.
+    /// Only event names that match this pattern.
     #[must_use]
     pub fn events(mut self, pattern: Pattern) -> Self {
         self.events = Some(pattern);
@@ -478,56 +475,56 @@ impl Query {
         self
     }
 
-    /// Only what is about this.
+    /// Only this subject.
     #[must_use]
     pub fn subject_id(mut self, subject_id: impl Into<String>) -> Self {
         self.subject_id = Some(subject_id.into());
         self
     }
 
-    /// Only what the caller gave this when starting the job.
+    /// Only this callback id.
     #[must_use]
     pub fn callback_id(mut self, callback_id: impl Into<String>) -> Self {
         self.callback_id = Some(callback_id.into());
         self
     }
 
-    /// Only what tells of this.
+    /// Only this outcome.
     #[must_use]
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = Some(outcome);
         self
     }
 
-    /// Only what came in this way.
+    /// Only this source.
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
         self
     }
 
-    /// Only what came in at this time or later.
+    /// Only what was received at this time or later.
     #[must_use]
     pub fn since(mut self, since: SystemTime) -> Self {
         self.since = Some(since);
         self
     }
 
-    /// Only what came in before this time.
+    /// Only what was received before this time.
     #[must_use]
     pub fn until(mut self, until: SystemTime) -> Self {
         self.until = Some(until);
         self
     }
 
-    /// Only what was kept after this one.
+    /// Only what was stored after this one.
     #[must_use]
     pub fn after(mut self, after: DeliveryId) -> Self {
         self.after = Some(after);
         self
     }
 
-    /// Only what was kept before this one.
+    /// Only what was stored before this one.
     #[must_use]
     pub fn before(mut self, before: DeliveryId) -> Self {
         self.before = Some(before);
@@ -541,7 +538,7 @@ impl Query {
         self
     }
 
-    /// At most so many.
+    /// At most this many.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);

@@ -1,4 +1,4 @@
-//! [`RejectedRequests`]: rejected requests, wherever they are kept.
+//! [`RejectedRequests`]: access to rejected requests, wherever they are stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use crate::error::InboxError;
 /// Recently rejected requests, to inspect and to verify again. Calls block for as long as the disk
 /// takes.
 pub trait RejectedRequests: Send + Sync + 'static {
-    /// What came last first; at most `limit` of them.
+    /// The last seen first, at most `limit` of them.
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be read.
     fn list(&self, limit: usize) -> Result<Vec<RejectedSummary>, InboxError>;
 
-    /// One request, whole; `None` when it is not there, or not any more.
+    /// One request, whole; `None` when it is missing, for instance after it was evicted.
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be read.
     fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError>;
 
-    /// Removes these; says how many of them were there.
+    /// Removes these; returns how many of them were there.
     ///
     /// # Errors
     ///
@@ -38,15 +38,15 @@ pub trait RejectedRequests: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RejectedSummary {
-    /// A number that stays the same and is never used again.
+    /// A stable number that is never used again.
     pub id: u64,
-    /// When it first came.
+    /// When it was first received.
     pub first_at: SystemTime,
-    /// When it last came.
+    /// When it was last received.
     pub last_at: SystemTime,
-    /// How often it came: the same body with the same signatures.
+    /// How often it was received: the same body with the same signatures.
     pub count: u64,
-    /// Why it was rejected, in a word that stays the same.
+    /// Why it was rejected, as a stable name.
     pub reason: String,
     /// What to do about it, in a sentence, once diagnosed.
     pub explanation: Option<String>,
@@ -56,7 +56,7 @@ pub struct RejectedSummary {
     pub body_bytes: Option<u64>,
 }
 
-/// One post, whole.
+/// A rejected request, whole.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rejected {

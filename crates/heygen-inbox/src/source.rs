@@ -1,23 +1,23 @@
-//! [`Source`]: which way a delivery came in, and what vouches for it.
+//! [`Source`]: how a delivery was received. [`Authenticity`]: what authenticates it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::UnknownWord;
+use crate::error::UnknownNameError;
 
-/// Which way a delivery came in.
+/// How a delivery was received.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Source {
     /// A POST to the webhook path, with a signature over the body that verified.
     Webhook,
-    /// A POST to a callback path, which no one signed and whose address is known only to those who were given it.
+    /// An unsigned POST to a callback path, whose unguessable address is known only to those who were given it.
     Callback,
     /// Read from HeyGen's own log of delivered events.
     Backfill,
-    /// Read from a file that someone exported, whatever source it states: nothing vouches for it.
+    /// Read from an exported file, whatever source that states: nothing authenticates it.
     Import,
 }
 
@@ -25,7 +25,7 @@ impl Source {
     /// Every source.
     pub const ALL: [Self; 4] = [Self::Webhook, Self::Callback, Self::Backfill, Self::Import];
 
-    /// The word in lists and JSON.
+    /// Its name in lists and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// Whether it was sent here. Reading the log or a file again is not the event coming again.
+    /// Whether it was sent here. Reading the log or a file again is no redelivery.
     pub(crate) fn is_received(self) -> bool {
         match self {
             Self::Webhook | Self::Callback => true,
@@ -44,7 +44,7 @@ impl Source {
         }
     }
 
-    /// What vouches for a delivery that came this way.
+    /// What authenticates a delivery of this source.
     #[must_use]
     pub fn authenticity(self) -> Authenticity {
         match self {
@@ -63,23 +63,23 @@ impl fmt::Display for Source {
 }
 
 impl FromStr for Source {
-    type Err = UnknownWord;
+    type Err = UnknownNameError;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
         found.ok_or_else(|| {
-            UnknownWord::new(word, "a source: webhook, callback, backfill or import")
+            UnknownNameError::new(word, "a source: webhook, callback, backfill or import")
         })
     }
 }
 
-/// What vouches for a delivery.
+/// What authenticates a delivery.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Authenticity {
     /// HeyGen's signature over the body.
     Signature,
-    /// Nothing but that the sender knew an unguessable address: anyone who has seen that address can send anything.
+    /// Only that the sender knew an unguessable address: anyone who has seen it can send anything.
     Token,
     /// HeyGen's log of events, read over TLS with the account's key.
     Log,
@@ -88,7 +88,7 @@ pub enum Authenticity {
 }
 
 impl Authenticity {
-    /// The word in headers, environment and JSON.
+    /// Its name in headers, environment and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

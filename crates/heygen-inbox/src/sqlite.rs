@@ -1,9 +1,9 @@
-//! [`SqliteInbox`]: one SQLite file, written by one thread, read by anybody.
+//! [`SqliteInbox`]: one SQLite file, written by one thread, read by any process.
 //!
 //! The file is in WAL mode with `synchronous=FULL`: a commit has reached the disk when it returns. Appends that arrive
-//! while a commit is under way share the next one, so the rate rises with the load instead of stopping at the disk's
-//! commits a second. Users may open the file with `sqlite3`, and another process may edit it
-//! ([`SqliteInbox::open_beside`]) or read it ([`SqliteInbox::open_read_only`]) meanwhile.
+//! during a commit share the next one (group commit), so throughput is not limited to the disk's commits a second. Users may
+//! open the file with `sqlite3`, and other processes may edit it ([`SqliteInbox::open_beside`]) or read it
+//! ([`SqliteInbox::open_read_only`]) at the same time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub use rejected::{
     NewRejected, RejectedAt, RejectedCounts, RejectedFile, RejectedRing, RingOptions, rejected_path,
 };
 
+pub use rescue::rescued_copies;
+
 pub use crate::rejected::{Rejected, RejectedSummary};
 
 use job::{Job, work};
@@ -70,8 +72,8 @@ pub fn library_version() -> &'static str {
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
-/// While it is open no other process can append to the file; any may read. Dropping the last clone writes what is queued
-/// and closes the file; [`close`](Self::close) does the same and says whether it worked.
+/// While it is open no other process can open the file in the same way; any may read it. Dropping the last clone writes what is
+/// queued and closes the file; [`close`](Self::close) does the same and returns an error if that failed.
 ///
 /// # Examples
 ///
@@ -96,7 +98,7 @@ pub struct SqliteInbox {
 }
 
 impl SqliteInbox {
-    /// Opens the inbox at `path` with default options, making it if there is none.
+    /// Opens the inbox at `path` with default options, or creates it.
     ///
     /// # Errors
     ///
@@ -105,23 +107,23 @@ impl SqliteInbox {
         Self::open_with(path, SqliteOptions::default())
     }
 
-    /// Opens the inbox at `path`, making it (readable by its owner alone) if there is none.
+    /// Opens the inbox at `path`, or creates it, readable by its owner alone.
     ///
-    /// What was claimed when the last process ended is pending again afterwards, its attempt recorded.
+    /// Deliveries that were claimed when the last process ended are pending again; their attempts are recorded as interrupted.
+    /// Look for [`rescued_copies`] too, whose deliveries are to be imported.
     ///
     /// # Errors
     ///
-    /// [`InUse`](crate::InboxErrorKind::InUse) while another process has it open for appending,
+    /// [`InUse`](crate::InboxErrorKind::InUse) while another process serves it,
     /// [`Version`](crate::InboxErrorKind::Version) when a newer version made it or it is no inbox,
     /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read or written.
     pub fn open_with(path: impl Into<PathBuf>, options: SqliteOptions) -> Result<Self, InboxError> {
         Self::open_as(path.into(), Mode::Owner, options)
     }
 
-    /// Opens the inbox at `path` beside the process that serves it, or while none does, making it if
-    /// there is none. It does all but claim: what it appends or replays, the serving process notices
-    /// within a second. Both take turns by SQLite's own lock, so calls should stay small (some hundred
-    /// deliveries).
+    /// Opens the inbox at `path`, or creates it, whether or not another process serves it. All but
+    /// claims is possible; the serving process notices what was appended or replayed within a second.
+    /// Both take turns by SQLite's lock, so calls should stay small (some hundred deliveries).
     ///
     /// # Errors
     ///
@@ -129,11 +131,11 @@ impl SqliteInbox {
     /// it is no inbox, [`Storage`](crate::InboxErrorKind::Storage) when it cannot be opened, read
     /// or written.
     pub fn open_beside(path: impl Into<PathBuf>) -> Result<Self, InboxError> {
-        Self::open_as(path.into(), Mode::Beside, SqliteOptions::default())
+        Self::open_as(path.into(), Mode::Editor, SqliteOptions::default())
     }
 
-    /// Opens the inbox at `path` to look into it, also while another process serves it. Whatever would
-    /// change it fails as [`Unsupported`](crate::InboxErrorKind::Unsupported).
+    /// Opens the inbox at `path` for reading, whether or not another process serves it. Changes fail as
+    /// [`Unsupported`](crate::InboxErrorKind::Unsupported).
     ///
     /// # Errors
     ///
@@ -148,13 +150,13 @@ impl SqliteInbox {
         Ok(Self { shared })
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    /// In what events differed from what this version knows, what came in last first.
+    /// How events differed from what this version knows, the last seen first.
     ///
     /// # Errors
     ///
@@ -163,8 +165,8 @@ impl SqliteInbox {
         self.shared.read(Reader::drift).await
     }
 
-    /// Looks for damage, and changes nothing. Reads the whole file. No delivery should be much later
-    /// than `now`.
+    /// Checks for damage; reads the whole file and changes nothing. A delivery much later than `now` is
+    /// an issue.
     ///
     /// # Errors
     ///
@@ -172,23 +174,23 @@ impl SqliteInbox {
     /// reason than damage.
     pub async fn check(
         &self,
-        depth: CheckLevel,
+        level: CheckLevel,
         now: SystemTime,
     ) -> Result<Vec<IntegrityIssue>, InboxError> {
         self.shared
-            .read(move |reader| reader.check(depth, now))
+            .read(move |reader| reader.check(level, now))
             .await
     }
 
     /// Writes a consistent copy of everything that is committed now to a new file, or an empty one,
     /// also while a process serves the inbox. Calls `progress` with how many pages of how many are
-    /// copied. The copy is one file that needs none beside it, and has been checked.
+    /// copied. The copy is a single file, and has been checked.
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not
-    /// be written, or the copy is damaged, as the inbox then probably is. What was written by then
-    /// stays.
+    /// be written, or the copy is damaged, as the inbox then probably is. The incomplete copy is not
+    /// removed.
     pub async fn backup(
         &self,
         to: impl Into<PathBuf>,
@@ -208,17 +210,17 @@ impl Inbox for SqliteInbox {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
         self.shared.check_owner()?;
-        // Whoever sends has ten seconds for his answer, and a handler has no such limit.
+        // A sender waits at most ten seconds for its answer; a handler has no such limit.
         let claim = move |store: &mut Store| store.claim(&request);
         self.shared
-            .send(|reply| Job::LateWork(work(claim, reply)))
+            .send(|reply| Job::DeferrableWork(work(claim, reply)))
             .await
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
         self.shared.check_owner()?;
         self.shared
-            .ask(move |store| store.complete(&completion))
+            .write(move |store| store.complete(&completion))
             .await
     }
 
@@ -227,8 +229,8 @@ impl Inbox for SqliteInbox {
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
-        // Whether a commit reaches the disk.
-        self.shared.ask(|store| store.touch()).await
+        // Fails unless a commit reaches the disk.
+        self.shared.write(|store| store.touch()).await
     }
 
     fn queue_len(&self) -> usize {
@@ -239,12 +241,12 @@ impl Inbox for SqliteInbox {
         true
     }
 
-    /// Returns after [`close`](Inbox::close), or when the thread that writes ended, which it does by
-    /// itself only after a panic that it could not recover from. Does not keep the inbox open.
+    /// Returns after [`close`](Inbox::close), or when the writer thread has ended after a panic that it
+    /// could not recover from. Does not keep the inbox open.
     fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut ended = self.shared.ended.clone();
         async move {
-            // Nothing is ever sent: this returns when the writer is gone.
+            // No message is ever sent: this returns when the writer is dropped.
             let _ = ended.changed().await;
         }
     }
@@ -282,9 +284,9 @@ impl InboxAdmin for SqliteInbox {
         deliveries: Vec<NewDelivery>,
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
         match self.shared.mode {
-            Mode::Owner | Mode::Beside => {
+            Mode::Owner | Mode::Editor => {
                 let find = move |store: &mut Store| store.find_all(&deliveries);
-                self.shared.ask(find).await
+                self.shared.write(find).await
             }
             Mode::ReadOnly => {
                 let find = move |reader: &Reader| reader.find(&deliveries);
@@ -295,7 +297,7 @@ impl InboxAdmin for SqliteInbox {
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
         let import = move |store: &mut Store| store.import(&deliveries);
-        let appended = self.shared.ask(import).await?;
+        let appended = self.shared.write(import).await?;
         self.shared.appended.notify_one();
         Ok(appended)
     }
@@ -306,7 +308,7 @@ impl InboxAdmin for SqliteInbox {
         now: SystemTime,
     ) -> Result<ReplayReport, InboxError> {
         let replay = move |store: &mut Store| store.replay(&ids, to_micros(now));
-        let replayed = self.shared.ask(replay).await?;
+        let replayed = self.shared.write(replay).await?;
         self.shared.appended.notify_one();
         Ok(replayed)
     }
@@ -317,20 +319,20 @@ impl InboxAdmin for SqliteInbox {
         now: SystemTime,
     ) -> Result<DeadLetterReport, InboxError> {
         let dead_letter = move |store: &mut Store| store.dead_letter(&ids, now);
-        let report = self.shared.ask(dead_letter).await?;
-        // What waited behind one of them may be due.
+        let report = self.shared.write(dead_letter).await?;
+        // Deliveries that one of them blocked may be due.
         self.shared.appended.notify_one();
         Ok(report)
     }
 
     async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
         let delete = move |store: &mut Store| store.delete(&ids, SystemTime::now());
-        let report = self.shared.ask(delete).await?;
+        let report = self.shared.write(delete).await?;
         self.shared.appended.notify_one();
         Ok(report)
     }
 
-    /// It goes by when a delivery was stored, which is what its id says.
+    /// By the time in the ids, as pruning does.
     async fn count_prunable(&self, before: SystemTime) -> Result<u64, InboxError> {
         let query = Query::default().before(DeliveryId::new(to_micros(before).cast_unsigned(), 0));
         let finished = |state| self.count(query.clone().state(state));
@@ -352,7 +354,7 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
-        self.shared.ask(move |store| store.prune(&step)).await
+        self.shared.write(move |store| store.prune(&step)).await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
@@ -362,7 +364,7 @@ impl InboxAdmin for SqliteInbox {
     async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
         let set =
             move |store: &mut Store| store.set_bookmark(&name, value.as_deref(), SystemTime::now());
-        self.shared.ask(set).await
+        self.shared.write(set).await
     }
 }
 
@@ -395,9 +397,9 @@ mod tests {
         let claim = inbox.claim(ClaimRequest::due(1, SystemTime::now())).await;
         assert_eq!(claim.expect("a claim").deliveries.len(), 1);
         for round in 0..3 {
-            // In one transaction, where the thread is slow; one after the other, where it is not.
+            // In one transaction if the thread is slow, one after the other otherwise.
             let beside = delivery(&format!("beside {round}"));
-            let (panicked, beside) = tokio::join!(inbox.shared.ask(panic), inbox.append(beside));
+            let (panicked, beside) = tokio::join!(inbox.shared.write(panic), inbox.append(beside));
             let error = panicked.expect_err("a panic is no success");
             assert_eq!(error.kind(), InboxErrorKind::Storage, "{error}");
             assert!(error.to_string().contains("panicked"), "{error}");
@@ -430,7 +432,7 @@ mod tests {
         let mut closed = Box::pin(inbox.closed());
         let waited = tokio::time::timeout(Duration::from_millis(10), &mut closed).await;
         waited.expect_err("it runs");
-        // As a panic that escapes it does.
+        // As a panic that it does not catch would.
         let ended = inbox.shared.send::<()>(|_| Job::Die).await;
         ended.expect_err("nothing answers");
         tokio::time::timeout(Duration::from_secs(60), closed)

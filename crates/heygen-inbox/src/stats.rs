@@ -3,14 +3,13 @@
 use crate::record::{Attempt, AttemptOutcome, DeliverySummary, State};
 use crate::source::Source;
 
-/// What an inbox holds, by several criteria. Counting goes through all of it once.
+/// What an inbox holds, by several criteria. Counting scans all of it once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many deliveries there are of each event name, state and source that occurs; `None` for bodies that could not be
-    /// read as an event.
+    /// The number of deliveries of each event name, state and source that occurs.
     pub groups: Vec<StatsGroup>,
-    /// How the handings-out ended that began at the asked time or later.
+    /// The results of the attempts that began at the given time or later.
     pub attempts: Vec<(AttemptOutcome, u64)>,
 }
 
@@ -20,11 +19,11 @@ pub struct Stats {
 pub struct StatsGroup {
     /// The event name; `None` when the body could not be read as an event.
     pub event_type: Option<String>,
-    /// How far dispatch has come.
+    /// Their state.
     pub state: State,
-    /// Which way they came in.
+    /// How they were received.
     pub source: Source,
-    /// How many.
+    /// The number of deliveries.
     pub count: u64,
 }
 

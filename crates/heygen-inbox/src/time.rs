@@ -16,23 +16,26 @@ pub(crate) fn from_micros(micros: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// In JSON: RFC 3339 in UTC, to the microsecond. Beyond the years that this can write, the epoch.
-pub(crate) fn text<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// RFC 3339 in UTC, to the microsecond; the epoch for years that this cannot represent.
+pub(crate) fn serialize<S: Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let moment = Timestamp::from_microsecond(to_micros(*time)).unwrap_or_default();
     serializer.collect_str(&format_args!("{moment:.6}"))
 }
 
-pub(crate) fn text_or_null<S: Serializer>(
+pub(crate) fn serialize_option<S: Serializer>(
     time: &Option<SystemTime>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match time {
-        Some(time) => text(time, serializer),
+        Some(time) => serialize(time, serializer),
         None => serializer.serialize_none(),
     }
 }
 
-/// Whether a clock that said `before` was set back until it says `now`: by more than clocks are corrected in passing.
+/// Whether a clock was set back from `before` to `now`, by more than clocks are corrected routinely.
 pub(crate) fn is_set_back(before: i64, now: i64) -> bool {
     now < before.saturating_sub(2_000_000)
 }

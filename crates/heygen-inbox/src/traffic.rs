@@ -1,10 +1,10 @@
-//! [`TrafficCount`]: how many deliveries came in over time, also of those that were pruned since.
+//! [`TrafficCount`]: how many deliveries were received over time, including those pruned since.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::record::DeliverySummary;
 
-/// How many deliveries something happened to, in one minute or hour.
+/// How often one thing happened to deliveries of one event type, in one minute or hour.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TrafficCount {
@@ -24,13 +24,13 @@ pub struct TrafficCount {
 pub enum TrafficKind {
     /// It was stored as new. Imports are not counted.
     Accepted,
-    /// It came again.
+    /// It was received again.
     Duplicate,
-    /// An attempt at it ended without being acknowledged.
+    /// An attempt ended without an acknowledgement.
     FailedAttempt,
 }
 
-/// In what units traffic is counted.
+/// The units in which traffic is counted.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TrafficUnit {
@@ -41,7 +41,7 @@ pub enum TrafficUnit {
 }
 
 impl TrafficCount {
-    /// Something that happened so often.
+    /// A count.
     #[must_use]
     pub fn new(at: SystemTime, kind: TrafficKind, event_type: Option<String>, count: u64) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl TrafficKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Accepted, Self::Duplicate, Self::FailedAttempt];
 
-    /// The word in the file.
+    /// Its name in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl TrafficUnit {
     }
 }
 
-/// What these deliveries tell: of a store that keeps no counts, what is still there.
+/// The traffic of stored deliveries, for a store that has no counts.
 pub(crate) fn of_summaries(summaries: &[DeliverySummary], unit: TrafficUnit) -> Vec<TrafficCount> {
     let mut counts: Vec<TrafficCount> = Vec::new();
     for summary in summaries {

@@ -1,11 +1,11 @@
 //! The inbox of a command, wherever it is: [`open`] for those that receive and dispatch, [`open_beside`] and [`open_existing`] for
 //! those that change it and look into it meanwhile.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
-use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::sqlite::{SqliteInbox, rescued_copies};
 use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind, private_file};
 use tokio::task;
 
@@ -24,13 +24,31 @@ pub(crate) async fn open(
     promise: &Promise,
 ) -> Result<BoxInbox, Failure> {
     Ok(match location {
-        InboxLocation::File(path) => BoxInbox::new(SqliteInbox::open(path)?),
+        InboxLocation::File(path) => {
+            let inbox = SqliteInbox::open(path)?;
+            warn_of_rescued_copies(path);
+            BoxInbox::new(inbox)
+        }
         InboxLocation::Streams(address) => {
             let inbox = JetStreamInbox::open(address, nats.options.clone()).await?;
             promise.check(&inbox).await?;
             BoxInbox::new(inbox)
         }
     })
+}
+
+/// Copies that a process made of an inbox whose file was removed or replaced.
+fn warn_of_rescued_copies(inbox: &Path) {
+    for copy in rescued_copies(inbox) {
+        tracing::warn!(
+            inbox = %inbox.display(),
+            rescued = %copy.display(),
+            "deliveries of an inbox that was removed or replaced are in {0}: import them with \
+             heygen-webhooks inbox export --inbox {0} | heygen-webhooks inbox import - --trust --inbox {1}; then move {0} away",
+            copy.display(),
+            inbox.display()
+        );
+    }
 }
 
 /// Opens it to change it beside the process that serves it, and makes it where there is none.
@@ -157,7 +175,7 @@ pub(crate) fn open_to_others(location: &InboxLocation) -> Vec<PathBuf> {
         ".rejected",
         ".rejected-wal",
     ]
-    .map(|suffix| private_file::beside(&inbox, suffix))
+    .map(|suffix| private_file::with_suffix(&inbox, suffix))
     .into_iter()
     .filter(|path| private_file::is_open_to_others(path))
     .collect()

@@ -129,7 +129,7 @@ fn check_writable_finds_an_unwritable_file() {
         .expect("kept");
     store.check_writable().expect("it can");
     assert_eq!(texts(&store, SystemTime::now()), ["whsec_x"]);
-    let in_the_way = private_file::beside(store.path(), ".new");
+    let in_the_way = private_file::with_suffix(store.path(), ".new");
     fs::create_dir(in_the_way).expect("a folder");
     assert!(store.check_writable().is_err());
     let nowhere = SecretStore::beside(&folder.path().join("none/inbox.db"));

@@ -212,7 +212,7 @@ pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
 fn dead(seconds: u64, name: &str) -> Imported {
     let mut imported = Imported::new(delivery(seconds, body(name)));
     imported.state = State::DeadLettered;
-    imported.handed_out = 3;
+    imported.attempt_count = 3;
     let mut attempt = Attempt::new(
         3,
         at(seconds),

@@ -1,19 +1,18 @@
-//! One spelling for every way to write the same JSON.
+//! A canonical encoding of JSON values, for hashing.
 //!
-//! It is an encoding for hashing and not JSON text: every value starts with a letter for its type, every length is written.
+//! It is not JSON text: every value starts with a letter for its type, and every length is written.
 
 use heygen_events::{Document, Node};
 use serde_json::Number;
 
-/// Whether equal spelling of this means equal content to every reader. Anything else has to be compared
-/// byte for byte: nesting too deep for the parser, lone surrogates, repeated keys, and numbers
-/// that a double does not hold as they are written. Such an event spelled in two ways counts as two; that is better than two that
-/// count as one.
+/// Whether every reader of this takes the same content from it. Anything else has to be compared byte
+/// for byte: nesting too deep for the parser, lone surrogates, repeated keys, and numbers that a double
+/// does not represent exactly. Such an event in two spellings counts as two, which is the safe error.
 pub(super) fn is_canonical(document: &Document<'_>) -> bool {
     document.is_whole() && !document.has_repeated_keys() && numbers_are_exact(document.text())
 }
 
-/// The canonical form of `json`, or the text itself where it has none.
+/// The canonical form of `json`, or the text itself if it has none.
 pub(super) fn write_json(out: &mut Vec<u8>, json: &str) {
     match Document::from_slice(json.as_bytes()) {
         Ok(document) if is_canonical(&document) => write(out, document.root()),
@@ -70,44 +69,41 @@ pub(super) fn write(out: &mut Vec<u8>, node: &Node<'_>) {
     }
 }
 
-/// Whether every number of a JSON text is held as it is written.
+/// Whether every number of a JSON text is represented exactly.
 fn numbers_are_exact(json: &str) -> bool {
     let bytes = json.as_bytes();
-    let mut place = 0;
-    while let Some(byte) = bytes.get(place) {
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => place = after_string(bytes, place),
+            b'"' => at = after_string(bytes, at),
             b'-' | b'0'..=b'9' => {
                 let is_part =
                     |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-                let len = bytes[place..]
-                    .iter()
-                    .take_while(|byte| is_part(byte))
-                    .count();
-                if !is_exact(&json[place..place + len]) {
+                let len = bytes[at..].iter().take_while(|byte| is_part(byte)).count();
+                if !is_exact(&json[at..at + len]) {
                     return false;
                 }
-                place += len;
+                at += len;
             }
-            _ => place += 1,
+            _ => at += 1,
         }
     }
     true
 }
 
 fn after_string(bytes: &[u8], start: usize) -> usize {
-    let mut place = start + 1;
-    while let Some(byte) = bytes.get(place) {
+    let mut at = start + 1;
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => return place + 1,
-            b'\\' => place += 2,
-            _ => place += 1,
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
         }
     }
-    place
+    at
 }
 
-/// Whole numbers of 64 bits are read as such; for all others the double has to say what was written.
+/// Integers of 64 bits are read as such; for all others the double has to equal the text.
 fn is_exact(number: &str) -> bool {
     number.parse::<i64>().is_ok()
         || number.parse::<u64>().is_ok()

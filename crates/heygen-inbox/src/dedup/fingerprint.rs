@@ -1,10 +1,10 @@
-//! Under which [`Fingerprint`]s a delivery is filed, and what is the same event is looked up.
+//! The [`Fingerprint`]s by which deliveries are indexed, and duplicates looked up.
 
 use super::index::Fingerprint;
 use super::{BodyDigest, DedupKey, v2};
 use crate::source::Source;
 
-/// The kinds of fingerprint, kept apart so that none stands in the way of another.
+/// The kinds of fingerprint, each with its own salt so that they do not collide.
 #[derive(Clone, Copy)]
 enum Kind {
     PostBody,
@@ -15,8 +15,8 @@ enum Kind {
     RecordEvent,
 }
 
-/// Under which fingerprints a delivery is found later. One without data, of which there may be a flood, needs none for its event.
-pub(crate) fn filed_under(
+/// The fingerprints by which a delivery is indexed. A body without data, of which there may be a flood, needs none for its event.
+pub(crate) fn index_fingerprints(
     source: Source,
     body: BodyDigest,
     event: Option<v2::Digest>,
@@ -33,8 +33,8 @@ pub(crate) fn filed_under(
     fingerprints.into_iter().flatten()
 }
 
-/// Under which fingerprints what is the same event as this would be found.
-pub(crate) fn looked_up_under(
+/// The fingerprints by which duplicates of this are found.
+pub(crate) fn lookup_fingerprints(
     source: Source,
     key: &DedupKey,
 ) -> impl Iterator<Item = Fingerprint> + use<> {

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Fingerprint(pub(crate) u64);
 
-/// Deliveries by fingerprint. Nearly every fingerprint has one, so the others of a few stand elsewhere.
+/// Deliveries by fingerprint. Nearly every fingerprint has one; additional ones are in a map of their own.
 #[derive(Debug)]
 pub(crate) struct Index<I> {
     newest: HashMap<Fingerprint, I, Keyed>,
@@ -24,18 +24,18 @@ impl<I: Copy + Ord> Index<I> {
         self.newest.len() + self.earlier_len
     }
 
-    /// Files a delivery, which may be filed already.
+    /// Adds a delivery; it may be there already.
     pub(crate) fn insert(&mut self, fingerprint: Fingerprint, id: I) {
         let newest = self.newest.entry(fingerprint).or_insert(id);
         let earlier = match (*newest).cmp(&id) {
-            // Perhaps just inserted.
+            // It was there, or was just inserted.
             Ordering::Equal => return,
             Ordering::Less => std::mem::replace(newest, id),
             Ordering::Greater => id,
         };
         let ids = self.earlier.entry(fingerprint).or_default();
-        if let Err(place) = ids.binary_search(&earlier) {
-            ids.insert(place, earlier);
+        if let Err(position) = ids.binary_search(&earlier) {
+            ids.insert(position, earlier);
             self.earlier_len += 1;
         }
     }
@@ -69,9 +69,9 @@ impl<I: Copy + Ord> Index<I> {
                 None => drop(self.newest.remove(&fingerprint)),
             }
         } else if let Some(ids) = earlier
-            && let Ok(place) = ids.binary_search(&id)
+            && let Ok(position) = ids.binary_search(&id)
         {
-            ids.remove(place);
+            ids.remove(position);
             self.earlier_len -= 1;
         }
         if self.earlier.get(&fingerprint).is_some_and(Vec::is_empty) {
@@ -100,7 +100,7 @@ impl<I> Default for Index<I> {
 }
 
 /// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: a sender who chooses bodies
-/// cannot choose which of them share a place.
+/// cannot choose which of them collide.
 #[derive(Clone, Debug)]
 struct Keyed(u64);
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_come_first_and_what_is_removed_is_gone() {
+    fn newest_come_first_and_removed_entries_are_gone() {
         let mut index = Index::default();
         let (a, b) = (Fingerprint(1), Fingerprint(2));
         for (fingerprint, id) in [(a, 1), (b, 2), (a, 3), (a, 4)] {
@@ -158,7 +158,7 @@ mod tests {
         let get = |index: &Index<i32>, fingerprint| index.get(fingerprint).collect::<Vec<_>>();
         assert_eq!((get(&index, a), get(&index, b)), (vec![4, 3, 1], vec![2]));
         assert_eq!(index.len(), 4);
-        // Filed again, or late.
+        // Added again, or late.
         index.insert(a, 4);
         index.insert(a, 1);
         index.insert(a, 2);

@@ -1,4 +1,4 @@
-//! [`Candidate`]: a stored delivery that a new one may repeat, and the rule that decides.
+//! [`Candidate`]: a stored delivery that a new one may duplicate, and the rule that decides.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,44 +12,44 @@ pub struct Candidate {
     pub(crate) source: Source,
     pub(crate) received_at: SystemTime,
     pub(crate) body: BodyDigest,
-    /// Of name and data. Read only where more than the body is asked for.
+    /// Of name and data. Only read when more than the body is compared.
     pub(crate) event: Option<BodyDigest>,
     pub(crate) event_id: Option<Box<str>>,
     /// The record of HeyGen's log that a POST was matched with.
     pub(crate) matched: Option<RecordIdentity>,
-    /// The body of the POST whose signed bytes are kept with a record.
+    /// The body of the POST whose signed bytes are stored with a record.
     pub(crate) signed: Option<BodyDigest>,
 }
 
-/// Which record it was: by its `event_id`, or by its body where it has none.
+/// Identifies a record: by its `event_id`, or by its body if it has none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RecordIdentity {
     pub(crate) event_id: Option<Box<str>>,
     pub(crate) body: BodyDigest,
 }
 
-/// What of a stored delivery the rule asks for.
+/// What the rule compares.
 #[cfg(any(feature = "sqlite", feature = "jetstream"))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Asks {
-    /// Nothing: these two are never the same.
-    Nothing,
+pub(crate) enum Comparison {
+    /// These two are never the same event.
+    Never,
     /// The whole body.
     Body,
-    /// Everything.
+    /// Body, event and ids.
     Event,
 }
 
-/// How a stored delivery is the same event as a new one.
+/// How a stored delivery matches a new one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Fit {
-    /// Nothing that is looked at later fits better.
-    pub(crate) is_sure: bool,
-    /// A record and a POST that are now known to be one: what the new one adds is to be stored with the old one.
+pub(crate) struct Match {
+    /// No other candidate can match better.
+    pub(crate) is_certain: bool,
+    /// For a record and its POST: what the new one adds is to be stored with the old one.
     pub(crate) link: Option<Link>,
 }
 
-/// What is stored with a delivery that was here before.
+/// What is stored with the first form of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Link {
     /// With a POST: which record it was matched with.
@@ -58,25 +58,27 @@ pub(crate) enum Link {
     Post,
 }
 
-/// The best of the candidates looked at so far.
+/// The best match so far.
 #[derive(Debug)]
-pub(crate) struct Best<I>(Option<(I, Fit)>);
+pub(crate) struct BestMatch<I>(Option<(I, Match)>);
 
-/// What of a stored delivery of one source has to be known to compare it with a new one of another.
+/// What has to be read of a stored delivery to compare it with a new one.
 #[cfg(any(feature = "sqlite", feature = "jetstream"))]
-pub(crate) fn asks(new: Source, stored: Source) -> Asks {
+pub(crate) fn comparison(new: Source, stored: Source) -> Comparison {
     match (new, stored) {
-        (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => Asks::Body,
+        (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => {
+            Comparison::Body
+        }
         (Source::Webhook | Source::Backfill | Source::Import, Source::Backfill)
-        | (Source::Backfill, Source::Webhook) => Asks::Event,
-        (Source::Import, _) => Asks::Body,
-        // What nobody vouches for never stands in the way of anything else.
-        (_, Source::Import) | (Source::Callback, _) | (_, Source::Callback) => Asks::Nothing,
+        | (Source::Backfill, Source::Webhook) => Comparison::Event,
+        (Source::Import, _) => Comparison::Body,
+        // An unauthenticated delivery never suppresses another.
+        (_, Source::Import) | (Source::Callback, _) | (_, Source::Callback) => Comparison::Never,
     }
 }
 
 impl NewDelivery {
-    /// Whether a store that holds `earlier` and nothing else takes this for the same event.
+    /// Whether a store that holds only `earlier` takes this for a duplicate.
     ///
     /// # Examples
     ///
@@ -108,50 +110,50 @@ impl NewDelivery {
     }
 }
 
-/// How the stored delivery is the same event as the new one, if it is.
-pub(crate) fn compare(new: &NewDelivery, stored: &Candidate) -> Option<Fit> {
+/// How the stored delivery matches the new one, if it does.
+pub(crate) fn compare(new: &NewDelivery, stored: &Candidate) -> Option<Match> {
     let key = new.dedup_key();
     let has_equal_body = key.body == stored.body;
     let has_equal_event = key.event.is_some() && key.event == stored.event;
-    // Without the id of a job the same words may tell of another event.
-    let is_in_time = key.names_job || is_within_hour(new.received_at(), stored.received_at);
+    // Without the id of a job an equal body may be another event.
+    let is_in_time = key.names_job || is_within_an_hour(new.received_at(), stored.received_at);
     match (new.source(), stored.source) {
         (Source::Webhook, Source::Webhook) | (Source::Callback, Source::Callback) => {
-            (has_equal_body && is_in_time).then_some(Fit::SURE)
+            (has_equal_body && is_in_time).then_some(Match::CERTAIN)
         }
         (Source::Backfill, Source::Backfill) => {
             let has_equal_id = key.event_id.is_some() && key.event_id == stored.event_id;
-            (has_equal_body || (has_equal_id && has_equal_event)).then_some(Fit::SURE)
+            (has_equal_body || (has_equal_id && has_equal_event)).then_some(Match::CERTAIN)
         }
         (Source::Backfill, Source::Webhook) if has_equal_event => match &stored.matched {
-            Some(matched) => matched.is(&new.record_identity()).then_some(Fit::SURE),
-            None => Fit::of_ids(key.event_id(), stored.event_id.as_deref(), Link::Record),
+            Some(matched) => matched.is(&new.record_identity()).then_some(Match::CERTAIN),
+            None => Match::by_ids(key.event_id(), stored.event_id.as_deref(), Link::Record),
         },
         (Source::Webhook, Source::Backfill) if has_equal_event && key.is_plain && is_in_time => {
             match &stored.signed {
-                Some(signed) => (*signed == key.body).then_some(Fit::SURE),
-                None => Fit::of_ids(key.event_id(), stored.event_id.as_deref(), Link::Post),
+                Some(signed) => (*signed == key.body).then_some(Match::CERTAIN),
+                None => Match::by_ids(key.event_id(), stored.event_id.as_deref(), Link::Post),
             }
         }
         (Source::Import, _) => {
             let is_here = has_equal_body || stored.signed == Some(key.body);
-            // HeyGen gives each record an id of its own: there are no two of them.
+            // HeyGen gives each record a unique id.
             let is_record = stored.source == Source::Backfill && stored.event_id.is_some();
-            (is_here && (is_in_time || (is_record && has_equal_body))).then_some(Fit::SURE)
+            (is_here && (is_in_time || (is_record && has_equal_body))).then_some(Match::CERTAIN)
         }
         _ => None,
     }
 }
 
-fn is_within_hour(one: SystemTime, other: SystemTime) -> bool {
-    let apart = one
+fn is_within_an_hour(one: SystemTime, other: SystemTime) -> bool {
+    let distance = one
         .duration_since(other)
         .or_else(|_| other.duration_since(one));
-    apart.is_ok_and(|apart| apart <= HOUR)
+    distance.is_ok_and(|distance| distance <= HOUR)
 }
 
 impl Candidate {
-    /// One of which nothing more is known than what came in.
+    /// A candidate without a second form.
     pub(crate) fn new(source: Source, received_at: SystemTime, key: &DedupKey) -> Self {
         Self {
             source,
@@ -164,7 +166,7 @@ impl Candidate {
         }
     }
 
-    /// One that was stored as it came, and of which no second form is known.
+    /// A delivery that was stored as received, without a second form.
     #[must_use]
     pub fn of(delivery: &NewDelivery) -> Self {
         Self::new(
@@ -173,9 +175,7 @@ impl Candidate {
             delivery.dedup_key(),
         )
     }
-}
 
-impl Candidate {
     /// Adds the second form of the same event that is stored with it, see [`Duplicate::is_linked`].
     #[must_use]
     pub fn linked(mut self, other: &NewDelivery) -> Self {
@@ -197,7 +197,7 @@ impl Candidate {
     }
 }
 
-/// The stored delivery that a new one redeliveries.
+/// The stored delivery that a new one duplicates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Duplicate<I> {
@@ -209,7 +209,7 @@ pub struct Duplicate<I> {
     pub is_linked: bool,
 }
 
-/// The stored delivery that `new` redeliveries, if there is one. `stored` gives the candidates, the newest
+/// The stored delivery that `new` is a duplicate of, if any. `stored` gives the candidates, the newest
 /// first: all deliveries, or those that share one of the [keys](NewDelivery::lookup_keys).
 ///
 /// # Examples
@@ -226,13 +226,13 @@ pub fn find_duplicate<I>(
     new: &NewDelivery,
     stored: impl IntoIterator<Item = (I, Candidate)>,
 ) -> Option<Duplicate<I>> {
-    let mut best = Best::none();
+    let mut best = BestMatch::new();
     for (id, candidate) in stored {
-        if best.look_at(new, id, &candidate) {
+        if best.consider(new, id, &candidate) {
             break;
         }
     }
-    let (id, fit) = best.into_found()?;
+    let (id, fit) = best.into_match()?;
     let is_linked = fit.link.is_some();
     Some(Duplicate { id, is_linked })
 }
@@ -246,47 +246,47 @@ impl RecordIdentity {
     }
 }
 
-impl Fit {
-    const SURE: Self = Self {
-        is_sure: true,
+impl Match {
+    const CERTAIN: Self = Self {
+        is_certain: true,
         link: None,
     };
 
-    /// Of two that were not linked yet: two different ids are two events.
-    fn of_ids(one: Option<&str>, other: Option<&str>, link: Link) -> Option<Self> {
-        let is_sure = match (one, other) {
+    /// For two that were not linked yet: different ids mean different events.
+    fn by_ids(one: Option<&str>, other: Option<&str>, link: Link) -> Option<Self> {
+        let is_certain = match (one, other) {
             (Some(one), Some(other)) if one != other => return None,
             (Some(_), Some(_)) => true,
             (None, _) | (_, None) => false,
         };
         Some(Self {
-            is_sure,
+            is_certain,
             link: Some(link),
         })
     }
 }
 
-impl<I> Best<I> {
-    pub(crate) fn none() -> Self {
+impl<I> BestMatch<I> {
+    pub(crate) fn new() -> Self {
         Self(None)
     }
 
-    /// Looks at one more, the newest first. Gives whether no other can be better.
-    pub(crate) fn look_at(&mut self, new: &NewDelivery, id: I, stored: &Candidate) -> bool {
+    /// Considers one more candidate; the newest come first. Returns whether no other can match better.
+    pub(crate) fn consider(&mut self, new: &NewDelivery, id: I, stored: &Candidate) -> bool {
         let fit = compare(new, stored);
-        let is_sure = fit.is_some_and(|fit| fit.is_sure);
+        let is_certain = fit.is_some_and(|fit| fit.is_certain);
         if let Some(fit) = fit
-            && (is_sure || self.0.is_none())
+            && (is_certain || self.0.is_none())
         {
             self.0 = Some((id, fit));
         }
-        is_sure
+        is_certain
     }
 
-    pub(crate) fn into_found(self) -> Option<(I, Fit)> {
+    pub(crate) fn into_match(self) -> Option<(I, Match)> {
         self.0
     }
 }
 
-/// A retry whose first attempt was stored comes within minutes: the next attempt is answered 200.
+/// HeyGen's retry of a stored attempt comes within minutes: that next attempt is answered 200.
 const HOUR: Duration = Duration::from_secs(60 * 60);

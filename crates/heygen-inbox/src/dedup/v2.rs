@@ -1,5 +1,5 @@
-//! What versions before this one compared: the event's name and data, of which they wrote half a digest into the file, and its
-//! `event_id`. What they stored is found by it, and they find what this version publishes.
+//! The deduplication of schema version 2 and its streams: by `event_id`, and by half a digest of event name and data. It finds
+//! what those versions stored, and lets them find what this version publishes.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::index::Fingerprint;
 use super::{DedupKey, canonical};
 use crate::source::Source;
 
-/// Half of SHA-256, of event name and data, or of the bytes of what is no event.
+/// Half of SHA-256, of event name and data, or of the bytes of a body that is not an event.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(crate) struct Digest(pub(crate) [u8; 16]);
 
-/// Under which fingerprints those versions filed a delivery, by what they wrote of it.
-pub(crate) fn filed_under(
+/// The fingerprints by which those versions indexed a delivery, from what they stored of it.
+pub(crate) fn index_fingerprints(
     event_id: Option<&str>,
     digest: Digest,
 ) -> impl Iterator<Item = Fingerprint> + use<> {
@@ -28,18 +28,18 @@ pub(crate) fn filed_under(
     fingerprints.into_iter().flatten()
 }
 
-/// The same, of a delivery that is written now. What is imported they take for a callback's, and shall not recognise.
+/// The same for a delivery that is stored now. Those versions would take an import for a callback, and must not recognise it.
 #[cfg(feature = "jetstream")]
-pub(crate) fn filed_now_under(source: Source, key: &DedupKey) -> Vec<Fingerprint> {
+pub(crate) fn index_fingerprints_now(source: Source, key: &DedupKey) -> Vec<Fingerprint> {
     match source {
-        Source::Webhook | Source::Backfill => filed_under(key.event_id(), key.v2).collect(),
-        Source::Callback => filed_under(None, of_callback(key)).collect(),
+        Source::Webhook | Source::Backfill => index_fingerprints(key.event_id(), key.v2).collect(),
+        Source::Callback => index_fingerprints(None, of_callback(key)).collect(),
         Source::Import => Vec::new(),
     }
 }
 
-/// Under which of their fingerprints what is the same event as this may be found.
-pub(crate) fn looked_up_under(
+/// Those of their fingerprints by which duplicates of this are found.
+pub(crate) fn lookup_fingerprints(
     source: Source,
     key: &DedupKey,
 ) -> impl Iterator<Item = Fingerprint> + use<> {
@@ -57,7 +57,7 @@ pub(crate) fn looked_up_under(
     of_others.chain(of_callback)
 }
 
-/// Callbacks had digests of their own, so that they met nothing else.
+/// Callbacks had digests of their own, so that they matched nothing else.
 fn of_callback(key: &DedupKey) -> Digest {
     let mut text = b"apart\0".to_vec();
     canonical::write_bytes(&mut text, Source::Callback.as_str().as_bytes());
@@ -132,11 +132,11 @@ mod tests {
     fn check(body: &str, digest: &str, filed: &[u64]) {
         let key = DedupKey::of(body.as_bytes());
         assert_eq!(format!("{:?}", key.v2), digest, "{body}");
-        let found: Vec<_> = filed_under(key.event_id(), key.v2)
+        let found: Vec<_> = index_fingerprints(key.event_id(), key.v2)
             .map(|fingerprint| fingerprint.0)
             .collect();
         assert_eq!(found, filed, "{body}");
-        let looked_up: Vec<_> = looked_up_under(Source::Webhook, &key).collect();
+        let looked_up: Vec<_> = lookup_fingerprints(Source::Webhook, &key).collect();
         assert!(
             found
                 .iter()
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(of(body), "0a2cee1b7166334874e02d43daba4b1b");
     }
 
-    /// What version 2 computed, written down then.
+    /// Recorded from version 2.
     #[test]
     fn digests_and_fingerprints_are_those_of_version_2() {
         V2_CASES

@@ -115,9 +115,9 @@ pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<Sta
     if let Some(event_id) = delivery.dedup_key().event_id().filter(|id| is_plain(id)) {
         headers.insert(EVENT_ID, event_id);
     }
-    let v2 = v2::filed_now_under(delivery.source(), delivery.dedup_key());
+    let v2 = v2::index_fingerprints_now(delivery.source(), delivery.dedup_key());
     headers.insert(FINGERPRINTS_V2, in_hex(v2.into_iter()).as_str());
-    headers.insert(FINGERPRINTS, in_hex(delivery.filed_under()).as_str());
+    headers.insert(FINGERPRINTS, in_hex(delivery.index_fingerprints()).as_str());
     headers.insert(REQUEST_HEADERS, write_headers(delivery.headers()).as_str());
     if let Some(past) = past {
         headers.insert(PAST, past.as_str());
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(&stored.body[..], body);
         assert_eq!(stored.past, Some(State::DeadLettered));
         let found: Vec<_> = fingerprints(&sent).collect();
-        let filed: Vec<_> = delivery.filed_under().collect();
+        let filed: Vec<_> = delivery.index_fingerprints().collect();
         assert_eq!(found, filed);
         assert!(stored.to_delivery().is_duplicate_of(&delivery));
     }

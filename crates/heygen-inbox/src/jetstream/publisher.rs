@@ -18,7 +18,7 @@ use super::streams::Streams;
 use super::task::keep_running;
 use super::wake::Wake;
 use crate::dedup::DedupKey;
-use crate::dedup::rule::{Asks, Best, Candidate, Fit, Link, asks, compare};
+use crate::dedup::rule::{BestMatch, Candidate, Comparison, Link, Match, compare, comparison};
 use crate::delivery::NewDelivery;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
@@ -141,8 +141,8 @@ impl Publisher {
         &self,
         delivery: &NewDelivery,
         passed_over: &[u64],
-    ) -> Result<Option<(u64, Fit)>, InboxError> {
-        let mut best = Best::none();
+    ) -> Result<Option<(u64, Match)>, InboxError> {
+        let mut best = BestMatch::new();
         let candidates = self.seen.candidates(delivery);
         let candidates = candidates
             .into_iter()
@@ -156,17 +156,17 @@ impl Publisher {
             let Some(stored) = self.streams.events.get(sequence).await? else {
                 continue;
             };
-            let found = match asks(delivery.source(), stored.source) {
-                Asks::Nothing => continue,
-                Asks::Event => self.streams.records.get(sequence).await?,
-                Asks::Body => None,
+            let found = match comparison(delivery.source(), stored.source) {
+                Comparison::Never => continue,
+                Comparison::Event => self.streams.records.get(sequence).await?,
+                Comparison::Body => None,
             };
             let record = found.map(|found| found.record);
-            if best.look_at(delivery, sequence, &candidate(&stored, record.as_ref())) {
+            if best.consider(delivery, sequence, &candidate(&stored, record.as_ref())) {
                 break;
             }
         }
-        Ok(best.into_found())
+        Ok(best.into_match())
     }
 
     /// Stores with an event what `delivery` adds. `false` where that does not fit, or someone else

@@ -77,7 +77,7 @@ impl Seen {
 
     /// What this process appended.
     pub(super) fn insert_own(&self, delivery: &NewDelivery, sequence: u64) {
-        self.insert(delivery.filed_under(), sequence);
+        self.insert(delivery.index_fingerprints(), sequence);
         self.maps().known.own += 1;
     }
 
@@ -117,9 +117,9 @@ impl Seen {
     pub(super) fn candidates(&self, delivery: &NewDelivery) -> Vec<u64> {
         let maps = self.maps();
         // Receivers of the version before this one may be publishing to the stream.
-        let v2 = v2::looked_up_under(delivery.source(), delivery.dedup_key());
+        let v2 = v2::lookup_fingerprints(delivery.source(), delivery.dedup_key());
         let mut found: Vec<u64> = delivery
-            .looked_up_under()
+            .lookup_fingerprints()
             .chain(v2)
             .flat_map(|fingerprint| {
                 maps.newer
@@ -198,7 +198,7 @@ mod tests {
             NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
         };
         for number in 1..=100 {
-            seen.insert(event(number).filed_under(), number);
+            seen.insert(event(number).index_fingerprints(), number);
         }
         assert_eq!(seen.candidates(&event(100)), [100]);
         assert_eq!(seen.candidates(&event(97)), [97]);

@@ -10,7 +10,7 @@ use super::record::{Record, Word};
 use super::records::Found;
 use super::streams::Streams;
 use super::wake::Wake;
-use crate::admin::BY_HAND;
+use crate::admin::DEAD_LETTERED_BY_HAND;
 use crate::dedup::rule::Link;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
@@ -132,9 +132,11 @@ impl Transfer<'_> {
             record.state = Word::DeadLettered;
             let mut attempt =
                 Attempt::new(number, now, Duration::ZERO, AttemptOutcome::DeadLettered);
-            attempt.detail = Some(BY_HAND.to_owned());
+            attempt.detail = Some(DEAD_LETTERED_BY_HAND.to_owned());
             record.set_attempts(&[attempt]);
-            record.dead_sequence = dead.add(&event, id, number, Some(BY_HAND)).await?;
+            record.dead_sequence = dead
+                .add(&event, id, number, Some(DEAD_LETTERED_BY_HAND))
+                .await?;
             if records.put(sequence, &record, revision).await? {
                 references.remove(sequence).await;
                 self.consumer.drop_held(sequence).await?;
@@ -255,7 +257,7 @@ impl Transfer<'_> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let mut record = Record::new();
         record.set_state(past);
-        record.handed_out = imported.handed_out;
+        record.handed_out = imported.attempt_count;
         record.set_attempts(&imported.attempts);
         record.set_redeliveries(&imported.redeliveries);
         if let Some(matched) = imported.matched() {
@@ -271,7 +273,7 @@ impl Transfer<'_> {
             let last = imported.attempts.last();
             let reason = last.and_then(|attempt| attempt.detail.as_deref());
             let (dead, id) = (&self.streams.dead, events.id(sequence));
-            record.dead_sequence = dead.add(&event, id, imported.handed_out, reason).await?;
+            record.dead_sequence = dead.add(&event, id, imported.attempt_count, reason).await?;
         }
         let is_finished = matches!(record.state, Word::Acknowledged | Word::DeadLettered);
         if imported.is_replayed && is_finished {

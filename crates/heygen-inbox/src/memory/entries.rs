@@ -5,11 +5,11 @@ use std::ops::Bound;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::{Entry, MEMORY_TAG, id_of, size};
-use crate::admin::{BY_HAND, PruneReport, PruneStep};
+use crate::admin::{DEAD_LETTERED_BY_HAND, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::dedup::index::Index;
-use crate::dedup::rule::{Best, Fit};
+use crate::dedup::rule::{BestMatch, Match};
 use crate::delivery::NewDelivery;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
@@ -57,7 +57,7 @@ impl Entries {
             .unwrap_or(0)
             .max(self.last_key + 1);
         self.last_key = key;
-        for fingerprint in delivery.filed_under() {
+        for fingerprint in delivery.index_fingerprints() {
             self.fingerprints.insert(fingerprint, key);
         }
         if let Some(subject_id) = &delivery.label().subject_id {
@@ -75,19 +75,19 @@ impl Entries {
     }
 
     /// The earlier delivery that is the same event, if there is one.
-    pub(super) fn find(&self, delivery: &NewDelivery) -> Option<(u64, Fit)> {
-        let mut best = Best::none();
-        for fingerprint in delivery.looked_up_under() {
+    pub(super) fn find(&self, delivery: &NewDelivery) -> Option<(u64, Match)> {
+        let mut best = BestMatch::new();
+        for fingerprint in delivery.lookup_fingerprints() {
             for key in self.fingerprints.get(fingerprint) {
                 let Some(entry) = self.kept.get(&key) else {
                     continue;
                 };
-                if best.look_at(delivery, key, &entry.candidate()) {
-                    return best.into_found();
+                if best.consider(delivery, key, &entry.candidate()) {
+                    return best.into_match();
                 }
             }
         }
-        best.into_found()
+        best.into_match()
     }
 
     fn make_room(&mut self) -> Result<(), InboxError> {
@@ -110,7 +110,7 @@ impl Entries {
             return;
         };
         self.bytes -= size(&entry.delivery) + entry.signed.as_ref().map_or(0, size);
-        for fingerprint in entry.delivery.filed_under() {
+        for fingerprint in entry.delivery.index_fingerprints() {
             self.fingerprints.remove(fingerprint, key);
         }
     }
@@ -128,11 +128,11 @@ impl Entries {
         // It came in elsewhere, whenever that was.
         self.recent.remove(key);
         let received_at = to_micros(imported.delivery.received_at());
-        self.set_state(key, imported.begun_state(), received_at);
+        self.set_state(key, imported.initial_state(), received_at);
         if let Some(entry) = self.kept.get_mut(&key) {
-            entry.handed_out = imported.handed_out;
+            entry.handed_out = imported.attempt_count;
             if imported.is_replayed {
-                entry.first_attempt = imported.handed_out + 1;
+                entry.first_attempt = imported.attempt_count + 1;
             }
             entry.matched = imported.matched();
             entry.signed = imported.signed_delivery();
@@ -164,7 +164,7 @@ impl Entries {
         if let Some(claimed) = self.take(id.key(), false) {
             let result = AttemptOutcome::DeadLettered;
             let completion = Completion::new(&claimed, now, Duration::ZERO, result);
-            self.complete(&completion.detail(Some(BY_HAND.to_owned())));
+            self.complete(&completion.detail(Some(DEAD_LETTERED_BY_HAND.to_owned())));
         }
         Some(state)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::claim::ClaimedDelivery;
 use crate::completion::Completion;
-use crate::dedup::rule::{Candidate, Fit, Link, RecordIdentity};
+use crate::dedup::rule::{Candidate, Link, Match, RecordIdentity};
 use crate::delivery::NewDelivery;
 use crate::id::DeliveryId;
 use crate::record::{
@@ -54,7 +54,7 @@ impl Entry {
     }
 
     /// Takes down that the same event is here again. Gives how many bytes that adds.
-    pub(super) fn repeat(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
+    pub(super) fn repeat(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
         if delivery.source().is_received() {
             self.redeliveries.count += 1;
             self.redeliveries.last_at = Some(delivery.received_at());
@@ -64,7 +64,7 @@ impl Entry {
     }
 
     /// Takes down which other form of the same event this is. Gives how many bytes that adds.
-    pub(super) fn link(&mut self, delivery: &NewDelivery, fit: Fit) -> u64 {
+    pub(super) fn link(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
         match fit.link {
             None => 0,
             Some(Link::Record) => {

@@ -7,8 +7,7 @@ use super::error::is_no_access;
 use super::path::{folder_of, log_bytes};
 use crate::{InboxError, InboxErrorKind};
 
-/// What stands after the message of an error of SQLite, which itself says only that it cannot open
-/// a file.
+/// An explanation to append to the message of SQLite, which says only that it cannot open a file.
 pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str {
     if !is_no_access(error) {
         return "";

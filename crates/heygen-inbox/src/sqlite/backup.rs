@@ -5,23 +5,23 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
-use super::check::file_flaw;
-use super::kind::distrust;
+use super::check::file_issue;
+use super::kind::harden;
 
-/// Copies everything that is committed now to a file that need not exist. Gives the first thing that is
-/// wrong with the copy, which should be nothing.
+/// Copies everything that is committed now to a file that need not exist. Returns the first thing that is wrong with the copy,
+/// if any.
 ///
-/// All steps read in one transaction: without it, the copying would begin again with every commit of another process.
+/// All steps read in one transaction: without it, the backup would restart with every commit of another process.
 pub(super) fn copy(
     from: &Connection,
     to: &Path,
     mut progress: impl FnMut(u64, u64),
 ) -> rusqlite::Result<Option<String>> {
     let snapshot = from.unchecked_transaction()?;
-    // A transaction begins to read with its first question.
+    // The read transaction begins with its first query.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
     let mut copy = Connection::open(to)?;
-    distrust(&copy)?;
+    harden(&copy)?;
     let backup = Backup::new(from, &mut copy)?;
     loop {
         let step = backup.step(PAGES)?;
@@ -34,7 +34,7 @@ pub(super) fn copy(
         match step {
             StepResult::Done => break,
             StepResult::More => {}
-            // Nobody else knows the copy, and the source is being read already.
+            // No other process knows the copy, and the read transaction of the source has begun.
             _ => {
                 return Err(rusqlite::Error::SqliteFailure(
                     ffi::Error::new(ffi::SQLITE_BUSY),
@@ -45,11 +45,11 @@ pub(super) fn copy(
     }
     drop(backup);
     snapshot.finish()?;
-    // One file that needs none beside it; whoever serves it sets what it needs.
+    // One file without a write-ahead log; the process that serves it later enables that.
     copy.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()))?;
-    let flaw = file_flaw(&copy)?;
+    let issue = file_issue(&copy)?;
     copy.close().map_err(|(_, error)| error)?;
-    Ok(flaw)
+    Ok(issue)
 }
 
 /// 4 MiB at a time, at SQLite's usual page size.

@@ -1,15 +1,15 @@
-//! A stored delivery, as far as deduplication asks for it, and what it adds to one.
+//! Reads stored deliveries as candidates of deduplication, and links a delivery to its duplicate.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::row;
-use crate::dedup::rule::{Asks, Candidate, Link, RecordIdentity, asks};
+use crate::dedup::rule::{Candidate, Comparison, Link, RecordIdentity, comparison};
 use crate::dedup::{BodyDigest, DedupKey};
 use crate::time::{from_micros, to_micros};
 use crate::{NewDelivery, Source};
 
-/// What is there under `id`, for a delivery that comes by `new`. `None` where the two are never the same event, and for a row
-/// that cannot be read, which must not keep what is sent now from being stored.
+/// The delivery of this id, as a candidate for one whose source is `new`. `None` when the two are never the same event, and for
+/// an unreadable row, which must not prevent the new delivery from being stored.
 pub(super) fn read(
     connection: &Connection,
     id: i64,
@@ -36,11 +36,11 @@ fn read_whole(
     let Some((source, received_at, body)) = found else {
         return Ok(None);
     };
-    let asks = asks(new, source);
-    if asks == Asks::Nothing {
+    let comparison = comparison(new, source);
+    if comparison == Comparison::Never {
         return Ok(None);
     }
-    if let (Asks::Body, Some(body)) = (asks, body) {
+    if let (Comparison::Body, Some(body)) = (comparison, body) {
         return Ok(Some(Candidate {
             source,
             received_at,
@@ -71,7 +71,7 @@ fn read_whole(
     Ok(Some(candidate))
 }
 
-/// Stores with `id` what a delivery adds that is the same event.
+/// Stores the second form of an event with the delivery that is its first.
 pub(super) fn store(
     connection: &Connection,
     id: i64,
@@ -112,7 +112,7 @@ pub(super) fn store_record(
     Ok(())
 }
 
-/// A digest of another length is none.
+/// `None` for a digest of another length.
 fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<BodyDigest>> {
     let bytes = row.get_ref(column)?.as_blob_or_null()?;
     Ok(bytes

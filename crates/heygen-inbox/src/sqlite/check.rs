@@ -1,4 +1,4 @@
-//! Looks for damage: [`IntegrityIssue`]s of the file, and of what stands in it.
+//! Integrity checks of an inbox file and of its rows.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use super::{kind, row};
 use crate::time::to_micros;
 use crate::{AttemptOutcome, DeliveryId, DriftKind, Source, State};
 
-/// How closely to look at the file itself.
+/// How thoroughly to check the file itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum CheckLevel {
@@ -29,104 +29,104 @@ pub enum CheckLevel {
 pub struct IntegrityIssue {
     /// What is wrong, for a person to read.
     pub what: String,
-    /// How often.
+    /// How many times.
     pub count: u64,
-    /// The first delivery that has it, where it is about deliveries.
+    /// The first delivery with this issue, if it is about deliveries.
     pub example: Option<DeliveryId>,
 }
 
-/// Everything that is wrong; nothing, as it should be. Damage that stops the looking is the last flaw.
+/// All issues. Damage that stops the check is the last one.
 pub(super) fn check(
     connection: &Connection,
     tag: u32,
-    depth: CheckLevel,
+    level: CheckLevel,
     now: SystemTime,
 ) -> rusqlite::Result<Vec<IntegrityIssue>> {
-    let mut flaws = Vec::new();
-    match look(connection, tag, depth, now, &mut flaws) {
-        Ok(()) => Ok(flaws),
+    let mut issues = Vec::new();
+    match find_issues(connection, tag, level, now, &mut issues) {
+        Ok(()) => Ok(issues),
         Err(error) if is_damage(&error) => {
-            flaws.push(IntegrityIssue::of_file(format!(
+            issues.push(IntegrityIssue::of_file(format!(
                 "the file is damaged: {error}"
             )));
-            Ok(flaws)
+            Ok(issues)
         }
         Err(error) => Err(error),
     }
 }
 
-/// The first flaw of the file itself, looked for quickly.
-pub(super) fn file_flaw(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    match file_flaws(connection, CheckLevel::Quick) {
-        Ok(flaws) => Ok(flaws.into_iter().next()),
+/// The first issue that a quick check of the file itself finds.
+pub(super) fn file_issue(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    match file_issues(connection, CheckLevel::Quick) {
+        Ok(issues) => Ok(issues.into_iter().next()),
         Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
     }
 }
 
-/// What SQLite says of the file; nothing when it is sound.
-fn file_flaws(connection: &Connection, depth: CheckLevel) -> rusqlite::Result<Vec<String>> {
-    let pragma = match depth {
+/// The issues that SQLite reports.
+fn file_issues(connection: &Connection, level: CheckLevel) -> rusqlite::Result<Vec<String>> {
+    let pragma = match level {
         CheckLevel::Quick => "PRAGMA quick_check(20)",
         CheckLevel::Full => "PRAGMA integrity_check(20)",
     };
-    let mut said: Vec<String> = connection
+    let mut lines: Vec<String> = connection
         .prepare(pragma)?
         .query_map((), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    said.retain(|line| line != "ok");
-    Ok(said)
+    lines.retain(|line| line != "ok");
+    Ok(lines)
 }
 
-/// Whether a file and the log beside it do not fit together. Neither is changed.
+/// Whether the file is damaged when its write-ahead log is applied. Changes neither.
 pub(super) fn is_damaged_with_log(path: &Path) -> bool {
     let looked = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Otherwise closing it would bring the log into the file.
+        // Closing it would checkpoint otherwise.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        kind::distrust(&connection)?;
-        file_flaw(&connection)
+        kind::harden(&connection)?;
+        file_issue(&connection)
     };
     match looked() {
-        Ok(flaw) => flaw.is_some(),
+        Ok(issue) => issue.is_some(),
         Err(error) => is_damage(&error),
     }
 }
 
-fn look(
+fn find_issues(
     connection: &Connection,
     tag: u32,
-    depth: CheckLevel,
+    level: CheckLevel,
     now: SystemTime,
-    flaws: &mut Vec<IntegrityIssue>,
+    issues: &mut Vec<IntegrityIssue>,
 ) -> rusqlite::Result<()> {
-    let said = file_flaws(connection, depth)?;
-    flaws.extend(said.into_iter().map(IntegrityIssue::of_file));
-    foreign_objects(connection, flaws)?;
-    orphans(connection, flaws)?;
+    let lines = file_issues(connection, level)?;
+    issues.extend(lines.into_iter().map(IntegrityIssue::of_file));
+    foreign_objects(connection, issues)?;
+    orphans(connection, issues)?;
     for (what, condition) in rules(now) {
         let sql = format!("SELECT count(*), min(id) FROM {condition}");
         let (count, example) =
             connection.query_row(&sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        flaws.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
+        issues.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
     }
     for (what, sql) in HEADERS {
         let (count, example) = unreadable_headers(connection, sql)?;
-        flaws.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
+        issues.extend(IntegrityIssue::of_deliveries(what, count, example, tag));
     }
     Ok(())
 }
 
-/// What runs by itself in other programs that open the file. Here it does not.
+/// Triggers and views, which run in other programs that open the file. Here they are disabled.
 fn foreign_objects(
     connection: &Connection,
-    flaws: &mut Vec<IntegrityIssue>,
+    issues: &mut Vec<IntegrityIssue>,
 ) -> rusqlite::Result<()> {
     let found: Vec<String> = connection
         .prepare("SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('trigger', 'view')")?
         .query_map((), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    flaws.extend(
+    issues.extend(
         found
             .into_iter()
             .map(|object| IntegrityIssue::of_file(format!("{object} is not part of an inbox"))),
@@ -134,13 +134,13 @@ fn foreign_objects(
     Ok(())
 }
 
-/// Rows that belong to a delivery that is not there.
-fn orphans(connection: &Connection, flaws: &mut Vec<IntegrityIssue>) -> rusqlite::Result<()> {
+/// Rows that belong to a missing delivery.
+fn orphans(connection: &Connection, issues: &mut Vec<IntegrityIssue>) -> rusqlite::Result<()> {
     let found: Vec<(String, i64)> = connection
         .prepare("SELECT \"table\", count(*) FROM pragma_foreign_key_check GROUP BY 1")?
         .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    flaws.extend(found.into_iter().map(|(table, count)| IntegrityIssue {
+    issues.extend(found.into_iter().map(|(table, count)| IntegrityIssue {
         what: format!("rows of table {table} belong to no delivery"),
         count: count.cast_unsigned(),
         example: None,
@@ -148,7 +148,7 @@ fn orphans(connection: &Connection, flaws: &mut Vec<IntegrityIssue>) -> rusqlite
     Ok(())
 }
 
-/// What must not be: in words, and as what stands after FROM where it is.
+/// What must not occur: its description, and the SQL after FROM that finds it.
 fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
     let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Other].map(Outcome::as_str);
     let states = [
@@ -223,7 +223,7 @@ fn rules(now: SystemTime) -> Vec<(&'static str, String)> {
             format!("(SELECT delivery_id AS id FROM attempt WHERE result NOT IN ({results}))"),
         ),
         (
-            "config_drift from what is known, of an unknown kind",
+            "drift of an unknown kind",
             format!("(SELECT example AS id FROM drift WHERE kind NOT IN ({kinds}))"),
         ),
     ]
@@ -279,7 +279,7 @@ const HEADERS: [(&str, &str); 3] = [
     ),
 ];
 
-/// So far apart the clocks of two machines may be, by which one file was written.
+/// How much the clocks of two machines that write one file may differ.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60 * 60);
 
 #[cfg(test)]
@@ -304,9 +304,9 @@ mod tests {
         appended[0].id()
     }
 
-    fn flaws(path: &Path) -> Vec<IntegrityIssue> {
+    fn issues(path: &Path) -> Vec<IntegrityIssue> {
         let reader = Reader::open(path).expect("an inbox");
-        let check = |depth| reader.check(depth, SystemTime::now()).expect("readable");
+        let check = |level| reader.check(level, SystemTime::now()).expect("readable");
         let found = check(CheckLevel::Quick);
         assert_eq!(check(CheckLevel::Full), found);
         found
@@ -317,12 +317,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let id = inbox(&path);
-        assert_eq!(flaws(&path), []);
+        assert_eq!(issues(&path), []);
         let connection = Connection::open(&path).expect("a database");
         connection
             .execute_batch(&format!("PRAGMA foreign_keys = OFF; {damage}"))
             .expect("damage");
-        let found = flaws(&path);
+        let found = issues(&path);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].what.as_str(), found[0].count), (expected, 1));
         assert!(found[0].example.is_none_or(|example| example == id));
@@ -391,10 +391,7 @@ mod tests {
             "UPDATE delivery SET attempts = 1; INSERT INTO attempt SELECT id, 1, 0, 0, 'x', NULL FROM delivery",
             "attempts with an unknown result",
         );
-        check_found(
-            "UPDATE drift SET kind = 'x'",
-            "config_drift from what is known, of an unknown kind",
-        );
+        check_found("UPDATE drift SET kind = 'x'", "drift of an unknown kind");
         check_found(
             "UPDATE content SET headers = '{}'",
             "deliveries whose headers cannot be read",
@@ -406,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_come_is_found() {
+    fn delivery_of_the_future_is_found() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         inbox(&path);

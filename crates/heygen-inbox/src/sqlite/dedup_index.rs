@@ -1,81 +1,82 @@
-//! [`Seen`]: was this event here before?
+//! [`DedupIndex`]: finds stored deliveries by fingerprint.
 //!
-//! Three places, looked through together:
-//! 1. `recent`: a map in memory of what came in last;
-//! 2. `freezing`: the map before it, sorted, on its way into the table `fingerprint`, a few rows with every commit;
-//! 3. `runs`: what stands in the table, each run with a [`Filter`] in memory, so that the table is hardly ever asked in vain.
+//! A log-structured index of three levels, which a lookup searches together:
+//! 1. `recent`: a map in memory of the newest fingerprints;
+//! 2. `flush`: the map before it, sorted, while it is written to the table `fingerprint`, a few rows with every commit;
+//! 3. `runs`: the sorted runs in the table, each with a [`BloomFilter`](bloom_filter::BloomFilter) in memory, so that nearly
+//!    every query of the table finds something.
 //!
-//! A fingerprint only finds candidates; the delivery on disk decides. The table needs no random writes: every run is
-//! sorted and goes to the end. Memory is bounded: two maps of `run_len`, and the filters of the newest [`MAX_FILTERS`] runs.
+//! A fingerprint only finds candidates; the stored delivery decides. The table needs no random writes: every run is sorted and
+//! appended. Memory is bounded: two maps of `run_len`, and the filters of the newest [`MAX_FILTERS`] runs.
 //!
-//! What version 2 of the file wrote stays as it is: its runs stand in the table `seen` and are asked by its fingerprints.
+//! Runs of schema version 2 stay in the table `seen` and are queried by the fingerprints of that version.
 
 use rusqlite::{Connection, Row};
 
 mod bloom_filter;
 mod run;
 
-use self::run::{Freezing, Run};
+use self::run::{Flush, Run};
 use super::{candidate, row};
 use crate::NewDelivery;
 use crate::dedup::fingerprint;
 use crate::dedup::index::{Fingerprint, Index};
-use crate::dedup::rule::{Best, Fit};
+use crate::dedup::rule::{BestMatch, Match};
 use crate::dedup::{BodyDigest, v2};
 
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct DedupIndex {
     run_len: usize,
     recent: Index<i64>,
-    freezing: Option<Freezing>,
+    flush: Option<Flush>,
     runs: Vec<Run>,
     next_run: i64,
-    /// Whether version 2 wrote to the file.
+    /// Whether schema version 2 wrote to the file.
     has_v2: bool,
-    /// What to take out of `recent` should the transaction fail.
+    /// What to remove from `recent` if the transaction fails.
     undo: Vec<(Fingerprint, i64)>,
-    /// Runs that the transaction under way deletes.
-    gone: Vec<i64>,
+    /// Runs that the open transaction deletes.
+    deleted_runs: Vec<i64>,
 }
 
-impl Seen {
-    /// Reads back what an earlier process left, inside the caller's transaction. Costs one pass over what is not in a run
-    /// yet, and what is more than one run of that is written into one.
+impl DedupIndex {
+    /// Loads the index, inside the caller's transaction. Reads all deliveries that are in no run yet, and writes each full run of
+    /// them.
     pub(super) fn load(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
-        let mut seen = Self::load_runs(connection, run_len)?;
-        // A run that was not finished is written again.
-        let last_run = seen.runs.last().map_or(0, |run| run.run);
+        let mut dedup_index = Self::load_runs(connection, run_len)?;
+        // An incomplete run is written again.
+        let last_run = dedup_index.runs.last().map_or(0, |run| run.run);
         connection.execute("DELETE FROM seen WHERE run > ?1", [last_run])?;
         connection.execute("DELETE FROM fingerprint WHERE run > ?1", [last_run])?;
-        seen.take_in(connection, |seen, last_id| {
-            if seen.recent.len() >= seen.run_len {
-                seen.freeze(last_id);
-                seen.write_some(connection, usize::MAX)?;
-                seen.committed(last_id);
+        dedup_index.load_deliveries(connection, |dedup_index, last_id| {
+            if dedup_index.recent.len() >= dedup_index.run_len {
+                dedup_index.start_flush(last_id);
+                dedup_index.write_some(connection, usize::MAX)?;
+                dedup_index.committed(last_id);
             }
             Ok(())
         })?;
-        Ok(seen)
+        Ok(dedup_index)
     }
 
-    /// The same for one that writes no runs, because another process does.
-    pub(super) fn load_beside(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut seen = Self::load_runs(connection, usize::MAX)?;
-        seen.take_in(connection, |_, _| Ok(()))?;
-        Ok(seen)
+    /// For a process that writes no runs, because another does.
+    pub(super) fn load_without_flushes(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut dedup_index = Self::load_runs(connection, usize::MAX)?;
+        dedup_index.load_deliveries(connection, |_, _| Ok(()))?;
+        Ok(dedup_index)
     }
 
-    /// Takes in what other processes have added after `known`, inside the transaction under way.
+    /// Reads what other processes have added after `known`, inside the open transaction.
     pub(super) fn catch_up(&mut self, connection: &Connection, known: i64) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(SINCE)?;
         let mut rows = statement.query([known])?;
         while let Some(row) = rows.next()? {
-            self.insert(filed_under(row)?.into_iter(), row.get(0)?);
+            self.insert(index_fingerprints(row)?.into_iter(), row.get(0)?);
         }
         Ok(())
     }
 
-    fn take_in(
+    fn load_deliveries(
         &mut self,
         connection: &Connection,
         mut after_each: impl FnMut(&mut Self, i64) -> rusqlite::Result<()>,
@@ -85,7 +86,7 @@ impl Seen {
         let mut rows = statement.query([covered])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
-            self.insert(filed_under(row)?.into_iter(), id);
+            self.insert(index_fingerprints(row)?.into_iter(), id);
             self.undo.clear();
             after_each(self, id)?;
         }
@@ -95,27 +96,27 @@ impl Seen {
     fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
         let sql = "SELECT EXISTS (SELECT 1 FROM inbox WHERE name = 'version_2_to' AND value > 0)";
         let runs = Run::load_all(connection)?;
-        let mut seen = Self {
+        let mut dedup_index = Self {
             run_len: run_len.max(1),
             recent: Index::default(),
-            freezing: None,
+            flush: None,
             next_run: runs.last().map_or(1, |run| run.run + 1),
             runs,
             has_v2: connection.query_row(sql, (), |row| row.get(0))?,
             undo: Vec::new(),
-            gone: Vec::new(),
+            deleted_runs: Vec::new(),
         };
-        seen.forget_old_filters();
-        Ok(seen)
+        dedup_index.drop_old_filters();
+        Ok(dedup_index)
     }
 
-    /// Up to which delivery everything is in a run.
+    /// The newest delivery that is in a run; all before it are too.
     fn covered(&self) -> i64 {
         self.runs.last().map_or(0, |run| run.last_id)
     }
 
-    /// Deletes up to `rows` index rows that only tell of deliveries before `first`, inside the caller's transaction. Gives
-    /// whether there is nothing more of that kind.
+    /// Deletes up to `rows` index rows of runs that only hold deliveries before `first`, inside the caller's transaction. Returns
+    /// whether there are no more of them.
     pub(super) fn prune(
         &mut self,
         connection: &Connection,
@@ -125,55 +126,55 @@ impl Seen {
         let Some((run, is_gone)) = Run::prune(connection, first, rows)? else {
             return Ok(true);
         };
-        self.gone.extend(is_gone.then_some(run));
+        self.deleted_runs.extend(is_gone.then_some(run));
         Ok(false)
     }
 
-    /// Whether [`find`](Self::find) has anything to look at; nearly always it has not when the event is new. A
-    /// run so old that its filter is not held may know anything.
-    pub(super) fn may_know(&self, delivery: &NewDelivery) -> bool {
-        let mut looked_up = self.looked_up_under(delivery);
+    /// Whether [`find`](Self::find) has any candidates; nearly always false for a new event. A run so old that its filter is not
+    /// in memory may contain anything.
+    pub(super) fn may_contain(&self, delivery: &NewDelivery) -> bool {
+        let mut looked_up = self.lookup_fingerprints(delivery);
         looked_up.any(|fingerprint| {
             self.recent.contains(fingerprint)
                 || self
-                    .freezing
+                    .flush
                     .as_ref()
-                    .is_some_and(|freezing| freezing.get(fingerprint).next().is_some())
-                || self.runs.iter().any(|run| run.may_hold(fingerprint))
+                    .is_some_and(|flush| flush.get(fingerprint).next().is_some())
+                || self.runs.iter().any(|run| run.may_contain(fingerprint))
         })
     }
 
-    /// The earlier delivery that is the same event, if there is one.
+    /// The stored delivery that this is a duplicate of.
     pub(super) fn find(
         &self,
         connection: &Connection,
         delivery: &NewDelivery,
-    ) -> rusqlite::Result<Option<(i64, Fit)>> {
-        let mut best = Best::none();
+    ) -> rusqlite::Result<Option<(i64, Match)>> {
+        let mut best = BestMatch::new();
         for id in self.candidates(connection, delivery)? {
             if let Some(stored) = candidate::read(connection, id, delivery.source())?
-                && best.look_at(delivery, id, &stored)
+                && best.consider(delivery, id, &stored)
             {
                 break;
             }
         }
-        Ok(best.into_found())
+        Ok(best.into_match())
     }
 
-    /// What may be the same event, the newest first.
+    /// Deliveries that may be the same event, the newest first.
     fn candidates(
         &self,
         connection: &Connection,
         delivery: &NewDelivery,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut found = Vec::new();
-        for fingerprint in self.looked_up_under(delivery) {
+        for fingerprint in self.lookup_fingerprints(delivery) {
             found.extend(self.recent.get(fingerprint));
-            if let Some(freezing) = &self.freezing {
-                found.extend(freezing.get(fingerprint));
+            if let Some(flush) = &self.flush {
+                found.extend(flush.get(fingerprint));
             }
             for run in &self.runs {
-                if run.may_hold(fingerprint) {
+                if run.may_contain(fingerprint) {
                     run.get(connection, fingerprint, &mut found)?;
                 }
             }
@@ -183,10 +184,15 @@ impl Seen {
         Ok(found)
     }
 
-    fn looked_up_under(&self, delivery: &NewDelivery) -> impl Iterator<Item = Fingerprint> + use<> {
+    fn lookup_fingerprints(
+        &self,
+        delivery: &NewDelivery,
+    ) -> impl Iterator<Item = Fingerprint> + use<> {
         let (source, key) = (delivery.source(), delivery.dedup_key());
-        let v2 = self.has_v2.then(|| v2::looked_up_under(source, key));
-        delivery.looked_up_under().chain(v2.into_iter().flatten())
+        let v2 = self.has_v2.then(|| v2::lookup_fingerprints(source, key));
+        delivery
+            .lookup_fingerprints()
+            .chain(v2.into_iter().flatten())
     }
 
     pub(super) fn insert(&mut self, fingerprints: impl Iterator<Item = Fingerprint>, id: i64) {
@@ -196,9 +202,9 @@ impl Seen {
         }
     }
 
-    /// Whether rows wait for the table, and so whether an idle writer has something to do.
-    pub(super) fn is_freezing(&self) -> bool {
-        self.freezing.is_some()
+    /// Whether index rows wait to be written, by an idle writer too.
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flush.is_some()
     }
 
     /// Writes up to `rows` waiting rows, inside the caller's transaction.
@@ -207,53 +213,53 @@ impl Seen {
         connection: &Connection,
         rows: usize,
     ) -> rusqlite::Result<()> {
-        match &mut self.freezing {
-            Some(freezing) => freezing.write_some(connection, rows),
+        match &mut self.flush {
+            Some(flush) => flush.write_some(connection, rows),
             None => Ok(()),
         }
     }
 
-    /// The transaction is on the disk. `last_id` is the newest delivery in it.
+    /// The transaction was committed. `last_id` is the newest delivery in it.
     pub(super) fn committed(&mut self, last_id: i64) {
         self.undo.clear();
-        let gone = std::mem::take(&mut self.gone);
-        self.runs.retain(|run| !gone.contains(&run.run));
-        if let Some(freezing) = &mut self.freezing {
-            freezing.committed();
+        let deleted_runs = std::mem::take(&mut self.deleted_runs);
+        self.runs.retain(|run| !deleted_runs.contains(&run.run));
+        if let Some(flush) = &mut self.flush {
+            flush.committed();
         }
-        if let Some(freezing) = self.freezing.take_if(|freezing| freezing.is_written()) {
-            self.runs.push(freezing.into_run());
-            self.forget_old_filters();
+        if let Some(flush) = self.flush.take_if(|flush| flush.is_written()) {
+            self.runs.push(flush.into_run());
+            self.drop_old_filters();
         }
-        if self.freezing.is_none() && self.recent.len() >= self.run_len {
-            self.freeze(last_id);
+        if self.flush.is_none() && self.recent.len() >= self.run_len {
+            self.start_flush(last_id);
         }
     }
 
     /// How many fingerprints are held in memory.
-    pub(super) fn remembered(&self) -> usize {
+    pub(super) fn buffered(&self) -> usize {
         self.recent.len()
     }
 
-    /// The transaction came to nothing.
+    /// The transaction was rolled back.
     pub(super) fn rolled_back(&mut self) {
-        self.gone.clear();
+        self.deleted_runs.clear();
         while let Some((fingerprint, id)) = self.undo.pop() {
             self.recent.remove(fingerprint, id);
         }
-        if let Some(freezing) = &mut self.freezing {
-            freezing.rolled_back();
+        if let Some(flush) = &mut self.flush {
+            flush.rolled_back();
         }
     }
 
-    fn freeze(&mut self, last_id: i64) {
+    fn start_flush(&mut self, last_id: i64) {
         let run = self.next_run;
         self.next_run += 1;
         let entries = std::mem::take(&mut self.recent).into_entries();
-        self.freezing = Some(Freezing::new(run, last_id, entries));
+        self.flush = Some(Flush::new(run, last_id, entries));
     }
 
-    fn forget_old_filters(&mut self) {
+    fn drop_old_filters(&mut self) {
         let old = self.runs.len().saturating_sub(MAX_FILTERS);
         for run in &mut self.runs[..old] {
             run.filter = None;
@@ -261,20 +267,20 @@ impl Seen {
     }
 }
 
-/// Under which fingerprints a row of [`SINCE`] is filed, by the rules of the version that wrote it.
-fn filed_under(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
+/// The fingerprints of a row of [`SINCE`], by the rules of the version that wrote it.
+fn index_fingerprints(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
     let digest = row.get_ref(3)?.as_blob()?;
     let digest = digest.try_into().ok().map(v2::Digest);
     let body = row.get_ref(4)?.as_blob_or_null()?;
     Ok(match (body, digest) {
         (None, Some(digest)) => {
-            v2::filed_under(row.get_ref(2)?.as_str_or_null()?, digest).collect()
+            v2::index_fingerprints(row.get_ref(2)?.as_str_or_null()?, digest).collect()
         }
         (Some(body), event) => match (row::source(row, 1), body.try_into()) {
             (Ok(source), Ok(body)) => {
-                fingerprint::filed_under(source, BodyDigest(body), event).collect()
+                fingerprint::index_fingerprints(source, BodyDigest(body), event).collect()
             }
-            // Damage, which a check tells of: it is not found, and so delivered twice.
+            // Damage, which a check reports: a duplicate of it is delivered again.
             _ => Vec::new(),
         },
         (None, None) => Vec::new(),
@@ -284,11 +290,11 @@ fn filed_under(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
 const SINCE: &str =
     "SELECT id, source, event_id, digest, body_digest FROM delivery WHERE id > ?1 ORDER BY id";
 
-/// 64 MiB with the default length of a run; older runs are asked on disk.
+/// 64 MiB with the default length of a run; older runs are queried without a filter.
 const MAX_FILTERS: usize = 64;
 
-/// Who writes no runs loads again what is held in memory when it is so many fingerprints: about 20 MiB.
-pub(super) const REOPEN_AFTER: usize = 500_000;
+/// A process that writes no runs loads the index again past so many fingerprints in memory: about 20 MiB.
+pub(super) const RELOAD_AFTER: usize = 500_000;
 
 #[cfg(test)]
 mod tests {
@@ -301,12 +307,12 @@ mod tests {
     use crate::dedup::rule::{Candidate, Link};
     use crate::time::to_micros;
 
-    /// What [`Seen`] has to find, kept in the simplest way there is: all that is stored, the newest last.
+    /// The model: all that is stored, the newest last.
     type Model = Vec<(i64, Candidate)>;
 
     struct Rig {
         connection: Connection,
-        seen: Seen,
+        dedup_index: DedupIndex,
         model: Model,
         committed: Model,
         last_id: i64,
@@ -324,7 +330,7 @@ mod tests {
                 connection.execute_batch(schema).expect("the schema");
             }
             Self {
-                seen: Seen::load(&connection, RUN_LEN).expect("nothing to load"),
+                dedup_index: DedupIndex::load(&connection, RUN_LEN).expect("nothing to load"),
                 connection,
                 model: Model::new(),
                 committed: Model::new(),
@@ -333,7 +339,7 @@ mod tests {
             }
         }
 
-        /// Deliveries of all sources about the same events, some of which name a job; of several bodies each.
+        /// Deliveries of all sources about the same events, some of which name a job, each with several bodies.
         fn delivery(number: u64, minutes: u64) -> NewDelivery {
             let source = Source::ALL[(number % 4) as usize];
             let (subject, shape) = (number / 16, (number / 4) % 4);
@@ -354,16 +360,19 @@ mod tests {
         }
 
         fn append(&mut self, delivery: &NewDelivery) {
-            let mut best = Best::none();
+            let mut best = BestMatch::new();
             for (id, stored) in self.model.iter().rev() {
-                if best.look_at(delivery, *id, stored) {
+                if best.consider(delivery, *id, stored) {
                     break;
                 }
             }
-            let expected = best.into_found();
-            let found = self.seen.find(&self.connection, delivery).expect("a look");
+            let expected = best.into_match();
+            let found = self
+                .dedup_index
+                .find(&self.connection, delivery)
+                .expect("a look");
             assert_eq!(found, expected, "{delivery:?}");
-            assert!(found.is_none() || self.seen.may_know(delivery));
+            assert!(found.is_none() || self.dedup_index.may_contain(delivery));
             let Some((id, fit)) = found else {
                 return self.insert(delivery);
             };
@@ -407,25 +416,26 @@ mod tests {
                     params![self.last_id, delivery.body().as_ref()],
                 )
                 .expect("its body");
-            self.seen.insert(delivery.filed_under(), self.last_id);
+            self.dedup_index
+                .insert(delivery.index_fingerprints(), self.last_id);
             self.model.push((self.last_id, Candidate::of(delivery)));
         }
 
-        /// Appends in one transaction, of which only some index rows are written with it.
+        /// Appends in one transaction, which writes some of the waiting index rows.
         fn batch(&mut self, deliveries: &[NewDelivery], rows: usize, commit: bool) {
             self.connection.execute_batch("BEGIN").expect("begin");
             let before = self.last_id;
             deliveries.iter().for_each(|delivery| self.append(delivery));
-            self.seen
+            self.dedup_index
                 .write_some(&self.connection, rows)
                 .expect("index rows");
             if commit {
                 self.connection.execute_batch("COMMIT").expect("commit");
-                self.seen.committed(self.last_id);
+                self.dedup_index.committed(self.last_id);
                 self.committed.clone_from(&self.model);
             } else {
                 self.connection.execute_batch("ROLLBACK").expect("rollback");
-                self.seen.rolled_back();
+                self.dedup_index.rolled_back();
                 self.model.clone_from(&self.committed);
                 self.last_id = before;
             }
@@ -436,7 +446,7 @@ mod tests {
     const START: Duration = Duration::from_secs(1_790_000_000);
 
     #[test]
-    fn it_knows_what_was_committed_and_nothing_else_whatever_comes_between() {
+    fn index_agrees_with_a_model_over_commits_rollbacks_and_restarts() {
         let mut rig = Rig::new();
         let mut random = 7_u64;
         let mut next = |below: u64| {
@@ -445,7 +455,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             (random >> 33) % below
         };
-        let mut frozen_at_load = 0;
+        let mut flushes_at_load = 0;
         for minutes in 0..600 {
             let deliveries: Vec<_> = (0..next(6))
                 .map(|_| Rig::delivery(next(640), minutes))
@@ -453,34 +463,38 @@ mod tests {
             let (rows, commit) = (next(40) as usize, next(4) > 0);
             rig.batch(&deliveries, rows, commit);
             if next(20) == 0 {
-                // The process ends here, and another takes up what is on the disk.
-                frozen_at_load += usize::from(rig.seen.is_freezing());
-                rig.seen = Seen::load(&rig.connection, RUN_LEN).expect("a load");
+                // The process ends here, and another loads the index from the disk.
+                flushes_at_load += usize::from(rig.dedup_index.is_flushing());
+                rig.dedup_index = DedupIndex::load(&rig.connection, RUN_LEN).expect("a load");
             }
         }
-        assert!(rig.seen.runs.len() > 20, "{} runs", rig.seen.runs.len());
-        assert!(frozen_at_load > 3, "{frozen_at_load} ends within a run");
+        assert!(
+            rig.dedup_index.runs.len() > 20,
+            "{} runs",
+            rig.dedup_index.runs.len()
+        );
+        assert!(flushes_at_load > 3, "{flushes_at_load} ends within a run");
         assert!(rig.found.iter().all(|count| *count > 3), "{:?}", rig.found);
         let all: Vec<_> = (0..640).map(|number| Rig::delivery(number, 600)).collect();
         rig.batch(&all, 0, true);
     }
 
     #[test]
-    fn runs_without_a_filter_are_asked_on_disk() {
+    fn runs_without_a_filter_are_queried() {
         let mut rig = Rig::new();
         let deliveries: Vec<_> = (0..160).map(|number| Rig::delivery(number, 0)).collect();
         for deliveries in deliveries.chunks(4) {
             rig.batch(deliveries, usize::MAX, true);
         }
-        for run in &mut rig.seen.runs {
+        for run in &mut rig.dedup_index.runs {
             run.filter = None;
         }
         rig.batch(&deliveries, 0, true);
     }
 
-    /// Equal bodies that name no job are stored once an hour; all of them are found, wherever they stand.
+    /// Equal bodies that name no job are stored once an hour; all of them are found, on every level.
     #[test]
-    fn several_of_one_fingerprint_are_found() {
+    fn several_deliveries_of_one_fingerprint_are_found() {
         let mut rig = Rig::new();
         let post = |minutes| Rig::delivery(16 + 16, minutes).clone();
         let other = |minutes| Rig::delivery(16, minutes);

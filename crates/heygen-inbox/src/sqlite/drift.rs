@@ -1,4 +1,4 @@
-//! [`DriftTally`]: counts in what events differ from what this version knows, a row for each thing.
+//! [`DriftTally`]: counts how events differ from what this version knows, one row for each difference.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use rusqlite::{Connection, params};
 use crate::time::{from_micros, to_micros};
 use crate::{DeliveryId, Drift, DriftCount, NewDelivery};
 
-/// What the transaction under way adds.
+/// The counts that the open transaction adds.
 #[derive(Debug, Default)]
 pub(super) struct DriftTally {
-    counted: BTreeMap<Drift, Counted>,
+    counts: BTreeMap<Drift, Counted>,
 }
 
 #[derive(Debug)]
@@ -25,45 +25,45 @@ impl DriftTally {
     pub(super) fn count(&mut self, delivery: &NewDelivery, id: i64) {
         let at = to_micros(delivery.received_at());
         for drift in delivery.drift() {
-            if let Some(counted) = self.counted.get_mut(drift) {
-                counted.count += 1;
-                counted.last_at = at;
+            if let Some(counts) = self.counts.get_mut(drift) {
+                counts.count += 1;
+                counts.last_at = at;
                 continue;
             }
-            let counted = Counted {
+            let counts = Counted {
                 count: 1,
                 first_at: at,
                 last_at: at,
                 example: id,
             };
-            self.counted.insert(drift.clone(), counted);
+            self.counts.insert(drift.clone(), counts);
         }
     }
 
-    /// Writes it with the rest of the transaction. Should that come to nothing, so does this.
+    /// Writes the counts within the open transaction.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        while let Some((drift, counted)) = self.counted.pop_first() {
-            if add(connection, &drift, &counted)? {
+        while let Some((drift, counts)) = self.counts.pop_first() {
+            if add(connection, &drift, &counts)? {
                 continue;
             }
             let rows: i64 =
                 connection.query_row("SELECT count(*) FROM drift", (), |row| row.get(0))?;
             let others = Drift::and_others(drift.kind);
             match rows < MAX_ROWS {
-                true => insert(connection, &drift, &counted)?,
-                false if add(connection, &others, &counted)? => {}
-                false => insert(connection, &others, &counted)?,
+                true => insert(connection, &drift, &counts)?,
+                false if add(connection, &others, &counts)? => {}
+                false => insert(connection, &others, &counts)?,
             }
         }
         Ok(())
     }
 
     pub(super) fn rolled_back(&mut self) {
-        self.counted.clear();
+        self.counts.clear();
     }
 }
 
-/// Everything that was counted, what came in last first.
+/// All counts, the last seen first.
 pub(super) fn list(connection: &Connection, tag: u32) -> rusqlite::Result<Vec<DriftCount>> {
     connection
         .prepare_cached(
@@ -83,8 +83,8 @@ pub(super) fn list(connection: &Connection, tag: u32) -> rusqlite::Result<Vec<Dr
         .collect()
 }
 
-/// Whether there was a row to add to.
-fn add(connection: &Connection, drift: &Drift, counted: &Counted) -> rusqlite::Result<bool> {
+/// Adds to an existing row; whether there was one.
+fn add(connection: &Connection, drift: &Drift, counts: &Counted) -> rusqlite::Result<bool> {
     let rows = connection
         .prepare_cached(
             "UPDATE drift SET count = count + ?4, last_at = max(last_at, ?5) \
@@ -94,13 +94,13 @@ fn add(connection: &Connection, drift: &Drift, counted: &Counted) -> rusqlite::R
             drift.kind.as_str(),
             drift.event_type,
             drift.name,
-            counted.count,
-            counted.last_at
+            counts.count,
+            counts.last_at
         ])?;
     Ok(rows > 0)
 }
 
-fn insert(connection: &Connection, drift: &Drift, counted: &Counted) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, drift: &Drift, counts: &Counted) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO drift (kind, event_type, name, count, first_at, last_at, example) \
@@ -110,13 +110,13 @@ fn insert(connection: &Connection, drift: &Drift, counted: &Counted) -> rusqlite
             drift.kind.as_str(),
             drift.event_type,
             drift.name,
-            counted.count,
-            counted.first_at,
-            counted.last_at,
-            counted.example
+            counts.count,
+            counts.first_at,
+            counts.last_at,
+            counts.example
         ])?;
     Ok(())
 }
 
-/// Past this many names, new ones are counted together: a sender of ever new ones must not fill the file.
+/// Past so many rows new names are counted together: a sender of ever new names must not fill the file.
 const MAX_ROWS: i64 = 1000;

@@ -1,22 +1,22 @@
-//! [`Beside`]: the file of one who edits it while another process serves it, or none does.
+//! [`Editor`]: the inbox file of a process that edits it, whether or not another process serves it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::dedup_index::REOPEN_AFTER;
-use super::file_id::Difference;
+use super::dedup_index::RELOAD_AFTER;
+use super::file_id::FileChange;
 use super::handle::Handle;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 
-/// Takes turns with the owner by SQLite's own lock, and takes in what the other has added before it adds anything.
-pub(super) struct Beside {
+/// Takes turns with the owner by SQLite's lock, and reads what the owner has added before it adds anything.
+pub(super) struct Editor {
     path: PathBuf,
-    /// `None` after a failure: what is remembered of the file may not be so, and it is opened again.
+    /// `None` after a failure: what is cached of the file may be wrong, so it is opened again.
     store: Option<Store>,
 }
 
-impl Beside {
+impl Editor {
     pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
         Ok(Self {
             path: path.to_owned(),
@@ -24,36 +24,36 @@ impl Beside {
         })
     }
 
-    /// Closes the files, and touches nothing that took their place.
-    fn let_go(&mut self) -> Option<Difference> {
+    /// Closes the files without touching those that replaced them.
+    fn close_files(&mut self) -> Option<FileChange> {
         let store = self.store.take()?;
-        let difference = store.files().difference();
-        if difference.is_some() {
+        let change = store.files().change();
+        if change.is_some() {
             drop(store.into_orphan());
         }
-        difference
+        change
     }
 
-    /// Lets go of files that are no longer found under their names. An owner that has them open copies what they hold.
-    fn check_in_place(&mut self, otherwise: &str) -> Result<(), InboxError> {
-        let is_in_place = |store: &Store| store.files().difference().is_none();
+    /// Closes files that were removed or replaced. An owner that has them open copies what they hold.
+    fn check_in_place(&mut self, consequence: &str) -> Result<(), InboxError> {
+        let is_in_place = |store: &Store| store.files().change().is_none();
         if self.store.as_ref().is_none_or(is_in_place) {
             return Ok(());
         }
-        let Some(difference) = self.let_go() else {
+        let Some(change) = self.close_files() else {
             return Ok(());
         };
         let message = format!(
-            "inbox {} {difference} while it was open: {otherwise}",
+            "inbox {} {change} while it was open: {consequence}",
             self.path.display()
         );
         Err(InboxError::new(InboxErrorKind::Storage, message))
     }
 }
 
-impl Handle for Beside {
-    /// The owner waits for each transaction.
-    const WORKS: usize = 1;
+impl Handle for Editor {
+    /// One, because the owner waits for each transaction.
+    const MAX_WORKS: usize = 1;
 
     fn path(&self) -> &Path {
         &self.path
@@ -67,10 +67,10 @@ impl Handle for Beside {
         self.store.as_ref()
     }
 
-    fn find_store(&mut self) -> Result<&mut Store, InboxError> {
+    fn open_store(&mut self) -> Result<&mut Store, InboxError> {
         self.check_in_place("nothing was written")?;
         let store = match self.store.take() {
-            Some(store) if store.remembered() <= REOPEN_AFTER => store,
+            Some(store) if store.buffered() <= RELOAD_AFTER => store,
             other => {
                 drop(other);
                 Store::open_beside(&self.path, LOCK_TIMEOUT)?
@@ -79,19 +79,19 @@ impl Handle for Beside {
         Ok(self.store.insert(store))
     }
 
-    fn check_written(&mut self) -> Result<(), InboxError> {
-        self.check_in_place("what was written last is not in it")
+    fn check_committed(&mut self) -> Result<(), InboxError> {
+        self.check_in_place("the last write is not in it")
     }
 
-    fn give_up(&mut self) {
+    fn discard(&mut self) {
         if let Some(store) = &mut self.store {
             store.roll_back();
         }
-        self.let_go();
+        self.close_files();
     }
 
     fn close(&mut self) -> Result<(), InboxError> {
-        self.let_go();
+        self.close_files();
         Ok(())
     }
 }
@@ -99,5 +99,5 @@ impl Handle for Beside {
 /// How many appends share a transaction.
 const BATCH: usize = 1024;
 
-/// How long to wait for a turn. A server under full load takes one after the other.
+/// How long to wait for a turn: a server under full load commits without a pause.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! What an error of SQLite says about the file.
+//! What an error of SQLite means for the file.
 
 use rusqlite::ErrorCode;
 
@@ -16,7 +16,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             failure.code,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
         ),
-        // A value that is not of the type of its column.
+        // A value of another type than its column.
         rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => {
             true
         }
@@ -24,7 +24,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Whether the file, or what SQLite keeps beside it, could not be opened or written at all.
+/// Whether the file, or its -wal or -shm, could not be opened or written at all.
 pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -32,7 +32,7 @@ pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What SQLite said, where it is the cause of an error.
+/// The SQLite error that caused an error, if one did.
 pub(super) fn sqlite_error(error: &InboxError) -> Option<&rusqlite::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }

@@ -1,4 +1,4 @@
-//! The inbox file: opened as far as the process is allowed to.
+//! Opens the inbox file: for writing, or read-only as far as the process is allowed to.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use super::check;
 use super::error::{is_no_access, sqlite_error};
 use super::file_id::is_open_here;
 use super::kind::FileKind;
-use super::lock::{AppendLock, is_served};
-use super::path::{beside, folder_of, log_bytes};
+use super::lock::{OwnerLock, is_served};
+use super::path::{folder_of, log_bytes, with_suffix};
 use crate::{InboxError, InboxErrorKind};
 
-/// Opens for writing, making the file when there is none and bringing its schema up to date.
+/// Opens for writing; creates the file if there is none, and migrates its schema.
 pub(super) fn open_for_writing(
     path: &Path,
     lock_timeout: Duration,
@@ -23,13 +23,13 @@ pub(super) fn open_for_writing(
     INBOX.open_for_writing(path, lock_timeout)
 }
 
-/// Opens an inbox to which another process may be appending: made or brought up to date only where none does.
+/// Opens an inbox that another process may serve: creates or migrates it only when none does.
 pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Connection, InboxError> {
-    match AppendLock::take(path) {
+    match OwnerLock::acquire(path) {
         Ok(lock) => {
             let opened = check_log(path).and_then(|()| open_for_writing(path, lock_timeout));
             if opened.is_err() {
-                lock.take_back();
+                lock.remove_created();
             }
             opened
         }
@@ -45,8 +45,8 @@ pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Connect
 /// Opens an existing inbox for reading.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
     let connection = match open_current(path, READER_LOCK_TIME) {
-        Err(error) if sqlite_error(&error).is_some_and(is_no_access) => match is_unchanging(path) {
-            true => current(INBOX.open_unchanging(path)?, path)?,
+        Err(error) if sqlite_error(&error).is_some_and(is_no_access) => match is_immutable(path) {
+            true => current(INBOX.open_immutable(path)?, path)?,
             false => return Err(error),
         },
         opened => opened?,
@@ -57,9 +57,9 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
     Ok(connection)
 }
 
-/// Whether no one changes the file while it is read: it has no log, and is on a file system that
-/// cannot be written, or in a folder where no process serves it.
-fn is_unchanging(path: &Path) -> bool {
+/// Whether the file cannot change while it is read: it has no write-ahead log, and is on a read-only
+/// file system or in a folder that this process cannot write and where no process serves it.
+fn is_immutable(path: &Path) -> bool {
     let Ok(real) = path.canonicalize() else {
         return false;
     };
@@ -67,13 +67,13 @@ fn is_unchanging(path: &Path) -> bool {
     log_bytes(&real) == 0 && (is_read_only(&real) || is_at_rest()) && fs::metadata(&real).is_ok()
 }
 
-/// Refuses a log that was written for another file: SQLite would take its pages for this one's. To
-/// be called before the file is opened for writing.
+/// Rejects a write-ahead log that belongs to another file: SQLite would apply its pages to this one.
+/// Must be called before the file is opened for writing.
 pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
     let Ok(real) = path.canonicalize() else {
         return Ok(());
     };
-    let log = beside(&real, "-wal");
+    let log = with_suffix(&real, "-wal");
     if log_bytes(&real) == 0 || is_open_here(&real) {
         return Ok(());
     }
@@ -83,16 +83,16 @@ pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
             let mut header = [0; 20];
             file.read_exact(&mut header).map(|()| header)
         })
-        // The file format version that is read: 1 never has a write-ahead log, and 2 was set before
-        // there was one.
+        // The read version of the file format: a file of version 1 never has a write-ahead log, and 2
+        // is set before the log is created.
         .is_ok_and(|header| header.starts_with(b"SQLite format 3\0") && header[19] == 1);
     let made = |path: &Path| {
         fs::metadata(path)
             .and_then(|metadata| metadata.created())
             .ok()
     };
-    // A log is made when the file is there already. Copies may have it the other way round, so the
-    // content decides.
+    // A log is created after its file. Copies may be created in the other order, so the content
+    // decides.
     let is_younger = made(&real)
         .zip(made(&log))
         .is_some_and(|(database, log)| database > log);
@@ -113,16 +113,16 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
     INBOX.cannot(step, path, error)
 }
 
-/// The process that made the file ended after its tables and before its tag.
+/// The process that created the file ended after creating its tables and before its tag.
 pub(super) fn unfinished(path: &Path) -> InboxError {
     let message = format!(
-        "inbox {} was not finished by the process that made it",
+        "inbox {} was not completed by the process that created it",
         path.display()
     );
     InboxError::new(InboxErrorKind::Outdated, message)
 }
 
-/// Opens what is there, as long as it is of this program's version.
+/// Opens an existing file whose schema has the version of this program.
 fn open_current(path: &Path, lock_timeout: Duration) -> Result<Connection, InboxError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -157,9 +157,9 @@ const INBOX: FileKind = FileKind {
         include_str!("schema_6.sql"),
     ],
     pragmas: &[
-        // A commit is on the disk when it returns.
+        // A commit has reached the disk when it returns.
         ("synchronous", "FULL"),
-        // For whoever writes beside the one writer, which looks after the log itself (`checkpoint.rs`).
+        // For editors; the owner checkpoints by itself (`checkpoint.rs`).
         ("wal_autocheckpoint", "4000"),
         ("journal_size_limit", "67108864"),
         ("cache_size", "-16384"),
@@ -167,11 +167,11 @@ const INBOX: FileKind = FileKind {
     ],
     object: "inbox",
     title: "inbox ",
-    otherwise: "not an inbox",
+    mismatch: "not an inbox",
     if_newer: "a newer version made it: use that version",
 };
 
-/// A reader meets a lock only where the file is being made or brought up to date.
+/// A reader waits for a lock only while the file is being created or migrated.
 const READER_LOCK_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_of_the_first_version_is_brought_up_to_date() {
+    fn inbox_of_the_first_version_is_migrated() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let old = Connection::open(&path).expect("a new database");
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_database_is_refused() {
+    fn file_that_is_no_database_is_rejected() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         std::fs::write(
@@ -245,13 +245,13 @@ mod tests {
     #[cfg(unix)]
     #[test]
     #[ignore = "needs root: tests_that_need_root runs it"]
-    fn an_inbox_made_by_root_belongs_to_the_owner_of_its_folder() {
+    fn inbox_of_root_belongs_to_the_owner_of_its_folder() {
         use std::os::unix::fs::{MetadataExt as _, chown};
         const OTHER_USER: u32 = 65534;
         let folder = tempfile::tempdir().expect("a temporary folder");
         chown(folder.path(), Some(OTHER_USER), Some(OTHER_USER)).expect("given");
         let path = folder.path().join("inbox.db");
-        let lock = AppendLock::take(&path).expect("the lock");
+        let lock = OwnerLock::acquire(&path).expect("the lock");
         let connection = open_for_writing(&path, READER_LOCK_TIME).expect("a new inbox");
         for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm", "inbox.db.lock"] {
             let metadata = fs::metadata(folder.path().join(name)).expect(name);
@@ -266,7 +266,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_new_file_is_its_owners_alone() {
+    fn new_file_is_readable_by_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
@@ -281,7 +281,7 @@ mod tests {
         drop(connection);
     }
 
-    /// Whether this process holds SQLite's shared lock on the file, by what the system says.
+    /// Whether this process holds SQLite's shared lock on the file, according to the system.
     #[cfg(target_os = "linux")]
     fn holds_shared_lock(path: &Path) -> bool {
         use std::os::unix::fs::MetadataExt as _;

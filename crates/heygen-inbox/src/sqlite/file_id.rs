@@ -1,8 +1,8 @@
-//! [`OpenFiles`]: which files a connection has open, and whether their names still lead to them.
+//! [`OpenFiles`]: which files a connection has open, and whether they are still at their paths.
 //!
-//! SQLite goes on reading and writing what it has open, also when the file was removed, renamed or
-//! replaced, and reports it to no one: what is written then is in no file that anyone finds. So a process that
-//! writes looks before and after each commit.
+//! SQLite continues to read and write the files that it has open after they were removed, renamed or
+//! replaced, and reports no error: what is written then can be found at no path. So a process that
+//! writes compares before and after each commit.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::access::cannot_open;
-use super::path::{beside, folder_of, log_bytes};
+use super::path::{folder_of, log_bytes, with_suffix};
 use crate::{InboxError, InboxErrorKind};
 
-/// What tells a file from every other, whatever it is called.
+/// Identifies a file, whatever its path.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct FileId {
     device: u64,
@@ -25,32 +25,32 @@ pub(super) struct FileId {
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     path: PathBuf,
-    /// Where the name led to when it was opened: SQLite keeps the log beside that.
+    /// The canonical path when it was opened: SQLite places the log next to that.
     real: PathBuf,
     database: FileId,
-    /// There is none for a copy that never had one.
+    /// `None` for a copy that never had one.
     log: Option<FileId>,
     index: Option<FileId>,
 }
 
-/// How the files under a name differ from those that are open.
+/// How the files at a path differ from those that are open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Difference {
-    /// Nothing is found under the name.
+pub(super) enum FileChange {
+    /// There is no file at the path.
     Removed,
-    /// The name leads to another file.
+    /// There is another file at the path.
     Replaced,
-    /// The log was removed or replaced, the inbox itself was not.
+    /// The write-ahead log was removed or replaced, the database file was not.
     Log,
-    /// The index of the log was: everything is in place, and others would not see each other's
-    /// locks.
+    /// The index of the log (`-shm`) was removed or replaced: no data is lost, but other processes
+    /// would not see the locks of this one.
     Index,
-    /// The file of the lock was removed, and another process serves the inbox meanwhile.
+    /// The lock file was removed, and another process serves the inbox now.
     Lock,
 }
 
 impl FileId {
-    /// `None` where nothing is found.
+    /// `None` when there is no file.
     pub(super) fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().as_ref().map(Self::from)
     }
@@ -67,7 +67,7 @@ impl From<&Metadata> for FileId {
     }
 }
 
-/// A file that is open cannot be removed or renamed here.
+/// On these systems an open file cannot be removed or renamed.
 #[cfg(not(unix))]
 impl From<&Metadata> for FileId {
     fn from(_: &Metadata) -> Self {
@@ -79,7 +79,7 @@ impl From<&Metadata> for FileId {
 }
 
 impl OpenFiles {
-    /// What a connection to `path` has open that was opened, and read from, a moment ago.
+    /// The files of a connection to `path` that was just opened, and has read.
     pub(super) fn of(path: &Path) -> Result<Self, InboxError> {
         let failed = |error| cannot_open(path, error);
         let real = path.canonicalize().map_err(failed)?;
@@ -87,27 +87,27 @@ impl OpenFiles {
         *registry().entry(database).or_default() += 1;
         Ok(Self {
             path: path.to_owned(),
-            log: FileId::of(&beside(&real, "-wal")),
-            index: FileId::of(&beside(&real, "-shm")),
+            log: FileId::of(&with_suffix(&real, "-wal")),
+            index: FileId::of(&with_suffix(&real, "-shm")),
             database,
             real,
         })
     }
 
-    /// How what stands under the names now differs from what is open.
-    pub(super) fn difference(&self) -> Option<Difference> {
+    /// How the files at the paths differ from those that are open.
+    pub(super) fn change(&self) -> Option<FileChange> {
         match FileId::of(&self.path) {
-            None => return Some(Difference::Removed),
-            Some(found) if found != self.database => return Some(Difference::Replaced),
+            None => return Some(FileChange::Removed),
+            Some(found) if found != self.database => return Some(FileChange::Replaced),
             Some(_) => {}
         }
         let differs = |open: Option<FileId>, suffix| {
-            open.is_some() && FileId::of(&beside(&self.real, suffix)) != open
+            open.is_some() && FileId::of(&with_suffix(&self.real, suffix)) != open
         };
         if differs(self.log, "-wal") {
-            return Some(Difference::Log);
+            return Some(FileChange::Log);
         }
-        differs(self.index, "-shm").then_some(Difference::Index)
+        differs(self.index, "-shm").then_some(FileChange::Index)
     }
 
     pub(super) fn database(&self) -> FileId {
@@ -122,14 +122,14 @@ impl OpenFiles {
         &self.real
     }
 
-    /// How long the log is, in bytes of its file.
+    /// The length of the log's file in bytes.
     pub(super) fn log_bytes(&self) -> u64 {
         log_bytes(&self.real)
     }
 
-    /// By how many names the inbox can be opened.
-    pub(super) fn names(&self) -> u64 {
-        fs::metadata(&self.real).map_or(1, |metadata| names(&metadata))
+    /// How many hard links the inbox has.
+    pub(super) fn hard_links(&self) -> u64 {
+        fs::metadata(&self.real).map_or(1, |metadata| hard_links(&metadata))
     }
 }
 
@@ -145,7 +145,7 @@ impl Drop for OpenFiles {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for FileChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Removed => "was removed or renamed",
@@ -157,8 +157,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Whether this process has the file open by SQLite. Such a file must not be opened and closed in
-/// any other way: closing it drops every lock that this process holds on it.
+/// Whether this process has the file open through SQLite. Such a file must not be opened in any other
+/// way: closing it would release every POSIX lock that this process holds on it.
 pub(super) fn is_open_here(path: &Path) -> bool {
     FileId::of(path).is_some_and(|id| registry().contains_key(&id))
 }
@@ -166,13 +166,13 @@ pub(super) fn is_open_here(path: &Path) -> bool {
 /// How many connections of this process have each file open.
 fn registry() -> MutexGuard<'static, BTreeMap<FileId, usize>> {
     static OPEN: Mutex<BTreeMap<FileId, usize>> = Mutex::new(BTreeMap::new());
-    // What the lock protects is whole at every moment.
+    // A panic cannot leave the map inconsistent.
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses a file that could be opened under two names at once, of which each would have a log of
-/// its own: `path` exists, and is about to be opened for writing.
-pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
+/// Rejects a file that could be opened by two names at once, each with a write-ahead log of its own.
+/// `path` exists and is about to be opened for writing.
+pub(super) fn check_hard_links(path: &Path) -> Result<(), InboxError> {
     let refused = |why: &str| {
         let message = format!("inbox {} {why}", path.display());
         Err(InboxError::new(InboxErrorKind::Storage, message))
@@ -181,8 +181,8 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
         .canonicalize()
         .map_err(|error| cannot_open(path, error))?;
     for suffix in ["", "-wal", "-shm"] {
-        let metadata = fs::metadata(beside(&real, suffix)).ok();
-        if metadata.is_some_and(|metadata| metadata.is_file() && names(&metadata) > 1) {
+        let metadata = fs::metadata(with_suffix(&real, suffix)).ok();
+        if metadata.is_some_and(|metadata| metadata.is_file() && hard_links(&metadata) > 1) {
             return refused(match suffix {
                 "" => {
                     "has a second name (a hard link), under which another program would miss its log and damage it: remove the other \
@@ -195,7 +195,7 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
             });
         }
     }
-    if is_mounted_alone(&real) {
+    if is_single_file_mount(&real) {
         return refused(
             "is mounted as a single file, so that its log (-wal) stays outside of the mount and is lost with this machine: mount its \
              folder instead",
@@ -205,19 +205,19 @@ pub(super) fn check_names(path: &Path) -> Result<(), InboxError> {
 }
 
 #[cfg(unix)]
-fn names(metadata: &Metadata) -> u64 {
+fn hard_links(metadata: &Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     metadata.nlink()
 }
 
 #[cfg(not(unix))]
-fn names(_: &Metadata) -> u64 {
+fn hard_links(_: &Metadata) -> u64 {
     1
 }
 
-/// As far as it can be found out.
+/// As far as the system tells.
 #[cfg(unix)]
-fn is_mounted_alone(real: &Path) -> bool {
+fn is_single_file_mount(real: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
     let devices = device(real).zip(device(folder_of(real)));
@@ -225,7 +225,7 @@ fn is_mounted_alone(real: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_mounted_alone(_: &Path) -> bool {
+fn is_single_file_mount(_: &Path) -> bool {
     false
 }
 

@@ -1,59 +1,59 @@
-//! [`Handle`]: the file in the hands of the [`Writer`](super::writer::Writer).
+//! [`Handle`]: the inbox file that a [`Writer`](super::writer::Writer) writes.
 
 use std::path::Path;
 
 use super::store::Store;
 use crate::InboxError;
 
-/// A process has the file as its [`Owner`](super::owner::Owner), or edits it [`Beside`](super::editor::Beside) one.
+/// Implemented by [`Owner`](super::owner::Owner) and [`Editor`](super::editor::Editor).
 pub(super) trait Handle {
-    /// How many works share a transaction at the most.
-    const WORKS: usize;
+    /// How many requests other than appends share a transaction at most.
+    const MAX_WORKS: usize;
 
     fn path(&self) -> &Path;
 
-    /// How many requests share a transaction at the most.
+    /// How many requests share a transaction at most.
     fn batch_len(&self) -> usize;
 
     fn store(&self) -> Option<&Store>;
 
-    /// The store, opened again where it was given up. An error while the files are not those under their names.
-    fn find_store(&mut self) -> Result<&mut Store, InboxError>;
+    /// The store, opened again if it is closed. An error while the files at the path are not those of the inbox.
+    fn open_store(&mut self) -> Result<&mut Store, InboxError>;
 
-    /// After a commit: whether it stands in a file that others find.
-    fn check_written(&mut self) -> Result<(), InboxError>;
+    /// Called after a commit: whether the file it went to is still at the path.
+    fn check_committed(&mut self) -> Result<(), InboxError>;
 
-    /// What is half done is not in the file, which is opened again before the next batch.
-    fn give_up(&mut self);
+    /// Rolls back and closes the store; it is opened again before the next batch.
+    fn discard(&mut self);
 
-    fn give_up_unless_in_order(&mut self, error: &rusqlite::Error) {
-        if !leaves_the_file_in_order(error) {
-            self.give_up();
+    fn discard_unless_intact(&mut self, error: &rusqlite::Error) {
+        if !leaves_file_intact(error) {
+            self.discard();
         }
     }
 
-    /// Between batches, also when no one asks.
-    fn look_after_files(&mut self, _has_failed: bool) -> rusqlite::Result<()> {
+    /// Called when the writer is idle.
+    fn maintain(&mut self, _has_failed: bool) -> rusqlite::Result<()> {
         Ok(())
     }
 
-    /// After the answers, which need not wait for it.
-    fn bring_log_in(&mut self) -> rusqlite::Result<()> {
+    /// Checkpoints the write-ahead log. Called after the requests of a batch were answered.
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
         Ok(())
     }
 
-    /// What so many requests get of which none is stored.
-    fn refusal(&self, error: InboxError, _requests: usize) -> InboxError {
+    /// The error for this number of requests, none of which was stored.
+    fn commit_error(&self, error: InboxError, _requests: usize) -> InboxError {
         error
     }
 
     fn close(&mut self) -> Result<(), InboxError>;
 }
 
-/// A full disk, another writer, and a row we cannot read leave the file as it was. After anything
-/// else, a failed fsync above all, nothing this process remembers of the file is trusted until it
-/// has been opened again.
-fn leaves_the_file_in_order(error: &rusqlite::Error) -> bool {
+/// A full disk, another writer, and an unreadable row leave the file unchanged. After any other
+/// error, above all a failed fsync, nothing that this process has cached of the file is trusted until
+/// it has been opened again.
+fn leaves_file_intact(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(
         error.sqlite_error_code(),

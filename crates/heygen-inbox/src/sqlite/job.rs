@@ -1,5 +1,5 @@
-//! [`Job`]: what stands in the writer's queue. [`Batch`]: what shares one transaction. [`Held`]: what waits for a moment with
-//! fewer appends.
+//! [`Job`]: an entry of the writer's queue. [`Batch`]: the jobs of one transaction. [`Deferred`]: jobs that wait while there are
+//! many appends.
 
 use std::time::{Duration, Instant};
 
@@ -8,48 +8,48 @@ use tokio::sync::oneshot;
 use super::store::{NewRow, Store};
 use crate::{Appended, InboxError, InboxErrorKind};
 
-/// What stands in the writer's queue.
+/// An entry of the writer's queue.
 pub(super) enum Job {
     Append(Box<Append>),
     Work(Work),
-    /// Work that many appends go before, for a while.
-    LateWork(Work),
+    /// Work that waits, for a limited time, while there are many appends.
+    DeferrableWork(Work),
     Close(Reply<()>),
     /// Ends the thread as a panic would.
     #[cfg(test)]
     Die,
 }
 
-/// A delivery to be kept. Those of one transaction are written together.
+/// A delivery to store. Those of one transaction are written together.
 pub(super) struct Append {
     pub(super) row: NewRow,
     pub(super) reply: Reply<Appended>,
 }
 
-/// Something to be done inside a transaction, and answered after it.
+/// A request that runs inside a transaction, and is answered after the commit.
 pub(super) type Work = Box<dyn Request>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, InboxError>>;
 
-/// A question to the store, which may have to be asked again.
+/// A request to the store; it runs again if its transaction is rolled back for another request's sake.
 pub(super) trait Request: Send {
     fn run(&mut self, store: &mut Store) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, done: Result<(), InboxError>);
 }
 
-struct Question<A, T> {
-    ask: A,
+struct Call<A, T> {
+    run: A,
     answer: Option<T>,
     reply: Reply<T>,
 }
 
-impl<A, T> Request for Question<A, T>
+impl<A, T> Request for Call<A, T>
 where
     A: Fn(&mut Store) -> rusqlite::Result<T> + Send,
     T: Send,
 {
     fn run(&mut self, store: &mut Store) -> rusqlite::Result<()> {
-        self.answer = Some((self.ask)(store)?);
+        self.answer = Some((self.run)(store)?);
         Ok(())
     }
 
@@ -62,27 +62,27 @@ where
 }
 
 pub(super) fn work<T: Send + 'static>(
-    ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+    run: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
     reply: Reply<T>,
 ) -> Work {
-    Box::new(Question {
-        ask,
+    Box::new(Call {
+        run,
         answer: None,
         reply,
     })
 }
 
-/// What shares one transaction. No caller sends a job before its earlier one was answered, so the order in which
-/// they stood in the queue need not be kept.
+/// The jobs of one transaction. No caller sends a job before its earlier one was answered, so their order in the queue
+/// does not matter.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) appends: Vec<Append>,
     pub(super) works: Vec<Work>,
 }
 
-/// What waits for a moment with fewer appends.
+/// Jobs that wait while there are many appends.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct Deferred {
     pub(super) works: Vec<Work>,
     since: Option<Instant>,
 }
@@ -98,7 +98,7 @@ impl Batch {
         Ok(appended)
     }
 
-    /// The caller may be gone. An append is stored all the same; a claim is taken up by the next open.
+    /// A caller may be gone. Its append is stored all the same; its claim is recovered by the next open.
     pub(super) fn answer(self, appended: Vec<Appended>) {
         for (append, appended) in self.appends.into_iter().zip(appended) {
             let _ = append.reply.send(Ok(appended));
@@ -108,7 +108,7 @@ impl Batch {
         }
     }
 
-    /// One that is alone gets the error with its cause.
+    /// A single request gets the error with its cause.
     pub(super) fn refuse(self, error: InboxError) {
         let message = error.to_string();
         let mut whole = Some(error).filter(|_| self.len() == 1);
@@ -124,7 +124,7 @@ impl Batch {
         }
     }
 
-    /// Each of them by itself.
+    /// One batch for each request.
     pub(super) fn into_single(self) -> impl Iterator<Item = Self> {
         let appends = self.appends.into_iter().map(|append| Self {
             appends: vec![append],
@@ -138,25 +138,25 @@ impl Batch {
     }
 }
 
-impl Held {
-    /// Lets go what was held back, unless there are many appends and it has not waited for long.
+impl Deferred {
+    /// Releases the deferred jobs, unless there are many appends and they have not waited for long.
     pub(super) fn release_into(&mut self, works: &mut Vec<Work>, appends: usize, now: Instant) {
         if self.works.is_empty() {
             return;
         }
         let since = *self.since.get_or_insert(now);
-        if appends < MANY_APPENDS || now.duration_since(since) >= LONGEST_HOLD {
+        if appends < MANY_APPENDS || now.duration_since(since) >= MAX_DEFERRAL {
             works.append(&mut self.works);
             self.since = None;
         }
     }
 }
 
-/// As many in one batch as come only when they come by the thousand a second.
+/// A batch has as many only at thousands of appends a second.
 const MANY_APPENDS: usize = 16;
 
-/// Dispatch goes on under any load, though slowly.
-const LONGEST_HOLD: Duration = Duration::from_millis(50);
+/// Dispatch continues under any load, more slowly.
+const MAX_DEFERRAL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
@@ -170,25 +170,31 @@ mod tests {
     #[test]
     fn claims_wait_for_many_appends_and_not_for_ever() {
         let start = Instant::now();
-        let mut held = Held::default();
-        let released = |held: &mut Held, appends, now| {
+        let mut deferred = Deferred::default();
+        let released = |deferred: &mut Deferred, appends, now| {
             let mut works = Vec::new();
-            held.release_into(&mut works, appends, now);
+            deferred.release_into(&mut works, appends, now);
             works.len()
         };
-        held.works.push(claim());
-        assert_eq!(released(&mut held, MANY_APPENDS - 1, start), 1);
-        held.works.push(claim());
-        assert_eq!(released(&mut held, MANY_APPENDS, start), 0);
+        deferred.works.push(claim());
+        assert_eq!(released(&mut deferred, MANY_APPENDS - 1, start), 1);
+        deferred.works.push(claim());
+        assert_eq!(released(&mut deferred, MANY_APPENDS, start), 0);
         assert_eq!(
-            released(&mut held, MANY_APPENDS, start + LONGEST_HOLD / 2),
+            released(&mut deferred, MANY_APPENDS, start + MAX_DEFERRAL / 2),
             0
         );
-        held.works.push(claim());
-        assert_eq!(released(&mut held, MANY_APPENDS, start + LONGEST_HOLD), 2);
-        // The next waits anew.
-        held.works.push(claim());
-        assert_eq!(released(&mut held, MANY_APPENDS, start + LONGEST_HOLD), 0);
-        assert_eq!(released(&mut held, 0, start + LONGEST_HOLD), 1);
+        deferred.works.push(claim());
+        assert_eq!(
+            released(&mut deferred, MANY_APPENDS, start + MAX_DEFERRAL),
+            2
+        );
+        // The next starts to wait.
+        deferred.works.push(claim());
+        assert_eq!(
+            released(&mut deferred, MANY_APPENDS, start + MAX_DEFERRAL),
+            0
+        );
+        assert_eq!(released(&mut deferred, 0, start + MAX_DEFERRAL), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! [`FileKind`]: how a SQLite file of ours is made, told from others, and brought to its current schema.
+//! [`FileKind`]: creates, identifies and migrates a kind of SQLite file.
 
 use std::io;
 use std::path::Path;
@@ -11,33 +11,32 @@ use super::access::{self, cannot_open};
 use crate::private_file;
 use crate::{InboxError, InboxErrorKind};
 
-/// One kind of file: what stands in it, and what it is called when something is the matter.
+/// A kind of SQLite file, and how messages name it.
 pub(super) struct FileKind {
-    /// Stands in the header of every such file.
+    /// In the header of every such file.
     pub(super) application_id: i32,
-    /// What brings a file from each version to the next. A step that was released is never changed again.
+    /// The migration from each version to the next. A released migration is never edited.
     pub(super) migrations: &'static [&'static str],
-    /// How it is to be written, beside WAL.
+    /// Settings of a connection that writes, in addition to WAL.
     pub(super) pragmas: &'static [(&'static str, &'static str)],
-    /// Stands before the path where something cannot be done: `cannot read …`.
+    /// Precedes the path in `cannot read …`.
     pub(super) object: &'static str,
-    /// Stands before the path, with a space, where the version is told.
+    /// Precedes the path, with a space, in messages about the version.
     pub(super) title: &'static str,
-    /// What a database of another program is: `PATH is a SQLite database, but …`.
-    pub(super) otherwise: &'static str,
+    /// Describes a database of another program: `PATH is a SQLite database, but …`.
+    pub(super) mismatch: &'static str,
     /// What to do about a file of a newer version.
     pub(super) if_newer: &'static str,
 }
 
 impl FileKind {
-    /// Opens for writing, making the file (readable by its owner alone) when there is none and bringing its schema up to
-    /// date.
+    /// Opens for writing; creates the file (readable by its owner alone) if there is none, and migrates its schema.
     pub(super) fn open_for_writing(
         &self,
         path: &Path,
         lock_timeout: Duration,
     ) -> Result<Connection, InboxError> {
-        make_private(path)?;
+        create_private(path)?;
         let mut connection = self.open(path, lock_timeout)?;
         // WAL: readers never wait for the writer.
         connection
@@ -48,26 +47,25 @@ impl FileKind {
         Ok(connection)
     }
 
-    /// Opens what is there and is of this kind, whatever its version.
+    /// Opens an existing file of this kind, whatever its version.
     pub(super) fn open(
         &self,
         path: &Path,
         lock_timeout: Duration,
     ) -> Result<Connection, InboxError> {
-        // Without CREATE: the file is made by us, with its permissions, or it is a mistake.
+        // Without CREATE: SQLite would create it with other permissions.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| self.cannot("open", path, error))?;
         self.prepare(connection, path, lock_timeout)
     }
 
-    /// Opens what no one writes to and no one can: without its log, of which there is none, and
-    /// without locks.
-    pub(super) fn open_unchanging(&self, path: &Path) -> Result<Connection, InboxError> {
+    /// Opens a file that no process can write, without a write-ahead log and without locks.
+    pub(super) fn open_immutable(&self, path: &Path) -> Result<Connection, InboxError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let connection = unchanging_uri(path)
+        let connection = immutable_uri(path)
             .and_then(|uri| Connection::open_with_flags(uri, flags))
             .map_err(|error| self.cannot("open", path, error))?;
         self.prepare(connection, path, Duration::ZERO)
@@ -81,9 +79,9 @@ impl FileKind {
     ) -> Result<Connection, InboxError> {
         connection
             .busy_timeout(lock_timeout)
-            .and_then(|()| distrust(&connection))
+            .and_then(|()| harden(&connection))
             .map_err(|error| self.cannot("open", path, error))?;
-        self.check(&connection, path)?;
+        self.check_application_id(&connection, path)?;
         Ok(connection)
     }
 
@@ -93,7 +91,7 @@ impl FileKind {
                 .pragma_update(None, pragma, value)
                 .map_err(|error| self.cannot("prepare", path, error))?;
         }
-        // A plan that looks at the values bound to it is made anew for each of them.
+        // Without it, plans depend on bound values, and statements are prepared again for each value.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .map_err(|error| self.cannot("prepare", path, error))?;
@@ -101,7 +99,7 @@ impl FileKind {
         Ok(())
     }
 
-    /// How many of the migrations the file has had.
+    /// How many migrations were applied to the file.
     pub(super) fn version(
         &self,
         connection: &Connection,
@@ -135,10 +133,10 @@ impl FileKind {
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
 
-    /// Refuses a database that another program made, before anything in it is touched.
-    fn check(&self, connection: &Connection, path: &Path) -> Result<(), InboxError> {
+    /// Rejects a database of another program before anything in it is changed.
+    fn check_application_id(&self, connection: &Connection, path: &Path) -> Result<(), InboxError> {
         let failed = |error| self.cannot("read", path, error);
-        // In this order: what another process makes in between has tables and a kind at once.
+        // In this order: another process that creates the file meanwhile commits tables and id at once.
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
             .map_err(failed)?;
@@ -152,7 +150,7 @@ impl FileKind {
         let message = format!(
             "{} is a SQLite database, but {}",
             path.display(),
-            self.otherwise
+            self.mismatch
         );
         Err(InboxError::new(InboxErrorKind::Version, message))
     }
@@ -163,13 +161,13 @@ impl FileKind {
             return Err(self.version_error(path, found));
         }
         for (step, migration) in self.migrations.iter().enumerate().skip(found) {
-            self.take_step(connection, step + 1, migration)
+            self.migrate_to(connection, step + 1, migration)
                 .map_err(|error| self.cannot("migrate", path, error))?;
         }
         Ok(())
     }
 
-    fn take_step(
+    fn migrate_to(
         &self,
         connection: &mut Connection,
         version: usize,
@@ -184,9 +182,8 @@ impl FileKind {
     }
 }
 
-/// Nothing that stands in the schema of a file runs by itself or reaches out of it: the file may be
-/// another program's.
-pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+/// Disables what an untrusted schema could run: the file may come from elsewhere.
+pub(super) fn harden(connection: &Connection) -> rusqlite::Result<()> {
     for (config, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -198,11 +195,11 @@ pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)
 }
 
-/// Makes the file, readable by its owner alone, when there is none; whether there was none.
+/// Creates the file, readable by its owner alone, if there is none; returns whether it did.
 ///
-/// One that exists is not even opened: closing it would drop every lock that this process holds on it, SQLite's included,
-/// and the next program to look into the file would take itself for the last and delete the log we write to.
-pub(super) fn make_private(path: &Path) -> Result<bool, InboxError> {
+/// An existing file is not opened: closing it would release every POSIX lock that this process holds on it, SQLite's included,
+/// and the next program that closes the file would delete the write-ahead log that is in use.
+pub(super) fn create_private(path: &Path) -> Result<bool, InboxError> {
     match private_file::create(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -210,8 +207,8 @@ pub(super) fn make_private(path: &Path) -> Result<bool, InboxError> {
     }
 }
 
-/// The path as SQLite takes it together with options.
-fn unchanging_uri(path: &Path) -> rusqlite::Result<String> {
+/// The path as a URI with options.
+fn immutable_uri(path: &Path) -> rusqlite::Result<String> {
     let text = path
         .to_str()
         .ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;

@@ -1,59 +1,58 @@
-//! [`AppendLock`]: held by the one process that dispatches from an inbox.
+//! [`OwnerLock`]: the lock file of an inbox, held by the process that serves it.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::cannot_open;
-use super::file_id::{FileId, check_names};
-use super::kind::make_private;
-use super::path::beside;
+use super::file_id::{FileId, check_hard_links};
+use super::kind::create_private;
+use super::path::with_suffix;
 use crate::{InboxError, InboxErrorKind};
 
-/// Held while a process appends to the inbox; the lock goes with the process, however it ends.
+/// The right to dispatch from an inbox; the operating system releases it when the process ends.
 #[derive(Debug)]
-pub(super) struct AppendLock {
+pub(super) struct OwnerLock {
     file: File,
     path: PathBuf,
-    /// What was not there before, the inbox first.
-    made: Vec<PathBuf>,
+    /// Files that did not exist before, the inbox first.
+    created: Vec<PathBuf>,
 }
 
-impl AppendLock {
-    /// A command that opens the file beside a server holds the lock for a moment, to bring the file up to date.
-    pub(super) fn take_patiently(path: &Path) -> Result<Self, InboxError> {
+impl OwnerLock {
+    /// Retries for a second: an editor holds the lock for a moment, to create or migrate the file.
+    pub(super) fn acquire_with_retries(path: &Path) -> Result<Self, InboxError> {
         for _ in 0..LOCK_TRIES {
-            match Self::take(path) {
+            match Self::acquire(path) {
                 Err(error) if error.kind() == InboxErrorKind::InUse => {
                     std::thread::sleep(LOCK_PAUSE);
                 }
-                taken => return taken,
+                acquired => return acquired,
             }
         }
-        Self::take(path)
+        Self::acquire(path)
     }
 
-    /// Makes the inbox file when there is none: only what exists has one name that all its names
-    /// lead to. Refuses one that has more names than that, each of which would have a lock and a
-    /// log of its own.
-    pub(super) fn take(path: &Path) -> Result<Self, InboxError> {
-        let made_inbox = make_private(path)?;
-        let taken = check_names(path).and_then(|()| Self::take_existing(path));
-        match taken {
-            Ok(mut lock) if made_inbox => {
-                lock.made.insert(0, path.to_owned());
+    /// Creates the inbox file if there is none, because only an existing file has a canonical path.
+    /// Rejects a file with hard links: each name would have a lock and a write-ahead log of its own.
+    pub(super) fn acquire(path: &Path) -> Result<Self, InboxError> {
+        let created_inbox = create_private(path)?;
+        let acquired = check_hard_links(path).and_then(|()| Self::acquire_existing(path));
+        match acquired {
+            Ok(mut lock) if created_inbox => {
+                lock.created.insert(0, path.to_owned());
                 Ok(lock)
             }
-            Err(error) if made_inbox => {
-                // It is empty, and nobody asked for an empty one.
+            Err(error) if created_inbox => {
+                // An empty file would be left behind.
                 let _ = fs::remove_file(path);
                 Err(error)
             }
-            taken => taken,
+            acquired => acquired,
         }
     }
 
-    fn take_existing(path: &Path) -> Result<Self, InboxError> {
+    fn acquire_existing(path: &Path) -> Result<Self, InboxError> {
         let lock_path = lock_path(path)?;
         let existed = lock_path.exists();
         let file = crate::private_file::open(&lock_path)
@@ -68,37 +67,37 @@ impl AppendLock {
         }
         let lock = Self {
             file,
-            made: if existed {
+            created: if existed {
                 Vec::new()
             } else {
                 vec![lock_path.clone()]
             },
             path: lock_path,
         };
-        // Removed in between, by a start that came to nothing: another process may hold one of the
-        // same name.
+        // A start that failed may have removed the file since it was opened, and another process may
+        // hold a new one.
         match lock.is_in_place() {
             true => Ok(lock),
             false => Err(in_use(path)),
         }
     }
 
-    /// Whether others who want the lock still meet this one.
+    /// Whether the lock file at the path is still the one that is held.
     pub(super) fn is_in_place(&self) -> bool {
         let held = self.file.metadata().ok().as_ref().map(FileId::from);
         held.is_some() && held == FileId::of(&self.path)
     }
 
-    /// Removes what was made for an inbox that could not be opened.
-    pub(super) fn take_back(self) {
-        let is_new = self.made.iter().any(|made| *made != self.path);
-        for made in self.made {
-            if is_new && made != self.path {
+    /// Removes the files that were created for an inbox that could not be opened.
+    pub(super) fn remove_created(self) {
+        let is_new = self.created.iter().any(|created| *created != self.path);
+        for created in self.created {
+            if is_new && created != self.path {
                 for suffix in ["-wal", "-shm"] {
-                    let _ = fs::remove_file(beside(&made, suffix));
+                    let _ = fs::remove_file(with_suffix(&created, suffix));
                 }
             }
-            let _ = fs::remove_file(made);
+            let _ = fs::remove_file(created);
         }
     }
 }
@@ -117,11 +116,10 @@ fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
     let real = path
         .canonicalize()
         .map_err(|error| cannot_open(path, error))?;
-    Ok(beside(&real, ".lock"))
+    Ok(with_suffix(&real, ".lock"))
 }
 
-/// Whether a process appends to the inbox and dispatches from it; `true` also where that
-/// cannot be told.
+/// Whether a process serves the inbox; `true` also when that cannot be determined.
 pub(super) fn is_served(path: &Path) -> bool {
     let Ok(path) = lock_path(path) else {
         return true;
@@ -140,27 +138,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_was_removed_is_not_in_place() {
+    fn removed_lock_file_is_not_in_place() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
-        let lock = AppendLock::take(&path).expect("the lock");
+        let lock = OwnerLock::acquire(&path).expect("the lock");
         assert!(lock.is_in_place() && is_served(&path));
-        let error = AppendLock::take(&path).expect_err("it is taken");
+        let error = OwnerLock::acquire(&path).expect_err("it is taken");
         assert_eq!(error.kind(), InboxErrorKind::InUse);
         fs::remove_file(folder.path().join("inbox.db.lock")).expect("removed");
         assert!(!lock.is_in_place() && !is_served(&path));
-        let other = AppendLock::take(&path).expect("another lock");
+        let other = OwnerLock::acquire(&path).expect("another lock");
         assert!(!lock.is_in_place() && other.is_in_place());
     }
 
     #[test]
-    fn what_was_made_in_vain_is_taken_back() {
+    fn created_files_are_removed_after_a_failed_open() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
-        AppendLock::take(&path).expect("the lock").take_back();
+        OwnerLock::acquire(&path)
+            .expect("the lock")
+            .remove_created();
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
-        drop(AppendLock::take(&path).expect("the lock"));
-        AppendLock::take(&path).expect("the lock").take_back();
+        drop(OwnerLock::acquire(&path).expect("the lock"));
+        OwnerLock::acquire(&path)
+            .expect("the lock")
+            .remove_created();
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
 }

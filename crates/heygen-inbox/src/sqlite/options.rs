@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-/// How an inbox works; the defaults suit a server.
+/// Options of an inbox; the defaults suit a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SqliteOptions {
-    /// How many appends may wait for the writer before more are refused as busy. Default: 4,096.
+    /// How many appends may wait for the writer before more are rejected as busy. Default: 4,096.
     pub queue_capacity: usize,
-    /// How many requests share one commit at the most. Default: 1,024.
+    /// How many requests share one commit at most. Default: 1,024.
     pub batch_len: usize,
-    /// How many fingerprints are held in memory before they are written to the index as one sorted run. Default: 524,288
-    /// (about 18 MiB).
+    /// How many fingerprints are held in memory before they are written to the deduplication index as one sorted run.
+    /// Default: 524,288 (about 18 MiB).
     pub run_len: usize,
-    /// How long to wait for a lock that another program holds on the file, before what was to be written is refused.
-    /// Default: 5 s.
+    /// How long to wait for a lock that another program holds on the file before a write fails. Default: 5 s.
     pub lock_timeout: Duration,
-    /// How long the write-ahead log may become, in bytes, because programs read the inbox, before
-    /// that is said in the log of the program. Default: 256 MiB.
+    /// A warning is logged when other programs that read the inbox keep its write-ahead log longer
+    /// than this, in bytes. Default: 256 MiB.
     pub log_warn_bytes: u64,
 }
 

@@ -1,40 +1,40 @@
-//! What is due, the longest due first; those of one subject one at a time, where that is asked for.
+//! Selects deliveries that are due, the longest due first; with [`DispatchOrder::PerSubject`] one of each subject at a time.
 //!
-//! Order is kept within one source, which says what vouches for a delivery: who holds a callback token can name any subject, and
-//! would else hold up what HeyGen signed about it.
+//! Order holds within one source: the holder of a callback token can name any subject, and must not delay what HeyGen signed
+//! about it.
 //!
-//! One that has to wait for another of its subject is set aside when it is met: its time becomes [`WAITS`], so that no claim meets it
-//! again until the one before it has ended, which lets it go. So each is set aside once at the most, however many wait. Finding out
-//! who is before whom takes an index whose writes are not at its end; it exists only while this order is in use.
+//! A delivery that has to wait for a predecessor of its subject is blocked when a scan finds it: its due time becomes [`BLOCKED`],
+//! and the completion of its predecessor unblocks it. So each is blocked at most once, however many wait. Finding predecessors takes
+//! an index with writes in its middle, which exists only while this order is in use.
 //!
-//! The same goes for destinations: as long as each has room for what is due first, one index for all of them is enough. Once one has
-//! none left and much waits for it, an index by event type leads past that; it goes again when there is one destination alone.
+//! As long as each destination has room for what is due first, the index by due time is enough. Once many deliveries are skipped
+//! because their destination is full, an index by event type is created; it is dropped when there is only one destination.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::claim::{RoomLeft, Turn};
 use crate::{ClaimRequest, DispatchOrder, Source};
 
-/// Something that is due.
+/// A delivery that is due.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Candidate {
+pub(super) struct DueDelivery {
     due_at: i64,
     pub(super) id: i64,
     event_type: Option<String>,
-    /// What it is about, and its source: what order is kept within.
+    /// Subject and source: order holds within one pair of them.
     subject: Option<(String, String)>,
 }
 
-/// What is to be claimed.
+/// What a claim takes.
 #[derive(Debug, Default)]
-pub(super) struct Due {
-    pub(super) chosen: Vec<Candidate>,
-    /// Nothing else is due now that there is room for.
+pub(super) struct Selection {
+    pub(super) deliveries: Vec<DueDelivery>,
+    /// Nothing else that is due now would find room.
     pub(super) is_all: bool,
 }
 
-/// The order that the file is prepared for.
-pub(super) fn found(connection: &Connection) -> rusqlite::Result<DispatchOrder> {
+/// The order that the file has an index for.
+pub(super) fn current(connection: &Connection) -> rusqlite::Result<DispatchOrder> {
     Ok(match index(connection, "delivery_subject")? {
         Some(_) => DispatchOrder::PerSubject,
         None => DispatchOrder::Unordered,
@@ -46,23 +46,23 @@ pub(super) fn prepare(connection: &Connection, order: DispatchOrder) -> rusqlite
         DispatchOrder::PerSubject => connection.execute_batch(
             "CREATE INDEX delivery_subject ON delivery (subject_id, source, id) WHERE state IN ('pending', 'claimed')",
         ),
-        DispatchOrder::Unordered => end(connection),
+        DispatchOrder::Unordered => drop_subject_index(connection),
     }
 }
 
-/// Ends the order of a version that kept it across sources: what was set aside then may wait for a delivery of another source,
-/// whose end no longer lets it go.
+/// Drops the index of a version whose order held across sources: a delivery blocked then may wait for one of another source, whose
+/// completion no longer unblocks it.
 pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     match index(connection, "delivery_subject")? {
-        Some(sql) if !sql.contains("source") => end(connection),
+        Some(sql) if !sql.contains("source") => drop_subject_index(connection),
         Some(_) | None => Ok(()),
     }
 }
 
-fn end(connection: &Connection) -> rusqlite::Result<()> {
+fn drop_subject_index(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute(
         "UPDATE delivery SET due_at = received_at WHERE state = 'pending' AND due_at = ?1",
-        [WAITS],
+        [BLOCKED],
     )?;
     connection.execute_batch("DROP INDEX delivery_subject")
 }
@@ -72,7 +72,7 @@ pub(super) fn has_event_index(connection: &Connection) -> rusqlite::Result<bool>
     Ok(index(connection, "delivery_event")?.is_some())
 }
 
-/// The SQL of an index, where the file has it.
+/// The SQL of an index, if the file has it.
 fn index(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?1")?
@@ -84,83 +84,90 @@ pub(super) fn drop_event_index(connection: &Connection) -> rusqlite::Result<()> 
     connection.execute_batch("DROP INDEX IF EXISTS delivery_event")
 }
 
-/// One turn of a request: what is due, as far as there is room for it.
-pub(super) struct Choice<'a> {
+/// Selects for one turn of a claim.
+pub(super) struct Selector<'a> {
     pub(super) connection: &'a Connection,
     pub(super) request: &'a ClaimRequest,
     pub(super) turn: Turn,
     pub(super) now: i64,
-    /// Who says of an id that it is of another turn.
+    /// Whether the delivery of this id belongs to another turn.
     pub(super) is_of_other_turn: &'a dyn Fn(i64) -> bool,
 }
 
-impl Choice<'_> {
-    /// Takes the room it needs from `left`.
-    pub(super) fn choose(&self, left: &mut RoomLeft) -> rusqlite::Result<Due> {
-        let mut due = Due::default();
-        let (mut after, mut looked_at, mut passed) = (START, 0, 0);
+impl Selector<'_> {
+    /// Takes the room of what it selects from `left`.
+    pub(super) fn select(&self, left: &mut RoomLeft) -> rusqlite::Result<Selection> {
+        let mut selection = Selection::default();
+        let (mut after, mut scanned, mut skipped) = (START, 0, 0);
         while left.total(self.turn) > 0 {
-            if looked_at >= LOOK_AT {
-                return Ok(due);
+            if scanned >= MAX_SCANNED {
+                return Ok(selection);
             }
-            if passed >= MANY_PASSED {
-                return self.choose_by_type(left, due);
+            if skipped >= MAX_SKIPPED {
+                return self.select_by_type(left, selection);
             }
             let batch = self.batch(None, after)?;
             let is_last = batch.len() < BATCH;
-            for candidate in batch {
-                after = (candidate.due_at, candidate.id);
-                if (self.is_of_other_turn)(candidate.id) {
+            for delivery in batch {
+                after = (delivery.due_at, delivery.id);
+                if (self.is_of_other_turn)(delivery.id) {
                     continue;
                 }
-                looked_at += 1;
-                let destination = self.request.destination(candidate.event_type.as_deref());
+                scanned += 1;
+                let destination = self.request.destination(delivery.event_type.as_deref());
                 if left.in_turn(destination, self.turn) == 0 {
-                    passed += 1;
-                } else if self.is_to_be_chosen(&candidate, &due)? {
+                    skipped += 1;
+                } else if self.is_selectable(&delivery, &selection)? {
                     left.take(destination, false);
-                    due.chosen.push(candidate);
+                    selection.deliveries.push(delivery);
                 }
             }
             if is_last {
-                due.is_all = true;
-                return Ok(due);
+                selection.is_all = true;
+                return Ok(selection);
             }
         }
-        due.is_all = true;
-        Ok(due)
+        selection.is_all = true;
+        Ok(selection)
     }
 
-    /// The same past all that there is no room for.
-    fn choose_by_type(&self, left: &mut RoomLeft, mut due: Due) -> rusqlite::Result<Due> {
+    /// Goes by event type, which skips deliveries without room.
+    fn select_by_type(
+        &self,
+        left: &mut RoomLeft,
+        mut selection: Selection,
+    ) -> rusqlite::Result<Selection> {
         self.connection.execute_batch(
             "CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event_type, due_at, id) WHERE state = 'pending'",
         )?;
         let mut found = Vec::new();
-        let mut looked_at = 0;
-        due.is_all = true;
+        let mut scanned = 0;
+        selection.is_all = true;
         for event_type in self.event_types()? {
             let destination = self.request.destination(event_type.as_deref());
             let mut wanted = left.in_turn(destination, self.turn);
             let mut after = START;
             while wanted > 0 {
-                if looked_at >= LOOK_AT {
-                    due.is_all = false;
+                if scanned >= MAX_SCANNED {
+                    selection.is_all = false;
                     break;
                 }
                 let batch = self.batch(Some(event_type.as_deref()), after)?;
                 let is_last = batch.len() < BATCH;
-                for candidate in batch {
-                    after = (candidate.due_at, candidate.id);
-                    if (self.is_of_other_turn)(candidate.id) {
+                for delivery in batch {
+                    after = (delivery.due_at, delivery.id);
+                    if (self.is_of_other_turn)(delivery.id) {
                         continue;
                     }
-                    looked_at += 1;
-                    let is_known = due.chosen.iter().any(|chosen| chosen.id == candidate.id);
+                    scanned += 1;
+                    let is_known = selection
+                        .deliveries
+                        .iter()
+                        .any(|other| other.id == delivery.id);
                     if wanted > 0 && !is_known {
-                        // Whether it has to wait for another shows when it is its turn.
+                        // Whether it is blocked is checked later, in due order.
                         wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
-                        found.push((candidate, destination));
+                        found.push((delivery, destination));
                     }
                 }
                 if is_last {
@@ -169,16 +176,18 @@ impl Choice<'_> {
             }
         }
         found.sort_unstable();
-        for (candidate, destination) in found {
-            if left.in_turn(destination, self.turn) > 0 && self.is_to_be_chosen(&candidate, &due)? {
+        for (delivery, destination) in found {
+            if left.in_turn(destination, self.turn) > 0
+                && self.is_selectable(&delivery, &selection)?
+            {
                 left.take(destination, false);
-                due.chosen.push(candidate);
+                selection.deliveries.push(delivery);
             }
         }
-        Ok(due)
+        Ok(selection)
     }
 
-    /// The types of what is pending, each found by a step in the index.
+    /// The event types of pending deliveries, one index lookup each.
     fn event_types(&self) -> rusqlite::Result<Vec<Option<String>>> {
         let mut found = vec![None, Some(String::new())];
         let mut last: Option<String> = None;
@@ -198,26 +207,30 @@ impl Choice<'_> {
         }
     }
 
-    fn is_to_be_chosen(&self, candidate: &Candidate, due: &Due) -> rusqlite::Result<bool> {
-        let subject = match (self.request.order, &candidate.subject) {
+    fn is_selectable(
+        &self,
+        delivery: &DueDelivery,
+        selection: &Selection,
+    ) -> rusqlite::Result<bool> {
+        let subject = match (self.request.order, &delivery.subject) {
             (DispatchOrder::PerSubject, Some(subject)) => subject,
             (DispatchOrder::PerSubject, None) | (DispatchOrder::Unordered, _) => return Ok(true),
         };
-        let mut chosen = due.chosen.iter();
-        let has_to_wait = chosen.any(|chosen| chosen.subject.as_ref() == Some(subject))
-            || is_behind(self.connection, candidate.id, subject)?;
-        if has_to_wait {
-            set_aside(self.connection, candidate.id)?;
+        let mut selected = selection.deliveries.iter();
+        let is_blocked = selected.any(|other| other.subject.as_ref() == Some(subject))
+            || has_predecessor(self.connection, delivery.id, subject)?;
+        if is_blocked {
+            block(self.connection, delivery.id)?;
         }
-        Ok(!has_to_wait)
+        Ok(!is_blocked)
     }
 
-    /// What is due after a place, of one type or of all.
+    /// The next due deliveries after a position, of one type or of all.
     fn batch(
         &self,
         event_type: Option<Option<&str>>,
         (due_at, id): (i64, i64),
-    ) -> rusqlite::Result<Vec<Candidate>> {
+    ) -> rusqlite::Result<Vec<DueDelivery>> {
         const BATCH_ROWS: i64 = BATCH as i64;
         let (index, is_of_type) = match event_type {
             None => ("delivery_due", "?5 IS NULL"),
@@ -232,13 +245,13 @@ impl Choice<'_> {
             .prepare_cached(&sql)?
             .query_map(
                 params![self.now, due_at, id, BATCH_ROWS, event_type.flatten()],
-                Candidate::read,
+                DueDelivery::read,
             )?
             .collect()
     }
 }
 
-impl Candidate {
+impl DueDelivery {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let subject_id: Option<String> = row.get(3)?;
         let source = row.get(4)?;
@@ -251,9 +264,8 @@ impl Candidate {
     }
 }
 
-/// Whether it is pending, was never claimed, and nothing of its subject and source is before it, where that counts. Who has to wait is
-/// set aside.
-pub(super) fn is_free(
+/// Whether it is pending, was never claimed, and has no predecessor that counts in this order. Blocks it if it has one.
+pub(super) fn is_unblocked(
     connection: &Connection,
     id: i64,
     order: DispatchOrder,
@@ -266,50 +278,50 @@ pub(super) fn is_free(
         .optional()?;
     match (found, order) {
         (Some((Some(subject_id), source)), DispatchOrder::PerSubject) => {
-            let has_to_wait = is_behind(connection, id, &(subject_id, source))?;
-            if has_to_wait {
-                set_aside(connection, id)?;
+            let is_blocked = has_predecessor(connection, id, &(subject_id, source))?;
+            if is_blocked {
+                block(connection, id)?;
             }
-            Ok(!has_to_wait)
+            Ok(!is_blocked)
         }
         (found, _) => Ok(found.is_some()),
     }
 }
 
-fn set_aside(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+fn block(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE id = ?1")?
-        .execute([id, WAITS])?;
+        .execute([id, BLOCKED])?;
     Ok(())
 }
 
-/// Lets the next of the subject go, now that this one has ended; tells which those are, and their types, where they were never
-/// claimed. The first of every source, and not of its own alone: the source of what waited behind it may have become another meanwhile.
-pub(super) fn release_next(
+/// Unblocks the next deliveries of the subject after this one was completed. Returns id and event type of those that were never
+/// claimed. It unblocks the first of each source, because the source of a blocked delivery may have changed since.
+pub(super) fn unblock_next(
     connection: &Connection,
     ended: i64,
     now: i64,
 ) -> rusqlite::Result<Vec<(i64, Option<String>)>> {
-    let mut release = connection.prepare_cached(
+    let mut unblock = connection.prepare_cached(
         "UPDATE delivery SET due_at = ?2 WHERE state = 'pending' AND due_at = ?3 AND id = \
          (SELECT id FROM delivery WHERE subject_id = (SELECT subject_id FROM delivery WHERE id = ?1) AND source = ?4 \
           AND state IN ('pending', 'claimed') ORDER BY id LIMIT 1) \
          RETURNING id, event_type, attempts = 0 AND source IN ('webhook', 'callback')",
     )?;
-    let mut released = Vec::new();
+    let mut unblocked = Vec::new();
     for source in Source::ALL {
-        let next = release
-            .query_row(params![ended, now, WAITS, source.as_str()], |row| {
+        let next = unblock
+            .query_row(params![ended, now, BLOCKED, source.as_str()], |row| {
                 Ok((row.get::<_, bool>(2)?, (row.get(0)?, row.get(1)?)))
             })
             .optional()?;
-        released.extend(next.and_then(|(is_new, next)| is_new.then_some(next)));
+        unblocked.extend(next.and_then(|(is_new, next)| is_new.then_some(next)));
     }
-    Ok(released)
+    Ok(unblocked)
 }
 
-/// Whether another of the subject and source is being handled, or is older and not ended.
-fn is_behind(
+/// Whether another of its subject and source is claimed, or is older and not finished.
+fn has_predecessor(
     connection: &Connection,
     id: i64,
     (subject_id, source): &(String, String),
@@ -324,17 +336,17 @@ fn is_behind(
         .query_row(params![id, subject_id, source], |row| row.get(0))
 }
 
-/// The time of what waits for another: none.
-pub(super) const WAITS: i64 = i64::MAX;
+/// The due time of a blocked delivery.
+pub(super) const BLOCKED: i64 = i64::MAX;
 
-/// How many are looked at in one transaction, so that appends do not wait for a long row of one subject.
-const LOOK_AT: usize = 1000;
+/// How many are scanned in one transaction, so that appends do not wait long.
+const MAX_SCANNED: usize = 1000;
 
-/// How many are read at a time.
+/// How many rows one query reads.
 const BATCH: usize = 64;
 
-/// After so many for which there is no room it pays to go by event type.
-const MANY_PASSED: usize = 192;
+/// After so many skipped deliveries the index by event type pays off.
+const MAX_SKIPPED: usize = 192;
 
-/// Before everything that is due.
+/// The position before all deliveries.
 const START: (i64, i64) = (i64::MIN, i64::MIN);

@@ -1,4 +1,4 @@
-//! [`Owner`]: the file of the one who serves it, as long as its files are those under its name, and again after a failure.
+//! [`Owner`]: the inbox file of the process that serves it; opens it again after a failure, and after its files were replaced.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -6,33 +6,32 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::checkpoint::Stuck;
+use super::checkpoint::WalWarning;
 use super::file::{cannot, check_log};
-use super::file_id::{Difference, FileId};
+use super::file_id::{FileChange, FileId};
 use super::handle::Handle;
-use super::lock::AppendLock;
+use super::lock::OwnerLock;
 use super::options::SqliteOptions;
 use super::reader_thread::ReadJob;
-use super::recovery::Lost;
-use super::rescue::left_beside;
-use super::store::{Remembered, Store};
+use super::recovery::Recovery;
+use super::store::{ClosedState, Store};
 use super::thread::closed;
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Owner {
     path: PathBuf,
     options: SqliteOptions,
-    /// `None` after a failure that leaves open what is on the disk: the file is then opened again before the next batch.
+    /// `None` after a failure that may have left the file in an unknown state: it is opened again before the next batch.
     store: Option<Store>,
-    /// While there is no store: what it knew, and which file it was.
-    remembered: Remembered,
+    /// State that outlives the store while that is closed, and the id of its file.
+    closed_state: ClosedState,
     database: FileId,
-    /// While the files under the name are not those that were open.
-    lost: Option<Lost>,
-    /// To the thread that reads, which has the files open too.
+    /// Present while the files at the path are not those that were open.
+    recovery: Option<Recovery>,
+    /// Jobs of the reader thread, which has the files open too.
     reads: Sender<ReadJob>,
-    names_logged_at: Option<Instant>,
-    lock: AppendLock,
+    hard_links_logged_at: Option<Instant>,
+    lock: OwnerLock,
 }
 
 impl Owner {
@@ -41,70 +40,60 @@ impl Owner {
         options: SqliteOptions,
         reads: Sender<ReadJob>,
     ) -> Result<Self, InboxError> {
-        let lock = AppendLock::take_patiently(&path)?;
+        let lock = OwnerLock::acquire_with_retries(&path)?;
         let opened = check_log(&path)
             .and_then(|()| Store::open(&path, &options, &HashSet::new(), SystemTime::now()));
         let store = match opened {
             Ok(store) => store,
             Err(error) => {
-                lock.take_back();
+                lock.remove_created();
                 return Err(error);
             }
         };
-        for copy in left_beside(&path) {
-            tracing::warn!(
-                inbox = %path.display(),
-                rescued = %copy.display(),
-                "deliveries of an inbox that was removed or replaced are in {0}: bring them in with \
-                 heygen-webhooks inbox export --inbox {0} | heygen-webhooks inbox import - --trust --inbox {1}; then move {0} away",
-                copy.display(),
-                path.display()
-            );
-        }
         Ok(Self {
             path,
             options,
             database: store.files().database(),
             store: Some(store),
-            remembered: Remembered::default(),
-            lost: None,
+            closed_state: ClosedState::default(),
+            recovery: None,
             reads,
-            names_logged_at: None,
+            hard_links_logged_at: None,
             lock,
         })
     }
 
     fn reopen(&mut self) -> Result<Store, InboxError> {
-        if self.lost.is_none() {
-            // After a failure nothing is open, and nothing is made where there was something.
-            let difference = match FileId::of(&self.path) {
+        if self.recovery.is_none() {
+            // After a failure no file is open, and no new one must be created in its place.
+            let change = match FileId::of(&self.path) {
                 Some(found) if found == self.database => None,
-                Some(_) => Some(Difference::Replaced),
-                None => Some(Difference::Removed),
+                Some(_) => Some(FileChange::Replaced),
+                None => Some(FileChange::Removed),
             };
-            self.lost = difference.map(|difference| {
+            self.recovery = change.map(|change| {
                 let closed = self.close_reader();
-                Lost::without_copy(self.path.clone(), difference, self.database, closed)
+                Recovery::without_rescue(self.path.clone(), change, self.database, closed)
             });
         }
-        if let Some(lost) = &mut self.lost {
-            lost.look(Instant::now())?;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.poll(Instant::now())?;
             if !self.lock.is_in_place() {
-                self.lock = AppendLock::take(&self.path).map_err(|error| match error.kind() {
-                    InboxErrorKind::InUse => lost.refusal("another process has it"),
+                self.lock = OwnerLock::acquire(&self.path).map_err(|error| match error.kind() {
+                    InboxErrorKind::InUse => recovery.error("another process has it"),
                     _ => error,
                 })?;
             }
-            if lost.forgets_answered() {
-                self.remembered.last_id = 0;
+            if recovery.may_lack_acknowledged() {
+                self.closed_state.last_id = 0;
             }
         }
-        let store = Store::reopen(&self.path, &self.options, &self.remembered)?;
+        let store = Store::reopen(&self.path, &self.options, &self.closed_state)?;
         self.database = store.files().database();
-        if let Some(lost) = self.lost.take() {
-            // It ends when the inbox does, which is not closed while this thread works.
+        if let Some(recovery) = self.recovery.take() {
+            // The reader thread outlives this one.
             let _ = self.reads.send(ReadJob::Open);
-            let rescued = lost.copy().map(|copy| copy.display().to_string());
+            let rescued = recovery.copy().map(|copy| copy.display().to_string());
             tracing::warn!(
                 inbox = %self.path.display(),
                 rescued,
@@ -114,60 +103,65 @@ impl Owner {
         Ok(store)
     }
 
-    fn open_store(&mut self) -> Result<&mut Store, InboxError> {
+    fn reopen_if_closed(&mut self) -> Result<&mut Store, InboxError> {
         if self.store.is_none() {
             self.store = Some(self.reopen()?);
         }
         self.store.as_mut().ok_or_else(closed)
     }
 
-    /// Gives the store up when its files are no longer those under their names.
-    fn look_at_files(&mut self) {
+    /// Closes the store when its files are no longer those at its path.
+    fn check_files(&mut self) {
         let Some(store) = &self.store else { return };
-        if let Some(difference) = store.files().difference() {
-            self.lose(difference);
+        if let Some(change) = store.files().change() {
+            self.detach(change);
             return;
         }
         if !self.lock.is_in_place() {
-            match AppendLock::take(&self.path) {
+            match OwnerLock::acquire(&self.path) {
                 Ok(lock) => {
-                    tracing::warn!(inbox = %self.path.display(), "the .lock beside the inbox was removed, and is made again");
+                    tracing::warn!(inbox = %self.path.display(), "the lock file of the inbox was removed, and is created again");
                     self.lock = lock;
                 }
-                Err(error) if error.kind() == InboxErrorKind::InUse => self.lose(Difference::Lock),
-                // It is tried again with the next commit; the inbox itself is well.
+                Err(error) if error.kind() == InboxErrorKind::InUse => {
+                    self.detach(FileChange::Lock)
+                }
+                // The inbox itself is intact; the next commit tries again.
                 Err(_) => {}
             }
         }
     }
 
-    fn lose(&mut self, difference: Difference) {
+    fn detach(&mut self, change: FileChange) {
         let Some(store) = self.store.take() else {
             return;
         };
-        let (orphan, remembered) = store.into_orphan();
-        self.remembered = remembered;
+        let (orphan, closed_state) = store.into_orphan();
+        self.closed_state = closed_state;
         let closed = self.close_reader();
-        self.lost = Some(Lost::new(difference, orphan, closed));
+        self.recovery = Some(Recovery::new(change, orphan, closed));
     }
 
-    /// What answers once the connection that reads is closed.
+    /// The receiver gets a message once the reader's connection is closed.
     fn close_reader(&self) -> Receiver<()> {
         let (close, closed) = channel();
-        // Where the thread has ended, so has its connection.
+        // If the thread has ended, its connection is closed.
         let _ = self.reads.send(ReadJob::Close(close));
         closed
     }
 
-    /// A second name, made while the inbox is open: the next start is refused, and a program that uses it
-    /// does damage.
-    fn warn_of_names(&mut self) {
-        let names = self.store.as_ref().map_or(1, |store| store.files().names());
+    /// A hard link, created while the inbox is open: the next start is refused, and a program that
+    /// opens the file by it causes damage.
+    fn warn_of_hard_links(&mut self) {
+        let names = self
+            .store
+            .as_ref()
+            .map_or(1, |store| store.files().hard_links());
         let was_logged = self
-            .names_logged_at
-            .is_some_and(|at| at.elapsed() < BETWEEN_LINES);
+            .hard_links_logged_at
+            .is_some_and(|at| at.elapsed() < LOG_INTERVAL);
         if names > 1 && !was_logged {
-            self.names_logged_at = Some(Instant::now());
+            self.hard_links_logged_at = Some(Instant::now());
             tracing::warn!(
                 inbox = %self.path.display(),
                 names,
@@ -177,25 +171,28 @@ impl Owner {
         }
     }
 
-    fn log_brought_in(&mut self, brought: rusqlite::Result<Option<Stuck>>) -> rusqlite::Result<()> {
-        match brought {
+    fn report_checkpoint(
+        &mut self,
+        result: rusqlite::Result<Option<WalWarning>>,
+    ) -> rusqlite::Result<()> {
+        match result {
             Ok(None) => {}
-            Ok(Some(stuck)) => tracing::warn!(
+            Ok(Some(warning)) => tracing::warn!(
                 inbox = %self.path.display(),
-                log_bytes = stuck.bytes,
-                "the log of the inbox is {} MiB long and grows: a program has been reading the inbox for {} s or more, and the log \
-                 cannot be used again before it is done; a full check, a backup and an open transaction of sqlite3 read for as \
-                 long as they run",
-                stuck.bytes / (1024 * 1024),
-                stuck.seconds
+                log_bytes = warning.bytes,
+                "the write-ahead log of the inbox is {} MiB long and grows: a program has been reading the inbox for {} s or more, \
+                 and the log cannot be reused before that ends; a full check, a backup and an open transaction of sqlite3 read \
+                 for as long as they run",
+                warning.bytes / (1024 * 1024),
+                warning.seconds
             ),
             Err(error) => {
                 tracing::error!(
                     %error,
                     inbox = %self.path.display(),
-                    "the log was not brought into the inbox; what was answered is in the log, which grows meanwhile"
+                    "checkpoint failed; acknowledged deliveries are in the write-ahead log, which grows"
                 );
-                self.give_up_unless_in_order(&error);
+                self.discard_unless_intact(&error);
                 return Err(error);
             }
         }
@@ -204,7 +201,7 @@ impl Owner {
 }
 
 impl Handle for Owner {
-    const WORKS: usize = usize::MAX;
+    const MAX_WORKS: usize = usize::MAX;
 
     fn path(&self) -> &Path {
         &self.path
@@ -218,56 +215,60 @@ impl Handle for Owner {
         self.store.as_ref()
     }
 
-    fn find_store(&mut self) -> Result<&mut Store, InboxError> {
-        self.look_at_files();
-        self.open_store()
+    fn open_store(&mut self) -> Result<&mut Store, InboxError> {
+        self.check_files();
+        self.reopen_if_closed()
     }
 
-    fn check_written(&mut self) -> Result<(), InboxError> {
-        // Where it stands in a file that nobody finds: it is in the copy, and has to come again all the same.
-        self.find_store().map(drop)
+    fn check_committed(&mut self) -> Result<(), InboxError> {
+        // What was committed to a file that was removed is in the rescued copy, and still has to be sent again.
+        self.open_store().map(drop)
     }
 
-    fn give_up(&mut self) {
+    fn discard(&mut self) {
         if let Some(mut store) = self.store.take() {
             store.roll_back();
-            self.remembered = store.into_remembered();
+            self.closed_state = store.into_closed_state();
         }
     }
 
-    /// Whether the files are in place, and whether the log can be made short. An error where that failed.
-    fn look_after_files(&mut self, has_failed: bool) -> rusqlite::Result<()> {
-        self.look_at_files();
-        if self.lost.is_some() {
-            // A request gets the error; this look only tries again.
-            if let Err(error) = self.open_store().map(drop)
-                && self.lost.is_none()
+    /// Checks the files, and truncates the write-ahead log.
+    fn maintain(&mut self, has_failed: bool) -> rusqlite::Result<()> {
+        self.check_files();
+        if self.recovery.is_some() {
+            // A request gets the error; this only tries again.
+            if let Err(error) = self.reopen_if_closed().map(drop)
+                && self.recovery.is_none()
             {
                 tracing::error!(%error, "the inbox cannot be opened again");
             }
             return Ok(());
         }
-        self.warn_of_names();
+        self.warn_of_hard_links();
         match &mut self.store {
             Some(store) if !has_failed => {
-                let shrunk = store.shrink_log(self.options.log_warn_bytes);
-                self.log_brought_in(shrunk)
+                let result = store.truncate_wal(self.options.log_warn_bytes);
+                self.report_checkpoint(result)
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn bring_log_in(&mut self) -> rusqlite::Result<()> {
-        let Some(store) = self.store.as_mut().filter(|store| store.has_long_log()) else {
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        let Some(store) = self
+            .store
+            .as_mut()
+            .filter(|store| store.is_checkpoint_due())
+        else {
             return Ok(());
         };
-        let brought = store.bring_log_in(self.options.log_warn_bytes);
-        self.log_brought_in(brought)
+        let result = store.checkpoint(self.options.log_warn_bytes);
+        self.report_checkpoint(result)
     }
 
-    /// Logs the cause once. That the files are away is logged already.
-    fn refusal(&self, error: InboxError, requests: usize) -> InboxError {
-        if self.lost.is_none() {
+    /// Logs the cause once, unless [`Recovery`] logs it.
+    fn commit_error(&self, error: InboxError, requests: usize) -> InboxError {
+        if self.recovery.is_none() {
             let cause = error.source().map(ToString::to_string);
             tracing::error!(%error, cause, requests, "commit failed; none of these requests were stored");
         }
@@ -275,13 +276,13 @@ impl Handle for Owner {
     }
 
     fn close(&mut self) -> Result<(), InboxError> {
-        self.look_at_files();
-        if let Some(lost) = self.lost.take() {
-            return Err(lost.end());
+        self.check_files();
+        if let Some(recovery) = self.recovery.take() {
+            return Err(recovery.end());
         }
         let closed = self.store.take().map_or(Ok(()), Store::close);
         closed.map_err(|error| cannot("close", &self.path, error))
     }
 }
 
-const BETWEEN_LINES: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,11 +1,11 @@
-//! What stands beside an inbox file, by name.
+//! Paths of the files next to an inbox.
 
 use std::fs;
 use std::path::Path;
 
-pub(super) use crate::private_file::{beside, folder_of};
+pub(super) use crate::private_file::{folder_of, with_suffix};
 
-/// Of the file of the log, 0 when there is none.
+/// The length of the write-ahead log's file; 0 when there is none.
 pub(super) fn log_bytes(real: &Path) -> u64 {
-    fs::metadata(beside(real, "-wal")).map_or(0, |metadata| metadata.len())
+    fs::metadata(with_suffix(real, "-wal")).map_or(0, |metadata| metadata.len())
 }

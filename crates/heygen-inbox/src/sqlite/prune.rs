@@ -1,21 +1,21 @@
-//! One step of pruning: a few of the oldest finished deliveries, and of the index rows that only told of such.
+//! One step of pruning: deletes a few of the oldest finished deliveries, or index rows of deleted ones.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::dedup_index::Seen;
+use super::dedup_index::DedupIndex;
 use crate::time::to_micros;
 use crate::{DeliveryId, PruneReport, PruneStep};
 
 pub(super) fn step(
     connection: &Connection,
-    seen: &mut Seen,
+    dedup_index: &mut DedupIndex,
     tag: u32,
     step: &PruneStep,
 ) -> rusqlite::Result<PruneReport> {
     let after = step.after.map_or(0, |after| after.key().cast_signed());
-    // A long row of what is not finished is passed over in small steps too.
-    let look_at = step.limit.saturating_mul(LOOKED_AT_FOR_ONE);
-    // Ids are never below the time. After a clock that was ahead they are far above it for long, and the time itself decides.
+    // Many unfinished deliveries are skipped in small steps too.
+    let scan_limit = step.limit.saturating_mul(SCANNED_PER_DELETION);
+    // An id is never below its time. After a clock was ahead, ids stay far above the time, so the time itself decides.
     let sql = match ids_run_ahead(connection)? {
         false => {
             "SELECT id, state IN ('acknowledged', 'dead_lettered') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
@@ -30,7 +30,7 @@ pub(super) fn step(
             params![
                 after,
                 to_micros(step.before),
-                i64::try_from(look_at).unwrap_or(i64::MAX)
+                i64::try_from(scan_limit).unwrap_or(i64::MAX)
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?
@@ -48,9 +48,9 @@ pub(super) fn step(
             deleted += 1;
         }
     }
-    let is_end_of_rows = rows.len() < look_at && rows.last().is_none_or(|(id, _)| *id == last);
+    let is_end_of_rows = rows.len() < scan_limit && rows.last().is_none_or(|(id, _)| *id == last);
     let is_end_of_index = match is_end_of_rows {
-        true => seen.prune(connection, first_id(connection)?, INDEX_ROWS)?,
+        true => dedup_index.prune(connection, first_id(connection)?, INDEX_ROWS)?,
         false => false,
     };
     let next = DeliveryId::new(last.cast_unsigned(), tag);
@@ -61,23 +61,23 @@ pub(super) fn step(
     })
 }
 
-/// What the file holds, without the pages that wait to be used again.
+/// The size of the file without its free pages.
 pub(super) fn bytes_in_use(connection: &Connection) -> rusqlite::Result<u64> {
     let ask = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let pages = ask("page_count")? - ask("freelist_count")?;
     Ok((pages * ask("page_size")?).cast_unsigned())
 }
 
-/// Whether the newest delivery came in long before what its id says.
+/// Whether the newest delivery was received long before the time in its id.
 fn ids_run_ahead(connection: &Connection) -> rusqlite::Result<bool> {
     let newest: Option<(i64, i64)> = connection
         .prepare_cached("SELECT id, received_at FROM delivery ORDER BY id DESC LIMIT 1")?
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(newest.is_some_and(|(id, received_at)| id - received_at > AHEAD))
+    Ok(newest.is_some_and(|(id, received_at)| id - received_at > MAX_CLOCK_LEAD))
 }
 
-/// Should the newest delivery be deleted: no one may write below it.
+/// Called before the newest delivery may be deleted: no process may reuse its id or a lower one.
 pub(super) fn remember_last_id(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -109,7 +109,7 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// An hour, in microseconds.
-const AHEAD: i64 = 3_600_000_000;
+const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
 
-const LOOKED_AT_FOR_ONE: usize = 10;
+const SCANNED_PER_DELETION: usize = 10;
 const INDEX_ROWS: usize = 2000;

@@ -11,14 +11,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::backup;
 use super::check::{self, CheckLevel, IntegrityIssue};
-use super::dedup_index::{REOPEN_AFTER, Seen};
+use super::dedup_index::{DedupIndex, RELOAD_AFTER};
 use super::drift;
 use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
 use super::lock::is_served;
-use super::order::WAITS;
+use super::order::BLOCKED;
 use super::prune::bytes_in_use;
-use super::rescue::leave_files;
+use super::rescue::disable_checkpoint_on_close;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
 use super::stats;
 use super::store::{last_id, read_tag};
@@ -35,15 +35,15 @@ pub(super) struct Reader {
     files: OpenFiles,
     path: PathBuf,
     tag: u32,
-    /// What was seen up to a delivery, once a caller asked.
-    seen: Cell<Option<(Seen, i64)>>,
+    /// Loaded by the first lookup, up to a delivery.
+    dedup_index: Cell<Option<(DedupIndex, i64)>>,
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // The last to close brings the log into the file and deletes it, by their names.
+        // The last connection to close checkpoints the log and deletes it, by path.
         if !self.is_in_place() {
-            leave_files(&self.connection);
+            disable_checkpoint_on_close(&self.connection);
         }
     }
 }
@@ -60,7 +60,7 @@ impl Reader {
             files: OpenFiles::of(path)?,
             path: path.to_owned(),
             tag,
-            seen: Cell::default(),
+            dedup_index: Cell::default(),
         })
     }
 
@@ -68,19 +68,19 @@ impl Reader {
         &self.path
     }
 
-    /// Whether the files that it has open are still those under their names.
+    /// Whether the files that it has open are still at their paths.
     pub(super) fn is_in_place(&self) -> bool {
-        self.files.difference().is_none()
+        self.files.change().is_none()
     }
 
     /// An error when the file is damaged.
     pub(super) fn check_file(&self) -> Result<(), InboxError> {
-        let flaw = check::file_flaw(&self.connection);
-        match flaw.map_err(|error| cannot("check", &self.path, error))? {
+        let issue = check::file_issue(&self.connection);
+        match issue.map_err(|error| cannot("check", &self.path, error))? {
             None => Ok(()),
-            Some(flaw) => Err(InboxError::new(
+            Some(issue) => Err(InboxError::new(
                 InboxErrorKind::Storage,
-                format!("inbox {} is damaged: {flaw}", self.path.display()),
+                format!("inbox {} is damaged: {issue}", self.path.display()),
             )),
         }
     }
@@ -98,7 +98,7 @@ impl Reader {
         );
         self.rows(&sql, values, |row| {
             let mut summary = row::summary(row, self.tag)?;
-            summary.state = state_shown(summary.state, is_served);
+            summary.state = reported_state(summary.state, is_served);
             Ok(summary)
         })
     }
@@ -107,37 +107,41 @@ impl Reader {
         if id.tag() != self.tag {
             return Ok(None);
         }
-        // One transaction is one moment: a server may be recording the end of an attempt.
+        // One transaction: a server may be recording the result of an attempt meanwhile.
         let moment = self
             .connection
             .unchecked_transaction()
             .map_err(|error| cannot("read", &self.path, error))?;
-        let kept = self.get_now(id.key().cast_signed())?;
+        let stored = self.get_by_key(id.key().cast_signed())?;
         drop(moment);
-        Ok(kept)
+        Ok(stored)
     }
 
-    fn get_now(&self, key: i64) -> Result<Option<StoredDelivery>, InboxError> {
+    fn get_by_key(&self, key: i64) -> Result<Option<StoredDelivery>, InboxError> {
         let sql = format!(
             "SELECT {SUMMARY_COLUMNS}, due_at, coalesce(delivery.event_id, matched.event_id), content.headers, content.body, \
              count, last_at, last_headers, signed.received_at, signed.headers, signed.body \
              FROM delivery JOIN content USING (id) LEFT JOIN repeat USING (id) LEFT JOIN matched USING (id) \
              LEFT JOIN signed USING (id) WHERE delivery.id = ?"
         );
-        let kept = self
+        let stored = self
             .connection
             .prepare_cached(&sql)
-            .and_then(|mut statement| statement.query_row([key], |row| self.kept(row)).optional())
+            .and_then(|mut statement| {
+                statement
+                    .query_row([key], |row| self.stored(row))
+                    .optional()
+            })
             .map_err(|error| cannot("read", &self.path, error))?;
-        let Some(mut kept) = kept else {
+        let Some(mut stored) = stored else {
             return Ok(None);
         };
-        kept.attempts = self.rows(
+        stored.attempts = self.rows(
             "SELECT number, started_at, duration, result, detail FROM attempt WHERE delivery_id = ? ORDER BY number",
             vec![Value::from(key)],
             attempt,
         )?;
-        Ok(Some(kept))
+        Ok(Some(stored))
     }
 
     pub(super) fn counts(&self) -> Result<Counts, InboxError> {
@@ -148,9 +152,9 @@ impl Reader {
         };
         let counts = || {
             let log_bytes = self.files.log_bytes();
-            // Of one moment, so that what changes its state meanwhile is counted once.
+            // One transaction, so that a delivery that changes its state meanwhile is counted once.
             let _moment = self.connection.unchecked_transaction()?;
-            // Each goes through one small index and nothing else.
+            // Each query reads one small index and nothing else.
             let (pending, oldest): (i64, Option<i64>) = ask(
                 "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_due WHERE state = 'pending'",
             )?;
@@ -167,7 +171,7 @@ impl Reader {
                 oldest_pending: oldest.map(from_micros),
                 bytes: bytes_in_use(&self.connection)?
                     + Some(log_bytes)
-                        .filter(|bytes| *bytes > ORDINARY_LOG_BYTES)
+                        .filter(|bytes| *bytes > USUAL_WAL_BYTES)
                         .unwrap_or(0),
                 log_bytes,
             })
@@ -187,17 +191,17 @@ impl Reader {
             .map_err(|error| cannot("read", &self.path, error))?;
         let is_served = is_served(&self.path);
         for group in &mut stats.groups {
-            group.state = state_shown(group.state, is_served);
+            group.state = reported_state(group.state, is_served);
         }
         Ok(stats)
     }
 
     pub(super) fn check(
         &self,
-        depth: CheckLevel,
+        level: CheckLevel,
         now: SystemTime,
     ) -> Result<Vec<IntegrityIssue>, InboxError> {
-        check::check(&self.connection, self.tag, depth, now)
+        check::check(&self.connection, self.tag, level, now)
             .map_err(|error| cannot("check", &self.path, error))
     }
 
@@ -206,13 +210,13 @@ impl Reader {
         to: &Path,
         progress: impl FnMut(u64, u64),
     ) -> Result<(), InboxError> {
-        let flaw = backup::copy(&self.connection, to, progress);
-        match flaw.map_err(|error| cannot("copy", &self.path, error))? {
+        let issue = backup::copy(&self.connection, to, progress);
+        match issue.map_err(|error| cannot("copy", &self.path, error))? {
             None => Ok(()),
-            Some(flaw) => Err(InboxError::new(
+            Some(issue) => Err(InboxError::new(
                 InboxErrorKind::Storage,
                 format!(
-                    "the copy of inbox {} is damaged: {flaw}",
+                    "the copy of inbox {} is damaged: {issue}",
                     self.path.display()
                 ),
             )),
@@ -238,37 +242,37 @@ impl Reader {
         Ok(self.rows(sql, vec![value], |row| row.get(0))?.pop())
     }
 
-    /// For each of these the id of the same event, for one that may not write.
+    /// For each of these the id of the same event, without write access.
     pub(super) fn find(
         &self,
         deliveries: &[NewDelivery],
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
         let find = || {
-            // Of one moment: a server may be appending.
+            // One transaction: a server may be appending meanwhile.
             let _moment = self.connection.unchecked_transaction()?;
             let last_id = last_id(&self.connection)?;
-            let seen = match self.seen.take() {
-                Some((mut seen, known)) if seen.remembered() <= REOPEN_AFTER => {
-                    seen.catch_up(&self.connection, known)?;
-                    seen.committed(last_id);
-                    seen
+            let dedup_index = match self.dedup_index.take() {
+                Some((mut dedup_index, known)) if dedup_index.buffered() <= RELOAD_AFTER => {
+                    dedup_index.catch_up(&self.connection, known)?;
+                    dedup_index.committed(last_id);
+                    dedup_index
                 }
-                _ => Seen::load_beside(&self.connection)?,
+                _ => DedupIndex::load_without_flushes(&self.connection)?,
             };
             let find = |delivery| {
-                let found = seen.find(&self.connection, delivery)?;
+                let found = dedup_index.find(&self.connection, delivery)?;
                 Ok(found.map(|(id, _)| DeliveryId::new(id.cast_unsigned(), self.tag)))
             };
             let found = deliveries.iter().map(find).collect::<Result<_, _>>();
-            self.seen.set(Some((seen, last_id)));
+            self.dedup_index.set(Some((dedup_index, last_id)));
             found
         };
         find().map_err(|error| cannot("read", &self.path, error))
     }
 
-    fn kept(&self, row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
+    fn stored(&self, row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
         let mut summary = row::summary(row, self.tag)?;
-        summary.state = state_shown(summary.state, is_served(&self.path));
+        summary.state = reported_state(summary.state, is_served(&self.path));
         let [
             due_at,
             event_id,
@@ -280,7 +284,7 @@ impl Reader {
             signed_at,
             signed_headers,
             signed_body,
-        ] = std::array::from_fn(|place| SUMMARY_LEN + place);
+        ] = std::array::from_fn(|index| SUMMARY_LEN + index);
         let redeliveries = match row.get::<_, Option<i64>>(count)? {
             None => Redeliveries::default(),
             Some(count) => Redeliveries {
@@ -301,7 +305,7 @@ impl Reader {
             signed,
             due_at: match summary.state {
                 State::Pending => Some(row.get(due_at)?)
-                    .filter(|due_at| *due_at < WAITS)
+                    .filter(|due_at| *due_at < BLOCKED)
                     .map(from_micros),
                 State::Claimed | State::Interrupted | State::Acknowledged | State::DeadLettered => {
                     None
@@ -332,15 +336,15 @@ impl Reader {
     }
 }
 
-/// In the file what was claimed stays so when its process ends, until another takes the file up.
-fn state_shown(state: State, is_served: bool) -> State {
+/// In the file a claimed delivery stays so after its process ended, until another process recovers it.
+fn reported_state(state: State, is_served: bool) -> State {
     match state {
         State::Claimed if !is_served => State::Interrupted,
         state => state,
     }
 }
 
-/// What stands after WHERE, and its values.
+/// The condition after WHERE, and its values.
 fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
     let mut conditions = vec!["true"];
     let mut values = Vec::new();
@@ -349,7 +353,7 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
         values.push(Value::from(event_type.clone()));
     }
     if let Some(pattern) = query.events.as_ref().map(Pattern::as_str) {
-        // What is no event has the empty name.
+        // A body that is not an event has the empty name.
         let (condition, value) = match pattern.contains('*') {
             false => ("event_type = ?", pattern.to_owned()),
             true => ("ifnull(event_type, '') GLOB ?", glob(pattern)),
@@ -374,7 +378,7 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
         values.push(Value::from(source.as_str().to_owned()));
     }
     if let Some(state) = query.state {
-        // Written out, so that the indexes of pending, claimed and dead deliveries can serve.
+        // Literals, so that the partial indexes by state apply.
         conditions.push(match state {
             State::Pending => "state = 'pending'",
             State::Claimed if is_served => "state = 'claimed'",
@@ -385,7 +389,7 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
         });
     }
     if let Some(since) = query.since {
-        // Ids are never below the time, so they narrow it down; the time itself decides.
+        // An id is never below its time, so it limits the scan; the time itself decides.
         conditions.push("id >= ? AND received_at >= ?");
         values.extend([Value::from(to_micros(since)), Value::from(to_micros(since))]);
     }
@@ -402,7 +406,7 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
     (conditions.join(" AND "), values)
 }
 
-/// The same pattern in the words of SQLite, to which `?` and `[` mean something too.
+/// The pattern as a GLOB of SQLite, in which `?` and `[` are special too.
 fn glob(pattern: &str) -> String {
     pattern.replace('[', "[[]").replace('?', "[?]")
 }
@@ -417,6 +421,6 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-/// A log becomes that long before it is brought into the file and used again, and is no reason to
-/// delete anything. A longer one is held by a program that reads, and takes the disk.
-const ORDINARY_LOG_BYTES: u64 = 24 * 1024 * 1024;
+/// A write-ahead log grows so long before it is checkpointed and reused, and does not count as storage
+/// in use. A longer one is pinned by a program that reads, and fills the disk.
+const USUAL_WAL_BYTES: u64 = 24 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The thread that reads, so that no question waits for a commit.
+//! The reader thread: queries do not wait for commits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
@@ -9,25 +9,25 @@ use super::job::Reply;
 use super::reader::Reader;
 use crate::{InboxError, InboxErrorKind};
 
-/// What stands in the queue of the thread that reads.
+/// An entry of the reader thread's queue.
 pub(super) enum ReadJob {
     Read(Read),
-    /// The files are no longer those under their names.
+    /// Close the connection: the files were removed or replaced.
     Close(Sender<()>),
-    /// Others are there.
+    /// Open the files that are at the path now.
     Open,
-    /// No one is to read any more.
+    /// Close the inbox.
     End(Reply<()>),
 }
 
 pub(super) type Read = Box<dyn FnOnce(Result<&Reader, InboxError>) + Send>;
 
-/// Answers what is asked, until no one can ask any more. For an inbox without a writer, `end` reports that end.
+/// Runs reads until the queue is closed. For an inbox without a writer, dropping `end` reports that.
 pub(super) fn read_all(reader: Reader, queue: Receiver<ReadJob>, end: Option<watch::Sender<()>>) {
     let path = reader.path().to_owned();
     let misplaced = || {
         let message = format!(
-            "inbox {} is not where it was when it was opened",
+            "inbox {} was moved, removed or replaced while it was open",
             path.display()
         );
         InboxError::new(InboxErrorKind::Storage, message)
@@ -39,31 +39,31 @@ pub(super) fn read_all(reader: Reader, queue: Receiver<ReadJob>, end: Option<wat
             .ok()
     };
     let mut reader = Some(reader);
-    let mut is_away = false;
+    let mut is_closed = false;
     while let Ok(job) = queue.recv() {
         match job {
             ReadJob::Read(read) => {
-                if reader.is_none() && !is_away {
+                if reader.is_none() && !is_closed {
                     reader = open();
                 }
                 let reader = reader
                     .as_ref()
                     .filter(|reader| reader.is_in_place())
                     .ok_or_else(misplaced);
-                // Who asked gets an error, and the next question an answer.
+                // The caller gets an error because its reply is dropped.
                 if catch_unwind(AssertUnwindSafe(|| read(reader))).is_err() {
                     tracing::error!("reading the inbox panicked");
                 }
             }
             ReadJob::Close(closed) => {
-                (reader, is_away) = (None, true);
-                // Whoever waits for it may have given up.
+                (reader, is_closed) = (None, true);
+                // The owner may have been dropped.
                 let _ = closed.send(());
             }
-            ReadJob::Open => (reader, is_away) = (open(), false),
+            ReadJob::Open => (reader, is_closed) = (open(), false),
             ReadJob::End(reply) => {
                 drop((reader, queue, end));
-                // The asker may be gone; the file is closed all the same.
+                // The caller may be gone.
                 let _ = reply.send(Ok(()));
                 return;
             }

@@ -1,5 +1,5 @@
-//! [`Lost`]: an inbox whose files are no longer those under its name, until one is there that can
-//! be opened.
+//! [`Recovery`]: what the owner does after the files of its inbox were removed or replaced, until an
+//! inbox at the path can be opened.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,88 +9,88 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::file::check_log;
-use super::file_id::{Difference, FileId, check_names};
+use super::file_id::{FileChange, FileId, check_hard_links};
 use super::reader::Reader;
 use super::rescue::Orphan;
 use super::thread::spawn;
 use crate::{InboxError, InboxErrorKind};
 
-/// Nothing is written meanwhile, and everything is refused.
-pub(super) struct Lost {
+/// Meanwhile every request is rejected, and what only the open file holds is copied.
+pub(super) struct Recovery {
     path: PathBuf,
-    difference: Difference,
+    change: FileChange,
     database: FileId,
     rescue: Rescue,
-    /// Answers once the connection that reads is closed too.
+    /// Receives when the reader's connection is closed.
     reader_closed: Receiver<()>,
-    /// What was found under the name, and since when it has been so.
-    found: Option<(Found, Instant)>,
-    told_at: Option<Instant>,
+    /// The file that is at the path, and since when it has been unchanged.
+    found: Option<(FileVersion, Instant)>,
+    logged_at: Option<Instant>,
 }
 
 enum Rescue {
-    /// The thread holds the orphan too, and leaves it here where there is no copy yet.
+    /// The thread shares the orphan, so that it is still there for another attempt.
     UnderWay(Arc<Mutex<Orphan>>, JoinHandle<Result<PathBuf, InboxError>>),
     Failed {
         orphan: Arc<Mutex<Orphan>>,
         error: InboxError,
         at: Instant,
     },
-    /// `None` where nothing had to be copied, or nothing was open to copy from.
+    /// `None` when nothing had to be copied, or no file was open to copy from.
     Done(Option<PathBuf>),
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-struct Found {
+struct FileVersion {
     id: FileId,
     len: u64,
     modified: Option<SystemTime>,
 }
 
-impl Lost {
-    /// Begins to copy what only the orphan holds, where it holds anything.
-    pub(super) fn new(difference: Difference, orphan: Orphan, reader_closed: Receiver<()>) -> Self {
+impl Recovery {
+    /// Starts to copy what only the orphan may hold.
+    pub(super) fn new(change: FileChange, orphan: Orphan, reader_closed: Receiver<()>) -> Self {
         let files = orphan.files();
         let (path, database) = (files.path().to_owned(), files.database());
-        let rescue = match difference {
-            Difference::Removed | Difference::Replaced | Difference::Log => {
-                Rescue::begin(Arc::new(Mutex::new(orphan)), difference)
+        let rescue = match change {
+            FileChange::Removed | FileChange::Replaced | FileChange::Log => {
+                Rescue::begin(Arc::new(Mutex::new(orphan)), change)
             }
-            Difference::Index | Difference::Lock => Rescue::Done(None),
+            FileChange::Index | FileChange::Lock => Rescue::Done(None),
         };
-        let mut lost = Self::without_copy(path, difference, database, reader_closed);
-        lost.rescue = rescue;
-        lost
+        let mut recovery = Self::without_rescue(path, change, database, reader_closed);
+        recovery.rescue = rescue;
+        recovery
     }
 
-    /// After a failure nothing is open that could be copied.
-    pub(super) fn without_copy(
+    /// For an inbox that was closed after a failure: no open file holds anything.
+    pub(super) fn without_rescue(
         path: PathBuf,
-        difference: Difference,
+        change: FileChange,
         database: FileId,
         reader_closed: Receiver<()>,
     ) -> Self {
         Self {
             path,
-            difference,
+            change,
             database,
             rescue: Rescue::Done(None),
             reader_closed,
             found: None,
-            told_at: None,
+            logged_at: None,
         }
     }
 
-    /// Whether what was answered before need not be in the file that is opened next: it is in the
-    /// copy.
-    pub(super) fn forgets_answered(&self) -> bool {
-        match self.difference {
-            Difference::Removed | Difference::Replaced | Difference::Lock => true,
-            Difference::Log | Difference::Index => false,
+    /// Whether the file that is opened next may lack deliveries that were acknowledged to senders: the
+    /// copy holds them.
+    pub(super) fn may_lack_acknowledged(&self) -> bool {
+        match self.change {
+            FileChange::Removed | FileChange::Replaced | FileChange::Lock => true,
+            FileChange::Log | FileChange::Index => false,
         }
     }
 
-    /// Where the copy is.
+    /// The path of the copy.
     pub(super) fn copy(&self) -> Option<&Path> {
         match &self.rescue {
             Rescue::Done(copy) => copy.as_deref(),
@@ -98,68 +98,66 @@ impl Lost {
         }
     }
 
-    /// Goes on with the copying, and looks whether there is an inbox under the name that can be
-    /// opened. The error is what those are told who want something written; the log is told at once
-    /// and then once a minute.
-    pub(super) fn look(&mut self, now: Instant) -> Result<(), InboxError> {
-        self.go_on(now);
-        let looked = self.find(now);
-        if let Err(error) = &looked {
-            self.tell(error, now);
+    /// Advances the copy, and checks whether an inbox at the path can be opened. The error answers the
+    /// requests that wait; it is logged at once and then once a minute.
+    pub(super) fn poll(&mut self, now: Instant) -> Result<(), InboxError> {
+        self.advance_rescue(now);
+        let polled = self.check_replacement(now);
+        if let Err(error) = &polled {
+            self.log_error(error, now);
         }
-        looked
+        polled
     }
 
-    /// Waits for the copy. An error in any case: not everything is where it should be.
+    /// Waits for the copy. Returns an error in any case, since the inbox was not closed in its place.
     pub(super) fn end(mut self) -> InboxError {
         if let Rescue::UnderWay(orphan, thread) = self.rescue {
             self.rescue = Rescue::ended(orphan, thread);
         }
         if let Rescue::Failed { orphan, .. } = self.rescue {
-            let copied = lock(&orphan).rescue(self.difference);
+            let copied = lock(&orphan).rescue(self.change);
             self.rescue = Rescue::of(orphan, copied);
         }
-        self.tell_copy();
-        self.refusal("closed")
+        self.log_rescue();
+        self.error("closed")
     }
 
-    fn go_on(&mut self, now: Instant) {
+    fn advance_rescue(&mut self, now: Instant) {
         let rescue = std::mem::replace(&mut self.rescue, Rescue::Done(None));
         self.rescue = match rescue {
             Rescue::UnderWay(orphan, thread) if thread.is_finished() => {
-                self.told_at = None;
+                self.logged_at = None;
                 Rescue::ended(orphan, thread)
             }
-            // Put back before anything was copied: nothing has to be.
-            Rescue::Failed { orphan, .. } if lock(&orphan).files().difference().is_none() => {
+            // The files were put back before they were copied.
+            Rescue::Failed { orphan, .. } if lock(&orphan).files().change().is_none() => {
                 Rescue::Done(None)
             }
-            Rescue::Failed { orphan, at, .. } if now.duration_since(at) >= BETWEEN_RESCUES => {
-                Rescue::begin(orphan, self.difference)
+            Rescue::Failed { orphan, at, .. } if now.duration_since(at) >= RESCUE_INTERVAL => {
+                Rescue::begin(orphan, self.change)
             }
             rescue => rescue,
         };
     }
 
-    /// What stands under the name is opened again when it is the inbox that was lost, or another
-    /// whole one.
-    fn find(&mut self, now: Instant) -> Result<(), InboxError> {
+    /// Whether the file at the path can be opened: the original inbox, or a complete other one.
+    fn check_replacement(&mut self, now: Instant) -> Result<(), InboxError> {
         match &self.rescue {
-            Rescue::UnderWay(..) => return Err(self.refusal("it is being copied")),
-            Rescue::Failed { .. } => return Err(self.refusal("it could not be copied yet")),
+            Rescue::UnderWay(..) => return Err(self.error("it is being copied")),
+            Rescue::Failed { .. } => return Err(self.error("it could not be copied yet")),
             Rescue::Done(_) => {}
         }
         match self.reader_closed.try_recv() {
             Ok(()) | Err(TryRecvError::Disconnected) => {}
-            Err(TryRecvError::Empty) => return Err(self.refusal("it is still being read")),
+            Err(TryRecvError::Empty) => return Err(self.error("it is still being read")),
         }
         let metadata = fs::metadata(&self.path).ok();
         let Some(metadata) = metadata.filter(|metadata| metadata.is_file() && metadata.len() > 0)
         else {
             self.found = None;
-            return Err(self.refusal("there is no inbox under this name now"));
+            return Err(self.error("there is no inbox at this path now"));
         };
-        let found = Found {
+        let found = FileVersion {
             id: FileId::from(&metadata),
             len: metadata.len(),
             modified: metadata.modified().ok(),
@@ -173,56 +171,53 @@ impl Lost {
                     now
                 }
             };
-            // It may still be being copied to its place.
-            if now.duration_since(since) < SETTLE {
-                return Err(self.refusal("another file is there since a moment ago"));
+            // A copy to this path may still be in progress.
+            if now.duration_since(since) < SETTLE_TIME {
+                return Err(self.error("another file is there since a moment ago"));
             }
         }
-        check_names(&self.path)?;
+        check_hard_links(&self.path)?;
         check_log(&self.path)?;
-        if !is_the_same || self.difference == Difference::Log {
+        if !is_the_same || self.change == FileChange::Log {
             Reader::open(&self.path)?.check_file()?;
         }
         Ok(())
     }
 
-    pub(super) fn refusal(&self, now: &str) -> InboxError {
+    pub(super) fn error(&self, now: &str) -> InboxError {
         let message = format!(
             "inbox {} {} while it was open: nothing is stored ({now})",
             self.path.display(),
-            self.difference
+            self.change
         );
         InboxError::new(InboxErrorKind::Storage, message)
     }
 
-    fn tell(&mut self, error: &InboxError, now: Instant) {
+    fn log_error(&mut self, error: &InboxError, now: Instant) {
         let is_early = self
-            .told_at
-            .is_some_and(|told| now.duration_since(told) < BETWEEN_LINES);
+            .logged_at
+            .is_some_and(|at| now.duration_since(at) < LOG_INTERVAL);
         if is_early {
             return;
         }
-        self.told_at = Some(now);
+        self.logged_at = Some(now);
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::error!(
             %error,
             cause,
-            "deliveries are answered 503 until an inbox is found at {0}: put back the file that was there, with its -wal, or stop \
-             this process and start it again",
-            self.path.display()
+            inbox = %self.path.display(),
+            "no delivery is stored until an inbox is in place: put back the file that was there, with its -wal, or restart this \
+             process"
         );
-        self.tell_copy();
+        self.log_rescue();
     }
 
-    fn tell_copy(&self) {
+    fn log_rescue(&self) {
         match &self.rescue {
             Rescue::Done(Some(copy)) => tracing::error!(
                 inbox = %self.path.display(),
                 rescued = %copy.display(),
-                "everything that was stored before is in {0}; once an inbox is in place, bring it there: \
-                 heygen-webhooks inbox export --inbox {0} | heygen-webhooks inbox import - --trust --inbox {1}",
-                copy.display(),
-                self.path.display()
+                "everything that was stored before is in a copy, to be imported once an inbox is in place"
             ),
             Rescue::Failed { error, .. } => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
@@ -230,8 +225,8 @@ impl Lost {
                     %error,
                     cause,
                     inbox = %self.path.display(),
-                    "what was stored before could not be copied, and only this process holds it: make room, or the folder again, and \
-                     do not stop the process until it is copied"
+                    "what was stored before could not be copied, and only this process holds it: free disk space or restore the \
+                     folder, and do not stop this process before it is copied"
                 );
             }
             Rescue::UnderWay(..) | Rescue::Done(None) => {}
@@ -240,10 +235,10 @@ impl Lost {
 }
 
 impl Rescue {
-    /// In a thread of its own: there may be much of it.
-    fn begin(orphan: Arc<Mutex<Orphan>>, difference: Difference) -> Self {
+    /// In a thread of its own: an inbox may be large.
+    fn begin(orphan: Arc<Mutex<Orphan>>, change: FileChange) -> Self {
         let shared = Arc::clone(&orphan);
-        let thread = spawn("inbox-rescue", move || lock(&shared).rescue(difference));
+        let thread = spawn("inbox-rescue", move || lock(&shared).rescue(change));
         match thread {
             Ok(thread) => Self::UnderWay(orphan, thread),
             Err(error) => Self::of(orphan, Err(error)),
@@ -267,13 +262,13 @@ impl Rescue {
     }
 }
 
-/// A panic leaves the connection as it was.
+/// After a panic the connection is unchanged.
 fn lock(orphan: &Mutex<Orphan>) -> MutexGuard<'_, Orphan> {
     orphan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that did not change for so long is taken for whole.
-const SETTLE: Duration = Duration::from_secs(2);
+/// A file that has not changed for so long is taken to be complete.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
 
-const BETWEEN_RESCUES: Duration = Duration::from_secs(5);
-const BETWEEN_LINES: Duration = Duration::from_secs(60);
+const RESCUE_INTERVAL: Duration = Duration::from_secs(5);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! [`RejectedRing`]: recently rejected requests, to inspect and to verify again. [`RejectedFile`] reads them.
 //!
-//! They stand in a file apart from the inbox, `<inbox>.rejected`, written by a thread of its own: whatever strangers send,
-//! the inbox's writer does not notice. The file is bounded, and so is what waits to be written.
+//! They are stored in a separate file, `<inbox>.rejected`, written by a thread of its own, so that nothing that strangers send
+//! delays the inbox's writer. The file and its queue are bounded.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,15 +25,14 @@ pub use self::request::NewRejected;
 
 use self::queue::{Queue, Writer};
 
-/// Keeps rejected requests, in a bounded file. Clones share it.
+/// Stores rejected requests in a bounded file. Clones share it.
 ///
-/// Recording never waits and never fails: what comes faster than it can be written is only counted. Posts without a
-/// well-formed signature have a quarter of all room, in the queue and in the file, and the others have the rest: one who
-/// floods the path with unsigned posts pushes out unsigned posts. A well-formed signature costs a stranger nothing, so within
-/// each of the two a post displaces one of the reason that has the most, and never one of the half that came first: what was
-/// there before a flood is there after it.
+/// Recording never waits and never fails: requests that exceed the queue are only counted. Requests without a well-formed
+/// signature have a quarter of the queue and of the file, all others have the rest, so a flood of unsigned requests evicts only
+/// unsigned ones. A well-formed signature costs a stranger nothing, so within each class a request evicts one of the most frequent
+/// reason, and never one of the half that came first: what was stored before a flood is still there after it.
 ///
-/// The file is made when there is something to write. Dropping the last clone writes what is queued.
+/// The file is created when there is something to write. Dropping the last clone writes what is queued.
 ///
 /// # Examples
 ///
@@ -63,7 +62,7 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where the rejected requests of the inbox at `inbox` are: `<inbox>.rejected`.
+/// The path of the rejected requests of the inbox at `inbox`: `<inbox>.rejected`.
 #[must_use]
 pub fn rejected_path(inbox: &Path) -> PathBuf {
     let mut path = OsString::from(inbox);
@@ -72,7 +71,7 @@ pub fn rejected_path(inbox: &Path) -> PathBuf {
 }
 
 impl RejectedRing {
-    /// Starts the thread that writes. The file at `path` is opened, or made, when there is something to write.
+    /// Starts the writer thread. The file at `path` is opened, or created, when there is something to write.
     ///
     /// # Errors
     ///
@@ -91,18 +90,18 @@ impl RejectedRing {
         })
     }
 
-    /// Has the post written, soon; or counts it as dropped, where too many wait already.
+    /// Queues a request to be written, or counts it as dropped if the queue is full.
     pub fn record(&self, rejected: NewRejected) {
         self.shared.queue.push(rejected);
     }
 
-    /// How many posts were not written, since the start: too many at once, or the file could not be written.
+    /// How many requests were not written since the start: too many at once, or the file could not be written.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.queue.dropped()
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
@@ -122,7 +121,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so on stderr; there is nothing left to save here.
+            // A panic was reported on stderr already.
             let _ = thread.join();
         }
     }

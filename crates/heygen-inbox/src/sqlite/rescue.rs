@@ -1,5 +1,4 @@
-//! Copies an inbox whose file is no longer found under its name, while a connection still has it
-//! open.
+//! Copies an inbox whose file was removed or replaced, while a connection still has it open.
 
 use std::fs;
 use std::io;
@@ -9,12 +8,12 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::backup;
-use super::file_id::{Difference, OpenFiles};
-use super::path::{beside, folder_of};
+use super::file_id::{FileChange, OpenFiles};
+use super::path::{folder_of, with_suffix};
 use crate::private_file::{self, sync_folder};
 use crate::{InboxError, InboxErrorKind};
 
-/// A connection to files that are no longer found under their names.
+/// A connection to files that are no longer at their paths.
 #[derive(Debug)]
 pub(super) struct Orphan {
     connection: Connection,
@@ -23,7 +22,7 @@ pub(super) struct Orphan {
 
 impl Orphan {
     pub(super) fn new(connection: Connection, files: OpenFiles) -> Self {
-        leave_files(&connection);
+        disable_checkpoint_on_close(&connection);
         Self { connection, files }
     }
 
@@ -31,80 +30,81 @@ impl Orphan {
         &self.files
     }
 
-    /// Copies everything into a new file beside the inbox; gives where that is.
-    pub(super) fn rescue(&self, difference: Difference) -> Result<PathBuf, InboxError> {
+    /// Copies everything into a new file next to the inbox; returns its path.
+    pub(super) fn rescue(&self, change: FileChange) -> Result<PathBuf, InboxError> {
         let copy = self.copy()?;
-        if difference == Difference::Log {
-            self.bring_log_in();
+        if change == FileChange::Log {
+            self.checkpoint();
         }
         Ok(copy)
     }
 
-    /// Under another name until it is whole: a reader who finds the copy finds all of it.
+    /// Writes to a temporary name first, so that a copy at the final path is complete.
     fn copy(&self) -> Result<PathBuf, InboxError> {
         let real = self.files.real();
-        let half = beside(real, &format!(".rescued.{}.new", std::process::id()));
-        // Of an earlier try.
-        let _ = fs::remove_file(&half);
-        let copied = self.copy_to(&half).and_then(|()| {
-            let named = take_name(real, &half);
+        let partial = with_suffix(real, &format!(".rescued.{}.new", std::process::id()));
+        // Left by an earlier attempt.
+        let _ = fs::remove_file(&partial);
+        let copied = self.copy_to(&partial).and_then(|()| {
+            let named = rename_to_free_name(real, &partial);
             named.map_err(|error| cannot_make(real).with_source(error))
         });
         if copied.is_err() {
-            let _ = fs::remove_file(&half);
+            let _ = fs::remove_file(&partial);
         }
         copied
     }
 
-    fn copy_to(&self, half: &Path) -> Result<(), InboxError> {
-        private_file::create(half).map_err(|error| cannot_make(half).with_source(error))?;
-        let flaw = backup::copy(&self.connection, half, |_, _| {});
-        match flaw.map_err(|error| cannot_make(half).with_source(error))? {
+    fn copy_to(&self, partial: &Path) -> Result<(), InboxError> {
+        private_file::create(partial).map_err(|error| cannot_make(partial).with_source(error))?;
+        let issue = backup::copy(&self.connection, partial, |_, _| {});
+        match issue.map_err(|error| cannot_make(partial).with_source(error))? {
             None => Ok(()),
-            Some(flaw) => Err(InboxError::new(
+            Some(issue) => Err(InboxError::new(
                 InboxErrorKind::Storage,
                 format!(
-                    "the copy of inbox {} is damaged: {flaw}",
+                    "the copy of inbox {} is damaged: {issue}",
                     self.files.path().display()
                 ),
             )),
         }
     }
 
-    /// The inbox itself is still in its place: what only the log holds goes there.
-    fn bring_log_in(&self) {
-        // Whether it is there is looked up before the file is trusted again.
-        let brought = self
+    /// The database file is still in its place: copies what only the log holds into it.
+    fn checkpoint(&self) {
+        // Whether that worked is verified before the file is trusted again.
+        let result = self
             .connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
-        if let Err(error) = brought {
-            tracing::error!(%error, "the log was not brought into the inbox");
+        if let Err(error) = result {
+            tracing::error!(%error, "checkpoint failed; the rescued copy holds what is in the write-ahead log");
         }
     }
 }
 
-/// Closing the connection must not touch what stands under its names now: it would delete the log
-/// of another file.
-pub(super) fn leave_files(connection: &Connection) {
-    // It fails for a connection that is broken, and that does nothing at its end either.
+/// Closing the connection must not touch the files that are at its paths now: it would delete the
+/// write-ahead log of another file.
+pub(super) fn disable_checkpoint_on_close(connection: &Connection) {
+    // It fails for a broken connection, which does not checkpoint when it is closed either.
     let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
-/// Copies that an earlier process left beside the inbox.
-pub(super) fn left_beside(inbox: &Path) -> Vec<PathBuf> {
+/// Copies of an inbox whose file was removed or replaced while a process served it: `<inbox>.rescued`
+/// and so on. Each is an inbox, with deliveries that the one at `inbox` may lack.
+#[must_use]
+pub fn rescued_copies(inbox: &Path) -> Vec<PathBuf> {
     let real = inbox.canonicalize();
     let real = real.as_deref().unwrap_or(inbox);
     names(real).take_while(|path| path.exists()).collect()
 }
 
-/// Gives the copy the first of its names that is free, and has that reach the disk: nothing is ever
-/// written over.
-fn take_name(inbox: &Path, half: &Path) -> io::Result<PathBuf> {
+/// Renames the copy to the first free one of its names, durably; never overwrites a file.
+fn rename_to_free_name(inbox: &Path, partial: &Path) -> io::Result<PathBuf> {
     for path in names(inbox) {
         match private_file::create(&path) {
-            // The name is ours now.
+            // The name is reserved.
             Ok(_) => {
-                if let Err(error) = fs::rename(half, &path) {
+                if let Err(error) = fs::rename(partial, &path) {
                     let _ = fs::remove_file(&path);
                     return Err(error);
                 }
@@ -125,7 +125,7 @@ fn cannot_make(path: &Path) -> InboxError {
 
 fn names(inbox: &Path) -> impl Iterator<Item = PathBuf> {
     (1..10_000).map(|number| match number {
-        1 => beside(inbox, ".rescued"),
-        _ => beside(inbox, &format!(".rescued-{number}")),
+        1 => with_suffix(inbox, ".rescued"),
+        _ => with_suffix(inbox, &format!(".rescued-{number}")),
     })
 }

@@ -1,4 +1,4 @@
-//! How our types stand in columns, for the one who writes and the one who reads.
+//! Conversions between columns and types.
 
 use std::str::FromStr;
 
@@ -9,13 +9,13 @@ use rusqlite::types::Type;
 use crate::time::from_micros;
 use crate::{AttemptOutcome, DeliveryId, DeliverySummary, DriftKind, Header, Source, State};
 
-/// What [`summary`] expects, in its order.
+/// The columns that [`summary`] reads, in its order.
 pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
      delivery.outcome, delivery.state, delivery.attempts, delivery.source, \
      CASE state WHEN 'dead_lettered' THEN (SELECT started_at + duration FROM attempt WHERE delivery_id = delivery.id \
      ORDER BY number DESC LIMIT 1) END";
 
-/// How many columns those are.
+/// How many columns [`SUMMARY_COLUMNS`] has.
 pub(super) const SUMMARY_LEN: usize = 10;
 
 pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<DeliverySummary> {
@@ -25,7 +25,7 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<DeliverySumma
         event_type: row.get(2)?,
         subject_id: row.get(3)?,
         callback_id: row.get(4)?,
-        outcome: optional_word(row, 5, outcome)?,
+        outcome: optional_name(row, 5, outcome)?,
         state: state(row, 6)?,
         attempts: row.get(7)?,
         source: source(row, 8)?,
@@ -34,19 +34,19 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<DeliverySumma
 }
 
 pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
-    word(row, column, |word| State::from_str(word).ok())
+    name(row, column, |name| State::from_str(name).ok())
 }
 
 pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
-    word(row, column, |word| Source::from_str(word).ok())
+    name(row, column, |name| Source::from_str(name).ok())
 }
 
 pub(super) fn drift_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<DriftKind> {
-    word(row, column, |word| DriftKind::from_str(word).ok())
+    name(row, column, |name| DriftKind::from_str(name).ok())
 }
 
 pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptOutcome> {
-    word(row, column, |word| AttemptOutcome::from_str(word).ok())
+    name(row, column, |name| AttemptOutcome::from_str(name).ok())
 }
 
 /// `[["name","value"],…]`
@@ -55,7 +55,7 @@ pub(super) fn headers_to_text(headers: &[Header]) -> String {
         .iter()
         .map(|header| (header.name.as_str(), header.value.as_str()))
         .collect();
-    // Text always can be written as JSON.
+    // Strings can always be serialized.
     serde_json::to_string(&pairs).unwrap_or_else(|_| "[]".to_owned())
 }
 
@@ -70,17 +70,17 @@ pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Head
         .collect())
 }
 
-fn outcome(word: &str) -> Option<Outcome> {
+fn outcome(name: &str) -> Option<Outcome> {
     [Outcome::Success, Outcome::Failure, Outcome::Other]
         .into_iter()
-        .find(|outcome| outcome.as_str() == word)
+        .find(|outcome| outcome.as_str() == name)
 }
 
-fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    optional_word(row, column, read)?.ok_or_else(|| unknown_word(column, "nothing"))
+fn name<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    optional_name(row, column, read)?.ok_or_else(|| unknown_name(column, "NULL"))
 }
 
-fn optional_word<T>(
+fn optional_name<T>(
     row: &Row<'_>,
     column: usize,
     read: impl Fn(&str) -> Option<T>,
@@ -90,10 +90,10 @@ fn optional_word<T>(
     };
     read(text)
         .map(Some)
-        .ok_or_else(|| unknown_word(column, text))
+        .ok_or_else(|| unknown_name(column, text))
 }
 
-fn unknown_word(column: usize, word: &str) -> rusqlite::Error {
-    let reason = format!("`{word}` is not a word this program knows here");
+fn unknown_name(column: usize, name: &str) -> rusqlite::Error {
+    let reason = format!("`{name}` is not a word this program knows here");
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
 }

@@ -1,4 +1,4 @@
-//! [`Shared`]: the threads of an open inbox, and how they are asked.
+//! [`Shared`]: the threads of an open inbox, and the requests to them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::editor::Beside;
+use super::editor::Editor;
 use super::job::{Append, Job, Reply, work};
 use super::options::SqliteOptions;
 use super::owner::Owner;
@@ -24,20 +24,20 @@ pub(super) struct Shared {
     pub(super) jobs: mpsc::Sender<Job>,
     reads: std::sync::mpsc::Sender<ReadJob>,
     pub(super) appended: Arc<Notify>,
-    /// Closed when the writer ends, or the reader of what is open for reading only.
+    /// Closed when the writer ends, or the reader of an inbox that is open for reading only.
     pub(super) ended: watch::Receiver<()>,
-    /// `None` for what is open for reading only, and once it was waited for.
+    /// `None` when the inbox is open for reading only, and after it was joined.
     writer_thread: Option<JoinHandle<()>>,
     reader_thread: Option<JoinHandle<()>>,
 }
 
-/// What this process does with the file.
+/// What this process may do with the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
-    /// Appends and dispatches, as no other process does meanwhile.
+    /// Append, edit and dispatch; one process at a time.
     Owner,
-    /// Appends and edits, while another process owns the file or none does.
-    Beside,
+    /// Append and edit, whether or not another process owns the file.
+    Editor,
     ReadOnly,
 }
 
@@ -52,15 +52,15 @@ impl Shared {
         let (reads, read_queue) = std::sync::mpsc::channel();
         let (end, ended) = watch::channel(());
         let notify = Arc::clone(&appended);
-        // Before the reader, since it makes the file.
+        // Before the reader, because it creates the file.
         let (write, end_of_reads): (Option<Box<dyn FnOnce() + Send>>, _) = match mode {
             Mode::Owner => {
                 let handle = Owner::open(path.clone(), options, reads.clone())?;
                 let writer = Writer::new(handle, queue, notify, end);
                 (Some(Box::new(move || writer.run())), None)
             }
-            Mode::Beside => {
-                let writer = Writer::new(Beside::open(&path)?, queue, notify, end);
+            Mode::Editor => {
+                let writer = Writer::new(Editor::open(&path)?, queue, notify, end);
                 (Some(Box::new(move || writer.run())), None)
             }
             Mode::ReadOnly => (None, Some(end)),
@@ -91,29 +91,29 @@ impl Shared {
                     InboxErrorKind::Busy,
                     "too many deliveries are waiting to be written",
                 ),
-                mpsc::error::TrySendError::Closed(_) => self.not_written(),
+                mpsc::error::TrySendError::Closed(_) => self.cannot_write(),
             })?;
-        answer.await.map_err(|_| self.unanswered())?
+        answer.await.map_err(|_| self.no_answer())?
     }
 
-    /// Waits for a place in the queue, unlike an append: what is under way is never rejected for lack of room.
-    pub(super) async fn ask<T: Send + 'static>(
+    /// Waits for room in the queue, unlike an append: only new deliveries are rejected when it is full.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
-        ask: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+        run: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, InboxError> {
-        self.send(|reply| Job::Work(work(ask, reply))).await
+        self.send(|reply| Job::Work(work(run, reply))).await
     }
 
     pub(super) async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.jobs.send(job(reply)).await;
-        sent.map_err(|_| self.not_written())?;
-        answer.await.map_err(|_| self.unanswered())?
+        sent.map_err(|_| self.cannot_write())?;
+        answer.await.map_err(|_| self.no_answer())?
     }
 
     pub(super) async fn close(&self) -> Result<(), InboxError> {
         match self.mode {
-            Mode::Owner | Mode::Beside => self.send(Job::Close).await,
+            Mode::Owner | Mode::Editor => self.send(Job::Close).await,
             Mode::ReadOnly => {
                 let (reply, answer) = oneshot::channel();
                 let sent = self.reads.send(ReadJob::End(reply));
@@ -123,10 +123,10 @@ impl Shared {
         }
     }
 
-    /// Why nothing can be written.
-    fn not_written(&self) -> InboxError {
+    /// Why the writer does not accept a job.
+    fn cannot_write(&self) -> InboxError {
         match self.mode {
-            Mode::Owner | Mode::Beside => closed(),
+            Mode::Owner | Mode::Editor => closed(),
             Mode::ReadOnly => unsupported("the inbox is open for reading only"),
         }
     }
@@ -134,14 +134,14 @@ impl Shared {
     pub(super) fn check_owner(&self) -> Result<(), InboxError> {
         match self.mode {
             Mode::Owner => Ok(()),
-            Mode::Beside | Mode::ReadOnly => Err(unsupported(
+            Mode::Editor | Mode::ReadOnly => Err(unsupported(
                 "only the process that serves the inbox claims deliveries",
             )),
         }
     }
 
-    /// Why an answer was dropped.
-    fn unanswered(&self) -> InboxError {
+    /// Why a reply was dropped.
+    fn no_answer(&self) -> InboxError {
         match self.ended.has_changed() {
             Err(_) => closed(),
             Ok(_) => InboxError::new(
@@ -157,16 +157,16 @@ impl Shared {
     ) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |reader| {
-            // Who asked may have given up while it waited behind others.
+            // The caller may have given up while this waited.
             if reply.is_closed() {
                 return;
             }
-            // Nobody waits any more: the answer may be dropped.
+            // It may give up now.
             let _ = reply.send(reader.and_then(read));
         });
         let job = ReadJob::Read(read);
         self.reads.send(job).map_err(|_| closed())?;
-        answer.await.map_err(|_| self.unanswered())?
+        answer.await.map_err(|_| self.no_answer())?
     }
 }
 
@@ -180,9 +180,9 @@ impl fmt::Debug for Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Each thread ends when its channel does. Waiting for them means that whoever drops the inbox finds everything written
-        // and the lock released; it takes no longer than the commits still queued. One after the other, since SQLite brings the
-        // log into the file when the last connection closes: of two that close at once neither is the last.
+        // Each thread ends when its channel is closed. Joining them means that everything is written and the lock released when
+        // the inbox is dropped; it takes as long as the commits still queued. One after the other, because SQLite checkpoints
+        // when the last connection closes: of two that close at once neither is the last.
         let (closed_jobs, _) = mpsc::channel(1);
         self.jobs = closed_jobs;
         join(self.writer_thread.take());
@@ -193,7 +193,7 @@ impl Drop for Shared {
 }
 
 fn join(thread: Option<JoinHandle<()>>) {
-    // A thread that panicked has said so on stderr; there is nothing left to save here.
+    // A panic was reported on stderr already.
     let _ = thread.map(JoinHandle::join);
 }
 
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// A page that is reloaded, or a check that gave up, leaves no work behind.
+    /// A caller that gave up leaves no work behind.
     #[tokio::test]
     async fn read_whose_caller_has_gone_is_skipped() {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,4 +1,4 @@
-//! Counts what an inbox holds, in one pass over it.
+//! Counts deliveries and attempts in one pass over the inbox.
 
 use std::time::SystemTime;
 

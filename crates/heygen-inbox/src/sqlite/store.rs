@@ -1,4 +1,4 @@
-//! [`Store`]: the statements, each run inside the writer's transaction.
+//! [`Store`]: the statements of the writer, run inside its transaction.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,11 +15,11 @@ pub(super) use append::NewRow;
 pub(super) use open::{last_id, read_tag};
 
 use append::Inserts;
-use claim::{InHand, Times};
-use open::{Found, make_tag, take_up};
+use claim::{DueTimeScan, InFlight};
+use open::{Loaded, create_tag, recover};
 
-use super::checkpoint::{Log, Stuck};
-use super::dedup_index::Seen;
+use super::checkpoint::{Wal, WalWarning};
+use super::dedup_index::DedupIndex;
 use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
 use super::file_id::OpenFiles;
@@ -28,7 +28,7 @@ use super::order;
 use super::prune;
 use super::rescue::Orphan;
 use super::traffic::TrafficTally;
-use crate::dedup::rule::Fit;
+use crate::dedup::rule::Match;
 use crate::recent::Recent;
 use crate::time::to_micros;
 use crate::{DeliveryId, DispatchOrder, InboxError, NewDelivery, PruneReport, PruneStep};
@@ -38,163 +38,169 @@ pub(super) struct Store {
     connection: Connection,
     files: OpenFiles,
     inserts: Inserts,
-    seen: Seen,
+    dedup_index: DedupIndex,
     tag: u32,
     last_id: i64,
     last_committed_id: i64,
-    in_hand: InHand,
-    log: Log,
+    in_flight: InFlight,
+    wal: Wal,
     drift: DriftTally,
     traffic: TrafficTally,
-    /// What the file is prepared for.
+    /// The order that the file has an index for.
     order: DispatchOrder,
     has_event_index: bool,
     recent: Recent,
-    times: Times,
+    due_time_scan: DueTimeScan,
     /// Changes when another process has written to the file.
     data_version: i64,
-    /// The time that was told last.
+    /// The time of the last claim.
     latest: i64,
 }
 
-/// What a process knows of the file while it does not have it open.
+/// State of the process that outlives a [`Store`], for the next one.
 #[derive(Debug, Default)]
-pub(super) struct Remembered {
-    /// What it has claimed and not finished.
-    pub(super) in_hand: HashSet<i64>,
-    /// The newest delivery that was answered; 0 where the file need not hold it.
+pub(super) struct ClosedState {
+    /// Deliveries that it has claimed and not completed.
+    pub(super) in_flight: HashSet<i64>,
+    /// The newest delivery that was acknowledged to its sender; 0 when the file need not hold it.
     pub(super) last_id: i64,
 }
 
 impl Store {
-    /// Opens the file. What is claimed there and not `in_hand` was so when its process ended, and is pending again.
+    /// Opens the file. A delivery that is claimed there and not `in_flight` was interrupted by the end of its process, and is
+    /// pending again.
     pub(super) fn open(
         path: &Path,
         options: &SqliteOptions,
-        in_hand: &HashSet<i64>,
+        in_flight: &HashSet<i64>,
         now: SystemTime,
     ) -> Result<Self, InboxError> {
         let mut connection = open_for_writing(path, options.lock_timeout)?;
         let failed = |error| cannot("open", path, error);
         let tag = match read_tag(&connection).map_err(failed)? {
             Some(tag) => tag,
-            None => make_tag(&connection, path)?,
+            None => create_tag(&connection, path)?,
         };
-        let found = take_up(&mut connection, options.run_len, in_hand, now).map_err(failed)?;
+        let loaded = recover(&mut connection, options.run_len, in_flight, now).map_err(failed)?;
         let files = OpenFiles::of(path)?;
-        let mut store = Self::over(connection, files, found, tag).map_err(failed)?;
-        store.in_hand.ids.clone_from(in_hand);
-        store.log.watch(&mut store.connection).map_err(failed)?;
+        let mut store = Self::over(connection, files, loaded, tag).map_err(failed)?;
+        store.in_flight.ids.clone_from(in_flight);
+        store.wal.watch(&mut store.connection).map_err(failed)?;
         Ok(store)
     }
 
-    /// Opens the file beside another process, which may be appending to it and dispatching from it.
+    /// Opens the file of an inbox that another process may serve.
     pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Self, InboxError> {
         let mut connection = open_beside(path, lock_timeout)?;
         let failed = |error| cannot("open", path, error);
         let tag = match read_tag(&connection).map_err(failed)? {
             Some(tag) => tag,
-            None => make_tag(&connection, path)?,
+            None => create_tag(&connection, path)?,
         };
-        let found = connection
+        let loaded = connection
             .transaction()
-            .and_then(|transaction| Found::of(&transaction, Seen::load_beside(&transaction)?))
+            .and_then(|transaction| {
+                Loaded::of(
+                    &transaction,
+                    DedupIndex::load_without_flushes(&transaction)?,
+                )
+            })
             .map_err(failed)?;
-        Self::over(connection, OpenFiles::of(path)?, found, tag).map_err(failed)
+        Self::over(connection, OpenFiles::of(path)?, loaded, tag).map_err(failed)
     }
 
     fn over(
         connection: Connection,
         files: OpenFiles,
-        found: Found,
+        loaded: Loaded,
         tag: u32,
     ) -> rusqlite::Result<Self> {
-        let Found {
-            seen,
+        let Loaded {
+            dedup_index,
             last_id,
             data_version,
-        } = found;
-        let order = order::found(&connection)?;
+        } = loaded;
+        let order = order::current(&connection)?;
         let has_event_index = order::has_event_index(&connection)?;
         Ok(Self {
             connection,
             files,
             inserts: Inserts::new(),
-            seen,
+            dedup_index,
             tag,
             last_id,
             last_committed_id: last_id,
-            in_hand: InHand::default(),
-            log: Log::default(),
+            in_flight: InFlight::default(),
+            wal: Wal::default(),
             drift: DriftTally::default(),
             traffic: TrafficTally::default(),
             order,
             has_event_index,
             recent: Recent::default(),
-            times: Times::default(),
+            due_time_scan: DueTimeScan::default(),
             data_version,
             latest: 0,
         })
     }
 
-    /// Begins a transaction, and takes in what other processes have appended since the last.
+    /// Begins a transaction, and reads what other processes have appended since the last one.
     pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute(())?;
         if data_version(&self.connection)? != self.data_version {
-            self.seen.catch_up(&self.connection, self.last_id)?;
+            self.dedup_index.catch_up(&self.connection, self.last_id)?;
             self.last_id = last_id(&self.connection)?.max(self.last_id);
-            self.order = order::found(&self.connection)?;
+            self.order = order::current(&self.connection)?;
         }
         Ok(())
     }
 
-    /// Writes up to `index_rows` waiting rows of the deduplication index along with what the transaction holds, and commits.
+    /// Adds up to `index_rows` waiting rows of the deduplication index and the counts to the transaction, and commits.
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
-        self.seen.write_some(&self.connection, index_rows)?;
+        self.dedup_index.write_some(&self.connection, index_rows)?;
         self.drift.write(&self.connection)?;
         self.traffic.write(&self.connection)?;
         let data_version = data_version(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         self.data_version = data_version;
         self.last_committed_id = self.last_id;
-        self.seen.committed(self.last_id);
-        self.in_hand.committed();
+        self.dedup_index.committed(self.last_id);
+        self.in_flight.committed();
         Ok(())
     }
 
     pub(super) fn roll_back(&mut self) {
         if !self.connection.is_autocommit() {
-            // Should this fail too, SQLite rolls back when the connection is closed.
+            // If this fails too, SQLite rolls back when the connection is closed.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         self.last_id = self.last_committed_id;
-        self.seen.rolled_back();
-        self.in_hand.rolled_back();
+        self.dedup_index.rolled_back();
+        self.in_flight.rolled_back();
         self.drift.rolled_back();
         self.traffic.rolled_back();
-        // Whether an index was made or dropped in vain: what is there decides.
-        self.order = order::found(&self.connection).unwrap_or(self.order);
+        // Creating or dropping an index may have been rolled back.
+        self.order = order::current(&self.connection).unwrap_or(self.order);
         self.has_event_index = order::has_event_index(&self.connection).unwrap_or(true);
     }
 
-    /// Gives up the file, and tells what must outlast that.
-    pub(super) fn into_remembered(self) -> Remembered {
-        Remembered {
-            in_hand: self.in_hand.ids,
+    /// Closes the file, and returns the state for the next store.
+    pub(super) fn into_closed_state(self) -> ClosedState {
+        ClosedState {
+            in_flight: self.in_flight.ids,
             last_id: self.last_committed_id,
         }
     }
 
-    /// The same, for files that are no longer found under their names.
-    pub(super) fn into_orphan(self) -> (Orphan, Remembered) {
+    /// The same, when the files were removed or replaced.
+    pub(super) fn into_orphan(self) -> (Orphan, ClosedState) {
         let orphan = Orphan::new(self.connection, self.files);
-        let remembered = Remembered {
-            in_hand: self.in_hand.ids,
+        let closed_state = ClosedState {
+            in_flight: self.in_flight.ids,
             last_id: self.last_committed_id,
         };
-        (orphan, remembered)
+        (orphan, closed_state)
     }
 
     /// The files that it has open.
@@ -202,43 +208,42 @@ impl Store {
         &self.files
     }
 
-    pub(super) fn has_long_log(&self) -> bool {
-        self.log.is_long()
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        self.wal.is_due()
     }
 
-    /// Brings the log into the file, as far as readers allow. Gives a log that is to be told: it
-    /// stays above `warn_bytes`.
-    pub(super) fn bring_log_in(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<Stuck>> {
-        self.log.bring_in(&self.connection, warn_bytes)
+    /// Checkpoints, as far as readers allow. Returns a warning when the log stays above `warn_bytes`.
+    pub(super) fn checkpoint(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
+        self.wal.checkpoint(&self.connection, warn_bytes)
     }
 
-    /// The same while nothing is to be written, and gives the room of the log back.
-    pub(super) fn shrink_log(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<Stuck>> {
+    /// Checkpoints and truncates the log; for an idle writer.
+    pub(super) fn truncate_wal(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
         let bytes = self.files.log_bytes();
-        self.log
-            .shrink(&self.connection, bytes, warn_bytes, Instant::now())
+        self.wal
+            .truncate(&self.connection, bytes, warn_bytes, Instant::now())
     }
 
-    /// The newest delivery, also of the transaction under way.
+    /// The newest delivery, including the open transaction.
     pub(super) fn last_id(&self) -> i64 {
         self.last_id
     }
 
     /// How many fingerprints are held in memory.
-    pub(super) fn remembered(&self) -> usize {
-        self.seen.remembered()
+    pub(super) fn buffered(&self) -> usize {
+        self.dedup_index.buffered()
     }
 
-    pub(super) fn has_index_rows_waiting(&self) -> bool {
-        self.seen.is_freezing()
+    pub(super) fn is_index_flushing(&self) -> bool {
+        self.dedup_index.is_flushing()
     }
 
-    /// The same event, where it is here already, and how it fits.
-    pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<(i64, Fit)>> {
-        self.seen.find(&self.connection, delivery)
+    /// The stored delivery that this is a duplicate of.
+    pub(super) fn find(&self, delivery: &NewDelivery) -> rusqlite::Result<Option<(i64, Match)>> {
+        self.dedup_index.find(&self.connection, delivery)
     }
 
-    /// Writes something, so that the commit has to reach the disk.
+    /// Writes a row, so that the commit has to reach the disk.
     pub(super) fn touch(&self) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
@@ -249,9 +254,9 @@ impl Store {
     }
 
     pub(super) fn prune(&mut self, step: &PruneStep) -> rusqlite::Result<PruneReport> {
-        let mut pruned = prune::step(&self.connection, &mut self.seen, self.tag, step)?;
-        // The rest of the log is brought in soon, or stands for pages that are counted already.
-        pruned.bytes += self.log.held_bytes();
+        let mut pruned = prune::step(&self.connection, &mut self.dedup_index, self.tag, step)?;
+        // The rest of the log is checkpointed soon, or holds pages that are counted already.
+        pruned.bytes += self.wal.pinned_bytes();
         Ok(pruned)
     }
 
@@ -273,9 +278,9 @@ impl Store {
         Ok(())
     }
 
-    /// Brings the file itself up to date with its write-ahead log, as far as readers allow, and closes it.
+    /// Checkpoints, as far as readers allow, and closes the file.
     pub(super) fn close(mut self) -> Result<(), rusqlite::Error> {
-        self.bring_log_in(u64::MAX)?;
+        self.checkpoint(u64::MAX)?;
         self.connection.close().map_err(|(_, error)| error)
     }
 
@@ -323,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_full_disk_refused_is_new_when_it_comes_again() {
+    fn delivery_that_a_full_disk_rejected_is_new_when_sent_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let options = SqliteOptions::default();
@@ -336,10 +341,10 @@ mod tests {
                 .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
                 .expect("a limit");
         };
-        // A limit below what is used means: no page more than there is.
+        // A limit below the size of the file prevents any growth.
         set_pages(&store, 1);
         for _ in 0..3 {
-            // The first would fit; it goes with the one that does not.
+            // The first would fit; it is rolled back with the one that does not.
             let failed = append(&mut store, &[delivery(2), delivery(1), delivery(100_000)]);
             let code = failed.expect_err("no room").sqlite_error_code();
             assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull));

@@ -1,4 +1,4 @@
-//! The threads of an inbox, and what is said when they have ended.
+//! Starts the threads of an inbox.
 
 use std::thread::{self, JoinHandle};
 

@@ -1,4 +1,4 @@
-//! [`TrafficTally`]: counts what comes in and what fails, a row for each minute and hour, kind and event.
+//! [`TrafficTally`]: counts deliveries and failed attempts, one row for each minute and hour, kind and event.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,11 +8,11 @@ use rusqlite::{Connection, params};
 use crate::time::{from_micros, to_micros};
 use crate::{TrafficCount, TrafficKind, TrafficUnit};
 
-/// What the transaction under way adds.
+/// The counts that the open transaction adds.
 #[derive(Debug, Default)]
 pub(super) struct TrafficTally {
-    counted: BTreeMap<(i64, TrafficKind, String), i64>,
-    /// The hour that was written to last; `None` before anything was.
+    counts: BTreeMap<(i64, TrafficKind, String), i64>,
+    /// The hour of the last write; `None` before the first.
     hour: Option<i64>,
 }
 
@@ -20,12 +20,12 @@ impl TrafficTally {
     pub(super) fn count(&mut self, at: SystemTime, kind: TrafficKind, event_type: Option<&str>) {
         let minute = to_micros(TrafficUnit::Minute.start_of(at));
         let event_type = event_type.unwrap_or_default().to_owned();
-        *self.counted.entry((minute, kind, event_type)).or_default() += 1;
+        *self.counts.entry((minute, kind, event_type)).or_default() += 1;
     }
 
-    /// Writes it with the rest of the transaction. Should that come to nothing, so does this.
+    /// Writes the counts within the open transaction.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        while let Some(((minute, kind, event_type), count)) = self.counted.pop_first() {
+        while let Some(((minute, kind, event_type), count)) = self.counts.pop_first() {
             let hour = minute - minute.rem_euclid(HOUR);
             let last = match self.hour {
                 Some(last) => last,
@@ -34,21 +34,21 @@ impl TrafficTally {
             add(connection, MINUTE, minute, kind, &event_type, count)?;
             add(connection, HOUR, hour, kind, &event_type, count)?;
             self.hour = Some(hour);
-            // A clock that leaps is wrong, or was: it must not take the history with it.
+            // After a leap of the clock, one of its times is wrong: that must not delete the history.
             if (1..=MAX_LEAP).contains(&(hour - last)) {
-                forget(connection, hour)?;
+                delete_old(connection, hour)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn rolled_back(&mut self) {
-        self.counted.clear();
+        self.counts.clear();
     }
 }
 
-/// Adds to a row, or makes one. Beyond so many names in one unit they are counted together: a sender of ever new ones must
-/// not fill the file.
+/// Adds to a row, or inserts one. Past [`MAX_ROWS`] of one minute or hour new names are counted together: a sender of ever new
+/// names must not fill the file.
 fn add(
     connection: &Connection,
     span: i64,
@@ -92,8 +92,8 @@ fn newest_hour(connection: &Connection) -> rusqlite::Result<i64> {
     Ok(newest.unwrap_or_default())
 }
 
-/// Once an hour, what is too old to be shown.
-fn forget(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+/// Once an hour, deletes counts that are too old to be shown.
+fn delete_old(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     for (span, kept) in [(MINUTE, 2 * HOUR), (HOUR, 32 * 24 * HOUR)] {
         connection
             .prepare_cached("DELETE FROM traffic WHERE span = ?1 AND at < ?2")?
@@ -102,7 +102,7 @@ fn forget(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What was counted since a time, the oldest first.
+/// The counts since a time, the oldest first.
 pub(super) fn list(
     connection: &Connection,
     since: SystemTime,
@@ -123,7 +123,7 @@ pub(super) fn list(
                 TrafficCount::new(at, kind, Some(name).filter(|name| !name.is_empty()), count)
             }))
         })?
-        // What a later version counts beside these is none of our business.
+        // A later version may count other kinds.
         .filter_map(Result::transpose)
         .collect()
 }

@@ -1,4 +1,4 @@
-//! [`Writer`]: the one thread that writes. Whatever has gathered in its queue shares one transaction.
+//! [`Writer`]: the one thread that writes, with group commit: the jobs that are in its queue share one transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use tokio::time::timeout;
 
 use super::file::cannot;
 use super::handle::Handle;
-use super::job::{Batch, Held, Job, Reply};
+use super::job::{Batch, Deferred, Job, Reply};
 use super::store::Store;
 use crate::{Appended, InboxError, InboxErrorKind};
 
 pub(super) struct Writer<H> {
-    /// Dropped first of all, so that who finds the queue gone knows that the writer is.
+    /// Dropped first: a sender that finds the queue closed knows that the writer has ended.
     _ended: watch::Sender<()>,
     queue: mpsc::Receiver<Job>,
     appended: Arc<Notify>,
-    /// Index rows can wait: after a failure they do, until something else was written again.
+    /// After a failure index rows wait until another write has succeeded.
     has_failed: bool,
-    held: Held,
+    deferred: Deferred,
     handle: H,
 }
 
-/// What the writer found in its queue.
+/// What the writer does next.
 enum Gathered {
     Work(Batch),
-    /// Nothing came for a while.
-    Nothing,
+    /// No job came for a while.
+    Idle,
     Close(Batch, Reply<()>),
     End,
 }
 
-/// The answers to the appends of a batch, and whether anything was new.
+/// The answers to the appends of a batch, and whether any delivery was new.
 struct Written {
     appended: Vec<Appended>,
-    has_news: bool,
+    has_new: bool,
 }
 
 impl<H: Handle> Writer<H> {
@@ -52,14 +52,14 @@ impl<H: Handle> Writer<H> {
             queue,
             appended,
             has_failed: false,
-            held: Held::default(),
+            deferred: Deferred::default(),
             handle,
         }
     }
 
-    /// Works until every sender is gone or a caller asks to close.
+    /// Runs until every sender is gone or a caller asks to close.
     pub(super) fn run(mut self) {
-        // Made here: it may not be dropped by a thread that runs others.
+        // Created here: a runtime must not be dropped within another one.
         let wait = match runtime::Builder::new_current_thread().enable_time().build() {
             Ok(wait) => wait,
             Err(error) => {
@@ -70,22 +70,22 @@ impl<H: Handle> Writer<H> {
         loop {
             match self.gather(&wait) {
                 Gathered::Work(batch) => self.work_on(batch),
-                Gathered::Nothing => {
-                    let looked = self.handle.look_after_files(self.has_failed);
+                Gathered::Idle => {
+                    let looked = self.handle.maintain(self.has_failed);
                     self.has_failed |= looked.is_err();
                 }
                 Gathered::Close(batch, reply) => {
                     self.work_on(batch);
                     let closed = self.handle.close();
-                    // The lock goes before the answer, so that whoever has it may open the file anew.
+                    // The lock is released before the answer, so that the caller can open the file again.
                     drop(self);
-                    // The asker may be gone; the file is closed all the same.
+                    // The caller may be gone.
                     let _ = reply.send(closed);
                     return;
                 }
                 Gathered::End => {
                     if let Err(error) = self.handle.close() {
-                        tracing::error!(%error, "the inbox was not closed cleanly; nothing in it is lost");
+                        tracing::error!(%error, "the inbox was not closed cleanly; no data is lost");
                     }
                     return;
                 }
@@ -93,25 +93,25 @@ impl<H: Handle> Writer<H> {
         }
     }
 
-    /// Waits for the first job, then takes what else is there. While index rows or what was held back wait, an empty queue is
-    /// no reason to sleep.
+    /// Waits for the first job, then takes the others that are in the queue. Does not wait while index rows or deferred jobs do.
     fn gather(&mut self, wait: &Runtime) -> Gathered {
         let mut batch = Batch::default();
         let store = self.handle.store().filter(|_| !self.has_failed);
-        let has_index_rows = store.is_some_and(Store::has_index_rows_waiting);
+        let is_flushing = store.is_some_and(Store::is_index_flushing);
         let mut next = match self.queue.try_recv() {
             Ok(job) => Some(job),
             Err(mpsc::error::TryRecvError::Empty)
-                if has_index_rows || !self.held.works.is_empty() =>
+                if is_flushing || !self.deferred.works.is_empty() =>
             {
-                self.held.release_into(&mut batch.works, 0, Instant::now());
+                self.deferred
+                    .release_into(&mut batch.works, 0, Instant::now());
                 return Gathered::Work(batch);
             }
             Err(mpsc::error::TryRecvError::Empty) => {
                 let queue = &mut self.queue;
                 match wait.block_on(async { timeout(IDLE, queue.recv()).await }) {
                     Ok(job) => job,
-                    Err(_) => return Gathered::Nothing,
+                    Err(_) => return Gathered::Idle,
                 }
             }
             Err(mpsc::error::TryRecvError::Disconnected) => None,
@@ -123,59 +123,59 @@ impl<H: Handle> Writer<H> {
             match job {
                 Job::Append(append) => batch.appends.push(*append),
                 Job::Work(work) => batch.works.push(work),
-                Job::LateWork(work) => self.held.works.push(work),
+                Job::DeferrableWork(work) => self.deferred.works.push(work),
                 #[cfg(test)]
                 Job::Die => panic!("a fault of the test"),
                 Job::Close(reply) => {
-                    batch.works.append(&mut self.held.works);
+                    batch.works.append(&mut self.deferred.works);
                     return Gathered::Close(batch, reply);
                 }
             }
-            if batch.len() < self.handle.batch_len() && batch.works.len() < H::WORKS {
+            if batch.len() < self.handle.batch_len() && batch.works.len() < H::MAX_WORKS {
                 next = self.queue.try_recv().ok();
             }
         }
-        self.held
+        self.deferred
             .release_into(&mut batch.works, batch.appends.len(), Instant::now());
         Gathered::Work(batch)
     }
 
-    /// A panic ends this batch and nothing else. Who asked for what is in it gets an error, since
-    /// the answer is dropped.
+    /// A panic fails this batch and nothing else: its callers get an error because their replies are
+    /// dropped.
     fn work_on(&mut self, batch: Batch) {
         if catch_unwind(AssertUnwindSafe(|| self.work(batch))).is_err() {
             tracing::error!(inbox = %self.handle.path().display(), "writing to the inbox panicked");
             self.has_failed = true;
-            self.handle.give_up();
+            self.handle.discard();
         }
     }
 
-    /// One transaction: either all of it is on the disk and answered, or all of it is refused.
+    /// One transaction: either all of it is durable and answered, or all of it is rejected.
     fn work(&mut self, mut batch: Batch) {
         let written = self.transact(&mut batch);
         self.has_failed = written.is_err();
         match written {
-            Ok(Written { appended, has_news }) => {
+            Ok(Written { appended, has_new }) => {
                 batch.answer(appended);
-                if has_news {
+                if has_new {
                     self.appended.notify_one();
                 }
-                self.has_failed = self.handle.bring_log_in().is_err();
+                self.has_failed = self.handle.checkpoint().is_err();
             }
             Err(failure) if failure.is_of_one_request => {
                 batch.into_single().for_each(|batch| self.work(batch));
             }
             Err(Failure { error, .. }) => {
-                let refusal = self.handle.refusal(error, batch.len());
+                let refusal = self.handle.commit_error(error, batch.len());
                 batch.refuse(refusal);
             }
         }
     }
 
     fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
-        let store = self.handle.find_store()?;
+        let store = self.handle.open_store()?;
         let before = store.last_id();
-        // Every batch writes more index rows than it can add fingerprints, so that the rows waiting come to an end.
+        // Every batch writes more index rows than it can add fingerprints, so that a flush ends.
         let index_rows = match batch.len() {
             0 => IDLE_INDEX_ROWS,
             jobs => 4 * jobs,
@@ -188,15 +188,15 @@ impl<H: Handle> Writer<H> {
         let is_one_of_many = batch.len() > 1;
         match written {
             Ok(Ok(appended)) => {
-                let has_news = store.last_id() > before;
-                self.handle.check_written()?;
-                Ok(Written { appended, has_news })
+                let has_new = store.last_id() > before;
+                self.handle.check_committed()?;
+                Ok(Written { appended, has_new })
             }
             Ok(Err(error)) => {
                 store.roll_back();
                 let is_of_one_request = is_one_of_many && is_of_one_request(&error);
                 if !is_of_one_request {
-                    self.handle.give_up_unless_in_order(&error);
+                    self.handle.discard_unless_intact(&error);
                 }
                 Err(Failure {
                     error: cannot("write to", self.handle.path(), error),
@@ -204,7 +204,7 @@ impl<H: Handle> Writer<H> {
                 })
             }
             Err(_) => {
-                self.handle.give_up();
+                self.handle.discard();
                 let path = self.handle.path().display();
                 let message = format!("writing to inbox {path} panicked");
                 Err(Failure {
@@ -216,10 +216,10 @@ impl<H: Handle> Writer<H> {
     }
 }
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 struct Failure {
     error: InboxError,
-    /// The others may be written without the one.
+    /// The other requests may succeed without this one.
     is_of_one_request: bool,
 }
 
@@ -232,7 +232,7 @@ impl From<InboxError> for Failure {
     }
 }
 
-/// A value too long for SQLite, or a row that was written by hand and we cannot read.
+/// A value too long for SQLite, or an unreadable row.
 fn is_of_one_request(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(
@@ -243,5 +243,5 @@ fn is_of_one_request(error: &rusqlite::Error) -> bool {
 
 const IDLE_INDEX_ROWS: usize = 4096;
 
-/// How long nothing may come before the files are looked at.
+/// After so long without a job the files are checked.
 const IDLE: Duration = Duration::from_millis(500);

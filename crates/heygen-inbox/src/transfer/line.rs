@@ -1,5 +1,4 @@
-//! One delivery as a line of JSON: [`to_record`] writes it, [`Imported::from_line`] reads it. Reading depends on nothing but the
-//! line and a time, whatever the line holds.
+//! One delivery as a line of JSON: [`to_record`] writes it, [`Imported::from_line`] reads it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -15,22 +14,22 @@ use crate::imported::Imported;
 use crate::record::{Attempt, DeliverySummary, Redeliveries, SignedPost, State, StoredDelivery};
 use crate::source::Source;
 
-/// Why a line of an export cannot be taken in, for a person to read.
+/// Why a line of an export cannot be imported, for a person to read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LineError(String);
 
 /// One delivery with everything that [`Imported::from_line`] needs, to be written as a line of JSON.
-pub fn to_record(kept: &StoredDelivery) -> impl Serialize {
-    let text = std::str::from_utf8(&kept.body).ok();
+pub fn to_record(stored: &StoredDelivery) -> impl Serialize {
+    let text = std::str::from_utf8(&stored.body).ok();
     Exported {
-        summary: &kept.summary,
-        headers: &kept.headers,
+        summary: &stored.summary,
+        headers: &stored.headers,
         body: text,
-        body_base64: text.is_none().then(|| STANDARD.encode(&kept.body)),
-        redeliveries: &kept.redeliveries,
-        event_id: kept.event_id.as_deref(),
-        signed: kept.signed.as_ref(),
-        attempt_list: &kept.attempts,
+        body_base64: text.is_none().then(|| STANDARD.encode(&stored.body)),
+        redeliveries: &stored.redeliveries,
+        event_id: stored.event_id.as_deref(),
+        signed: stored.signed.as_ref(),
+        attempt_list: &stored.attempts,
     }
 }
 
@@ -50,7 +49,7 @@ struct Exported<'a> {
     attempt_list: &'a [Attempt],
 }
 
-/// What is read of a line. The rest follows from the body, or stands there for people.
+/// What is read of a line. Its other fields follow from the body.
 #[derive(Deserialize)]
 struct Record {
     received_at: Timestamp,
@@ -94,19 +93,19 @@ struct AttemptRecord {
 }
 
 impl Imported {
-    /// Reads one line of an export, without its end, and believes nothing of what it states about the delivery's source: that is
-    /// [`Source::Import`], which no one vouches for. What came in after `latest` is refused: every delivery that came after
-    /// such a one would have to stand behind it.
+    /// Reads one line of an export, without its line break, and does not trust the source that it states: the delivery has
+    /// [`Source::Import`], which nothing authenticates. A line received after `latest` is rejected, because the ids of all later
+    /// deliveries would have to exceed its own.
     ///
     /// # Wire shape
     ///
     /// `{"received_at": time, "source": word, "state": word, "attempts": number, "headers": [[name, value]], "body": text}`,
-    /// with `body_base64` in the place of `body` where that is no text. `repeats` and `attempt_list` may be missing, other
-    /// keys may be there: what they say follows from the body, or is for people.
+    /// with `body_base64` instead of `body` if that is not UTF-8. `redeliveries` and `attempt_list` are optional; other keys are
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// When it is no such line, or says what cannot be.
+    /// When it is not such a line, or a value is impossible.
     ///
     /// # Examples
     ///
@@ -127,8 +126,8 @@ impl Imported {
         Ok(imported)
     }
 
-    /// The same for a line of an inbox of one's own, from which it came by no way on which others could change it: the delivery
-    /// keeps the source that the line states, and counts as signed by HeyGen where that is [`Source::Webhook`].
+    /// The same for a trusted line, from an inbox of your own and unchanged since: the delivery keeps the source that the line
+    /// states, and counts as signed by HeyGen if that is [`Source::Webhook`].
     ///
     /// # Errors
     ///
@@ -140,14 +139,14 @@ impl Imported {
         if received_at > latest {
             return Err(LineError("received_at is in the future".to_owned()));
         }
-        let source: Source = word(&record.source)?;
-        let state: State = word(&record.state)?;
+        let source: Source = name(&record.source)?;
+        let state: State = name(&record.state)?;
         let body = body(record.body, record.body_base64)?;
         let attempts = attempts(record.attempts, record.attempt_list)?;
         let delivery = NewDelivery::new(received_at, source, headers(&record.headers), body.into());
         let mut imported = Self::new(delivery);
         imported.state = state;
-        imported.handed_out = record.attempts;
+        imported.attempt_count = record.attempts;
         imported.attempts = attempts;
         if record.redeliveries.count > MOST_REDELIVERIES {
             return Err(LineError(
@@ -186,15 +185,15 @@ fn body(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, LineErr
     }
 }
 
-/// Their numbers are checked: the next attempt must get one that none of them has.
-fn attempts(handed_out: u32, records: Vec<AttemptRecord>) -> Result<Vec<Attempt>, LineError> {
-    if handed_out > MOST_ATTEMPTS {
+/// Checks their numbers, because the next attempt must get an unused one.
+fn attempts(attempt_count: u32, records: Vec<AttemptRecord>) -> Result<Vec<Attempt>, LineError> {
+    if attempt_count > MOST_ATTEMPTS {
         return Err(LineError("attempts cannot be so large".to_owned()));
     }
     let mut last = 0;
     let mut attempts = Vec::with_capacity(records.len());
     for record in records {
-        if record.number <= last || record.number > handed_out {
+        if record.number <= last || record.number > attempt_count {
             return Err(LineError(format!(
                 "attempt_list: number {} does not fit",
                 record.number
@@ -211,13 +210,13 @@ fn attempt(record: AttemptRecord) -> Result<Attempt, LineError> {
     if !is_possible {
         return Err(LineError("attempt_list: milliseconds cannot be".to_owned()));
     }
-    // Whole microseconds, as they are kept; the bounds make sure that they fit.
+    // Whole microseconds, as they are stored; the bounds ensure that they fit.
     let micros = (record.milliseconds * 1000.0).round() as u64;
     let mut attempt = Attempt::new(
         record.number,
         moment(record.started_at)?,
         Duration::from_micros(micros),
-        word(&record.result)?,
+        name(&record.result)?,
     );
     attempt.detail = record.detail;
     Ok(attempt)
@@ -237,8 +236,8 @@ fn moment(moment: Timestamp) -> Result<SystemTime, LineError> {
         .ok_or_else(|| LineError(format!("{moment} is before 1970")))
 }
 
-fn word<T: std::str::FromStr<Err: fmt::Display>>(word: &str) -> Result<T, LineError> {
-    word.parse()
+fn name<T: std::str::FromStr<Err: fmt::Display>>(name: &str) -> Result<T, LineError> {
+    name.parse()
         .map_err(|error: T::Err| LineError(error.to_string()))
 }
 
@@ -250,7 +249,7 @@ impl fmt::Display for LineError {
 
 impl std::error::Error for LineError {}
 
-/// Far beyond any, and far below where counting on would overflow.
+/// Far beyond any real number, and far below an overflow.
 const MOST_ATTEMPTS: u32 = 1_000_000_000;
 const MOST_REDELIVERIES: u64 = 1 << 60;
 
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_line_says_everything() {
+    fn complete_line_is_read() {
         let line = good().to_string();
         let imported = Imported::from_trusted_line(line.as_bytes(), latest()).expect("good");
         let micros = |time: SystemTime| {
@@ -304,7 +303,7 @@ mod tests {
         assert_eq!(imported.delivery.source(), Source::Callback);
         assert_eq!(&imported.delivery.body()[..], b"{}");
         assert_eq!(
-            (imported.state, imported.handed_out),
+            (imported.state, imported.attempt_count),
             (State::DeadLettered, 2)
         );
         let attempt = &imported.attempts[0];
@@ -314,9 +313,9 @@ mod tests {
         assert_eq!(imported.redeliveries.count, 1);
     }
 
-    /// Exports of earlier versions have other words.
+    /// Exports of earlier versions have other names.
     #[test]
-    fn older_words_are_read() {
+    fn names_of_earlier_versions_are_read() {
         let today = good();
         let mut line = today.clone();
         line["state"] = "dead".into();
@@ -332,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_says_of_its_source_counts_only_if_it_is_trusted() {
+    fn source_of_a_line_counts_only_if_it_is_trusted() {
         let mut line = good();
         let signed = json!({"received_at": "2026-09-21T14:13:20Z", "headers": [], "body": "{}"});
         (line["event_id"], line["signed"]) = ("e1".into(), signed);
@@ -353,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_otherwise() {
+    fn optional_and_unknown_fields_are_accepted() {
         check(|line| line["new_field"] = json!({"a": [1]}), Ok(()));
         check(|line| line["event_type"] = json!(7), Ok(()));
         check(
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn impossible_values_are_rejected() {
         check(|line| *line = json!([]), Err("invalid"));
         check(|line| line["received_at"] = json!(7), Err("invalid type"));
         check(|line| line["received_at"] = "soon".into(), Err("year"));
@@ -424,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_bytes_are_refused() {
+    fn hostile_bytes_are_rejected() {
         for line in [
             &b"\xff\xfe"[..],
             b"{",

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Goes through lines without ever holding more of one than [`LONGEST_LINE`] bytes.
+/// Iterates over lines without ever holding more of one than [`LONGEST_LINE`] bytes.
 #[derive(Debug)]
 pub struct Lines<R> {
     from: R,
@@ -12,9 +12,9 @@ pub struct Lines<R> {
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Line {
-    /// Without its end.
+    /// Without its line break.
     Whole(Vec<u8>),
-    /// What was longer was passed over.
+    /// A longer line, which was skipped.
     TooLong,
 }
 
@@ -26,7 +26,7 @@ impl<R: BufRead> Lines<R> {
 
     fn read(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
-        // One more than fits, and the line break, tell whether it is too long.
+        // One byte more than fits shows whether it is too long.
         let most = LONGEST_LINE as u64 + 1;
         self.from.by_ref().take(most).read_until(b'\n', &mut line)?;
         if line.is_empty() {
@@ -39,12 +39,12 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(Line::Whole(line)))
     }
 
-    /// Passes over the rest of a line.
+    /// Skips the rest of a line.
     fn skip(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.from.fill_buf()?;
             let (len, is_end) = match buffer.iter().position(|byte| *byte == b'\n') {
-                Some(place) => (place + 1, true),
+                Some(position) => (position + 1, true),
                 None => (buffer.len(), buffer.is_empty()),
             };
             self.from.consume(len);
@@ -64,7 +64,7 @@ impl<R: BufRead> Iterator for Lines<R> {
 }
 
 impl Line {
-    /// How much was read, as far as it is known.
+    /// How many bytes were read, as far as that is known.
     #[must_use]
     #[expect(
         clippy::len_without_is_empty,

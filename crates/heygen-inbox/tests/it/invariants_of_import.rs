@@ -25,7 +25,7 @@ pub(crate) fn hold(line: &[u8]) {
     assert!(
         numbers
             .iter()
-            .all(|number| (1..=imported.handed_out).contains(number))
+            .all(|number| (1..=imported.attempt_count).contains(number))
     );
 
     INBOX.with_borrow_mut(|inbox| {
@@ -52,7 +52,7 @@ fn check(kept: &StoredDelivery, imported: &Imported) {
     };
     assert_eq!(
         (summary.state, summary.attempts),
-        (state, imported.handed_out)
+        (state, imported.attempt_count)
     );
 
     let attempts = |attempts: &[Attempt]| -> Vec<_> {

@@ -24,7 +24,7 @@ const LATER: u64 = 1_000_000_000;
 fn carried(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported {
     let mut imported = Imported::new(delivery(seconds, body(name)));
     imported.state = state;
-    imported.handed_out = handed_out;
+    imported.attempt_count = handed_out;
     imported.attempts = (1..=handed_out)
         .map(|number| Attempt::new(number, at(seconds), Duration::ZERO, AttemptOutcome::Retry))
         .collect();

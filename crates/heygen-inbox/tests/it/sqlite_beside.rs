@@ -173,11 +173,11 @@ async fn what_is_imported_keeps_its_past() {
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let mut done = Imported::new(delivery(0, body("done")));
     done.state = State::Acknowledged;
-    done.handed_out = 2;
+    done.attempt_count = 2;
     done.attempts = attempts_elsewhere().await;
     let mut claimed = Imported::new(delivery(1, body("claimed")));
     claimed.state = State::Claimed;
-    claimed.handed_out = 1;
+    claimed.attempt_count = 1;
     let all = vec![done.clone(), claimed];
     let appended = beside.import(all).await.unwrap();
     let (done_id, claimed_id) = (new(appended[0]), new(appended[1]));

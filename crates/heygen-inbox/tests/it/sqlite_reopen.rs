@@ -262,7 +262,7 @@ async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() 
     assert!(
         error
             .to_string()
-            .ends_with("was not finished by the process that made it"),
+            .ends_with("was not completed by the process that created it"),
         "{error}"
     );
     drop(SqliteInbox::open(&path).unwrap());

@@ -32,7 +32,7 @@ impl ForwardSecret {
         let (file, inbox) = match (named, inbox) {
             (Some(file), _) => (file.to_owned(), None),
             (None, InboxLocation::File(inbox)) => (
-                private_file::beside(inbox, ".forward-secret"),
+                private_file::with_suffix(inbox, ".forward-secret"),
                 Some(inbox.clone()),
             ),
             (None, InboxLocation::Streams(_)) => return Err(Failure::usage(NAME_ONE)),

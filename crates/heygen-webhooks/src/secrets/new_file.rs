@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::{process, thread};
 
 use anyhow::Context as _;
-use heygen_inbox::private_file::{Replacement, beside};
+use heygen_inbox::private_file::{Replacement, with_suffix};
 
 use crate::failure::Failure;
 use crate::process::signals;
@@ -25,7 +25,7 @@ impl NewFile {
         let target = followed(target)?;
         // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
         let suffix = format!(".{}.new", process::id());
-        let half_made = beside(&target, &suffix);
+        let half_made = with_suffix(&target, &suffix);
         let (listening, listens) = channel();
         let path = half_made.clone();
         thread::spawn(move || gone_when_asked_to_stop(&path, &listening));
@@ -50,7 +50,7 @@ impl NewFile {
 
     /// Puts it in its place, and on the disk, instead of what may be there.
     pub(crate) fn keep(self) -> anyhow::Result<()> {
-        let kept = self.replacement.keep();
+        let kept = self.replacement.commit();
         kept.with_context(|| format!("cannot write {}", self.target.display()))
     }
 }

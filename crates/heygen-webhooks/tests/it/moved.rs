@@ -76,10 +76,7 @@ fn a_removed_inbox_answers_503_and_is_rescued() {
     let line = serve.log_line("was removed or renamed while it was open");
     assert!(line.contains("put back the file that was there"), "{line}");
     let line = serve.log_line("everything that was stored before is in");
-    assert!(
-        line.contains("heygen-inbox.db.rescued | heygen-webhooks inbox import - --trust"),
-        "{line}"
-    );
+    assert!(line.contains("heygen-inbox.db.rescued"), "{line}");
     assert!(!is_accepted(&serve, &workdir, "c"));
     assert_eq!(list(&workdir, "heygen-inbox.db.rescued", &[]).len(), 2);
     serve.signal("TERM");
@@ -89,7 +86,10 @@ fn a_removed_inbox_answers_503_and_is_rescued() {
 
     let serve = workdir.serve_logging(&[]);
     let line = serve.log_line("deliveries of an inbox that was removed or replaced are in");
-    assert!(line.contains("heygen-inbox.db.rescued"), "{line}");
+    assert!(
+        line.contains("heygen-inbox.db.rescued | heygen-webhooks inbox import - --trust"),
+        "{line}"
+    );
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
     let exported = workdir

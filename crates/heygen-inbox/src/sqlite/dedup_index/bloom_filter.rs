@@ -1,34 +1,34 @@
-//! [`Filter`]: says of a fingerprint that a run does not hold it, nearly always when that is so, in one cache line.
+//! [`BloomFilter`]: rules out absent fingerprints with one cache-line read.
 //!
 //! A split-block Bloom filter: a fingerprint sets one bit in each of the eight words of one block. With 16 bits a
-//! fingerprint about one lookup in 400 of an absent fingerprint is answered "maybe".
+//! fingerprint about one lookup in 400 of an absent fingerprint is a false positive.
 
 use crate::dedup::index::Fingerprint;
 
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(super) struct BloomFilter {
     blocks: Box<[Block]>,
 }
 
 type Block = [u64; 8];
 
-impl Filter {
+impl BloomFilter {
     pub(super) fn of(fingerprints: impl ExactSizeIterator<Item = Fingerprint>) -> Self {
         let blocks = fingerprints.len().div_ceil(FINGERPRINTS_PER_BLOCK).max(1);
         let mut filter = Self {
             blocks: vec![[0; 8]; blocks].into_boxed_slice(),
         };
         for fingerprint in fingerprints {
-            let place = filter.place(fingerprint);
-            for (word, bit) in filter.blocks[place].iter_mut().zip(bits(fingerprint)) {
+            let block = filter.block_index(fingerprint);
+            for (word, bit) in filter.blocks[block].iter_mut().zip(bits(fingerprint)) {
                 *word |= bit;
             }
         }
         filter
     }
 
-    pub(super) fn may_hold(&self, fingerprint: Fingerprint) -> bool {
-        let block = &self.blocks[self.place(fingerprint)];
+    pub(super) fn may_contain(&self, fingerprint: Fingerprint) -> bool {
+        let block = &self.blocks[self.block_index(fingerprint)];
         block
             .iter()
             .zip(bits(fingerprint))
@@ -43,7 +43,7 @@ impl Filter {
             .collect()
     }
 
-    /// `None` when the bytes are no filter.
+    /// `None` for bytes that are not a filter.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let words: Vec<u64> = bytes
             .as_chunks::<8>()
@@ -58,7 +58,7 @@ impl Filter {
         })
     }
 
-    fn place(&self, fingerprint: Fingerprint) -> usize {
+    fn block_index(&self, fingerprint: Fingerprint) -> usize {
         let high = fingerprint.0 >> 32;
         ((high * self.blocks.len() as u64) >> 32) as usize
     }
@@ -73,7 +73,7 @@ fn bits(fingerprint: Fingerprint) -> impl Iterator<Item = u64> {
 
 const FINGERPRINTS_PER_BLOCK: usize = 32;
 
-/// Odd numbers, one a word, that spread the same 32 bits differently.
+/// Odd factors, one for each word, that spread the same 32 bits differently.
 const SALTS: [u32; 8] = [
     0x47b6_137b,
     0x4497_4d91,
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn never_denies_what_it_holds_and_seldom_claims_what_it_does_not() {
+    fn there_are_no_false_negatives_and_few_false_positives() {
         let held = 20_000_u64;
         let members: Vec<_> = (0..held).map(fingerprint).collect();
-        let built = Filter::of(members.iter().copied());
-        let filter = Filter::from_bytes(&built.to_bytes()).expect("its own bytes");
-        assert!(members.iter().all(|member| filter.may_hold(*member)));
+        let built = BloomFilter::of(members.iter().copied());
+        let filter = BloomFilter::from_bytes(&built.to_bytes()).expect("its own bytes");
+        assert!(members.iter().all(|member| filter.may_contain(*member)));
         let wrong = (held..held * 6)
-            .filter(|number| filter.may_hold(fingerprint(*number)))
+            .filter(|number| filter.may_contain(fingerprint(*number)))
             .count();
         assert!(
             wrong < 1000,
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn other_bytes_are_refused() {
         for len in [0, 1, 8, 63, 65, 72] {
-            assert!(Filter::from_bytes(&vec![0; len]).is_none(), "{len}");
+            assert!(BloomFilter::from_bytes(&vec![0; len]).is_none(), "{len}");
         }
     }
 }

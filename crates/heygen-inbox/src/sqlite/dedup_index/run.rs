@@ -1,23 +1,23 @@
-//! [`Freezing`]: a run of fingerprints on its way into the table. [`Run`]: one that stands there.
+//! [`Flush`]: a run of fingerprints while it is written to the table. [`Run`]: a complete one.
 //!
-//! A run that version 2 wrote stands in the table `seen`, every other in `fingerprint`.
+//! Runs of schema version 2 are in the table `seen`, all others in `fingerprint`.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::bloom_filter::Filter;
+use super::bloom_filter::BloomFilter;
 use crate::dedup::index::Fingerprint;
 
 #[derive(Debug)]
-pub(super) struct Freezing {
+pub(super) struct Flush {
     run: i64,
     last_id: i64,
-    /// As the table orders them: by signed number.
+    /// In the order of the table: by signed number.
     entries: Vec<(Fingerprint, i64)>,
     committed: usize,
     written: usize,
 }
 
-impl Freezing {
+impl Flush {
     pub(super) fn new(run: i64, last_id: i64, mut entries: Vec<(Fingerprint, i64)>) -> Self {
         entries.sort_unstable_by_key(|(fingerprint, id)| (fingerprint.0.cast_signed(), *id));
         Self {
@@ -29,7 +29,7 @@ impl Freezing {
         }
     }
 
-    /// All of a fingerprint.
+    /// All deliveries of a fingerprint.
     pub(super) fn get(&self, fingerprint: Fingerprint) -> impl Iterator<Item = i64> {
         let number = fingerprint.0.cast_signed();
         let from = self
@@ -41,7 +41,7 @@ impl Freezing {
             .map(|(_, id)| *id)
     }
 
-    /// Writes up to `rows` rows, inside the caller's transaction, and after the last of them that the run is whole.
+    /// Writes up to `rows` rows, inside the caller's transaction, and after the last of them that the run is complete.
     pub(super) fn write_some(
         &mut self,
         connection: &Connection,
@@ -83,17 +83,17 @@ impl Freezing {
         }
     }
 
-    fn filter(&self) -> Filter {
-        Filter::of(self.entries.iter().map(|(fingerprint, _)| *fingerprint))
+    fn filter(&self) -> BloomFilter {
+        BloomFilter::of(self.entries.iter().map(|(fingerprint, _)| *fingerprint))
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) run: i64,
-    /// Up to which delivery it and those before it reach.
+    /// The newest delivery that is in this run or one before it.
     pub(super) last_id: i64,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<BloomFilter>,
 }
 
 impl Run {
@@ -104,18 +104,22 @@ impl Run {
                 Ok(Self {
                     run: row.get(0)?,
                     last_id: row.get(1)?,
-                    filter: row.get_ref(2)?.as_blob().ok().and_then(Filter::from_bytes),
+                    filter: row
+                        .get_ref(2)?
+                        .as_blob()
+                        .ok()
+                        .and_then(BloomFilter::from_bytes),
                 })
             })?
             .collect()
     }
 
-    pub(super) fn may_hold(&self, fingerprint: Fingerprint) -> bool {
+    pub(super) fn may_contain(&self, fingerprint: Fingerprint) -> bool {
         let filter = self.filter.as_ref();
-        filter.is_none_or(|filter| filter.may_hold(fingerprint))
+        filter.is_none_or(|filter| filter.may_contain(fingerprint))
     }
 
-    /// Adds all of a fingerprint.
+    /// Adds all deliveries of a fingerprint.
     pub(super) fn get(
         &self,
         connection: &Connection,
@@ -133,8 +137,8 @@ impl Run {
         Ok(())
     }
 
-    /// Deletes up to `rows` rows of the oldest run that only tells of deliveries before `first`; gives which run that is, and
-    /// whether all of it is gone now.
+    /// Deletes up to `rows` rows of the oldest run that only holds deliveries before `first`. Returns which run that is, and
+    /// whether all of it is deleted.
     pub(super) fn prune(
         connection: &Connection,
         first: i64,

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::InboxError;
 use crate::sqlite::kind::FileKind;
 
-/// Opens for writing, making the file (readable by its owner alone) when there is none.
+/// Opens for writing; creates the file, readable by its owner alone, if there is none.
 pub(super) fn open_for_writing(
     path: &Path,
     lock_timeout: Duration,
@@ -16,14 +16,14 @@ pub(super) fn open_for_writing(
     REJECTED.open_for_writing(path, lock_timeout)
 }
 
-/// Opens an existing file, to look into it and to remove something; `None` when there is none, or nothing in it yet.
+/// Opens an existing file, to read it and to remove requests; `None` when there is none, or it is still empty.
 pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, InboxError> {
     if !path.exists() {
         return Ok(None);
     }
     let connection = REJECTED.open(path, LOCK_TIMEOUT)?;
     match REJECTED.version(&connection, path)? {
-        // It is being made.
+        // It is being created.
         0 => Ok(None),
         version if version == REJECTED.migrations.len() => Ok(Some(connection)),
         version => Err(REJECTED.version_error(path, version)),
@@ -38,7 +38,7 @@ const REJECTED: FileKind = FileKind {
     application_id: i32::from_be_bytes(*b"HyRj"),
     migrations: &[include_str!("schema_1.sql")],
     pragmas: &[
-        // What was turned away was promised to nobody: the last few posts may be lost with the machine.
+        // Rejected requests were not acknowledged: the last few may be lost in a crash of the machine.
         ("synchronous", "NORMAL"),
         ("wal_autocheckpoint", "500"),
         ("journal_size_limit", "2097152"),
@@ -46,7 +46,7 @@ const REJECTED: FileKind = FileKind {
     ],
     object: "the rejected posts in",
     title: "",
-    otherwise: "does not hold rejected posts",
+    mismatch: "does not hold rejected posts",
     if_newer: "use the version that made it, or remove the file",
 };
 

@@ -1,39 +1,39 @@
-//! [`RingOptions`], and the [`Room`] that they leave.
+//! [`RingOptions`], and the [`Quota`] of each class of requests.
 
 use std::time::Duration;
 
-/// How much a [`RejectedRing`](super::RejectedRing) holds.
+/// Limits of a [`RejectedRing`](super::RejectedRing).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingOptions {
-    /// How many posts. Default: 1,000.
+    /// How many requests the file holds. Default: 1,000.
     pub max_posts: usize,
-    /// How many bytes; a post counts with whole pages of 4 KiB. The file's write-ahead log comes on top, with a few MiB.
+    /// How many bytes the file holds; a request counts in whole pages of 4 KiB. The write-ahead log adds a few MiB.
     /// Default: 64 MiB.
     pub max_bytes: u64,
-    /// How many posts may wait to be written. Default: 512.
+    /// How many requests may wait to be written. Default: 512.
     pub queue_capacity: usize,
     /// How many bytes of bodies may wait to be written. Default: 8 MiB.
     pub queue_bytes: usize,
-    /// How long to wait at least between two commits, so that a flood costs the disk little. Default: 100 ms.
+    /// The least pause between two commits, which limits the disk load of a flood. Default: 100 ms.
     pub commit_pause: Duration,
     /// How long to wait for a lock that another program holds on the file. Default: 5 s.
     pub lock_timeout: Duration,
 }
 
-/// How much there may be, or how much there is.
+/// A limit in requests and bytes, or how much of it is used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Room {
+pub(super) struct Quota {
     pub(super) posts: u64,
     pub(super) bytes: u64,
 }
 
-impl Room {
+impl Quota {
     pub(super) fn new(posts: u64, bytes: u64) -> Self {
         Self { posts, bytes }
     }
 
-    /// A quarter is for what carries no well-formed signature, the rest for what does. Neither kind displaces the other.
+    /// A quarter for requests without a well-formed signature, the rest for those with one. Neither class evicts the other.
     pub(super) fn shares(self) -> [Self; 2] {
         let unsigned = Self::new(self.posts / 4, self.bytes / 4);
         let signed = Self::new(self.posts - unsigned.posts, self.bytes - unsigned.bytes);

@@ -1,4 +1,4 @@
-//! [`Queue`]: what waits to be written, bounded. [`Writer`]: the thread that writes it.
+//! [`Queue`]: the bounded queue of requests to write. [`Writer`]: the thread that writes them.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::options::{RingOptions, Room};
+use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
@@ -17,14 +17,14 @@ pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     dropped: AtomicU64,
-    /// For posts without and with a well-formed signature.
-    room: [Room; 2],
+    /// Of requests without and with a well-formed signature.
+    quota: [Quota; 2],
 }
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<NewRejected>,
-    loads: [Room; 2],
+    queued: VecDeque<NewRejected>,
+    used: [Quota; 2],
     is_closed: bool,
 }
 
@@ -34,34 +34,34 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     /// `None` until there is something to write, and after a failure.
     store: Option<Store>,
-    told_at: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new(options: &RingOptions) -> Self {
-        let room = Room::new(options.queue_capacity as u64, options.queue_bytes as u64);
+        let quota = Quota::new(options.queue_capacity as u64, options.queue_bytes as u64);
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
-            room: room.shares(),
+            quota: quota.shares(),
         }
     }
 
     pub(super) fn push(&self, rejected: NewRejected) {
         let class = usize::from(rejected.is_signed);
         let bytes = rejected.len() as u64;
-        let room = self.room[class];
+        let quota = self.quota[class];
         let mut state = self.state();
-        let load = &mut state.loads[class];
-        if load.posts >= room.posts || load.bytes + bytes > room.bytes {
+        let used = &mut state.used[class];
+        if used.posts >= quota.posts || used.bytes + bytes > quota.bytes {
             drop(state);
             self.drop_posts(1);
             return;
         }
-        load.posts += 1;
-        load.bytes += bytes;
-        state.waiting.push_back(rejected);
+        used.posts += 1;
+        used.bytes += bytes;
+        state.queued.push_back(rejected);
         drop(state);
         self.changed.notify_one();
     }
@@ -75,10 +75,10 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Everything that waits, once there is something; `None` at the end.
+    /// Waits for requests and takes all of them; `None` after the queue was closed.
     fn take(&self) -> Option<Vec<NewRejected>> {
         let mut state = self.state();
-        while state.waiting.is_empty() {
+        while state.queued.is_empty() {
             if state.is_closed {
                 return None;
             }
@@ -87,11 +87,11 @@ impl Queue {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        state.loads = Default::default();
-        Some(state.waiting.drain(..).collect())
+        state.used = Default::default();
+        Some(state.queued.drain(..).collect())
     }
 
-    /// Returns after that time, or at once when there is nothing more to come.
+    /// Waits for that time, or until the queue is closed.
     fn pause(&self, time: Duration) {
         let state = self.state();
         let waited = self
@@ -116,7 +116,7 @@ impl Writer {
             options,
             queue,
             store: None,
-            told_at: None,
+            logged_at: None,
         }
     }
 
@@ -125,10 +125,10 @@ impl Writer {
             let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch)));
             let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "writing panicked"));
             if let Err(error) = written.unwrap_or_else(panicked) {
-                // Opened anew before the next batch: it may have been moved away, or there may be room again.
+                // Opened again before the next batch: the file may have been moved, or the disk have room again.
                 self.store = None;
                 self.queue.drop_posts(batch.len());
-                self.tell(&error, batch.len());
+                self.log_error(&error, batch.len());
             }
             drop(batch);
             self.queue.pause(self.options.commit_pause);
@@ -136,8 +136,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
-        // Whoever removed the file wants a new one, not one that nobody can see. The old one is
-        // closed first.
+        // A file that was removed is closed, and a new one is created.
         self.store = self.store.take().filter(Store::is_in_place);
         let store = match &mut self.store {
             Some(store) => store,
@@ -146,19 +145,19 @@ impl Writer {
         store.write(batch)
     }
 
-    /// At most once a minute: a stranger decides how often this happens.
-    fn tell(&mut self, error: &InboxError, posts: usize) {
+    /// Logs at most once a minute, because strangers decide how often this happens.
+    fn log_error(&mut self, error: &InboxError, posts: usize) {
         let now = Instant::now();
         let is_early = self
-            .told_at
-            .is_some_and(|told| now.duration_since(told) < BETWEEN_LINES);
+            .logged_at
+            .is_some_and(|at| now.duration_since(at) < LOG_INTERVAL);
         if is_early {
             return;
         }
-        self.told_at = Some(now);
+        self.logged_at = Some(now);
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(%error, cause, posts, "rejected requests were not recorded; deliveries are still stored");
     }
 }
 
-const BETWEEN_LINES: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -10,33 +10,32 @@ use crate::sqlite::row;
 use crate::time::from_micros;
 use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary};
 
-/// Reads rejected requests, and removes some, also while a server records more. Blocks for as long as the
-/// disk takes.
+/// Reads and removes rejected requests, also while a server records more. Calls block for as long as the disk takes.
 #[derive(Debug)]
 pub struct RejectedFile {
     connection: Connection,
     path: PathBuf,
 }
 
-/// How much there is.
+/// How much the file holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RejectedCounts {
-    /// How many posts carry a well-formed signature.
+    /// How many requests have a well-formed signature.
     pub signed: u64,
-    /// How many posts do not.
+    /// How many do not.
     pub unsigned: u64,
-    /// How many bytes they count with, in whole pages.
+    /// How many bytes they count against the limit, in whole pages.
     pub bytes: u64,
 }
 
 impl RejectedFile {
-    /// Opens the file; `None` when there is none, because nothing was rejected yet.
+    /// Opens the file; `None` when there is none, because no request was rejected yet.
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when it cannot be read,
-    /// [`Version`](crate::InboxErrorKind::Version) when another version made it or it is something else.
+    /// [`Version`](crate::InboxErrorKind::Version) when another version or another program made it.
     pub fn open(path: &Path) -> Result<Option<Self>, InboxError> {
         let connection = open_existing(path)?;
         Ok(connection.map(|connection| Self {
@@ -45,7 +44,7 @@ impl RejectedFile {
         }))
     }
 
-    /// What came last first; at most `limit` of them.
+    /// The last seen first, at most `limit` of them.
     ///
     /// # Errors
     ///
@@ -60,7 +59,7 @@ impl RejectedFile {
         self.done("read", rows())
     }
 
-    /// One post, whole; `None` when it is not there, or not any more.
+    /// One request, whole; `None` when it is missing, for instance after it was evicted.
     ///
     /// # Errors
     ///
@@ -75,7 +74,7 @@ impl RejectedFile {
         self.done("read", row())
     }
 
-    /// Removes these; says how many of them were there.
+    /// Removes these; returns how many of them were there.
     ///
     /// # Errors
     ///
@@ -95,7 +94,7 @@ impl RejectedFile {
         self.done("write", remove())
     }
 
-    /// How much there is.
+    /// How much the file holds.
     ///
     /// # Errors
     ///
@@ -127,7 +126,7 @@ pub struct RejectedAt {
 }
 
 impl RejectedAt {
-    /// Those in the file at `path`, such as [`rejected_path`](crate::sqlite::rejected_path) tells.
+    /// Those in the file at `path`, see [`rejected_path`](crate::sqlite::rejected_path).
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }

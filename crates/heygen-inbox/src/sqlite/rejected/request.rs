@@ -12,7 +12,7 @@ use crate::sqlite::row::headers_to_text;
 
 /// A rejected request.
 ///
-/// It has no place for header values other than signatures, which may be credentials, nor for the address it came to.
+/// It holds no header values but signatures, because others may be credentials, and not the address it was sent to.
 #[derive(Clone)]
 pub struct NewRejected {
     pub(super) at: SystemTime,
@@ -25,7 +25,7 @@ pub struct NewRejected {
 }
 
 impl NewRejected {
-    /// A post of which only the reason is known: a word that stays the same.
+    /// A request with its reason, a stable name.
     #[must_use]
     pub fn new(at: SystemTime, reason: impl Into<String>) -> Self {
         Self {
@@ -39,14 +39,14 @@ impl NewRejected {
         }
     }
 
-    /// Adds what is to be done about it, in a sentence.
+    /// Adds a sentence on what to do about it.
     #[must_use]
     pub fn explanation(mut self, explanation: Option<String>) -> Self {
         self.explanation = explanation.map(|text| truncated(&text, MAX_EXPLANATION).to_owned());
         self
     }
 
-    /// Adds the names of all its headers; the first hundred are kept.
+    /// Adds the names of its headers; the first hundred are stored.
     #[must_use]
     pub fn header_names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().take(MAX_HEADERS);
@@ -56,7 +56,7 @@ impl NewRejected {
         self
     }
 
-    /// Adds its signature headers with their values, so that it can be verified again; the first eight are kept.
+    /// Adds its signature headers with their values, so that it can be verified again; the first eight are stored.
     /// `is_signed` says whether they make a well-formed signature.
     #[must_use]
     pub fn signatures(
@@ -96,13 +96,13 @@ impl NewRejected {
         self.body.as_ref().map_or(0, bytes::Bytes::len)
     }
 
-    /// In whole pages, with something for the row and its places in the indexes: never less than it takes in the file.
+    /// Bytes against the limit: whole pages, including row and index entries. Never less than it takes in the file.
     pub(super) fn cost(&self) -> u64 {
         ((self.len() + ROW) as u64).next_multiple_of(PAGE)
     }
 
-    /// The same body with the same signatures is the same post, sent again. Of a body that was not read it is unknown whether it is
-    /// the same; it counts as such where it was rejected for the same reason.
+    /// Equal body and signatures mean that the request was sent again. Requests whose bodies were not read count as one if they were
+    /// rejected for the same reason.
     pub(super) fn digest(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
         for header in &self.signatures {
@@ -141,5 +141,5 @@ const MAX_VALUE: usize = 256;
 
 const PAGE: u64 = 4096;
 
-/// Bytes of a row besides its texts and body: numbers, digest, and two places in indexes.
+/// Bytes of a row in addition to its texts and body: numbers, digest, and two index entries.
 const ROW: usize = 256;

@@ -1,4 +1,4 @@
-//! [`Store`]: the file while it is written, and what is displaced to make room.
+//! [`Store`]: writes the file, and evicts requests to stay within the quotas.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
 use super::file::{cannot, open_for_writing};
-use super::options::{RingOptions, Room};
+use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use crate::InboxError;
 use crate::sqlite::file_id::OpenFiles;
-use crate::sqlite::rescue::leave_files;
+use crate::sqlite::rescue::disable_checkpoint_on_close;
 use crate::sqlite::row::headers_to_text;
 use crate::time::to_micros;
 
@@ -19,7 +19,7 @@ pub(super) struct Store {
     files: OpenFiles,
     path: PathBuf,
     /// For posts without and with a well-formed signature.
-    room: [Room; 2],
+    quota: [Quota; 2],
 }
 
 impl Store {
@@ -29,27 +29,27 @@ impl Store {
             connection,
             files: OpenFiles::of(path)?,
             path: path.to_owned(),
-            room: Room::new(options.max_posts as u64, options.max_bytes).shares(),
+            quota: Quota::new(options.max_posts as u64, options.max_bytes).shares(),
         })
     }
 
-    /// Whether the files that it has open are still those under their names.
+    /// Whether the files that it has open are still at their paths.
     pub(super) fn is_in_place(&self) -> bool {
-        self.files.difference().is_none()
+        self.files.change().is_none()
     }
 
-    /// All of them in one commit.
+    /// Writes all of them in one commit.
     pub(super) fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
-        let room = self.room;
+        let quota = self.quota;
         let mut write = || {
-            // Immediate: another process may be removing some.
+            // Immediate, because another process may be removing requests.
             let transaction = self
                 .connection
                 .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let mut held = held(&transaction)?;
+            let mut contents = contents(&transaction)?;
             for rejected in batch {
                 let class = usize::from(rejected.is_signed);
-                put(&transaction, rejected, &room[class], &mut held[class])?;
+                record(&transaction, rejected, &quota[class], &mut contents[class])?;
             }
             transaction.commit()
         };
@@ -59,18 +59,18 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Closing it would delete the log of the file that took its place.
+        // Closing it would delete the write-ahead log of the file that replaced it.
         if !self.is_in_place() {
-            leave_files(&self.connection);
+            disable_checkpoint_on_close(&self.connection);
         }
     }
 }
 
-/// What the file holds of one kind of posts.
+/// What the file holds of one class of requests.
 #[derive(Default)]
-struct Held {
-    used: Room,
-    /// In the order in which they first came.
+struct Contents {
+    used: Quota,
+    /// Each in the order of their first occurrence.
     by_reason: BTreeMap<String, Vec<Entry>>,
 }
 
@@ -80,7 +80,7 @@ struct Entry {
     cost: u64,
 }
 
-impl Held {
+impl Contents {
     fn add(&mut self, reason: String, entry: Entry) {
         self.used.posts += 1;
         self.used.bytes += entry.cost;
@@ -94,67 +94,66 @@ impl Held {
         }
     }
 
-    /// Takes out what goes next: of the reason that has the most of what there is too much of, and of those what was last
-    /// seen longest ago, but none of those that came first and fill no more than half of the room. So a flood displaces posts
-    /// like its own and not those that were there before it.
-    fn displace(&mut self, room: &Room) -> Option<i64> {
-        let is_full_of_posts = self.used.posts >= room.posts;
+    /// Evicts one of the reason that uses the most of the exhausted limit: the least recently seen, except those that came first
+    /// and use up to half of the quota. So a flood evicts requests like its own, and not those stored before it.
+    fn evict(&mut self, quota: &Quota) -> Option<i64> {
+        let is_full_of_posts = self.used.posts >= quota.posts;
         let reasons = self.by_reason.values_mut();
         let entries = reasons.max_by_key(|entries| match is_full_of_posts {
             true => entries.len() as u64,
             false => entries.iter().map(|entry| entry.cost).sum(),
         })?;
-        let first = match first_to_stay(entries, room) {
-            // Several reasons may have filled their halves.
+        let first = match protected_len(entries, quota) {
+            // Several reasons may use half of the quota each.
             all if all == entries.len() => entries.len() / 2,
             first => first,
         };
         let later = entries.iter().enumerate().skip(first);
-        let (place, _) = later.min_by_key(|(_, entry)| (entry.last_at, entry.id))?;
-        let entry = entries.remove(place);
+        let (index, _) = later.min_by_key(|(_, entry)| (entry.last_at, entry.id))?;
+        let entry = entries.remove(index);
         self.used.posts -= 1;
         self.used.bytes = self.used.bytes.saturating_sub(entry.cost);
         Some(entry.id)
     }
 }
 
-/// How many of the first fit into half of the room.
-fn first_to_stay(entries: &[Entry], room: &Room) -> usize {
+/// How many of the first use up to half of the quota.
+fn protected_len(entries: &[Entry], quota: &Quota) -> usize {
     let mut bytes = 0;
     let fit = entries.iter().take_while(|entry| {
         bytes += entry.cost;
-        bytes <= room.bytes / 2
+        bytes <= quota.bytes / 2
     });
-    let most = usize::try_from(room.posts / 2).unwrap_or(usize::MAX);
+    let most = usize::try_from(quota.posts / 2).unwrap_or(usize::MAX);
     fit.take(most).count()
 }
 
-/// For posts without and with a well-formed signature.
-fn held(transaction: &Transaction<'_>) -> rusqlite::Result<[Held; 2]> {
+/// What the file holds of requests without and with a well-formed signature.
+fn contents(transaction: &Transaction<'_>) -> rusqlite::Result<[Contents; 2]> {
     let mut statement = transaction
         .prepare_cached("SELECT is_signed, reason, id, last_at, cost FROM rejected ORDER BY id")?;
     let mut rows = statement.query(())?;
-    let mut held = <[Held; 2]>::default();
+    let mut contents = <[Contents; 2]>::default();
     while let Some(row) = rows.next()? {
         let entry = Entry {
             id: row.get(2)?,
             last_at: row.get(3)?,
             cost: row.get::<_, i64>(4)?.cast_unsigned(),
         };
-        held[usize::from(row.get::<_, bool>(0)?)].add(row.get(1)?, entry);
+        contents[usize::from(row.get::<_, bool>(0)?)].add(row.get(1)?, entry);
     }
-    Ok(held)
+    Ok(contents)
 }
 
-fn put(
+fn record(
     transaction: &Transaction<'_>,
     rejected: &NewRejected,
-    room: &Room,
-    held: &mut Held,
+    quota: &Quota,
+    contents: &mut Contents,
 ) -> rusqlite::Result<()> {
     let at = to_micros(rejected.at);
     let digest = rejected.digest();
-    // A repeat may know better why: not every one is diagnosed.
+    // A later request may have an explanation: not every one is diagnosed.
     let again = transaction
         .prepare_cached(
             "UPDATE rejected SET count = count + 1, last_at = max(last_at, ?2), \
@@ -167,20 +166,20 @@ fn put(
         )
         .optional()?;
     if let Some(id) = again {
-        held.came_again(id, at);
+        contents.came_again(id, at);
         return Ok(());
     }
-    // One body that is longer than all there is room for is told of all the same.
-    let mut kept = rejected.clone();
-    if kept.cost() > room.bytes {
-        kept.body = None;
+    // A body that exceeds the whole quota is left out.
+    let mut stored = rejected.clone();
+    if stored.cost() > quota.bytes {
+        stored.body = None;
     }
-    let cost = kept.cost();
-    if room.posts == 0 || cost > room.bytes {
+    let cost = stored.cost();
+    if quota.posts == 0 || cost > quota.bytes {
         return Ok(());
     }
-    while held.used.posts + 1 > room.posts || held.used.bytes + cost > room.bytes {
-        let Some(id) = held.displace(room) else {
+    while contents.used.posts + 1 > quota.posts || contents.used.bytes + cost > quota.bytes {
+        let Some(id) = contents.evict(quota) else {
             break;
         };
         transaction
@@ -188,22 +187,22 @@ fn put(
             .execute([id])?;
     }
     insert(transaction)?.execute(params![
-        kept.is_signed,
+        stored.is_signed,
         at,
-        kept.reason,
-        kept.explanation,
+        stored.reason,
+        stored.explanation,
         cost.cast_signed(),
-        serde_json::Value::from(kept.header_names.clone()).to_string(),
-        headers_to_text(&kept.signatures),
+        serde_json::Value::from(stored.header_names.clone()).to_string(),
+        headers_to_text(&stored.signatures),
         digest,
-        kept.body.as_deref(),
+        stored.body.as_deref(),
     ])?;
     let entry = Entry {
         id: transaction.last_insert_rowid(),
         last_at: at,
         cost,
     };
-    held.add(kept.reason, entry);
+    contents.add(stored.reason, entry);
     Ok(())
 }
 

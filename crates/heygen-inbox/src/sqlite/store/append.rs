@@ -1,14 +1,14 @@
-//! Appending: what is new gets its rows, what was here before is counted.
+//! Appends: new deliveries are inserted, duplicates counted.
 
 use rusqlite::{Connection, Statement, ToSql, params};
 
 use super::Store;
-use crate::dedup::rule::Fit;
+use crate::dedup::rule::Match;
 use crate::sqlite::{candidate, row};
 use crate::time::to_micros;
 use crate::{Appended, NewDelivery, TrafficKind};
 
-/// A delivery, and what of its rows can be computed before it stands in the writer's queue.
+/// A delivery, with what can be computed before it enters the writer's queue.
 #[derive(Debug)]
 pub(in crate::sqlite) struct NewRow {
     delivery: NewDelivery,
@@ -25,44 +25,43 @@ impl NewRow {
 }
 
 impl Store {
-    /// Says for each of them under which id the event is kept, and whether it is new. Of two that are the same event the
-    /// first is.
+    /// Returns for each the id under which the event is stored, and whether it is new.
     pub(in crate::sqlite) fn append<'a>(
         &mut self,
         rows: impl IntoIterator<Item = &'a NewRow>,
     ) -> rusqlite::Result<Vec<Appended>> {
-        let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
+        let mut pending_rows = Vec::with_capacity(ROWS_AT_ONCE);
         let appended = rows
             .into_iter()
             .map(|row| {
-                let appended = self.take_in(row, &mut waiting)?;
-                // What is imported came in elsewhere, and at another time.
+                let appended = self.append_row(row, &mut pending_rows)?;
+                // Imports are no traffic: they were received elsewhere and earlier.
                 if matches!(appended, Appended::New(_)) {
                     self.count_traffic(TrafficKind::Accepted, &row.delivery);
                 }
                 Ok::<_, rusqlite::Error>(appended)
             })
             .collect::<Result<_, _>>()?;
-        self.inserts.write(&self.connection, &mut waiting)?;
+        self.inserts.write(&self.connection, &mut pending_rows)?;
         Ok(appended)
     }
 
     pub(in crate::sqlite) fn append_one(&mut self, row: &NewRow) -> rusqlite::Result<Appended> {
-        let mut waiting = Vec::new();
-        let appended = self.take_in(row, &mut waiting)?;
-        self.inserts.write(&self.connection, &mut waiting)?;
+        let mut pending_rows = Vec::new();
+        let appended = self.append_row(row, &mut pending_rows)?;
+        self.inserts.write(&self.connection, &mut pending_rows)?;
         Ok(appended)
     }
 
-    /// Counts what was here before. What is new gets its id, and waits to be written together with others.
-    fn take_in<'a>(
+    /// Counts a duplicate. A new delivery gets its id, and waits in `pending_rows` to be inserted together with others.
+    fn append_row<'a>(
         &mut self,
         row: &'a NewRow,
-        waiting: &mut Vec<(i64, &'a NewRow)>,
+        pending_rows: &mut Vec<(i64, &'a NewRow)>,
     ) -> rusqlite::Result<Appended> {
-        if let Some((id, fit)) = self.find_kept(row, waiting)? {
+        if let Some((id, fit)) = self.find_duplicate(row, pending_rows)? {
             if row.delivery.source().is_received() {
-                self.count_repeat(id, row)?;
+                self.count_redelivery(id, row)?;
                 self.count_traffic(TrafficKind::Duplicate, &row.delivery);
             }
             self.link(id, fit, &row.delivery)?;
@@ -70,37 +69,38 @@ impl Store {
         }
         let id = to_micros(row.delivery.received_at()).max(self.last_id + 1);
         self.last_id = id;
-        self.seen.insert(row.delivery.filed_under(), id);
+        self.dedup_index
+            .insert(row.delivery.index_fingerprints(), id);
         self.drift.count(&row.delivery, id);
         if row.delivery.source().is_received() {
             let event_type = row.delivery.label().event_type.as_deref();
             self.recent.add(event_type, id.cast_unsigned());
         }
-        waiting.push((id, row));
-        if waiting.len() == ROWS_AT_ONCE {
-            self.inserts.write(&self.connection, waiting)?;
+        pending_rows.push((id, row));
+        if pending_rows.len() == ROWS_AT_ONCE {
+            self.inserts.write(&self.connection, pending_rows)?;
         }
         Ok(Appended::New(self.id(id)))
     }
 
-    /// The earlier delivery that is the same event. It may be one that still waits to be written.
-    fn find_kept(
+    /// The delivery that this is a duplicate of, also one that waits in `pending_rows`.
+    fn find_duplicate(
         &self,
         row: &NewRow,
-        waiting: &mut Vec<(i64, &NewRow)>,
-    ) -> rusqlite::Result<Option<(i64, Fit)>> {
-        if !self.seen.may_know(&row.delivery) {
+        pending_rows: &mut Vec<(i64, &NewRow)>,
+    ) -> rusqlite::Result<Option<(i64, Match)>> {
+        if !self.dedup_index.may_contain(&row.delivery) {
             return Ok(None);
         }
-        self.inserts.write(&self.connection, waiting)?;
-        self.seen.find(&self.connection, &row.delivery)
+        self.inserts.write(&self.connection, pending_rows)?;
+        self.dedup_index.find(&self.connection, &row.delivery)
     }
 
-    /// Stores with a delivery what one adds that is the same event.
+    /// Stores the second form of an event with the delivery that is its first.
     pub(in crate::sqlite) fn link(
         &self,
         id: i64,
-        fit: Fit,
+        fit: Match,
         delivery: &NewDelivery,
     ) -> rusqlite::Result<()> {
         match fit.link {
@@ -114,7 +114,7 @@ impl Store {
         self.traffic.count(delivery.received_at(), kind, event_type);
     }
 
-    fn count_repeat(&self, id: i64, row: &NewRow) -> rusqlite::Result<()> {
+    fn count_redelivery(&self, id: i64, row: &NewRow) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT INTO repeat (id, count, last_at, last_headers) VALUES (?1, 1, ?2, ?3) ON CONFLICT (id) \
@@ -129,8 +129,8 @@ impl Store {
     }
 }
 
-/// The statements that write [`ROWS_AT_ONCE`] deliveries, and one. For a row of many SQLite does half of what it does for a
-/// row alone.
+/// The statements that insert [`ROWS_AT_ONCE`] deliveries, and one. Of many rows in one statement, each costs SQLite half as
+/// much as a row alone.
 #[derive(Debug)]
 pub(super) struct Inserts {
     many: Insert,
@@ -151,7 +151,7 @@ impl Inserts {
         }
     }
 
-    /// Writes the rows, and forgets them.
+    /// Inserts the rows, and clears them.
     fn write(
         &self,
         connection: &Connection,
@@ -172,8 +172,8 @@ impl Inserts {
 impl Insert {
     fn of(rows: usize) -> Self {
         let values = |row: &str| vec![row; rows].join(", ");
-        // OR FAIL: should one row not go in, the whole transaction is rolled back, so that SQLite need not be ready to take
-        // back this statement alone.
+        // OR FAIL: if one row fails, the whole transaction is rolled back, so SQLite need not prepare to roll back this
+        // statement alone.
         Self {
             delivery: format!(
                 "INSERT OR FAIL INTO delivery (id, received_at, due_at, source, event_type, subject_id, callback_id, outcome, \
@@ -187,7 +187,7 @@ impl Insert {
         }
     }
 
-    /// As many rows as it is made for.
+    /// Inserts exactly as many rows as the statement has.
     fn write(&self, connection: &Connection, rows: &[(i64, &NewRow)]) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&self.delivery)?;
         for (number, (id, row)) in rows.iter().enumerate() {
@@ -221,7 +221,7 @@ impl Insert {
     }
 }
 
-/// Gives the row of that number its values.
+/// Binds the values of one row.
 fn bind(statement: &mut Statement<'_>, row: usize, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
     let first = row * values.len() + 1;
     for (column, value) in values.iter().enumerate() {
@@ -230,7 +230,7 @@ fn bind(statement: &mut Statement<'_>, row: usize, values: &[&dyn ToSql]) -> rus
     Ok(())
 }
 
-/// Few enough that a batch of a dozen gains by it too.
+/// Small enough that a batch of a dozen benefits too.
 const ROWS_AT_ONCE: usize = 8;
 
 #[cfg(test)]
@@ -255,9 +255,9 @@ mod tests {
         ))
     }
 
-    /// However many share a transaction: each has rows of its own, and what came twice has one.
+    /// However many share a transaction: each is stored once.
     #[test]
-    fn every_number_of_deliveries_is_written_whole() {
+    fn batches_of_every_size_are_stored_whole() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
         let (options, now) = (SqliteOptions::default(), SystemTime::now());
@@ -265,7 +265,7 @@ mod tests {
         let mut number = 0;
         for len in 1..=2 * ROWS_AT_ONCE + 2 {
             let mut rows: Vec<_> = (number..number + len).map(row).collect();
-            // The same again: of this transaction, where it may still wait to be written, and of the first.
+            // Duplicates: of this transaction, which may still wait to be inserted, and of the first.
             rows.extend([row(number), row(number + len - 1), row(0)]);
             store.begin().expect("a transaction");
             let appended = store.append(&rows).expect("room");
@@ -277,7 +277,7 @@ mod tests {
             assert!(matches!(known[2], Appended::Duplicate(_)));
             for (row, appended) in rows.iter().zip(new) {
                 let key = appended.id().key().cast_signed();
-                let kept: (Vec<u8>, i64) = store
+                let stored: (Vec<u8>, i64) = store
                     .connection
                     .query_row(
                         "SELECT body, received_at FROM delivery JOIN content USING (id) WHERE id = ?1",
@@ -286,7 +286,7 @@ mod tests {
                     )
                     .expect("its rows");
                 let expected = to_micros(row.delivery.received_at());
-                assert_eq!(kept, (row.delivery.body().to_vec(), expected));
+                assert_eq!(stored, (row.delivery.body().to_vec(), expected));
             }
             number += len;
         }

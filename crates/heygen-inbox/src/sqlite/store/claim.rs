@@ -15,23 +15,23 @@ use crate::{
     State, TrafficKind,
 };
 
-/// What this process has claimed and not finished yet.
+/// What this process has claimed and not completed yet.
 #[derive(Debug, Default)]
-pub(super) struct InHand {
+pub(super) struct InFlight {
     pub(super) ids: HashSet<i64>,
-    /// What the transaction under way adds and takes away.
+    /// What the open transaction adds and removes.
     pub(super) claimed: Vec<i64>,
-    finished: Vec<i64>,
+    completed: Vec<i64>,
 }
 
 impl Store {
-    /// What there is room for, live deliveries and backlog by turns, or whatever is due longest.
+    /// Claims what there is room for, live deliveries and backlog by turns, or what is due longest.
     pub(in crate::sqlite) fn claim(&mut self, request: &ClaimRequest) -> rusqlite::Result<Claim> {
         if request.turns() == [Turn::Unordered] {
             return self.claim_in_turns(request);
         }
         let now = to_micros(request.now);
-        self.times.look(&self.connection, now)?;
+        self.due_time_scan.run(&self.connection, now)?;
         if request.room.len() == 1 && self.has_event_index {
             order::drop_event_index(&self.connection)?;
             self.has_event_index = false;
@@ -49,7 +49,7 @@ impl Store {
         }
         let now = to_micros(request.now);
         if is_set_back(self.latest, now) {
-            retime(&self.connection, now)?;
+            reset_due_times(&self.connection, now)?;
         }
         self.latest = now;
         if request.order != self.order {
@@ -65,7 +65,7 @@ impl Store {
                 continue;
             }
             let recent = &self.recent;
-            let due = order::Choice {
+            let selection = order::Selector {
                 connection: &self.connection,
                 request,
                 turn: *turn,
@@ -74,10 +74,10 @@ impl Store {
                     *turn != Turn::Unordered && recent.contains(id.cast_unsigned())
                 },
             }
-            .choose(&mut left)?;
-            is_all &= due.is_all;
-            for candidate in due.chosen {
-                self.take_into(&mut claim, candidate.id, now, false)?;
+            .select(&mut left)?;
+            is_all &= selection.is_all;
+            for delivery in selection.deliveries {
+                self.claim_into(&mut claim, delivery.id, now, false)?;
             }
         }
         claim.next_due = match is_all {
@@ -88,14 +88,14 @@ impl Store {
         Ok(claim)
     }
 
-    /// Also where another process paused it a moment ago.
+    /// Reads it in the claim's transaction, because another process may have paused dispatch.
     fn is_paused(&self) -> rusqlite::Result<bool> {
         self.connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM bookmark WHERE name = ?1)")?
             .query_row([DISPATCH_PAUSED], |row| row.get(0))
     }
 
-    /// What came in lately, whatever a clock said of its time.
+    /// Claims recent deliveries, whatever their due times.
     fn claim_live(
         &mut self,
         request: &ClaimRequest,
@@ -108,40 +108,40 @@ impl Store {
             left.in_turn(destination, Turn::Live) > 0
         }) {
             let id = key.cast_signed();
-            if order::is_free(&self.connection, id, request.order)? {
+            if order::is_unblocked(&self.connection, id, request.order)? {
                 left.take(request.destination(event_type.as_deref()), true);
-                self.take_into(claim, id, now, true)?;
+                self.claim_into(claim, id, now, true)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn take_into(
+    pub(super) fn claim_into(
         &mut self,
         claim: &mut Claim,
         id: i64,
         now: i64,
         is_live: bool,
     ) -> rusqlite::Result<()> {
-        match self.take(id, now) {
+        match self.claim_one(id, now) {
             Ok(mut claimed) => {
                 claimed.is_live = is_live;
                 claim.deliveries.push(claimed);
             }
-            Err(error) if is_of_the_row(&error) => self.give_up(id, now, &error)?,
+            Err(error) if is_row_error(&error) => self.dead_letter_unreadable(id, now, &error)?,
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn take(&mut self, id: i64, now: i64) -> rusqlite::Result<ClaimedDelivery> {
+    fn claim_one(&mut self, id: i64, now: i64) -> rusqlite::Result<ClaimedDelivery> {
         self.recent.remove(id.cast_unsigned());
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
             )?
             .execute([id, now])?;
-        self.in_hand.claimed.push(id);
+        self.in_flight.claimed.push(id);
         let mut claimed = self
             .connection
             .prepare_cached(
@@ -160,8 +160,13 @@ impl Store {
         Ok(claimed)
     }
 
-    /// A row that cannot be read must not hold up all the others, today and for ever.
-    fn give_up(&mut self, id: i64, now: i64, error: &rusqlite::Error) -> rusqlite::Result<()> {
+    /// An unreadable row must not block all other deliveries for good.
+    fn dead_letter_unreadable(
+        &mut self,
+        id: i64,
+        now: i64,
+        error: &rusqlite::Error,
+    ) -> rusqlite::Result<()> {
         tracing::error!(
             delivery = %self.id(id),
             %error,
@@ -178,32 +183,32 @@ impl Store {
                  SELECT id, min(attempts, 4294967295), ?2, 0, 'dead_lettered', ?3 FROM delivery WHERE id = ?1",
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
-        self.in_hand.finished.push(id);
+        self.in_flight.completed.push(id);
         if self.order == DispatchOrder::PerSubject {
-            self.release_next(id, now)?;
+            self.unblock_next(id, now)?;
         }
         Ok(())
     }
 
-    pub(super) fn release_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
-        for (id, event_type) in order::release_next(&self.connection, ended, now)? {
+    pub(super) fn unblock_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
+        for (id, event_type) in order::unblock_next(&self.connection, ended, now)? {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
         }
         Ok(())
     }
 
-    /// A completion that comes late, after the delivery was dispatched again, is recorded; what became of the delivery meanwhile
-    /// stays, unless the late word is done.
-    pub(in crate::sqlite) fn complete(&mut self, finish: &Completion) -> rusqlite::Result<()> {
-        if finish.id.tag() != self.tag {
+    /// A completion that comes late, after the delivery was dispatched again, is recorded; the state of the delivery stays, unless
+    /// the late result is an acknowledgement.
+    pub(in crate::sqlite) fn complete(&mut self, completion: &Completion) -> rusqlite::Result<()> {
+        if completion.id.tag() != self.tag {
             return Ok(());
         }
-        let id = key(finish.id);
-        if finish.is_released {
-            return self.release(id, finish);
+        let id = key(completion.id);
+        if completion.is_released {
+            return self.release(id, completion);
         }
-        let state = match finish.result {
+        let state = match completion.result {
             AttemptOutcome::Acknowledged => State::Acknowledged,
             AttemptOutcome::DeadLettered => State::DeadLettered,
             AttemptOutcome::Retry | AttemptOutcome::Interrupted => State::Pending,
@@ -216,33 +221,33 @@ impl Store {
             .execute(params![
                 id,
                 state.as_str(),
-                to_micros(finish.due_at).min(order::WAITS - 1),
-                finish.attempt,
-                micros(finish.elapsed),
-                !finish.is_counted || finish.result == AttemptOutcome::Interrupted,
+                to_micros(completion.due_at).min(order::BLOCKED - 1),
+                completion.attempt,
+                micros(completion.elapsed),
+                !completion.is_counted || completion.result == AttemptOutcome::Interrupted,
             ])?;
-        if finish.result != AttemptOutcome::Acknowledged {
+        if completion.result != AttemptOutcome::Acknowledged {
             let event_type = self.event_type(id)?;
-            let ended_at = finish.started_at.checked_add(finish.duration);
-            let at = ended_at.unwrap_or(finish.started_at);
+            let ended_at = completion.started_at.checked_add(completion.duration);
+            let at = ended_at.unwrap_or(completion.started_at);
             let kind = TrafficKind::FailedAttempt;
             self.traffic.count(at, kind, event_type.as_deref());
         }
         let attempt = Attempt {
-            number: finish.attempt,
-            started_at: finish.started_at,
-            duration: finish.duration,
-            result: finish.result,
-            detail: finish.detail.clone(),
+            number: completion.attempt,
+            started_at: completion.started_at,
+            duration: completion.duration,
+            result: completion.result,
+            detail: completion.detail.clone(),
         };
         self.insert_attempt(id, &attempt)?;
-        self.in_hand.finished.push(id);
+        self.in_flight.completed.push(id);
         if self.order == DispatchOrder::PerSubject {
-            let ended_at = finish
+            let ended_at = completion
                 .started_at
-                .checked_add(finish.duration)
-                .unwrap_or(finish.started_at);
-            self.release_next(id, to_micros(ended_at))?;
+                .checked_add(completion.duration)
+                .unwrap_or(completion.started_at);
+            self.unblock_next(id, to_micros(ended_at))?;
         }
         Ok(())
     }
@@ -256,8 +261,8 @@ impl Store {
         Ok(found.flatten())
     }
 
-    /// As if it had not been claimed.
-    fn release(&mut self, id: i64, finish: &Completion) -> rusqlite::Result<()> {
+    /// Undoes the claim.
+    fn release(&mut self, id: i64, completion: &Completion) -> rusqlite::Result<()> {
         let was_new: Option<(bool, Option<String>)> = self
             .connection
             .prepare_cached(
@@ -268,21 +273,21 @@ impl Store {
             .query_row(
                 params![
                     id,
-                    to_micros(finish.due_at).min(order::WAITS - 1),
-                    finish.attempt,
-                    micros(finish.elapsed),
+                    to_micros(completion.due_at).min(order::BLOCKED - 1),
+                    completion.attempt,
+                    micros(completion.elapsed),
                 ],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        self.in_hand.finished.push(id);
+        self.in_flight.completed.push(id);
         if let Some((true, event_type)) = was_new {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
         }
         if self.order == DispatchOrder::PerSubject {
-            // What was set aside behind it may be the older one, which then waits for nothing any more.
-            self.release_next(id, to_micros(finish.due_at))?;
+            // The delivery that it blocks may be older, and would then wait for nothing.
+            self.unblock_next(id, to_micros(completion.due_at))?;
         }
         Ok(())
     }
@@ -320,7 +325,7 @@ impl Store {
         })
     }
 
-    /// When the next falls due that is not due yet.
+    /// The earliest due time in the future.
     fn next_due(&self, now: i64) -> rusqlite::Result<Option<SystemTime>> {
         let due_at: Option<i64> = self
             .connection
@@ -329,48 +334,51 @@ impl Store {
             )?
             .query_row([now], |row| row.get(0))?;
         Ok(due_at
-            .filter(|due_at| *due_at < order::WAITS)
+            .filter(|due_at| *due_at < order::BLOCKED)
             .map(from_micros))
     }
 }
 
-/// Looks bit by bit through what waits for its time, for times that no one asked for: a clock was set forward and back while a
-/// delivery was on its way, so that no claim saw it.
+/// Scans pending deliveries in small steps for wrong due times: the clock was set forward and back between two claims, so that none
+/// noticed.
 #[derive(Debug)]
-pub(super) struct Times {
-    looked_at: Option<Instant>,
+pub(super) struct DueTimeScan {
+    scanned_at: Option<Instant>,
     after: (i64, i64),
 }
 
-impl Default for Times {
+impl Default for DueTimeScan {
     fn default() -> Self {
         Self {
-            looked_at: None,
+            scanned_at: None,
             after: (i64::MIN, 0),
         }
     }
 }
 
-impl Times {
-    fn look(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
-        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_PAUSE) {
+impl DueTimeScan {
+    fn run(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
+        if self
+            .scanned_at
+            .is_some_and(|at| at.elapsed() < SCAN_INTERVAL)
+        {
             return Ok(());
         }
-        self.looked_at = Some(Instant::now());
+        self.scanned_at = Some(Instant::now());
         let from = self.after.max((now, i64::MAX));
         let rows: Vec<(i64, i64, bool)> = connection
             .prepare_cached(&format!(
-                "SELECT due_at, id, {OF_WRONG_CLOCK} FROM delivery INDEXED BY delivery_due \
+                "SELECT due_at, id, {HAS_WRONG_DUE_TIME} FROM delivery INDEXED BY delivery_due \
                  WHERE state = 'pending' AND due_at < ?2 AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5"
             ))?
             .query_map(
-                params![now, order::WAITS, from.0, from.1, LOOK_AT_ONCE],
+                params![now, order::BLOCKED, from.0, from.1, SCAN_ROWS],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )?
             .collect::<Result<_, _>>()?;
         self.after = match rows.last() {
-            Some((due_at, id, _)) if rows.len() as i64 == LOOK_AT_ONCE => (*due_at, *id),
-            // From the beginning again.
+            Some((due_at, id, _)) if rows.len() as i64 == SCAN_ROWS => (*due_at, *id),
+            // The next scan starts at the beginning.
             Some(_) | None => (i64::MIN, 0),
         };
         for (_, id, _) in rows.iter().filter(|(.., is_wrong)| *is_wrong) {
@@ -386,44 +394,44 @@ fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// What stands in the row is at fault, not the file.
-fn is_of_the_row(error: &rusqlite::Error) -> bool {
+/// The content of the row is at fault, not the file.
+fn is_row_error(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_none()
 }
 
-impl InHand {
+impl InFlight {
     pub(super) fn committed(&mut self) {
         self.ids.extend(self.claimed.drain(..));
-        for id in self.finished.drain(..) {
+        for id in self.completed.drain(..) {
             self.ids.remove(&id);
         }
     }
 
     pub(super) fn rolled_back(&mut self) {
         self.claimed.clear();
-        self.finished.clear();
+        self.completed.clear();
     }
 }
 
-/// The clock was set back: what would only be due when it is where it was, and did not ask for that, is due now.
-pub(super) fn retime(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+/// After the clock was set back: makes due what has a wrong due time.
+pub(super) fn reset_due_times(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(&format!(
-            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND {OF_WRONG_CLOCK}"
+            "UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1 AND due_at < ?2 AND {HAS_WRONG_DUE_TIME}"
         ))?
-        .execute([now, order::WAITS])?;
+        .execute([now, order::BLOCKED])?;
     Ok(())
 }
 
-/// Whether a time after `?1`, which is now, is none that anyone asked for: the delivery was never tried, or at a time that has not
-/// come yet.
-const OF_WRONG_CLOCK: &str = "(attempts < first_attempt OR \
+/// Whether a due time after `?1`, which is now, was set by a wrong clock: there was no attempt yet, or the last one started in the
+/// future.
+const HAS_WRONG_DUE_TIME: &str = "(attempts < first_attempt OR \
      EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))";
 
-/// How often, and how many at a time: ten thousand in five seconds.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
-const LOOK_AT_ONCE: i64 = 2000;
+/// Ten thousand rows in five seconds.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+const SCAN_ROWS: i64 = 2000;
 
-// An attempt ends once; should its end be told twice, the last word counts. Of a delivery that is gone nothing is recorded.
+/// If an attempt is completed twice, the last result counts. Nothing is recorded of a deleted delivery.
 pub(super) const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
      SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)";

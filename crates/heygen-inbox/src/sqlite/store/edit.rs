@@ -1,4 +1,4 @@
-//! What is done to an inbox beside receiving and dispatching: looking up, importing, replaying, giving up, deleting.
+//! Changes other than appends and dispatch: import, replay, dead-letter and delete.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::open::interrupt;
 use super::{NewRow, Store, key};
-use crate::admin::BY_HAND;
+use crate::admin::DEAD_LETTERED_BY_HAND;
 use crate::dedup::rule::Link;
 use crate::sqlite::lock::is_served;
 use crate::sqlite::{candidate, prune, row};
@@ -30,16 +30,16 @@ impl Store {
         deliveries: &[Imported],
     ) -> rusqlite::Result<Vec<Appended>> {
         let import = |imported: &Imported| {
-            // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+            // Unlike that of an append, this duplicate was not received: it is not counted.
             if let Some((id, fit)) = self.find(&imported.delivery)? {
                 self.link(id, fit, &imported.delivery)?;
                 return Ok(Appended::Duplicate(self.id(id)));
             }
             let appended = self.append_one(&NewRow::new(imported.delivery.clone()))?;
             let key = key(appended.id());
-            // It came in elsewhere, whenever that was.
+            // It was received elsewhere, so it is not live.
             self.recent.remove(key.cast_unsigned());
-            self.give_past(key, imported)?;
+            self.store_history(key, imported)?;
             Ok(appended)
         };
         deliveries.iter().map(import).collect()
@@ -72,21 +72,21 @@ impl Store {
         for id in ids {
             let state = self.state_to_change(*id)?;
             if state == Some(State::Pending) {
-                self.give_up_by_hand(key(*id), now)?;
+                self.dead_letter_one(key(*id), now)?;
             }
             report.add(state);
         }
         Ok(report)
     }
 
-    fn give_up_by_hand(&mut self, id: i64, now: SystemTime) -> rusqlite::Result<()> {
+    fn dead_letter_one(&mut self, id: i64, now: SystemTime) -> rusqlite::Result<()> {
         let mut claim = Claim::default();
-        // One that cannot be read is given up there.
-        self.take_into(&mut claim, id, to_micros(now), false)?;
+        // It dead-letters an unreadable delivery itself.
+        self.claim_into(&mut claim, id, to_micros(now), false)?;
         for claimed in &claim.deliveries {
             let result = AttemptOutcome::DeadLettered;
             let completion = Completion::new(claimed, now, Duration::ZERO, result);
-            self.complete(&completion.detail(Some(BY_HAND.to_owned())))?;
+            self.complete(&completion.detail(Some(DEAD_LETTERED_BY_HAND.to_owned())))?;
         }
         Ok(())
     }
@@ -110,15 +110,15 @@ impl Store {
                 self.connection
                     .prepare_cached("UPDATE delivery SET state = 'dead_lettered' WHERE id = ?1")?
                     .execute([key])?;
-                self.release_next(key, to_micros(now))?;
+                self.unblock_next(key, to_micros(now))?;
             }
             prune::delete(&self.connection, key)?;
         }
         Ok(report)
     }
 
-    /// The state of one that is to be changed; `None` when it is not there. What was claimed when its
-    /// process ended is pending again, as it would be after the next start.
+    /// The state of a delivery that is to be changed; `None` when it is missing. If its process ended
+    /// while it was claimed, it is made pending, as the next start would.
     fn state_to_change(&self, id: DeliveryId) -> rusqlite::Result<Option<State>> {
         if id.tag() != self.tag {
             return Ok(None);
@@ -139,10 +139,10 @@ impl Store {
             .optional()
     }
 
-    fn give_past(&self, key: i64, imported: &Imported) -> rusqlite::Result<()> {
-        let state = imported.begun_state();
+    fn store_history(&self, key: i64, imported: &Imported) -> rusqlite::Result<()> {
+        let state = imported.initial_state();
         let first_attempt = match imported.is_replayed {
-            true => i64::from(imported.handed_out) + 1,
+            true => i64::from(imported.attempt_count) + 1,
             false => 1,
         };
         self.connection
@@ -152,7 +152,7 @@ impl Store {
             .execute(params![
                 key,
                 state.as_str(),
-                imported.handed_out,
+                imported.attempt_count,
                 first_attempt
             ])?;
         for attempt in &imported.attempts {
@@ -179,7 +179,7 @@ impl Store {
         Ok(())
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Returns the state before; `None` when it is missing.
     fn replay_one(&self, id: DeliveryId, now: i64) -> rusqlite::Result<Option<State>> {
         if id.tag() != self.tag {
             return Ok(None);

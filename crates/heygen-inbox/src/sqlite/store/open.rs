@@ -1,4 +1,4 @@
-//! What the file holds when it is opened, and what an ended process left in it.
+//! Loads the state of the file when it is opened, and recovers what an ended process had claimed.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::claim::{INSERT_ATTEMPT, retime};
-use super::{Remembered, Store, data_version};
-use crate::sqlite::dedup_index::Seen;
+use super::claim::{INSERT_ATTEMPT, reset_due_times};
+use super::{ClosedState, Store, data_version};
+use crate::sqlite::dedup_index::DedupIndex;
 use crate::sqlite::file::cannot;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
@@ -16,18 +16,17 @@ use crate::time::to_micros;
 use crate::{AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
 impl Store {
-    /// Opens the file again after a failure that leaves open what is on the disk, a failed fsync above all, or after it was
-    /// not in its place.
+    /// Opens the file again after a failure that may have left it in an unknown state, above all a failed fsync, or after its
+    /// files were moved.
     ///
-    /// What was answered had reached the disk by an fsync of its own, so no more is looked for than the newest of it. What an
-    /// fsync that failed left in the memory of the system alone, SQLite writes again when the log goes into the file: nothing
-    /// is answered before that.
+    /// Every acknowledged delivery had reached the disk by a successful fsync, so only the newest of them is looked up. Pages that a
+    /// failed fsync left in the page cache alone are written again by the checkpoint: nothing is acknowledged before that.
     pub(in crate::sqlite) fn reopen(
         path: &Path,
         options: &SqliteOptions,
-        remembered: &Remembered,
+        closed_state: &ClosedState,
     ) -> Result<Self, InboxError> {
-        let mut store = Self::open(path, options, &remembered.in_hand, SystemTime::now())?;
+        let mut store = Self::open(path, options, &closed_state.in_flight, SystemTime::now())?;
         let distrust = |what: &str| {
             let message = format!(
                 "inbox {} is not trusted after a failure: {what}",
@@ -35,35 +34,35 @@ impl Store {
             );
             InboxError::new(InboxErrorKind::Storage, message)
         };
-        if store.last_id < remembered.last_id {
-            return Err(distrust("what was answered last is not in it"));
+        if store.last_id < closed_state.last_id {
+            return Err(distrust("the newest acknowledged delivery is not in it"));
         }
         store
-            .bring_log_in(u64::MAX)
+            .checkpoint(u64::MAX)
             .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
         tracing::info!(inbox = %path.display(), "the inbox was opened again after a failure");
         Ok(store)
     }
 }
 
-/// What one transaction found in the file.
-pub(super) struct Found {
-    pub(super) seen: Seen,
+/// The state of the file, as one transaction loaded it.
+pub(super) struct Loaded {
+    pub(super) dedup_index: DedupIndex,
     pub(super) last_id: i64,
     pub(super) data_version: i64,
 }
 
-impl Found {
-    pub(super) fn of(connection: &Connection, seen: Seen) -> rusqlite::Result<Self> {
+impl Loaded {
+    pub(super) fn of(connection: &Connection, dedup_index: DedupIndex) -> rusqlite::Result<Self> {
         Ok(Self {
-            seen,
+            dedup_index,
             last_id: last_id(connection)?,
             data_version: data_version(connection)?,
         })
     }
 }
 
-/// The tag of every id of this inbox; `None` in a file made a moment ago.
+/// The tag of every id of this inbox; `None` in a file that was just created.
 pub(in crate::sqlite) fn read_tag(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     connection
         .query_row("SELECT value FROM inbox WHERE name = 'tag'", (), |row| {
@@ -72,7 +71,7 @@ pub(in crate::sqlite) fn read_tag(connection: &Connection) -> rusqlite::Result<O
         .optional()
 }
 
-pub(super) fn make_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
+pub(super) fn create_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
     let random = getrandom::u32().map_err(|error| {
         InboxError::new(
             InboxErrorKind::Storage,
@@ -87,36 +86,36 @@ pub(super) fn make_tag(connection: &Connection, path: &Path) -> Result<u32, Inbo
     Ok(tag)
 }
 
-/// Ends the attempts that died with the last process, and reads what was seen.
-pub(super) fn take_up(
+/// Records attempts that the end of their process interrupted, and loads the state.
+pub(super) fn recover(
     connection: &mut Connection,
     run_len: usize,
-    in_hand: &HashSet<i64>,
+    in_flight: &HashSet<i64>,
     now: SystemTime,
-) -> rusqlite::Result<Found> {
+) -> rusqlite::Result<Loaded> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let claimed: Vec<i64> = transaction
         .prepare("SELECT id FROM delivery WHERE state = 'claimed'")?
         .query_map((), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     order::upgrade(&transaction)?;
-    let order = order::found(&transaction)?;
-    for id in claimed.into_iter().filter(|id| !in_hand.contains(id)) {
+    let order = order::current(&transaction)?;
+    for id in claimed.into_iter().filter(|id| !in_flight.contains(id)) {
         interrupt(&transaction, id)?;
         if order == DispatchOrder::PerSubject {
-            order::release_next(&transaction, id, to_micros(now))?;
+            order::unblock_next(&transaction, id, to_micros(now))?;
         }
     }
     if last_id(&transaction)? > to_micros(now) {
-        retime(&transaction, to_micros(now))?;
+        reset_due_times(&transaction, to_micros(now))?;
     }
-    let seen = Seen::load(&transaction, run_len)?;
-    let found = Found::of(&transaction, seen)?;
+    let dedup_index = DedupIndex::load(&transaction, run_len)?;
+    let loaded = Loaded::of(&transaction, dedup_index)?;
     transaction.commit()?;
-    Ok(found)
+    Ok(loaded)
 }
 
-/// Records that the attempt at a claimed delivery ended with its process; the delivery is pending again.
+/// Records that the end of its process interrupted the attempt at a claimed delivery, which is pending again.
 pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     let (attempt, started_at): (u32, i64) = connection
         .prepare_cached(
@@ -136,13 +135,12 @@ pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()
         .prepare_cached(
             "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",
         )?
-        // When it was claimed, and not now: this process's clock may be ahead.
+        // The time of the claim and not now, because the clock may be ahead.
         .execute([id, started_at])?;
     Ok(())
 }
 
-/// The newest id there ever was, also when its delivery has been pruned: what is written below it would be overlooked by
-/// others who have the file open.
+/// The newest id ever given, even if its delivery has been pruned: other processes would miss a delivery with a lower id.
 pub(in crate::sqlite) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
@@ -158,7 +156,7 @@ mod tests {
     use crate::sqlite::store::NewRow;
     use crate::{NewDelivery, Source};
 
-    /// What becomes of a file with three deliveries between two openings, and what the second says.
+    /// Damages a file with three deliveries while it is closed, and opens it again.
     #[track_caller]
     fn check(damage: &str, expected: Result<(), &str>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -172,16 +170,16 @@ mod tests {
             store.append_one(&NewRow::new(delivery)).expect("appended");
         }
         store.commit(0).expect("commit");
-        // What comes to nothing was not answered.
+        // A delivery that was rolled back was not acknowledged.
         store.begin().expect("begin");
         let other = NewDelivery::new(now, Source::Webhook, Vec::new(), "other".into());
         store.append_one(&NewRow::new(other)).expect("appended");
         store.roll_back();
-        let remembered = store.into_remembered();
+        let closed_state = store.into_closed_state();
         let other = Connection::open(&path).expect("the file");
         other.execute_batch(damage).expect("done to it");
         for _ in 0..2 {
-            let reopened = Store::reopen(&path, &options, &remembered).map(drop);
+            let reopened = Store::reopen(&path, &options, &closed_state).map(drop);
             match (reopened, expected) {
                 (Ok(()), Ok(())) => {}
                 (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
@@ -201,7 +199,10 @@ mod tests {
         let prune = "INSERT INTO inbox (name, value) SELECT 'last_id', max(id) FROM delivery";
         check("", Ok(()));
         check(&delete("min"), Ok(()));
-        check(&delete("max"), Err("what was answered last is not in it"));
+        check(
+            &delete("max"),
+            Err("the newest acknowledged delivery is not in it"),
+        );
         check(&format!("{prune}; {}", delete("max")), Ok(()));
     }
 }

@@ -69,7 +69,7 @@ fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
     }
     // A log of another database would be taken for the copy's own.
     for suffix in ["-wal", "-shm", "-journal"] {
-        let beside = private_file::beside(to, suffix);
+        let beside = private_file::with_suffix(to, suffix);
         if beside.exists() {
             return Err(Failure::usage(format!(
                 "{} is beside the copy and belongs to another database, which may be in use: choose another name",

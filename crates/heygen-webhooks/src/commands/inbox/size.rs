@@ -35,5 +35,5 @@ pub(super) fn requests(number: u64) -> String {
 /// The file and its write-ahead log.
 pub(super) fn on_disk(inbox: &Path) -> u64 {
     let len = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    len(inbox) + len(&private_file::beside(inbox, "-wal"))
+    len(inbox) + len(&private_file::with_suffix(inbox, "-wal"))
 }

@@ -85,7 +85,7 @@ fn imported() -> impl Strategy<Value = Imported> {
                 let delivery = NewDelivery::new(received_at, source, headers, body.into());
                 let mut imported = Imported::new(delivery);
                 imported.state = state;
-                imported.handed_out = attempts.len() as u32;
+                imported.attempt_count = attempts.len() as u32;
                 imported.attempts = (1..)
                     .zip(attempts)
                     .map(|(number, (started_at, micros, result, detail))| {

@@ -241,9 +241,7 @@ async fn after_an_fsync_of_the_file_failed_nothing_is_answered_until_one_succeed
         let is_taken = stage.send(900_000).await;
         assert!(is_taken || stage.shim.has_failed());
     }
-    stage
-        .serve
-        .log_line("the log was not brought into the inbox");
+    stage.serve.log_line("checkpoint failed");
     for _ in 0..3 {
         assert!(!stage.send(0).await);
     }
