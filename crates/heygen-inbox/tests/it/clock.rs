@@ -7,13 +7,13 @@ use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, InboxAdmin, MemoryI
 use crate::support::{append_new, at, body, claim_due, claim_one};
 
 #[tokio::test]
-async fn a_clock_set_back_delays_nothing_in_memory() {
+async fn clock_set_back_delays_no_delivery_in_memory() {
     a_clock_set_back_delays_nothing(MemoryInbox::new()).await;
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_clock_set_back_delays_nothing_in_a_file() {
+async fn clock_set_back_delays_no_delivery_in_a_file() {
     let (_folder, path) = crate::support::file();
     let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
     a_clock_set_back_delays_nothing(inbox).await;

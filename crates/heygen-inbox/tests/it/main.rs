@@ -18,11 +18,11 @@ mod rejected;
 #[cfg(feature = "sqlite")]
 mod sqlite_backlog;
 #[cfg(feature = "sqlite")]
-mod sqlite_beside;
-#[cfg(feature = "sqlite")]
-mod sqlite_crowd;
+mod sqlite_concurrency;
 #[cfg(feature = "sqlite")]
 mod sqlite_destinations;
+#[cfg(feature = "sqlite")]
+mod sqlite_editor;
 #[cfg(feature = "sqlite")]
 mod sqlite_faults;
 #[cfg(all(feature = "sqlite", unix))]
@@ -30,11 +30,11 @@ mod sqlite_full_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite_log;
 #[cfg(feature = "sqlite")]
-mod sqlite_moment;
-#[cfg(feature = "sqlite")]
 mod sqlite_moved;
 #[cfg(feature = "sqlite")]
 mod sqlite_reopen;
+#[cfg(feature = "sqlite")]
+mod sqlite_snapshot;
 #[cfg(feature = "sqlite")]
 mod sqlite_traffic;
 #[cfg(feature = "sqlite")]

@@ -33,7 +33,7 @@ async fn finished_deliveries_make_room_and_others_do_not() {
 }
 
 #[tokio::test]
-async fn an_id_is_never_given_twice() {
+async fn ids_are_never_given_twice() {
     let inbox = MemoryInbox::with_capacity(1);
     let mut ids = Vec::new();
     for place in 0..3 {
@@ -52,7 +52,7 @@ async fn an_id_is_never_given_twice() {
 }
 
 #[tokio::test]
-async fn what_made_room_is_forgotten() {
+async fn pruned_deliveries_are_no_duplicates() {
     let inbox = MemoryInbox::with_capacity(1);
     for _ in 0..3 {
         for name in ["a", "b"] {

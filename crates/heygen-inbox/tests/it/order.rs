@@ -60,7 +60,7 @@ async fn end(
 /// The older one is replayed while the newer one is claimed, and the newer one is then given back.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_released_one_lets_an_older_one_go() {
+async fn released_delivery_unblocks_an_older_one() {
     let (_folder, path) = crate::support::file();
     let inbox = heygen_inbox::sqlite::SqliteInbox::open(&path).unwrap();
     let older = append_new(&inbox, 0, &about("a", 1)).await;
@@ -86,7 +86,7 @@ async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> D
 /// An inbox of a version that kept the order across sources: a signed event waits for a callback about its subject.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn what_waited_for_another_source_is_released_by_an_upgrade() {
+async fn upgrade_unblocks_deliveries_that_waited_for_another_source() {
     use heygen_inbox::sqlite::SqliteInbox;
 
     for order in [DispatchOrder::PerSubject, DispatchOrder::Unordered] {

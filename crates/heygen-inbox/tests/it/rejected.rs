@@ -53,7 +53,7 @@ fn open(path: &Path) -> RejectedFile {
 }
 
 #[test]
-fn what_is_recorded_is_there_to_look_at_and_to_remove() {
+fn rejected_requests_can_be_read_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = rejected_path(&folder.path().join("inbox.db"));
     assert!(path.ends_with("inbox.db.rejected"));
@@ -116,7 +116,7 @@ fn what_is_recorded_is_there_to_look_at_and_to_remove() {
 }
 
 #[tokio::test]
-async fn a_flood_of_unsigned_posts_displaces_no_signed_one_and_does_not_touch_the_inbox() {
+async fn flood_of_unsigned_requests_evicts_no_signed_one_nor_touches_the_inbox() {
     let folder = tempfile::tempdir().unwrap();
     let inbox_path = folder.path().join("inbox.db");
     let path = rejected_path(&inbox_path);
@@ -161,7 +161,7 @@ async fn a_flood_of_unsigned_posts_displaces_no_signed_one_and_does_not_touch_th
 }
 
 #[test]
-fn it_stays_within_its_bytes() {
+fn file_of_rejected_requests_stays_within_its_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     let mut small = options();
@@ -191,7 +191,7 @@ fn it_stays_within_its_bytes() {
 }
 
 #[test]
-fn what_comes_again_and_again_is_not_the_oldest() {
+fn repeated_request_is_not_the_first_to_be_evicted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     let mut few = options();
@@ -207,7 +207,7 @@ fn what_comes_again_and_again_is_not_the_oldest() {
 }
 
 #[test]
-fn well_formed_garbage_displaces_none_of_what_was_there_before_it() {
+fn well_formed_garbage_evicts_no_earlier_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     let genuine = (0..20).map(|number| signed(number, "genuine", format!("genuine {number}")));
@@ -241,7 +241,7 @@ fn well_formed_garbage_displaces_none_of_what_was_there_before_it() {
 }
 
 #[test]
-fn large_garbage_displaces_large_garbage() {
+fn large_garbage_evicts_large_garbage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     let mut small = options();
@@ -262,7 +262,7 @@ fn large_garbage_displaces_large_garbage() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_stops_nothing() {
+fn unwritable_file_of_rejected_requests_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     Connection::open(&path)
@@ -287,7 +287,7 @@ fn a_file_that_cannot_be_written_stops_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn it_is_its_owners_alone() {
+fn file_of_rejected_requests_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
@@ -313,7 +313,7 @@ fn child() {
 }
 
 #[test]
-fn after_a_kill_it_is_readable_and_goes_on() {
+fn inbox_is_readable_and_continues_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rejected");
     let mut child = Command::new(std::env::current_exe().unwrap())

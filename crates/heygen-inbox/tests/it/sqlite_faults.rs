@@ -33,7 +33,7 @@ fn hold_lock(path: &Path) -> Connection {
 }
 
 #[tokio::test]
-async fn one_process_appends_at_a_time() {
+async fn only_one_process_owns_an_inbox() {
     let (folder, path, inbox) = open(LONG);
     let mut ways = vec![path.clone(), folder.path().join("./inbox.db")];
     #[cfg(unix)]
@@ -52,7 +52,7 @@ async fn one_process_appends_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_full_queue_says_busy_at_once_and_loses_nothing() {
+async fn full_queue_is_busy_at_once_and_loses_nothing() {
     let (_folder, path, inbox) = open(LONG);
     let lock = hold_lock(&path);
     let mut waiting = Vec::new();
@@ -90,7 +90,7 @@ async fn a_full_queue_says_busy_at_once_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
+async fn long_held_lock_fails_and_leaves_nothing_behind() {
     let (_folder, path, inbox) = open(Duration::from_millis(20));
     let before = append_new(&inbox, 0, &body("before")).await;
     let lock = hold_lock(&path);
@@ -112,7 +112,7 @@ async fn a_lock_that_lasts_is_a_failure_that_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
+async fn unreadable_row_is_dead_lettered_and_can_be_replayed() {
     let (_folder, path, inbox) = open(LONG);
     let id = append_new(&inbox, 0, &body("a")).await;
     let other = Connection::open(&path).unwrap();
@@ -144,7 +144,7 @@ async fn a_row_that_cannot_be_read_is_given_up_and_can_be_replayed() {
 }
 
 #[tokio::test]
-async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
+async fn unreadable_row_in_a_batch_is_dead_lettered_alone() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 0, &body("a")).await;
@@ -167,7 +167,7 @@ async fn an_unreadable_row_in_one_batch_is_given_up_alone() {
 }
 
 #[tokio::test]
-async fn what_is_in_hand_stays_there_when_others_held_the_file() {
+async fn deliveries_in_flight_stay_claimed_after_a_long_lock() {
     let (_folder, path, inbox) = open(Duration::from_millis(20));
     append_new(&inbox, 0, &body("a")).await;
     let claimed = claim_one(&inbox, 0).await;

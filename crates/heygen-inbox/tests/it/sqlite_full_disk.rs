@@ -92,7 +92,7 @@ fn say(line: &str) {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_until_there_is_room_again() {
+async fn full_disk_rejects_appends_until_there_is_room() {
     let (_folder, path) = file();
     // Half a MiB or one, as the shell counts; a write past it fails as on a full disk.
     let mut child = Command::new("sh")

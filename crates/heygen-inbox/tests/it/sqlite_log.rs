@@ -18,7 +18,7 @@ fn large(number: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_log_that_a_program_holds_is_counted_and_is_gone_afterwards() {
+async fn pinned_write_ahead_log_is_counted_and_truncated_afterwards() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let other = Connection::open(&path).unwrap();
@@ -69,7 +69,7 @@ fn make_hostile(path: &Path) {
 }
 
 #[tokio::test]
-async fn triggers_of_a_file_do_not_run_and_are_told() {
+async fn triggers_of_a_file_do_not_run_and_are_reported() {
     let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     make_hostile(&path);
@@ -107,7 +107,7 @@ async fn triggers_of_a_file_do_not_run_and_are_told() {
 }
 
 #[tokio::test]
-async fn a_view_in_the_place_of_a_table_is_not_asked() {
+async fn view_in_place_of_a_table_is_not_queried() {
     let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     let other = Connection::open(&path).unwrap();

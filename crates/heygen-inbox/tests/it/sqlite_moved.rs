@@ -150,7 +150,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[tokio::test]
-async fn a_removed_inbox_refuses_and_is_copied() {
+async fn removed_inbox_rejects_and_is_rescued() {
     let rig = Rig::new().await;
     rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
     rig.is_refused("was removed or renamed").await;
@@ -171,14 +171,14 @@ async fn a_removed_inbox_refuses_and_is_copied() {
 }
 
 #[tokio::test]
-async fn a_removed_inbox_is_noticed_while_nobody_asks() {
+async fn removed_inbox_is_noticed_while_idle() {
     let rig = Rig::new().await;
     rig.remove(&["inbox.db"]);
     rig.check_rescued("inbox.db.rescued").await;
 }
 
 #[tokio::test]
-async fn closing_copies_what_was_removed_a_moment_ago() {
+async fn closing_rescues_an_inbox_that_was_just_removed() {
     let rig = Rig::new().await;
     rig.remove(&["inbox.db", "inbox.db-wal", "inbox.db-shm"]);
     rig.inbox.close().await.unwrap_err();
@@ -194,7 +194,7 @@ async fn closing_copies_what_was_removed_a_moment_ago() {
 }
 
 #[tokio::test]
-async fn a_renamed_inbox_that_comes_back_goes_on() {
+async fn inbox_continues_after_it_is_renamed_back() {
     let mut rig = Rig::new().await;
     let claimed = claim_one_of(&rig.inbox).await;
     rig.rename("inbox.db", "away.db");
@@ -220,7 +220,7 @@ async fn claim_one_of(inbox: &SqliteInbox) -> DeliveryId {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_renamed_and_comes_back_goes_on() {
+async fn inbox_continues_after_its_folder_is_renamed_back() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("a");
     fs::create_dir(&folder).unwrap();
@@ -245,7 +245,7 @@ async fn a_folder_that_is_renamed_and_comes_back_goes_on() {
 
 /// A backup that is put over the inbox, in both ways in which that is done, and another inbox.
 #[tokio::test]
-async fn a_file_that_takes_the_place_of_the_inbox_is_opened_once_it_is_whole() {
+async fn replaced_inbox_is_opened_once_the_file_is_complete() {
     for (is_renamed_over, with_log) in [(true, true), (true, false), (false, true), (false, false)]
     {
         let mut rig = Rig::new().await;
@@ -315,7 +315,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn a_removed_log_loses_nothing() {
+async fn removed_write_ahead_log_loses_nothing() {
     Rig::check_beside("inbox.db-wal", |log| fs::remove_file(log).unwrap()).await;
     Rig::check_beside("inbox.db-wal", |log| {
         fs::remove_file(log).unwrap();
@@ -326,7 +326,7 @@ async fn a_removed_log_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_removed_lock_lets_no_second_process_in() {
+async fn removed_lock_file_admits_no_second_process() {
     let rig = Rig::new().await;
     rig.remove(&["inbox.db.lock"]);
     append_new(&rig.inbox, 8, &body("a")).await;
@@ -345,7 +345,7 @@ async fn a_removed_lock_lets_no_second_process_in() {
 }
 
 #[tokio::test]
-async fn an_editor_says_so_and_makes_nothing_new() {
+async fn editor_reports_a_removed_inbox_and_creates_no_new_one() {
     let (folder, path) = file();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     append_new(&beside, 0, &body("a")).await;
@@ -372,7 +372,7 @@ mod names {
     use super::*;
 
     #[tokio::test]
-    async fn an_inbox_with_a_second_name_is_refused_at_the_start() {
+    async fn inbox_with_a_hard_link_is_rejected_at_the_start() {
         let (folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
         let other = folder.path().join("other.db");
@@ -392,7 +392,7 @@ mod names {
     }
 
     #[tokio::test]
-    async fn a_second_name_made_meanwhile_lets_no_second_process_in() {
+    async fn hard_link_made_while_open_admits_no_second_process() {
         let rig = Rig::new().await;
         let other = rig.file("other.db");
         fs::hard_link(&rig.path, &other).unwrap();
@@ -404,7 +404,7 @@ mod names {
     }
 
     #[tokio::test]
-    async fn a_link_that_leads_elsewhere_is_a_replaced_inbox() {
+    async fn changed_symlink_is_a_replaced_inbox() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         let link = file("link.db");
@@ -432,7 +432,7 @@ fn crashed(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_log_of_another_file_is_refused_at_the_start() {
+async fn write_ahead_log_of_another_file_is_rejected_at_the_start() {
     let rig = Rig::new().await;
     let backup = rig.file("backup.db");
     back_up(&rig.path, &backup).await;
@@ -464,7 +464,7 @@ async fn a_log_of_another_file_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn what_nobody_has_in_hand_any_more_is_interrupted() {
+async fn claimed_deliveries_without_a_process_are_interrupted() {
     let rig = Rig::new().await;
     let id = claim_one_of(&rig.inbox).await;
     let state = async |path: &Path, state| {

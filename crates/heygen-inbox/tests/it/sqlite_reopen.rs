@@ -23,7 +23,7 @@ fn open_with_short_runs(path: &Path) -> SqliteInbox {
 }
 
 #[tokio::test]
-async fn what_was_kept_is_there_again() {
+async fn stored_deliveries_are_there_after_a_restart() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let done = append_new(&inbox, 0, &body("done")).await;
@@ -54,7 +54,7 @@ async fn what_was_kept_is_there_again() {
 }
 
 #[tokio::test]
-async fn what_was_in_hand_is_handed_out_again() {
+async fn claimed_deliveries_are_dispatched_again_after_a_restart() {
     let (_folder, path) = file();
     let mut inbox = SqliteInbox::open(&path).unwrap();
     let id = append_new(&inbox, 0, &body("a")).await;
@@ -97,7 +97,7 @@ async fn ids_rise_also_when_the_clock_was_set_back_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_captured_body_is_kept_once_under_any_headers() {
+async fn captured_body_is_stored_once_whatever_its_headers() {
     let (_folder, path) = file();
     let inbox = open_with_short_runs(&path);
     let id = append_new(&inbox, 0, &body("a")).await;
@@ -208,7 +208,7 @@ async fn duplicates_are_found_through_a_filter_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn an_append_whose_caller_has_gone_is_kept() {
+async fn append_whose_caller_is_gone_is_stored() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     for name in ["a", "b", "c"] {
@@ -222,7 +222,7 @@ async fn an_append_whose_caller_has_gone_is_kept() {
 }
 
 #[tokio::test]
-async fn closing_writes_what_is_queued_and_takes_no_more() {
+async fn closing_writes_the_queue_and_accepts_no_more() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let twin = inbox.clone();
@@ -250,7 +250,7 @@ async fn closing_writes_what_is_queued_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn a_file_whose_maker_ended_before_its_tag_says_so_until_it_is_finished() {
+async fn file_without_a_tag_is_outdated_until_it_is_completed() {
     let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     let other = Connection::open(&path).unwrap();

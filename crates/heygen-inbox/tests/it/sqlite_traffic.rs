@@ -96,7 +96,7 @@ async fn file_without_counts_gets_those_of_what_it_holds() {
 }
 
 #[tokio::test]
-async fn what_is_imported_did_not_come_in() {
+async fn imports_are_no_traffic() {
     let folder = tempfile::tempdir().unwrap();
     let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
     let since = SystemTime::now() - Duration::from_secs(3600);

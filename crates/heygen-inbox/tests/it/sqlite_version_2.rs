@@ -220,7 +220,7 @@ const CASES: &[(Source, &str, u64, Option<usize>)] = &[
 ];
 
 #[tokio::test]
-async fn what_version_2_wrote_is_recognised() {
+async fn deliveries_of_version_2_are_recognised() {
     for (source, body, minutes, expected) in CASES {
         let (_folder, path) = file();
         let inbox = open(&path, 1 << 19);

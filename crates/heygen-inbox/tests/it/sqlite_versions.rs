@@ -17,7 +17,7 @@ const FILES: [(u32, &str); 2] = [
 ];
 
 #[tokio::test]
-async fn files_of_every_version_go_on_where_they_were() {
+async fn files_of_every_version_are_migrated_and_continue() {
     for (version, sql) in FILES {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inbox.db");

@@ -10,7 +10,7 @@ use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, Query};
 use crate::support::{all_ids, body, body_with_id, delivery, file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_bring_the_same_one_is_first() {
+async fn concurrent_appends_of_one_event_store_it_once() {
     const TASKS: u64 = 8;
     const EVENTS: u64 = 200;
     let folder = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ async fn of_many_who_bring_the_same_one_is_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_look_on_while_it_grows() {
+async fn readers_work_while_the_inbox_grows() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let is_over = Arc::new(AtomicBool::new(false));

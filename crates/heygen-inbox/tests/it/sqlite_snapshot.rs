@@ -10,7 +10,7 @@ use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAd
 use crate::support::{body, delivery, file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_and_its_attempts_are_of_one_moment() {
+async fn delivery_and_attempts_are_read_in_one_snapshot() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();

@@ -25,7 +25,7 @@ fn open_with_short_runs(path: &Path) -> SqliteInbox {
 }
 
 #[tokio::test]
-async fn each_knows_what_the_other_kept() {
+async fn owner_and_editor_recognise_duplicates_of_each_other() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let by_inbox = append_new(&inbox, 0, &body("a")).await;
@@ -50,7 +50,7 @@ async fn each_knows_what_the_other_kept() {
 
 /// Whoever keeps an event first, everybody knows it: over runs of the index, restarts and pruning by both.
 #[tokio::test]
-async fn every_event_is_kept_once_by_whomever() {
+async fn every_event_is_stored_once_by_owner_and_editors() {
     let (_folder, path) = file();
     let mut inbox = open_with_short_runs(&path);
     let mut beside = SqliteInbox::open_beside(&path).unwrap();
@@ -93,7 +93,7 @@ async fn every_event_is_kept_once_by_whomever() {
 }
 
 #[tokio::test]
-async fn a_replay_gets_a_round_of_its_own() {
+async fn replay_starts_a_new_round_of_attempts() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let id = append_new(&inbox, 0, &body("a")).await;
@@ -132,7 +132,7 @@ async fn a_replay_gets_a_round_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_replayed_one_does_not_overtake_its_subject() {
+async fn replayed_delivery_does_not_overtake_its_subject() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let ordered = async |seconds| {
@@ -168,7 +168,7 @@ async fn a_replayed_one_does_not_overtake_its_subject() {
 }
 
 #[tokio::test]
-async fn what_is_imported_keeps_its_past() {
+async fn imports_keep_their_history() {
     let (_folder, path) = file();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let mut done = Imported::new(delivery(0, body("done")));
@@ -213,7 +213,7 @@ async fn attempts_elsewhere() -> Vec<Attempt> {
 }
 
 #[tokio::test]
-async fn pruning_takes_the_index_along() {
+async fn pruning_deletes_index_rows() {
     let (_folder, path) = file();
     let inbox = open_with_short_runs(&path);
     for number in 0..200 {
@@ -348,7 +348,7 @@ async fn bookmarks_outlive_the_process() {
 }
 
 #[tokio::test]
-async fn an_editor_makes_no_inbox_of_what_is_none_and_one_of_nothing() {
+async fn editor_creates_a_missing_inbox_and_rejects_other_files() {
     let (folder, path) = file();
     let other = folder.path().join("other.db");
     Connection::open(&other)
@@ -393,7 +393,7 @@ async fn ordered(inbox: &SqliteInbox, now: SystemTime) -> Vec<ClaimedDelivery> {
 }
 
 #[tokio::test]
-async fn a_subject_goes_on_after_a_retry_of_the_younger() {
+async fn subject_continues_after_a_retry_of_the_younger() {
     let (_folder, path) = file();
     let (inbox, second) = older_waits_for_younger(&path).await;
     let retry = Completion::new(&second, at(3), Duration::ZERO, AttemptOutcome::Retry);
@@ -404,7 +404,7 @@ async fn a_subject_goes_on_after_a_retry_of_the_younger() {
 }
 
 #[tokio::test]
-async fn a_subject_goes_on_after_a_crash_of_the_younger() {
+async fn subject_continues_after_a_crash_of_the_younger() {
     let (_folder, path) = file();
     let (inbox, second) = older_waits_for_younger(&path).await;
     drop(inbox);
@@ -416,7 +416,7 @@ async fn a_subject_goes_on_after_a_crash_of_the_younger() {
 }
 
 #[tokio::test]
-async fn nobody_writes_below_what_was_pruned() {
+async fn no_id_is_given_below_pruned_ones() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 1000, &body("a")).await;
@@ -446,7 +446,7 @@ async fn nobody_writes_below_what_was_pruned() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_holds_up_nobody() {
+async fn unreadable_row_blocks_no_other_delivery() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let damaged = append_new(&inbox, 0, &body("a")).await;
@@ -469,7 +469,7 @@ async fn a_row_that_cannot_be_read_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
+async fn deliveries_of_a_clock_ahead_are_pruned_by_their_time() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 100_000_000, &body("ahead")).await;
@@ -497,7 +497,7 @@ async fn what_a_clock_ahead_left_behind_is_pruned_by_its_time() {
 }
 
 #[tokio::test]
-async fn beside_a_server_everything_but_claiming_works() {
+async fn editor_can_do_all_but_claim() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let by_inbox = append_new(&inbox, 0, &body("a")).await;
@@ -561,7 +561,7 @@ async fn appends_beside_a_server_are_answered_one_by_one() {
 
 /// A subject that this file refuses, among others that it takes.
 #[tokio::test]
-async fn one_bad_append_beside_a_server_refuses_itself_alone() {
+async fn bad_append_of_an_editor_fails_alone() {
     let (_folder, path) = file();
     drop(SqliteInbox::open(&path).unwrap());
     let other = Connection::open(&path).unwrap();
@@ -585,7 +585,7 @@ async fn one_bad_append_beside_a_server_refuses_itself_alone() {
 }
 
 #[tokio::test]
-async fn what_is_open_for_reading_only_changes_nothing() {
+async fn read_only_inbox_changes_nothing() {
     let (_folder, path) = file();
     let missing = SqliteInbox::open_read_only(&path).unwrap_err();
     assert_eq!(missing.kind(), InboxErrorKind::Storage);
@@ -625,7 +625,7 @@ async fn what_is_open_for_reading_only_changes_nothing() {
 
 /// A copy of the file alone has everything, once no process has it open.
 #[tokio::test]
-async fn the_last_to_let_go_leaves_no_log() {
+async fn last_close_leaves_no_write_ahead_log() {
     for number in 0..60 {
         let (_folder, path) = file();
         let beside = SqliteInbox::open_beside(&path).unwrap();
@@ -661,7 +661,7 @@ async fn pause_by_another_process_holds_over_restarts() {
 
 /// A delivery that takes its process with it can be given up while none runs, and never before.
 #[tokio::test]
-async fn interrupted_deliveries_are_given_up_and_deleted_while_no_process_serves() {
+async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_serves() {
     let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     let mut ids = Vec::new();
