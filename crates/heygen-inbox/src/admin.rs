@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 use crate::delivery::NewDelivery;
 use crate::drift::DriftCount;
 use crate::error::{InboxError, InboxErrorKind};
@@ -235,7 +237,7 @@ impl PruneReport {
 }
 
 /// What one step of pruning did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PruneReport {
     /// How many deliveries were deleted.

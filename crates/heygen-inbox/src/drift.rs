@@ -1,16 +1,16 @@
 //! [`Drift`]: how an event differs from what this version knows, to notice when HeyGen changes its format.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use heygen_events::{Event, ParseError};
+use serde::Serialize;
 
 use crate::DeliveryId;
-use crate::error::UnknownNameError;
+use crate::names::impl_names;
+use crate::time;
 
 /// One difference between an event and what this version knows.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[non_exhaustive]
 pub struct Drift {
     /// The kind of difference.
@@ -34,16 +34,19 @@ pub enum DriftKind {
 }
 
 /// How often one [`Drift`] was seen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DriftCount {
-    /// What differs.
+    /// What differs. In JSON its fields are flattened.
+    #[serde(flatten)]
     pub drift: Drift,
     /// In how many deliveries.
     pub count: u64,
     /// When the first of them was received.
+    #[serde(serialize_with = "time::serialize")]
     pub first_at: SystemTime,
     /// When the last of them was received.
+    #[serde(serialize_with = "time::serialize")]
     pub last_at: SystemTime,
     /// The first of them. It may have been pruned since.
     pub example: DeliveryId,
@@ -93,22 +96,10 @@ impl DriftKind {
     }
 }
 
-impl fmt::Display for DriftKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for DriftKind {
-    type Err = UnknownNameError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
-        found.ok_or_else(|| {
-            UnknownNameError::new(word, "a kind: unknown_event, unknown_field or malformed")
-        })
-    }
-}
+impl_names!(
+    DriftKind,
+    "a kind: unknown_event, unknown_field or malformed"
+);
 
 /// All differences of an event; nearly always none.
 pub(crate) fn of(event: &Event) -> Vec<Drift> {

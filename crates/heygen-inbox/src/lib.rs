@@ -27,6 +27,7 @@ mod inbox;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 mod memory;
+mod names;
 #[cfg(feature = "private-file")]
 pub mod private_file;
 mod recent;

@@ -1,7 +1,5 @@
 //! What the inbox reports about a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`] whole, [`Attempt`] for each try.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -9,8 +7,8 @@ use heygen_events::{Outcome, Pattern};
 use serde::{Serialize, Serializer};
 
 use crate::delivery::{Header, NewDelivery};
-use crate::error::UnknownNameError;
 use crate::id::DeliveryId;
+use crate::names::impl_names;
 use crate::source::Source;
 use crate::time;
 
@@ -100,25 +98,29 @@ pub(crate) fn dead_lettered_at(state: State, attempts: &[Attempt]) -> Option<Sys
     last.started_at.checked_add(last.duration)
 }
 
-/// One delivery, whole.
-#[derive(Clone, Debug, PartialEq)]
+/// One delivery, whole. In JSON its body is null unless it is UTF-8.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StoredDelivery {
-    /// What a list shows.
+    /// What a list shows. In JSON its fields are flattened.
+    #[serde(flatten)]
     pub summary: DeliverySummary,
     /// When its next attempt is due, while it is pending.
+    #[serde(serialize_with = "time::serialize_option")]
     pub due_at: Option<SystemTime>,
     /// The `event_id` of the body or, for a POST whose body has none, of the record of HeyGen's log that it was matched with.
     pub event_id: Option<String>,
     /// The headers of the first time it was received. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
+    #[serde(serialize_with = "utf8_or_null")]
     pub body: Bytes,
     /// For a record of HeyGen's log: the POST of the same event that was received later, which HeyGen signed.
     pub signed: Option<SignedPost>,
     /// How often the same event was received again.
     pub redeliveries: Redeliveries,
-    /// Every attempt that has ended, oldest first.
+    /// Every attempt that has ended, oldest first. In JSON: `attempt_list`.
+    #[serde(rename = "attempt_list")]
     pub attempts: Vec<Attempt>,
 }
 
@@ -191,25 +193,10 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for State {
-    type Err = UnknownNameError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == current_name(word));
-        found.ok_or_else(|| {
-            let known = "a state: pending, claimed, interrupted, acknowledged or dead_lettered";
-            UnknownNameError::new(word, known)
-        })
-    }
-}
+impl_names!(
+    State,
+    "a state: pending, claimed, interrupted, acknowledged or dead_lettered"
+);
 
 /// One attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -262,23 +249,11 @@ impl Attempt {
     }
 }
 
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl Serialize for AttemptOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
 }
 
-fn utf8_or_null<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn utf8_or_null<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     std::str::from_utf8(body).ok().serialize(serializer)
 }
 
@@ -303,34 +278,10 @@ impl AttemptOutcome {
     }
 }
 
-impl fmt::Display for AttemptOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for AttemptOutcome {
-    type Err = UnknownNameError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|result| result.as_str() == current_name(word));
-        found.ok_or_else(|| {
-            let known = "a result: acknowledged, retry, dead_lettered or interrupted";
-            UnknownNameError::new(word, known)
-        })
-    }
-}
-
-/// The current name for one of older exports and streams.
-fn current_name(word: &str) -> &str {
-    match word {
-        "done" => "acknowledged",
-        "dead" => "dead_lettered",
-        word => word,
-    }
-}
+impl_names!(
+    AttemptOutcome,
+    "a result: acknowledged, retry, dead_lettered or interrupted"
+);
 
 /// How much is in an inbox, as far as that is known without a full scan.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -353,7 +304,7 @@ pub struct Counts {
 }
 
 /// What a replay found.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ReplayReport {
     /// How many are due now, with as many attempts as a new delivery has.
@@ -365,7 +316,7 @@ pub struct ReplayReport {
 }
 
 /// What dead-lettering by hand found.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DeadLetterReport {
     /// How many are dead-lettered now, including those that were before.
@@ -379,7 +330,7 @@ pub struct DeadLetterReport {
 }
 
 /// What a deletion found.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DeleteReport {
     /// How many were deleted.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 
 use crate::delivery::Header;
 use crate::error::InboxError;
+use crate::{record, time};
 
 /// Recently rejected requests, to inspect and to verify again. Calls block for as long as the disk
 /// takes.
@@ -35,14 +37,16 @@ pub trait RejectedRequests: Send + Sync + 'static {
 }
 
 /// One line of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RejectedSummary {
     /// A stable number that is never used again.
     pub id: u64,
     /// When it was first received.
+    #[serde(serialize_with = "time::serialize")]
     pub first_at: SystemTime,
     /// When it was last received.
+    #[serde(serialize_with = "time::serialize")]
     pub last_at: SystemTime,
     /// How often it was received: the same body with the same signatures.
     pub count: u64,
@@ -50,23 +54,26 @@ pub struct RejectedSummary {
     pub reason: String,
     /// What to do about it, in a sentence, once diagnosed.
     pub explanation: Option<String>,
-    /// Whether it carried a well-formed signature.
+    /// Whether it has a well-formed signature. In JSON: `signed`.
+    #[serde(rename = "signed")]
     pub is_signed: bool,
     /// How long its body is, in bytes; `None` when it was not read whole.
     pub body_bytes: Option<u64>,
 }
 
-/// A rejected request, whole.
-#[derive(Clone, PartialEq)]
+/// A rejected request, whole. In JSON its body is null unless it is UTF-8.
+#[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// What a list shows.
+    /// What a list shows. In JSON its fields are flattened.
+    #[serde(flatten)]
     pub summary: RejectedSummary,
     /// The names of all its headers.
     pub header_names: Vec<String>,
     /// Its signature headers, with their values.
     pub signatures: Vec<Header>,
     /// The bytes received; `None` when they were not read whole.
+    #[serde(serialize_with = "utf8_or_null")]
     pub body: Option<Bytes>,
 }
 
@@ -90,5 +97,12 @@ impl<R: RejectedRequests> RejectedRequests for Arc<R> {
 
     fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
         R::remove(self, ids)
+    }
+}
+
+fn utf8_or_null<S: Serializer>(body: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    match body {
+        Some(body) => record::utf8_or_null(body, serializer),
+        None => serializer.serialize_none(),
     }
 }

@@ -1,11 +1,8 @@
 //! [`Source`]: how a delivery was received. [`Authenticity`]: what authenticates it.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
-use crate::error::UnknownNameError;
+use crate::names::impl_names;
 
 /// How a delivery was received.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -56,22 +53,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Source {
-    type Err = UnknownNameError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|source| source.as_str() == word);
-        found.ok_or_else(|| {
-            UnknownNameError::new(word, "a source: webhook, callback, backfill or import")
-        })
-    }
-}
+impl_names!(Source, "a source: webhook, callback, backfill or import");
 
 /// What authenticates a delivery.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -103,11 +85,5 @@ impl Authenticity {
 impl fmt::Display for Authenticity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl Serialize for Source {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }

@@ -1,20 +1,24 @@
 //! [`Stats`]: what an inbox holds, by several criteria.
 
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
 use crate::record::{Attempt, AttemptOutcome, DeliverySummary, State};
 use crate::source::Source;
 
 /// What an inbox holds, by several criteria. Counting scans all of it once.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// The number of deliveries of each event name, state and source that occurs.
     pub groups: Vec<StatsGroup>,
-    /// The results of the attempts that began at the given time or later.
+    /// The results of the attempts that began at the given time or later. In JSON an object.
+    #[serde(serialize_with = "by_result")]
     pub attempts: Vec<(AttemptOutcome, u64)>,
 }
 
 /// How many deliveries have these three in common.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StatsGroup {
     /// The event name; `None` when the body could not be read as an event.
@@ -56,4 +60,15 @@ impl Stats {
             }
         }
     }
+}
+
+fn by_result<S: Serializer>(
+    attempts: &[(AttemptOutcome, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(attempts.len()))?;
+    for (result, count) in attempts {
+        map.serialize_entry(result, count)?;
+    }
+    map.end()
 }

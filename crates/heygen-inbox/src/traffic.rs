@@ -2,13 +2,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
+use crate::names::impl_names;
 use crate::record::DeliverySummary;
+use crate::time;
 
 /// How often one thing happened to deliveries of one event type, in one minute or hour.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TrafficCount {
     /// When the minute or hour begins.
+    #[serde(serialize_with = "time::serialize")]
     pub at: SystemTime,
     /// What happened.
     pub kind: TrafficKind,
@@ -57,7 +62,7 @@ impl TrafficKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Accepted, Self::Duplicate, Self::FailedAttempt];
 
-    /// Its name in the file.
+    /// Its name in JSON and in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +72,8 @@ impl TrafficKind {
         }
     }
 }
+
+impl_names!(TrafficKind, "a kind: accepted, duplicate or failed_attempt");
 
 impl TrafficUnit {
     /// How long one is.

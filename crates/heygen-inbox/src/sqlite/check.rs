@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use heygen_events::Outcome;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
+use serde::Serialize;
 
 use super::error::is_damage;
 use super::{kind, row};
@@ -24,7 +25,7 @@ pub enum CheckLevel {
 }
 
 /// Something that is wrong with an inbox.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct IntegrityIssue {
     /// What is wrong, for a person to read.

@@ -10,6 +10,8 @@ mod hostile;
 mod invariants_of_dedup;
 #[cfg(all(feature = "transfer", feature = "sqlite"))]
 mod invariants_of_import;
+#[cfg(feature = "sqlite")]
+mod json;
 mod memory;
 mod order;
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::Serialize;
 
 use super::file::{cannot, open_existing};
 use crate::sqlite::row;
@@ -18,7 +19,7 @@ pub struct RejectedFile {
 }
 
 /// How much the file holds.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RejectedCounts {
     /// How many requests have a well-formed signature.

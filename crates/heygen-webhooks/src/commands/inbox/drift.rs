@@ -2,33 +2,32 @@
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{DriftCount, DriftKind};
-use serde_json::{Value, json};
 
+use super::json::to_json;
 use crate::cli::Drift;
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output;
 use crate::output::table::{Cell, Column};
-use crate::settings::when;
 use crate::store::cannot_open;
 
 pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     let location = options.file.location()?;
     let path = location.file(
         "inbox drift",
-        "see the config_drift of new deliveries in /metrics and the log of each receiver",
+        "see the drift of new deliveries in /metrics and the log of each receiver",
     )?;
     let reader =
         SqliteInbox::open_read_only(path).map_err(|error| cannot_open(&location, error))?;
     let found = reader.drift().await?;
     if options.json {
-        output::json_array(found.iter().map(drift_json))?;
+        output::json_array(found.iter().map(to_json))?;
         return Ok(());
     }
     let rows: Vec<_> = found.iter().map(row).collect();
     output::write_table(&COLUMNS, &rows)?;
     match found.first() {
-        None => note("no config_drift: this version knows every event received so far"),
+        None => note("no drift: this version knows every event received so far"),
         Some(newest) => note(&format!(
             "`inbox show {}` shows one of these deliveries, while it is stored",
             newest.example
@@ -70,16 +69,4 @@ fn words(kind: DriftKind) -> &'static str {
         DriftKind::Malformed => "malformed",
         _ => kind.as_str(),
     }
-}
-
-fn drift_json(found: &DriftCount) -> Value {
-    json!({
-        "kind": found.drift.kind.as_str(),
-        "event_type": found.drift.event_type,
-        "name": found.drift.name,
-        "count": found.count,
-        "first_at": when::exact(found.first_at),
-        "last_at": when::exact(found.last_at),
-        "example": found.example.to_string(),
-    })
 }

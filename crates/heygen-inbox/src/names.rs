@@ -1,0 +1,42 @@
+//! Enums whose variants have names, in lists, JSON and files.
+
+/// Implements `Display`, `FromStr` and `Serialize` by the names of an enum with `ALL` and `as_str`.
+macro_rules! impl_names {
+    ($type:ident, $expected:literal) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::error::UnknownNameError;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                let current = $crate::names::current(name);
+                Self::ALL
+                    .into_iter()
+                    .find(|known| known.as_str() == current)
+                    .ok_or_else(|| $crate::error::UnknownNameError::new(name, $expected))
+            }
+        }
+
+        /// As its name.
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use impl_names;
+
+/// The current name for one of older exports and streams.
+pub(crate) fn current(name: &str) -> &str {
+    match name {
+        "done" => "acknowledged",
+        "dead" => "dead_lettered",
+        name => name,
+    }
+}
