@@ -70,15 +70,6 @@ impl Drift {
     pub(crate) fn and_others(kind: DriftKind) -> Self {
         Self::new(kind, "", "(others)")
     }
-
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn from_parts(kind: DriftKind, event_type: String, name: String) -> Self {
-        Self {
-            kind,
-            event_type,
-            name,
-        }
-    }
 }
 
 impl DriftKind {

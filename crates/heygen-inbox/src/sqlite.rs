@@ -46,6 +46,7 @@ mod shared;
 mod stats;
 mod store;
 mod thread;
+mod throttle;
 mod traffic;
 mod writer;
 
@@ -156,15 +157,6 @@ impl SqliteInbox {
         &self.shared.path
     }
 
-    /// How events differed from what this version knows, the last seen first.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
-    pub async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
-        self.shared.read(Reader::drift).await
-    }
-
     /// Checks for damage; reads the whole file and changes nothing. A delivery much later than `now` is
     /// an issue.
     ///
@@ -178,7 +170,7 @@ impl SqliteInbox {
         now: SystemTime,
     ) -> Result<Vec<IntegrityIssue>, InboxError> {
         self.shared
-            .read(move |reader| reader.check(level, now))
+            .ask_reader(move |reader| reader.check(level, now))
             .await
     }
 
@@ -198,7 +190,7 @@ impl SqliteInbox {
     ) -> Result<(), InboxError> {
         let to = to.into();
         self.shared
-            .read(move |reader| reader.backup(&to, progress))
+            .ask_reader(move |reader| reader.backup(&to, progress))
             .await
     }
 }
@@ -340,7 +332,7 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
-        Self::drift(self).await
+        self.shared.read(Reader::drift).await
     }
 
     async fn traffic(

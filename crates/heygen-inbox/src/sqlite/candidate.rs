@@ -30,7 +30,7 @@ fn read_whole(
         .prepare_cached("SELECT source, received_at, body_digest FROM delivery WHERE id = ?1")?
         .query_row([id], |row| {
             let received_at = from_micros(row.get(1)?);
-            Ok((row::source(row, 0)?, received_at, digest(row, 2)?))
+            Ok((row::named::<Source>(row, 0)?, received_at, digest(row, 2)?))
         })
         .optional()?;
     let Some((source, received_at, body)) = found else {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::throttle::Throttle;
+
 /// The WAL as the writer's connection sees it.
 #[derive(Debug)]
 pub(super) struct Wal {
@@ -22,9 +24,8 @@ pub(super) struct Wal {
     due_pages: i32,
     /// While another program pins pages.
     pinned: Option<PinnedWal>,
-    warned_at: Option<Instant>,
-    /// When truncating it was last attempted.
-    truncated_at: Option<Instant>,
+    warn_throttle: Throttle,
+    truncate_throttle: Throttle,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,13 +92,9 @@ impl Wal {
         warn_bytes: u64,
         now: Instant,
     ) -> rusqlite::Result<Option<WalWarning>> {
-        let is_early = self
-            .truncated_at
-            .is_some_and(|at| now.duration_since(at) < TRUNCATE_INTERVAL);
-        if bytes <= MIN_TRUNCATE_BYTES || is_early {
+        if bytes <= MIN_TRUNCATE_BYTES || !self.truncate_throttle.passes(now) {
             return Ok(None);
         }
-        self.truncated_at = Some(now);
         // It must not wait for readers.
         let time: i64 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
         connection.busy_timeout(Duration::ZERO)?;
@@ -170,17 +167,12 @@ impl Wal {
             true => pinned.tries_above.saturating_add(1),
             false => 0,
         };
-        let was_warned = self
-            .warned_at
-            .is_some_and(|at| now.duration_since(at) < WARN_INTERVAL);
-        if pinned.tries_above < 2 || was_warned {
-            return None;
-        }
-        self.warned_at = Some(now);
-        Some(WalWarning {
+        let warning = WalWarning {
             bytes,
             seconds: now.duration_since(pinned.since).as_secs(),
-        })
+        };
+        let is_due = pinned.tries_above >= 2 && self.warn_throttle.passes(now);
+        is_due.then_some(warning)
     }
 }
 
@@ -190,8 +182,8 @@ impl Default for Wal {
             pages: Arc::default(),
             due_pages: CHECKPOINT_PAGES,
             pinned: None,
-            warned_at: None,
-            truncated_at: None,
+            warn_throttle: Throttle::new(WARN_INTERVAL),
+            truncate_throttle: Throttle::new(TRUNCATE_INTERVAL),
         }
     }
 }

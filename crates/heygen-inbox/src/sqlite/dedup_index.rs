@@ -43,27 +43,20 @@ impl DedupIndex {
     /// Loads the index, inside the caller's transaction. Reads all deliveries that are in no run yet, and writes each full run of
     /// them.
     pub(super) fn load(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
-        let mut dedup_index = Self::load_runs(connection, run_len)?;
+        let mut index = Self::load_runs(connection, run_len)?;
         // An incomplete run is written again.
-        let last_run = dedup_index.runs.last().map_or(0, |run| run.run);
+        let last_run = index.runs.last().map_or(0, |run| run.run);
         connection.execute("DELETE FROM seen WHERE run > ?1", [last_run])?;
         connection.execute("DELETE FROM fingerprint WHERE run > ?1", [last_run])?;
-        dedup_index.load_deliveries(connection, |dedup_index, last_id| {
-            if dedup_index.recent.len() >= dedup_index.run_len {
-                dedup_index.start_flush(last_id);
-                dedup_index.write_some(connection, usize::MAX)?;
-                dedup_index.committed(last_id);
-            }
-            Ok(())
-        })?;
-        Ok(dedup_index)
+        index.load_deliveries(connection)?;
+        Ok(index)
     }
 
     /// For a process that writes no runs, because another does.
     pub(super) fn load_without_flushes(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut dedup_index = Self::load_runs(connection, usize::MAX)?;
-        dedup_index.load_deliveries(connection, |_, _| Ok(()))?;
-        Ok(dedup_index)
+        let mut index = Self::load_runs(connection, usize::MAX)?;
+        index.load_deliveries(connection)?;
+        Ok(index)
     }
 
     /// Reads what other processes have added after `known`, inside the open transaction.
@@ -76,19 +69,20 @@ impl DedupIndex {
         Ok(())
     }
 
-    fn load_deliveries(
-        &mut self,
-        connection: &Connection,
-        mut after_each: impl FnMut(&mut Self, i64) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let covered = self.covered();
+    /// Reads the deliveries that are in no run yet.
+    fn load_deliveries(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let covered = self.runs.last().map_or(0, |run| run.last_id);
         let mut statement = connection.prepare(SINCE)?;
         let mut rows = statement.query([covered])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             self.insert(index_fingerprints(row)?.into_iter(), id);
             self.undo.clear();
-            after_each(self, id)?;
+            if self.recent.len() >= self.run_len {
+                self.start_flush(id);
+                self.write_some(connection, usize::MAX)?;
+                self.committed(id);
+            }
         }
         Ok(())
     }
@@ -96,7 +90,7 @@ impl DedupIndex {
     fn load_runs(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
         let sql = "SELECT EXISTS (SELECT 1 FROM inbox WHERE name = 'version_2_to' AND value > 0)";
         let runs = Run::load_all(connection)?;
-        let mut dedup_index = Self {
+        let mut index = Self {
             run_len: run_len.max(1),
             recent: Index::default(),
             flush: None,
@@ -106,13 +100,8 @@ impl DedupIndex {
             undo: Vec::new(),
             deleted_runs: Vec::new(),
         };
-        dedup_index.drop_old_filters();
-        Ok(dedup_index)
-    }
-
-    /// The newest delivery that is in a run; all before it are too.
-    fn covered(&self) -> i64 {
-        self.runs.last().map_or(0, |run| run.last_id)
+        index.drop_old_filters();
+        Ok(index)
     }
 
     /// Deletes up to `rows` index rows of runs that only hold deliveries before `first`, inside the caller's transaction. Returns
@@ -276,7 +265,7 @@ fn index_fingerprints(row: &Row<'_>) -> rusqlite::Result<Vec<Fingerprint>> {
         (None, Some(digest)) => {
             v2::index_fingerprints(row.get_ref(2)?.as_str_or_null()?, digest).collect()
         }
-        (Some(body), event) => match (row::source(row, 1), body.try_into()) {
+        (Some(body), event) => match (row::named(row, 1), body.try_into()) {
             (Ok(source), Ok(body)) => {
                 fingerprint::index_fingerprints(source, BodyDigest(body), event).collect()
             }

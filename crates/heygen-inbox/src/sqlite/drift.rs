@@ -43,16 +43,9 @@ impl DriftTally {
     /// Writes the counts within the open transaction.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         while let Some((drift, counts)) = self.counts.pop_first() {
-            if add(connection, &drift, &counts)? {
-                continue;
-            }
-            let rows: i64 =
-                connection.query_row("SELECT count(*) FROM drift", (), |row| row.get(0))?;
-            let others = Drift::and_others(drift.kind);
-            match rows < MAX_ROWS {
-                true => insert(connection, &drift, &counts)?,
-                false if add(connection, &others, &counts)? => {}
-                false => insert(connection, &others, &counts)?,
+            if !add(connection, &drift, &counts, MAX_ROWS)? {
+                let others = Drift::and_others(drift.kind);
+                add(connection, &others, &counts, i64::MAX)?;
             }
         }
         Ok(())
@@ -71,9 +64,12 @@ pub(super) fn list(connection: &Connection, tag: u32) -> rusqlite::Result<Vec<Dr
              ORDER BY last_at DESC, kind, event_type, name",
         )?
         .query_map((), |row| {
-            let kind = super::row::drift_kind(row, 0)?;
             Ok(DriftCount {
-                drift: Drift::from_parts(kind, row.get(1)?, row.get(2)?),
+                drift: Drift {
+                    kind: super::row::named(row, 0)?,
+                    event_type: row.get(1)?,
+                    name: row.get(2)?,
+                },
                 count: row.get::<_, i64>(3)?.cast_unsigned(),
                 first_at: from_micros(row.get(4)?),
                 last_at: from_micros(row.get(5)?),
@@ -83,28 +79,19 @@ pub(super) fn list(connection: &Connection, tag: u32) -> rusqlite::Result<Vec<Dr
         .collect()
 }
 
-/// Adds to an existing row; whether there was one.
-fn add(connection: &Connection, drift: &Drift, counts: &Counted) -> rusqlite::Result<bool> {
+/// Adds to a row, or inserts one while there are less than `max_rows`; whether it did.
+fn add(
+    connection: &Connection,
+    drift: &Drift,
+    counts: &Counted,
+    max_rows: i64,
+) -> rusqlite::Result<bool> {
     let rows = connection
         .prepare_cached(
-            "UPDATE drift SET count = count + ?4, last_at = max(last_at, ?5) \
-             WHERE kind = ?1 AND event_type = ?2 AND name = ?3",
-        )?
-        .execute(params![
-            drift.kind.as_str(),
-            drift.event_type,
-            drift.name,
-            counts.count,
-            counts.last_at
-        ])?;
-    Ok(rows > 0)
-}
-
-fn insert(connection: &Connection, drift: &Drift, counts: &Counted) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO drift (kind, event_type, name, count, first_at, last_at, example) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO drift (kind, event_type, name, count, first_at, last_at, example) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
+             WHERE EXISTS (SELECT 1 FROM drift WHERE kind = ?1 AND event_type = ?2 AND name = ?3) \
+             OR (SELECT count(*) FROM drift) < ?8 \
+             ON CONFLICT DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)",
         )?
         .execute(params![
             drift.kind.as_str(),
@@ -113,9 +100,10 @@ fn insert(connection: &Connection, drift: &Drift, counts: &Counted) -> rusqlite:
             counts.count,
             counts.first_at,
             counts.last_at,
-            counts.example
+            counts.example,
+            max_rows
         ])?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Past so many rows new names are counted together: a sender of ever new names must not fill the file.

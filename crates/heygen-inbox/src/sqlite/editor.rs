@@ -27,7 +27,7 @@ impl Editor {
     /// Closes the files without touching those that replaced them.
     fn close_files(&mut self) -> Option<FileChange> {
         let store = self.store.take()?;
-        let change = store.files().change();
+        let change = store.files.change();
         if change.is_some() {
             drop(store.into_orphan());
         }
@@ -36,7 +36,7 @@ impl Editor {
 
     /// Closes files that were removed or replaced. An owner that has them open copies what they hold.
     fn check_in_place(&mut self, consequence: &str) -> Result<(), InboxError> {
-        let is_in_place = |store: &Store| store.files().change().is_none();
+        let is_in_place = |store: &Store| store.files.change().is_none();
         if self.store.as_ref().is_none_or(is_in_place) {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Handle for Editor {
     fn open_store(&mut self) -> Result<&mut Store, InboxError> {
         self.check_in_place("nothing was written")?;
         let store = match self.store.take() {
-            Some(store) if store.buffered() <= RELOAD_AFTER => store,
+            Some(store) if store.dedup_index.buffered() <= RELOAD_AFTER => store,
             other => {
                 drop(other);
                 Store::open_beside(&self.path, LOCK_TIMEOUT)?

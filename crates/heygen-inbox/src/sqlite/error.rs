@@ -1,8 +1,10 @@
 //! What an error of SQLite means for the file.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
 
-use crate::InboxError;
+use crate::{InboxError, InboxErrorKind};
 
 /// Whether an inbox could not be opened or read because its file is damaged.
 #[must_use]
@@ -35,4 +37,15 @@ pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
 /// The SQLite error that caused an error, if one did.
 pub(super) fn sqlite_error(error: &InboxError) -> Option<&rusqlite::Error> {
     std::error::Error::source(error)?.downcast_ref()
+}
+
+/// An error if a check of `object`, the inbox at `path` or its copy, has found an issue.
+pub(super) fn check_undamaged(
+    object: &str,
+    path: &Path,
+    issue: Option<String>,
+) -> Result<(), InboxError> {
+    let Some(issue) = issue else { return Ok(()) };
+    let message = format!("{object} {} is damaged: {issue}", path.display());
+    Err(InboxError::new(InboxErrorKind::Storage, message))
 }

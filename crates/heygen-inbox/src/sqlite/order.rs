@@ -98,37 +98,28 @@ impl Selector<'_> {
     /// Takes the room of what it selects from `left`.
     pub(super) fn select(&self, left: &mut RoomLeft) -> rusqlite::Result<Selection> {
         let mut selection = Selection::default();
-        let (mut after, mut scanned, mut skipped) = (START, 0, 0);
-        while left.total(self.turn) > 0 {
-            if scanned >= MAX_SCANNED {
-                return Ok(selection);
-            }
-            if skipped >= MAX_SKIPPED {
-                return self.select_by_type(left, selection);
-            }
-            let batch = self.batch(None, after)?;
-            let is_last = batch.len() < BATCH;
-            for delivery in batch {
-                after = (delivery.due_at, delivery.id);
-                if (self.is_of_other_turn)(delivery.id) {
-                    continue;
-                }
-                scanned += 1;
-                let destination = self.request.destination(delivery.event_type.as_deref());
-                if left.in_turn(destination, self.turn) == 0 {
-                    skipped += 1;
-                } else if self.is_selectable(&delivery, &selection)? {
-                    left.take(destination, false);
-                    selection.deliveries.push(delivery);
-                }
-            }
-            if is_last {
-                selection.is_all = true;
-                return Ok(selection);
-            }
+        if left.total(self.turn) == 0 {
+            selection.is_all = true;
+            return Ok(selection);
         }
-        selection.is_all = true;
-        Ok(selection)
+        let (mut scanned, mut skipped) = (0, 0);
+        let is_end = self.scan(None, |delivery| {
+            scanned += 1;
+            let destination = self.request.destination(delivery.event_type.as_deref());
+            if left.in_turn(destination, self.turn) == 0 {
+                skipped += 1;
+            } else if self.is_selectable(&delivery, &selection)? {
+                left.take(destination, false);
+                selection.deliveries.push(delivery);
+            }
+            let has_room = left.total(self.turn) > 0;
+            Ok(has_room && scanned < MAX_SCANNED && skipped < MAX_SKIPPED)
+        })?;
+        selection.is_all = is_end || left.total(self.turn) == 0;
+        match selection.is_all || scanned >= MAX_SCANNED {
+            true => Ok(selection),
+            false => self.select_by_type(left, selection),
+        }
     }
 
     /// Goes by event type, which skips deliveries without room.
@@ -146,34 +137,24 @@ impl Selector<'_> {
         for event_type in self.event_types()? {
             let destination = self.request.destination(event_type.as_deref());
             let mut wanted = left.in_turn(destination, self.turn);
-            let mut after = START;
-            while wanted > 0 {
-                if scanned >= MAX_SCANNED {
-                    selection.is_all = false;
-                    break;
-                }
-                let batch = self.batch(Some(event_type.as_deref()), after)?;
-                let is_last = batch.len() < BATCH;
-                for delivery in batch {
-                    after = (delivery.due_at, delivery.id);
-                    if (self.is_of_other_turn)(delivery.id) {
-                        continue;
-                    }
-                    scanned += 1;
-                    let is_known = selection
-                        .deliveries
-                        .iter()
-                        .any(|other| other.id == delivery.id);
-                    if wanted > 0 && !is_known {
-                        // Whether it is blocked is checked later, in due order.
-                        wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
-                        found.push((delivery, destination));
-                    }
-                }
-                if is_last {
-                    break;
-                }
+            if wanted == 0 {
+                continue;
             }
+            if scanned >= MAX_SCANNED {
+                selection.is_all = false;
+                break;
+            }
+            let is_end = self.scan(Some(event_type.as_deref()), |delivery| {
+                scanned += 1;
+                let mut selected = selection.deliveries.iter();
+                if !selected.any(|other| other.id == delivery.id) {
+                    // Whether it is blocked is checked later, in due order.
+                    wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
+                    found.push((delivery, destination));
+                }
+                Ok(wanted > 0 && scanned < MAX_SCANNED)
+            })?;
+            selection.is_all &= is_end || wanted == 0;
         }
         found.sort_unstable();
         for (delivery, destination) in found {
@@ -185,6 +166,29 @@ impl Selector<'_> {
             }
         }
         Ok(selection)
+    }
+
+    /// Passes the due deliveries of this turn, of one event type or of all, to `each` until that returns false. Returns whether
+    /// it has seen all of them.
+    fn scan(
+        &self,
+        event_type: Option<Option<&str>>,
+        mut each: impl FnMut(DueDelivery) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
+        let mut after = (i64::MIN, i64::MIN);
+        loop {
+            let batch = self.batch(event_type, after)?;
+            let is_last = batch.len() < BATCH;
+            for delivery in batch {
+                after = (delivery.due_at, delivery.id);
+                if !(self.is_of_other_turn)(delivery.id) && !each(delivery)? {
+                    return Ok(false);
+                }
+            }
+            if is_last {
+                return Ok(true);
+            }
+        }
     }
 
     /// The event types of pending deliveries, one index lookup each.
@@ -347,6 +351,3 @@ const BATCH: usize = 64;
 
 /// After so many skipped deliveries the index by event type pays off.
 const MAX_SKIPPED: usize = 192;
-
-/// The position before all deliveries.
-const START: (i64, i64) = (i64::MIN, i64::MIN);

@@ -16,6 +16,7 @@ use super::reader_thread::ReadJob;
 use super::recovery::Recovery;
 use super::store::{ClosedState, Store};
 use super::thread::closed;
+use super::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Owner {
@@ -30,7 +31,7 @@ pub(super) struct Owner {
     recovery: Option<Recovery>,
     /// Jobs of the reader thread, which has the files open too.
     reads: Sender<ReadJob>,
-    hard_links_logged_at: Option<Instant>,
+    hard_links_throttle: Throttle,
     lock: OwnerLock,
 }
 
@@ -53,12 +54,12 @@ impl Owner {
         Ok(Self {
             path,
             options,
-            database: store.files().database(),
+            database: store.files.database(),
             store: Some(store),
             closed_state: ClosedState::default(),
             recovery: None,
             reads,
-            hard_links_logged_at: None,
+            hard_links_throttle: Throttle::new(LOG_INTERVAL),
             lock,
         })
     }
@@ -89,7 +90,7 @@ impl Owner {
             }
         }
         let store = Store::reopen(&self.path, &self.options, &self.closed_state)?;
-        self.database = store.files().database();
+        self.database = store.files.database();
         if let Some(recovery) = self.recovery.take() {
             // The reader thread outlives this one.
             let _ = self.reads.send(ReadJob::Open);
@@ -113,7 +114,7 @@ impl Owner {
     /// Closes the store when its files are no longer those at its path.
     fn check_files(&mut self) {
         let Some(store) = &self.store else { return };
-        if let Some(change) = store.files().change() {
+        if let Some(change) = store.files.change() {
             self.detach(change);
             return;
         }
@@ -156,12 +157,8 @@ impl Owner {
         let names = self
             .store
             .as_ref()
-            .map_or(1, |store| store.files().hard_links());
-        let was_logged = self
-            .hard_links_logged_at
-            .is_some_and(|at| at.elapsed() < LOG_INTERVAL);
-        if names > 1 && !was_logged {
-            self.hard_links_logged_at = Some(Instant::now());
+            .map_or(1, |store| store.files.hard_links());
+        if names > 1 && self.hard_links_throttle.passes(Instant::now()) {
             tracing::warn!(
                 inbox = %self.path.display(),
                 names,
@@ -255,11 +252,7 @@ impl Handle for Owner {
     }
 
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        let Some(store) = self
-            .store
-            .as_mut()
-            .filter(|store| store.is_checkpoint_due())
-        else {
+        let Some(store) = self.store.as_mut().filter(|store| store.wal.is_due()) else {
             return Ok(());
         };
         let result = store.checkpoint(self.options.log_warn_bytes);

@@ -13,6 +13,7 @@ use super::backup;
 use super::check::{self, CheckLevel, IntegrityIssue};
 use super::dedup_index::{DedupIndex, RELOAD_AFTER};
 use super::drift;
+use super::error::check_undamaged;
 use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
 use super::lock::is_served;
@@ -25,9 +26,8 @@ use super::store::{last_id, read_tag};
 use super::traffic;
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, InboxErrorKind,
-    NewDelivery, Query, Redeliveries, SignedPost, State, Stats, StoredDelivery, TrafficCount,
-    TrafficUnit,
+    Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, NewDelivery, Query,
+    Redeliveries, SignedPost, State, Stats, StoredDelivery, TrafficCount, TrafficUnit,
 };
 
 pub(super) struct Reader {
@@ -76,16 +76,11 @@ impl Reader {
     /// An error when the file is damaged.
     pub(super) fn check_file(&self) -> Result<(), InboxError> {
         let issue = check::file_issue(&self.connection);
-        match issue.map_err(|error| cannot("check", &self.path, error))? {
-            None => Ok(()),
-            Some(issue) => Err(InboxError::new(
-                InboxErrorKind::Storage,
-                format!("inbox {} is damaged: {issue}", self.path.display()),
-            )),
-        }
+        let issue = issue.map_err(|error| cannot("check", &self.path, error))?;
+        check_undamaged("inbox", &self.path, issue)
     }
 
-    pub(super) fn list(&self, query: &Query) -> Result<Vec<DeliverySummary>, InboxError> {
+    pub(super) fn list(&self, query: &Query) -> rusqlite::Result<Vec<DeliverySummary>> {
         let is_served = is_served(&self.path);
         let (conditions, mut values) = conditions(query, is_served);
         let limit = query
@@ -103,21 +98,16 @@ impl Reader {
         })
     }
 
-    pub(super) fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
+    pub(super) fn get(&self, id: DeliveryId) -> rusqlite::Result<Option<StoredDelivery>> {
         if id.tag() != self.tag {
             return Ok(None);
         }
         // One transaction: a server may be recording the result of an attempt meanwhile.
-        let moment = self
-            .connection
-            .unchecked_transaction()
-            .map_err(|error| cannot("read", &self.path, error))?;
-        let stored = self.get_by_key(id.key().cast_signed())?;
-        drop(moment);
-        Ok(stored)
+        let _snapshot = self.connection.unchecked_transaction()?;
+        self.get_by_key(id.key().cast_signed())
     }
 
-    fn get_by_key(&self, key: i64) -> Result<Option<StoredDelivery>, InboxError> {
+    fn get_by_key(&self, key: i64) -> rusqlite::Result<Option<StoredDelivery>> {
         let sql = format!(
             "SELECT {SUMMARY_COLUMNS}, due_at, coalesce(delivery.event_id, matched.event_id), content.headers, content.body, \
              count, last_at, last_headers, signed.received_at, signed.headers, signed.body \
@@ -126,13 +116,9 @@ impl Reader {
         );
         let stored = self
             .connection
-            .prepare_cached(&sql)
-            .and_then(|mut statement| {
-                statement
-                    .query_row([key], |row| self.stored(row))
-                    .optional()
-            })
-            .map_err(|error| cannot("read", &self.path, error))?;
+            .prepare_cached(&sql)?
+            .query_row([key], |row| self.stored(row))
+            .optional()?;
         let Some(mut stored) = stored else {
             return Ok(None);
         };
@@ -144,51 +130,43 @@ impl Reader {
         Ok(Some(stored))
     }
 
-    pub(super) fn counts(&self) -> Result<Counts, InboxError> {
-        let ask = |sql: &str| {
-            self.connection
-                .prepare_cached(sql)?
-                .query_row((), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
-        };
-        let counts = || {
-            let log_bytes = self.files.log_bytes();
-            // One transaction, so that a delivery that changes its state meanwhile is counted once.
-            let _moment = self.connection.unchecked_transaction()?;
-            // Each query reads one small index and nothing else.
-            let (pending, oldest): (i64, Option<i64>) = ask(
-                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_due WHERE state = 'pending'",
-            )?;
-            let (claimed, _) = ask(
-                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_claimed WHERE state = 'claimed'",
-            )?;
-            let (dead, _) = ask(
-                "SELECT count(*), min(id) FROM delivery INDEXED BY delivery_dead_lettered WHERE state = 'dead_lettered'",
-            )?;
-            Ok(Counts {
-                pending: pending.cast_unsigned(),
-                claimed: claimed.cast_unsigned(),
-                dead_lettered: dead.cast_unsigned(),
-                oldest_pending: oldest.map(from_micros),
-                bytes: bytes_in_use(&self.connection)?
-                    + Some(log_bytes)
-                        .filter(|bytes| *bytes > USUAL_WAL_BYTES)
-                        .unwrap_or(0),
-                log_bytes,
+    pub(super) fn counts(&self) -> rusqlite::Result<Counts> {
+        let log_bytes = self.files.log_bytes();
+        // One transaction, so that a delivery that changes its state meanwhile is counted once.
+        let _snapshot = self.connection.unchecked_transaction()?;
+        // Each query reads one small index and nothing else.
+        let count = |index: &str, state: State| {
+            let state = state.as_str();
+            let sql = format!(
+                "SELECT count(*), min(id) FROM delivery INDEXED BY {index} WHERE state = '{state}'"
+            );
+            self.connection.prepare_cached(&sql)?.query_row((), |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
             })
         };
-        counts().map_err(|error| cannot("read", &self.path, error))
+        let (pending, oldest): (u64, Option<i64>) = count("delivery_due", State::Pending)?;
+        let (claimed, _) = count("delivery_claimed", State::Claimed)?;
+        let (dead_lettered, _) = count("delivery_dead_lettered", State::DeadLettered)?;
+        let unusual_log_bytes = Some(log_bytes).filter(|bytes| *bytes > USUAL_WAL_BYTES);
+        Ok(Counts {
+            pending,
+            claimed,
+            dead_lettered,
+            oldest_pending: oldest.map(from_micros),
+            bytes: bytes_in_use(&self.connection)? + unusual_log_bytes.unwrap_or(0),
+            log_bytes,
+        })
     }
 
-    pub(super) fn count(&self, query: &Query) -> Result<u64, InboxError> {
+    pub(super) fn count(&self, query: &Query) -> rusqlite::Result<u64> {
         let (conditions, values) = conditions(query, is_served(&self.path));
         let sql = format!("SELECT count(*) FROM delivery WHERE {conditions}");
         let counts = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
         Ok(counts.first().copied().unwrap_or(0).cast_unsigned())
     }
 
-    pub(super) fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
-        let mut stats = stats::stats(&self.connection, attempts_since)
-            .map_err(|error| cannot("read", &self.path, error))?;
+    pub(super) fn stats(&self, attempts_since: SystemTime) -> rusqlite::Result<Stats> {
+        let mut stats = stats::stats(&self.connection, attempts_since)?;
         let is_served = is_served(&self.path);
         for group in &mut stats.groups {
             group.state = reported_state(group.state, is_served);
@@ -211,32 +189,23 @@ impl Reader {
         progress: impl FnMut(u64, u64),
     ) -> Result<(), InboxError> {
         let issue = backup::copy(&self.connection, to, progress);
-        match issue.map_err(|error| cannot("copy", &self.path, error))? {
-            None => Ok(()),
-            Some(issue) => Err(InboxError::new(
-                InboxErrorKind::Storage,
-                format!(
-                    "the copy of inbox {} is damaged: {issue}",
-                    self.path.display()
-                ),
-            )),
-        }
+        let issue = issue.map_err(|error| cannot("copy", &self.path, error))?;
+        check_undamaged("the copy of inbox", &self.path, issue)
     }
 
-    pub(super) fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
-        drift::list(&self.connection, self.tag).map_err(|error| cannot("read", &self.path, error))
+    pub(super) fn drift(&self) -> rusqlite::Result<Vec<DriftCount>> {
+        drift::list(&self.connection, self.tag)
     }
 
     pub(super) fn traffic(
         &self,
         since: SystemTime,
         unit: TrafficUnit,
-    ) -> Result<Vec<TrafficCount>, InboxError> {
+    ) -> rusqlite::Result<Vec<TrafficCount>> {
         traffic::list(&self.connection, since, unit)
-            .map_err(|error| cannot("read", &self.path, error))
     }
 
-    pub(super) fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+    pub(super) fn bookmark(&self, name: &str) -> rusqlite::Result<Option<String>> {
         let value = Value::from(name.to_owned());
         let sql = "SELECT value FROM bookmark WHERE name = ?";
         Ok(self.rows(sql, vec![value], |row| row.get(0))?.pop())
@@ -246,28 +215,25 @@ impl Reader {
     pub(super) fn find(
         &self,
         deliveries: &[NewDelivery],
-    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        let find = || {
-            // One transaction: a server may be appending meanwhile.
-            let _moment = self.connection.unchecked_transaction()?;
-            let last_id = last_id(&self.connection)?;
-            let dedup_index = match self.dedup_index.take() {
-                Some((mut dedup_index, known)) if dedup_index.buffered() <= RELOAD_AFTER => {
-                    dedup_index.catch_up(&self.connection, known)?;
-                    dedup_index.committed(last_id);
-                    dedup_index
-                }
-                _ => DedupIndex::load_without_flushes(&self.connection)?,
-            };
-            let find = |delivery| {
-                let found = dedup_index.find(&self.connection, delivery)?;
-                Ok(found.map(|(id, _)| DeliveryId::new(id.cast_unsigned(), self.tag)))
-            };
-            let found = deliveries.iter().map(find).collect::<Result<_, _>>();
-            self.dedup_index.set(Some((dedup_index, last_id)));
-            found
+    ) -> rusqlite::Result<Vec<Option<DeliveryId>>> {
+        // One transaction: a server may be appending meanwhile.
+        let _snapshot = self.connection.unchecked_transaction()?;
+        let last_id = last_id(&self.connection)?;
+        let index = match self.dedup_index.take() {
+            Some((mut index, known)) if index.buffered() <= RELOAD_AFTER => {
+                index.catch_up(&self.connection, known)?;
+                index.committed(last_id);
+                index
+            }
+            _ => DedupIndex::load_without_flushes(&self.connection)?,
         };
-        find().map_err(|error| cannot("read", &self.path, error))
+        let find = |delivery| {
+            let found = index.find(&self.connection, delivery)?;
+            Ok(found.map(|(id, _)| DeliveryId::new(id.cast_unsigned(), self.tag)))
+        };
+        let found = deliveries.iter().map(find).collect::<Result<_, _>>();
+        self.dedup_index.set(Some((index, last_id)));
+        found
     }
 
     fn stored(&self, row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
@@ -325,14 +291,11 @@ impl Reader {
         sql: &str,
         values: Vec<Value>,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, InboxError> {
-        let rows = || {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            statement
-                .query_map(params_from_iter(values), read)?
-                .collect::<rusqlite::Result<_>>()
-        };
-        rows().map_err(|error| cannot("read", &self.path, error))
+    ) -> rusqlite::Result<Vec<T>> {
+        self.connection
+            .prepare_cached(sql)?
+            .query_map(params_from_iter(values), read)?
+            .collect()
     }
 }
 
@@ -348,10 +311,6 @@ fn reported_state(state: State, is_served: bool) -> State {
 fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
     let mut conditions = vec!["true"];
     let mut values = Vec::new();
-    if let Some(event_type) = &query.event_type {
-        conditions.push("event_type = ?");
-        values.push(Value::from(event_type.clone()));
-    }
     if let Some(pattern) = query.events.as_ref().map(Pattern::as_str) {
         // A body that is not an event has the empty name.
         let (condition, value) = match pattern.contains('*') {
@@ -361,21 +320,19 @@ fn conditions(query: &Query, is_served: bool) -> (String, Vec<Value>) {
         conditions.push(condition);
         values.push(Value::from(value));
     }
-    if let Some(subject_id) = &query.subject_id {
-        conditions.push("subject_id = ?");
-        values.push(Value::from(subject_id.clone()));
-    }
-    if let Some(callback_id) = &query.callback_id {
-        conditions.push("callback_id = ?");
-        values.push(Value::from(callback_id.clone()));
-    }
-    if let Some(outcome) = query.outcome {
-        conditions.push("outcome = ?");
-        values.push(Value::from(outcome.as_str().to_owned()));
-    }
-    if let Some(source) = query.source {
-        conditions.push("source = ?");
-        values.push(Value::from(source.as_str().to_owned()));
+    let outcome = query.outcome.map(|outcome| outcome.as_str().to_owned());
+    let source = query.source.map(|source| source.as_str().to_owned());
+    for (condition, value) in [
+        ("event_type = ?", query.event_type.clone()),
+        ("subject_id = ?", query.subject_id.clone()),
+        ("callback_id = ?", query.callback_id.clone()),
+        ("outcome = ?", outcome),
+        ("source = ?", source),
+    ] {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(Value::from(value));
+        }
     }
     if let Some(state) = query.state {
         // Literals, so that the partial indexes by state apply.
@@ -416,7 +373,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         number: row.get(0)?,
         started_at: from_micros(row.get(1)?),
         duration: Duration::from_micros(row.get::<_, i64>(2)?.cast_unsigned()),
-        result: row::attempt_result(row, 3)?,
+        result: row::named(row, 3)?,
         detail: row.get(4)?,
     })
 }

@@ -13,6 +13,7 @@ use super::file_id::{FileChange, FileId, check_hard_links};
 use super::reader::Reader;
 use super::rescue::Orphan;
 use super::thread::spawn;
+use super::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 /// Meanwhile every request is rejected, and what only the open file holds is copied.
@@ -25,7 +26,7 @@ pub(super) struct Recovery {
     reader_closed: Receiver<()>,
     /// The file that is at the path, and since when it has been unchanged.
     found: Option<(FileVersion, Instant)>,
-    logged_at: Option<Instant>,
+    log_throttle: Throttle,
 }
 
 enum Rescue {
@@ -77,7 +78,7 @@ impl Recovery {
             rescue: Rescue::Done(None),
             reader_closed,
             found: None,
-            logged_at: None,
+            log_throttle: Throttle::new(LOG_INTERVAL),
         }
     }
 
@@ -126,7 +127,7 @@ impl Recovery {
         let rescue = std::mem::replace(&mut self.rescue, Rescue::Done(None));
         self.rescue = match rescue {
             Rescue::UnderWay(orphan, thread) if thread.is_finished() => {
-                self.logged_at = None;
+                self.log_throttle.reset();
                 Rescue::ended(orphan, thread)
             }
             // The files were put back before they were copied.
@@ -194,13 +195,9 @@ impl Recovery {
     }
 
     fn log_error(&mut self, error: &InboxError, now: Instant) {
-        let is_early = self
-            .logged_at
-            .is_some_and(|at| now.duration_since(at) < LOG_INTERVAL);
-        if is_early {
+        if !self.log_throttle.passes(now) {
             return;
         }
-        self.logged_at = Some(now);
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::error!(
             %error,

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::backup;
+use super::error::check_undamaged;
 use super::file_id::{FileChange, OpenFiles};
 use super::path::{folder_of, with_suffix};
 use crate::private_file::{self, sync_folder};
@@ -58,16 +59,8 @@ impl Orphan {
     fn copy_to(&self, partial: &Path) -> Result<(), InboxError> {
         private_file::create(partial).map_err(|error| cannot_make(partial).with_source(error))?;
         let issue = backup::copy(&self.connection, partial, |_, _| {});
-        match issue.map_err(|error| cannot_make(partial).with_source(error))? {
-            None => Ok(()),
-            Some(issue) => Err(InboxError::new(
-                InboxErrorKind::Storage,
-                format!(
-                    "the copy of inbox {} is damaged: {issue}",
-                    self.files.path().display()
-                ),
-            )),
-        }
+        let issue = issue.map_err(|error| cannot_make(partial).with_source(error))?;
+        check_undamaged("the copy of inbox", self.files.path(), issue)
     }
 
     /// The database file is still in its place: copies what only the log holds into it.

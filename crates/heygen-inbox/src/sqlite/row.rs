@@ -1,13 +1,13 @@
 //! Conversions between columns and types.
 
+use std::error::Error;
 use std::str::FromStr;
 
-use heygen_events::Outcome;
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 
 use crate::time::from_micros;
-use crate::{AttemptOutcome, DeliveryId, DeliverySummary, DriftKind, Header, Source, State};
+use crate::{DeliveryId, DeliverySummary, Header};
 
 /// The columns that [`summary`] reads, in its order.
 pub(super) const SUMMARY_COLUMNS: &str = "delivery.id, delivery.received_at, delivery.event_type, delivery.subject_id, delivery.callback_id, \
@@ -25,28 +25,30 @@ pub(super) fn summary(row: &Row<'_>, tag: u32) -> rusqlite::Result<DeliverySumma
         event_type: row.get(2)?,
         subject_id: row.get(3)?,
         callback_id: row.get(4)?,
-        outcome: optional_name(row, 5, outcome)?,
-        state: state(row, 6)?,
+        outcome: row.get::<_, Option<_>>(5)?.map(|Named(outcome)| outcome),
+        state: named(row, 6)?,
         attempts: row.get(7)?,
-        source: source(row, 8)?,
+        source: named(row, 8)?,
         dead_lettered_at: row.get::<_, Option<i64>>(9)?.map(from_micros),
     })
 }
 
-pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
-    name(row, column, |name| State::from_str(name).ok())
+/// An enum that is stored by its name.
+pub(super) struct Named<T>(T);
+
+impl<T: FromStr<Err: Error + Send + Sync + 'static>> FromSql for Named<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let named = value.as_str()?.parse::<T>().map(Self);
+        named.map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
 }
 
-pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
-    name(row, column, |name| Source::from_str(name).ok())
-}
-
-pub(super) fn drift_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<DriftKind> {
-    name(row, column, |name| DriftKind::from_str(name).ok())
-}
-
-pub(super) fn attempt_result(row: &Row<'_>, column: usize) -> rusqlite::Result<AttemptOutcome> {
-    name(row, column, |name| AttemptOutcome::from_str(name).ok())
+/// Reads an enum that is stored by its name.
+pub(super) fn named<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    Named<T>: FromSql,
+{
+    row.get(column).map(|Named(value)| value)
 }
 
 /// `[["name","value"],…]`
@@ -68,32 +70,4 @@ pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Head
         .into_iter()
         .map(|(name, value)| Header { name, value })
         .collect())
-}
-
-fn outcome(name: &str) -> Option<Outcome> {
-    [Outcome::Success, Outcome::Failure, Outcome::Other]
-        .into_iter()
-        .find(|outcome| outcome.as_str() == name)
-}
-
-fn name<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    optional_name(row, column, read)?.ok_or_else(|| unknown_name(column, "NULL"))
-}
-
-fn optional_name<T>(
-    row: &Row<'_>,
-    column: usize,
-    read: impl Fn(&str) -> Option<T>,
-) -> rusqlite::Result<Option<T>> {
-    let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
-        return Ok(None);
-    };
-    read(text)
-        .map(Some)
-        .ok_or_else(|| unknown_name(column, text))
-}
-
-fn unknown_name(column: usize, name: &str) -> rusqlite::Error {
-    let reason = format!("`{name}` is not a word this program knows here");
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
 }

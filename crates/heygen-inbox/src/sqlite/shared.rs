@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::editor::Editor;
+use super::file::cannot;
 use super::job::{Append, Job, Reply, work};
 use super::options::SqliteOptions;
 use super::owner::Owner;
@@ -152,6 +153,16 @@ impl Shared {
     }
 
     pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let read =
+            |reader: &Reader| read(reader).map_err(|error| cannot("read", reader.path(), error));
+        self.ask_reader(read).await
+    }
+
+    /// The same for a request that makes its own errors.
+    pub(super) async fn ask_reader<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, InboxError> {

@@ -17,8 +17,8 @@ pub(super) fn stats(
         .query_map((), |found| {
             Ok(StatsGroup {
                 event_type: found.get(0)?,
-                state: row::state(found, 1)?,
-                source: row::source(found, 2)?,
+                state: row::named(found, 1)?,
+                source: row::named(found, 2)?,
                 count: found.get::<_, i64>(3)?.cast_unsigned(),
             })
         })?
@@ -27,7 +27,7 @@ pub(super) fn stats(
         .prepare("SELECT result, count(*) FROM attempt WHERE started_at >= ?1 GROUP BY 1")?
         .query_map([to_micros(attempts_since)], |found| {
             Ok((
-                row::attempt_result(found, 0)?,
+                row::named(found, 0)?,
                 found.get::<_, i64>(1)?.cast_unsigned(),
             ))
         })?

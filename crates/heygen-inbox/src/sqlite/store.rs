@@ -16,7 +16,7 @@ pub(super) use open::{last_id, read_tag};
 
 use append::Inserts;
 use claim::{DueTimeScan, InFlight};
-use open::{Loaded, create_tag, recover};
+use open::{Loaded, find_or_create_tag, recover};
 
 use super::checkpoint::{Wal, WalWarning};
 use super::dedup_index::DedupIndex;
@@ -36,14 +36,15 @@ use crate::{DeliveryId, DispatchOrder, InboxError, NewDelivery, PruneReport, Pru
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Connection,
-    files: OpenFiles,
+    pub(super) files: OpenFiles,
     inserts: Inserts,
-    dedup_index: DedupIndex,
+    pub(super) dedup_index: DedupIndex,
     tag: u32,
-    last_id: i64,
+    /// The newest delivery, including the open transaction.
+    pub(super) last_id: i64,
     last_committed_id: i64,
     in_flight: InFlight,
-    wal: Wal,
+    pub(super) wal: Wal,
     drift: DriftTally,
     traffic: TrafficTally,
     /// The order that the file has an index for.
@@ -77,10 +78,7 @@ impl Store {
     ) -> Result<Self, InboxError> {
         let mut connection = open_for_writing(path, options.lock_timeout)?;
         let failed = |error| cannot("open", path, error);
-        let tag = match read_tag(&connection).map_err(failed)? {
-            Some(tag) => tag,
-            None => create_tag(&connection, path)?,
-        };
+        let tag = find_or_create_tag(&connection, path)?;
         let loaded = recover(&mut connection, options.run_len, in_flight, now).map_err(failed)?;
         let files = OpenFiles::of(path)?;
         let mut store = Self::over(connection, files, loaded, tag).map_err(failed)?;
@@ -93,10 +91,7 @@ impl Store {
     pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Self, InboxError> {
         let mut connection = open_beside(path, lock_timeout)?;
         let failed = |error| cannot("open", path, error);
-        let tag = match read_tag(&connection).map_err(failed)? {
-            Some(tag) => tag,
-            None => create_tag(&connection, path)?,
-        };
+        let tag = find_or_create_tag(&connection, path)?;
         let loaded = connection
             .transaction()
             .and_then(|transaction| {
@@ -203,15 +198,6 @@ impl Store {
         (orphan, closed_state)
     }
 
-    /// The files that it has open.
-    pub(super) fn files(&self) -> &OpenFiles {
-        &self.files
-    }
-
-    pub(super) fn is_checkpoint_due(&self) -> bool {
-        self.wal.is_due()
-    }
-
     /// Checkpoints, as far as readers allow. Returns a warning when the log stays above `warn_bytes`.
     pub(super) fn checkpoint(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
         self.wal.checkpoint(&self.connection, warn_bytes)
@@ -222,20 +208,6 @@ impl Store {
         let bytes = self.files.log_bytes();
         self.wal
             .truncate(&self.connection, bytes, warn_bytes, Instant::now())
-    }
-
-    /// The newest delivery, including the open transaction.
-    pub(super) fn last_id(&self) -> i64 {
-        self.last_id
-    }
-
-    /// How many fingerprints are held in memory.
-    pub(super) fn buffered(&self) -> usize {
-        self.dedup_index.buffered()
-    }
-
-    pub(super) fn is_index_flushing(&self) -> bool {
-        self.dedup_index.is_flushing()
     }
 
     /// The stored delivery that this is a duplicate of.
@@ -349,7 +321,7 @@ mod tests {
             let code = failed.expect_err("no room").sqlite_error_code();
             assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull));
             store.roll_back();
-            assert_eq!(store.last_id(), key(kept[0].id()));
+            assert_eq!(store.last_id, key(kept[0].id()));
         }
         set_pages(&store, 1_000_000);
         let appended = append(

@@ -11,7 +11,8 @@ use crate::{TrafficCount, TrafficKind, TrafficUnit};
 /// The counts that the open transaction adds.
 #[derive(Debug, Default)]
 pub(super) struct TrafficTally {
-    counts: BTreeMap<(i64, TrafficKind, String), i64>,
+    /// By minute and kind, and then by event.
+    counts: BTreeMap<(i64, TrafficKind), BTreeMap<String, i64>>,
     /// The hour of the last write; `None` before the first.
     hour: Option<i64>,
 }
@@ -19,20 +20,26 @@ pub(super) struct TrafficTally {
 impl TrafficTally {
     pub(super) fn count(&mut self, at: SystemTime, kind: TrafficKind, event_type: Option<&str>) {
         let minute = to_micros(TrafficUnit::Minute.start_of(at));
-        let event_type = event_type.unwrap_or_default().to_owned();
-        *self.counts.entry((minute, kind, event_type)).or_default() += 1;
+        let event_type = event_type.unwrap_or_default();
+        let counts = self.counts.entry((minute, kind)).or_default();
+        match counts.get_mut(event_type) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(event_type.to_owned(), 1)),
+        }
     }
 
     /// Writes the counts within the open transaction.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        while let Some(((minute, kind, event_type), count)) = self.counts.pop_first() {
+        while let Some(((minute, kind), counts)) = self.counts.pop_first() {
             let hour = minute - minute.rem_euclid(HOUR);
             let last = match self.hour {
                 Some(last) => last,
                 None => newest_hour(connection)?,
             };
-            add(connection, MINUTE, minute, kind, &event_type, count)?;
-            add(connection, HOUR, hour, kind, &event_type, count)?;
+            for (event_type, count) in &counts {
+                add(connection, MINUTE, minute, kind, event_type, *count)?;
+                add(connection, HOUR, hour, kind, event_type, *count)?;
+            }
             self.hour = Some(hour);
             // After a leap of the clock, one of its times is wrong: that must not delete the history.
             if (1..=MAX_LEAP).contains(&(hour - last)) {
@@ -57,31 +64,23 @@ fn add(
     event_type: &str,
     count: i64,
 ) -> rusqlite::Result<()> {
-    let name = heygen_events::text::truncated(event_type, MAX_NAME);
-    let add = |name: &str| {
-        let rows = connection
-            .prepare_cached(
-                "UPDATE traffic SET count = count + ?5 WHERE span = ?1 AND at = ?2 AND kind = ?3 AND event_type = ?4",
-            )?
-            .execute(params![span / SECOND, at, kind.as_str(), name, count])?;
-        Ok::<_, rusqlite::Error>(rows > 0)
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO traffic (span, at, kind, event_type, count) SELECT ?1, ?2, ?3, ?4, ?5 \
+         WHERE EXISTS (SELECT 1 FROM traffic WHERE span = ?1 AND at = ?2 AND kind = ?3 AND event_type = ?4) \
+         OR (SELECT count(*) FROM traffic WHERE span = ?1 AND at = ?2) < ?6 \
+         ON CONFLICT DO UPDATE SET count = count + excluded.count",
+    )?;
+    let mut add = |name: &str, max_rows: i64| {
+        let (span, kind) = (span / SECOND, kind.as_str());
+        statement.execute(params![span, at, kind, name, count, max_rows])
     };
-    if add(name)? {
-        return Ok(());
+    if add(
+        heygen_events::text::truncated(event_type, MAX_NAME),
+        MAX_ROWS,
+    )? == 0
+    {
+        add(OTHERS, i64::MAX)?;
     }
-    let names: i64 = connection
-        .prepare_cached("SELECT count(*) FROM traffic WHERE span = ?1 AND at = ?2")?
-        .query_row([span / SECOND, at], |row| row.get(0))?;
-    let name = match names < MAX_ROWS {
-        true => name,
-        false if add(OTHERS)? => return Ok(()),
-        false => OTHERS,
-    };
-    connection
-        .prepare_cached(
-            "INSERT INTO traffic (span, at, kind, event_type, count) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![span / SECOND, at, kind.as_str(), name, count])?;
     Ok(())
 }
 
@@ -114,12 +113,11 @@ pub(super) fn list(
             "SELECT at, kind, event_type, count FROM traffic WHERE span = ?1 AND at >= ?2 ORDER BY at, kind, event_type",
         )?
         .query_map([span, to_micros(unit.start_of(since))], |row| {
-            let word: String = row.get(1)?;
-            let kind = TrafficKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+            let kind = row.get_ref(1)?.as_str()?.parse::<TrafficKind>();
             let name: String = row.get(2)?;
             let count = row.get::<_, i64>(3)?.cast_unsigned();
             let at = from_micros(row.get(0)?);
-            Ok(kind.map(|kind| {
+            Ok(kind.ok().map(|kind| {
                 TrafficCount::new(at, kind, Some(name).filter(|name| !name.is_empty()), count)
             }))
         })?

@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use super::file::cannot;
 use super::handle::Handle;
 use super::job::{Batch, Deferred, Job, Reply};
-use super::store::Store;
 use crate::{Appended, InboxError, InboxErrorKind};
 
 pub(super) struct Writer<H> {
@@ -97,7 +96,7 @@ impl<H: Handle> Writer<H> {
     fn gather(&mut self, wait: &Runtime) -> Gathered {
         let mut batch = Batch::default();
         let store = self.handle.store().filter(|_| !self.has_failed);
-        let is_flushing = store.is_some_and(Store::is_index_flushing);
+        let is_flushing = store.is_some_and(|store| store.dedup_index.is_flushing());
         let mut next = match self.queue.try_recv() {
             Ok(job) => Some(job),
             Err(mpsc::error::TryRecvError::Empty)
@@ -174,7 +173,7 @@ impl<H: Handle> Writer<H> {
 
     fn transact(&mut self, batch: &mut Batch) -> Result<Written, Failure> {
         let store = self.handle.open_store()?;
-        let before = store.last_id();
+        let before = store.last_id;
         // Every batch writes more index rows than it can add fingerprints, so that a flush ends.
         let index_rows = match batch.len() {
             0 => IDLE_INDEX_ROWS,
@@ -188,7 +187,7 @@ impl<H: Handle> Writer<H> {
         let is_one_of_many = batch.len() > 1;
         match written {
             Ok(Ok(appended)) => {
-                let has_new = store.last_id() > before;
+                let has_new = store.last_id > before;
                 self.handle.check_committed()?;
                 Ok(Written { appended, has_new })
             }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use super::store::Store;
+use crate::sqlite::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Queue {
@@ -34,7 +35,7 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     /// `None` until there is something to write, and after a failure.
     store: Option<Store>,
-    logged_at: Option<Instant>,
+    log_throttle: Throttle,
 }
 
 impl Queue {
@@ -116,7 +117,7 @@ impl Writer {
             options,
             queue,
             store: None,
-            logged_at: None,
+            log_throttle: Throttle::new(LOG_INTERVAL),
         }
     }
 
@@ -147,14 +148,9 @@ impl Writer {
 
     /// Logs at most once a minute, because strangers decide how often this happens.
     fn log_error(&mut self, error: &InboxError, posts: usize) {
-        let now = Instant::now();
-        let is_early = self
-            .logged_at
-            .is_some_and(|at| now.duration_since(at) < LOG_INTERVAL);
-        if is_early {
+        if !self.log_throttle.passes(Instant::now()) {
             return;
         }
-        self.logged_at = Some(now);
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(%error, cause, posts, "rejected requests were not recorded; deliveries are still stored");
     }

@@ -184,13 +184,14 @@ impl Store {
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
         self.in_flight.completed.push(id);
-        if self.order == DispatchOrder::PerSubject {
-            self.unblock_next(id, now)?;
-        }
-        Ok(())
+        self.unblock_next(id, now)
     }
 
+    /// In order by subject, unblocks the deliveries that wait for this one.
     pub(super) fn unblock_next(&mut self, ended: i64, now: i64) -> rusqlite::Result<()> {
+        if self.order == DispatchOrder::Unordered {
+            return Ok(());
+        }
         for (id, event_type) in order::unblock_next(&self.connection, ended, now)? {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
@@ -226,12 +227,12 @@ impl Store {
                 micros(completion.elapsed),
                 !completion.is_counted || completion.result == AttemptOutcome::Interrupted,
             ])?;
+        let ended_at = completion.started_at.checked_add(completion.duration);
+        let ended_at = ended_at.unwrap_or(completion.started_at);
         if completion.result != AttemptOutcome::Acknowledged {
             let event_type = self.event_type(id)?;
-            let ended_at = completion.started_at.checked_add(completion.duration);
-            let at = ended_at.unwrap_or(completion.started_at);
             let kind = TrafficKind::FailedAttempt;
-            self.traffic.count(at, kind, event_type.as_deref());
+            self.traffic.count(ended_at, kind, event_type.as_deref());
         }
         let attempt = Attempt {
             number: completion.attempt,
@@ -240,16 +241,9 @@ impl Store {
             result: completion.result,
             detail: completion.detail.clone(),
         };
-        self.insert_attempt(id, &attempt)?;
+        insert_attempt(&self.connection, id, &attempt)?;
         self.in_flight.completed.push(id);
-        if self.order == DispatchOrder::PerSubject {
-            let ended_at = completion
-                .started_at
-                .checked_add(completion.duration)
-                .unwrap_or(completion.started_at);
-            self.unblock_next(id, to_micros(ended_at))?;
-        }
-        Ok(())
+        self.unblock_next(id, to_micros(ended_at))
     }
 
     fn event_type(&self, id: i64) -> rusqlite::Result<Option<String>> {
@@ -285,25 +279,8 @@ impl Store {
             self.recent
                 .put_back(event_type.as_deref(), id.cast_unsigned());
         }
-        if self.order == DispatchOrder::PerSubject {
-            // The delivery that it blocks may be older, and would then wait for nothing.
-            self.unblock_next(id, to_micros(completion.due_at))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn insert_attempt(&self, id: i64, attempt: &Attempt) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(INSERT_ATTEMPT)?
-            .execute(params![
-                id,
-                attempt.number,
-                to_micros(attempt.started_at),
-                i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
-                attempt.result.as_str(),
-                attempt.detail,
-            ])?;
-        Ok(())
+        // The delivery that it blocks may be older, and would then wait for nothing.
+        self.unblock_next(id, to_micros(completion.due_at))
     }
 
     fn claimed(&self, row: &Row<'_>) -> rusqlite::Result<ClaimedDelivery> {
@@ -311,7 +288,7 @@ impl Store {
         Ok(ClaimedDelivery {
             id: self.id(row.get(0)?),
             received_at: from_micros(row.get(1)?),
-            source: row::source(row, 2)?,
+            source: row::named(row, 2)?,
             first_attempt: row.get(3)?,
             attempt: row.get(4)?,
             uncounted: row.get(10)?,
@@ -433,5 +410,23 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const SCAN_ROWS: i64 = 2000;
 
 /// If an attempt is completed twice, the last result counts. Nothing is recorded of a deleted delivery.
-pub(super) const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)";
+pub(super) fn insert_attempt(
+    connection: &Connection,
+    id: i64,
+    attempt: &Attempt,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO attempt (delivery_id, number, started_at, duration, result, detail) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)",
+        )?
+        .execute(params![
+            id,
+            attempt.number,
+            to_micros(attempt.started_at),
+            micros(attempt.duration),
+            attempt.result.as_str(),
+            attempt.detail,
+        ])?;
+    Ok(())
+}

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::claim::insert_attempt;
 use super::open::interrupt;
 use super::{NewRow, Store, key};
 use crate::admin::DEAD_LETTERED_BY_HAND;
@@ -135,7 +136,7 @@ impl Store {
     fn state_of(&self, id: i64) -> rusqlite::Result<Option<State>> {
         self.connection
             .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
-            .query_row([id], |row| row::state(row, 0))
+            .query_row([id], |row| row::named(row, 0))
             .optional()
     }
 
@@ -156,7 +157,7 @@ impl Store {
                 first_attempt
             ])?;
         for attempt in &imported.attempts {
-            self.insert_attempt(key, attempt)?;
+            insert_attempt(&self.connection, key, attempt)?;
         }
         if let Some(record) = imported.matched() {
             candidate::store_record(&self.connection, key, &record)?;

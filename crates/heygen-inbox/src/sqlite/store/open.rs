@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
-use super::claim::{INSERT_ATTEMPT, reset_due_times};
+use super::claim::{insert_attempt, reset_due_times};
 use super::{ClosedState, Store, data_version};
 use crate::sqlite::dedup_index::DedupIndex;
 use crate::sqlite::file::cannot;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
-use crate::time::to_micros;
-use crate::{AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
+use crate::time::{from_micros, to_micros};
+use crate::{Attempt, AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
 impl Store {
     /// Opens the file again after a failure that may have left it in an unknown state, above all a failed fsync, or after its
@@ -71,18 +71,19 @@ pub(in crate::sqlite) fn read_tag(connection: &Connection) -> rusqlite::Result<O
         .optional()
 }
 
-pub(super) fn create_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
+pub(super) fn find_or_create_tag(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
+    let failed = |error| cannot("prepare", path, error);
+    if let Some(tag) = read_tag(connection).map_err(failed)? {
+        return Ok(tag);
+    }
     let random = getrandom::u32().map_err(|error| {
-        InboxError::new(
-            InboxErrorKind::Storage,
-            "the system gives no random numbers",
-        )
-        .with_source(error)
+        let message = "the system provides no random numbers";
+        InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     })?;
     let tag = DeliveryId::new(0, random).tag();
     connection
         .execute("INSERT INTO inbox (name, value) VALUES ('tag', ?1)", [tag])
-        .map_err(|error| cannot("prepare", path, error))?;
+        .map_err(failed)?;
     Ok(tag)
 }
 
@@ -122,15 +123,14 @@ pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()
             "SELECT attempts, coalesce(claimed_at, received_at) FROM delivery WHERE id = ?1",
         )?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let result = AttemptOutcome::Interrupted.as_str();
-    connection.prepare_cached(INSERT_ATTEMPT)?.execute(params![
-        id,
+    let started = from_micros(started_at);
+    let interrupted = Attempt::new(
         attempt,
-        started_at,
-        0,
-        result,
-        None::<&str>
-    ])?;
+        started,
+        Duration::ZERO,
+        AttemptOutcome::Interrupted,
+    );
+    insert_attempt(connection, id, &interrupted)?;
     connection
         .prepare_cached(
             "UPDATE delivery SET state = 'pending', due_at = ?2, claimed_at = NULL, uncounted = uncounted + 1 WHERE id = ?1",

@@ -1,7 +1,7 @@
 //! `inbox drift`: how events differ from what this version knows.
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{DriftCount, DriftKind};
+use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _};
 
 use super::json::to_json;
 use crate::cli::Drift;
