@@ -23,8 +23,8 @@ use crate::traffic::{TrafficCount, TrafficUnit, of_summaries};
 ///
 /// # Errors
 ///
-/// Unless a method documents otherwise, [`Storage`](crate::InboxErrorKind::Storage) when the store could
-/// not be read or written.
+/// Unless a method documents otherwise, [`Storage`](crate::InboxErrorKind::Storage) when the store
+/// could not be read or written.
 pub trait InboxAdmin: Inbox {
     /// The deliveries that match `query`, newest first unless it asks for the oldest first.
     fn list(
@@ -73,7 +73,8 @@ pub trait InboxAdmin: Inbox {
     ) -> impl Future<Output = Result<ReplayReport, InboxError>> + Send;
 
     /// Dead-letters these at `now`, as a handler may: they are not dispatched again unless they are
-    /// replayed. An attempt without a handler is recorded. What is claimed or acknowledged stays so.
+    /// replayed. An attempt without a handler is recorded. What is claimed or acknowledged stays
+    /// so.
     fn dead_letter(
         &self,
         ids: Vec<DeliveryId>,
@@ -128,14 +129,15 @@ pub trait InboxAdmin: Inbox {
 
     /// How events differed from what this version knows, the last seen first.
     ///
-    /// Default: [`Unsupported`](crate::InboxErrorKind::Unsupported), for a store that does not count it.
+    /// Default: [`Unsupported`](crate::InboxErrorKind::Unsupported), for a store that does not
+    /// count it.
     fn drift(&self) -> impl Future<Output = Result<Vec<DriftCount>, InboxError>> + Send {
         let message = "this inbox does not count in what events differ from what is known";
         std::future::ready(Err(InboxError::new(InboxErrorKind::Unsupported, message)))
     }
 
-    /// How many deliveries were accepted, were duplicates and failed an attempt since a time, the oldest
-    /// first. A store may keep these counts when it prunes deliveries.
+    /// How many deliveries were accepted, were duplicates and failed an attempt since a time, the
+    /// oldest first. A store may keep these counts when it prunes deliveries.
     ///
     /// Default: the newest 2,000 deliveries that are still stored, as accepted.
     fn traffic(
@@ -161,12 +163,12 @@ pub trait InboxAdmin: Inbox {
         }
     }
 
-    /// Deletes some finished (acknowledged or dead-lettered) deliveries, the oldest first; never what is pending or
-    /// claimed.
+    /// Deletes some finished (acknowledged or dead-lettered) deliveries, the oldest first; never
+    /// what is pending or claimed.
     ///
     /// One step is small, so that appends do not wait for it; call it again with the
-    /// [`PruneReport::next`] of the last until that is `None`. What was deleted is no longer known as a
-    /// duplicate.
+    /// [`PruneReport::next`] of the last until that is `None`. What was deleted is no longer known
+    /// as a duplicate.
     fn prune(
         &self,
         step: PruneStep,

@@ -48,7 +48,8 @@ impl fmt::Debug for BoxInbox {
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Lists every method once: the object-safe version of both traits, and the implementations that delegate to it.
+/// Lists every method once: the object-safe version of both traits, and the implementations that
+/// delegate to it.
 macro_rules! delegate {
     (
         Inbox {

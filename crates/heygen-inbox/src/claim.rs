@@ -12,8 +12,9 @@ use crate::source::Source;
 
 /// What a dispatcher has room for: each destination has its own.
 ///
-/// Live deliveries, which are recent and wait for their first attempt, go before the backlog: retries, replays, imports,
-/// backfills, and what waited when the process started. If a store cannot distinguish them, all of it is backlog.
+/// Live deliveries, which are recent and wait for their first attempt, go before the backlog:
+/// retries, replays, imports, backfills, and what waited when the process started. If a store
+/// cannot distinguish them, all of it is backlog.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClaimRequest {
@@ -34,9 +35,10 @@ pub enum DispatchOrder {
     /// The longest due first, whatever they are about.
     #[default]
     Unordered,
-    /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one at a time, in the order in which
-    /// they were stored: the next is claimed when its predecessor is acknowledged or dead-lettered. Other subjects do not wait, nor
-    /// deliveries without a subject, nor those of another source: a callback can name any subject.
+    /// Deliveries about one subject (video id and so on) and of one [`Source`](crate::Source) one
+    /// at a time, in the order in which they were stored: the next is claimed when its predecessor
+    /// is acknowledged or dead-lettered. Other subjects do not wait, nor deliveries without a
+    /// subject, nor those of another source: a callback can name any subject.
     PerSubject,
 }
 
@@ -55,8 +57,8 @@ pub struct Room {
 type Route = Arc<dyn Fn(Option<&str>) -> usize + Send + Sync>;
 
 impl ClaimRequest {
-    /// A request for up to `limit` deliveries that are due at `now`, the longest due first, whatever
-    /// their destination. It does not correct due times.
+    /// A request for up to `limit` deliveries that are due at `now`, the longest due first,
+    /// whatever their destination. It does not correct due times.
     #[must_use]
     pub fn due(limit: usize, now: SystemTime) -> Self {
         Self {
@@ -75,8 +77,8 @@ impl ClaimRequest {
         self
     }
 
-    /// A request for as much as `room` says. `route` returns the destination of an event by its type, as an index into `room`; the
-    /// type of a body that is not an event is `None`.
+    /// A request for as much as `room` says. `route` returns the destination of an event by its
+    /// type, as an index into `room`; the type of a body that is not an event is `None`.
     pub fn new(
         now: SystemTime,
         order: DispatchOrder,
@@ -112,8 +114,9 @@ impl ClaimRequest {
         due_at <= self.now || corrects_times && last.is_none_or(|last| last > self.now)
     }
 
-    /// Picks what there is room for, live deliveries and backlog by turns. `due` gives the deliveries
-    /// that are due, the longest due first, each with its event type and whether it is live.
+    /// Picks what there is room for, live deliveries and backlog by turns. `due` gives the
+    /// deliveries that are due, the longest due first, each with its event type and whether it is
+    /// live.
     pub fn pick<'a, T>(&self, due: impl IntoIterator<Item = (T, Option<&'a str>, bool)>) -> Vec<T> {
         let mut waiting: Vec<_> = due.into_iter().map(Some).collect();
         let mut left = RoomLeft::of(self);
@@ -148,7 +151,8 @@ impl ClaimRequest {
 }
 
 impl Room {
-    /// Room for `free` deliveries, of which `backlog` may be of the backlog and `backlog_first` go before live ones.
+    /// Room for `free` deliveries, of which `backlog` may be of the backlog and `backlog_first` go
+    /// before live ones.
     #[must_use]
     pub fn new(free: usize, backlog: usize, backlog_first: usize) -> Self {
         Self {
@@ -203,7 +207,8 @@ impl Claim {
 }
 
 impl ClaimedDelivery {
-    /// A delivery claimed for the attempt of that number, the first of its round, due since it came in.
+    /// A delivery claimed for the attempt of that number, the first of its round, due since it came
+    /// in.
     #[must_use]
     pub fn new(id: DeliveryId, delivery: &NewDelivery, attempt: u32) -> Self {
         Self {
@@ -238,12 +243,13 @@ pub struct ClaimedDelivery {
     pub attempt: u32,
     /// With which attempt the present round began: 1, or the first after the last replay.
     pub first_attempt: u32,
-    /// How many attempts of the present round do not count: those that ended with their process, and those that asked for a
-    /// [pause](crate::Completion::is_counted).
+    /// How many attempts of the present round do not count: those that ended with their process,
+    /// and those that asked for a [pause](crate::Completion::is_counted).
     pub uncounted: u32,
     /// How many of them ended with their process, without a result.
     pub interrupted: u32,
-    /// How much of the time for retries the present round has used: attempts, and the waits between them.
+    /// How much of the time for retries the present round has used: attempts, and the waits between
+    /// them.
     pub elapsed: Duration,
     /// Since when it was due.
     pub due_at: SystemTime,

@@ -28,8 +28,8 @@ pub struct Completion {
     pub elapsed: Duration,
     /// Whether it counts against the limit of attempts. An interrupted attempt never does.
     pub is_counted: bool,
-    /// Whether the claim is undone because the delivery did not reach the handler. Such an attempt is not recorded, and its number
-    /// is used again.
+    /// Whether the claim is undone because the delivery did not reach the handler. Such an attempt
+    /// is not recorded, and its number is used again.
     pub is_released: bool,
 }
 

@@ -1,8 +1,9 @@
 //! [`DedupKey`]: what decides whether two deliveries are the same event.
 //!
-//! HeyGen's signature covers the body alone. A captured request can be sent again under any header, so the body decides and
-//! nothing else. No signed field is known to identify a delivery, so the safe error is to deliver twice, never to drop. The rule
-//! is in [`rule`], the index of candidates in [`fingerprint`] and [`index`], and the format of earlier versions in [`v2`].
+//! HeyGen's signature covers the body alone. A captured request can be sent again under any header,
+//! so the body decides and nothing else. No signed field is known to identify a delivery, so the
+//! safe error is to deliver twice, never to drop. The rule is in [`rule`], the index of candidates
+//! in [`fingerprint`] and [`index`], and the format of earlier versions in [`v2`].
 
 use std::fmt;
 
@@ -24,10 +25,11 @@ pub(crate) mod v2;
 
 /// What decides whether two deliveries are the same event, read from a body.
 ///
-/// Two POSTs are the same event when their whole bodies are equal: as JSON, where white space, the order of keys, the way a string
-/// is escaped and whether a number is written `1` or `1.0` make no difference; byte for byte when a body is not JSON, has
-/// a repeated key or a lone surrogate, or a number that a double does not hold as it is written. Where the body names no job,
-/// this holds for an hour.
+/// Two POSTs are the same event when their whole bodies are equal: as JSON, where white space, the
+/// order of keys, the way a string is escaped and whether a number is written `1` or `1.0` make no
+/// difference; byte for byte when a body is not JSON, has a repeated key or a lone surrogate, or a
+/// number that a double does not hold as it is written. Where the body names no job, this holds for
+/// an hour.
 ///
 /// # Examples
 ///
@@ -108,7 +110,8 @@ impl DedupKey {
         key
     }
 
-    /// The key of a body that is compared byte for byte. Its data may still be found in HeyGen's log.
+    /// The key of a body that is compared byte for byte. Its data may still be found in HeyGen's
+    /// log.
     fn with_non_canonical_event(mut self, document: &Document<'_>, name: &str) -> Self {
         let mut top = document.members();
         top.sort_by(|(left, _), (right, _)| left.cmp(right));
@@ -148,7 +151,8 @@ impl DedupKey {
         self.event.is_some() && self.event == other.event
     }
 
-    /// Whether the data names one job: a video, a translation, a render, a batch or a clipping, which ends once.
+    /// Whether the data names one job: a video, a translation, a render, a batch or a clipping,
+    /// which ends once.
     #[must_use]
     pub fn names_job(&self) -> bool {
         self.names_job
@@ -196,7 +200,8 @@ fn names_job(event_name: &str, data: &Node<'_>) -> bool {
     fields.any(|(key, value)| is_job_key(event_name, key) && is_job_id(value))
 }
 
-/// The ids of one job each. Sessions, groups, avatars and callbacks are not: more than one event of a kind is about them.
+/// The ids of one job each. Sessions, groups, avatars and callbacks are not: more than one event of
+/// a kind is about them.
 fn is_job_key(event_name: &str, key: &str) -> bool {
     match key {
         "video_id" | "video_translate_id" | "render_id" | "batch_id" => true,

@@ -1,7 +1,7 @@
 //! [`NewDelivery`]: what a receiver appends to the inbox.
 //!
-//! A body is read once: one pass over its text makes a [`Document`], a tree that borrows the text. From the tree come the
-//! [`Event`], which gives label and drift, and the [`DedupKey`].
+//! A body is read once: one pass over its text makes a [`Document`], a tree that borrows the text.
+//! From the tree come the [`Event`], which gives label and drift, and the [`DedupKey`].
 
 use std::time::SystemTime;
 
@@ -16,8 +16,8 @@ use crate::source::Source;
 
 /// A verified delivery that is to be stored.
 ///
-/// [`NewDelivery::new`] reads from the body what the inbox indexes: event name, subject, outcome, [`DedupKey`]. That is done
-/// before the queue, so that the one writer has nothing to compute.
+/// [`NewDelivery::new`] reads from the body what the inbox indexes: event name, subject, outcome,
+/// [`DedupKey`]. That is done before the queue, so that the one writer has nothing to compute.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
     received_at: SystemTime,

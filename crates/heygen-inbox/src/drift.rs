@@ -1,4 +1,5 @@
-//! [`Drift`]: how an event differs from what this version knows, to notice when HeyGen changes its format.
+//! [`Drift`]: how an event differs from what this version knows, to notice when HeyGen changes its
+//! format.
 
 use std::time::SystemTime;
 
@@ -17,7 +18,8 @@ pub struct Drift {
     pub kind: DriftKind,
     /// The name of the event; empty for a body that is not an event.
     pub event_type: String,
-    /// The name of the field, or why the data is malformed; the name of the event again if that is unknown.
+    /// The name of the field, or why the data is malformed; the name of the event again if that is
+    /// unknown.
     pub name: String,
 }
 

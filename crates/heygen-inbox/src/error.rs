@@ -28,8 +28,8 @@ pub enum InboxErrorKind {
     InUse,
     /// A newer version made the file, or it is not an inbox.
     Version,
-    /// An older version made the file, or the process that made it did not complete it: the next process
-    /// that serves it migrates it.
+    /// An older version made the file, or the process that made it did not complete it: the next
+    /// process that serves it migrates it.
     Outdated,
     /// The subjects of a stream are not those asked for, or belong to another stream.
     Subjects,

@@ -1,4 +1,5 @@
-//! [`DeliveryId`]: the id that a delivery gets when it is stored. HeyGen's own ids are in `heygen_events::id`.
+//! [`DeliveryId`]: the id that a delivery gets when it is stored. HeyGen's own ids are in
+//! `heygen_events::id`.
 
 use std::error::Error;
 use std::fmt;
@@ -11,9 +12,10 @@ use crate::time::to_micros;
 
 /// The id of a stored delivery, for people, programs and handlers.
 ///
-/// It consists of a time-ordered key, unique in its inbox, and a tag drawn at random when the inbox was created, so that ids of
-/// two inboxes do not collide. The text form is 15 lower-case characters of Crockford's base 32 (11 for the key, 4 for the
-/// tag); it sorts in the order in which the deliveries were stored.
+/// It consists of a time-ordered key, unique in its inbox, and a tag drawn at random when the inbox
+/// was created, so that ids of two inboxes do not collide. The text form is 15 lower-case
+/// characters of Crockford's base 32 (11 for the key, 4 for the tag); it sorts in the order in
+/// which the deliveries were stored.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DeliveryId {
     key: u64,
@@ -30,14 +32,16 @@ impl DeliveryId {
         }
     }
 
-    /// The id of a delivery that is stored at `time` after the delivery `last`, in an inbox of this tag.
+    /// The id of a delivery that is stored at `time` after the delivery `last`, in an inbox of this
+    /// tag.
     #[must_use]
     pub fn next(time: SystemTime, last: Option<Self>, tag: u32) -> Self {
         let key = u64::try_from(to_micros(time)).unwrap_or(0);
         Self::new(key.max(last.map_or(1, |last| last.key + 1)), tag)
     }
 
-    /// The key in its inbox: microseconds since 1970 when the delivery was received, increased if two would collide.
+    /// The key in its inbox: microseconds since 1970 when the delivery was received, increased if
+    /// two would collide.
     #[must_use]
     pub const fn key(self) -> u64 {
         self.key

@@ -24,7 +24,8 @@ pub struct Imported {
     pub matched_event_id: Option<String>,
     /// For a record of HeyGen's log: the POST of the same event that was received later there.
     pub signed: Option<SignedPost>,
-    /// Whether to dispatch it again, whatever its state there, with as many attempts as a new delivery has.
+    /// Whether to dispatch it again, whatever its state there, with as many attempts as a new
+    /// delivery has.
     pub is_replayed: bool,
 }
 

@@ -14,37 +14,39 @@ use crate::id::DeliveryId;
 /// Dropping a returned future does not undo what it asked for: an append whose caller has gone away
 /// is still stored.
 ///
-/// An [`Arc`](std::sync::Arc) of an inbox is an inbox, and [`BoxInbox`](crate::BoxInbox) is one whose
-/// type is chosen at run time.
+/// An [`Arc`](std::sync::Arc) of an inbox is an inbox, and [`BoxInbox`](crate::BoxInbox) is one
+/// whose type is chosen at run time.
 pub trait Inbox: Send + Sync + 'static {
-    /// Stores a delivery, or finds that the same event is stored already; returns only when either is
-    /// certain to survive.
+    /// Stores a delivery, or finds that the same event is stored already; returns only when either
+    /// is certain to survive.
     ///
     /// # Errors
     ///
     /// [`Busy`](crate::InboxErrorKind::Busy) at once when too much is waiting already,
-    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written. In both cases nothing
-    /// was stored, and the sender must get an error.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when it could not be written. In both cases
+    /// nothing was stored, and the sender must get an error.
     fn append(
         &self,
         delivery: NewDelivery,
     ) -> impl Future<Output = Result<Appended, InboxError>> + Send;
 
     /// Claims deliveries that are due, as many as `request` has room for, and marks them as being
-    /// handled. With [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) a delivery waits for earlier, unfinished ones of its subject.
+    /// handled. With [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) a delivery
+    /// waits for earlier, unfinished ones of its subject.
     ///
-    /// What was claimed when the process died is delivered again, its attempt recorded: after the next
-    /// open, or by another process once it is certain that this one is gone. A due time that only a
-    /// wrong clock explains counts as due; a store notices it within a minute.
+    /// What was claimed when the process died is delivered again, its attempt recorded: after the
+    /// next open, or by another process once it is certain that this one is gone. A due time that
+    /// only a wrong clock explains counts as due; a store notices it within a minute.
     ///
-    /// A store that cannot distinguish live deliveries from the backlog claims what has been due longest.
-    /// While dispatch is [paused](crate::InboxAdmin::paused) nothing is claimed, and the answer is
-    /// [`Claim::paused`].
+    /// A store that cannot distinguish live deliveries from the backlog claims what has been due
+    /// longest. While dispatch is [paused](crate::InboxAdmin::paused) nothing is claimed, and the
+    /// answer is [`Claim::paused`].
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the claim could not be recorded,
-    /// [`Unsupported`](crate::InboxErrorKind::Unsupported) for [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) where
+    /// [`Unsupported`](crate::InboxErrorKind::Unsupported) for
+    /// [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) where
     /// [`orders_by_subject`](Self::orders_by_subject) is false.
     fn claim(
         &self,
@@ -53,9 +55,10 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Records the result of an attempt, or with [`Completion::released`] undoes the claim.
     ///
-    /// Idempotent: call it again if unsure. A result that comes late, after the delivery was claimed
-    /// again, is recorded among the attempts and changes nothing else, unless it is
-    /// [`Acknowledged`](crate::AttemptOutcome::Acknowledged). The result of a delivery that is not stored is ignored.
+    /// Idempotent: call it again if unsure. A result that comes late, after the delivery was
+    /// claimed again, is recorded among the attempts and changes nothing else, unless it is
+    /// [`Acknowledged`](crate::AttemptOutcome::Acknowledged). The result of a delivery that is not
+    /// stored is ignored.
     ///
     /// # Errors
     ///
@@ -81,7 +84,8 @@ pub trait Inbox: Send + Sync + 'static {
         0
     }
 
-    /// Whether it can claim in [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject). Default: false.
+    /// Whether it can claim in [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject).
+    /// Default: false.
     fn orders_by_subject(&self) -> bool {
         false
     }
@@ -97,13 +101,14 @@ pub trait Inbox: Send + Sync + 'static {
         std::future::ready(())
     }
 
-    /// Returns when nothing can be stored any more, for good. Does not keep the inbox open. Default:
-    /// never.
+    /// Returns when nothing can be stored any more, for good. Does not keep the inbox open.
+    /// Default: never.
     fn closed(&self) -> impl Future<Output = ()> + Send + use<Self> {
         std::future::pending()
     }
 
-    /// Writes what is queued and closes the store; later calls fail. Default: there is nothing to do.
+    /// Writes what is queued and closes the store; later calls fail. Default: there is nothing to
+    /// do.
     ///
     /// # Errors
     ///

@@ -239,9 +239,9 @@ fn chown_to_folder_owner(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a file that root created to the owner of the file it replaces, in a folder that only root can
-/// write. In any other folder that file may have been planted, and the new one belongs to the owner of
-/// the folder already.
+/// Gives a file that root created to the owner of the file it replaces, in a folder that only root
+/// can write. In any other folder that file may have been planted, and the new one belongs to the
+/// owner of the folder already.
 #[cfg(unix)]
 fn preserve_owner(path: &Path, made: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};

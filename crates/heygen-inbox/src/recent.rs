@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// The live deliveries, oldest first for each event type. Bounded, and in memory only: every other delivery is backlog. It does not
-/// depend on the clock.
+/// The live deliveries, oldest first for each event type. Bounded, and in memory only: every other
+/// delivery is backlog. It does not depend on the clock.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     by_type: HashMap<Option<Box<str>>, VecDeque<u64>>,

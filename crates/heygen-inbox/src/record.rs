@@ -1,4 +1,5 @@
-//! What the inbox reports about a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`] whole, [`Attempt`] for each try.
+//! What the inbox reports about a delivery: [`DeliverySummary`] in a list, [`StoredDelivery`]
+//! whole, [`Attempt`] for each try.
 
 use std::time::{Duration, SystemTime};
 
@@ -108,14 +109,16 @@ pub struct StoredDelivery {
     /// When its next attempt is due, while it is pending.
     #[serde(serialize_with = "time::serialize_option")]
     pub due_at: Option<SystemTime>,
-    /// The `event_id` of the body or, for a POST whose body has none, of the record of HeyGen's log that it was matched with.
+    /// The `event_id` of the body or, for a POST whose body has none, of the record of HeyGen's log
+    /// that it was matched with.
     pub event_id: Option<String>,
     /// The headers of the first time it was received. HeyGen signs none of them.
     pub headers: Vec<Header>,
     /// The bytes received.
     #[serde(serialize_with = "utf8_or_null")]
     pub body: Bytes,
-    /// For a record of HeyGen's log: the POST of the same event that was received later, which HeyGen signed.
+    /// For a record of HeyGen's log: the POST of the same event that was received later, which
+    /// HeyGen signed.
     pub signed: Option<SignedPost>,
     /// How often the same event was received again.
     pub redeliveries: Redeliveries,
@@ -124,8 +127,8 @@ pub struct StoredDelivery {
     pub attempts: Vec<Attempt>,
 }
 
-/// A POST of an event that was stored from HeyGen's log before. In JSON its body is null unless it is
-/// UTF-8.
+/// A POST of an event that was stored from HeyGen's log before. In JSON its body is null unless it
+/// is UTF-8.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SignedPost {
@@ -139,8 +142,8 @@ pub struct SignedPost {
     pub body: Bytes,
 }
 
-/// The same event, received again: a retry, a second endpoint, or a replayed capture of a request. Finding it in HeyGen's log
-/// does not count.
+/// The same event, received again: a retry, a second endpoint, or a replayed capture of a request.
+/// Finding it in HeyGen's log does not count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Redeliveries {
@@ -161,8 +164,8 @@ pub enum State {
     Pending,
     /// Being handled.
     Claimed,
-    /// It was being handled when its process ended, and no process serves the inbox: the next one to
-    /// start delivers it again. Shown for inboxes in a file; never stored.
+    /// It was being handled when its process ended, and no process serves the inbox: the next one
+    /// to start delivers it again. Shown for inboxes in a file; never stored.
     Interrupted,
     /// A handler acknowledged it.
     Acknowledged,
@@ -296,8 +299,8 @@ pub struct Counts {
     /// When the oldest pending delivery was received.
     #[serde(serialize_with = "time::serialize_option")]
     pub oldest_pending: Option<SystemTime>,
-    /// How many bytes of storage are in use, including the write-ahead log of a file once it exceeds
-    /// its usual 24 MiB.
+    /// How many bytes of storage are in use, including the write-ahead log of a file once it
+    /// exceeds its usual 24 MiB.
     pub bytes: u64,
     /// How long the write-ahead log of a file is, in bytes; 0 for other stores.
     pub log_bytes: u64,
@@ -378,7 +381,8 @@ impl DeleteReport {
 pub struct Query {
     /// Only this event name.
     pub event_type: Option<String>,
-    /// Only event names that match this pattern. A body that is not an event has an empty name, which only `*` matches.
+    /// Only event names that match this pattern. A body that is not an event has an empty name,
+    /// which only `*` matches.
     pub events: Option<Pattern>,
     /// Only this state.
     pub state: Option<State>,

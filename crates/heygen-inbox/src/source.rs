@@ -10,7 +10,8 @@ use crate::names::impl_names;
 pub enum Source {
     /// A POST to the webhook path, with a signature over the body that verified.
     Webhook,
-    /// An unsigned POST to a callback path, whose unguessable address is known only to those who were given it.
+    /// An unsigned POST to a callback path, whose unguessable address is known only to those who
+    /// were given it.
     Callback,
     /// Read from HeyGen's own log of delivered events.
     Backfill,

@@ -1,8 +1,9 @@
 //! [`SqliteInbox`]: one SQLite file, written by one thread, read by any process.
 //!
-//! The file is in WAL mode with `synchronous=FULL`: a commit has reached the disk when it returns. Appends that arrive
-//! during a commit share the next one (group commit), so throughput is not limited to the disk's commits a second. Users may
-//! open the file with `sqlite3`, and other processes may edit it ([`SqliteInbox::open_beside`]) or read it
+//! The file is in WAL mode with `synchronous=FULL`: a commit has reached the disk when it returns.
+//! Appends that arrive during a commit share the next one (group commit), so throughput is not
+//! limited to the disk's commits a second. Users may open the file with `sqlite3`, and other
+//! processes may edit it ([`SqliteInbox::open_beside`]) or read it
 //! ([`SqliteInbox::open_read_only`]) at the same time.
 
 use std::path::{Path, PathBuf};
@@ -73,8 +74,9 @@ pub fn library_version() -> &'static str {
 
 /// A durable inbox in one SQLite file. Clones share it.
 ///
-/// While it is open no other process can open the file in the same way; any may read it. Dropping the last clone writes what is
-/// queued and closes the file; [`close`](Self::close) does the same and returns an error if that failed.
+/// While it is open no other process can open the file in the same way; any may read it. Dropping
+/// the last clone writes what is queued and closes the file; [`close`](Self::close) does the same
+/// and returns an error if that failed.
 ///
 /// # Examples
 ///
@@ -110,8 +112,9 @@ impl SqliteInbox {
 
     /// Opens the inbox at `path`, or creates it, readable by its owner alone.
     ///
-    /// Deliveries that were claimed when the last process ended are pending again; their attempts are recorded as interrupted.
-    /// Look for [`rescued_copies`] too, whose deliveries are to be imported.
+    /// Deliveries that were claimed when the last process ended are pending again; their attempts
+    /// are recorded as interrupted. Look for [`rescued_copies`] too, whose deliveries are to be
+    /// imported.
     ///
     /// # Errors
     ///
@@ -123,8 +126,9 @@ impl SqliteInbox {
     }
 
     /// Opens the inbox at `path`, or creates it, whether or not another process serves it. All but
-    /// claims is possible; the serving process notices what was appended or replayed within a second.
-    /// Both take turns by SQLite's lock, so calls should stay small (some hundred deliveries).
+    /// claims is possible; the serving process notices what was appended or replayed within a
+    /// second. Both take turns by SQLite's lock, so calls should stay small (some hundred
+    /// deliveries).
     ///
     /// # Errors
     ///
@@ -135,8 +139,8 @@ impl SqliteInbox {
         Self::open_as(path.into(), Mode::Editor, SqliteOptions::default())
     }
 
-    /// Opens the inbox at `path` for reading, whether or not another process serves it. Changes fail as
-    /// [`Unsupported`](crate::InboxErrorKind::Unsupported).
+    /// Opens the inbox at `path` for reading, whether or not another process serves it. Changes
+    /// fail as [`Unsupported`](crate::InboxErrorKind::Unsupported).
     ///
     /// # Errors
     ///
@@ -157,8 +161,8 @@ impl SqliteInbox {
         &self.shared.path
     }
 
-    /// Checks for damage; reads the whole file and changes nothing. A delivery much later than `now` is
-    /// an issue.
+    /// Checks for damage; reads the whole file and changes nothing. A delivery much later than
+    /// `now` is an issue.
     ///
     /// # Errors
     ///
@@ -181,8 +185,8 @@ impl SqliteInbox {
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the inbox could not be read, the copy not
-    /// be written, or the copy is damaged, as the inbox then probably is. The incomplete copy is not
-    /// removed.
+    /// be written, or the copy is damaged, as the inbox then probably is. The incomplete copy is
+    /// not removed.
     pub async fn backup(
         &self,
         to: impl Into<PathBuf>,
@@ -233,8 +237,8 @@ impl Inbox for SqliteInbox {
         true
     }
 
-    /// Returns after [`close`](Inbox::close), or when the writer thread has ended after a panic that it
-    /// could not recover from. Does not keep the inbox open.
+    /// Returns after [`close`](Inbox::close), or when the writer thread has ended after a panic
+    /// that it could not recover from. Does not keep the inbox open.
     fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut ended = self.shared.ended.clone();
         async move {

@@ -35,7 +35,8 @@ pub(crate) fn serialize_option<S: Serializer>(
     }
 }
 
-/// Whether a clock was set back from `before` to `now`, by more than clocks are corrected routinely.
+/// Whether a clock was set back from `before` to `now`, by more than clocks are corrected
+/// routinely.
 pub(crate) fn is_set_back(before: i64, now: i64) -> bool {
     now < before.saturating_sub(2_000_000)
 }

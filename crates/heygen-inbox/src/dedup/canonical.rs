@@ -5,9 +5,10 @@
 use heygen_events::{Document, Node};
 use serde_json::Number;
 
-/// Whether every reader of this takes the same content from it. Anything else has to be compared byte
-/// for byte: nesting too deep for the parser, lone surrogates, repeated keys, and numbers that a double
-/// does not represent exactly. Such an event in two spellings counts as two, which is the safe error.
+/// Whether every reader of this takes the same content from it. Anything else has to be compared
+/// byte for byte: nesting too deep for the parser, lone surrogates, repeated keys, and numbers that
+/// a double does not represent exactly. Such an event in two spellings counts as two, which is the
+/// safe error.
 pub(super) fn is_canonical(document: &Document<'_>) -> bool {
     document.is_whole() && !document.has_repeated_keys() && numbers_are_exact(document.text())
 }
@@ -20,7 +21,8 @@ pub(super) fn write_json(out: &mut Vec<u8>, json: &str) {
     }
 }
 
-/// As version 2 of the file and the streams wrote it: of a repeated key the last counted, and a number was its double.
+/// As version 2 of the file and the streams wrote it: of a repeated key the last counted, and a
+/// number was its double.
 pub(super) fn write_json_v2(out: &mut Vec<u8>, json: &str) {
     match Document::from_slice(json.as_bytes()) {
         Ok(document) if document.is_whole() => write(out, document.root()),

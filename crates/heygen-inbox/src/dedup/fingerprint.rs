@@ -15,7 +15,8 @@ enum Kind {
     RecordEvent,
 }
 
-/// The fingerprints by which a delivery is indexed. A body without data, of which there may be a flood, needs none for its event.
+/// The fingerprints by which a delivery is indexed. A body without data, of which there may be a
+/// flood, needs none for its event.
 pub(crate) fn index_fingerprints(
     source: Source,
     body: BodyDigest,

@@ -8,7 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Fingerprint(pub(crate) u64);
 
-/// Deliveries by fingerprint. Nearly every fingerprint has one; additional ones are in a map of their own.
+/// Deliveries by fingerprint. Nearly every fingerprint has one; additional ones are in a map of
+/// their own.
 #[derive(Debug)]
 pub(crate) struct Index<I> {
     newest: HashMap<Fingerprint, I, Keyed>,
@@ -99,8 +100,8 @@ impl<I> Default for Index<I> {
     }
 }
 
-/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: a sender who chooses bodies
-/// cannot choose which of them collide.
+/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: a
+/// sender who chooses bodies cannot choose which of them collide.
 #[derive(Clone, Debug)]
 struct Keyed(u64);
 

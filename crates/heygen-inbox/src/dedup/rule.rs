@@ -203,14 +203,14 @@ impl Candidate {
 pub struct Duplicate<I> {
     /// Which of the candidates.
     pub id: I,
-    /// Whether the new delivery is the second form of the event, a POST and its record in HeyGen's log:
-    /// it must be stored with the first, which later deliveries are compared with as
+    /// Whether the new delivery is the second form of the event, a POST and its record in HeyGen's
+    /// log: it must be stored with the first, which later deliveries are compared with as
     /// [linked](Candidate::linked).
     pub is_linked: bool,
 }
 
-/// The stored delivery that `new` is a duplicate of, if any. `stored` gives the candidates, the newest
-/// first: all deliveries, or those that share one of the [keys](NewDelivery::lookup_keys).
+/// The stored delivery that `new` is a duplicate of, if any. `stored` gives the candidates, the
+/// newest first: all deliveries, or those that share one of the [keys](NewDelivery::lookup_keys).
 ///
 /// # Examples
 ///
@@ -271,7 +271,8 @@ impl<I> BestMatch<I> {
         Self(None)
     }
 
-    /// Considers one more candidate; the newest come first. Returns whether no other can match better.
+    /// Considers one more candidate; the newest come first. Returns whether no other can match
+    /// better.
     pub(crate) fn consider(&mut self, new: &NewDelivery, id: I, stored: &Candidate) -> bool {
         let fit = compare(new, stored);
         let is_certain = fit.is_some_and(|fit| fit.is_certain);

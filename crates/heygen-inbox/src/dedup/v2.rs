@@ -1,5 +1,6 @@
-//! The deduplication of schema version 2 and its streams: by `event_id`, and by half a digest of event name and data. It finds
-//! what those versions stored, and lets them find what this version publishes.
+//! The deduplication of schema version 2 and its streams: by `event_id`, and by half a digest of
+//! event name and data. It finds what those versions stored, and lets them find what this version
+//! publishes.
 
 use std::fmt;
 
@@ -28,7 +29,8 @@ pub(crate) fn index_fingerprints(
     fingerprints.into_iter().flatten()
 }
 
-/// The same for a delivery that is stored now. Those versions would take an import for a callback, and must not recognise it.
+/// The same for a delivery that is stored now. Those versions would take an import for a callback,
+/// and must not recognise it.
 #[cfg(feature = "jetstream")]
 pub(crate) fn index_fingerprints_now(source: Source, key: &DedupKey) -> Vec<Fingerprint> {
     match source {

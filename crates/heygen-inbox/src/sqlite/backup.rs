@@ -8,10 +8,11 @@ use rusqlite::{Connection, ffi};
 use super::check::file_issue;
 use super::kind::harden;
 
-/// Copies everything that is committed now to a file that need not exist. Returns the first thing that is wrong with the copy,
-/// if any.
+/// Copies everything that is committed now to a file that need not exist. Returns the first thing
+/// that is wrong with the copy, if any.
 ///
-/// All steps read in one transaction: without it, the backup would restart with every commit of another process.
+/// All steps read in one transaction: without it, the backup would restart with every commit of
+/// another process.
 pub(super) fn copy(
     from: &Connection,
     to: &Path,

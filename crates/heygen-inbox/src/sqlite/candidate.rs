@@ -8,8 +8,9 @@ use crate::dedup::{BodyDigest, DedupKey};
 use crate::time::{from_micros, to_micros};
 use crate::{NewDelivery, Source};
 
-/// The delivery of this id, as a candidate for one whose source is `new`. `None` when the two are never the same event, and for
-/// an unreadable row, which must not prevent the new delivery from being stored.
+/// The delivery of this id, as a candidate for one whose source is `new`. `None` when the two are
+/// never the same event, and for an unreadable row, which must not prevent the new delivery from
+/// being stored.
 pub(super) fn read(
     connection: &Connection,
     id: i64,

@@ -20,7 +20,8 @@ pub enum CheckLevel {
     /// SQLite's `quick_check`: every page, without comparing indexes with their tables.
     #[default]
     Quick,
-    /// SQLite's `integrity_check`: the same, and every entry of every index. Takes several times as long.
+    /// SQLite's `integrity_check`: the same, and every entry of every index. Takes several times as
+    /// long.
     Full,
 }
 

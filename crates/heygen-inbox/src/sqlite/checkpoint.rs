@@ -32,7 +32,8 @@ pub(super) struct Wal {
 struct PinnedWal {
     since: Instant,
     bytes: u64,
-    /// How many checkpoints in a row left pages in the log, and how many of them more than the limit.
+    /// How many checkpoints in a row left pages in the log, and how many of them more than the
+    /// limit.
     tries: u32,
     tries_above: u32,
 }
@@ -65,16 +66,17 @@ impl Wal {
         self.pages.load(Ordering::Relaxed) >= self.due_pages
     }
 
-    /// How many bytes another program pins; 0 after only one checkpoint that found any, because that
-    /// may have been a short read.
+    /// How many bytes another program pins; 0 after only one checkpoint that found any, because
+    /// that may have been a short read.
     pub(super) fn pinned_bytes(&self) -> u64 {
         self.pinned
             .filter(|pinned| pinned.tries > 1)
             .map_or(0, |pinned| pinned.bytes)
     }
 
-    /// Copies the pages that no reader pins into the database file, durably. Must not be called within
-    /// a transaction. Returns a warning, at most once a minute, while the log stays above `warn_bytes`.
+    /// Copies the pages that no reader pins into the database file, durably. Must not be called
+    /// within a transaction. Returns a warning, at most once a minute, while the log stays above
+    /// `warn_bytes`.
     pub(super) fn checkpoint(
         &mut self,
         connection: &Connection,
@@ -83,8 +85,8 @@ impl Wal {
         self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", warn_bytes)
     }
 
-    /// Checkpoints and truncates the log unless another program reads; for an idle writer. `bytes` is
-    /// the length of the log's file.
+    /// Checkpoints and truncates the log unless another program reads; for an idle writer. `bytes`
+    /// is the length of the log's file.
     pub(super) fn truncate(
         &mut self,
         connection: &Connection,
@@ -134,7 +136,8 @@ impl Wal {
         ))
     }
 
-    /// Pages stay in the log because a reader pins them, or because another program was just writing.
+    /// Pages stay in the log because a reader pins them, or because another program was just
+    /// writing.
     fn observe(
         &mut self,
         answer: &Checkpoint,

@@ -2,14 +2,17 @@
 //!
 //! A log-structured index of three levels, which a lookup searches together:
 //! 1. `recent`: a map in memory of the newest fingerprints;
-//! 2. `flush`: the map before it, sorted, while it is written to the table `fingerprint`, a few rows with every commit;
-//! 3. `runs`: the sorted runs in the table, each with a [`BloomFilter`](bloom_filter::BloomFilter) in memory, so that nearly
-//!    every query of the table finds something.
+//! 2. `flush`: the map before it, sorted, while it is written to the table `fingerprint`, a few
+//!    rows with every commit;
+//! 3. `runs`: the sorted runs in the table, each with a [`BloomFilter`](bloom_filter::BloomFilter)
+//!    in memory, so that nearly every query of the table finds something.
 //!
-//! A fingerprint only finds candidates; the stored delivery decides. The table needs no random writes: every run is sorted and
-//! appended. Memory is bounded: two maps of `run_len`, and the filters of the newest [`MAX_FILTERS`] runs.
+//! A fingerprint only finds candidates; the stored delivery decides. The table needs no random
+//! writes: every run is sorted and appended. Memory is bounded: two maps of `run_len`, and the
+//! filters of the newest [`MAX_FILTERS`] runs.
 //!
-//! Runs of schema version 2 stay in the table `seen` and are queried by the fingerprints of that version.
+//! Runs of schema version 2 stay in the table `seen` and are queried by the fingerprints of that
+//! version.
 
 use rusqlite::{Connection, Row};
 
@@ -40,8 +43,8 @@ pub(super) struct DedupIndex {
 }
 
 impl DedupIndex {
-    /// Loads the index, inside the caller's transaction. Reads all deliveries that are in no run yet, and writes each full run of
-    /// them.
+    /// Loads the index, inside the caller's transaction. Reads all deliveries that are in no run
+    /// yet, and writes each full run of them.
     pub(super) fn load(connection: &Connection, run_len: usize) -> rusqlite::Result<Self> {
         let mut index = Self::load_runs(connection, run_len)?;
         // An incomplete run is written again.
@@ -104,8 +107,8 @@ impl DedupIndex {
         Ok(index)
     }
 
-    /// Deletes up to `rows` index rows of runs that only hold deliveries before `first`, inside the caller's transaction. Returns
-    /// whether there are no more of them.
+    /// Deletes up to `rows` index rows of runs that only hold deliveries before `first`, inside the
+    /// caller's transaction. Returns whether there are no more of them.
     pub(super) fn prune(
         &mut self,
         connection: &Connection,
@@ -119,8 +122,8 @@ impl DedupIndex {
         Ok(false)
     }
 
-    /// Whether [`find`](Self::find) has any candidates; nearly always false for a new event. A run so old that its filter is not
-    /// in memory may contain anything.
+    /// Whether [`find`](Self::find) has any candidates; nearly always false for a new event. A run
+    /// so old that its filter is not in memory may contain anything.
     pub(super) fn may_contain(&self, delivery: &NewDelivery) -> bool {
         let mut looked_up = self.lookup_fingerprints(delivery);
         looked_up.any(|fingerprint| {
@@ -282,7 +285,8 @@ const SINCE: &str =
 /// 64 MiB with the default length of a run; older runs are queried without a filter.
 const MAX_FILTERS: usize = 64;
 
-/// A process that writes no runs loads the index again past so many fingerprints in memory: about 20 MiB.
+/// A process that writes no runs loads the index again past so many fingerprints in memory: about
+/// 20 MiB.
 pub(super) const RELOAD_AFTER: usize = 500_000;
 
 #[cfg(test)]
@@ -328,7 +332,8 @@ mod tests {
             }
         }
 
-        /// Deliveries of all sources about the same events, some of which name a job, each with several bodies.
+        /// Deliveries of all sources about the same events, some of which name a job, each with
+        /// several bodies.
         fn delivery(number: u64, minutes: u64) -> NewDelivery {
             let source = Source::ALL[(number % 4) as usize];
             let (subject, shape) = (number / 16, (number / 4) % 4);
@@ -481,7 +486,8 @@ mod tests {
         rig.batch(&deliveries, 0, true);
     }
 
-    /// Equal bodies that name no job are stored once an hour; all of them are found, on every level.
+    /// Equal bodies that name no job are stored once an hour; all of them are found, on every
+    /// level.
     #[test]
     fn several_deliveries_of_one_fingerprint_are_found() {
         let mut rig = Rig::new();

@@ -1,4 +1,5 @@
-//! [`DriftTally`]: counts how events differ from what this version knows, one row for each difference.
+//! [`DriftTally`]: counts how events differ from what this version knows, one row for each
+//! difference.
 
 use std::collections::BTreeMap;
 
@@ -106,5 +107,6 @@ fn add(
     Ok(rows > 0)
 }
 
-/// Past so many rows new names are counted together: a sender of ever new names must not fill the file.
+/// Past so many rows new names are counted together: a sender of ever new names must not fill the
+/// file.
 const MAX_ROWS: i64 = 1000;

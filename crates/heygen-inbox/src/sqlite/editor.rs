@@ -9,7 +9,8 @@ use super::handle::Handle;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 
-/// Takes turns with the owner by SQLite's lock, and reads what the owner has added before it adds anything.
+/// Takes turns with the owner by SQLite's lock, and reads what the owner has added before it adds
+/// anything.
 pub(super) struct Editor {
     path: PathBuf,
     /// `None` after a failure: what is cached of the file may be wrong, so it is opened again.
@@ -34,7 +35,8 @@ impl Editor {
         change
     }
 
-    /// Closes files that were removed or replaced. An owner that has them open copies what they hold.
+    /// Closes files that were removed or replaced. An owner that has them open copies what they
+    /// hold.
     fn check_in_place(&mut self, consequence: &str) -> Result<(), InboxError> {
         let is_in_place = |store: &Store| store.files.change().is_none();
         if self.store.as_ref().is_none_or(is_in_place) {

@@ -57,8 +57,9 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, InboxError> {
     Ok(connection)
 }
 
-/// Whether the file cannot change while it is read: it has no write-ahead log, and is on a read-only
-/// file system or in a folder that this process cannot write and where no process serves it.
+/// Whether the file cannot change while it is read: it has no write-ahead log, and is on a
+/// read-only file system or in a folder that this process cannot write and where no process serves
+/// it.
 fn is_immutable(path: &Path) -> bool {
     let Ok(real) = path.canonicalize() else {
         return false;
@@ -67,8 +68,8 @@ fn is_immutable(path: &Path) -> bool {
     log_bytes(&real) == 0 && (is_read_only(&real) || is_at_rest()) && fs::metadata(&real).is_ok()
 }
 
-/// Rejects a write-ahead log that belongs to another file: SQLite would apply its pages to this one.
-/// Must be called before the file is opened for writing.
+/// Rejects a write-ahead log that belongs to another file: SQLite would apply its pages to this
+/// one. Must be called before the file is opened for writing.
 pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
     let Ok(real) = path.canonicalize() else {
         return Ok(());
@@ -83,8 +84,8 @@ pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
             let mut header = [0; 20];
             file.read_exact(&mut header).map(|()| header)
         })
-        // The read version of the file format: a file of version 1 never has a write-ahead log, and 2
-        // is set before the log is created.
+        // The read version of the file format: a file of version 1 never has a write-ahead log, and
+        // 2 is set before the log is created.
         .is_ok_and(|header| header.starts_with(b"SQLite format 3\0") && header[19] == 1);
     let made = |path: &Path| {
         fs::metadata(path)

@@ -1,8 +1,8 @@
 //! [`OpenFiles`]: which files a connection has open, and whether they are still at their paths.
 //!
-//! SQLite continues to read and write the files that it has open after they were removed, renamed or
-//! replaced, and reports no error: what is written then can be found at no path. So a process that
-//! writes compares before and after each commit.
+//! SQLite continues to read and write the files that it has open after they were removed, renamed
+//! or replaced, and reports no error: what is written then can be found at no path. So a process
+//! that writes compares before and after each commit.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -157,8 +157,8 @@ impl fmt::Display for FileChange {
     }
 }
 
-/// Whether this process has the file open through SQLite. Such a file must not be opened in any other
-/// way: closing it would release every POSIX lock that this process holds on it.
+/// Whether this process has the file open through SQLite. Such a file must not be opened in any
+/// other way: closing it would release every POSIX lock that this process holds on it.
 pub(super) fn is_open_here(path: &Path) -> bool {
     FileId::of(path).is_some_and(|id| registry().contains_key(&id))
 }
@@ -170,8 +170,8 @@ fn registry() -> MutexGuard<'static, BTreeMap<FileId, usize>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Rejects a file that could be opened by two names at once, each with a write-ahead log of its own.
-/// `path` exists and is about to be opened for writing.
+/// Rejects a file that could be opened by two names at once, each with a write-ahead log of its
+/// own. `path` exists and is about to be opened for writing.
 pub(super) fn check_hard_links(path: &Path) -> Result<(), InboxError> {
     let refused = |why: &str| {
         let message = format!("inbox {} {why}", path.display());

@@ -17,7 +17,8 @@ pub(super) trait Handle {
 
     fn store(&self) -> Option<&Store>;
 
-    /// The store, opened again if it is closed. An error while the files at the path are not those of the inbox.
+    /// The store, opened again if it is closed. An error while the files at the path are not those
+    /// of the inbox.
     fn open_store(&mut self) -> Result<&mut Store, InboxError>;
 
     /// Called after a commit: whether the file it went to is still at the path.
@@ -51,8 +52,8 @@ pub(super) trait Handle {
 }
 
 /// A full disk, another writer, and an unreadable row leave the file unchanged. After any other
-/// error, above all a failed fsync, nothing that this process has cached of the file is trusted until
-/// it has been opened again.
+/// error, above all a failed fsync, nothing that this process has cached of the file is trusted
+/// until it has been opened again.
 fn leaves_file_intact(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(

@@ -1,5 +1,5 @@
-//! [`Job`]: an entry of the writer's queue. [`Batch`]: the jobs of one transaction. [`Deferred`]: jobs that wait while there are
-//! many appends.
+//! [`Job`]: an entry of the writer's queue. [`Batch`]: the jobs of one transaction. [`Deferred`]:
+//! jobs that wait while there are many appends.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ pub(super) type Work = Box<dyn Request>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, InboxError>>;
 
-/// A request to the store; it runs again if its transaction is rolled back for another request's sake.
+/// A request to the store; it runs again if its transaction is rolled back for another request's
+/// sake.
 pub(super) trait Request: Send {
     fn run(&mut self, store: &mut Store) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, done: Result<(), InboxError>);
@@ -72,8 +73,8 @@ pub(super) fn work<T: Send + 'static>(
     })
 }
 
-/// The jobs of one transaction. No caller sends a job before its earlier one was answered, so their order in the queue
-/// does not matter.
+/// The jobs of one transaction. No caller sends a job before its earlier one was answered, so their
+/// order in the queue does not matter.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) appends: Vec<Append>,
@@ -98,7 +99,8 @@ impl Batch {
         Ok(appended)
     }
 
-    /// A caller may be gone. Its append is stored all the same; its claim is recovered by the next open.
+    /// A caller may be gone. Its append is stored all the same; its claim is recovered by the next
+    /// open.
     pub(super) fn answer(self, appended: Vec<Appended>) {
         for (append, appended) in self.appends.into_iter().zip(appended) {
             let _ = append.reply.send(Ok(appended));

@@ -30,7 +30,8 @@ pub(super) struct FileKind {
 }
 
 impl FileKind {
-    /// Opens for writing; creates the file (readable by its owner alone) if there is none, and migrates its schema.
+    /// Opens for writing; creates the file (readable by its owner alone) if there is none, and
+    /// migrates its schema.
     pub(super) fn open_for_writing(
         &self,
         path: &Path,
@@ -91,7 +92,8 @@ impl FileKind {
                 .pragma_update(None, pragma, value)
                 .map_err(|error| self.cannot("prepare", path, error))?;
         }
-        // Without it, plans depend on bound values, and statements are prepared again for each value.
+        // Without it, plans depend on bound values, and statements are prepared again for each
+        // value.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .map_err(|error| self.cannot("prepare", path, error))?;
@@ -136,7 +138,8 @@ impl FileKind {
     /// Rejects a database of another program before anything in it is changed.
     fn check_application_id(&self, connection: &Connection, path: &Path) -> Result<(), InboxError> {
         let failed = |error| self.cannot("read", path, error);
-        // In this order: another process that creates the file meanwhile commits tables and id at once.
+        // In this order: another process that creates the file meanwhile commits tables and id at
+        // once.
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
             .map_err(failed)?;
@@ -197,8 +200,9 @@ pub(super) fn harden(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Creates the file, readable by its owner alone, if there is none; returns whether it did.
 ///
-/// An existing file is not opened: closing it would release every POSIX lock that this process holds on it, SQLite's included,
-/// and the next program that closes the file would delete the write-ahead log that is in use.
+/// An existing file is not opened: closing it would release every POSIX lock that this process
+/// holds on it, SQLite's included, and the next program that closes the file would delete the
+/// write-ahead log that is in use.
 pub(super) fn create_private(path: &Path) -> Result<bool, InboxError> {
     match private_file::create(path) {
         Ok(_) => Ok(true),

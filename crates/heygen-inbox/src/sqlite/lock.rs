@@ -34,7 +34,8 @@ impl OwnerLock {
     }
 
     /// Creates the inbox file if there is none, because only an existing file has a canonical path.
-    /// Rejects a file with hard links: each name would have a lock and a write-ahead log of its own.
+    /// Rejects a file with hard links: each name would have a lock and a write-ahead log of its
+    /// own.
     pub(super) fn acquire(path: &Path) -> Result<Self, InboxError> {
         let created_inbox = create_private(path)?;
         let acquired = check_hard_links(path).and_then(|()| Self::acquire_existing(path));
@@ -74,8 +75,8 @@ impl OwnerLock {
             },
             path: lock_path,
         };
-        // A start that failed may have removed the file since it was opened, and another process may
-        // hold a new one.
+        // A start that failed may have removed the file since it was opened, and another process
+        // may hold a new one.
         match lock.is_in_place() {
             true => Ok(lock),
             false => Err(in_use(path)),

@@ -10,10 +10,11 @@ pub struct SqliteOptions {
     pub queue_capacity: usize,
     /// How many requests share one commit at most. Default: 1,024.
     pub batch_len: usize,
-    /// How many fingerprints are held in memory before they are written to the deduplication index as one sorted run.
-    /// Default: 524,288 (about 18 MiB).
+    /// How many fingerprints are held in memory before they are written to the deduplication index
+    /// as one sorted run. Default: 524,288 (about 18 MiB).
     pub run_len: usize,
-    /// How long to wait for a lock that another program holds on the file before a write fails. Default: 5 s.
+    /// How long to wait for a lock that another program holds on the file before a write fails.
+    /// Default: 5 s.
     pub lock_timeout: Duration,
     /// A warning is logged when other programs that read the inbox keep its write-ahead log longer
     /// than this, in bytes. Default: 256 MiB.

@@ -1,14 +1,17 @@
-//! Selects deliveries that are due, the longest due first; with [`DispatchOrder::PerSubject`] one of each subject at a time.
+//! Selects deliveries that are due, the longest due first; with [`DispatchOrder::PerSubject`] one
+//! of each subject at a time.
 //!
-//! Order holds within one source: the holder of a callback token can name any subject, and must not delay what HeyGen signed
-//! about it.
+//! Order holds within one source: the holder of a callback token can name any subject, and must not
+//! delay what HeyGen signed about it.
 //!
-//! A delivery that has to wait for a predecessor of its subject is blocked when a scan finds it: its due time becomes [`BLOCKED`],
-//! and the completion of its predecessor unblocks it. So each is blocked at most once, however many wait. Finding predecessors takes
-//! an index with writes in its middle, which exists only while this order is in use.
+//! A delivery that has to wait for a predecessor of its subject is blocked when a scan finds it:
+//! its due time becomes [`BLOCKED`], and the completion of its predecessor unblocks it. So each is
+//! blocked at most once, however many wait. Finding predecessors takes an index with writes in its
+//! middle, which exists only while this order is in use.
 //!
-//! As long as each destination has room for what is due first, the index by due time is enough. Once many deliveries are skipped
-//! because their destination is full, an index by event type is created; it is dropped when there is only one destination.
+//! As long as each destination has room for what is due first, the index by due time is enough.
+//! Once many deliveries are skipped because their destination is full, an index by event type is
+//! created; it is dropped when there is only one destination.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -50,8 +53,8 @@ pub(super) fn prepare(connection: &Connection, order: DispatchOrder) -> rusqlite
     }
 }
 
-/// Drops the index of a version whose order held across sources: a delivery blocked then may wait for one of another source, whose
-/// completion no longer unblocks it.
+/// Drops the index of a version whose order held across sources: a delivery blocked then may wait
+/// for one of another source, whose completion no longer unblocks it.
 pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     match index(connection, "delivery_subject")? {
         Some(sql) if !sql.contains("source") => drop_subject_index(connection),
@@ -168,8 +171,8 @@ impl Selector<'_> {
         Ok(selection)
     }
 
-    /// Passes the due deliveries of this turn, of one event type or of all, to `each` until that returns false. Returns whether
-    /// it has seen all of them.
+    /// Passes the due deliveries of this turn, of one event type or of all, to `each` until that
+    /// returns false. Returns whether it has seen all of them.
     fn scan(
         &self,
         event_type: Option<Option<&str>>,
@@ -268,7 +271,8 @@ impl DueDelivery {
     }
 }
 
-/// Whether it is pending, was never claimed, and has no predecessor that counts in this order. Blocks it if it has one.
+/// Whether it is pending, was never claimed, and has no predecessor that counts in this order.
+/// Blocks it if it has one.
 pub(super) fn is_unblocked(
     connection: &Connection,
     id: i64,
@@ -299,8 +303,9 @@ fn block(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Unblocks the next deliveries of the subject after this one was completed. Returns id and event type of those that were never
-/// claimed. It unblocks the first of each source, because the source of a blocked delivery may have changed since.
+/// Unblocks the next deliveries of the subject after this one was completed. Returns id and event
+/// type of those that were never claimed. It unblocks the first of each source, because the source
+/// of a blocked delivery may have changed since.
 pub(super) fn unblock_next(
     connection: &Connection,
     ended: i64,

@@ -1,4 +1,5 @@
-//! [`Owner`]: the inbox file of the process that serves it; opens it again after a failure, and after its files were replaced.
+//! [`Owner`]: the inbox file of the process that serves it; opens it again after a failure, and
+//! after its files were replaced.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -22,7 +23,8 @@ use crate::{InboxError, InboxErrorKind};
 pub(super) struct Owner {
     path: PathBuf,
     options: SqliteOptions,
-    /// `None` after a failure that may have left the file in an unknown state: it is opened again before the next batch.
+    /// `None` after a failure that may have left the file in an unknown state: it is opened again
+    /// before the next batch.
     store: Option<Store>,
     /// State that outlives the store while that is closed, and the id of its file.
     closed_state: ClosedState,
@@ -218,7 +220,8 @@ impl Handle for Owner {
     }
 
     fn check_committed(&mut self) -> Result<(), InboxError> {
-        // What was committed to a file that was removed is in the rescued copy, and still has to be sent again.
+        // What was committed to a file that was removed is in the rescued copy, and still has to be
+        // sent again.
         self.open_store().map(drop)
     }
 

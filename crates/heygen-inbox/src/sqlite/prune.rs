@@ -1,4 +1,5 @@
-//! One step of pruning: deletes a few of the oldest finished deliveries, or index rows of deleted ones.
+//! One step of pruning: deletes a few of the oldest finished deliveries, or index rows of deleted
+//! ones.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -15,7 +16,8 @@ pub(super) fn step(
     let after = step.after.map_or(0, |after| after.key().cast_signed());
     // Many unfinished deliveries are skipped in small steps too.
     let scan_limit = step.limit.saturating_mul(SCANNED_PER_DELETION);
-    // An id is never below its time. After a clock was ahead, ids stay far above the time, so the time itself decides.
+    // An id is never below its time. After a clock was ahead, ids stay far above the time, so the
+    // time itself decides.
     let sql = match ids_run_ahead(connection)? {
         false => {
             "SELECT id, state IN ('acknowledged', 'dead_lettered') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"

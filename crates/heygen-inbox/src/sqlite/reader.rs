@@ -299,7 +299,8 @@ impl Reader {
     }
 }
 
-/// In the file a claimed delivery stays so after its process ended, until another process recovers it.
+/// In the file a claimed delivery stays so after its process ended, until another process recovers
+/// it.
 fn reported_state(state: State, is_served: bool) -> State {
     match state {
         State::Claimed if !is_served => State::Interrupted,
@@ -378,6 +379,6 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-/// A write-ahead log grows so long before it is checkpointed and reused, and does not count as storage
-/// in use. A longer one is pinned by a program that reads, and fills the disk.
+/// A write-ahead log grows so long before it is checkpointed and reused, and does not count as
+/// storage in use. A longer one is pinned by a program that reads, and fills the disk.
 const USUAL_WAL_BYTES: u64 = 24 * 1024 * 1024;

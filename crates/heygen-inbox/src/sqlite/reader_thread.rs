@@ -22,7 +22,8 @@ pub(super) enum ReadJob {
 
 pub(super) type Read = Box<dyn FnOnce(Result<&Reader, InboxError>) + Send>;
 
-/// Runs reads until the queue is closed. For an inbox without a writer, dropping `end` reports that.
+/// Runs reads until the queue is closed. For an inbox without a writer, dropping `end` reports
+/// that.
 pub(super) fn read_all(reader: Reader, queue: Receiver<ReadJob>, end: Option<watch::Sender<()>>) {
     let path = reader.path().to_owned();
     let misplaced = || {

@@ -1,5 +1,5 @@
-//! [`Recovery`]: what the owner does after the files of its inbox were removed or replaced, until an
-//! inbox at the path can be opened.
+//! [`Recovery`]: what the owner does after the files of its inbox were removed or replaced, until
+//! an inbox at the path can be opened.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,8 +82,8 @@ impl Recovery {
         }
     }
 
-    /// Whether the file that is opened next may lack deliveries that were acknowledged to senders: the
-    /// copy holds them.
+    /// Whether the file that is opened next may lack deliveries that were acknowledged to senders:
+    /// the copy holds them.
     pub(super) fn may_lack_acknowledged(&self) -> bool {
         match self.change {
             FileChange::Removed | FileChange::Replaced | FileChange::Lock => true,
@@ -99,8 +99,8 @@ impl Recovery {
         }
     }
 
-    /// Advances the copy, and checks whether an inbox at the path can be opened. The error answers the
-    /// requests that wait; it is logged at once and then once a minute.
+    /// Advances the copy, and checks whether an inbox at the path can be opened. The error answers
+    /// the requests that wait; it is logged at once and then once a minute.
     pub(super) fn poll(&mut self, now: Instant) -> Result<(), InboxError> {
         self.advance_rescue(now);
         let polled = self.check_replacement(now);
@@ -110,7 +110,8 @@ impl Recovery {
         polled
     }
 
-    /// Waits for the copy. Returns an error in any case, since the inbox was not closed in its place.
+    /// Waits for the copy. Returns an error in any case, since the inbox was not closed in its
+    /// place.
     pub(super) fn end(mut self) -> InboxError {
         if let Rescue::UnderWay(orphan, thread) = self.rescue {
             self.rescue = Rescue::ended(orphan, thread);

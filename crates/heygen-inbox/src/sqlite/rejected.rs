@@ -1,7 +1,8 @@
-//! [`RejectedRing`]: recently rejected requests, to inspect and to verify again. [`RejectedFile`] reads them.
+//! [`RejectedRing`]: recently rejected requests, to inspect and to verify again. [`RejectedFile`]
+//! reads them.
 //!
-//! They are stored in a separate file, `<inbox>.rejected`, written by a thread of its own, so that nothing that strangers send
-//! delays the inbox's writer. The file and its queue are bounded.
+//! They are stored in a separate file, `<inbox>.rejected`, written by a thread of its own, so that
+//! nothing that strangers send delays the inbox's writer. The file and its queue are bounded.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -27,12 +28,14 @@ use self::queue::{Queue, Writer};
 
 /// Stores rejected requests in a bounded file. Clones share it.
 ///
-/// Recording never waits and never fails: requests that exceed the queue are only counted. Requests without a well-formed
-/// signature have a quarter of the queue and of the file, all others have the rest, so a flood of unsigned requests evicts only
-/// unsigned ones. A well-formed signature costs a stranger nothing, so within each class a request evicts one of the most frequent
-/// reason, and never one of the half that came first: what was stored before a flood is still there after it.
+/// Recording never waits and never fails: requests that exceed the queue are only counted. Requests
+/// without a well-formed signature have a quarter of the queue and of the file, all others have the
+/// rest, so a flood of unsigned requests evicts only unsigned ones. A well-formed signature costs a
+/// stranger nothing, so within each class a request evicts one of the most frequent reason, and
+/// never one of the half that came first: what was stored before a flood is still there after it.
 ///
-/// The file is created when there is something to write. Dropping the last clone writes what is queued.
+/// The file is created when there is something to write. Dropping the last clone writes what is
+/// queued.
 ///
 /// # Examples
 ///
@@ -71,7 +74,8 @@ pub fn rejected_path(inbox: &Path) -> PathBuf {
 }
 
 impl RejectedRing {
-    /// Starts the writer thread. The file at `path` is opened, or created, when there is something to write.
+    /// Starts the writer thread. The file at `path` is opened, or created, when there is something
+    /// to write.
     ///
     /// # Errors
     ///
@@ -95,7 +99,8 @@ impl RejectedRing {
         self.shared.queue.push(rejected);
     }
 
-    /// How many requests were not written since the start: too many at once, or the file could not be written.
+    /// How many requests were not written since the start: too many at once, or the file could not
+    /// be written.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.queue.dropped()

@@ -82,8 +82,8 @@ pub(super) fn disable_checkpoint_on_close(connection: &Connection) {
     let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
-/// Copies of an inbox whose file was removed or replaced while a process served it: `<inbox>.rescued`
-/// and so on. Each is an inbox, with deliveries that the one at `inbox` may lack.
+/// Copies of an inbox whose file was removed or replaced while a process served it:
+/// `<inbox>.rescued` and so on. Each is an inbox, with deliveries that the one at `inbox` may lack.
 #[must_use]
 pub fn rescued_copies(inbox: &Path) -> Vec<PathBuf> {
     let real = inbox.canonicalize();

@@ -97,7 +97,8 @@ impl Shared {
         answer.await.map_err(|_| self.no_answer())?
     }
 
-    /// Waits for room in the queue, unlike an append: only new deliveries are rejected when it is full.
+    /// Waits for room in the queue, unlike an append: only new deliveries are rejected when it is
+    /// full.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         run: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
@@ -191,9 +192,10 @@ impl fmt::Debug for Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Each thread ends when its channel is closed. Joining them means that everything is written and the lock released when
-        // the inbox is dropped; it takes as long as the commits still queued. One after the other, because SQLite checkpoints
-        // when the last connection closes: of two that close at once neither is the last.
+        // Each thread ends when its channel is closed. Joining them means that everything is
+        // written and the lock released when the inbox is dropped; it takes as long as the commits
+        // still queued. One after the other, because SQLite checkpoints when the last connection
+        // closes: of two that close at once neither is the last.
         let (closed_jobs, _) = mpsc::channel(1);
         self.jobs = closed_jobs;
         join(self.writer_thread.take());

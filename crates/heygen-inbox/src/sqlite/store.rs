@@ -68,8 +68,8 @@ pub(super) struct ClosedState {
 }
 
 impl Store {
-    /// Opens the file. A delivery that is claimed there and not `in_flight` was interrupted by the end of its process, and is
-    /// pending again.
+    /// Opens the file. A delivery that is claimed there and not `in_flight` was interrupted by the
+    /// end of its process, and is pending again.
     pub(super) fn open(
         path: &Path,
         options: &SqliteOptions,
@@ -151,7 +151,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adds up to `index_rows` waiting rows of the deduplication index and the counts to the transaction, and commits.
+    /// Adds up to `index_rows` waiting rows of the deduplication index and the counts to the
+    /// transaction, and commits.
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
         self.dedup_index.write_some(&self.connection, index_rows)?;
         self.drift.write(&self.connection)?;
@@ -198,7 +199,8 @@ impl Store {
         (orphan, closed_state)
     }
 
-    /// Checkpoints, as far as readers allow. Returns a warning when the log stays above `warn_bytes`.
+    /// Checkpoints, as far as readers allow. Returns a warning when the log stays above
+    /// `warn_bytes`.
     pub(super) fn checkpoint(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
         self.wal.checkpoint(&self.connection, warn_bytes)
     }

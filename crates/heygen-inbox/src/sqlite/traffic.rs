@@ -1,4 +1,5 @@
-//! [`TrafficTally`]: counts deliveries and failed attempts, one row for each minute and hour, kind and event.
+//! [`TrafficTally`]: counts deliveries and failed attempts, one row for each minute and hour, kind
+//! and event.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -41,7 +42,8 @@ impl TrafficTally {
                 add(connection, HOUR, hour, kind, event_type, *count)?;
             }
             self.hour = Some(hour);
-            // After a leap of the clock, one of its times is wrong: that must not delete the history.
+            // After a leap of the clock, one of its times is wrong: that must not delete the
+            // history.
             if (1..=MAX_LEAP).contains(&(hour - last)) {
                 delete_old(connection, hour)?;
             }
@@ -54,8 +56,8 @@ impl TrafficTally {
     }
 }
 
-/// Adds to a row, or inserts one. Past [`MAX_ROWS`] of one minute or hour new names are counted together: a sender of ever new
-/// names must not fill the file.
+/// Adds to a row, or inserts one. Past [`MAX_ROWS`] of one minute or hour new names are counted
+/// together: a sender of ever new names must not fill the file.
 fn add(
     connection: &Connection,
     span: i64,

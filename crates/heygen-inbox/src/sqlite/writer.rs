@@ -1,4 +1,5 @@
-//! [`Writer`]: the one thread that writes, with group commit: the jobs that are in its queue share one transaction.
+//! [`Writer`]: the one thread that writes, with group commit: the jobs that are in its queue share
+//! one transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -76,7 +77,8 @@ impl<H: Handle> Writer<H> {
                 Gathered::Close(batch, reply) => {
                     self.work_on(batch);
                     let closed = self.handle.close();
-                    // The lock is released before the answer, so that the caller can open the file again.
+                    // The lock is released before the answer, so that the caller can open the file
+                    // again.
                     drop(self);
                     // The caller may be gone.
                     let _ = reply.send(closed);
@@ -92,7 +94,8 @@ impl<H: Handle> Writer<H> {
         }
     }
 
-    /// Waits for the first job, then takes the others that are in the queue. Does not wait while index rows or deferred jobs do.
+    /// Waits for the first job, then takes the others that are in the queue. Does not wait while
+    /// index rows or deferred jobs do.
     fn gather(&mut self, wait: &Runtime) -> Gathered {
         let mut batch = Batch::default();
         let store = self.handle.store().filter(|_| !self.has_failed);
@@ -139,8 +142,8 @@ impl<H: Handle> Writer<H> {
         Gathered::Work(batch)
     }
 
-    /// A panic fails this batch and nothing else: its callers get an error because their replies are
-    /// dropped.
+    /// A panic fails this batch and nothing else: its callers get an error because their replies
+    /// are dropped.
     fn work_on(&mut self, batch: Batch) {
         if catch_unwind(AssertUnwindSafe(|| self.work(batch))).is_err() {
             tracing::error!(inbox = %self.handle.path().display(), "writing to the inbox panicked");

@@ -18,7 +18,8 @@ use crate::source::Source;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LineError(String);
 
-/// One delivery with everything that [`Imported::from_line`] needs, to be written as a line of JSON.
+/// One delivery with everything that [`Imported::from_line`] needs, to be written as a line of
+/// JSON.
 pub fn to_record(stored: &StoredDelivery) -> impl Serialize {
     let text = std::str::from_utf8(&stored.body).ok();
     Exported {
@@ -93,15 +94,16 @@ struct AttemptRecord {
 }
 
 impl Imported {
-    /// Reads one line of an export, without its line break, and does not trust the source that it states: the delivery has
-    /// [`Source::Import`], which nothing authenticates. A line received after `latest` is rejected, because the ids of all later
-    /// deliveries would have to exceed its own.
+    /// Reads one line of an export, without its line break, and does not trust the source that it
+    /// states: the delivery has [`Source::Import`], which nothing authenticates. A line received
+    /// after `latest` is rejected, because the ids of all later deliveries would have to exceed its
+    /// own.
     ///
     /// # Wire shape
     ///
-    /// `{"received_at": time, "source": word, "state": word, "attempts": number, "headers": [[name, value]], "body": text}`,
-    /// with `body_base64` instead of `body` if that is not UTF-8. `redeliveries` and `attempt_list` are optional; other keys are
-    /// ignored.
+    /// `{"received_at": time, "source": word, "state": word, "attempts": number, "headers": [[name,
+    /// value]], "body": text}`, with `body_base64` instead of `body` if that is not UTF-8.
+    /// `redeliveries` and `attempt_list` are optional; other keys are ignored.
     ///
     /// # Errors
     ///
@@ -126,8 +128,9 @@ impl Imported {
         Ok(imported)
     }
 
-    /// The same for a trusted line, from an inbox of your own and unchanged since: the delivery keeps the source that the line
-    /// states, and counts as signed by HeyGen if that is [`Source::Webhook`].
+    /// The same for a trusted line, from an inbox of your own and unchanged since: the delivery
+    /// keeps the source that the line states, and counts as signed by HeyGen if that is
+    /// [`Source::Webhook`].
     ///
     /// # Errors
     ///

@@ -78,7 +78,8 @@ impl Line {
     }
 }
 
-/// How many bytes a line may have. Bodies are a megabyte at the most, unless the limit was raised; JSON may make a few of one.
+/// How many bytes a line may have. Bodies are a megabyte at the most, unless the limit was raised;
+/// JSON may make a few of one.
 pub const LONGEST_LINE: usize = 16 << 20;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! [`BloomFilter`]: rules out absent fingerprints with one cache-line read.
 //!
-//! A split-block Bloom filter: a fingerprint sets one bit in each of the eight words of one block. With 16 bits a
-//! fingerprint about one lookup in 400 of an absent fingerprint is a false positive.
+//! A split-block Bloom filter: a fingerprint sets one bit in each of the eight words of one block.
+//! With 16 bits a fingerprint about one lookup in 400 of an absent fingerprint is a false positive.
 
 use crate::dedup::index::Fingerprint;
 

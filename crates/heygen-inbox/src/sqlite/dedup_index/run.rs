@@ -41,7 +41,8 @@ impl Flush {
             .map(|(_, id)| *id)
     }
 
-    /// Writes up to `rows` rows, inside the caller's transaction, and after the last of them that the run is complete.
+    /// Writes up to `rows` rows, inside the caller's transaction, and after the last of them that
+    /// the run is complete.
     pub(super) fn write_some(
         &mut self,
         connection: &Connection,
@@ -137,8 +138,8 @@ impl Run {
         Ok(())
     }
 
-    /// Deletes up to `rows` rows of the oldest run that only holds deliveries before `first`. Returns which run that is, and
-    /// whether all of it is deleted.
+    /// Deletes up to `rows` rows of the oldest run that only holds deliveries before `first`.
+    /// Returns which run that is, and whether all of it is deleted.
     pub(super) fn prune(
         connection: &Connection,
         first: i64,

@@ -16,7 +16,8 @@ pub(super) fn open_for_writing(
     REJECTED.open_for_writing(path, lock_timeout)
 }
 
-/// Opens an existing file, to read it and to remove requests; `None` when there is none, or it is still empty.
+/// Opens an existing file, to read it and to remove requests; `None` when there is none, or it is
+/// still empty.
 pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, InboxError> {
     if !path.exists() {
         return Ok(None);
@@ -38,7 +39,8 @@ const REJECTED: FileKind = FileKind {
     application_id: i32::from_be_bytes(*b"HyRj"),
     migrations: &[include_str!("schema_1.sql")],
     pragmas: &[
-        // Rejected requests were not acknowledged: the last few may be lost in a crash of the machine.
+        // Rejected requests were not acknowledged: the last few may be lost in a crash of the
+        // machine.
         ("synchronous", "NORMAL"),
         ("wal_autocheckpoint", "500"),
         ("journal_size_limit", "2097152"),

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct RingOptions {
     /// How many requests the file holds. Default: 1,000.
     pub max_posts: usize,
-    /// How many bytes the file holds; a request counts in whole pages of 4 KiB. The write-ahead log adds a few MiB.
-    /// Default: 64 MiB.
+    /// How many bytes the file holds; a request counts in whole pages of 4 KiB. The write-ahead log
+    /// adds a few MiB. Default: 64 MiB.
     pub max_bytes: u64,
     /// How many requests may wait to be written. Default: 512.
     pub queue_capacity: usize,
@@ -33,7 +33,8 @@ impl Quota {
         Self { posts, bytes }
     }
 
-    /// A quarter for requests without a well-formed signature, the rest for those with one. Neither class evicts the other.
+    /// A quarter for requests without a well-formed signature, the rest for those with one. Neither
+    /// class evicts the other.
     pub(super) fn shares(self) -> [Self; 2] {
         let unsigned = Self::new(self.posts / 4, self.bytes / 4);
         let signed = Self::new(self.posts - unsigned.posts, self.bytes - unsigned.bytes);

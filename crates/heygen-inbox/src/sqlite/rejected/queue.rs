@@ -126,7 +126,8 @@ impl Writer {
             let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch)));
             let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "writing panicked"));
             if let Err(error) = written.unwrap_or_else(panicked) {
-                // Opened again before the next batch: the file may have been moved, or the disk have room again.
+                // Opened again before the next batch: the file may have been moved, or the disk
+                // have room again.
                 self.store = None;
                 self.queue.drop_posts(batch.len());
                 self.log_error(&error, batch.len());

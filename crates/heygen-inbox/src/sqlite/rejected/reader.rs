@@ -11,7 +11,8 @@ use crate::sqlite::row;
 use crate::time::from_micros;
 use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary};
 
-/// Reads and removes rejected requests, also while a server records more. Calls block for as long as the disk takes.
+/// Reads and removes rejected requests, also while a server records more. Calls block for as long
+/// as the disk takes.
 #[derive(Debug)]
 pub struct RejectedFile {
     connection: Connection,
@@ -79,7 +80,8 @@ impl RejectedFile {
     ///
     /// # Errors
     ///
-    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be written; nothing was removed then.
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be written; nothing was
+    /// removed then.
     pub fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
         let remove = || {
             let transaction = self.connection.unchecked_transaction()?;

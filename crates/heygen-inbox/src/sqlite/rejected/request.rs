@@ -12,7 +12,8 @@ use crate::sqlite::row::headers_to_text;
 
 /// A rejected request.
 ///
-/// It holds no header values but signatures, because others may be credentials, and not the address it was sent to.
+/// It holds no header values but signatures, because others may be credentials, and not the address
+/// it was sent to.
 #[derive(Clone)]
 pub struct NewRejected {
     pub(super) at: SystemTime,
@@ -56,8 +57,8 @@ impl NewRejected {
         self
     }
 
-    /// Adds its signature headers with their values, so that it can be verified again; the first eight are stored.
-    /// `is_signed` says whether they make a well-formed signature.
+    /// Adds its signature headers with their values, so that it can be verified again; the first
+    /// eight are stored. `is_signed` says whether they make a well-formed signature.
     #[must_use]
     pub fn signatures(
         mut self,
@@ -96,13 +97,14 @@ impl NewRejected {
         self.body.as_ref().map_or(0, bytes::Bytes::len)
     }
 
-    /// Bytes against the limit: whole pages, including row and index entries. Never less than it takes in the file.
+    /// Bytes against the limit: whole pages, including row and index entries. Never less than it
+    /// takes in the file.
     pub(super) fn cost(&self) -> u64 {
         ((self.len() + ROW) as u64).next_multiple_of(PAGE)
     }
 
-    /// Equal body and signatures mean that the request was sent again. Requests whose bodies were not read count as one if they were
-    /// rejected for the same reason.
+    /// Equal body and signatures mean that the request was sent again. Requests whose bodies were
+    /// not read count as one if they were rejected for the same reason.
     pub(super) fn digest(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
         for header in &self.signatures {

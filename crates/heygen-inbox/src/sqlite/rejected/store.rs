@@ -94,8 +94,9 @@ impl Contents {
         }
     }
 
-    /// Evicts one of the reason that uses the most of the exhausted limit: the least recently seen, except those that came first
-    /// and use up to half of the quota. So a flood evicts requests like its own, and not those stored before it.
+    /// Evicts one of the reason that uses the most of the exhausted limit: the least recently seen,
+    /// except those that came first and use up to half of the quota. So a flood evicts requests
+    /// like its own, and not those stored before it.
     fn evict(&mut self, quota: &Quota) -> Option<i64> {
         let is_full_of_posts = self.used.posts >= quota.posts;
         let reasons = self.by_reason.values_mut();

@@ -53,7 +53,8 @@ impl Store {
         Ok(appended)
     }
 
-    /// Counts a duplicate. A new delivery gets its id, and waits in `pending_rows` to be inserted together with others.
+    /// Counts a duplicate. A new delivery gets its id, and waits in `pending_rows` to be inserted
+    /// together with others.
     fn append_row<'a>(
         &mut self,
         row: &'a NewRow,
@@ -129,8 +130,8 @@ impl Store {
     }
 }
 
-/// The statements that insert [`ROWS_AT_ONCE`] deliveries, and one. Of many rows in one statement, each costs SQLite half as
-/// much as a row alone.
+/// The statements that insert [`ROWS_AT_ONCE`] deliveries, and one. Of many rows in one statement,
+/// each costs SQLite half as much as a row alone.
 #[derive(Debug)]
 pub(super) struct Inserts {
     many: Insert,
@@ -172,8 +173,8 @@ impl Inserts {
 impl Insert {
     fn of(rows: usize) -> Self {
         let values = |row: &str| vec![row; rows].join(", ");
-        // OR FAIL: if one row fails, the whole transaction is rolled back, so SQLite need not prepare to roll back this
-        // statement alone.
+        // OR FAIL: if one row fails, the whole transaction is rolled back, so SQLite need not
+        // prepare to roll back this statement alone.
         Self {
             delivery: format!(
                 "INSERT OR FAIL INTO delivery (id, received_at, due_at, source, event_type, subject_id, callback_id, outcome, \
@@ -265,7 +266,8 @@ mod tests {
         let mut number = 0;
         for len in 1..=2 * ROWS_AT_ONCE + 2 {
             let mut rows: Vec<_> = (number..number + len).map(row).collect();
-            // Duplicates: of this transaction, which may still wait to be inserted, and of the first.
+            // Duplicates: of this transaction, which may still wait to be inserted, and of the
+            // first.
             rows.extend([row(number), row(number + len - 1), row(0)]);
             store.begin().expect("a transaction");
             let appended = store.append(&rows).expect("room");

@@ -199,8 +199,8 @@ impl Store {
         Ok(())
     }
 
-    /// A completion that comes late, after the delivery was dispatched again, is recorded; the state of the delivery stays, unless
-    /// the late result is an acknowledgement.
+    /// A completion that comes late, after the delivery was dispatched again, is recorded; the
+    /// state of the delivery stays, unless the late result is an acknowledgement.
     pub(in crate::sqlite) fn complete(&mut self, completion: &Completion) -> rusqlite::Result<()> {
         if completion.id.tag() != self.tag {
             return Ok(());
@@ -316,8 +316,8 @@ impl Store {
     }
 }
 
-/// Scans pending deliveries in small steps for wrong due times: the clock was set forward and back between two claims, so that none
-/// noticed.
+/// Scans pending deliveries in small steps for wrong due times: the clock was set forward and back
+/// between two claims, so that none noticed.
 #[derive(Debug)]
 pub(super) struct DueTimeScan {
     scanned_at: Option<Instant>,
@@ -400,8 +400,8 @@ pub(super) fn reset_due_times(connection: &Connection, now: i64) -> rusqlite::Re
     Ok(())
 }
 
-/// Whether a due time after `?1`, which is now, was set by a wrong clock: there was no attempt yet, or the last one started in the
-/// future.
+/// Whether a due time after `?1`, which is now, was set by a wrong clock: there was no attempt yet,
+/// or the last one started in the future.
 const HAS_WRONG_DUE_TIME: &str = "(attempts < first_attempt OR \
      EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))";
 
@@ -409,7 +409,8 @@ const HAS_WRONG_DUE_TIME: &str = "(attempts < first_attempt OR \
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 const SCAN_ROWS: i64 = 2000;
 
-/// If an attempt is completed twice, the last result counts. Nothing is recorded of a deleted delivery.
+/// If an attempt is completed twice, the last result counts. Nothing is recorded of a deleted
+/// delivery.
 pub(super) fn insert_attempt(
     connection: &Connection,
     id: i64,

@@ -118,8 +118,8 @@ impl Store {
         Ok(report)
     }
 
-    /// The state of a delivery that is to be changed; `None` when it is missing. If its process ended
-    /// while it was claimed, it is made pending, as the next start would.
+    /// The state of a delivery that is to be changed; `None` when it is missing. If its process
+    /// ended while it was claimed, it is made pending, as the next start would.
     fn state_to_change(&self, id: DeliveryId) -> rusqlite::Result<Option<State>> {
         if id.tag() != self.tag {
             return Ok(None);

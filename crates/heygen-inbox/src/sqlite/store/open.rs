@@ -16,11 +16,12 @@ use crate::time::{from_micros, to_micros};
 use crate::{Attempt, AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
 impl Store {
-    /// Opens the file again after a failure that may have left it in an unknown state, above all a failed fsync, or after its
-    /// files were moved.
+    /// Opens the file again after a failure that may have left it in an unknown state, above all a
+    /// failed fsync, or after its files were moved.
     ///
-    /// Every acknowledged delivery had reached the disk by a successful fsync, so only the newest of them is looked up. Pages that a
-    /// failed fsync left in the page cache alone are written again by the checkpoint: nothing is acknowledged before that.
+    /// Every acknowledged delivery had reached the disk by a successful fsync, so only the newest
+    /// of them is looked up. Pages that a failed fsync left in the page cache alone are written
+    /// again by the checkpoint: nothing is acknowledged before that.
     pub(in crate::sqlite) fn reopen(
         path: &Path,
         options: &SqliteOptions,
@@ -116,7 +117,8 @@ pub(super) fn recover(
     Ok(loaded)
 }
 
-/// Records that the end of its process interrupted the attempt at a claimed delivery, which is pending again.
+/// Records that the end of its process interrupted the attempt at a claimed delivery, which is
+/// pending again.
 pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     let (attempt, started_at): (u32, i64) = connection
         .prepare_cached(
@@ -140,7 +142,8 @@ pub(super) fn interrupt(connection: &Connection, id: i64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// The newest id ever given, even if its delivery has been pruned: other processes would miss a delivery with a lower id.
+/// The newest id ever given, even if its delivery has been pruned: other processes would miss a
+/// delivery with a lower id.
 pub(in crate::sqlite) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
